@@ -1,0 +1,49 @@
+# `make demo` and `make test` need python3 (3.11 or newer) and make, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export DAGSTER_DISABLE_TELEMETRY := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo dev test check format lock clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY) ## make .venv from the lock (done by every other command)
+
+# pip compiles to byte code as it installs; without that every process start takes twice as long.
+$(READY): requirements.lock pyproject.toml
+	@echo "Setting up $(VENV) (a minute or two, once) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "i2v-assets needs Python 3.11 or newer: make PYTHON=python3.x")'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY) ## sample images to videos in the sandbox, from start to end
+	@$(BIN)/i2v demo
+
+dev: $(READY) ## the same services kept up, with the Dagster UI
+	@$(BIN)/i2v dev
+
+test: $(READY) ## all tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## style, types, import contract, definitions
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY) ## rewrite the code in the project's style
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: ## bring requirements.lock up to date (needs uv)
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-strip-extras --quiet --upgrade -o requirements.lock
+
+clean: ## remove .venv and all local data (the data folder holds the ledger)
+	rm -rf $(VENV) .i2v

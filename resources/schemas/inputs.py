@@ -1,0 +1,94 @@
+"""A generation under the project's own names, which stay when the wire's names drift, and its fingerprint."""
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Service = Literal["runcomfy", "sandbox"]
+
+MAX_SEED = 2_147_483_647
+"""Largest seed of every endpoint (contract, section 6); 0 means random there, so the project never sends it."""
+
+
+class Route(StrEnum):
+    """The kinds of generation that a clip can be."""
+
+    ANIMATE = "animate"
+    LIP_SYNC = "lip_sync"
+    MULTI_MODAL = "multi_modal"
+
+
+class Family(StrEnum):
+    """One endpoint, whichever generation of ids and field names an account resolves."""
+
+    HAPPYHORSE_I2V = "happyhorse-1.0/image-to-video"
+    WAN_T2V = "wan-2.7/text-to-video"
+    WAN_I2V = "wan-2.7/image-to-video"
+    SEEDANCE_PRO = "seedance-2.0/pro"
+
+
+class MediumKind(StrEnum):
+    """The kinds of media that a clip can be made from."""
+
+    IMAGE = "image"
+    AUDIO = "audio"
+    VIDEO = "video"
+
+
+class Medium(BaseModel):
+    """One input file, known by its bytes; ``key`` (where it lies in the bucket) is no part of any fingerprint."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: MediumKind
+    sha256: Sha256
+    key: str
+    size_bytes: int
+    content_type: str
+
+
+class GenerationInputs(BaseModel):
+    """Everything that decides what a generation shows; a field is None where its endpoint has no such input.
+
+    ``resolution`` is the tier in lower case (``480p``, ``720p``, ``1080p``, ``4k``), ``duration`` whole seconds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    family: Family
+    prompt: str
+    negative_prompt: str | None = None
+    images: tuple[Medium, ...] = ()
+    audios: tuple[Medium, ...] = ()
+    videos: tuple[Medium, ...] = ()
+    duration: int
+    resolution: str
+    aspect_ratio: str | None = None
+    seed: int = Field(ge=1, le=MAX_SEED)
+    watermark: bool | None = None
+    generate_audio: bool | None = None
+    prompt_expansion: bool | None = None
+
+    @property
+    def media(self) -> tuple[Medium, ...]:
+        """All media in the order images, videos, audios."""
+        return (*self.images, *self.videos, *self.audios)
+
+
+def fingerprint(service: Service, inputs: GenerationInputs, take: int) -> str:
+    """SHA-256 (hex) over the service, the inputs with each medium as the hash of its bytes, and the take number.
+
+    Nothing volatile goes in: no key, URL, time, run, and no model id that answered. A field that is None is left out,
+    so that an input added later does not change the fingerprints of clips that do not use it.
+    """
+    plain = inputs.model_dump(mode="json", exclude_none=True)
+    for kind in ("images", "audios", "videos"):
+        plain[kind] = [medium["sha256"] for medium in plain[kind]]
+    canonical = json.dumps(
+        {"service": service, "take": take, "inputs": plain}, sort_keys=True, separators=(",", ":"), ensure_ascii=True
+    )
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,209 @@
+"""Every environment variable of the project, in one table.
+
+Three kinds of names: ``I2V_*`` are the project's own; ``RUNCOMFY_*`` are the names that the vendor's command-line tool
+reads, kept so that one environment serves both; S3 is configured by boto3's own chain (``AWS_ENDPOINT_URL_S3``,
+``AWS_PROFILE``, roles), which this table leaves alone.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from resources.errors import SettingsError
+from resources.schemas.inputs import Service
+
+USD = 1_000_000
+"""Micro-dollars in a dollar; all money is integer micro-dollars."""
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def is_loopback(url: str) -> bool:
+    """True when the URL's host is this machine."""
+    return (urlsplit(url).hostname or "") in LOOPBACK_HOSTS
+
+
+def _vendor(name: str) -> AliasChoices:
+    return AliasChoices(name)
+
+
+Seconds = Annotated[float, Field(ge=0)]
+Dollars = Annotated[float, Field(ge=0)]
+
+
+class Settings(BaseSettings):
+    """Defaults, units and meanings of every variable; ``i2v settings`` prints this table with the values in force."""
+
+    model_config = SettingsConfigDict(env_prefix="I2V_", frozen=True, extra="ignore", populate_by_name=True)
+
+    # The service
+    service: Service = Field(
+        "runcomfy", description="who makes the videos: `runcomfy` (paid) or `sandbox` (local, free)"
+    )
+    runcomfy_token: SecretStr | None = Field(
+        None, validation_alias=_vendor("RUNCOMFY_TOKEN"), description="API token; wins over the vendor's token file"
+    )
+    runcomfy_config_dir: Path | None = Field(
+        None, validation_alias=_vendor("RUNCOMFY_CONFIG_DIR"), description="folder of the vendor's token file"
+    )
+    runcomfy_model_api_base: str = Field(
+        "https://model-api.runcomfy.net/v1",
+        validation_alias=_vendor("RUNCOMFY_MODEL_API_BASE"),
+        description="base of the Model API, with /v1",
+    )
+    runcomfy_serverless_api_base: str = Field(
+        "https://api.runcomfy.net/prod/v2",
+        validation_alias=_vendor("RUNCOMFY_SERVERLESS_API_BASE"),
+        description="base of the balance call, with /prod/v2",
+    )
+    runcomfy_web_base: str = Field(
+        "https://www.runcomfy.com",
+        validation_alias=_vendor("RUNCOMFY_WEB_BASE"),
+        description="base of the device login",
+    )
+    model_ids: dict[str, str] = Field(
+        default_factory=dict,
+        description='pins an endpoint family to one model id, as JSON: {"seedance-2.0/pro": "bytedance/seedance-2.0/pro"}',
+    )
+
+    # Where things are
+    bucket: str = Field("i2v", min_length=1, description="name of the S3 bucket")
+    data_dir: Path = Field(Path(".i2v"), description="folder for the ledger, embedded servers and scratch files")
+    ledger_url: str = Field(
+        "",
+        description="SQLAlchemy URL of the ledger; empty: SQLite in the data folder; postgresql+psycopg://... shared",
+    )
+    video_link_base: str = Field(
+        "", description="address under which people open bucket keys from the Dagster UI; empty: no links, keys only"
+    )
+    ui_url: str = Field("", description="address of the Dagster UI, for links in alerts")
+
+    # Runs and waiting
+    clips_per_run: int = Field(100, ge=1, le=1000, description="most clips in one Dagster run")
+    max_in_flight: int = Field(200, ge=1, description="most requests at the service at once, over the whole fleet")
+    deadline_seconds: Seconds = Field(
+        1800, gt=0, description="how long a run waits for one request before it leaves it for later adoption"
+    )
+    settle_seconds: Seconds = Field(30, description="how long an upload's files must have been left alone")
+    max_upload_bytes: int = Field(
+        2 * 1024**3, ge=1, description="largest upload that is looked at at all, in bytes; larger ones are refused"
+    )
+    presign_seconds: int = Field(
+        3600,
+        ge=60,
+        le=604_800,
+        description="life of the presigned input URLs, made at submit; must outlive the service's queue",
+    )
+    inline_input_bytes: int = Field(
+        0, ge=0, le=6 * 1024**2, description="inputs up to this size go as data: URIs (undocumented); 0: never"
+    )
+
+    # Money
+    budget_usd_per_day: Dollars = Field(25, description="most dollars a day (reserved or settled)")
+    budget_requests_per_day: int = Field(500, ge=0, description="most paid requests a day")
+    budget_usd_per_run: Dollars = Field(25, description="most dollars in one run")
+    budget_requests_per_run: int = Field(500, ge=0, description="most paid requests in one run")
+    sandbox_budget_usd_per_day: Dollars = Field(
+        1000, description="the sandbox's own cap per day (its dollars are play money)"
+    )
+    sandbox_budget_requests_per_day: int = Field(100_000, ge=0, description="the sandbox's own cap of requests a day")
+    timezone: str = Field("UTC", description="where the budget's day, schedules and the night window are counted")
+    allow_unknown_price: bool = Field(False, description="submit although the price cannot be learned")
+    require_approval: bool = Field(False, description="hold every clip until `i2v approve` or a person materializes it")
+    on_unknown: Literal["hold", "resubmit"] = Field(
+        "hold", description="a submit whose outcome is unknown: `hold` for a person, or `resubmit` (may pay twice)"
+    )
+    resubmit_cap: int = Field(1, ge=0, description="with on_unknown=resubmit: most resubmissions of one request")
+    max_attempts: int = Field(
+        3, ge=1, description="attempts of one request after failures that the service answered for"
+    )
+    generate_only: str = Field(
+        "", description="window for paid work such as 22:00-06:00 (in `timezone`); empty: always"
+    )
+
+    # What clips are like where the brief is silent
+    watermark: bool = Field(
+        False, description="the service's watermark; always sent, since its default differs by source"
+    )
+    keep_face: Literal["auto", "always", "never"] = Field(
+        "auto", description="lip-sync clips with an image use the endpoint that shows that person"
+    )
+    presets_file: str = Field("", description="YAML file that overrides motion presets; empty: the shipped ones")
+    price_max_age_seconds: Seconds = Field(300, description="how long a price from the catalogue is believed")
+
+    # Quality
+    measure: bool = Field(True, description="measure each video after the download")
+    previews: bool = Field(True, description="make posters and previews")
+
+    # Overnight
+    uploads_from: Literal["listing", "queue"] = Field("listing", description="how uploads are noticed")
+    upload_queue_url: str = Field("", description="SQS queue with the bucket's event notifications")
+    archive_after_days: int = Field(
+        0, ge=0, description="delivered clips leave the UI's partitions after so long; 0: never"
+    )
+    warn_after_minutes: int = Field(720, ge=1, description="a clip waiting longer than this raises a warning check")
+    retries_per_clip: int = Field(1, ge=0, description="automatic retries of a failed clip by the nightly schedule")
+    alert_webhook: SecretStr | None = Field(None, description="Slack-compatible webhook for failures")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"{value!r} is no time zone; use a name such as Europe/Berlin") from error
+        return value
+
+    @model_validator(mode="after")
+    def _service_and_base_agree(self) -> Self:
+        """The sandbox and the real service never mix: each refuses the other's address."""
+        loopback = is_loopback(self.runcomfy_model_api_base)
+        if self.service == "sandbox" and not loopback:
+            raise ValueError(
+                "I2V_SERVICE=sandbox needs RUNCOMFY_MODEL_API_BASE to be a sandbox on this machine"
+                " (start one with `i2v sandbox`, or use `make dev`)"
+            )
+        if self.service == "runcomfy" and not self.runcomfy_model_api_base.startswith("https://"):
+            raise ValueError(
+                "I2V_SERVICE=runcomfy needs an https RUNCOMFY_MODEL_API_BASE; for a local sandbox set I2V_SERVICE=sandbox"
+            )
+        return self
+
+    @cached_property
+    def ledger_address(self) -> str:
+        """The ledger's SQLAlchemy URL."""
+        return self.ledger_url or f"sqlite:///{(self.data_dir / 'ledger.sqlite').absolute()}"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of `timezone`."""
+        return ZoneInfo(self.timezone)
+
+
+def load_settings() -> Settings:
+    """Settings from the environment (and nothing else: a `.env` file is loaded by the processes' starters).
+
+    Raises:
+        SettingsError: a variable is malformed or contradicts another; names each of them.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = "; ".join(
+            f"{variable_name(str(part['loc'][0])) if part['loc'] else 'settings'}: {part['msg']}"
+            for part in error.errors()
+        )
+        raise SettingsError(f"Settings: {lines}.", remedy="`i2v settings` lists every variable.") from None
+
+
+def variable_name(field: str) -> str:
+    """The environment variable of a field."""
+    info = Settings.model_fields.get(field)
+    if info is not None and isinstance(info.validation_alias, AliasChoices):
+        return str(info.validation_alias.choices[0])
+    return f"I2V_{field.upper()}"
