@@ -1,0 +1,132 @@
+"""Opening files with FFmpeg by their content, never by their name.
+
+FFmpeg would also accept playlists (HLS, DASH, concat, SDP), which make it read *other* files and addresses. Uploads are
+other people's files, so the demuxer is chosen here from the first bytes and forced; a playlist named ``voice.mp3`` is no
+medium at all.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import av.container
+import av.stream
+
+from resources.media.errors import Unreadable
+
+HEAD_BYTES = 4096
+"""Enough for every signature below (the farthest is MPEG-TS's third sync byte, at 376)."""
+
+_TS_PACKET = 188
+_STILL_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis"}
+_QUICKTIME_ATOMS = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
+
+_CHUNK_FORMATS = {
+    (b"RIFF", b"WAVE"): "wav",
+    (b"RF64", b"WAVE"): "wav",
+    (b"RIFF", b"AVI "): "avi",
+    (b"FORM", b"AIFF"): "aiff",
+    (b"FORM", b"AIFC"): "aiff",
+}
+_SIGNATURES = (
+    (b"\x1a\x45\xdf\xa3", "matroska"),
+    (b"OggS", "ogg"),
+    (b"fLaC", "flac"),
+    (b"FLV\x01", "flv"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf"),
+    (b"\x00\x00\x01\xba", "mpeg"),
+    (b"#!AMR", "amr"),
+    (b"caff", "caf"),
+    (b"ID3", "mp3"),
+)
+
+
+def head(path: Path, size: int = HEAD_BYTES) -> bytes:
+    """The first bytes of a file."""
+    with path.open("rb") as file:
+        return file.read(size)
+
+
+def container_of(start: bytes) -> str | None:
+    """The container that the first bytes announce (``mp4``, ``mov``, ``wav``, ``mp3``, ...); None: no audio or video."""
+    if start[4:8] == b"ftyp":
+        brand = start[8:12]
+        return None if brand in _STILL_BRANDS else "mov" if brand == b"qt  " else "mp4"
+    if start[4:8] in _QUICKTIME_ATOMS:
+        return "mov"
+    if (chunks := _CHUNK_FORMATS.get((start[:4], start[8:12]))) is not None:
+        return chunks
+    for magic, name in _SIGNATURES:
+        if start.startswith(magic):
+            return name
+    if len(start) > 2 * _TS_PACKET and all(start[at] == 0x47 for at in (0, _TS_PACKET, 2 * _TS_PACKET)):
+        return "mpegts"
+    return _raw_mpeg_audio(start)
+
+
+def _raw_mpeg_audio(start: bytes) -> str | None:
+    """MP3 (or MP2) and AAC without any header: told by the 12 sync bits and fields that must not be reserved."""
+    if len(start) < 4 or start[0] != 0xFF or start[1] & 0xE0 != 0xE0:
+        return None
+    version, layer = (start[1] >> 3) & 3, (start[1] >> 1) & 3
+    if layer == 0 and start[1] & 0xF0 == 0xF0:
+        return "aac"
+    # Layer I (3) is left out: nobody uploads it, and FF FE is how UTF-16 text starts.
+    bitrate, rate = start[2] >> 4, (start[2] >> 2) & 3
+    return "mp3" if layer in {1, 2} and version != 1 and bitrate != 15 and rate != 3 else None
+
+
+@contextmanager
+def open_media(path: Path, name: str = "") -> Iterator[av.container.InputContainer]:
+    """Open an audio or video file with the demuxer that its content asks for.
+
+    Args:
+        path: the local file.
+        name: how people know the file (its key in the bucket); the path's own name if empty.
+
+    Raises:
+        Unreadable: empty, no audio or video, or damaged, here or while the caller reads it.
+    """
+    name = name or path.name
+    container = container_of(head(path))
+    if container is None:
+        raise Unreadable(
+            f"{name} is not audio or video that can be read{_what_instead(path)}.",
+            remedy="Save it as WAV or MP3 (sound) or MP4 (video) and upload that.",
+        )
+    try:
+        opened = av.open(
+            str(path.absolute()),
+            format=_demuxer(container),
+            metadata_errors="replace",
+            # A file must not send FFmpeg anywhere else.
+            options={"protocol_whitelist": "file"},
+        )
+        with opened:
+            yield opened
+    except (av.FFmpegError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise Unreadable(
+            f"{name} is damaged or cut short: {reason}.",
+            remedy="Export or upload the file again; the copy is incomplete.",
+        ) from error
+
+
+def _what_instead(path: Path) -> str:
+    start = head(path, 16)
+    if not start:
+        return " (it is empty)"
+    if start.lstrip()[:1].isascii() and b"\x00" not in start and start.decode("latin-1").isprintable():
+        return " (it looks like text)"
+    return ""
+
+
+def _demuxer(container: str) -> str:
+    # FFmpeg's demuxers have the names of their families: one reads MP4 and QuickTime alike.
+    return "mov" if container == "mp4" else container
+
+
+def moving_streams(container: av.container.InputContainer) -> list[av.VideoStream]:
+    """The video streams but for cover pictures."""
+    return [stream for stream in container.streams.video if not stream.disposition & av.stream.Disposition.attached_pic]

@@ -1,0 +1,19 @@
+"""What can be wrong with a media file."""
+
+from resources.errors import I2VError, Verdict
+
+
+class MediaError(I2VError):
+    """A media file could not be used."""
+
+    verdict = Verdict.FINAL
+
+
+class Unreadable(MediaError):  # noqa: N818 (named for what the file is)
+    """The file is not what it says, is damaged, or is too large to be opened safely."""
+
+
+class MeasuringFailed(MediaError):  # noqa: N818
+    """The process that measured a video died or ran out of time; the video itself may be fine."""
+
+    verdict = Verdict.RETRYABLE
