@@ -1,0 +1,45 @@
+"""How long a prompt is in the service's own measure, since the service cuts a longer one without a word.
+
+The sources give two numbers for each family, one for English and one, half as large, for Chinese. A mixed prompt is
+measured with one ruler that agrees with both: a Chinese character takes two units, everything else one.
+"""
+
+import re
+
+from resources.schemas.inputs import Family
+from resources.schemas.limits import LIMITS, PromptLimits
+
+_CHINESE = re.compile(
+    "["
+    "\u2e80-\u2fdf"  # radicals
+    "\u3000-\u303f"  # CJK punctuation
+    "\u3040-\u30ff\u31f0-\u31ff"  # kana: written without spaces too
+    "\u3100-\u312f\u31a0-\u31bf"  # bopomofo
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # ideographs
+    "\uff00-\uff60\uffe0-\uffe6"  # full-width forms
+    "\U00020000-\U0003ffff"  # further ideographs
+    "]"
+)
+
+
+def prompt_units(limits: PromptLimits, prompt: str) -> int:
+    """The length of a prompt in the units of ``limits``: characters (code points), or words between white space."""
+    chinese, rest = len(_CHINESE.findall(prompt)), _CHINESE.sub(" " if limits.unit == "words" else "", prompt)
+    plain = len(rest.split()) if limits.unit == "words" else len(rest)
+    return plain + limits.chinese_weight * chinese
+
+
+def prompt_problem(family: Family, prompt: str) -> str | None:
+    """Why the family would refuse or cut the prompt, in one line with the limit; None where it fits."""
+    if not prompt.strip():
+        return "The prompt is empty."
+    limits = LIMITS[family].prompt
+    units = prompt_units(limits, prompt)
+    if units <= limits.max_units:
+        return None
+    chinese = limits.max_units // limits.chinese_weight
+    return (
+        f"The prompt is {units} {limits.unit} long (a Chinese character counts as {limits.chinese_weight});"
+        f" {family} takes at most {limits.max_units} {limits.unit} or {chinese} Chinese characters"
+        " and would cut the rest silently."
+    )
