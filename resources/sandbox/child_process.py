@@ -1,0 +1,183 @@
+"""Child processes that never outlive the process that started them, and are ended by their own id only."""
+
+import atexit
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from resources.errors import I2VError
+
+# Runs in the child before the program: asks the kernel for a signal when the parent dies, then becomes the program.
+# A process of its own instead of subprocess' preexec_fn, which can deadlock in a parent that has threads. On a system
+# without prctl (macOS) the child relies on the parent's `stop`. The parent may have died in between: hence getppid.
+# Becoming another user comes first, since that would clear the death signal.
+_GUARD = """
+import os, sys
+parent, death_signal, user, program = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
+if user:
+    import pwd
+    entry = pwd.getpwnam(user)
+    os.initgroups(user, entry.pw_gid)
+    os.setgid(entry.pw_gid)
+    os.setuid(entry.pw_uid)
+if sys.platform == "linux":
+    import ctypes
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit(1)
+os.execvpe(program[0], program, os.environ)
+"""
+
+STOP_SECONDS = 10.0
+"""How long a child may take to end after the polite signal before it is killed."""
+
+
+class ServerNotStarted(I2VError):
+    """An embedded server did not come up; the message ends with the last lines of its log."""
+
+
+class _Launcher:
+    """Starts every child from one thread that lives as long as this process.
+
+    The kernel ties the death signal to the thread that forked, not to the process: a server started from a short-lived
+    thread would be ended together with that thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._pool = None
+
+    def run(self, start: "Callable[[], subprocess.Popen[bytes]]") -> "subprocess.Popen[bytes]":
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="child-launcher")
+            pool = self._pool
+        return pool.submit(start).result()
+
+
+_launcher = _Launcher()
+
+
+class ChildProcess:
+    """A program in its own process group (Ctrl-C reaches only the parent, which ends its children in order).
+
+    Args:
+        arguments: the program and its arguments.
+        log: file that gets what the program writes (appended).
+        environment: the whole environment of the child; None hands down this process' own.
+        folder: working directory of the child.
+        stop_signal: the polite signal; also what the kernel sends when this process dies.
+        user: user to become (needs root); empty stays.
+        capture_stdout: keep stdout for ``process.stdout`` instead of the log.
+        keep_open: file descriptors that the child inherits, such as a lock's.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+        user: str = "",
+        capture_stdout: bool = False,
+        keep_open: Sequence[int] = (),
+    ) -> None:
+        self.log = log
+        self.name = Path(arguments[0]).name
+        self._stop_signal = stop_signal
+        log.parent.mkdir(parents=True, exist_ok=True)
+        guard = [sys.executable, "-I", "-S", "-c", _GUARD, str(os.getpid()), str(int(stop_signal)), user, *arguments]
+        with log.open("ab") as sink:
+
+            def start() -> "subprocess.Popen[bytes]":
+                return subprocess.Popen(
+                    guard,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE if capture_stdout else sink,
+                    stderr=sink,
+                    env=dict(os.environ if environment is None else environment),
+                    cwd=folder,
+                    process_group=0,
+                    pass_fds=keep_open,
+                )
+
+            self.process = _launcher.run(start)
+        atexit.register(self.stop)
+
+    @property
+    def pid(self) -> int:
+        """Process id, also after the end."""
+        return self.process.pid
+
+    @property
+    def running(self) -> bool:
+        """True until the child has ended."""
+        return self.process.poll() is None
+
+    def wait_until(self, ready: Callable[[], bool], *, seconds: float, what: str) -> None:
+        """Wait until ``ready()`` holds.
+
+        Args:
+            ready: asked every 30 ms (a small part of the second that the servers need).
+            seconds: deadline.
+            what: the server's name in the error.
+
+        Raises:
+            ServerNotStarted: the child ended or the deadline passed; the child is stopped.
+        """
+        deadline = time.monotonic() + seconds
+        while not ready():
+            code = self.process.poll()
+            if code is not None or time.monotonic() > deadline:
+                ended = f"ended with code {code}" if code is not None else f"did not answer within {seconds:.0f} s"
+                self.stop()
+                raise ServerNotStarted(f"{what} {ended}. {self.log_tail()}", remedy=f"Its whole log is {self.log}.")
+            time.sleep(0.03)
+
+    def log_tail(self, lines: int = 8) -> str:
+        """The last lines of the log, on one line."""
+        try:
+            text = self.log.read_text(errors="replace")
+        except OSError:
+            return "It left no log."
+        return "Last log lines: " + " | ".join(text.splitlines()[-lines:])
+
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """End the child by its own id: the polite signal first, SIGKILL after ``seconds``. May be called again."""
+        atexit.unregister(self.stop)
+        if self.process.poll() is None:
+            self.process.send_signal(self._stop_signal)
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                # The group, since a killed parent cannot end its own children; the group was made for this child alone.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
