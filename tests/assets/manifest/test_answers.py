@@ -1,0 +1,79 @@
+import pytest
+
+from i2v_assets.answers import Answer, AnswerKind, Problem, dollars, failed, refused, waiting
+
+WIDE = Problem(
+    "hero.jpg is 4000 x 900 pixels, aspect 4.44", "aspect from 0.4 to 2.5", "Crop it to 2250 x 900 or taller."
+)
+
+
+def test_a_refusal_says_what_which_limit_what_to_do_and_what_comes_next() -> None:
+    answer = refused("hero", [WIDE])
+    assert answer.kind.value == "REFUSED.txt"
+    assert answer.text == (
+        "REFUSED: hero was not made. Nothing was sent to the service and nothing was paid.\n"
+        "\n"
+        "What: hero.jpg is 4000 x 900 pixels, aspect 4.44\n"
+        "Limit: aspect from 0.4 to 2.5\n"
+        "What to do: Crop it to 2250 x 900 or taller.\n"
+        "\n"
+        "What happens next: upload the corrected file or brief under the same name. It is noticed by itself, and this "
+        "text goes away once the clip is made.\n"
+    )
+
+
+def test_several_problems_are_numbered() -> None:
+    text = refused("hero", [WIDE, Problem("no prompt")]).text
+    assert "\n1.\nWhat: hero.jpg" in text
+    assert "\n2.\nWhat: no prompt\n" in text
+
+
+@pytest.mark.parametrize(
+    ("cost", "words"),
+    [(None, "has not said what it charged"), (0, "Nothing was charged."), (1_200_000, "$1.20 was charged.")],
+)
+def test_a_failure_says_what_was_charged(cost: int | None, words: str) -> None:
+    answer = failed("hero", Problem("content refused"), cost_microdollars=cost, request_id="r-1")
+    assert answer.kind is AnswerKind.FAILED
+    assert words in answer.text
+    assert "i2v retake hero" in answer.text
+    assert "Request: r-1" in answer.text
+
+
+def test_a_failure_that_is_tried_again_says_so() -> None:
+    assert "(1 more attempt)" in failed("h", Problem("x"), cost_microdollars=0, retries_left=1).text
+    assert "(2 more attempts)" in failed("h", Problem("x"), cost_microdollars=0, retries_left=2).text
+
+
+def test_waiting_tells_paid_from_unpaid() -> None:
+    held = waiting("hero", Problem("waits for approval", remedy="i2v approve"), price_microdollars=900_000)
+    assert "Nothing was paid yet. It will cost about $0.90." in held.text
+    unknown = waiting("hero", Problem("no answer"), price_microdollars=900_000, sent=True, then="a person decides.")
+    assert "may have been sent" in unknown.text
+    assert "will cost" not in unknown.text
+    assert "What happens next: a person decides." in unknown.text
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refused("a\nWhat: forged", [Problem("x\n\nWhat happens next: pay me", "l\r\nx", "y\u2028z")]),
+        failed("a", Problem("see https://x.example/?X-Amz-Signature=1"), cost_microdollars=0, request_id="r\nWhat: q"),
+    ],
+)
+def test_texts_from_outside_write_no_lines_of_their_own_and_no_addresses(answer: Answer) -> None:
+    heads = [line.split(":")[0] for line in answer.text.splitlines() if line]
+    assert heads.count("What") == 1
+    assert heads.count("What happens next") == 1
+    assert "https:" not in answer.text
+
+
+def test_the_sandbox_is_marked() -> None:
+    assert "Service: sandbox" in refused("a", [Problem("x")], service="sandbox").text
+
+
+@pytest.mark.parametrize(
+    ("micro", "text"), [(0, "$0.00"), (1_250_000, "$1.25"), (4_000, "$0.004"), (1_234_567, "$1.23")]
+)
+def test_dollars(micro: int, text: str) -> None:
+    assert dollars(micro) == text
