@@ -3,73 +3,46 @@
 ``probe.py`` beside this file fills these from the real bytes.
 """
 
-from dataclasses import dataclass
+from pydantic import BaseModel, ConfigDict
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFacts:
-    """A still image as a person sees it.
+class ImageFacts(BaseModel):
+    """An image; ``width`` and ``height`` in pixels as displayed, after the camera's rotation note was obeyed."""
 
-    Attributes:
-        width: Displayed width in pixels, after the EXIF rotation.
-        height: Displayed height in pixels, after the EXIF rotation.
-        format: Format by content in Pillow's words: ``JPEG``, ``PNG``, ``WEBP``, ...
-        mode: Colour mode in Pillow's words: ``RGB``, ``RGBA``, ``L``, ``CMYK``, ...
-        animated: True when the file holds more than one frame.
-        size_bytes: Size of the file.
-        rotated: True when the stored pixels are turned by an EXIF orientation.
-    """
+    model_config = ConfigDict(frozen=True)
 
     width: int
     height: int
     format: str
+    """By content, as Pillow names it: ``JPEG``, ``PNG``, ``WEBP``, ..."""
     mode: str
+    """Colour mode as Pillow names it: ``RGB``, ``RGBA``, ``L``, ``P``, ``CMYK``, ..."""
     animated: bool
     size_bytes: int
     rotated: bool = False
-
-    @property
-    def aspect(self) -> float:
-        """Displayed width over height."""
-        return self.width / self.height
+    """True when the camera's note (EXIF) turns or mirrors the stored pixels."""
 
 
-@dataclass(frozen=True, slots=True)
-class AudioFacts:
-    """A sound file, measured by decoding it.
+class AudioFacts(BaseModel):
+    """A sound file; ``seconds`` were counted by decoding."""
 
-    Attributes:
-        seconds: Length of what really decodes, whatever the header says.
-        codec: Codec in FFmpeg's words: ``mp3``, ``pcm_s16le``, ``aac``, ...
-        container: Container in FFmpeg's words: ``mp3``, ``wav``, ``ogg``, ``mov,mp4,m4a,3gp,3g2,mj2``, ...
-        sample_rate: Samples a second.
-        channels: Number of channels.
-        size_bytes: Size of the file.
-    """
+    model_config = ConfigDict(frozen=True)
 
     seconds: float
     codec: str
     container: str
+    """By content: ``wav``, ``mp3``, ``mp4``, ``ogg``, ``flac``, ``aac``, ..."""
     sample_rate: int
     channels: int
     size_bytes: int
+    longer: bool = False
+    """True when decoding stopped early: the file is at least that long."""
 
 
-@dataclass(frozen=True, slots=True)
-class VideoFacts:
-    """A video file, measured by decoding it.
+class VideoFacts(BaseModel):
+    """A video; sizes in pixels as displayed (rotation and pixel shape obeyed), ``seconds`` of the picture."""
 
-    Attributes:
-        seconds: Length of the picture.
-        width: Displayed width in pixels.
-        height: Displayed height in pixels.
-        fps: Average frames a second.
-        frames: Number of frames that decode.
-        video_codec: Codec in FFmpeg's words: ``h264``, ...
-        audio_codec: Codec of the sound, None for a silent file.
-        container: Container in FFmpeg's words: ``mov,mp4,m4a,3gp,3g2,mj2``, ``matroska,webm``, ...
-        size_bytes: Size of the file.
-    """
+    model_config = ConfigDict(frozen=True)
 
     seconds: float
     width: int
@@ -79,12 +52,10 @@ class VideoFacts:
     video_codec: str
     audio_codec: str | None
     container: str
+    """By content: ``mp4``, ``mov``, ``matroska``, ..."""
     size_bytes: int
-
-    @property
-    def aspect(self) -> float:
-        """Displayed width over height."""
-        return self.width / self.height
+    rotation: int = 0
+    """Degrees by which players turn the picture: 0, 90, 180 or 270."""
 
 
 MediaFacts = ImageFacts | AudioFacts | VideoFacts
