@@ -140,6 +140,13 @@ class Settings(BaseSettings):
     measure: bool = Field(True, description="measure each video after the download")
     previews: bool = Field(True, description="make posters and previews")
 
+    # Provenance
+    c2pa_certificate: str = Field("", description="PEM chain that signs videos, signer first; empty: unsigned")
+    c2pa_key: str = Field("", description="PEM key (PKCS#8, no password) of the C2PA certificate")
+    c2pa_timestamp_url: str = Field(
+        "", description="RFC 3161 authority that dates signatures; empty: they expire with the certificate"
+    )
+
     # Overnight
     uploads_from: Literal["listing", "queue"] = Field("listing", description="how uploads are noticed")
     upload_queue_url: str = Field("", description="SQS queue with the bucket's event notifications")
