@@ -1,0 +1,177 @@
+"""What can go wrong with the service, named by what each failure proves.
+
+I2VError
+|- MissingToken                 FINAL      nobody is signed in
+|- TokenMalformed              FINAL      the token could not be a token
+`- ServiceError
+   |- NeverDelivered           RETRYABLE  the submit did not leave this machine
+   |- RefusedForNow            RETRYABLE  429; `retry_after` seconds where the service says so
+   |- Refused                  FINAL      the service answered no; `code` is its own number
+   |  |- Unauthorized                     token missing, expired or revoked
+   |  |- NoBalance
+   |  |- UnknownModel
+   |  |- RequestGone                      the service forgot the request
+   |  |- InvalidInput                     the body does not match the schema
+   |  `- Forbidden                        somebody else's request
+   |- OutcomeUnknown           UNKNOWN    only from submit: it may have been accepted and charged
+   |- ServiceUnavailable       RETRYABLE  a question (never a submit) went unanswered, retries included
+   |- NotReady                 RETRYABLE  the result was asked too early
+   |- FamilyUnavailable        FINAL      none of a family's model ids answers
+   |- UnknownPriceUnit         FINAL      the catalogue's price cannot be read, so nothing is paid by it
+   |- LoginFailed              FINAL      the device login was denied or ran out
+   `- DownloadError
+      |- HostRefused           FINAL      the output's address breaks the host rule
+      |- TooLarge              FINAL
+      |- Truncated             RETRYABLE  the body ended early
+      |- DownloadFailed        RETRYABLE
+      `- OutputGone            FINAL
+
+No message holds a token, a presigned URL or an output URL: texts from outside go through ``text.plain_text`` first, and
+exceptions of the HTTP library, whose messages and attributes hold them, are never chained.
+"""
+
+from resources.errors import I2VError, Verdict
+
+
+class MissingToken(I2VError):
+    """No token was found in the environment or in the token file."""
+
+
+class TokenMalformed(I2VError):
+    """A token must be printable ASCII without white space."""
+
+
+class ServiceError(I2VError):
+    """Anything that the service, or the way to it, did wrong."""
+
+
+class NeverDelivered(ServiceError):
+    """The submit provably never reached the service: nothing was charged, and it may be sent again."""
+
+    verdict = Verdict.RETRYABLE
+
+
+class RefusedForNow(ServiceError):
+    """429: too many requests; nothing was done.
+
+    Attributes:
+        retry_after: Seconds that the service asked for, None where it did not say.
+    """
+
+    verdict = Verdict.RETRYABLE
+
+    def __init__(self, message: str, *, retry_after: float | None = None, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.retry_after = retry_after
+
+
+class Refused(ServiceError):
+    """The service answered no.
+
+    Attributes:
+        code: The service's own numeric code, or the HTTP status where the body had none.
+        http_status: The HTTP status.
+    """
+
+    def __init__(self, message: str, *, code: int | None = None, http_status: int = 0, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.code = code
+        self.http_status = http_status
+
+
+class Unauthorized(Refused):
+    """The token is missing, expired or revoked, or the account is inactive."""
+
+
+class NoBalance(Refused):
+    """The account has no balance left."""
+
+
+class UnknownModel(Refused):
+    """The service does not know the model id."""
+
+
+class RequestGone(Refused):
+    """The service does not know the request: wrong id, deleted or expired."""
+
+
+class InvalidInput(Refused):
+    """The body does not match the model's schema."""
+
+
+class Forbidden(Refused):
+    """The request belongs to somebody else."""
+
+
+class OutcomeUnknown(ServiceError):
+    """The submit was sent, or may have been, and no readable answer came: it may have been accepted and charged.
+
+    Attributes:
+        request_id: The id where an answer that made no sense otherwise still held one.
+    """
+
+    verdict = Verdict.UNKNOWN
+
+    def __init__(self, message: str, *, request_id: str | None = None, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.request_id = request_id
+
+
+class ServiceUnavailable(ServiceError):
+    """A question to the service went unanswered: 5xx, timeout, disconnect or nonsense, after the retries.
+
+    Attributes:
+        retry_after: Seconds that the service asked for, None where it did not say.
+    """
+
+    verdict = Verdict.RETRYABLE
+
+    def __init__(self, message: str, *, retry_after: float | None = None, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.retry_after = retry_after
+
+
+class NotReady(ServiceError):
+    """The result was asked before the end (code 400005)."""
+
+    verdict = Verdict.RETRYABLE
+
+
+class FamilyUnavailable(ServiceError):
+    """None of a family's model ids answers at this service."""
+
+
+class UnknownPriceUnit(ServiceError):
+    """The catalogue's price or its unit cannot be read."""
+
+
+class LoginFailed(ServiceError):
+    """The device login was denied, ran out or could not be understood."""
+
+
+class DownloadError(ServiceError):
+    """An output could not be fetched."""
+
+
+class HostRefused(DownloadError):
+    """The output's address, or one that it redirects to, is not one that outputs come from."""
+
+
+class TooLarge(DownloadError):
+    """The output is larger than any output may be."""
+
+
+class Truncated(DownloadError):
+    """The output's body ended before its announced length."""
+
+    verdict = Verdict.RETRYABLE
+
+
+class DownloadFailed(DownloadError):
+    """The output could not be fetched this time."""
+
+    verdict = Verdict.RETRYABLE
+
+
+class OutputGone(DownloadError):
+    """The output is not there any more (404, 410) or not for us (403)."""

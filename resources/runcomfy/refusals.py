@@ -1,0 +1,150 @@
+"""Reading the service's refusals: which error an answer amounts to, by its HTTP status and its code together."""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import Any
+
+from resources.runcomfy.errors import (
+    Forbidden,
+    InvalidInput,
+    NoBalance,
+    NotReady,
+    Refused,
+    RefusedForNow,
+    RequestGone,
+    ServiceError,
+    ServiceUnavailable,
+    Unauthorized,
+    UnknownModel,
+)
+from resources.runcomfy.text import plain_text
+
+
+def retry_after(value: str | None, now: datetime) -> float | None:
+    """Seconds of a Retry-After header (a number or a date), None where it is missing or makes no sense."""
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            when = parsedate_to_datetime(value)
+        except (ValueError, TypeError):
+            return None
+        seconds = (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds()
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
+
+
+def error_code(body: Mapping[str, Any] | None, *, http_status: int) -> int | None:
+    """The service's own code; `code` counts only in an answer that HTTP calls an error."""
+    if body is None:
+        return None
+    values = [body.get("error_code")] + ([body.get("code")] if http_status >= 400 else [])
+    for value in values:
+        if isinstance(value, bool):
+            continue
+        if isinstance(value, int):
+            return value
+        if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 12:
+            return int(value)
+    return None
+
+
+def is_error(body: Mapping[str, Any] | None, http_status: int) -> bool:
+    """True for an HTTP error and for HTTP 200 with a non-null top-level `error_code`."""
+    return http_status >= 400 or (body is not None and body.get("error_code") is not None)
+
+
+def error_text(body: Mapping[str, Any] | None) -> str:
+    """The message of an error body, in the order that the service's clients look."""
+    body = body or {}
+    for name in ("error_message", "message", "error", "detail"):
+        value = body.get(name)
+        if isinstance(value, str) and value.strip():
+            return plain_text(value)
+        if isinstance(value, dict):
+            inner = error_text(value)
+            return inner or plain_text(value)
+        if isinstance(value, list) and value:
+            return plain_text("; ".join(_detail(part) for part in value[:5]))
+    return ""
+
+
+def _detail(part: object) -> str:
+    """One problem of a `detail` list: where and what; its `input` is left out, since it repeats what was sent."""
+    if not isinstance(part, dict):
+        return str(part)
+    where = part.get("loc")
+    place = ".".join(str(step) for step in where if step != "body") if isinstance(where, list) else ""
+    return f"{place}: {part.get('msg', '')}".strip(": ")
+
+
+class Asked(StrEnum):
+    """What a call is about, since a 404 means another thing for each."""
+
+    MODEL = "model"
+    REQUEST = "request"
+    OTHER = "other"
+
+
+_SIGN_IN = "Sign in with `i2v login`, or set RUNCOMFY_TOKEN to a valid token."
+_BY_CODE: dict[int, type[Refused]] = {
+    400001: UnknownModel,
+    400002: NoBalance,
+    400004: Unauthorized,
+    403001: Forbidden,
+    404001: RequestGone,
+    422: InvalidInput,
+    422001: InvalidInput,
+}
+_BY_STATUS: dict[int, type[Refused]] = {401: Unauthorized, 402: NoBalance, 403: Unauthorized, 422: InvalidInput}
+_REMEDIES: dict[type[Refused], str] = {
+    Unauthorized: _SIGN_IN,
+    NoBalance: "Top up the account, then try again; nothing was charged for this.",
+    UnknownModel: "`i2v models` lists what the service has; I2V_MODEL_IDS pins an id.",
+    RequestGone: "The service keeps requests for a limited time; look at `i2v ledger` for what was fetched.",
+    InvalidInput: "Compare the inputs with `i2v models`; the service's schema may have changed.",
+    Forbidden: "Use the token of the account that submitted the request.",
+}
+
+
+def read_error(
+    what: str, asked: Asked, http_status: int, body: Mapping[str, Any] | None, wait: float | None = None
+) -> ServiceError:
+    """The error that an answer amounts to, by its HTTP status and its code together.
+
+    Args:
+        what: The call in words, for the message.
+        asked: What the call is about.
+        http_status: The HTTP status.
+        body: The JSON object of the answer, None where it was none.
+        wait: Seconds of Retry-After.
+    """
+    code = error_code(body, http_status=http_status)
+    said = error_text(body)
+    number = f"HTTP {http_status}" + (f", code {code}" if code is not None else "")
+    message = f"{what}: {said} ({number})" if said else f"{what}: {number}"
+    head = _http_like(code) if http_status < 400 and code is not None else http_status
+    if code == 400005:
+        return NotReady(message)
+    if http_status == 429 or (http_status < 400 and head == 429):
+        return RefusedForNow(message, retry_after=wait)
+    if head >= 500 or head < 400:
+        return ServiceUnavailable(message, retry_after=wait)
+    kind = _BY_CODE.get(code or 0) or _BY_STATUS.get(head, Refused)
+    if asked is Asked.MODEL and (head == 404 or kind is RequestGone):
+        kind = UnknownModel
+    elif asked is Asked.REQUEST and head == 404 and kind is not RequestGone:
+        # A gateway's or a wrong base's 404: not the service's word that paid work is gone.
+        return ServiceUnavailable(f"{message}; a 404 without the service's own code is not believed", retry_after=wait)
+    elif head in {408, 425}:
+        return ServiceUnavailable(message, retry_after=wait)
+    return kind(message, code=code or http_status, http_status=http_status, remedy=_REMEDIES.get(kind, ""))
+
+
+def _http_like(code: int) -> int:
+    """The HTTP status that a code of six digits begins with."""
+    return code // 1000 if code >= 1000 else code

@@ -1,0 +1,269 @@
+"""Reading the service's answers: pure, lenient, and never louder than what an answer says.
+
+A word that nobody knows is neither an end nor a success. A number that cannot be a price is no price. Texts of the
+service may quote the user's own presigned URLs, so every text passes ``text.plain_text`` before a person or a log sees it.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import ROUND_CEILING, Decimal
+from enum import StrEnum
+from typing import Any
+
+from pydantic import SecretStr
+
+from resources.runcomfy.refusals import error_text
+from resources.runcomfy.text import plain_text
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+"""A request id as the project accepts it; goes into paths, so nothing else may."""
+
+MODEL_ID = re.compile(r"(?!.*(^|/)\.{1,2}(/|$))[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
+"""A model id goes into the path as it is; a dot segment would leave it."""
+
+MAX_USD = 1_000_000
+"""A cost or price above a million dollars is a mistake of the wire, not money."""
+
+
+class RequestState(StrEnum):
+    """Where a request stands, as far as an answer can be understood."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    ENDED = "ended"
+    """Only from /status: it is over, and the result says how."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNREADABLE_WORD = "unreadable_word"
+    """A word that nobody knows: not finished yet."""
+
+    @property
+    def over(self) -> bool:
+        """True when nothing more will happen; on /status the result is still to be asked."""
+        return self in {RequestState.ENDED, RequestState.SUCCEEDED, RequestState.FAILED, RequestState.CANCELLED}
+
+
+class CancelOutcome(StrEnum):
+    """What became of a wish to cancel."""
+
+    CANCELLED = "cancelled"
+    NOT_CANCELLABLE = "not_cancellable"
+    REQUESTED = "requested"
+    UNCONFIRMED = "unconfirmed"
+    """The answer does not say: look at the request's status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """An accepted submit. Of the answer only the id can be relied on."""
+
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusAnswer:
+    """An answer of /status; ``queue_position`` is 0- or 1-based, nobody knows which."""
+
+    state: RequestState
+    word: str
+    queue_position: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResultAnswer:
+    """An answer of /result, the verdict on a request.
+
+    Attributes:
+        state: Never ENDED.
+        word: The service's own word, cleaned.
+        output_urls: Addresses under `output`, in order; secret, since whoever holds one can fetch it.
+        error: The service's message for a failed request.
+        cost_microdollars: What it cost, None where the service does not say (yet).
+        created_at: When the service took the request.
+        finished_at: When it ended.
+    """
+
+    state: RequestState
+    word: str
+    output_urls: tuple[SecretStr, ...] = ()
+    error: str | None = None
+    cost_microdollars: int | None = None
+    created_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueEntry:
+    """One model of the live catalogue; a price that cannot be read is None."""
+
+    model_id: str
+    display_name: str
+    base_price_microdollars: int | None
+    price_unit: str
+    input_schema: Mapping[str, Any] | None
+    raw: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The account's balance in micro-dollars; can be negative."""
+
+    microdollars: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who the token belongs to."""
+
+    user_id: str
+    email: str | None
+
+
+def parse_json(content: bytes) -> object:
+    """The JSON value of a body, or None where it is none (an HTML page, half an answer, absurd nesting)."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def parse_object(content: bytes) -> dict[str, Any] | None:
+    """The JSON object of a body, or None."""
+    value = parse_json(content)
+    return value if isinstance(value, dict) else None
+
+
+def microdollars(usd: object) -> int | None:
+    """Dollars of the wire as whole micro-dollars, rounded up; None for what cannot be an amount of money."""
+    if isinstance(usd, bool) or not isinstance(usd, int | float | str):
+        return None
+    try:
+        amount = Decimal(str(usd).strip())
+    except ArithmeticError:
+        return None
+    if not amount.is_finite() or abs(amount) > MAX_USD:
+        return None
+    return int((amount * 1_000_000).to_integral_value(ROUND_CEILING))
+
+
+def cost(usd: object) -> int | None:
+    """A cost or price in micro-dollars: like ``microdollars`` but never negative."""
+    amount = microdollars(usd)
+    return amount if amount is not None and amount >= 0 else None
+
+
+def moment(value: object) -> datetime | None:
+    """A time of the wire (ISO 8601 or seconds since 1970) in UTC, or None."""
+    try:
+        if isinstance(value, str):
+            parsed = datetime.fromisoformat(value.strip())
+            return parsed.replace(tzinfo=parsed.tzinfo or UTC).astimezone(UTC)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return None
+
+
+def _word(body: Mapping[str, Any]) -> tuple[str, str]:
+    raw = body.get("status")
+    return (raw.strip().lower(), plain_text(raw, limit=40)) if isinstance(raw, str) else ("", "")
+
+
+_STATUS_WORDS = {
+    "in_queue": RequestState.WAITING,
+    "in_progress": RequestState.RUNNING,
+    "completed": RequestState.ENDED,
+    "succeeded": RequestState.ENDED,
+    "failed": RequestState.FAILED,
+    "cancelled": RequestState.CANCELLED,
+    "canceled": RequestState.CANCELLED,
+}
+_RESULT_WORDS = _STATUS_WORDS | {"completed": RequestState.SUCCEEDED, "succeeded": RequestState.SUCCEEDED}
+
+
+def read_status(body: Mapping[str, Any]) -> StatusAnswer:
+    """An answer of /status."""
+    key, word = _word(body)
+    position = body.get("queue_position")
+    if isinstance(position, bool) or not isinstance(position, int):
+        position = None
+    return StatusAnswer(_STATUS_WORDS.get(key, RequestState.UNREADABLE_WORD), word, position)
+
+
+def read_result(body: Mapping[str, Any]) -> ResultAnswer:
+    """An answer of /result; outputs are looked for under `output` alone, since `input` may echo the user's own URLs."""
+    key, word = _word(body)
+    state = _RESULT_WORDS.get(key, RequestState.UNREADABLE_WORD)
+    error = None
+    if state in {RequestState.FAILED, RequestState.CANCELLED}:
+        error = error_text({"error": body.get("error")} if body.get("error") else body) or None
+    return ResultAnswer(
+        state=state,
+        word=word,
+        output_urls=_output_urls(body.get("output")),
+        error=error,
+        cost_microdollars=cost(body.get("cost")),
+        created_at=moment(body.get("created_at")),
+        finished_at=moment(body.get("finished_at")),
+    )
+
+
+def _output_urls(output: object) -> tuple[SecretStr, ...]:
+    """Every address under `output`: a mapping of names to an address, a list of them, or an object with a `url`.
+
+    Names that speak of the video come first, since an output may hold a picture of it too.
+    """
+    found: list[tuple[int, str]] = []
+
+    def walk(value: object, rank: int, depth: int) -> None:
+        if isinstance(value, str) and "://" in value:
+            found.append((rank, value.strip()))
+        elif isinstance(value, list) and depth:
+            for item in value:
+                walk(item, rank, depth - 1)
+        elif isinstance(value, dict) and depth:
+            for name, item in value.items():
+                walk(item, 0 if "video" in str(name).lower() else rank, depth - 1)
+
+    walk(output, 1, 4)  # deeper than any output seen, shallow enough for a hostile one
+    ordered = [url for _, url in sorted(found, key=lambda pair: pair[0])]
+    return tuple(SecretStr(url) for url in dict.fromkeys(ordered))
+
+
+def read_cancel(body: Mapping[str, Any] | None) -> CancelOutcome:
+    """An answer of /cancel: `outcome` is trusted, `status` is not."""
+    word = (body or {}).get("outcome")
+    return {
+        "cancelled": CancelOutcome.CANCELLED,
+        "canceled": CancelOutcome.CANCELLED,
+        "not_cancellable": CancelOutcome.NOT_CANCELLABLE,
+        "cancellation_requested": CancelOutcome.REQUESTED,
+    }.get(word.strip().lower() if isinstance(word, str) else "", CancelOutcome.UNCONFIRMED)
+
+
+def read_entry(body: Mapping[str, Any], asked: str = "") -> CatalogueEntry:
+    """One entry of the catalogue."""
+    schema = body.get("input_schema")
+    unit = body.get("price_unit")
+    return CatalogueEntry(
+        model_id=str(body.get("model_id") or asked),
+        display_name=plain_text(body.get("display_name") or body.get("model_id") or asked, limit=200),
+        base_price_microdollars=cost(body.get("base_price_usd")),
+        price_unit=unit.strip().lower() if isinstance(unit, str) else "",
+        input_schema=schema if isinstance(schema, dict) else None,
+        raw=dict(body),
+    )
+
+
+def read_balance(body: Mapping[str, Any]) -> Balance | None:
+    """The balance, None where the answer holds none; the whole number wins over the float."""
+    exact = body.get("balance_microdollars")
+    if isinstance(exact, int) and not isinstance(exact, bool):
+        return Balance(exact)
+    amount = microdollars(body.get("balance_usd"))
+    return None if amount is None else Balance(amount)
