@@ -90,6 +90,7 @@ class Settings(BaseSettings):
         1800, gt=0, description="how long a run waits for one request before it leaves it for later adoption"
     )
     settle_seconds: Seconds = Field(30, description="how long an upload's files must have been left alone")
+    sensor_seconds: int = Field(15, ge=1, description="how often the sensors look, at least")
     max_upload_bytes: int = Field(
         2 * 1024**3, ge=1, description="largest upload that is looked at at all, in bytes; larger ones are refused"
     )

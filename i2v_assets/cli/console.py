@@ -1,0 +1,33 @@
+"""Where the command writes: results on stdout, everything else on stderr. Rich obeys NO_COLOR by itself."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout, for programs."""
+    out.file.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
+    """A table for people; cells are shown as they are, not read as markup."""
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    out.print(table)
+
+
+def dollars(microdollars: int | None) -> str:
+    """Money for people: up to four places, never rounded to nothing."""
+    return "" if microdollars is None else f"${microdollars / 1_000_000:,.4f}".rstrip("0").rstrip(".")

@@ -1,0 +1,53 @@
+"""Exit codes, the same as the vendor's tool where it has one (contract, section 7)."""
+
+from enum import IntEnum
+
+from resources.errors import I2VError, SettingsError, Verdict
+
+
+class Exit(IntEnum):
+    """What the shell is told."""
+
+    OK = 0
+    FAILED = 1
+    """The service failed or refused the generation."""
+    USAGE = 64
+    """Bad arguments or settings."""
+    DATA = 65
+    """An input file or brief that is malformed or outside the limits."""
+    UNAVAILABLE = 69
+    """The service or the bucket answers with server errors, or not at all."""
+    TRY_LATER = 75
+    """Held, outcome unknown, or a pace limit: run it again later, it does not pay twice."""
+    NO_TOKEN = 77
+    """Not signed in, or the token was rejected."""
+
+
+BY_CLASS = {
+    "MissingToken": Exit.NO_TOKEN,
+    "MalformedToken": Exit.NO_TOKEN,
+    "Unauthorized": Exit.NO_TOKEN,
+    "Forbidden": Exit.NO_TOKEN,
+    "InvalidInput": Exit.DATA,
+    "BriefError": Exit.DATA,
+    "MediaError": Exit.DATA,
+    "UnknownModel": Exit.USAGE,
+    "UsageProblem": Exit.USAGE,
+    "ServiceUnavailable": Exit.UNAVAILABLE,
+    "StorageUnavailable": Exit.UNAVAILABLE,
+}
+"""By the name of the class or of any of its parents, so that no room has to be imported to start the command."""
+
+
+class UsageProblem(I2VError):
+    """The arguments do not fit together."""
+
+
+def exit_code(error: I2VError) -> Exit:
+    """The exit code of an error."""
+    for kind in type(error).__mro__:
+        if kind.__name__ in BY_CLASS:
+            return BY_CLASS[kind.__name__]
+    if isinstance(error, SettingsError):
+        return Exit.USAGE
+    return Exit.FAILED if error.verdict is Verdict.FINAL else Exit.TRY_LATER

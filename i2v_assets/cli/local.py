@@ -1,0 +1,82 @@
+"""`i2v demo`, `i2v dev` and `i2v sandbox`: the whole of it on one machine, without a token."""
+
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from i2v_assets.cli.console import err
+from i2v_assets.cli.environment import DEV_FOLDER, data_root, dev_file, write_dev_file
+from i2v_assets.cli.exits import UsageProblem
+
+app = typer.Typer()
+
+
+@app.command()
+def demo(
+    output_dir: Annotated[Path, typer.Option(help="Where the finished files go.")] = Path("demo-videos"),
+) -> None:
+    """Sample images to videos in the sandbox, from start to end: no token, no money, nothing left running."""
+    from i2v_assets.cli.demo import run_demo
+
+    raise typer.Exit(run_demo(data_root() / "demo", output_dir))
+
+
+@app.command()
+def dev(
+    port: Annotated[int, typer.Option(help="Of the Dagster UI, on 127.0.0.1.")] = 3000,
+    generation_seconds: Annotated[float, typer.Option(help="How long the sandbox takes for a clip (median).")] = 10,
+) -> None:
+    """Keep the services up with the Dagster UI, sensors and schedules on; Ctrl-C ends all of it."""
+    from i2v_assets.cli.services import local_services
+
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    folder = data_root() / DEV_FOLDER
+    with local_services(folder, sandbox={"generation_seconds": generation_seconds}, settings={}) as services:
+        write_dev_file({name: value for name, value in services.environment.items() if _ours(name)})
+        try:
+            arguments = ["dagster", "dev", "-m", "i2v_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
+            dagster = services.start(arguments, "dagster.log", stop_signal=signal.SIGINT)
+            with dagster:
+                dagster.wait_until(lambda: stopped.is_set() or _answers(port), seconds=120, what="Dagster")
+                if not stopped.is_set():
+                    err.print(f"Dagster UI:  http://127.0.0.1:{port}", highlight=False)
+                    err.print("Drop a file in:  .venv/bin/i2v --dev upload FILE...", highlight=False)
+                    err.print(f"Logs: {services.data_dir / 'logs'}    Ctrl-C ends everything.", highlight=False)
+                while not stopped.wait(1.0):
+                    if not dagster.running:
+                        raise UsageProblem("Dagster ended by itself.", remedy=dagster.log_tail())
+                err.print("Stopping ...")
+        finally:
+            dev_file().unlink(missing_ok=True)
+
+
+def _ours(name: str) -> bool:
+    return name.startswith(("I2V_", "RUNCOMFY_", "AWS_", "DAGSTER_"))
+
+
+def _answers(port: int) -> bool:
+    from urllib.error import URLError
+    from urllib.request import urlopen
+
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/server_info", timeout=2) as answer:  # noqa: S310 (loopback http)
+            return int(answer.status) == 200
+    except (URLError, OSError):
+        return False
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+def sandbox(context: typer.Context) -> None:
+    """A local server that speaks the Model API and renders real, simple videos; `i2v sandbox --help` has its options."""
+    # A process of its own: nothing of the project reaches into the sandbox.
+    raise typer.Exit(subprocess.call([sys.executable, "-m", "resources.sandbox", *context.args]))

@@ -1,0 +1,48 @@
+"""`i2v settings`: every variable, its value, default and meaning."""
+
+from typing import Annotated
+
+import typer
+from pydantic import SecretStr
+
+from i2v_assets.cli.console import print_json, print_table
+from resources.settings import Settings, load_settings, variable_name
+
+app = typer.Typer()
+
+
+def shown(value: object) -> str:
+    """A value for people; secrets are masked."""
+    if isinstance(value, SecretStr):
+        return "********" if value.get_secret_value() else ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)
+
+
+def _without_password(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator or "@" not in rest:
+        return url
+    account, _, host = rest.rpartition("@")
+    return f"{scheme}://{account.partition(':')[0]}:********@{host}"
+
+
+@app.command("settings")
+def settings_command(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Every variable with its value in force, default and meaning; secrets are masked.
+
+    S3 is configured by boto3's own variables and files (AWS_ENDPOINT_URL_S3, AWS_PROFILE, roles).
+    """
+    values = load_settings()
+    rows = []
+    for field, info in Settings.model_fields.items():
+        value = shown(getattr(values, field))
+        default = shown(info.get_default(call_default_factory=True))
+        if field == "ledger_url":
+            value = _without_password(value)
+        rows.append({"name": variable_name(field), "value": value, "default": default, "meaning": info.description})
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(("variable", "value", "default", "meaning"), [tuple(row.values()) for row in rows])
