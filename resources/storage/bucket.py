@@ -1,0 +1,386 @@
+"""The bucket as the project uses it: list, read, write, write only when new, presign."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from itertools import islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Self
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import SecretStr
+
+from resources.schemas.inputs import Service
+from resources.settings import Settings, is_loopback
+from resources.storage.client import PART_BYTES, make_client, transfer_config
+from resources.storage.errors import (
+    BadRequest,
+    BucketMissing,
+    EndpointUnreachable,
+    ObjectMissing,
+    ObjectTooLarge,
+    error_code,
+    translated,
+)
+from resources.storage.errors import http_status as status_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_DELETE_MANY = 1000
+"""Most keys in one DeleteObjects call (S3 API reference)."""
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """One object as a listing or a HEAD shows it; ``etag`` without quotes, ``modified_at`` with whole seconds."""
+
+    key: str
+    size_bytes: int
+    etag: str
+    modified_at: datetime
+    content_type: str = ""
+    """Known from a HEAD only."""
+
+
+class Bucket:
+    """One bucket, or the part of it below ``prefix`` (all keys that go in and out are without it). Thread-safe.
+
+    Every call raises a `StorageError`: `BucketMissing`, `AccessDenied`, `ObjectMissing` and `BadRequest` are final,
+    `StorageUnavailable` makes sense to try again (after boto3's own retries).
+    """
+
+    def __init__(self, name: str, client: "S3Client", prefix: str = "") -> None:
+        self.name = name
+        self.prefix = prefix
+        self._client = client
+        self._clock_lock = threading.Lock()
+        self._server_time: tuple[datetime, float] | None = None
+        # Every answer carries the server's clock, the one that LastModified is told by.
+        client.meta.events.register("after-call.s3", self._remember_time)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """The bucket of ``I2V_BUCKET`` through boto3's own configuration chain; contacts nobody, creates nothing.
+
+        Raises:
+            AccessDenied: the profile named by AWS_PROFILE does not exist.
+        """
+        with translated("set up the client", settings.bucket):
+            return cls(settings.bucket, make_client())
+
+    def __repr__(self) -> str:
+        return f"Bucket({self.name!r}, prefix={self.prefix!r})"
+
+    # The server's clock
+
+    def now(self) -> datetime:
+        """The server's time: the Date header of the latest answer plus what went by since (asks when there was none).
+
+        Ages of uploads are measured with this clock, since a worker's own may be wrong. Good to a second.
+        """
+        if self._server_time is None:
+            self.check()
+        with self._clock_lock:
+            if self._server_time is None:  # a server that sends no Date
+                return datetime.now(UTC)
+            told, heard_at = self._server_time
+        return told + timedelta(seconds=time.monotonic() - heard_at)
+
+    def _remember_time(self, parsed: Mapping[str, Any], **_: object) -> None:
+        headers = parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        try:
+            told = parsedate_to_datetime(headers["date"])
+        except (KeyError, ValueError, TypeError):
+            return
+        with self._clock_lock:
+            self._server_time = (told, time.monotonic())
+
+    # The endpoint
+
+    @property
+    def endpoint_is_loopback(self) -> bool:
+        """True when the S3 endpoint in force is this machine."""
+        return is_loopback(self._client.meta.endpoint_url)
+
+    def check_reachable_for(self, service: Service) -> None:
+        """Refuse the real service over a server on this machine.
+
+        Raises:
+            EndpointUnreachable: the service could not fetch the inputs; nothing should be submitted.
+        """
+        if service == "runcomfy" and self.endpoint_is_loopback:
+            raise EndpointUnreachable(
+                "The S3 endpoint is on this machine, where RunComfy could not fetch the inputs.",
+                remedy="Point AWS_ENDPOINT_URL_S3 at a storage that the internet can reach (unset it for AWS), or set"
+                " I2V_SERVICE=sandbox.",
+            )
+
+    # The bucket itself
+
+    def check(self) -> None:
+        """One listing of one key: the bucket exists, answers and may be listed."""
+        with translated("list", self.name):
+            self._client.list_objects_v2(Bucket=self.name, Prefix=self.prefix, MaxKeys=1)
+
+    def ensure(self) -> None:
+        """Create the bucket when it is missing (development and tests; a real one is made by its owner)."""
+        try:
+            self.check()
+        except BucketMissing:
+            with translated("create the bucket", self.name):
+                try:
+                    self._create()
+                except ClientError as error:
+                    if error_code(error) not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+                        raise
+
+    def _create(self) -> None:
+        region = self._client.meta.region_name
+        if region and region != "us-east-1":  # the one region that must not be named here
+            configuration: Any = {"LocationConstraint": region}
+            self._client.create_bucket(Bucket=self.name, CreateBucketConfiguration=configuration)
+        else:
+            self._client.create_bucket(Bucket=self.name)
+
+    # Looking
+
+    def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[ObjectInfo]:
+        """Every object below a prefix, page by page, without folder markers (keys that end in ``/``).
+
+        The order is the server's own: byte order at AWS, folder by folder elsewhere. So no cursor may rest on it, and
+        ``start_after`` is applied here, to each key, instead of being sent (servers differ on that too).
+        """
+        arguments: dict[str, str] = {"Bucket": self.name, "Prefix": self.prefix + prefix}
+        while True:
+            with translated(f"list {prefix or 'all keys'}", self.name):
+                page = self._client.list_objects_v2(**arguments)  # type: ignore[arg-type]
+            for entry in page.get("Contents", ()):
+                key = entry["Key"].removeprefix(self.prefix)
+                if key.endswith("/") or (start_after is not None and key <= start_after):
+                    continue
+                yield ObjectInfo(key, entry["Size"], entry.get("ETag", "").strip('"'), entry["LastModified"])
+            if not page.get("IsTruncated"):
+                return
+            arguments["ContinuationToken"] = page["NextContinuationToken"]
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """What is known about an object without its content; None when there is none.
+
+        Raises:
+            BucketMissing: told apart from a missing object by a second question, since a HEAD has no body.
+        """
+        with translated(f"look at {key!r}", self.name):
+            try:
+                answer = self._client.head_object(Bucket=self.name, Key=self.prefix + key)
+            except ClientError as error:
+                if status_of(error) != 404:
+                    raise
+            else:
+                return ObjectInfo(
+                    key,
+                    answer["ContentLength"],
+                    answer["ETag"].strip('"'),
+                    answer["LastModified"],
+                    answer.get("ContentType", ""),
+                )
+        self.check()
+        return None
+
+    # Reading
+
+    def read(self, key: str, max_bytes: int | None = None) -> bytes:
+        """The whole object in memory.
+
+        Args:
+            key: the object.
+            max_bytes: largest object that is read; None reads any.
+
+        Raises:
+            ObjectMissing: there is none.
+            ObjectTooLarge: it is larger than ``max_bytes``.
+        """
+        with translated(f"read {key!r}", self.name):
+            answer = self._client.get_object(Bucket=self.name, Key=self.prefix + key)
+            with answer["Body"] as body:
+                if max_bytes is not None and answer["ContentLength"] > max_bytes:
+                    raise ObjectTooLarge(
+                        f"Bucket {self.name!r}: {key!r} has {answer['ContentLength']:,} bytes, at most {max_bytes:,}"
+                        " are read.",
+                        remedy="Upload a smaller file.",
+                    )
+                return body.read()
+
+    def open_range(self, key: str, first: int | None = None, last: int | None = None) -> "IO[bytes]":
+        """A stream of an object's bytes ``first`` to ``last`` (both included; None: all); the caller closes it."""
+        with translated(f"read {key!r}", self.name):
+            if first is None:
+                answer = self._client.get_object(Bucket=self.name, Key=self.prefix + key)
+            else:
+                wanted = f"bytes={first}-{'' if last is None else last}"
+                answer = self._client.get_object(Bucket=self.name, Key=self.prefix + key, Range=wanted)
+            stream: Any = answer["Body"]
+            return stream  # type: ignore[no-any-return]
+
+    def download(self, key: str, path: Path) -> None:
+        """Stream an object to a file, which appears under its name only when it is whole.
+
+        Raises:
+            ObjectMissing: there is none.
+            OSError: the file cannot be written.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with translated(f"download {key!r}", self.name):
+                # boto3 downloads to a temporary name beside it and tries broken bodies again.
+                self._client.download_file(self.name, self.prefix + key, str(path), Config=transfer_config())
+        except ObjectMissing:
+            self.check()  # its HEAD cannot tell a missing bucket from a missing object
+            raise
+
+    # Writing
+
+    def write(self, key: str, data: bytes, content_type: str) -> None:
+        """Put a small object, over an older one if there is one."""
+        with translated(f"write {key!r}", self.name):
+            self._client.put_object(Bucket=self.name, Key=self.prefix + key, Body=data, ContentType=content_type)
+
+    def write_new(self, key: str, data: bytes, content_type: str) -> bool:
+        """Put a small object unless there is one; of several writers at once at most one is told True.
+
+        Returns:
+            True when this call wrote it; False when the key was taken (its object stays as it is). After a lost answer
+            boto3's second attempt finds the object of the first: then the writer itself is told False.
+        """
+        put: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key, "Body": data, "ContentType": content_type}
+        with translated(f"write {key!r}", self.name):
+            return _unless_taken(lambda: self._client.put_object(**put, IfNoneMatch="*"))
+
+    def upload(self, path: Path, key: str, content_type: str, metadata: Mapping[str, str] | None = None) -> None:
+        """Stream a file to an object, in parts when it is large, over an older object if there is one.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        with translated(f"upload {key!r}", self.name):
+            self._client.upload_file(
+                str(path),
+                self.name,
+                self.prefix + key,
+                ExtraArgs={"ContentType": content_type, "Metadata": dict(metadata or {})},
+                Config=transfer_config(),
+            )
+
+    def upload_new(self, path: Path, key: str, content_type: str, metadata: Mapping[str, str] | None = None) -> bool:
+        """Stream a file to an object unless there is one already; of several writers at once at most one is told True.
+
+        Returns:
+            True when this call wrote it; False when the key was taken (see `write_new`).
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        where: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key}
+        about: dict[str, Any] = {"ContentType": content_type, "Metadata": dict(metadata or {})}
+
+        def put() -> None:
+            with path.open("rb") as source:
+                self._client.put_object(**where, **about, Body=source, IfNoneMatch="*")
+
+        if path.stat().st_size <= PART_BYTES:
+            with translated(f"upload {key!r}", self.name):
+                return _unless_taken(put)
+        if self.head(key) is not None:  # spares sending a large file for nothing; the condition still decides
+            return False
+        with translated(f"upload {key!r}", self.name):
+            return _unless_taken(lambda: self._put_parts(path, where, about))
+
+    def _put_parts(self, path: Path, where: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+        """A multipart upload by hand: boto3's own does not carry the condition to the completing call."""
+        upload_id = self._client.create_multipart_upload(**where, **about)["UploadId"]
+        try:
+            parts: list[Any] = []
+            with path.open("rb") as source:
+                while data := source.read(PART_BYTES):
+                    number = len(parts) + 1
+                    answer = self._client.upload_part(**where, UploadId=upload_id, PartNumber=number, Body=data)
+                    parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+            self._client.complete_multipart_upload(
+                **where, UploadId=upload_id, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
+            )
+        except BaseException:
+            # Parts of an upload that is not ended cost money until somebody aborts it.
+            with contextlib.suppress(ClientError, BotoCoreError):
+                self._client.abort_multipart_upload(**where, UploadId=upload_id)
+            raise
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy within the bucket on the server's side, with content type and metadata."""
+        with translated(f"copy {source!r} to {target!r}", self.name):
+            self._client.copy(
+                {"Bucket": self.name, "Key": self.prefix + source},
+                self.name,
+                self.prefix + target,
+                Config=transfer_config(),
+            )
+
+    # Deleting
+
+    def delete(self, key: str) -> None:
+        """Remove an object; no error when there is none."""
+        with translated(f"delete {key!r}", self.name):
+            self._client.delete_object(Bucket=self.name, Key=self.prefix + key)
+
+    def delete_many(self, keys: Iterable[str]) -> None:
+        """Remove objects, 1,000 per call.
+
+        Raises:
+            StorageError: names the first key that could not be removed; the others of its thousand are gone.
+        """
+        remaining = iter(keys)
+        while batch := list(islice(remaining, _DELETE_MANY)):
+            with translated(f"delete {len(batch)} objects", self.name):
+                answer = self._client.delete_objects(
+                    Bucket=self.name,
+                    Delete={"Objects": [{"Key": self.prefix + key} for key in batch], "Quiet": True},
+                )
+            for failure in answer.get("Errors", ()):
+                raise BadRequest(
+                    f"Bucket {self.name!r}: could not delete {failure.get('Key', '').removeprefix(self.prefix)!r}:"
+                    f" {failure.get('Code', 'no reason given')}.",
+                    remedy="Check that the credentials may delete there.",
+                )
+
+    # Sharing
+
+    def presign_get(self, key: str, seconds: int) -> SecretStr:
+        """A URL that reads one object for so many seconds; made locally, so it says nothing about existence.
+
+        It is a key to the media: never log it, never store it.
+        """
+        with translated(f"presign {key!r}", self.name):
+            return SecretStr(
+                self._client.generate_presigned_url(
+                    "get_object", Params={"Bucket": self.name, "Key": self.prefix + key}, ExpiresIn=seconds
+                )
+            )
+
+
+def _unless_taken(write: Callable[[], object]) -> bool:
+    """Run a conditional write; False when its condition did not hold."""
+    for last in (False, False, True):
+        try:
+            write()
+        except ClientError as error:
+            if status_of(error) == 412:
+                return False
+            # 409: another write or delete of this key was under way; S3's reference says to send it again.
+            if status_of(error) != 409 or last:
+                raise
+        else:
+            break
+    return True

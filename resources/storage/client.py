@@ -1,0 +1,58 @@
+"""The boto3 client and its configuration."""
+
+import functools
+from typing import TYPE_CHECKING
+
+from resources.settings import is_loopback
+
+if TYPE_CHECKING:
+    from boto3.s3.transfer import TransferConfig
+    from mypy_boto3_s3 import S3Client
+
+PART_BYTES = 16 * 1024 * 1024
+"""Files above this go in parts of this size: S3 allows 5 MiB to 5 GiB and 10,000 parts, so 160 GB fit."""
+
+_CONNECT_SECONDS = 10
+_READ_SECONDS = 60
+"""Between two bytes, not for the whole body."""
+
+_ATTEMPTS = 4
+"""With boto3's standard mode (jittered, at most 20 s apart) a blip of a few seconds goes unnoticed."""
+
+_CONNECTIONS = 64
+"""A run's threads upload and presign at once; boto3's default of 10 makes them queue."""
+
+
+def make_client() -> "S3Client":
+    """A client by boto3's own chain: environment (AWS_ENDPOINT_URL_S3, ...), profile, role.
+
+    Raises:
+        botocore.exceptions.BotoCoreError: the configuration names a profile that does not exist, or is malformed.
+    """
+    import boto3
+    from botocore.config import Config
+
+    session = boto3.session.Session()
+    # Signing needs some region; servers of one's own take any, and AWS answers with the right one for its buckets.
+    region = session.region_name or "us-east-1"
+    config = Config(
+        signature_version="s3v4",
+        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=_READ_SECONDS,
+        max_pool_connections=_CONNECTIONS,
+    )
+    client = session.client("s3", region_name=region, config=config)
+    if is_loopback(client.meta.endpoint_url):
+        # A proxy to the outside world cannot reach a server on this machine, nor are there host names per bucket.
+        here = Config(proxies={}, s3={"addressing_style": "path"})
+        client = session.client("s3", region_name=region, config=config.merge(here))
+    return client
+
+
+@functools.cache
+def transfer_config() -> "TransferConfig":
+    """How files go in parts: few threads, since many clips upload at once."""
+    from boto3.s3.transfer import TransferConfig
+
+    return TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=4)

@@ -1,0 +1,125 @@
+"""What can go wrong with the bucket, and the translation of boto3's errors.
+
+Messages name the bucket and the key. They never hold a URL: boto3's own messages hold endpoints, and presigned URLs in
+a log would be keys to the media.
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+from boto3.exceptions import S3TransferFailedError, S3UploadFailedError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError, ProfileNotFound
+
+from resources.errors import I2VError, Verdict
+
+
+class StorageError(I2VError):
+    """The bucket did not do what was asked."""
+
+
+class BucketMissing(StorageError):
+    """The bucket does not exist under these credentials."""
+
+
+class AccessDenied(StorageError):
+    """Credentials are missing, wrong, expired or not allowed to do this."""
+
+
+class ObjectMissing(StorageError):
+    """There is no object under the key."""
+
+
+class ObjectTooLarge(StorageError):
+    """The object is larger than the reader wants to hold."""
+
+
+class BadRequest(StorageError):
+    """The storage refused the call for another reason; the same call will be refused again."""
+
+
+class StorageUnavailable(StorageError):
+    """The storage could not be reached, or answered that it cannot serve now."""
+
+    verdict = Verdict.RETRYABLE
+
+
+class EndpointUnreachable(StorageError):
+    """The service on the internet cannot fetch inputs from an endpoint on this machine."""
+
+
+_DENIED = frozenset(
+    {
+        "AccessDenied", "AllAccessDisabled", "ExpiredToken", "Forbidden", "InvalidAccessKeyId", "InvalidToken",
+        "RequestTimeTooSkewed", "SignatureDoesNotMatch", "AccountProblem", "401", "403",
+    }
+)  # fmt: skip
+_MISSING_KEY = frozenset({"NoSuchKey", "NotFound", "404"})
+_LATER = frozenset(
+    {
+        "InternalError", "OperationAborted", "ConditionalRequestConflict", "RequestTimeout", "RequestTimeoutException", "ServiceUnavailable", "SlowDown",
+        "Throttling", "ThrottlingException", "TooManyRequests", "RequestLimitExceeded",
+    }
+)  # fmt: skip
+
+CREDENTIALS_REMEDY = (
+    "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE, or the machine's role) and that they may list,"
+    " read and write this bucket."
+)
+REACH_REMEDY = "Check AWS_ENDPOINT_URL_S3 and the network; with the embedded server, start it with `make dev`."
+
+
+def error_code(error: ClientError) -> str:
+    """The S3 error code, or the HTTP status where there is no body (HEAD)."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def http_status(error: ClientError) -> int:
+    """The HTTP status, 0 when unknown."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def translate(error: Exception, what: str, bucket: str) -> StorageError:
+    """The project's error for one of boto3's.
+
+    Args:
+        error: a botocore or boto3 exception.
+        what: the action with its key, such as ``read uploads/hero.jpg``.
+        bucket: the bucket's name.
+    """
+    where = f"Bucket {bucket!r}: could not {what}"
+    if isinstance(error, ClientError):
+        return _translate_answer(error, where, bucket)
+    if isinstance(error, NoCredentialsError | PartialCredentialsError | ProfileNotFound):
+        return AccessDenied(f"{where}: no S3 credentials were found.", remedy=CREDENTIALS_REMEDY)
+    if isinstance(error, S3UploadFailedError | S3TransferFailedError) and isinstance(error.__context__, ClientError):
+        return _translate_answer(error.__context__, where, bucket)
+    # The rest of botocore's tree is about reaching the endpoint (refused, DNS, TLS, timeouts, broken bodies). The class
+    # name says which without the URL that the message holds.
+    return StorageUnavailable(f"{where}: {type(error).__name__}.", remedy=REACH_REMEDY)
+
+
+def _translate_answer(error: ClientError, where: str, bucket: str) -> StorageError:
+    code, status = error_code(error), http_status(error)
+    if code == "NoSuchBucket":
+        return BucketMissing(
+            f"Bucket {bucket!r} does not exist.", remedy="Create it, or name another one in I2V_BUCKET."
+        )
+    if code in _DENIED or status in (401, 403):
+        return AccessDenied(f"{where}: {code or status}.", remedy=CREDENTIALS_REMEDY)
+    if code in _MISSING_KEY or status == 404:
+        return ObjectMissing(f"{where}: there is no such object.", remedy="It may have been deleted or renamed.")
+    if code in _LATER or status >= 500 or status == 429:
+        return StorageUnavailable(f"{where}: {code or status}.", remedy="It is tried again later.")
+    return BadRequest(f"{where}: {code or status}.", remedy="The storage may lack a feature that the project needs.")
+
+
+@contextlib.contextmanager
+def translated(what: str, bucket: str) -> Iterator[None]:
+    """Turn boto3's errors into the project's, without their chain (it would print their URLs)."""
+    try:
+        yield
+    except (ClientError, BotoCoreError, S3UploadFailedError, S3TransferFailedError) as error:
+        failure = translate(error, what, bucket)
+    else:
+        return
+    raise failure from None
