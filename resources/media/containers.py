@@ -5,6 +5,7 @@ other people's files, so the demuxer is chosen here from the first bytes and for
 medium at all.
 """
 
+import codecs
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,12 +115,19 @@ def open_media(path: Path, name: str = "") -> Iterator[av.container.InputContain
 
 
 def _what_instead(path: Path) -> str:
-    start = head(path, 16)
+    start = head(path)
     if not start:
         return " (it is empty)"
-    if start.lstrip()[:1].isascii() and b"\x00" not in start and start.decode("latin-1").isprintable():
-        return " (it looks like text)"
-    return ""
+    return " (it looks like text)" if is_text(start) else ""
+
+
+def is_text(start: bytes) -> bool:
+    """True when the first bytes of a file are UTF-8 text."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)  # a character cut by the end of the piece is fine
+    except UnicodeDecodeError:
+        return False
+    return b"\x00" not in start
 
 
 def _demuxer(container: str) -> str:

@@ -9,11 +9,11 @@ class MediaError(I2VError):
     verdict = Verdict.FINAL
 
 
-class Unreadable(MediaError):  # noqa: N818 (named for what the file is)
+class Unreadable(MediaError):
     """The file is not what it says, is damaged, or is too large to be opened safely."""
 
 
-class MeasuringFailed(MediaError):  # noqa: N818
+class MeasuringFailed(MediaError):
     """The process that measured a video died or ran out of time; the video itself may be fine."""
 
     verdict = Verdict.RETRYABLE

@@ -12,7 +12,7 @@ import av.container
 from PIL import ExifTags, Image, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict
 
-from resources.media.containers import container_of, head, moving_streams, open_media
+from resources.media.containers import container_of, head, is_text, moving_streams, open_media
 from resources.media.errors import Unreadable
 from resources.schemas.inputs import MediumKind
 
@@ -29,9 +29,9 @@ _IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000
 _TURNED = {5, 6, 7, 8}
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, OverflowError, MemoryError)
 
+# Pillow warns at this limit and refuses at twice that; `open_image` makes both an error.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-# Pillow warns at this limit and refuses at twice that; `open_image` refuses at once, so the warning says nothing new.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 
 class ImageFacts(BaseModel):
@@ -188,13 +188,8 @@ def _why_no_image(path: Path) -> str:
         return "is empty"
     if _still_type(start) == "image/heic":
         return "is a HEIC photo, which the service does not take"
-    if b"\x00" not in start:
-        try:
-            start[:-4].decode()
-        except UnicodeDecodeError:
-            pass
-        else:
-            return "is text, not an image"
+    if is_text(start):
+        return "is text, not an image"
     return "is not an image that can be read"
 
 

@@ -73,7 +73,8 @@ def write_video(
         base = Fraction(1, 90_000)
         picture.codec_context.time_base = base
         for number, pixels in enumerate(frames):
-            picture.width, picture.height = pixels.shape[1], pixels.shape[0]
+            if number == 0:
+                picture.width, picture.height = pixels.shape[1], pixels.shape[0]
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame.pts = round((times[number] if times else number / fps) / base)
             frame.time_base = base
