@@ -1,0 +1,135 @@
+"""The bucket's layout and the clean names of clips. Pure.
+
+uploads/hero.jpg                         a loose image is a clip `hero`; hero.mp3 beside it is its voiceover
+uploads/shoes/0001.jpg                   in a folder too: clip `shoes--0001`
+uploads/<clip>/brief.yaml + media        one clip of all the media that the brief assigns
+videos/<fingerprint>.mp4                 written once, never overwritten
+clips/<clip>/...                         what was found, decided and made
+clips/_refused/<slug>-<hash>.txt         what could not become a clip
+sequences/<sequence>.yaml, sequences/<sequence>/...
+gallery/index.html
+"""
+
+import hashlib
+import re
+import unicodedata
+
+UPLOADS = "uploads/"
+VIDEOS = "videos/"
+CLIPS = "clips/"
+REFUSED = "clips/_refused/"
+SEQUENCES = "sequences/"
+GALLERY = "gallery/"
+
+BRIEF = "brief.yaml"
+DEFAULTS = "_defaults.yaml"
+"""Names of the two files below ``uploads/`` that are no media."""
+
+# Files of a clip below clips/<clip>/.
+MEDIA = "media.json"
+PLAN = "plan.json"
+VIDEO = "video.mp4"
+POSTER = "poster.jpg"
+CONTACT_SHEET = "contact_sheet.jpg"
+MANIFEST = "manifest.json"
+REFUSED_NOTE = "REFUSED.txt"
+FAILED_NOTE = "FAILED.txt"
+WAITING_NOTE = "WAITING.txt"
+NOTES = (REFUSED_NOTE, FAILED_NOTE, WAITING_NOTE)
+
+FOLDER_JOINT = "--"
+"""Between the parts of a clip's name; never inside a part."""
+
+MAX_NAME = 100
+"""Longest clip name: it becomes a partition key, a folder and a file name (255 bytes at most on common disks)."""
+
+_HASH_DIGITS = 8
+"""Two of 10,000 names share a hash of 32 bits with a chance of 1 %, and then the later one is refused by name."""
+
+_FOREIGN = re.compile(r"[^A-Za-z0-9_-]+")
+_HYPHENS = re.compile(r"-{2,}")
+_CLEAN = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_EXTENSION = re.compile(r"(?<=[^/])\.[^./]+$")
+# Letters that Unicode does not decompose into a base letter and a mark.
+_LETTERS = str.maketrans(
+    {"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ð": "d",
+     "Ð": "D", "þ": "th", "Þ": "Th", "ł": "l", "Ł": "L", "ı": "i", "ħ": "h", "Ħ": "H", "ŋ": "n", "Ŋ": "N"}
+)  # fmt: skip
+
+
+def slug(key_or_name: str) -> str:
+    """The clean name of an upload: ``uploads/shoes/0001.jpg`` and ``shoes/0001`` both become ``shoes--0001``.
+
+    Lossy and deterministic. Folders are joined by ``--``; in each part accents are folded and everything else outside
+    ``[A-Za-z0-9_-]`` becomes one hyphen, runs of hyphens become one, hyphens at the ends and underscores at the
+    beginning go (``_`` marks the project's own folders). A part that holds letters or digits of other scripts ends with 8 hex digits of its SHA-256, since
+    what tells such names apart is lost otherwise; one of which nothing is left (``..``) is ``clip-`` and those digits.
+    Names over `MAX_NAME` are cut and end with a hash of the whole.
+
+    Args:
+        key_or_name: a key below ``uploads/`` (its file extension goes, unless it ends in ``/`` and so is a folder), or
+            a name from anywhere, taken as it is. Empty folder names (``a//b``) are dropped, as S3 servers do.
+    """
+    name = key_or_name
+    if name.startswith(UPLOADS):
+        name = _EXTENSION.sub("", name.removeprefix(UPLOADS))
+    joined = FOLDER_JOINT.join(_part(part) for part in name.split("/") if part) or _substitute(name)
+    if len(joined) <= MAX_NAME:
+        return joined
+    return f"{joined[: MAX_NAME - _HASH_DIGITS - 1].rstrip('-')}-{_digest(name)}"
+
+
+def video_key(fingerprint: str) -> str:
+    """Where the video of a fingerprint lies, written once."""
+    if not _FINGERPRINT.fullmatch(fingerprint):
+        raise ValueError(f"{fingerprint!r} is no fingerprint")
+    return f"{VIDEOS}{fingerprint}.mp4"
+
+
+def clip_key(clip: str, name: str) -> str:
+    """Where a clip's file lies, such as ``clip_key("hero", VIDEO)``."""
+    return f"{CLIPS}{_checked(clip)}/{_checked_file(name)}"
+
+
+def sequence_key(sequence: str, name: str) -> str:
+    """Where a sequence's file lies."""
+    return f"{SEQUENCES}{_checked(sequence)}/{_checked_file(name)}"
+
+
+def refused_key(source_key: str) -> str:
+    """Where it is written why an upload could not become a clip; each source key has a note of its own."""
+    return f"{REFUSED}{slug(source_key)}-{_digest(source_key)}.txt"
+
+
+def _checked(name: str) -> str:
+    """Guard against a name from outside that did not go through `slug`."""
+    if not _CLEAN.fullmatch(name):
+        raise ValueError(f"{name!r} is no clean name")
+    return name
+
+
+def _checked_file(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", name):
+        raise ValueError(f"{name!r} is no file name of the layout")
+    return name
+
+
+def _part(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text.translate(_LETTERS))
+    folded = "".join(char for char in decomposed if not unicodedata.combining(char))
+    clean = _HYPHENS.sub("-", _FOREIGN.sub("-", folded)).strip("-").lstrip("-_")
+    if not clean:
+        return _substitute(text)
+    lost = any(ord(char) > 127 and char.isalnum() for char in folded)
+    return f"{clean}-{_digest(text)}" if lost else clean
+
+
+def _substitute(text: str) -> str:
+    return f"clip-{_digest(text)}"
+
+
+def _digest(text: str) -> str:
+    """Hash of a name; the same for both Unicode spellings of an accent (macOS uploads the decomposed one)."""
+    composed = unicodedata.normalize("NFC", text)
+    return hashlib.sha256(composed.encode(errors="surrogatepass")).hexdigest()[:_HASH_DIGITS]
