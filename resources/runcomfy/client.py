@@ -1,0 +1,376 @@
+"""The client of the Model API: async, typed, and careful with the one call that costs money.
+
+Questions are asked again after failures that asking again may heal, with jittered back-off, obeying Retry-After. The
+submit is sent exactly once per call: what its failure proves is in the error's class (see ``errors``). Addresses are
+built from the configured bases alone, redirects are never followed, and the token goes nowhere else.
+
+A task that is cancelled while it submits leaves the outcome unknown too; the caller, who wrote its intent down
+beforehand, has to treat it so.
+"""
+
+import asyncio
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+import httpx
+import stamina
+from pydantic import SecretStr
+from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
+
+from resources.errors import SettingsError
+from resources.runcomfy import refusals, transport, wire
+from resources.runcomfy.credentials import HOW_TO_SIGN_IN
+from resources.runcomfy.download import Downloaded, Downloader
+from resources.runcomfy.errors import (
+    InvalidInput,
+    MissingToken,
+    NeverDelivered,
+    NotReady,
+    OutcomeUnknown,
+    Refused,
+    RefusedForNow,
+    RequestGone,
+    ServiceUnavailable,
+    UnknownModel,
+)
+from resources.runcomfy.pacing import RetryPolicy, Timeouts
+from resources.runcomfy.refusals import Asked
+from resources.schemas.inputs import Service
+from resources.settings import is_loopback
+
+# stamina reports through structlog where that is installed (Dagster brings it), and structlog prints to stdout, which
+# belongs to results.
+set_on_retry_hooks((LoggingOnRetryHook,))
+
+_T = TypeVar("_T")
+_HOLD_REMEDY = "It may have been accepted and charged: look at the account, then `i2v ledger resolve`."
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsPage:
+    """One page of the catalogue."""
+
+    models: tuple[wire.CatalogueEntry, ...]
+    total: int | None
+
+
+class RunComfyClient:
+    """Talks to one service; an async context manager, to be used in one event loop.
+
+    Args:
+        api_base: Base of the Model API, with /v1.
+        balance_base: Base of the balance call, with /prod/v2.
+        web_base: Base of the device login and of whoami.
+        token: The API token; None for the calls that need none.
+        service: Whether this is the paid service (https alone) or a local sandbox (loopback alone).
+        transport: Replaces every transport, for tests; its exceptions must be as exact as httpx' own.
+        policy: How questions are asked again.
+        timeouts: Seconds that calls may take.
+
+    Raises:
+        SettingsError: a base is no address of that service.
+    """
+
+    def __init__(
+        self,
+        api_base: str,
+        balance_base: str,
+        web_base: str,
+        token: SecretStr | None,
+        *,
+        service: Service,
+        transport: httpx.AsyncBaseTransport | None = None,
+        policy: RetryPolicy | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self._api, self._balance, self._web = (base.rstrip("/") for base in (api_base, balance_base, web_base))
+        self._service: Service = service
+        self._token = token
+        self._transport = transport
+        self._policy = policy or RetryPolicy()
+        self._timeouts = timeouts or Timeouts()
+        self._check_base(self._api)
+        self._questions: httpx.AsyncClient | None = None
+        self._submits: httpx.AsyncClient | None = None
+        self._downloader: Downloader | None = None
+
+    async def __aenter__(self) -> Self:
+        transport.hide_addresses_in_logs()
+        tls, limits = transport.tls_context(), self._timeouts
+        self._questions = httpx.AsyncClient(
+            transport=self._transport or transport.question_transport(tls),
+            timeout=httpx.Timeout(limits.question_read, connect=limits.connect, pool=limits.pool),
+            follow_redirects=False,
+            trust_env=False,
+        )
+        self._submits = httpx.AsyncClient(
+            transport=self._transport or transport.submit_transport(tls),
+            timeout=httpx.Timeout(limits.submit_read, connect=limits.connect, pool=limits.pool),
+            follow_redirects=False,
+            trust_env=False,
+        )
+        self._downloader = Downloader(service=self._service, tls=tls, transport=self._transport)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for opened in (self._questions, self._submits, self._downloader):
+            if opened is not None:
+                await opened.aclose()
+        self._questions = self._submits = self._downloader = None
+
+    async def submit(self, model_id: str, body: Mapping[str, object]) -> wire.Submission:
+        """Sends the paid POST once.
+
+        Raises:
+            NeverDelivered: it provably did not leave; may be sent again.
+            RefusedForNow: 429; may be sent again, after ``retry_after`` where given.
+            Refused: the service said no (or one of its children).
+            OutcomeUnknown: it may have been accepted and charged.
+            MissingToken: there is no token; nothing was sent.
+        """
+        what = f"Submit to {_model_path(model_id)}"
+        try:
+            content = json.dumps(body, allow_nan=False).encode()
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(f"{what}: the body is no JSON ({type(error).__name__})") from None
+        client = _opened(self._submits)
+        request = client.build_request(
+            "POST",
+            f"{self._api}/models/{model_id}",
+            content=content,
+            headers={**self._headers(), "Content-Type": "application/json", "Connection": "close"},
+        )
+        try:
+            async with asyncio.timeout(self._timeouts.submit):
+                response = await client.send(request, stream=True)
+                try:
+                    answer = await transport.read_answer(response)
+                finally:
+                    await response.aclose()
+        except transport.NEVER_DELIVERED as error:
+            raise NeverDelivered(
+                f"{what}: nothing was sent, {transport.reason(error)}.",
+                remedy="Check the network and RUNCOMFY_MODEL_API_BASE.",
+            ) from None
+        except transport.TRANSPORT_ERRORS as error:
+            raise OutcomeUnknown(f"{what}: {transport.reason(error)}.", remedy=_HOLD_REMEDY) from None
+        return _read_submission(what, response, answer)
+
+    async def status(self, request_id: str) -> wire.StatusAnswer:
+        """Where a request stands; ``state.over`` means that the result is to be asked, whatever the word.
+
+        Raises:
+            RefusedForNow, ServiceUnavailable: not answered, retries included; the request itself is untouched.
+            Refused: the service said no (or one of its children).
+        """
+        what = f"Status of request {_request_path(request_id)}"
+        body = await self._ask(what, Asked.REQUEST, f"{self._api}/requests/{request_id}/status")
+        return wire.read_status(_about(what, request_id, body))
+
+    async def result(self, request_id: str) -> wire.ResultAnswer:
+        """The verdict on a request, or where it stands before its end (also where the service calls that an error).
+
+        Raises:
+            RefusedForNow, ServiceUnavailable: not answered, retries included; the request itself is untouched.
+            Refused: the service said no (or one of its children).
+        """
+        what = f"Result of request {_request_path(request_id)}"
+        try:
+            body = await self._ask(what, Asked.REQUEST, f"{self._api}/requests/{request_id}/result?include_cost=true")
+        except NotReady:
+            return wire.ResultAnswer(wire.RequestState.RUNNING, "not ready")
+        return wire.read_result(_about(what, request_id, body))
+
+    async def cancel(self, request_id: str) -> wire.CancelOutcome:
+        """Asks to cancel; only queued requests can be. Unconfirmed where no readable answer came.
+
+        Raises:
+            Refused: the service said no (or one of its children).
+        """
+        what = f"Cancel of request {_request_path(request_id)}"
+        try:
+            body = await self._ask(what, Asked.REQUEST, f"{self._api}/requests/{request_id}/cancel", method="POST")
+        except (ServiceUnavailable, RefusedForNow, NotReady):
+            return wire.CancelOutcome.UNCONFIRMED
+        return wire.read_cancel(body)
+
+    async def model(self, model_id: str) -> wire.CatalogueEntry:
+        """The live catalogue entry of an id.
+
+        Raises:
+            UnknownModel: the service has no such id.
+            RefusedForNow, ServiceUnavailable: not answered, retries included.
+        """
+        what = f"Catalogue entry of {_model_path(model_id)}"
+        return wire.read_entry(await self._ask(what, Asked.MODEL, f"{self._api}/models/{model_id}"), model_id)
+
+    async def models(
+        self,
+        *,
+        search: str | None = None,
+        category: str | None = None,
+        kind: str | None = None,
+        include_schema: bool = False,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> ModelsPage:
+        """One page of the catalogue; ``limit`` 1 to 500.
+
+        Raises:
+            RefusedForNow, ServiceUnavailable: not answered, retries included.
+        """
+        wanted: dict[str, str | int | None] = {"search": search, "category": category, "kind": kind}
+        wanted |= {"include_schema": "true" if include_schema else None, "limit": limit, "offset": offset}
+        query = urlencode({name: value for name, value in wanted.items() if value is not None})
+        body = await self._ask("Catalogue", Asked.OTHER, f"{self._api}/models?{query}")
+        listed, total = body.get("models"), body.get("total")
+        entries = [part for part in listed if isinstance(part, dict)] if isinstance(listed, list) else []
+        return ModelsPage(tuple(wire.read_entry(part) for part in entries), total if isinstance(total, int) else None)
+
+    async def balance(self) -> wire.Balance:
+        """The account's balance; can be negative.
+
+        Raises:
+            RefusedForNow, ServiceUnavailable: not answered, retries included.
+        """
+        self._check_base(self._balance)
+        balance = wire.read_balance(await self._ask("Balance", Asked.OTHER, f"{self._balance}/balance"))
+        if balance is None:
+            raise ServiceUnavailable("Balance: the answer holds no amount.")
+        return balance
+
+    async def account(self) -> wire.Account:
+        """Who the token belongs to.
+
+        Raises:
+            Unauthorized: the token is no longer good.
+            RefusedForNow, ServiceUnavailable: not answered, retries included.
+        """
+        self._check_base(self._web)
+        body = await self._ask("Account", Asked.OTHER, f"{self._web}/api/auth/me")
+        email = body.get("email")
+        return wire.Account(str(body.get("id", "")), email if isinstance(email, str) and email else None)
+
+    async def download(self, url: SecretStr, path: Path) -> Downloaded:
+        """Fetches an output to ``path``; see ``download``.
+
+        Raises:
+            DownloadError: one of its children.
+        """
+        return await _opened(self._downloader).fetch(url, path)
+
+    def _check_base(self, base: str) -> None:
+        """The token goes to https at the paid service and to this machine at a sandbox, nowhere else."""
+        parts = urlsplit(base)
+        good = is_loopback(base) if self._service == "sandbox" else parts.scheme == "https"
+        if parts.scheme not in {"http", "https"} or not good or parts.username or parts.query or parts.fragment:
+            raise SettingsError(
+                f"A base address on {parts.hostname or 'no host'} cannot be used with I2V_SERVICE={self._service}.",
+                remedy="Set RUNCOMFY_MODEL_API_BASE, RUNCOMFY_SERVERLESS_API_BASE and RUNCOMFY_WEB_BASE alike:"
+                " https for the paid service, this machine for a sandbox.",
+            )
+
+    def _headers(self) -> dict[str, str]:
+        if self._token is None:
+            raise MissingToken("No RunComfy token was found.", remedy=HOW_TO_SIGN_IN)
+        return {"Authorization": f"Bearer {self._token.get_secret_value()}", "Accept": "application/json"}
+
+    async def _ask(self, what: str, asked: Asked, url: str, method: str = "GET") -> dict[str, Any]:
+        policy = self._policy
+        async for attempt in stamina.retry_context(
+            on=self._pause,
+            attempts=policy.attempts,
+            timeout=policy.total_seconds,
+            wait_initial=policy.first_wait,
+            wait_max=policy.longest_wait,
+            wait_jitter=policy.jitter,
+        ):
+            with attempt:
+                return await self._ask_once(what, asked, url, method)
+        raise ServiceUnavailable(f"{what}: not asked")  # unreachable: the last attempt raises
+
+    def _pause(self, error: Exception) -> bool | float:
+        """Whether a question is asked again, and after how long where the service said so."""
+        if not isinstance(error, ServiceUnavailable | RefusedForNow):
+            return False
+        if error.retry_after is None:
+            return True
+        if error.retry_after > self._policy.longest_retry_after:
+            return False
+        return error.retry_after + random.uniform(0, self._policy.jitter)  # noqa: S311 - spreads load, keeps no secret
+
+    async def _ask_once(self, what: str, asked: Asked, url: str, method: str) -> dict[str, Any]:
+        client = _opened(self._questions)
+        request = client.build_request(method, url, headers=self._headers())
+        try:
+            async with asyncio.timeout(self._timeouts.question):
+                response = await client.send(request, stream=True)
+                try:
+                    content = await transport.read_answer(response)
+                finally:
+                    await response.aclose()
+        except transport.TRANSPORT_ERRORS as error:
+            raise ServiceUnavailable(f"{what}: {transport.reason(error)}.") from None
+        body = wire.parse_object(content)
+        if not response.is_success or refusals.is_error(body, response.status_code):
+            raise refusals.read_error(what, asked, response.status_code, body, _wait(response))
+        if body is None:
+            raise ServiceUnavailable(f"{what}: the answer is no JSON object (HTTP {response.status_code}).")
+        return body
+
+
+def _read_submission(what: str, response: httpx.Response, content: bytes) -> wire.Submission:
+    """What the answer to a submit proves; only a refusal that is spelled out frees the money."""
+    status, body = response.status_code, wire.parse_object(content)
+    given = (body or {}).get("request_id")
+    given = str(given) if isinstance(given, int) and not isinstance(given, bool) else given
+    request_id = given if isinstance(given, str) and wire.REQUEST_ID.fullmatch(given) else None
+    error_in_success = response.is_success and refusals.is_error(body, status)
+    if response.is_success and not error_in_success:
+        if request_id is not None:
+            return wire.Submission(request_id)
+        raise OutcomeUnknown(f"{what}: HTTP {status}, but no request id that can be used.", remedy=_HOLD_REMEDY)
+    error = refusals.read_error(what, Asked.MODEL, status, body, _wait(response))
+    spelled_out = isinstance(error, RefusedForNow) or (isinstance(error, Refused) and content.strip() != b"")
+    if spelled_out and not (error_in_success and request_id is not None):
+        raise error
+    raise OutcomeUnknown(error.message, request_id=request_id, remedy=_HOLD_REMEDY)
+
+
+def _wait(response: httpx.Response) -> float | None:
+    return refusals.retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+
+
+def _about(what: str, request_id: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The answer, unless it names another request: then something between us and the service mixed answers up."""
+    named = body.get("request_id")
+    if named is not None and str(named) != request_id:
+        raise ServiceUnavailable(f"{what}: the answer is about another request.")
+    return body
+
+
+def _request_path(request_id: str) -> str:
+    if not wire.REQUEST_ID.fullmatch(request_id):
+        raise RequestGone("A request id holds letters, digits, `_` and `-`, at most 128; this one does not.")
+    return request_id
+
+
+def _model_path(model_id: str) -> str:
+    if not wire.MODEL_ID.fullmatch(model_id):
+        raise UnknownModel("A model id is made of letters, digits, `.`, `_` and `-` between slashes; this one is not.")
+    return model_id
+
+
+def _opened(part: _T | None) -> _T:
+    if part is None:
+        raise RuntimeError("The client is used outside its `async with`.")
+    return part

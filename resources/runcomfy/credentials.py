@@ -1,0 +1,134 @@
+"""Where the token comes from and where it is kept.
+
+``RUNCOMFY_TOKEN`` (trimmed, not empty) wins over the vendor's token file, which is shared with the vendor's own
+command-line tool: ``$RUNCOMFY_CONFIG_DIR/token.json``, else ``$XDG_CONFIG_HOME/runcomfy/token.json``, else
+``~/.config/runcomfy/token.json``.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from resources.runcomfy.errors import MissingToken, TokenMalformed
+from resources.settings import Settings
+
+HOW_TO_SIGN_IN = (
+    "Sign in with `i2v login`, or set RUNCOMFY_TOKEN to a token from https://www.runcomfy.com (profile, API tokens)."
+)
+_MALFORMED_REMEDY = "Copy it again, whole and alone, or sign in with `i2v login`."
+_MAX_FILE_BYTES = 64 * 1024  # a token file has some hundred bytes; anything larger is another file
+
+
+def checked_token(text: str, origin: str) -> SecretStr:
+    """The token without white space around it.
+
+    Raises:
+        TokenMalformed: it is empty, or holds white space, control characters or letters beyond ASCII.
+    """
+    token = text.strip()
+    if not token or any(not "!" <= letter <= "~" for letter in token):
+        raise TokenMalformed(
+            f"The token in {origin} is malformed: printable ASCII without white space.", remedy=_MALFORMED_REMEDY
+        )
+    return SecretStr(token)
+
+
+def token_path(settings: Settings) -> Path:
+    """The token file, whether it exists or not."""
+    if settings.runcomfy_config_dir is not None:
+        return settings.runcomfy_config_dir.expanduser() / "token.json"
+    config_home = os.environ.get("XDG_CONFIG_HOME", "").strip()
+    # The XDG rules call a relative path invalid.
+    base = Path(config_home) if config_home and Path(config_home).is_absolute() else Path.home() / ".config"
+    return base / "runcomfy" / "token.json"
+
+
+def load_token(settings: Settings) -> SecretStr | None:
+    """The token in force, None where nobody is signed in.
+
+    Raises:
+        TokenMalformed: there is one, but it cannot be a token; silently falling back could use another account.
+    """
+    if settings.runcomfy_token is not None and settings.runcomfy_token.get_secret_value().strip():
+        return checked_token(settings.runcomfy_token.get_secret_value(), "RUNCOMFY_TOKEN")
+    path = token_path(settings)
+    try:
+        with path.open("rb") as file:
+            content = json.loads(file.read(_MAX_FILE_BYTES))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise TokenMalformed(
+            f"The token file {path} cannot be read: {error.strerror or type(error).__name__}.",
+            remedy="Make it readable for you alone (chmod 600), or sign in with `i2v login`.",
+        ) from None
+    except (ValueError, RecursionError):
+        raise TokenMalformed(f"The token file {path} is no JSON.", remedy=_MALFORMED_REMEDY) from None
+    token = content.get("access_token") if isinstance(content, dict) else None
+    if token is None:
+        return None
+    if not isinstance(token, str):
+        raise TokenMalformed(f"The token in {path} is no text.", remedy=_MALFORMED_REMEDY)
+    return checked_token(token, str(path))
+
+
+def require_token(settings: Settings) -> SecretStr:
+    """The token in force.
+
+    Raises:
+        MissingToken: nobody is signed in; the remedy says how to.
+        TokenMalformed: there is one, but it cannot be a token.
+    """
+    token = load_token(settings)
+    if token is None:
+        raise MissingToken("No RunComfy token was found.", remedy=HOW_TO_SIGN_IN)
+    return token
+
+
+def write_token(settings: Settings, token: SecretStr, *, user_email: str | None = None) -> Path:
+    """Keeps a token for the next time: 0600 in a folder of 0700, whole or not at all; returns where.
+
+    Raises:
+        TokenMalformed: it cannot be a token.
+        OSError: the file cannot be written.
+    """
+    plain = checked_token(token.get_secret_value(), "the login's answer").get_secret_value()
+    path = token_path(settings)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.parent.chmod(0o700)
+    content = {"access_token": plain, "refresh_token": None, "expires_at": None, "user_email": user_email}
+    partial = path.with_name(f".token.{secrets.token_hex(6)}.tmp")
+    # Created with its final mode: a file that is narrowed afterwards was readable for a moment.
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+    return path
+
+
+def delete_token(settings: Settings) -> bool:
+    """Forgets the kept token; False when there was none. ``RUNCOMFY_TOKEN`` is the environment's and stays."""
+    try:
+        token_path(settings).unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # not every file system can
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

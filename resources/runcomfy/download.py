@@ -1,0 +1,236 @@
+"""Fetches outputs.
+
+The threat: the address of an output comes out of an answer. Whoever can write that answer, or answer for the host, could
+make this process fetch an internal address, follow a redirect to one, fill the disk, or hand over the token. So every
+address is judged as it was parsed by the library that then fetches it, redirects are followed by hand and judged alike,
+no token or cookie is sent, and what arrives is counted while it is written.
+
+The rule: https, on `runcomfy.net` or `runcomfy.com` or below, nothing in the address that two parsers could read in two
+ways. With the sandbox also plain http to this machine.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import httpx
+import stamina
+from pydantic import SecretStr
+
+from resources.errors import Verdict
+from resources.runcomfy import transport
+from resources.runcomfy.errors import DownloadError, DownloadFailed, HostRefused, OutputGone, TooLarge, Truncated
+from resources.schemas.inputs import Service
+from resources.settings import LOOPBACK_HOSTS
+
+OUTPUT_DOMAINS = ("runcomfy.net", "runcomfy.com")
+"""The service's own domains, where all outputs seen so far lie."""
+
+MAX_OUTPUT_BYTES = 2 * 1024**3
+"""The vendor's own limit of an output: 2 GiB."""
+
+MAX_REDIRECTS = 5
+"""More than any storage needs; a loop ends here."""
+
+READ_TIMEOUT_SECONDS = 60.0
+"""Silence in the middle of a body before it is given up."""
+
+TOTAL_TIMEOUT_SECONDS = 1800.0
+"""A whole download: 2 GiB at 10 Mbit/s, the slowest line that anybody renders videos over."""
+
+ATTEMPTS = 4
+"""Downloads are free, so a blink of the storage is waited out here: 0.5 to 4 s, then the caller decides."""
+
+_ODD = re.compile(r"[^\x21-\x7e]|\\")
+"""White space, control characters, letters beyond ASCII, a backslash: what parsers disagree on."""
+
+_NO_VIDEO = ("text/", "application/json", "application/xml", "application/xhtml")
+"""Content types of error pages, which come with HTTP 200 at times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """A file that arrived whole."""
+
+    size_bytes: int
+    sha256: str
+    content_type: str
+
+
+def judged(address: str, service: Service) -> httpx.URL:
+    """The address as it will be fetched.
+
+    Raises:
+        HostRefused: it breaks the rule; the message names the host at most.
+    """
+    if _ODD.search(address):
+        raise HostRefused("The output's address holds characters that no address of an output has.", remedy=_REMEDY)
+    try:
+        url = httpx.URL(address)
+    except (httpx.InvalidURL, ValueError):
+        raise HostRefused("The output's address cannot be read.", remedy=_REMEDY) from None
+    host = url.raw_host.decode("ascii").lower()
+    if url.userinfo:
+        raise HostRefused("The output's address holds a user name.", remedy=_REMEDY)
+    of_service = any(host == domain or host.endswith(f".{domain}") for domain in OUTPUT_DOMAINS)
+    if url.scheme == "https" and of_service:
+        return url
+    if service == "sandbox" and url.scheme == "http" and url.host in LOOPBACK_HOSTS:
+        return url
+    raise HostRefused(
+        f"The output's address ({url.scheme or 'no scheme'}, host {host or 'none'}) is not one of the service's.",
+        remedy=_REMEDY,
+    )
+
+
+_REMEDY = "Nothing was fetched. Outputs come over https from runcomfy.net or runcomfy.com; tell the service."
+
+
+class Downloader:
+    """Fetches outputs to disk; shares nothing with the clients that hold the token.
+
+    Args:
+        service: Whose outputs; only the sandbox's may come from this machine.
+        tls: The TLS context.
+        transport: Replaces the network, for tests.
+        attempts: Most attempts of one download.
+        first_wait: Seconds before the second attempt; doubles from there.
+        max_bytes: Largest output.
+    """
+
+    def __init__(
+        self,
+        *,
+        service: Service,
+        tls: ssl.SSLContext,
+        transport: httpx.AsyncBaseTransport | None = None,
+        attempts: int = ATTEMPTS,
+        first_wait: float = 0.5,
+        max_bytes: int = MAX_OUTPUT_BYTES,
+    ) -> None:
+        self._service: Service = service
+        self._attempts, self._first_wait, self._max_bytes = attempts, first_wait, max_bytes
+        self._client = httpx.AsyncClient(
+            transport=transport or httpx.AsyncHTTPTransport(verify=tls, trust_env=False),
+            timeout=httpx.Timeout(READ_TIMEOUT_SECONDS, connect=10.0, pool=600.0),  # many downloads share 100 lines
+            follow_redirects=False,
+            trust_env=False,
+            headers={"Accept": "*/*", "Accept-Encoding": "identity"},
+        )
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        await self._client.aclose()
+
+    async def fetch(self, url: SecretStr, path: Path) -> Downloaded:
+        """Fetches ``url`` to ``path``, which appears whole or not at all.
+
+        Raises:
+            HostRefused: the address, or one that it redirects to, breaks the rule.
+            TooLarge: it is over the limit, by its header or by count.
+            Truncated: it ended early, at every attempt.
+            OutputGone: it is not there (any more).
+            DownloadFailed: it could not be fetched, at any attempt.
+        """
+        async for attempt in stamina.retry_context(
+            on=_again, attempts=self._attempts, timeout=None, wait_initial=self._first_wait, wait_max=8.0
+        ):
+            with attempt:
+                return await self._fetch_once(url.get_secret_value(), path)
+        raise DownloadFailed("The output was not fetched.")  # unreachable: the last attempt raises
+
+    async def _fetch_once(self, address: str, path: Path) -> Downloaded:
+        try:
+            async with asyncio.timeout(TOTAL_TIMEOUT_SECONDS):
+                return await self._follow(address, path)
+        except httpx.RemoteProtocolError as error:
+            raise Truncated(f"The output's download: {transport.reason(error)}.") from None
+        except (httpx.ReadError, httpx.ReadTimeout) as error:
+            raise Truncated(f"The output's download: {transport.reason(error)}.") from None
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as error:
+            raise DownloadFailed(f"The output's download: {transport.reason(error)}.") from None
+        except OSError as error:
+            raise DownloadFailed(
+                f"The output could not be written to {path}: {error.strerror or type(error).__name__}.",
+                remedy="Free some space, or point I2V_DATA_DIR elsewhere.",
+            ) from None
+
+    async def _follow(self, address: str, path: Path) -> Downloaded:
+        for _ in range(MAX_REDIRECTS + 1):
+            url = judged(address, self._service)
+            self._client.cookies.clear()
+            async with self._client.stream("GET", url) as response:
+                location = response.headers.get("Location", "")
+                if not response.has_redirect_location:
+                    return await self._save(response, path)
+                if _ODD.search(location):
+                    raise HostRefused("The output redirects to an address that cannot be trusted.", remedy=_REMEDY)
+                address = str(url.join(location))
+        raise DownloadFailed(f"The output redirects more than {MAX_REDIRECTS} times.")
+
+    async def _save(self, response: httpx.Response, path: Path) -> Downloaded:
+        content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        self._check_head(response, content_type)
+        announced = _length(response)
+        if announced is not None and announced > self._max_bytes:
+            raise TooLarge(f"The output says it has {announced} bytes; the limit is {self._max_bytes}.")
+        digest, size = hashlib.sha256(), 0
+        with _growing(path) as file:
+            async for part in response.aiter_bytes():
+                size += len(part)
+                if size > self._max_bytes:
+                    raise TooLarge(f"The output has more than {self._max_bytes} bytes, whatever its header says.")
+                digest.update(part)
+                file.write(part)
+            if announced is not None and response.num_bytes_downloaded != announced:
+                raise Truncated(f"The output ended after {response.num_bytes_downloaded} of {announced} bytes.")
+            if size == 0:
+                raise Truncated("The output is empty.")
+        return Downloaded(size, digest.hexdigest(), content_type)
+
+    def _check_head(self, response: httpx.Response, content_type: str) -> None:
+        status = response.status_code
+        if status in {403, 404, 410}:
+            raise OutputGone(
+                f"The output cannot be fetched any more (HTTP {status}).",
+                remedy="Outputs live for a limited time: ask for the result again, or make a new take.",
+            )
+        if status != 200:
+            raise DownloadFailed(f"The output's storage answered HTTP {status}.")
+        if content_type.startswith(_NO_VIDEO):
+            raise DownloadFailed(f"The output's storage answered with {content_type} instead of a video.")
+
+
+def _again(error: Exception) -> bool | float:
+    """Retryable failures, and a 404 too: a storage may lag behind the verdict by a moment."""
+    if isinstance(error, OutputGone):
+        return True
+    return isinstance(error, DownloadError) and error.verdict is Verdict.RETRYABLE
+
+
+def _length(response: httpx.Response) -> int | None:
+    value = response.headers.get("Content-Length", "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else None
+
+
+@contextlib.contextmanager
+def _growing(path: Path) -> Iterator[IO[bytes]]:
+    """A file beside ``path`` that takes its name once it is whole and on disk, and vanishes otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.part")
+    try:
+        with partial.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
