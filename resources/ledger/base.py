@@ -1,0 +1,199 @@
+"""What all calls of the ledger share: a guarded move with its event, and the refusal of one that does not apply."""
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from resources.ledger.database import Database
+from resources.ledger.errors import IllegalTransition, LedgerError, StaleClaim, UnknownRequest
+from resources.ledger.records import RequestRow
+from resources.ledger.redaction import safe_reason
+from resources.ledger.states import State
+from resources.ledger.tables import events, requests, submissions
+
+COLUMNS = [requests.c[name] for name in RequestRow.__dataclass_fields__]
+_STATE = list(RequestRow.__dataclass_fields__).index("state")
+
+SELECT_ROW = sa.select(*COLUMNS).where(requests.c.fingerprint == sa.bindparam("the_fingerprint"))
+LOCK_ROW = SELECT_ROW.with_for_update()
+INSERT_EVENT = events.insert()
+
+FINISHED = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+
+
+def utc_now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+def row_of(found: Iterable[Any]) -> RequestRow:
+    """A row of the table, its columns in the order of `COLUMNS`."""
+    values = list(found)
+    values[_STATE] = State(values[_STATE])
+    return RequestRow(*values)
+
+
+@functools.cache
+def move_statement(guards: tuple[str, ...], changes: tuple[str, ...]) -> sa.sql.dml.ReturningUpdate[Any]:
+    """A guarded UPDATE that returns the changed row; built once for each set of columns, since building costs time."""
+    conditions = [requests.c[name] == sa.bindparam(f"if_{name}") for name in guards]
+    return (
+        requests.update()
+        .where(requests.c.fingerprint == sa.bindparam("the_fingerprint"), *conditions)
+        .values({name: sa.bindparam(f"to_{name}") for name in changes})
+        .returning(*COLUMNS)
+    )
+
+
+@functools.cache
+def submission_statement(changes: tuple[str, ...]) -> sa.Update:
+    """Changes the submissions of one attempt that stand (those whose money was not returned)."""
+    return (
+        submissions.update()
+        .where(
+            submissions.c.fingerprint == sa.bindparam("the_fingerprint"),
+            submissions.c.attempt == sa.bindparam("the_attempt"),
+            submissions.c.returned.is_(False),
+        )
+        .values({name: sa.bindparam(f"to_{name}") for name in changes})
+    )
+
+
+class LedgerBase:
+    """The database, the clock, and the steps that every change is made of. Each public call is one transaction."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime] = utc_now) -> None:
+        self.database = database
+        self._now = clock
+
+    def _row(self, connection: sa.Connection, fingerprint: str, *, lock: bool = False) -> RequestRow:
+        """The row, in a writing transaction with its lock.
+
+        Raises:
+            UnknownRequest: there is none.
+        """
+        found = connection.execute(LOCK_ROW if lock else SELECT_ROW, {"the_fingerprint": fingerprint}).one_or_none()
+        if found is None:
+            raise UnknownRequest(
+                f"The ledger has no request {fingerprint[:12]}.", remedy="`i2v ledger list` shows what there is."
+            )
+        return row_of(found)
+
+    def _move(
+        self,
+        connection: sa.Connection,
+        fingerprint: str,
+        what: str,
+        guards: Mapping[str, Any],
+        changes: Mapping[str, Any],
+        *,
+        owner: str | None = None,
+        reason: str | None = None,
+    ) -> RequestRow | None:
+        """One guarded UPDATE with its event; None, and nothing changed, when the guards do not hold."""
+        parameters = {"the_fingerprint": fingerprint}
+        parameters |= {f"if_{name}": value for name, value in guards.items()}
+        parameters |= {f"to_{name}": value for name, value in changes.items()}
+        found = connection.execute(move_statement(tuple(guards), tuple(changes)), parameters).one_or_none()
+        if found is None:
+            return None
+        row = row_of(found)
+        self._event(connection, row, what, from_state=guards["state"], owner=owner, reason=reason)
+        return row
+
+    def _event(
+        self,
+        connection: sa.Connection,
+        row: RequestRow,
+        what: str,
+        *,
+        from_state: State | None,
+        owner: str | None = None,
+        reason: str | None = None,
+        attempt: int | None = None,
+    ) -> None:
+        connection.execute(
+            INSERT_EVENT,
+            {
+                "fingerprint": row.fingerprint,
+                "at": self._now(),
+                "what": what,
+                "from_state": from_state,
+                "to_state": row.state,
+                "attempt": attempt or row.attempt,
+                "owner": owner,
+                "reason": safe_reason(reason),
+            },
+        )
+
+    def _remark(
+        self,
+        connection: sa.Connection,
+        row: RequestRow,
+        what: str,
+        *,
+        owner: str | None = None,
+        reason: str | None = None,
+        attempt: int | None = None,
+    ) -> None:
+        """An event without a change of state."""
+        self._event(connection, row, what, from_state=row.state, owner=owner, reason=reason, attempt=attempt)
+
+    def _change_submission(self, connection: sa.Connection, fingerprint: str, attempt: int, **changes: Any) -> int:
+        parameters = {"the_fingerprint": fingerprint, "the_attempt": attempt}
+        parameters |= {f"to_{name}": value for name, value in changes.items()}
+        return connection.execute(submission_statement(tuple(changes)), parameters).rowcount
+
+    def _answer(
+        self,
+        fingerprint: str,
+        what: str,
+        *,
+        attempt: int,
+        owner: str,
+        changes: Mapping[str, Any],
+        reason: str | None,
+        returned: bool = False,
+    ) -> RequestRow:
+        """What became of a submit, told by the one who claimed: from `submitting`, and from nowhere else.
+
+        An answer that comes too late changes no row; it is kept as an event, for whoever has to decide.
+        """
+        guards = {"state": State.SUBMITTING, "attempt": attempt, "owner": owner}
+        with self.database.write() as connection:
+            row = self._move(connection, fingerprint, what, guards, changes, owner=owner, reason=reason)
+            if row is not None:
+                if returned:
+                    self._change_submission(connection, fingerprint, attempt, returned=True)
+                return row
+            row = self._row(connection, fingerprint)
+            refusal = self._refusal(row, what, attempt, owner)
+            if row.state is State.UNKNOWN and row.attempt == attempt and row.owner == owner:
+                self._remark(connection, row, "late_answer", owner=owner, reason=f"{what}: {reason}")
+        raise refusal
+
+    @staticmethod
+    def _refusal(row: RequestRow, what: str, attempt: int, owner: str | None = None) -> LedgerError:
+        """Why a change does not apply to this row."""
+        name = row.fingerprint[:12]
+        if row.attempt != attempt:
+            return StaleClaim(
+                f"Request {name} is at attempt {row.attempt}; `{what}` speaks of attempt {attempt}.",
+                remedy="Nothing was changed.",
+            )
+        if owner is not None and row.owner != owner:
+            return StaleClaim(
+                f"Request {name} belongs to {row.owner or 'nobody'}; `{what}` came from {owner}.",
+                remedy="Nothing was changed.",
+            )
+        if owner is not None and row.state is State.UNKNOWN:
+            return StaleClaim(
+                f"The lease on request {name} ran out before `{what}`, and its outcome now counts as unknown.",
+                remedy="`i2v ledger resolve` settles it.",
+            )
+        return IllegalTransition(
+            f"Request {name} is {row.state}; `{what}` does not apply.", remedy="Nothing was changed."
+        )

@@ -1,0 +1,99 @@
+"""The caps: what a claim may still reserve."""
+
+from datetime import UTC, datetime, time, timedelta, tzinfo
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from resources.ledger.records import CapName, Caps, OverBudget, Spend
+from resources.ledger.tables import submissions
+
+USD = 1_000_000
+
+_SUMS = (
+    sa.func.count(),
+    sa.func.coalesce(sa.func.sum(submissions.c.cost_microdollars), 0),
+    sa.func.coalesce(
+        sa.func.sum(sa.case((submissions.c.cost_microdollars.is_(None), submissions.c.reserved_microdollars), else_=0)),
+        0,
+    ),
+)
+_OF_DAY = sa.select(*_SUMS).where(
+    submissions.c.service == sa.bindparam("the_service"),
+    submissions.c.claimed_at >= sa.bindparam("the_start"),
+    submissions.c.claimed_at < sa.bindparam("the_end"),
+    submissions.c.returned.is_(False),
+)
+_OF_RUN = sa.select(*_SUMS).where(
+    submissions.c.run_id == sa.bindparam("the_run"),
+    submissions.c.service == sa.bindparam("the_service"),
+    submissions.c.returned.is_(False),
+)
+
+
+def day_bounds(now: datetime, zone: tzinfo) -> tuple[datetime, datetime]:
+    """When the day around this moment begins and ends in a zone, in UTC; a day of 23 or 25 hours is one day."""
+    day = now.astimezone(zone).date()
+    start = datetime.combine(day, time(), tzinfo=zone)
+    end = datetime.combine(day + timedelta(days=1), time(), tzinfo=zone)
+    return start.astimezone(UTC), end.astimezone(UTC)
+
+
+def spend_between(connection: sa.Connection, service: str, start: datetime, end: datetime) -> Spend:
+    """What was claimed between two moments and not returned; Postgres sums come as Decimal and are whole."""
+    requests, settled, reserved = connection.execute(
+        _OF_DAY, {"the_service": service, "the_start": start, "the_end": end}
+    ).one()
+    return Spend(int(requests), int(settled), int(reserved))
+
+
+def budget_refusal(
+    connection: sa.Connection, service: str, *, run_id: str | None, price: int | None, caps: Caps, now: datetime
+) -> OverBudget | None:
+    """The first cap that one more request at this price would pass, or None."""
+    start, end = day_bounds(now, caps.zone)
+    day = spend_between(connection, service, start, end)
+    per_day = _Cap(
+        "DAY", "today", "usd_per_day", "requests_per_day", caps.usd_per_day_microdollars, caps.requests_per_day
+    )
+    refusal = _over(per_day, day, price or 0)
+    if refusal is not None or run_id is None:
+        return refusal
+    found = connection.execute(_OF_RUN, {"the_service": service, "the_run": run_id}).one()
+    run = Spend(*(int(value) for value in found))
+    per_run = _Cap(
+        "RUN", "in this run", "usd_per_run", "requests_per_run", caps.usd_per_run_microdollars, caps.requests_per_run
+    )
+    return _over(per_run, run, price or 0)
+
+
+class _Cap(NamedTuple):
+    variable: str
+    where: str
+    usd: CapName
+    requests: CapName
+    most: int
+    most_requests: int
+
+
+def _over(cap: _Cap, spent: Spend, price: int) -> OverBudget | None:
+    if spent.requests + 1 > cap.most_requests:
+        return OverBudget(
+            f"{spent.requests} of at most {cap.most_requests} requests {cap.where} are used;"
+            f" I2V_BUDGET_REQUESTS_PER_{cap.variable} raises it.",
+            cap.requests,
+        )
+    if spent.microdollars + price > cap.most:
+        return OverBudget(
+            f"{_usd(spent.microdollars)} of at most {_usd(cap.most)} {cap.where} are spent or reserved, and this clip"
+            f" costs {_usd(price)}; I2V_BUDGET_USD_PER_{cap.variable} raises it.",
+            cap.usd,
+        )
+    return None
+
+
+def _usd(microdollars: int) -> str:
+    """Dollars with at least two places, exact; no float touches money."""
+    whole, rest = divmod(microdollars, USD)
+    places = f"{rest:06d}".rstrip("0").ljust(2, "0")
+    return f"${whole:,}.{places}"

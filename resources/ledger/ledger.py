@@ -1,0 +1,51 @@
+"""The ledger itself: every request, written down before money can move."""
+
+from collections.abc import Callable
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+import sqlalchemy as sa
+
+from resources.ledger.answers import Answers
+from resources.ledger.base import utc_now
+from resources.ledger.claims import Claims
+from resources.ledger.database import Database
+from resources.ledger.decisions import Decisions
+from resources.ledger.reading import Reading
+
+
+class Ledger(Claims, Answers, Decisions, Reading):
+    """One row per fingerprint, one event per change, one transaction per call; safe for threads and processes.
+
+    The promise: no POST for a fingerprint while an earlier POST for it may still be charged or deliver. Only `claim`
+    allows a POST, it leaves `planned` once, and nothing returns to `planned` but what never arrived, what the service
+    has answered for, and what a person (or `on_unknown=resubmit`) decided.
+    """
+
+    @classmethod
+    def open(cls, url: str, clock: Callable[[], datetime] = utc_now) -> Self:
+        """Open the ledger at a SQLAlchemy URL and bring its tables up to date.
+
+        Raises:
+            LedgerUnavailable: it cannot be reached or written.
+            LedgerError: the URL is malformed, or a newer program made the tables.
+        """
+        return cls(Database.open(url), clock)
+
+    @property
+    def engine(self) -> sa.Engine:
+        """For the other tables of this database. On SQLite its transactions take the write lock as they begin."""
+        return self.database.engine
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

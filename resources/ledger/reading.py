@@ -1,0 +1,203 @@
+"""Questions to the ledger; none of them changes anything."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import fields, replace
+from datetime import UTC, date, datetime, time, tzinfo
+from typing import Any, TextIO, TypeAlias
+
+import sqlalchemy as sa
+
+from resources.ledger.base import COLUMNS, FINISHED, SELECT_ROW, LedgerBase, row_of
+from resources.ledger.budget import day_bounds, spend_between
+from resources.ledger.records import Event, RequestRow, Spend, SpendLine
+from resources.ledger.states import State
+from resources.ledger.tables import approvals, events, requests, submissions
+
+_EVENT_COLUMNS = [events.c[field.name] for field in fields(Event)]
+_BY_REQUEST_ID = (
+    sa.select(*COLUMNS)
+    .join(submissions, submissions.c.fingerprint == requests.c.fingerprint)
+    .where(submissions.c.request_id == sa.bindparam("the_id"))
+    .limit(1)
+)
+_GENERATION_TIMES = (
+    sa.select(requests.c.submitted_at, requests.c.finished_at)
+    .where(
+        requests.c.service == sa.bindparam("the_service"),
+        requests.c.model_id == sa.bindparam("the_model"),
+        requests.c.duration == sa.bindparam("the_duration"),
+        requests.c.state == State.SUCCEEDED,
+    )
+    .order_by(requests.c.finished_at.desc())
+    .limit(sa.bindparam("the_limit"))
+)
+_Key: TypeAlias = tuple[date, str, str, str, str]
+EXPORTED = (requests, submissions, events, approvals)
+
+
+class Reading(LedgerBase):
+    """Rows, events, times and money."""
+
+    def get(self, fingerprint: str) -> RequestRow | None:
+        """The request, or None."""
+        with self.database.read() as connection:
+            found = connection.execute(SELECT_ROW, {"the_fingerprint": fingerprint}).one_or_none()
+        return None if found is None else row_of(found)
+
+    def find(self, request_id: str) -> RequestRow | None:
+        """The request that the service knows under this id, in whichever attempt, or None."""
+        with self.database.read() as connection:
+            found = connection.execute(_BY_REQUEST_ID, {"the_id": request_id}).first()
+        return None if found is None else row_of(found)
+
+    def starting_with(self, prefix: str) -> tuple[RequestRow, ...]:
+        """The requests whose fingerprint begins so; for people, who type the beginning."""
+        query = sa.select(*COLUMNS).where(requests.c.fingerprint.startswith(prefix, autoescape=True)).limit(10)
+        return self._rows(query)
+
+    def list(
+        self,
+        states: Collection[State] | None = None,
+        clip: str | None = None,
+        service: str | None = None,
+        limit: int | None = None,
+        newest_first: bool = True,
+    ) -> tuple[RequestRow, ...]:
+        """Requests by state, clip and service, in the order in which they were planned."""
+        query = sa.select(*COLUMNS).limit(limit)
+        if states is not None:
+            query = query.where(requests.c.state.in_(sorted(states)))
+        if clip is not None:
+            query = query.where(requests.c.clip == clip)
+        if service is not None:
+            query = query.where(requests.c.service == service)
+        order = (requests.c.created_at, requests.c.fingerprint)
+        return self._rows(query.order_by(*(column.desc() if newest_first else column for column in order)))
+
+    def events(self, fingerprint: str) -> tuple[Event, ...]:
+        """Everything that happened to a request, oldest first."""
+        query = sa.select(*_EVENT_COLUMNS).where(events.c.fingerprint == fingerprint).order_by(events.c.id)
+        with self.database.read() as connection:
+            return tuple(_event_of(found) for found in connection.execute(query).mappings())
+
+    def generation_times(self, service: str, model_id: str, duration: int, limit: int = 200) -> tuple[float, ...]:
+        """Seconds from submit to end of the latest successes, newest first; clocks that disagree are left out."""
+        with self.database.read() as connection:
+            found = connection.execute(
+                _GENERATION_TIMES,
+                {"the_service": service, "the_model": model_id, "the_duration": duration, "the_limit": limit},
+            ).all()
+        seconds = ((end - start).total_seconds() for start, end in found if start is not None and end is not None)
+        return tuple(value for value in seconds if value > 0)
+
+    # Money
+
+    def unsettled(self, service: str) -> tuple[RequestRow, ...]:
+        """What ended and whose cost is not known: one row per submission, ``attempt`` and ``request_id`` being its own.
+
+        Pass both on: ``settle(row.fingerprint, cost, attempt=row.attempt)``.
+        """
+        query = (
+            sa.select(*COLUMNS, submissions.c.attempt.label("its_attempt"), submissions.c.request_id.label("its_id"))
+            .join(submissions, submissions.c.fingerprint == requests.c.fingerprint)
+            .where(
+                submissions.c.service == service,
+                submissions.c.cost_microdollars.is_(None),
+                submissions.c.returned.is_(False),
+                submissions.c.request_id.is_not(None),
+                sa.or_(requests.c.state.in_(FINISHED), submissions.c.attempt < requests.c.attempt),
+            )
+            .order_by(submissions.c.id)
+        )
+        with self.database.read() as connection:
+            found = connection.execute(query).all()
+        return tuple(replace(row_of(values[:-2]), attempt=values[-2], request_id=values[-1]) for values in found)
+
+    def spend(self, day: date, *, service: str, zone: tzinfo = UTC) -> Spend:
+        """What was spent and reserved on a day; it counts where it was claimed, also when settled later."""
+        start, end = day_bounds(datetime.combine(day, time(12), tzinfo=zone), zone)
+        with self.database.read() as connection:
+            return spend_between(connection, service, start, end)
+
+    def spent_today(self, service: str, zone: tzinfo = UTC) -> Spend:
+        """What counts against today's caps."""
+        return self.spend(self._now().astimezone(zone).date(), service=service, zone=zone)
+
+    def spend_table(self, since: date, *, service: str | None = None, zone: tzinfo = UTC) -> tuple[SpendLine, ...]:
+        """Spend by day, service, route, model and clip since a day, oldest first."""
+        start, _ = day_bounds(datetime.combine(since, time(12), tzinfo=zone), zone)
+        query = (
+            sa.select(
+                submissions.c.claimed_at,
+                submissions.c.service,
+                requests.c.route,
+                submissions.c.model_id,
+                requests.c.clip,
+                submissions.c.cost_microdollars,
+                submissions.c.reserved_microdollars,
+            )
+            .join(requests, requests.c.fingerprint == submissions.c.fingerprint)
+            .where(submissions.c.claimed_at >= start, submissions.c.returned.is_(False))
+        )
+        if service is not None:
+            query = query.where(submissions.c.service == service)
+        sums: defaultdict[_Key, tuple[int, int, int]] = defaultdict(lambda: (0, 0, 0))
+        with self.database.read() as connection:
+            for claimed_at, its_service, route, model_id, clip, cost, reserved in connection.execute(query):
+                key = (claimed_at.astimezone(zone).date(), its_service, route, model_id, clip)
+                number, settled, open_ = sums[key]
+                sums[key] = (number + 1, settled + (cost or 0), open_ + (0 if cost is not None else reserved or 0))
+        return tuple(_line(key, sums[key]) for key in sorted(sums))
+
+    # For programs
+
+    def export(self, file: TextIO) -> int:
+        """Write everything as JSON lines, the newest state of each request and every event; how many lines.
+
+        Each line has ``table`` (requests, submissions, events, approvals) beside the columns. One snapshot: it is read
+        in one transaction.
+        """
+        lines = 0
+        with self.database.read() as connection:
+            if not self.database.is_sqlite:
+                connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+            for table in EXPORTED:
+                kind = table.name.removeprefix("ledger_")
+                query = sa.select(table).order_by(*table.primary_key.columns)
+                for found in connection.execution_options(yield_per=500).execute(query).mappings():
+                    file.write(json.dumps({"table": kind, **found}, default=_plain, ensure_ascii=False) + "\n")
+                    lines += 1
+        return lines
+
+    def _rows(self, query: sa.Select[Any]) -> tuple[RequestRow, ...]:
+        with self.database.read() as connection:
+            return tuple(row_of(found) for found in connection.execute(query))
+
+
+def _line(key: _Key, sums: tuple[int, int, int]) -> SpendLine:
+    day, service, route, model_id, clip = key
+    requests, settled, reserved = sums
+    return SpendLine(
+        requests=requests,
+        settled_microdollars=settled,
+        reserved_microdollars=reserved,
+        day=day,
+        service=service,
+        route=route,
+        model_id=model_id,
+        clip=clip,
+    )
+
+
+def _event_of(found: sa.RowMapping) -> Event:
+    before = found["from_state"]
+    values = {**found, "from_state": None if before is None else State(before), "to_state": State(found["to_state"])}
+    return Event(**values)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no place in the export")

@@ -1,0 +1,152 @@
+"""What goes into the ledger and what comes out of it, as plain data. Money is integer micro-dollars, times are UTC."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+from typing import Literal, TypeAlias
+
+from resources.ledger.states import State
+
+CapName: TypeAlias = Literal["usd_per_day", "requests_per_day", "usd_per_run", "requests_per_run"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequest:
+    """A generation that somebody wants; ``inputs_json`` holds the inputs under the project's own names."""
+
+    fingerprint: str
+    service: str
+    clip: str
+    take: int
+    family: str
+    route: str
+    seed: int
+    duration: int
+    inputs_json: str
+    price_unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow:
+    """One request. ``attempt`` starts at 1; no two POSTs that may have arrived share an attempt.
+
+    ``price_microdollars`` is what the claim reserved, ``cost_microdollars`` what the service reported. ``final`` means
+    that the same inputs are never sent again. ``lost`` means that a succeeded video is gone from bucket and service.
+    ``started_at`` is when the service was first seen working, ``finished_at`` when it was done. ``resubmissions`` counts
+    the times that an unknown outcome was sent again.
+    """
+
+    fingerprint: str
+    service: str
+    state: State
+    attempt: int
+    clip: str
+    take: int
+    family: str
+    route: str
+    price_unit: str | None
+    model_id: str | None
+    request_id: str | None
+    owner: str | None
+    lease_until: datetime | None
+    run_id: str | None
+    price_microdollars: int | None
+    cost_microdollars: int | None
+    reason: str | None
+    final: bool
+    lost: bool
+    video_key: str | None
+    video_sha256: str | None
+    video_bytes: int | None
+    seed: int
+    duration: int
+    inputs_json: str
+    resubmissions: int
+    created_at: datetime
+    claimed_at: datetime | None
+    submitted_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    delivered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to a request; never changed, never removed."""
+
+    id: int
+    fingerprint: str
+    at: datetime
+    what: str
+    from_state: State | None
+    to_state: State
+    attempt: int
+    owner: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """The most that may be spent; ``zone`` says where the day begins."""
+
+    usd_per_day_microdollars: int
+    requests_per_day: int
+    usd_per_run_microdollars: int
+    requests_per_run: int
+    zone: tzinfo
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The caller holds the request and its money is reserved: it may POST, once."""
+
+    row: RequestRow
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The request is not `planned`: somebody has it, or it has ended. The row says which."""
+
+    row: RequestRow
+
+
+@dataclass(frozen=True, slots=True)
+class OverBudget:
+    """The claim would pass a cap; the row stays `planned`. ``text`` says so in plain words."""
+
+    text: str
+    cap: CapName
+
+
+@dataclass(frozen=True, slots=True)
+class NoSlot:
+    """As many requests are in flight, over all processes, as may be."""
+
+    in_flight: int
+
+
+ClaimOutcome: TypeAlias = Claimed | Taken | OverBudget | NoSlot
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What was spent: ``settled`` as the service reported it, ``reserved`` where it has not yet."""
+
+    requests: int
+    settled_microdollars: int
+    reserved_microdollars: int
+
+    @property
+    def microdollars(self) -> int:
+        """All of it."""
+        return self.settled_microdollars + self.reserved_microdollars
+
+
+@dataclass(frozen=True, slots=True)
+class SpendLine(Spend):
+    """What one clip cost on one day with one model."""
+
+    day: date
+    service: str
+    route: str
+    model_id: str | None
+    clip: str

@@ -1,0 +1,139 @@
+"""The ledger's tables. Migrations make them in a database; this is how the code speaks of them."""
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """A time in UTC, aware in Python; SQLite, which has no zones, holds it naive with a fixed width that sorts."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Into the database."""
+        if value is None:
+            return None
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Out of the database."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+"""All tables of the ledger's database. The names begin with ``ledger_``, since Dagster's may lie beside them."""
+
+requests = sa.Table(
+    "ledger_requests",
+    metadata,
+    sa.Column("fingerprint", sa.String(64), primary_key=True),
+    sa.Column("service", sa.String(16), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("clip", sa.Text, nullable=False),
+    sa.Column("take", sa.Integer, nullable=False),
+    sa.Column("family", sa.Text, nullable=False),
+    sa.Column("route", sa.Text, nullable=False),
+    sa.Column("price_unit", sa.Text),
+    sa.Column("model_id", sa.Text),
+    sa.Column("request_id", sa.Text),
+    sa.Column("owner", sa.Text),
+    sa.Column("lease_until", UtcDateTime),
+    sa.Column("run_id", sa.Text),
+    sa.Column("price_microdollars", sa.BigInteger),
+    sa.Column("cost_microdollars", sa.BigInteger),
+    sa.Column("reason", sa.Text),
+    sa.Column("final", sa.Boolean, nullable=False),
+    sa.Column("lost", sa.Boolean, nullable=False),
+    sa.Column("video_key", sa.Text),
+    sa.Column("video_sha256", sa.String(64)),
+    sa.Column("video_bytes", sa.BigInteger),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("duration", sa.Integer, nullable=False),
+    sa.Column("inputs_json", sa.Text, nullable=False),
+    sa.Column("resubmissions", sa.Integer, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("claimed_at", UtcDateTime),
+    sa.Column("submitted_at", UtcDateTime),
+    sa.Column("started_at", UtcDateTime),
+    sa.Column("finished_at", UtcDateTime),
+    sa.Column("delivered_at", UtcDateTime),
+    sa.Index(None, "service", "state", "lease_until"),
+    sa.Index(None, "owner", "lease_until"),
+    sa.Index(None, "clip"),
+    sa.Index(None, "created_at"),
+    sa.Index(None, "service", "model_id", "duration", "state", "finished_at"),
+)
+"""One row per fingerprint."""
+
+submissions = sa.Table(
+    "ledger_submissions",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("fingerprint", sa.String(64), sa.ForeignKey("ledger_requests.fingerprint"), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("service", sa.String(16), nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("run_id", sa.Text),
+    sa.Column("model_id", sa.Text, nullable=False),
+    sa.Column("claimed_at", UtcDateTime, nullable=False),
+    sa.Column("reserved_microdollars", sa.BigInteger),
+    sa.Column("cost_microdollars", sa.BigInteger),
+    sa.Column("returned", sa.Boolean, nullable=False),
+    sa.Column("request_id", sa.Text),
+    sa.Index(None, "fingerprint", "attempt"),
+    sa.Index(None, "service", "claimed_at", "returned", "cost_microdollars", "reserved_microdollars"),
+    sa.Index(None, "run_id"),
+    sa.Index(None, "request_id"),
+)
+"""One row per claim: what it reserved and what it cost. The budget is the sum of those that were not returned."""
+
+events = sa.Table(
+    "ledger_events",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("fingerprint", sa.String(64), sa.ForeignKey("ledger_requests.fingerprint"), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("what", sa.String(32), nullable=False),
+    sa.Column("from_state", sa.String(16)),
+    sa.Column("to_state", sa.String(16), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("owner", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Index(None, "fingerprint", "id"),
+)
+"""One row per change, only ever added."""
+
+approvals = sa.Table(
+    "ledger_approvals",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("plan_hash", sa.Text, nullable=False),
+    sa.Column("price_microdollars", sa.BigInteger),
+    sa.Column("approved_by", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Index(None, "fingerprint"),
+)
+"""What people agreed to pay for."""
+
+services = sa.Table(
+    "ledger_services",
+    metadata,
+    sa.Column("service", sa.String(16), primary_key=True),
+    sa.Column("paused_until", UtcDateTime),
+    sa.Column("probed_at", UtcDateTime),
+)
+"""One row per service: its lock makes claims come one after the other; and the pause that the service asked for."""
