@@ -119,6 +119,7 @@ def test_a_truncated_image(tmp_path: Path, format_: str, kept: float) -> None:
         probe_image(path)
 
 
+@pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning")
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     side = int(MAX_PIXELS**0.5) + 10
     for name, size in (("one.png", (side, side)), ("huge.png", (side * 4, side * 4))):

@@ -1,0 +1,112 @@
+"""Faces in still images, found with the Haar cascades that ship in OpenCV's wheel.
+
+Measured on the project's samples in 207 variants (random crops of 45 to 100 %, mirrored, brighter, darker): the face of
+`portrait.png` was found in all of the 27 variants that show it whole; cup, rocket and cat (180 variants) gave none. One
+cascade alone finds 'faces' in 12 of the cat's 60 variants, hence two that must agree. Profiles and faces that look away
+are not found; the brief's own words decide then.
+"""
+
+from pathlib import Path
+
+import cv2
+import cv2.data
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from pydantic import BaseModel, ConfigDict
+
+from resources.media.probe import open_image
+
+PORTRAIT_FACE = 0.15
+"""A picture is a portrait when its largest face is at least this wide, of the shorter side. In the sample portrait, cut
+from the waist up, the face has 0.19, in its crops up to 0.40; in a full-length picture or a group it has less than 0.1."""
+
+_WORKING_SIDE = 640
+_SMALLEST_FACE = 40
+"""In pixels at the working size: 0.4 % of a square picture, far below the 5 % that the service recommends."""
+_NEIGHBOURS_TO_FIND, _NEIGHBOURS_TO_CONFIRM = 5, 3
+_SAME_PLACE = 0.4
+
+Box = tuple[int, int, int, int]
+
+
+class Face(BaseModel):
+    """A face's box (brows to chin) in pixels of the image as displayed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    x: int
+    y: int
+    w: int
+    h: int
+    image_width: int
+    image_height: int
+
+    @property
+    def share(self) -> float:
+        """Part of the image's area, 0 to 1."""
+        return self.w * self.h / (self.image_width * self.image_height)
+
+    @property
+    def width_share(self) -> float:
+        """Width of the face over the image's shorter side."""
+        return self.w / min(self.image_width, self.image_height)
+
+
+def _boxes(name: str, grey: NDArray[np.uint8], neighbours: int) -> list[Box]:
+    # A classifier keeps scratch state and callers run in threads, so each call loads its own (20 ms).
+    classifier = cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / f"haarcascade_frontalface_{name}.xml"))
+    found = classifier.detectMultiScale(
+        grey, scaleFactor=1.1, minNeighbors=neighbours, minSize=(_SMALLEST_FACE, _SMALLEST_FACE)
+    )
+    return [(int(x), int(y), int(w), int(h)) for x, y, w, h in found]
+
+
+def _overlap(one: Box, other: Box) -> float:
+    across = max(0, min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0]))
+    down = max(0, min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1]))
+    return across * down / (one[2] * one[3] + other[2] * other[3] - across * down)
+
+
+def faces_in(image: Image.Image) -> tuple[Face, ...]:
+    """The faces in an image (as displayed), largest first."""
+    grey = image.convert("L")
+    scale = _WORKING_SIDE / max(grey.size)
+    size = (max(1, round(grey.width * scale)), max(1, round(grey.height * scale)))
+    pixels = np.asarray(grey.resize(size, Image.Resampling.BILINEAR))
+    found = _boxes("alt2", pixels, _NEIGHBOURS_TO_FIND)
+    confirmed: list[Box] = []
+    if found:
+        others = _boxes("default", pixels, _NEIGHBOURS_TO_CONFIRM)
+        confirmed = [box for box in found if any(_overlap(box, other) > _SAME_PLACE for other in others)]
+    faces = [
+        Face(
+            x=round(x / scale),
+            y=round(y / scale),
+            w=round(w / scale),
+            h=round(h / scale),
+            image_width=image.width,
+            image_height=image.height,
+        )
+        for x, y, w, h in confirmed
+    ]
+    return tuple(sorted(faces, key=lambda face: face.w * face.h, reverse=True))
+
+
+def find_faces(path: Path, name: str = "") -> tuple[Face, ...]:
+    """The faces in an image file, largest first.
+
+    Raises:
+        Unreadable: no image, damaged, or too large to be opened.
+    """
+    with open_image(path, name) as stored:
+        return faces_in(ImageOps.exif_transpose(stored))
+
+
+def is_portrait(path: Path, name: str = "") -> bool:
+    """True when one face is large enough to be what the image is about (``PORTRAIT_FACE``).
+
+    Raises:
+        Unreadable: no image, damaged, or too large to be opened.
+    """
+    return any(face.width_share >= PORTRAIT_FACE for face in find_faces(path, name))

@@ -1,0 +1,103 @@
+"""Single pictures out of a video, as players show them, without holding the video."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import av
+import av.container
+from av.video.reformatter import Interpolation
+from PIL import Image
+
+from resources.media.containers import moving_streams, open_media
+from resources.media.errors import Unreadable
+from resources.media.probe import displayed_size
+
+_SEEK_GAP_SECONDS = 3.0
+"""Pictures farther apart than this are reached by seeking; nearer ones by decoding on, since key frames of generated
+videos lie up to 250 frames apart and a seek would decode the same frames again."""
+
+
+def picture_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:
+    """The stream that is the video, set to decode with all the threads that help.
+
+    Raises:
+        Unreadable: the file holds no video.
+    """
+    streams = moving_streams(container)
+    if not streams:
+        raise Unreadable(f"{name} holds no video.", remedy="Fetch or export the video again.")
+    streams[0].thread_type = "AUTO"
+    return streams[0]
+
+
+def to_picture(stream: av.VideoStream, frame: av.VideoFrame, longer_side: int | None = None) -> Image.Image:
+    """A frame as displayed (rotation and pixel shape obeyed), made smaller before it is converted.
+
+    Args:
+        stream: the stream that the frame came from.
+        frame: the decoded frame.
+        longer_side: pixels of the longer side at most; None keeps the size.
+    """
+    width, height, rotation = displayed_size(stream, frame)
+    if rotation in {90, 270}:
+        width, height = height, width
+    if longer_side is not None and (scale := longer_side / max(width, height)) < 1:
+        width, height = max(2, round(width * scale)), max(2, round(height * scale))
+    smaller = frame.reformat(width=width, height=height, format="rgb24", interpolation=Interpolation.AREA)
+    picture = Image.fromarray(smaller.to_ndarray())
+    # FFmpeg and Pillow both count the angle against the clock.
+    return picture.rotate(frame.rotation, expand=True) if rotation else picture
+
+
+def pictures_at(
+    video: Path, times: Iterable[float], longer_side: int, name: str = ""
+) -> Iterator[tuple[float, Image.Image]]:
+    """The pictures shown at these times (seconds from the start, ascending), each with the time it starts at.
+
+    A time past the end gives the last picture. Only one frame is held at a time.
+
+    Raises:
+        Unreadable: no video, or damaged.
+    """
+    name = name or video.name
+    with open_media(video, name) as container:
+        stream = picture_stream(container, name)
+        base = stream.time_base
+        decoding = iter(container.decode(stream))
+        current = next(decoding, None)
+        if current is None or base is None:
+            raise Unreadable(f"{name} holds no picture that can be decoded.", remedy="Fetch or export the video again.")
+        start = current.time or 0.0
+        following = next(decoding, None)
+        for wanted in times:
+            if wanted - ((current.time or 0.0) - start) > _SEEK_GAP_SECONDS:
+                container.seek(round((wanted + start) / base), stream=stream)
+                decoding = iter(container.decode(stream))
+                if (landed := next(decoding, None)) is not None:
+                    current, following = landed, next(decoding, None)
+            while following is not None and (following.time or 0.0) - start <= wanted + 1e-6:
+                current, following = following, next(decoding, None)
+            yield (current.time or 0.0) - start, to_picture(stream, current, longer_side)
+
+
+def last_frame(video: Path, path: Path, name: str = "") -> Path:
+    """Write the exact last frame of a video as a PNG of full size, for the next shot to start from.
+
+    Raises:
+        Unreadable: no video, or damaged.
+    """
+    name = name or video.name
+    with open_media(video, name) as container:
+        stream = picture_stream(container, name)
+        last = None
+        # From the last key frame on; a file without an index is decoded from its start instead.
+        for offset in (stream.duration or 0, 0):
+            container.seek((stream.start_time or 0) + offset, stream=stream)
+            for frame in container.decode(stream):
+                last = frame
+            if last is not None:
+                break
+        if last is None:
+            raise Unreadable(f"{name} holds no picture that can be decoded.", remedy="Fetch or export the video again.")
+        to_picture(stream, last).save(path, format="PNG")
+    return path

@@ -1,0 +1,187 @@
+"""Small pictures of media for people: inline thumbnails, posters, contact sheets, silent animations."""
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from resources.media.errors import MediaError
+from resources.media.frames import last_frame, pictures_at
+from resources.media.probe import open_image, probe_video
+
+__all__ = ["INLINE_BYTES", "animated_webp", "contact_sheet", "last_frame", "poster", "side_by_side", "thumbnail"]
+
+INLINE_BYTES = 15 * 1024
+"""Most bytes of a picture that goes into the metadata of an event: events are kept for ever."""
+
+_QUALITIES = (82, 70, 58, 46, 35)
+_SMALLEST_SIDE = 48
+_POSTER_CANDIDATES = 9
+
+
+def thumbnail(path: Path, max_bytes: int = INLINE_BYTES, longer_side: int = 480, name: str = "") -> bytes:
+    """A JPEG of an image, turned as displayed, of at most ``max_bytes``; transparency becomes white.
+
+    Raises:
+        Unreadable: no image, damaged, or too large to be opened.
+        MediaError: ``max_bytes`` is too small for any picture.
+    """
+    with open_image(path, name) as stored:
+        shown = ImageOps.exif_transpose(stored)
+        return jpeg(_opaque(shown), max_bytes, longer_side)
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    if image.has_transparency_data:
+        layered = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), layered).convert("RGB")
+    if image.mode.startswith(("I", "F")):  # 16 bits and more per pixel: only the highest eight are shown
+        values = np.asarray(image, dtype=np.float64)
+        return Image.fromarray((values / max(1.0, float(values.max())) * 255).astype(np.uint8)).convert("RGB")
+    return image.convert("RGB")
+
+
+def jpeg(image: Image.Image, max_bytes: int | None, longer_side: int) -> bytes:
+    """The best JPEG of an image that fits: quality falls first, then size.
+
+    Raises:
+        MediaError: nothing fits into ``max_bytes``.
+    """
+    side = min(longer_side, max(image.size))
+    while side >= min(_SMALLEST_SIDE, longer_side):
+        scale = side / max(image.size)
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        smaller = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+        for quality in _QUALITIES:
+            written = io.BytesIO()
+            smaller.save(written, "JPEG", quality=quality, optimize=True, progressive=True)
+            if max_bytes is None or written.tell() <= max_bytes:
+                return written.getvalue()
+        side = math.floor(side * 0.8)
+    raise MediaError(f"No picture fits into {max_bytes} bytes.", remedy="Allow 2000 bytes or more.")
+
+
+def _evenly(seconds: float, count: int) -> list[float]:
+    """Times in the middle of ``count`` equal parts, so that neither the first nor the last frame is among them."""
+    return [seconds * (number + 0.5) / count for number in range(count)]
+
+
+def poster(video: Path, max_bytes: int = INLINE_BYTES, longer_side: int = 480, name: str = "") -> bytes:
+    """A JPEG of one good frame of a video.
+
+    Of nine frames over the whole length the one with the most contrast wins (the standard deviation of its brightness):
+    black, white and faded frames have next to none.
+
+    Raises:
+        Unreadable: no video, or damaged.
+        MediaError: ``max_bytes`` is too small for any picture.
+    """
+    times = _evenly(probe_video(video, name).seconds, _POSTER_CANDIDATES)
+    pictures = (picture for _, picture in pictures_at(video, times, longer_side, name))
+    return jpeg(max(pictures, key=_contrast), max_bytes, longer_side)
+
+
+def _contrast(picture: Image.Image) -> float:
+    return float(np.asarray(picture.convert("L")).std())
+
+
+def contact_sheet(
+    video: Path, *, count: int = 9, columns: int = 3, tile: int = 360, max_bytes: int | None = None, name: str = ""
+) -> bytes:
+    """A JPEG of ``count`` frames over the whole length, each with its time in seconds.
+
+    Raises:
+        Unreadable: no video, or damaged.
+        MediaError: ``max_bytes`` is too small for any picture.
+    """
+    times = _evenly(probe_video(video, name).seconds, count)
+    tiles = [_labelled(picture, f"{at:.1f} s") for at, picture in pictures_at(video, times, tile, name)]
+    sheet = grid(tiles, columns)
+    return jpeg(sheet, max_bytes, max(sheet.size))
+
+
+def grid(tiles: Sequence[Image.Image], columns: int, gap: int = 6) -> Image.Image:
+    """Pictures of one size side by side, row by row, on dark ground."""
+    width, height = max(tile.width for tile in tiles), max(tile.height for tile in tiles)
+    columns = min(columns, len(tiles))
+    rows = math.ceil(len(tiles) / columns)
+    sheet = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + gap) + gap), (24, 24, 27))
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, columns)
+        sheet.paste(tile, (gap + column * (width + gap), gap + row * (height + gap)))
+    return sheet
+
+
+def _labelled(picture: Image.Image, text: str) -> Image.Image:
+    font = ImageFont.load_default(size=max(11, picture.height // 14))
+    draw = ImageDraw.Draw(picture, "RGBA")
+    left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
+    pad = 4
+    draw.rectangle((0, 0, right - left + 2 * pad, bottom - top + 2 * pad), fill=(0, 0, 0, 160))
+    draw.text((pad - left, pad - top), text, font=font, fill="white")
+    return picture
+
+
+def side_by_side(videos: Sequence[tuple[str, Path]], max_bytes: int | None = None, tile: int = 360) -> bytes:
+    """A JPEG with one row per video (takes, languages): its label and three frames, for people to compare.
+
+    Raises:
+        Unreadable: one of them is no video, or damaged.
+        MediaError: ``max_bytes`` is too small for any picture.
+    """
+    tiles = []
+    for label, video in videos:
+        times = _evenly(probe_video(video).seconds, 3)
+        for at, picture in pictures_at(video, times, tile):
+            tiles.append(_labelled(picture, f"{label} {at:.1f} s"))
+    sheet = grid(tiles, 3)
+    return jpeg(sheet, max_bytes, max(sheet.size))
+
+
+def animated_webp(
+    video: Path,
+    *,
+    longer_side: int = 320,
+    fps: float = 8.0,
+    max_frames: int = 48,
+    max_bytes: int = 400 * 1024,
+    name: str = "",
+) -> bytes:
+    """A small silent animation of a video that loops.
+
+    A video longer than ``max_frames / fps`` seconds is shown whole but faster, so that memory and size stay bounded.
+
+    Args:
+        video: the local file.
+        longer_side: pixels.
+        fps: pictures per second.
+        max_frames: pictures at most.
+        max_bytes: the file is made coarser until it fits.
+        name: how people know the file.
+
+    Raises:
+        Unreadable: no video, or damaged.
+        MediaError: ``max_bytes`` is too small for any picture.
+    """
+    seconds = probe_video(video, name).seconds
+    count = max(1, min(max_frames, round(seconds * fps)))
+    pictures = [picture for _, picture in pictures_at(video, _evenly(seconds, count), longer_side, name)]
+    for quality, every in ((55, 1), (35, 1), (35, 2), (20, 3)):
+        written = io.BytesIO()
+        kept = pictures[::every]
+        kept[0].save(
+            written,
+            "WEBP",
+            save_all=True,
+            append_images=kept[1:],
+            duration=round(1000 / fps * every),
+            loop=0,
+            quality=quality,
+            method=2,
+        )
+        if written.tell() <= max_bytes:
+            return written.getvalue()
+    raise MediaError(f"No animation fits into {max_bytes} bytes.", remedy="Allow 100 kB or more.")

@@ -1,0 +1,54 @@
+"""The face detector on the project's own pictures."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from resources.media.faces import PORTRAIT_FACE, faces_in, find_faces, is_portrait
+
+
+def test_the_sample_portrait_has_one_face_where_it_is(samples: Path) -> None:
+    (face,) = find_faces(samples / "portrait.png")
+    assert face.x < 224 < face.x + face.w, "the astronaut's nose is at about (224, 120)"
+    assert face.y < 120 < face.y + face.h
+    assert face.width_share == pytest.approx(0.19, abs=0.03)
+    assert face.share == pytest.approx(0.036, abs=0.01)
+    assert is_portrait(samples / "portrait.png")
+
+
+@pytest.mark.parametrize("file", ["product.webp", "environment.jpg", "pet.jpg"])
+def test_cup_rocket_and_cat_are_no_portraits(samples: Path, file: str) -> None:
+    assert find_faces(samples / file) == ()
+    assert not is_portrait(samples / file)
+
+
+def test_a_small_face_is_found_but_makes_no_portrait(samples: Path, tmp_path: Path) -> None:
+    with Image.open(samples / "portrait.png") as portrait:
+        wide = Image.new("RGB", (1600, 1000), (90, 110, 130))
+        wide.paste(portrait.resize((600, 600)), (500, 380))
+        wide.save(tmp_path / "full_length.png")
+    (face,) = find_faces(tmp_path / "full_length.png")
+    assert face.width_share < PORTRAIT_FACE
+    assert not is_portrait(tmp_path / "full_length.png")
+
+
+def test_a_turned_phone_photo_is_looked_at_as_displayed(samples: Path, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(samples / "portrait.png") as portrait:
+        portrait.convert("RGB").transpose(Image.Transpose.ROTATE_90).save(tmp_path / "phone.jpg", exif=exif)
+    assert is_portrait(tmp_path / "phone.jpg")
+
+
+def test_mirrored_darker_and_grey_faces_are_found(samples: Path) -> None:
+    with Image.open(samples / "portrait.png") as portrait:
+        for changed in (ImageOps.mirror(portrait), portrait.point(lambda value: value // 2), portrait.convert("L")):
+            assert len(faces_in(changed)) == 1
+
+
+def test_noise_and_the_smallest_picture_have_no_face() -> None:
+    noise = np.random.default_rng(3).integers(0, 255, (300, 300, 3), dtype=np.uint8)
+    assert faces_in(Image.fromarray(noise)) == ()
+    assert faces_in(Image.new("RGB", (1, 1))) == ()
