@@ -1,0 +1,139 @@
+"""Which model id serves a family right now, and at what price: the live catalogue, cached.
+
+Two generations of ids are about and an account resolves one of them, so the catalogue is asked: the documented id first,
+then the catalogue's own, unless a setting pins one.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from resources.errors import SettingsError
+from resources.runcomfy.client import RunComfyClient
+from resources.runcomfy.drift import differences
+from resources.runcomfy.errors import FamilyUnavailable, ServiceError, UnknownModel, UnknownPriceUnit
+from resources.runcomfy.pricing import price_microdollars
+from resources.runcomfy.wire import CatalogueEntry
+from resources.schemas.endpoints import ENDPOINTS, Endpoint, ids_for
+from resources.schemas.inputs import Family, GenerationInputs
+
+__all__ = ["Catalogue", "Offer", "UnknownPriceUnit", "differences", "price_microdollars"]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A family as the service offers it now.
+
+    Attributes:
+        endpoint: The id that answered, with its dialect.
+        entry: Its live catalogue entry.
+        price_microdollars_per_unit: Base price, None where it cannot be read.
+        price_unit: ``second``, ``output``, ``image``, or a word that nobody knows.
+    """
+
+    endpoint: Endpoint
+    entry: CatalogueEntry
+    price_microdollars_per_unit: int | None
+    price_unit: str
+
+    def price_microdollars(self, inputs: GenerationInputs) -> int:
+        """The price of one generation.
+
+        Raises:
+            UnknownPriceUnit: it cannot be read.
+        """
+        return price_microdollars(self.entry, inputs)
+
+
+@dataclass(slots=True)
+class _Slot:
+    """What is known of one family; the lock makes a batch ask once."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    at: float = float("-inf")
+    offer: Offer | None = None
+    failure: ServiceError | None = None
+
+
+class Catalogue:
+    """Resolves families to offers; belongs to the event loop of its client.
+
+    Args:
+        client: An opened client.
+        pins: Model ids by family (``settings.model_ids``); a pinned id is the only one that is asked.
+        max_age_seconds: How long an offer is believed.
+        clock: Monotonic seconds.
+
+    Raises:
+        SettingsError: a pin names an unknown family, or an id that does not serve it.
+    """
+
+    def __init__(
+        self,
+        client: RunComfyClient,
+        pins: Mapping[str, str],
+        max_age_seconds: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._pins = {_family(name): model_id for name, model_id in pins.items()}
+        for family, model_id in self._pins.items():
+            if model_id not in ids_for(family):
+                raise SettingsError(
+                    f"I2V_MODEL_IDS pins {family} to {model_id!r}, which does not serve it.",
+                    remedy=f"Known ids: {', '.join(ids_for(family))}.",
+                )
+        self._max_age = max_age_seconds
+        self._clock = clock
+        self._slots = {family: _Slot() for family in Family}
+
+    async def resolve(self, family: Family) -> Offer:
+        """The family's offer, at most ``max_age_seconds`` old; many callers at once cost one question.
+
+        Raises:
+            FamilyUnavailable: none of its ids answers.
+            RefusedForNow, ServiceUnavailable: the catalogue could not be asked.
+            Refused: the service said no (or one of its children).
+        """
+        slot, asked_at = self._slots[family], self._clock()
+        async with slot.lock:
+            fresh = slot.at >= asked_at or (slot.failure is None and self._clock() - slot.at <= self._max_age)
+            if not fresh:
+                await self._refresh(family, slot)
+            if slot.offer is None:
+                # Whoever waited while the question failed gets that failure, instead of asking again one by one.
+                raise slot.failure or FamilyUnavailable(f"{family} was not asked for")
+            return slot.offer
+
+    async def _refresh(self, family: Family, slot: _Slot) -> None:
+        slot.offer, slot.failure = None, None
+        try:
+            slot.offer = await self._ask(family)
+        except ServiceError as error:
+            slot.failure = error
+        slot.at = self._clock()
+
+    async def _ask(self, family: Family) -> Offer:
+        ids = (self._pins[family],) if family in self._pins else ids_for(family)
+        for model_id in ids:
+            try:
+                entry = await self._client.model(model_id)
+            except UnknownModel:
+                continue
+            return Offer(ENDPOINTS[model_id], entry, entry.base_price_microdollars, entry.price_unit)
+        raise FamilyUnavailable(
+            f"The service offers no {family}: {', '.join(ids)} not found.",
+            remedy="`i2v models` lists what it has; I2V_MODEL_IDS pins an id.",
+        )
+
+
+def _family(name: str) -> Family:
+    try:
+        return Family(name)
+    except ValueError:
+        raise SettingsError(
+            f"I2V_MODEL_IDS names {name!r}, which is no endpoint family.",
+            remedy=f"Known families: {', '.join(Family)}.",
+        ) from None

@@ -1,0 +1,38 @@
+"""What a generation will cost, from the catalogue's base price and its unit: pure, in whole micro-dollars.
+
+A price that cannot be read stops the payment, so a unit that nobody knows is an error and never a guess.
+"""
+
+from resources.runcomfy.errors import UnknownPriceUnit
+from resources.runcomfy.wire import CatalogueEntry
+from resources.schemas.inputs import GenerationInputs
+
+PRICE_UNITS = ("second", "output", "image")
+"""The units that the catalogue is known to print."""
+
+
+def price_microdollars(entry: CatalogueEntry, inputs: GenerationInputs) -> int:
+    """The price of one generation.
+
+    ``second`` is a second of the video asked for, ``output`` one video, ``image`` an image sent in (at least one).
+
+    Raises:
+        UnknownPriceUnit: the entry has no readable price, or its unit is none of these.
+    """
+    base = entry.base_price_microdollars
+    if base is None:
+        raise UnknownPriceUnit(f"The catalogue gives no readable price for {entry.model_id}.", remedy=_REMEDY)
+    if entry.price_unit == "second":
+        return base * inputs.duration
+    if entry.price_unit == "output":
+        return base
+    if entry.price_unit == "image":
+        return base * max(1, len(inputs.images))
+    raise UnknownPriceUnit(
+        f"The catalogue prices {entry.model_id} per {entry.price_unit[:40]!r};"
+        f" known units are {', '.join(PRICE_UNITS)}.",
+        remedy=_REMEDY,
+    )
+
+
+_REMEDY = "Nothing was paid. I2V_ALLOW_UNKNOWN_PRICE=true submits all the same."
