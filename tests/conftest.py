@@ -1,13 +1,38 @@
 """Fixtures of the whole suite: real servers, each started once per session (and per xdist worker)."""
 
+import os
 import secrets
-from collections.abc import Iterator
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
-from resources.sandbox.starter import RunningS3, environment, start_s3
+from resources.sandbox.starter import (
+    RunningPostgres,
+    RunningS3,
+    RunningSandbox,
+    environment,
+    start_postgres,
+    start_s3,
+    start_sandbox,
+)
+from resources.settings import Settings, variable_name
 from resources.storage.bucket import Bucket
 from resources.storage.client import make_client
+
+SAMPLES = Path(__file__).parent.parent / "i2v_assets" / "samples"
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The folder of sample media; its README says what they are."""
+    return SAMPLES
+
+
+# S3
 
 
 @pytest.fixture(scope="session")
@@ -18,10 +43,13 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningS3]:
 
 
 @pytest.fixture
-def s3_environment(s3_server: RunningS3, monkeypatch: pytest.MonkeyPatch) -> RunningS3:
-    """boto3's variables point at the test's server."""
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_CONFIG_FILE", "AWS_CA_BUNDLE"):
+def s3_environment(s3_server: RunningS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunningS3:
+    """boto3's variables point at the test's server; the developer's own configuration is out of sight."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-aws-config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-aws-credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name, value in environment(s3=s3_server).items():
         monkeypatch.setenv(name, value)
     return s3_server
@@ -30,8 +58,68 @@ def s3_environment(s3_server: RunningS3, monkeypatch: pytest.MonkeyPatch) -> Run
 @pytest.fixture
 def bucket(s3_environment: RunningS3) -> Iterator[Bucket]:
     """A bucket of the test's own (0.2 s at its first object), removed afterwards."""
-    fresh = Bucket(f"test-{secrets.token_hex(6)}", make_client())
+    client = make_client()
+    fresh = Bucket(f"test-{secrets.token_hex(6)}", client)
     fresh.ensure()
     yield fresh
-    fresh.delete_many(info.key for info in fresh.list())
-    make_client().delete_bucket(Bucket=fresh.name)
+    fresh.delete_many([info.key for info in fresh.list()])
+    client.delete_bucket(Bucket=fresh.name)
+
+
+# PostgreSQL
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[RunningPostgres]:
+    """A real PostgreSQL, outside pytest's own folder, which root keeps closed to the user that runs the server."""
+    folder = Path(tempfile.mkdtemp(prefix="i2v-postgres-"))
+    folder.chmod(0o755)
+    try:
+        with start_postgres(folder, durable=False) as server:
+            yield server
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: RunningPostgres) -> Iterator[str]:
+    """URL of an empty database of the test's own."""
+    name = f"test_{secrets.token_hex(6)}"
+    yield postgres_server.create_database(name)
+    postgres_server.drop_database(name)
+
+
+# The sandbox
+
+FAST = {"generation_seconds": 0.2, "generation_spread": 0, "render": "cached", "seed": 1}
+
+
+@pytest.fixture
+def make_sandbox(tmp_path: Path) -> Iterator[Callable[..., RunningSandbox]]:
+    """Start sandboxes with options of the test's choice over fast ones; ``data_dir`` continues an earlier one."""
+    with ExitStack() as running:
+
+        def start(data_dir: Path | None = None, **options: object) -> RunningSandbox:
+            place = data_dir or tmp_path / f"sandbox-{secrets.token_hex(3)}"
+            return running.enter_context(start_sandbox(place, **{**FAST, **options}))
+
+        yield start
+
+
+@pytest.fixture
+def sandbox(make_sandbox: Callable[..., RunningSandbox]) -> RunningSandbox:
+    """A sandbox that generates in 0.2 s."""
+    return make_sandbox()
+
+
+@pytest.fixture
+def service_env(
+    bucket: Bucket, sandbox: RunningSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """This process' environment points at the test's bucket, sandbox and data folder; also returned for children."""
+    for field in Settings.model_fields:
+        monkeypatch.delenv(variable_name(field), raising=False)
+    variables = environment(sandbox=sandbox, bucket=bucket.name, data_dir=tmp_path / "data", settle_seconds=0)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return dict(os.environ)

@@ -19,10 +19,14 @@ from resources.errors import I2VError
 # Runs in the child before the program: asks the kernel for a signal when the parent dies, then becomes the program.
 # A process of its own instead of subprocess' preexec_fn, which can deadlock in a parent that has threads. On a system
 # without prctl (macOS) the child relies on the parent's `stop`. The parent may have died in between: hence getppid.
-# Becoming another user comes first, since that would clear the death signal.
+# Becoming another user comes before asking, since it would clear the death signal, and after the imports, since that
+# user may not be able to read Python's library.
 _GUARD = """
 import os, sys
 parent, death_signal, user, program = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
+if sys.platform == "linux":
+    import ctypes
+    library = ctypes.CDLL(None, use_errno=True)
 if user:
     import pwd
     entry = pwd.getpwnam(user)
@@ -30,9 +34,8 @@ if user:
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)
 if sys.platform == "linux":
-    import ctypes
     PR_SET_PDEATHSIG = 1
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+    library.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
     if os.getppid() != parent:
         sys.exit(1)
 os.execvpe(program[0], program, os.environ)
@@ -83,7 +86,7 @@ class ChildProcess:
         folder: working directory of the child.
         stop_signal: the polite signal; also what the kernel sends when this process dies.
         user: user to become (needs root); empty stays.
-        capture_stdout: keep stdout for ``process.stdout`` instead of the log.
+        output: file that gets stdout alone (from its beginning); None sends it to the log too.
         keep_open: file descriptors that the child inherits, such as a lock's.
     """
 
@@ -96,7 +99,7 @@ class ChildProcess:
         folder: Path | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
         user: str = "",
-        capture_stdout: bool = False,
+        output: Path | None = None,
         keep_open: Sequence[int] = (),
     ) -> None:
         self.log = log
@@ -104,13 +107,15 @@ class ChildProcess:
         self._stop_signal = stop_signal
         log.parent.mkdir(parents=True, exist_ok=True)
         guard = [sys.executable, "-I", "-S", "-c", _GUARD, str(os.getpid()), str(int(stop_signal)), user, *arguments]
-        with log.open("ab") as sink:
+        with contextlib.ExitStack() as files:
+            sink = files.enter_context(log.open("ab"))
+            stdout = sink if output is None else files.enter_context(output.open("wb"))
 
             def start() -> "subprocess.Popen[bytes]":
                 return subprocess.Popen(
                     guard,
                     stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE if capture_stdout else sink,
+                    stdout=stdout,
                     stderr=sink,
                     env=dict(os.environ if environment is None else environment),
                     cwd=folder,
@@ -130,6 +135,20 @@ class ChildProcess:
     def running(self) -> bool:
         """True until the child has ended."""
         return self.process.poll() is None
+
+    def wait(self, seconds: float) -> int:
+        """Wait for the child to end by itself and return its exit code.
+
+        Raises:
+            ServerNotStarted: it did not end in time; it is stopped.
+        """
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.stop()
+            raise ServerNotStarted(f"{self.name} did not end within {seconds:.0f} s. {self.log_tail()}") from None
+        atexit.unregister(self.stop)
+        return code
 
     def wait_until(self, ready: Callable[[], bool], *, seconds: float, what: str) -> None:
         """Wait until ``ready()`` holds.
@@ -171,8 +190,6 @@ class ChildProcess:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
 
     def __enter__(self) -> Self:
         return self

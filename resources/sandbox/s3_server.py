@@ -36,6 +36,9 @@ _PORTS = range(20_000, 22_768)
 _GRPC_OFFSET = 10_000
 _ROLES = ("master", "volume", "filer", "admin", "s3")
 
+_PORT_TAKEN = ("is not available on", "address already in use")
+"""What the server's log says when somebody took a port between looking and binding."""
+
 _LOCK_SECONDS = 15.0
 
 
@@ -117,7 +120,7 @@ def start_s3(data_dir: Path) -> RunningS3:
             try:
                 return _start(program, data_dir, kept, lock)
             except ServerNotStarted as error:
-                if attempt == ATTEMPTS or "port" not in error.message.lower():
+                if attempt == ATTEMPTS or not any(sign in error.message for sign in _PORT_TAKEN):
                     raise
     raise AssertionError("the last attempt returns or raises")
 

@@ -1,0 +1,206 @@
+"""A loopback server for the links of the Dagster UI: bucket keys as addresses, read only, with range requests.
+
+Run it beside the UI: ``python -m resources.storage.link_server --port 3001``. It reads the bucket of the settings with
+the process' own S3 credentials and gives out only the folders of finished work.
+"""
+
+import argparse
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import IO, TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from resources.settings import LOOPBACK_HOSTS, load_settings
+from resources.storage.bucket import Bucket, ObjectInfo
+from resources.storage.errors import AccessDenied, ObjectMissing, StorageError
+from resources.storage.keys import CLIPS, GALLERY, SEQUENCES, VIDEOS
+
+if TYPE_CHECKING:
+    from uvicorn import Server
+
+SERVED = (CLIPS, VIDEOS, SEQUENCES, GALLERY)
+"""Folders that are given out; uploads are not."""
+
+_CHUNK_BYTES = 256 * 1024
+_TYPES = {
+    ".mp4": "video/mp4",
+    ".webm": "video/webm",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".svg": "image/svg+xml",
+    ".mp3": "audio/mpeg",
+    ".wav": "audio/wav",
+    ".json": "application/json",
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".txt": "text/plain; charset=utf-8",
+    ".yaml": "text/plain; charset=utf-8",
+    ".vtt": "text/vtt; charset=utf-8",
+}
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Bytes ``first`` to ``last``, both included."""
+
+    first: int
+    last: int
+
+
+def links_app(bucket: Bucket, prefixes: Sequence[str] = SERVED) -> Starlette:
+    """The app: GET and HEAD of ``/<key>`` for keys below the prefixes.
+
+    Requests under another host name than this machine's are refused, so that no foreign page reads the videos through
+    a name that it makes point here.
+    """
+
+    async def serve(request: Request) -> Response:
+        key = request.path_params["key"]
+        if not _is_served(key, prefixes):
+            return PlainTextResponse("There is nothing under this address.\n", 404)
+        try:
+            info = await run_in_threadpool(bucket.head, key)
+            if info is None:
+                return PlainTextResponse(f"There is no {key}.\n", 404)
+            return await _answer(request, bucket, info)
+        except ObjectMissing:
+            return PlainTextResponse(f"There is no {key}.\n", 404)
+        except StorageError as error:
+            return PlainTextResponse(f"{error.text}\n", 403 if isinstance(error, AccessDenied) else 503)
+
+    return Starlette(
+        routes=[Route("/{key:path}", serve, methods=["GET"])],  # Starlette adds HEAD
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_HOSTS, "[::1]"], www_redirect=False)],
+    )
+
+
+def _is_served(key: str, prefixes: Sequence[str]) -> bool:
+    """True for a plain key below a served folder; S3 servers differ on ``..`` and ``//``, so neither gets there."""
+    parts = key.split("/")
+    return (
+        key.startswith(tuple(prefixes))
+        and all(part not in ("", ".", "..") for part in parts)
+        and key.isprintable()
+        and "\\" not in key
+    )
+
+
+async def _answer(request: Request, bucket: Bucket, info: ObjectInfo) -> Response:
+    etag = f'"{info.etag}"'
+    headers = {
+        "ETag": etag,
+        "Last-Modified": format_datetime(info.modified_at, usegmt=True),
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "no-cache",
+        "Content-Type": _content_type(info),
+        "X-Content-Type-Options": "nosniff",
+    }
+    if _unchanged(request, info, etag):
+        return Response(status_code=304, headers=headers)
+    span, status = _Span(0, info.size_bytes - 1), 200
+    wanted = request.headers.get("range")
+    if wanted and _range_applies(request, info, etag) and (match := _RANGE.fullmatch(wanted.strip())):
+        cut = _cut(match, info.size_bytes)
+        if cut is None:
+            return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{info.size_bytes}"})
+        span, status = cut, 206
+        headers["Content-Range"] = f"bytes {span.first}-{span.last}/{info.size_bytes}"
+    headers["Content-Length"] = str(span.last - span.first + 1)
+    if request.method == "HEAD" or info.size_bytes == 0:
+        return Response(status_code=status, headers=headers)
+    stream = await run_in_threadpool(bucket.open_range, info.key, span.first, span.last)
+    return StreamingResponse(_chunks(stream), status, headers)
+
+
+def _content_type(info: ObjectInfo) -> str:
+    """By the name first: what the browser does with it must not depend on what an uploader declared."""
+    suffix = info.key[info.key.rfind(".") :].lower()
+    return _TYPES.get(suffix, "application/octet-stream")
+
+
+def _unchanged(request: Request, info: ObjectInfo, etag: str) -> bool:
+    if known := request.headers.get("if-none-match"):
+        return known.strip() == "*" or etag in (part.strip().removeprefix("W/") for part in known.split(","))
+    return _same_time(request.headers.get("if-modified-since"), info, later=True)
+
+
+def _range_applies(request: Request, info: ObjectInfo, etag: str) -> bool:
+    """If-Range: a part only of the very object that the client has the rest of."""
+    condition = request.headers.get("if-range")
+    return condition is None or condition == etag or _same_time(condition, info, later=False)
+
+
+def _same_time(text: str | None, info: ObjectInfo, *, later: bool) -> bool:
+    try:
+        told = parsedate_to_datetime(text or "")
+    except ValueError:
+        return False
+    modified = info.modified_at.replace(microsecond=0)
+    return modified <= told if later else modified == told
+
+
+def _cut(match: re.Match[str], size: int) -> _Span | None:
+    """The bytes of a single range (RFC 9110, 14.1.2); None when there are none of them.
+
+    Several ranges at once are answered with the whole object, as the RFC allows.
+    """
+    first, last = match.groups()
+    if first:
+        begin, end = int(first), min(int(last), size - 1) if last else size - 1
+        if last and int(last) < int(first):
+            return None
+    elif last and int(last) > 0:
+        begin, end = max(size - int(last), 0), size - 1
+    else:
+        return None
+    return _Span(begin, end) if begin <= end else None
+
+
+async def _chunks(stream: "IO[bytes]") -> AsyncIterator[bytes]:
+    with closing(stream):
+        while data := await run_in_threadpool(stream.read, _CHUNK_BYTES):
+            yield data
+
+
+def serve_links(bucket: Bucket, port: int, host: str = "127.0.0.1") -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises:
+        SystemExit: the port is taken.
+    """
+    _server(bucket, port, host).run()
+
+
+def _server(bucket: Bucket, port: int, host: str) -> "Server":
+    import uvicorn
+
+    # No access log: it would grow with every seek in a video. A browser that keeps a video open must not delay the end.
+    config = uvicorn.Config(
+        links_app(bucket), host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=1
+    )
+    return uvicorn.Server(config)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve the bucket of the settings."""
+    parser = argparse.ArgumentParser(description="Serve finished work of the bucket on this machine, read only.")
+    parser.add_argument("--port", type=int, required=True)
+    chosen = parser.parse_args(arguments)
+    serve_links(Bucket.from_settings(load_settings()), chosen.port)
+
+
+if __name__ == "__main__":
+    main()
