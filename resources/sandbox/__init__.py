@@ -1,0 +1,1 @@
+"""The service's stand-in: a local server that speaks the Model API and renders real, simple videos."""

@@ -1,0 +1,258 @@
+"""The sandbox itself: accepts, keeps time, renders, remembers. The routes are a thin layer over this."""
+
+import asyncio
+import bisect
+import time
+import uuid
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from resources.sandbox.catalogue import Catalogue
+from resources.sandbox.config import SandboxConfig
+from resources.sandbox.drawing.job import MediaFolder
+from resources.sandbox.faults import VIDEO_KINDS, Fault, FaultQueue, Kind, QueuedFault, Where
+from resources.sandbox.fetching import Fetcher
+from resources.sandbox.generation import Generation, State, generation_seconds
+from resources.sandbox.intake import Intake, take_in
+from resources.sandbox.logins import Logins
+from resources.sandbox.renders import RenderFailed, Renders, RenderStopped
+from resources.sandbox.state import StateFile
+from resources.sandbox.switches import Switches
+from resources.schemas.endpoints import Endpoint
+
+DEFAULT_FAILURE = "The generation failed: the output did not pass the content check."
+
+
+class Sandbox:
+    """Everything behind the routes; lives on one event loop.
+
+    Args:
+        config: The options.
+    """
+
+    def __init__(self, config: SandboxConfig) -> None:
+        self.config = config
+        self.media = MediaFolder(config.data / "media")
+        self.outputs = config.data / "outputs"
+        self._file = StateFile(config.data / "sandbox.sqlite")
+        self.switches = Switches.model_validate(self._file.setting("switches") or {})
+        self.faults = FaultQueue(
+            config.seed,
+            [
+                QueuedFault(Fault.model_validate(entry["fault"]), entry["left"], entry["hit"])
+                for entry in self._file.setting("faults") or []
+            ],
+        )
+        self.catalogue = Catalogue(config, self._file.setting("catalogue") or {})
+        balance = self._file.setting("opening_balance")
+        self.opening_balance: int = round(config.balance * 1_000_000) if balance is None else balance
+        self.logins = Logins()
+        self.requests: dict[str, Generation] = {}
+        self._repetitions: Counter[str] = Counter()
+        self._starts: list[float] = []
+        self._charged = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._refunded = 0
+        self._fetcher = Fetcher(self.media)
+        self._renders = Renders(self.media)
+
+    # Life
+
+    async def open(self) -> None:
+        """Take up the work that an earlier process left."""
+        for generation in self._file.load():
+            self._remember(generation)
+            self._begin_at_start(generation)
+
+    async def close(self) -> None:
+        """Stop rendering and close the state; what is unfinished goes on at the next start."""
+        for task in self._tasks:
+            task.cancel()
+        self._renders.close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._fetcher.close()
+        self._file.close()
+
+    # Requests
+
+    async def submit(self, endpoint: Endpoint, raw: object, account: str, mark: Fault | None) -> Generation:
+        """Validate, fetch, accept and charge.
+
+        Args:
+            endpoint: The model.
+            raw: The parsed JSON body.
+            account: Who pays.
+            mark: A fault that the request carries from now on.
+
+        Raises:
+            WireError: 422; nothing was accepted.
+        """
+        intake = await take_in(
+            endpoint,
+            raw,
+            fetcher=self._fetcher,
+            folder=self.media,
+            next_fault=lambda: self.take_fault(Where.FETCH_INPUT, endpoint.model_id),
+        )
+        generation = self._accept(endpoint.model_id, intake, account)
+        if mark is not None:
+            self.mark(generation, mark, save=False)
+        self._remember(generation)
+        self._file.save(generation)
+        self._begin_at_start(generation)
+        return generation
+
+    def _accept(self, model_id: str, intake: Intake, account: str) -> Generation:
+        created = time.time()
+        seconds = generation_seconds(self.config, intake.input_sha256, self._repetitions[intake.input_sha256])
+        return Generation(
+            request_id=str(uuid.uuid4()),
+            number=len(self.requests) + 1,
+            account=account,
+            model_id=model_id,
+            body=intake.body,
+            input_sha256=intake.input_sha256,
+            price_microdollars=self.catalogue.price_microdollars(model_id, intake.job.seconds, self.switches),
+            created_at=created,
+            start_at=created + seconds * self.config.queue_share,
+            ready_at=created + seconds,
+            job=intake.job,
+            failure=intake.late_failure,
+        )
+
+    def _remember(self, generation: Generation) -> None:
+        self.requests[generation.request_id] = generation
+        self._repetitions[generation.input_sha256] += 1
+        if generation.cancelled_at is not None:
+            self._refunded += generation.price_microdollars
+        self._charged += generation.price_microdollars
+        bisect.insort(self._starts, generation.start_at)
+
+    def queue_position(self, generation: Generation, now: float) -> int:
+        """How many requests leave the queue before this one, counted from the switch's base."""
+        ahead = bisect.bisect_left(self._starts, generation.start_at) - bisect.bisect_right(self._starts, now)
+        return max(ahead, 0) + self.switches.queue_base
+
+    def mark(self, generation: Generation, fault: Fault, *, save: bool = True) -> None:
+        """Let a request carry a fault to its end."""
+        if fault.kind is Kind.FAILED_RESULT:
+            generation.failure = fault.message or DEFAULT_FAILURE
+        else:
+            generation.mark = fault.kind
+            if fault.kind is Kind.HOSTILE_URL:
+                generation.hostile_url = fault.url or "https://files.runcomfy.net.evil.example/video.mp4"
+        if save:
+            self._file.save(generation)
+
+    def cancel(self, generation: Generation) -> bool:
+        """Cancel a request that still waits in the queue; False when it has left it."""
+        if generation.state(time.time()) is not State.IN_QUEUE:
+            return False
+        generation.cancelled_at = time.time()
+        self._file.save(generation)
+        self._refunded += generation.price_microdollars
+        return True
+
+    # Videos
+
+    def video_path(self, generation: Generation) -> Path:
+        """The file that the request's output is, which may have to be rendered still."""
+        defect = generation.mark if generation.mark in VIDEO_KINDS else None
+        if self.config.render == "cached":
+            return self.outputs / "cached" / generation.job.cache_name(defect)
+        return self.outputs / f"{generation.request_id}{f'.{defect}' if defect else ''}.mp4"
+
+    async def video(self, generation: Generation) -> Path:
+        """The request's video, rendered now if a fault asked for another one than was made.
+
+        Raises:
+            RenderFailed: the media cannot be drawn.
+            RenderStopped: the sandbox is ending.
+        """
+        path = self.video_path(generation)
+        defect = generation.mark if generation.mark in VIDEO_KINDS else None
+        await self._renders.ensure(generation.job, defect, path)
+        return path
+
+    def _begin_at_start(self, generation: Generation) -> None:
+        if not generation.needs_video:
+            return
+        if self.video_path(generation).exists():
+            self._rendered(generation, time.time())
+        else:
+            delay = max(generation.start_at - time.time(), 0)
+            asyncio.get_running_loop().call_later(delay, self._begin, generation)
+
+    def _begin(self, generation: Generation) -> None:
+        if generation.needs_video:
+            task = asyncio.create_task(self._make(generation))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _make(self, generation: Generation) -> None:
+        try:
+            await self.video(generation)
+        except RenderStopped:
+            return  # the next start renders it
+        except RenderFailed as error:
+            generation.failure = str(error)
+            self._file.save(generation)
+            return
+        self._rendered(generation, time.time())
+
+    def _rendered(self, generation: Generation, at: float) -> None:
+        generation.rendered_at = at
+        self._file.save(generation)
+
+    # Operator
+
+    def take_fault(self, where: Where, model_id: str | None = None, request_id: str | None = None) -> Fault | None:
+        """The fault that hits this call, if any; its count is stored."""
+        fault = self.faults.take(where, model_id=model_id, request_id=request_id)
+        if fault is not None:
+            self.store_faults()
+        return fault
+
+    def store_faults(self) -> None:
+        """Write the queue of faults."""
+        self._file.store_setting(
+            "faults",
+            [
+                {"fault": entry.fault.model_dump(mode="json"), "left": entry.left, "hit": entry.hit}
+                for entry in self.faults.queued
+            ],
+        )
+
+    def set_switches(self, switches: Switches) -> None:
+        """Throw the switches."""
+        self.switches = switches
+        self._file.store_setting("switches", switches.model_dump(mode="json"))
+
+    def set_catalogue_changes(self, changes: dict[str, Any]) -> None:
+        """Change catalogue entries (JSON merge patches by model id)."""
+        self.catalogue = Catalogue(self.config, changes)
+        self._file.store_setting("catalogue", changes)
+
+    def set_balance(self, microdollars: int) -> None:
+        """Set what is left on the account now."""
+        self.opening_balance = microdollars + self._charged - self.refunded
+        self._file.store_setting("opening_balance", self.opening_balance)
+
+    @property
+    def refunded(self) -> int:
+        """Micro-dollars given back for cancelled requests, and for failed ones where they are free."""
+        if self.switches.charge_failed:
+            return self._refunded
+        return sum(item.price_microdollars for item in self.requests.values() if self.is_refunded(item))
+
+    def is_refunded(self, generation: Generation) -> bool:
+        """True when the charge was given back."""
+        if generation.cancelled_at is not None:
+            return True
+        return not self.switches.charge_failed and generation.state(time.time()) is State.FAILED
+
+    @property
+    def balance(self) -> int:
+        """Micro-dollars left on the account."""
+        return self.opening_balance - self._charged + self.refunded

@@ -1,0 +1,199 @@
+"""From a submitted body to a request: validation, media, hash, and the job to render."""
+
+import asyncio
+import hashlib
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from resources.sandbox import wire_errors
+from resources.sandbox.drawing.job import MediaFolder, RenderJob, aspect_of, frame_size
+from resources.sandbox.faults import Fault, Kind
+from resources.sandbox.fetching import Fetched, Fetcher, FetchFailed
+from resources.sandbox.media_rules import Measured, measure, problems
+from resources.sandbox.wire_errors import WireError
+from resources.schemas.endpoints import Endpoint
+from resources.schemas.inputs import MAX_SEED, MediumKind
+from resources.schemas.limits import LIMITS
+
+_FORMATS = {
+    "image_uri": MediumKind.IMAGE,
+    "image_uris": MediumKind.IMAGE,
+    "audio_uri": MediumKind.AUDIO,
+    "audio_uris": MediumKind.AUDIO,
+    "video_uri": MediumKind.VIDEO,
+    "video_uris": MediumKind.VIDEO,
+}
+
+Detail = dict[str, Any]
+Location = tuple[str | int, ...]
+
+_DEFAULT_ASPECT = 16 / 9
+"""Of a video that has neither an asked aspect nor a picture to take it from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """A body that may be accepted.
+
+    Attributes:
+        body: The body for the record, with data: URIs shortened.
+        input_sha256: Hash of the canonical body with each medium as the hash of its bytes.
+        job: What to render.
+        late_failure: Why the request will fail although it is accepted; None for an ordinary one.
+    """
+
+    body: dict[str, Any]
+    input_sha256: str
+    job: RenderJob
+    late_failure: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """One media field of a body."""
+
+    location: Location
+    kind: MediumKind
+    url: str
+
+
+def _invalid(detail: list[Detail]) -> WireError:
+    text = "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in detail)
+    return WireError(422, wire_errors.INVALID_INPUT, f"The input does not match the schema: {text}", detail=detail)
+
+
+def _slots(endpoint: Endpoint, body: dict[str, Any]) -> list[_Slot]:
+    slots: list[_Slot] = []
+    for name, field in endpoint.body.model_fields.items():  # in the schema's order: the subject's picture first
+        value = body.get(name)
+        extra = field.json_schema_extra
+        kind = _FORMATS.get(str(extra.get("format"))) if isinstance(extra, dict) else None
+        if kind is None or value is None:
+            continue
+        if isinstance(value, list):
+            slots += [_Slot((name, place), kind, url) for place, url in enumerate(value)]
+        else:
+            slots.append(_Slot((name,), kind, value))
+    return slots
+
+
+def _replace(body: dict[str, Any], replacements: dict[Location, str]) -> dict[str, Any]:
+    """The body with other values in its media fields."""
+    changed = json.loads(json.dumps(body))
+    for location, value in replacements.items():
+        if len(location) == 1:
+            changed[location[0]] = value
+        else:
+            changed[location[0]][location[1]] = value
+    return dict(changed)
+
+
+async def take_in(
+    endpoint: Endpoint,
+    raw: object,
+    *,
+    fetcher: Fetcher,
+    folder: MediaFolder,
+    next_fault: Callable[[], Fault | None],
+) -> Intake:
+    """Validate a body, fetch its media and plan the rendering. Nothing is charged here.
+
+    Args:
+        endpoint: The model.
+        raw: The parsed JSON.
+        fetcher: Gets the media.
+        folder: Where they lie then.
+        next_fault: Gives the fault that hits the next fetch, if any.
+
+    Raises:
+        WireError: 422 with a ``detail`` list: a field, or a medium that cannot be had or that the model refuses.
+    """
+    try:
+        checked = endpoint.body.model_validate(raw)
+    except ValidationError as error:
+        raise _invalid(
+            [
+                {"type": part["type"], "loc": ["body", *part["loc"]], "msg": part["msg"]}
+                for part in error.errors(include_url=False, include_input=False)
+            ]
+        ) from None
+    body = checked.model_dump(mode="json", exclude_unset=True)
+    slots = _slots(endpoint, body)
+    faults = [next_fault() for _ in slots]
+    outcomes = await asyncio.gather(
+        *(_medium(slot, endpoint, fetcher, folder, fault) for slot, fault in zip(slots, faults, strict=True))
+    )
+    detail = [part for outcome in outcomes if not isinstance(outcome, tuple) for part in outcome]
+    if detail:
+        raise _invalid(detail)
+    arrived = [outcome for outcome in outcomes if isinstance(outcome, tuple)]
+    late = next((fault for fault in faults if fault is not None and fault.kind is Kind.FAILED_RESULT), None)
+    hashes = {slot.location: fetched.sha256 for slot, (fetched, _) in zip(slots, arrived, strict=True)}
+    inline = {slot.location: f"data:sha256={hashes[slot.location]}" for slot in slots if slot.url.startswith("data:")}
+    canonical = json.dumps(_replace(body, hashes), sort_keys=True, separators=(",", ":"))
+    return Intake(
+        body=_replace(body, inline),
+        input_sha256=hashlib.sha256(canonical.encode()).hexdigest(),
+        job=_job(endpoint, checked.model_dump(mode="json"), slots, hashes, arrived),
+        late_failure=None if late is None else late.message or "An input could not be fetched.",
+    )
+
+
+async def _medium(
+    slot: _Slot, endpoint: Endpoint, fetcher: Fetcher, folder: MediaFolder, fault: Fault | None
+) -> tuple[Fetched, Measured] | list[Detail]:
+    location = ["body", *slot.location]
+    try:
+        fetched = await fetcher.fetch(slot.url, slot.kind, fault)
+    except FetchFailed as error:
+        return [{"type": "media_unreachable", "loc": location, "msg": str(error)}]
+    found = await asyncio.to_thread(measure, folder.path(fetched.sha256), slot.kind)
+    broken = problems(found, fetched.size_bytes, LIMITS[endpoint.family].media(slot.kind))
+    if broken:
+        return [{"type": "media_refused", "loc": location, "msg": text} for text in broken]
+    return fetched, found
+
+
+def _job(
+    endpoint: Endpoint,
+    values: dict[str, Any],
+    slots: list[_Slot],
+    hashes: dict[Location, str],
+    arrived: list[tuple[Fetched, Measured]],
+) -> RenderJob:
+    """What to render; ``values`` is the body with the model's defaults."""
+
+    def of(kind: MediumKind) -> tuple[str, ...]:
+        return tuple(hashes[slot.location] for slot in slots if slot.kind is kind)
+
+    pictures = [
+        found.aspect
+        for wanted in (MediumKind.IMAGE, MediumKind.VIDEO)
+        for slot, (_, found) in zip(slots, arrived, strict=True)
+        if slot.kind is wanted and found.aspect
+    ]
+    label = str(values.get("aspect_ratio") or "adaptive")
+    aspect = aspect_of(label) or (pictures[0] if pictures else _DEFAULT_ASPECT)
+    tier = str(values["resolution"]).lower()
+    width, height = frame_size(tier, aspect)
+    # 0 and none mean random at the service.
+    seed = int(values.get("seed") or 0) or secrets.randbelow(MAX_SEED) + 1
+    return RenderJob(
+        model_id=endpoint.model_id,
+        family=endpoint.family,
+        prompt=str(values["prompt"]),
+        images=of(MediumKind.IMAGE),
+        audios=of(MediumKind.AUDIO),
+        videos=of(MediumKind.VIDEO),
+        seconds=int(values["duration"]),
+        width=width,
+        height=height,
+        resolution=tier,
+        seed=seed,
+        sound=bool(values.get("generate_audio", True)),
+    )

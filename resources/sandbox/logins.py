@@ -1,0 +1,61 @@
+"""Device logins: codes that a person approves in a browser while a client polls."""
+
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+Decision = Literal["pending", "authorized", "denied"]
+
+_ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
+"""Letters of a user code: no vowels, so that no words appear, and none that looks like a digit."""
+
+POLL_SECONDS = 1
+
+
+@dataclass(slots=True)
+class Login:
+    """One login in progress.
+
+    Attributes:
+        device_code: The client's secret.
+        user_code: What the person sees.
+        expires_at: Monotonic seconds.
+        decision: What the person said.
+        token: The access token once authorized.
+    """
+
+    device_code: str
+    user_code: str
+    expires_at: float
+    decision: Decision = "pending"
+    token: str = field(default_factory=lambda: f"sandbox-{secrets.token_urlsafe(24)}")
+
+    @property
+    def status(self) -> str:
+        """What a poll answers."""
+        if self.decision == "pending" and time.monotonic() > self.expires_at:
+            return "expired"
+        return self.decision
+
+
+class Logins:
+    """Logins of this process; they live minutes and are not stored."""
+
+    def __init__(self) -> None:
+        self._by_device: dict[str, Login] = {}
+
+    def start(self, seconds: float) -> Login:
+        """Begin a login that lives so long."""
+        letters = "".join(secrets.choice(_ALPHABET) for _ in range(8))
+        login = Login(secrets.token_urlsafe(24), f"{letters[:4]}-{letters[4:]}", time.monotonic() + seconds)
+        self._by_device[login.device_code] = login
+        return login
+
+    def of_device(self, device_code: str) -> Login | None:
+        """The login of a client's secret."""
+        return self._by_device.get(device_code)
+
+    def of_user(self, user_code: str) -> Login | None:
+        """The login that a person sees."""
+        return next((login for login in self._by_device.values() if login.user_code == user_code.strip().upper()), None)

@@ -1,0 +1,233 @@
+"""``/_sandbox/``: what an operator or a test wants to see and to change. It asks for no token."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from resources.sandbox import wire_errors
+from resources.sandbox.core import Sandbox
+from resources.sandbox.faults import Fault
+from resources.sandbox.generation import Generation
+from resources.sandbox.logins import Decision
+from resources.sandbox.openapi import openapi
+from resources.sandbox.switches import Switches
+from resources.sandbox.wire_errors import WireError
+from resources.schemas.endpoints import ENDPOINTS
+
+BASE = "/_sandbox"
+Model = TypeVar("Model", bound=BaseModel)
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class NewBalance(BaseModel):
+    """What is to be left on the account."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    balance_usd: float
+
+
+class LoginDecision(BaseModel):
+    """What the person says to a device login."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user_code: str
+    decision: Decision = Field("authorized")
+
+
+class OperatorApi:
+    """The operator's routes.
+
+    Args:
+        sandbox: What they show and change.
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes."""
+        table: tuple[tuple[str, str, Handler], ...] = (
+            ("GET", "/health", self.health),
+            ("GET", "/charges", self.charges),
+            ("GET", "/requests", self.requests),
+            ("GET", "/requests/{request_id}", self.request),
+            ("GET", "/switches", self.switches),
+            ("PUT", "/switches", self.set_switches),
+            ("GET", "/faults", self.faults),
+            ("POST", "/faults", self.add_fault),
+            ("DELETE", "/faults", self.clear_faults),
+            ("PUT", "/balance", self.set_balance),
+            ("POST", "/logins", self.decide_login),
+            ("GET", "/catalogue", self.catalogue),
+            ("PUT", "/catalogue/{model_id:path}", self.change_catalogue),
+            ("DELETE", "/catalogue", self.restore_catalogue),
+            ("GET", "/openapi.json", self.openapi),
+        )
+        return [Route(BASE + path, handler, methods=[method]) for method, path, handler in table]
+
+    async def health(self, request: Request) -> Response:
+        """Answers once the server is up."""
+        config = self._sandbox.config
+        return JSONResponse({"ok": True, "requests": len(self._sandbox.requests), "render": config.render})
+
+    # Money and requests
+
+    async def charges(self, request: Request) -> Response:
+        """One entry per accepted submission; what was given back is not in the total."""
+        items = list(self._sandbox.requests.values())
+        return JSONResponse(
+            {
+                "count": len(items),
+                "total_microdollars": sum(item.price_microdollars for item in items) - self._sandbox.refunded,
+                "charges": [
+                    {
+                        "request_id": item.request_id,
+                        "model_id": item.model_id,
+                        "input_sha256": item.input_sha256,
+                        "price_microdollars": item.price_microdollars,
+                        "at": item.created_at,
+                        "refunded": self._sandbox.is_refunded(item),
+                    }
+                    for item in items
+                ],
+            }
+        )
+
+    async def requests(self, request: Request) -> Response:
+        """Every request with its state and times."""
+        now = time.time()
+        items = [self._plain(item, now) for item in self._sandbox.requests.values()]
+        return JSONResponse({"count": len(items), "requests": items})
+
+    async def request(self, request: Request) -> Response:
+        """One request."""
+        generation = self._sandbox.requests.get(request.path_params["request_id"])
+        if generation is None:
+            raise WireError(404, wire_errors.UNKNOWN_REQUEST, "There is no such request.")
+        return JSONResponse(self._plain(generation, time.time()))
+
+    def _plain(self, generation: Generation, now: float) -> dict[str, Any]:
+        return {
+            **generation.model_dump(mode="json", exclude={"hostile_url", "job"}),
+            "state": generation.state(now),
+            "finished_at": generation.finished_at(now),
+            "width": generation.job.width,
+            "height": generation.job.height,
+            "seconds": generation.job.seconds,
+            "media": list(generation.job.media),
+        }
+
+    # Switches and faults
+
+    async def switches(self, request: Request) -> Response:
+        """The switches as they are."""
+        return JSONResponse(self._sandbox.switches.model_dump(mode="json"))
+
+    async def set_switches(self, request: Request) -> Response:
+        """Throw the named switches; the others stay. An empty object changes nothing."""
+        changes = await _json(request)
+        if not isinstance(changes, dict):
+            raise _invalid_body("The body is no object.")
+        merged = {**self._sandbox.switches.model_dump(mode="json"), **changes}
+        self._sandbox.set_switches(_checked(Switches, merged))
+        return await self.switches(request)
+
+    async def faults(self, request: Request) -> Response:
+        """The faults that wait."""
+        waiting = self._sandbox.faults.queued
+        return JSONResponse(
+            {
+                "count": len(waiting),
+                "faults": [
+                    {**entry.fault.model_dump(mode="json", exclude_none=True), "left": entry.left, "hit": entry.hit}
+                    for entry in waiting
+                ],
+            }
+        )
+
+    async def add_fault(self, request: Request) -> Response:
+        """Queue a fault, or a list of them."""
+        raw = await _json(request)
+        faults = [_checked(Fault, part) for part in (raw if isinstance(raw, list) else [raw])]
+        for fault in faults:
+            self._sandbox.faults.add(fault)
+        self._sandbox.store_faults()
+        return JSONResponse({"queued": len(faults)}, 201)
+
+    async def clear_faults(self, request: Request) -> Response:
+        """Drop every fault that waits; requests keep the ones that they carry."""
+        cleared = self._sandbox.faults.clear()
+        self._sandbox.store_faults()
+        return JSONResponse({"cleared": cleared})
+
+    # Account and catalogue
+
+    async def set_balance(self, request: Request) -> Response:
+        """Set what is left on the account."""
+        self._sandbox.set_balance(round(_checked(NewBalance, await _json(request)).balance_usd * 1_000_000))
+        return JSONResponse({"balance_microdollars": self._sandbox.balance})
+
+    async def decide_login(self, request: Request) -> Response:
+        """Say what the person would say to a device login."""
+        said = _checked(LoginDecision, await _json(request))
+        login = self._sandbox.logins.of_user(said.user_code)
+        if login is None:
+            raise WireError(404, wire_errors.UNKNOWN_REQUEST, "There is no login with this code.")
+        login.decision = said.decision
+        return JSONResponse({"status": login.status})
+
+    async def catalogue(self, request: Request) -> Response:
+        """The changes to the catalogue, by model id."""
+        return JSONResponse(self._sandbox.catalogue.changes)
+
+    async def change_catalogue(self, request: Request) -> Response:
+        """Change an entry by a JSON merge patch: null removes, so that a field can be renamed, a limit moved."""
+        model_id = request.path_params["model_id"]
+        if model_id not in ENDPOINTS:
+            raise WireError(404, wire_errors.UNKNOWN_REQUEST, f"There is no model {model_id}.")
+        patch = await _json(request)
+        if not isinstance(patch, dict):
+            raise _invalid_body("The body is no object.")
+        self._sandbox.set_catalogue_changes({**self._sandbox.catalogue.changes, model_id: patch})
+        return await self.catalogue(request)
+
+    async def restore_catalogue(self, request: Request) -> Response:
+        """Take back every change to the catalogue."""
+        self._sandbox.set_catalogue_changes({})
+        return await self.catalogue(request)
+
+    async def openapi(self, request: Request) -> Response:
+        """This server as an OpenAPI document."""
+        return JSONResponse(openapi())
+
+
+def _invalid_body(text: str) -> WireError:
+    return WireError(
+        422, wire_errors.INVALID_INPUT, text, detail=[{"type": "value_error", "loc": ["body"], "msg": text}]
+    )
+
+
+async def _json(request: Request) -> Any:
+    try:
+        return await request.json()
+    except ValueError:
+        raise _invalid_body("The body is no JSON.") from None
+
+
+def _checked(model: type[Model], raw: object) -> Model:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        detail = [
+            {"type": part["type"], "loc": ["body", *part["loc"]], "msg": part["msg"]}
+            for part in error.errors(include_url=False, include_input=False, include_context=False)
+        ]
+        text = "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in detail)
+        raise WireError(422, wire_errors.INVALID_INPUT, text, detail=detail) from None

@@ -1,0 +1,66 @@
+"""Serves the videos: whole or in ranges, and with the faults of a download."""
+
+import mimetypes
+import time
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from resources.sandbox import wire_errors
+from resources.sandbox.core import Sandbox
+from resources.sandbox.drawing.render import RenderFailed, RenderStopped
+from resources.sandbox.faults import VIDEO_KINDS, Kind, Where
+from resources.sandbox.generation import Generation, State
+from resources.sandbox.wire_errors import Cut, WireError, answer_of
+
+ANNOUNCED_BYTES = 3 * 1024**3
+"""What too_large says in Content-Length: above the 2 GiB that a client accepts."""
+
+_TYPE = mimetypes.types_map.get(".mp4", "video/mp4")
+
+
+class Outputs:
+    """The public storage: whoever holds the URL may read, no token is asked.
+
+    Args:
+        sandbox: Whose videos they are.
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def routes(self) -> list[BaseRoute]:
+        """The one route."""
+        return [Route("/outputs/{name}", self.download, methods=["GET"])]
+
+    async def download(self, request: Request) -> Response:
+        """``GET /outputs/{request_id}.mp4``."""
+        sandbox = self._sandbox
+        generation = sandbox.requests.get(request.path_params["name"].removesuffix(".mp4"))
+        if generation is None or generation.state(time.time()) is not State.SUCCEEDED:
+            raise WireError(404, wire_errors.UNKNOWN_REQUEST, "There is no such file.")
+        fault = sandbox.take_fault(Where.DOWNLOAD, generation.model_id, generation.request_id)
+        if fault is not None:
+            if fault.kind is Kind.HOSTILE_URL:
+                return RedirectResponse(fault.url or "https://files.runcomfy.net.evil.example/video.mp4", 302)
+            if fault.kind is Kind.TRUNCATED:
+                return await self._truncated(generation)
+            if fault.kind is Kind.TOO_LARGE:
+                return Cut({"Content-Type": _TYPE, "Content-Length": str(ANNOUNCED_BYTES)}, bytes(65536))
+            if fault.kind in VIDEO_KINDS:
+                sandbox.mark(generation, fault)
+            else:
+                return answer_of(fault, sandbox.switches, request)
+        return FileResponse(await self._path(generation), media_type=_TYPE)
+
+    async def _path(self, generation: Generation) -> str:
+        try:
+            return str(await self._sandbox.video(generation))
+        except (RenderFailed, RenderStopped):
+            raise WireError(503, wire_errors.UNAVAILABLE, "The file cannot be had.") from None
+
+    async def _truncated(self, generation: Generation) -> Response:
+        path = await self._sandbox.video(generation)
+        whole = path.read_bytes()
+        return Cut({"Content-Type": _TYPE, "Content-Length": str(len(whole))}, whole[: len(whole) // 2])

@@ -1,0 +1,58 @@
+"""What survives a restart: requests, faults, switches and the account, in one SQLite file.
+
+Everything is also in memory; a poll reads only that. The file is written when something happens: a request is accepted,
+rendered or cancelled, a fault hits, a switch is thrown.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from resources.sandbox.generation import Generation
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS requests (number INTEGER PRIMARY KEY, request_id TEXT NOT NULL UNIQUE, record TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+
+class StateFile:
+    """The SQLite file; used from the event loop only, each write takes well under a millisecond."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        # NORMAL in WAL survives the death of the process, which is all that a sandbox promises.
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        self._connection.executescript(_SCHEMA)
+
+    def load(self) -> Iterator[Generation]:
+        """Every request in the order of acceptance."""
+        for (record,) in self._connection.execute("SELECT record FROM requests ORDER BY number"):
+            yield Generation.model_validate_json(record)
+
+    def save(self, generation: Generation) -> None:
+        """Write a request, new or changed."""
+        self._connection.execute(
+            "INSERT INTO requests VALUES (?, ?, ?) ON CONFLICT (number) DO UPDATE SET record = excluded.record",
+            (generation.number, generation.request_id, generation.model_dump_json()),
+        )
+
+    def setting(self, name: str) -> Any:
+        """A stored value, None when it was never stored."""
+        row = self._connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def store_setting(self, name: str, value: Any) -> None:
+        """Store a JSON value under a name."""
+        self._connection.execute(
+            "INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (name, json.dumps(value)),
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
