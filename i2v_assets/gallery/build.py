@@ -1,0 +1,186 @@
+"""Builds the gallery's files: the static page, and the data as scripts.
+
+The data are scripts and not JSON, because a page opened from a local copy (``file:``) may load scripts and may not fetch.
+``data/index.js`` holds one short row per clip, ``data/prompts.js`` the searchable prompts (loaded at the first search),
+``data/page-NNN.js`` the details (loaded when a clip is opened).
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from i2v_assets.gallery.entries import GalleryEntry, Status
+from i2v_assets.manifest import SANDBOX_NOTE, scrubbed
+from resources.schemas.inputs import Route
+
+PAGE_SIZE = 100
+"""Clips in one file of details: about 100 KB, which a phone loads before a dialog has opened."""
+
+CHART_DAYS = 30
+"""Days in the chart."""
+
+TEASER = 160
+"""Characters of the problem and of the remedy on a card; the whole text is in the details."""
+
+STATIC = ("index.html", "style.css", "details.css", "data.js", "filters.js", "cards.js", "chart.js", "details.js", "app.js")
+"""The files that do not depend on the clips."""
+
+_TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+_STATUSES = tuple(Status)
+_ROUTES = tuple(Route)
+
+
+def content_type(name: str) -> str:
+    """The media type of one of the gallery's files."""
+    return _TYPES[Path(name).suffix]
+
+
+def build_gallery(entries: Iterable[GalleryEntry], now: datetime, *, zone: tzinfo = UTC) -> dict[str, bytes]:
+    """Every file of the gallery by its name below ``gallery/``; the same entries and time give the same bytes.
+
+    Args:
+        entries: the clips, in any order.
+        now: when this is built; shown, and the end of the chart.
+        zone: in which days and times are shown.
+    """
+    ordered = sorted(entries, key=lambda entry: entry.clip)
+    ordered.sort(key=lambda entry: entry.moment, reverse=True)
+    prompts: dict[str, int] = {}
+    rows = [_row(entry, prompts, zone) for entry in ordered]
+    data: dict[str, bytes] = {}
+    groups = _groups(ordered)
+    for number, start in enumerate(range(0, len(ordered), PAGE_SIZE)):
+        details = {entry.clip: _details(entry, groups) for entry in ordered[start : start + PAGE_SIZE]}
+        data[f"data/page-{number:03d}.js"] = _script(f"page-{number:03d}", details)
+    data["data/prompts.js"] = _script("prompts", list(prompts))
+    version = _digest(data.values())
+    index = {
+        "version": version,
+        "made": now.astimezone(zone).strftime("%Y-%m-%d %H:%M"),
+        "zone": str(zone),
+        "pageSize": PAGE_SIZE,
+        "statuses": [status.value for status in _STATUSES],
+        "routes": [route.value for route in _ROUTES],
+        "sandboxNote": SANDBOX_NOTE,
+        "totals": _totals(ordered),
+        "chart": _chart(ordered, now, zone),
+        "rows": rows,
+    }
+    data["data/index.js"] = _script("index", index)
+    files = {name: (Path(__file__).parent / "static" / name).read_bytes() for name in STATIC}
+    stamp = _digest([*files.values(), data["data/index.js"]])
+    # The stamp keeps a browser from joining a new page with an old script out of its cache.
+    files["index.html"] = files["index.html"].replace(b"?v=0", b"?v=" + stamp.encode())
+    return {**files, **data}
+
+
+def _row(entry: GalleryEntry, prompts: dict[str, int], zone: tzinfo) -> list[Any]:
+    """One clip of the index; the order of the columns is that of ``I2V.row`` in data.js."""
+    first = entry.problems[0] if entry.problems else None
+    flags = (
+        (1 if entry.service == "sandbox" else 0)
+        | (2 if entry.estimated else 0)
+        | (4 if entry.poster else 0)
+        | (8 if entry.signed else 0)
+    )
+    return [
+        entry.clip,
+        _STATUSES.index(entry.status),
+        -1 if entry.route is None else _ROUTES.index(entry.route),
+        entry.moment.astimezone(zone).strftime("%Y-%m-%d %H:%M"),
+        entry.cost_microdollars,
+        flags,
+        None if entry.seconds is None else round(entry.seconds, 2),
+        entry.width,
+        entry.height,
+        None if entry.quality is None else round(entry.quality, 2),
+        max(1, len(entry.takes)),
+        entry.language or "",
+        prompts.setdefault(entry.prompt, len(prompts)),
+        _link(entry.folder),
+        _teaser(first.what) if first else "",
+        _teaser(first.remedy) if first else "",
+    ]
+
+
+def _details(entry: GalleryEntry, groups: Mapping[str, Sequence[GalleryEntry]]) -> dict[str, Any]:
+    folder = _link(entry.folder)
+    details: dict[str, Any] = {
+        "prompt": entry.prompt,
+        "facts": [[name, scrubbed(value)] for name, value in entry.facts],
+        "reasons": [scrubbed(reason) for reason in entry.reasons],
+        "findings": [scrubbed(finding) for finding in entry.findings],
+        "media": list(entry.media),
+        "takes": [
+            [take.take, take.seed, _link(take.video_key), take.quality, 1 if take.chosen else 0] for take in entry.takes
+        ],
+        "languages": [
+            [other.language, other.clip, f"{_link(other.folder)}video.mp4" if other.status is Status.DELIVERED else ""]
+            for other in groups.get(entry.dub_group or "", ())
+        ],
+        "title": scrubbed(entry.title),
+        "problems": [[scrubbed(text) for text in (p.what, p.limit, p.remedy)] for p in entry.problems],
+        "next": scrubbed(entry.next),
+        "note": f"{folder}{quote(entry.note_file)}" if entry.note_file else "",
+    }
+    return {name: value for name, value in details.items() if value}
+
+
+def _groups(entries: Sequence[GalleryEntry]) -> dict[str, list[GalleryEntry]]:
+    groups: dict[str, list[GalleryEntry]] = defaultdict(list)
+    for entry in sorted(entries, key=lambda entry: (entry.language or "", entry.clip)):
+        if entry.dub_group:
+            groups[entry.dub_group].append(entry)
+    return groups
+
+
+def _paid(entry: GalleryEntry) -> int:
+    return 0 if entry.estimated and entry.status is Status.WAITING else entry.cost_microdollars or 0
+
+
+def _totals(entries: Sequence[GalleryEntry]) -> dict[str, Any]:
+    return {
+        "paid": sum(_paid(entry) for entry in entries if entry.service == "runcomfy"),
+        "play": sum(_paid(entry) for entry in entries if entry.service == "sandbox"),
+        "sandbox": sum(1 for entry in entries if entry.service == "sandbox"),
+        "seconds": round(sum(entry.seconds or 0 for entry in entries)),
+    }
+
+
+def _chart(entries: Sequence[GalleryEntry], now: datetime, zone: tzinfo) -> list[list[Any]]:
+    """Per day, oldest first: the day, micro-dollars paid to the service, micro-dollars of play money."""
+    today = now.astimezone(zone).date().toordinal()
+    days = {day: [0, 0] for day in range(today - CHART_DAYS + 1, today + 1)}
+    for entry in entries:
+        sums = days.get(entry.moment.astimezone(zone).date().toordinal())
+        if sums is not None:
+            sums[1 if entry.service == "sandbox" else 0] += _paid(entry)
+    return [[datetime.fromordinal(day).strftime("%Y-%m-%d"), *sums] for day, sums in days.items()]  # noqa: DTZ006
+
+
+def _link(key: str) -> str:
+    """A key of the bucket as an address relative to ``gallery/index.html``."""
+    return "../" + "/".join(quote(part) for part in key.split("/"))
+
+
+def _teaser(text: str) -> str:
+    line = scrubbed(" ".join(text.split()))
+    return line if len(line) <= TEASER else line[: TEASER - 1].rstrip() + "…"
+
+
+def _script(name: str, value: object) -> bytes:
+    """``I2V.put(name, value)``; ASCII only and without ``<``, so no text can end the script or start another."""
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return f"I2V.put({json.dumps(name)},{text});\n".encode("ascii")
+
+
+def _digest(parts: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,159 @@
+"""What the gallery shows of one clip."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from i2v_assets.answers import Answer, AnswerKind, Problem
+from i2v_assets.manifest import Manifest
+from resources.schemas.inputs import Route, Service
+
+
+class Status(StrEnum):
+    """Where a clip stands."""
+
+    DELIVERED = "delivered"
+    WAITING = "waiting"
+    FAILED = "failed"
+    REFUSED = "refused"
+
+
+_STATUS = {
+    AnswerKind.REFUSED: Status.REFUSED,
+    AnswerKind.FAILED: Status.FAILED,
+    AnswerKind.WAITING: Status.WAITING,
+}
+
+
+@dataclass(frozen=True)
+class GalleryTake:
+    """One generation of a clip; ``video_key`` is its key in the bucket."""
+
+    take: int
+    seed: int
+    video_key: str
+    quality: float | None = None
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class GalleryEntry:
+    """One clip of the gallery.
+
+    ``moment`` is when it was delivered, or when the answer was written; ``cost_microdollars`` what was paid or, where
+    ``estimated``, what it would cost. ``folder_key`` is where its files lie, ``clips/<clip>/`` unless said otherwise;
+    ``poster`` False shows the video's own first frame instead of ``poster.jpg``.
+    """
+
+    clip: str
+    status: Status
+    moment: datetime
+    service: Service = "runcomfy"
+    route: Route | None = None
+    prompt: str = ""
+    cost_microdollars: int | None = None
+    estimated: bool = False
+    folder_key: str = ""
+    poster: bool = True
+    signed: bool = False
+    seconds: float | None = None
+    width: int = 0
+    height: int = 0
+    quality: float | None = None
+    takes: tuple[GalleryTake, ...] = ()
+    dub_group: str | None = None
+    language: str | None = None
+    title: str = ""
+    problems: tuple[Problem, ...] = ()
+    next: str = ""
+    note_file: str = ""
+    facts: tuple[tuple[str, str], ...] = field(default=())
+    reasons: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+    media: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> str:
+        """The key of the clip's folder, with a slash at its end."""
+        return self.folder_key or f"clips/{self.clip}/"
+
+
+def entry_of_manifest(manifest: Manifest, *, poster: bool = True) -> GalleryEntry:
+    """The entry of a delivered clip; everything that is shown comes from its manifest."""
+    cost = manifest.cost_microdollars
+    chosen = GalleryTake(manifest.take, manifest.seed, manifest.video.key, manifest.quality, chosen=True)
+    others = (GalleryTake(take.take, take.seed, take.video_key, take.quality) for take in manifest.other_takes)
+    facts = [
+        ("Model", manifest.model_id),
+        ("Seed", str(manifest.seed)),
+        ("Asked for", _asked(manifest)),
+        ("Motion preset", manifest.preset or ""),
+        ("Negative prompt", manifest.negative_prompt or ""),
+        ("In the queue", _seconds(manifest.queue_seconds)),
+        ("Generation", _seconds(manifest.generation_seconds)),
+        ("Request", manifest.request_id or ""),
+        ("Fingerprint", manifest.fingerprint),
+        ("SHA-256", manifest.video.sha256),
+    ]
+    return GalleryEntry(
+        clip=manifest.clip,
+        status=Status.DELIVERED,
+        moment=manifest.times.delivered,
+        service=manifest.service,
+        route=manifest.route,
+        prompt=manifest.prompt,
+        cost_microdollars=cost if cost is not None else manifest.price_microdollars,
+        estimated=cost is None,
+        poster=poster,
+        signed=manifest.video.signed_sha256 is not None,
+        seconds=manifest.video.seconds,
+        width=manifest.video.width,
+        height=manifest.video.height,
+        quality=manifest.quality,
+        takes=tuple(sorted((chosen, *others), key=lambda take: take.take)),
+        dub_group=manifest.dub.group if manifest.dub else None,
+        language=manifest.dub.language if manifest.dub else None,
+        facts=tuple((name, value) for name, value in facts if value),
+        reasons=manifest.reasons,
+        findings=manifest.findings,
+        media=tuple(medium.key for medium in manifest.media),
+    )
+
+
+def entry_of_answer(
+    clip: str,
+    answer: Answer,
+    moment: datetime,
+    *,
+    service: Service = "runcomfy",
+    route: Route | None = None,
+    prompt: str = "",
+    cost_microdollars: int | None = None,
+    folder_key: str = "",
+    note_file: str = "",
+) -> GalleryEntry:
+    """The entry of a clip without a video; ``note_file`` where its text is no file of the clip's folder."""
+    return GalleryEntry(
+        clip=clip,
+        status=_STATUS[answer.kind],
+        moment=moment,
+        service=service,
+        route=route,
+        prompt=prompt,
+        cost_microdollars=cost_microdollars,
+        estimated=answer.kind is AnswerKind.WAITING,
+        folder_key=folder_key,
+        title=answer.title,
+        problems=answer.problems,
+        next=answer.next,
+        note_file=note_file or answer.kind.value,
+    )
+
+
+def _asked(manifest: Manifest) -> str:
+    parts = (f"{manifest.duration} s", manifest.resolution, manifest.aspect_ratio or "")
+    return ", ".join(part for part in parts if part)
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f} s"

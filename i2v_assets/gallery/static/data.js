@@ -1,0 +1,62 @@
+// Loads the data (scripts that call I2V.put, so that the page works from a local copy) and knows how to say things.
+"use strict";
+const I2V = { store: {}, waiting: {} };
+
+I2V.put = (name, value) => { I2V.store[name] = value; };
+
+// Resolves with the data file's value; loads it once.
+I2V.load = (name) => {
+  if (name in I2V.store) return Promise.resolve(I2V.store[name]);
+  if (!I2V.waiting[name]) {
+    I2V.waiting[name] = new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = `data/${name}.js?v=${I2V.store.index.version}`;
+      script.onload = () => (name in I2V.store ? resolve(I2V.store[name]) : script.onerror());
+      script.onerror = () => { delete I2V.waiting[name]; script.remove(); reject(new Error(`data/${name}.js could not be loaded`)); };
+      document.head.append(script);
+    });
+  }
+  return I2V.waiting[name];
+};
+
+// One clip of the index; `at` is its place, which names its file of details.
+I2V.row = (r, at) => ({
+  at, clip: r[0], status: I2V.store.index.statuses[r[1]], route: r[2] < 0 ? "" : I2V.store.index.routes[r[2]],
+  when: r[3], day: r[3].slice(0, 10), cost: r[4], sandbox: (r[5] & 1) > 0, estimated: (r[5] & 2) > 0, poster: (r[5] & 4) > 0,
+  signed: (r[5] & 8) > 0, seconds: r[6], width: r[7], height: r[8], quality: r[9], takes: r[10], language: r[11],
+  prompt: r[12], folder: r[13], what: r[14], remedy: r[15], name: I2V.fold(r[0]),
+});
+
+I2V.detailsOf = (row) => I2V.load(`page-${String(Math.floor(row.at / I2V.store.index.pageSize)).padStart(3, "0")}`)
+  .then((page) => page[row.clip]);
+
+// Lower case without accents, so that "helene" finds "Hélène".
+I2V.fold = (text) => text.toLowerCase().normalize("NFKD").replace(/\p{M}/gu, "");
+
+I2V.ROUTES = { animate: "Animate", lip_sync: "Lip sync", multi_modal: "Multi-modal" };
+I2V.STATUSES = { delivered: "Delivered", waiting: "Waiting", failed: "Failed", refused: "Refused" };
+
+I2V.money = (micro) => {
+  if (micro === null || micro === undefined) return "";
+  const digits = micro && micro < 10000 ? 4 : 2;
+  return "$" + (micro / 1e6).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+};
+
+I2V.number = (n) => n.toLocaleString("en-US");
+
+// A day such as 2026-03-01 for people: 1 Mar 2026.
+I2V.day = (day) => new Date(day + "T12:00:00Z").toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+
+// Makes an element. Text only ever goes in as text, never as markup.
+I2V.el = (tag, attributes, ...children) => {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (value === false || value === null || value === undefined) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined && child !== ""));
+  return node;
+};
+
+I2V.calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
