@@ -27,10 +27,24 @@ CHART_DAYS = 30
 TEASER = 160
 """Characters of the problem and of the remedy on a card; the whole text is in the details."""
 
-STATIC = ("index.html", "style.css", "details.css", "data.js", "filters.js", "cards.js", "chart.js", "details.js", "app.js")
+STATIC = (
+    "index.html",
+    "style.css",
+    "details.css",
+    "data.js",
+    "filters.js",
+    "cards.js",
+    "chart.js",
+    "details.js",
+    "app.js",
+)
 """The files that do not depend on the clips."""
 
-_TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+}
 _STATUSES = tuple(Status)
 _ROUTES = tuple(Route)
 
@@ -160,7 +174,7 @@ def _chart(entries: Sequence[GalleryEntry], now: datetime, zone: tzinfo) -> list
         sums = days.get(entry.moment.astimezone(zone).date().toordinal())
         if sums is not None:
             sums[1 if entry.service == "sandbox" else 0] += _paid(entry)
-    return [[datetime.fromordinal(day).strftime("%Y-%m-%d"), *sums] for day, sums in days.items()]  # noqa: DTZ006
+    return [[datetime.fromordinal(day).strftime("%Y-%m-%d"), *sums] for day, sums in days.items()]
 
 
 def _link(key: str) -> str:

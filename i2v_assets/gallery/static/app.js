@@ -78,7 +78,7 @@
   const { sandbox } = index.totals;
   if (sandbox) {
     $("sandbox").hidden = false;
-    $("sandbox").textContent = sandbox === rows.length ? `Every clip here is a sandbox clip. ${index.sandboxNote}` : `${I2V.number(sandbox)} of these clips are sandbox clips. ${index.sandboxNote}`;
+    $("sandbox").textContent = sandbox === rows.length ? `Every clip here is a sandbox clip. ${index.sandboxNote}` : `${I2V.number(sandbox)} of ${I2V.number(rows.length)} clips ${sandbox === 1 ? "is a sandbox clip" : "are sandbox clips"}. ${index.sandboxNote}`;
   }
   I2V.totals(rows);
   I2V.chart((day) => { $("from").value = day; $("to").value = day; refresh(); });
