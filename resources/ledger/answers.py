@@ -22,7 +22,8 @@ class Answers(LedgerBase):
         """The service took it. Accepted late as well (from `unknown`), since a known request id is the truth.
 
         Raises:
-            StaleClaim: another owner or attempt holds the row; the request id is kept with the attempt it belongs to.
+            StaleClaim: another owner or attempt holds the row. The request id is not lost: it is kept with the attempt
+                it belongs to, and when the row was only planned again, the row becomes `submitted` for whoever adopts it.
             IllegalTransition: the attempt has another request id already; this one is kept as an event.
         """
         now = self._now()
@@ -36,27 +37,21 @@ class Answers(LedgerBase):
                 if row is not None:
                     self._change_submission(connection, fingerprint, attempt, request_id=request_id)
                     return row
-            row = self._row(connection, fingerprint)
+            row = self._row(connection, fingerprint, lock=True)
             if row.attempt == attempt and row.request_id == request_id:
                 return row
             refusal = self._refusal(row, "submitted", attempt, owner)
-            self._keep_stray(connection, row, attempt, owner, request_id)
+            self._keep_stray(connection, row, attempt, owner=owner, request_id=request_id)
         raise refusal
 
     def _keep_stray(
-        self, connection: sa.Connection, row: RequestRow, attempt: int, owner: str, request_id: str
+        self, connection: sa.Connection, row: RequestRow, attempt: int, *, owner: str, request_id: str
     ) -> None:
-        """A request id that comes when its row has moved on: it exists and costs, so the attempt's money counts again."""
-        connection.execute(
-            submissions.update()
-            .where(
-                submissions.c.fingerprint == row.fingerprint,
-                submissions.c.attempt == attempt,
-                submissions.c.owner == owner,
-                submissions.c.request_id.is_(None),
-            )
-            .values(request_id=request_id, returned=False)
-        )
+        """A request id that comes when its row has moved on: it exists and costs, so the attempt's money counts again.
+
+        When the next attempt is only planned, it must not be paid for as well: the row takes the request that exists,
+        by the same two steps as any other, and waits to be adopted.
+        """
         self._remark(
             connection,
             row,
@@ -65,6 +60,31 @@ class Answers(LedgerBase):
             reason=f"request {request_id} of attempt {attempt}",
             attempt=attempt,
         )
+        stray = connection.execute(
+            submissions.update()
+            .where(
+                submissions.c.fingerprint == row.fingerprint,
+                submissions.c.attempt == attempt,
+                submissions.c.owner == owner,
+                submissions.c.request_id.is_(None),
+            )
+            .values(request_id=request_id, returned=False)
+            .returning(*submissions.c)
+        ).first()
+        if stray is None or row.state is not State.PLANNED:
+            return
+        connection.execute(submissions.update().where(submissions.c.id == stray.id).values(attempt=row.attempt))
+        claim = {
+            "state": State.SUBMITTING,
+            "model_id": stray.model_id,
+            "price_microdollars": stray.reserved_microdollars,
+            "claimed_at": stray.claimed_at,
+        }
+        answer = {"state": State.SUBMITTED, "request_id": request_id, "submitted_at": stray.claimed_at, "reason": None}
+        why = f"request {request_id} was made by attempt {attempt}"
+        for what, before, changes in (("claimed", State.PLANNED, claim), ("submitted", State.SUBMITTING, answer)):
+            guards = {"state": before, "attempt": row.attempt}
+            self._move(connection, row.fingerprint, what, guards, changes, owner=owner, reason=why)
 
     def never_delivered(self, fingerprint: str, *, attempt: int, owner: str, reason: str) -> RequestRow:
         """The POST never arrived: `planned` again, its money returned."""

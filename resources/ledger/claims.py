@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from resources.ledger.base import COLUMNS, LedgerBase, row_of
+from resources.ledger.base import COLUMNS, SELECT_ROW, LedgerBase, row_of
 from resources.ledger.budget import budget_refusal
 from resources.ledger.records import Caps, Claimed, ClaimOutcome, NewRequest, NoSlot, RequestRow, Taken
 from resources.ledger.redaction import safe_inputs
@@ -30,6 +30,10 @@ class Claims(LedgerBase):
 
     def plan(self, new: NewRequest) -> RequestRow:
         """Write down that this is wanted; the row as it is when the fingerprint is known already."""
+        with self.database.read() as connection:
+            known = connection.execute(SELECT_ROW, {"the_fingerprint": new.fingerprint}).one_or_none()
+        if known is not None:
+            return row_of(known)
         with self.database.write() as connection:
             values = {name: getattr(new, name) for name in NewRequest.__dataclass_fields__}
             values |= {
@@ -41,9 +45,9 @@ class Claims(LedgerBase):
                 "resubmissions": 0,
                 "created_at": self._now(),
             }
-            made = connection.execute(self._insert_new(requests), values).rowcount
+            made = connection.execute(self._insert_new(requests).returning(requests.c.fingerprint), values).first()
             row = self._row(connection, new.fingerprint)
-            if made:
+            if made is not None:  # two processes may plan the same at once
                 self._event(connection, row, "planned", from_state=None)
         return row
 

@@ -1,0 +1,177 @@
+"""`i2v ledger`: what was requested, what became of it, and the answer to an unknown outcome."""
+
+import getpass
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from i2v_assets.cli.console import dollars, err, out, print_json, print_table
+from i2v_assets.cli.exits import UsageProblem
+from resources.ledger import Ledger, RequestRow, State, UnknownRequest
+from resources.settings import load_settings
+
+app = typer.Typer(name="ledger", no_args_is_help=True, help="The record of every request that can cost money.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+Which = Annotated[str, typer.Argument(help="A fingerprint or its beginning, or the service's request id.")]
+
+SHORT = 12
+"""Characters of a fingerprint that tables show; enough to tell millions of requests apart."""
+
+
+@contextmanager
+def _ledger() -> Iterator[Ledger]:
+    ledger = Ledger.open(load_settings().ledger_address)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+@app.command("list")
+def list_command(
+    state: Annotated[list[State] | None, typer.Option(help="Only in this state; may be given more than once.")] = None,
+    clip: Annotated[str | None, typer.Option(help="Only of this clip.")] = None,
+    service: Annotated[str | None, typer.Option(help="Only at this service: runcomfy or sandbox.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Requests, the newest first."""
+    with _ledger() as ledger:
+        rows = ledger.list(state, clip, service, limit)
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    columns = ("fingerprint", "clip", "take", "state", "attempt", "model", "price", "cost", "planned", "reason")
+    print_table(columns, [_line(row) for row in rows])
+    if any(row.state is State.UNKNOWN for row in rows):
+        err.print("Unknown outcomes may have been charged: look them up at the service, then `i2v ledger resolve`.")
+
+
+@app.command("show")
+def show_command(which: Which, as_json: AsJson = False) -> None:
+    """One request with everything that happened to it."""
+    with _ledger() as ledger:
+        row = find(ledger, which)
+        events = ledger.events(row.fingerprint)
+    if as_json:
+        print_json({**asdict(row), "events": [asdict(event) for event in events]})
+        return
+    print_table(("", ""), [(name, shown) for name, shown in _details(row) if shown != ""])
+    print_table(
+        ("when", "what", "from", "to", "attempt", "who", "reason"),
+        [
+            (_time(event.at), event.what, event.from_state, event.to_state, event.attempt, event.owner, event.reason)
+            for event in events
+        ],
+    )
+
+
+@app.command("resolve")
+def resolve_command(
+    which: Which,
+    request_id: Annotated[
+        str | None, typer.Option(help="The service has it under this id: it is waited for and fetched.")
+    ] = None,
+    not_charged: Annotated[
+        bool, typer.Option("--not-charged", help="The service does not have it: it is planned again.")
+    ] = False,
+    given_up: Annotated[
+        bool, typer.Option("--given-up", help="Nobody can say: it failed for good, its money stays counted.")
+    ] = False,
+    *,
+    by: Annotated[str | None, typer.Option(help="Who decides; your user name unless given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what became of a request whose outcome is unknown; look it up in the service's web console first.
+
+    A wrong --not-charged pays twice. While the run that sent it may still be alive, wait for it to end.
+    """
+    if (request_id is not None) + not_charged + given_up != 1:
+        raise UsageProblem(
+            "Say exactly one of --request-id, --not-charged and --given-up.",
+            remedy="The service's web console lists the requests of the account and what they cost.",
+        )
+    with _ledger() as ledger:
+        row = ledger.resolve(
+            find(ledger, which).fingerprint,
+            by=by or getpass.getuser(),
+            request_id=request_id,
+            not_charged=not_charged,
+            given_up=given_up,
+        )
+    if as_json:
+        print_json(asdict(row))
+    else:
+        out.print(f"{row.fingerprint[:SHORT]} of clip {row.clip} is now {row.state}.", markup=False, highlight=False)
+
+
+@app.command("export")
+def export_command(
+    file: Annotated[str, typer.Argument(help="The file to write; - is standard output.")] = "-",
+) -> None:
+    """Everything as JSON lines: requests, submissions, events and approvals, from one moment."""
+    with _ledger() as ledger:
+        if file == "-":
+            ledger.export(sys.stdout)
+            return
+        with Path(file).open("w", encoding="utf-8") as sink:
+            lines = ledger.export(sink)
+    err.print(f"{lines} lines.", highlight=False)
+
+
+def find(ledger: Ledger, which: str) -> RequestRow:
+    """The one request that a person means.
+
+    Raises:
+        UnknownRequest: there is none.
+        UsageProblem: several begin so.
+    """
+    found = ledger.starting_with(which)
+    if len(found) > 1:
+        raise UsageProblem(f"{which!r} begins more than one fingerprint.", remedy="Type more of it.")
+    row = found[0] if found else ledger.find(which)
+    if row is None:
+        raise UnknownRequest(f"The ledger has no request {which!r}.", remedy="`i2v ledger list` shows what there is.")
+    return row
+
+
+def _line(row: RequestRow) -> tuple[object, ...]:
+    return (
+        row.fingerprint[:SHORT],
+        row.clip,
+        row.take,
+        row.state,
+        row.attempt,
+        row.model_id,
+        dollars(row.price_microdollars),
+        dollars(row.cost_microdollars),
+        _time(row.created_at),
+        row.reason,
+    )
+
+
+def _details(row: RequestRow) -> Iterator[tuple[str, str]]:
+    for name, value in asdict(row).items():
+        if name.endswith("_microdollars"):
+            yield name.removesuffix("_microdollars"), dollars(value)
+        else:
+            yield name, _shown(value)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, datetime):
+        return _time(value)
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    return "" if value is None else str(value)
+
+
+def _time(value: datetime) -> str:
+    return value.strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,119 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+import resources.ledger.registry_tables  # noqa: F401 - its tables are of the same database
+from resources.ledger import Ledger, LedgerError, LedgerUnavailable
+from resources.ledger.database import MIGRATIONS, VERSION_TABLE, Database, head
+from resources.ledger.tables import metadata
+
+OPENER = """
+import sys
+from resources.ledger import Ledger
+sys.stdin.readline()
+with Ledger.open(sys.argv[1]) as ledger:
+    print(ledger.list())
+"""
+
+
+def test_processes_that_open_an_empty_ledger_at_once_migrate_it_once(ledger_url):
+    openers = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPENER, ledger_url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    for opener in openers:
+        assert opener.stdin is not None
+        opener.stdin.write("\n")
+        opener.stdin.flush()
+    ended = [(opener.communicate(timeout=60), opener.returncode) for opener in openers]
+    assert [(told[0], code) for told, code in ended] == [("()\n", 0)] * 4, ended
+
+
+def test_the_migrations_make_exactly_the_tables_of_the_code(ledger_url):
+    database = Database.open(ledger_url)
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "version_table": VERSION_TABLE,
+                "include_object": lambda thing, name, kind, reflected, other: kind != "index",
+            },
+        )
+        assert compare_metadata(context, metadata) == []
+        indexed = {
+            (table.name, tuple(index["column_names"]))
+            for table in metadata.sorted_tables
+            for index in sa.inspect(connection).get_indexes(table.name)
+        }
+    wanted = {
+        (table.name, tuple(column.name for column in index.columns))
+        for table in metadata.sorted_tables
+        for index in table.indexes
+    }
+    assert indexed == wanted
+    database.close()
+
+
+def test_the_newest_migration_is_found_without_alembic():
+    assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == head()
+
+
+def test_a_ledger_of_a_newer_program_is_left_alone(ledger_url):
+    with Ledger.open(ledger_url) as ledger, ledger.engine.begin() as connection:
+        connection.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+    with pytest.raises(LedgerError, match="version 9999"):
+        Ledger.open(ledger_url)
+
+
+def test_sqlite_waits_for_the_disk(sqlite_book):
+    with sqlite_book.ledger.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 30_000
+
+
+def test_a_writable_ledger_proves_it(book):
+    book.ledger.prove_writable()
+    book.ledger.prove_writable()
+
+
+def test_a_read_only_ledger_is_known_before_money_moves(tmp_path: Path):
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    Ledger.open(url).close()
+    database = Database(sa.create_engine(f"sqlite:///file:{tmp_path / 'ledger.sqlite'}?mode=ro&uri=true"))
+    with pytest.raises(LedgerUnavailable, match="readonly"):
+        Ledger(database).prove_writable()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["mysql://ann:hunter2@host/db", "hunter2", "sqlite://", "sqlite:///:memory:", "oracle+nothing://ann:hunter2@host"],
+)
+def test_other_urls_are_refused_without_their_password(url):
+    with pytest.raises(LedgerError) as caught:
+        Ledger.open(url)
+    assert "hunter2" not in caught.value.text
+
+
+def test_an_unreachable_server_is_retryable_and_keeps_the_password():
+    with pytest.raises(LedgerUnavailable) as caught:
+        Ledger.open("postgresql+psycopg://ann:hunter2@127.0.0.1:1/db")
+    assert "hunter2" not in caught.value.text
+    assert caught.value.__suppress_context__
+
+
+def test_an_address_without_its_driver_means_psycopg_3(ledger_url):
+    with Ledger.open(ledger_url.replace("+psycopg:", ":")) as ledger:
+        assert ledger.engine.dialect.driver in ("psycopg", "pysqlite")

@@ -1,0 +1,287 @@
+"""Two owners, lost answers, late answers, dead owners, clock jumps: does anybody ever pay twice?
+
+The model is the service's side: which POSTs arrived, and what they may still do. The promise is checked where money
+moves, at each POST: no earlier POST for the same fingerprint may still be charged or deliver, but for those that the
+configured `on_unknown=resubmit` knowingly risks.
+"""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from resources.ledger import Caps, Claimed, IllegalTransition, Ledger, NewRequest, StaleClaim, State
+
+NAMES = ("1" * 64, "2" * 64)
+OWNERS = ("a", "b")
+PRICE = 1_000_000
+CAP = 6
+LEASE = 60
+CAPS = Caps(CAP * PRICE, 10**6, 10**12, 10**6, UTC)
+
+names = st.sampled_from(NAMES)
+owners = st.sampled_from(OWNERS)
+
+
+@dataclass
+class Post:
+    """One claim that was won, and what became of the POST that it allowed."""
+
+    number: int
+    name: str
+    attempt: int
+    owner: str
+    sent: bool = False
+    arrived: bool = False
+    may_charge: bool = False
+    """The service has it or may have it, and has not ended it."""
+    charged: bool = False
+    heard: bool = False
+    """Its owner has told the ledger what came of it, or is dead."""
+    risked: bool = False
+    """`on_unknown=resubmit` decided to send again although this one may be charged."""
+
+    @property
+    def request_id(self) -> str:
+        return f"r{self.number}"
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.now = datetime(2026, 3, 10, 12, tzinfo=UTC)
+        template = _template()
+        path = Path(self.folder.name) / "ledger.sqlite"
+        path.write_bytes(template)
+        self.ledger = Ledger.open(f"sqlite:///{path}", clock=lambda: self.now)
+        with self.ledger.database.engine.connect() as connection:  # nothing here dies with the machine's power
+            connection.exec_driver_sql("SELECT 1")
+        self.posts: list[Post] = []
+        self.events_seen = 0
+        for name in NAMES:
+            self.ledger.plan(NewRequest(name, "sandbox", "hero", 1, "f", "animate", 1, 5, "{}"))
+
+    def teardown(self) -> None:
+        self.ledger.close()
+        self.folder.cleanup()
+
+    def row(self, name: str):
+        row = self.ledger.get(name)
+        assert row is not None
+        return row
+
+    def pick(self, data: st.DataObject, wanted: Callable[[Post], bool]) -> Post | None:
+        found = [post for post in self.posts if wanted(post)]
+        return data.draw(st.sampled_from(found)) if found else None
+
+    # The owners
+
+    @rule(name=names, owner=owners)
+    def claim(self, name: str, owner: str) -> None:
+        before = self.row(name)
+        outcome = self.ledger.claim(
+            name,
+            owner=owner,
+            run_id=None,
+            lease_seconds=LEASE,
+            price_microdollars=PRICE,
+            model_id="m",
+            caps=CAPS,
+            max_in_flight=100,
+        )
+        if isinstance(outcome, Claimed):
+            assert before.state is State.PLANNED
+            assert not [post for post in self.posts if post.name == name and post.may_charge and not post.risked]
+            self.posts.append(Post(len(self.posts), name, outcome.row.attempt, owner))
+
+    @rule(data=st.data(), arrives=st.booleans())
+    def send(self, data: st.DataObject, arrives: bool) -> None:
+        post = self.pick(data, lambda post: not post.sent and not post.heard)
+        if post is None:
+            return
+        others = [p for p in self.posts if p.name == post.name and p is not post and not p.risked]
+        assert not any(other.may_charge for other in others), "paid twice"
+        post.sent = True
+        post.arrived = post.may_charge = arrives
+
+    @rule(data=st.data(), answer=st.sampled_from(["id", "429", "422", "lost", "dies"]))
+    def hear(self, data: st.DataObject, answer: str) -> None:
+        """The owner hears, perhaps long after its lease ran out."""
+        post = self.pick(data, lambda post: post.sent and not post.heard)
+        if post is None:
+            return
+        post.heard = True
+        if answer == "dies":
+            return
+        who = {"attempt": post.attempt, "owner": post.owner}
+        before = self.row(post.name)
+        try:
+            if answer == "lost":
+                self.ledger.outcome_unknown(post.name, **who, reason="timeout")
+            elif not post.arrived:
+                self.ledger.never_delivered(post.name, **who, reason="refused connection")
+            elif answer == "id":
+                row = self.ledger.submitted(post.name, **who, request_id=post.request_id)
+                assert (row.state, row.request_id) == (State.SUBMITTED, post.request_id)
+            else:
+                post.may_charge = False  # the service answers that it did not take it
+                if answer == "429":
+                    self.ledger.refused_for_now(post.name, **who, reason="429")
+                else:
+                    self.ledger.refused(post.name, **who, reason="422", final=False)
+        except (StaleClaim, IllegalTransition):
+            assert before.attempt != post.attempt or before.state is not State.SUBMITTING or before.owner != post.owner
+            after = self.row(post.name)
+            if answer == "id" and post.arrived:
+                known = self.ledger.find(post.request_id)
+                assert known is not None, "a request id was lost"
+                assert known.fingerprint == post.name
+                assert after.state is not State.PLANNED or before.state is not State.PLANNED
+            else:
+                assert after == before
+        else:
+            assert before.attempt == post.attempt
+            assert before.owner == post.owner
+
+    @rule(owner=owners)
+    def heartbeat(self, owner: str) -> None:
+        self.ledger.heartbeat(owner, LEASE)
+
+    @rule(owner=owners)
+    def release(self, owner: str) -> None:
+        self.ledger.release(owner)
+
+    @rule(name=names, owner=owners)
+    def adopt(self, name: str, owner: str) -> None:
+        before = self.row(name)
+        row = self.ledger.adopt(name, owner=owner, run_id=None, lease_seconds=LEASE)
+        dead = before.lease_until is None or before.lease_until < self.now
+        wanted = before.state in (State.SUBMITTED, State.SUCCEEDED) and before.delivered_at is None
+        assert (row is not None) == (wanted and (dead or before.owner == owner))
+        if row is not None:
+            assert (row.owner, row.state, row.request_id) == (owner, before.state, before.request_id)
+
+    # The clock
+
+    @rule(seconds=st.sampled_from([1, 30, 61, 86_400, -30, -7200]))
+    def time_passes_or_jumps(self, seconds: int) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @rule()
+    def expire(self) -> None:
+        for row in self.ledger.expire():
+            assert row.state is State.UNKNOWN
+
+    # The service, told by whoever polls
+
+    @rule(name=names, end=st.sampled_from(["succeeded", "failed", "cancelled"]))
+    def ends(self, name: str, end: str) -> None:
+        row = self.row(name)
+        if row.state is not State.SUBMITTED:
+            return
+        post = self.posts[int(row.request_id[1:])]
+        assert post.arrived, "a request id that never was"
+        post.may_charge = False
+        post.charged = end == "succeeded"
+        more = {} if end == "succeeded" else {"reason": "no"}
+        if end == "failed":
+            more["final"] = False
+        getattr(self.ledger, end)(name, attempt=row.attempt, **more)
+
+    @rule(name=names)
+    def delivered(self, name: str) -> None:
+        if self.row(name).state is State.SUCCEEDED:
+            self.ledger.delivered(name, video_key="k", sha256="0" * 64, size_bytes=1)
+
+    # People and rules
+
+    @rule(name=names)
+    def retry(self, name: str) -> None:
+        if self.row(name).state in (State.FAILED, State.CANCELLED):
+            self.ledger.retry(name, by="ann")
+
+    @rule(name=names)
+    def a_person_resolves_truthfully(self, name: str) -> None:
+        row = self.row(name)
+        if row.state is not State.UNKNOWN:
+            return
+        post = next(p for p in reversed(self.posts) if p.name == name and p.attempt == row.attempt)
+        if post.arrived and post.may_charge:
+            self.ledger.resolve(name, by="ann", request_id=post.request_id)
+            post.heard = True
+        elif post.sent or post.heard:
+            self.ledger.resolve(name, by="ann", not_charged=True)
+        else:  # the owner has not sent it yet and still may: whoever decides now has to end that owner first
+            post.heard = True
+            self.ledger.resolve(name, by="ann", not_charged=True)
+
+    @precondition(lambda self: any(post.may_charge for post in self.posts))
+    @rule(name=names)
+    def the_settings_resubmit(self, name: str) -> None:
+        row = self.row(name)
+        if row.state is State.UNKNOWN and self.ledger.resubmit_unknown(name, cap=1) is not None:
+            for post in self.posts:
+                if post.name == name and post.attempt == row.attempt:
+                    post.risked = True
+                    post.heard = post.heard or not post.sent
+
+    # What always holds
+
+    @invariant()
+    def a_row_that_may_be_sent_has_nothing_at_the_service(self) -> None:
+        for name in NAMES:
+            if self.row(name).state is State.PLANNED:
+                assert not [p for p in self.posts if p.name == name and p.may_charge and not p.risked]
+
+    @invariant()
+    def at_most_one_charge_but_for_risks_taken(self) -> None:
+        for name in NAMES:
+            assert len([p for p in self.posts if p.name == name and p.charged and not p.risked]) <= 1
+
+    @invariant()
+    def the_caps_hold_and_what_may_cost_is_reserved(self) -> None:
+        with self.ledger.engine.connect() as connection:
+            counted = connection.exec_driver_sql(
+                "SELECT count(*) FROM ledger_submissions WHERE NOT returned"
+            ).scalar_one()
+            per_day = connection.exec_driver_sql(
+                "SELECT max(n) FROM (SELECT count(*) AS n FROM ledger_submissions WHERE NOT returned"
+                " GROUP BY substr(claimed_at, 1, 10))"
+            ).scalar()
+            events = connection.exec_driver_sql("SELECT count(*) FROM ledger_events").scalar_one()
+        assert counted >= len([post for post in self.posts if post.may_charge or post.charged])
+        assert (per_day or 0) <= CAP + len([post for post in self.posts if post.risked])
+        assert events >= self.events_seen
+        self.events_seen = events
+
+
+_made: list[bytes] = []
+
+
+def _template() -> bytes:
+    """An empty ledger, migrated once."""
+    if not _made:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "ledger.sqlite"
+            ledger = Ledger.open(f"sqlite:///{path}")
+            with ledger.engine.connect() as connection:
+                connection.rollback()
+            ledger.close()
+            _made.append(path.read_bytes())
+    return _made[0]
+
+
+TestLedgerMachine = LedgerMachine.TestCase
+TestLedgerMachine.settings = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
