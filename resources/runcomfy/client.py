@@ -104,17 +104,13 @@ class RunComfyClient:
     async def __aenter__(self) -> Self:
         transport.hide_addresses_in_logs()
         tls, limits = transport.tls_context(), self._timeouts
-        self._questions = httpx.AsyncClient(
-            transport=self._transport or transport.question_transport(tls),
-            timeout=httpx.Timeout(limits.question_read, connect=limits.connect, pool=limits.pool),
-            follow_redirects=False,
-            trust_env=False,
+        self._questions = transport.open_client(
+            self._transport or transport.question_transport(tls),
+            httpx.Timeout(limits.question_read, connect=limits.connect, pool=limits.pool),
         )
-        self._submits = httpx.AsyncClient(
-            transport=self._transport or transport.submit_transport(tls),
-            timeout=httpx.Timeout(limits.submit_read, connect=limits.connect, pool=limits.pool),
-            follow_redirects=False,
-            trust_env=False,
+        self._submits = transport.open_client(
+            self._transport or transport.submit_transport(tls),
+            httpx.Timeout(limits.submit_read, connect=limits.connect, pool=limits.pool),
         )
         self._downloader = Downloader(service=self._service, tls=tls, transport=self._transport)
         return self

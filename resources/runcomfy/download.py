@@ -26,8 +26,8 @@ import stamina
 from pydantic import SecretStr
 
 from resources.errors import Verdict
-from resources.runcomfy import transport
 from resources.runcomfy.errors import DownloadError, DownloadFailed, HostRefused, OutputGone, TooLarge, Truncated
+from resources.runcomfy.transport import open_client, reason
 from resources.schemas.inputs import Service
 from resources.settings import LOOPBACK_HOSTS
 
@@ -118,12 +118,11 @@ class Downloader:
     ) -> None:
         self._service: Service = service
         self._attempts, self._first_wait, self._max_bytes = attempts, first_wait, max_bytes
-        self._client = httpx.AsyncClient(
-            transport=transport or httpx.AsyncHTTPTransport(verify=tls, trust_env=False),
-            timeout=httpx.Timeout(READ_TIMEOUT_SECONDS, connect=10.0, pool=600.0),  # many downloads share 100 lines
-            follow_redirects=False,
-            trust_env=False,
-            headers={"Accept": "*/*", "Accept-Encoding": "identity"},
+        self._client = open_client(
+            transport or httpx.AsyncHTTPTransport(verify=tls, trust_env=False),
+            httpx.Timeout(READ_TIMEOUT_SECONDS, connect=10.0, pool=600.0),  # many downloads share 100 connections
+            Accept="*/*",
+            **{"Accept-Encoding": "identity"},
         )
 
     async def aclose(self) -> None:
@@ -152,11 +151,11 @@ class Downloader:
             async with asyncio.timeout(TOTAL_TIMEOUT_SECONDS):
                 return await self._follow(address, path)
         except httpx.RemoteProtocolError as error:
-            raise Truncated(f"The output's download: {transport.reason(error)}.") from None
+            raise Truncated(f"The output's download: {reason(error)}.") from None
         except (httpx.ReadError, httpx.ReadTimeout) as error:
-            raise Truncated(f"The output's download: {transport.reason(error)}.") from None
+            raise Truncated(f"The output's download: {reason(error)}.") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as error:
-            raise DownloadFailed(f"The output's download: {transport.reason(error)}.") from None
+            raise DownloadFailed(f"The output's download: {reason(error)}.") from None
         except OSError as error:
             raise DownloadFailed(
                 f"The output could not be written to {path}: {error.strerror or type(error).__name__}.",
@@ -166,7 +165,6 @@ class Downloader:
     async def _follow(self, address: str, path: Path) -> Downloaded:
         for _ in range(MAX_REDIRECTS + 1):
             url = judged(address, self._service)
-            self._client.cookies.clear()
             async with self._client.stream("GET", url) as response:
                 location = response.headers.get("Location", "")
                 if not response.has_redirect_location:

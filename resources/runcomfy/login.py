@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import SecretStr
 
-from resources.runcomfy import refusals, transport, wire
+from resources.runcomfy import refusals, wire
 from resources.runcomfy.credentials import checked_token
 from resources.runcomfy.download import judged
 from resources.runcomfy.errors import HostRefused, LoginFailed
+from resources.runcomfy.transport import TRANSPORT_ERRORS, hide_addresses_in_logs, open_client, read_answer, reason
 from resources.schemas.inputs import Service
 from resources.settings import is_loopback
 
@@ -82,10 +83,10 @@ class DeviceLogin:
             )
         self._service: Service = service
         self._sleep, self._clock = sleep, clock
-        self._client = httpx.AsyncClient(transport=transport, follow_redirects=False, trust_env=False, timeout=30.0)
+        self._client = open_client(transport or httpx.AsyncHTTPTransport(trust_env=False), httpx.Timeout(30.0))
 
     async def __aenter__(self) -> Self:
-        transport.hide_addresses_in_logs()
+        hide_addresses_in_logs()
         return self
 
     async def __aexit__(
@@ -156,9 +157,9 @@ class DeviceLogin:
                 asyncio.timeout(60),
                 self._client.stream("POST", f"{self._base}/api/cli-auth/{call}", json=body) as response,
             ):
-                content = await transport.read_answer(response)
-        except transport.TRANSPORT_ERRORS as error:
-            raise LoginFailed(f"The login got no answer: {transport.reason(error)}.", remedy=_REMEDY) from None
+                content = await read_answer(response)
+        except TRANSPORT_ERRORS as error:
+            raise LoginFailed(f"The login got no answer: {reason(error)}.", remedy=_REMEDY) from None
         return response.status_code, wire.parse_object(content) or {}
 
 

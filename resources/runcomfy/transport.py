@@ -10,6 +10,7 @@ connection: a stale pooled one would fail after the request was written, and nob
 
 import logging
 import ssl
+from http.cookiejar import DefaultCookiePolicy
 
 import aiohttp
 import httpx
@@ -61,13 +62,22 @@ def hide_addresses_in_logs() -> None:
         logger.addFilter(_HideAddresses())
 
 
+def open_client(way: httpx.AsyncBaseTransport, timeout: httpx.Timeout, **headers: str) -> httpx.AsyncClient:
+    """A client that follows no redirect, keeps no cookie and takes nothing from the environment."""
+    client = httpx.AsyncClient(
+        transport=way, timeout=timeout, follow_redirects=False, trust_env=False, headers=headers or None
+    )
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return client
+
+
 def tls_context() -> ssl.SSLContext:
     """One context for all clients: making one reads the certificate store, which takes some 20 ms."""
     return httpx.create_ssl_context()
 
 
 def question_transport(tls: ssl.SSLContext) -> httpx.AsyncBaseTransport:
-    """A pool for questions; keeps no cookies."""
+    """A pool for questions; keeps no cookies. aiohttp itself asks once more where a connection is lost."""
 
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=QUESTIONS_AT_ONCE, ssl=tls, keepalive_timeout=KEEP_ALIVE_SECONDS)
