@@ -10,10 +10,10 @@ from pathlib import Path
 import av
 import av.container
 from PIL import ExifTags, Image, UnidentifiedImageError
-from pydantic import BaseModel, ConfigDict
 
 from resources.media.containers import container_of, head, is_text, moving_streams, open_media
 from resources.media.errors import Unreadable
+from resources.media.facts import AudioFacts, ImageFacts, VideoFacts
 from resources.schemas.inputs import MediumKind
 
 MAX_PIXELS = 64_000_000
@@ -32,57 +32,6 @@ _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error
 # Pillow warns at this limit and refuses at twice that; `open_image` makes both an error.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
-
-
-class ImageFacts(BaseModel):
-    """An image; ``width`` and ``height`` in pixels as displayed, after the camera's rotation note was obeyed."""
-
-    model_config = ConfigDict(frozen=True)
-
-    width: int
-    height: int
-    format: str
-    """By content, as Pillow names it: ``JPEG``, ``PNG``, ``WEBP``, ..."""
-    mode: str
-    """Colour mode as Pillow names it: ``RGB``, ``RGBA``, ``L``, ``P``, ``CMYK``, ..."""
-    animated: bool
-    size_bytes: int
-    rotated: bool
-    """True when the camera's note (EXIF) turns or mirrors the stored pixels."""
-
-
-class AudioFacts(BaseModel):
-    """A sound file; ``seconds`` were counted by decoding."""
-
-    model_config = ConfigDict(frozen=True)
-
-    seconds: float
-    codec: str
-    container: str
-    """By content: ``wav``, ``mp3``, ``mp4``, ``ogg``, ``flac``, ``aac``, ..."""
-    sample_rate: int
-    channels: int
-    size_bytes: int
-    longer: bool = False
-    """True when decoding stopped at ``MAX_AUDIO_SECONDS``: the file is at least that long."""
-
-
-class VideoFacts(BaseModel):
-    """A video; sizes in pixels as displayed (rotation and pixel shape obeyed), ``seconds`` of the picture."""
-
-    model_config = ConfigDict(frozen=True)
-
-    seconds: float
-    width: int
-    height: int
-    fps: float
-    frames: int
-    video_codec: str
-    audio_codec: str | None
-    container: str
-    size_bytes: int
-    rotation: int = 0
-    """Degrees by which players turn the picture: 0, 90, 180 or 270."""
 
 
 def sha256_file(path: Path) -> str:

@@ -1,0 +1,205 @@
+"""One decode of a local video gives all its figures."""
+
+import re
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.container
+import numpy as np
+from av.video.reformatter import Interpolation
+from PIL import Image
+
+from resources.media.containers import moving_streams, open_media
+from resources.media.errors import Unreadable
+from resources.media.frames import to_picture
+from resources.media.probe import displayed_size, open_image
+from resources.media.quality.likeness import first_frame_match
+from resources.media.quality.model import Expectation, Measures
+from resources.media.quality.motion import SMALL_SIDE, MotionMeter
+from resources.media.quality.sound import SoundMeter, load_voice, match_voice
+
+_SHORTER_SIDE = {"480p": 480, "540p": 540, "720p": 720, "1080p": 1080, "2k": 1440, "4k": 2160}
+_FIRST_FRAME_SIDE = 384
+_CUT_SHORT_SECONDS = 0.2
+_MAX_WORDS = 3
+
+
+def measure(video: Path, expectation: Expectation) -> Measures:
+    """All figures of a video; a damaged one is measured as far as it goes and says so in ``damage``.
+
+    Args:
+        video: the local file.
+        expectation: what was asked.
+
+    Raises:
+        Unreadable: the voice or the source image of the expectation cannot be read (the video itself never raises).
+    """
+    began = time.process_time()
+    voice = load_voice(expectation.voice) if expectation.voice is not None else None
+    watcher = _Watcher(keep_voice=voice is not None)
+    try:
+        with open_media(video) as container:
+            watcher.watch(container)
+    except Unreadable as error:
+        watcher.damage.append(error.message)
+    figures = watcher.figures()
+    figures |= _asked(figures, expectation)
+    if voice is not None and watcher.sound is not None:
+        match = match_voice(watcher.sound.voice, voice)
+        figures |= {
+            "voice_match": round(max(match.waveform, match.envelope), 4),
+            "voice_waveform": round(match.waveform, 4),
+            "voice_envelope": round(match.envelope, 4),
+            "voice_offset": round(match.offset, 4),
+        }
+    if expectation.source_image is not None and watcher.first is not None:
+        with open_image(expectation.source_image) as source:
+            figures["first_frame_match"] = round(first_frame_match(watcher.first, source), 4)
+    return Measures(**figures, cpu_seconds=round(time.process_time() - began, 3))
+
+
+class _Watcher:
+    """Sees every frame once, and hears every sample once."""
+
+    def __init__(self, *, keep_voice: bool) -> None:
+        self._keep_voice = keep_voice
+        self.damage: list[str] = []
+        self.first: Image.Image | None = None
+        self.sound: SoundMeter | None = None
+        self._motion = MotionMeter()
+        self._times: list[float] = []
+        self._size = (0, 0)
+        self._small = (0, 0)
+        self._frame_seconds = 0.0
+
+    def watch(self, container: av.container.InputContainer) -> None:
+        """Decode everything, going on after damage."""
+        videos = moving_streams(container)
+        if not videos:
+            self.damage.append("it holds no video")
+            return
+        picture = videos[0]
+        picture.thread_type = "AUTO"
+        sounds = container.streams.audio[:1]
+        if sounds:
+            self.sound = SoundMeter(keep_voice=self._keep_voice)
+        for frame in self._frames(container, (picture, *sounds)):
+            if isinstance(frame, av.AudioFrame):
+                if self.sound is not None:
+                    self.sound.add(frame)
+            else:
+                self._see(picture, frame)
+        self._completeness(picture)
+
+    def _frames(self, container: av.container.InputContainer, streams: tuple[Any, ...]) -> Iterator[Any]:
+        for packet in container.demux(streams):
+            try:
+                if packet.is_corrupt:
+                    self.damage.append("a packet is corrupt")
+                yield from packet.decode()
+            except av.FFmpegError as error:
+                self.damage.append(f"{packet.stream.type} cannot be decoded ({error.strerror})")
+
+    def _see(self, stream: av.VideoStream, frame: av.VideoFrame) -> None:
+        if frame.is_corrupt:
+            self.damage.append("a frame is corrupt")
+        if self.first is None:
+            self.first = to_picture(stream, frame, _FIRST_FRAME_SIDE)
+            width, height, _ = displayed_size(stream, frame)
+            self._size = (width, height)
+            scale = min(1.0, SMALL_SIDE / max(frame.width, frame.height))
+            self._small = (max(2, round(frame.width * scale)), max(2, round(frame.height * scale)))
+            rate = stream.average_rate or stream.guessed_rate
+            self._frame_seconds = float(1 / rate) if rate else 0.0
+        at = frame.time if frame.time is not None else len(self._times) * self._frame_seconds
+        self._times.append(at)
+        small = frame.reformat(
+            width=self._small[0], height=self._small[1], format="gray8", interpolation=Interpolation.AREA, threads=1
+        )
+        self._motion.add(at, np.asarray(small.to_ndarray(), dtype=np.uint8))
+
+    def _completeness(self, stream: av.VideoStream) -> None:
+        """Compare what was decoded with what the header promises."""
+        if not self._times:
+            self.damage.append("no picture can be decoded")
+            return
+        if stream.frames and len(self._times) < stream.frames:
+            self.damage.append(f"{len(self._times)} of {stream.frames} frames can be decoded")
+        promised = float((stream.duration or 0) * (stream.time_base or Fraction(0)))
+        if promised - self._seconds > _CUT_SHORT_SECONDS:
+            self.damage.append(f"it ends after {self._seconds:.2f} of {promised:.2f} s")
+
+    @property
+    def _gaps(self) -> Any:
+        return np.diff(np.array(self._times))
+
+    @property
+    def _seconds(self) -> float:
+        if not self._times:
+            return 0.0
+        last = float(np.median(self._gaps)) if len(self._times) > 1 else self._frame_seconds
+        return self._times[-1] - self._times[0] + last
+
+    def figures(self) -> dict[str, Any]:
+        """Everything that does not depend on what was asked."""
+        seconds, frames = self._seconds, len(self._times)
+        gaps = self._gaps
+        usual = float(np.median(gaps)) if gaps.size else 0.0
+        odd = float(np.mean((gaps > 1.5 * usual) | (gaps < 0.5 * usual))) if gaps.size else 0.0
+        words = [re.sub(r"\s+", " ", word) for word in dict.fromkeys(self.damage)]
+        found: dict[str, Any] = {
+            "decodes": not words,
+            "damage": "; ".join(words[:_MAX_WORDS]),
+            "seconds": round(seconds, 4),
+            "width": self._size[0],
+            "height": self._size[1],
+            "fps": round(1 / usual, 3) if usual else 0.0,
+            "frames": frames,
+            "unsteadiness": round(odd, 4),
+        }
+        moved = self._motion.result(seconds)._asdict()
+        found |= {name: round(value, 4) if isinstance(value, float) else value for name, value in moved.items()}
+        heard = self.sound.result() if self.sound is not None else None
+        if heard is not None:
+            found |= {
+                name: round(value, 6) if isinstance(value, float) else value for name, value in heard._asdict().items()
+            }
+        return found
+
+
+def _asked(figures: dict[str, Any], expectation: Expectation) -> dict[str, float]:
+    """The differences between what was asked and what came."""
+    found: dict[str, float] = {}
+    width, height = figures["width"], figures["height"]
+    if expectation.duration is not None:
+        found["seconds_off"] = round(figures["seconds"] - expectation.duration, 4)
+    if not width or not height:
+        return found
+    if (aspect := _aspect(expectation)) is not None:
+        found["aspect_off"] = round(width / height / aspect - 1, 4)
+    if expectation.resolution is not None:
+        side = _SHORTER_SIDE.get(expectation.resolution.lower())
+        if side is not None:
+            # Some models keep the shorter side of a tier, others the area of its 16:9 picture.
+            by_side = min(width, height) / side - 1
+            by_area = (width * height / (side * side * 16 / 9)) ** 0.5 - 1
+            found["tier_off"] = round(by_side if abs(by_side) < abs(by_area) else by_area, 4)
+    return found
+
+
+def _aspect(expectation: Expectation) -> float | None:
+    asked = expectation.aspect
+    if isinstance(asked, str) and re.fullmatch(r"\d+(\.\d+)?:\d+(\.\d+)?", asked):
+        across, down = asked.split(":")
+        return float(across) / float(down)
+    if isinstance(asked, (int, float)):
+        return float(asked)
+    if expectation.source_image is None:
+        return None
+    with open_image(expectation.source_image) as image:
+        turned = image.getexif().get(0x0112, 1) in {5, 6, 7, 8}
+        return image.height / image.width if turned else image.width / image.height

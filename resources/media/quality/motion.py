@@ -1,0 +1,117 @@
+"""Does the picture move, and as one shot? Measured on small grey frames, one at a time."""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Grey = NDArray[np.uint8]
+
+SMALL_SIDE = 160
+"""Longer side of the frames that are compared, in pixels: noise and encoding are averaged away, movement is not."""
+
+STILL_CHANGE = 0.06
+"""Mean change in grey levels below which two frames show the same. Measured at 160 px: encoded stills change by 0.007
+to 0.034 (90th percentile), the slowest push in that one can see (0.5 % a second) by 0.1 to 0.26."""
+_KEY_FRAME_BUMP = 0.3
+"""Stills change by up to 0.19 where the encoder starts a new group; alone between stills, that is no movement."""
+
+_BLACK_MEAN, _BLACK_SPREAD = 24.0, 6.0
+"""A black frame in video range has 16, and next to no texture; night scenes have lights."""
+
+_JUMP_CHANGE = 18.0
+"""Mean change of a cut between two pictures; the fastest zoom that was measured (10 % a second) gives 8."""
+_JUMP_OVER_USUAL = 5.0
+"""A cut stands out from the changes around it; steady fast movement does not."""
+_JUMP_LIKENESS = 0.7
+"""Correlation of the frames before and after a cut lies below it; a flash changes brightness, not what is seen."""
+
+
+class Moved(NamedTuple):
+    """Figures of a whole video; names as in ``Measures``."""
+
+    black: float
+    motion: float
+    still: float
+    longest_still_seconds: float
+    changes: int
+    jumps: tuple[float, ...]
+    sharpness_kept: float
+
+
+class MotionMeter:
+    """Takes the frames of a video in order; holds only the one before and a few numbers per frame."""
+
+    def __init__(self) -> None:
+        self._before: Grey | None = None
+        self._times: list[float] = []
+        self._change: list[float] = []
+        self._likeness: list[float] = []
+        self._black: list[bool] = []
+        self._detail: list[float] = []
+
+    def add(self, seconds: float, grey: Grey) -> None:
+        """The next frame, at most ``SMALL_SIDE`` pixels wide and high."""
+        mean, spread = cv2.meanStdDev(grey)
+        self._black.append(float(mean[0, 0]) < _BLACK_MEAN and float(spread[0, 0]) < _BLACK_SPREAD)
+        self._detail.append(float(cv2.Laplacian(grey, cv2.CV_16S).astype(np.float32).std()))
+        if self._before is not None and self._before.shape == grey.shape:
+            self._times.append(seconds)
+            self._change.append(float(np.mean(cv2.absdiff(grey, self._before), dtype=np.float64)))
+            self._likeness.append(_correlation(grey, self._before) if self._change[-1] > _JUMP_CHANGE / 2 else 1.0)
+        self._before = grey
+
+    def result(self, seconds: float) -> Moved:
+        """The figures; ``seconds`` is the length of the picture."""
+        change = np.array(self._change)
+        still = _stills(change)
+        each = seconds / max(1, len(self._black))
+        runs = _runs(still)
+        return Moved(
+            black=float(np.mean(self._black)) if self._black else 0.0,
+            motion=float(np.median(change)) if change.size else 0.0,
+            still=float(still.mean()) if still.size else 1.0,
+            longest_still_seconds=max(runs, default=0) * each,
+            changes=len(_runs(~still)),
+            jumps=self._jumps(change),
+            sharpness_kept=_kept(self._detail),
+        )
+
+    def _jumps(self, change: NDArray[np.float64]) -> tuple[float, ...]:
+        found = []
+        for at, here in enumerate(change):
+            if here < _JUMP_CHANGE or self._likeness[at] > _JUMP_LIKENESS:
+                continue
+            around = np.concatenate([change[max(0, at - 6) : at], change[at + 1 : at + 7]])
+            if not around.size or here > _JUMP_OVER_USUAL * float(np.median(around)):
+                found.append(round(self._times[at], 3))
+        return tuple(found)
+
+
+def _correlation(one: Grey, other: Grey) -> float:
+    first, second = one.astype(np.float32).ravel(), other.astype(np.float32).ravel()
+    first -= first.mean()
+    second -= second.mean()
+    power = float(np.linalg.norm(first) * np.linalg.norm(second))
+    return float(first @ second) / power if power else 0.0
+
+
+def _stills(change: NDArray[np.float64]) -> NDArray[np.bool_]:
+    still = change < STILL_CHANGE
+    if still.size > 2:
+        alone = (change < _KEY_FRAME_BUMP) & np.roll(still, 1) & np.roll(still, -1)
+        still = still | alone
+    return still
+
+
+def _runs(flags: NDArray[np.bool_]) -> list[int]:
+    """Lengths of the stretches of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    return [int(length) for length in edges[1::2] - edges[::2]]
+
+
+def _kept(detail: list[float]) -> float:
+    third = max(1, len(detail) // 3)
+    first = float(np.mean(detail[:third])) if detail else 0.0
+    return min(1.0, float(np.mean(detail[-third:])) / first) if first else 1.0

@@ -1,0 +1,127 @@
+"""A bounded pool of processes for work on videos, which survives what a damaged file does to a decoder."""
+
+import asyncio
+import multiprocessing
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import ParamSpec, Self, TypeVar
+
+from resources.media.errors import MeasuringFailed
+from resources.media.quality.measuring import measure
+from resources.media.quality.model import Expectation, Measures
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+DEFAULT_LIMIT_SECONDS = 120
+"""When a process is ended: a 15 s clip at 4k takes some 10 s, so this is a hang."""
+
+
+def _limited(limit_seconds: int, work: Callable[..., R], *args: object, **kwargs: object) -> R:
+    # The default action of SIGALRM ends the process, also while it is deep inside a decoder.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(limit_seconds)
+    try:
+        return work(*args, **kwargs)
+    finally:
+        signal.alarm(0)
+
+
+class MeasuringPool:
+    """Runs functions on videos in at most ``workers`` processes.
+
+    A process that dies (a decoder crashed, memory ran out, the limit passed) breaks every task that was in flight. The pool
+    is then renewed, and each of those tasks runs once more, alone in a process of its own: the one that kills this process
+    too is the culprit and gets ``MeasuringFailed``; the others finish. The processes are spawned, never forked, since
+    callers have threads; they start with the first task.
+    """
+
+    def __init__(self, workers: int = 2, limit_seconds: int = DEFAULT_LIMIT_SECONDS) -> None:
+        self._workers = workers
+        self._limit_seconds = limit_seconds
+        self._lock = threading.Lock()
+        self._alone = threading.Lock()
+        self._executor: ProcessPoolExecutor | None = None
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes; waits for what is running."""
+        with self._lock:
+            self._closed = True
+            executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=True, cancel_futures=True)
+
+    def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a function of a module (it and its arguments are pickled) in a process and wait for it.
+
+        Raises:
+            MeasuringFailed: the process died twice over it.
+        """
+        executor = self._current()
+        try:
+            return executor.submit(_limited, self._limit_seconds, work, *args, **kwargs).result()
+        except BrokenProcessPool:
+            self._renew(executor)
+        with self._alone, self._new(1) as single:
+            try:
+                return single.submit(_limited, self._limit_seconds, work, *args, **kwargs).result()
+            except BrokenProcessPool:
+                raise MeasuringFailed(
+                    f"The process that worked on the video died or took more than {self._limit_seconds} s.",
+                    remedy="Look at the video itself; running the check again measures it again.",
+                ) from None
+
+    async def run_async(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """The same for an event loop; the waiting happens in a thread.
+
+        Raises:
+            MeasuringFailed: the process died twice over it.
+        """
+        return await asyncio.to_thread(self.run, work, *args, **kwargs)
+
+    async def measure(self, video: Path, expectation: Expectation) -> Measures:
+        """All figures of a local video.
+
+        Raises:
+            MeasuringFailed: the process died twice over it.
+            Unreadable: the voice or the source image cannot be read.
+        """
+        return await self.run_async(measure, video, expectation)
+
+    def _new(self, workers: int) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(max_workers=workers, mp_context=multiprocessing.get_context("spawn"))
+
+    def _current(self) -> ProcessPoolExecutor:
+        with self._lock:
+            if self._closed:
+                raise MeasuringFailed("The pool is closed.", remedy="Open a new one.")
+            if self._executor is None:
+                self._executor = self._new(self._workers)
+            return self._executor
+
+    def _renew(self, broken: ProcessPoolExecutor) -> None:
+        with self._lock:
+            if self._executor is broken:
+                self._executor = None
+        broken.shutdown(wait=False, cancel_futures=True)
+
+
+async def measure_in_pool(pool: MeasuringPool, video: Path, expectation: Expectation) -> Measures:
+    """All figures of a local video, measured in one of the pool's processes.
+
+    Raises:
+        MeasuringFailed: the process died twice over it.
+        Unreadable: the voice or the source image cannot be read.
+    """
+    return await pool.measure(video, expectation)

@@ -1,0 +1,226 @@
+"""Is there sound, how loud is it, and is it the voice that was given?"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av.filter import Graph
+from numpy.typing import NDArray
+
+from resources.media.containers import open_media
+
+Wave = NDArray[np.float32]
+
+VOICE_RATE = 8_000
+"""Voices are compared at telephone quality: enough to tell them apart, and cheap."""
+MAX_VOICE_SECONDS = 60.0
+"""What is kept of a sound for the comparison (1.9 MB); the longest voiceover that an endpoint takes has 30 s."""
+
+_ENVELOPE_RATE = 100
+_WINDOW_SECONDS = 0.05
+_CLIPPED_AT = 0.995
+_SILENT_DBFS = -60.0
+_FLOOR_DBFS = -120.0
+_MAX_OFFSET_SECONDS = 5.0
+
+
+class Heard(NamedTuple):
+    """Figures of a whole sound; names as in ``Measures``."""
+
+    sound_seconds: float
+    loudness_lufs: float | None
+    peak_dbfs: float
+    clipped: float
+    silent: float
+
+
+class LoudnessMeter:
+    """Integrated loudness (EBU R 128) with FFmpeg's own filter, fed frame by frame."""
+
+    def __init__(self) -> None:
+        self._graph: Graph | None = None
+        self._last: dict[str, str] = {}
+
+    def add(self, frame: av.AudioFrame | None) -> None:
+        """The next frame; None at the end."""
+        if self._graph is None:
+            if frame is None:
+                return
+            self._graph = Graph()
+            source = self._graph.add_abuffer(
+                sample_rate=frame.sample_rate,
+                format=frame.format.name,
+                layout=frame.layout.name,
+                time_base=frame.time_base,
+            )
+            meter, sink = self._graph.add("ebur128", "metadata=1"), self._graph.add("abuffersink")
+            self._graph.link_nodes(source, meter, sink).configure()
+        self._graph.push(frame)
+        while True:
+            try:
+                metadata = self._graph.pull().metadata
+            except (BlockingIOError, EOFError):
+                return
+            self._last = metadata or self._last  # the last piece, shorter than 0.1 s, carries none
+
+    @property
+    def lufs(self) -> float | None:
+        """Integrated loudness so far; None when there was less than its window of 0.4 s, or only digital silence."""
+        value = self._last.get("lavfi.r128.I")
+        # -70 is the gate below which R 128 counts nothing.
+        return None if value is None or float(value) <= -70.0 else float(value)
+
+
+class SoundMeter:
+    """Takes the frames of a sound in order; keeps a few numbers, and telephone quality for the voice comparison."""
+
+    def __init__(self, *, keep_voice: bool) -> None:
+        self._loudness = LoudnessMeter()
+        self._floats = av.AudioResampler(format="fltp")
+        self._voice = VoiceKeeper() if keep_voice else None
+        self._samples = 0
+        self._clipped = 0
+        self._peak = 0.0
+        self._rate = 0
+        self._windows = 0
+        self._silent = 0
+        self._rest: Wave = np.zeros(0, np.float32)
+
+    def add(self, frame: av.AudioFrame) -> None:
+        """The next decoded frame."""
+        self._loudness.add(frame)
+        if self._voice is not None:
+            self._voice.add(frame)
+        for part in self._floats.resample(frame):
+            self._count(np.asarray(part.to_ndarray(), dtype=np.float32), part.sample_rate)
+
+    def _count(self, wave: Wave, rate: int) -> None:
+        loud = np.abs(wave).max(axis=0)
+        self._rate = rate
+        self._samples += loud.size
+        self._clipped += int((loud >= _CLIPPED_AT).sum())
+        self._peak = max(self._peak, float(loud.max(initial=0.0)))
+        waiting = np.concatenate([self._rest, np.square(wave, dtype=np.float32).mean(axis=0)])
+        window = max(1, round(rate * _WINDOW_SECONDS))
+        whole = waiting.size // window
+        powers = waiting[: whole * window].reshape(whole, window).mean(axis=1)
+        self._windows += whole
+        self._silent += int((powers < 10 ** (_SILENT_DBFS / 10)).sum())
+        self._rest = waiting[whole * window :]
+
+    def result(self) -> Heard | None:
+        """The figures; None when nothing was heard at all."""
+        self._loudness.add(None)
+        if not self._samples:
+            return None
+        return Heard(
+            sound_seconds=self._samples / self._rate,
+            loudness_lufs=self._loudness.lufs,
+            peak_dbfs=max(_FLOOR_DBFS, 20 * float(np.log10(max(self._peak, 1e-9)))),
+            clipped=self._clipped / self._samples,
+            silent=self._silent / self._windows if self._windows else 0.0,
+        )
+
+    @property
+    def voice(self) -> Wave:
+        """The sound at ``VOICE_RATE``, at most ``MAX_VOICE_SECONDS`` of it."""
+        return self._voice.wave if self._voice is not None else np.zeros(0, np.float32)
+
+
+class VoiceKeeper:
+    """Keeps the beginning of a sound at ``VOICE_RATE``, mono."""
+
+    def __init__(self) -> None:
+        self._resampler = av.AudioResampler(format="fltp", layout="mono", rate=VOICE_RATE)
+        self._parts: list[Wave] = []
+        self._kept = 0
+
+    @property
+    def full(self) -> bool:
+        """True when nothing more is kept."""
+        return self._kept >= MAX_VOICE_SECONDS * VOICE_RATE
+
+    def add(self, frame: av.AudioFrame | None) -> None:
+        """The next decoded frame; None at the end."""
+        if self.full:
+            return
+        for part in self._resampler.resample(frame):
+            self._parts.append(np.asarray(part.to_ndarray()[0], dtype=np.float32))
+            self._kept += part.samples
+
+    @property
+    def wave(self) -> Wave:
+        """What was kept."""
+        return np.concatenate(self._parts) if self._parts else np.zeros(0, np.float32)
+
+
+def load_voice(path: Path) -> Wave:
+    """A sound file at ``VOICE_RATE``, mono, at most ``MAX_VOICE_SECONDS`` of it.
+
+    Raises:
+        Unreadable: no sound, or damaged.
+    """
+    keeper = VoiceKeeper()
+    with open_media(path) as container:
+        for frame in container.decode(audio=0):
+            keeper.add(frame)
+            if keeper.full:
+                break
+        else:
+            keeper.add(None)
+    return keeper.wave
+
+
+class VoiceMatch(NamedTuple):
+    """How well one sound is found in another, 0 to 1, and by how many seconds it is later there."""
+
+    waveform: float
+    envelope: float
+    offset: float
+
+
+def match_voice(heard: Wave, given: Wave) -> VoiceMatch:
+    """Find the given voice in what is heard.
+
+    Compared by waveform (exact, survives encoding) and by loudness curve (survives another voice colour, speed of
+    filters, music below it). The offset is that of the better one.
+    """
+    waveform, at_wave = _best_lag(heard, given, VOICE_RATE)
+    envelope, at_envelope = _best_lag(_envelope(heard), _envelope(given), _ENVELOPE_RATE)
+    offset = at_wave / VOICE_RATE if waveform >= min(0.3, envelope) else at_envelope / _ENVELOPE_RATE
+    return VoiceMatch(waveform, envelope, offset)
+
+
+def _envelope(wave: Wave) -> Wave:
+    step = VOICE_RATE // _ENVELOPE_RATE
+    whole = wave.size // step
+    power = np.square(wave[: whole * step]).reshape(whole, step).mean(axis=1)
+    loud = np.sqrt(power)
+    # Pauses and syllables count, not single bangs: compressed, then without the slow part that all speech shares.
+    return np.asarray(np.sqrt(loud), dtype=np.float32)
+
+
+def _best_lag(heard: Wave, given: Wave, rate: int) -> tuple[float, int]:
+    """Highest normalised correlation and its lag, over lags that leave at least half of the shorter one overlapping."""
+    size = min(heard.size, given.size)
+    if size < rate // 4:
+        return 0.0, 0
+    heard, given = heard - heard.mean(), given - given.mean()
+    length = 1 << int(heard.size + given.size - 1).bit_length()
+    spectrum = np.fft.rfft(heard, length) * np.conj(np.fft.rfft(given, length))
+    product = np.fft.irfft(spectrum, length)
+    reach = int(min(_MAX_OFFSET_SECONDS * rate, size / 2))
+    lags = np.arange(-reach, reach + 1)
+    power_heard = np.concatenate([[0.0], np.cumsum(np.square(heard, dtype=np.float64))])
+    power_given = np.concatenate([[0.0], np.cumsum(np.square(given, dtype=np.float64))])
+    start_heard, start_given = np.maximum(lags, 0), np.maximum(-lags, 0)
+    overlap = np.minimum(heard.size - start_heard, given.size - start_given)
+    powers = (power_heard[start_heard + overlap] - power_heard[start_heard]) * (
+        power_given[start_given + overlap] - power_given[start_given]
+    )
+    # An overlap without power (silence) matches nothing.
+    least = 1e-6 * power_heard[-1] * power_given[-1]
+    match = np.where(powers > max(least, 1e-12), product[lags] / np.sqrt(np.maximum(powers, 1e-12)), 0.0)
+    best = int(np.argmax(match))
+    return float(np.clip(match[best], 0.0, 1.0)), int(lags[best])
