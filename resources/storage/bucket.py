@@ -37,7 +37,7 @@ _DELETE_MANY = 1000
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """One object as a listing or a HEAD shows it; ``etag`` without quotes, ``modified_at`` with whole seconds."""
+    """One object as a listing or a HEAD shows it; ``etag`` without quotes, ``modified_at`` in UTC with whole seconds."""
 
     key: str
     size_bytes: int
@@ -163,7 +163,9 @@ class Bucket:
                 key = entry["Key"].removeprefix(self.prefix)
                 if key.endswith("/") or (start_after is not None and key <= start_after):
                     continue
-                yield ObjectInfo(key, entry["Size"], entry.get("ETag", "").strip('"'), entry["LastModified"])
+                yield ObjectInfo(
+                    key, entry["Size"], entry.get("ETag", "").strip('"'), entry["LastModified"].astimezone(UTC)
+                )
             if not page.get("IsTruncated"):
                 return
             arguments["ContinuationToken"] = page["NextContinuationToken"]
@@ -185,7 +187,7 @@ class Bucket:
                     key,
                     answer["ContentLength"],
                     answer["ETag"].strip('"'),
-                    answer["LastModified"],
+                    answer["LastModified"].astimezone(UTC),
                     answer.get("ContentType", ""),
                 )
         self.check()

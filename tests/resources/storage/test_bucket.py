@@ -1,9 +1,307 @@
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from resources.errors import Verdict
+from resources.sandbox.starter import free_port
+from resources.settings import Settings
+from resources.storage import bucket as bucket_module
 from resources.storage.bucket import Bucket
+from resources.storage.client import PART_BYTES, make_client
+from resources.storage.errors import (
+    AccessDenied,
+    BadRequest,
+    BucketMissing,
+    EndpointUnreachable,
+    ObjectMissing,
+    ObjectTooLarge,
+    StorageUnavailable,
+)
+
+STRANGE_NAMES = ["a b.txt", "é ü.txt", "日本.txt", "quo'te\".txt", "plus+%41&=?.txt", "emoji 🎬.txt", "per%2Fcent.txt"]
 
 
-def test_write_then_read(bucket: Bucket):
+def keys_of(bucket, prefix=""):
+    return sorted(info.key for info in bucket.list(prefix))
+
+
+def test_write_read_and_look(bucket):
     bucket.write("uploads/a.txt", b"hello", "text/plain")
     assert bucket.read("uploads/a.txt") == b"hello"
-    assert not bucket.write_new("uploads/a.txt", b"other", "text/plain")
-    assert bucket.write_new("uploads/b.txt", b"other", "text/plain")
-    assert [info.key for info in bucket.list("uploads/")] == ["uploads/a.txt", "uploads/b.txt"]
+    info = bucket.head("uploads/a.txt")
+    assert (info.key, info.size_bytes, info.content_type) == ("uploads/a.txt", 5, "text/plain")
+    assert info.etag == hashlib.md5(b"hello").hexdigest()
+    (listed,) = bucket.list("uploads/")
+    assert (listed.etag, listed.size_bytes, listed.modified_at) == (info.etag, 5, info.modified_at)
+
+
+@pytest.mark.parametrize("name", STRANGE_NAMES)
+def test_strange_names_come_back_as_they_are(bucket, name):
+    key = f"uploads/{name}"
+    bucket.write(key, b"x", "text/plain")
+    assert keys_of(bucket) == [key]
+    assert bucket.read(key) == b"x"
+    bucket.copy(key, "clips/copy.txt")
+    assert bucket.read("clips/copy.txt") == b"x"
+    url = bucket.presign_get(key, 60).get_secret_value()
+    assert urllib.request.urlopen(url, timeout=5).read() == b"x"
+
+
+def test_listing_passes_pages_and_forgets_none(bucket):
+    """Folders, names that sort around the slash, and 2,500 keys."""
+    wanted = [f"uploads/many/{number:04}.txt" for number in range(2490)]
+    wanted += ["uploads/a.txt", "uploads/a/b.txt", "uploads/a-b.txt", "uploads/a/c/d.txt", "uploads/z.txt", "other.txt"]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda key: bucket.write(key, b"1", "text/plain"), wanted))
+    assert keys_of(bucket) == sorted(wanted)
+    assert keys_of(bucket, "uploads/a") == ["uploads/a-b.txt", "uploads/a.txt", "uploads/a/b.txt", "uploads/a/c/d.txt"]
+    after = "uploads/many/2000.txt"
+    assert sorted(info.key for info in bucket.list("", after)) == sorted(key for key in wanted if key > after)
+    bucket.delete_many(wanted)
+    assert keys_of(bucket) == []
+
+
+def test_prefix_is_a_bucket_in_the_bucket(bucket, tmp_path):
+    part = Bucket(bucket.name, make_client(), prefix="team/")
+    part.write("a.txt", b"1", "text/plain")
+    part.copy("a.txt", "b.txt")
+    part.download("b.txt", tmp_path / "b.txt")
+    bucket.write("a.txt", b"2", "text/plain")
+    assert keys_of(part) == ["a.txt", "b.txt"]
+    assert keys_of(bucket) == ["a.txt", "team/a.txt", "team/b.txt"]
+    part.delete_many(["a.txt"])
+    part.delete("b.txt")
+    assert keys_of(bucket) == ["a.txt"]
+
+
+def test_one_of_eight_writers_wins(bucket):
+    for key in ("videos/1", "videos/2", "videos/3"):
+        with ThreadPoolExecutor(8) as pool:
+            writers = [pool.submit(bucket.write_new, key, b"%d" % who, "text/plain") for who in range(8)]
+        won = [writer.result() for writer in writers]
+        assert won.count(True) == 1
+        assert bucket.read(key) == b"%d" % won.index(True)
+
+
+def test_conflict_while_writing_is_tried_again(bucket):
+    """AWS answers 409 when another write of the key ends at that moment."""
+    client = make_client()
+    conflicts = iter([409, 409, None])
+
+    def conflict(**_):
+        status = next(conflicts)
+        if status:
+            from botocore.awsrequest import AWSResponse
+
+            body = b"<Error><Code>ConditionalRequestConflict</Code></Error>"
+            raw = type("Raw", (), {"stream": lambda self, **_: iter([body])})()
+            return AWSResponse("", status, {}, raw)
+        return None
+
+    client.meta.events.register("before-send.s3.PutObject", conflict)
+    assert Bucket(bucket.name, client).write_new("a", b"1", "text/plain")
+    conflicts = iter([409, 409, 409])
+    with pytest.raises(StorageUnavailable, match="ConditionalRequestConflict"):
+        Bucket(bucket.name, client).write_new("b", b"1", "text/plain")
+
+
+@pytest.mark.parametrize("size", [1000, PART_BYTES + 5])
+def test_upload_and_download(bucket, tmp_path, size):
+    source, back = tmp_path / "in.bin", tmp_path / "folder" / "back.bin"
+    source.write_bytes(os.urandom(size))
+    bucket.upload(source, "videos/x.mp4", "video/mp4", {"take": "1"})
+    info = bucket.head("videos/x.mp4")
+    assert (info.size_bytes, info.content_type) == (size, "video/mp4")
+    bucket.copy("videos/x.mp4", "clips/x/video.mp4")
+    assert bucket.head("clips/x/video.mp4").content_type == "video/mp4"
+    bucket.download("clips/x/video.mp4", back)
+    assert back.read_bytes() == source.read_bytes()
+    assert list(back.parent.iterdir()) == [back]
+
+
+@pytest.mark.parametrize("size", [1000, PART_BYTES + 5])
+def test_upload_new_never_replaces(bucket, tmp_path, size, monkeypatch):
+    first, second = tmp_path / "1", tmp_path / "2"
+    first.write_bytes(b"1" * size)
+    second.write_bytes(b"2" * size)
+    assert bucket.upload_new(first, "videos/x.mp4", "video/mp4", {"take": "1"})
+    assert not bucket.upload_new(second, "videos/x.mp4", "video/mp4")
+    # The condition decides, not the look beforehand.
+    monkeypatch.setattr(Bucket, "head", lambda *_: None)
+    assert not bucket.upload_new(second, "videos/x.mp4", "video/mp4")
+    assert bucket.read("videos/x.mp4") == b"1" * size
+    assert "Uploads" not in make_client().list_multipart_uploads(Bucket=bucket.name)
+
+
+def test_failed_parts_are_taken_back(bucket, tmp_path, monkeypatch):
+    source = tmp_path / "in.bin"
+    source.write_bytes(b"1" * (PART_BYTES + 5))
+    client = make_client()
+
+    def fail(**_):
+        raise OSError("disk gone")
+
+    client.meta.events.register("before-call.s3.UploadPart", fail)
+    with pytest.raises(OSError, match="disk gone"):
+        Bucket(bucket.name, client).upload_new(source, "x", "video/mp4")
+    assert "Uploads" not in client.list_multipart_uploads(Bucket=bucket.name)
+    assert bucket.head("x") is None
+
+
+def test_presigned_url_ends(bucket):
+    bucket.write("a.txt", b"secret", "text/plain")
+    url = bucket.presign_get("a.txt", 60)
+    assert "X-Amz-Signature" not in repr(url)
+    assert urllib.request.urlopen(url.get_secret_value(), timeout=5).read() == b"secret"
+    with pytest.raises(urllib.error.HTTPError) as stripped:
+        urllib.request.urlopen(url.get_secret_value().split("?", maxsplit=1)[0], timeout=5)
+    assert stripped.value.code == 403
+
+
+def test_expired_presigned_url_is_refused(bucket, monkeypatch):
+    bucket.write("a.txt", b"secret", "text/plain")
+    signed_at = datetime.now(UTC) - timedelta(seconds=120)
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: signed_at)
+    fresh = bucket.presign_get("a.txt", 600).get_secret_value()
+    assert urllib.request.urlopen(fresh, timeout=5).read() == b"secret"
+    with pytest.raises(urllib.error.HTTPError) as expired:
+        urllib.request.urlopen(bucket.presign_get("a.txt", 60).get_secret_value(), timeout=5)
+    assert expired.value.code == 403
+
+
+def test_ranges(bucket):
+    bucket.write("a", b"0123456789", "text/plain")
+    with bucket.open_range("a", 2, 4) as part, bucket.open_range("a", 7) as rest, bucket.open_range("a") as whole:
+        assert (part.read(), rest.read(), whole.read()) == (b"234", b"789", b"0123456789")
+
+
+def test_large_objects_are_not_read(bucket):
+    bucket.write("a", b"0123456789", "text/plain")
+    assert bucket.read("a", 10) == b"0123456789"
+    with pytest.raises(ObjectTooLarge, match=r"'a' has 10 bytes, at most 9"):
+        bucket.read("a", 9)
+
+
+def test_missing_objects(bucket, tmp_path):
+    assert bucket.head("none") is None
+    bucket.delete("none")
+    for call in (
+        lambda: bucket.read("none"),
+        lambda: bucket.download("none", tmp_path / "x"),
+        lambda: bucket.copy("none", "b"),
+        lambda: bucket.open_range("none"),
+    ):
+        with pytest.raises(ObjectMissing, match="'none'") as caught:
+            call()
+        assert caught.value.verdict is Verdict.FINAL
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_bucket(s3_environment, tmp_path):
+    missing = Bucket("no-such-bucket", make_client())
+    (tmp_path / "file").write_bytes(b"1")
+    for call in (
+        missing.check,
+        lambda: list(missing.list()),
+        lambda: missing.head("a"),
+        lambda: missing.read("a"),
+        lambda: missing.write("a", b"", "text/plain"),
+        lambda: missing.write_new("a", b"", "text/plain"),
+        lambda: missing.download("a", tmp_path / "x"),
+        lambda: missing.upload(tmp_path / "file", "a", "text/plain"),
+    ):
+        with pytest.raises(BucketMissing, match="'no-such-bucket' does not exist") as caught:
+            call()
+        assert "I2V_BUCKET" in caught.value.remedy
+
+
+def test_ensure_may_be_called_by_many(s3_environment):
+    made = Bucket("ensured-by-many", make_client())
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: made.ensure(), range(8)))
+    made.check()
+    make_client().delete_bucket(Bucket=made.name)
+
+
+def test_wrong_credentials(bucket, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    stranger = Bucket(bucket.name, make_client())
+    for call in (lambda: stranger.read("a"), lambda: stranger.head("a"), lambda: stranger.write("a", b"", "x/y")):
+        with pytest.raises(AccessDenied, match="'a'") as caught:
+            call()
+        assert "AWS_ACCESS_KEY_ID" in caught.value.remedy
+
+
+def test_no_credentials(bucket, monkeypatch):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(AccessDenied, match="no S3 credentials"):
+        Bucket(bucket.name, make_client()).check()
+
+
+def test_unknown_profile(s3_environment, monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(AccessDenied, match="no S3 credentials"):
+        Bucket.from_settings(Settings())
+
+
+def test_server_down(s3_environment, monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setattr("resources.storage.client._ATTEMPTS", 1)
+    down = Bucket("b", make_client())
+    (tmp_path / "file").write_bytes(b"1")
+    for call in (
+        lambda: down.read("a"),
+        lambda: down.upload(tmp_path / "file", "a", "text/plain"),
+        lambda: list(down.list()),
+        lambda: down.download("a", tmp_path / "x"),
+        down.now,
+    ):
+        with pytest.raises(StorageUnavailable, match="EndpointConnectionError") as caught:
+            call()
+        assert caught.value.verdict is Verdict.RETRYABLE
+        assert "127.0.0.1" not in str(caught.value)
+        assert caught.value.__cause__ is None
+        assert caught.value.__suppress_context__
+
+
+def test_failed_deletions_are_told(bucket, monkeypatch):
+    answer = {"Errors": [{"Key": "a", "Code": "AccessDenied"}]}
+    with monkeypatch.context() as patched:
+        patched.setattr(bucket._client, "delete_objects", lambda **_: answer)
+        with pytest.raises(BadRequest, match="could not delete 'a': AccessDenied"):
+            bucket.delete_many(["a"])
+
+
+def test_clock_is_the_servers(bucket, monkeypatch):
+    assert abs(bucket.now() - datetime.now(UTC)) < timedelta(seconds=3)
+    passed = iter([100.0, 107.0])
+    told = {"ResponseMetadata": {"HTTPHeaders": {"date": "Sun, 22 Nov 2026 18:33:05 GMT"}}}
+    with monkeypatch.context() as patched:
+        patched.setattr(bucket_module, "time", SimpleNamespace(monotonic=lambda: next(passed)))
+        bucket._remember_time(told)
+        assert bucket.now() == datetime(2026, 11, 22, 18, 33, 12, tzinfo=UTC)
+
+
+def test_the_real_service_cannot_fetch_from_here(bucket, monkeypatch):
+    assert bucket.endpoint_is_loopback
+    bucket.check_reachable_for("sandbox")
+    with pytest.raises(EndpointUnreachable, match="could not fetch the inputs") as caught:
+        bucket.check_reachable_for("runcomfy")
+    assert caught.value.verdict is Verdict.FINAL
+    assert "AWS_ENDPOINT_URL_S3" in caught.value.remedy
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3")
+    Bucket("b", make_client()).check_reachable_for("runcomfy")
+
+
+def test_proxies_are_for_the_outside(bucket, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    Bucket(bucket.name, make_client()).check()
