@@ -54,14 +54,15 @@ class Planes:
 
 
 def cover(rgb: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Scale and crop around the centre so that the picture fills the size."""
+    """Scale and crop so that the picture fills the size."""
     source_height, source_width = rgb.shape[:2]
     scale = max(width / source_width, height / source_height)
     scaled_width, scaled_height = max(width, round(source_width * scale)), max(height, round(source_height * scale))
     scaled = cv2.resize(
         rgb, (scaled_width, scaled_height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     )
-    left, top = (scaled_width - width) // 2, (scaled_height - height) // 2
+    # A third from the top, since that is where heads are.
+    left, top = (scaled_width - width) // 2, (scaled_height - height) // 3
     return np.ascontiguousarray(scaled[top : top + height, left : left + width], dtype=np.uint8)
 
 
