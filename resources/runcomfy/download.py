@@ -52,6 +52,9 @@ ATTEMPTS = 4
 _ODD = re.compile(r"[^\x21-\x7e]|\\")
 """White space, control characters, letters beyond ASCII, a backslash: what parsers disagree on."""
 
+_HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
+"""Plain labels alone: `%2f` in a host is a slash to some parsers."""
+
 _NO_VIDEO = ("text/", "application/json", "application/xml", "application/xhtml")
 """Content types of error pages, which come with HTTP 200 at times."""
 
@@ -80,7 +83,11 @@ def judged(address: str, service: Service) -> httpx.URL:
     host = url.raw_host.decode("ascii").lower()
     if url.userinfo:
         raise HostRefused("The output's address holds a user name.", remedy=_REMEDY)
-    of_service = any(host == domain or host.endswith(f".{domain}") for domain in OUTPUT_DOMAINS)
+    if url.port is not None and not 0 < url.port < 65_536:
+        raise HostRefused("The output's address names a port that does not exist.", remedy=_REMEDY)
+    of_service = _HOST.fullmatch(host) is not None and any(
+        host == domain or host.endswith(f".{domain}") for domain in OUTPUT_DOMAINS
+    )
     if url.scheme == "https" and of_service:
         return url
     if service == "sandbox" and url.scheme == "http" and url.host in LOOPBACK_HOSTS:
@@ -140,7 +147,12 @@ class Downloader:
             DownloadFailed: it could not be fetched, at any attempt.
         """
         async for attempt in stamina.retry_context(
-            on=_again, attempts=self._attempts, timeout=None, wait_initial=self._first_wait, wait_max=8.0
+            on=_again,
+            attempts=self._attempts,
+            timeout=None,
+            wait_initial=self._first_wait,
+            wait_max=8.0,
+            wait_jitter=self._first_wait,
         ):
             with attempt:
                 return await self._fetch_once(url.get_secret_value(), path)
@@ -150,9 +162,7 @@ class Downloader:
         try:
             async with asyncio.timeout(TOTAL_TIMEOUT_SECONDS):
                 return await self._follow(address, path)
-        except httpx.RemoteProtocolError as error:
-            raise Truncated(f"The output's download: {reason(error)}.") from None
-        except (httpx.ReadError, httpx.ReadTimeout) as error:
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.ReadTimeout) as error:
             raise Truncated(f"The output's download: {reason(error)}.") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as error:
             raise DownloadFailed(f"The output's download: {reason(error)}.") from None

@@ -110,8 +110,8 @@ class DeviceLogin:
         return LoginPrompt(
             user_code=user if user.isprintable() else "",
             verify_url=page,
-            expires_in_seconds=min(_positive(body.get("expires_in"), 600.0), LONGEST_WAIT_SECONDS),
-            poll_seconds=max(_positive(body.get("poll_interval"), 5.0), SHORTEST_POLL_SECONDS),
+            expires_in_seconds=min(_number(body.get("expires_in"), 600.0), LONGEST_WAIT_SECONDS),
+            poll_seconds=max(_number(body.get("poll_interval"), 5.0), SHORTEST_POLL_SECONDS),
             device_code=SecretStr(device),
         )
 
@@ -176,7 +176,7 @@ async def login(web_base: str, *, service: Service, show: Callable[[LoginPrompt]
         return await flow.wait(prompt)
 
 
-def _positive(value: object, otherwise: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
+def _number(value: object, otherwise: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
         return otherwise
     return float(value)
