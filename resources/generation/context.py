@@ -1,0 +1,186 @@
+"""What all clips of one engine share: the outside objects, the bounds, and how blocking calls leave the event loop."""
+
+import asyncio
+import functools
+import logging
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from resources.errors import Verdict
+from resources.generation.forecast import Forecast, prior
+from resources.generation.model import EngineOptions, HeldKind, Order
+from resources.generation.pacing import Pacer
+from resources.ledger import Ledger, LedgerError, NewRequest
+from resources.runcomfy.catalogue import Catalogue
+from resources.runcomfy.client import RunComfyClient
+from resources.schemas.inputs import Service
+from resources.storage.bucket import Bucket
+from resources.storage.errors import StorageError
+
+log = logging.getLogger(__name__)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+STORAGE_TRIES = 4
+"""Tries of a bucket call, beyond boto3's own."""
+PROOF_SECONDS = 5.0
+"""A proof that the ledger can be written is believed for so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Why nothing more is submitted in this run."""
+
+    kind: HeldKind
+    reason: str
+    remedy: str
+
+
+@dataclass(slots=True)
+class Flight:
+    """An order on its way, as far as stopping has to know it.
+
+    Attributes:
+        order: The order.
+        request_id: Set from the moment at which the service's answer is recorded until the request's end is known.
+        attempt: The attempt that ``request_id`` belongs to.
+        paid: This run submitted it.
+        age: Seconds that it has been running as of the latest poll that found it unfinished; 0 before.
+        polls: Calls made to learn of its end.
+        forecast: The times that its endpoint is expected to take, while it is being polled.
+        notice: Seconds between its end and the poll that found it.
+    """
+
+    order: Order
+    request_id: str | None = None
+    attempt: int = 0
+    paid: bool = False
+    age: float = 0.0
+    polls: int = 0
+    forecast: Forecast | None = None
+    notice: float | None = None
+
+
+@dataclass(eq=False)
+class Context:
+    """One engine's shared state."""
+
+    service: Service
+    client: RunComfyClient
+    catalogue: Catalogue
+    bucket: Bucket
+    ledger: Ledger
+    options: EngineOptions
+    scratch: Path
+    owner: str
+    run_id: str
+    rng: random.Random = field(default_factory=random.Random)
+    pacer: Pacer = field(init=False)
+    stopping: bool = field(init=False, default=False)
+    halt: Halt | None = field(init=False, default=None)
+    flights: dict[str, Flight] = field(init=False, default_factory=dict)
+    posted: set[tuple[str, int]] = field(init=False, default_factory=set)
+    """Fingerprint and attempt of every POST that was begun here: none is ever begun twice."""
+    posts: set["asyncio.Task[object]"] = field(init=False, default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._ledger_threads = ThreadPoolExecutor(self.options.claims, "i2v-ledger")
+        self._bucket_threads = ThreadPoolExecutor(self.options.downloads + self.options.submits, "i2v-bucket")
+        self.claims = asyncio.Semaphore(self.options.claims)
+        self.submits = asyncio.Semaphore(self.options.submits)
+        self.polls = asyncio.Semaphore(self.options.polls)
+        self.downloads = asyncio.Semaphore(self.options.downloads)
+        self.pacer = Pacer(lambda until: self.in_ledger(self.ledger.pause, self.service, until), self.rng)
+        self._forecasts: dict[tuple[str, int], Forecast] = {}
+        self._forecast_lock = asyncio.Lock()
+        self._proved_at = -PROOF_SECONDS
+
+    def close(self) -> None:
+        """Let the threads go; calls under way run to their end."""
+        self._ledger_threads.shutdown(wait=False)
+        self._bucket_threads.shutdown(wait=False)
+
+    async def in_ledger(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """A call of the ledger in a thread; an unreachable database is tried again for `patience_seconds`.
+
+        Raises:
+            LedgerError: the ledger's answer, or that it stayed out of reach.
+        """
+        loop = asyncio.get_running_loop()
+        give_up = time.monotonic() + self.options.patience_seconds
+        pause = 0.2
+        while True:
+            try:
+                return await loop.run_in_executor(self._ledger_threads, functools.partial(call, *args, **kwargs))
+            except LedgerError as error:
+                if error.verdict is not Verdict.RETRYABLE or time.monotonic() + pause > give_up:
+                    raise
+                log.warning("The ledger does not answer, trying again in %.1f s: %s", pause, error.message)
+            await asyncio.sleep(pause * self.rng.uniform(0.75, 1.25))
+            pause = min(pause * 2, 5.0)
+
+    async def in_bucket(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """A call of the bucket in a thread, a few tries where trying again makes sense.
+
+        Raises:
+            StorageError: the bucket's answer, or that it stayed out of reach.
+        """
+        loop = asyncio.get_running_loop()
+        for attempt in range(1, STORAGE_TRIES + 1):
+            try:
+                return await loop.run_in_executor(self._bucket_threads, functools.partial(call, *args, **kwargs))
+            except StorageError as error:
+                if error.verdict is not Verdict.RETRYABLE or attempt == STORAGE_TRIES:
+                    raise
+            await asyncio.sleep(2**attempt * 0.25 * self.rng.uniform(0.75, 1.25))
+        raise AssertionError("unreachable")
+
+    async def prove_writable(self) -> None:
+        """Raise unless the ledger can be written: nothing is paid for that could not be recorded."""
+        if time.monotonic() - self._proved_at >= PROOF_SECONDS:
+            await self.in_ledger(self.ledger.prove_writable)
+            self._proved_at = time.monotonic()
+
+    async def forecast(self, model_id: str, duration: int) -> Forecast:
+        """Generation times of an endpoint and duration, with the ledger's history on first use."""
+        key = (model_id, duration)
+        async with self._forecast_lock:
+            if key not in self._forecasts:
+                history = await self.in_ledger(self.ledger.generation_times, self.service, model_id, duration)
+                median, spread = prior(model_id, duration)
+                median = self.options.prior_seconds or median
+                self._forecasts[key] = forecast = Forecast(median, spread, tuple(history))
+                forecast.ages = lambda: [f.age for f in self.flights.values() if f.forecast is forecast]
+        return self._forecasts[key]
+
+    def stop_submitting(self, kind: HeldKind, reason: str, remedy: str) -> None:
+        """Submit nothing more in this run: the next submit would meet the same refusal."""
+        if self.halt is None:
+            self.halt = Halt(kind, reason, remedy)
+            log.warning("Nothing more is submitted in this run: %s", reason)
+
+    def new_request(self, order: Order) -> NewRequest:
+        """The order as the ledger keeps it."""
+        inputs = order.inputs
+        return NewRequest(
+            fingerprint=order.fingerprint,
+            service=self.service,
+            clip=order.clip,
+            take=order.take,
+            family=inputs.family,
+            route=order.route,
+            seed=inputs.seed,
+            duration=inputs.duration,
+            inputs_json=inputs.model_dump_json(exclude_none=True),
+        )
+
+
+def utc_now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)

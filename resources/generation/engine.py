@@ -1,0 +1,217 @@
+"""Any number of orders at once, each on its own way, each outcome told the moment it is there."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from pathlib import Path
+
+from resources.errors import Verdict
+from resources.generation.context import Context, Flight
+from resources.generation.course import follow
+from resources.generation.model import EngineOptions, Failed, Order, Outcome
+from resources.generation.stopping import StopKind, ask_why, wind_down
+from resources.ledger import Ledger, LedgerError
+from resources.runcomfy.catalogue import Catalogue
+from resources.runcomfy.client import RunComfyClient
+from resources.schemas.inputs import Service
+from resources.storage.bucket import Bucket
+
+log = logging.getLogger(__name__)
+
+FLEET_SECONDS = 2.0
+"""Between two looks at what other processes were told about waiting."""
+HEARTBEATS = 3
+"""Heartbeats within one lease."""
+
+
+class Engine:
+    """Brings orders to their outcomes; made, used and left in one event loop, for one stream.
+
+    Args:
+        service: Which service the client talks to; part of every fingerprint.
+        client: An opened client. Its own retries should be few, since the engine paces and repeats polls itself.
+        catalogue: Ids and prices.
+        bucket: Where inputs lie and videos go.
+        ledger: The record of every request.
+        options: Limits.
+        scratch: Folder for videos on their way; one's own, since names in it are fingerprints.
+        owner: Who claims: unique to this process and engine.
+        run_id: Whose budget per run counts.
+        stop_kind: Tells why the stream is cancelled, when it is; called in a thread.
+        rng: Source of all jitter.
+    """
+
+    def __init__(  # noqa: PLR0917 - the world outside, always in this order
+        self,
+        service: Service,
+        client: RunComfyClient,
+        catalogue: Catalogue,
+        bucket: Bucket,
+        ledger: Ledger,
+        options: EngineOptions,
+        *,
+        scratch: Path,
+        owner: str,
+        run_id: str,
+        stop_kind: Callable[[], StopKind] = lambda: "other",
+        rng: random.Random | None = None,
+    ) -> None:
+        self._ctx = Context(
+            service,
+            client,
+            catalogue,
+            bucket,
+            ledger,
+            options,
+            scratch=scratch,
+            owner=owner,
+            run_id=run_id,
+            rng=rng or random.Random(),  # noqa: S311 - jitter
+        )
+        self._stop_kind = stop_kind
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._told: asyncio.Queue[Outcome | None] = asyncio.Queue(options.waiting_outcomes)
+        self._left: list[Outcome] = []
+
+    async def stream(self, orders: AsyncIterable[Order] | Iterable[Order]) -> AsyncGenerator[Outcome, None]:
+        """Yield each order's outcome as it happens; orders are pulled as there is room for them.
+
+        When the task that consumes the stream is cancelled, flights are wound down (see ``stopping``), their outcomes
+        are yielded too, and the cancellation goes on. Use it within ``contextlib.aclosing``, so that it is also wound
+        down when the consumer's own code raises.
+        """
+        driver = asyncio.create_task(self._drive(orders))
+        try:
+            while (outcome := await self._told.get()) is not None:
+                yield outcome
+        except asyncio.CancelledError:
+            for outcome in await asyncio.shield(asyncio.create_task(self._stop(driver))):
+                yield outcome
+            raise
+        finally:
+            if not driver.done():
+                await asyncio.shield(asyncio.create_task(self._stop(driver)))
+            await self._leave()
+        await driver  # what the source of the orders raised
+
+    async def _drive(self, orders: AsyncIterable[Order] | Iterable[Order]) -> None:
+        """Feed the orders in, and wait for all of them; a failing source ends the feeding, not what is on its way."""
+        beats = asyncio.create_task(self._beat())
+        try:
+            async with asyncio.TaskGroup() as group:
+                feeder = asyncio.create_task(self._feed(orders, group))
+                try:
+                    await asyncio.wait({feeder})
+                finally:
+                    feeder.cancel()
+        finally:
+            beats.cancel()
+            if not self._ctx.stopping:
+                await self._told.put(None)
+        if not feeder.cancelled() and (error := feeder.exception()) is not None:
+            raise error
+
+    async def _feed(self, orders: AsyncIterable[Order] | Iterable[Order], group: asyncio.TaskGroup) -> None:
+        # A few more than may be in flight, so that downloads do not keep free slots at the service empty.
+        lanes = asyncio.Semaphore(self._ctx.options.max_in_flight + self._ctx.options.downloads)
+        async for order in _pulled(orders, lanes):
+            group.create_task(self._one(order, lanes))
+
+    async def _one(self, order: Order, lanes: asyncio.Semaphore) -> None:
+        try:
+            # Gathered, so that what nobody foresaw in one clip arrives here as a value and stops no other.
+            (result,) = await asyncio.gather(self._outcome(order), return_exceptions=True)
+            if isinstance(result, BaseException):
+                self._ctx.flights.pop(order.fingerprint, None)
+                outcome: Outcome = _unforeseen(order, result)
+            else:
+                outcome = result
+            try:
+                await self._told.put(outcome)
+            except asyncio.CancelledError:
+                self._left.append(outcome)
+                raise
+        finally:
+            lanes.release()
+
+    async def _outcome(self, order: Order) -> Outcome:
+        # Two clips of the same bytes and words are one request: the second waits for the first, and finds its video.
+        lock = self._locks.setdefault(order.fingerprint, asyncio.Lock())
+        async with lock:
+            flight = self._ctx.flights[order.fingerprint] = Flight(order)
+            outcome = await follow(self._ctx, flight)
+            del self._ctx.flights[order.fingerprint]  # not in a `finally`: a stop has to know what was on its way
+            return outcome
+
+    async def _beat(self) -> None:
+        """Keep the leases, and hear what other processes were told."""
+        ctx = self._ctx
+        beat_every = ctx.options.lease_seconds / HEARTBEATS
+        beaten = time.monotonic()
+        while True:
+            await asyncio.sleep(min(FLEET_SECONDS, beat_every))
+            try:
+                if time.monotonic() - beaten >= beat_every:
+                    await ctx.in_ledger(ctx.ledger.heartbeat, ctx.owner, ctx.options.lease_seconds)
+                    beaten = time.monotonic()
+                ctx.pacer.heard(await ctx.in_ledger(ctx.ledger.paused_until, ctx.service))
+            except LedgerError as error:
+                log.warning("The heartbeat could not be written: %s", error.message)
+
+    async def _stop(self, driver: "asyncio.Task[None]") -> list[Outcome]:
+        """Stop the clips' tasks, wind their requests down; every outcome that was not told yet."""
+        ctx, began = self._ctx, time.monotonic()
+        ctx.stopping = True
+        why = asyncio.create_task(ask_why(self._stop_kind, ctx.options.stop_seconds / 2))
+        driver.cancel()
+        beats = asyncio.create_task(self._beat())  # the driver's ends with it; leases have to outlive the stop
+        await asyncio.wait({driver})
+        kind = await why
+        log.info("Stopped by %s with %d clips on their way.", kind, len(ctx.flights))
+        try:
+            stopped = await wind_down(ctx, kind, began)
+        finally:
+            beats.cancel()
+        told: list[Outcome] = []
+        while not self._told.empty():
+            if (outcome := self._told.get_nowait()) is not None:
+                told.append(outcome)
+        return [*told, *self._left, *stopped]
+
+    async def _leave(self) -> None:
+        """Let go of everything, so that the next run need not wait for leases to run out."""
+        ctx = self._ctx
+        try:
+            async with asyncio.timeout(ctx.options.stop_seconds):
+                await ctx.in_ledger(ctx.ledger.release, ctx.owner)
+        except (LedgerError, TimeoutError):
+            log.warning("The leases could not be released; they run out by themselves.")
+        ctx.close()
+
+
+async def _pulled(orders: AsyncIterable[Order] | Iterable[Order], lanes: asyncio.Semaphore) -> AsyncIterator[Order]:
+    """Orders from either kind of source, each pulled only when there is a lane for it."""
+    if isinstance(orders, AsyncIterable):
+        source = aiter(orders)
+        while True:
+            await lanes.acquire()
+            try:
+                order = await anext(source)
+            except StopAsyncIteration:
+                return
+            yield order
+    else:
+        for order in orders:
+            await lanes.acquire()
+            yield order
+
+
+def _unforeseen(order: Order, error: BaseException) -> Failed:
+    """A fault of our own; the row says how far it came, and the next run goes on from there."""
+    log.error("Clip %s: an unforeseen error.", order.clip, exc_info=error)
+    return Failed(
+        order, f"An unforeseen error: {type(error).__name__}.",
+        "The log has the details. The ledger knows how far it came; run the clip again.", verdict=Verdict.RETRYABLE,
+    )  # fmt: skip

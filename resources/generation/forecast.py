@@ -1,0 +1,246 @@
+"""When will it be ready? What is known of an endpoint's generation times, and from it the moments to ask.
+
+Times are taken as log-normal: right-skewed, never negative, and one pair of numbers that a handful of results can move.
+The pair starts from a prior and learns from the ledger's history and from the running batch. A batch shows its quick
+requests first, so those still running count too, as "longer than so many seconds" (expectation maximisation for
+right-censored samples); without them a batch would believe itself quicker than it is.
+
+The rule of the schedule: **every poll has the same chance of finding the request ended.** Polls then follow the hazard
+of the distribution: none while nothing can be ready, closest where the end is likely, and their expected number is one
+over that chance, whatever the distribution. In the far tail, where the forecast has been wrong, gaps grow with the age.
+"""
+
+import math
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+POLL_CHANCE = 0.1
+"""Chance that a poll finds the end: at most 1 / 0.1 = 10 polls per request on average."""
+COLD_CHANCE = 0.09
+"""The same while little is known: results come late then, and a few more polls pay for that."""
+COLD_RESULTS = 20
+JITTER = 0.35
+"""Each poll's chance varies by so much either way, so that requests submitted together do not poll together."""
+TAIL_GAP = 0.05
+"""Smallest gap between two polls of one request as a share of its age: finer would not be noticed by anybody."""
+TAIL_GROWTH = 0.01
+"""How much that share grows with each poll beyond `TAIL_POLLS`: the slowest requests shall not cost forty polls."""
+TAIL_POLLS = 25
+SCOUTS = 3
+"""Where nothing is known of an endpoint, so many requests poll early, to learn for the others whether it is quick."""
+SCOUT_START = 0.05
+"""A scout's first poll, as a share of the prior's median."""
+SCOUT_GROWTH = 1.3
+"""Each of a scout's gaps brings it to so many times the age that it has."""
+MOVED = 0.15
+"""A forecast whose mean logarithm moves by so much (a sixth) makes the waiting requests think again."""
+WIDEST_GAP = 60.0
+"""Longest gap in seconds, whatever the forecast says: a surprise is noticed within a minute."""
+WAITING_GROWTH = 0.2
+"""While queued, the next look comes after this share of the time waited so far, where that is longer."""
+PRIOR_WEIGHT = 2.0
+"""The prior counts as so many results."""
+HISTORY_WEIGHT = 60.0
+"""Older results count as at most so many: a service that is slower today is believed within one batch."""
+REFIT_SECONDS = 2.0
+"""The running batch is taken into account at most so often."""
+ORIGINS = 5
+"""Points that stand for an unknown start between two looks."""
+
+_PRIOR_MEDIANS = {"happyhorse": 40.0, "bytedance": 65.0, "wan-ai": 90.0}
+"""Seconds for 5 s at 1080p, by vendor (second-hand figures: 40 s; 45 to 90 s; 30 s to 15 min, of which most are short)."""
+_PRIOR_SPREADS = {"wan-ai": 0.9}
+_PRIOR_SPREAD = 0.6
+"""Standard deviation of the logarithm: the slowest twentieth takes 2.7 times the median."""
+
+
+def _normal_survival(z: float) -> float:
+    return 0.5 * math.erfc(z / math.sqrt(2))
+
+
+def _inverse_mills(z: float) -> float:
+    """Expected excess of a standard normal beyond ``z``; its asymptote where the survival underflows."""
+    survival = _normal_survival(z)
+    if survival < 1e-300:
+        return z + 1 / z
+    return math.exp(-z * z / 2) / math.sqrt(2 * math.pi) / survival
+
+
+@dataclass
+class Forecast:
+    """Generation times of one endpoint and duration, in seconds.
+
+    Attributes:
+        mu: Mean of the logarithm.
+        sigma: Standard deviation of the logarithm, widened by how little is known.
+        version: Grows whenever the forecast has moved far.
+    """
+
+    prior_median: float
+    prior_spread: float
+    history: tuple[float, ...] = ()
+    ages: Callable[[], Iterable[float]] = tuple
+    mu: float = field(init=False)
+    sigma: float = field(init=False)
+    version: int = field(init=False, default=0)
+    _scouts: int = field(init=False, default=0)
+    _told: float = field(init=False, default=0.0)
+    _seen: list[float] = field(init=False, default_factory=list)
+    _fitted_at: float = field(init=False, default=-math.inf)
+
+    def __post_init__(self) -> None:
+        self.mu, self.sigma = math.log(self.prior_median), self.prior_spread
+        self._fit()
+        self._told = self.mu
+
+    def scout(self) -> bool:
+        """True for the first few requests of an endpoint that nothing is known of."""
+        if self.history or self._seen or self._scouts >= SCOUTS:
+            return False
+        self._scouts += 1
+        return True
+
+    @property
+    def results(self) -> int:
+        """How many results it rests on."""
+        return len(self.history) + len(self._seen)
+
+    def learn(self, seconds: float) -> None:
+        """Take a result into account."""
+        if seconds > 0:
+            self._seen.append(seconds)
+
+    def refresh(self, now: float) -> None:
+        """Fit again with what the batch has shown, unless that was done a moment ago.
+
+        Args:
+            now: Any monotonic clock, in seconds.
+        """
+        if self._seen and now - self._fitted_at >= REFIT_SECONDS:
+            self._fitted_at = now
+            self._fit()
+            if abs(self.mu - self._told) > MOVED:
+                self._told = self.mu
+                self.version += 1
+
+    def survival(self, seconds: float) -> float:
+        """Probability of taking longer than ``seconds``."""
+        if seconds <= 0:
+            return 1.0
+        return _normal_survival((math.log(seconds) - self.mu) / self.sigma)
+
+    def quantile(self, share: float) -> float:
+        """Seconds within which ``share`` of the requests end."""
+        low, high = -8.0, 8.0
+        while high - low > 1e-4:
+            middle = (low + high) / 2
+            low, high = (middle, high) if 1 - _normal_survival(middle) < share else (low, middle)
+        return math.exp(self.mu + self.sigma * high)
+
+    def wait_for_chance(self, ages: tuple[float, ...], chance: float) -> float:
+        """Seconds after which the request has ended with probability ``chance``, given that it has not now.
+
+        Args:
+            ages: How long it may have been running, each as likely as the others.
+            chance: Between 0 and 1.
+        """
+        alive = sum(self.survival(age) for age in ages)
+        if alive < 1e-9 * len(ages):  # far beyond anything that was ever seen: the forecast has nothing to say
+            return WIDEST_GAP
+        wanted = alive * (1 - chance)
+        low, high = 0.0, math.exp(self.mu)
+        while sum(self.survival(age + high) for age in ages) > wanted:
+            low, high = high, high * 2
+        while high - low > 0.01 * high:
+            middle = (low + high) / 2
+            if sum(self.survival(age + middle) for age in ages) > wanted:
+                low = middle
+            else:
+                high = middle
+        return high
+
+    def _fit(self) -> None:
+        weight = min(1.0, HISTORY_WEIGHT / len(self.history)) if self.history else 0.0
+        logs = [(math.log(seconds), weight) for seconds in self.history if seconds > 0]
+        logs += [(math.log(seconds), 1.0) for seconds in self._seen]
+        prior_mean, prior_variance = math.log(self.prior_median), self.prior_spread**2
+        running = [math.log(age) for age in self.ages() if age > 0] if logs else []
+        mu, variance = self.mu, self.sigma**2
+        ended = sum(part for _, part in logs)
+        total = ended + len(running) + PRIOR_WEIGHT
+        for _ in range(8):  # moves less than a percent after that
+            sigma = math.sqrt(variance)
+            expected = []
+            for log_age in running:
+                mills = _inverse_mills((log_age - mu) / sigma)
+                expected.append((mu + sigma * mills, mu * mu + variance + sigma * mills * (log_age + mu)))
+            first = sum(log * part for log, part in logs) + sum(mean for mean, _ in expected)
+            second = sum(log * log * part for log, part in logs) + sum(square for _, square in expected)
+            mu = (first + PRIOR_WEIGHT * prior_mean) / total
+            spread = second - 2 * mu * first + (total - PRIOR_WEIGHT) * mu * mu
+            spread += PRIOR_WEIGHT * (prior_variance + (prior_mean - mu) ** 2)
+            variance = max(spread / total, 0.02**2)
+        self.mu, self.sigma = mu, math.sqrt(variance * (1 + 1 / (ended + PRIOR_WEIGHT)))
+
+
+def prior(model_id: str, duration: int) -> tuple[float, float]:
+    """Median and spread for an endpoint nothing is known of; the median grows with the video's duration."""
+    vendor = model_id.partition("/")[0]
+    return _PRIOR_MEDIANS.get(vendor, 60.0) * max(duration, 1) / 5, _PRIOR_SPREADS.get(vendor, _PRIOR_SPREAD)
+
+
+class Watch:
+    """The polls of one request: when the next one is due, from what the earlier ones showed.
+
+    Times are seconds since the submit.
+    """
+
+    def __init__(self, forecast: Forecast, *, min_gap: float, rng: random.Random) -> None:
+        self._forecast = forecast
+        self._min_gap = min_gap
+        self._rng = rng
+        self._queued_at = 0.0
+        self._running_at: float | None = None
+        self.seen_queued = False
+        self.polls = 0
+        self._scout = forecast.scout()
+
+    def queued(self, at: float) -> None:
+        """A poll at ``at`` found it still queued."""
+        self.polls += 1
+        self._queued_at, self.seen_queued, self._running_at = at, True, None
+
+    def running(self, at: float) -> bool:
+        """A poll at ``at`` found it running; True the first time."""
+        self.polls += 1
+        first = self._running_at is None
+        if self._running_at is None:
+            self._running_at = at
+        return first
+
+    @property
+    def started(self) -> float:
+        """Best guess of the start: the submit itself where no poll found it queued."""
+        if not self.seen_queued:
+            return 0.0
+        return (self._queued_at + (self._running_at if self._running_at is not None else self._queued_at)) / 2
+
+    def next_gap(self, now: float) -> float:
+        """Seconds from ``now``, the moment of the latest poll, to the next one."""
+        chance = (COLD_CHANCE if self._forecast.results < COLD_RESULTS else POLL_CHANCE) * self._rng.uniform(
+            1 - JITTER, 1 + JITTER
+        )
+        tail = TAIL_GAP + TAIL_GROWTH * max(0, self.polls - TAIL_POLLS)
+        if self.seen_queued and self._running_at is None:
+            gap = max(self._forecast.quantile(chance), now * WAITING_GROWTH)
+        elif self.seen_queued and self._running_at is not None:
+            step = (self._running_at - self._queued_at) / ORIGINS
+            ages = tuple(max(now - self._queued_at - step * (k + 0.5), 0.0) for k in range(ORIGINS))
+            gap = max(self._forecast.wait_for_chance(ages, chance), ages[ORIGINS // 2] * tail)
+        else:
+            gap = max(self._forecast.wait_for_chance((now,), chance), now * tail)
+        if self._scout:
+            age = now - self.started
+            gap = min(gap, max(age * (SCOUT_GROWTH - 1), self._forecast.prior_median * SCOUT_START))
+        return min(max(gap, self._min_gap), WIDEST_GAP)

@@ -1,0 +1,59 @@
+"""Which id to submit to and what it will cost, or why that cannot be said now."""
+
+import asyncio
+from dataclasses import dataclass
+
+from resources.errors import I2VError, Verdict
+from resources.generation.context import Context
+from resources.generation.model import Held, HeldKind, Order
+from resources.runcomfy.errors import (
+    FamilyUnavailable,
+    MissingToken,
+    NoBalance,
+    RefusedForNow,
+    ServiceError,
+    Unauthorized,
+    UnknownPriceUnit,
+)
+from resources.schemas.endpoints import Endpoint
+
+CATALOGUE_TRIES = 4
+"""Tries of a question to the catalogue, 0.5 to 2 s apart, beyond the client's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """The endpoint that answers, and the price to reserve; None where it is unknown and that is allowed."""
+
+    endpoint: Endpoint
+    price_microdollars: int | None
+
+
+async def priced(ctx: Context, order: Order) -> Priced | Held:
+    """The live price of an order."""
+    for attempt in range(1, CATALOGUE_TRIES + 1):
+        await ctx.pacer.clear()
+        try:
+            offer = await ctx.catalogue.resolve(order.inputs.family)
+        except RefusedForNow as error:
+            await ctx.pacer.refused(error)
+            failure: I2VError = error
+        except (Unauthorized, NoBalance, MissingToken) as error:
+            ctx.stop_submitting(HeldKind.ACCOUNT, error.message, error.remedy)
+            return Held(order, HeldKind.ACCOUNT, error.message, error.remedy)
+        except FamilyUnavailable as error:
+            return Held(order, HeldKind.SERVICE, error.message, error.remedy)
+        except ServiceError as error:
+            failure = error
+            if error.verdict is not Verdict.RETRYABLE:
+                break
+        else:
+            try:
+                return Priced(offer.endpoint, offer.price_microdollars(order.inputs))
+            except UnknownPriceUnit as error:
+                if ctx.options.allow_unknown_price:
+                    return Priced(offer.endpoint, None)
+                return Held(order, HeldKind.PRICE, error.message, error.remedy)
+        if attempt < CATALOGUE_TRIES:
+            await asyncio.sleep(0.5 * attempt * ctx.rng.uniform(0.75, 1.25))
+    return Held(order, HeldKind.SERVICE, failure.message, failure.remedy or "It is tried again later.")
