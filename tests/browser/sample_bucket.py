@@ -144,9 +144,9 @@ def write_video(path: Path, number: int) -> None:
     """Two seconds of H.264 in which the sun moves."""
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=12)
-        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
         for frame in range(24):
-            for packet in stream.encode(av.VideoFrame.from_image(scene(number, frame))):
+            for packet in stream.encode(av.VideoFrame.from_image(scene(number, frame).resize((320, 180)))):
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)
