@@ -11,7 +11,7 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -80,6 +80,7 @@ class RunningS3:
     pid: int
     data_dir: Path
     process: ChildProcess = field(repr=False)
+    ports: tuple[int, ...]
     region: str = REGION
 
     @property
@@ -90,6 +91,7 @@ class RunningS3:
     def stop(self) -> None:
         """End the server; the data stays. May be called again."""
         self.process.stop()
+        _remove_sockets(self.ports)
 
     def __enter__(self) -> Self:
         return self
@@ -136,6 +138,7 @@ def _program() -> str:
 def _start(program: str, data_dir: Path, kept: _Kept, lock: int) -> RunningS3:
     # Options of the last start would win over those given now.
     (data_dir / "mini.options").unlink(missing_ok=True)
+    _remove_sockets(kept.ports)
     ports = dict(zip(_ROLES, kept.ports, strict=True))
     arguments = [
         program,
@@ -154,6 +157,7 @@ def _start(program: str, data_dir: Path, kept: _Kept, lock: int) -> RunningS3:
         "-s3.autoCreateBucket=false",
         "-master.volumeSizeLimitMB=64",
         "-volume.max=2000",
+        "-volume.preStopSeconds=0",  # nobody is behind a load balancer here
     ]
     # An environment of its own: WEED_* variables and $HOME/.seaweedfs would change the server. Without credentials in
     # it, the server lets everyone in. The memory limit keeps it at 400 MB (930 MB without).
@@ -176,7 +180,16 @@ def _start(program: str, data_dir: Path, kept: _Kept, lock: int) -> RunningS3:
         pid=process.pid,
         data_dir=data_dir,
         process=process,
+        ports=kept.ports,
     )
+
+
+def _remove_sockets(ports: Sequence[int]) -> None:
+    """Remove the files of the local sockets, which the server always makes there and often leaves behind."""
+    for port in (*ports, *(port + _GRPC_OFFSET for port in ports)):
+        for socket_file in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - the server's choice
+            with contextlib.suppress(PermissionError, FileNotFoundError):
+                socket_file.unlink()
 
 
 def _answers(port: int, kept: _Kept) -> bool:
