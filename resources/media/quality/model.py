@@ -134,7 +134,7 @@ class Thresholds(BaseModel):
     slide_show: float = Field(0.6, ge=0, le=1)
     stuck_seconds: float = Field(1.5, ge=0)
     jumps: int = Field(0, ge=0)
-    first_frame_match: float = Field(0.3, ge=-1, le=1)
+    first_frame_match: float = Field(0.35, ge=-1, le=1)
     sharpness_kept: float = Field(0.25, ge=0, le=1)
     severities: dict[str, Literal["error", "warn", "ignore"]] = Field(default_factory=dict)
     """Overrides the severity of a problem by its name; ``ignore`` declares it acceptable."""

@@ -1,5 +1,6 @@
 """Does the picture move, and as one shot? Measured on small grey frames, one at a time."""
 
+from collections import deque
 from typing import NamedTuple
 
 import cv2
@@ -12,10 +13,14 @@ SMALL_SIDE = 160
 """Longer side of the frames that are compared, in pixels: noise and encoding are averaged away, movement is not."""
 
 STILL_CHANGE = 0.06
-"""Mean change in grey levels below which two frames show the same. Measured at 160 px: encoded stills change by 0.007
-to 0.034 (90th percentile), the slowest push in that one can see (0.5 % a second) by 0.1 to 0.26."""
-_KEY_FRAME_BUMP = 0.3
-"""Stills change by up to 0.19 where the encoder starts a new group; alone between stills, that is no movement."""
+"""Mean change in grey levels from one frame to the next below which both show the same. Measured at 160 px: encoded stills
+change by 0.01 to 0.04 (median), the slowest push in that one can see (0.5 % a second) by 0.11 or more."""
+_BASE_SECONDS = 0.25
+_STILL_CHANGE_BASE = 0.42
+"""The same against the picture a quarter of a second ago: movement adds up (the slowest push in: 0.45 to 1.6), what the
+encoder does to a still does not (0 mostly, up to 0.41 at 720p where it refines or starts a new group)."""
+_BUMP = 0.5
+"""Alone between stills, so small a change is the encoder's, no movement."""
 
 _BLACK_MEAN, _BLACK_SPREAD = 24.0, 6.0
 """A black frame in video range has 16, and next to no texture; night scenes have lights."""
@@ -41,12 +46,13 @@ class Moved(NamedTuple):
 
 
 class MotionMeter:
-    """Takes the frames of a video in order; holds only the one before and a few numbers per frame."""
+    """Takes the frames of a video in order; holds the last quarter of a second and a few numbers per frame."""
 
     def __init__(self) -> None:
-        self._before: Grey | None = None
+        self._recent: deque[tuple[float, Grey]] = deque()
         self._times: list[float] = []
         self._change: list[float] = []
+        self._change_base: list[float] = []
         self._likeness: list[float] = []
         self._black: list[bool] = []
         self._detail: list[float] = []
@@ -56,16 +62,23 @@ class MotionMeter:
         mean, spread = cv2.meanStdDev(grey)
         self._black.append(float(mean[0, 0]) < _BLACK_MEAN and float(spread[0, 0]) < _BLACK_SPREAD)
         self._detail.append(float(cv2.Laplacian(grey, cv2.CV_16S).astype(np.float32).std()))
-        if self._before is not None and self._before.shape == grey.shape:
+        while len(self._recent) > 1 and seconds - self._recent[0][0] > _BASE_SECONDS * 1.01:
+            self._recent.popleft()
+        if self._recent and self._recent[-1][1].shape == grey.shape:
+            then, base = self._recent[0]
+            before = self._recent[-1][1]
             self._times.append(seconds)
-            self._change.append(float(np.mean(cv2.absdiff(grey, self._before), dtype=np.float64)))
-            self._likeness.append(_correlation(grey, self._before) if self._change[-1] > _JUMP_CHANGE / 2 else 1.0)
-        self._before = grey
+            self._change.append(_difference(grey, before))
+            elapsed = max(seconds - then, 1e-3)
+            # Over a shorter time (the first frames) as if it had gone on like that.
+            self._change_base.append(_difference(grey, base) * _BASE_SECONDS / elapsed)
+            self._likeness.append(_correlation(grey, before) if self._change[-1] > _JUMP_CHANGE / 2 else 1.0)
+        self._recent.append((seconds, grey))
 
     def result(self, seconds: float) -> Moved:
         """The figures; ``seconds`` is the length of the picture."""
         change = np.array(self._change)
-        still = _stills(change)
+        still = _stills(change, np.array(self._change_base))
         each = seconds / max(1, len(self._black))
         runs = _runs(still)
         return Moved(
@@ -89,6 +102,10 @@ class MotionMeter:
         return tuple(found)
 
 
+def _difference(one: Grey, other: Grey) -> float:
+    return float(np.mean(cv2.absdiff(one, other), dtype=np.float64))
+
+
 def _correlation(one: Grey, other: Grey) -> float:
     first, second = one.astype(np.float32).ravel(), other.astype(np.float32).ravel()
     first -= first.mean()
@@ -97,11 +114,10 @@ def _correlation(one: Grey, other: Grey) -> float:
     return float(first @ second) / power if power else 0.0
 
 
-def _stills(change: NDArray[np.float64]) -> NDArray[np.bool_]:
-    still = change < STILL_CHANGE
+def _stills(change: NDArray[np.float64], change_base: NDArray[np.float64]) -> NDArray[np.bool_]:
+    still = (change < STILL_CHANGE) | (change_base < _STILL_CHANGE_BASE)
     if still.size > 2:
-        alone = (change < _KEY_FRAME_BUMP) & np.roll(still, 1) & np.roll(still, -1)
-        still = still | alone
+        still |= (change < _BUMP) & np.roll(still, 1) & np.roll(still, -1)
     return still
 
 

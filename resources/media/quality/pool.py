@@ -5,28 +5,27 @@ import multiprocessing
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import ParamSpec, Self, TypeVar
+from typing import Self, TypeVar
 
 from resources.media.errors import MeasuringFailed
 from resources.media.quality.measuring import measure
 from resources.media.quality.model import Expectation, Measures
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 DEFAULT_LIMIT_SECONDS = 120
 """When a process is ended: a 15 s clip at 4k takes some 10 s, so this is a hang."""
 
 
-def _limited(limit_seconds: int, work: Callable[..., R], *args: object, **kwargs: object) -> R:
+def _limited(limit_seconds: int, work: Callable[..., R], *args: object) -> R:
     # The default action of SIGALRM ends the process, also while it is deep inside a decoder.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(limit_seconds)
     try:
-        return work(*args, **kwargs)
+        return work(*args)
     finally:
         signal.alarm(0)
 
@@ -47,6 +46,8 @@ class MeasuringPool:
         self._alone = threading.Lock()
         self._executor: ProcessPoolExecutor | None = None
         self._closed = False
+        # As many as processes: what waits longer waits here, and a crash breaks only what really was in flight.
+        self._waiters = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="measuring")
 
     def __enter__(self) -> Self:
         return self
@@ -59,10 +60,11 @@ class MeasuringPool:
         with self._lock:
             self._closed = True
             executor, self._executor = self._executor, None
+        self._waiters.shutdown(wait=True, cancel_futures=True)
         if executor is not None:
             executor.shutdown(wait=True, cancel_futures=True)
 
-    def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    def run(self, work: Callable[..., R], *args: object) -> R:
         """Run a function of a module (it and its arguments are pickled) in a process and wait for it.
 
         Raises:
@@ -70,25 +72,25 @@ class MeasuringPool:
         """
         executor = self._current()
         try:
-            return executor.submit(_limited, self._limit_seconds, work, *args, **kwargs).result()
+            return executor.submit(_limited, self._limit_seconds, work, *args).result()
         except BrokenProcessPool:
             self._renew(executor)
         with self._alone, self._new(1) as single:
             try:
-                return single.submit(_limited, self._limit_seconds, work, *args, **kwargs).result()
+                return single.submit(_limited, self._limit_seconds, work, *args).result()
             except BrokenProcessPool:
                 raise MeasuringFailed(
                     f"The process that worked on the video died or took more than {self._limit_seconds} s.",
                     remedy="Look at the video itself; running the check again measures it again.",
                 ) from None
 
-    async def run_async(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """The same for an event loop; the waiting happens in a thread.
+    async def run_async(self, work: Callable[..., R], *args: object) -> R:
+        """The same for an event loop; the waiting happens in the pool's own threads, never in the loop's few shared ones.
 
         Raises:
             MeasuringFailed: the process died twice over it.
         """
-        return await asyncio.to_thread(self.run, work, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._waiters, self.run, work, *args)
 
     async def measure(self, video: Path, expectation: Expectation) -> Measures:
         """All figures of a local video.

@@ -92,6 +92,23 @@ def write_video(
 
 
 @pytest.fixture
+def zooming(samples: Path) -> Callable[..., list[Pixels]]:
+    """Frames that push in on a sample image: ``zooming(file, frames, **of_zoom)``."""
+
+    def make(file: str, frames: int, **changes: object) -> list[Pixels]:
+        with Image.open(samples / file) as picture:
+            return zoom(picture, frames, **changes)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def sounds(samples: Path) -> Callable[..., Sound]:
+    """A sample sound as mono floats: ``sounds(file, seconds)``."""
+    return lambda file, seconds=None: load_sound(samples / file, seconds)
+
+
+@pytest.fixture
 def video(tmp_path: Path, samples: Path) -> Callable[..., Path]:
     """Make a passing clip of two seconds; keyword arguments replace what should fail."""
 
