@@ -98,6 +98,8 @@ class Fetcher:
                     if size > FETCH_LIMIT:
                         raise FetchFailed(f"the file is larger than {FETCH_LIMIT // MEBIBYTE} MiB")
                     chunks.append(chunk)
+        except httpx.ConnectTimeout:  # the transport says so of a refused connection too
+            raise FetchFailed("the address could not be reached") from None
         except httpx.TimeoutException:
             raise FetchFailed(f"the address did not answer within {FETCH_SECONDS:.0f} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError):

@@ -1,0 +1,120 @@
+"""What a sandbox knows survives its death."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from resources.sandbox.starter import ServerNotStarted
+
+WAN_T2V = "wan-ai/wan-2-7/text-to-video"
+BODY = {"prompt": "Pan left.", "duration": 2, "resolution": "720p", "seed": 3}
+
+
+def client_of(server) -> httpx.Client:
+    return httpx.Client(base_url=server.url, headers={"Authorization": "Bearer x"}, timeout=30)
+
+
+def ended(client: httpx.Client, request_id: str) -> dict:
+    deadline = time.monotonic() + 30
+    while (result := client.get(f"/v1/requests/{request_id}/result").json())["status"] in ("in_queue", "in_progress"):
+        assert time.monotonic() < deadline
+        time.sleep(0.03)
+    return dict(result)
+
+
+def test_requests_in_progress_go_on_after_a_kill(start):
+    server = start(generation_seconds=1.5, generation_spread=0)
+    with client_of(server) as client:
+        ids = [
+            client.post(f"/v1/models/{WAN_T2V}", json={**BODY, "seed": seed}).json()["request_id"] for seed in (1, 2, 3)
+        ]
+        cancelled = client.post(f"/v1/models/{WAN_T2V}", json={**BODY, "seed": 9}).json()["request_id"]
+        assert client.post(f"/v1/requests/{cancelled}/cancel").json()["outcome"] == "cancelled"
+        client.put("/_sandbox/switches", json={"output": "videos"})
+        client.put("/_sandbox/balance", json={"balance_usd": 5})
+        client.post("/_sandbox/faults", json={"where": "submit", "kind": "http_500", "times": 3})
+        assert client.post(f"/v1/models/{WAN_T2V}", json=BODY).status_code == 500
+        before = client.get("/_sandbox/charges").json()
+    os.kill(server.pid, signal.SIGKILL)
+    server.process.process.wait()
+    with client_of(start(generation_seconds=1.5, generation_spread=0)) as client:
+        assert client.get("/_sandbox/charges").json() == before
+        assert client.get("/prod/v2/balance").json()["balance_usd"] == 5
+        assert client.get("/_sandbox/faults").json()["faults"][0]["left"] == 2
+        for request_id in ids:
+            [url] = ended(client, request_id)["output"]["videos"]
+            assert httpx.get(url).status_code == 200
+        assert ended(client, cancelled)["status"] == "cancelled"
+
+
+def test_finished_videos_are_still_there(start):
+    server = start(generation_seconds=0)
+    with client_of(server) as client:
+        request_id = client.post(f"/v1/models/{WAN_T2V}", json=BODY).json()["request_id"]
+        first = ended(client, request_id)
+        video = httpx.get(first["output"]["video"]).content
+    server.stop()
+    with client_of(start(generation_seconds=0)) as client:
+        second = ended(client, request_id)
+        assert {**second, "output": 0} == {**first, "output": 0}
+        assert httpx.get(second["output"]["video"]).content == video
+
+
+def test_two_sandboxes_do_not_share_a_folder(start):
+    start()
+    with pytest.raises(ServerNotStarted, match="Another sandbox uses"):
+        start()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--port", "99999"], "is no port"),
+        (["--generation-seconds", "-1"], "is not 0 or more"),
+        (["--generation-spread", "nan"], "is not 0 or more"),
+        (["--queue-share", "2"], "is not between 0 and 1"),
+        (["--public-base", "ftp://x"], "is no http(s) base"),
+    ],
+)
+def test_options_out_of_range_exit_with_64(tmp_path, arguments, text):
+    done = subprocess.run(
+        [sys.executable, "-m", "resources.sandbox", "--data", str(tmp_path), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (done.returncode, done.stdout) == (64, "")
+    assert text in done.stderr
+
+
+def test_a_taken_port_is_said(start, tmp_path):
+    server = start()
+    port = server.url.rsplit(":", 1)[1]
+    done = subprocess.run(
+        [sys.executable, "-m", "resources.sandbox", "--data", str(tmp_path / "other"), "--port", port],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 64
+    assert "Cannot listen on" in done.stderr
+
+
+def test_it_ends_at_once_while_an_answer_is_held(start):
+    server = start(generation_seconds=0)
+    with client_of(server) as client:
+        client.post("/_sandbox/faults", json={"where": "balance", "kind": "timeout"})
+        with pytest.raises(httpx.ReadTimeout):
+            client.get("/prod/v2/balance", timeout=0.2)
+        client.post("/_sandbox/faults", json={"where": "balance", "kind": "timeout"})
+        client.post(f"/v1/models/{WAN_T2V}", json={**BODY, "duration": 15})  # and a rendering goes on
+        started = time.monotonic()
+        server.stop()
+        assert time.monotonic() - started < 5
