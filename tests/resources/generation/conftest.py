@@ -1,0 +1,166 @@
+"""An engine over the real sandbox, the real S3 and the real ledger, and orders for it."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from resources.generation.engine import Engine
+from resources.generation.model import EngineOptions, Order, Outcome
+from resources.generation.opening import open_engine
+from resources.generation.stopping import StopKind
+from resources.ledger import Caps, Ledger, RequestRow, State
+from resources.sandbox.starter import RunningSandbox
+from resources.schemas.inputs import Family, GenerationInputs, Medium, MediumKind, Route, fingerprint
+from resources.settings import Settings, load_settings
+from resources.storage.bucket import Bucket
+
+GENEROUS = Caps(10**12, 10**6, 10**12, 10**6, UTC)
+
+
+@dataclass
+class House:
+    """Everything around the engine, and the sandbox's own view of what happened."""
+
+    settings: Settings
+    bucket: Bucket
+    ledger: Ledger
+    sandbox: RunningSandbox
+    scratch: Path
+    medium: Medium
+    options: EngineOptions
+    engines: int = 0
+    web: httpx.Client = field(default_factory=httpx.Client)
+
+    def orders(self, count: int, *, first: int = 1, **changes: Any) -> list[Order]:
+        return [self.order(first + number, **changes) for number in range(count)]
+
+    def order(self, seed: int, *, clip: str | None = None, duration: int = 3, **changes: Any) -> Order:
+        inputs = GenerationInputs(
+            family=Family.HAPPYHORSE_I2V,
+            prompt="drift slowly to the left",
+            images=(self.medium,),
+            duration=duration,
+            resolution="720p",
+            seed=seed,
+            watermark=False,
+        )
+        take = changes.pop("take", 1)
+        order = Order(clip or f"clip-{seed}", take, fingerprint("sandbox", inputs, take), inputs, Route.ANIMATE)
+        return replace(order, **changes)
+
+    @asynccontextmanager
+    async def engine(self, stop: StopKind = "other", **options: Any) -> AsyncGenerator[Engine, None]:
+        self.engines += 1
+        async with open_engine(
+            self.settings,
+            self.ledger,
+            self.bucket,
+            scratch=self.scratch / str(self.engines),
+            run_id=f"run-{self.engines}",
+            stop_kind=lambda: stop,
+            options=replace(self.options, **options),
+        ) as engine:
+            yield engine
+
+    async def collect(self, orders: Iterable[Order], **options: Any) -> list[Outcome]:
+        async with self.engine(**options) as engine, aclosing(engine.stream(orders)) as outcomes:
+            return [outcome async for outcome in outcomes]
+
+    def run(self, orders: Iterable[Order], **options: Any) -> list[Outcome]:
+        return asyncio.run(self.collect(orders, **options))
+
+    def one(self, order: Order, **options: Any) -> Outcome:
+        (outcome,) = self.run([order], **options)
+        return outcome
+
+    def row(self, order: Order) -> RequestRow:
+        row = self.ledger.get(order.fingerprint)
+        assert row is not None
+        return row
+
+    def states(self, orders: Iterable[Order]) -> list[State]:
+        return [self.row(order).state for order in orders]
+
+    def what(self, order: Order) -> list[str]:
+        return [event.what for event in self.ledger.events(order.fingerprint)]
+
+    # The sandbox's side
+
+    def ask(self, path: str) -> Any:
+        return self.web.get(f"{self.sandbox.url}/_sandbox/{path}").raise_for_status().json()
+
+    def charges(self) -> list[dict[str, Any]]:
+        return list(self.ask("charges")["charges"])
+
+    def charged_twice(self) -> list[str]:
+        hashes = [charge["input_sha256"] for charge in self.charges()]
+        return sorted({value for value in hashes if hashes.count(value) > 1})
+
+    def fault(self, where: str, kind: str, **more: Any) -> None:
+        self.web.post(
+            f"{self.sandbox.url}/_sandbox/faults", json={"where": where, "kind": kind, **more}
+        ).raise_for_status()
+
+    def clear_faults(self) -> None:
+        self.web.delete(f"{self.sandbox.url}/_sandbox/faults").raise_for_status()
+
+    def switch(self, **switches: Any) -> None:
+        self.web.put(f"{self.sandbox.url}/_sandbox/switches", json=switches).raise_for_status()
+
+
+def _upload(bucket: Bucket, path: Path) -> Medium:
+    data = path.read_bytes()
+    bucket.write(f"uploads/{path.name}", data, "image/webp")
+    return Medium(
+        kind=MediumKind.IMAGE,
+        sha256=hashlib.sha256(data).hexdigest(),
+        key=f"uploads/{path.name}",
+        size_bytes=len(data),
+        content_type="image/webp",
+    )
+
+
+@pytest.fixture
+def build_house(
+    bucket: Bucket, service_env: dict[str, str], samples: Path, tmp_path: Path
+) -> Iterator[Callable[..., House]]:
+    """Make a house over a sandbox and a ledger of the test's choice."""
+    opened: list[House] = []
+
+    def build(sandbox: RunningSandbox, ledger_url: str = "") -> House:
+        settings = load_settings().model_copy(
+            update={
+                "runcomfy_model_api_base": sandbox.model_api_base,
+                "runcomfy_serverless_api_base": sandbox.serverless_api_base,
+                "runcomfy_web_base": sandbox.url,
+            }
+        )
+        house = House(
+            settings,
+            bucket,
+            Ledger.open(ledger_url or f"sqlite:///{tmp_path / 'ledger.sqlite'}"),
+            sandbox,
+            tmp_path / "scratch",
+            _upload(bucket, samples / "product.webp"),
+            EngineOptions(caps=GENEROUS, deadline_seconds=30, prior_seconds=0.3, min_poll_seconds=0.05, stop_seconds=5),
+        )
+        opened.append(house)
+        return house
+
+    yield build
+    for house in opened:
+        house.web.close()
+        house.ledger.close()
+
+
+@pytest.fixture
+def house(build_house: Callable[..., House], sandbox: RunningSandbox) -> House:
+    return build_house(sandbox)
