@@ -19,7 +19,14 @@ from resources.runcomfy import refusals, wire
 from resources.runcomfy.credentials import checked_token
 from resources.runcomfy.download import judged
 from resources.runcomfy.errors import HostRefused, LoginFailed
-from resources.runcomfy.transport import TRANSPORT_ERRORS, hide_addresses_in_logs, open_client, read_answer, reason
+from resources.runcomfy.transport import (
+    TRANSPORT_ERRORS,
+    hide_addresses_in_logs,
+    open_client,
+    read_answer,
+    reason,
+    tls_context,
+)
 from resources.schemas.inputs import Service
 from resources.settings import is_loopback
 
@@ -83,7 +90,9 @@ class DeviceLogin:
             )
         self._service: Service = service
         self._sleep, self._clock = sleep, clock
-        self._client = open_client(transport or httpx.AsyncHTTPTransport(trust_env=False), httpx.Timeout(30.0))
+        self._client = open_client(
+            transport or httpx.AsyncHTTPTransport(verify=tls_context(), trust_env=False), httpx.Timeout(30.0)
+        )
 
     async def __aenter__(self) -> Self:
         hide_addresses_in_logs()

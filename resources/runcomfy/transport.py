@@ -8,6 +8,7 @@ The paid submit must know, so it goes through httpx' own transport, whose except
 connection: a stale pooled one would fail after the request was written, and nobody could say whether it was read.
 """
 
+import functools
 import logging
 import ssl
 from http.cookiejar import DefaultCookiePolicy
@@ -71,8 +72,9 @@ def open_client(way: httpx.AsyncBaseTransport, timeout: httpx.Timeout, **headers
     return client
 
 
+@functools.cache
 def tls_context() -> ssl.SSLContext:
-    """One context for all clients: making one reads the certificate store, which takes some 20 ms."""
+    """One context for all clients of this process: making one reads the certificate store, which takes some 20 ms."""
     return httpx.create_ssl_context()
 
 
