@@ -129,7 +129,6 @@ def folder_claims(look: Look, folder: str, briefs: Sequence[Entry], media: Seque
         found = look.tree.by_key.get(f"{source}{name}")
         return found.object if found else None
 
-    voices = set((own.dub or {}).values())
     changed = newest([entry, *media])
     for clip, said in parts:
 
@@ -137,16 +136,19 @@ def folder_claims(look: Look, folder: str, briefs: Sequence[Entry], media: Seque
             named = named_files(said, find)
             if said.names_media:
                 return named
-            found = _all_media(look, folder, media, voices, changed, may_be_none=bool(named))
+            found = _all_media(look, folder, media, changed, dubbed=bool(named))
             return tuple(sorted((*found, *named), key=lambda file: _ORDER[file.kind]))
 
         yield _complete(look, spot.for_language(clip), changed, collect, own=said, defaults=defaults)
 
 
 def _all_media(
-    look: Look, folder: str, media: Sequence[Entry], voices: set[str], changed: datetime, *, may_be_none: bool
+    look: Look, folder: str, media: Sequence[Entry], changed: datetime, *, dubbed: bool
 ) -> tuple[UploadFile, ...]:
-    """Every medium of a folder, once it has settled: images first, each kind by name, a dub's voiceovers left out."""
+    """Every medium of a folder, once it has settled, images first, each kind by name.
+
+    Of a dub no sound: the folder's other sounds are other languages, perhaps not written into the brief yet.
+    """
     if not look.settled(changed):
         raise FileMissing("Waits until nothing in its folder changes any more.", "")
     start = len(folder) + 1
@@ -157,8 +159,8 @@ def _all_media(
                 f"{shown_name(name)} is of a type that no route takes.", conversion(name), entry.object.key
             )
     files = entry_files([entry for entry in media if entry.role == "media"], folder)
-    used = [file for file in files if not (file.kind is MediumKind.AUDIO and file.name in voices)]
-    if not used and not may_be_none:
+    used = [file for file in files if not (dubbed and file.kind is MediumKind.AUDIO)]
+    if not used and not dubbed:
         raise FileMissing(
             f"The folder {shown_name(folder)} has a brief and no media.",
             "Upload an image or a voiceover beside the brief.",

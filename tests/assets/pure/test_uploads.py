@@ -282,8 +282,8 @@ class TestFolder:
 class TestDub:
     def test_each_language_is_a_clip_with_its_own_voice(self) -> None:
         brief = "prompt: host talks\ndub: {en: en.mp3, pt-BR: pt.mp3}"
-        found = look(["x/a.jpg", "x/en.mp3", "x/pt.mp3", "x/m.mp3"], {"x/brief.yaml": brief})
-        assert names(found) == {"x--en": ["a.jpg", "m.mp3", "en.mp3"], "x--pt-BR": ["a.jpg", "m.mp3", "pt.mp3"]}
+        found = look(["x/a.jpg", "x/en.mp3", "x/pt.mp3", "x/fr.mp3"], {"x/brief.yaml": brief})
+        assert names(found) == {"x--en": ["a.jpg", "en.mp3"], "x--pt-BR": ["a.jpg", "pt.mp3"]}
         assert {each.source for each in found.candidates} == {"uploads/x/#x--en", "uploads/x/#x--pt-BR"}
         assert [each.brief.dub for each in found.candidates] == [{"en": "en.mp3"}, {"pt-BR": "pt.mp3"}]
 
