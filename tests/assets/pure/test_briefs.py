@@ -214,7 +214,7 @@ BASE_TYPES: dict[str, Any] = {
     "reroll": {"below": 0.6, "at_most": 2},
 }
 
-PURE = ("documents", "briefs", "brief_schema", "batches", "uploads")
+PURE = ("documents", "briefs", "brief_schema", "batches", "uploads", "routing", "prompts", "preflight", "planning")
 
 
 def test_the_pure_modules_load_nothing_of_the_outside_world() -> None:

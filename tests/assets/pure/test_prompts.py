@@ -1,0 +1,170 @@
+"""Presets are picked for a reason, and advice is given where the makers of the models would give it."""
+
+from typing import Any
+
+import pytest
+
+from i2v_assets.briefs import Brief, BriefError, MediaRef
+from i2v_assets.documents import DocumentError
+from i2v_assets.prompts import (
+    SPEAKER,
+    PromptFacts,
+    advise,
+    has_roles,
+    load_presets,
+    pick_preset,
+    reference_line,
+    shipped_presets,
+)
+from resources.schemas.endpoints import prompt_problem
+from resources.schemas.inputs import Family, Route
+
+ANIMATE = PromptFacts(family=Family.HAPPYHORSE_I2V, images=1)
+
+
+class TestPresets:
+    def test_the_shipped_ones(self) -> None:
+        assert set(shipped_presets()) == {"portrait", "product", "environment", "character", SPEAKER}
+
+    @pytest.mark.parametrize("name", ["portrait", "product", "environment", "character"])
+    def test_they_follow_the_advice_themselves(self, name: str) -> None:
+        prompt = shipped_presets()[name]
+        assert advise(prompt, Route.ANIMATE, ANIMATE) == ()
+        assert all(prompt_problem(family, prompt) is None for family in Family)
+
+    def test_they_say_what_must_hold(self) -> None:
+        presets = shipped_presets()
+        assert "identity-stable" in presets["portrait"]
+        assert "packaging" in presets["product"]
+        assert "geometry stable" in presets["environment"]
+        assert "one calm action" in presets["character"]
+
+    def test_a_project_replaces_some_and_adds_others(self) -> None:
+        own = load_presets("product: Tilt up along the product\nwave: >-\n  Waves\n  roll in", "own.yaml")
+        assert own["product"] == "Tilt up along the product"
+        assert own["wave"] == "Waves roll in"
+        assert own["portrait"] == shipped_presets()["portrait"]
+
+    @pytest.mark.parametrize(
+        "text",
+        ["product: 5", "product: ''", "Product X: pan", "product: [a]", f"product: {'x' * 2001}", "- a", "a: b: c"],
+    )
+    def test_a_broken_file_is_refused(self, text: str) -> None:
+        with pytest.raises(DocumentError, match=r"own\.yaml"):
+            load_presets(text, "own.yaml")
+
+    @pytest.mark.parametrize(
+        ("brief", "face", "names", "extra", "preset"),
+        [
+            ({"motion": "environment"}, True, ["shoe.jpg"], {}, "environment"),
+            ({}, True, ["shoe.jpg"], {}, "portrait"),
+            ({}, None, ["shoes--0001"], {}, "product"),
+            ({}, False, ["my Bottle 3.png"], {}, "product"),
+            ({}, False, ["redSneakers.jpg"], {}, "product"),
+            ({}, None, ["beach.jpg"], {}, "environment"),
+            ({}, None, ["dog_01.jpg"], {}, "character"),
+            ({}, None, ["headshot.jpg"], {}, "portrait"),
+            ({}, False, ["headshot.jpg"], {}, "product"),
+            ({}, None, ["x.jpg"], {"aspect": 1.5}, "environment"),
+            ({}, None, ["x.jpg"], {"aspect": 1.49}, "product"),
+            ({}, True, ["x.jpg"], {"aspect": 2.0}, "portrait"),
+            ({}, None, ["canvas.jpg"], {}, "product"),
+            ({}, True, ["x.jpg"], {"route": Route.LIP_SYNC}, SPEAKER),
+            ({"motion": "portrait"}, True, ["x.jpg"], {"route": Route.LIP_SYNC}, "portrait"),
+        ],
+    )
+    def test_which_one(
+        self, brief: dict[str, Any], face: bool | None, names: list[str], extra: dict[str, Any], preset: str
+    ) -> None:
+        picked, why = pick_preset(Brief(**brief), face, names, **extra)
+        assert picked == preset
+        assert why.endswith(".")
+
+    def test_an_unknown_one_is_refused_with_a_suggestion(self) -> None:
+        with pytest.raises(BriefError) as caught:
+            pick_preset(Brief(motion="portait"), None, [])
+        assert "Did you mean `portrait`?" in caught.value.remedy
+
+    def test_the_projects_own_are_known(self) -> None:
+        assert pick_preset(Brief(motion="wave"), None, [], presets=load_presets("wave: Waves roll"))[0] == "wave"
+
+
+class TestReferenceLine:
+    def test_by_number_with_roles_where_they_are_given(self) -> None:
+        line = reference_line([None, MediaRef(file="b", role="lighting")], [None], [None])
+        assert line == "Subject from image 1, lighting from image 2, camera motion from video 1, voice from audio 1."
+
+    def test_nothing_for_nothing(self) -> None:
+        assert reference_line([], [], []) == ""
+
+    def test_roles_of_a_brief(self) -> None:
+        assert not has_roles(Brief(images=(MediaRef(file="a"),)))
+        assert has_roles(Brief(audio=(MediaRef(file="a", role="voice"),)))
+
+
+def codes(prompt: str, route: Route = Route.ANIMATE, **facts: Any) -> list[str]:
+    defaults: dict[Route, dict[str, Any]] = {
+        Route.ANIMATE: {"family": Family.HAPPYHORSE_I2V, "images": 1},
+        Route.LIP_SYNC: {"family": Family.WAN_I2V, "images": 1, "audios": 1},
+        Route.MULTI_MODAL: {"family": Family.SEEDANCE_PRO, "images": 2},
+    }
+    found = advise(prompt, route, PromptFacts(**(defaults[route] | facts)))
+    assert all(each.words.endswith(".") for each in found)
+    return [each.code for each in found]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "code"),
+    [
+        ("a red shoe on a white table", "no_motion_verb"),
+        ("A photo of a woman in a red dress", "describes_still"),
+        ("a beautiful close-up portrait of a woman", "describes_still"),
+        ("the image shows a dog", "describes_still"),
+        ("slow push in, photorealistic, 8k", "describes_still"),
+        ("pan left, then orbit around and zoom in", "several_motions"),
+        ("push in in anime style, realistic lighting", "conflicting_styles"),
+        ("drift; the woman is talking to us", "talking_without_voice"),
+        ("drift towards image 2", "reference_missing"),
+        ("drift " + "x" * 4494, "near_limit"),
+    ],
+)
+def test_advice_on_the_default_route(prompt: str, code: str) -> None:
+    assert code in codes(prompt)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "slow push in, packaging unchanged",
+        "The camera slowly drifts left",
+        "blink and breathe, identity-stable features",
+        "Tilt up; background geometry stable",
+        "缓慢推近，包装不变",
+        "gentle zoom in while the light warms",
+        "drift " + "x" * 4493,
+    ],
+)
+def test_a_good_prompt_gets_none(prompt: str) -> None:
+    assert codes(prompt) == []
+
+
+@pytest.mark.parametrize(("share", "told"), [(None, False), (0.0, False), (0.01, True), (0.0499, True), (0.05, False)])
+def test_a_small_face(share: float | None, told: bool) -> None:
+    assert ("small_face" in codes("blink", face_share=share)) is told
+    assert "small_face" not in codes("he speaks", Route.LIP_SYNC, face_share=share)
+
+
+def test_references_on_the_multi_modal_route() -> None:
+    assert "references_not_numbered" in codes("push in on her", Route.MULTI_MODAL)
+    assert codes("push in on image 1 with light from image 2", Route.MULTI_MODAL) == []
+    assert "references_not_numbered" not in codes("push in on her", Route.MULTI_MODAL, images=1)
+    assert "reference_missing" in codes("push in on image 1, voice from audio 1", Route.MULTI_MODAL)
+
+
+def test_a_talking_head_is_described() -> None:
+    assert codes("Medium shot of a presenter at a desk, soft key light", Route.LIP_SYNC) == []
+
+
+def test_near_the_limit_of_words() -> None:
+    assert "near_limit" in codes("push " + "word " * 899 + "image 1", Route.MULTI_MODAL)
+    assert "near_limit" not in codes("push " + "word " * 880 + "image 1", Route.MULTI_MODAL)
