@@ -4,31 +4,17 @@ A range run may not yield results per partition, so each is logged as an event w
 versions by themselves: the tags do.
 """
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import dagster as dg
 
 from i2v_assets.assets.specs import CODE_VERSION
-
-Metadata = Mapping[str, Any]
+from i2v_assets.making.reports import Json, Link, Markdown, Metadata
 
 # Dagster's own names for the versions of an event that was logged by hand (its constants are not public).
 DATA_VERSION_TAG = "dagster/data_version"
 DATA_VERSION_IS_USER_PROVIDED_TAG = "dagster/data_version_is_user_provided"
 CODE_VERSION_TAG = "dagster/code_version"
-
-
-class Events(Protocol):
-    """Where the way of a clip reports to; it knows nothing of Dagster."""
-
-    def materialized(self, asset: str, clip: str, metadata: Metadata, data_version: str) -> None:
-        """An asset of a clip is there."""
-
-    def checked(
-        self, asset: str, check: str, clip: str, *, passed: bool, metadata: Metadata, warn: bool = False
-    ) -> None:
-        """A check of a clip's asset was made; ``warn`` makes a failure a warning."""
 
 
 class DagsterEvents:
@@ -39,35 +25,52 @@ class DagsterEvents:
         self._selected = {key.to_user_string() for key in context.selected_asset_keys}
 
     def materialized(self, asset: str, clip: str, metadata: Metadata, data_version: str) -> None:
-        """See Events."""
-        if asset not in self._selected:
-            return
-        self._context.log_event(
-            dg.AssetMaterialization(
-                asset_key=asset,
-                partition=clip,
-                metadata=metadata,
-                tags={
-                    DATA_VERSION_TAG: data_version,
-                    DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
-                    CODE_VERSION_TAG: CODE_VERSION,
-                },
+        """See `Events`."""
+        if asset in self._selected:
+            tags = {
+                DATA_VERSION_TAG: data_version,
+                DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
+                CODE_VERSION_TAG: CODE_VERSION,
+            }
+            self._context.log_event(
+                dg.AssetMaterialization(asset_key=asset, partition=clip, metadata=dagster_metadata(metadata), tags=tags)
             )
-        )
 
     def checked(
         self, asset: str, check: str, clip: str, *, passed: bool, metadata: Metadata, warn: bool = False
     ) -> None:
-        """See Events."""
-        if asset not in self._selected:
-            return
-        self._context.log_event(
-            dg.AssetCheckEvaluation(
-                asset_key=dg.AssetKey(asset),
-                check_name=check,
-                passed=passed,
-                partition=clip,
-                metadata=metadata,
-                severity=dg.AssetCheckSeverity.WARN if warn else dg.AssetCheckSeverity.ERROR,
+        """See `Events`."""
+        if asset in self._selected:
+            self._context.log_event(
+                dg.AssetCheckEvaluation(
+                    asset_key=dg.AssetKey(asset),
+                    check_name=check,
+                    passed=passed,
+                    partition=clip,
+                    metadata=dagster_metadata(metadata),
+                    severity=dg.AssetCheckSeverity.WARN if warn else dg.AssetCheckSeverity.ERROR,
+                )
             )
-        )
+
+
+def dagster_metadata(metadata: Metadata) -> dict[str, dg.MetadataValue[Any]]:
+    """The report's values as Dagster shows them best."""
+    return {name: _value(value) for name, value in metadata.items() if value is not None}
+
+
+def _value(value: object) -> dg.MetadataValue[Any]:
+    match value:
+        case Markdown(text):
+            return dg.MetadataValue.md(text)
+        case Link(url):
+            return dg.MetadataValue.url(url)
+        case Json(data):
+            return dg.MetadataValue.json(dict(data))
+        case bool():
+            return dg.MetadataValue.bool(value)
+        case int():
+            return dg.MetadataValue.int(value)
+        case float():
+            return dg.MetadataValue.float(value)
+        case _:
+            return dg.MetadataValue.text(str(value))

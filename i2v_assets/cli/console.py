@@ -7,7 +7,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+PIPED_WIDTH = 160
+"""Columns of a table that goes to a file or another program, where there is no window to fit."""
+
 out = Console(soft_wrap=True)
+if not out.is_terminal:
+    out.width = max(out.width, PIPED_WIDTH)
 err = Console(stderr=True, soft_wrap=True)
 
 

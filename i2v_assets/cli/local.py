@@ -42,7 +42,7 @@ def dev(
         write_dev_file({name: value for name, value in services.environment.items() if _ours(name)})
         try:
             arguments = ["dagster", "dev", "-m", "i2v_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
-            dagster = services.start(arguments, "dagster.log", stop_signal=signal.SIGINT)
+            dagster = services.start(arguments, "dagster.log", signal.SIGINT)
             with dagster:
                 dagster.wait_until(lambda: stopped.is_set() or _answers(port), seconds=120, what="Dagster")
                 if not stopped.is_set():

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from signal import Signals
 
 from resources.sandbox.starter import ChildProcess, environment, free_port, start_s3, start_sandbox
 
@@ -22,10 +23,13 @@ class Services:
     sandbox_url: str
     link_base: str
 
-    def start(self, arguments: list[str], log: str, **more: object) -> ChildProcess:
+    def start(self, arguments: list[str], log: str, stop_signal: Signals = Signals.SIGTERM) -> ChildProcess:
         """Start a Python module of the project beside the services, with their environment."""
         return ChildProcess(
-            [sys.executable, "-m", *arguments], log=self.data_dir / "logs" / log, environment=self.environment, **more
+            [sys.executable, "-m", *arguments],
+            log=self.data_dir / "logs" / log,
+            environment=self.environment,
+            stop_signal=stop_signal,
         )
 
 

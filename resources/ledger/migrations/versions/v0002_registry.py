@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("waiting_for", sa.String(32)),
         sa.Column("reason", sa.Text),
         sa.Column("fingerprint", sa.String(64)),
+        sa.Column("planned_fingerprint", sa.String(64)),
         sa.Column("price_microdollars", sa.BigInteger),
         sa.Column("chosen_take", sa.Integer),
         sa.Column("extra_takes", sa.Integer, nullable=False),

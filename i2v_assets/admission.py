@@ -1,0 +1,107 @@
+"""A look at the uploads: what lies there is grouped into clips, taken note of, and told to its owner where refused."""
+
+import hashlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from i2v_assets.batches import MAX_BATCH_BYTES
+from i2v_assets.making.bucket_answers import BucketAnswers
+from i2v_assets.uploads import Grouping, RefusedUpload, group_uploads, texts_wanted
+from resources.ledger.registry import Admission, Registry, Upload
+from resources.settings import Settings
+from resources.storage.bucket import Bucket, ObjectInfo
+from resources.storage.errors import ObjectMissing
+from resources.storage.keys import UPLOADS
+
+READERS = 16
+"""Briefs read at once: a brief takes a round trip each, and a thousand may arrive together."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look found and changed."""
+
+    objects: int
+    grouping: Grouping
+    admission: Admission
+    newly_refused: tuple[RefusedUpload, ...]
+
+
+def look(bucket: Bucket, registry: Registry, settings: Settings) -> Look:
+    """List the uploads and take note of every complete one. Walking it twice changes nothing the second time.
+
+    Raises:
+        StorageError, LedgerError: the bucket or the registry does not answer; the next look starts over.
+    """
+    objects = list(bucket.list(UPLOADS))
+    return admit(bucket, registry, settings, objects, whole=True)
+
+
+def admit(bucket: Bucket, registry: Registry, settings: Settings, objects: list[ObjectInfo], *, whole: bool) -> Look:
+    """Take note of the complete uploads among some objects; ``whole`` when they are all that there are."""
+    texts = _texts(bucket, registry, objects)
+    taken = registry.sources()
+    elsewhere: list[ObjectInfo] = []
+    looked_up: set[str] = set()
+    while True:
+        grouping = group_uploads(
+            objects,
+            bucket.now(),
+            settings.settle_seconds,
+            texts,
+            taken,
+            elsewhere=elsewhere,
+            max_bytes=settings.max_upload_bytes,
+            whole=whole,
+        )
+        unseen = [key for key in grouping.unseen if key not in looked_up]
+        if not unseen:
+            break
+        looked_up.update(unseen)
+        with ThreadPoolExecutor(READERS) as pool:
+            elsewhere += [found for found in pool.map(bucket.head, unseen) if found is not None]
+    uploads = (
+        Upload(found.clip, found.source, found.version, found.content(), found.priority)
+        for found in grouping.candidates
+    )
+    admission = registry.admit(uploads, present=grouping.present if whole else None)
+    return Look(len(objects), grouping, admission, _tell_refused(bucket, registry, grouping.refused, whole=whole))
+
+
+def _texts(bucket: Bucket, registry: Registry, objects: Iterable[ObjectInfo]) -> dict[str, str]:
+    """The briefs, defaults and lists among the objects; those that were read before come from the registry."""
+    wanted = {found.key: found for found in texts_wanted(objects)}
+    cache = registry.text_cache()
+    texts = {key: cache[key][1] for key, found in wanted.items() if key in cache and cache[key][0] == found.etag}
+    missing = [found for key, found in wanted.items() if key not in texts]
+
+    def read(found: ObjectInfo) -> tuple[ObjectInfo, str | None]:
+        if found.size_bytes == 0:
+            return found, ""  # an empty object has no range to read
+        try:
+            # One byte more than the largest that is read: the reader of the document then says that it is too large.
+            with bucket.open_range(found.key, 0, MAX_BATCH_BYTES) as stream:
+                return found, stream.read().decode("utf-8-sig", "replace")
+        except ObjectMissing:
+            return found, None  # deleted since the listing: the next look will not see it
+
+    with ThreadPoolExecutor(READERS) as pool:
+        fresh = {found.key: (found.etag, text) for found, text in pool.map(read, missing) if text is not None}
+    registry.remember_texts(fresh)
+    return texts | {key: text for key, (_, text) in fresh.items()}
+
+
+def _tell_refused(
+    bucket: Bucket, registry: Registry, refused: tuple[RefusedUpload, ...], *, whole: bool
+) -> tuple[RefusedUpload, ...]:
+    """Write a note for each new refusal; take back the notes of those that are gone."""
+    by_source = {found.source: found for found in refused}
+    versions = {source: hashlib.sha256(found.text.encode()).hexdigest()[:16] for source, found in by_source.items()}
+    news = registry.new_refusals(versions, whole=whole)
+    answers = BucketAnswers(bucket)
+    for source in news.refused:
+        answers.refused_upload(source, by_source[source].words, by_source[source].remedy)
+    for source in news.gone:
+        answers.upload_accepted(source)
+    return tuple(by_source[source] for source in news.refused)

@@ -1,0 +1,54 @@
+"""What the bucket tells a person who has nothing else: the files below `clips/<clip>/`."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from i2v_assets.answers import Answer
+from i2v_assets.manifest import Manifest, scrubbed
+from resources.storage import keys
+from resources.storage.bucket import Bucket
+
+TEXT = "text/plain; charset=utf-8"
+JSON = "application/json"
+
+
+class BucketAnswers:
+    """Writes a clip's answers; one of the three notes at most is there at any time."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    def document(self, clip: str, name: str, content: Mapping[str, Any]) -> None:
+        """`media.json` and `plan.json`: what was found, what was decided."""
+        text = json.dumps(content, indent=2, ensure_ascii=False, sort_keys=True, default=str)
+        self._bucket.write(keys.clip_key(clip, name), f"{text}\n".encode(), JSON)
+
+    def note(self, clip: str, answer: Answer) -> None:
+        """One of REFUSED.txt, FAILED.txt, WAITING.txt; the other two go, a delivered video stays."""
+        self._bucket.write(keys.clip_key(clip, answer.kind.value), answer.text.encode(), TEXT)
+        self._bucket.delete_many(keys.clip_key(clip, name) for name in keys.NOTES if name != answer.kind.value)
+
+    def delivered(self, clip: str, video_key: str, manifest: Manifest, files: Mapping[str, tuple[bytes, str]]) -> None:
+        """The chosen take as the clip's answer; the manifest comes last, so that it never speaks of what is not there.
+
+        Args:
+            clip: the clip.
+            video_key: the take that is copied to `video.mp4`.
+            manifest: what it was made from.
+            files: further files by name, with their content type (posters and previews).
+        """
+        self._bucket.copy(video_key, keys.clip_key(clip, keys.VIDEO))
+        for name, (content, content_type) in files.items():
+            self._bucket.write(keys.clip_key(clip, name), content, content_type)
+        self._bucket.write(keys.clip_key(clip, keys.MANIFEST), manifest.to_json(), JSON)
+        self._bucket.delete_many(keys.clip_key(clip, name) for name in keys.NOTES)
+
+    def refused_upload(self, source_key: str, words: str, remedy: str) -> None:
+        """An upload that can be no clip: told by its own key, since it has no clip's folder."""
+        text = f"REFUSED: {source_key}\n\nWhat: {words}\nWhat to do: {remedy}\n"
+        self._bucket.write(keys.refused_key(source_key), scrubbed(text).encode("utf-8", "replace"), TEXT)
+
+    def upload_accepted(self, source_key: str) -> None:
+        """Take back what `refused_upload` said."""
+        self._bucket.delete(keys.refused_key(source_key))

@@ -1,0 +1,138 @@
+"""Reads a clip's files from the bucket once: hash, facts, and the small picture that the UI shows."""
+
+import base64
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from resources.ledger.registry import Registry
+from resources.media.errors import MediaError
+from resources.media.facts import AudioFacts, ImageFacts, MediaFacts, VideoFacts
+from resources.schemas.inputs import Medium, MediumKind
+from resources.storage.bucket import Bucket
+
+THUMBNAIL_BYTES = 5_000
+"""Small enough for the event log, which is kept for ever; large enough to know a picture again."""
+
+READ_VERSION = 1
+"""Rises when more is measured: what was remembered by an older version is read again."""
+
+_FACTS: dict[MediumKind, type[MediaFacts]] = {
+    MediumKind.IMAGE: ImageFacts,
+    MediumKind.AUDIO: AudioFacts,
+    MediumKind.VIDEO: VideoFacts,
+}
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Whether the image is a portrait, and the part of the frame that its largest face covers (0 to 1)."""
+
+    portrait: bool
+    share: float
+
+
+@dataclass(frozen=True)
+class ReadFile:
+    """One uploaded file as its bytes show it; ``problem`` says why it can be no medium."""
+
+    key: str
+    name: str
+    medium: Medium | None = None
+    facts: MediaFacts | None = None
+    thumbnail: str | None = None
+    faces: Faces | None = None
+    problem: str = ""
+    remedy: str = ""
+
+
+class MediaReader:
+    """Reads files, and remembers what it read by key and ETag, so that the same bytes are fetched once.
+
+    Args:
+        bucket: where the files are.
+        registry: where the results are remembered.
+        scratch: folder for the copy while it is measured.
+    """
+
+    def __init__(self, bucket: Bucket, registry: Registry, scratch: Path) -> None:
+        self._bucket = bucket
+        self._registry = registry
+        self._scratch = scratch
+
+    def read(self, key: str, etag: str, name: str) -> ReadFile:
+        """One file. A damaged one is an answer, not an error.
+
+        Raises:
+            StorageError: the bucket does not answer, or the file is gone.
+        """
+        known = self._registry.facts(key, etag)
+        if known is None or known.get("read_version") != READ_VERSION:
+            known = self._measure(key, name) | {"read_version": READ_VERSION}
+            self._registry.remember_facts(key, etag, known)
+        return _restored(key, name, known)
+
+    def _measure(self, key: str, name: str) -> dict[str, Any]:
+        from resources.media.faces import PORTRAIT_FACE, find_faces
+        from resources.media.previews import thumbnail
+        from resources.media.probe import probe_audio, probe_image, probe_video, sha256_file, sniff
+
+        path = self._scratch / uuid4().hex
+        self._bucket.download(key, path)
+        try:
+            found = sniff(path)
+            if found is None:
+                return {
+                    "problem": f"{name} is no image, audio or video that can be read.",
+                    "remedy": "Upload a JPEG, PNG or WebP image, a WAV or MP3 sound, or an MP4 or MOV video.",
+                }
+            kind, content_type = found
+            read: dict[str, Any] = {
+                "kind": kind.value,
+                "sha256": sha256_file(path),
+                "size_bytes": path.stat().st_size,
+                "content_type": content_type,
+            }
+            if kind is MediumKind.IMAGE:
+                read["facts"] = _plain(probe_image(path, name))
+                read["thumbnail"] = base64.b64encode(thumbnail(path, THUMBNAIL_BYTES)).decode()
+                faces = find_faces(path, name)
+                read["faces"] = [
+                    any(face.width_share >= PORTRAIT_FACE for face in faces),
+                    max((face.share for face in faces), default=0.0),
+                ]
+            elif kind is MediumKind.AUDIO:
+                read["facts"] = _plain(probe_audio(path, name))
+            else:
+                read["facts"] = _plain(probe_video(path, name))
+            return read
+        except MediaError as error:
+            return {"problem": error.message, "remedy": error.remedy}
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _plain(facts: Any) -> dict[str, Any]:
+    return asdict(facts) if is_dataclass(facts) and not isinstance(facts, type) else facts.model_dump()
+
+
+def _restored(key: str, name: str, known: dict[str, Any]) -> ReadFile:
+    if "problem" in known:
+        return ReadFile(key, name, problem=known["problem"], remedy=known["remedy"])
+    kind = MediumKind(known["kind"])
+    medium = Medium(
+        kind=kind,
+        sha256=known["sha256"],
+        key=key,
+        size_bytes=known["size_bytes"],
+        content_type=known["content_type"],
+    )
+    return ReadFile(
+        key,
+        name,
+        medium=medium,
+        facts=_FACTS[kind](**known["facts"]),
+        thumbnail=known.get("thumbnail"),
+        faces=Faces(*known["faces"]) if "faces" in known else None,
+    )

@@ -1,0 +1,121 @@
+"""What people look at in the UI: the metadata of each asset of a clip."""
+
+from collections.abc import Mapping, Sequence
+
+from i2v_assets.making.media import ReadFile
+from i2v_assets.making.reports import Json, Link, Markdown, Metadata
+from i2v_assets.planning import Plan
+from resources.generation.model import Delivered
+from resources.media.facts import AudioFacts, ImageFacts, VideoFacts
+from resources.storage import keys
+
+
+def dollars(microdollars: int | None) -> float | None:
+    """Money as the number that Dagster plots."""
+    return None if microdollars is None else microdollars / 1_000_000
+
+
+def inline_jpeg(base64_jpeg: str, words: str, link: str = "") -> str:
+    """Markdown of a small picture that lives as long as the event; Dagster drops HTML but shows `data:` images."""
+    picture = f"![{_plain(words)}](data:image/jpeg;base64,{base64_jpeg})"
+    return f"[{picture}]({link})" if link else picture
+
+
+def files_metadata(files: Sequence[ReadFile]) -> Metadata:
+    """The files of one kind: how many, how large, what they are, and a picture of each image."""
+    rows = ["| file | what | size | SHA-256 |", "|---|---|---|---|"]
+    rows += [
+        f"| {_plain(found.name)} | {what(found)} | {found.medium.size_bytes:,} bytes | `{found.medium.sha256[:16]}` |"
+        for found in files
+        if found.medium
+    ]
+    pictures = [inline_jpeg(found.thumbnail, found.name) for found in files if found.thumbnail]
+    return {
+        "files": len(files),
+        "bytes": sum(found.medium.size_bytes for found in files if found.medium),
+        "pictures": Markdown(" ".join(pictures)) if pictures else None,
+        "table": Markdown("\n".join(rows)) if files else None,
+        "keys": ", ".join(found.key for found in files) or None,
+    }
+
+
+def what(found: ReadFile) -> str:
+    """A file's facts in a few words."""
+    match found.facts:
+        case ImageFacts() as facts:
+            turned = ", turned by its camera's note" if facts.rotated else ""
+            return f"{facts.width} x {facts.height} {facts.format}{turned}"
+        case AudioFacts() as facts:
+            return f"{facts.seconds:.2f} s {facts.codec}"
+        case VideoFacts() as facts:
+            return f"{facts.seconds:.2f} s, {facts.width} x {facts.height}, {facts.fps:.3g} fps"
+    return _plain(found.problem)
+
+
+def plan_metadata(plan: Plan, plan_hash: str, sandbox: bool) -> Metadata:
+    """A plan: route with reasons, the exact request, the price."""
+    inputs = plan.inputs
+    return {
+        "decision": "planned",
+        "route": plan.route.value,
+        "reasons": Markdown("\n".join(f"* {_plain(reason)}" for reason in plan.reasons)),
+        "model": plan.model_id or inputs.family.value,
+        "prompt": inputs.prompt,
+        "preset": plan.preset,
+        "advice": Markdown("\n".join(f"* {_plain(advice.words)}" for advice in plan.advice)) if plan.advice else None,
+        "duration_seconds": inputs.duration,
+        "resolution": inputs.resolution,
+        "aspect_ratio": inputs.aspect_ratio,
+        "seed": inputs.seed,
+        "price_usd": dollars(plan.price_microdollars),
+        "plan_hash": plan_hash,
+        "fingerprint": plan.fingerprint,
+        "request": Json(inputs.model_dump(mode="json", exclude_none=True)),
+        "sandbox": "Sandbox: play money, a drawn video." if sandbox else None,
+    }
+
+
+def video_metadata(
+    plan: Plan, outcome: Delivered, *, clip: str, link_base: str, poster: str | None, sandbox: bool,
+    video: VideoFacts | None, more: Mapping[str, str | int | float | None],
+) -> Metadata:  # fmt: skip
+    """A video: where it is, what made it, what it cost, how long it took."""
+    key = keys.clip_key(clip, keys.VIDEO)
+    link = f"{link_base.rstrip('/')}/{key}" if link_base else ""
+    return {
+        "poster": Markdown(inline_jpeg(poster, f"first look at {clip}", link)) if poster else None,
+        "video": Link(link) if link else None,
+        "key": key,
+        "route": plan.route.value,
+        "reasons": "; ".join(plan.reasons),
+        "model": outcome.model_id or plan.model_id or plan.inputs.family.value,
+        "prompt": plan.inputs.prompt,
+        "seed": plan.inputs.seed,
+        "take": plan.take,
+        "price_usd": dollars(
+            outcome.cost_microdollars if outcome.cost_microdollars is not None else outcome.price_microdollars
+        ),
+        "price_is_settled": outcome.cost_microdollars is not None,
+        "paid_in_this_run": outcome.paid,
+        "queue_seconds": _rounded(outcome.queue_seconds),
+        "generation_seconds": _rounded(outcome.generation_seconds),
+        "polls": outcome.polls or None,
+        "duration_seconds": _rounded(video.seconds) if video else float(plan.inputs.duration),
+        "width": video.width if video else None,
+        "height": video.height if video else None,
+        "size_bytes": outcome.size_bytes,
+        "request_id": outcome.request_id,
+        "sha256": outcome.sha256,
+        "fingerprint": plan.fingerprint,
+        "sandbox": "Sandbox video: drawn for testing, not generated by a model and not paid for." if sandbox else None,
+        **more,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _plain(text: str) -> str:
+    """Text from outside, without what Markdown or a table would read as its own."""
+    return "".join(f"\\{char}" if char in "\\`*_[]<>|!#" else (" " if char in "\r\n" else char) for char in text)

@@ -1,0 +1,118 @@
+"""The dispatch sensor: the one place that decides which waiting clips are paid for next."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from i2v_assets import answers
+from i2v_assets.answers import Problem
+from i2v_assets.dispatch import Decisions, RunState, World, decide
+from i2v_assets.jobs import make_clips_job
+from i2v_assets.making.bucket_answers import BucketAnswers
+from i2v_assets.making.options import caps
+from i2v_assets.sensors.batches import request_runs
+from i2v_assets.sensors.tags import BATCH_TAG
+from i2v_assets.windows import parse_window
+from resources.ledger import Ledger, State
+from resources.ledger.registry import ClipRow, ClipState, Registry
+from resources.ledger.resource import LedgerResource
+from resources.settings import Settings, load_settings
+from resources.storage.bucket import Bucket
+from resources.storage.resource import BucketResource
+
+NAME = "dispatch"
+
+ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
+WATCHED = (ClipState.WAITING, ClipState.DISPATCHED, ClipState.WORKING)
+
+
+@dg.sensor(
+    name=NAME,
+    job=make_clips_job,
+    minimum_interval_seconds=max(load_settings().sensor_seconds, 15),
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description=(
+        "Starts clips whose gate has opened (approval, budget, night window, an outcome that became known) and those "
+        "whose run ended without an answer. Looking is free; what it starts is paid for within the budget."
+    ),
+)
+def dispatch_sensor(
+    context: dg.SensorEvaluationContext, bucket: BucketResource, ledger: LedgerResource
+) -> dg.SensorResult | dg.SkipReason:
+    """One look at what waits; its cursor is the number of the last committed tick."""
+    settings = load_settings()
+    committed = int(context.cursor or 0)
+    with ledger.open() as (requests, registry):
+        registry.forget_uncommitted(NAME, committed)
+        rows = registry.list(WATCHED)
+        decisions = decide(rows, world_of(context.instance, requests, settings))
+        apply(decisions, registry, bucket.open(), settings)
+        again = set(decisions.due) | set(decisions.due_after_lost_run)
+        due = [row for row in registry.due() if row.clip in again]
+        runs = request_runs(
+            context.instance, registry, due, sensor=NAME, tick=committed + 1, clips_per_run=settings.clips_per_run
+        )
+    if not runs:
+        waiting = sum(row.state is ClipState.WAITING for row in rows)
+        return dg.SkipReason(f"{waiting} clips wait, {len(rows) - waiting} are on their way; no gate has opened.")
+    context.log.info(f"{len(due)} clips go on in {len(runs)} runs.")
+    return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
+
+
+def world_of(instance: dg.DagsterInstance, ledger: Ledger, settings: Settings) -> World:
+    """What the gates are asked of, now."""
+    now = datetime.now(UTC)
+    window = parse_window(settings.generate_only, settings.zone)
+    limits, spent = caps(settings), ledger.spent_today(settings.service, settings.zone)
+
+    def is_unknown(fingerprint: str) -> bool:
+        found = ledger.get(fingerprint)
+        return found is not None and found.state is State.UNKNOWN
+
+    return World(
+        now=now,
+        window_open=window is None or window.holds(now),
+        dollars_left=limits.usd_per_day_microdollars - spent.microdollars,
+        requests_left=limits.requests_per_day - spent.requests,
+        approved=ledger.is_approved,
+        is_unknown=is_unknown,
+        run_state=lambda row: run_state(instance, row),
+    )
+
+
+def run_state(instance: dg.DagsterInstance, row: ClipRow) -> RunState:
+    """What became of the run that a clip is in, its automatic retries included."""
+    if row.batch is not None:
+        runs = instance.get_runs(dg.RunsFilter(tags={BATCH_TAG: row.batch}))
+    else:
+        first = instance.get_run_by_id(row.run_id) if row.run_id else None
+        retries = instance.get_runs(dg.RunsFilter(tags={"dagster/root_run_id": row.run_id})) if row.run_id else ()
+        runs = [*([first] if first else []), *retries]
+    if not runs:
+        return RunState.GONE
+    latest = max(runs, key=lambda run: int(run.tags.get("dagster/retry_number", "0")))
+    if latest.status is dg.DagsterRunStatus.CANCELED:
+        return RunState.CANCELED
+    return RunState.ENDED if latest.status in ENDED else RunState.ALIVE
+
+
+def apply(decisions: Decisions, registry: Registry, bucket: Bucket, settings: Settings) -> None:
+    """Write the decisions down, and tell the owners of clips that go no further."""
+    registry.make_due(decisions.due)
+    registry.make_due(decisions.due_after_lost_run, count_retry=True)
+    note = BucketAnswers(bucket).note
+    for clip, row in registry.many(decisions.stopped_by_person).items():
+        what = Problem("A person stopped its run.", remedy=f"Materialize it again in the UI, or run: i2v retry {clip}")
+        note(clip, answers.waiting(clip, what, then="nothing by itself.", service=settings.service))
+        _answer(registry, row, ClipState.WAITING, what.what, "person")
+    for clip, row in registry.many(decisions.given_up).items():
+        what = Problem(
+            f"Its runs ended {row.retries} times without an answer.",
+            remedy=f"Look at the runs' logs in the Dagster UI, then run: i2v retry {clip}",
+        )
+        note(clip, answers.failed(clip, what, cost_microdollars=None, service=settings.service))
+        _answer(registry, row, ClipState.FAILED, what.what, "never")
+
+
+def _answer(registry: Registry, row: ClipRow, state: ClipState, reason: str, waiting_for: str) -> None:
+    registry.answer(row.clip, version=row.version, state=state, reason=reason, waiting_for=waiting_for)

@@ -1,0 +1,54 @@
+"""The window of the day in which paid work may start, such as 22:00-06:00."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from resources.errors import SettingsError
+
+_FORM = re.compile(r"^\s*(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})\s*$")
+
+
+@dataclass(frozen=True)
+class Window:
+    """From a time of the day (included) to another (not included), over midnight where the end is the smaller."""
+
+    start: time
+    end: time
+    zone: ZoneInfo
+
+    def holds(self, now: datetime) -> bool:
+        """True when paid work may start at this moment (an aware time)."""
+        clock = now.astimezone(self.zone).time()
+        if self.start <= self.end:
+            return self.start <= clock < self.end
+        return clock >= self.start or clock < self.end
+
+    def next_start(self, now: datetime) -> datetime:
+        """When the window opens next."""
+        local = now.astimezone(self.zone)
+        today = local.replace(hour=self.start.hour, minute=self.start.minute, second=0, microsecond=0)
+        return today if today > local else today + timedelta(days=1)
+
+
+def parse_window(text: str, zone: ZoneInfo) -> Window | None:
+    """The window that a setting describes; None for an empty one (always).
+
+    Raises:
+        SettingsError: it is not of the form HH:MM-HH:MM, or its two times are the same.
+    """
+    if not text.strip():
+        return None
+    found = _FORM.match(text)
+    remedy = "Write I2V_GENERATE_ONLY as HH:MM-HH:MM, such as 22:00-06:00; empty means always."
+    if not found:
+        raise SettingsError(f"{text!r} is no window of the day.", remedy=remedy)
+    hours = [int(part) for part in found.groups()]
+    try:
+        start, end = time(hours[0], hours[1]), time(hours[2], hours[3])
+    except ValueError:
+        raise SettingsError(f"{text!r} names a time that no day has.", remedy=remedy) from None
+    if start == end:
+        raise SettingsError(f"{text!r} is an empty window.", remedy=remedy)
+    return Window(start, end, zone)

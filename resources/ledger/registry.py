@@ -1,0 +1,324 @@
+"""What was uploaded and how far each clip has come: the memory of the sensors.
+
+It holds no money (the requests do that) and may be rebuilt from the bucket. Clips move like this:
+
+new or changed upload -> due -> dispatched (a sensor asked for a run) -> working (the run began)
+    -> delivered | refused | failed | waiting; each of them -> due again when its upload changes or its gate opens
+
+A sensor's tick commits its run requests after the evaluation, so a clip dispatched in a tick that never committed would
+be lost: each dispatch carries the tick's number, and the next evaluation, which knows the last committed number from its
+cursor, makes the later ones due again.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from resources.ledger.base import utc_now
+from resources.ledger.database import Database
+from resources.ledger.registry_rows import FRESH, SENT, UNMADE, Admission, ClipRow, ClipState, Refusals, Upload
+from resources.ledger.registry_tables import clips, media_facts, refused_uploads, texts
+
+__all__ = ["Admission", "ClipRow", "ClipState", "Refusals", "Registry", "Upload"]
+
+CHUNK = 500
+"""Rows per statement with an IN list: below SQLite's smallest limit of 999 bound variables."""
+
+
+class Registry:
+    """The uploads and clips of one bucket, in the ledger's database. Each call is one transaction."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime] = utc_now) -> None:
+        self._database = database
+        self._clock = clock
+
+    # Uploads
+
+    def admit(self, uploads: Iterable[Upload], *, present: Collection[str] | None = None) -> Admission:
+        """Take note of complete uploads: new ones and those with another version become due.
+
+        Args:
+            uploads: the complete uploads that a look at the bucket found.
+            present: all clips whose files are still there, complete or settling; known clips that are not among them
+                and were never dispatched are withdrawn. None where the look covered only a part of the bucket.
+        """
+        now = self._clock()
+        new: list[str] = []
+        changed: list[str] = []
+        with self._database.write() as connection:
+            known = {
+                row.clip: (row.version, row.state, row.waiting_for)
+                for row in connection.execute(
+                    sa.select(clips.c.clip, clips.c.version, clips.c.state, clips.c.waiting_for)
+                )
+            }
+            said = self._said_before(connection)
+            additions: list[dict[str, Any]] = []
+            for upload in uploads:
+                values: dict[str, Any] = {
+                    "source": upload.source,
+                    "version": upload.version,
+                    "content": upload.content,
+                    "priority": upload.priority,
+                    "updated_at": now,
+                }
+                before = known.get(upload.clip)
+                if before is None:
+                    new.append(upload.clip)
+                    additions.append(values | {"clip": upload.clip, "state": ClipState.DUE, "admitted_at": now} | FRESH)
+                elif (
+                    before[0] != upload.version
+                    or before[1] == ClipState.WITHDRAWN
+                    or said.get(upload.clip, upload.content) != upload.content
+                ):
+                    changed.append(upload.clip)
+                    again = values | {"state": ClipState.DUE, "batch": None, "retries": 0, "archived_at": None}
+                    connection.execute(clips.update().where(clips.c.clip == upload.clip).values(**again))
+            if additions:
+                connection.execute(clips.insert(), additions)
+            withdrawn = self._withdraw(connection, known, present, now)
+        return Admission(tuple(new), tuple(changed), withdrawn)
+
+    def _said_before(self, connection: sa.Connection) -> dict[str, str]:
+        """What clips without a video were asked to be: a corrected default makes those due, and no delivered one."""
+        query = sa.select(clips.c.clip, clips.c.content).where(clips.c.state.in_([state.value for state in UNMADE]))
+        return {row.clip: row.content for row in connection.execute(query)}
+
+    def _withdraw(
+        self,
+        connection: sa.Connection,
+        known: Mapping[str, tuple[str, str, str | None]],
+        present: Collection[str] | None,
+        now: datetime,
+    ) -> tuple[str, ...]:
+        if present is None:
+            return ()
+        gone = tuple(
+            clip
+            for clip, (_, state, waiting_for) in known.items()
+            if state in UNMADE and waiting_for not in SENT and clip not in present
+        )
+        for part in _chunks(gone):
+            connection.execute(
+                clips.update().where(clips.c.clip.in_(part)).values(state=ClipState.WITHDRAWN, updated_at=now)
+            )
+        return gone
+
+    def sources(self) -> dict[str, str]:
+        """Which upload each clip's name belongs to: who is admitted first keeps it."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                sa.select(clips.c.clip, clips.c.source).where(clips.c.state != ClipState.WITHDRAWN)
+            )
+            return {row.clip: row.source for row in rows}
+
+    # From due to answered
+
+    def due(self, limit: int | None = None) -> tuple[ClipRow, ...]:
+        """The clips to be made next, highest priority first, then in the order of admission."""
+        query = sa.select(clips).where(clips.c.state == ClipState.DUE)
+        query = query.order_by(clips.c.priority.desc(), clips.c.admitted_at, clips.c.clip).limit(limit)
+        return self._rows(query)
+
+    def dispatch(self, names: Sequence[str], *, batch: str, sensor: str, tick: int) -> tuple[str, ...]:
+        """Note that a run is asked for; ``batch`` is also the run's tag.
+
+        Returns:
+            Those that were still due: another sensor may have been faster with the others.
+        """
+        taken: list[str] = []
+        values = {"batch": batch, "sensor": sensor, "tick": tick, "run_id": None, "updated_at": self._clock()}
+        with self._database.write() as connection:
+            for part in _chunks(names):
+                statement = clips.update().where(clips.c.clip.in_(part), clips.c.state == ClipState.DUE)
+                found = connection.execute(
+                    statement.values(state=ClipState.DISPATCHED, **values).returning(clips.c.clip)
+                )
+                taken += found.scalars()
+        return tuple(taken)
+
+    def forget_uncommitted(self, sensor: str, committed_tick: int) -> int:
+        """Make due again what a tick dispatched that never committed. Returns how many."""
+        return self._update(
+            clips.update()
+            .where(clips.c.state == ClipState.DISPATCHED, clips.c.sensor == sensor, clips.c.tick > committed_tick)
+            .values(state=ClipState.DUE, batch=None, updated_at=self._clock())
+        )
+
+    def begin(self, names: Sequence[str], run_id: str) -> None:
+        """Note that a run works on these clips."""
+        for part in _chunks(names):
+            values = {"state": ClipState.WORKING, "run_id": run_id, "updated_at": self._clock()}
+            self._update(clips.update().where(clips.c.clip.in_(part)).values(**values))
+
+    def answer(
+        self,
+        clip: str,
+        *,
+        version: str,
+        state: ClipState,
+        reason: str | None = None,
+        waiting_for: str | None = None,
+        fingerprint: str | None = None,
+        price_microdollars: int | None = None,
+    ) -> None:
+        """Record what became of a clip's version; an upload that changed meanwhile stays due.
+
+        ``fingerprint`` is that of the plan's first take; of a delivered clip it is kept until the next delivery.
+        """
+        now = self._clock()
+        values: dict[str, Any] = {
+            "answered_version": version,
+            "reason": reason,
+            "waiting_for": waiting_for,
+            "updated_at": now,
+        }
+        if fingerprint is not None:
+            values["planned_fingerprint"] = fingerprint
+            if state is ClipState.DELIVERED:
+                values["fingerprint"] = fingerprint
+        if price_microdollars is not None:
+            values["price_microdollars"] = price_microdollars
+        if state is ClipState.DELIVERED:
+            values["delivered_at"] = now
+        values["state"] = sa.case((clips.c.version == version, state.value), else_=ClipState.DUE.value)
+        self._update(clips.update().where(clips.c.clip == clip).values(**values))
+
+    def make_due(self, names: Sequence[str], *, count_retry: bool = False) -> int:
+        """Make clips due again; with ``count_retry`` it counts against the retries of each."""
+        count = 0
+        for part in _chunks(names):
+            values: dict[str, Any] = {"state": ClipState.DUE, "batch": None, "updated_at": self._clock()}
+            if count_retry:
+                values["retries"] = clips.c.retries + 1
+            count += self._update(clips.update().where(clips.c.clip.in_(part)).values(**values))
+        return count
+
+    def add_take(self, clip: str) -> None:
+        """One more take of a clip, due now."""
+        self._update(
+            clips.update()
+            .where(clips.c.clip == clip)
+            .values(extra_takes=clips.c.extra_takes + 1, state=ClipState.DUE, batch=None, updated_at=self._clock())
+        )
+
+    def choose(self, clip: str, take: int) -> None:
+        """Fix which take is the clip's video; the clip becomes due, which costs nothing for takes that are there."""
+        self._update(
+            clips.update()
+            .where(clips.c.clip == clip)
+            .values(chosen_take=take, state=ClipState.DUE, batch=None, updated_at=self._clock())
+        )
+
+    # Reading
+
+    def get(self, clip: str) -> ClipRow | None:
+        """One clip, or None."""
+        rows = self._rows(sa.select(clips).where(clips.c.clip == clip))
+        return rows[0] if rows else None
+
+    def many(self, names: Sequence[str]) -> dict[str, ClipRow]:
+        """The clips of these names that are known."""
+        found: dict[str, ClipRow] = {}
+        for part in _chunks(names):
+            found |= {row.clip: row for row in self._rows(sa.select(clips).where(clips.c.clip.in_(part)))}
+        return found
+
+    def list(self, states: Collection[ClipState] = (), limit: int | None = None) -> tuple[ClipRow, ...]:
+        """Clips in the order of admission, of these states or of all."""
+        query = sa.select(clips).order_by(clips.c.admitted_at, clips.c.clip).limit(limit)
+        if states:
+            query = query.where(clips.c.state.in_([state.value for state in states]))
+        return self._rows(query)
+
+    def counts(self) -> dict[str, int]:
+        """How many clips are in each state."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(clips.c.state, sa.func.count()).group_by(clips.c.state))
+            return {row[0]: row[1] for row in rows}
+
+    def delivered_before(self, age: timedelta) -> tuple[str, ...]:
+        """Delivered clips that are older than this and still among the partitions."""
+        query = sa.select(clips).where(
+            clips.c.state == ClipState.DELIVERED,
+            clips.c.archived_at.is_(None),
+            clips.c.delivered_at < self._clock() - age,
+        )
+        return tuple(row.clip for row in self._rows(query))
+
+    def archive(self, names: Sequence[str]) -> None:
+        """Note that these clips have left the partitions."""
+        now = self._clock()
+        for part in _chunks(names):
+            self._update(clips.update().where(clips.c.clip.in_(part)).values(archived_at=now))
+
+    # What was read before
+
+    def facts(self, key: str, etag: str) -> dict[str, Any] | None:
+        """What was measured of a file with these bytes, or None."""
+        with self._database.read() as connection:
+            found = connection.execute(
+                sa.select(media_facts.c.facts).where(media_facts.c.key == key, media_facts.c.etag == etag)
+            ).scalar()
+        return None if found is None else json.loads(found)
+
+    def remember_facts(self, key: str, etag: str, facts: Mapping[str, Any]) -> None:
+        """Keep what was measured, so that the same bytes are not read twice."""
+        with self._database.write() as connection:
+            connection.execute(media_facts.delete().where(media_facts.c.key == key))
+            connection.execute(media_facts.insert().values(key=key, etag=etag, facts=json.dumps(facts)))
+
+    def text_cache(self) -> dict[str, tuple[str, str]]:
+        """Briefs, defaults and lists that were read before: key -> (ETag, text)."""
+        with self._database.read() as connection:
+            return {row.key: (row.etag, row.text) for row in connection.execute(sa.select(texts))}
+
+    def remember_texts(self, read: Mapping[str, tuple[str, str]]) -> None:
+        """Keep texts by key and ETag."""
+        if not read:
+            return
+        with self._database.write() as connection:
+            for part in _chunks(list(read)):
+                connection.execute(texts.delete().where(texts.c.key.in_(part)))
+            connection.execute(
+                texts.insert(), [{"key": key, "etag": etag, "text": text} for key, (etag, text) in read.items()]
+            )
+
+    def new_refusals(self, refused: Mapping[str, str], *, whole: bool) -> Refusals:
+        """Which refused uploads (source -> version) are news, and which known ones are gone.
+
+        Args:
+            refused: what a look refused.
+            whole: the look covered all uploads, so what it did not refuse is refused no more.
+        """
+        with self._database.write() as connection:
+            known = {row.key: row.version for row in connection.execute(sa.select(refused_uploads))}
+            news = tuple(key for key, version in refused.items() if known.get(key) != version)
+            gone = tuple(key for key in known if key not in refused) if whole else ()
+            for part in _chunks((*news, *gone)):
+                connection.execute(refused_uploads.delete().where(refused_uploads.c.key.in_(part)))
+            if news:
+                connection.execute(refused_uploads.insert(), [{"key": key, "version": refused[key]} for key in news])
+        return Refusals(news, gone)
+
+    def _update(self, statement: sa.Update) -> int:
+        with self._database.write() as connection:
+            return connection.execute(statement).rowcount
+
+    def _rows(self, query: sa.Select[Any]) -> tuple[ClipRow, ...]:
+        with self._database.read() as connection:
+            return tuple(_row(found) for found in connection.execute(query).mappings())
+
+
+def _row(found: sa.RowMapping) -> ClipRow:
+    values = {name: found[name] for name in ClipRow.__dataclass_fields__}
+    values["state"] = ClipState(values["state"])
+    return ClipRow(**values)
+
+
+def _chunks(names: Sequence[str]) -> Iterable[Sequence[str]]:
+    for start in range(0, len(names), CHUNK):
+        yield names[start : start + CHUNK]

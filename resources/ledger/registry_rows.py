@@ -1,0 +1,84 @@
+"""What the registry knows of uploads and clips, as data."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class ClipState(StrEnum):
+    """How far a clip has come."""
+
+    DUE = "due"
+    DISPATCHED = "dispatched"
+    WORKING = "working"
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+    FAILED = "failed"
+    WAITING = "waiting"
+    WITHDRAWN = "withdrawn"
+
+
+UNMADE = (ClipState.DUE, ClipState.WAITING, ClipState.REFUSED)
+
+SENT = frozenset({"unknown", "deadline", "download", "stopped"})
+"""What a clip may wait for after money may have moved: its answer is still owed when the upload is gone."""
+
+FRESH = {"extra_takes": 0, "retries": 0}
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A complete upload: one clip and what it is made from.
+
+    ``version`` is a hash over its files' names and ETags; ``content`` is JSON that the planner understands (files, brief).
+    """
+
+    clip: str
+    source: str
+    version: str
+    content: str
+    priority: int = 0
+
+
+@dataclass(frozen=True)
+class ClipRow:
+    """One clip with its upload and its latest answer; times are UTC."""
+
+    clip: str
+    source: str
+    version: str
+    content: str
+    priority: int
+    state: ClipState
+    batch: str | None
+    run_id: str | None
+    answered_version: str | None
+    waiting_for: str | None
+    reason: str | None
+    fingerprint: str | None
+    planned_fingerprint: str | None
+    price_microdollars: int | None
+    chosen_take: int | None
+    extra_takes: int
+    retries: int
+    admitted_at: datetime
+    updated_at: datetime
+    delivered_at: datetime | None
+    archived_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Admission:
+    """What one look at the uploads changed."""
+
+    new: tuple[str, ...]
+    changed: tuple[str, ...]
+    withdrawn: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Refusals:
+    """Uploads that are refused since the last look, and those that are no more."""
+
+    refused: tuple[str, ...]
+    gone: tuple[str, ...]

@@ -1,0 +1,65 @@
+"""The registry's tables: uploads and clips, beside the ledger's requests. None of them holds money or an address."""
+
+import sqlalchemy as sa
+
+from resources.ledger.tables import UtcDateTime, metadata
+
+clips = sa.Table(
+    "registry_clips",
+    metadata,
+    sa.Column("clip", sa.Text, primary_key=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("sensor", sa.String(32)),
+    sa.Column("tick", sa.BigInteger),
+    sa.Column("batch", sa.Text),
+    sa.Column("run_id", sa.Text),
+    sa.Column("answered_version", sa.Text),
+    sa.Column("waiting_for", sa.String(32)),
+    sa.Column("reason", sa.Text),
+    sa.Column("fingerprint", sa.String(64)),
+    sa.Column("planned_fingerprint", sa.String(64)),
+    sa.Column("price_microdollars", sa.BigInteger),
+    sa.Column("chosen_take", sa.Integer),
+    sa.Column("extra_takes", sa.Integer, nullable=False),
+    sa.Column("retries", sa.Integer, nullable=False),
+    sa.Column("admitted_at", UtcDateTime, nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+    sa.Column("delivered_at", UtcDateTime),
+    sa.Column("archived_at", UtcDateTime),
+    sa.Index(None, "state", "priority", "admitted_at"),
+    sa.Index(None, "batch"),
+    sa.Index(None, "run_id"),
+)
+"""One row per clip: its upload, and how far it has come."""
+
+media_facts = sa.Table(
+    "registry_media_facts",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("etag", sa.Text, nullable=False),
+    sa.Column("facts", sa.Text, nullable=False),
+)
+"""What was measured of an uploaded file."""
+
+texts = sa.Table(
+    "registry_texts",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("etag", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+)
+"""Briefs, defaults and lists as they were last read."""
+
+refused_uploads = sa.Table(
+    "registry_refused_uploads",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("version", sa.Text, nullable=False),
+)
+"""Uploads that can be no clip and whose owner was told."""
+
+tables = (clips, media_facts, texts, refused_uploads)
