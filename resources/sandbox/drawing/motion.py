@@ -78,7 +78,7 @@ class Motion:
         # The zoom that makes room for a shift comes with the shift, so that the first frame is the whole picture.
         room = 0.22 * self.amount * way
         sway = 0.004 * (math.sin(self.phase + 1.3 * seconds) - math.sin(self.phase))
-        shift = 0.45 * room
+        shift = 0.45 * (1 - 1 / (1 + room))  # half of what the zoom hides would reach the edge
         match self.move:
             case Move.PUSH_IN:
                 return Pose(1 + 0.32 * self.amount * way, sway, 0)
