@@ -17,3 +17,7 @@ class MeasuringFailed(MediaError):
     """The process that measured a video died or ran out of time; the video itself may be fine."""
 
     verdict = Verdict.RETRYABLE
+
+
+class CannotJoin(MediaError):
+    """The shots of a film do not fit together as asked."""

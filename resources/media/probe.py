@@ -16,6 +16,21 @@ from resources.media.errors import Unreadable
 from resources.media.facts import AudioFacts, ImageFacts, VideoFacts
 from resources.schemas.inputs import MediumKind
 
+__all__ = [
+    "MAX_AUDIO_SECONDS",
+    "MAX_PIXELS",
+    "AudioFacts",
+    "ImageFacts",
+    "VideoFacts",
+    "displayed_size",
+    "open_image",
+    "probe_audio",
+    "probe_image",
+    "probe_video",
+    "sha256_file",
+    "sniff",
+]
+
 MAX_PIXELS = 64_000_000
 """Largest image that is decoded (192 MB as RGB). Covers 8K (33 Mpx) and 50 Mpx phones; beyond it a small file that
 unpacks to gigabytes (a decompression bomb) is the likelier explanation."""

@@ -102,6 +102,12 @@ def zooming(samples: Path) -> Callable[..., list[Pixels]]:
     return make
 
 
+@pytest.fixture(scope="session")
+def writing() -> Callable[..., Path]:
+    """``write_video`` for tests: ``writing(path, frames, **of_write_video)``."""
+    return write_video
+
+
 @pytest.fixture
 def sounds(samples: Path) -> Callable[..., Sound]:
     """A sample sound as mono floats: ``sounds(file, seconds)``."""
