@@ -63,7 +63,7 @@ async def submit(ctx: Context, flight: Flight) -> Outcome | Next:
     undelivered, slot_wait, made_at = 0, SLOT_WAIT[0], 0.0
     body: dict[str, object] = {}
     while True:
-        if (hindrance := _hindrance(ctx, flight)) is not None:
+        if (hindrance := _hindrance(ctx, flight)) is not None:  # before anything is asked for it
             return hindrance
         if time.monotonic() > give_up:
             return Held(
@@ -80,6 +80,8 @@ async def submit(ctx: Context, flight: Flight) -> Outcome | Next:
             body, made_at = made, time.monotonic()
         async with ctx.submits:
             await ctx.pacer.clear()
+            if (hindrance := _hindrance(ctx, flight)) is not None:  # heard while this waited for its turn
+                return hindrance
             answer = await _uninterrupted(ctx, _claim_and_post(ctx, flight, offer, body))
         if isinstance(answer, NoSlot):
             await asyncio.sleep(slot_wait * ctx.rng.uniform(0.5, 1.5))

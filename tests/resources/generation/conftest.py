@@ -12,12 +12,14 @@ from typing import Any
 import httpx
 import pytest
 
+from resources.generation import fetching, waiting
 from resources.generation.engine import Engine
 from resources.generation.model import EngineOptions, Order, Outcome
 from resources.generation.opening import open_engine
 from resources.generation.stopping import StopKind
 from resources.ledger import Caps, Ledger, RequestRow, State
-from resources.sandbox.starter import RunningSandbox
+from resources.sandbox.starter import RunningSandbox, environment, start_sandbox
+from resources.sandbox.switches import Switches
 from resources.schemas.inputs import Family, GenerationInputs, Medium, MediumKind, Route, fingerprint
 from resources.settings import Settings, load_settings
 from resources.storage.bucket import Bucket
@@ -37,6 +39,7 @@ class House:
     medium: Medium
     options: EngineOptions
     engines: int = 0
+    before: int = 0
     web: httpx.Client = field(default_factory=httpx.Client)
 
     def orders(self, count: int, *, first: int = 1, **changes: Any) -> list[Order]:
@@ -98,7 +101,8 @@ class House:
         return self.web.get(f"{self.sandbox.url}/_sandbox/{path}").raise_for_status().json()
 
     def charges(self) -> list[dict[str, Any]]:
-        return list(self.ask("charges")["charges"])
+        """Those of this test: the sandbox serves the whole session."""
+        return list(self.ask("charges")["charges"])[self.before :]
 
     def charged_twice(self) -> list[str]:
         hashes = [charge["input_sha256"] for charge in self.charges()]
@@ -128,23 +132,29 @@ def _upload(bucket: Bucket, path: Path) -> Medium:
     )
 
 
+@pytest.fixture(scope="session")
+def lasting_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    """One sandbox for all tests that need nothing special of it: it renders its one video once."""
+    with start_sandbox(
+        tmp_path_factory.mktemp("sandbox"), generation_seconds=0.2, generation_spread=0, render="cached"
+    ) as running:
+        yield running
+
+
 @pytest.fixture
 def build_house(
-    bucket: Bucket, service_env: dict[str, str], samples: Path, tmp_path: Path
+    bucket: Bucket, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., House]]:
     """Make a house over a sandbox and a ledger of the test's choice."""
+    monkeypatch.setattr(waiting, "REFUSAL_GAP", 0.1)
+    monkeypatch.setattr(fetching, "RETRY_WAIT", 0.1)
     opened: list[House] = []
 
     def build(sandbox: RunningSandbox, ledger_url: str = "") -> House:
-        settings = load_settings().model_copy(
-            update={
-                "runcomfy_model_api_base": sandbox.model_api_base,
-                "runcomfy_serverless_api_base": sandbox.serverless_api_base,
-                "runcomfy_web_base": sandbox.url,
-            }
-        )
+        for name, value in environment(sandbox=sandbox, bucket=bucket.name, data_dir=tmp_path / "data").items():
+            monkeypatch.setenv(name, value)
         house = House(
-            settings,
+            load_settings(),
             bucket,
             Ledger.open(ledger_url or f"sqlite:///{tmp_path / 'ledger.sqlite'}"),
             sandbox,
@@ -152,6 +162,9 @@ def build_house(
             _upload(bucket, samples / "product.webp"),
             EngineOptions(caps=GENEROUS, deadline_seconds=30, prior_seconds=0.3, min_poll_seconds=0.05, stop_seconds=5),
         )
+        house.clear_faults()
+        house.switch(**Switches().model_dump(mode="json"))
+        house.before = len(house.charges())
         opened.append(house)
         return house
 
@@ -162,5 +175,5 @@ def build_house(
 
 
 @pytest.fixture
-def house(build_house: Callable[..., House], sandbox: RunningSandbox) -> House:
-    return build_house(sandbox)
+def house(build_house: Callable[..., House], lasting_sandbox: RunningSandbox) -> House:
+    return build_house(lasting_sandbox)

@@ -1,0 +1,267 @@
+"""Every way in which the service can misbehave: what the ledger says then, and what was paid."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from resources.generation.model import Delivered, Failed, Held, HeldKind, Order, Outcome
+from resources.ledger import State
+
+
+def kinds(outcomes: list[Outcome]) -> list[str]:
+    return sorted(outcome.kind if isinstance(outcome, Held) else type(outcome).__name__ for outcome in outcomes)
+
+
+# Submit
+
+
+def test_too_many_requests_are_paced_and_tried_again(house: Any) -> None:
+    house.fault("submit", "http_429", times=3, retry_after=0.3)
+    orders = house.orders(4)
+    assert kinds(house.run(orders)) == ["Delivered"] * 4
+    assert len(house.charges()) == 4
+    assert sum(house.what(order).count("refused_for_now") for order in orders) == 3
+
+
+def test_a_storm_of_429_on_every_call_only_costs_time(house: Any) -> None:
+    for where in ("submit", "result", "models"):
+        house.fault(where, "http_429", times=6, retry_after=0.1)
+    assert kinds(house.run(house.orders(6))) == ["Delivered"] * 6
+    assert len(house.charges()) == 6
+
+
+def test_a_retry_after_reaches_the_other_processes(house: Any) -> None:
+    house.fault("submit", "http_429", retry_after=1)
+    house.run(house.orders(1))
+    event = next(event for event in house.ledger.events(house.order(1).fingerprint) if event.what == "refused_for_now")
+    row = house.row(house.order(1))
+    assert (row.submitted_at - event.at).total_seconds() >= 0.9
+    house.ledger.pause("sandbox", house.ledger._now().replace(year=2099))
+    assert house.ledger.paused_until("sandbox").year == 2099
+
+
+@pytest.mark.parametrize(
+    ("kind", "accepted"),
+    [("http_500", 0), ("http_503", 0), ("disconnect_before", 0), ("disconnect_after", 1), ("garbage", 1)],
+)
+def test_an_unheard_answer_is_unknown_and_never_sent_again(house: Any, kind: str, accepted: int) -> None:
+    house.fault("submit", kind)
+    orders = house.orders(2)
+    assert kinds(house.run(orders)) == ["Delivered", "unknown"]
+    house.run(orders)
+    assert len(house.charges()) == 1 + accepted
+    (row,) = house.ledger.list(states=[State.UNKNOWN])
+    (held,) = house.run([order for order in orders if order.fingerprint == row.fingerprint])
+    assert "i2v ledger resolve" in held.remedy
+
+
+def test_a_resolved_request_is_adopted(house: Any) -> None:
+    house.fault("submit", "disconnect_after")
+    order = house.order(1)
+    assert house.one(order).kind is HeldKind.UNKNOWN
+    house.ledger.resolve(order.fingerprint, by="test", request_id=house.charges()[0]["request_id"])
+    outcome = house.one(order)
+    assert isinstance(outcome, Delivered)
+    assert outcome.adopted
+    assert len(house.charges()) == 1
+
+
+def test_an_unknown_outcome_is_sent_again_only_where_that_is_set_and_only_so_often(house: Any) -> None:
+    house.fault("submit", "disconnect_after", times=2)
+    order = house.order(1)
+    assert house.one(order, on_unknown="resubmit", resubmit_cap=1).kind is HeldKind.UNKNOWN
+    assert len(house.charges()) == 2
+    assert house.one(order, on_unknown="resubmit", resubmit_cap=1).kind is HeldKind.UNKNOWN
+    assert len(house.charges()) == 2
+
+
+@pytest.mark.parametrize("kind", ["http_401", "http_402"])
+def test_a_refused_account_stops_the_batch_without_hammering(house: Any, kind: str) -> None:
+    house.fault("submit", kind, times=1000)
+    orders = house.orders(30)
+    assert kinds(house.run(orders, submits=2)) == ["account"] * 30
+    assert sum(house.what(order).count("claimed") for order in orders) <= 2
+    assert set(house.states(orders)) == {State.PLANNED}
+    house.clear_faults()
+    assert kinds(house.run(orders)) == ["Delivered"] * 30
+
+
+def test_a_refused_body_is_no_content_refusal(house: Any) -> None:
+    house.fault("submit", "http_422", message="duration: must be at most 15")
+    outcomes = house.run(house.orders(3))
+    assert kinds(outcomes) == ["Delivered", "Delivered", "Failed"]
+    (failed,) = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    assert not failed.final
+    assert house.states([failed.order]) == [State.FAILED]
+    again = house.one(Order(**{**_fields(failed.order), "retry_by": "test"}))
+    assert isinstance(again, Delivered)
+
+
+def test_a_content_refusal_at_submit_is_remembered(house: Any) -> None:
+    house.fault("submit", "http_422", message="The prompt violates our content policy.")
+    order = house.order(1)
+    for _ in range(2):
+        outcome = house.one(Order(**{**_fields(order), "retry_by": "test"}))
+        assert isinstance(outcome, Failed)
+        assert outcome.final
+        assert "Change the prompt" in outcome.remedy
+    assert house.charges() == []
+    assert house.what(order).count("claimed") == 1
+
+
+def test_a_service_that_is_gone_was_never_reached(build_house: Any, make_sandbox: Any) -> None:
+    house = build_house(make_sandbox())
+    first, second = house.orders(2)
+
+    async def through() -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        done = asyncio.Event()
+
+        async def source() -> AsyncIterator[Order]:
+            yield first
+            await done.wait()
+            house.sandbox.stop()
+            yield second
+
+        async with house.engine(submit_tries=2) as engine, aclosing(engine.stream(source())) as stream:
+            async for outcome in stream:
+                outcomes.append(outcome)
+                done.set()
+        return outcomes
+
+    outcomes = asyncio.run(through())
+    assert kinds(outcomes) == ["Delivered", "Failed"]
+    assert outcomes[1].verdict == "retryable"
+    assert house.what(second).count("never_delivered") == 2
+    assert house.states([second]) == [State.PLANNED]
+
+
+# Polls and verdicts
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "http_500", "times": 5},
+        {"kind": "garbage", "times": 3},
+        {"kind": "disconnect_before", "times": 3},
+        {"kind": "unknown_word", "times": 3},
+        {"kind": "error_200", "times": 2},
+        {"kind": "http_429", "times": 4, "retry_after": 0.2},
+        {"kind": "http_401", "times": 1},
+    ],
+)
+def test_failed_polls_end_no_wait(house: Any, fault: dict[str, Any]) -> None:
+    house.fault("result", **fault)
+    assert isinstance(house.one(house.order(1)), Delivered)
+    assert len(house.charges()) == 1
+
+
+def test_a_token_that_is_revoked_while_waiting_leaves_the_request_for_later(house: Any) -> None:
+    house.fault("result", "http_401", times=50)
+    order = house.order(1)
+    assert house.one(order).kind is HeldKind.ACCOUNT
+    assert house.states([order]) == [State.SUBMITTED]
+    house.clear_faults()
+    assert house.one(order).adopted
+    assert len(house.charges()) == 1
+
+
+def test_a_failed_generation_is_tried_again_only_when_somebody_asks(house: Any) -> None:
+    house.fault("submit", "failed_result", message="The worker ran out of memory.")
+    order = house.order(1)
+    first = house.one(order)
+    assert isinstance(first, Failed)
+    assert not first.final
+    assert "memory" in first.reason
+    assert isinstance(house.one(order), Failed)
+    assert len(house.charges()) == 1
+    again = house.one(Order(**{**_fields(order), "retry_by": "nightly"}))
+    assert isinstance(again, Delivered)
+    assert again.attempt == 2
+    assert len(house.charges()) == 2
+
+
+def test_attempts_are_bounded(house: Any) -> None:
+    house.fault("submit", "failed_result", message="The worker ran out of memory.", times=10)
+    order = Order(**{**_fields(house.order(1)), "retry_by": "nightly"})
+    for _ in range(4):
+        assert isinstance(house.one(order, max_attempts=2), Failed)
+    assert len(house.charges()) == 2
+
+
+def test_a_content_refusal_as_result_is_remembered(house: Any) -> None:
+    house.fault("submit", "failed_result")  # its text speaks of the content check
+    orders = house.orders(3)
+    outcomes = house.run(orders)
+    assert kinds(outcomes) == ["Delivered", "Delivered", "Failed"]
+    (failed,) = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    assert failed.final
+    again = house.one(Order(**{**_fields(failed.order), "retry_by": "nightly"}))
+    assert again.final
+    assert len(house.charges()) == 3
+
+
+def test_a_request_that_the_service_forgot_is_not_paid_again(house: Any) -> None:
+    house.fault("result", "http_404", times=100)
+    order = Order(**{**_fields(house.order(1)), "retry_by": "nightly"})
+    outcome = house.one(order)
+    assert isinstance(outcome, Failed)
+    assert outcome.final
+    house.clear_faults()
+    assert isinstance(house.one(order), Failed)
+    assert len(house.charges()) == 1
+
+
+def test_the_deadline_parks_and_a_later_run_adopts(house: Any) -> None:
+    house.fault("result", "unknown_word", times=1000)
+    order = house.order(1)
+    held = house.one(order, deadline_seconds=1)
+    assert held.kind is HeldKind.DEADLINE
+    assert house.states([order]) == [State.SUBMITTED]
+    assert any("adoption" in (event.reason or "") for event in house.ledger.events(order.fingerprint))
+    house.clear_faults()
+    assert house.one(order).adopted
+    assert len(house.charges()) == 1
+
+
+# Downloads
+
+
+@pytest.mark.parametrize("fault", [{"kind": "truncated", "times": 2}, {"kind": "garbage", "times": 5}])
+def test_a_download_is_tried_again(house: Any, fault: dict[str, Any]) -> None:
+    house.fault("download", **fault)
+    assert isinstance(house.one(house.order(1)), Delivered)
+
+
+def test_an_address_that_is_no_output_is_never_fetched(house: Any) -> None:
+    house.fault("submit", "hostile_url", url="https://127.0.0.1\\@cdn.runcomfy.net/x")
+    order = house.order(1)
+    held = house.one(order)
+    assert held.kind is HeldKind.DOWNLOAD
+    assert house.states([order]) == [State.SUCCEEDED]
+    assert house.row(order).delivered_at is None
+
+
+def test_what_could_not_be_fetched_is_fetched_by_the_next_run(house: Any) -> None:
+    house.fault("download", "http_500", times=100)
+    order = house.order(1)
+    assert house.one(order, download_tries=1).kind is HeldKind.DOWNLOAD
+    house.clear_faults()
+    outcome = house.one(order)
+    assert outcome.adopted
+    assert len(house.charges()) == 1
+
+
+def test_a_full_disk_starts_no_download(house: Any) -> None:
+    order = house.order(1)
+    held = house.one(order, scratch_margin_bytes=2**60, download_tries=1)
+    assert held.kind is HeldKind.DOWNLOAD
+    assert "MiB left" in held.reason
+
+
+def _fields(order: Order) -> dict[str, Any]:
+    return {name: getattr(order, name) for name in Order.__dataclass_fields__}

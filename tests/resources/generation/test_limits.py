@@ -1,0 +1,191 @@
+"""What bounds a batch: money, slots, prices; and what one clip's trouble does to the others."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resources.generation.adoption import adopt_orphans, order_of, settle_late
+from resources.generation.model import Delivered, Failed, Held, HeldKind, Order
+from resources.ledger import Caps, State
+from resources.schemas.inputs import Medium, fingerprint
+from resources.storage.bucket import Bucket
+
+
+def test_what_would_pass_a_cap_waits_as_planned(house: Any) -> None:
+    orders = house.orders(5)
+    outcomes = house.run(orders, caps=Caps(10**12, 10**6, 2_000_000, 100, UTC))  # three clips of 0.6 dollars
+    held = [outcome for outcome in outcomes if isinstance(outcome, Held)]
+    assert [outcome.kind for outcome in held] == [HeldKind.BUDGET] * 2
+    assert len(house.charges()) == 3
+    assert sorted(house.states(orders)) == sorted([State.SUCCEEDED] * 3 + [State.PLANNED] * 2)
+
+
+def test_requests_are_capped_too(house: Any) -> None:
+    outcomes = house.run(house.orders(4), caps=Caps(10**12, 2, 10**12, 100, UTC))
+    assert sum(isinstance(outcome, Delivered) for outcome in outcomes) == 2
+
+
+def test_no_more_than_the_slots_are_in_flight(house: Any) -> None:
+    assert all(isinstance(outcome, Delivered) for outcome in house.run(house.orders(6), max_in_flight=2))
+    rows = [house.row(order) for order in house.orders(6)]
+    for row in rows:
+        together = [other for other in rows if other.claimed_at <= row.claimed_at < other.finished_at]
+        assert len(together) <= 2
+
+
+def test_a_price_that_cannot_be_read_refuses_unless_allowed(house: Any) -> None:
+    house.switch(price_unit="banana")
+    order = house.order(1)
+    assert house.one(order).kind is HeldKind.PRICE
+    assert house.charges() == []
+    delivered = house.one(order, allow_unknown_price=True)
+    assert isinstance(delivered, Delivered)
+    assert delivered.price_microdollars is None
+    assert delivered.cost_microdollars == 200_000  # the sandbox counts one unit then
+
+
+def test_a_model_that_is_gone_holds_its_clips(house: Any) -> None:
+    house.switch(documented_ids=False, catalogue_ids=False)
+    held = house.one(house.order(1))
+    assert held.kind is HeldKind.SERVICE
+    house.switch(documented_ids=False, catalogue_ids=True)
+    delivered = house.one(house.order(1))
+    assert delivered.model_id == "happyhorse/happyhorse-1.0/image-to-video"
+
+
+def test_a_missing_input_is_found_before_anything_is_paid(house: Any) -> None:
+    good = house.order(1)
+    gone = Medium(**{**house.medium.model_dump(), "key": "uploads/gone.webp"})
+    bad_inputs = good.inputs.model_copy(update={"images": (gone,), "seed": 9})
+    bad = Order("gone", 1, fingerprint("sandbox", bad_inputs, 1), bad_inputs, good.route)
+    outcomes = {outcome.order.clip: outcome for outcome in house.run([good, bad])}
+    assert isinstance(outcomes["clip-1"], Delivered)
+    assert isinstance(outcomes["gone"], Failed)
+    assert "uploads/gone.webp" in outcomes["gone"].reason
+    assert house.states([bad]) == [State.PLANNED]
+    assert len(house.charges()) == 1
+
+
+def test_a_fault_of_our_own_in_one_clip_leaves_the_others_alone(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = house.order(3)
+    real = Bucket.upload_new
+
+    def upload_new(self: Bucket, path: Path, key: str, *args: Any) -> bool:
+        if odd.fingerprint in key:
+            raise ZeroDivisionError
+        return real(self, path, key, *args)
+
+    monkeypatch.setattr(Bucket, "upload_new", upload_new)
+    outcomes = {outcome.order.clip: outcome for outcome in house.run(house.orders(5))}
+    failed = outcomes.pop("clip-3")
+    assert isinstance(failed, Failed)
+    assert "ZeroDivisionError" in failed.reason
+    assert all(isinstance(outcome, Delivered) for outcome in outcomes.values())
+    assert house.states([odd]) == [State.SUCCEEDED]
+    monkeypatch.undo()
+    assert house.one(odd).adopted
+    assert len(house.charges()) == 5
+
+
+def test_a_source_that_fails_ends_the_feeding_and_not_the_flights(house: Any) -> None:
+    async def source() -> AsyncIterator[Order]:
+        yield house.order(1)
+        yield house.order(2)
+        raise LookupError("no more orders")
+
+    delivered: list[Any] = []
+
+    async def through() -> None:
+        async with house.engine() as engine, aclosing(engine.stream(source())) as outcomes:
+            async for outcome in outcomes:
+                delivered.append(outcome)
+
+    with pytest.raises(LookupError):
+        asyncio.run(through())
+    assert len(delivered) == 2
+    assert all(isinstance(outcome, Delivered) for outcome in delivered)
+
+
+def test_orders_are_pulled_as_there_is_room(house: Any) -> None:
+    pulled: list[int] = []
+
+    def source() -> Any:
+        for seed in range(1, 11):
+            pulled.append(seed)
+            yield house.order(seed)
+
+    async def through() -> int:
+        most = 0
+        done = 0
+        async with house.engine(max_in_flight=2, downloads=1) as engine, aclosing(engine.stream(source())) as outcomes:
+            async for _ in outcomes:
+                done += 1
+                most = max(most, len(pulled) - done)
+        return most
+
+    assert asyncio.run(through()) <= 2 + 1 + 8 + 1  # lanes, outcomes that wait, the one being told
+
+
+# Orphans and late costs
+
+
+def test_orphans_are_adopted_and_nothing_is_paid(house: Any) -> None:
+    house.fault("result", "unknown_word", times=1000)
+    orders = house.orders(3)
+    house.run(orders, deadline_seconds=0.5)
+    house.clear_faults()
+    planned = house.order(9)
+    house.ledger.plan(_new(house, planned))
+
+    async def adopt() -> list[Any]:
+        async with house.engine() as engine, aclosing(adopt_orphans(engine, house.ledger, "sandbox")) as outcomes:
+            return [outcome async for outcome in outcomes]
+
+    outcomes = asyncio.run(adopt())
+    assert [outcome.adopted for outcome in outcomes] == [True] * 3
+    assert len(house.charges()) == 3
+    assert house.states([planned]) == [State.PLANNED]
+    assert house.ledger.orphans("sandbox") == ()
+
+
+def test_a_row_is_read_back_as_the_order_it_was_made_for(house: Any) -> None:
+    order = house.order(1)
+    row = house.ledger.plan(_new(house, order))
+    assert order_of(row) == replace(order, adopt_only=True)
+    assert order_of(replace(row, inputs_json="{")) is None
+
+
+def test_an_order_to_adopt_never_pays(house: Any) -> None:
+    order = house.order(1, adopt_only=True)
+    assert house.one(order).kind is HeldKind.STOPPED
+    assert house.charges() == []
+
+
+def test_a_cost_that_comes_late_is_settled(house: Any) -> None:
+    house.switch(cost=False)
+    order = house.order(1)
+    assert house.one(order).cost_microdollars is None
+
+    async def settle() -> int:
+        async with house.engine() as engine:
+            return await settle_late(house.ledger, engine._ctx.client, "sandbox")
+
+    assert asyncio.run(settle()) == 0
+    house.switch(cost=True)
+    assert asyncio.run(settle()) == 1
+    assert house.row(order).cost_microdollars == 600_000
+    assert house.ledger.unsettled("sandbox") == ()
+
+
+def _new(house: Any, order: Order) -> Any:
+    async def make() -> Any:
+        async with house.engine() as engine:
+            return engine._ctx.new_request(order)
+
+    return asyncio.run(make())
