@@ -56,12 +56,11 @@ def test_stops_when_the_block_fails(tmp_path):
 
 def test_outlives_the_thread_that_started_it(tmp_path):
     started = []
-    thread = threading.Thread(target=lambda: started.append(ChildProcess(SLEEPER, log=tmp_path / "log")))
+    thread = threading.Thread(target=lambda: started.append(up(ChildProcess(SLEEPER, log=tmp_path / "log"))))
     thread.start()
     thread.join()
-    with started[0] as child:
-        up(child)
-        assert child.running
+    with started[0] as child, pytest.raises(subprocess.TimeoutExpired):
+        child.process.wait(0.3)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

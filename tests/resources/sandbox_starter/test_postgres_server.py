@@ -80,6 +80,12 @@ def test_port_taken_meanwhile_is_left(folder, postgres_server, monkeypatch):
         assert server.port != postgres_server.port
 
 
+def test_stops_although_somebody_is_connected(folder):
+    with start_postgres(folder, durable=False) as server, closing(psycopg.connect(server.url)):
+        server.stop()
+        assert server.process.process.returncode == 0
+
+
 def test_missing_programs(monkeypatch):
     monkeypatch.setattr(module, "_system_programs", list)
     monkeypatch.setattr(module, "_wheel_programs", list)
