@@ -20,6 +20,9 @@ from PIL import Image
 from resources.sandbox.drawing.scenes import landscape
 from resources.sandbox.starter import RunningSandbox, start_sandbox
 
+NO_TLS = False
+"""Everything is plain http; reading the certificate store for each client takes 30 ms."""
+
 HAPPYHORSE = "happyhorse/happyhorse-1-0/image-to-video"
 
 
@@ -128,7 +131,7 @@ class Client(httpx.Client):
         return result
 
     def video(self, request_id: str) -> bytes:
-        answer = httpx.get(self.ended(request_id)["output"]["video"])
+        answer = self.get(self.ended(request_id)["output"]["video"])
         assert answer.status_code == 200
         return answer.content
 
@@ -148,7 +151,7 @@ PICTURE = inline(picture())
 
 
 def client_of(server: RunningSandbox) -> Client:
-    return Client(base_url=server.url, headers={"Authorization": "Bearer a-token"}, timeout=30)
+    return Client(base_url=server.url, headers={"Authorization": "Bearer a-token"}, timeout=30, verify=NO_TLS)
 
 
 @pytest.fixture(scope="session")

@@ -49,12 +49,12 @@ def test_a_request_in_the_queue(slow):
 
 
 def test_a_request_to_its_end(quick):
-    request_id = quick.accepted(duration=4)
+    request_id = quick.accepted()
     result = quick.ended(request_id)
     assert quick.status(request_id)["status"] == "completed"
     assert result["status"] == "succeeded"
     assert result["model_id"] == HAPPYHORSE
-    assert result["cost"] == pytest.approx(0.8)
+    assert result["cost"] == pytest.approx(0.6)
     assert result["created_at"] < result["finished_at"]
     assert set(result["output"]) == {"video"}
     assert result["input"]["prompt"] == "Push in slowly."
@@ -63,7 +63,7 @@ def test_a_request_to_its_end(quick):
 
 def test_in_progress_comes_between(start):
     server = start(generation_seconds=600, generation_spread=0, queue_share=0)
-    with httpx.Client(base_url=server.url, headers={"Authorization": "Bearer x"}) as client:
+    with httpx.Client(base_url=server.url, headers={"Authorization": "Bearer x"}, verify=False) as client:
         body = {"prompt": "Pan.", "duration": 2, "resolution": "720p"}
         request_id = client.post(f"/v1/models/{WAN_T2V}", json=body).json()["request_id"]
         assert client.get(f"/v1/requests/{request_id}/status").json()["status"] == "in_progress"
@@ -132,15 +132,15 @@ def test_a_page_out_of_range_is_refused(quick, query):
 
 def test_the_catalogue_can_drift(quick):
     patch = {"base_price_usd": 0.5, "input_schema": {"properties": {"seed": None, "duration": {"maximum": 10}}}}
-    assert quick.put(f"/_sandbox/catalogue/{WAN_I2V}", json=patch).status_code == 200
-    entry = quick.get(f"/v1/models/{WAN_I2V}").json()
+    assert quick.put(f"/_sandbox/catalogue/{HAPPYHORSE}", json=patch).status_code == 200
+    entry = quick.get(f"/v1/models/{HAPPYHORSE}").json()
     assert entry["base_price_usd"] == 0.5
     assert "seed" not in entry["input_schema"]["properties"]
     assert entry["input_schema"]["properties"]["duration"]["maximum"] == 10
-    quick.ended(request_id := quick.accepted(WAN_I2V, **LOWER))
+    quick.ended(request_id := quick.accepted())
     assert quick.result(request_id)["cost"] == pytest.approx(1.5)
     quick.delete("/_sandbox/catalogue")
-    assert quick.get(f"/v1/models/{WAN_I2V}").json()["base_price_usd"] == 0.2
+    assert quick.get(f"/v1/models/{HAPPYHORSE}").json()["base_price_usd"] == 0.2
 
 
 def test_the_balance_goes_down_with_each_submission(slow):
@@ -204,7 +204,8 @@ CALLS = [
 @pytest.mark.parametrize("header", [None, "Bearer", "Basic abc", "Bearer a b", "Bearer expired-token"])
 def test_every_call_wants_a_token(quick, method, path, header):
     headers = {} if header is None else {"Authorization": header}
-    answer = httpx.request(method, f"{quick.base_url}".rstrip("/") + path, headers=headers)
+    del quick.headers["Authorization"]
+    answer = quick.request(method, path, headers=headers)
     assert (answer.status_code, answer.json()["error_code"]) == (401, 400004)
 
 
