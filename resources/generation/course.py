@@ -5,7 +5,8 @@ import time
 
 from resources.errors import I2VError, Verdict
 from resources.generation.context import Context, Flight, utc_now
-from resources.generation.fetching import already_there, fetch, lost
+from resources.generation.fetching import already_there, fetch
+from resources.generation.holds import lost, unknown
 from resources.generation.model import Cancelled, Failed, Held, HeldKind, Order, Outcome
 from resources.generation.submitting import Next, submit
 from resources.generation.verdicts import CONTENT_REMEDY, speaks_of_content
@@ -126,7 +127,7 @@ async def _collect(ctx: Context, flight: Flight, row: RequestRow) -> Outcome | N
     if delivered is not None:
         return delivered
     if row.lost:
-        return lost(flight, row.reason or "The video is gone.", row.request_id)
+        return lost(flight.order, row.reason or "The video is gone.", row.request_id)
     return await fetch(ctx, flight, row, None)
 
 
@@ -136,15 +137,7 @@ async def _unknown(ctx: Context, flight: Flight, row: RequestRow, resubmitted: b
         again = await ctx.in_ledger(ctx.ledger.resubmit_unknown, row.fingerprint, cap=ctx.options.resubmit_cap)
         if again is not None:
             return Next.LOOK
-    reason = f"It may have been submitted and charged: {row.reason or 'the outcome of the submit is unknown'}."
-    remedy = (
-        "Look at the service's console around"
-        f" {row.claimed_at:%Y-%m-%d %H:%M:%S} UTC, then: i2v ledger resolve {row.fingerprint[:12]}"
-        " --request-id ID, or --not-charged."
-        if row.claimed_at is not None
-        else f"i2v ledger resolve {row.fingerprint[:12]} --request-id ID, or --not-charged."
-    )
-    return Held(order, HeldKind.UNKNOWN, reason, remedy)
+    return unknown(order, row)
 
 
 async def _ended_before(ctx: Context, flight: Flight, row: RequestRow, retried: bool) -> Outcome | Next:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from resources.errors import I2VError, Verdict
 from resources.generation.context import Context, Flight
+from resources.generation.holds import lost
 from resources.generation.model import Delivered, Held, HeldKind, Outcome
 from resources.ledger import RequestRow
 from resources.runcomfy.errors import (
@@ -174,13 +175,7 @@ def _check_container(path: Path) -> None:
 async def _lost(ctx: Context, flight: Flight, row: RequestRow, reason: str, error: DownloadError | RequestGone) -> Held:
     log.warning("Clip %s: %s (%s)", flight.order.clip, reason, error.message)
     await ctx.in_ledger(ctx.ledger.lost, row.fingerprint, reason)
-    return lost(flight, reason, row.request_id)
-
-
-def lost(flight: Flight, reason: str, request_id: str | None) -> Held:
-    """Made once, and gone: only a person starts what is paid for a second time."""
-    remedy = f"`i2v retake {flight.order.clip}` makes a new take, which is paid for."
-    return Held(flight.order, HeldKind.LOST, reason, remedy, request_id=request_id)
+    return lost(flight.order, reason, row.request_id)
 
 
 def _delivered(

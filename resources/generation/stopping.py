@@ -13,8 +13,9 @@ from typing import Literal
 
 from resources.errors import I2VError
 from resources.generation.context import Context, Flight
+from resources.generation.holds import unknown
 from resources.generation.model import Cancelled, Held, HeldKind, Outcome
-from resources.ledger import LedgerError
+from resources.ledger import LedgerError, State
 from resources.runcomfy.errors import Refused, ServiceError
 from resources.runcomfy.wire import CancelOutcome, RequestState
 
@@ -122,4 +123,12 @@ async def _outcome(ctx: Context, flight: Flight, asked: "asyncio.Task[Outcome] |
             order, HeldKind.STOPPED, "The run was stopped; the request runs on at the service.", _FETCHED_LATER,
             request_id=flight.request_id,
         )  # fmt: skip
+    if any(fingerprint == order.fingerprint for fingerprint, _ in ctx.posted):
+        try:
+            async with asyncio.timeout(RECORD_SECONDS):
+                row = await ctx.in_ledger(ctx.ledger.get, order.fingerprint)
+        except (I2VError, TimeoutError):
+            row = None
+        if row is not None and row.state in (State.SUBMITTING, State.UNKNOWN):
+            return unknown(order, row)
     return Held(order, HeldKind.STOPPED, "The run was stopped before it was done.", "Run it again.")

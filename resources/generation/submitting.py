@@ -78,11 +78,7 @@ async def submit(ctx: Context, flight: Flight) -> Outcome | Next:
             if not isinstance(made, dict):
                 return made
             body, made_at = made, time.monotonic()
-        async with ctx.submits:
-            await ctx.pacer.clear()
-            if (hindrance := _hindrance(ctx, flight)) is not None:  # heard while this waited for its turn
-                return hindrance
-            answer = await _uninterrupted(ctx, _claim_and_post(ctx, flight, offer, body))
+        answer = await _turn(ctx, flight, offer, body)
         if isinstance(answer, NoSlot):
             await asyncio.sleep(slot_wait * ctx.rng.uniform(0.5, 1.5))
             slot_wait = min(slot_wait * 1.5, SLOT_WAIT[1])
@@ -93,6 +89,15 @@ async def submit(ctx: Context, flight: Flight) -> Outcome | Next:
             await asyncio.sleep(2**undelivered * 0.5 * ctx.rng.uniform(0.75, 1.25))
         elif answer is not Next.AGAIN:
             return answer
+
+
+async def _turn(
+    ctx: Context, flight: Flight, offer: Priced, body: dict[str, object]
+) -> Outcome | Next | NoSlot | NeverDelivered:
+    """One of the few submits at once, when the pace allows it and nothing was heard meanwhile that speaks against it."""
+    async with ctx.submits:
+        await ctx.pacer.clear()
+        return _hindrance(ctx, flight) or await _uninterrupted(ctx, _claim_and_post(ctx, flight, offer, body))
 
 
 def _hindrance(ctx: Context, flight: Flight) -> Held | None:

@@ -2,6 +2,10 @@
 
 import asyncio
 import hashlib
+import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +28,7 @@ from resources.schemas.inputs import Family, GenerationInputs, Medium, MediumKin
 from resources.settings import Settings, load_settings
 from resources.storage.bucket import Bucket
 
+CHILD = Path(__file__).parents[2] / "crash" / "child.py"
 GENEROUS = Caps(10**12, 10**6, 10**12, 10**6, UTC)
 
 
@@ -94,6 +99,31 @@ class House:
 
     def what(self, order: Order) -> list[str]:
         return [event.what for event in self.ledger.events(order.fingerprint)]
+
+    def child(self, orders: list[Order], ledger: Path | str, **spec: Any) -> "subprocess.Popen[str]":
+        """The same orders in a process of its own (tests/crash/child.py says how it ends)."""
+        self.engines += 1
+        url = ledger if isinstance(ledger, str) else f"sqlite:///{ledger}"
+        path = self.scratch / f"spec-{self.engines}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        inputs = orders[0].inputs.model_dump(mode="json", exclude_none=True)
+        whole = {
+            "service": "sandbox",
+            "route": orders[0].route,
+            "inputs": inputs,
+            "seeds": [order.inputs.seed for order in orders],
+            "scratch": str(self.scratch / f"child-{self.engines}"),
+            "run_id": f"child-{self.engines}",
+            "options": {"prior_seconds": 0.3, "lease_seconds": 10},
+            **spec,
+        }
+        path.write_text(json.dumps(whole))
+        return subprocess.Popen(
+            [sys.executable, str(CHILD), str(path)],
+            env={**os.environ, "I2V_LEDGER_URL": url},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     # The sandbox's side
 

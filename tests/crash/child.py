@@ -1,0 +1,71 @@
+"""One run of the engine as a process of its own, to be killed from outside.
+
+Usage: python child.py SPEC.json; the environment holds the settings. Prints one JSON line per outcome, exits 0 when
+every order was delivered, 3 when not, 130 when a signal ended it.
+"""
+
+import json
+import sys
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from resources.generation.interrupt import run_sync
+from resources.generation.model import Delivered, Order
+from resources.generation.opening import open_engine, options_of
+from resources.ledger import Ledger
+from resources.schemas.inputs import GenerationInputs, Route, fingerprint
+from resources.settings import load_settings
+from resources.storage.bucket import Bucket
+
+
+def read_orders(spec: dict[str, Any]) -> list[Order]:
+    """The orders of a specification: the same inputs, told apart by their seeds."""
+    orders = []
+    for seed in spec["seeds"]:
+        inputs = GenerationInputs.model_validate({**spec["inputs"], "seed": seed})
+        orders.append(Order(f"clip-{seed}", 1, fingerprint(spec["service"], inputs, 1), inputs, Route(spec["route"])))
+    return orders
+
+
+async def work(spec: dict[str, Any]) -> bool:
+    settings = load_settings()
+    options = replace(options_of(settings), **spec.get("options", {}))
+    delivered = 0
+    with Ledger.open(settings.ledger_address) as ledger:
+        async with (
+            open_engine(
+                settings,
+                ledger,
+                Bucket.from_settings(settings),
+                scratch=Path(spec["scratch"]),
+                run_id=spec["run_id"],
+                stop_kind=lambda: spec.get("stop_kind", "other"),
+                options=options,
+            ) as engine,
+            aclosing(engine.stream(read_orders(spec))) as outcomes,
+        ):
+            async for outcome in outcomes:
+                delivered += isinstance(outcome, Delivered)
+                line = {"clip": outcome.order.clip, "what": type(outcome).__name__}
+                for name in ("kind", "reason", "confirmed", "paid", "adopted", "already", "request_id"):
+                    if hasattr(outcome, name):
+                        line[name] = getattr(outcome, name)
+                print(json.dumps(line), flush=True)
+                if isinstance(outcome, Delivered) and outcome.local_path is not None:
+                    outcome.local_path.unlink(missing_ok=True)
+    return delivered == len(spec["seeds"])
+
+
+def main() -> int:
+    spec = json.loads(Path(sys.argv[1]).read_text())
+    try:
+        done = run_sync(lambda: work(spec))
+    except KeyboardInterrupt:
+        return 130
+    return 0 if done else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

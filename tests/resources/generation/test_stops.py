@@ -1,0 +1,228 @@
+"""Stopping in the middle: what a person's stop cancels, what any other leaves running, and what the ledger says."""
+
+import asyncio
+import http.server
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from resources.generation.model import Cancelled, Delivered, HeldKind, Outcome
+from resources.ledger import State
+from resources.storage.bucket import Bucket
+
+
+@pytest.fixture
+def queued(build_house: Any, make_sandbox: Any) -> Any:
+    """A house over a service where everything waits in the queue for long."""
+    return build_house(make_sandbox(generation_seconds=300, queue_share=1))
+
+
+@pytest.fixture
+def running(build_house: Any, make_sandbox: Any) -> Any:
+    """A house over a service that begins at once and takes a moment."""
+    return build_house(make_sandbox(generation_seconds=4, queue_share=0))
+
+
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.02)
+
+
+def stopped(house: Any, count: int, when: Callable[[], bool], stop: str) -> tuple[list[Outcome], float]:
+    """Run a batch, cancel its task once `when` holds; the outcomes, and how long stopping took."""
+    outcomes: list[Outcome] = []
+
+    async def consume() -> None:
+        async with (
+            house.engine(stop, deadline_seconds=600) as engine,
+            aclosing(engine.stream(house.orders(count))) as stream,
+        ):
+            async for outcome in stream:
+                outcomes.append(outcome)
+
+    async def main() -> float:
+        task = asyncio.create_task(consume())
+        await asyncio.to_thread(until, when)
+        began = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return time.monotonic() - began
+
+    took = asyncio.run(main())
+    return outcomes, took
+
+
+def in_state(house: Any, state: State, count: int) -> Callable[[], bool]:
+    return lambda: len(house.ledger.list(states=[state])) >= count
+
+
+def test_a_person_cancels_what_is_queued(queued: Any) -> None:
+    outcomes, took = stopped(queued, 40, in_state(queued, State.SUBMITTED, 40), "person")
+    assert took < 5
+    assert all(isinstance(outcome, Cancelled) and outcome.confirmed == "cancelled" for outcome in outcomes)
+    assert len(outcomes) == 40
+    assert set(queued.states(queued.orders(40))) == {State.CANCELLED}
+    assert all(charge["refunded"] for charge in queued.charges())
+
+
+def test_what_has_begun_is_not_said_to_be_cancelled(running: Any) -> None:
+    outcomes, _ = stopped(running, 3, in_state(running, State.SUBMITTED, 3), "person")
+    assert {outcome.confirmed for outcome in outcomes} == {"not_cancellable"}
+    orders = running.orders(3)
+    assert running.states(orders) == [State.SUBMITTED] * 3
+    again = running.run(orders)
+    assert all(isinstance(outcome, Delivered) and outcome.adopted for outcome in again)
+    assert len(running.charges()) == 3
+
+
+def test_a_wish_that_is_not_confirmed_is_looked_up(queued: Any) -> None:
+    queued.switch(cancel_outcome="cancellation_requested")
+    outcomes, _ = stopped(queued, 2, in_state(queued, State.SUBMITTED, 2), "person")
+    assert {outcome.confirmed for outcome in outcomes} == {"cancelled"}  # the sandbox did it, and says so when asked
+
+
+def test_a_cancel_without_an_answer_is_unconfirmed(queued: Any) -> None:
+    queued.fault("cancel", "http_500", times=100, accepted=False)
+    outcomes, took = stopped(queued, 2, in_state(queued, State.SUBMITTED, 2), "person")
+    assert took < 7
+    assert {outcome.confirmed for outcome in outcomes} == {"unconfirmed"}
+    orders = queued.orders(2)
+    assert queued.states(orders) == [State.SUBMITTED] * 2
+    assert all("note" in queued.what(order) for order in orders)
+
+
+def test_a_service_that_hangs_does_not_hold_up_the_stop(queued: Any) -> None:
+    queued.fault("cancel", "timeout", times=100, accepted=False)
+    outcomes, took = stopped(queued, 3, in_state(queued, State.SUBMITTED, 3), "person")
+    assert took < 7
+    assert {outcome.confirmed for outcome in outcomes} == {"unconfirmed"}
+
+
+def test_any_other_stop_cancels_nothing_and_lets_go(queued: Any) -> None:
+    outcomes, took = stopped(queued, 5, in_state(queued, State.SUBMITTED, 5), "other")
+    assert took < 5
+    assert {outcome.kind for outcome in outcomes} == {HeldKind.STOPPED}
+    assert queued.states(queued.orders(5)) == [State.SUBMITTED] * 5
+    assert len(queued.ledger.orphans("sandbox")) == 5  # at once, without waiting for leases
+    assert not any(charge["refunded"] for charge in queued.charges())
+
+
+def test_a_host_that_cannot_say_why_cancels_nothing(queued: Any) -> None:
+    async def main() -> list[Outcome]:
+        outcomes: list[Outcome] = []
+
+        async def consume() -> None:
+            async with queued.engine() as engine:
+                engine._stop_kind = lambda: 1 / 0
+                async with aclosing(engine.stream(queued.orders(2))) as stream:
+                    async for outcome in stream:
+                        outcomes.append(outcome)
+
+        task = asyncio.create_task(consume())
+        await asyncio.to_thread(until, in_state(queued, State.SUBMITTED, 2))
+        task.cancel()
+        await asyncio.wait({task})
+        return outcomes
+
+    assert {outcome.kind for outcome in asyncio.run(main())} == {HeldKind.STOPPED}
+    assert queued.states(queued.orders(2)) == [State.SUBMITTED] * 2
+
+
+def test_a_consumer_that_raises_winds_the_stream_down(running: Any) -> None:
+    async def main() -> None:
+        async with running.engine() as engine, aclosing(engine.stream(running.orders(3))) as stream:
+            async for _ in stream:
+                raise LookupError("the consumer's own fault")
+
+    with pytest.raises(LookupError):
+        asyncio.run(main())
+    assert all(row.lease_until is None for row in running.ledger.list())
+
+
+# A submit on its way
+
+
+@pytest.fixture
+def slow_input(house: Any, samples: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """The service waits for its input, and with it the submit, until the event is set."""
+    let_go = threading.Event()
+    asked = threading.Event()
+
+    class Slow(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.set()
+            let_go.wait(20)
+            data = (samples / "product.webp").read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Type", "image/webp")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = SecretStr(f"http://127.0.0.1:{server.server_port}/slow.webp")
+    monkeypatch.setattr(Bucket, "presign_get", lambda *_: url)
+    let_go.asked = asked  # type: ignore[attr-defined]
+    yield let_go
+    let_go.set()
+    server.shutdown()
+
+
+def test_a_submit_on_its_way_is_heard_out(house: Any, slow_input: Any) -> None:
+    def asked() -> bool:
+        if slow_input.asked.is_set():
+            threading.Timer(1, slow_input.set).start()
+            return True
+        return False
+
+    outcomes, took = stopped(house, 1, asked, "other")
+    assert took < 5
+    assert [outcome.kind for outcome in outcomes] == [HeldKind.STOPPED]
+    assert house.row(house.order(1)).state is State.SUBMITTED
+    assert house.row(house.order(1)).request_id == house.charges()[0]["request_id"]
+
+
+def test_a_submit_without_an_answer_in_time_is_unknown(house: Any, slow_input: Any) -> None:
+    outcomes, took = stopped(house, 1, slow_input.asked.is_set, "person")
+    assert took < 7
+    assert [outcome.kind for outcome in outcomes] == [HeldKind.UNKNOWN]
+    row = house.row(house.order(1))
+    assert row.state is State.UNKNOWN
+    slow_input.set()
+    assert house.one(house.order(1)).kind is HeldKind.UNKNOWN
+
+
+# Real signals
+
+
+@pytest.mark.parametrize(
+    ("number", "why", "state"),
+    [(signal.SIGINT, "person", State.CANCELLED), (signal.SIGTERM, "other", State.SUBMITTED)],
+)
+def test_signals_stop_a_real_process(
+    queued: Any, tmp_path: Path, number: signal.Signals, why: str, state: State
+) -> None:
+    process = queued.child(queued.orders(8), tmp_path / "ledger.sqlite", stop_kind=why)
+    until(in_state(queued, State.SUBMITTED, 8))
+    began = time.monotonic()
+    process.send_signal(number)
+    process.send_signal(number)  # an impatient person: the clean-up is not cut short
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert time.monotonic() - began < 8
+    assert len(out.splitlines()) == 8
+    assert set(queued.states(queued.orders(8))) == {state}
