@@ -2,7 +2,16 @@
 
 from resources.media.quality.judging import DEFAULT_THRESHOLDS, judge, score
 from resources.media.quality.measuring import measure
-from resources.media.quality.model import Check, Expectation, Finding, Measures, Problem, Severity, Thresholds
+from resources.media.quality.model import (
+    Check,
+    Expectation,
+    Finding,
+    Measures,
+    Problem,
+    Severity,
+    Thresholds,
+    thresholds_from,
+)
 from resources.media.quality.pool import MeasuringPool, measure_in_pool
 
 __all__ = [
@@ -19,4 +28,5 @@ __all__ = [
     "measure",
     "measure_in_pool",
     "score",
+    "thresholds_from",
 ]

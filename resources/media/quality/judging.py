@@ -107,7 +107,7 @@ def _motion(found: Measures, asked: Expectation, limits: Thresholds) -> Iterator
         return
     if found.black > limits.black:
         yield _Seen("black", Severity.ERROR, f"{found.black:.0%} of the frames are black")
-    if found.still >= limits.frozen:
+    if found.still >= limits.frozen and found.wander < limits.wander:
         yield _Seen("frozen", Severity.ERROR, f"The picture is frozen for {found.still:.0%} of the time")
     elif found.still >= limits.slide_show and found.changes > 1:
         yield _Seen(
@@ -200,7 +200,7 @@ def _technical_score(found: Measures) -> float:
 
 def _sound_score(found: Measures) -> float | None:
     if found.sound_seconds is None or found.silent is None or found.clipped is None:
-        return None if found.voice_match is None else 0.0
+        return 0.0 if found.sound_asked else None
     heard = _ramp(found.silent, 1.0, 0.8) * _ramp(found.clipped, 0.02, 0.0)
     if found.loudness_lufs is not None:
         heard *= _ramp(found.loudness_lufs, -60.0, -35.0)

@@ -48,6 +48,7 @@ def measure(video: Path, expectation: Expectation) -> Measures:
         watcher.damage.append(error.message)
     figures = watcher.figures()
     figures |= _asked(figures, expectation)
+    figures["sound_asked"] = expectation.sound or expectation.voice is not None
     if voice is not None and watcher.sound is not None:
         match = match_voice(watcher.sound.voice, voice)
         figures |= {

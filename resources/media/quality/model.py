@@ -1,10 +1,13 @@
 """What was asked of a video, what was measured, and where the limits lie."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from resources.errors import SettingsError
 
 
 class Check(StrEnum):
@@ -68,6 +71,8 @@ class Measures(BaseModel):
     unsteadiness: float = 0.0
     """Part of the frames that are shown for more than 1.5 times or less than half the usual time."""
     # sound
+    sound_asked: bool = False
+    """True when the route promised sound, so that none at all counts against the score."""
     sound_seconds: float | None = None
     """Length of the sound; None: there is no sound stream."""
     loudness_lufs: float | None = None
@@ -96,6 +101,8 @@ class Measures(BaseModel):
     longest_still_seconds: float = 0.0
     changes: int = 0
     """Stretches of movement between stills: 1 for a video that moves throughout."""
+    wander: float = 0.0
+    """The largest difference of any frame to the first one, in grey levels: how far the picture got."""
     jumps: tuple[float, ...] = ()
     """Seconds at which the whole picture is suddenly another one."""
     # likeness
@@ -132,12 +139,29 @@ class Thresholds(BaseModel):
     black: float = Field(0.2, ge=0, le=1)
     frozen: float = Field(0.9, ge=0, le=1)
     slide_show: float = Field(0.6, ge=0, le=1)
+    wander: float = Field(4.0, ge=0)
+    """Below it a picture that hardly changes is frozen, above it a slide show."""
     stuck_seconds: float = Field(1.5, ge=0)
     jumps: int = Field(0, ge=0)
     first_frame_match: float = Field(0.35, ge=-1, le=1)
     sharpness_kept: float = Field(0.25, ge=0, le=1)
     severities: dict[str, Literal["error", "warn", "ignore"]] = Field(default_factory=dict)
     """Overrides the severity of a problem by its name; ``ignore`` declares it acceptable."""
+
+
+def thresholds_from(values: Mapping[str, object]) -> Thresholds:
+    """Thresholds with some of them replaced, as the setting ``I2V_QUALITY`` gives them.
+
+    Raises:
+        SettingsError: an unknown name, or a value out of range.
+    """
+    try:
+        return Thresholds.model_validate(dict(values))
+    except ValidationError as error:
+        parts = "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors())
+        raise SettingsError(
+            f"I2V_QUALITY: {parts}.", remedy="docs/quality.md lists every threshold and problem with its default."
+        ) from None
 
 
 class Problem(BaseModel):

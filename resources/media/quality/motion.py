@@ -41,6 +41,7 @@ class Moved(NamedTuple):
     still: float
     longest_still_seconds: float
     changes: int
+    wander: float
     jumps: tuple[float, ...]
     sharpness_kept: float
 
@@ -50,6 +51,8 @@ class MotionMeter:
 
     def __init__(self) -> None:
         self._recent: deque[tuple[float, Grey]] = deque()
+        self._first: Grey | None = None
+        self._wander = 0.0
         self._times: list[float] = []
         self._change: list[float] = []
         self._change_base: list[float] = []
@@ -62,6 +65,10 @@ class MotionMeter:
         mean, spread = cv2.meanStdDev(grey)
         self._black.append(float(mean[0, 0]) < _BLACK_MEAN and float(spread[0, 0]) < _BLACK_SPREAD)
         self._detail.append(float(cv2.Laplacian(grey, cv2.CV_16S).astype(np.float32).std()))
+        if self._first is None:
+            self._first = grey
+        if self._first.shape == grey.shape:
+            self._wander = max(self._wander, _difference(grey, self._first))
         while len(self._recent) > 1 and seconds - self._recent[0][0] > _BASE_SECONDS * 1.01:
             self._recent.popleft()
         if self._recent and self._recent[-1][1].shape == grey.shape:
@@ -87,6 +94,7 @@ class MotionMeter:
             still=float(still.mean()) if still.size else 1.0,
             longest_still_seconds=max(runs, default=0) * each,
             changes=len(_runs(~still)),
+            wander=self._wander,
             jumps=self._jumps(change),
             sharpness_kept=_kept(self._detail),
         )

@@ -11,9 +11,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resources.errors import Verdict
+from resources.errors import SettingsError, Verdict
 from resources.media.errors import MeasuringFailed, Unreadable
-from resources.media.quality import Check, Expectation, Finding, Measures, Severity, Thresholds, judge, measure, score
+from resources.media.quality import (
+    Check,
+    Expectation,
+    Finding,
+    Measures,
+    Severity,
+    Thresholds,
+    judge,
+    measure,
+    score,
+    thresholds_from,
+)
 from resources.media.quality.pool import MeasuringPool, measure_in_pool
 
 Make = Callable[..., Path]
@@ -273,6 +284,19 @@ def test_severities_can_be_set_and_problems_declared_acceptable(video: Make, ask
     (finding,) = failed(path, asked, Thresholds(severities={"no_sound": "warn"})).values()
     assert finding.severity is Severity.WARN
     assert failed(path, asked, Thresholds(severities={"no_sound": "ignore"})) == {}
+
+
+def test_thresholds_come_from_settings() -> None:
+    assert thresholds_from({"silent": 0.5, "severities": {"stuck": "ignore"}}).severities == {"stuck": "ignore"}
+    with pytest.raises(SettingsError, match=r"I2V_QUALITY: silence: .*not permitted") as caught:
+        thresholds_from({"silence": 1})
+    assert "docs/quality.md" in caught.value.remedy
+
+
+def test_a_promised_sound_that_is_missing_costs_score(video: Make, asked: Expectation) -> None:
+    path = video(sound=None)
+    assert score(measure(path, asked)) < 0.85
+    assert score(measure(path, asked.model_copy(update={"sound": False}))) > 0.9
 
 
 def test_worse_figures_never_score_higher() -> None:
