@@ -75,6 +75,11 @@ class Engine:
         self._told: asyncio.Queue[Outcome | None] = asyncio.Queue(options.waiting_outcomes)
         self._left: list[Outcome] = []
 
+    @property
+    def catalogue(self) -> Catalogue:
+        """Ids and prices, as the engine itself asks for them."""
+        return self._ctx.catalogue
+
     async def stream(self, orders: AsyncIterable[Order] | Iterable[Order]) -> AsyncGenerator[Outcome, None]:
         """Yield each order's outcome as it happens; orders are pulled as there is room for them.
 

@@ -97,7 +97,10 @@ async def _turn(
     """One of the few submits at once, when the pace allows it and nothing was heard meanwhile that speaks against it."""
     async with ctx.submits:
         await ctx.pacer.clear()
-        return _hindrance(ctx, flight) or await _uninterrupted(ctx, _claim_and_post(ctx, flight, offer, body))
+        hindrance = _hindrance(ctx, flight)
+        if hindrance is not None:
+            return hindrance
+        return await _uninterrupted(ctx, _claim_and_post(ctx, flight, offer, body))
 
 
 def _hindrance(ctx: Context, flight: Flight) -> Held | None:
