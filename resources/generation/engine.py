@@ -43,7 +43,7 @@ class Engine:
         rng: Source of all jitter.
     """
 
-    def __init__(  # noqa: PLR0917 - the world outside, always in this order
+    def __init__(
         self,
         service: Service,
         client: RunComfyClient,
