@@ -112,7 +112,7 @@ def _ordered(brief: Brief, media: Sequence[FoundMedium]) -> tuple[FoundMedium, .
     )
 
 
-def _family(  # noqa: PLR0917
+def _family(
     clip: str,
     brief: Brief,
     media: Sequence[FoundMedium],
@@ -157,7 +157,7 @@ def _drops_face(brief: Brief, options: PlanOptions) -> bool:
 class _Planner:
     """One take of one clip on a decided family; gathers everything that is in the way."""
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self,
         clip: str,
         brief: Brief,

@@ -7,7 +7,7 @@ reads, kept so that one environment serves both; S3 is configured by boto3's own
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -139,6 +139,9 @@ class Settings(BaseSettings):
 
     # Quality
     measure: bool = Field(True, description="measure each video after the download")
+    quality: dict[str, Any] = Field(
+        default_factory=dict, description='overrides of the quality limits, as JSON: {"seconds_off": 0.3} (docs/quality.md)'
+    )
     previews: bool = Field(True, description="make posters and previews")
 
     # Provenance

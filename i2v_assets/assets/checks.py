@@ -2,10 +2,16 @@
 
 import dagster as dg
 
+from i2v_assets.assets.events import dagster_metadata
 from i2v_assets.assets.specs import CLIP_PLAN, CLIP_VIDEO
+from i2v_assets.making.again import measure_again
+from i2v_assets.making.quality import finding_metadata
 from i2v_assets.partitions import clips
 from resources.ledger.registry import ClipState
 from resources.ledger.resource import LedgerResource
+from resources.media.quality.model import Check, Severity
+from resources.settings import load_settings
+from resources.storage.resource import BucketResource
 
 
 @dg.asset_check(
@@ -44,4 +50,34 @@ def answered(context: dg.AssetCheckExecutionContext, ledger: LedgerResource) -> 
     )
 
 
-CLIP_CHECKS = (accepted, answered)
+QUALITY = {
+    Check.TECHNICAL: "Decodes to the end; length, resolution, aspect and frame rate are those that were asked for.",
+    Check.SOUND: "Sound where the route promises it, neither silent nor clipped; the voice is the voice that was given.",
+    Check.MOTION: "Not black, not frozen, no slide show, no sudden jump of the whole picture.",
+    Check.LIKENESS: "The first frame resembles the source image, and the picture stays sharp.",
+}
+
+
+def _quality_check(check: Check) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=CLIP_VIDEO,
+        name=check.value,
+        partitions_def=clips,
+        description=f"{QUALITY[check]} Measured right after the download; run alone, it measures again. Free.",
+    )
+    def measured_again(
+        context: dg.AssetCheckExecutionContext, bucket: BucketResource, ledger: LedgerResource
+    ) -> dg.AssetCheckResult:
+        settings = load_settings()
+        with ledger.open() as (requests, _):
+            finding, measures, score = measure_again(context.partition_key, bucket.open(), requests, settings)[check]
+        return dg.AssetCheckResult(
+            passed=finding.passed,
+            severity=dg.AssetCheckSeverity.WARN if finding.severity is Severity.WARN else dg.AssetCheckSeverity.ERROR,
+            metadata=dagster_metadata(finding_metadata(finding, measures, score)),
+        )
+
+    return measured_again
+
+
+CLIP_CHECKS = (accepted, answered, *(_quality_check(check) for check in Check))

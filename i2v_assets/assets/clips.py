@@ -12,16 +12,18 @@ import dagster as dg
 from i2v_assets.assets.events import DagsterEvents
 from i2v_assets.assets.specs import CLIP_PLAN, CLIP_PREVIEW, CLIP_SPECS, CLIP_VIDEO
 from i2v_assets.assets.stopping import stop_kind
-from i2v_assets.making.line import Line, Result, Run, Tools
+from i2v_assets.making.line import Line
 from i2v_assets.making.offers import Offers
-from i2v_assets.making.options import engine_options, plan_options
+from i2v_assets.making.options import plan_options
 from i2v_assets.making.orders import Orders
+from i2v_assets.making.tools import Result, Run, Tools
 from i2v_assets.sensors.tags import BATCH_TAG
-from resources.generation.engine import Engine
 from resources.generation.interrupt import run_sync
+from resources.generation.opening import open_engine
 from resources.ledger import Ledger
 from resources.ledger.registry import ClipRow, ClipState, Registry
 from resources.ledger.resource import LedgerResource
+from resources.media.quality.pool import MeasuringPool
 from resources.runcomfy.resource import RunComfyResource
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
@@ -64,27 +66,31 @@ async def _make_all(
     scratch: Path,
 ) -> list[Result]:
     settings = runcomfy.settings()
-    bucket.check_reachable_for(settings.service)
     rows, unknown = _rows(context, registry)
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(runcomfy.client())
-        catalogue = runcomfy.catalogue(client)
-        engine = Engine(
-            settings.service,
-            client,
-            catalogue,
-            bucket,
-            ledger,
-            engine_options(settings),
-            scratch=scratch,
-            owner=f"run {context.run_id}",
-            run_id=context.run_id,
-            stop_kind=lambda: stop_kind(context.instance, context.run_id),
+        engine = await stack.enter_async_context(
+            open_engine(
+                settings,
+                ledger,
+                bucket,
+                scratch=scratch,
+                run_id=context.run_id,
+                stop_kind=lambda: stop_kind(context.instance, context.run_id),
+            )
         )
+        pool = stack.enter_context(MeasuringPool())
         orders = Orders()
         await stack.enter_async_context(orders.served_by(engine.stream))
         tools = Tools(
-            settings, bucket, ledger, registry, Offers(catalogue), plan_options(settings), orders.generate, scratch
+            settings=settings,
+            bucket=bucket,
+            ledger=ledger,
+            registry=registry,
+            offers=Offers(engine.catalogue),
+            options=plan_options(settings),
+            generate=orders.generate,
+            scratch=scratch,
+            pool=pool,
         )
         line = Line(tools, DagsterEvents(context), _asked(context))
         registry.begin([row.clip for row in rows], context.run_id)

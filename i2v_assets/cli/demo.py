@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from i2v_assets.cli.console import dollars, err, out, print_table
 from i2v_assets.cli.exits import Exit
-from i2v_assets.cli.services import HERE, Services, local_services
+from i2v_assets.cli.services import HERE, local_services
 from i2v_assets.manifest import Manifest, read_manifest
 from resources.ledger.ledger import Ledger
 from resources.ledger.registry import ClipRow, ClipState, Registry

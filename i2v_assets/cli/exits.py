@@ -21,26 +21,50 @@ class Exit(IntEnum):
     """Held, outcome unknown, or a pace limit: run it again later, it does not pay twice."""
     NO_TOKEN = 77
     """Not signed in, or the token was rejected."""
+    INTERRUPTED = 130
+    """Ctrl-C, as shells have it (128 + SIGINT)."""
 
 
 BY_CLASS = {
     "MissingToken": Exit.NO_TOKEN,
-    "MalformedToken": Exit.NO_TOKEN,
+    "TokenMalformed": Exit.NO_TOKEN,
     "Unauthorized": Exit.NO_TOKEN,
     "Forbidden": Exit.NO_TOKEN,
+    "LoginFailed": Exit.NO_TOKEN,
     "InvalidInput": Exit.DATA,
-    "BriefError": Exit.DATA,
+    "DocumentError": Exit.DATA,
     "MediaError": Exit.DATA,
+    "ManifestError": Exit.DATA,
+    "DataProblem": Exit.DATA,
     "UnknownModel": Exit.USAGE,
+    "UnknownRequest": Exit.USAGE,
+    "IllegalTransition": Exit.USAGE,
+    "FinalOutcome": Exit.FAILED,
     "UsageProblem": Exit.USAGE,
+    "BucketMissing": Exit.USAGE,
+    "AccessDenied": Exit.USAGE,
+    "EndpointUnreachable": Exit.USAGE,
     "ServiceUnavailable": Exit.UNAVAILABLE,
+    "FamilyUnavailable": Exit.UNAVAILABLE,
     "StorageUnavailable": Exit.UNAVAILABLE,
+    "LedgerUnavailable": Exit.UNAVAILABLE,
+    "ServerNotStarted": Exit.UNAVAILABLE,
 }
 """By the name of the class or of any of its parents, so that no room has to be imported to start the command."""
 
 
 class UsageProblem(I2VError):
     """The arguments do not fit together."""
+
+
+class DataProblem(I2VError):
+    """An input that was given cannot be used as it is."""
+
+
+class TryLater(I2VError):
+    """Nothing is wrong, but it cannot be done now."""
+
+    verdict = Verdict.RETRYABLE
 
 
 def exit_code(error: I2VError) -> Exit:

@@ -66,7 +66,7 @@ def _answers(port: int) -> bool:
     from urllib.request import urlopen
 
     try:
-        with urlopen(f"http://127.0.0.1:{port}/server_info", timeout=2) as answer:  # noqa: S310 (loopback http)
+        with urlopen(f"http://127.0.0.1:{port}/server_info", timeout=2) as answer:
             return int(answer.status) == 200
     except (URLError, OSError):
         return False

@@ -1,137 +1,109 @@
-"""What happens to a delivered video while its file is still on local disk: facts, measures, previews, and its manifest."""
+"""What happens to a delivered video while its file is still on local disk: facts, measures, previews."""
 
 import asyncio
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
-from i2v_assets.manifest import Manifest, ManifestMedium, ManifestTake, ManifestTimes, ManifestVideo
-from i2v_assets.planning import Plan
-from resources.generation.model import Delivered
-from resources.ledger import RequestRow
+from i2v_assets.making.quality import compared_media, expectation, thresholds
+from i2v_assets.making.takes import Take
+from i2v_assets.making.tools import Tools
 from resources.media.facts import VideoFacts
 from resources.media.previews import animated_webp, contact_sheet, poster
 from resources.media.probe import probe_video
-from resources.schemas.inputs import Service
+from resources.media.quality.judging import judge, score
+from resources.media.quality.model import Finding, Measures
+from resources.schemas.inputs import Medium
 from resources.storage import keys
 from resources.storage.bucket import Bucket
 
 INLINE_POSTER_BYTES = 10_000
 """Of a poster in the event log: 15 KB at most as text, and base64 takes a third more than the bytes."""
 
+BUCKET_POSTER_BYTES = 200_000
+"""Of the poster in the bucket, 1280 pixels wide: what a page shows without being slow."""
+
 ANIMATION = "preview.webp"
 
 
 @dataclass(frozen=True)
-class Take:
-    """One delivered take of a clip."""
-
-    plan: Plan
-    outcome: Delivered
-    row: RequestRow
-    local: Path | None = None
-
-
-@dataclass(frozen=True)
 class Finished:
-    """What was made of a video: its facts, and files for the bucket by name with their content type."""
+    """What was made of a video: facts, measures with their verdict, and files for the bucket by name and content type."""
 
     facts: VideoFacts
+    measures: Measures | None = None
+    findings: tuple[Finding, ...] = ()
+    score: float | None = None
     inline_poster: str | None = None
     files: Mapping[str, tuple[bytes, str]] = field(default_factory=dict)
 
 
-async def finish(take: Take, bucket: Bucket, scratch: Path, *, previews: bool) -> Finished:
-    """Look at a take's file, which is fetched from the bucket where this run did not download it.
+class Finisher:
+    """Looks at videos in the pool's processes; what this run downloaded is not fetched again."""
 
-    Raises:
-        MediaError: the file is no video; StorageError: it cannot be fetched.
-    """
-    local = take.local
-    if local is None:
-        local = scratch / f"again-{take.plan.fingerprint}.mp4"
-        await asyncio.to_thread(bucket.download, take.outcome.video_key, local)
-    try:
-        return await asyncio.to_thread(_finish, local, previews)
-    finally:
-        if take.local is None:
-            local.unlink(missing_ok=True)
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._thresholds = thresholds(tools.settings.quality)
+
+    async def finish(self, take: Take) -> Finished:
+        """Facts, and where the settings say so measures and previews.
+
+        Raises:
+            MediaError: the file is no video; StorageError: it cannot be fetched.
+        """
+        settings, pool = self._tools.settings, self._tools.pool
+        local = take.outcome.local_path
+        if local is None or not local.exists():
+            local = await asyncio.to_thread(self._fetched, take.outcome.video_key)
+        try:
+            facts = await asyncio.to_thread(probe_video, local, "the video")
+            finished = Finished(facts)
+            if settings.measure:
+                finished = await self._measured(take, local, facts)
+            if settings.previews:
+                inline, files = await pool.run_async(previews_of, local)
+                finished = Finished(
+                    facts, finished.measures, finished.findings, finished.score, inline_poster=inline, files=files
+                )
+            return finished
+        finally:
+            if local != take.outcome.local_path:
+                local.unlink(missing_ok=True)
+
+    async def _measured(self, take: Take, local: Path, facts: VideoFacts) -> Finished:
+        image, voice = compared_media(take.plan.inputs)
+        copies = [await asyncio.to_thread(self._copy, medium) for medium in (image, voice)]
+        try:
+            asked = expectation(take.plan.inputs, image=copies[0], voice=copies[1])
+            measures = await self._tools.pool.measure(local, asked)
+            return Finished(facts, measures, judge(measures, asked, self._thresholds), round(score(measures), 4))
+        finally:
+            for copy in copies:
+                if copy is not None:
+                    copy.unlink(missing_ok=True)
+
+    def _copy(self, medium: Medium | None) -> Path | None:
+        return None if medium is None else self._fetched(medium.key)
+
+    def _fetched(self, key: str) -> Path:
+        return fetched(self._tools.bucket, key, self._tools.scratch)
 
 
-def _finish(path: Path, previews: bool) -> Finished:
-    facts = probe_video(path, "the video")
-    if not previews:
-        return Finished(facts)
+def fetched(bucket: Bucket, key: str, scratch: Path) -> Path:
+    """A local copy of an object, the caller's to delete."""
+    path = scratch / uuid4().hex
+    bucket.download(key, path)
+    return path
+
+
+def previews_of(path: Path) -> tuple[str, dict[str, tuple[bytes, str]]]:
+    """A small poster as base64, and the files of `clip_preview`; runs in a process of the pool."""
     files = {
-        keys.POSTER: (poster(path, max_bytes=200_000, longer_side=1280), "image/jpeg"),
+        keys.POSTER: (poster(path, max_bytes=BUCKET_POSTER_BYTES, longer_side=1280), "image/jpeg"),
         keys.CONTACT_SHEET: (contact_sheet(path), "image/jpeg"),
         ANIMATION: (animated_webp(path), "image/webp"),
     }
     small = base64.b64encode(poster(path, max_bytes=INLINE_POSTER_BYTES, longer_side=320)).decode()
-    return Finished(facts, small, files)
-
-
-def manifest_of(
-    take: Take,
-    *,
-    service: Service,
-    facts: VideoFacts,
-    media: Sequence[ManifestMedium],
-    others: Sequence[Take],
-    versions: Mapping[str, str],
-    quality: float | None = None,
-    findings: Sequence[str] = (),
-) -> Manifest:
-    """What the chosen take was made from, by which model, at which price."""
-    plan, outcome, row, inputs = take.plan, take.outcome, take.row, take.plan.inputs
-    return Manifest(
-        clip=plan.clip,
-        take=plan.take,
-        service=service,
-        route=plan.route,
-        reasons=plan.reasons,
-        family=inputs.family.value,
-        model_id=row.model_id or plan.model_id or inputs.family.value,
-        prompt=inputs.prompt,
-        negative_prompt=inputs.negative_prompt,
-        preset=plan.preset,
-        seed=inputs.seed,
-        duration=inputs.duration,
-        resolution=inputs.resolution,
-        aspect_ratio=inputs.aspect_ratio,
-        media=tuple(media),
-        fingerprint=plan.fingerprint,
-        request_id=row.request_id,
-        price_microdollars=row.price_microdollars,
-        cost_microdollars=row.cost_microdollars,
-        times=ManifestTimes(
-            created=row.created_at,
-            submitted=row.submitted_at,
-            finished=row.finished_at,
-            delivered=row.delivered_at or datetime.now(UTC),
-        ),
-        queue_seconds=outcome.queue_seconds,
-        generation_seconds=outcome.generation_seconds,
-        video=ManifestVideo(
-            key=outcome.video_key,
-            sha256=outcome.sha256,
-            size_bytes=outcome.size_bytes,
-            width=facts.width,
-            height=facts.height,
-            seconds=round(facts.seconds, 3),
-        ),
-        quality=quality,
-        findings=tuple(findings),
-        other_takes=tuple(
-            ManifestTake(
-                take=other.plan.take,
-                fingerprint=other.plan.fingerprint,
-                seed=other.plan.inputs.seed,
-                video_key=other.outcome.video_key,
-            )
-            for other in others
-        ),
-        versions=dict(versions),
-    )
+    return small, files

@@ -1,90 +1,35 @@
-"""The way of one clip: files -> plan -> gates -> takes -> answer. Free of Dagster; reports to `Events`."""
+"""The way of one clip: files -> plan -> gates -> takes -> answer. Free of Dagster; it reports to `Events`."""
 
 import asyncio
+import json
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
-from i2v_assets import answers
 from i2v_assets.answers import Problem
 from i2v_assets.found import FoundMedium
-from i2v_assets.making import told
-from i2v_assets.making.bucket_answers import BucketAnswers
-from i2v_assets.making.finishing import Finished, Take, finish, manifest_of
+from i2v_assets.making.delivery import Delivery
 from i2v_assets.making.gates import Gate, gate
 from i2v_assets.making.media import MediaReader, ReadFile
-from i2v_assets.making.offers import Offers
-from i2v_assets.making.reports import Events, Markdown, Metadata
-from i2v_assets.manifest import ManifestMedium
-from i2v_assets.planning import Plan, PlanOptions, Refusal, Waiting, make_plan, plan_hash
+from i2v_assets.making.reports import Events
+from i2v_assets.making.saying import Saying
+from i2v_assets.making.takes import Take, with_seed
+from i2v_assets.making.tools import Result, Run, Tools
+from i2v_assets.planning import Plan, Refusal, Waiting, make_plan, plan_hash
 from i2v_assets.upload_types import Candidate
 from i2v_assets.windows import parse_window
-from resources.errors import I2VError
-from resources.generation.model import Cancelled, Delivered, Failed, Held, HeldKind, Order, Outcome
-from resources.ledger import Ledger, LedgerError, RequestRow, State
-from resources.ledger.registry import ClipRow, ClipState, Registry
-from resources.schemas.inputs import MediumKind
-from resources.settings import Settings
-from resources.storage import keys
-from resources.storage.bucket import Bucket
+from resources.errors import I2VError, Verdict
+from resources.generation.model import Cancelled, Delivered, Failed, Held, Order, Outcome
+from resources.ledger import LedgerError, RequestRow, State
+from resources.ledger.registry import ClipRow, ClipState
 
 log = logging.getLogger(__name__)
 
 READS = 8
 """Files fetched and measured at once: the decoders are bound by two to eight cores, not by the network."""
 
-KINDS = {
-    MediumKind.IMAGE: "source_images",
-    MediumKind.AUDIO: "source_audio",
-    MediumKind.VIDEO: "source_videos",
-}
-IN_FLIGHT = {State.SUBMITTED.value, State.SUCCEEDED.value, State.SUBMITTING.value, State.UNKNOWN.value}
+PAID = {State.SUBMITTED, State.SUCCEEDED, State.SUBMITTING, State.UNKNOWN}
 """States in which money may have moved: no gate holds what is paid for."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of one clip, for the run's table."""
-
-    clip: str
-    state: ClipState
-    reason: str = ""
-    remedy: str = ""
-
-
-@dataclass(frozen=True)
-class Run:
-    """What this run was asked for.
-
-    Attributes:
-        run_id: Dagster's.
-        by_hand: a person started it, which approves its clips; a sensor's runs are not.
-        plan: plan the clips.
-        make: make the videos (the only part that costs money).
-        due: the clips that a sensor wants; the others of its range are left alone. None: all.
-    """
-
-    run_id: str
-    by_hand: bool
-    plan: bool = True
-    make: bool = True
-    due: frozenset[str] | None = None
-
-
-@dataclass(frozen=True)
-class Tools:
-    """The world outside, as the way of a clip needs it."""
-
-    settings: Settings
-    bucket: Bucket
-    ledger: Ledger
-    registry: Registry
-    offers: Offers
-    options: PlanOptions
-    generate: Callable[[Order], Awaitable[Outcome]]
-    scratch: Path
 
 
 class Line:
@@ -92,48 +37,45 @@ class Line:
 
     def __init__(self, tools: Tools, events: Events, run: Run) -> None:
         self._tools = tools
-        self._events = events
         self._run = run
+        self._say = Saying(tools, events)
+        self._delivery = Delivery(tools, events)
         self._reader = MediaReader(tools.bucket, tools.registry, tools.scratch)
-        self._answers = BucketAnswers(tools.bucket)
         self._reads = asyncio.Semaphore(READS)
-        self._finishing = asyncio.Semaphore(2)  # previews and measures are bound by the cores
         self._window = parse_window(tools.settings.generate_only, tools.settings.zone)
 
     async def make(self, row: ClipRow) -> Result:
         """One clip to its answer. Whatever goes wrong with it becomes its answer, never another clip's."""
         try:
-            result = await self._make(row)
+            return await self._make(row)
         except I2VError as error:
             log.warning("Clip %s: %s", row.clip, error.message)
-            result = Result(row.clip, ClipState.FAILED, error.message, error.remedy)
-            await self._say_failed(row, Problem(error.message, remedy=error.remedy), None)
-        return result
+            problem = Problem(error.message, remedy=error.remedy)
+            if error.verdict is Verdict.RETRYABLE:
+                return await self._say.waits(row, "service", problem)
+            return await self._say.failed(row, problem)
 
     async def _make(self, row: ClipRow) -> Result:
         candidate = Candidate.from_content(row.content)
         files = await self._read(candidate)
-        await self._report_files(row.clip, candidate, files)
+        await self._say.files(row.clip, candidate, files)
         if not self._run.plan:
-            return Result(row.clip, ClipState.WORKING)
-        decided = await self._plan(row, candidate, files, take=1)
-        if isinstance(decided, Refusal):
-            return await self._refuse(
-                row, [Problem(f"{p.file}: {p.what}" if p.file else p.what, p.limit, p.remedy) for p in decided.problems]
-            )
-        if isinstance(decided, Waiting):
-            return await self._wait(row, decided.kind, decided.words, decided.remedy)
-        plans = [decided, *await self._further_takes(row, candidate, files)]
+            return Result(row.clip, row.state)
+        first = await self.plan(row, candidate, files, take=1)
+        if isinstance(first, Refusal):
+            problems = [Problem(f"{p.file}: {p.what}" if p.file else p.what, p.limit, p.remedy) for p in first.problems]
+            return await self._say.refused(row, problems)
+        if isinstance(first, Waiting):
+            return await self._say.waits(row, first.kind, Problem(first.words, remedy=first.remedy))
+        count = (candidate.brief.takes or 1) + row.extra_takes
+        further = [await self.plan(row, candidate, files, take) for take in range(2, count + 1)]
+        plans = [first, *(plan for plan in further if isinstance(plan, Plan))]
         price_hash = plan_hash(plans)
-        await self._report_plan(row.clip, plans, price_hash)
+        await self._say.planned(row.clip, plans, price_hash)
         if not self._run.make:
-            return Result(row.clip, ClipState.WORKING)
+            return Result(row.clip, row.state)
         held = await self._gate(row, plans, price_hash, candidate)
-        if held is not None:
-            return held
-        return await self._takes(row, files, plans)
-
-    # Files
+        return held or await self._generate(row, candidate, files, plans)
 
     async def _read(self, candidate: Candidate) -> list[ReadFile]:
         async def one(key: str, etag: str, name: str) -> ReadFile:
@@ -142,42 +84,18 @@ class Line:
 
         return list(await asyncio.gather(*(one(file.key, file.etag, file.name) for file in candidate.files)))
 
-    async def _report_files(self, clip: str, candidate: Candidate, files: Sequence[ReadFile]) -> None:
-        for kind, asset in KINDS.items():
-            of_kind = [found for found in files if found.medium and found.medium.kind is kind]
-            version = "+".join(found.medium.sha256[:16] for found in of_kind if found.medium) or "none"
-            self._events.materialized(asset, clip, told.files_metadata(of_kind), version)
-        content = {
-            "clip": clip,
-            "source": candidate.source,
-            "files": [
-                {
-                    "name": found.name,
-                    "key": found.key,
-                    "kind": found.medium.kind.value if found.medium else None,
-                    "sha256": found.medium.sha256 if found.medium else None,
-                    "facts": found.facts.model_dump() if found.facts else None,
-                    "problem": found.problem or None,
-                }
-                for found in files
-            ],
-        }
-        await asyncio.to_thread(self._answers.document, clip, keys.MEDIA, content)
-
-    # Plan
-
-    async def _plan(
+    async def plan(
         self, row: ClipRow, candidate: Candidate, files: Sequence[ReadFile], take: int
     ) -> Plan | Refusal | Waiting:
+        """One take of a clip, before any money."""
         unreadable = [found for found in files if found.medium is None]
         if unreadable:
             return Refusal.of(row.clip, [(found.problem, found.remedy) for found in unreadable])
         faces = next((file.faces for file in files if file.faces), None)
-        found = [FoundMedium(file.medium, file.name, file.facts) for file in files if file.medium and file.facts]
-        return make_plan(
+        planned = make_plan(
             row.clip,
             candidate.brief,
-            found,
+            [FoundMedium(file.medium, file.name, file.facts) for file in files if file.medium and file.facts],
             await self._tools.offers.now(),
             self._tools.options,
             take=take,
@@ -185,256 +103,90 @@ class Line:
             face_share=faces.share if faces else None,
             name=candidate.source,
         )
-
-    async def _further_takes(self, row: ClipRow, candidate: Candidate, files: Sequence[ReadFile]) -> list[Plan]:
-        count = (candidate.brief.takes or 1) + row.extra_takes
-        plans = [await self._plan(row, candidate, files, take) for take in range(2, count + 1)]
-        return [plan for plan in plans if isinstance(plan, Plan)]
-
-    async def _report_plan(self, clip: str, plans: Sequence[Plan], price_hash: str) -> None:
-        first = plans[0]
-        sandbox = self._tools.settings.service == "sandbox"
-        self._events.materialized(
-            "clip_plan", clip, told.plan_metadata(first, price_hash, sandbox), first.fingerprint[:16]
-        )
-        self._events.checked("clip_plan", "accepted", clip, passed=True, metadata={"takes": len(plans)})
-        content = {
-            "decision": "planned",
-            "plan_hash": price_hash,
-            "takes": [plan.model_dump(mode="json") for plan in plans],
-        }
-        await asyncio.to_thread(self._answers.document, clip, keys.PLAN, content)
-
-    async def _refuse(self, row: ClipRow, problems: Sequence[Problem]) -> Result:
-        words = " ".join(problem.what for problem in problems)
-        remedy = " ".join(dict.fromkeys(problem.remedy for problem in problems if problem.remedy))
-        table = "\n".join(
-            f"* **{told._plain(p.what)}** {told._plain(p.limit)} {told._plain(p.remedy)}" for p in problems
-        )
-        decision: Metadata = {"decision": "refused", "problems": Markdown(table)}
-        self._events.materialized("clip_plan", row.clip, decision, f"refused-{row.version[:16]}")
-        self._events.checked("clip_plan", "accepted", row.clip, passed=False, metadata={"problems": Markdown(table)})
-        content = {"decision": "refused", "problems": [vars(problem) for problem in problems]}
-        await asyncio.to_thread(self._answers.document, row.clip, keys.PLAN, content)
-        answer = answers.refused(row.clip, problems, service=self._tools.settings.service)
-        await asyncio.to_thread(self._answers.note, row.clip, answer)
-        await self._answer(row, ClipState.REFUSED, reason=words)
-        return Result(row.clip, ClipState.REFUSED, words, remedy)
-
-    # Gates
+        seed = json.loads(row.take_seeds or "{}").get(str(take))
+        if isinstance(planned, Plan) and seed is not None:
+            return with_seed(planned, self._tools.settings.service, seed)
+        return planned
 
     async def _gate(self, row: ClipRow, plans: Sequence[Plan], price_hash: str, candidate: Candidate) -> Result | None:
-        window, settings = self._window, self._tools.settings
+        unchanged = row.answered_version == row.version and row.delivered_at is not None
         for plan in plans:
             known = await asyncio.to_thread(self._tools.ledger.get, plan.fingerprint)
-            unchanged = row.answered_version == row.version and row.delivered_at is not None
+            price = plan.price_microdollars
             hold = gate(
                 Gate(
                     clip=row.clip,
                     plan_hash=price_hash,
-                    submitted=known is not None and known.state.value in IN_FLIGHT,
-                    approved=await asyncio.to_thread(
-                        self._tools.ledger.is_approved, plan.fingerprint, plan.price_microdollars
-                    ),
+                    submitted=known is not None and known.state in PAID,
+                    approved=await asyncio.to_thread(self._tools.ledger.is_approved, plan.fingerprint, price),
                     by_hand=self._run.by_hand,
-                    needs_approval=settings.require_approval or bool(candidate.brief.needs_approval),
+                    needs_approval=self._tools.settings.require_approval or bool(candidate.brief.needs_approval),
                     delivered_as=row.fingerprint if unchanged and plan.take == 1 else None,
                     fingerprint=plan.fingerprint,
                     asked_for=plan.take > (candidate.brief.takes or 1),
-                    window=window,
+                    window=self._window,
                 ),
                 datetime.now(UTC),
             )
             if hold is not None:
-                price = sum(each.price_microdollars or 0 for each in plans)
-                return await self._wait(row, hold.waiting_for, hold.reason, hold.remedy, plan=plans[0], price=price)
+                total = sum(each.price_microdollars or 0 for each in plans)
+                problem = Problem(hold.reason, remedy=hold.remedy)
+                return await self._say.waits(row, hold.waiting_for, problem, plan=plan, price=total)
         return None
 
-    async def _wait(
-        self,
-        row: ClipRow,
-        kind: str,
-        reason: str,
-        remedy: str,
-        *,
-        plan: Plan | None = None,
-        price: int | None = None,
-        outcome: Held | None = None,
+    async def _generate(
+        self, row: ClipRow, candidate: Candidate, files: Sequence[ReadFile], plans: list[Plan]
     ) -> Result:
-        sent = outcome is not None and outcome.kind in {HeldKind.UNKNOWN, HeldKind.DEADLINE, HeldKind.DOWNLOAD}
-        if plan is None:
-            decision: Metadata = {"decision": "waiting", "waiting_for": kind, "reason": reason, "remedy": remedy}
-            self._events.materialized("clip_plan", row.clip, decision, f"waiting-{row.version[:16]}")
-        self._events.checked(
-            "clip_video",
-            "answered",
-            row.clip,
-            passed=False,
-            metadata={"waiting_for": kind, "reason": reason, "what to do": remedy},
-            warn=kind != HeldKind.UNKNOWN.value,
-        )
-        answer = answers.waiting(
-            row.clip,
-            Problem(reason, remedy=remedy),
-            price_microdollars=price,
-            sent=sent,
-            request_id=outcome.request_id if outcome else None,
-            service=self._tools.settings.service,
-        )
-        await asyncio.to_thread(self._answers.note, row.clip, answer)
-        await self._answer(row, ClipState.WAITING, reason=reason, waiting_for=kind, plan=plan)
-        return Result(row.clip, ClipState.WAITING, reason, remedy)
-
-    # Takes
-
-    async def _takes(self, row: ClipRow, files: Sequence[ReadFile], plans: Sequence[Plan]) -> Result:
-        orders = [
-            Order(plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, retry_by=self._retry_by(row))
-            for plan in plans
-        ]
-        outcomes = await asyncio.gather(*(self._tools.generate(order) for order in orders))
+        outcomes = list(await asyncio.gather(*(self._order(row, plan) for plan in plans)))
         try:
-            takes = [
-                Take(plan, outcome, await asyncio.to_thread(self._row_of, plan), outcome.local_path)
-                for plan, outcome in zip(plans, outcomes, strict=True)
-                if isinstance(outcome, Delivered)
-            ]
-            if takes and (len(takes) == len(plans) or not any(isinstance(found, Held) for found in outcomes)):
-                return await self._deliver(row, files, takes, plans[0])
-            return await self._not_delivered(row, plans, outcomes)
+            if any(isinstance(found, Held) for found in outcomes) or not any(
+                isinstance(found, Delivered) for found in outcomes
+            ):
+                return await self._not_delivered(row, plans, outcomes)
+            takes = await self._taken(plans, outcomes)
+            reroll = candidate.brief.reroll
+            left = reroll.at_most - row.extra_takes if reroll else 0
+            while reroll and left > 0 and await self._delivery.best_score(row, takes) < reroll.below:
+                left -= 1
+                further = await self.plan(row, candidate, files, take=len(plans) + 1)
+                if not isinstance(further, Plan):
+                    break
+                plans.append(further)
+                await asyncio.to_thread(self._tools.registry.add_take, row.clip, take=further.take, due=False)
+                outcomes.append(await self._order(row, further))
+                takes += await self._taken(plans[-1:], outcomes[-1:])
+            await self._delivery.deliver(row, candidate, files, takes)
+            await self._say.recorded(row, ClipState.DELIVERED, plan=plans[0])
+            return Result(row.clip, ClipState.DELIVERED)
         finally:
             for outcome in outcomes:
                 if isinstance(outcome, Delivered) and outcome.local_path is not None:
                     outcome.local_path.unlink(missing_ok=True)
 
-    def _retry_by(self, row: ClipRow) -> str | None:
+    async def _order(self, row: ClipRow, plan: Plan) -> Outcome:
         """A person who runs a failed clip again, or the retry schedule, asks for another attempt."""
-        if self._run.by_hand:
-            return f"run {self._run.run_id}"
-        return "retry schedule" if row.retries else None
+        by = f"run {self._run.run_id}" if self._run.by_hand else ("retry schedule" if row.retries else None)
+        order = Order(plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, retry_by=by)
+        return await self._tools.generate(order)
 
-    def _row_of(self, plan: Plan) -> RequestRow:
+    async def _taken(self, plans: Sequence[Plan], outcomes: Sequence[Outcome]) -> list[Take]:
+        return [
+            Take(plan, outcome, await asyncio.to_thread(self._paid, plan))
+            for plan, outcome in zip(plans, outcomes, strict=True)
+            if isinstance(outcome, Delivered)
+        ]
+
+    def _paid(self, plan: Plan) -> RequestRow:
         found = self._tools.ledger.get(plan.fingerprint)
         if found is None:  # the engine delivered it, so only another program can have taken it out
             raise LedgerError(f"The ledger has lost {plan.fingerprint[:12]}.", remedy="Restore the ledger's database.")
         return found
 
     async def _not_delivered(self, row: ClipRow, plans: Sequence[Plan], outcomes: Sequence[Outcome]) -> Result:
-        worst = next((found for found in outcomes if isinstance(found, Held)), None)
-        if worst is not None:
-            return await self._wait(
-                row, worst.kind.value, worst.reason, worst.remedy, plan=plans[0], outcome=worst,
-                price=sum(plan.price_microdollars or 0 for plan in plans),
-            )  # fmt: skip
-        lost = next(found for found in outcomes if isinstance(found, Failed | Cancelled))
-        await self._say_failed(row, Problem(lost.reason, remedy=lost.remedy), lost, plans[0])
-        return Result(row.clip, ClipState.FAILED, lost.reason, lost.remedy)
-
-    async def _say_failed(
-        self, row: ClipRow, problem: Problem, outcome: Failed | Cancelled | None, plan: Plan | None = None
-    ) -> None:
-        self._events.checked(
-            "clip_video",
-            "answered",
-            row.clip,
-            passed=False,
-            metadata={"failed": problem.what, "what to do": problem.remedy},
-        )
-        final = isinstance(outcome, Failed) and outcome.final
-        left = 0 if final or isinstance(outcome, Cancelled) else self._tools.settings.retries_per_clip - row.retries
-        cost = None
-        if plan is not None:
-            paid = await asyncio.to_thread(self._tools.ledger.get, plan.fingerprint)
-            cost = 0 if paid is None or paid.submitted_at is None else paid.cost_microdollars
-        answer = answers.failed(
-            row.clip,
-            problem,
-            cost_microdollars=cost,
-            retries_left=max(0, left),
-            request_id=outcome.request_id if outcome else None,
-            service=self._tools.settings.service,
-        )
-        await asyncio.to_thread(self._answers.note, row.clip, answer)
-        waiting_for = "never" if final or isinstance(outcome, Cancelled) else "retry"
-        await self._answer(row, ClipState.FAILED, reason=problem.what, waiting_for=waiting_for, plan=plan)
-
-    # The answer
-
-    async def _deliver(self, row: ClipRow, files: Sequence[ReadFile], takes: Sequence[Take], first: Plan) -> Result:
-        chosen = next((take for take in takes if take.plan.take == row.chosen_take), takes[0])
-        settings = self._tools.settings
-        finished = await self._finish(chosen)
-        media = [
-            ManifestMedium(
-                kind=found.medium.kind,
-                name=found.name,
-                key=found.key,
-                sha256=found.medium.sha256,
-                size_bytes=found.medium.size_bytes,
-            )
-            for found in files
-            if found.medium
-        ]
-        manifest = manifest_of(
-            chosen,
-            service=settings.service,
-            facts=finished.facts,
-            media=media,
-            others=[take for take in takes if take is not chosen],
-            versions={"i2v-assets": self._tools.options.version},
-        )
-        await asyncio.to_thread(self._answers.delivered, row.clip, chosen.outcome.video_key, manifest, finished.files)
-        self._report_video(row.clip, chosen, finished)
-        await self._answer(row, ClipState.DELIVERED, plan=first)
-        return Result(row.clip, ClipState.DELIVERED)
-
-    async def _finish(self, take: Take) -> Finished:
-        async with self._finishing:
-            return await finish(take, self._tools.bucket, self._tools.scratch, previews=self._tools.settings.previews)
-
-    def _report_video(self, clip: str, chosen: Take, finished: Finished) -> None:
-        settings = self._tools.settings
-        outcome = replace(
-            chosen.outcome,
-            cost_microdollars=chosen.row.cost_microdollars,
-            price_microdollars=chosen.row.price_microdollars,
-        )
-        metadata = told.video_metadata(
-            chosen.plan,
-            outcome,
-            clip=clip,
-            link_base=settings.video_link_base,
-            poster=finished.inline_poster,
-            sandbox=settings.service == "sandbox",
-            video=finished.facts,
-            more={},
-        )
-        self._events.materialized("clip_video", clip, metadata, outcome.sha256[:16])
-        self._events.checked("clip_video", "answered", clip, passed=True, metadata={"take": chosen.plan.take})
-        if finished.files:
-            preview = {
-                "poster": metadata.get("poster"),
-                "files": ", ".join(keys.clip_key(clip, name) for name in finished.files),
-                "bytes": sum(len(content) for content, _ in finished.files.values()),
-            }
-            self._events.materialized("clip_preview", clip, preview, outcome.sha256[:16])
-
-    async def _answer(
-        self,
-        row: ClipRow,
-        state: ClipState,
-        *,
-        reason: str | None = None,
-        waiting_for: str | None = None,
-        plan: Plan | None = None,
-    ) -> None:
-        await asyncio.to_thread(
-            self._tools.registry.answer,
-            row.clip,
-            version=row.version,
-            state=state,
-            reason=reason,
-            waiting_for=waiting_for,
-            fingerprint=plan.fingerprint if plan else None,
-            price_microdollars=plan.price_microdollars if plan else None,
-        )
+        for plan, outcome in zip(plans, outcomes, strict=True):
+            if isinstance(outcome, Held):
+                price = sum(each.price_microdollars or 0 for each in plans)
+                problem = Problem(outcome.reason, remedy=outcome.remedy)
+                return await self._say.waits(row, outcome.kind.value, problem, plan=plan, price=price, outcome=outcome)
+        first = next(found for found in outcomes if isinstance(found, Failed | Cancelled))
+        return await self._say.failed(row, Problem(first.reason, remedy=first.remedy), first, plans[0])

@@ -1,4 +1,4 @@
-"""From the settings to what the planner and the engine are told."""
+"""From the settings to what the planner is told."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -6,38 +6,7 @@ from pathlib import Path
 from i2v_assets.plans import PlanOptions
 from i2v_assets.prompts import load_presets
 from resources.errors import SettingsError
-from resources.generation.model import EngineOptions
-from resources.ledger import Caps
-from resources.settings import USD, Settings
-
-
-def caps(settings: Settings) -> Caps:
-    """The budget in force; the sandbox has its own, since its dollars are play money."""
-    sandbox = settings.service == "sandbox"
-    usd = settings.sandbox_budget_usd_per_day if sandbox else settings.budget_usd_per_day
-    count = settings.sandbox_budget_requests_per_day if sandbox else settings.budget_requests_per_day
-    return Caps(
-        usd_per_day_microdollars=round(usd * USD),
-        requests_per_day=count,
-        usd_per_run_microdollars=round((usd if sandbox else settings.budget_usd_per_run) * USD),
-        requests_per_run=count if sandbox else settings.budget_requests_per_run,
-        zone=settings.zone,
-    )
-
-
-def engine_options(settings: Settings) -> EngineOptions:
-    """The engine's limits."""
-    return EngineOptions(
-        caps=caps(settings),
-        max_in_flight=settings.max_in_flight,
-        deadline_seconds=settings.deadline_seconds,
-        presign_seconds=settings.presign_seconds,
-        inline_input_bytes=settings.inline_input_bytes,
-        on_unknown=settings.on_unknown,
-        resubmit_cap=settings.resubmit_cap,
-        allow_unknown_price=settings.allow_unknown_price,
-        max_attempts=settings.max_attempts,
-    )
+from resources.settings import Settings
 
 
 def plan_options(settings: Settings) -> PlanOptions:

@@ -17,7 +17,7 @@ def dollars(microdollars: int | None) -> float | None:
 
 def inline_jpeg(base64_jpeg: str, words: str, link: str = "") -> str:
     """Markdown of a small picture that lives as long as the event; Dagster drops HTML but shows `data:` images."""
-    picture = f"![{_plain(words)}](data:image/jpeg;base64,{base64_jpeg})"
+    picture = f"![{plain(words)}](data:image/jpeg;base64,{base64_jpeg})"
     return f"[{picture}]({link})" if link else picture
 
 
@@ -25,7 +25,7 @@ def files_metadata(files: Sequence[ReadFile]) -> Metadata:
     """The files of one kind: how many, how large, what they are, and a picture of each image."""
     rows = ["| file | what | size | SHA-256 |", "|---|---|---|---|"]
     rows += [
-        f"| {_plain(found.name)} | {what(found)} | {found.medium.size_bytes:,} bytes | `{found.medium.sha256[:16]}` |"
+        f"| {plain(found.name)} | {what(found)} | {found.medium.size_bytes:,} bytes | `{found.medium.sha256[:16]}` |"
         for found in files
         if found.medium
     ]
@@ -49,7 +49,7 @@ def what(found: ReadFile) -> str:
             return f"{facts.seconds:.2f} s {facts.codec}"
         case VideoFacts() as facts:
             return f"{facts.seconds:.2f} s, {facts.width} x {facts.height}, {facts.fps:.3g} fps"
-    return _plain(found.problem)
+    return plain(found.problem)
 
 
 def plan_metadata(plan: Plan, plan_hash: str, sandbox: bool) -> Metadata:
@@ -58,11 +58,11 @@ def plan_metadata(plan: Plan, plan_hash: str, sandbox: bool) -> Metadata:
     return {
         "decision": "planned",
         "route": plan.route.value,
-        "reasons": Markdown("\n".join(f"* {_plain(reason)}" for reason in plan.reasons)),
+        "reasons": Markdown("\n".join(f"* {plain(reason)}" for reason in plan.reasons)),
         "model": plan.model_id or inputs.family.value,
         "prompt": inputs.prompt,
         "preset": plan.preset,
-        "advice": Markdown("\n".join(f"* {_plain(advice.words)}" for advice in plan.advice)) if plan.advice else None,
+        "advice": Markdown("\n".join(f"* {plain(advice.words)}" for advice in plan.advice)) if plan.advice else None,
         "duration_seconds": inputs.duration,
         "resolution": inputs.resolution,
         "aspect_ratio": inputs.aspect_ratio,
@@ -116,6 +116,6 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text from outside, without what Markdown or a table would read as its own."""
     return "".join(f"\\{char}" if char in "\\`*_[]<>|!#" else (" " if char in "\r\n" else char) for char in text)

@@ -9,10 +9,10 @@ from i2v_assets.answers import Problem
 from i2v_assets.dispatch import Decisions, RunState, World, decide
 from i2v_assets.jobs import make_clips_job
 from i2v_assets.making.bucket_answers import BucketAnswers
-from i2v_assets.making.options import caps
 from i2v_assets.sensors.batches import request_runs
 from i2v_assets.sensors.tags import BATCH_TAG
 from i2v_assets.windows import parse_window
+from resources.generation.opening import caps_of
 from resources.ledger import Ledger, State
 from resources.ledger.registry import ClipRow, ClipState, Registry
 from resources.ledger.resource import LedgerResource
@@ -63,7 +63,7 @@ def world_of(instance: dg.DagsterInstance, ledger: Ledger, settings: Settings) -
     """What the gates are asked of, now."""
     now = datetime.now(UTC)
     window = parse_window(settings.generate_only, settings.zone)
-    limits, spent = caps(settings), ledger.spent_today(settings.service, settings.zone)
+    limits, spent = caps_of(settings), ledger.spent_today(settings.service, settings.zone)
 
     def is_unknown(fingerprint: str) -> bool:
         found = ledger.get(fingerprint)

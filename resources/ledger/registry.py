@@ -197,13 +197,24 @@ class Registry:
             count += self._update(clips.update().where(clips.c.clip.in_(part)).values(**values))
         return count
 
-    def add_take(self, clip: str) -> None:
-        """One more take of a clip, due now."""
-        self._update(
-            clips.update()
-            .where(clips.c.clip == clip)
-            .values(extra_takes=clips.c.extra_takes + 1, state=ClipState.DUE, batch=None, updated_at=self._clock())
-        )
+    def add_take(self, clip: str, *, take: int, seed: int | None = None, due: bool = True) -> None:
+        """One more take of a clip beyond what its brief asks for.
+
+        Args:
+            clip: the clip.
+            take: its number.
+            seed: a seed that a person gives it; None derives one.
+            due: make it now; False where the run that asks for it makes it itself.
+        """
+        with self._database.write() as connection:
+            found = connection.execute(sa.select(clips.c.take_seeds).where(clips.c.clip == clip)).scalar()
+            seeds = json.loads(found) if found else {}
+            values: dict[str, Any] = {"extra_takes": clips.c.extra_takes + 1, "updated_at": self._clock()}
+            if seed is not None:
+                values["take_seeds"] = json.dumps(seeds | {str(take): seed})
+            if due:
+                values |= {"state": ClipState.DUE, "batch": None}
+            connection.execute(clips.update().where(clips.c.clip == clip).values(**values))
 
     def choose(self, clip: str, take: int) -> None:
         """Fix which take is the clip's video; the clip becomes due, which costs nothing for takes that are there."""

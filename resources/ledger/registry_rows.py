@@ -42,7 +42,10 @@ class Upload:
 
 @dataclass(frozen=True)
 class ClipRow:
-    """One clip with its upload and its latest answer; times are UTC."""
+    """One clip with its upload and its latest answer; times are UTC.
+
+    ``extra_takes`` were made beyond what the brief asks for; ``take_seeds`` is JSON of the seeds that a person gave them.
+    """
 
     clip: str
     source: str
@@ -60,6 +63,7 @@ class ClipRow:
     price_microdollars: int | None
     chosen_take: int | None
     extra_takes: int
+    take_seeds: str | None
     retries: int
     admitted_at: datetime
     updated_at: datetime

@@ -25,6 +25,7 @@ clips = sa.Table(
     sa.Column("price_microdollars", sa.BigInteger),
     sa.Column("chosen_take", sa.Integer),
     sa.Column("extra_takes", sa.Integer, nullable=False),
+    sa.Column("take_seeds", sa.Text),
     sa.Column("retries", sa.Integer, nullable=False),
     sa.Column("admitted_at", UtcDateTime, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),

@@ -1,0 +1,205 @@
+"""`i2v login`, `logout`, `whoami`, `balance` and `models`: the account, and what the service offers it."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from i2v_assets.cli.console import dollars, err, out, print_json, print_table
+from i2v_assets.cli.opened import AsJson, opened_client
+from resources.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from resources.runcomfy.login import LoginPrompt
+    from resources.runcomfy.wire import Account, Balance
+
+app = typer.Typer()
+
+
+@app.command()
+def login(
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page; or only print it.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Sign in at RunComfy: confirm a code in the browser, and the token is kept for the next time.
+
+    The token file is the vendor's own (`~/.config/runcomfy/token.json`), so that both tools share one login.
+
+        i2v login
+
+        i2v login --no-browser      # on a server: open the page elsewhere
+    """
+    from resources.runcomfy.credentials import write_token
+    from resources.runcomfy.errors import LoginFailed
+    from resources.runcomfy.login import login as device_login
+
+    settings = load_settings()
+
+    def show(prompt: "LoginPrompt") -> None:
+        err.print(f"Open this page and confirm the code {prompt.user_code}:", markup=False, highlight=False)
+        err.print(f"  {prompt.verify_url}", markup=False, highlight=False)
+        if browser:
+            typer.launch(prompt.verify_url)
+        err.print(f"Waiting for the confirmation (at most {prompt.expires_in_seconds / 60:.0f} minutes) ...")
+
+    token = asyncio.run(device_login(settings.runcomfy_web_base, service=settings.service, show=show))
+    # The account's name is a courtesy; a token that was just given is kept whether or not it can be asked.
+    signed_in = settings.model_copy(update={"runcomfy_token": token})
+    email = asyncio.run(_email(signed_in))
+    try:
+        path = write_token(settings, token, user_email=email)
+    except OSError as error:
+        raise LoginFailed(
+            f"The token could not be written: {error.strerror or type(error).__name__}.",
+            remedy="Set RUNCOMFY_CONFIG_DIR to a folder of yours.",
+        ) from None
+    if _from_environment(settings):
+        err.print("RUNCOMFY_TOKEN is set and wins over this login; unset it to use the new token.")
+    if as_json:
+        print_json({"signed_in": True, "email": email, "token_file": str(path)})
+    else:
+        out.print(f"Signed in{f' as {email}' if email else ''}. The token is in {path}.", markup=False, highlight=False)
+
+
+async def _email(settings: Settings) -> str | None:
+    from resources.errors import I2VError
+
+    try:
+        async with opened_client(settings) as client:
+            return (await client.account()).email
+    except I2VError:
+        return None
+
+
+def _from_environment(settings: Settings) -> bool:
+    return settings.runcomfy_token is not None and bool(settings.runcomfy_token.get_secret_value().strip())
+
+
+@app.command()
+def logout(as_json: AsJson = False) -> None:
+    """Forget the kept token. It stays valid at RunComfy until it is revoked there."""
+    from resources.runcomfy.credentials import delete_token, token_path
+
+    settings = load_settings()
+    removed = delete_token(settings)
+    if _from_environment(settings):
+        err.print("RUNCOMFY_TOKEN is set in the environment and still in force; unset it too.")
+    if as_json:
+        print_json({"removed": removed, "token_file": str(token_path(settings))})
+    else:
+        out.print("Signed out." if removed else "Nobody was signed in.")
+
+
+@app.command()
+def whoami(as_json: AsJson = False) -> None:
+    """Whose token is in force, and where it comes from."""
+    from resources.runcomfy.credentials import require_token, token_path
+
+    settings = load_settings()
+    require_token(settings)
+    account = asyncio.run(_account(settings))
+    origin = "RUNCOMFY_TOKEN" if _from_environment(settings) else str(token_path(settings))
+    if as_json:
+        print_json(
+            {"id": account.user_id, "email": account.email, "service": settings.service, "token_from": origin}
+        )
+        return
+    out.print(f"{account.email or account.user_id} at {settings.service}", markup=False, highlight=False)
+    err.print(f"The token comes from {origin}.", markup=False, highlight=False)
+
+
+async def _account(settings: Settings) -> "Account":
+    async with opened_client(settings) as client:
+        return await client.account()
+
+
+@app.command()
+def balance(as_json: AsJson = False) -> None:
+    """What is left on the account, and what of today's budget."""
+    from i2v_assets.cli.money import money_left
+    from i2v_assets.cli.opened import opened_books
+
+    settings = load_settings()
+    left = asyncio.run(_balance(settings))
+    with opened_books() as books:
+        today = money_left(books)
+    if as_json:
+        print_json({"service": settings.service, "balance_microdollars": left.microdollars, "today": today.plain()})
+        return
+    out.print(f"{dollars(left.microdollars)} at {settings.service}", markup=False, highlight=False)
+    err.print(today.text, markup=False, highlight=False)
+
+
+async def _balance(settings: Settings) -> "Balance":
+    async with opened_client(settings) as client:
+        return await client.balance()
+
+
+@app.command()
+def models(
+    route: Annotated[str | None, typer.Argument(help="Only this route: animate, lip_sync or multi_modal.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Which model id serves each route right now, at what price, and how it differs from what this program knows.
+
+        i2v models
+
+        i2v models multi_modal --json
+    """
+    from i2v_assets.cli.exits import UsageProblem
+    from resources.schemas.inputs import Route
+
+    if route is not None and route not in list(Route):
+        raise UsageProblem(f"There is no route {route!r}.", remedy=f"Routes: {', '.join(Route)}.")
+    rows = [row for row in asyncio.run(_models(load_settings())) if route in (None, row["route"])]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("route", "model id", "price", "seconds", "resolutions", "differs from what is known"),
+        [
+            (
+                row["route"],
+                row["model_id"] or f"none of {', '.join(row['ids'])}",
+                "" if row["model_id"] is None else f"{dollars(row['price_microdollars']) or '?'} / {row['price_unit']}",
+                f"{row['seconds'][0]} to {row['seconds'][1]}",
+                ", ".join(row["resolutions"]),
+                "\n".join(row["differences"]) or ("" if row["model_id"] else row["problem"]),
+            )
+            for row in rows
+        ],
+    )
+
+
+async def _models(settings: Settings) -> list[dict[str, Any]]:
+    from resources.runcomfy.catalogue import Catalogue, Offer, differences
+    from resources.runcomfy.errors import FamilyUnavailable
+    from resources.schemas.endpoints import LIMITS, family_route, ids_for
+    from resources.schemas.inputs import Family
+
+    async def one(catalogue: Catalogue, family: Family) -> dict[str, Any]:
+        offer: Offer | None = None
+        problem = ""
+        try:
+            offer = await catalogue.resolve(family)
+        except FamilyUnavailable as error:
+            problem = error.message
+        limits = LIMITS[family]
+        tiers = limits.resolutions_in(offer.endpoint.dialect) if offer else limits.resolutions
+        return {
+            "route": family_route(family).value,
+            "family": family.value,
+            "ids": list(ids_for(family)),
+            "model_id": offer.endpoint.model_id if offer else None,
+            "name": offer.entry.display_name if offer else None,
+            "price_microdollars": offer.price_microdollars_per_unit if offer else None,
+            "price_unit": offer.price_unit if offer else None,
+            "seconds": [limits.min_duration, limits.max_duration],
+            "resolutions": list(tiers),
+            "differences": list(differences(offer.endpoint, offer.entry)) if offer else [],
+            "problem": problem,
+        }
+
+    async with opened_client(settings) as client:
+        catalogue = Catalogue(client, settings.model_ids, settings.price_max_age_seconds)
+        return list(await asyncio.gather(*(one(catalogue, family) for family in Family)))

@@ -1,0 +1,258 @@
+"""From delivered takes to the clip's answer: choose, look, write beside the clip, report."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from i2v_assets.making import told
+from i2v_assets.making.bucket_answers import BucketAnswers
+from i2v_assets.making.finishing import Finished, Finisher
+from i2v_assets.making.media import ReadFile
+from i2v_assets.making.quality import finding_metadata, in_words
+from i2v_assets.making.reports import Events, Metadata
+from i2v_assets.making.takes import Take, choose
+from i2v_assets.making.tools import Tools
+from i2v_assets.manifest import (
+    Manifest,
+    ManifestDub,
+    ManifestError,
+    ManifestMedium,
+    ManifestTake,
+    ManifestTimes,
+    ManifestVideo,
+    read_manifest,
+)
+from i2v_assets.upload_types import Candidate
+from resources.generation.model import Delivered
+from resources.ledger.registry import ClipRow
+from resources.media.quality.model import Severity
+from resources.storage import keys
+from resources.storage.errors import ObjectMissing
+
+LOOKS = 4
+"""Videos looked at at once: the pool's processes do the work, this bounds the files on local disk."""
+
+
+class Delivery:
+    """Writes the clip's answer. A clip whose answer is there already is told again, and nothing is fetched for it."""
+
+    def __init__(self, tools: Tools, events: Events) -> None:
+        self._tools = tools
+        self._events = events
+        self._bucket = BucketAnswers(tools.bucket)
+        self._finisher = Finisher(tools)
+        self._looks = asyncio.Semaphore(LOOKS)
+        self._finished: dict[str, Finished] = {}
+
+    async def best_score(self, row: ClipRow, takes: Sequence[Take]) -> float:
+        """The best quality among the takes; 1 where nothing is measured."""
+        if not self._tools.settings.measure:
+            return 1.0
+        return max((await self._scores(row, takes)).values(), default=1.0)
+
+    async def deliver(
+        self, row: ClipRow, candidate: Candidate, files: Sequence[ReadFile], takes: Sequence[Take]
+    ) -> None:
+        """Choose a take and make it the clip's answer."""
+        rule = candidate.brief.choose or "first"
+        scores = await self._scores(row, takes) if rule == "best" and len(takes) > 1 else {}
+        chosen = choose(takes, scores, by_person=row.chosen_take, rule=rule)
+        before = await self._answer_there(row, chosen, takes)
+        if before is not None:
+            self._report_again(row.clip, chosen, before)
+            return
+        finished = await self._look(chosen)
+        manifest = self._manifest(row, candidate, files, chosen, takes, finished, scores)
+        await asyncio.to_thread(self._bucket.delivered, row.clip, chosen.outcome.video_key, manifest, finished.files)
+        self._report(row.clip, chosen, finished)
+
+    # Looking
+
+    async def _look(self, take: Take) -> Finished:
+        found = self._finished.get(take.plan.fingerprint)
+        if found is None:
+            async with self._looks:
+                found = self._finished[take.plan.fingerprint] = await self._finisher.finish(take)
+        return found
+
+    async def _scores(self, row: ClipRow, takes: Sequence[Take]) -> dict[str, float]:
+        """Quality by fingerprint: as an earlier manifest has it, or measured now."""
+        before = await asyncio.to_thread(self._manifest_there, row.clip)
+        known = _scores_in(before) if before else {}
+        for take in takes:
+            if take.plan.fingerprint not in known:
+                known[take.plan.fingerprint] = (await self._look(take)).score or 0.0
+        return known
+
+    def _manifest_there(self, clip: str) -> Manifest | None:
+        try:
+            return read_manifest(self._tools.bucket.read(keys.clip_key(clip, keys.MANIFEST)))
+        except (ObjectMissing, ManifestError):
+            return None
+
+    async def _answer_there(self, row: ClipRow, chosen: Take, takes: Sequence[Take]) -> Manifest | None:
+        """The manifest, where the clip was delivered before just like this."""
+        if not all(take.outcome.already for take in takes) or row.delivered_at is None:
+            return None
+        found = await asyncio.to_thread(self._manifest_there, row.clip)
+        if found is None or found.fingerprint != chosen.plan.fingerprint:
+            return None
+        if {other.fingerprint for other in found.other_takes} | {found.fingerprint} != {
+            take.plan.fingerprint for take in takes
+        }:
+            return None
+        if found.cost_microdollars != chosen.row.cost_microdollars:
+            return None
+        there = await asyncio.to_thread(self._tools.bucket.head, keys.clip_key(row.clip, keys.VIDEO))
+        return found if there is not None else None
+
+    # Telling
+
+    def _report(self, clip: str, chosen: Take, finished: Finished) -> None:
+        settings = self._tools.settings
+        metadata = told.video_metadata(
+            chosen.plan,
+            _with_costs(chosen),
+            clip=clip,
+            link_base=settings.video_link_base,
+            poster=finished.inline_poster,
+            sandbox=self._tools.sandbox,
+            video=finished.facts,
+            more={"quality": finished.score},
+        )
+        version = chosen.outcome.sha256[:16]
+        self._events.materialized("clip_video", clip, metadata, version)
+        self._events.checked("clip_video", "answered", clip, passed=True, metadata={"take": chosen.plan.take})
+        for finding in finished.findings:
+            self._events.checked(
+                "clip_video",
+                finding.check.value,
+                clip,
+                passed=finding.passed,
+                metadata=finding_metadata(finding, finished.measures, finished.score or 0.0)
+                if finished.measures
+                else {},
+                warn=finding.severity is Severity.WARN,
+            )
+        if finished.files:
+            preview: Metadata = {
+                "poster": metadata.get("poster"),
+                "files": ", ".join(keys.clip_key(clip, name) for name in finished.files),
+                "bytes": sum(len(content) for content, _ in finished.files.values()),
+            }
+            self._events.materialized("clip_preview", clip, preview, version)
+
+    def _report_again(self, clip: str, chosen: Take, manifest: Manifest) -> None:
+        """A delivered clip that falls into a range logs its materialization again with the same data version."""
+        metadata = told.video_metadata(
+            chosen.plan,
+            _with_costs(chosen),
+            clip=clip,
+            link_base=self._tools.settings.video_link_base,
+            poster=None,
+            sandbox=self._tools.sandbox,
+            video=None,
+            more={"quality": manifest.quality, "unchanged": "delivered before; nothing was made or paid"},
+        )
+        version = chosen.outcome.sha256[:16]
+        self._events.materialized("clip_video", clip, metadata, version)
+        self._events.checked("clip_video", "answered", clip, passed=True, metadata={"take": chosen.plan.take})
+        if self._tools.settings.previews:
+            self._events.materialized("clip_preview", clip, {"unchanged": "made before"}, version)
+
+    def _manifest(
+        self,
+        row: ClipRow,
+        candidate: Candidate,
+        files: Sequence[ReadFile],
+        chosen: Take,
+        takes: Sequence[Take],
+        finished: Finished,
+        scores: dict[str, float],
+    ) -> Manifest:
+        plan, outcome, paid, inputs = chosen.plan, chosen.outcome, chosen.row, chosen.plan.inputs
+        media = [
+            ManifestMedium(
+                kind=found.medium.kind,
+                name=found.name,
+                key=found.key,
+                sha256=found.medium.sha256,
+                size_bytes=found.medium.size_bytes,
+            )
+            for found in files
+            if found.medium
+        ]
+        others = [
+            ManifestTake(
+                take=other.plan.take,
+                fingerprint=other.plan.fingerprint,
+                seed=other.plan.inputs.seed,
+                video_key=other.outcome.video_key,
+                quality=scores.get(other.plan.fingerprint),
+            )
+            for other in takes
+            if other is not chosen
+        ]
+        return Manifest(
+            clip=row.clip,
+            take=plan.take,
+            service=self._tools.settings.service,
+            route=plan.route,
+            reasons=plan.reasons,
+            family=inputs.family.value,
+            model_id=paid.model_id or plan.model_id or inputs.family.value,
+            prompt=inputs.prompt,
+            negative_prompt=inputs.negative_prompt,
+            preset=plan.preset,
+            seed=inputs.seed,
+            duration=inputs.duration,
+            resolution=inputs.resolution,
+            aspect_ratio=inputs.aspect_ratio,
+            media=tuple(media),
+            fingerprint=plan.fingerprint,
+            request_id=paid.request_id,
+            price_microdollars=paid.price_microdollars,
+            cost_microdollars=paid.cost_microdollars,
+            times=ManifestTimes(
+                created=paid.created_at,
+                submitted=paid.submitted_at,
+                finished=paid.finished_at,
+                delivered=paid.delivered_at or datetime.now(UTC),
+            ),
+            queue_seconds=outcome.queue_seconds,
+            generation_seconds=outcome.generation_seconds,
+            video=ManifestVideo(
+                key=outcome.video_key,
+                sha256=outcome.sha256,
+                size_bytes=outcome.size_bytes,
+                width=finished.facts.width,
+                height=finished.facts.height,
+                seconds=round(finished.facts.seconds, 3),
+            ),
+            quality=finished.score,
+            findings=in_words(finished.findings),
+            other_takes=tuple(others),
+            dub=_dub(row.clip, candidate),
+            versions={"i2v-assets": self._tools.options.version},
+        )
+
+
+def _dub(clip: str, candidate: Candidate) -> ManifestDub | None:
+    group, separator, language = clip.rpartition("--")
+    spoken = candidate.brief.dub or {}
+    return ManifestDub(group=group, language=language) if separator and language in spoken else None
+
+
+def _scores_in(manifest: Manifest) -> dict[str, float]:
+    found = {other.fingerprint: other.quality for other in manifest.other_takes}
+    found[manifest.fingerprint] = manifest.quality
+    return {fingerprint: score for fingerprint, score in found.items() if score is not None}
+
+
+def _with_costs(take: Take) -> Delivered:
+    return replace(
+        take.outcome,
+        cost_microdollars=take.row.cost_microdollars,
+        price_microdollars=take.row.price_microdollars,
+    )
