@@ -63,9 +63,9 @@ def slug(key_or_name: str) -> str:
 
     Lossy and deterministic. Folders are joined by ``--``; in each part accents are folded and everything else outside
     ``[A-Za-z0-9_-]`` becomes one hyphen, runs of hyphens become one, hyphens at the ends and underscores at the
-    beginning go (``_`` marks the project's own folders). A part that holds letters or digits of other scripts ends with 8 hex digits of its SHA-256, since
-    what tells such names apart is lost otherwise; one of which nothing is left (``..``) is ``clip-`` and those digits.
-    Names over `MAX_NAME` are cut and end with a hash of the whole.
+    beginning go (``_`` marks the project's own folders). A part that holds letters or digits of other scripts ends with
+    8 hex digits of its SHA-256, since what tells such names apart is lost otherwise; one of which nothing is left
+    (``..``) is ``clip-`` and those digits. Names over `MAX_NAME` are cut and end with a hash of the whole.
 
     Args:
         key_or_name: a key below ``uploads/`` (its file extension goes, unless it ends in ``/`` and so is a folder), or
