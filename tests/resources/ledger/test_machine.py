@@ -77,6 +77,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger.engine.dispose()  # the machine's power stays on, so nothing has to wait for the disk
         self.posts: list[Post] = []
         self.events_seen = 0
+        self.strays = 0
         self.known: tuple[State, ...] | None = None
         for name in NAMES:
             self.ledger.plan(NewRequest(name, "sandbox", "hero", 1, "f", "animate", 1, 5, "{}"))
@@ -162,6 +163,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert before.attempt != post.attempt or before.state is not State.SUBMITTING or before.owner != post.owner
             after = self.row(post.name)
             if answer == "id" and post.arrived:
+                self.strays += 1
                 known = self.ledger.find(post.request_id)
                 assert known is not None, "a request id was lost"
                 assert known.fingerprint == post.name
@@ -332,7 +334,7 @@ class LedgerMachine(RuleBasedStateMachine):
             ).scalar()
             events = connection.exec_driver_sql("SELECT count(*) FROM ledger_events").scalar_one()
         assert counted >= len([post for post in self.posts if post.may_charge or post.charged])
-        assert (per_day or 0) <= CAP + len([post for post in self.posts if post.risked])
+        assert (per_day or 0) <= CAP + self.strays
         assert events >= self.events_seen
         self.events_seen = events
 
@@ -353,7 +355,7 @@ def _template() -> bytes:
 
 TestLedgerMachine = LedgerMachine.TestCase
 TestLedgerMachine.settings = settings(
-    max_examples=80,
+    max_examples=60,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,
