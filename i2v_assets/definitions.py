@@ -2,19 +2,23 @@
 
 import dagster as dg
 
+from i2v_assets.assets.catalogue import model_catalogue
 from i2v_assets.assets.checks import CLIP_CHECKS
 from i2v_assets.assets.clips import make_clips
-from i2v_assets.jobs import make_clips_job
+from i2v_assets.jobs import JOBS
+from i2v_assets.schedules import SCHEDULES
+from i2v_assets.sensors.dispatch import dispatch_sensor
 from i2v_assets.sensors.uploads import uploads_sensor
 from resources.ledger.resource import LedgerResource
 from resources.runcomfy.resource import RunComfyResource
 from resources.storage.resource import BucketResource
 
 defs = dg.Definitions(
-    assets=[make_clips],
+    assets=[make_clips, model_catalogue],
     asset_checks=CLIP_CHECKS,
-    jobs=[make_clips_job],
-    sensors=[uploads_sensor],
+    jobs=JOBS,
+    schedules=SCHEDULES,
+    sensors=[uploads_sensor, dispatch_sensor],
     resources={
         "runcomfy": RunComfyResource(api_base="", balance_base="", web_base=""),
         "bucket": BucketResource(),

@@ -124,7 +124,17 @@ def _family(
     with_image = routing.route is Route.LIP_SYNC and bool(of_kind(media, MediumKind.IMAGE))
     if with_image and _drops_face(brief, options):
         family = Family.WAN_T2V
-    if family not in offers or offers[family] is not None:
+    offer = offers.get(family)
+    if offer is not None and offer.trouble:
+        return Waiting(
+            clip=clip,
+            kind="catalogue",
+            words=f"The service's entry of {family} is not the one that was agreed to: {offer.trouble}.",
+            remedy=f"Look at it with `i2v models`, then agree: i2v models --accept {family}",
+            route=routing.route,
+            reasons=routing.reasons,
+        )
+    if family not in offers or offer is not None:
         return family
     if family is Family.WAN_I2V:
         return Waiting(

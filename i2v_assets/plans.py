@@ -27,11 +27,13 @@ class PlanOffer:
         model_id: The id that answered.
         price_microdollars_per_unit: Base price, None where it cannot be read.
         price_unit: ``second``, ``output``, ``image``, or a word that nobody knows.
+        trouble: How the entry differs from what was agreed to, in words; it stops the family until a person agrees.
     """
 
     model_id: str
     price_microdollars_per_unit: int | None
     price_unit: str
+    trouble: str = ""
 
     @property
     def dialect(self) -> Dialect | None:

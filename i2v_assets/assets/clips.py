@@ -21,6 +21,7 @@ from i2v_assets.sensors.tags import BATCH_TAG
 from resources.generation.interrupt import run_sync
 from resources.generation.opening import open_engine
 from resources.ledger import Ledger
+from resources.ledger.catalogue_memory import CatalogueMemory
 from resources.ledger.registry import ClipRow, ClipState, Registry
 from resources.ledger.resource import LedgerResource
 from resources.media.quality.pool import MeasuringPool
@@ -86,7 +87,7 @@ async def _make_all(
             bucket=bucket,
             ledger=ledger,
             registry=registry,
-            offers=Offers(engine.catalogue),
+            offers=Offers(engine.catalogue, CatalogueMemory(ledger.database), settings.service),
             options=plan_options(settings),
             generate=orders.generate,
             scratch=scratch,

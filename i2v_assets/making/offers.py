@@ -1,19 +1,41 @@
 """What the service offers now, per family, as the planner reads it."""
 
 import asyncio
+import time
+from dataclasses import dataclass
 
-from i2v_assets.planning import PlanOffer
+from i2v_assets.catalogue import troubles
+from i2v_assets.plans import PlanOffer
 from resources.errors import I2VError, Verdict
-from resources.runcomfy.catalogue import Catalogue
+from resources.ledger.catalogue_memory import AgreedOffer, CatalogueMemory
+from resources.runcomfy.catalogue import Catalogue, Offer
+from resources.runcomfy.drift import differences
 from resources.runcomfy.errors import FamilyUnavailable
-from resources.schemas.inputs import Family
+from resources.schemas.inputs import Family, Service
+
+REMEMBERED_SECONDS = 30.0
+"""How long a run believes what was agreed to: an acceptance reaches running batches within this time."""
+
+
+@dataclass(frozen=True)
+class LiveOffer:
+    """One family now: its offer (None where no id answers), all differences, and those that nobody agreed to."""
+
+    family: Family
+    offer: Offer | None
+    differences: tuple[str, ...] = ()
+    troubles: tuple[str, ...] = ()
 
 
 class Offers:
     """Asks the catalogue (which remembers its answers for a while) for every family at once."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, memory: CatalogueMemory, service: Service) -> None:
         self._catalogue = catalogue
+        self._memory = memory
+        self._service = service
+        self._agreed: dict[str, AgreedOffer] = {}
+        self._agreed_at = -REMEMBERED_SECONDS
 
     async def now(self) -> dict[Family, PlanOffer | None]:
         """Each family's id and price; None where no id answers.
@@ -24,20 +46,64 @@ class Offers:
         Raises:
             I2VError: the token is missing or rejected.
         """
-        found = await asyncio.gather(*(self._one(family) for family in Family))
-        return {family: offer for family, offer, known in found if known}
+        found = await asyncio.gather(*(self._unless_passing(family) for family in Family))
+        return {live.family: _plan_offer(live) for live in found if live is not None}
 
-    async def _one(self, family: Family) -> tuple[Family, PlanOffer | None, bool]:
+    async def _unless_passing(self, family: Family) -> LiveOffer | None:
         try:
-            offer = await self._catalogue.resolve(family)
-        except FamilyUnavailable:
-            return family, None, True
+            return await self.live(family)
         except I2VError as error:
             if error.verdict is Verdict.RETRYABLE:
-                return family, None, False
+                return None
             raise
-        return (
-            family,
-            PlanOffer(offer.endpoint.model_id, offer.price_microdollars_per_unit, offer.price_unit),
-            True,
+
+    async def live(self, family: Family) -> LiveOffer:
+        """One family with its differences; the first sight of a family agrees to its price.
+
+        Raises:
+            ServiceError: the catalogue does not answer.
+        """
+        try:
+            offer = await self._catalogue.resolve(family)
+        except FamilyUnavailable as error:
+            return LiveOffer(family, None, (error.message,), (error.message,))
+        agreed = await self._agreed_to(family, offer)
+        found = differences(offer.endpoint, offer.entry)
+        return LiveOffer(
+            family, offer, found, troubles(found, offer.price_microdollars_per_unit, offer.price_unit, agreed)
         )
+
+    async def _agreed_to(self, family: Family, offer: Offer) -> AgreedOffer | None:
+        if time.monotonic() - self._agreed_at >= REMEMBERED_SECONDS:
+            self._agreed = await asyncio.to_thread(self._memory.agreed, self._service)
+            self._agreed_at = time.monotonic()
+        if family.value not in self._agreed and offer.price_microdollars_per_unit is not None:
+            await asyncio.to_thread(agree, self._memory, self._service, LiveOffer(family, offer), "first sight")
+            self._agreed = await asyncio.to_thread(self._memory.agreed, self._service)
+        return self._agreed.get(family.value)
+
+
+def agree(memory: CatalogueMemory, service: Service, live: LiveOffer, by: str) -> None:
+    """Agree to a family's price and differences as they are now; nothing where no id answers."""
+    if live.offer is not None:
+        memory.agree(
+            service,
+            live.family.value,
+            model_id=live.offer.endpoint.model_id,
+            price_microdollars=live.offer.price_microdollars_per_unit,
+            price_unit=live.offer.price_unit,
+            differences=live.differences,
+            by=by,
+        )
+
+
+def _plan_offer(live: LiveOffer) -> PlanOffer | None:
+    if live.offer is None:
+        return None
+    offer = live.offer
+    return PlanOffer(
+        offer.endpoint.model_id,
+        offer.price_microdollars_per_unit,
+        offer.price_unit,
+        trouble="; ".join(live.troubles),
+    )

@@ -63,4 +63,18 @@ refused_uploads = sa.Table(
 )
 """Uploads that can be no clip and whose owner was told."""
 
-tables = (clips, media_facts, texts, refused_uploads)
+catalogue = sa.Table(
+    "registry_catalogue",
+    metadata,
+    sa.Column("service", sa.String(16), primary_key=True),
+    sa.Column("family", sa.Text, primary_key=True),
+    sa.Column("model_id", sa.Text, nullable=False),
+    sa.Column("price_microdollars", sa.BigInteger),
+    sa.Column("price_unit", sa.Text, nullable=False),
+    sa.Column("accepted", sa.Text, nullable=False),
+    sa.Column("accepted_by", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+"""What of the live catalogue was agreed to, by endpoint family: the price, and differences that a person accepted."""
+
+tables = (catalogue, clips, media_facts, texts, refused_uploads)

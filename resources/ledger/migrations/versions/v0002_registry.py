@@ -62,9 +62,20 @@ def upgrade() -> None:
         sa.Column("key", sa.Text, primary_key=True),
         sa.Column("version", sa.Text, nullable=False),
     )
+    op.create_table(
+        "registry_catalogue",
+        sa.Column("service", sa.String(16), primary_key=True),
+        sa.Column("family", sa.Text, primary_key=True),
+        sa.Column("model_id", sa.Text, nullable=False),
+        sa.Column("price_microdollars", sa.BigInteger),
+        sa.Column("price_unit", sa.Text, nullable=False),
+        sa.Column("accepted", sa.Text, nullable=False),
+        sa.Column("accepted_by", sa.Text, nullable=False),
+        sa.Column("at", UtcDateTime, nullable=False),
+    )
 
 
 def downgrade() -> None:
     """Drop the tables; what they held may be rebuilt from the bucket."""
-    for table in ("registry_refused_uploads", "registry_texts", "registry_media_facts", "registry_clips"):
+    for table in ("registry_catalogue", "registry_refused_uploads", "registry_texts", "registry_media_facts", "registry_clips"):
         op.drop_table(table)

@@ -1,0 +1,106 @@
+"""From a clip's registered upload to the plans of its takes: what it would make, before any money and without telling
+anybody. Free of Dagster, so that the command line plans with the same steps as a run.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from i2v_assets.found import FoundMedium
+from i2v_assets.making.media import MediaReader, ReadFile
+from i2v_assets.making.takes import with_seed
+from i2v_assets.planning import make_plan
+from i2v_assets.plans import Plan, PlanOffer, PlanOptions, Refusal, Waiting, plan_hash
+from i2v_assets.upload_types import Candidate
+from resources.ledger.registry import ClipRow
+from resources.schemas.inputs import Family
+
+READS = 8
+"""Files fetched and measured at once: the decoders are bound by two to eight cores, not by the network."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A clip with the decision about it; ``plans`` holds one per take, and is empty where there is none."""
+
+    row: ClipRow
+    candidate: Candidate
+    files: tuple[ReadFile, ...]
+    plans: tuple[Plan, ...] = ()
+    stopped: Refusal | Waiting | None = None
+
+    @property
+    def hash(self) -> str | None:
+        """What an approval of this clip approves; the same as in its `WAITING.txt`."""
+        return plan_hash(self.plans) if self.plans else None
+
+
+class ClipPlanner:
+    """Plans registered clips.
+
+    Args:
+        reader: Reads their files, or remembers them.
+        offers: What the service offers now.
+        options: What decides where a brief is silent.
+    """
+
+    def __init__(
+        self,
+        reader: MediaReader,
+        offers: Callable[[], Awaitable[Mapping[Family, PlanOffer | None]]],
+        options: PlanOptions,
+    ) -> None:
+        self._reader = reader
+        self._offers = offers
+        self._options = options
+        self._reads = asyncio.Semaphore(READS)
+
+    async def plan(self, row: ClipRow) -> Planned:
+        """All takes of a clip.
+
+        Raises:
+            I2VError: the bucket or the catalogue does not answer, or the token is not accepted.
+        """
+        candidate = Candidate.from_content(row.content)
+        files = await self.read(candidate)
+        first = await self.take(row, candidate, files, 1)
+        if not isinstance(first, Plan):
+            return Planned(row, candidate, files, stopped=first)
+        count = (candidate.brief.takes or 1) + row.extra_takes
+        further = [await self.take(row, candidate, files, number) for number in range(2, count + 1)]
+        plans = (first, *(plan for plan in further if isinstance(plan, Plan)))
+        return Planned(row, candidate, files, plans)
+
+    async def read(self, candidate: Candidate) -> tuple[ReadFile, ...]:
+        """A clip's files, in its order."""
+
+        async def one(key: str, etag: str, name: str) -> ReadFile:
+            async with self._reads:
+                return await asyncio.to_thread(self._reader.read, key, etag, name)
+
+        return tuple(await asyncio.gather(*(one(file.key, file.etag, file.name) for file in candidate.files)))
+
+    async def take(
+        self, row: ClipRow, candidate: Candidate, files: tuple[ReadFile, ...], number: int
+    ) -> Plan | Refusal | Waiting:
+        """One take of a clip."""
+        unreadable = [found for found in files if found.medium is None]
+        if unreadable:
+            return Refusal.of(row.clip, [(found.problem, found.remedy) for found in unreadable])
+        faces = next((file.faces for file in files if file.faces), None)
+        planned = make_plan(
+            row.clip,
+            candidate.brief,
+            [FoundMedium(file.medium, file.name, file.facts) for file in files if file.medium and file.facts],
+            await self._offers(),
+            self._options,
+            take=number,
+            face=faces.portrait if faces else None,
+            face_share=faces.share if faces else None,
+            name=candidate.source,
+        )
+        seed = json.loads(row.take_seeds or "{}").get(str(number))
+        if isinstance(planned, Plan) and seed is not None:
+            return with_seed(planned, self._options.service, seed)
+        return planned
