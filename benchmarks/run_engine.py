@@ -1,0 +1,64 @@
+"""One batch through the project's engine, without Dagster."""
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.workload import Meter, inputs_of, read_spec
+from resources.generation.model import Delivered, Order
+from resources.generation.opening import open_engine, options_of
+from resources.ledger import Ledger, State
+from resources.schemas.inputs import Route, fingerprint
+from resources.settings import load_settings
+from resources.storage.bucket import Bucket
+
+
+async def work() -> bool:
+    spec = read_spec()
+    settings = load_settings()
+    orders = []
+    for seed in spec["seeds"]:
+        inputs = inputs_of(spec, seed)
+        orders.append(Order(f"clip-{seed}", 1, fingerprint("sandbox", inputs, 1), inputs, Route.ANIMATE))
+    told: Counter[str] = Counter()
+    with Ledger.open(settings.ledger_address) as ledger:
+        async with open_engine(
+            settings,
+            ledger,
+            Bucket.from_settings(settings),
+            scratch=Path(spec["scratch"]),
+            run_id=spec["run_id"],
+            options=replace(options_of(settings), max_in_flight=len(orders)),
+        ) as engine:
+            meter = Meter()
+
+            async def look() -> None:
+                while True:
+                    await asyncio.sleep(1)
+                    meter.waiting()
+
+            looking = asyncio.create_task(look())
+            async with aclosing(engine.stream(orders)) as outcomes:
+                async for outcome in outcomes:
+                    told[type(outcome).__name__] += 1
+                    if isinstance(outcome, Delivered):
+                        meter.figures.polls += outcome.polls
+                        if outcome.local_path is not None:
+                            outcome.local_path.unlink(missing_ok=True)
+            looking.cancel()
+            meter.end(len(orders))
+        for row in ledger.list(states=[State.SUCCEEDED]):
+            for event in ledger.events(row.fingerprint):
+                if event.what == "succeeded" and row.request_id is not None:
+                    meter.figures.noticed[row.request_id] = event.at.timestamp()
+    meter.tell()
+    print(f"{time.strftime('%H:%M:%S')} {dict(told)}", file=sys.stderr)
+    return told["Delivered"] == len(orders)
+
+
+if __name__ == "__main__":
+    sys.exit(0 if asyncio.run(work()) else 1)

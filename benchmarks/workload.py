@@ -1,0 +1,87 @@
+"""What the contestants of a measurement share: the orders, the clocks, and how a child tells its figures."""
+
+import json
+import resource
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from resources.schemas.inputs import Family, GenerationInputs, Medium
+
+MEBIBYTE = 1024**2
+
+
+@dataclass
+class Figures:
+    """What one contestant measured of itself.
+
+    Attributes:
+        clips: How many it made.
+        seconds: From its start to its last video.
+        cpu_seconds: Its own CPU, from its start on.
+        mb_idle: Resident memory before the first clip.
+        mb_waiting: The same while all clips wait.
+        polls: Calls made to learn of the ends.
+        noticed: Unix time at which each request's end was noticed, by request id.
+    """
+
+    clips: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    mb_idle: float = 0.0
+    mb_waiting: float = 0.0
+    polls: int = 0
+    noticed: dict[str, float] = field(default_factory=dict)
+
+
+class Meter:
+    """Measures this process from the moment it is made."""
+
+    def __init__(self) -> None:
+        self._began, self._cpu = time.monotonic(), _cpu()
+        self.figures = Figures(mb_idle=memory())
+
+    def waiting(self) -> None:
+        """Look at the memory; the largest look while everything waits counts."""
+        self.figures.mb_waiting = max(self.figures.mb_waiting, memory())
+
+    def end(self, clips: int) -> None:
+        """Stop the clocks."""
+        self.figures.clips = clips
+        self.figures.seconds, self.figures.cpu_seconds = time.monotonic() - self._began, _cpu() - self._cpu
+
+    def tell(self) -> None:
+        """Print the figures as one JSON line, for the measuring parent."""
+        print(json.dumps(asdict(self.figures)), flush=True)
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def memory() -> float:
+    """Resident memory of this process in MiB."""
+    return float(psutil.Process().memory_info().rss) / MEBIBYTE
+
+
+def read_spec() -> dict[str, Any]:
+    """The specification whose path is the first argument."""
+    return dict(json.loads(Path(sys.argv[1]).read_text()))
+
+
+def inputs_of(spec: dict[str, Any], seed: int) -> GenerationInputs:
+    """A clip: the same picture and words, told apart by the seed."""
+    return GenerationInputs(
+        family=Family.HAPPYHORSE_I2V,
+        prompt="drift slowly to the left",
+        images=(Medium.model_validate(spec["medium"]),),
+        duration=spec["duration"],
+        resolution="720p",
+        seed=seed,
+        watermark=False,
+    )
