@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test check format lock clean
+.PHONY: help setup demo dev test crash bench check format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -14,7 +14,7 @@ help: ## list the commands
 setup: $(READY) ## make .venv from the lock (done by every other command)
 
 # pip compiles to byte code as it installs; without that every process start takes twice as long.
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock
 	@echo "Setting up $(VENV) (a minute or two, once) ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "i2v-assets needs Python 3.11 or newer: make PYTHON=python3.x")'
 	@$(PYTHON) -m venv --clear $(VENV)
@@ -28,8 +28,15 @@ demo: $(READY) ## sample images to videos in the sandbox, from start to end
 dev: $(READY) ## the same services kept up, with the Dagster UI
 	@$(BIN)/i2v dev
 
-test: $(READY) ## all tests
-	@$(BIN)/python -m pytest $(ARGS)
+# Two workers: most tests wait for servers, and each worker has servers of its own.
+test: $(READY) ## all tests (ARGS="tests/cli -x" for some)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+crash: $(READY) ## kill runs 200 times over 30 clips and count what was paid
+	@$(BIN)/python tests/crash/crash.py
+
+bench: $(READY) ## the figures of docs/benchmarks.md, side by side with the alternatives
+	@$(BIN)/python -m benchmarks.batch
 
 check: $(READY) ## style, types, import contract, definitions
 	@$(BIN)/ruff format --check .
