@@ -88,7 +88,7 @@ def test_shots_that_do_not_fit(shots: list[tuple[str, float, float]], words: str
 
 @settings(max_examples=6, deadline=None)
 @given(
-    lasting=st.lists(st.integers(min_value=8, max_value=30), min_size=1, max_size=4),
+    lasting=st.lists(st.integers(min_value=12, max_value=30), min_size=1, max_size=4),
     fade=st.sampled_from([0.0, 0.1, 0.15]),
     seed=st.integers(0, 99),
 )
