@@ -1,11 +1,11 @@
-"""`i2v login`, `logout`, `whoami`, `balance` and `models`: the account, and what the service offers it."""
+"""`i2v login`, `logout`, `whoami` and `balance`: the account."""
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from i2v_assets.cli.console import dollars, err, out, print_json, print_table
+from i2v_assets.cli.console import dollars, err, out, print_json
 from i2v_assets.cli.opened import AsJson, opened_client
 from resources.settings import Settings, load_settings
 
@@ -100,9 +100,7 @@ def whoami(as_json: AsJson = False) -> None:
     account = asyncio.run(_account(settings))
     origin = "RUNCOMFY_TOKEN" if _from_environment(settings) else str(token_path(settings))
     if as_json:
-        print_json(
-            {"id": account.user_id, "email": account.email, "service": settings.service, "token_from": origin}
-        )
+        print_json({"id": account.user_id, "email": account.email, "service": settings.service, "token_from": origin})
         return
     out.print(f"{account.email or account.user_id} at {settings.service}", markup=False, highlight=False)
     err.print(f"The token comes from {origin}.", markup=False, highlight=False)
@@ -133,73 +131,3 @@ def balance(as_json: AsJson = False) -> None:
 async def _balance(settings: Settings) -> "Balance":
     async with opened_client(settings) as client:
         return await client.balance()
-
-
-@app.command()
-def models(
-    route: Annotated[str | None, typer.Argument(help="Only this route: animate, lip_sync or multi_modal.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Which model id serves each route right now, at what price, and how it differs from what this program knows.
-
-        i2v models
-
-        i2v models multi_modal --json
-    """
-    from i2v_assets.cli.exits import UsageProblem
-    from resources.schemas.inputs import Route
-
-    if route is not None and route not in list(Route):
-        raise UsageProblem(f"There is no route {route!r}.", remedy=f"Routes: {', '.join(Route)}.")
-    rows = [row for row in asyncio.run(_models(load_settings())) if route in (None, row["route"])]
-    if as_json:
-        print_json(rows)
-        return
-    print_table(
-        ("route", "model id", "price", "seconds", "resolutions", "differs from what is known"),
-        [
-            (
-                row["route"],
-                row["model_id"] or f"none of {', '.join(row['ids'])}",
-                "" if row["model_id"] is None else f"{dollars(row['price_microdollars']) or '?'} / {row['price_unit']}",
-                f"{row['seconds'][0]} to {row['seconds'][1]}",
-                ", ".join(row["resolutions"]),
-                "\n".join(row["differences"]) or ("" if row["model_id"] else row["problem"]),
-            )
-            for row in rows
-        ],
-    )
-
-
-async def _models(settings: Settings) -> list[dict[str, Any]]:
-    from resources.runcomfy.catalogue import Catalogue, Offer, differences
-    from resources.runcomfy.errors import FamilyUnavailable
-    from resources.schemas.endpoints import LIMITS, family_route, ids_for
-    from resources.schemas.inputs import Family
-
-    async def one(catalogue: Catalogue, family: Family) -> dict[str, Any]:
-        offer: Offer | None = None
-        problem = ""
-        try:
-            offer = await catalogue.resolve(family)
-        except FamilyUnavailable as error:
-            problem = error.message
-        limits = LIMITS[family]
-        tiers = limits.resolutions_in(offer.endpoint.dialect) if offer else limits.resolutions
-        return {
-            "route": family_route(family).value,
-            "family": family.value,
-            "ids": list(ids_for(family)),
-            "model_id": offer.endpoint.model_id if offer else None,
-            "name": offer.entry.display_name if offer else None,
-            "price_microdollars": offer.price_microdollars_per_unit if offer else None,
-            "price_unit": offer.price_unit if offer else None,
-            "seconds": [limits.min_duration, limits.max_duration],
-            "resolutions": list(tiers),
-            "differences": list(differences(offer.endpoint, offer.entry)) if offer else [],
-            "problem": problem,
-        }
-
-    async with opened_client(settings) as client:
-        catalogue = Catalogue(client, settings.model_ids, settings.price_max_age_seconds)
-        return list(await asyncio.gather(*(one(catalogue, family) for family in Family)))

@@ -41,6 +41,8 @@ BY_CLASS = {
     "IllegalTransition": Exit.USAGE,
     "FinalOutcome": Exit.FAILED,
     "UsageProblem": Exit.USAGE,
+    "NoSuchClip": Exit.USAGE,
+    "NoSuchTake": Exit.USAGE,
     "BucketMissing": Exit.USAGE,
     "AccessDenied": Exit.USAGE,
     "EndpointUnreachable": Exit.USAGE,

@@ -7,26 +7,33 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from i2v_assets.cli.console import dollars, err, out, print_json, print_table
 from i2v_assets.cli.exits import UsageProblem
-from resources.ledger import Ledger, RequestRow, State, UnknownRequest
-from resources.settings import load_settings
+
+if TYPE_CHECKING:
+    from resources.ledger import Ledger, RequestRow
 
 app = typer.Typer(name="ledger", no_args_is_help=True, help="The record of every request that can cost money.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Which = Annotated[str, typer.Argument(help="A fingerprint or its beginning, or the service's request id.")]
 
+StateName = Literal["planned", "submitting", "submitted", "succeeded", "failed", "cancelled", "unknown"]
+"""The ledger's states, written out: the ledger itself is not imported to print a help text."""
+
 SHORT = 12
 """Characters of a fingerprint that tables show; enough to tell millions of requests apart."""
 
 
 @contextmanager
-def _ledger() -> Iterator[Ledger]:
+def _ledger() -> "Iterator[Ledger]":
+    from resources.ledger import Ledger
+    from resources.settings import load_settings
+
     ledger = Ledger.open(load_settings().ledger_address)
     try:
         yield ledger
@@ -36,15 +43,19 @@ def _ledger() -> Iterator[Ledger]:
 
 @app.command("list")
 def list_command(
-    state: Annotated[list[State] | None, typer.Option(help="Only in this state; may be given more than once.")] = None,
+    state: Annotated[
+        list[StateName] | None, typer.Option(help="Only in this state; may be given more than once.")
+    ] = None,
     clip: Annotated[str | None, typer.Option(help="Only of this clip.")] = None,
     service: Annotated[str | None, typer.Option(help="Only at this service: runcomfy or sandbox.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """Requests, the newest first."""
+    from resources.ledger import State
+
     with _ledger() as ledger:
-        rows = ledger.list(state, clip, service, limit)
+        rows = ledger.list([State(name) for name in state] if state else None, clip, service, limit)
     if as_json:
         print_json([asdict(row) for row in rows])
         return
@@ -126,13 +137,15 @@ def export_command(
     err.print(f"{lines} lines.", highlight=False)
 
 
-def find(ledger: Ledger, which: str) -> RequestRow:
+def find(ledger: "Ledger", which: str) -> "RequestRow":
     """The one request that a person means.
 
     Raises:
         UnknownRequest: there is none.
         UsageProblem: several begin so.
     """
+    from resources.ledger import UnknownRequest
+
     found = ledger.starting_with(which)
     if len(found) > 1:
         raise UsageProblem(f"{which!r} begins more than one fingerprint.", remedy="Type more of it.")
@@ -142,7 +155,7 @@ def find(ledger: Ledger, which: str) -> RequestRow:
     return row
 
 
-def _line(row: RequestRow) -> tuple[object, ...]:
+def _line(row: "RequestRow") -> tuple[object, ...]:
     return (
         row.fingerprint[:SHORT],
         row.clip,
@@ -157,7 +170,7 @@ def _line(row: RequestRow) -> tuple[object, ...]:
     )
 
 
-def _details(row: RequestRow) -> Iterator[tuple[str, str]]:
+def _details(row: "RequestRow") -> Iterator[tuple[str, str]]:
     for name, value in asdict(row).items():
         if name.endswith("_microdollars"):
             yield name.removesuffix("_microdollars"), dollars(value)

@@ -26,7 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-MODULES = ("local", "uploading", "settings")
+MODULES = ("local", "uploading", "clips", "planning", "steering", "account", "catalogue", "ledger", "settings")
 """Modules of this package whose ``app`` holds top-level commands, in the order of the help."""
 
 

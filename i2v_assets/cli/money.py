@@ -40,10 +40,8 @@ class MoneyLeft:
 
 def money_left(books: Books) -> MoneyLeft:
     """What counts against today's caps of the service in force."""
-    from i2v_assets.making.options import caps
+    from resources.generation.opening import caps_of
 
-    limits = caps(books.settings)
+    limits = caps_of(books.settings)
     spent = books.ledger.spent_today(books.settings.service, books.settings.zone)
-    return MoneyLeft(
-        spent.microdollars, limits.usd_per_day_microdollars, spent.requests, limits.requests_per_day
-    )
+    return MoneyLeft(spent.microdollars, limits.usd_per_day_microdollars, spent.requests, limits.requests_per_day)
