@@ -21,11 +21,14 @@ from resources.storage.bucket import Bucket
 
 
 def read_orders(spec: dict[str, Any]) -> list[Order]:
-    """The orders of a specification: the same inputs, told apart by their seeds."""
+    """The orders of a specification: the same inputs, told apart by their seeds, ``clips`` of them in each take."""
     orders = []
+    clips = spec.get("clips", max(spec["seeds"]))
     for seed in spec["seeds"]:
+        take, clip = (seed - 1) // clips + 1, (seed - 1) % clips + 1
         inputs = GenerationInputs.model_validate({**spec["inputs"], "seed": seed})
-        orders.append(Order(f"clip-{seed}", 1, fingerprint(spec["service"], inputs, 1), inputs, Route(spec["route"])))
+        name = fingerprint(spec["service"], inputs, take)
+        orders.append(Order(f"clip-{clip}", take, name, inputs, Route(spec["route"])))
     return orders
 
 

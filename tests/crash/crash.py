@@ -77,8 +77,8 @@ class Crash:
 
     # One life
 
-    def spec(self) -> Path:
-        """What the child shall make."""
+    def spec(self, whole: bool) -> Path:
+        """What the child shall make: the takes of this round, or all."""
         path = self.folder / "spec.json"
         path.write_text(
             json.dumps(
@@ -93,20 +93,22 @@ class Crash:
                         "resolution": "720p",
                         "watermark": False,
                     },
-                    "seeds": self.seeds,
+                    "seeds": self.seeds if whole else self.seeds[-self.clips :],
+                    "clips": self.clips,
                     "scratch": str(self.folder / "scratch"),
                     "run_id": f"life-{self.tally.lives}",
                     "options": {
-                        "lease_seconds": LEASE, "max_in_flight": 3, "prior_seconds": 0.5, "deadline_seconds": 60
+                        "lease_seconds": LEASE, "max_in_flight": 2, "prior_seconds": 0.5, "deadline_seconds": 60
                     },
                 }
             )
         )  # fmt: skip
         return path
 
-    def start(self) -> "subprocess.Popen[bytes]":
+    def start(self, whole: bool = False) -> "subprocess.Popen[bytes]":
         self.tally.lives += 1
-        words = [word.replace("{spec}", str(self.spec())) for word in self.command]
+        path = self.spec(whole)
+        words = [word.replace("{spec}", str(path)) for word in self.command]
         with (self.folder / "child.log").open("ab") as log:
             return subprocess.Popen(words, env=self.env, stdout=log, stderr=log, start_new_session=True)
 
@@ -197,7 +199,7 @@ class Crash:
         return len(rows) == len(self.seeds) and all(row.delivered_at is not None for row in rows)
 
     def next_round(self) -> None:
-        """Another batch of clips when the last one is through."""
+        """Another take of every clip when the last one is through."""
         self.tally.rounds += 1
         self.seeds += range(len(self.seeds) + 1, len(self.seeds) + self.clips + 1)
 
@@ -205,7 +207,7 @@ class Crash:
         """Lives without kills until everything is there."""
         ends = time.monotonic() + 300
         while True:
-            process = self.start()
+            process = self.start(whole=True)
             code = process.wait(timeout=300)
             assert code in (DELIVERED, NOT_ALL), f"the child ended with {code}"
             if self.done():
@@ -226,7 +228,7 @@ class Crash:
 
     def check_end(self) -> None:
         charges = self.get("charges")
-        assert charges["count"] == len(self.seeds), f"{charges['count']} charges for {len(self.seeds)} clips"
+        assert charges["count"] == len(self.seeds), f"{charges['count']} charges for {len(self.seeds)} takes"
         for name, row in self.rows().items():
             assert row.state is State.SUCCEEDED, f"{name[:12]} is {row.state}"
             info = self.bucket.head(video_key(name))
@@ -285,14 +287,14 @@ def main() -> int:
             print(f"FAILED: {error}\nEverything is in {folder}.")
             return 1
         tally = crash.tally
-        print(f"{sum(tally.kills.values())} kills in {tally.lives} lives over {len(crash.seeds)} clips "
-              f"({tally.rounds} rounds), {time.monotonic() - began:.0f} s, ledger on {given.database}")  # fmt: skip
+        print(f"{sum(tally.kills.values())} kills in {tally.lives} lives over {given.clips} clips "
+              f"({tally.rounds} takes of each), {time.monotonic() - began:.0f} s, ledger on {given.database}")  # fmt: skip
         for moment, count in sorted(tally.kills.items()):
             print(f"  killed at {moment:<28}{count:>5}")
         print(f"  submits cut off by a kill             {len(tally.may_be_unknown):>5}")
         print(f"  unknown, resolved as charged          {tally.resolved['charged']:>5}")
         print(f"  unknown, resolved as not charged      {tally.resolved['not charged']:>5}")
-        print(f"  charges: {len(crash.seeds)} for {len(crash.seeds)} clips, none twice; all videos are there")
+        print(f"  charges: {len(crash.seeds)} for {len(crash.seeds)} takes, none twice; all videos are there")
         crash.ledger.close()
     if given.folder is None:
         shutil.rmtree(folder)
