@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,8 +23,18 @@ app = typer.Typer(name="ledger", no_args_is_help=True, help="The record of every
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Which = Annotated[str, typer.Argument(help="A fingerprint or its beginning, or the service's request id.")]
 
-StateName = Literal["planned", "submitting", "submitted", "succeeded", "failed", "cancelled", "unknown"]
-"""The ledger's states, written out: the ledger itself is not imported to print a help text."""
+
+class StateName(StrEnum):
+    """The ledger's states, written out, since the ledger itself is too heavy to be imported for a help text."""
+
+    PLANNED = "planned"
+    SUBMITTING = "submitting"
+    SUBMITTED = "submitted"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
 
 SHORT = 12
 """Characters of a fingerprint that tables show; enough to tell millions of requests apart."""
