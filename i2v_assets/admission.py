@@ -34,7 +34,7 @@ def look(bucket: Bucket, registry: Registry, settings: Settings) -> Look:
     Raises:
         StorageError, LedgerError: the bucket or the registry does not answer; the next look starts over.
     """
-    objects = list(bucket.list(UPLOADS))
+    objects = list(bucket.list(UPLOADS, markers=True))  # an empty folder is told to its owner
     return admit(bucket, registry, settings, objects, whole=True)
 
 

@@ -149,8 +149,8 @@ class Bucket:
 
     # Looking
 
-    def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[ObjectInfo]:
-        """Every object below a prefix, page by page, without folder markers (keys that end in ``/``).
+    def list(self, prefix: str = "", start_after: str | None = None, *, markers: bool = False) -> Iterator[ObjectInfo]:
+        """Every object below a prefix, page by page; folder markers (keys that end in ``/``) only where asked for.
 
         The order is the server's own: byte order at AWS, folder by folder elsewhere. So no cursor may rest on it, and
         ``start_after`` is applied here, to each key, instead of being sent (servers differ on that too).
@@ -161,7 +161,7 @@ class Bucket:
                 page = self._client.list_objects_v2(**arguments)  # type: ignore[arg-type]
             for entry in page.get("Contents", ()):
                 key = entry["Key"].removeprefix(self.prefix)
-                if key.endswith("/") or (start_after is not None and key <= start_after):
+                if (key.endswith("/") and not markers) or (start_after is not None and key <= start_after):
                     continue
                 yield ObjectInfo(
                     key, entry["Size"], entry.get("ETag", "").strip('"'), entry["LastModified"].astimezone(UTC)
