@@ -4,7 +4,7 @@ They are for people who only see the bucket: a title, what happened, the limit, 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from i2v_assets.manifest import scrubbed
@@ -147,3 +147,21 @@ def waiting(
         then,
         _facts(service, request_id),
     )
+
+
+def read_answer(kind: AnswerKind, text: str) -> Answer:
+    """The answer that a text says; lines that a person added are left out."""
+    title, *lines = text.strip().splitlines() or [""]
+    problems: list[Problem] = []
+    following = ""
+    for line in lines:
+        word, _, rest = line.partition(": ")
+        if word == "What":
+            problems.append(Problem(rest))
+        elif word == "Limit" and problems:
+            problems[-1] = replace(problems[-1], limit=rest)
+        elif word == "What to do" and problems:
+            problems[-1] = replace(problems[-1], remedy=rest)
+        elif word == "What happens next":
+            following = rest
+    return Answer(kind, title, tuple(problems), following)

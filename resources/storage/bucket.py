@@ -246,10 +246,13 @@ class Bucket:
 
     # Writing
 
-    def write(self, key: str, data: bytes, content_type: str) -> None:
-        """Put a small object, over an older one if there is one."""
+    def write(self, key: str, data: bytes, content_type: str, *, cache_control: str = "") -> None:
+        """Put a small object, over an older one if there is one; ``cache_control`` is told to browsers that read it."""
+        put: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key, "Body": data, "ContentType": content_type}
+        if cache_control:
+            put["CacheControl"] = cache_control
         with translated(f"write {key!r}", self.name):
-            self._client.put_object(Bucket=self.name, Key=self.prefix + key, Body=data, ContentType=content_type)
+            self._client.put_object(**put)
 
     def write_new(self, key: str, data: bytes, content_type: str) -> bool:
         """Put a small object unless there is one; of several writers at once at most one is told True.

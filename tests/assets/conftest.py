@@ -1,0 +1,84 @@
+"""The asset graph at work: real servers, real sensors, real runs in this process."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from resources.storage.bucket import Bucket
+
+
+class World:
+    """A bucket, a sandbox and a Dagster instance; ``tick`` does what the daemon does."""
+
+    def __init__(self, bucket: "Bucket", instance: "dg.DagsterInstance") -> None:
+        from i2v_assets.definitions import defs
+
+        self.bucket, self.instance, self.defs = bucket, instance, defs
+        self._cursors: dict[str, str | None] = {}
+
+    def put(self, key: str, content: Path | str | bytes) -> None:
+        if isinstance(content, Path):
+            self.bucket.upload(content, key, "application/octet-stream")
+        else:
+            data = content.encode() if isinstance(content, str) else content
+            self.bucket.write(key, data, "text/plain")
+
+    def tick(self, sensor: str) -> list["dg.ExecuteInProcessResult"]:
+        """One evaluation of a sensor, and the runs that it asks for."""
+        import dagster as dg
+
+        repository = self.defs.get_repository_def()
+        definition = repository.get_sensor_def(sensor)
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self._cursors.get(sensor),
+            repository_def=repository,
+            sensor_name=sensor,
+            resources=dict(self.defs.resources or {}),
+        )
+        data = definition.evaluate_tick(context)
+        if data.cursor is not None:
+            self._cursors[sensor] = data.cursor
+        results = []
+        for request in data.run_requests or ():
+            job = self.defs.resolve_job_def(request.job_name or definition.job_name)
+            results.append(
+                job.execute_in_process(
+                    instance=self.instance,
+                    tags=dict(request.tags),
+                    partition_key=request.partition_key,
+                    raise_on_error=False,
+                )
+            )
+        return results
+
+    def run(self, job: str, **arguments: Any) -> "dg.ExecuteInProcessResult":
+        return self.defs.resolve_job_def(job).execute_in_process(instance=self.instance, **arguments)
+
+    def materialized(self, asset: str, partition: str | None = None) -> Sequence["dg.EventLogEntry"]:
+        import dagster as dg
+
+        filters = dg.AssetRecordsFilter(
+            asset_key=dg.AssetKey(asset), asset_partitions=None if partition is None else [partition]
+        )
+        found = self.instance.fetch_materializations(filters, limit=100).records
+        return [record.event_log_entry for record in found]
+
+    def metadata(self, asset: str, partition: str | None = None) -> dict[str, Any]:
+        event = self.materialized(asset, partition)[0].asset_materialization
+        assert event is not None
+        return {name: value.value for name, value in event.metadata.items()}
+
+
+@pytest.fixture
+def world(service_env: dict[str, str], bucket: "Bucket") -> Iterator[World]:
+    """Everything from uploads to assets, over a bucket and a sandbox of the test's own."""
+    import dagster as dg
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield World(bucket, instance)

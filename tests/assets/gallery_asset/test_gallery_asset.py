@@ -1,0 +1,84 @@
+"""The gallery asset over a bucket in which clips were really made, opened in a real browser."""
+
+import os
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+
+def _copy(world: Any, folder: Path) -> Path:
+    for found in world.bucket.list():
+        if found.key.startswith(("gallery/", "clips/", "videos/")):
+            world.bucket.download(found.key, folder / found.key)
+    return folder
+
+
+@pytest.fixture
+def made(world: Any, samples: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A portrait in two languages, a refused upload, a clip that waits for its approval, an upload of no known type."""
+    monkeypatch.setenv("I2V_MEASURE", "false")
+    short = "duration: 2\nresolution: 720p\n"
+    world.put(
+        "uploads/hello/brief.yaml", f"images: a.png\nprompt: She says hello\ndub: {{en: en.wav, de: de.wav}}\n{short}"
+    )
+    world.put("uploads/hello/a.png", samples / "portrait.png")
+    for language in ("en", "de"):
+        world.put(f"uploads/hello/{language}.wav", samples / "voiceover-de.wav")
+    world.put("uploads/bad.jpg", b"no picture at all")
+    world.put("uploads/later/brief.yaml", "images: a.webp\nprompt: Slow push in\nneeds_approval: true\n")
+    world.put("uploads/later/a.webp", samples / "product.webp")
+    world.put("uploads/notes.xyz", "what is this")
+    assert all(run.success for run in world.tick("uploads"))
+    return world
+
+
+def test_every_clip_is_on_the_page_and_only_news_is_read(made: Any, tmp_path: Path) -> None:
+    made.run("gallery_job")
+    first = made.metadata("gallery")
+    assert (first["clips"], first["delivered"], first["refused"], first["waiting"]) == (5, 2, 2, 1)
+    assert first["documents_read"] > 5
+    assert first["language_sheets"] == 1
+    assert made.bucket.read("clips/hello/languages.jpg")[:2] == b"\xff\xd8"
+    answer = made.bucket._client.head_object(Bucket=made.bucket.name, Key="gallery/index.html")
+    assert answer["CacheControl"] == "no-cache"
+
+    made.run("gallery_job")
+    again = made.metadata("gallery")
+    assert again["clips"] == 5
+    assert again["documents_read"] == 0
+    assert again["files_written"] <= 2  # the page and its index tell when they were made
+
+    made.bucket.write("gallery/data/page-007.js", b"I2V.put()", "text/javascript")
+    made.bucket.write("gallery/_seen.json.gz", b"damaged", "application/gzip")
+    made.run("gallery_job")
+    assert made.bucket.head("gallery/data/page-007.js") is None
+    assert made.metadata("gallery")["documents_read"] == first["documents_read"]
+
+    _look(_copy(made, tmp_path))
+
+
+def _look(folder: Path) -> None:
+    chromium = shutil.which("chromium")
+    if chromium is None and os.environ.get("I2V_REQUIRE_BROWSER") != "1":
+        warnings.warn("chromium is not installed: the gallery was NOT opened in a browser", stacklevel=1)
+        return
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto((folder / "gallery/index.html").as_uri())
+        expect(page.locator("#count")).to_have_text("5 clips")
+        expect(page.locator('.card[data-clip="bad"]')).to_contain_text("bad.jpg")
+        expect(page.locator('.card[data-clip="bad"]')).to_contain_text("Upload a JPEG")
+        expect(page.locator('.card[data-clip="notes.xyz"]')).to_contain_text("unknown type")
+        expect(page.locator('.card[data-clip="later"]')).to_contain_text("i2v approve")
+        page.locator('[data-clip="hello--en"] .media').hover()
+        page.wait_for_function("() => document.querySelector('[data-clip=\"hello--en\"] video')?.currentTime > 0.15")
+        page.screenshot(path=folder / "gallery.png")
+        page.get_by_role("button", name="hello--en", exact=True).click()
+        expect(page.locator(".tile figcaption strong")).to_have_text(["de", "en"])
+        page.screenshot(path=folder / "languages.png")
+        browser.close()
