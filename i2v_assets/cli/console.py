@@ -34,5 +34,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
 
 
 def dollars(microdollars: int | None) -> str:
-    """Money for people: up to four places, never rounded to nothing."""
-    return "" if microdollars is None else f"${microdollars / 1_000_000:,.4f}".rstrip("0").rstrip(".")
+    """Money for people: two places, more where the amount needs them; never rounded to nothing. None is empty."""
+    if microdollars is None:
+        return ""
+    sign = "-" if microdollars < 0 else ""
+    whole, _, places = f"{abs(microdollars) / 1_000_000:,.6f}".partition(".")
+    return f"{sign}${whole}.{places.rstrip('0').ljust(2, '0')}"

@@ -26,7 +26,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-MODULES = ("local", "uploading", "clips", "planning", "steering", "account", "catalogue", "ledger", "settings")
+MODULES = (
+    "local",
+    "uploading",
+    "running",
+    "clips",
+    "planning",
+    "steering",
+    "account",
+    "catalogue",
+    "ledger",
+    "settings",
+)
 """Modules of this package whose ``app`` holds top-level commands, in the order of the help."""
 
 
