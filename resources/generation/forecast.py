@@ -7,7 +7,9 @@ right-censored samples); without them a batch would believe itself quicker than 
 
 The rule of the schedule: **every poll has the same chance of finding the request ended.** Polls then follow the hazard
 of the distribution: none while nothing can be ready, closest where the end is likely, and their expected number is one
-over that chance, whatever the distribution. In the far tail, where the forecast has been wrong, gaps grow with the age.
+over that chance, whatever the distribution. A poll early on finds little and shortens few delays, so as long as most
+requests still run the chance that is waited for is larger. In the far tail, where the forecast has been wrong, gaps grow
+with the age.
 """
 
 import math
@@ -15,10 +17,13 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-POLL_CHANCE = 0.1
-"""Chance that a poll finds the end: at most 1 / 0.1 = 10 polls per request on average."""
-COLD_CHANCE = 0.09
+POLL_CHANCE = 0.075
+"""Chance that a poll finds the end, once the first have ended: with the early polls that makes about 9 per request."""
+COLD_CHANCE = 0.0675
 """The same while little is known: results come late then, and a few more polls pay for that."""
+EARLY_CHANCE = 0.2
+"""The same while the share `EARLY_SHARE` of the requests would still run: the first look comes when a fifth can be ready."""
+EARLY_SHARE = 0.75
 COLD_RESULTS = 20
 JITTER = 0.35
 """Each poll's chance varies by so much either way, so that requests submitted together do not poll together."""
@@ -40,7 +45,9 @@ WIDEST_GAP = 60.0
 WAITING_GROWTH = 0.2
 """While queued, the next look comes after this share of the time waited so far, where that is longer."""
 PRIOR_WEIGHT = 2.0
-"""The prior counts as so many results."""
+"""The prior counts as so many results, and as fewer the more there are."""
+PRIOR_FADES = 10.0
+"""After so many results the prior counts half."""
 HISTORY_WEIGHT = 60.0
 """Older results count as at most so many: a service that is slower today is believed within one batch."""
 REFIT_SECONDS = 2.0
@@ -161,14 +168,15 @@ class Forecast:
         return high
 
     def _fit(self) -> None:
-        weight = min(1.0, HISTORY_WEIGHT / len(self.history)) if self.history else 0.0
-        logs = [(math.log(seconds), weight) for seconds in self.history if seconds > 0]
+        share = min(1.0, HISTORY_WEIGHT / len(self.history)) if self.history else 0.0
+        logs = [(math.log(seconds), share) for seconds in self.history if seconds > 0]
         logs += [(math.log(seconds), 1.0) for seconds in self._seen]
         prior_mean, prior_variance = math.log(self.prior_median), self.prior_spread**2
         running = [math.log(age) for age in self.ages() if age > 0] if logs else []
         mu, variance = self.mu, self.sigma**2
         ended = sum(part for _, part in logs)
-        total = ended + len(running) + PRIOR_WEIGHT
+        weight = PRIOR_WEIGHT / (1 + ended / PRIOR_FADES)
+        total = ended + len(running) + weight
         for _ in range(8):  # moves less than a percent after that
             sigma = math.sqrt(variance)
             expected = []
@@ -177,11 +185,11 @@ class Forecast:
                 expected.append((mu + sigma * mills, mu * mu + variance + sigma * mills * (log_age + mu)))
             first = sum(log * part for log, part in logs) + sum(mean for mean, _ in expected)
             second = sum(log * log * part for log, part in logs) + sum(square for _, square in expected)
-            mu = (first + PRIOR_WEIGHT * prior_mean) / total
-            spread = second - 2 * mu * first + (total - PRIOR_WEIGHT) * mu * mu
-            spread += PRIOR_WEIGHT * (prior_variance + (prior_mean - mu) ** 2)
+            mu = (first + weight * prior_mean) / total
+            spread = second - 2 * mu * first + (total - weight) * mu * mu
+            spread += weight * (prior_variance + (prior_mean - mu) ** 2)
             variance = max(spread / total, 0.02**2)
-        self.mu, self.sigma = mu, math.sqrt(variance * (1 + 1 / (ended + PRIOR_WEIGHT)))
+        self.mu, self.sigma = mu, math.sqrt(variance * (1 + 1 / (ended + weight)))
 
 
 def prior(model_id: str, duration: int) -> tuple[float, float]:
@@ -226,11 +234,14 @@ class Watch:
             return 0.0
         return (self._queued_at + (self._running_at if self._running_at is not None else self._queued_at)) / 2
 
+    def _chance(self, now: float) -> float:
+        if self._forecast.survival(now - self.started) > EARLY_SHARE:
+            return EARLY_CHANCE
+        return COLD_CHANCE if self._forecast.results < COLD_RESULTS else POLL_CHANCE
+
     def next_gap(self, now: float) -> float:
         """Seconds from ``now``, the moment of the latest poll, to the next one."""
-        chance = (COLD_CHANCE if self._forecast.results < COLD_RESULTS else POLL_CHANCE) * self._rng.uniform(
-            1 - JITTER, 1 + JITTER
-        )
+        chance = self._chance(now) * self._rng.uniform(1 - JITTER, 1 + JITTER)
         tail = TAIL_GAP + TAIL_GROWTH * max(0, self.polls - TAIL_POLLS)
         if self.seen_queued and self._running_at is None:
             gap = max(self._forecast.quantile(chance), now * WAITING_GROWTH)

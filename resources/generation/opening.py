@@ -43,6 +43,7 @@ def options_of(settings: Settings) -> EngineOptions:
         caps=caps_of(settings),
         max_in_flight=settings.max_in_flight,
         deadline_seconds=settings.deadline_seconds,
+        lease_seconds=settings.lease_seconds,
         presign_seconds=settings.presign_seconds,
         inline_input_bytes=settings.inline_input_bytes,
         on_unknown=settings.on_unknown,
