@@ -12,6 +12,7 @@ from i2v_assets.making.delivery import Delivery
 from i2v_assets.making.gates import Gate, gate
 from i2v_assets.making.media import MediaReader, ReadFile
 from i2v_assets.making.reports import Events
+from i2v_assets.making.reuse import note_reuse
 from i2v_assets.making.saying import Saying
 from i2v_assets.making.takes import Take, with_seed
 from i2v_assets.making.tools import Result, Run, Tools
@@ -156,6 +157,7 @@ class Line:
                 outcomes.append(await self._order(row, further))
                 takes += await self._taken(plans[-1:], outcomes[-1:])
             await self._delivery.deliver(row, candidate, files, takes)
+            await note_reuse(self._tools.ledger, row, takes)
             await self._say.recorded(row, ClipState.DELIVERED, plan=plans[0])
             return Result(row.clip, ClipState.DELIVERED)
         finally:

@@ -1,0 +1,51 @@
+"""The spend report against the ledger, after real runs: paid, failed, refused, and answered without paying again."""
+
+import base64
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from i2v_assets.spend import PLOT_MAX_BYTES
+from resources.ledger import Ledger
+from resources.settings import load_settings
+
+
+def _csv(world: Any, key: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(world.bucket.read(key).decode(), newline="")))
+
+
+def test_the_report_says_what_the_ledger_says(world: Any, samples: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("I2V_MEASURE", "false")
+    monkeypatch.setenv("I2V_PREVIEWS", "false")
+    world.put("uploads/_defaults.yaml", "resolution: 720p\nduration: 3\nprompt: Slow push in\n")
+    world.put("uploads/pets/cat.jpg", samples / "pet.jpg")
+    world.put("uploads/cup.webp", samples / "product.webp")
+    world.tick("uploads")
+    world.put("uploads/pets/same.jpg", samples / "pet.jpg")  # the same picture under another name
+    world.tick("uploads")
+    settings = load_settings()
+    with Ledger.open(settings.ledger_address) as ledger:
+        rows = ledger.list(service="sandbox")
+        assert len(rows) == 2
+        paid = {row.clip: row.cost_microdollars or 0 for row in rows}
+        assert sum(len([e for e in ledger.events(row.fingerprint) if e.what == "reused"]) for row in rows) == 1
+
+    world.run("spend_job")
+    told = world.metadata("spend")
+    assert told["requests"] == 2
+    assert round(told["settled_usd"] * 1e6) == sum(paid.values()) > 0
+    assert round(told["saved_usd"] * 1e6) == paid["pets--cat"]
+    assert told["wasted_usd"] == told["open_usd"] == told["refused_usd"] == 0
+    lines = _csv(world, "spend/all.csv")
+    assert {line["folder"] for line in lines} == {"(top)", "pets"}
+    assert sum(float(line["settled_usd"]) for line in lines) * 1e6 == sum(paid.values())
+    picture = base64.b64decode(told["plot"].partition("base64,")[2].rstrip(")"))
+    assert picture[:4] == b"\x89PNG"
+    assert len(picture) <= PLOT_MAX_BYTES
+    assert _csv(world, f"spend/{lines[0]['day']}.csv") == lines
+
+    world.tick("uploads")  # told again, saved nothing
+    world.run("make_clips_job", partition_key="pets--same")
+    world.run("spend_job")
+    assert world.metadata("spend")["saved_usd"] == told["saved_usd"]
