@@ -77,4 +77,23 @@ catalogue = sa.Table(
 )
 """What of the live catalogue was agreed to, by endpoint family: the price, and differences that a person accepted."""
 
-tables = (catalogue, clips, media_facts, texts, refused_uploads)
+pending_uploads = sa.Table(
+    "registry_pending_uploads",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("look_at", UtcDateTime, nullable=False),
+    sa.Index(None, "look_at"),
+)
+"""Keys whose event was heard and whose clip is not complete: they are looked at again though no event comes."""
+
+waits = sa.Table(
+    "registry_waits",
+    metadata,
+    sa.Column("clip", sa.Text, primary_key=True),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("told_at", UtcDateTime),
+)
+"""Since when each unanswered clip has been without an answer, and when that was told as too long."""
+
+tables = (catalogue, clips, media_facts, texts, refused_uploads, pending_uploads, waits)
