@@ -1,0 +1,262 @@
+"""The whole line on one machine: real S3, real sandbox, a real Dagster instance, its real sensors and real runs.
+
+Sensors are evaluated as the daemon does it, with a cursor that is kept only when a tick is committed; the runs that they
+ask for are executed in this process, which saves two seconds for each. `test_daemon.py` goes the same way with the
+daemon and its processes.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import httpx
+import pytest
+
+from i2v_assets.cli.services import HERE
+from resources.ledger import Ledger, RequestRow
+from resources.ledger.base import utc_now
+from resources.ledger.registry import ClipRow, ClipState, Registry
+from resources.ledger.registry_tables import clips as clip_table
+from resources.sandbox.starter import RunningSandbox, start_sandbox
+from resources.settings import load_settings
+from resources.storage import keys
+from resources.storage.bucket import Bucket
+from resources.storage.errors import ObjectMissing
+
+JOB = "make_clips_job"
+
+
+@pytest.fixture(scope="session")
+def dagster_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Dagster folder with its databases made (0.6 s); each test gets a copy."""
+    home = tmp_path_factory.mktemp("dagster-template")
+    shutil.copyfile(HERE / "dagster_local.yaml", home / "dagster.yaml")
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        instance.add_dynamic_partitions("clips", ["made-before"])
+        instance.delete_dynamic_partition("clips", "made-before")
+        assert list(instance.get_runs()) == []
+        instance.get_event_records(dg.EventRecordsFilter(dg.DagsterEventType.ASSET_MATERIALIZATION), limit=1)
+    return home
+
+
+@pytest.fixture(scope="session")
+def ledger_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty ledger with its tables made."""
+    path = tmp_path_factory.mktemp("ledger-template") / "ledger.sqlite"
+    Ledger.open(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    """One sandbox for all tests (a start takes 2 s of CPU, a video 1 to 3): each looks at what came after its begin."""
+    options = {"generation_seconds": 0.2, "generation_spread": 0, "render": "cached", "seed": 1, "balance": 1_000_000}
+    with start_sandbox(tmp_path_factory.mktemp("sandbox"), **options) as server:
+        yield server
+
+
+@pytest.fixture
+def sandbox(shared_sandbox: RunningSandbox) -> RunningSandbox:
+    """The shared sandbox without another test's faults; a test that stops it starts one of its own."""
+    httpx.delete(f"{shared_sandbox.url}/_sandbox/faults").raise_for_status()
+    return shared_sandbox
+
+
+@dataclass
+class Tick:
+    """One evaluation of a sensor, not committed yet."""
+
+    name: str
+    requests: list[dg.RunRequest]
+    skipped: str
+    cursor: str | None
+
+
+@dataclass
+class Stage:
+    """Everything around the line, and what everybody saw of it afterwards."""
+
+    bucket: Bucket
+    sandbox: RunningSandbox
+    instance: dg.DagsterInstance
+    home: Path
+    ledger: Ledger
+    samples: Path
+    definitions: dg.Definitions
+    set_variable: Callable[[str, str], None]
+    cursors: dict[str, str | None] = field(default_factory=dict)
+    web: httpx.Client = field(default_factory=httpx.Client)
+    charges_before: int = 0
+    requests_before: int = 0
+
+    def __post_init__(self) -> None:
+        self.charges_before, self.requests_before = len(self.charges()), len(self.requests())
+
+    # What people do
+
+    def upload(self, name: str, content: bytes | str | Path) -> None:
+        """Put one file below uploads/; a Path is a sample."""
+        data = content.encode() if isinstance(content, str) else content
+        if isinstance(data, Path):
+            data = (self.samples / data).read_bytes()
+        self.bucket.write(f"uploads/{name}", data, "application/octet-stream")
+
+    def materialize(
+        self, *clips: str, select: Sequence[str] = (), tags: Mapping[str, str] = {}
+    ) -> dg.ExecuteInProcessResult:
+        """What the UI's Materialize does with one key, or with a range from the first to the last."""
+        where = (
+            {"dagster/partition": clips[0]}
+            if len(clips) == 1
+            else {"dagster/asset_partition_range_start": clips[0], "dagster/asset_partition_range_end": clips[-1]}
+        )
+        selection = [dg.AssetKey(name) for name in select] or None
+        return self._job(JOB).execute_in_process(
+            instance=self.instance, tags={**where, **tags}, raise_on_error=False, asset_selection=selection,
+            partition_key=clips[0] if len(clips) == 1 else None,
+        )  # fmt: skip
+
+    # What the daemon does
+
+    def evaluate(self, name: str = "uploads") -> Tick:
+        """Evaluate a sensor with the last committed cursor, as its next tick."""
+        sensor = self.definitions.get_repository_def().get_sensor_def(name)
+        resources = self.definitions.get_repository_def().get_top_level_resources()
+        with dg.build_sensor_context(
+            instance=self.instance, cursor=self.cursors.get(name), sensor_name=name,
+            resources={key: resources[key] for key in sensor.required_resource_keys},
+            definitions=self.definitions,
+        ) as context:  # fmt: skip
+            data = sensor.evaluate_tick(context)
+        return Tick(name, list(data.run_requests or []), data.skip_message or "", data.cursor)
+
+    def commit(self, tick: Tick) -> None:
+        """What the daemon does after an evaluation: the cursor is kept (a skipped tick's too)."""
+        self.cursors[tick.name] = tick.cursor
+
+    def tick(self, name: str = "uploads") -> list[dg.RunRequest]:
+        """A whole tick."""
+        tick = self.evaluate(name)
+        self.commit(tick)
+        return tick.requests
+
+    def execute(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+        """One run that a sensor asked for."""
+        return self._job(JOB).execute_in_process(instance=self.instance, tags=dict(request.tags), raise_on_error=False)
+
+    def make(self, name: str = "uploads") -> list[dg.ExecuteInProcessResult]:
+        """A tick of a sensor and all runs that it asks for."""
+        return [self.execute(request) for request in self.tick(name)]
+
+    def _job(self, name: str) -> dg.JobDefinition:
+        return self.definitions.get_job_def(name)
+
+    # What everybody saw
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(self.ledger.database)
+
+    def clip(self, clip: str) -> ClipRow:
+        row = self.registry.get(clip)
+        assert row is not None, f"{clip} is not among {[each.clip for each in self.registry.list()]}"
+        return row
+
+    def states(self) -> dict[str, ClipState]:
+        return {row.clip: row.state for row in self.registry.list()}
+
+    def request(self, clip: str) -> RequestRow:
+        """The ledger's row of a clip's first take."""
+        row = self.clip(clip)
+        found = self.ledger.get(row.planned_fingerprint or row.fingerprint or "")
+        assert found is not None
+        return found
+
+    def charges(self) -> list[dict[str, Any]]:
+        """What this test was charged for."""
+        return list(self._sandbox("charges")["charges"])[self.charges_before :]
+
+    def requests(self) -> list[dict[str, Any]]:
+        return list(self._sandbox("requests")["requests"])[self.requests_before :]
+
+    def _sandbox(self, what: str) -> dict[str, Any]:
+        answer = self.web.get(f"{self.sandbox.url}/_sandbox/{what}")
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    def fault(self, **fault: Any) -> None:
+        self.web.post(f"{self.sandbox.url}/_sandbox/faults", json=fault).raise_for_status()
+
+    def note(self, clip: str, name: str = "REFUSED.txt") -> str | None:
+        """What the bucket tells of a clip, or None."""
+        try:
+            return self.bucket.read(keys.clip_key(clip, name)).decode()
+        except ObjectMissing:
+            return None
+
+    def refusals(self) -> dict[str, str]:
+        """The notes on uploads that became no clip, by key."""
+        return {found.key: self.bucket.read(found.key).decode() for found in self.bucket.list(keys.REFUSED)}
+
+    def delivered(self) -> set[str]:
+        """The clips whose video is in the bucket."""
+        return {
+            found.key.split("/")[1] for found in self.bucket.list(keys.CLIPS) if found.key.endswith(f"/{keys.VIDEO}")
+        }
+
+    def events(self, asset: str, clip: str) -> list[dg.EventLogRecord]:
+        """Materializations of a clip's asset, the latest first."""
+        records = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[clip])
+        return list(self.instance.fetch_materializations(records, limit=100).records)
+
+    def metadata(self, asset: str, clip: str) -> dict[str, Any]:
+        materialization = self.events(asset, clip)[0].asset_materialization
+        assert materialization is not None
+        return {name: value.value for name, value in materialization.metadata.items()}
+
+    def check(self, asset: str, name: str, clip: str) -> dg.AssetCheckEvaluation | None:
+        """The latest evaluation of a check for one clip, or None."""
+        records = self.instance.event_log_storage.get_asset_check_execution_history(
+            dg.AssetCheckKey(dg.AssetKey(asset), name), limit=1000
+        )
+        for record in records:
+            event = record.event.dagster_event if record.event is not None else None
+            if event is not None and event.asset_check_evaluation_data.partition == clip:
+                return event.asset_check_evaluation_data
+        return None
+
+    def later(self, clip: str, by: timedelta) -> None:
+        """Let time pass for one clip of the registry."""
+        with self.ledger.database.write() as connection:
+            connection.execute(clip_table.update().where(clip_table.c.clip == clip).values(updated_at=utc_now() - by))
+
+
+@pytest.fixture
+def stage(
+    service_env: dict[str, str], bucket: Bucket, sandbox: RunningSandbox, samples: Path, dagster_template: Path,
+    ledger_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Stage]:  # fmt: skip
+    """The line with clips of 3 s at 720p where nothing else is said.
+
+    Measures and previews are off, since they take a second of CPU for each clip and have tests of their own.
+    """
+    from i2v_assets.definitions import defs
+
+    home = tmp_path / "dagster"
+    shutil.copytree(dagster_template, home)
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    (tmp_path / "data").mkdir()
+    shutil.copyfile(ledger_template, tmp_path / "data" / "ledger.sqlite")
+    monkeypatch.setenv("I2V_MEASURE", "false")
+    monkeypatch.setenv("I2V_PREVIEWS", "false")
+    bucket.write("uploads/_defaults.yaml", b"duration: 3\nresolution: 720p\n", "application/yaml")
+    with (
+        dg.DagsterInstance.from_config(str(home)) as instance,
+        Ledger.open(load_settings().ledger_address) as ledger,
+        httpx.Client() as web,
+    ):
+        yield Stage(bucket, sandbox, instance, home, ledger, samples, defs, monkeypatch.setenv, web=web)
