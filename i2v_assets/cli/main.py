@@ -1,5 +1,6 @@
 """Puts the commands together and turns errors into one line and an exit code."""
 
+import functools
 import importlib
 import os
 import sys
@@ -36,6 +37,9 @@ MODULES = (
     "account",
     "catalogue",
     "ledger",
+    "verifying",
+    "gallery",
+    "doctor",
     "settings",
 )
 """Modules of this package whose ``app`` holds top-level commands, in the order of the help."""
@@ -49,8 +53,9 @@ def common(
     load_environment(dev=dev)
 
 
+@functools.cache
 def assemble() -> typer.Typer:
-    """The whole command."""
+    """The whole command, put together once a process."""
     for name in MODULES:
         app.add_typer(importlib.import_module(f"i2v_assets.cli.{name}").app)
     return app

@@ -1,0 +1,265 @@
+"""`i2v doctor`: whether everything that a clip needs is there; each line is ok, or says what to do."""
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import typer
+from rich.text import Text
+
+from i2v_assets.cli.console import dollars, out, print_json
+from i2v_assets.cli.exits import Exit, exit_code
+from i2v_assets.cli.opened import AsJson, opened_books, opened_bucket, opened_client
+from resources.errors import I2VError
+from resources.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from resources.storage.bucket import Bucket
+
+app = typer.Typer()
+
+SKEW = timedelta(seconds=30)
+"""Clocks further apart make ages of uploads and lives of addresses wrong; S3 itself refuses at 15 minutes."""
+
+FREE_BYTES = 2 * 1024**3
+"""Room for the largest video that the service may send (2 GiB)."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line."""
+
+    name: str
+    ok: bool
+    words: str
+    remedy: str = ""
+    code: Exit = Exit.OK
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check the token, the bucket, addresses, the ledger, the catalogue, clocks, libraries and the disk. Costs nothing.
+
+    Exit code 0 only when every line is ok.
+
+        i2v doctor
+
+        i2v --dev doctor
+    """
+    settings = load_settings()
+    found: list[Finding] = []
+    for name, check in CHECKS:
+        try:
+            lines = list(check(settings))
+        except I2VError as error:
+            lines = [Finding(name, False, error.message, error.remedy, exit_code(error))]
+        found += lines
+        if not as_json:
+            for line in lines:
+                _print(line)
+    if as_json:
+        print_json({"ok": all(line.ok for line in found), "checks": [asdict(line) for line in found]})
+    raise typer.Exit(next((line.code or Exit.FAILED for line in found if not line.ok), Exit.OK))
+
+
+def _print(line: Finding) -> None:
+    mark = Text("ok    ", style="green") if line.ok else Text("WRONG ", style="bold red")
+    out.print(mark.append(f"{line.name}: {line.words}", style="not bold default"))
+    if line.remedy:
+        out.print(Text(f"      {line.remedy}"))
+
+
+def _good(name: str, words: str) -> Finding:
+    return Finding(name, True, words)
+
+
+def _service(settings: Settings) -> Iterator[Finding]:
+    note = "a stand-in on this machine, play money" if settings.service == "sandbox" else "generations cost money"
+    yield _good("service", f"{settings.service} ({note})")
+
+
+def _token(settings: Settings) -> Iterator[Finding]:
+    async def ask() -> tuple[str, int]:
+        async with opened_client(settings) as client:
+            return (who := await client.account()).email or who.user_id, (await client.balance()).microdollars
+
+    name, left = asyncio.run(ask())
+    words = f"accepted, {name}, balance {dollars(left)}"
+    if left <= 0:
+        yield Finding("token", False, words, "Top up the account: nothing can be made.", Exit.FAILED)
+    else:
+        yield _good("token", words)
+
+
+def _bucket(settings: Settings) -> Iterator[Finding]:
+    bucket = opened_bucket(settings)
+    bucket.check()
+    key = f"inputs/doctor-{uuid4().hex}.txt"
+    try:
+        bucket.write(key, b"i2v doctor", "text/plain")
+        kept = not bucket.write_new(key, b"another", "text/plain") and bucket.read(key) == b"i2v doctor"
+        if kept:
+            yield _good(
+                "bucket", f"{settings.bucket}: lists, reads, writes, and does not overwrite what is written once"
+            )
+        else:
+            yield Finding(
+                "bucket",
+                False,
+                f"{settings.bucket} overwrites objects that were to be written only once.",
+                "This storage ignores If-None-Match; use one that obeys it (AWS, SeaweedFS, MinIO).",
+                Exit.USAGE,
+            )
+        yield _presigned(settings, bucket, key)
+    finally:
+        bucket.delete(key)
+
+
+def _presigned(settings: Settings, bucket: "Bucket", key: str) -> Finding:
+    """The address as the service would fetch it: over https from a public host, or from this machine in the sandbox."""
+    from i2v_assets.cli.fetching import fetch_input
+
+    name = "presigned address"
+    try:
+        bucket.check_reachable_for(settings.service)
+        with TemporaryDirectory(prefix="i2v-") as folder:
+            path = Path(folder) / "fetched"
+            fetch_input(bucket.presign_get(key, 60).get_secret_value(), path, settings.service, max_bytes=1_000)
+            same = path.read_bytes() == b"i2v doctor"
+    except I2VError as error:
+        remedy = (
+            "The service fetches inputs from there: AWS_ENDPOINT_URL_S3 has to be an https address on the internet."
+        )
+        return Finding(name, False, error.message, remedy, exit_code(error))
+    if not same:
+        return Finding(name, False, "It brings other bytes than were written.", "Is a cache in between?", Exit.USAGE)
+    return _good(name, f"reachable from here; addresses live {settings.presign_seconds} s")
+
+
+def _credentials(settings: Settings) -> Iterator[Finding]:
+    from resources.storage.credential_life import credentials_expire_at
+
+    ends = credentials_expire_at()
+    if ends is None:
+        yield _good("S3 credentials", "no end is known")
+        return
+    left = ends - datetime.now(UTC)
+    words = f"the session ends in {max(left.total_seconds(), 0) / 60:.0f} minutes"
+    if left < timedelta(seconds=settings.presign_seconds):
+        yield Finding(
+            "S3 credentials",
+            False,
+            f"{words}, before an address that is signed now would (I2V_PRESIGN_SECONDS is {settings.presign_seconds}).",
+            "Renew the session, use longer ones or keys of a user, or lower I2V_PRESIGN_SECONDS.",
+            Exit.USAGE,
+        )
+    else:
+        yield _good("S3 credentials", words)
+
+
+def _ledger(settings: Settings) -> Iterator[Finding]:
+    from resources.ledger import State
+
+    with opened_books() as books:
+        books.ledger.prove_writable()
+        unknown = books.ledger.list((State.UNKNOWN,), service=settings.service)
+        kind = "SQLite" if books.ledger.database.is_sqlite else "Postgres"
+    yield _good("ledger", f"{kind}, can be written")
+    if unknown:
+        yield Finding(
+            "requests",
+            False,
+            f"{len(unknown)} with an unknown outcome, the first of clip {unknown[0].clip}; they may have been charged.",
+            "`i2v ledger list --state unknown` lists them, `i2v ledger resolve` settles each.",
+            Exit.TRY_LATER,
+        )
+
+
+def _catalogue(settings: Settings) -> Iterator[Finding]:
+    from i2v_assets.making.offers import LiveOffer, Offers
+    from resources.ledger.catalogue_memory import CatalogueMemory
+    from resources.runcomfy.catalogue import Catalogue
+    from resources.schemas.endpoints import family_route
+    from resources.schemas.inputs import Family
+
+    async def ask() -> list[LiveOffer]:
+        with opened_books() as books:
+            async with opened_client(settings) as client:
+                catalogue = Catalogue(client, settings.model_ids, settings.price_max_age_seconds)
+                offers = Offers(catalogue, CatalogueMemory(books.ledger.database), settings.service)
+                return [await offers.live(family) for family in Family]
+
+    for live in asyncio.run(ask()):
+        name = f"catalogue, {family_route(live.family)}"
+        if live.offer is None:
+            yield Finding(name, False, f"no id of {live.family} answers", "I2V_MODEL_IDS pins an id.", Exit.UNAVAILABLE)
+        elif live.troubles:
+            words = f"{live.offer.endpoint.model_id} is not what was agreed to: {'; '.join(live.troubles)}"
+            yield Finding(name, False, words, f"To agree: i2v models --accept {live.family}", Exit.TRY_LATER)
+        else:
+            price = dollars(live.offer.price_microdollars_per_unit) or "an unknown price"
+            yield _good(name, f"{live.offer.endpoint.model_id}, {price} per {live.offer.price_unit}")
+
+
+def _clocks(settings: Settings) -> Iterator[Finding]:
+    from resources.runcomfy.clock import service_time
+
+    bucket = opened_bucket(settings)
+    bucket.check()
+    told = {"storage": bucket.now(), "service": asyncio.run(service_time(settings.runcomfy_model_api_base))}
+    for who, moment in told.items():
+        if moment is None:
+            yield _good(f"clock, {who}", "tells no time")
+            continue
+        apart = (datetime.now(UTC) - moment).total_seconds()
+        if abs(apart) > SKEW.total_seconds():
+            words = f"this machine is {abs(apart):.0f} s {'ahead' if apart > 0 else 'behind'}"
+            yield Finding(f"clock, {who}", False, words, "Synchronise this machine's clock (NTP).", Exit.USAGE)
+        else:
+            yield _good(f"clock, {who}", f"{abs(apart):.0f} s apart")
+
+
+def _libraries(_: Settings) -> Iterator[Finding]:
+    from resources.media.libraries import library_versions, missing_codecs
+
+    words = ", ".join(f"{name} {version}" for name, version in library_versions().items())
+    missing = missing_codecs()
+    if missing:
+        remedy = "Install PyAV from its wheel, which brings FFmpeg with it: pip install --force-reinstall av"
+        yield Finding("media libraries", False, f"without {', '.join(missing)} ({words})", remedy, Exit.FAILED)
+    else:
+        yield _good("media libraries", words)
+
+
+def _disk(settings: Settings) -> Iterator[Finding]:
+    folder = settings.data_dir.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    for name, place in (("data folder", folder), ("scratch folder", Path(gettempdir()))):
+        free = shutil.disk_usage(place).free
+        words = f"{free / 1024**3:.1f} GiB free at {place}"
+        if free < FREE_BYTES:
+            remedy = "Free some space, or point I2V_DATA_DIR (or TMPDIR for scratch) elsewhere."
+            yield Finding(name, False, words, remedy, Exit.FAILED)
+        else:
+            yield _good(name, words)
+
+
+CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Any]]], ...] = (
+    ("service", _service),
+    ("token", _token),
+    ("bucket", _bucket),
+    ("S3 credentials", _credentials),
+    ("ledger", _ledger),
+    ("catalogue", _catalogue),
+    ("clocks", _clocks),
+    ("media libraries", _libraries),
+    ("disk", _disk),
+)
+"""Every check by the name that its failure carries, cheap ones and causes first."""
