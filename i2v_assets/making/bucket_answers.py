@@ -29,7 +29,9 @@ class BucketAnswers:
         self._bucket.write(keys.clip_key(clip, answer.kind.value), answer.text.encode(), TEXT)
         self._bucket.delete_many(keys.clip_key(clip, name) for name in keys.NOTES if name != answer.kind.value)
 
-    def delivered(self, clip: str, video_key: str, manifest: Manifest, files: Mapping[str, tuple[bytes, str]]) -> None:
+    def delivered(
+        self, clip: str, video_key: str, manifest: Manifest, files: Mapping[str, tuple[bytes, str]], *, notes: bool
+    ) -> None:
         """The chosen take as the clip's answer; the manifest comes last, so that it never speaks of what is not there.
 
         Args:
@@ -37,12 +39,14 @@ class BucketAnswers:
             video_key: the take that is copied to `video.mp4`.
             manifest: what it was made from.
             files: further files by name, with their content type (posters and previews).
+            notes: the clip had an answer before, so a note may be there, which goes.
         """
         self._bucket.copy(video_key, keys.clip_key(clip, keys.VIDEO))
         for name, (content, content_type) in files.items():
             self._bucket.write(keys.clip_key(clip, name), content, content_type)
         self._bucket.write(keys.clip_key(clip, keys.MANIFEST), manifest.to_json(), JSON)
-        self._bucket.delete_many(keys.clip_key(clip, name) for name in keys.NOTES)
+        if notes:
+            self._bucket.delete_many(keys.clip_key(clip, name) for name in keys.NOTES)
 
     def refused_upload(self, source_key: str, words: str, remedy: str) -> None:
         """An upload that can be no clip: told by its own key, since it has no clip's folder."""

@@ -64,7 +64,14 @@ class Delivery:
             return
         finished = await self._look(chosen)
         manifest = self._manifest(row, candidate, files, chosen, takes, finished, scores)
-        await asyncio.to_thread(self._bucket.delivered, row.clip, chosen.outcome.video_key, manifest, finished.files)
+        await asyncio.to_thread(
+            self._bucket.delivered,
+            row.clip,
+            chosen.outcome.video_key,
+            manifest,
+            finished.files,
+            notes=row.answered_version is not None or row.retries > 0,
+        )
         self._report(row.clip, chosen, finished)
 
     # Looking
@@ -118,7 +125,7 @@ class Delivery:
             link_base=settings.video_link_base,
             poster=finished.inline_poster,
             sandbox=self._tools.sandbox,
-            video=finished.facts,
+            size=(finished.width, finished.height, finished.seconds),
             more={"quality": finished.score},
         )
         version = chosen.outcome.sha256[:16]
@@ -152,7 +159,7 @@ class Delivery:
             link_base=self._tools.settings.video_link_base,
             poster=None,
             sandbox=self._tools.sandbox,
-            video=None,
+            size=None,
             more={"quality": manifest.quality, "unchanged": "delivered before; nothing was made or paid"},
         )
         version = chosen.outcome.sha256[:16]
@@ -226,9 +233,9 @@ class Delivery:
                 key=outcome.video_key,
                 sha256=outcome.sha256,
                 size_bytes=outcome.size_bytes,
-                width=finished.facts.width,
-                height=finished.facts.height,
-                seconds=round(finished.facts.seconds, 3),
+                width=finished.width,
+                height=finished.height,
+                seconds=round(finished.seconds, 3),
             ),
             quality=finished.score,
             findings=in_words(finished.findings),

@@ -3,16 +3,15 @@
 import asyncio
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
 from i2v_assets.making.quality import compared_media, expectation, thresholds
 from i2v_assets.making.takes import Take
 from i2v_assets.making.tools import Tools
-from resources.media.facts import VideoFacts
 from resources.media.previews import animated_webp, contact_sheet, poster
-from resources.media.probe import probe_video
+from resources.media.probe import video_size
 from resources.media.quality.judging import judge, score
 from resources.media.quality.model import Finding, Measures
 from resources.schemas.inputs import Medium
@@ -30,9 +29,11 @@ ANIMATION = "preview.webp"
 
 @dataclass(frozen=True)
 class Finished:
-    """What was made of a video: facts, measures with their verdict, and files for the bucket by name and content type."""
+    """What was made of a video: size, measures with their verdict, and files for the bucket by name and content type."""
 
-    facts: VideoFacts
+    width: int
+    height: int
+    seconds: float
     measures: Measures | None = None
     findings: tuple[Finding, ...] = ()
     score: float | None = None
@@ -48,7 +49,7 @@ class Finisher:
         self._thresholds = thresholds(tools.settings.quality)
 
     async def finish(self, take: Take) -> Finished:
-        """Facts, and where the settings say so measures and previews.
+        """Size, and where the settings say so measures and previews.
 
         Raises:
             MediaError: the file is no video; StorageError: it cannot be fetched.
@@ -58,27 +59,27 @@ class Finisher:
         if local is None or not local.exists():
             local = await asyncio.to_thread(self._fetched, take.outcome.video_key)
         try:
-            facts = await asyncio.to_thread(probe_video, local, "the video")
-            finished = Finished(facts)
             if settings.measure:
-                finished = await self._measured(take, local, facts)
+                finished = await self._measured(take, local)
+            else:
+                finished = Finished(*await asyncio.to_thread(video_size, local, "the video"))
             if settings.previews:
                 inline, files = await pool.run_async(previews_of, local)
-                finished = Finished(
-                    facts, finished.measures, finished.findings, finished.score, inline_poster=inline, files=files
-                )
+                finished = replace(finished, inline_poster=inline, files=files)
             return finished
         finally:
             if local != take.outcome.local_path:
                 local.unlink(missing_ok=True)
 
-    async def _measured(self, take: Take, local: Path, facts: VideoFacts) -> Finished:
+    async def _measured(self, take: Take, local: Path) -> Finished:
         image, voice = compared_media(take.plan.inputs)
         copies = [await asyncio.to_thread(self._copy, medium) for medium in (image, voice)]
         try:
             asked = expectation(take.plan.inputs, image=copies[0], voice=copies[1])
             measures = await self._tools.pool.measure(local, asked)
-            return Finished(facts, measures, judge(measures, asked, self._thresholds), round(score(measures), 4))
+            findings = judge(measures, asked, self._thresholds)
+            size = (measures.width, measures.height, measures.seconds)
+            return Finished(*size, measures, findings, round(score(measures), 4))
         finally:
             for copy in copies:
                 if copy is not None:

@@ -72,7 +72,7 @@ class Line:
         further = [await self.plan(row, candidate, files, take) for take in range(2, count + 1)]
         plans = [first, *(plan for plan in further if isinstance(plan, Plan))]
         price_hash = plan_hash(plans)
-        await self._say.planned(row.clip, plans, price_hash)
+        await self._say.planned(row, plans, price_hash)
         if not self._run.make:
             return Result(row.clip, row.state)
         held = await self._gate(row, plans, price_hash, candidate)
@@ -111,6 +111,9 @@ class Line:
 
     async def _gate(self, row: ClipRow, plans: Sequence[Plan], price_hash: str, candidate: Candidate) -> Result | None:
         unchanged = row.answered_version == row.version and row.delivered_at is not None
+        needs_approval = self._tools.settings.require_approval or bool(candidate.brief.needs_approval)
+        if not (unchanged or needs_approval or self._window):
+            return None  # no gate could hold it, so nothing has to be looked up
         for plan in plans:
             known = await asyncio.to_thread(self._tools.ledger.get, plan.fingerprint)
             price = plan.price_microdollars
@@ -121,7 +124,7 @@ class Line:
                     submitted=known is not None and known.state in PAID,
                     approved=await asyncio.to_thread(self._tools.ledger.is_approved, plan.fingerprint, price),
                     by_hand=self._run.by_hand,
-                    needs_approval=self._tools.settings.require_approval or bool(candidate.brief.needs_approval),
+                    needs_approval=needs_approval,
                     delivered_as=row.fingerprint if unchanged and plan.take == 1 else None,
                     fingerprint=plan.fingerprint,
                     asked_for=plan.take > (candidate.brief.takes or 1),

@@ -57,12 +57,13 @@ class Saying:
         }
         await asyncio.to_thread(self._bucket.document, clip, keys.MEDIA, content)
 
-    async def planned(self, clip: str, plans: Sequence[Plan], price_hash: str) -> None:
+    async def planned(self, row: ClipRow, plans: Sequence[Plan], price_hash: str) -> None:
         """What will be made, before any money."""
-        first = plans[0]
+        clip, first = row.clip, plans[0]
         metadata = told.plan_metadata(first, price_hash, self._tools.sandbox)
         self._events.materialized("clip_plan", clip, metadata, first.fingerprint[:16])
-        self._events.checked("clip_plan", "accepted", clip, passed=True, metadata={"takes": len(plans)})
+        if row.answered_version is not None:  # it may take back a refusal; otherwise the plan says it all (8 ms of CPU)
+            self._events.checked("clip_plan", "accepted", clip, passed=True, metadata={"takes": len(plans)})
         takes = [plan.model_dump(mode="json") for plan in plans]
         content = {"decision": "planned", "plan_hash": price_hash, "takes": takes}
         await asyncio.to_thread(self._bucket.document, clip, keys.PLAN, content)

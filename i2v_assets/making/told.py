@@ -77,7 +77,7 @@ def plan_metadata(plan: Plan, plan_hash: str, sandbox: bool) -> Metadata:
 
 def video_metadata(
     plan: Plan, outcome: Delivered, *, clip: str, link_base: str, poster: str | None, sandbox: bool,
-    video: VideoFacts | None, more: Mapping[str, str | int | float | None],
+    size: tuple[int, int, float] | None, more: Mapping[str, str | int | float | None],
 ) -> Metadata:  # fmt: skip
     """A video: where it is, what made it, what it cost, how long it took."""
     key = keys.clip_key(clip, keys.VIDEO)
@@ -100,9 +100,9 @@ def video_metadata(
         "queue_seconds": _rounded(outcome.queue_seconds),
         "generation_seconds": _rounded(outcome.generation_seconds),
         "polls": outcome.polls or None,
-        "duration_seconds": _rounded(video.seconds) if video else float(plan.inputs.duration),
-        "width": video.width if video else None,
-        "height": video.height if video else None,
+        "duration_seconds": _rounded(size[2]) if size else float(plan.inputs.duration),
+        "width": size[0] if size else None,
+        "height": size[1] if size else None,
         "size_bytes": outcome.size_bytes,
         "request_id": outcome.request_id,
         "sha256": outcome.sha256,

@@ -252,6 +252,22 @@ def probe_video(path: Path, name: str = "") -> VideoFacts:
         )
 
 
+def video_size(path: Path, name: str = "") -> tuple[int, int, float]:
+    """Width, height and seconds as the header says, in a tenth of the time that `probe_video` takes.
+
+    For files of known making; an upload's header may lie.
+
+    Raises:
+        Unreadable: no video, or damaged.
+    """
+    with open_media(path, name or path.name) as container:
+        videos = moving_streams(container)
+        if not videos:
+            raise Unreadable(f"{name or path.name} holds no video.", remedy="Fetch it again.")
+        seconds = float(container.duration or 0) / av.time_base
+        return videos[0].codec_context.width, videos[0].codec_context.height, seconds
+
+
 def _count_packets(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[int, Fraction]:
     """Frames and length of the picture from its packets, which costs reading but no decoding."""
     base = stream.time_base or Fraction(1, 90_000)
