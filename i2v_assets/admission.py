@@ -1,7 +1,7 @@
 """A look at the uploads: what lies there is grouped into clips, taken note of, and told to its owner where refused."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -34,13 +34,32 @@ def look(bucket: Bucket, registry: Registry, settings: Settings) -> Look:
     Raises:
         StorageError, LedgerError: the bucket or the registry does not answer; the next look starts over.
     """
+    known = frozenset(registry.sources().values())  # before the listing: what another look admits meanwhile is not gone
     objects = list(bucket.list(UPLOADS, markers=True))  # an empty folder is told to its owner
-    return admit(bucket, registry, settings, objects, whole=True)
+    return admit(bucket, registry, settings, objects, whole=True, covers=known.__contains__)
 
 
-def admit(bucket: Bucket, registry: Registry, settings: Settings, objects: list[ObjectInfo], *, whole: bool) -> Look:
-    """Take note of the complete uploads among some objects; ``whole`` when they are all that there are."""
-    texts = _texts(bucket, registry, objects)
+def admit(
+    bucket: Bucket,
+    registry: Registry,
+    settings: Settings,
+    objects: list[ObjectInfo],
+    *,
+    whole: bool,
+    covers: Callable[[str], bool],
+) -> Look:
+    """Take note of the complete uploads among some objects.
+
+    Args:
+        bucket: where they lie.
+        registry: where they are noted.
+        settings: how long they settle, how large they may be.
+        objects: what was listed.
+        whole: they are all that there are.
+        covers: of which known uploads (by their source) the objects are all: one that is covered and not there is gone.
+            Of a part of the uploads nothing else is admitted or refused.
+    """
+    texts = read_texts(bucket, registry, objects)
     taken = registry.sources()
     elsewhere: list[ObjectInfo] = []
     looked_up: set[str] = set()
@@ -64,12 +83,16 @@ def admit(bucket: Bucket, registry: Registry, settings: Settings, objects: list[
     uploads = (
         Upload(found.clip, found.source, found.version, found.content(), found.priority)
         for found in grouping.candidates
+        if whole or covers(found.source)
     )
-    admission = registry.admit(uploads, present=grouping.present if whole else None)
-    return Look(len(objects), grouping, admission, _tell_refused(bucket, registry, grouping.refused, whole=whole))
+    elsewhere_known = {clip for clip, source in taken.items() if not covers(source)}
+    admission = registry.admit(uploads, present=grouping.present | elsewhere_known)
+    refused = tuple(found for found in grouping.refused if whole or covers(found.key))
+    newly_refused = _tell_refused(bucket, registry, refused, covers=None if whole else covers)
+    return Look(len(objects), grouping, admission, newly_refused)
 
 
-def _texts(bucket: Bucket, registry: Registry, objects: Iterable[ObjectInfo]) -> dict[str, str]:
+def read_texts(bucket: Bucket, registry: Registry, objects: Iterable[ObjectInfo]) -> dict[str, str]:
     """The briefs, defaults and lists among the objects; those that were read before come from the registry."""
     wanted = {found.key: found for found in texts_wanted(objects)}
     cache = registry.text_cache()
@@ -93,12 +116,12 @@ def _texts(bucket: Bucket, registry: Registry, objects: Iterable[ObjectInfo]) ->
 
 
 def _tell_refused(
-    bucket: Bucket, registry: Registry, refused: tuple[RefusedUpload, ...], *, whole: bool
+    bucket: Bucket, registry: Registry, refused: tuple[RefusedUpload, ...], *, covers: Callable[[str], bool] | None
 ) -> tuple[RefusedUpload, ...]:
     """Write a note for each new refusal; take back the notes of those that are gone."""
     by_source = {found.source: found for found in refused}
     versions = {source: hashlib.sha256(found.text.encode()).hexdigest()[:16] for source, found in by_source.items()}
-    news = registry.new_refusals(versions, whole=whole)
+    news = registry.new_refusals(versions, covers=covers)
     answers = BucketAnswers(bucket)
     for source in news.refused:
         answers.refused_upload(source, by_source[source].words, by_source[source].remedy)

@@ -24,6 +24,9 @@ from resources.ledger.registry_tables import clips, media_facts, refused_uploads
 
 __all__ = ["Admission", "ClipRow", "ClipState", "Refusals", "Registry", "Upload"]
 
+ADMISSION_LOCK = 0x693276_61646D
+"""The Postgres lock of an admission ("i2v adm"), so that two looks at once do not both add a clip."""
+
 CHUNK = 500
 """Rows per statement with an IN list: below SQLite's smallest limit of 999 bound variables."""
 
@@ -37,22 +40,27 @@ class Registry:
 
     # Uploads
 
-    def admit(self, uploads: Iterable[Upload], *, present: Collection[str] | None = None) -> Admission:
+    def admit(
+        self, uploads: Iterable[Upload], *, present: Collection[str] | None = None, below: str = "uploads/"
+    ) -> Admission:
         """Take note of complete uploads: new ones and those with another version become due.
 
         Args:
             uploads: the complete uploads that a look at the bucket found.
             present: all clips whose files are still there, complete or settling; known clips that are not among them
                 and were never dispatched are withdrawn. None where the look covered only a part of the bucket.
+            below: the folder that was looked at: clips whose source lies elsewhere are not withdrawn.
         """
         now = self._clock()
         new: list[str] = []
         changed: list[str] = []
         with self._database.write() as connection:
+            if not self._database.is_sqlite:  # a sensor and the nightly sweep may look at once
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADMISSION_LOCK})
             known = {
-                row.clip: (row.version, row.state, row.waiting_for)
+                row.clip: (row.version, row.state, row.waiting_for, row.source)
                 for row in connection.execute(
-                    sa.select(clips.c.clip, clips.c.version, clips.c.state, clips.c.waiting_for)
+                    sa.select(clips.c.clip, clips.c.version, clips.c.state, clips.c.waiting_for, clips.c.source)
                 )
             }
             said = self._said_before(connection)
@@ -79,7 +87,7 @@ class Registry:
                     connection.execute(clips.update().where(clips.c.clip == upload.clip).values(**again))
             if additions:
                 connection.execute(clips.insert(), additions)
-            withdrawn = self._withdraw(connection, known, present, now)
+            withdrawn = self._withdraw(connection, known, present, below, now)
         return Admission(tuple(new), tuple(changed), withdrawn)
 
     def _said_before(self, connection: sa.Connection) -> dict[str, str]:
@@ -90,16 +98,17 @@ class Registry:
     def _withdraw(
         self,
         connection: sa.Connection,
-        known: Mapping[str, tuple[str, str, str | None]],
+        known: Mapping[str, tuple[str, str, str | None, str]],
         present: Collection[str] | None,
+        below: str,
         now: datetime,
     ) -> tuple[str, ...]:
         if present is None:
             return ()
         gone = tuple(
             clip
-            for clip, (_, state, waiting_for) in known.items()
-            if state in UNMADE and waiting_for not in SENT and clip not in present
+            for clip, (_, state, waiting_for, source) in known.items()
+            if state in UNMADE and waiting_for not in SENT and clip not in present and source.startswith(below)
         )
         for part in _chunks(gone):
             connection.execute(
@@ -131,6 +140,7 @@ class Registry:
         """
         taken: list[str] = []
         values = {"batch": batch, "sensor": sensor, "tick": tick, "run_id": None, "updated_at": self._clock()}
+        values["archived_at"] = None  # its key is among the partitions again
         with self._database.write() as connection:
             for part in _chunks(names):
                 statement = clips.update().where(clips.c.clip.in_(part), clips.c.state == ClipState.DUE)
@@ -298,17 +308,17 @@ class Registry:
                 texts.insert(), [{"key": key, "etag": etag, "text": text} for key, (etag, text) in read.items()]
             )
 
-    def new_refusals(self, refused: Mapping[str, str], *, whole: bool) -> Refusals:
+    def new_refusals(self, refused: Mapping[str, str], *, covers: Callable[[str], bool] | None = None) -> Refusals:
         """Which refused uploads (source -> version) are news, and which known ones are gone.
 
         Args:
             refused: what a look refused.
-            whole: the look covered all uploads, so what it did not refuse is refused no more.
+            covers: what the look covered: what it did not refuse of that is refused no more. None: all uploads.
         """
         with self._database.write() as connection:
             known = {row.key: row.version for row in connection.execute(sa.select(refused_uploads))}
             news = tuple(key for key, version in refused.items() if known.get(key) != version)
-            gone = tuple(key for key in known if key not in refused) if whole else ()
+            gone = tuple(key for key in known if key not in refused and (covers is None or covers(key)))
             for part in _chunks((*news, *gone)):
                 connection.execute(refused_uploads.delete().where(refused_uploads.c.key.in_(part)))
             if news:

@@ -170,6 +170,31 @@ class Bucket:
                 return
             arguments["ContinuationToken"] = page["NextContinuationToken"]
 
+    def list_folder(self, prefix: str, *, pages: int) -> tuple[list[ObjectInfo], bool]:
+        """The objects directly below a prefix that ends in ``/``, not those of its folders.
+
+        Args:
+            prefix: the folder.
+            pages: most LIST calls; each shows up to 1,000 objects and folders.
+
+        Returns:
+            The objects, and whether these are all; folder markers are left out.
+        """
+        arguments: dict[str, str] = {"Bucket": self.name, "Prefix": self.prefix + prefix, "Delimiter": "/"}
+        found: list[ObjectInfo] = []
+        for _ in range(pages):
+            with translated(f"list {prefix or 'all keys'}", self.name):
+                page = self._client.list_objects_v2(**arguments)  # type: ignore[arg-type]
+            found += [
+                ObjectInfo(key, entry["Size"], entry.get("ETag", "").strip('"'), entry["LastModified"].astimezone(UTC))
+                for entry in page.get("Contents", ())
+                if not (key := entry["Key"].removeprefix(self.prefix)).endswith("/")
+            ]
+            if not page.get("IsTruncated"):
+                return found, True
+            arguments["ContinuationToken"] = page["NextContinuationToken"]
+        return found, False
+
     def head(self, key: str) -> ObjectInfo | None:
         """What is known about an object without its content; None when there is none.
 

@@ -1,0 +1,229 @@
+"""The queue of the bucket's event notifications: S3 tells SQS of each upload, and here the messages are read.
+
+A message stays in the queue until it is deleted by its receipt; whoever received it has it alone for `HIDDEN_SECONDS`. One
+that nobody deletes comes again, and after the queue's ``maxReceiveCount`` it goes to the dead-letter queue. So what cannot be
+read is left alone here, and the redrive policy (deploy/) takes it out of the way without losing it.
+"""
+
+import json
+import re
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import unquote_plus
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from resources.errors import SettingsError
+from resources.settings import Settings, is_loopback
+from resources.storage.errors import AccessDenied, BadRequest, StorageError, StorageUnavailable, error_code, http_status
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+BATCH = 10
+"""Most messages in one receive or delete call (SQS API reference)."""
+
+LONG_POLL_SECONDS = 5
+"""How long the first receive waits for a message: long polls ask all of SQS' servers, and cost no more."""
+
+HIDDEN_SECONDS = 180
+"""For so long a received message is nobody else's: three times the longest evaluation of a sensor (60 s)."""
+
+RECEIVERS = 8
+"""Receives at once while the queue is full; a call takes 10 to 50 ms and brings ten messages at most."""
+
+_REGION = re.compile(r"//sqs\.([a-z0-9-]+)\.amazonaws\.")
+
+
+class QueueMissing(StorageError):
+    """The queue does not exist under these credentials."""
+
+
+class PoisonMessage(StorageError):
+    """A message that is no event notification of the bucket."""
+
+
+@dataclass(frozen=True)
+class UploadMessage:
+    """One message: its receipt, the keys that it tells of, or why it cannot be read."""
+
+    message_id: str
+    receipt: str
+    keys: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def read_event(body: str, bucket: str, prefix: str = "") -> tuple[str, ...]:
+    """The keys of one event notification; none for S3's test event and for keys outside the prefix.
+
+    Keys arrive URL-encoded as in a form: ``+`` is a space, ``%2B`` a plus.
+
+    Args:
+        body: the message's body.
+        bucket: the bucket that is meant; events of another one are no business of ours.
+        prefix: the part of the bucket that is ours; the keys that are returned are without it.
+
+    Raises:
+        PoisonMessage: it is something else.
+    """
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        raise PoisonMessage("It is not JSON.") from None
+    if not isinstance(content, dict):
+        raise PoisonMessage("It is no event notification.")
+    if content.get("Event") == "s3:TestEvent":
+        return ()
+    records = content.get("Records")
+    if not isinstance(records, list) or not records:
+        raise PoisonMessage("It holds no records.")
+    keys = (_key_of(record, bucket) for record in records)
+    return tuple(key.removeprefix(prefix) for key in keys if key.startswith(prefix))
+
+
+def _key_of(record: Any, bucket: str) -> str:
+    try:
+        name, told, key = record["eventName"], record["s3"]["bucket"]["name"], record["s3"]["object"]["key"]
+    except (KeyError, TypeError):
+        raise PoisonMessage("A record of it is no event of S3.") from None
+    if not isinstance(name, str) or not isinstance(key, str) or not name.startswith("Object"):
+        raise PoisonMessage("A record of it is no event of an object.")
+    if told != bucket:
+        raise PoisonMessage(f"It speaks of the bucket {told!r}, not of {bucket!r}.")
+    try:
+        return unquote_plus(key, errors="strict")
+    except UnicodeDecodeError:
+        raise PoisonMessage("Its key is not UTF-8.") from None
+
+
+class UploadQueue:
+    """The queue of one bucket. Every call raises a `StorageError`. Thread-safe."""
+
+    def __init__(self, url: str, client: "SQSClient", *, bucket: str, prefix: str = "") -> None:
+        self._url = url
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """The queue of ``I2V_UPLOAD_QUEUE_URL`` through boto3's own configuration; contacts nobody.
+
+        Raises:
+            SettingsError: no queue is named.
+            AccessDenied: the profile named by AWS_PROFILE does not exist.
+        """
+        if not settings.upload_queue_url:
+            raise SettingsError(
+                "I2V_UPLOADS_FROM=queue needs a queue.",
+                remedy="Set I2V_UPLOAD_QUEUE_URL to the queue that gets the bucket's event notifications, or "
+                "I2V_UPLOADS_FROM=listing.",
+            )
+        with _translated("set up the client"):
+            return cls(settings.upload_queue_url, make_client(settings.upload_queue_url), bucket=settings.bucket)
+
+    def receive(self, *, at_most: int, seconds: float) -> list[UploadMessage]:
+        """What is in the queue, at most so many messages and for at most about so long; each message once.
+
+        The messages stay in the queue, hidden for `HIDDEN_SECONDS`, until `delete`.
+        """
+        deadline = time.monotonic() + seconds
+        found: dict[str, UploadMessage] = {}
+        self._take(found, LONG_POLL_SECONDS)
+
+        def drain() -> None:
+            while len(found) < at_most and time.monotonic() < deadline and self._take(found, 1):
+                pass
+
+        if found:
+            with ThreadPoolExecutor(RECEIVERS) as pool:
+                for drained in [pool.submit(drain) for _ in range(RECEIVERS)]:
+                    drained.result()
+        return list(found.values())
+
+    def _take(self, found: dict[str, UploadMessage], wait_seconds: int) -> int:
+        with _translated("receive messages"):
+            answer = self._client.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=BATCH,
+                WaitTimeSeconds=wait_seconds,
+                VisibilityTimeout=HIDDEN_SECONDS,
+            )
+        messages = answer.get("Messages", [])
+        for message in messages:
+            found[message["MessageId"]] = self._read(message)  # a second delivery has the receipt that holds
+        return len(messages)
+
+    def _read(self, message: Any) -> UploadMessage:
+        name, receipt = message["MessageId"], message["ReceiptHandle"]
+        try:
+            return UploadMessage(name, receipt, read_event(message["Body"], self._bucket, self._prefix))
+        except PoisonMessage as problem:
+            return UploadMessage(name, receipt, problem=problem.message)
+
+    def delete(self, receipts: Iterable[str]) -> int:
+        """Take messages out of the queue. Returns how many could not be: they come again, which does no harm."""
+        every = list(receipts)
+        with ThreadPoolExecutor(RECEIVERS) as pool:
+            return sum(pool.map(self._delete, [every[start : start + BATCH] for start in range(0, len(every), BATCH)]))
+
+    def _delete(self, receipts: Sequence[str]) -> int:
+        with _translated("delete messages"):
+            answer = self._client.delete_message_batch(
+                QueueUrl=self._url,
+                Entries=[{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(receipts)],
+            )
+        return len(answer.get("Failed", []))
+
+
+def make_client(url: str) -> "SQSClient":
+    """A client by boto3's own chain; the region is that of the queue's address, or else the configured one."""
+    import boto3
+    from botocore.config import Config
+
+    session = boto3.session.Session()
+    named = _REGION.search(url)
+    region = named[1] if named else session.region_name or "us-east-1"
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": 3},
+        connect_timeout=5,
+        read_timeout=LONG_POLL_SECONDS + 10,
+        max_pool_connections=RECEIVERS,
+        proxies={} if is_loopback(url) else None,
+    )
+    return session.client("sqs", region_name=region, config=config)
+
+
+_DENIED = frozenset(
+    {"AccessDenied", "AccessDeniedException", "InvalidClientTokenId", "ExpiredToken", "SignatureDoesNotMatch"}
+)
+_REMEDY = "Check I2V_UPLOAD_QUEUE_URL, and that the credentials may receive and delete messages of this queue."
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """boto3's errors in the project's words, without their chain (it would print addresses)."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        failure = _failure(error, f"Upload queue: could not {what}")
+    else:
+        return
+    raise failure from None
+
+
+def _failure(error: ClientError | BotoCoreError, where: str) -> StorageError:
+    if not isinstance(error, ClientError):
+        return StorageUnavailable(f"{where}: {type(error).__name__}.", remedy=_REMEDY)
+    code, status = error_code(error), http_status(error)
+    if "NonExistentQueue" in code or "QueueDoesNotExist" in code:
+        return QueueMissing(f"{where}: there is no such queue.", remedy=_REMEDY)
+    if code in _DENIED or status in (401, 403):
+        return AccessDenied(f"{where}: {code or status}.", remedy=_REMEDY)
+    if status >= 500 or status == 429 or "Throttl" in code:
+        return StorageUnavailable(f"{where}: {code or status}.", remedy="It is tried again later.")
+    return BadRequest(f"{where}: {code or status}.", remedy=_REMEDY)
