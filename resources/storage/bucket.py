@@ -1,5 +1,6 @@
 """The bucket as the project uses it: list, read, write, write only when new, presign."""
 
+import builtins
 import contextlib
 import threading
 import time
@@ -170,7 +171,7 @@ class Bucket:
                 return
             arguments["ContinuationToken"] = page["NextContinuationToken"]
 
-    def list_folder(self, prefix: str, *, pages: int) -> tuple[list[ObjectInfo], bool]:
+    def list_folder(self, prefix: str, *, pages: int) -> tuple[builtins.list[ObjectInfo], bool]:
         """The objects directly below a prefix that ends in ``/``, not those of its folders.
 
         Args:
