@@ -89,6 +89,11 @@ class Settings(BaseSettings):
     deadline_seconds: Seconds = Field(
         1800, gt=0, description="how long a run waits for one request before it leaves it for later adoption"
     )
+    lease_seconds: Seconds = Field(
+        60,
+        gt=0,
+        description="a run that was not heard of for so long is taken for dead, and its requests for adoptable",
+    )
     settle_seconds: Seconds = Field(30, description="how long an upload's files must have been left alone")
     sensor_seconds: int = Field(15, ge=1, description="how often the sensors look, at least")
     max_upload_bytes: int = Field(
@@ -140,7 +145,8 @@ class Settings(BaseSettings):
     # Quality
     measure: bool = Field(True, description="measure each video after the download")
     quality: dict[str, Any] = Field(
-        default_factory=dict, description='overrides of the quality limits, as JSON: {"seconds_off": 0.3} (docs/quality.md)'
+        default_factory=dict,
+        description='overrides of the quality limits, as JSON: {"seconds_off": 0.3} (docs/quality.md)',
     )
     previews: bool = Field(True, description="make posters and previews")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -17,6 +18,7 @@ from i2v_assets.making.offers import Offers
 from i2v_assets.making.options import plan_options
 from i2v_assets.making.orders import Orders
 from i2v_assets.making.tools import Result, Run, Tools
+from i2v_assets.manifest import scrubbed
 from i2v_assets.sensors.tags import BATCH_TAG
 from resources.generation.interrupt import run_sync
 from resources.generation.opening import open_engine
@@ -93,10 +95,24 @@ async def _make_all(
             scratch=scratch,
             pool=pool,
         )
-        line = Line(tools, DagsterEvents(context), _asked(context))
-        registry.begin([row.clip for row in rows], context.run_id)
-        results = await asyncio.gather(*(line.make(row) for row in rows))
-    return [*results, *unknown]
+        asked = _asked(context)
+        line = Line(tools, DagsterEvents(context), asked)
+        if asked.make:  # a run over the free assets alone owes no answer
+            registry.begin([row.clip for row in rows], context.run_id)
+        found = await asyncio.gather(*(line.make(row) for row in rows), return_exceptions=True)
+    return [*(_result(context, row, each) for row, each in zip(rows, found, strict=True)), *unknown]
+
+
+def _result(context: dg.AssetExecutionContext, row: ClipRow, found: Result | BaseException) -> Result:
+    """An error that nobody foresaw ends its own clip only; the dispatch sensor finds the clip without an answer."""
+    if isinstance(found, Result):
+        return found
+    if not isinstance(found, Exception):
+        raise found
+    where = traceback.extract_tb(found.__traceback__)[-1]
+    words = scrubbed(f"{type(found).__name__}: {found} ({Path(where.filename).name}, line {where.lineno})")
+    context.log.error(f"Clip {row.clip}: {words}")
+    return Result(row.clip, ClipState.FAILED, words, "This is a fault of the project itself; please report it.")
 
 
 def _asked(context: dg.AssetExecutionContext) -> Run:

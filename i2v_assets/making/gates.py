@@ -56,7 +56,7 @@ def gate(asked: Gate, now: datetime) -> Hold | None:
             "made again and paid for again. The video that is there stays.",
             approve,
         )
-    if asked.needs_approval and not (asked.approved or asked.by_hand):
+    if asked.needs_approval and not (asked.approved or asked.by_hand or asked.asked_for):
         return Hold(
             "approval",
             "It waits for approval.",

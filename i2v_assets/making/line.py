@@ -51,10 +51,19 @@ class Line:
             return await self._make(row)
         except I2VError as error:
             log.warning("Clip %s: %s", row.clip, error.message)
-            problem = Problem(error.message, remedy=error.remedy)
+            return await self._explain(row, error)
+
+    async def _explain(self, row: ClipRow, error: I2VError) -> Result:
+        problem = Problem(error.message, remedy=error.remedy)
+        try:
             if error.verdict is Verdict.RETRYABLE:
                 return await self._say.waits(row, "service", problem)
             return await self._say.failed(row, problem)
+        except (
+            I2VError
+        ) as mute:  # the bucket or the ledger is gone: the dispatch sensor finds the clip without an answer
+            log.warning("Clip %s: its answer could not be written: %s", row.clip, mute.message)
+            return Result(row.clip, ClipState.FAILED, error.message, error.remedy)
 
     async def _make(self, row: ClipRow) -> Result:
         candidate = Candidate.from_content(row.content)

@@ -1,8 +1,8 @@
 """Lets each clip await its own videos while one engine makes all of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
 from resources.generation.model import Delivered, Order, Outcome
@@ -37,15 +37,18 @@ class Orders:
             yield order
 
     @asynccontextmanager
-    async def served_by(self, stream: Callable[[AsyncIterator[Order]], AsyncIterator[Outcome]]) -> AsyncIterator[None]:
+    async def served_by(
+        self, stream: Callable[[AsyncIterator[Order]], AsyncGenerator[Outcome, None]]
+    ) -> AsyncIterator[None]:
         """Serve orders with an engine's stream for the length of the block; an engine that breaks breaks the block."""
 
         async def serve() -> None:
             try:
-                async for outcome in stream(self.taken()):
-                    future = self._waiting[outcome.order.fingerprint]
-                    if not future.done():
-                        future.set_result(outcome)
+                async with aclosing(stream(self.taken())) as outcomes:
+                    async for outcome in outcomes:
+                        future = self._waiting[outcome.order.fingerprint]
+                        if not future.done():
+                            future.set_result(outcome)
             except BaseException as error:
                 for future in self._waiting.values():
                     if not future.done():

@@ -77,5 +77,11 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the tables; what they held may be rebuilt from the bucket."""
-    for table in ("registry_catalogue", "registry_refused_uploads", "registry_texts", "registry_media_facts", "registry_clips"):
+    for table in (
+        "registry_catalogue",
+        "registry_refused_uploads",
+        "registry_texts",
+        "registry_media_facts",
+        "registry_clips",
+    ):
         op.drop_table(table)
