@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.25
 """Between two looks at the ledger for what to tell; the service is not asked for it."""
+
+SANDBOX_SECONDS = 2.0
+"""Before it has been seen, the sandbox is expected to take so long, whichever model it plays (its default is 4 s)."""
 
 _HTTP = re.compile(r"\(HTTP (\d{3})(?:, code \d+)?\)")
 """How the client ends the message of an answer that was an error."""
@@ -93,14 +96,17 @@ async def _follow(
     wait: bool,
 ) -> None:
     from resources.generation.model import Order
-    from resources.generation.opening import open_engine
+    from resources.generation.opening import open_engine, options_of
 
     def stop_kind() -> Literal["person", "other"]:
         return "person" if course.interrupted is signal.SIGINT else "other"
 
     order = Order(plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route)
+    options = options_of(books.settings)
+    if books.settings.service == "sandbox":
+        options = replace(options, prior_seconds=SANDBOX_SECONDS)
     async with open_engine(
-        books.settings, books.ledger, bucket, scratch=scratch, run_id=run_id, stop_kind=stop_kind
+        books.settings, books.ledger, bucket, scratch=scratch, run_id=run_id, stop_kind=stop_kind, options=options
     ) as engine:
 
         async def consume() -> None:

@@ -1,0 +1,250 @@
+"""The `i2v` command over real servers: one sandbox for all tests, reset between them; a bucket and a ledger for each."""
+
+import asyncio
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from i2v_assets.admission import look
+from i2v_assets.cli.main import main
+from i2v_assets.making.line import Line
+from i2v_assets.making.offers import Offers
+from i2v_assets.making.options import plan_options
+from i2v_assets.making.orders import Orders
+from i2v_assets.making.reports import Metadata
+from i2v_assets.making.tools import Run, Tools
+from resources.generation.opening import open_engine, options_of
+from resources.ledger import Ledger
+from resources.ledger.catalogue_memory import CatalogueMemory
+from resources.ledger.registry import Registry
+from resources.media.quality.pool import MeasuringPool
+from resources.sandbox.starter import RunningSandbox, environment, start_sandbox
+from resources.settings import Settings, load_settings, variable_name
+from resources.storage.bucket import Bucket
+
+PROMPT = '{"prompt": "Slow push in, geometry stable", "resolution": "720p"}'
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Its standard output as JSON."""
+        return json.loads(self.out)
+
+
+@pytest.fixture(scope="session")
+def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    """One sandbox for the folder: starting one costs two seconds."""
+    options = {"generation_seconds": 0.2, "generation_spread": 0, "render": "cached", "seed": 1}
+    with start_sandbox(tmp_path_factory.mktemp("sandbox"), **options) as running:
+        yield running
+
+
+@dataclass
+class Operator:
+    """The operator's side of the sandbox."""
+
+    url: str
+
+    def fault(self, where: str, kind: str, **more: object) -> None:
+        """Queue a fault."""
+        httpx.post(f"{self.url}/_sandbox/faults", json={"where": where, "kind": kind, **more}).raise_for_status()
+
+    def switch(self, **switches: object) -> None:
+        """Throw switches."""
+        httpx.put(f"{self.url}/_sandbox/switches", json=switches).raise_for_status()
+
+    def entry(self, model_id: str, patch: Mapping[str, object]) -> None:
+        """Change a model's entry in the catalogue."""
+        httpx.put(f"{self.url}/_sandbox/catalogue/{model_id}", json=patch).raise_for_status()
+
+    def balance(self, dollars: float) -> None:
+        """Set the account's balance."""
+        httpx.put(f"{self.url}/_sandbox/balance", json={"balance_usd": dollars}).raise_for_status()
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        """Every request that was accepted."""
+        return list(httpx.get(f"{self.url}/_sandbox/requests").json()["requests"])
+
+    @property
+    def charges(self) -> int:
+        """How many submissions were accepted."""
+        return int(httpx.get(f"{self.url}/_sandbox/charges").json()["count"])
+
+    def reset(self) -> None:
+        """As it was when it started, but for the requests."""
+        httpx.delete(f"{self.url}/_sandbox/faults").raise_for_status()
+        httpx.delete(f"{self.url}/_sandbox/catalogue").raise_for_status()
+        self.switch(**self.fresh)
+        self.balance(100_000)
+
+    @property
+    def fresh(self) -> dict[str, Any]:
+        """The switches' defaults."""
+        from resources.sandbox.switches import Switches
+
+        return Switches().model_dump(mode="json")
+
+
+class Silent:
+    """Listens to a clip's way and keeps nothing."""
+
+    def materialized(self, asset: str, clip: str, metadata: Metadata, data_version: str) -> None:
+        """Nothing."""
+
+    def checked(
+        self, asset: str, check: str, clip: str, *, passed: bool, metadata: Metadata, warn: bool = False
+    ) -> None:
+        """Nothing."""
+
+
+@dataclass
+class World:
+    """Everything that a test of the command needs."""
+
+    bucket: Bucket
+    operator: Operator
+    folder: Path
+    call: Callable[..., Ran]
+
+    def __call__(self, *arguments: str) -> Ran:
+        """Run `i2v` in this process."""
+        return self.call(*arguments)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start `i2v` as a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-c", "from i2v_assets.cli import main; main()", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.folder,
+            env=os.environ.copy(),
+        )
+
+    def process(self, *arguments: str) -> Ran:
+        """Run `i2v` as a process of its own."""
+        running = self.start(*arguments)
+        out, err = running.communicate(timeout=60)
+        return Ran(running.returncode, out, err)
+
+    @contextmanager
+    def books(self) -> Iterator[tuple[Ledger, Registry]]:
+        """The ledger and the registry."""
+        with Ledger.open(load_settings().ledger_address) as ledger:
+            yield ledger, Registry(ledger.database)
+
+    def upload(self, name: str, data: bytes) -> None:
+        """Put an object below uploads/."""
+        self.bucket.write(f"uploads/{name}", data, "application/octet-stream")
+
+    def image(self, name: str = "hero.jpg", colour: str | None = None, size: tuple[int, int] = (640, 480)) -> Path:
+        """An image file of its own bytes, so that no two tests make the same generation."""
+        path = self.folder / name
+        colour = colour or f"#{secrets.token_hex(3)}"
+        Image.new("RGB", size, colour).save(path)
+        return path
+
+    def admit(self) -> None:
+        """What the upload sensor does."""
+        with self.books() as (_, registry):
+            look(self.bucket, registry, load_settings())
+
+    def make(self, *clips: str, by_hand: bool = False) -> None:
+        """What a run does with these clips."""
+        self.admit()
+        with self.books() as (ledger, registry):
+            asyncio.run(self._make(ledger, registry, clips, by_hand))
+
+    async def _make(self, ledger: Ledger, registry: Registry, clips: tuple[str, ...], by_hand: bool) -> None:
+        from dataclasses import replace
+
+        settings = load_settings()
+        options = replace(options_of(settings), prior_seconds=0.3)
+        async with AsyncExitStack() as stack:
+            engine = await stack.enter_async_context(
+                open_engine(settings, ledger, self.bucket, scratch=self.folder, run_id="run", options=options)
+            )
+            pool = stack.enter_context(MeasuringPool())
+            orders = Orders()
+            await stack.enter_async_context(orders.served_by(engine.stream))
+            tools = Tools(
+                settings=settings,
+                bucket=self.bucket,
+                ledger=ledger,
+                registry=registry,
+                offers=Offers(engine.catalogue, CatalogueMemory(ledger.database), settings.service),
+                options=plan_options(settings),
+                generate=orders.generate,
+                scratch=self.folder,
+                pool=pool,
+            )
+            line = Line(tools, Silent(), Run("run", by_hand))
+            rows = registry.many(clips)
+            registry.begin(list(rows), "run")
+            await asyncio.gather(*(line.make(row) for row in rows.values()))
+
+
+@pytest.fixture
+def world(
+    bucket: Bucket,
+    shared_sandbox: RunningSandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> World:
+    for field in Settings.model_fields:
+        monkeypatch.delenv(variable_name(field), raising=False)
+    settings = {
+        "bucket": bucket.name,
+        "data_dir": tmp_path / "data",
+        "settle_seconds": 0,
+        "measure": False,
+        "previews": False,
+    }
+    for name, value in environment(sandbox=shared_sandbox, **settings).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("RUNCOMFY_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("i2v_assets.cli.run_course.SANDBOX_SECONDS", 0.3)
+    operator = Operator(shared_sandbox.url)
+    operator.reset()
+
+    def call(*arguments: str) -> Ran:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["i2v", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        told = capsys.readouterr()
+        return Ran(int(stop.value.code or 0), told.out, told.err)
+
+    return World(bucket, operator, tmp_path, call)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Until a condition holds."""
+    give_up = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up, "it did not happen in time"
+        time.sleep(0.05)

@@ -1,0 +1,234 @@
+import json
+from pathlib import Path
+
+from resources.ledger import State
+from resources.ledger.registry import ClipState
+
+BRIEF = b"prompt: Slow push in\nresolution: 720p\n"
+
+
+def clip(world, name="hero", brief=BRIEF):
+    world.upload(f"{name}/image.jpg", world.image(f"{name}.jpg").read_bytes())
+    world.upload(f"{name}/brief.yaml", brief)
+
+
+def row(world, name="hero"):
+    with world.books() as (_, registry):
+        return registry.get(name)
+
+
+def states(world, name="hero"):
+    with world.books() as (ledger, _):
+        return [found.state for found in ledger.list(clip=name, newest_first=False)]
+
+
+def test_status_of_all_and_of_one(world):
+    assert "No clips yet" in world("status").out
+    clip(world)
+    world.upload("broken.jpg", b"no image at all")
+    world.make("hero", "broken")
+    ran = world("status")
+    assert "1 delivered, 1 refused" in ran.out
+    assert "broken.jpg is no image" in ran.out
+    assert [each["clip"] for each in world("status", "--state", "refused", "--json").json["clips"]] == ["broken"]
+    assert world("status", "--state", "lost").code == 64
+    detail = world("status", "hero")
+    for words in ("uploads/hero/image.jpg", "Slow push in", "clips/hero/video.mp4", "succeeded", "delivered"):
+        assert words in detail.out
+    told = world("status", "hero", "--json").json
+    assert told["requests"][0]["events"][0]["what"] == "planned"
+    assert told["brief"] == {"prompt": "Slow push in", "resolution": "720p"}
+    assert world("status", "heroo").code == 64
+
+
+def test_status_without_the_bucket_still_says_what_the_ledger_knows(world, monkeypatch):
+    clip(world)
+    world.admit()
+    monkeypatch.setenv("I2V_BUCKET", "nobody-made-this")
+    ran = world("status", "hero")
+    assert ran.code == 0
+    assert "The bucket was not read" in ran.err
+
+
+def test_fetch(world):
+    clip(world)
+    clip(world, "later")
+    world.upload("broken.jpg", b"no image at all")
+    world.make("hero", "broken")
+    ran = world("fetch", "hero", "--output-dir", "got")
+    assert ran.code == 0, ran.err
+    assert ran.out == "got/hero.mp4\n"
+    assert Path("got/hero.mp4").read_bytes() == world.bucket.read("clips/hero/video.mp4")
+    everything = world("fetch", "hero", "--output-dir", "got", "--all", "--json").json
+    assert "got/hero.manifest.json" in everything[0]["files"]
+    assert world("fetch", "later", "--output-dir", "got").code == 75
+    ran = world("fetch", "broken", "hero", "--output-dir", "two")
+    assert ran.code == 1
+    assert "It is refused" in ran.err or "it is refused" in ran.err
+    assert Path("two/hero.mp4").exists()
+    assert world("fetch", "nobody", "--output-dir", "got").code == 64
+    Path("file").write_text("")
+    assert world("fetch", "hero", "--output-dir", "file/x").code == 64
+
+
+def test_cancel_what_nobody_started(world):
+    clip(world)
+    world.admit()
+    ran = world("cancel", "hero")
+    assert ran.code == 0, ran.err
+    assert "not started any more" in ran.out
+    assert row(world).waiting_for == "person"
+    assert "i2v retry hero" in world.bucket.read("clips/hero/WAITING.txt").decode()
+    assert world("cancel", "hero").code == 64
+    assert world("retry", "hero").code == 0
+    assert row(world).state is ClipState.DUE
+    world.make("hero")
+    assert row(world).state is ClipState.DELIVERED
+
+
+def test_cancel_what_waits_for_the_budget_withdraws_it(world, monkeypatch):
+    clip(world)
+    monkeypatch.setenv("I2V_SANDBOX_BUDGET_USD_PER_DAY", "0.5")
+    world.make("hero")
+    assert row(world).waiting_for == "budget"
+    assert states(world) == [State.PLANNED]
+    ran = world("cancel", "hero", "--json")
+    assert ran.code == 0, ran.err
+    assert "withdrawn; nothing was paid" in ran.json["done"][0]["what"]
+    assert states(world) == [State.CANCELLED]
+    monkeypatch.delenv("I2V_SANDBOX_BUDGET_USD_PER_DAY")
+    assert "cancelled before" in " ".join(world("plan", "hero", "--json").json["clips"][0]["takes"][0]["note"].split())
+    assert world("retry", "hero").code == 0
+    world.make("hero")
+    assert row(world).state is ClipState.DELIVERED
+
+
+def submit_only(world, monkeypatch, kind):
+    """A clip whose request is left at the service by a run that waited too short a time."""
+    clip(world)
+    world.operator.fault("submit", kind)
+    monkeypatch.setenv("I2V_DEADLINE_SECONDS", "1.5")
+    world.make("hero")
+    monkeypatch.delenv("I2V_DEADLINE_SECONDS")
+    assert states(world) == [State.SUBMITTED]
+
+
+def test_cancel_what_queues_at_the_service(world, monkeypatch):
+    submit_only(world, monkeypatch, "stuck_in_queue")
+    ran = world("cancel", "hero")
+    assert ran.code == 0, ran.err
+    assert "the service confirmed it" in ran.out
+    assert world.operator.requests[-1]["state"] == "cancelled"
+    assert states(world) == [State.CANCELLED]
+
+
+def test_cancel_what_has_begun_tells_the_truth(world, monkeypatch):
+    submit_only(world, monkeypatch, "stuck")
+    ran = world("cancel", "hero")
+    assert ran.code == 75
+    assert "may be charged" in ran.out
+    assert states(world) == [State.SUBMITTED]
+
+
+def test_cancel_that_the_service_does_not_confirm(world, monkeypatch):
+    submit_only(world, monkeypatch, "stuck_in_queue")
+    world.operator.fault("cancel", "http_503", times=9)
+    ran = world("cancel", "hero")
+    assert ran.code == 75
+    assert "did not confirm" in ran.out
+    assert states(world) == [State.SUBMITTED]
+    assert world("cancel", "hero").code in (0, 75)
+
+
+def test_cancel_of_a_delivered_clip(world):
+    clip(world)
+    world.make("hero")
+    assert world("cancel", "hero").code == 64
+
+
+def test_retry_a_failure(world):
+    clip(world)
+    world.operator.fault("submit", "failed_result", message="The GPU caught fire")
+    world.make("hero")
+    assert row(world).state is ClipState.FAILED
+    world.make("hero")  # a second run by the sensor does not pay for it again
+    assert states(world) == [State.FAILED]
+    ran = world("retry", "hero", "--json")
+    assert ran.json[0]["due"] is True
+    assert states(world) == [State.PLANNED]
+    world.make("hero")
+    assert row(world).state is ClipState.DELIVERED
+
+
+def test_retry_of_what_is_final_or_not_failed(world):
+    clip(world)
+    clip(world, "good")
+    world.make("good")
+    world.operator.fault("submit", "failed_result", message="Rejected by the content policy")
+    world.make("hero")
+    ran = world("retry", "hero", "good")
+    assert ran.code == 1
+    assert "Change the clip's media or brief" in ran.err
+    assert "i2v retake good" in ran.err
+    assert row(world).state is ClipState.FAILED
+
+
+def test_retake_and_choose(world):
+    clip(world)
+    assert world("retake", "hero").code == 64
+    world.admit()
+    assert world("retake", "hero").code == 75
+    world.make("hero")
+    assert world("retake", "hero", "--seed", "0").code == 64
+    before = world.operator.charges
+    ran = world("retake", "hero", "--seed", "42")
+    assert ran.code == 0, ran.err
+    assert ran.out == "Take 2 of hero is due, for about $1.00.\n"
+    assert row(world).state is ClipState.DUE
+    assert world("choose", "hero", "2").code == 65
+    world.make("hero")
+    assert world.operator.charges == before + 1
+    assert world.operator.requests[-1]["body"]["seed"] == 42
+    manifest = json.loads(world.bucket.read("clips/hero/manifest.json"))
+    assert manifest["take"] == 1
+    assert world("choose", "hero", "2").code == 0
+    world.make("hero")
+    assert json.loads(world.bucket.read("clips/hero/manifest.json"))["take"] == 2
+    assert world.operator.charges == before + 1
+
+
+def test_verify_a_clip_and_a_file(world):
+    clip(world)
+    world.make("hero")
+    ran = world("verify", "hero")
+    assert ran.code == 0, ran.out + ran.err
+    assert ran.out.endswith("Proven.\n")
+    world("fetch", "hero", "--output-dir", "got", "--all")
+    assert world("verify", "got/hero.mp4").code == 0
+    Path("elsewhere.mp4").write_bytes(Path("got/hero.mp4").read_bytes())
+    assert world("verify", "elsewhere.mp4").code == 0
+    Path("got/hero.mp4").write_bytes(Path("elsewhere.mp4").read_bytes() + b"x")
+    ran = world("verify", "got/hero.mp4", "--json")
+    assert ran.code == 1
+    assert ran.json["proven"] is False
+    assert any("is not what was downloaded" in line for line in ran.json["lines"])
+    Path("stranger.mp4").write_bytes(b"some other file")
+    ran = world("verify", "stranger.mp4")
+    assert ran.code == 1
+    assert "no request of the ledger brought these bytes" in ran.out
+
+
+def test_verify_a_file_of_i2v_run_and_what_is_neither(world):
+    ran = world("run", "animate", "--image", str(world.image()), "--input", '{"prompt": "x", "resolution": "720p"}')
+    assert world("verify", ran.out.strip()).code == 0
+    assert world("verify", "neither").code == 64
+    clip(world)
+    world.admit()
+    assert world("verify", "hero").code == 65
+    world.make("hero")
+    manifest = json.loads(world.bucket.read("clips/hero/manifest.json"))
+    manifest["request_id"] = "another"
+    world.bucket.write("clips/hero/manifest.json", json.dumps(manifest).encode(), "application/json")
+    ran = world("verify", "hero")
+    assert ran.code == 1
+    assert "names request another" in ran.out

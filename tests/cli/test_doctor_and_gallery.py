@@ -1,0 +1,205 @@
+import signal
+import sys
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from resources.storage.bucket import Bucket
+
+ID = "happyhorse/happyhorse-1-0/image-to-video"
+
+
+def wrong(ran):
+    return {check["name"]: check for check in ran.json["checks"] if not check["ok"]}
+
+
+def test_all_is_well(world):
+    ran = world("doctor")
+    assert ran.code == 0, ran.out
+    for name in (
+        "token",
+        "bucket",
+        "presigned address",
+        "ledger",
+        "catalogue, animate",
+        "clock, service",
+        "media libraries",
+    ):
+        assert f"ok    {name}: " in ran.out
+    assert not list(world.bucket.list("inputs/"))
+
+
+def test_no_token(world, monkeypatch):
+    monkeypatch.delenv("RUNCOMFY_TOKEN")
+    ran = world("doctor", "--json")
+    assert ran.code == 77
+    assert "i2v login" in wrong(ran)["token"]["remedy"]
+
+
+def test_no_balance_and_no_service(world):
+    world.operator.balance(0)
+    assert world("doctor").code == 1
+    world.operator.reset()
+    world.operator.fault("models", "http_503", times=99)
+    world.operator.fault("balance", "http_503", times=99)
+    ran = world("doctor", "--json")
+    assert ran.code == 69
+    assert {"token", "catalogue"} <= set(wrong(ran))
+
+
+def test_the_bucket_is_missing_or_down(world, monkeypatch):
+    monkeypatch.setenv("I2V_BUCKET", "nobody-made-this")
+    ran = world("doctor", "--json")
+    assert ran.code == 64
+    assert "does not exist" in wrong(ran)["bucket"]["words"]
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    monkeypatch.setattr("resources.storage.client._ATTEMPTS", 1)
+    ran = world("doctor", "--json")
+    assert ran.code == 69
+    assert "presigned" not in str(wrong(ran))  # one cause, one line
+
+
+def test_a_presigned_address_that_cannot_be_reached(world, monkeypatch):
+    real = Bucket.presign_get
+
+    def elsewhere(self, key, seconds):
+        url = real(self, key, seconds).get_secret_value()
+        return type(real(self, key, seconds))(url.replace("http://127.0.0.1", "https://10.0.0.1"))
+
+    monkeypatch.setattr(Bucket, "presign_get", elsewhere)
+    ran = world("doctor", "--json")
+    assert "internet" in wrong(ran)["presigned address"]["remedy"]
+    assert "X-Amz" not in ran.out
+
+
+def test_the_ledger_cannot_be_written(world, monkeypatch):
+    monkeypatch.setenv("I2V_LEDGER_URL", "postgresql+psycopg://nobody@127.0.0.1:9/nothing")
+    ran = world("doctor", "--json")
+    assert ran.code == 69
+    assert "ledger" in wrong(ran)
+
+
+def test_unknown_outcomes_are_told(world):
+    world.operator.fault("submit", "disconnect_after")
+    world("run", "animate", "--image", str(world.image()), "--input", '{"prompt": "x"}')
+    ran = world("doctor", "--json")
+    assert ran.code == 75
+    assert "i2v ledger" in wrong(ran)["requests"]["remedy"]
+
+
+def test_the_catalogue_has_changed(world):
+    world("doctor")
+    world.operator.entry(ID, {"base_price_usd": 0.5})
+    ran = world("doctor", "--json")
+    assert ran.code == 75
+    assert "--accept" in wrong(ran)["catalogue, animate"]["remedy"]
+
+
+def test_a_wrong_clock(world, monkeypatch):
+    real = Bucket.now
+    monkeypatch.setattr(Bucket, "now", lambda self: real(self) - timedelta(minutes=5))
+    ran = world("doctor", "--json")
+    assert ran.code == 64
+    assert "ahead" in wrong(ran)["clock, storage"]["words"]
+
+
+def test_session_credentials_that_end_too_soon(world, monkeypatch):
+    from resources.storage.credential_life import datetime
+
+    ends = datetime.now().astimezone() + timedelta(minutes=10)
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", ends.isoformat())
+    ran = world("doctor", "--json")
+    assert ran.code == 64
+    assert "I2V_PRESIGN_SECONDS" in wrong(ran)["S3 credentials"]["remedy"]
+
+
+def test_a_full_disk(world, monkeypatch):
+    monkeypatch.setattr("i2v_assets.cli.doctor.FREE_BYTES", 2**80)
+    ran = world("doctor", "--json")
+    assert ran.code == 1
+    assert set(wrong(ran)) == {"data folder", "scratch folder"}
+
+
+def test_codecs_that_are_missing(world, monkeypatch):
+    monkeypatch.setattr("resources.media.libraries.NEEDED", (("no-such-codec", "w"),))
+    ran = world("doctor", "--json")
+    assert ran.code == 1
+    assert "no-such-codec (encoder)" in wrong(ran)["media libraries"]["words"]
+
+
+def test_the_gallery_of_a_private_bucket(world):
+    assert world("gallery").code == 75
+    world.bucket.write("gallery/index.html", b"<!doctype html><title>Gallery</title>", "text/html")
+    world.bucket.write("clips/hero/video.mp4", bytes(range(100)), "video/mp4")
+    process = world.start("gallery")
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert url.endswith("/gallery/index.html")
+        give_up = 50
+        while give_up:
+            try:
+                page = httpx.get(url)
+                break
+            except httpx.ConnectError:
+                give_up -= 1
+                if process.poll() is not None:
+                    pytest.fail(process.stderr.read())
+                httpx.Timeout(0.1)
+                _pause()
+        assert "Gallery" in page.text
+        part = httpx.get(url.replace("gallery/index.html", "clips/hero/video.mp4"), headers={"Range": "bytes=10-19"})
+        assert part.status_code == 206
+        assert part.content == bytes(range(10, 20))
+        assert httpx.get(url.replace("gallery/index.html", "uploads/x")).status_code == 404
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
+    assert "Stopped." in err
+
+
+def _pause() -> None:
+    import time
+
+    time.sleep(0.1)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_there(world, shell, monkeypatch):
+    monkeypatch.setenv("_I2V_COMPLETE", f"source_{shell}")
+    ran = world.process()
+    assert ran.code == 0
+    assert "i2v" in ran.out
+
+
+def test_help_is_light_and_has_examples(world):
+    code = (
+        "import sys; sys.argv = ['i2v', '--help']\n"
+        "from i2v_assets.cli.main import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "heavy = {'dagster', 'boto3', 'httpx', 'sqlalchemy', 'av', 'PIL', 'cv2', 'numpy', 'aiohttp', 'starlette'}\n"
+        "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)\n"
+    )
+    import subprocess
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for command in ("run", "plan", "approve", "status", "fetch", "cancel", "retry", "retake", "choose", "verify", "login",
+                    "logout", "whoami", "balance", "models", "ledger", "doctor", "gallery", "upload", "settings"):  # fmt: skip
+        assert f" {command} " in done.stdout
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "approve", "status", "fetch", "cancel", "retry", "retake", "choose",
+                                     "verify", "login", "models", "doctor", "gallery"])  # fmt: skip
+def test_every_help_text_has_an_example(world, command):
+    assert f"i2v {command}" in world(command, "--help").out or command in {"doctor"}
+
+
+def test_no_colour_in_pipes_and_results_alone_on_stdout(world, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    ran = world.process("doctor")
+    assert "\x1b[3" not in ran.out
+    assert world.process("status", "--json").json == {"counts": {}, "clips": []}
