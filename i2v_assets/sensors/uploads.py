@@ -34,6 +34,8 @@ def uploads_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     """One look at the uploads; its cursor is only the number of the last committed tick."""
     settings = load_settings()
+    if settings.uploads_from != "listing":
+        return dg.SkipReason("Uploads are told by the queue (I2V_UPLOADS_FROM=queue).")
     committed = int(context.cursor or 0)
     with ledger.open() as (_, registry):
         registry.forget_uncommitted(NAME, committed)

@@ -1,6 +1,5 @@
 """The bucket as the project uses it: list, read, write, write only when new, presign."""
 
-import builtins
 import contextlib
 import threading
 import time
@@ -46,6 +45,15 @@ class ObjectInfo:
     modified_at: datetime
     content_type: str = ""
     """Known from a HEAD only."""
+
+
+@dataclass(frozen=True)
+class FolderListing:
+    """What lies directly in a folder, whether folders lie in it, and whether the objects are all."""
+
+    objects: tuple[ObjectInfo, ...]
+    has_folders: bool
+    complete: bool
 
 
 class Bucket:
@@ -171,30 +179,29 @@ class Bucket:
                 return
             arguments["ContinuationToken"] = page["NextContinuationToken"]
 
-    def list_folder(self, prefix: str, *, pages: int) -> tuple[builtins.list[ObjectInfo], bool]:
-        """The objects directly below a prefix that ends in ``/``, not those of its folders.
+    def list_folder(self, prefix: str, *, pages: int) -> FolderListing:
+        """The objects directly below a prefix that ends in ``/``, not those of its folders; folder markers are left out.
 
         Args:
             prefix: the folder.
             pages: most LIST calls; each shows up to 1,000 objects and folders.
-
-        Returns:
-            The objects, and whether these are all; folder markers are left out.
         """
         arguments: dict[str, str] = {"Bucket": self.name, "Prefix": self.prefix + prefix, "Delimiter": "/"}
-        found: list[ObjectInfo] = []
+        found: dict[str, ObjectInfo] = {}
+        has_folders = False
         for _ in range(pages):
             with translated(f"list {prefix or 'all keys'}", self.name):
                 page = self._client.list_objects_v2(**arguments)  # type: ignore[arg-type]
-            found += [
-                ObjectInfo(key, entry["Size"], entry.get("ETag", "").strip('"'), entry["LastModified"].astimezone(UTC))
-                for entry in page.get("Contents", ())
-                if not (key := entry["Key"].removeprefix(self.prefix)).endswith("/")
-            ]
+            has_folders |= bool(page.get("CommonPrefixes"))
+            for entry in page.get("Contents", ()):
+                key = entry["Key"].removeprefix(self.prefix)
+                if not key.endswith("/"):
+                    tag, changed = entry.get("ETag", "").strip('"'), entry["LastModified"].astimezone(UTC)
+                    found[key] = ObjectInfo(key, entry["Size"], tag, changed)
             if not page.get("IsTruncated"):
-                return found, True
+                return FolderListing(tuple(found.values()), has_folders, complete=True)
             arguments["ContinuationToken"] = page["NextContinuationToken"]
-        return found, False
+        return FolderListing(tuple(found.values()), has_folders, complete=False)
 
     def head(self, key: str) -> ObjectInfo | None:
         """What is known about an object without its content; None when there is none.
