@@ -9,6 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from i2v_assets.assets.specs import CLIP_SPECS
+from i2v_assets.assets.telling import told_with_remedy
 from i2v_assets.making.requests import choose_take, retake_clip
 from i2v_assets.partitions import clips
 from resources.generation.adoption import adopt_orphans, settle_late
@@ -42,7 +43,11 @@ def adopt(
     context: dg.OpExecutionContext, runcomfy: RunComfyResource, bucket: BucketResource, ledger: LedgerResource
 ) -> None:
     """Adopt orphans to their end, settle late costs, and make their clips due, which then costs nothing."""
-    with ledger.open() as (requests, registry), TemporaryDirectory(prefix="i2v-") as scratch:
+    with (
+        told_with_remedy(),
+        ledger.open() as (requests, registry),
+        TemporaryDirectory(prefix="i2v-") as scratch,
+    ):
         outcomes, settled = run_sync(
             lambda: _adopt(runcomfy, bucket.open(), requests, Path(scratch), context.run_id),
             interrupted=dg.DagsterExecutionInterruptedError,

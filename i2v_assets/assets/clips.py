@@ -13,6 +13,7 @@ import dagster as dg
 from i2v_assets.assets.events import DagsterEvents
 from i2v_assets.assets.specs import CLIP_PLAN, CLIP_PREVIEW, CLIP_SPECS, CLIP_VIDEO
 from i2v_assets.assets.stopping import stop_kind
+from i2v_assets.assets.telling import told_with_remedy
 from i2v_assets.making.line import Line
 from i2v_assets.making.offers import Offers
 from i2v_assets.making.options import plan_options
@@ -50,7 +51,11 @@ def make_clips(
     context: dg.AssetExecutionContext, runcomfy: RunComfyResource, bucket: BucketResource, ledger: LedgerResource
 ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
     """Every asset is recorded the moment it is done; nothing is left to yield."""
-    with ledger.open() as (requests, registry), TemporaryDirectory(prefix="i2v-") as scratch:
+    with (
+        told_with_remedy(),
+        ledger.open() as (requests, registry),
+        TemporaryDirectory(prefix="i2v-") as scratch,
+    ):
         store = bucket.open()
         results = run_sync(
             lambda: _make_all(context, runcomfy, store, requests, registry, Path(scratch)),

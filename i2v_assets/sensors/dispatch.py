@@ -6,6 +6,7 @@ import dagster as dg
 
 from i2v_assets import answers
 from i2v_assets.answers import Problem
+from i2v_assets.assets.telling import told_with_remedy
 from i2v_assets.dispatch import Decisions, RunState, World, decide
 from i2v_assets.jobs import make_clips_job
 from i2v_assets.making.bucket_answers import BucketAnswers
@@ -42,7 +43,7 @@ def dispatch_sensor(
     """One look at what waits; its cursor is the number of the last committed tick."""
     settings = load_settings()
     committed = int(context.cursor or 0)
-    with ledger.open() as (requests, registry):
+    with told_with_remedy(), ledger.open() as (requests, registry):
         registry.forget_uncommitted(NAME, committed)
         rows = registry.list(WATCHED)
         decisions = decide(rows, world_of(context.instance, requests, settings))

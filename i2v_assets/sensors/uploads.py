@@ -5,6 +5,7 @@ import time
 import dagster as dg
 
 from i2v_assets.admission import Look, look
+from i2v_assets.assets.telling import told_with_remedy
 from i2v_assets.jobs import make_clips_job
 from i2v_assets.sensors.batches import request_runs
 from resources.ledger.registry import ClipState
@@ -37,7 +38,7 @@ def uploads_sensor(
     if settings.uploads_from != "listing":
         return dg.SkipReason("Uploads are told by the queue (I2V_UPLOADS_FROM=queue).")
     committed = int(context.cursor or 0)
-    with ledger.open() as (_, registry):
+    with told_with_remedy(), ledger.open() as (_, registry):
         registry.forget_uncommitted(NAME, committed)
         began = time.monotonic()
         found = look(bucket.open(), registry, settings)

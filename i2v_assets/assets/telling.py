@@ -1,0 +1,37 @@
+"""Errors on their way into the UI: with what to do about them, which an exception's own text leaves out."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from resources.errors import I2VError
+
+
+@contextmanager
+def told_with_remedy() -> Iterator[None]:
+    """Let errors of the project end a step or a tick in words that say what to do.
+
+    Raises:
+        dagster.Failure: in place of the error, which stays its cause; never retried by itself.
+    """
+    try:
+        yield
+    except I2VError as error:
+        raise dg.Failure(description=error.text, allow_retries=False) from error
+    except BaseExceptionGroup as group:  # the clips of a step run side by side
+        found = _first(group)
+        if found is None:
+            raise
+        raise dg.Failure(description=found.text, allow_retries=False) from group
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> I2VError | None:
+    """An error of the project in the group, if nothing else is in it (an interrupt or a bug goes through as it is)."""
+    ours, others = group.split(I2VError)
+    if ours is None or others is not None:
+        return None
+    leaf: BaseException = ours
+    while isinstance(leaf, BaseExceptionGroup):
+        leaf = leaf.exceptions[0]
+    return leaf if isinstance(leaf, I2VError) else None
