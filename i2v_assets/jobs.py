@@ -49,7 +49,7 @@ def adopt(
         TemporaryDirectory(prefix="i2v-") as scratch,
     ):
         outcomes, settled = run_sync(
-            lambda: _adopt(runcomfy, bucket.open(), requests, Path(scratch), context.run_id),
+            lambda: _adopt(runcomfy, bucket.open(), requests, Path(scratch), context.run.run_id),
             interrupted=dg.DagsterExecutionInterruptedError,
         )
         delivered = [found for found in outcomes if isinstance(found, Delivered)]

@@ -82,8 +82,8 @@ async def _make_all(
                 ledger,
                 bucket,
                 scratch=scratch,
-                run_id=context.run_id,
-                stop_kind=lambda: stop_kind(context.instance, context.run_id),
+                run_id=context.run.run_id,
+                stop_kind=lambda: stop_kind(context.instance, context.run.run_id),
             )
         )
         pool = stack.enter_context(MeasuringPool())
@@ -103,7 +103,7 @@ async def _make_all(
         asked = _asked(context)
         line = Line(tools, DagsterEvents(context), asked)
         if asked.make:  # a run over the free assets alone owes no answer
-            registry.begin([row.clip for row in rows], context.run_id)
+            registry.begin([row.clip for row in rows], context.run.run_id)
         found = await asyncio.gather(*(line.make(row) for row in rows), return_exceptions=True)
     return [*(_result(context, row, each) for row, each in zip(rows, found, strict=True)), *unknown]
 
@@ -124,7 +124,7 @@ def _asked(context: dg.AssetExecutionContext) -> Run:
     selected = set(context.selected_asset_keys)
     make = bool(selected & {CLIP_VIDEO, CLIP_PREVIEW})
     return Run(
-        run_id=context.run_id,
+        run_id=context.run.run_id,
         by_hand=BATCH_TAG not in context.run.tags,
         plan=make or CLIP_PLAN in selected,
         make=make,
