@@ -33,7 +33,7 @@ test: $(READY) ## all tests (ARGS="tests/cli -x" for some)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 crash: $(READY) ## kill runs 200 times over 30 clips and count what was paid
-	@$(BIN)/python tests/crash/crash.py
+	@$(BIN)/python tests/crash/crash.py $(ARGS)
 
 bench: $(READY) ## the figures of docs/benchmarks.md, side by side with the alternatives
 	@$(BIN)/python -m benchmarks.batch

@@ -1,248 +1,33 @@
-"""Kill a run at every state of the ledger and at random moments, start it again, and count what was paid.
+"""Kill runs at every state of the ledger and at random moments, start them again, and count what was paid.
 
-Starts a real S3 server and a real sandbox, then runs a child process over and over: each life is ended by SIGKILL from
-outside, at a moment that the ledger or the clock names. Between lives it plays the person who resolves unknown outcomes
-from the service's records. The verdict comes from the sandbox's own list of charges.
+Starts a real S3 server and a real sandbox, then runs a child process over and over. At run level the child is a run of
+`make_clips` with a real Dagster instance and its sensors; at engine level it is the engine alone, which lives faster.
 
-Usage: python tests/crash/crash.py [--kills 200] [--clips 30] [--seed 1] [--database sqlite|postgres] [--folder DIR]
-       [-- CHILD COMMAND ...]   each word {spec} is replaced by the path of the specification
+Usage: python tests/crash/crash.py [--level run|engine] [--kills 200] [--clips 30] [--seed 1]
+       [--database sqlite|postgres] [--folder DIR] [-- CHILD COMMAND ...]
+       each word {spec} of a child command is replaced by the path of the specification
 """
 
 import argparse
 import hashlib
-import json
 import os
-import random
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import httpx
+from harness import Crash
+from run_level import RUN_CHILD, RunCrash
 
-from resources.ledger import Ledger, RequestRow, State
-from resources.sandbox.starter import RunningSandbox, environment, start_postgres, start_s3, start_sandbox
+from resources.sandbox.starter import environment, start_postgres, start_s3, start_sandbox
 from resources.storage.bucket import Bucket
 from resources.storage.client import make_client
-from resources.storage.keys import video_key
 
 HERE = Path(__file__).parent
 SAMPLE = HERE.parents[1] / "i2v_assets" / "samples" / "product.webp"
 ENGINE_CHILD = (sys.executable, str(HERE / "child.py"), "{spec}")
-
-LEASE = 2.0
-"""Seconds; short, so that the next life need not wait long for the dead one's leases."""
-SETTLED = 4.0
-"""Seconds after which no POST of a dead process can still be on its way into a sandbox on this machine."""
-LIFE = 40.0
-"""Seconds that one life may take to come to its moment."""
-MOMENTS = ("planned", "submitting", "submitted", "started", "succeeded", "delivered", "downloading", "random")
-DELIVERED = 0
-NOT_ALL = 3
-
-
-@dataclass
-class Tally:
-    """What happened."""
-
-    kills: Counter[str] = field(default_factory=Counter)
-    lives: int = 0
-    may_be_unknown: set[str] = field(default_factory=set)
-    resolved: Counter[str] = field(default_factory=Counter)
-    rounds: int = 0
-
-
-class Crash:
-    """The harness around one child command."""
-
-    def __init__(self, folder: Path, ledger_url: str, bucket: Bucket, sandbox: RunningSandbox, **how: Any) -> None:
-        self.folder, self.bucket, self.sandbox = folder, bucket, sandbox
-        self.ledger = Ledger.open(ledger_url)
-        self.command: list[str] = how["command"]
-        self.clips: int = how["clips"]
-        self.dice = random.Random(how["seed"])
-        self.env = {**os.environ, **how["env"], "I2V_LEDGER_URL": ledger_url}
-        self.medium: dict[str, Any] = how["medium"]
-        self.tally = Tally()
-        self.seeds: list[int] = []
-        self.web = httpx.Client(base_url=f"{sandbox.url}/_sandbox", timeout=30)
-
-    # One life
-
-    def spec(self, whole: bool) -> Path:
-        """What the child shall make: the takes of this round, or all."""
-        path = self.folder / "spec.json"
-        path.write_text(
-            json.dumps(
-                {
-                    "service": "sandbox",
-                    "route": "animate",
-                    "inputs": {
-                        "family": "happyhorse-1.0/image-to-video",
-                        "prompt": "drift slowly to the left",
-                        "images": [self.medium],
-                        "duration": 3,
-                        "resolution": "720p",
-                        "watermark": False,
-                    },
-                    "seeds": self.seeds if whole else self.seeds[-self.clips :],
-                    "clips": self.clips,
-                    "scratch": str(self.folder / "scratch"),
-                    "run_id": f"life-{self.tally.lives}",
-                    "options": {
-                        "lease_seconds": LEASE, "max_in_flight": 2, "prior_seconds": 0.5, "deadline_seconds": 60
-                    },
-                }
-            )
-        )  # fmt: skip
-        return path
-
-    def start(self, whole: bool = False) -> "subprocess.Popen[bytes]":
-        self.tally.lives += 1
-        path = self.spec(whole)
-        words = [word.replace("{spec}", str(path)) for word in self.command]
-        with (self.folder / "child.log").open("ab") as log:
-            return subprocess.Popen(words, env=self.env, stdout=log, stderr=log, start_new_session=True)
-
-    def rows(self) -> dict[str, RequestRow]:
-        return {row.fingerprint: row for row in self.ledger.list()}
-
-    def life(self, moment: str) -> bool:
-        """Start a child and kill it at the moment; False when it ended by itself before."""
-        before = self.rows()
-        process = self.start()
-        ends = time.monotonic() + LIFE
-        fuse = time.monotonic() + self.dice.uniform(0.8, 4.0)
-        while time.monotonic() < ends:
-            if process.poll() is not None:
-                return False
-            if (time.monotonic() >= fuse) if moment == "random" else self.reached(moment, before):
-                break
-            time.sleep(0.002)
-        time.sleep(self.dice.choice([0, 0, 0.003, 0.01, 0.03]))
-        if process.poll() is not None:
-            return False
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        self.tally.kills[moment if time.monotonic() < ends else f"{moment} (not reached)"] += 1
-        self.tally.may_be_unknown |= {name for name, row in self.rows().items() if row.state is State.SUBMITTING}
-        return True
-
-    def reached(self, moment: str, before: dict[str, RequestRow]) -> bool:
-        """True when some row has come to the moment within this life."""
-        if moment == "downloading":
-            return any((self.folder / "scratch").glob(".*.part"))
-        for name, row in self.rows().items():
-            was = before.get(name)
-            if moment == "planned":
-                hit = was is None
-            elif moment == "started":
-                hit = row.started_at is not None and (was is None or was.started_at is None)
-            elif moment == "delivered":
-                hit = row.delivered_at is not None and (was is None or was.delivered_at is None)
-            else:
-                hit = row.state == moment and (was is None or was.state != moment)
-            if hit:
-                return True
-        return False
-
-    # The person
-
-    def resolve(self) -> None:
-        """Settle unknown outcomes from the service's own records, as a person with its console would."""
-        known = {int(item["body"]["seed"]): item["request_id"] for item in self.get("requests")["requests"]}
-        self.ledger.expire()
-        for row in self.ledger.list(states=[State.UNKNOWN]):
-            if row.claimed_at is None or (datetime.now(UTC) - row.claimed_at).total_seconds() < SETTLED:
-                continue
-            request_id = known.get(row.seed)
-            self.ledger.resolve(row.fingerprint, by="crash", request_id=request_id, not_charged=request_id is None)
-            self.tally.resolved["charged" if request_id else "not charged"] += 1
-
-    def get(self, path: str) -> Any:
-        return self.web.get(path).raise_for_status().json()
-
-    # All lives
-
-    def run(self, kills: int) -> None:
-        """Live and die until there were so many kills, then live to the end."""
-        moments: list[str] = []
-        self.next_round()
-        while sum(self.tally.kills.values()) < kills:
-            if not moments:
-                moments = list(MOMENTS)
-                self.dice.shuffle(moments)
-            moment = moments.pop()
-            if not self.possible(moment):
-                continue
-            if not self.life(moment) and self.done():
-                self.next_round()
-            if self.dice.random() < 0.3:
-                self.resolve()
-            self.check_charges()
-        self.finish()
-
-    def possible(self, moment: str) -> bool:
-        """Whether a life can come to this moment; a planned row appears in a round's first lives alone."""
-        return moment != "planned" or len(self.rows()) < len(self.seeds)
-
-    def done(self) -> bool:
-        rows = self.rows().values()
-        return len(rows) == len(self.seeds) and all(row.delivered_at is not None for row in rows)
-
-    def next_round(self) -> None:
-        """Another take of every clip when the last one is through."""
-        self.tally.rounds += 1
-        self.seeds += range(len(self.seeds) + 1, len(self.seeds) + self.clips + 1)
-
-    def finish(self) -> None:
-        """Lives without kills until everything is there."""
-        ends = time.monotonic() + 300
-        while True:
-            process = self.start(whole=True)
-            code = process.wait(timeout=300)
-            assert code in (DELIVERED, NOT_ALL), f"the child ended with {code}"
-            if self.done():
-                break
-            assert time.monotonic() < ends, "not everything arrived"
-            time.sleep(1)
-            self.resolve()
-        self.check_charges()
-        self.check_end()
-
-    # The verdict
-
-    def check_charges(self) -> None:
-        """At most one charge per input, at any time."""
-        charges = Counter(charge["input_sha256"] for charge in self.get("charges")["charges"])
-        twice = {name: count for name, count in charges.items() if count > 1}
-        assert not twice, f"paid more than once: {twice}"
-
-    def check_end(self) -> None:
-        charges = self.get("charges")
-        assert charges["count"] == len(self.seeds), f"{charges['count']} charges for {len(self.seeds)} takes"
-        for name, row in self.rows().items():
-            assert row.state is State.SUCCEEDED, f"{name[:12]} is {row.state}"
-            info = self.bucket.head(video_key(name))
-            assert info is not None, f"{name[:12]}: no video"
-            assert info.size_bytes == row.video_bytes, f"{name[:12]}: {info.size_bytes} bytes"
-            data = hashlib.sha256(self.bucket.read(video_key(name))).hexdigest()
-            assert data == row.video_sha256, f"{name[:12]}: another video"
-            assert row.cost_microdollars == row.price_microdollars
-            for event in self.ledger.events(name):
-                if event.to_state is State.UNKNOWN and event.from_state is not State.UNKNOWN:
-                    assert name in self.tally.may_be_unknown, f"{name[:12]} was unknown without a kill at its submit"
-        spent = self.ledger.spent_today("sandbox")
-        assert spent.settled_microdollars == charges["total_microdollars"]
-        assert spent.reserved_microdollars == 0
 
 
 def main() -> int:
@@ -254,6 +39,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--level", choices=["run", "engine"], default="run")
     given = parser.parse_args(own)
     folder = given.folder or Path(tempfile.mkdtemp(prefix="i2v-crash-"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -277,9 +63,10 @@ def main() -> int:
             "kind": "image", "sha256": hashlib.sha256(data).hexdigest(), "key": "uploads/product.webp",
             "size_bytes": len(data), "content_type": "image/webp",
         }  # fmt: skip
-        crash = Crash(
+        kind, command = (RunCrash, RUN_CHILD) if given.level == "run" else (Crash, ENGINE_CHILD)
+        crash = kind(
             folder, url, bucket, sandbox,
-            command=child or list(ENGINE_CHILD), clips=given.clips, seed=given.seed, env=env, medium=medium,
+            command=child or list(command), clips=given.clips, seed=given.seed, env=env, medium=medium,
         )  # fmt: skip
         try:
             crash.run(given.kills)
@@ -288,7 +75,7 @@ def main() -> int:
             return 1
         tally = crash.tally
         print(f"{sum(tally.kills.values())} kills in {tally.lives} lives over {given.clips} clips "
-              f"({tally.rounds} takes of each), {time.monotonic() - began:.0f} s, ledger on {given.database}")  # fmt: skip
+              f"({tally.rounds} takes of each), {time.monotonic() - began:.0f} s, {crash.level} level, ledger on {given.database}")  # fmt: skip
         for moment, count in sorted(tally.kills.items()):
             print(f"  killed at {moment:<28}{count:>5}")
         print(f"  submits cut off by a kill             {len(tally.may_be_unknown):>5}")

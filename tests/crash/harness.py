@@ -1,0 +1,238 @@
+"""Kills a child process over and over, plays the person between its lives, and gives the verdict.
+
+Each life is ended by SIGKILL from outside, at a moment that the ledger or the clock names. Between lives unknown outcomes
+are resolved from the service's own records. The verdict comes from the sandbox's own list of charges.
+"""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from resources.ledger import Ledger, RequestRow, State
+from resources.sandbox.starter import RunningSandbox
+from resources.storage.bucket import Bucket
+from resources.storage.keys import video_key
+
+LEASE = 2.0
+"""Seconds; short, so that the next life need not wait long for the dead one's leases."""
+SETTLED = 4.0
+"""Seconds after which no POST of a dead process can still be on its way into a sandbox on this machine."""
+LIFE = 40.0
+"""Seconds that one life may take to come to its moment."""
+MOMENTS = ("planned", "submitting", "submitted", "started", "succeeded", "delivered", "downloading", "random")
+DELIVERED = 0
+NOT_ALL = 3
+
+
+@dataclass
+class Tally:
+    """What happened."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    lives: int = 0
+    may_be_unknown: set[str] = field(default_factory=set)
+    resolved: Counter[str] = field(default_factory=Counter)
+    rounds: int = 0
+
+
+class Crash:
+    """The harness around one child command."""
+
+    level = "engine"
+    fuse: tuple[float, float] = (0.8, 4.0)
+    """Seconds after its start at which a life ends when its moment is a random one."""
+    look_seconds = 0.002
+    parts = ".*.part"
+    """Where downloads on their way lie below the scratch folder."""
+
+    def __init__(self, folder: Path, ledger_url: str, bucket: Bucket, sandbox: RunningSandbox, **how: Any) -> None:
+        self.folder, self.bucket, self.sandbox = folder, bucket, sandbox
+        self.ledger = Ledger.open(ledger_url)
+        self.command: list[str] = how["command"]
+        self.clips: int = how["clips"]
+        self.dice = random.Random(how["seed"])
+        self.env = {**os.environ, **how["env"], "I2V_LEDGER_URL": ledger_url}
+        self.medium: dict[str, Any] = how["medium"]
+        self.tally = Tally()
+        self.seeds: list[int] = []
+        self.web = httpx.Client(base_url=f"{sandbox.url}/_sandbox", timeout=30)
+
+    # One life
+
+    def spec(self, whole: bool) -> Path:
+        """What the child shall make: the takes of this round, or all."""
+        path = self.folder / "spec.json"
+        path.write_text(
+            json.dumps(
+                {
+                    "service": "sandbox",
+                    "route": "animate",
+                    "inputs": {
+                        "family": "happyhorse-1.0/image-to-video",
+                        "prompt": "drift slowly to the left",
+                        "images": [self.medium],
+                        "duration": 3,
+                        "resolution": "720p",
+                        "watermark": False,
+                    },
+                    "seeds": self.seeds if whole else self.seeds[-self.clips :],
+                    "clips": self.clips,
+                    "scratch": str(self.folder / "scratch"),
+                    "run_id": f"life-{self.tally.lives}",
+                    "options": {
+                        "lease_seconds": LEASE, "max_in_flight": 2, "prior_seconds": 0.5, "deadline_seconds": 60
+                    },
+                }
+            )
+        )  # fmt: skip
+        return path
+
+    def start(self, whole: bool = False) -> "subprocess.Popen[bytes]":
+        self.tally.lives += 1
+        path = self.spec(whole)
+        words = [word.replace("{spec}", str(path)) for word in self.command]
+        with (self.folder / "child.log").open("ab") as log:
+            return subprocess.Popen(words, env=self.env, stdout=log, stderr=log, start_new_session=True)
+
+    def rows(self) -> dict[str, RequestRow]:
+        return {row.fingerprint: row for row in self.ledger.list()}
+
+    def life(self, moment: str) -> bool:
+        """Start a child and kill it at the moment; False when it ended by itself before."""
+        before = self.rows()
+        process = self.start()
+        ends = time.monotonic() + LIFE
+        fuse = time.monotonic() + self.dice.uniform(*self.fuse)
+        while time.monotonic() < ends:
+            if process.poll() is not None:
+                return False
+            if (time.monotonic() >= fuse) if moment == "random" else self.reached(moment, before):
+                break
+            time.sleep(self.look_seconds)
+        time.sleep(self.dice.choice([0, 0, 0.003, 0.01, 0.03]))
+        if process.poll() is not None:
+            return False
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        self.tally.kills[moment if time.monotonic() < ends else f"{moment} (not reached)"] += 1
+        self.tally.may_be_unknown |= {name for name, row in self.rows().items() if row.state is State.SUBMITTING}
+        return True
+
+    def reached(self, moment: str, before: dict[str, RequestRow]) -> bool:
+        """True when some row has come to the moment within this life."""
+        if moment == "downloading":
+            return any((self.folder / "scratch").glob(self.parts))
+        for name, row in self.rows().items():
+            was = before.get(name)
+            if moment == "planned":
+                hit = was is None
+            elif moment == "started":
+                hit = row.started_at is not None and (was is None or was.started_at is None)
+            elif moment == "delivered":
+                hit = row.delivered_at is not None and (was is None or was.delivered_at is None)
+            else:
+                hit = row.state == moment and (was is None or was.state != moment)
+            if hit:
+                return True
+        return False
+
+    # The person
+
+    def resolve(self) -> None:
+        """Settle unknown outcomes from the service's own records, as a person with its console would."""
+        known = {int(item["body"]["seed"]): item["request_id"] for item in self.get("requests")["requests"]}
+        self.ledger.expire()
+        for row in self.ledger.list(states=[State.UNKNOWN]):
+            if row.claimed_at is None or (datetime.now(UTC) - row.claimed_at).total_seconds() < SETTLED:
+                continue
+            request_id = known.get(row.seed)
+            self.ledger.resolve(row.fingerprint, by="crash", request_id=request_id, not_charged=request_id is None)
+            self.tally.resolved["charged" if request_id else "not charged"] += 1
+
+    def get(self, path: str) -> Any:
+        return self.web.get(path).raise_for_status().json()
+
+    # All lives
+
+    def run(self, kills: int) -> None:
+        """Live and die until there were so many kills, then live to the end."""
+        moments: list[str] = []
+        self.next_round()
+        while sum(self.tally.kills.values()) < kills:
+            if not moments:
+                moments = list(MOMENTS)
+                self.dice.shuffle(moments)
+            moment = moments.pop()
+            if not self.possible(moment):
+                continue
+            if not self.life(moment) and self.done():
+                self.next_round()
+            if self.dice.random() < 0.3:
+                self.resolve()
+            self.check_charges()
+        self.finish()
+
+    def possible(self, moment: str) -> bool:
+        """Whether a life can come to this moment; a planned row appears in a round's first lives alone."""
+        return moment != "planned" or len(self.rows()) < len(self.seeds)
+
+    def done(self) -> bool:
+        rows = self.rows().values()
+        return len(rows) == len(self.seeds) and all(row.delivered_at is not None for row in rows)
+
+    def next_round(self) -> None:
+        """Another take of every clip when the last one is through."""
+        self.tally.rounds += 1
+        self.seeds += range(len(self.seeds) + 1, len(self.seeds) + self.clips + 1)
+
+    def finish(self) -> None:
+        """Lives without kills until everything is there."""
+        ends = time.monotonic() + 300
+        while True:
+            process = self.start(whole=True)
+            code = process.wait(timeout=300)
+            assert code in (DELIVERED, NOT_ALL), f"the child ended with {code}"
+            if self.done():
+                break
+            assert time.monotonic() < ends, "not everything arrived"
+            time.sleep(1)
+            self.resolve()
+        self.check_charges()
+        self.check_end()
+
+    # The verdict
+
+    def check_charges(self) -> None:
+        """At most one charge per input, at any time."""
+        charges = Counter(charge["input_sha256"] for charge in self.get("charges")["charges"])
+        twice = {name: count for name, count in charges.items() if count > 1}
+        assert not twice, f"paid more than once: {twice}"
+
+    def check_end(self) -> None:
+        charges = self.get("charges")
+        assert charges["count"] == len(self.seeds), f"{charges['count']} charges for {len(self.seeds)} takes"
+        for name, row in self.rows().items():
+            assert row.state is State.SUCCEEDED, f"{name[:12]} is {row.state}"
+            info = self.bucket.head(video_key(name))
+            assert info is not None, f"{name[:12]}: no video"
+            assert info.size_bytes == row.video_bytes, f"{name[:12]}: {info.size_bytes} bytes"
+            data = hashlib.sha256(self.bucket.read(video_key(name))).hexdigest()
+            assert data == row.video_sha256, f"{name[:12]}: another video"
+            assert row.cost_microdollars == row.price_microdollars
+            for event in self.ledger.events(name):
+                if event.to_state is State.UNKNOWN and event.from_state is not State.UNKNOWN:
+                    assert name in self.tally.may_be_unknown, f"{name[:12]} was unknown without a kill at its submit"
+        spent = self.ledger.spent_today("sandbox")
+        assert spent.settled_microdollars == charges["total_microdollars"]
+        assert spent.reserved_microdollars == 0

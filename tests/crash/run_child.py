@@ -1,0 +1,66 @@
+"""One life of a real run process of `make_clips`: what the daemon asks for is executed here, under a real instance.
+
+The sensors are evaluated first, as the daemon does it. A run that an earlier life left behind is reported as failed, as
+run monitoring does it, and started again with its tags, as a run retry does it (without its limit of two, since this
+kills far more often).
+
+Usage: python run_child.py SPEC.json; the environment holds the settings and DAGSTER_HOME. Exits 0 when every clip has
+its video, 3 when not.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+
+import dagster as dg
+
+from i2v_assets.definitions import defs
+from i2v_assets.sensors.tags import BATCH_TAG
+from resources.ledger import Ledger
+from resources.ledger.registry import ClipState, Registry
+from resources.settings import load_settings
+
+ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+
+
+def asked_for(instance: dg.DagsterInstance, name: str) -> Iterator[Mapping[str, str]]:
+    """The tags of the runs that a sensor asks for; nothing was committed before, as far as it knows."""
+    repository = defs.get_repository_def()
+    sensor, resources = repository.get_sensor_def(name), repository.get_top_level_resources()
+    needed = {key: resources[key] for key in sensor.required_resource_keys}
+    with dg.build_sensor_context(
+        instance=instance, sensor_name=name, resources=needed, definitions=defs, cursor=None
+    ) as context:
+        for request in sensor.evaluate_tick(context).run_requests or []:
+            yield dict(request.tags)
+
+
+def left_behind(instance: dg.DagsterInstance, registry: Registry) -> list[Mapping[str, str]]:
+    """Close the runs of dead processes; the tags of those whose clips still have no answer."""
+    for run in instance.get_runs():
+        if run.status not in ENDED:
+            instance.report_run_failed(run, "Its process is gone.")
+    again = []
+    for batch in sorted({row.batch for row in registry.list([ClipState.WORKING]) if row.batch}):
+        runs = instance.get_runs(dg.RunsFilter(tags={BATCH_TAG: batch}))
+        if runs:
+            parents = {"dagster/parent_run_id": runs[0].run_id, "dagster/root_run_id": runs[-1].run_id}
+            again.append({**runs[-1].tags, **parents})
+    return again
+
+
+def main() -> int:
+    with dg.DagsterInstance.get() as instance, Ledger.open(load_settings().ledger_address) as ledger:
+        registry = Registry(ledger.database)
+        runs = left_behind(instance, registry)
+        runs += asked_for(instance, "uploads")
+        if registry.list([ClipState.WAITING]):  # alone it would count the runs above as lost
+            runs += asked_for(instance, "dispatch")
+        for tags in runs:
+            defs.get_job_def("make_clips_job").execute_in_process(
+                instance=instance, tags=dict(tags), raise_on_error=False
+            )
+        return 0 if all(row.state is ClipState.DELIVERED for row in registry.list()) else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())
