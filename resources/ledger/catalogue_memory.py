@@ -61,11 +61,9 @@ class CatalogueMemory:
         by: str,
     ) -> None:
         """Agree to a family's live entry as it is."""
-        here = (catalogue.c.service == service, catalogue.c.family == family)
         with self._database.write() as connection:
-            connection.execute(catalogue.delete().where(*here))
             connection.execute(
-                catalogue.insert().values(
+                self._database.upsert(catalogue).values(
                     service=service,
                     family=family,
                     model_id=model_id,

@@ -79,6 +79,17 @@ class Database:
             with _told(), self.engine.begin() as connection:
                 yield connection
 
+    def upsert(self, table: sa.Table) -> sa.Insert:
+        """An INSERT that writes over the row of the same primary key; deleting first would let two writers collide."""
+        statement = self._insert(table)
+        taken = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
+        return statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=taken)
+
+    def _insert(self, table: sa.Table) -> Any:
+        from sqlalchemy.dialects import postgresql, sqlite
+
+        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
     def migrate(self) -> None:
         """Bring the tables up to date, once, however many processes begin at the same time."""
         with self.read() as connection:

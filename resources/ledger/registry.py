@@ -289,8 +289,7 @@ class Registry:
     def remember_facts(self, key: str, etag: str, facts: Mapping[str, Any]) -> None:
         """Keep what was measured, so that the same bytes are not read twice."""
         with self._database.write() as connection:
-            connection.execute(media_facts.delete().where(media_facts.c.key == key))
-            connection.execute(media_facts.insert().values(key=key, etag=etag, facts=json.dumps(facts)))
+            connection.execute(self._database.upsert(media_facts).values(key=key, etag=etag, facts=json.dumps(facts)))
 
     def text_cache(self) -> dict[str, tuple[str, str]]:
         """Briefs, defaults and lists that were read before: key -> (ETag, text)."""
@@ -302,11 +301,9 @@ class Registry:
         if not read:
             return
         with self._database.write() as connection:
-            for part in _chunks(list(read)):
-                connection.execute(texts.delete().where(texts.c.key.in_(part)))
-            connection.execute(
-                texts.insert(), [{"key": key, "etag": etag, "text": text} for key, (etag, text) in read.items()]
-            )
+            # In one order in every process, so that two of them never wait for each other.
+            rows = [{"key": key, "etag": etag, "text": text} for key, (etag, text) in sorted(read.items())]
+            connection.execute(self._database.upsert(texts), rows)
 
     def new_refusals(self, refused: Mapping[str, str], *, covers: Callable[[str], bool] | None = None) -> Refusals:
         """Which refused uploads (source -> version) are news, and which known ones are gone.
@@ -319,10 +316,11 @@ class Registry:
             known = {row.key: row.version for row in connection.execute(sa.select(refused_uploads))}
             news = tuple(key for key, version in refused.items() if known.get(key) != version)
             gone = tuple(key for key in known if key not in refused and (covers is None or covers(key)))
-            for part in _chunks((*news, *gone)):
+            for part in _chunks(gone):
                 connection.execute(refused_uploads.delete().where(refused_uploads.c.key.in_(part)))
             if news:
-                connection.execute(refused_uploads.insert(), [{"key": key, "version": refused[key]} for key in news])
+                rows = [{"key": key, "version": refused[key]} for key in sorted(news)]
+                connection.execute(self._database.upsert(refused_uploads), rows)
         return Refusals(news, gone)
 
     def _update(self, statement: sa.Update) -> int:
