@@ -83,7 +83,8 @@ class Database:
         """An INSERT that writes over the row of the same primary key; deleting first would let two writers collide."""
         statement = self._insert(table)
         taken = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
-        return statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=taken)
+        upsert: sa.Insert = statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=taken)
+        return upsert
 
     def _insert(self, table: sa.Table) -> Any:
         from sqlalchemy.dialects import postgresql, sqlite
