@@ -103,13 +103,16 @@ def _wheel_programs() -> list[Path]:
     return [Path(place) / "pginstall" / "bin" for place in (found.submodule_search_locations or ())] if found else []
 
 
-def start_postgres(data_dir: Path, *, durable: bool = True, programs: Path | None = None) -> RunningPostgres:
+def start_postgres(
+    data_dir: Path, *, durable: bool = True, programs: Path | None = None, port: int | None = None
+) -> RunningPostgres:
     """Start a server over a data folder (made when missing) and wait until it answers.
 
     Args:
         data_dir: the server's own folder; run by root, it belongs to another user, who must be able to reach it.
         durable: False trades safety against power cuts for speed, for tests.
         programs: folder of the programs; None looks for one.
+        port: where to listen; None takes a free port.
 
     Raises:
         ServerNotStarted: no programs, or it did not come up.
@@ -136,15 +139,15 @@ def start_postgres(data_dir: Path, *, durable: bool = True, programs: Path | Non
             raise ServerNotStarted(f"PostgreSQL's data folder was not made. {made.log_tail()}", remedy=f"See {log}.")
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _start(programs, data_dir, log, user, durable=durable)
+            return _start(programs, data_dir, log, user, port or free_port(), durable=durable)
         except ServerNotStarted as error:
-            if attempt == ATTEMPTS or "could not bind" not in error.message:
+            if port or attempt == ATTEMPTS or "could not bind" not in error.message:
                 raise
     raise AssertionError("the last attempt returns or raises")
 
 
-def _start(programs: Path, data_dir: Path, log: Path, user: str, *, durable: bool) -> RunningPostgres:
-    port, cluster = free_port(), data_dir / "cluster"
+def _start(programs: Path, data_dir: Path, log: Path, user: str, port: int, *, durable: bool) -> RunningPostgres:
+    cluster = data_dir / "cluster"
     options = [] if durable else ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
     process = ChildProcess(
         [
