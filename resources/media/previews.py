@@ -51,7 +51,8 @@ def jpeg(image: Image.Image, max_bytes: int | None, longer_side: int) -> bytes:
         MediaError: nothing fits into ``max_bytes``.
     """
     side = min(longer_side, max(image.size))
-    while side >= min(_SMALLEST_SIDE, longer_side):
+    smallest = min(_SMALLEST_SIDE, side)  # an image that is smaller than that is tried as it is
+    while side >= smallest:
         scale = side / max(image.size)
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         smaller = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
