@@ -27,7 +27,7 @@ from i2v_assets.upload_types import (
     shown_name,
     split_name,
 )
-from resources.storage.keys import UPLOADS
+from resources.storage.keys import SEQUENCES, UPLOADS
 
 __all__ = [
     "Candidate",
@@ -150,11 +150,13 @@ def _settle_names(
     winners: list[Candidate | Settling | RefusedUpload] = []
     for name, wanting in by_name.items():
         owner = taken.get(name)
-        if len(wanting) == 1 and (owner is None or owner == wanting[0].source or whole):
+        # Whether a film still has its shot does not show here, so its name is not free.
+        free = whole and not (owner or "").startswith(SEQUENCES)
+        if len(wanting) == 1 and (owner is None or owner == wanting[0].source or free):
             winners.append(wanting[0].outcome)
             continue
         first = min(wanting, key=lambda claim: (claim.source != owner, claim.since, claim.source))
-        if owner is None or whole or first.source == owner:
+        if owner is None or free or first.source == owner:
             owner = first.source
         for claim in wanting:
             if claim.source == owner:

@@ -97,6 +97,13 @@ def sequence_key(sequence: str, name: str) -> str:
     return f"{SEQUENCES}{_checked(sequence)}/{_checked_file(name)}"
 
 
+def frame_key(sequence: str, video_sha256: str) -> str:
+    """Where the last frame of a video lies from which a sequence's next shot starts."""
+    if not _FINGERPRINT.fullmatch(video_sha256):
+        raise ValueError(f"{video_sha256!r} is no SHA-256")
+    return f"{SEQUENCES}{_checked(sequence)}/frames/{video_sha256}.png"
+
+
 def refused_key(source_key: str) -> str:
     """Where it is written why an upload could not become a clip; each source key has a note of its own."""
     return f"{REFUSED}{slug(source_key)}-{_digest(source_key)}.txt"

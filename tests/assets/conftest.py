@@ -31,6 +31,7 @@ class World:
     def tick(self, sensor: str) -> list["dg.ExecuteInProcessResult"]:
         """One evaluation of a sensor, and the runs that it asks for."""
         import dagster as dg
+        from dagster._core.definitions.partitions.context import partition_loading_context
 
         repository = self.defs.get_repository_def()
         definition = repository.get_sensor_def(sensor)
@@ -41,7 +42,8 @@ class World:
             sensor_name=sensor,
             resources=dict(self.defs.resources or {}),
         )
-        data = definition.evaluate_tick(context)
+        with partition_loading_context(dynamic_partitions_store=self.instance):  # as the code server does
+            data = definition.evaluate_tick(context)
         if data.cursor is not None:
             self._cursors[sensor] = data.cursor
         results = []

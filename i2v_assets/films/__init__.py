@@ -1,0 +1,1 @@
+"""Films: ordered lists of clips in ``sequences/<name>.yaml``, joined into one video."""

@@ -1,0 +1,175 @@
+"""A three-shot film over a real bucket, real runs and a sandbox that counts its charges, watched at its seams."""
+
+import json
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from resources.ledger import Ledger
+from resources.ledger.registry import Registry
+from resources.sandbox.starter import RunningSandbox
+from resources.settings import load_settings
+
+FILM = """
+image: cat.jpg
+defaults: {resolution: 720p, duration: 3}
+shots:
+  - Slow push in
+  - The camera moves on
+  - prompt: It comes to rest
+    crossfade: 0.5
+continuity: last_frame
+music: {file: noise.mp3, gain_db: -20}
+"""
+
+
+def _frames(path: Path) -> list[np.ndarray]:
+    with av.open(str(path)) as container:
+        return [
+            np.asarray(Image.fromarray(frame.to_ndarray(format="rgb24")).resize((64, 64)), dtype=float)
+            for frame in container.decode(video=0)
+        ]
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one - other).mean())
+
+
+def _json(world: Any, key: str) -> Any:
+    return json.loads(world.bucket.read(key))
+
+
+def _paid() -> dict[str, int]:
+    with Ledger.open(load_settings().ledger_address) as ledger:
+        found: dict[str, int] = {}
+        for row in ledger.list():
+            found[row.clip] = found.get(row.clip, 0) + (1 if row.request_id else 0)
+        return found
+
+
+def _until_still(world: Any) -> list[str]:
+    """Ticks until nothing happens; the jobs that ran."""
+    jobs: list[str] = []
+    for _ in range(12):
+        results = world.tick("sequences")
+        if not results:
+            return jobs
+        assert all(result.success for result in results)
+        jobs += [result.job_def.name for result in results]
+    raise AssertionError(f"it never ends: {jobs}")
+
+
+@pytest.fixture
+def sandbox(make_sandbox: Callable[..., RunningSandbox]) -> RunningSandbox:
+    """Draws each request from its own image: seams are looked at."""
+    return make_sandbox(render="full")
+
+
+@pytest.fixture
+def quick(service_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("I2V_MEASURE", "false")
+    monkeypatch.setenv("I2V_PREVIEWS", "false")
+
+
+def test_a_film_with_continuity(quick: None, world: Any, samples: Path, tmp_path: Path) -> None:
+    world.put("sequences/cats.yaml", FILM)
+    world.put("sequences/cat.jpg", samples / "pet.jpg")
+    world.tick("sequences")
+    refused = world.bucket.read("sequences/cats/REFUSED.txt").decode()
+    assert "sequences/noise.mp3" in refused
+    assert _paid() == {}  # nothing is paid for a film that cannot be joined
+    world.put("sequences/noise.mp3", samples / "ambience.mp3")
+
+    assert all(result.success for result in world.tick("sequences"))
+    plan = _json(world, "sequences/cats/plan.json")
+    assert [shot["clip"] for shot in plan["shots"]] == ["cats--01", "cats--02", "cats--03"]
+    assert world.tick("sequences")  # shot 2 starts now, from the last frame of shot 1
+    plan = _json(world, "sequences/cats/plan.json")
+    assert [shot["state"] for shot in plan["shots"]] == ["delivered", "due", "planned"]
+    assert plan["shots"][2]["price_is_estimated"]
+    assert plan["shots"][2]["price_usd"] > 0
+    assert "2 of 3 are missing" in world.bucket.read("sequences/cats/WAITING.txt").decode()
+    assert _until_still(world) == ["make_clips_job", "film_job"]
+    assert _paid() == {"cats--01": 1, "cats--02": 1, "cats--03": 1}
+
+    manifest = _json(world, "sequences/cats/manifest.json")
+    for note in ("WAITING.txt", "REFUSED.txt", "FAILED.txt"):
+        assert world.bucket.head(f"sequences/cats/{note}") is None
+    assert world.bucket.head("sequences/cats/poster.jpg") is not None
+    assert manifest["sandbox"] is True
+    seconds = [shot["seconds"] for shot in manifest["shots"]]
+    assert manifest["video"]["seconds"] == pytest.approx(sum(seconds) - 0.5, abs=0.05)
+    _watch_the_seams(world, manifest, tmp_path)
+    shown = world.metadata("film", "cats")
+    assert list(shown["shot_data_versions"].values()) == [shot["sha256"][:16] for shot in manifest["shots"]]
+
+    # The middle shot is made again: what follows it is remade, what precedes it is not.
+    with Ledger.open(load_settings().ledger_address) as ledger:
+        registry = Registry(ledger.database)
+        registry.add_take("cats--02", take=2)
+        registry.choose("cats--02", 2)
+    assert _until_still(world) == ["make_clips_job", "make_clips_job", "film_job"]
+    assert _paid() == {"cats--01": 1, "cats--02": 2, "cats--03": 2}
+    again = _json(world, "sequences/cats/manifest.json")
+    same = [one["sha256"] == other["sha256"] for one, other in zip(manifest["shots"], again["shots"], strict=True)]
+    assert same == [True, False, False]
+    _watch_the_seams(world, again, tmp_path)
+
+    # A crossfade that changes joins the same shots anew, and pays for nothing.
+    world.put("sequences/cats.yaml", FILM.replace("0.5", "0.25"))
+    world.bucket.delete("uploads/nothing")
+    world.tick("uploads")  # an upload sensor's look leaves the films' shots alone
+    assert _until_still(world) == ["film_job"]
+    assert sum(_paid().values()) == 5
+    assert len(world.materialized("film", "cats")) == 3
+
+
+def _watch_the_seams(world: Any, manifest: Any, folder: Path) -> None:
+    """Each shot begins with the picture that the one before ended with."""
+    shots = []
+    for shot in manifest["shots"]:
+        path = folder / "shot.mp4"
+        world.bucket.download(shot["video_key"], path)
+        shots.append(_frames(path))
+    for before, after in pairwise(shots):
+        moved = _apart(before[0], before[-1])
+        assert _apart(before[-1], after[0]) < min(moved / 2, 6.0)
+    path = folder / "film.mp4"
+    world.bucket.download("sequences/cats/video.mp4", path)
+    film = _frames(path)
+    assert len(film) == manifest["video"]["frames"]
+    steps = [_apart(one, other) for one, other in pairwise(film)]
+    seam = round(manifest["seams"][0]["at_seconds"] * manifest["video"]["fps"])
+    assert max(steps[seam - 2 : seam + 1]) < 8.0
+    assert all(seam["colour_step"] < 10 for seam in manifest["seams"])
+
+
+def test_films_of_clips_that_are_there(quick: None, world: Any, samples: Path) -> None:
+    world.put("uploads/_defaults.yaml", "resolution: 720p\nduration: 3\nprompt: Slow push in\n")
+    world.put("uploads/cat.jpg", samples / "pet.jpg")
+    world.put("sequences/one.yaml", "shots: [{clip: cat}, {clip: cat, crossfade: 1}]")
+    world.put("sequences/bad.yaml", "shots: [{clp: cat}]")
+    world.put("sequences/one.json", '{"shots": [{"clip": "cat"}]}')
+    world.tick("sequences")
+    assert "there is none of this name" in world.bucket.read("sequences/one/REFUSED.txt").decode()
+    assert "Did you mean `clip`?" in world.bucket.read("sequences/bad/REFUSED.txt").decode()
+    assert any("one.yaml" in world.bucket.read(found.key).decode() for found in world.bucket.list("clips/_refused/"))
+    world.tick("uploads")
+    assert _until_still(world) == ["film_job"]
+    manifest = _json(world, "sequences/one/manifest.json")
+    assert manifest["video"]["seconds"] == pytest.approx(2 * manifest["shots"][0]["seconds"] - 1, abs=0.05)
+    assert _paid() == {"cat": 1}
+    assert sorted(world.instance.get_dynamic_partitions("sequences")) == ["bad", "one"]
+
+    world.put("sequences/one.yaml", "shots: [{clip: cat}, {clip: cat, crossfade: 4}]")
+    results = world.tick("sequences")
+    assert not any(result.success for result in results)
+    failed = world.bucket.read("sequences/one/FAILED.txt").decode()
+    assert "longer than" in failed
+    assert "joining costs nothing" in failed
