@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from signal import SIGINT
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -82,7 +83,7 @@ def run_demo(data_dir: Path, output_dir: Path) -> Exit:
             bucket.write(key, data, "application/octet-stream")
         err.print(f"{len(UPLOADS)} files are in the bucket; the upload sensor of a real Dagster finds them now ...")
         with (
-            up.start(["dagster._daemon", "run", "-m", "i2v_assets.definitions"], "daemon.log") as daemon,
+            up.start(["dagster._daemon", "run", "-m", "i2v_assets.definitions"], "daemon.log", SIGINT) as daemon,
             Ledger.open(settings.ledger_address) as ledger,
         ):
             rows = _wait(Registry(ledger.database), daemon)

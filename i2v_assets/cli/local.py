@@ -1,5 +1,6 @@
 """`i2v demo`, `i2v dev` and `i2v sandbox`: the whole of it on one machine, without a token."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 
 from i2v_assets.cli.console import err
-from i2v_assets.cli.environment import DEV_FOLDER, data_root, dev_file, write_dev_file
+from i2v_assets.cli.environment import DEV_FOLDER, data_root, write_dev_file
 from i2v_assets.cli.exits import UsageProblem
 
 app = typer.Typer()
@@ -33,14 +34,18 @@ def dev(
 ) -> None:
     """Keep the services up with the Dagster UI, sensors and schedules on; Ctrl-C ends all of it."""
     from i2v_assets.cli.services import local_services
+    from resources.settings import load_settings
+    from resources.storage.bucket import Bucket
 
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     folder = data_root() / DEV_FOLDER
     with local_services(folder, sandbox={"generation_seconds": generation_seconds}, settings={}) as services:
-        write_dev_file({name: value for name, value in services.environment.items() if _ours(name)})
+        left = write_dev_file({name: value for name, value in services.environment.items() if _ours(name)})
         try:
+            os.environ.update(services.environment)
+            Bucket.from_settings(load_settings()).ensure()
             arguments = ["dagster", "dev", "-m", "i2v_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
             dagster = services.start(arguments, "dagster.log", signal.SIGINT)
             with dagster:
@@ -54,7 +59,7 @@ def dev(
                         raise UsageProblem("Dagster ended by itself.", remedy=dagster.log_tail())
                 err.print("Stopping ...")
         finally:
-            dev_file().unlink(missing_ok=True)
+            left.unlink(missing_ok=True)
 
 
 def _ours(name: str) -> bool:
