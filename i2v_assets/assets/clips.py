@@ -151,7 +151,8 @@ def report(context: dg.AssetExecutionContext, results: Sequence[Result]) -> None
     counts = {state: sum(result.state is state for result in results) for state in ClipState}
     words = ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing to do"
     context.log.info(f"{len(results)} clips: {words}.")
-    failed = [result for result in results if result.state is ClipState.FAILED]
+    # A run that only looked has nothing to say of a clip that failed before.
+    failed = [result for result in results if result.state is ClipState.FAILED and result.reason]
     if failed:
         rows = [f"| {result.clip} | {_cell(result.reason)} | {_cell(result.remedy)} |" for result in failed]
         table = "\n".join(["| clip | why | what to do |", "|---|---|---|", *rows])

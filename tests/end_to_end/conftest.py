@@ -191,6 +191,11 @@ class Stage:
     def fault(self, **fault: Any) -> None:
         self.web.post(f"{self.sandbox.url}/_sandbox/faults", json=fault).raise_for_status()
 
+    @property
+    def data(self) -> Path:
+        """The project's data folder."""
+        return load_settings().data_dir
+
     def note(self, clip: str, name: str = "REFUSED.txt") -> str | None:
         """What the bucket tells of a clip, or None."""
         try:

@@ -1,0 +1,205 @@
+"""Runs of `make_clips`: by hand and by ranges, a part of it, twice over the same bucket, and what the events tell."""
+
+import io
+import json
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from PIL import Image
+
+from i2v_assets.assets.specs import CODE_VERSION
+from resources.ledger.registry import ClipState
+from resources.sandbox.starter import SANDBOX_TOKEN
+
+NUMBERS = ("seed", "take", "price_usd", "generation_seconds", "duration_seconds", "width", "height", "size_bytes")
+ASSETS = ("source_images", "source_audio", "source_videos", "clip_plan", "clip_video", "clip_preview")
+
+
+def picture(shade: int = 0) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (400, 300), (shade % 256, shade // 256, 99)).save(out, "PNG")
+    return out.getvalue()
+
+
+def admitted(stage, *names: str) -> None:
+    """Clips that are known and have no run: the tick that asked for one was never committed, and its runs are lost."""
+    for number, name in enumerate(names):
+        stage.upload(f"{name}.png", picture(number))
+    stage.evaluate()
+
+
+def test_one_key_made_by_hand_needs_no_approval(stage) -> None:
+    stage.set_variable("I2V_REQUIRE_APPROVAL", "true")
+    admitted(stage, "hero", "other")
+
+    assert stage.materialize("hero").success
+
+    assert stage.delivered() == {"hero"}
+    assert len(stage.charges()) == 1
+
+
+def test_a_range_by_hand_makes_every_clip_in_it(stage) -> None:
+    admitted(stage, "a", "b", "c", "d")
+
+    assert stage.materialize("a", "c").success
+
+    assert stage.delivered() == {"a", "b", "c"}
+    assert [len(stage.events("clip_video", clip)) for clip in "abcd"] == [1, 1, 1, 0]
+
+
+def test_a_key_that_no_upload_belongs_to_is_told_and_leaves_the_others_alone(stage) -> None:
+    admitted(stage, "a", "b")
+    stage.instance.add_dynamic_partitions("clips", ["typed-by-hand"])
+
+    run = stage.materialize("a", "typed-by-hand")
+
+    assert not run.success
+    assert stage.delivered() == {"a", "b"}
+    (failure,) = [event for event in run.all_events if event.event_type_value == "STEP_FAILURE"]
+    assert "typed-by-hand" in failure.step_failure_data.user_failure_data.description
+
+
+def test_a_part_of_a_clip_costs_what_that_part_costs(stage) -> None:
+    admitted(stage, "hero")
+
+    assert stage.materialize("hero", select=["clip_plan"]).success
+
+    assert stage.charges() == []
+    assert stage.metadata("clip_plan", "hero")["price_usd"] == pytest.approx(0.6)
+    assert [len(stage.events(asset, "hero")) for asset in ASSETS] == [0, 0, 0, 1, 0, 0]
+    assert stage.materialize("hero", select=["clip_video"]).success
+    assert [len(stage.events(asset, "hero")) for asset in ASSETS] == [0, 0, 0, 1, 1, 0]
+    assert len(stage.charges()) == 1
+
+
+@pytest.mark.parametrize("state", [ClipState.REFUSED, ClipState.FAILED, ClipState.WAITING])
+def test_planning_by_hand_never_starts_paid_work_later(stage, state: ClipState) -> None:
+    admitted(stage, "hero")
+    version = stage.clip("hero").version
+    stage.registry.answer("hero", version=version, state=state, reason="as a test", waiting_for="person")
+
+    assert stage.materialize("hero", select=["clip_plan"]).success
+
+    stage.later("hero", timedelta(hours=1))
+    assert stage.tick("dispatch") == [], "a look is no order"
+    assert stage.clip("hero").state is not ClipState.WORKING
+
+
+def test_events_tell_people_what_they_want_to_know(stage) -> None:
+    stage.set_variable("I2V_PREVIEWS", "true")
+    stage.set_variable("I2V_MEASURE", "true")
+    stage.set_variable("I2V_VIDEO_LINK_BASE", "http://127.0.0.1:9/")
+    stage.upload("pet.jpg", Path("pet.jpg"))
+    stage.make()
+
+    images = stage.metadata("source_images", "pet")
+    assert images["pictures"].startswith("![pet.jpg](data:image/jpeg;base64,")
+    assert images["files"] == 1
+    assert stage.metadata("source_audio", "pet")["files"] == 0
+    plan = stage.metadata("clip_plan", "pet")
+    assert (plan["route"], plan["price_usd"]) == ("animate", pytest.approx(0.6))
+    assert plan["reasons"]
+    video = stage.metadata("clip_video", "pet")
+    assert "](data:image/jpeg;base64," in video["poster"]
+    assert len(video["poster"]) < 15_000, "the event log is kept for ever"
+    assert "(http://127.0.0.1:9/clips/pet/video.mp4)" in video["poster"]
+    assert {name: type(video[name]) for name in NUMBERS if not isinstance(video[name], int | float)} == {}
+    assert (video["duration_seconds"], video["width"]) == (pytest.approx(3, abs=0.1), 1082)
+    assert video["request_id"] == stage.requests()[0]["request_id"]
+    assert "sandbox" in video["sandbox"].lower()
+
+
+def test_events_carry_data_and_code_versions(stage) -> None:
+    stage.upload("one.png", picture(1))
+    stage.upload("two.png", picture(1))
+    stage.upload("three.png", picture(3))
+    stage.make()
+
+    def version(asset: str, clip: str) -> str:
+        tags = stage.events(asset, clip)[0].asset_materialization.tags
+        assert tags["dagster/code_version"] == CODE_VERSION
+        return tags["dagster/data_version"]
+
+    for asset in ("source_images", "clip_plan", "clip_video"):
+        assert version(asset, "one") == version(asset, "two"), "the same content"
+        # The test's sandbox draws one video for all pictures.
+        assert asset == "clip_video" or version(asset, "one") != version(asset, "three"), "other content"
+    assert version("source_audio", "one") == version("source_audio", "three")
+
+
+def test_no_secret_and_no_address_that_grants_access_is_kept_anywhere(stage) -> None:
+    stage.set_variable("I2V_PREVIEWS", "true")
+    stage.upload("hero.png", picture(1))
+    stage.upload("bad.png", b"no picture")
+    stage.upload("lost.png", picture(2))
+    stage.fault(where="download", kind="http_500", times=2)
+    stage.fault(where="submit", kind="failed_result", times=1, message="see http://files.example/x?X-Amz-Signature=1")
+    stage.make()
+
+    bodies = json.dumps([request["body"] for request in stage.requests()])
+    assert "X-Amz-Signature" in bodies, "the service gets presigned addresses, so there is something to look for"
+    secrets = (b"X-Amz-Signature", b"X-Amz-Credential", SANDBOX_TOKEN.encode(), b"/outputs/")
+    kept = [path for folder in (stage.home, stage.data) for path in folder.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".db" for path in kept)
+    assert any(path.name == "ledger.sqlite" for path in kept)
+    found = [(path.name, secret) for path in kept for secret in secrets if secret in path.read_bytes()]
+    found += [
+        (each.key, secret)
+        for each in stage.bucket.list("clips/")
+        for secret in secrets
+        if not each.key.endswith((".mp4", ".jpg", ".webp")) and secret in stage.bucket.read(each.key)
+    ]
+    assert found == []
+
+
+def test_the_same_bucket_twice_costs_nothing_and_asks_nothing_the_second_time(stage, record_property) -> None:
+    names = [f"clip-{number:02}" for number in range(30)]
+    for number, name in enumerate(names):
+        stage.upload(f"{name}.png", picture(number))
+    stage.make()
+    assert stage.delivered() == set(names)
+    videos = {found.key: found.etag for found in stage.bucket.list("videos/")}
+    sandbox_saw = len(stage.requests())
+    stage.bucket.delete("clips/clip-07/video.mp4")
+
+    began = time.monotonic()
+    assert stage.materialize(names[0], names[-1]).success
+    seconds = time.monotonic() - began
+
+    record_property("seconds_for_30_clips_again", round(seconds, 2))
+    print(f"30 clips again: {seconds:.2f} s")
+    assert len(stage.charges()) == 30
+    assert len(stage.requests()) == sandbox_saw
+    assert {found.key: found.etag for found in stage.bucket.list("videos/")} == videos
+    assert stage.delivered() == set(names), "what was deleted is put back"
+    first, again = stage.events("clip_video", "clip-03")[1], stage.events("clip_video", "clip-03")[0]
+    assert first.asset_materialization.tags == again.asset_materialization.tags, "the same data version"
+    assert stage.metadata("clip_video", "clip-03")["paid_in_this_run"] is False
+
+
+def test_a_clip_that_fails_leaves_the_others_alone_and_is_told_in_one_table(stage) -> None:
+    for number, name in enumerate(("a", "b", "c")):
+        stage.upload(f"{name}.png", picture(number))
+    stage.fault(where="submit", kind="failed_result", times=1, message="the picture could not be processed")
+
+    (run,) = stage.make()
+
+    assert not run.success
+    (failed,) = [clip for clip, state in stage.states().items() if state is ClipState.FAILED]
+    assert stage.delivered() == {"a", "b", "c"} - {failed}
+    (failure,) = [event for event in run.all_events if event.event_type_value == "STEP_FAILURE"]
+    told = failure.step_failure_data.user_failure_data
+    assert "1 of 3 clips failed" in told.description
+    assert "could not be processed" in told.metadata["failed"].value
+    assert "could not be processed" in (stage.note(failed, "FAILED.txt") or "")
+    answered = stage.check("clip_video", "answered", failed)
+    assert (answered.passed, answered.severity) == (False, dg.AssetCheckSeverity.ERROR)
+
+    before = len(stage.charges())
+    stage.materialize("a", "c")
+    assert stage.delivered() == {"a", "b", "c"}
+    assert len(stage.charges()) == before + 1, "a run again touches just what failed"
+    assert stage.note(failed, "FAILED.txt") is None
