@@ -55,12 +55,11 @@ def models(
         print_json(rows)
         return
     print_table(
-        ("route", "model id", "family", "price", "seconds", "resolutions"),
+        ("route", "model id", "price", "seconds", "resolutions"),
         [
             (
                 row["route"],
                 row["model_id"] or "none answers",
-                row["family"],
                 _price(row),
                 f"{row['seconds'][0]} to {row['seconds'][1]}",
                 ", ".join(row["resolutions"]),

@@ -10,6 +10,9 @@ from rich.table import Table
 PIPED_WIDTH = 160
 """Columns of a table that goes to a file or another program, where there is no window to fit."""
 
+SHORT_CELL = 20
+"""Columns with no longer cell are not folded: names, states, prices and times stay whole while the others give way."""
+
 out = Console(soft_wrap=True)
 if not out.is_terminal:
     out.width = max(out.width, PIPED_WIDTH)
@@ -23,13 +26,23 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
     """A table for people; cells are shown as they are, not read as markup. Columns without names have no header."""
+    from rich.box import SIMPLE_HEAD
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", header_style="bold", show_header=any(columns))
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    table = Table(
+        title=title,
+        title_justify="left",
+        header_style="bold",
+        show_header=any(columns),
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for number, column in enumerate(columns):
+        short = all(len(row[number]) <= SHORT_CELL for row in cells)
+        table.add_column(column, overflow="fold", no_wrap=short)
+    for row in cells:
+        table.add_row(*(Text(cell) for cell in row))
     out.print(table)
 
 

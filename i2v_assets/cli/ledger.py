@@ -70,7 +70,7 @@ def list_command(
     if as_json:
         print_json([asdict(row) for row in rows])
         return
-    columns = ("fingerprint", "clip", "take", "state", "attempt", "model", "price", "cost", "planned", "reason")
+    columns = ("fingerprint", "clip", "take", "state", "model", "price", "cost", "planned (UTC)", "reason")
     print_table(columns, [_line(row) for row in rows])
     if any(row.state is State.UNKNOWN for row in rows):
         err.print("Unknown outcomes may have been charged: look them up at the service, then `i2v ledger resolve`.")
@@ -172,11 +172,10 @@ def _line(row: "RequestRow") -> tuple[object, ...]:
         row.clip,
         row.take,
         row.state,
-        row.attempt,
         row.model_id,
         dollars(row.price_microdollars),
         dollars(row.cost_microdollars),
-        _time(row.created_at),
+        f"{row.created_at:%Y-%m-%d %H:%M}",
         row.reason,
     )
 

@@ -92,7 +92,7 @@ def _show(books: Books, found: "Preview", names: list[str]) -> None:
         if count:
             err.print(f"To approve it: {' '.join(['i2v approve', found.hash[:16], *names])}", markup=False)
     for line in found.lines:
-        for advice in line.plan.advice if line.plan.take == 1 else ():
+        for advice in line.plan.advice if line.to_pay and line.plan.take == 1 else ():
             err.print(f"advice  {line.plan.clip}: {advice.words}", markup=False, highlight=False)
 
 
