@@ -1,13 +1,15 @@
 """One batch of clips, measured: how near to the slowest clip it ends, and what waiting costs.
 
-A real S3 server and a real sandbox (cached rendering, log-normal generation times) run in processes of their own; each
-contestant runs in a process of its own, one after the other, over clips that nobody made before.
+A real S3 server runs in a process of its own, and so does a real sandbox (cached rendering, log-normal generation times),
+a fresh one with the same seed for each contestant. Each contestant runs in a process of its own, one after the other. The
+engine and the plain client make what Dagster's first batch planned, so their requests take the sandbox the same times.
 
-Usage: python -m benchmarks.batch [--clips 200] [--median 30] [--p95 90] [--only NAME ...] [--results FILE]
+Usage: python -m benchmarks.batch [--quick] [--clips 200] [--median 30] [--p95 90] [--only NAME ...] [--results FILE]
 """
 
 import argparse
 import hashlib
+import io
 import json
 import math
 import os
@@ -16,18 +18,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.workload import Figures
-from resources.sandbox.starter import environment, start_s3, start_sandbox
+from i2v_assets.cli.services import dagster_home
+from resources.ledger import Ledger
+from resources.sandbox.starter import RunningSandbox, environment, start_s3, start_sandbox
 from resources.storage.bucket import Bucket
 from resources.storage.client import make_client
 
@@ -39,21 +44,48 @@ Z95 = 1.6449
 
 @dataclass(frozen=True)
 class Contestant:
-    """One way of making the batch."""
+    """One way of making the batch.
+
+    Attributes:
+        name: Its name in the results.
+        module: What runs it.
+        why: What it is, in words.
+        data: Its data folder; whoever shares one starts with what the other learned.
+        pictures: Its set of uploads; other pictures are other requests, whose times are other draws.
+        clips: How many it makes at most: the dear ones make fewer.
+        take: Another take of the same inputs is another request.
+        settings: Of its own.
+    """
 
     name: str
     module: str
     why: str
-    ledger: str = ""
-    share: float = 1.0
-    """Of the clips that it makes: the dear ones make fewer."""
+    data: str
+    pictures: str = "a"
+    clips: int = 10**6
+    take: int = 1
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
+LEAN = {"I2V_MEASURE": "false", "I2V_PREVIEWS": "false"}
+FULL = {"I2V_MEASURE": "true", "I2V_PREVIEWS": "true"}
+DAGSTER, ENGINE = "benchmarks.run_dagster", "benchmarks.run_engine"
 CONTESTANTS = (
-    Contestant("engine_cold", "benchmarks.run_engine", "the engine, knowing nothing of the times", "ledger"),
-    Contestant("engine_learned", "benchmarks.run_engine", "the engine, with the ledger of the run before", "ledger"),
-    Contestant("plain_poll_2s", "benchmarks.run_plain", "a plain client that polls every 2 s"),
-)
+    Contestant("batch_cold", DAGSTER, "one Dagster range run, knowing nothing of the times", "dagster", settings=LEAN),
+    Contestant(
+        "batch_learned", DAGSTER, "the same, with the ledger of the batch before", "dagster", "b", settings=LEAN
+    ),
+    Contestant(
+        "batch_measured", DAGSTER, "the same with measures and previews, on 50 clips", "dagster", "c", 50, settings=FULL
+    ),
+    Contestant("engine_cold", ENGINE, "the engine without Dagster, knowing nothing of the times", "engine"),
+    Contestant("engine_learned", ENGINE, "the engine, with the ledger of the batch before", "engine", take=2),
+    Contestant(
+        "run_per_clip", "benchmarks.run_each", "one Dagster run for each clip, on 12 clips", "dagster", "d", 12,
+        settings=LEAN,
+    ),
+    Contestant("plain_poll_2s", "benchmarks.run_plain", "a plain client that polls every 2 s", "plain"),
+)  # fmt: skip
 
 LIMITS = {
     "makespan_ratio": 1.25,
@@ -83,73 +115,102 @@ def measured(figures: Figures, records: dict[str, dict[str, Any]]) -> dict[str, 
 
 
 class Measurement:
-    """The servers, and the contestants one after the other."""
+    """The S3 server, and the contestants one after the other."""
 
     def __init__(self, folder: Path, stack: ExitStack, given: argparse.Namespace) -> None:
         self.folder, self.given = folder, given
-        spread = math.log(given.p95 / given.median) / Z95
-        self.sandbox = stack.enter_context(
-            start_sandbox(
-                folder / "sandbox",
-                generation_seconds=given.median,
-                generation_spread=spread,
-                render="cached",
-                queue_share=0.05,
-                balance=1_000_000,
-                seed=given.seed,
-            )
-        )
-        s3 = stack.enter_context(start_s3(folder / "s3"))
-        self.env = environment(
-            s3=s3,
-            sandbox=self.sandbox,
-            bucket="bench",
-            sandbox_budget_usd_per_day=10**6,
-            sandbox_budget_requests_per_day=10**6,
-        )
-        os.environ.update(self.env)
-        bucket = Bucket("bench", make_client())
-        bucket.ensure()
-        data = SAMPLE.read_bytes()
-        bucket.write("uploads/product.webp", data, "image/webp")
-        self.medium = {
-            "kind": "image", "sha256": hashlib.sha256(data).hexdigest(), "key": "uploads/product.webp",
-            "size_bytes": len(data), "content_type": "image/webp",
-        }  # fmt: skip
-        self.next_seed = 1
+        self.s3 = stack.enter_context(start_s3(folder / "s3"))
+        self.inputs: list[str] = []
 
     def run(self, contestant: Contestant) -> dict[str, float]:
-        """One contestant's batch."""
-        count = max(int(self.given.clips * contestant.share), 1)
-        seeds = list(range(self.next_seed, self.next_seed + count))
-        self.next_seed += count
+        """One contestant's batch, in a bucket of its own and against a sandbox of its own."""
+        given, name = self.given, contestant.name
+        with start_sandbox(
+            self.folder / f"sandbox-{name}",
+            generation_seconds=given.median,
+            generation_spread=math.log(given.p95 / given.median) / Z95,
+            render="cached",
+            queue_share=0.05,
+            balance=1_000_000,
+            seed=given.seed,
+        ) as sandbox:
+            return self._batch(contestant, sandbox, min(given.clips, contestant.clips))
+
+    def _batch(self, contestant: Contestant, sandbox: RunningSandbox, count: int) -> dict[str, float]:
+        data = self.folder / contestant.data
+        env = {
+            **os.environ,
+            **environment(
+                s3=self.s3,
+                sandbox=sandbox,
+                bucket=contestant.name.replace("_", "-"),
+                data_dir=data,
+                settle_seconds=0,
+                clips_per_run=1000,
+                sandbox_budget_usd_per_day=10**6,
+                sandbox_budget_requests_per_day=10**6,
+            ),
+            **contestant.settings,
+            "DAGSTER_HOME": str(dagster_home(data)),
+            "DAGSTER_DISABLE_TELEMETRY": "1",
+        }
+        medium = self._upload(env, contestant, count)
         spec = self.folder / f"{contestant.name}.json"
         spec.write_text(
             json.dumps(
                 {
-                    "seeds": seeds,
-                    "medium": self.medium,
+                    "clips": count,
+                    "inputs": self.inputs[:count],
+                    "take": contestant.take,
+                    "medium": medium,
                     "duration": 3,
                     "scratch": str(self.folder / "scratch" / contestant.name),
                     "run_id": contestant.name,
                 }
             )
         )
-        data = self.folder / (contestant.ledger or contestant.name)
-        process = subprocess.run(
-            [sys.executable, "-m", contestant.module, str(spec)],
-            env={**os.environ, "I2V_DATA_DIR": str(data)},
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
+        with (self.folder / f"{contestant.name}.log").open("wb") as log:
+            process = subprocess.run(
+                [sys.executable, "-m", contestant.module, str(spec)],
+                env=env, stdout=subprocess.PIPE, stderr=log, text=True, check=False,
+            )  # fmt: skip
+        if process.returncode:
+            tail = (self.folder / f"{contestant.name}.log").read_text()[-3000:]
+            raise SystemExit(f"{contestant.name} ended with {process.returncode}: {tail}")
         figures = Figures(**json.loads(process.stdout.splitlines()[-1]))
-        answer = httpx.get(f"{self.sandbox.url}/_sandbox/requests", timeout=60).raise_for_status().json()
-        records = {item["request_id"]: item for item in answer["requests"] if item["body"]["seed"] in seeds}
+        answer = httpx.get(f"{sandbox.url}/_sandbox/requests", timeout=60).raise_for_status().json()
+        records = {item["request_id"]: item for item in answer["requests"]}
         figures.noticed = {name: at for name, at in figures.noticed.items() if name in records}
-        if len(records) != count or len(figures.noticed) != count:
+        if not len(records) == len(figures.noticed) == figures.clips == count:
             raise SystemExit(f"{contestant.name}: {len(records)} requests, {len(figures.noticed)} ends, {count} clips")
+        if not self.inputs:
+            self._remember(env)
         return measured(figures, records)
+
+    def _upload(self, env: Mapping[str, str], contestant: Contestant, count: int) -> dict[str, object]:
+        """The pictures of this contestant, each with bytes of its own. Returns the first one's medium."""
+        os.environ.update(env)
+        bucket = Bucket(env["I2V_BUCKET"], make_client())
+        bucket.ensure()
+        bucket.write("uploads/_defaults.yaml", b"duration: 3\nresolution: 720p\n", "application/yaml")
+        image = Image.open(SAMPLE).convert("RGB")
+        first = b""
+        for number in range(count):
+            for place, shade in enumerate((ord(contestant.pictures) - ord("a"), number % 16, number // 16)):
+                image.paste((shade * 16,) * 3, (place * 8, 0, place * 8 + 8, 8))  # survives a lossy encoder
+            out = io.BytesIO()
+            image.save(out, "WEBP", quality=85, method=0)
+            first = first or out.getvalue()
+            bucket.write(f"uploads/{contestant.pictures}{number:04}.webp", out.getvalue(), "image/webp")
+        return {
+            "kind": "image", "sha256": hashlib.sha256(first).hexdigest(), "key": f"uploads/{contestant.pictures}0000.webp",
+            "size_bytes": len(first), "content_type": "image/webp",
+        }  # fmt: skip
+
+    def _remember(self, env: Mapping[str, str]) -> None:
+        """What Dagster's first batch planned, for those who cannot plan."""
+        with Ledger.open(f"sqlite:///{Path(env['I2V_DATA_DIR']) / 'ledger.sqlite'}") as ledger:
+            self.inputs = [row.inputs_json for row in ledger.list() if row.take == 1]
 
 
 def show(results: dict[str, dict[str, float]]) -> None:
@@ -167,6 +228,11 @@ def show(results: dict[str, dict[str, float]]) -> None:
     Console(width=120).print(table)
 
 
+def write(path: Path, results: dict[str, dict[str, float]]) -> None:
+    """The figures of the first contestant, and those of each under its name."""
+    path.write_text(json.dumps({**next(iter(results.values())), **results}, indent=2) + "\n")
+
+
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="One batch of clips, measured.")
     parser.add_argument("--clips", type=int, default=200)
@@ -175,7 +241,10 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="*", help="contestants by name")
     parser.add_argument("--results", type=Path, default=HERE / "results.json")
+    parser.add_argument("--quick", action="store_true", help="a trial: 30 clips, median 4 s, p95 8 s")
     given = parser.parse_args(words)
+    if given.quick:
+        given.clips, given.median, given.p95 = min(given.clips, 30), 4.0, 8.0
     chosen = [one for one in CONTESTANTS if not given.only or one.name in given.only]
     results: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="i2v-bench-") as folder, ExitStack() as stack:
@@ -183,9 +252,9 @@ def main(words: Sequence[str] | None = None) -> int:
         for contestant in chosen:
             print(f"{time.strftime('%H:%M:%S')} {contestant.name}: {contestant.why}", file=sys.stderr)
             results[contestant.name] = measurement.run(contestant)
+            write(given.results, results)
     show(results)
     main_name = next(iter(results))
-    given.results.write_text(json.dumps({**results[main_name], **results}, indent=2) + "\n")
     over = {name: value for name, limit in LIMITS.items() for value in [results[main_name][name]] if value > limit}
     if over:
         print(f"{main_name} is over its limits: {over}", file=sys.stderr)

@@ -21,9 +21,9 @@ async def work() -> bool:
     spec = read_spec()
     settings = load_settings()
     orders = []
-    for seed in spec["seeds"]:
-        inputs = inputs_of(spec, seed)
-        orders.append(Order(f"clip-{seed}", 1, fingerprint("sandbox", inputs, 1), inputs, Route.ANIMATE))
+    take = spec["take"]  # another take of the same inputs is another request that takes the sandbox the same time
+    for number, inputs in enumerate(inputs_of(spec)):
+        orders.append(Order(f"clip-{number}", take, fingerprint("sandbox", inputs, take), inputs, Route.ANIMATE))
     told: Counter[str] = Counter()
     with Ledger.open(settings.ledger_address) as ledger:
         async with open_engine(
@@ -52,6 +52,8 @@ async def work() -> bool:
             looking.cancel()
             meter.end(len(orders))
         for row in ledger.list(states=[State.SUCCEEDED]):
+            if row.take != take:
+                continue
             for event in ledger.events(row.fingerprint):
                 if event.what == "succeeded" and row.request_id is not None:
                     meter.figures.noticed[row.request_id] = event.at.timestamp()

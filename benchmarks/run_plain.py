@@ -12,6 +12,7 @@ import httpx
 
 from benchmarks.workload import Meter, inputs_of, read_spec
 from resources.schemas.endpoints import ENDPOINTS, ids_for, to_body
+from resources.schemas.inputs import GenerationInputs
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
 from resources.storage.keys import video_key
@@ -21,6 +22,7 @@ POLL_SECONDS = 2.0
 
 async def work() -> None:
     spec, settings = read_spec(), load_settings()
+    clips = inputs_of(spec)
     bucket = Bucket.from_settings(settings)
     scratch = Path(spec["scratch"])
     await asyncio.to_thread(scratch.mkdir, parents=True, exist_ok=True)
@@ -35,8 +37,7 @@ async def work() -> None:
     ) as http:
         meter = Meter()
 
-        async def one(seed: int) -> None:
-            inputs = inputs_of(spec, seed)
+        async def one(number: int, inputs: GenerationInputs) -> None:
             endpoint = ENDPOINTS[ids_for(inputs.family)[0]]
             body = to_body(endpoint, inputs, lambda medium: bucket.presign_get(medium.key, 3600).get_secret_value())
             request_id = (await http.post(f"models/{endpoint.model_id}", json=body)).json()["request_id"]
@@ -52,7 +53,7 @@ async def work() -> None:
                 with path.open("wb") as file:
                     async for part in answer.aiter_bytes():
                         file.write(part)
-            await asyncio.to_thread(bucket.upload, path, video_key(f"{seed:064x}"), "video/mp4")
+            await asyncio.to_thread(bucket.upload, path, video_key(f"{number:064x}"), "video/mp4")
             path.unlink()
 
         async def look() -> None:
@@ -62,10 +63,10 @@ async def work() -> None:
 
         looking = asyncio.create_task(look())
         async with asyncio.TaskGroup() as group:
-            for seed in spec["seeds"]:
-                group.create_task(one(seed))
+            for number, inputs in enumerate(clips):
+                group.create_task(one(number, inputs))
         looking.cancel()
-        meter.end(len(spec["seeds"]))
+        meter.end(len(clips))
     meter.tell()
 
 

@@ -54,19 +54,25 @@ class Meter:
         self.figures.clips = clips
         self.figures.seconds, self.figures.cpu_seconds = time.monotonic() - self._began, _cpu() - self._cpu
 
+    @staticmethod
+    def whole_process() -> float:
+        """CPU seconds of this process since it was started, imports included."""
+        return _cpu()
+
     def tell(self) -> None:
         """Print the figures as one JSON line, for the measuring parent."""
         print(json.dumps(asdict(self.figures)), flush=True)
 
 
 def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def memory() -> float:
-    """Resident memory of this process in MiB."""
-    return float(psutil.Process().memory_info().rss) / MEBIBYTE
+    """Resident memory of this process and its children (the pool that measures videos) in MiB."""
+    process = psutil.Process()
+    return float(sum(each.memory_info().rss for each in (process, *process.children()))) / MEBIBYTE
 
 
 def read_spec() -> dict[str, Any]:
@@ -74,8 +80,14 @@ def read_spec() -> dict[str, Any]:
     return dict(json.loads(Path(sys.argv[1]).read_text()))
 
 
-def inputs_of(spec: dict[str, Any], seed: int) -> GenerationInputs:
-    """A clip: the same picture and words, told apart by the seed."""
+def inputs_of(spec: dict[str, Any]) -> list[GenerationInputs]:
+    """The clips: what Dagster's run planned for the same uploads, or else one picture told apart by seeds."""
+    if spec["inputs"]:
+        return [GenerationInputs.model_validate_json(text) for text in spec["inputs"]]
+    return [_inputs(spec, seed) for seed in range(1, spec["clips"] + 1)]
+
+
+def _inputs(spec: dict[str, Any], seed: int) -> GenerationInputs:
     return GenerationInputs(
         family=Family.HAPPYHORSE_I2V,
         prompt="drift slowly to the left",

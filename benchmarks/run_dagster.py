@@ -1,0 +1,120 @@
+"""One batch as a Dagster range run of `make_clips`: the real sensor asks for it, a real instance records it.
+
+The clocks start when the run sets up its resources, right before its step starts; everything after that counts, all of
+Dagster included. The libraries that look at media are loaded before, since their memory does not grow with the clips. With `tags` in the specification only the run of these tags is executed (for `run_each`).
+"""
+
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from benchmarks.workload import Meter, memory, read_spec
+from i2v_assets.assets.clips import make_clips
+from i2v_assets.definitions import defs
+from i2v_assets.jobs import make_clips_job
+from resources.ledger import Ledger, State
+from resources.ledger.registry import ClipState, Registry
+from resources.ledger.resource import LedgerResource
+from resources.media import faces, previews, probe  # noqa: F401 - see above
+from resources.runcomfy.resource import RunComfyResource
+from resources.settings import load_settings
+from resources.storage.resource import BucketResource
+
+LOOK_SECONDS = 1.0
+_meters: list[Meter] = []
+
+
+class MeteredBucket(BucketResource):
+    """The bucket's resource, which is also told when a run begins."""
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Start the clocks."""
+        _meters.append(Meter())
+
+
+def requested(instance: dg.DagsterInstance) -> Iterator[Mapping[str, str]]:
+    """The tags of the runs that the upload sensor asks for."""
+    repository = defs.get_repository_def()
+    sensor, resources = repository.get_sensor_def("uploads"), repository.get_top_level_resources()
+    needed = {key: resources[key] for key in sensor.required_resource_keys}
+    with dg.build_sensor_context(
+        instance=instance, sensor_name="uploads", resources=needed, definitions=defs, cursor=None
+    ) as context:
+        for request in sensor.evaluate_tick(context).run_requests or []:
+            yield dict(request.tags)
+
+
+def work(spec: Mapping[str, Any], instance: dg.DagsterInstance) -> Meter:
+    """Execute the run, and gather what it left behind."""
+    (tags,) = [spec["tags"]] if "tags" in spec else list(requested(instance))
+    metered = dg.Definitions(
+        assets=[make_clips],
+        jobs=[make_clips_job],
+        resources={
+            "runcomfy": RunComfyResource(api_base="", balance_base="", web_base=""),
+            "bucket": MeteredBucket(),
+            "ledger": LedgerResource(),
+        },
+        executor=dg.in_process_executor,
+    )
+    job = metered.get_job_def("make_clips_job")
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(LOOK_SECONDS):
+            if _meters:
+                _meters[0].waiting()
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    result = job.execute_in_process(instance=instance, tags=dict(tags), raise_on_error=False)
+    meter = _meters[0]
+    over.set()
+    looking.join()
+    clips = [event.partition for event in result.asset_materializations_for_node("make_clips") if _is_video(event)]
+    meter.end(len(clips))
+    for event in result.asset_materializations_for_node("make_clips"):
+        if _is_video(event) and "polls" in event.metadata:
+            meter.figures.polls += int(str(event.metadata["polls"].value))
+    return meter
+
+
+def _is_video(event: dg.AssetMaterialization) -> bool:
+    return event.asset_key == dg.AssetKey("clip_video")
+
+
+def noticed(ledger: Ledger, run_id_clips: set[str]) -> dict[str, float]:
+    """Unix time at which the end of each request of these clips was noticed, by request id."""
+    found = {}
+    for row in ledger.list(states=[State.SUCCEEDED]):
+        if row.clip in run_id_clips and row.request_id is not None:
+            for event in ledger.events(row.fingerprint):
+                if event.what == "succeeded":
+                    found[row.request_id] = event.at.timestamp()
+    return found
+
+
+def main() -> int:
+    spec = read_spec()
+    settings = load_settings()
+    Path(spec["scratch"]).mkdir(parents=True, exist_ok=True)
+    with dg.DagsterInstance.get() as instance, Ledger.open(settings.ledger_address) as ledger:
+        meter = work(spec, instance)
+        rows = Registry(ledger.database).list([ClipState.DELIVERED])
+        if "tags" in spec:
+            names = {spec["tags"]["dagster/asset_partition_range_start"]}
+            meter.figures.cpu_seconds, meter.figures.mb_waiting = Meter.whole_process(), memory()
+            meter.figures.mb_idle = 0.0
+        else:
+            names = {row.clip for row in rows}
+        meter.figures.noticed = noticed(ledger, names)
+    meter.tell()
+    return 0 if meter.figures.clips else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
