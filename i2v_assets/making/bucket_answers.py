@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from i2v_assets.answers import Answer
@@ -30,7 +31,14 @@ class BucketAnswers:
         self._bucket.delete_many(keys.clip_key(clip, name) for name in keys.NOTES if name != answer.kind.value)
 
     def delivered(
-        self, clip: str, video_key: str, manifest: Manifest, files: Mapping[str, tuple[bytes, str]], *, notes: bool
+        self,
+        clip: str,
+        video_key: str,
+        manifest: Manifest,
+        files: Mapping[str, tuple[bytes, str]],
+        *,
+        notes: bool,
+        signed: Path | None = None,
     ) -> None:
         """The chosen take as the clip's answer; the manifest comes last, so that it never speaks of what is not there.
 
@@ -40,8 +48,12 @@ class BucketAnswers:
             manifest: what it was made from.
             files: further files by name, with their content type (posters and previews).
             notes: the clip had an answer before, so a note may be there, which goes.
+            signed: the signed copy of the take, which is shown in its place.
         """
-        self._bucket.copy(video_key, keys.clip_key(clip, keys.VIDEO))
+        if signed is None:
+            self._bucket.copy(video_key, keys.clip_key(clip, keys.VIDEO))
+        else:
+            self._bucket.upload(signed, keys.clip_key(clip, keys.VIDEO), "video/mp4")
         for name, (content, content_type) in files.items():
             self._bucket.write(keys.clip_key(clip, name), content, content_type)
         self._bucket.write(keys.clip_key(clip, keys.MANIFEST), manifest.to_json(), JSON)

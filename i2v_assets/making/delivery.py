@@ -11,6 +11,7 @@ from i2v_assets.making.finishing import Finished, Finisher
 from i2v_assets.making.media import ReadFile
 from i2v_assets.making.quality import finding_metadata, in_words
 from i2v_assets.making.reports import Events, Metadata
+from i2v_assets.making.signing import signed_copy
 from i2v_assets.making.takes import Take, choose
 from i2v_assets.making.tools import Tools
 from i2v_assets.manifest import (
@@ -63,16 +64,23 @@ class Delivery:
             self._report_again(row.clip, chosen, before)
             return
         finished = await self._look(chosen)
-        manifest = self._manifest(row, candidate, files, chosen, takes, finished, scores)
-        await asyncio.to_thread(
-            self._bucket.delivered,
-            row.clip,
-            chosen.outcome.video_key,
-            manifest,
-            finished.files,
-            notes=row.answered_version is not None or row.retries > 0,
-        )
-        self._report(row.clip, chosen, finished)
+        signing = await signed_copy(self._tools, row.clip, chosen, files)
+        try:
+            manifest = self._manifest(row, candidate, files, chosen, takes, finished, scores)
+            signed = {"signed_sha256": signing.sha256, "signed_size_bytes": signing.size_bytes}
+            manifest = manifest.model_copy(update={"video": manifest.video.model_copy(update=signed)})
+            await asyncio.to_thread(
+                self._bucket.delivered,
+                row.clip,
+                chosen.outcome.video_key,
+                manifest,
+                finished.files,
+                notes=row.answered_version is not None or row.retries > 0,
+                signed=signing.path,
+            )
+        finally:
+            signing.discard()
+        self._report(row.clip, chosen, finished, signing.line)
 
     # Looking
 
@@ -116,7 +124,7 @@ class Delivery:
 
     # Telling
 
-    def _report(self, clip: str, chosen: Take, finished: Finished) -> None:
+    def _report(self, clip: str, chosen: Take, finished: Finished, provenance: str) -> None:
         settings = self._tools.settings
         metadata = told.video_metadata(
             chosen.plan,
@@ -126,7 +134,7 @@ class Delivery:
             poster=finished.inline_poster,
             sandbox=self._tools.sandbox,
             size=(finished.width, finished.height, finished.seconds),
-            more={"quality": finished.score},
+            more={"quality": finished.score, "provenance": provenance},
         )
         version = chosen.outcome.sha256[:16]
         self._events.materialized("clip_video", clip, metadata, version)
