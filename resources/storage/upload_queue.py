@@ -30,6 +30,9 @@ BATCH = 10
 LONG_POLL_SECONDS = 5
 """How long the first receive waits for a message: long polls ask all of SQS' servers, and cost no more."""
 
+DRAIN_SECONDS = 1
+"""How long the further ones wait before the queue counts as empty."""
+
 HIDDEN_SECONDS = 180
 """For so long a received message is nobody else's: three times the longest evaluation of a sensor (60 s)."""
 
@@ -136,7 +139,7 @@ class UploadQueue:
         self._take(found, LONG_POLL_SECONDS)
 
         def drain() -> None:
-            while len(found) < at_most and time.monotonic() < deadline and self._take(found, 1):
+            while len(found) < at_most and time.monotonic() < deadline and self._take(found, DRAIN_SECONDS):
                 pass
 
         if found:
