@@ -10,6 +10,7 @@ from i2v_assets.assets.sequences import film, film_job
 from i2v_assets.assets.spend import spend, spend_job, spend_schedule
 from i2v_assets.jobs import JOBS
 from i2v_assets.schedules import SCHEDULES
+from i2v_assets.sensors.alerts import alerts_sensor
 from i2v_assets.sensors.dispatch import dispatch_sensor
 from i2v_assets.sensors.queue import queue_sensor
 from i2v_assets.sensors.sequences import sequences_sensor
@@ -23,7 +24,7 @@ defs = dg.Definitions(
     asset_checks=CLIP_CHECKS,
     jobs=[*JOBS, film_job, gallery_job, spend_job],
     schedules=[*SCHEDULES, gallery_schedule, spend_schedule],
-    sensors=[uploads_sensor, queue_sensor, dispatch_sensor, sequences_sensor],
+    sensors=[uploads_sensor, queue_sensor, dispatch_sensor, sequences_sensor, alerts_sensor],
     resources={
         "runcomfy": RunComfyResource(api_base="", balance_base="", web_base=""),
         "bucket": BucketResource(),

@@ -1,0 +1,84 @@
+"""What a message says, and that it says nothing twice."""
+
+from datetime import UTC, datetime, timedelta
+
+from i2v_assets.alerts import FailedClip, Memory, Situation, UnknownRequest, message, news
+
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+def failed(number: int, minutes: float = 1, reason: str = "The service found no face.") -> FailedClip:
+    return FailedClip(f"clip-{number:03}", NOW - timedelta(minutes=minutes), reason, "Use a clearer portrait.")
+
+
+def unknown(digit: str, attempt: int = 1) -> UnknownRequest:
+    return UnknownRequest(digit * 64, attempt, f"clip-{digit}", 1_120_000)
+
+
+def memory() -> Memory:
+    return Memory(NOW - timedelta(hours=1))
+
+
+def test_a_message_says_what_a_person_can_act_on() -> None:
+    fresh, _ = news(
+        Situation(NOW, [failed(1)], [unknown("a")], {"budget": 7, "window": 3}, 24_500_000, 25_000_000), memory()
+    )
+    text = message(fresh, "https://dagster.example/")
+    assert "1 clip failed" in text
+    assert "The service found no face." in text
+    assert "Use a clearer portrait." in text
+    assert "i2v ledger resolve aaaaaaaaaaaa" in text
+    assert "up to $1.12" in text
+    assert "7 clips wait for: budget* ($24.50 of $25.00)" in text
+    assert "window" not in text  # nothing is wrong with it
+    assert "https://dagster.example/assets/clip_video?view=partitions&partition=clip-001" in text
+
+
+def test_many_failures_are_one_message_of_ten_and_a_number() -> None:
+    fresh, _ = news(Situation(NOW, [failed(number) for number in range(250)]), memory())
+    text = message(fresh)
+    assert text.count("•") == 10
+    assert "and 240 more" in text
+    assert len(text) < 4000  # Slack cuts at 40,000
+
+
+def test_nothing_is_told_twice_and_nothing_is_lost_at_the_edge() -> None:
+    first = Situation(NOW, [failed(1, minutes=4), failed(2, minutes=0.1)], [unknown("a")], {"account": 2})
+    _, told = news(first, memory())
+    told = Memory.read(told.text, NOW)
+    late = FailedClip("late", NOW - timedelta(minutes=2), "told by a machine whose clock is behind", "")
+    later = Situation(
+        NOW + timedelta(minutes=2), [*first.failed, late], [unknown("a"), unknown("b")], {"account": 9, "price": 1}
+    )
+    fresh, told = news(later, told)
+    assert [found.clip for found in fresh.failed] == ["late"]
+    assert [found.clip for found in fresh.unknown] == ["clip-b"]
+    assert fresh.waiting == {"price": 1}
+    assert message(news(later, told)[0]) == ""
+
+
+def test_the_same_clip_is_told_again_when_it_fails_again() -> None:
+    _, told = news(Situation(NOW, [failed(1)], [unknown("a")], {"budget": 1}), memory())
+    again = Situation(NOW + timedelta(hours=3), [failed(1, minutes=-170)], [unknown("a", attempt=2)], {})
+    fresh, told = news(again, told)
+    assert len(fresh.failed) == len(fresh.unknown) == 1
+    assert news(Situation(again.now, waiting={"budget": 1}), told)[0].waiting == {"budget": 1}
+
+
+def test_no_secret_and_no_markup_of_others_gets_through() -> None:
+    reason = (
+        "GET https://cdn.example/5ec3e7.mp4?X-Amz-Signature=5ec3e7 said <!channel> & Bearer 5ec3e75ec3e75ec3e75ec3e7"
+    )
+    text = message(news(Situation(NOW, [failed(1, reason=reason)]), memory())[0])
+    assert "5ec3e7" not in text
+    assert "<!channel>" not in text
+
+
+def test_a_first_message_does_not_tell_of_years() -> None:
+    fresh, _ = news(Situation(NOW, [failed(1, minutes=60 * 24), failed(2)]), Memory.read(None, NOW))
+    assert [found.clip for found in fresh.failed] == ["clip-002"]
+
+
+def test_the_memory_stays_small() -> None:
+    _, told = news(Situation(NOW, [failed(number) for number in range(9000)]), memory())
+    assert len(told.text) < 100_000
