@@ -1,0 +1,144 @@
+"""Which clips go on: every state and reason, and how what is left of the day is spent."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from i2v_assets.dispatch import (
+    AGAIN_AFTER,
+    MAX_RUNS_WITHOUT_ANSWER,
+    RUN_GRACE,
+    Decisions,
+    RunState,
+    World,
+    decide,
+)
+from resources.ledger.registry_rows import ClipRow, ClipState
+
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+LONG_AGO = NOW - timedelta(days=1)
+
+
+def row(clip: str = "hero", **changes: object) -> ClipRow:
+    values = dict.fromkeys(ClipRow.__dataclass_fields__) | {
+        "clip": clip, "source": f"uploads/{clip}.jpg", "version": "1", "content": "{}", "priority": 0,
+        "state": ClipState.WAITING, "extra_takes": 0, "retries": 0, "admitted_at": LONG_AGO, "updated_at": LONG_AGO,
+        "planned_fingerprint": "f" * 64, "price_microdollars": 600_000,
+    }  # fmt: skip
+    return ClipRow(**(values | changes))  # type: ignore[arg-type]
+
+
+CLOSED = World(
+    now=NOW,
+    window_open=False,
+    dollars_left=0,
+    requests_left=0,
+    approved=lambda fingerprint, price: False,
+    is_unknown=lambda fingerprint: True,
+    run_state=lambda row: RunState.ALIVE,
+)
+OPEN = replace(
+    CLOSED,
+    window_open=True,
+    dollars_left=10**9,
+    requests_left=10**3,
+    approved=lambda fingerprint, price: True,
+    is_unknown=lambda fingerprint: False,
+)
+
+
+@pytest.mark.parametrize("reason", ["approval", "window", "unknown", "budget"])
+def test_a_gate_that_opens_lets_its_clips_go_on_and_no_others(reason: str) -> None:
+    opened = {
+        "approval": {"approved": lambda fingerprint, price: (fingerprint, price) == ("f" * 64, 600_000)},
+        "window": {"window_open": True},
+        "unknown": {"is_unknown": lambda fingerprint: False},
+        "budget": {"dollars_left": 600_000, "requests_left": 1},
+    }
+    for open_gate, change in opened.items():
+        world = replace(CLOSED, **change)  # type: ignore[arg-type]
+        assert decide([row(waiting_for=reason)], world).due == (("hero",) if open_gate == reason else ())
+
+
+@pytest.mark.parametrize("reason", ["person", "lost", "never", "a word of a later version", None])
+def test_what_only_a_person_lets_go_on_stays(reason: str | None) -> None:
+    assert decide([row(waiting_for=reason)], OPEN) == Decisions()
+
+
+@pytest.mark.parametrize(("reason", "pause"), AGAIN_AFTER.items())
+def test_what_passes_by_itself_is_tried_again_after_a_while(reason: str, pause: timedelta) -> None:
+    early = row(waiting_for=reason, updated_at=NOW - pause)
+    late = row(waiting_for=reason, updated_at=NOW - pause - timedelta(seconds=1))
+    assert decide([early], CLOSED).due == ()
+    assert decide([late], CLOSED).due == ("hero",)
+
+
+@pytest.mark.parametrize(
+    "state", [ClipState.DUE, ClipState.DELIVERED, ClipState.REFUSED, ClipState.FAILED, ClipState.WITHDRAWN]
+)
+def test_the_other_states_are_not_the_dispatchers(state: ClipState) -> None:
+    assert decide([row(state=state, waiting_for="window")], OPEN) == Decisions()
+
+
+@pytest.mark.parametrize("state", [ClipState.DISPATCHED, ClipState.WORKING])
+@pytest.mark.parametrize("run", list(RunState))
+@pytest.mark.parametrize("age", [RUN_GRACE, RUN_GRACE + timedelta(seconds=1)])
+@pytest.mark.parametrize("retries", [0, MAX_RUNS_WITHOUT_ANSWER - 1, MAX_RUNS_WITHOUT_ANSWER])
+def test_a_clip_in_a_run_goes_where_its_run_went(state: ClipState, run: RunState, age: timedelta, retries: int) -> None:
+    world = replace(CLOSED, run_state=lambda row: run)
+    found = decide([row(state=state, updated_at=NOW - age, retries=retries)], world)
+
+    if run is RunState.ALIVE:
+        assert found == Decisions()
+    elif run is RunState.CANCELED:
+        assert found == Decisions(stopped_by_person=("hero",))
+    elif age <= RUN_GRACE:
+        assert found == Decisions(), "Dagster may still start its own retry"
+    elif retries >= MAX_RUNS_WITHOUT_ANSWER:
+        assert found == Decisions(given_up=("hero",))
+    else:
+        assert found == Decisions(due_after_lost_run=("hero",))
+
+
+def waits_for_budget(clip: str, **changes: object) -> ClipRow:
+    return row(clip, waiting_for="budget", **changes)
+
+
+@pytest.mark.parametrize(
+    ("dollars", "count", "expected"),
+    [
+        (0, 9, ()),
+        (599_999, 9, ()),
+        (600_000, 9, ("urgent",)),
+        (600_000, 0, ()),
+        (1_200_000, 1, ("urgent",)),
+        (1_199_999, 9, ("urgent",)),
+        (1_200_000, 9, ("urgent", "older")),
+        (1_800_000, 9, ("urgent", "older", "newer")),
+    ],
+)
+def test_the_day_is_spent_on_the_urgent_and_then_the_oldest(dollars: int, count: int, expected: tuple[str]) -> None:
+    rows = [
+        waits_for_budget("newer", admitted_at=NOW),
+        waits_for_budget("older", admitted_at=NOW - timedelta(hours=1)),
+        waits_for_budget("urgent", admitted_at=NOW, priority=1),
+    ]
+    assert decide(rows, replace(CLOSED, dollars_left=dollars, requests_left=count)).due == expected
+
+
+def test_a_clip_too_dear_for_what_is_left_lets_a_cheaper_one_pass() -> None:
+    rows = [waits_for_budget("dear", priority=1, price_microdollars=2_000_000), waits_for_budget("cheap")]
+    assert decide(rows, replace(CLOSED, dollars_left=1_000_000, requests_left=9)).due == ("cheap",)
+
+
+def test_a_gate_is_asked_of_each_clip_on_its_own() -> None:
+    asked: list[tuple[str, int | None]] = []
+
+    def approved(fingerprint: str, price: int | None) -> bool:
+        asked.append((fingerprint, price))
+        return fingerprint == "b"
+
+    rows = [row(clip, waiting_for="approval", planned_fingerprint=clip, price_microdollars=None) for clip in "ab"]
+    assert decide(rows, replace(CLOSED, approved=approved)).due == ("b",)
+    assert asked == [("a", None), ("b", None)]

@@ -1,0 +1,70 @@
+"""What may hold a planned clip, in the order in which it is asked."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, time
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from i2v_assets.making.gates import Gate, gate
+from i2v_assets.windows import Window
+
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+NIGHT = Window(time(22), time(6), ZoneInfo("UTC"))
+FREE = Gate(
+    clip="hero",
+    plan_hash="abc123",
+    submitted=False,
+    approved=False,
+    by_hand=False,
+    needs_approval=False,
+    delivered_as=None,
+    fingerprint="new",
+    asked_for=False,
+    window=None,
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "waits_for"),
+    [
+        ({}, None),
+        ({"needs_approval": True}, "approval"),
+        ({"needs_approval": True, "approved": True}, None),
+        ({"needs_approval": True, "by_hand": True}, None),
+        ({"needs_approval": True, "submitted": True}, None),
+        ({"window": NIGHT}, "window"),
+        ({"window": NIGHT, "approved": True}, "window"),
+        ({"window": NIGHT, "by_hand": True}, "window"),
+        ({"window": NIGHT, "submitted": True}, None),
+        ({"window": NIGHT, "needs_approval": True}, "approval"),
+        ({"delivered_as": "new", "window": NIGHT, "needs_approval": True}, None),
+        ({"delivered_as": "old"}, "approval"),
+        ({"delivered_as": "old", "by_hand": True}, "approval"),
+        ({"delivered_as": "old", "approved": True}, None),
+        ({"delivered_as": "old", "asked_for": True}, None),
+        ({"delivered_as": "old", "submitted": True}, None),
+        ({"delivered_as": "old", "approved": True, "window": NIGHT}, "window"),
+    ],
+)
+def test_the_first_thing_that_holds_a_clip(changes: dict[str, object], waits_for: str | None) -> None:
+    hold = gate(replace(FREE, **changes), NOON)  # type: ignore[arg-type]
+    assert (hold.waiting_for if hold else None) == waits_for
+    if hold is not None:
+        assert hold.reason
+        assert hold.remedy
+
+
+def test_a_hold_for_approval_says_how_to_approve_this_plan() -> None:
+    hold = gate(replace(FREE, needs_approval=True), NOON)
+    assert hold is not None
+    assert "i2v approve abc123" in hold.remedy
+    assert "i2v plan hero" in hold.remedy
+
+
+def test_a_hold_for_the_window_says_when_it_opens() -> None:
+    hold = gate(replace(FREE, window=NIGHT), NOON)
+    assert hold is not None
+    assert "22:00 to 06:00" in hold.reason
+    assert "2026-03-10 22:00" in hold.remedy
+    assert gate(replace(FREE, window=NIGHT), NOON.replace(hour=23)) is None

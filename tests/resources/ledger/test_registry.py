@@ -1,0 +1,251 @@
+"""The memory of the sensors: how a clip moves from upload to answer, and what a lost tick or run leaves behind."""
+
+import dataclasses
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from resources.ledger import Ledger
+from resources.ledger.registry import ClipState, Registry, Upload
+
+
+class Clock:
+    def __init__(self, start) -> None:
+        self.now = start
+
+    def __call__(self):
+        return self.now
+
+
+@dataclasses.dataclass
+class Desk:
+    registry: Registry
+    clock: Clock
+
+    def admit(self, *names: str, version: str = "1", present: tuple[str, ...] | None = None, **changes: object):
+        uploads = [upload(name, version, **changes) for name in names]
+        return self.registry.admit(uploads, present=names if present is None else present)
+
+    def state(self, clip: str) -> ClipState:
+        row = self.registry.get(clip)
+        assert row is not None
+        return row.state
+
+    def answer(self, clip: str, state: ClipState, *, version: str = "1", **changes: object) -> None:
+        self.registry.answer(clip, version=version, state=state, **changes)  # type: ignore[arg-type]
+
+
+def upload(name: str, version: str = "1", **changes: object) -> Upload:
+    return dataclasses.replace(Upload(name, f"uploads/{name}.jpg", version, "{}"), **changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def desk(request: pytest.FixtureRequest, tmp_path) -> Iterator[Desk]:
+    from datetime import UTC, datetime
+
+    url = f"sqlite:///{tmp_path}/l.sqlite" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    clock = Clock(datetime(2026, 3, 10, 12, tzinfo=UTC))
+    with Ledger.open(url) as ledger:
+        yield Desk(Registry(ledger.database, clock), clock)
+
+
+def test_new_and_changed_uploads_become_due_and_others_do_not(desk: Desk) -> None:
+    assert desk.admit("a", "b").new == ("a", "b")
+    desk.answer("a", ClipState.DELIVERED, fingerprint="f1")
+
+    again = desk.admit("a", "b")
+    assert (again.new, again.changed) == ((), ())
+    assert desk.state("a") is ClipState.DELIVERED
+
+    assert desk.admit("a", "b", version="2").changed == ("a", "b")
+    row = desk.registry.get("a")
+    assert row is not None
+    assert (row.state, row.version, row.fingerprint) == (ClipState.DUE, "2", "f1")
+
+
+@pytest.mark.parametrize("state", [ClipState.WAITING, ClipState.REFUSED])
+def test_a_corrected_default_makes_clips_without_a_video_due(desk: Desk, state: ClipState) -> None:
+    desk.admit("a")
+    desk.answer("a", state)
+    assert desk.admit("a").changed == ()
+    assert desk.admit("a", content='{"duration": 5}').changed == ("a",)
+
+
+def test_a_changed_default_makes_no_delivered_clip_due(desk: Desk) -> None:
+    desk.admit("a")
+    desk.answer("a", ClipState.DELIVERED)
+    assert desk.admit("a", content='{"duration": 5}').changed == ()
+
+
+def test_the_urgent_go_first_and_then_the_oldest(desk: Desk) -> None:
+    desk.admit("z")
+    desk.clock.now += timedelta(seconds=1)
+    desk.admit("b", "a", present=("z", "a", "b"))
+    desk.registry.admit([upload("urgent", priority=5)])
+    assert [row.clip for row in desk.registry.due()] == ["urgent", "z", "a", "b"]
+    assert [row.clip for row in desk.registry.due(limit=2)] == ["urgent", "z"]
+
+
+def test_of_two_that_dispatch_the_same_clip_one_gets_it(desk: Desk) -> None:
+    desk.admit("a", "b")
+    assert desk.registry.dispatch(["a"], batch="1", sensor="uploads", tick=1) == ("a",)
+    assert set(desk.registry.dispatch(["a", "b"], batch="2", sensor="dispatch", tick=1)) == {"b"}
+    assert [row.batch for row in desk.registry.list()] == ["1", "2"]
+
+
+def test_what_a_tick_dispatched_that_was_never_committed_is_due_again(desk: Desk) -> None:
+    desk.admit("kept", "lost", "other")
+    desk.registry.dispatch(["kept"], batch="1", sensor="uploads", tick=1)
+    desk.registry.dispatch(["lost"], batch="2", sensor="uploads", tick=2)
+    desk.registry.dispatch(["other"], batch="3", sensor="dispatch", tick=9)
+
+    assert desk.registry.forget_uncommitted("uploads", committed_tick=1) == 1
+
+    assert desk.state("lost") is ClipState.DUE
+    assert desk.state("kept") is desk.state("other") is ClipState.DISPATCHED
+
+
+def test_a_run_that_began_is_not_forgotten_with_its_tick(desk: Desk) -> None:
+    desk.admit("a")
+    desk.registry.dispatch(["a"], batch="1", sensor="uploads", tick=2)
+    desk.registry.begin(["a"], "run-1")
+    assert desk.registry.forget_uncommitted("uploads", committed_tick=1) == 0
+    assert desk.state("a") is ClipState.WORKING
+
+
+def test_an_upload_that_changed_while_its_run_worked_stays_due(desk: Desk) -> None:
+    desk.admit("a")
+    desk.registry.begin(["a"], "run-1")
+    desk.admit("a", version="2")
+
+    desk.answer("a", ClipState.DELIVERED, version="1", fingerprint="f1")
+
+    row = desk.registry.get("a")
+    assert row is not None
+    assert (row.state, row.answered_version, row.fingerprint) == (ClipState.DUE, "1", "f1")
+    assert row.delivered_at is not None
+
+
+def test_a_delivered_fingerprint_is_kept_until_the_next_delivery(desk: Desk) -> None:
+    desk.admit("a")
+    desk.answer("a", ClipState.DELIVERED, fingerprint="f1", price_microdollars=1)
+    desk.answer("a", ClipState.WAITING, fingerprint="f2", price_microdollars=2, waiting_for="approval", reason="asks")
+    row = desk.registry.get("a")
+    assert row is not None
+    assert (row.fingerprint, row.planned_fingerprint, row.price_microdollars) == ("f1", "f2", 2)
+    assert (row.waiting_for, row.reason) == ("approval", "asks")
+
+
+@pytest.mark.parametrize(
+    ("state", "waiting_for", "expected"),
+    [
+        (ClipState.DUE, None, ClipState.WITHDRAWN),
+        (ClipState.REFUSED, None, ClipState.WITHDRAWN),
+        (ClipState.WAITING, "approval", ClipState.WITHDRAWN),
+        (ClipState.WAITING, "unknown", ClipState.WAITING),
+        (ClipState.WAITING, "deadline", ClipState.WAITING),
+        (ClipState.DELIVERED, None, ClipState.DELIVERED),
+        (ClipState.FAILED, None, ClipState.FAILED),
+        (ClipState.WORKING, None, ClipState.WORKING),
+    ],
+)
+def test_a_deleted_upload_is_withdrawn_unless_money_may_have_moved(
+    desk: Desk, state: ClipState, waiting_for: str | None, expected: ClipState
+) -> None:
+    desk.admit("a", "b")
+    if state is ClipState.WORKING:
+        desk.registry.begin(["a"], "run")
+    elif state is not ClipState.DUE:
+        desk.answer("a", state, waiting_for=waiting_for)
+
+    found = desk.admit("b")
+
+    assert desk.state("a") is expected
+    assert found.withdrawn == (("a",) if expected is ClipState.WITHDRAWN else ())
+    assert ("a" in desk.registry.sources()) == (expected is not ClipState.WITHDRAWN)
+    assert desk.admit("a", "b").changed == (("a",) if expected is ClipState.WITHDRAWN else ())
+
+
+def test_a_look_at_one_folder_withdraws_nothing_elsewhere(desk: Desk) -> None:
+    desk.registry.admit([upload("x", source="uploads/x/1.jpg"), upload("y", source="uploads/y/1.jpg")])
+    found = desk.registry.admit([], present=(), below="uploads/x/")
+    assert found.withdrawn == ("x",)
+    assert desk.registry.admit([], present=None).withdrawn == ()
+
+
+def test_retries_are_counted_until_the_upload_changes(desk: Desk) -> None:
+    desk.admit("a")
+    for expected in (1, 2):
+        assert desk.registry.make_due(["a"], count_retry=True) == 1
+        row = desk.registry.get("a")
+        assert row is not None
+        assert row.retries == expected
+    desk.admit("a", version="2")
+    row = desk.registry.get("a")
+    assert row is not None
+    assert row.retries == 0
+
+
+def test_takes_and_choices_make_a_clip_due(desk: Desk) -> None:
+    desk.admit("a")
+    desk.answer("a", ClipState.DELIVERED)
+    desk.registry.add_take("a", take=2, seed=77)
+    desk.registry.add_take("a", take=3, due=False)
+    row = desk.registry.get("a")
+    assert row is not None
+    assert (row.state, row.extra_takes, row.take_seeds) == (ClipState.DUE, 2, '{"2": 77}')
+    desk.answer("a", ClipState.DELIVERED)
+    desk.registry.choose("a", 2)
+    row = desk.registry.get("a")
+    assert row is not None
+    assert (row.state, row.chosen_take) == (ClipState.DUE, 2)
+
+
+def test_delivered_clips_can_leave_the_partitions_and_come_back(desk: Desk) -> None:
+    desk.admit("a", "b")
+    desk.answer("a", ClipState.DELIVERED)
+    desk.clock.now += timedelta(days=2)
+    assert desk.registry.delivered_before(timedelta(days=1)) == ("a",)
+    desk.registry.archive(["a"])
+    assert desk.registry.delivered_before(timedelta(days=1)) == ()
+    desk.admit("a", "b", version="2")
+    assert desk.registry.dispatch(["a"], batch="1", sensor="uploads", tick=1) == ("a",)
+    row = desk.registry.get("a")
+    assert row is not None
+    assert row.archived_at is None
+
+
+def test_what_was_read_is_remembered_by_its_bytes(desk: Desk) -> None:
+    registry = desk.registry
+    registry.remember_facts("uploads/a.jpg", "e1", {"width": 1})
+    assert registry.facts("uploads/a.jpg", "e1") == {"width": 1}
+    assert registry.facts("uploads/a.jpg", "e2") is None
+    registry.remember_facts("uploads/a.jpg", "e2", {"width": 2})
+    assert registry.facts("uploads/a.jpg", "e1") is None
+
+    registry.remember_texts({"uploads/a/brief.yaml": ("e1", "prompt: x")})
+    registry.remember_texts({"uploads/a/brief.yaml": ("e2", "prompt: y"), "uploads/b/brief.yaml": ("e1", "")})
+    assert registry.text_cache() == {"uploads/a/brief.yaml": ("e2", "prompt: y"), "uploads/b/brief.yaml": ("e1", "")}
+
+
+def test_a_refusal_is_news_once_and_goes_when_its_upload_is_mended(desk: Desk) -> None:
+    first = desk.registry.new_refusals({"uploads/x": "1", "uploads/y": "1"}, covers=lambda key: True)
+    assert (set(first.refused), first.gone) == ({"uploads/x", "uploads/y"}, ())
+    assert desk.registry.new_refusals({"uploads/x": "1", "uploads/y": "1"}, covers=lambda key: True).refused == ()
+    assert desk.registry.new_refusals({"uploads/x": "2"}, covers=lambda key: key == "uploads/x").refused == (
+        "uploads/x",
+    )
+    assert desk.registry.new_refusals({}, covers=lambda key: key == "uploads/y").gone == ("uploads/y",)
+    assert desk.registry.new_refusals({}, covers=lambda key: True).gone == ("uploads/x",)
+
+
+def test_thousands_of_clips_are_one_statement_each_at_most(desk: Desk) -> None:
+    names = tuple(f"clip-{number:04}" for number in range(1600))
+    assert len(desk.admit(*names).new) == 1600
+    assert len(desk.registry.dispatch(names, batch="1", sensor="uploads", tick=1)) == 1600
+    desk.registry.begin(names, "run")
+    assert desk.registry.counts() == {ClipState.WORKING: 1600}
+    assert len(desk.registry.many(names)) == 1600
+    assert desk.registry.make_due(names) == 1600
+    assert len(desk.admit("nobody").withdrawn) == 1600
