@@ -1,0 +1,52 @@
+"""Films of clips that exist by themselves, and what is told of films that cannot be made."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resources.ledger import Ledger
+from resources.ledger.registry import Registry, Upload
+
+
+def test_films_of_clips_that_are_there(films: Any, world: Any, samples: Path) -> None:
+    world.put("uploads/_defaults.yaml", "resolution: 720p\nduration: 3\nprompt: Slow push in\n")
+    world.put("uploads/cat.jpg", samples / "pet.jpg")
+    world.put("sequences/one.yaml", "shots: [{clip: cat}, {clip: cat, crossfade: 1}]")
+    world.put("sequences/bad.yaml", "shots: [{clp: cat}]")
+    world.put("sequences/one.json", '{"shots": [{"clip": "cat"}]}')
+    world.tick("sequences")
+    assert "there is none of this name" in films.text("sequences/one/REFUSED.txt")
+    assert "Did you mean `clip`?" in films.text("sequences/bad/REFUSED.txt")
+    assert any("one.yaml" in world.bucket.read(found.key).decode() for found in world.bucket.list("clips/_refused/"))
+    world.tick("uploads")
+    assert films.until_still() == ["film_job"]
+    manifest = films.json("sequences/one/manifest.json")
+    assert manifest["video"]["seconds"] == pytest.approx(2 * manifest["shots"][0]["seconds"] - 1, abs=0.05)
+    assert films.paid() == {"cat": 1}
+    assert sorted(world.instance.get_dynamic_partitions("sequences")) == ["bad", "one"]
+
+    # A crossfade that changes joins the same shots anew, and pays for nothing.
+    world.put("sequences/one.yaml", "shots: [{clip: cat}, {clip: cat, crossfade: 0.5}]")
+    assert films.until_still() == ["film_job"]
+    again = films.json("sequences/one/manifest.json")
+    assert again["video"]["seconds"] == pytest.approx(manifest["video"]["seconds"] + 0.5, abs=0.05)
+    assert films.paid() == {"cat": 1}
+
+    world.put("sequences/one.yaml", "shots: [{clip: cat}, {clip: cat, crossfade: 4}]")
+    results = world.tick("sequences")
+    assert not any(result.success for result in results)
+    failed = films.text("sequences/one/FAILED.txt")
+    assert "longer than" in failed
+    assert "joining costs nothing" in failed
+
+
+def test_looks_at_uploads_and_at_films_leave_each_other_s_clips_alone(tmp_path: Path) -> None:
+    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+        registry = Registry(ledger.database)
+        registry.admit([Upload("film--01", "sequences/film.yaml#01", "v", "{}")], present=(), below="sequences/")
+        registry.admit([Upload("hero", "uploads/hero.jpg", "v", "{}")], present=("hero",))
+        registry.admit([], present=(), below="sequences/other")
+        assert set(registry.sources()) == {"film--01", "hero"}
+        assert registry.admit([], present=(), below="sequences/").withdrawn == ("film--01",)
+        assert registry.admit([], present=()).withdrawn == ("hero",)
