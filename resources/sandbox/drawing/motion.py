@@ -72,7 +72,7 @@ class Motion:
     phase: float
     side: int
 
-    def at(self, share: float, seconds: float) -> Pose:  # noqa: PLR0911 - one return for each move
+    def at(self, share: float, seconds: float) -> Pose:
         """The pose at a share (0 to 1) of the video's time; ``seconds`` since its start carry the sway."""
         way = 0.7 * share + 0.3 * share * share * (3 - 2 * share)  # eased, but never at rest
         # The zoom that makes room for a shift comes with the shift, so that the first frame is the whole picture.

@@ -1,0 +1,135 @@
+"""Retry, archive and the watch over waiting clips."""
+
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from i2v_assets.schedules import SCHEDULES, archive_schedule, retry_schedule, waiting_schedule
+from i2v_assets.sensors.batches import add_keys, request_runs
+from i2v_assets.upkeep import archive_job, retry_failed_job, waiting_job
+from resources.ledger.registry import ClipState
+
+
+def test_failed_clips_are_tried_again_as_often_as_allowed_and_final_ones_never(shelf: Any) -> None:
+    shelf.admit("again", "final")
+    shelf.answer("again", state=ClipState.FAILED, waiting_for="retry")
+    shelf.answer("final", state=ClipState.FAILED, waiting_for="never")
+    assert len(shelf.tick(retry_schedule).run_requests) == 1
+    assert shelf.run(retry_failed_job).success
+    assert [row.clip for row in shelf.registry.due()] == ["again"]
+    shelf.answer("again", state=ClipState.FAILED, waiting_for="retry")
+    assert "No failed clip" in shelf.tick(retry_schedule).skip_message
+    shelf.run(retry_failed_job)
+    assert shelf.registry.due() == ()
+    shelf.admit("again", version="v2")  # a corrected upload counts afresh
+    shelf.answer("again", state=ClipState.FAILED, waiting_for="retry")
+    assert len(shelf.tick(retry_schedule).run_requests) == 1
+
+
+def _dispatch(shelf: Any) -> list[dg.RunRequest]:
+    return request_runs(
+        shelf.instance, shelf.registry, shelf.registry.due(), sensor="uploads", tick=1, clips_per_run=100
+    )
+
+
+def test_delivered_clips_leave_the_partitions_and_come_back(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("I2V_ARCHIVE_AFTER_DAYS", "30")
+    shelf.forward(days=-40)
+    shelf.admit("old", "failed")
+    _dispatch(shelf)
+    shelf.answer("old", state=ClipState.DELIVERED, fingerprint="a" * 64)
+    shelf.answer("failed", state=ClipState.FAILED, waiting_for="never")
+    shelf.forward(days=39)
+    shelf.admit("fresh")
+    _dispatch(shelf)
+    shelf.answer("fresh", state=ClipState.DELIVERED, fingerprint="b" * 64)
+    shelf.forward(days=1)
+    assert shelf.run(archive_job).success
+    assert shelf.keys() == ["failed", "fresh"]
+    assert shelf.registry.get("old").state is ClipState.DELIVERED
+    shelf.admit("old", version="v2")
+    assert len(_dispatch(shelf)) == 1
+    assert shelf.keys() == ["failed", "fresh", "old"]
+    shelf.answer("old", state=ClipState.DELIVERED, fingerprint="c" * 64)
+    shelf.run(archive_job)
+    assert shelf.keys()[-1] == "old"  # delivered anew: its days count from now
+
+
+def test_a_retake_of_an_archived_clip_brings_its_key_back(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("I2V_ARCHIVE_AFTER_DAYS", "1")
+    shelf.forward(days=-3)
+    shelf.admit("old")
+    _dispatch(shelf)
+    shelf.answer("old", state=ClipState.DELIVERED, fingerprint="a" * 64)
+    shelf.forward(days=3)
+    shelf.run(archive_job)
+    assert shelf.keys() == []
+    shelf.registry.add_take("old", take=2)
+    assert len(_dispatch(shelf)) == 1
+    assert shelf.keys() == ["old"]
+    assert shelf.registry.get("old").archived_at is None
+
+
+def test_an_archive_that_died_half_way_is_ended_by_the_next(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("I2V_ARCHIVE_AFTER_DAYS", "1")
+    shelf.forward(days=-3)
+    shelf.admit("one", "two")
+    add_keys(shelf.instance, ["one", "two"])
+    shelf.answer("one", "two", state=ClipState.DELIVERED, fingerprint="a" * 64)
+    shelf.forward(days=3)
+    shelf.registry.archive(["one", "two"])  # and no key was removed
+    shelf.run(archive_job)
+    assert shelf.keys() == []
+
+
+def test_nothing_is_archived_unless_asked_for(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_keys(shelf.instance, ["one"])
+    skipped = shelf.tick(archive_schedule).skip_message
+    assert "I2V_ARCHIVE_AFTER_DAYS is 0" in skipped
+    assert "more than" not in skipped
+    monkeypatch.setattr("i2v_assets.schedules.UI_KEYS", 0)
+    assert "more than" in shelf.tick(archive_schedule).skip_message
+
+
+def _checks(result: dg.ExecuteInProcessResult) -> list[tuple[str | None, bool]]:
+    found = [
+        event.event_specific_data for event in result.all_events if event.event_type_value == "ASSET_CHECK_EVALUATION"
+    ]
+    return [(each.partition, each.passed) for each in found]
+
+
+def test_a_clip_that_waits_too_long_warns_once_and_is_cleared(shelf: Any) -> None:
+    shelf.forward(hours=-13)
+    shelf.admit("late", "delivered")
+    shelf.answer("late", state=ClipState.WAITING, waiting_for="approval", reason="It needs an approval.")
+    shelf.tick(waiting_schedule)  # sees them wait
+    shelf.answer("delivered", state=ClipState.DELIVERED, fingerprint="a" * 64)
+    shelf.forward(hours=12.9)
+    shelf.admit("young")
+    shelf.registry.make_due(["late"])  # a further try does not begin the wait anew
+    assert len(shelf.tick(waiting_schedule).run_requests) == 1
+    assert _checks(shelf.run(waiting_job)) == [("late", False)]
+    assert "No clip newly waits" in shelf.tick(waiting_schedule).skip_message
+    assert _checks(shelf.run(waiting_job)) == []
+    shelf.answer("late", state=ClipState.DELIVERED, fingerprint="b" * 64)
+    assert len(shelf.tick(waiting_schedule).run_requests) == 1
+    assert _checks(shelf.run(waiting_job)) == [("late", True)]
+    assert "No clip newly waits" in shelf.tick(waiting_schedule).skip_message
+
+
+def test_a_flood_of_late_clips_is_told_in_parts(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("i2v_assets.upkeep.MOST_WARNINGS", 3)
+    shelf.forward(days=-1)
+    shelf.admit("a", "b", "c", "d", "e")
+    shelf.tick(waiting_schedule)
+    shelf.forward(days=1)
+    assert len(_checks(shelf.run(waiting_job))) == 3
+    assert len(_checks(shelf.run(waiting_job))) == 2
+    assert len(_checks(shelf.run(waiting_job))) == 0
+
+
+def test_every_schedule_says_what_it_costs() -> None:
+    for schedule in SCHEDULES:
+        text = (schedule.description or "").lower()
+        assert "free" in text or "cost" in text, schedule.name
