@@ -70,6 +70,8 @@ def _states(names: "list[str] | tuple[()]") -> list[Any]:
 
 
 def _reason(row: "ClipRow") -> str:
+    if row.state in ("dispatched", "working"):
+        return ""  # what it waited for is out of the way
     waits = f"waits for {row.waiting_for}: " if row.state == "waiting" and row.waiting_for else ""
     return f"{waits}{row.reason or ''}"
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -37,6 +38,7 @@ def dev(
     from resources.settings import load_settings
     from resources.storage.bucket import Bucket
 
+    _require_free(port)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
@@ -64,6 +66,16 @@ def dev(
 
 def _ours(name: str) -> bool:
     return name.startswith(("I2V_", "RUNCOMFY_", "AWS_", "DAGSTER_"))
+
+
+def _require_free(port: int) -> None:
+    """Another program's answer on the port would pass for Dagster's."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that has just been left is free
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise UsageProblem(f"Port {port} is taken.", remedy="Name another one: i2v dev --port 3001") from None
 
 
 def _answers(port: int) -> bool:

@@ -73,7 +73,10 @@ class Line:
             return Result(row.clip, row.state)
         first = await self.plan(row, candidate, files, take=1)
         if isinstance(first, Refusal):
-            problems = [Problem(f"{p.file}: {p.what}" if p.file else p.what, p.limit, p.remedy) for p in first.problems]
+            problems = [
+                Problem(p.what if p.file in p.what else f"{p.file}: {p.what}", p.limit, p.remedy)
+                for p in first.problems
+            ]
             return await self._say.refused(row, problems)
         if isinstance(first, Waiting):
             return await self._say.waits(row, first.kind, Problem(first.words, remedy=first.remedy))
