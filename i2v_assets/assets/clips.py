@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import dagster as dg
 
 from i2v_assets.assets.events import DagsterEvents
+from i2v_assets.assets.kept_connections import kept_connections
 from i2v_assets.assets.specs import CLIP_PLAN, CLIP_PREVIEW, CLIP_SPECS, CLIP_VIDEO
 from i2v_assets.assets.stopping import stop_kind
 from i2v_assets.assets.telling import told_with_remedy
@@ -53,6 +54,7 @@ def make_clips(
     """Every asset is recorded the moment it is done; nothing is left to yield."""
     with (
         told_with_remedy(),
+        kept_connections(context.instance),
         ledger.open() as (requests, registry),
         TemporaryDirectory(prefix="i2v-") as scratch,
     ):
