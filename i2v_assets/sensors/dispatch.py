@@ -82,13 +82,19 @@ def world_of(instance: dg.DagsterInstance, ledger: Ledger, settings: Settings) -
 
 
 def run_state(instance: dg.DagsterInstance, row: ClipRow) -> RunState:
-    """What became of the run that a clip is in, its automatic retries included."""
-    if row.batch is not None:
-        runs = instance.get_runs(dg.RunsFilter(tags={BATCH_TAG: row.batch}))
+    """What became of the run that a clip is in, its automatic retries included.
+
+    A person's run has no batch, and the row may still name that of an earlier one: so the run is asked, where it began.
+    """
+    begun = instance.get_run_by_id(row.run_id) if row.run_id else None
+    batch = begun.tags.get(BATCH_TAG) if begun else row.batch
+    if batch is not None:
+        runs = list(instance.get_runs(dg.RunsFilter(tags={BATCH_TAG: batch})))
+    elif begun is not None:
+        root = begun.root_run_id or begun.run_id
+        runs = [begun, *instance.get_runs(dg.RunsFilter(tags={"dagster/root_run_id": root}))]
     else:
-        first = instance.get_run_by_id(row.run_id) if row.run_id else None
-        retries = instance.get_runs(dg.RunsFilter(tags={"dagster/root_run_id": row.run_id})) if row.run_id else ()
-        runs = [*([first] if first else []), *retries]
+        return RunState.GONE
     if not runs:
         return RunState.GONE
     latest = max(runs, key=lambda run: int(run.tags.get("dagster/retry_number", "0")))

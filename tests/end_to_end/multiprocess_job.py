@@ -1,0 +1,24 @@
+"""The project's step in a job whose steps run in processes of their own, as some deployments have it."""
+
+import dagster as dg
+
+from i2v_assets.assets.clips import make_clips
+from resources.ledger.resource import LedgerResource
+from resources.runcomfy.resource import RunComfyResource
+from resources.storage.resource import BucketResource
+
+defs = dg.Definitions(
+    assets=[make_clips],
+    jobs=[
+        dg.define_asset_job(
+            "make_clips_job",
+            selection=dg.AssetSelection.assets(make_clips).without_checks(),
+            executor_def=dg.multiprocess_executor,
+        )
+    ],
+    resources={
+        "runcomfy": RunComfyResource(api_base="", balance_base="", web_base=""),
+        "bucket": BucketResource(),
+        "ledger": LedgerResource(),
+    },
+)

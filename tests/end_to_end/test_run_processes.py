@@ -1,0 +1,247 @@
+"""Real run processes, as a run launcher starts them: stopped by a person, by a deploy, by the time limit, and killed."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.reconstruct import ReconstructableRepository
+from dagster._grpc.types import ExecuteRunArgs
+from PIL import Image
+
+from resources.ledger import State
+from resources.ledger.registry import ClipState
+from resources.sandbox.starter import RunningSandbox
+
+Executor = Literal["in_process", "multiprocess"]
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+START_SECONDS = 120
+"""A run process takes 3 s to come up on two idle cores; tests may have many neighbours."""
+
+
+def picture(shade: int = 0) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (400, 300), (shade % 256, shade // 256, 99)).save(out, "PNG")
+    return out.getvalue()
+
+
+def until(holds: Callable[[], object], what: str, seconds: float = START_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
+        time.sleep(0.05)
+
+
+@dataclass
+class RunProcess:
+    """One run in a process of its own."""
+
+    run_id: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+    instance: dg.DagsterInstance = field(repr=False)
+
+    @property
+    def status(self) -> dg.DagsterRunStatus:
+        run = self.instance.get_run_by_id(self.run_id)
+        assert run is not None
+        return run.status
+
+    def end(self) -> None:
+        try:
+            self.process.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"the run did not end: {self.log.read_text()[-2000:]}")
+
+
+Launch = Callable[..., RunProcess]
+
+
+@pytest.fixture
+def launch(stage, tmp_path: Path) -> Iterator[Launch]:
+    """Start a run as a launcher does, with `dagster api execute_run`."""
+    with ExitStack() as stack:
+
+        def start(tags: Mapping[str, str], executor: Executor = "in_process") -> RunProcess:
+            repository = (
+                ReconstructableRepository.for_module("i2v_assets.definitions", "defs", str(ROOT))
+                if executor == "in_process"
+                else ReconstructableRepository.for_file(str(HERE / "multiprocess_job.py"), "defs", str(ROOT))
+            )
+            job = repository.get_reconstructable_job("make_clips_job")
+            run = stage.instance.create_run_for_job(
+                job.get_definition(), tags=dict(tags), job_code_origin=job.get_python_origin()
+            )
+            arguments = ExecuteRunArgs(job.get_python_origin(), run.run_id, stage.instance.get_ref())
+            log = tmp_path / f"run-{run.run_id[:8]}.log"
+            with log.open("wb") as sink:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", *list(arguments.get_command_args())[-4:]],
+                    cwd=ROOT, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True,
+                )  # fmt: skip
+
+            def stop() -> None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+            stack.callback(stop)
+            return RunProcess(run.run_id, process, log, stage.instance)
+
+        yield start
+
+
+def by_hand(*clips: str) -> dict[str, str]:
+    return {"dagster/asset_partition_range_start": clips[0], "dagster/asset_partition_range_end": clips[-1]}
+
+
+def ledger_states(stage) -> dict[str, State]:
+    return {row.clip: row.state for row in stage.ledger.list()}
+
+
+def two_on_their_way(stage, launch: Launch, executor: Executor) -> tuple[RunProcess, str, str]:
+    """A sensor's run with one request in the service's queue and one in progress; neither ends by itself."""
+    stage.upload("a.png", picture(1))
+    stage.upload("b.png", picture(2))
+    stage.fault(where="submit", kind="stuck_in_queue", times=1)
+    stage.fault(where="submit", kind="stuck", times=1)
+    (request,) = stage.tick()
+    run = launch(request.tags, executor)
+    until(lambda: list(ledger_states(stage).values()) == [State.SUBMITTED] * 2, f"both submits ({run.log})")
+    until(lambda: {each["state"] for each in stage.requests()} == {"in_queue", "in_progress"}, "one begun, one queued")
+    by_state = {each["state"]: each["request_id"] for each in stage.requests()}
+    queued, begun = (stage.ledger.find(by_state[state]).clip for state in ("in_queue", "in_progress"))
+    return run, queued, begun
+
+
+@pytest.mark.parametrize("executor", ["in_process", "multiprocess"])
+def test_a_persons_stop_cancels_what_is_queued_and_says_the_truth_of_the_rest(
+    stage, launch: Launch, executor: Executor
+) -> None:
+    run, queued, begun = two_on_their_way(stage, launch, executor)
+
+    stage.instance.report_run_canceling(stage.instance.get_run_by_id(run.run_id))  # as Terminate in the UI does
+    stopped = time.monotonic()
+    run.process.send_signal(signal.SIGTERM)
+    until(lambda: ledger_states(stage)[queued] is State.CANCELLED, "the cancellation", 30)
+    seconds = time.monotonic() - stopped
+    run.end()
+
+    print(f"cancelled {seconds:.1f} s after Terminate ({executor})")
+    assert seconds < 10, "5 s at the service, and what a busy machine adds"
+    assert run.status is dg.DagsterRunStatus.CANCELED
+    assert ledger_states(stage)[begun] is State.SUBMITTED
+    service = {stage.ledger.find(each["request_id"]).clip: each["state"] for each in stage.requests()}
+    assert service == {queued: "cancelled", begun: "in_progress"}
+    last = stage.ledger.events(stage.request(begun).fingerprint)[-3:]
+    assert any("begun and cannot be cancelled" in (event.reason or "") for event in last), last
+
+    stage.make("dispatch")
+    for clip in (queued, begun):
+        assert stage.clip(clip).waiting_for in ("person", "stopped"), stage.clip(clip)
+        assert stage.note(clip, "WAITING.txt")
+    assert len(stage.charges()) == 2, "a stopped clip does not start again by itself"
+
+
+@pytest.mark.parametrize("executor", ["in_process", "multiprocess"])
+@pytest.mark.parametrize("ending", ["deploy", "time limit"])
+def test_other_stops_cancel_nothing_at_the_service(stage, launch: Launch, executor: Executor, ending: str) -> None:
+    run, queued, begun = two_on_their_way(stage, launch, executor)
+
+    if ending == "time limit":  # the words of Dagster's run monitoring
+        stage.instance.report_run_canceling(
+            stage.instance.get_run_by_id(run.run_id), "Canceling due to exceeding maximum runtime of 7200 seconds."
+        )
+    run.process.send_signal(signal.SIGTERM)
+    run.end()
+
+    assert ledger_states(stage) == {queued: State.SUBMITTED, begun: State.SUBMITTED}
+    assert {each["state"] for each in stage.requests()} == {"in_queue", "in_progress"}
+
+
+def test_the_words_of_the_time_limit_are_still_those_of_run_monitoring() -> None:
+    """A pin: were they to change with Dagster, a time limit would be taken for a person's stop."""
+    from dagster._daemon.monitoring import run_monitoring
+
+    from i2v_assets.assets.stopping import TIME_LIMIT
+
+    assert f"Canceling due to exceeding {TIME_LIMIT} of" in Path(run_monitoring.__file__).read_text()
+
+
+class TestWithASlowService:
+    """A generation of its own length, so that a run can be killed in the middle of it."""
+
+    @pytest.fixture
+    def sandbox(self, make_sandbox: Callable[..., RunningSandbox]) -> RunningSandbox:
+        return make_sandbox(generation_seconds=8)
+
+    def test_what_a_killed_run_had_paid_for_is_adopted_by_the_next(
+        self, stage, launch: Launch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("I2V_LEASE_SECONDS", "2")
+        stage.upload("a.png", picture(1))
+        stage.upload("b.png", picture(2))
+        (request,) = stage.tick()
+        run = launch(request.tags)
+        until(lambda: list(ledger_states(stage).values()) == [State.SUBMITTED] * 2, "both submits")
+        run.process.kill()
+        run.process.wait()
+        assert {stage.clip(clip).state for clip in "ab"} == {ClipState.WORKING}
+        assert stage.tick("dispatch") == [], "nobody knows yet that it is dead"
+
+        stage.instance.report_run_failed(stage.instance.get_run_by_id(run.run_id))  # as run monitoring does
+        assert stage.tick("dispatch") == [], "Dagster may start its own retry first"
+        for clip in "ab":
+            stage.later(clip, timedelta(minutes=4))
+        until(lambda: all(row.lease_until < row.created_at.now(row.created_at.tzinfo) for row in stage.ledger.list()),
+              "the end of the dead run's lease")  # fmt: skip
+        (again,) = stage.make("dispatch")
+
+        assert again.success
+        assert stage.delivered() == {"a", "b"}
+        assert len(stage.charges()) == 2
+        assert [stage.clip(clip).retries for clip in "ab"] == [1, 1]
+        assert stage.metadata("clip_video", "a")["paid_in_this_run"] is False
+
+    def test_two_runs_over_the_same_clips_pay_once_for_each(self, stage, launch: Launch) -> None:
+        names = ("a", "b", "c")
+        for number, name in enumerate(names):
+            stage.upload(f"{name}.png", picture(number))
+        stage.evaluate()
+
+        runs = [launch(by_hand("a", "c")) for _ in range(2)]
+        for run in runs:
+            run.end()
+
+        assert {run.status for run in runs} == {dg.DagsterRunStatus.SUCCESS}, [run.log.read_text() for run in runs]
+        assert stage.delivered() == set(names)
+        assert len(stage.charges()) == 3
+        paid = [
+            sum(event.what == "claimed" for event in stage.ledger.events(row.fingerprint))
+            for row in stage.ledger.list()
+        ]
+        assert paid == [1, 1, 1]
+
+
+def test_a_run_by_hand_is_not_taken_for_lost_because_an_earlier_run_has_ended(stage) -> None:
+    stage.upload("hero.png", picture())
+    stage.make()
+    run = stage.instance.create_run_for_job(
+        stage.definitions.get_job_def("make_clips_job"), tags={"dagster/partition": "hero"}
+    )
+    stage.registry.begin(["hero"], run.run_id)
+    stage.later("hero", timedelta(hours=1))
+
+    assert stage.tick("dispatch") == []
+    assert stage.clip("hero").state is ClipState.WORKING
