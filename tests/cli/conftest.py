@@ -1,18 +1,18 @@
 """The `i2v` command over real servers: one sandbox for all tests, reset between them; a bucket and a ledger for each."""
 
 import asyncio
+import functools
 import json
 import os
 import secrets
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -36,7 +36,18 @@ from resources.settings import Settings, load_settings, variable_name
 from resources.storage.bucket import Bucket
 from resources.storage.client import make_client
 
-PROMPT = '{"prompt": "Slow push in, geometry stable", "resolution": "720p"}'
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+HTTP = httpx.Client(trust_env=False, verify=False)  # plain http to this machine
+"""One client for the operator's calls: httpx' own functions read the certificates at every call."""
+
+
+@functools.cache
+def client_of(endpoint: str) -> "S3Client":
+    """A real client for each endpoint: making one costs more than most tests."""
+    return make_client()
 
 
 @dataclass(frozen=True)
@@ -69,34 +80,34 @@ class Operator:
 
     def fault(self, where: str, kind: str, **more: object) -> None:
         """Queue a fault."""
-        httpx.post(f"{self.url}/_sandbox/faults", json={"where": where, "kind": kind, **more}).raise_for_status()
+        HTTP.post(f"{self.url}/_sandbox/faults", json={"where": where, "kind": kind, **more}).raise_for_status()
 
     def switch(self, **switches: object) -> None:
         """Throw switches."""
-        httpx.put(f"{self.url}/_sandbox/switches", json=switches).raise_for_status()
+        HTTP.put(f"{self.url}/_sandbox/switches", json=switches).raise_for_status()
 
     def entry(self, model_id: str, patch: Mapping[str, object]) -> None:
         """Change a model's entry in the catalogue."""
-        httpx.put(f"{self.url}/_sandbox/catalogue/{model_id}", json=patch).raise_for_status()
+        HTTP.put(f"{self.url}/_sandbox/catalogue/{model_id}", json=patch).raise_for_status()
 
     def balance(self, dollars: float) -> None:
         """Set the account's balance."""
-        httpx.put(f"{self.url}/_sandbox/balance", json={"balance_usd": dollars}).raise_for_status()
+        HTTP.put(f"{self.url}/_sandbox/balance", json={"balance_usd": dollars}).raise_for_status()
 
     @property
     def requests(self) -> list[dict[str, Any]]:
         """Every request that was accepted."""
-        return list(httpx.get(f"{self.url}/_sandbox/requests").json()["requests"])
+        return list(HTTP.get(f"{self.url}/_sandbox/requests").json()["requests"])
 
     @property
     def charges(self) -> int:
         """How many submissions were accepted."""
-        return int(httpx.get(f"{self.url}/_sandbox/charges").json()["count"])
+        return int(HTTP.get(f"{self.url}/_sandbox/charges").json()["count"])
 
     def reset(self) -> None:
         """As it was when it started, but for the requests."""
-        httpx.delete(f"{self.url}/_sandbox/faults").raise_for_status()
-        httpx.delete(f"{self.url}/_sandbox/catalogue").raise_for_status()
+        HTTP.delete(f"{self.url}/_sandbox/faults").raise_for_status()
+        HTTP.delete(f"{self.url}/_sandbox/catalogue").raise_for_status()
         self.switch(**self.fresh)
         self.balance(100_000)
 
@@ -218,7 +229,7 @@ def fresh_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def emptied_bucket(s3_environment: RunningS3) -> Bucket:
     """One bucket for the folder, empty at every test's start: making one costs 0.2 s."""
-    bucket = Bucket("test-cli", make_client())
+    bucket = Bucket("test-cli", client_of(s3_environment.endpoint))
     bucket.ensure()
     bucket.delete_many([info.key for info in bucket.list()])
     return bucket
@@ -247,6 +258,7 @@ def world(
     monkeypatch.setenv("RUNCOMFY_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("resources.storage.bucket.make_client", lambda: client_of(os.environ["AWS_ENDPOINT_URL_S3"]))
     monkeypatch.setattr("i2v_assets.cli.run_course.SANDBOX_SECONDS", 0.3)
     (tmp_path / "data").mkdir()
     shutil.copyfile(fresh_ledger, tmp_path / "data" / "ledger.sqlite")
@@ -262,11 +274,3 @@ def world(
         return Ran(int(stop.value.code or 0), told.out, told.err)
 
     return World(emptied_bucket, operator, tmp_path, call)
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
-    """Until a condition holds."""
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up, "it did not happen in time"
-        time.sleep(0.05)

@@ -8,6 +8,9 @@ from typing import ClassVar
 
 import pytest
 
+from i2v_assets.cli.exits import DataProblem
+from i2v_assets.cli.fetching import fetch_input
+from i2v_assets.cli.ledger import StateName
 from resources.ledger import State
 
 PROMPT = '{"prompt": "Slow push in, geometry stable", "resolution": "720p"}'
@@ -141,6 +144,8 @@ def test_an_address_is_fetched_once_and_stored_by_its_hash(world, files):
         ("https://10.0.0.1/a.jpg", 65, "inside a network"),
         ("https://[fd00::1]/a.jpg", 65, "inside a network"),
         ("https://[::ffff:169.254.169.254]/a.jpg", 65, "inside a network"),
+        ("https://[64:ff9b::a00:1]/a.jpg", 65, "inside a network"),
+        ("https://[2002:a00:1::]/a.jpg", 65, "inside a network"),
         ("https://user@93.184.216.34/a.jpg", 65, "user name"),
         ("ftp://93.184.216.34/a.jpg", 65, "ftp"),
         ("file:///etc/passwd", 65, "no host"),
@@ -153,6 +158,22 @@ def test_addresses_that_are_not_fetched(world, address, code, words):
     assert ran.code == code, ran.err
     assert words in ran.err
     assert world.operator.charges == before
+
+
+def test_every_address_of_a_name_is_judged(tmp_path):
+    for found in (["93.184.216.34", "10.0.0.1"], ["127.0.0.1"], ["fe80::1%eth0"], ["169.254.169.254"]):
+        with pytest.raises(DataProblem, match="inside a network"):
+            fetch_input(
+                "https://files.example/a.jpg", tmp_path / "a", "runcomfy", resolver=lambda *_, found=found: found
+            )
+    with pytest.raises(DataProblem, match="https"):
+        fetch_input("http://127.0.0.1/a.jpg", tmp_path / "a", "runcomfy")
+    assert not (tmp_path / "a").exists()
+
+
+def test_too_much_is_not_stored(world, files, monkeypatch):
+    with pytest.raises(DataProblem, match="more than 0 MiB"):
+        fetch_input(f"{files}/web.jpg", Path("fetched"), "sandbox", max_bytes=100)
 
 
 def test_redirects_are_judged_and_halves_are_noticed(world, files):
@@ -348,3 +369,7 @@ def test_sigterm_leaves_the_request_running(world):
     assert process.returncode == 75, err
     assert world.operator.requests[-1]["state"] == "in_queue"
     assert "runs on at the service" in err
+
+
+def test_the_help_knows_the_ledgers_states():
+    assert [name.value for name in StateName] == [state.value for state in State]
