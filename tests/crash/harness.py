@@ -52,7 +52,7 @@ class Crash:
     level = "engine"
     fuse: tuple[float, float] = (0.8, 4.0)
     """Seconds after its start at which a life ends when its moment is a random one."""
-    look_seconds = 0.002
+    look_seconds = 0.005
     parts = ".*.part"
     """Where downloads on their way lie below the scratch folder."""
 

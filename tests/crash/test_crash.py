@@ -14,7 +14,7 @@ CRASH = Path(__file__).parent / "crash.py"
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("level", "kills", "clips"), [("run", 6, 6), ("engine", 14, 10)])
+@pytest.mark.parametrize(("level", "kills", "clips"), [("run", 4, 4), ("engine", 16, 10)])
 def test_nothing_is_paid_twice_and_everything_arrives(level: str, kills: int, clips: int, tmp_path: Path) -> None:
     process = subprocess.run(
         [sys.executable, str(CRASH), "--level", level, "--kills", str(kills), "--clips", str(clips), "--seed", "2",
