@@ -166,7 +166,7 @@ def test_every_address_of_a_name_is_judged(tmp_path):
             fetch_input(
                 "https://files.example/a.jpg", tmp_path / "a", "runcomfy", resolver=lambda *_, found=found: found
             )
-    with pytest.raises(DataProblem, match="https"):
+    with pytest.raises(DataProblem, match="over http"):
         fetch_input("http://127.0.0.1/a.jpg", tmp_path / "a", "runcomfy")
     assert not (tmp_path / "a").exists()
 
