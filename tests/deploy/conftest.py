@@ -282,5 +282,4 @@ def fleet(s3_server: RunningS3) -> Iterator[Fleet]:
             yield running
         finally:
             running.stop()
-    if not os.environ.get("KEEP"):
-        shutil.rmtree(folder)
+    shutil.rmtree(folder)
