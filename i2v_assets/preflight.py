@@ -129,9 +129,7 @@ def _video(found: FoundMedium, limits: MediaLimits) -> Iterator[Problem]:
     yield from _seconds(say, facts.seconds, False, limits, "", 'ffmpeg -i "{file}" -t {seconds} "{stem}-cut.mp4"')
 
 
-def _seconds(
-    say: "_Say", seconds: float, longer: bool, limits: MediaLimits, pad: str, cut: str
-) -> Iterator[Problem]:
+def _seconds(say: "_Say", seconds: float, longer: bool, limits: MediaLimits, pad: str, cut: str) -> Iterator[Problem]:
     allowed = f"It must have {limits.min_seconds:g} to {limits.max_seconds:g} s." if limits.max_seconds else ""
     if limits.min_seconds is not None and seconds < limits.min_seconds:
         yield say(f"has {seconds:.2f} s.", allowed, pad.replace("{seconds}", f"{limits.min_seconds:g}"),

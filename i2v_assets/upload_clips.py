@@ -216,9 +216,7 @@ def _listed_object(look: Look, folder: str, unseen: set[str], listed: set[str], 
     return found
 
 
-def _row_claims(
-    look: Look, spot: _Spot, where: str, brief: Brief, defaults: Brief, find: Finder
-) -> Iterator[Claim]:
+def _row_claims(look: Look, spot: _Spot, where: str, brief: Brief, defaults: Brief, find: Finder) -> Iterator[Claim]:
     def collect(said: Brief) -> tuple[UploadFile, ...]:
         try:
             return named_files(said, find)
