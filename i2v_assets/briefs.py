@@ -141,7 +141,7 @@ class Brief(BaseModel):
         None, description="how many takes to make, each paid for (1 where left out)"
     )
     choose: Annotated[Literal["first", "best"] | None, BeforeValidator(_lowered)] = Field(
-        None, description="which take the clip shows: first (the default), or best by quality score"
+        None, description="which take the clip shows: first, or best by quality score (the default with reroll)"
     )
     negative_prompt: Annotated[Text | None, BeforeValidator(_no_blank)] = Field(
         None, description="what must not appear; lip_sync only"

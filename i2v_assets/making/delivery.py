@@ -56,7 +56,7 @@ class Delivery:
         self, row: ClipRow, candidate: Candidate, files: Sequence[ReadFile], takes: Sequence[Take]
     ) -> None:
         """Choose a take and make it the clip's answer."""
-        rule = candidate.brief.choose or "first"
+        rule = candidate.brief.choose or ("best" if candidate.brief.reroll else "first")  # what a reroll is paid for
         scores = await self._scores(row, takes) if rule == "best" and len(takes) > 1 else {}
         chosen = choose(takes, scores, by_person=row.chosen_take, rule=rule)
         before = await self._answer_there(row, chosen, takes)
