@@ -207,3 +207,8 @@ class Line:
                 return await self._say.waits(row, outcome.kind.value, problem, plan=plan, price=price, outcome=outcome)
         first = next(found for found in outcomes if isinstance(found, Failed | Cancelled))
         return await self._say.failed(row, Problem(first.reason, remedy=first.remedy), first, plans[0])
+
+
+def _with_file(file: str, what: str) -> str:
+    """The words with the file in front, unless they name it themselves."""
+    return what if not file or file in what else f"{file}: {what}"
