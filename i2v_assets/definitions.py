@@ -8,6 +8,7 @@ from i2v_assets.assets.clips import make_clips
 from i2v_assets.assets.gallery import gallery, gallery_job, gallery_schedule
 from i2v_assets.assets.sequences import film, film_job
 from i2v_assets.assets.spend import spend, spend_job, spend_schedule
+from i2v_assets.assets.waiting import waiting_too_long
 from i2v_assets.jobs import JOBS
 from i2v_assets.schedules import SCHEDULES
 from i2v_assets.sensors.alerts import alerts_sensor
@@ -15,14 +16,15 @@ from i2v_assets.sensors.dispatch import dispatch_sensor
 from i2v_assets.sensors.queue import queue_sensor
 from i2v_assets.sensors.sequences import sequences_sensor
 from i2v_assets.sensors.uploads import uploads_sensor
+from i2v_assets.upkeep import UPKEEP_JOBS
 from resources.ledger.resource import LedgerResource
 from resources.runcomfy.resource import RunComfyResource
 from resources.storage.resource import BucketResource
 
 defs = dg.Definitions(
     assets=[make_clips, model_catalogue, film, gallery, spend],
-    asset_checks=CLIP_CHECKS,
-    jobs=[*JOBS, film_job, gallery_job, spend_job],
+    asset_checks=[*CLIP_CHECKS, waiting_too_long],
+    jobs=[*JOBS, *UPKEEP_JOBS, film_job, gallery_job, spend_job],
     schedules=[*SCHEDULES, gallery_schedule, spend_schedule],
     sensors=[uploads_sensor, queue_sensor, dispatch_sensor, sequences_sensor, alerts_sensor],
     resources={

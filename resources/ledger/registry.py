@@ -161,7 +161,12 @@ class Registry:
     def begin(self, names: Sequence[str], run_id: str) -> None:
         """Note that a run works on these clips."""
         for part in _chunks(names):
-            values = {"state": ClipState.WORKING, "run_id": run_id, "updated_at": self._clock()}
+            values = {
+                "state": ClipState.WORKING,
+                "run_id": run_id,
+                "updated_at": self._clock(),
+                "archived_at": None,  # its key is among the partitions again
+            }
             self._update(clips.update().where(clips.c.clip.in_(part)).values(**values))
 
     def answer(
@@ -270,11 +275,23 @@ class Registry:
         )
         return tuple(row.clip for row in self._rows(query))
 
-    def archive(self, names: Sequence[str]) -> None:
-        """Note that these clips have left the partitions."""
+    def archive(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Note that these clips leave the partitions; those that are still delivered and were not archived before."""
         now = self._clock()
-        for part in _chunks(names):
-            self._update(clips.update().where(clips.c.clip.in_(part)).values(archived_at=now))
+        taken: list[str] = []
+        with self._database.write() as connection:
+            for part in _chunks(names):
+                statement = clips.update().where(
+                    clips.c.clip.in_(part), clips.c.state == ClipState.DELIVERED, clips.c.archived_at.is_(None)
+                )
+                taken += connection.execute(statement.values(archived_at=now).returning(clips.c.clip)).scalars()
+        return tuple(taken)
+
+    def archived(self) -> tuple[str, ...]:
+        """The clips that have left the partitions."""
+        query = sa.select(clips.c.clip).where(clips.c.archived_at.is_not(None), clips.c.state == ClipState.DELIVERED)
+        with self._database.read() as connection:
+            return tuple(connection.execute(query).scalars())
 
     # What was read before
 

@@ -81,6 +81,20 @@ class Waits:
         ]
         return Watched(tuple(sorted(late, key=lambda wait: (wait.since, wait.clip))), over)
 
+    def since(self, clip: str, *, longer_than: timedelta) -> datetime | None:
+        """Since when a clip waits, where that is longer than so long; None where it does not."""
+        query = (
+            sa.select(waits.c.since)
+            .join(clips, sa.and_(clips.c.clip == waits.c.clip, clips.c.version == waits.c.version))
+            .where(
+                waits.c.clip == clip,
+                waits.c.since < self._clock() - longer_than,
+                clips.c.state.in_([state.value for state in UNANSWERED]),
+            )
+        )
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
     def told(self, late: Sequence[str] = (), over: Sequence[str] = ()) -> None:
         """These were told, as late or as over."""
         with self._database.write() as connection:

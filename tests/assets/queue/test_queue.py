@@ -10,6 +10,7 @@ import pytest
 from i2v_assets.partitions import clips
 from i2v_assets.sensors.queue import queue_sensor
 from i2v_assets.sensors.uploads import uploads_sensor
+from i2v_assets.upkeep import sweep_job
 from resources.ledger.pending import PendingUploads
 from resources.ledger.registry import ClipState
 from resources.ledger.resource import LedgerResource
@@ -232,6 +233,32 @@ def test_a_tick_adds_keys_and_asks_for_runs(yard: Any, instance: dg.DagsterInsta
     done = _tick(queue_sensor, instance, "1")
     assert isinstance(done, dg.SkipReason)
     assert "2 dispatched" in str(done.skip_message)
+
+
+def test_the_sweep_finds_what_events_lost(yard: Any, instance: dg.DagsterInstance) -> None:
+    yard.put("uploads/lost.jpg")
+    yard.purge()
+    yard.note()
+    assert yard.clips() == []
+    resources = {"bucket": BucketResource(), "ledger": LedgerResource()}
+    assert sweep_job.execute_in_process(instance=instance, resources=resources).success
+    assert len(_tick(queue_sensor, instance, None).run_requests) == 1
+    assert instance.get_dynamic_partitions(str(clips.name)) == ["lost"]
+
+
+def test_what_comes_while_the_sweep_lists_is_not_gone(yard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    listing = yard.bucket.list
+
+    def list_slowly(*arguments: Any, **named: Any) -> Any:
+        found = list(listing(*arguments, **named))
+        yard.put("uploads/meanwhile.jpg")
+        monkeypatch.setattr(yard.bucket, "list", listing)
+        yard.note()  # the queue sensor, in the middle of the sweep
+        return iter(found)
+
+    monkeypatch.setattr(yard.bucket, "list", list_slowly)
+    yard.sweep()
+    assert yard.clips(ClipState.DUE) == ["meanwhile"]
 
 
 def test_one_setting_chooses(yard: Any, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
