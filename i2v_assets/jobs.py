@@ -12,6 +12,7 @@ from i2v_assets.assets.specs import CLIP_SPECS
 from i2v_assets.assets.telling import told_with_remedy
 from i2v_assets.making.requests import choose_take, retake_clip
 from i2v_assets.partitions import clips
+from resources import logs
 from resources.generation.adoption import adopt_orphans, settle_late
 from resources.generation.interrupt import run_sync
 from resources.generation.model import Delivered, Outcome
@@ -45,6 +46,7 @@ def adopt(
     """Adopt orphans to their end, settle late costs, and make their clips due, which then costs nothing."""
     with (
         told_with_remedy(),
+        logs.of_run(context.run.run_id),
         ledger.open() as (requests, registry),
         TemporaryDirectory(prefix="i2v-") as scratch,
     ):

@@ -166,6 +166,7 @@ class Settings(BaseSettings):
     warn_after_minutes: int = Field(720, ge=1, description="a clip waiting longer than this raises a warning check")
     retries_per_clip: int = Field(1, ge=0, description="automatic retries of a failed clip by the nightly schedule")
     alert_webhook: SecretStr | None = Field(None, description="Slack-compatible webhook for failures")
+    log_json: bool = Field(False, description="log lines as JSON, with clip, request and run ids")
 
     @field_validator("timezone")
     @classmethod

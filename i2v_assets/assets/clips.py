@@ -22,6 +22,7 @@ from i2v_assets.making.orders import Orders
 from i2v_assets.making.tools import Result, Run, Tools
 from i2v_assets.manifest import scrubbed
 from i2v_assets.sensors.tags import BATCH_TAG
+from resources import logs
 from resources.generation.interrupt import run_sync
 from resources.generation.opening import open_engine
 from resources.ledger import Ledger
@@ -54,6 +55,7 @@ def make_clips(
     """Every asset is recorded the moment it is done; nothing is left to yield."""
     with (
         told_with_remedy(),
+        logs.of_run(context.run_id),
         kept_connections(context.instance),
         ledger.open() as (requests, registry),
         TemporaryDirectory(prefix="i2v-") as scratch,

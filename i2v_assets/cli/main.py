@@ -39,6 +39,7 @@ MODULES = (
     "ledger",
     "verifying",
     "gallery",
+    "metrics",
     "doctor",
     "settings",
 )

@@ -23,6 +23,7 @@ from resources.errors import I2VError, Verdict
 from resources.generation.model import Cancelled, Delivered, Failed, Held, Order, Outcome
 from resources.ledger import LedgerError, RequestRow, State
 from resources.ledger.registry import ClipRow, ClipState
+from resources.logs import bound
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,8 @@ class Line:
     async def make(self, row: ClipRow) -> Result:
         """One clip to its answer. Whatever goes wrong with it becomes its answer, never another clip's."""
         try:
-            return await self._make(row)
+            with bound(clip=row.clip):
+                return await self._make(row)
         except I2VError as error:
             log.warning("Clip %s: %s", row.clip, error.message)
             return await self._explain(row, error)

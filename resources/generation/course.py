@@ -12,6 +12,7 @@ from resources.generation.submitting import Next, submit
 from resources.generation.verdicts import CONTENT_REMEDY, speaks_of_content
 from resources.generation.waiting import wait_for_end
 from resources.ledger import LedgerError, RequestRow, StaleClaim, State
+from resources.logs import bound, note_request
 from resources.storage.errors import StorageError
 
 ELSEWHERE_SECONDS = (1.0, 5.0)
@@ -24,7 +25,8 @@ async def follow(ctx: Context, flight: Flight) -> Outcome:
     """One order to its outcome; what the ledger or the bucket cannot do holds this order alone."""
     order = flight.order
     try:
-        return await _follow(ctx, flight)
+        with bound(clip=order.clip, run=ctx.run_id):
+            return await _follow(ctx, flight)
     except LedgerError as error:
         if error.verdict is Verdict.RETRYABLE:
             return Held(order, HeldKind.STORAGE, error.message, error.remedy, request_id=flight.request_id)
@@ -47,6 +49,7 @@ async def _follow(ctx: Context, flight: Flight) -> Outcome:
     stale = 0
     retried = resubmitted = False
     while True:
+        note_request(row.request_id)
         step: Outcome | Next | None = None
         try:
             match row.state:

@@ -12,7 +12,7 @@ from resources.ledger.states import State
 from resources.ledger.tables import requests, services, submissions
 
 _LOCK_SERVICE = sa.select(services.c.service).where(services.c.service == sa.bindparam("the_service")).with_for_update()
-_IN_FLIGHT = sa.select(sa.func.count()).where(
+IN_FLIGHT = sa.select(sa.func.count()).where(
     requests.c.service == sa.bindparam("the_service"),
     requests.c.state.in_([State.SUBMITTING, State.SUBMITTED]),
     requests.c.lease_until > sa.bindparam("the_time"),
@@ -89,7 +89,7 @@ class Claims(LedgerBase):
             if row.state is not State.PLANNED:
                 return Taken(row)
             now = self._now()
-            in_flight: int = connection.execute(_IN_FLIGHT, {"the_service": service, "the_time": now}).scalar_one()
+            in_flight: int = connection.execute(IN_FLIGHT, {"the_service": service, "the_time": now}).scalar_one()
             if in_flight >= max_in_flight:
                 return NoSlot(in_flight)
             refusal = budget_refusal(connection, service, run_id=run_id, price=price_microdollars, caps=caps, now=now)

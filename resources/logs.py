@@ -1,0 +1,95 @@
+"""Log lines as JSON, each with the clip, the request and the run that it speaks of.
+
+The ids travel in context variables: whoever begins to work on a clip binds them, and every line that is logged below says
+them, in coroutines and in threads that ``asyncio.to_thread`` starts.
+"""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from resources.settings import Settings
+
+_IDS: ContextVar[dict[str, str]] = ContextVar("i2v_ids", default={})  # noqa: B039 - never changed, only replaced
+
+LOGGERS = ("resources", "i2v_assets")
+
+_SECRETS = (
+    (re.compile(r"\b(?:https?|s3)://[^\s\"'<>\\)\]}]+", re.IGNORECASE), "<url>"),
+    (re.compile(r"\bdata:[\w/+.-]+;base64,[A-Za-z0-9+/=]+", re.IGNORECASE), "<data>"),
+    (re.compile(r"\b(bearer|token|authorization)(\s*[:=]?\s+|\s*[:=]\s*)[\"']?[A-Za-z0-9._~+/=-]{12,}", re.IGNORECASE),
+     r"\1 <secret>"),
+)  # fmt: skip
+"""What never reaches a line, whoever logs it; the ledger has the same rule for its reasons."""
+
+
+@contextmanager
+def bound(*, clip: str | None = None, request: str | None = None, run: str | None = None) -> Iterator[None]:
+    """Say these ids in every line that is logged in the block, besides those that are bound already."""
+    given = {"clip": clip, "request": request, "run": run}
+    token = _IDS.set(_IDS.get() | {name: value for name, value in given.items() if value is not None})
+    try:
+        yield
+    finally:
+        _IDS.reset(token)
+
+
+def note_request(request: str | None) -> None:
+    """From here on, to the end of the block that bound the clip, lines speak of this request, or of none."""
+    others = {name: value for name, value in _IDS.get().items() if name != "request"}
+    _IDS.set(others if request is None else others | {"request": request})
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time (UTC), level, logger, message, the ids that are bound, and a traceback if any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See `logging.Formatter`."""
+        line: dict[str, str] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": _safe(record.getMessage()),
+            **_IDS.get(),
+        }
+        if record.exc_info:
+            line["traceback"] = _safe(self.formatException(record.exc_info))
+        return json.dumps(line, ensure_ascii=False)
+
+
+def configure(settings: "Settings", stream: TextIO | None = None) -> None:
+    """With ``I2V_LOG_JSON`` the project's loggers write JSON lines to standard error; may be called again."""
+    if not settings.log_json:
+        return
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        for handler in [found for found in logger.handlers if isinstance(found.formatter, JsonFormatter)]:
+            logger.removeHandler(handler)
+        handler = logging.StreamHandler(stream or sys.stderr)
+        handler.setFormatter(JsonFormatter())
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+
+
+@contextmanager
+def of_run(run: str) -> Iterator[None]:
+    """Set logging up for a run: lines as the settings say, each with the run's id."""
+    from resources.settings import load_settings
+
+    configure(load_settings())
+    with bound(run=run):
+        yield
+
+
+def _safe(text: str) -> str:
+    for pattern, instead in _SECRETS:
+        text = pattern.sub(instead, text)
+    return text

@@ -1,0 +1,69 @@
+"""Lines as JSON, each with its ids and without secrets."""
+
+import asyncio
+import io
+import json
+import logging
+
+import pytest
+
+from resources import logs
+
+
+@pytest.fixture
+def lines(settings):
+    stream = io.StringIO()
+    logs.configure(settings.model_copy(update={"log_json": True}), stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    for name in logs.LOGGERS:
+        logger = logging.getLogger(name)
+        logger.handlers = [found for found in logger.handlers if not isinstance(found.formatter, logs.JsonFormatter)]
+        logger.propagate = True
+        logger.setLevel(logging.NOTSET)
+
+
+def test_every_line_says_whose_it_is(lines):
+    log = logging.getLogger("resources.anything")
+
+    async def one(clip: str, request: str) -> None:
+        with logs.bound(clip=clip):
+            log.info("before")
+            await asyncio.sleep(0)
+            logs.note_request(request)
+            await asyncio.to_thread(log.info, "from %s", "a thread")
+        log.info("after")
+
+    async def both() -> None:
+        with logs.bound(run="run-1"):
+            await asyncio.gather(one("a", "r-a"), one("b", "r-b"))
+
+    asyncio.run(both())
+    found = lines()
+    assert {(line["clip"], line.get("request")) for line in found if line["message"] == "before"} == {
+        ("a", None),
+        ("b", None),
+    }
+    assert {(line["clip"], line["request"]) for line in found if line["message"] == "from a thread"} == {
+        ("a", "r-a"),
+        ("b", "r-b"),
+    }
+    assert all("clip" not in line and "request" not in line for line in found if line["message"] == "after")
+    assert {line["run"] for line in found} == {"run-1"}
+    assert found[0].keys() >= {"time", "level", "logger", "message"}
+
+
+def test_no_secret_reaches_a_line(lines):
+    log = logging.getLogger("i2v_assets.anything")
+    try:
+        int("GET https://cdn.example/5ec3e7.mp4 answered 403")
+    except ValueError:
+        log.exception("Authorization: Bearer 5ec3e75ec3e75ec3e7 was rejected\nand a second line")
+    (line,) = lines()
+    assert "5ec3e7" not in json.dumps(line)
+    assert "Traceback" in line["traceback"]
+
+
+def test_without_the_setting_nothing_changes(settings):
+    before = logging.getLogger("resources").handlers[:]
+    logs.configure(settings)
+    assert logging.getLogger("resources").handlers == before
