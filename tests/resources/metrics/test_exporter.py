@@ -19,7 +19,7 @@ MODEL = "happyhorse/happyhorse-1.0/image-to-video"
 def scrape(port: int) -> dict[tuple[str, tuple[str, ...]], float]:
     text = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).raise_for_status().text
     return {
-        (sample.name, tuple(sample.labels.values())): sample.value
+        (sample.name, tuple(value for _, value in sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
@@ -77,9 +77,9 @@ def test_a_scrape_says_how_the_fleet_is(ledger, settings, caps, new):
     assert found["i2v_clips", ("due", "")] == 1
     assert 295 < found["i2v_queue_age_seconds", ()] < 360
     assert 0 < found["i2v_paused_seconds", ("sandbox",)] <= 60
-    assert found["i2v_generation_seconds_bucket", (MODEL, "30.0")] == 0
-    assert found["i2v_generation_seconds_bucket", (MODEL, "60.0")] == 1
-    assert found["i2v_generation_seconds_bucket", (MODEL, "120.0")] == 2
+    assert found["i2v_generation_seconds_bucket", ("30.0", MODEL)] == 0
+    assert found["i2v_generation_seconds_bucket", ("60.0", MODEL)] == 1
+    assert found["i2v_generation_seconds_bucket", ("120.0", MODEL)] == 2
     assert found["i2v_generation_seconds_count", (MODEL,)] == 2
     assert abs(found["i2v_generation_seconds_sum", (MODEL,)] - 140) < 0.1
 
