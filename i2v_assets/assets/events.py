@@ -8,13 +8,17 @@ from typing import Any
 
 import dagster as dg
 
-from i2v_assets.assets.specs import CODE_VERSION
+from i2v_assets.assets.specs import CLIP_SPECS, CODE_VERSION
 from i2v_assets.making.reports import Json, Link, Markdown, Metadata
 
 # Dagster's own names for the versions of an event that was logged by hand (its constants are not public).
 DATA_VERSION_TAG = "dagster/data_version"
 DATA_VERSION_IS_USER_PROVIDED_TAG = "dagster/data_version_is_user_provided"
 CODE_VERSION_TAG = "dagster/code_version"
+INPUT_DATA_VERSION_TAG = "dagster/input_data_version"
+"""Followed by a slash and the input's key. Without it Dagster shows the event as unsynced with its inputs at once."""
+
+INPUTS = {spec.key.to_user_string(): tuple(dep.asset_key.to_user_string() for dep in spec.deps) for spec in CLIP_SPECS}
 
 
 class DagsterEvents:
@@ -23,15 +27,20 @@ class DagsterEvents:
     def __init__(self, context: dg.AssetExecutionContext) -> None:
         self._context = context
         self._selected = {key.to_user_string() for key in context.selected_asset_keys}
+        self._versions: dict[tuple[str, str], str] = {}
 
     def materialized(self, asset: str, clip: str, metadata: Metadata, data_version: str) -> None:
         """See `Events`."""
+        self._versions[asset, clip] = data_version
         if asset in self._selected:
             tags = {
                 DATA_VERSION_TAG: data_version,
                 DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
                 CODE_VERSION_TAG: CODE_VERSION,
             }
+            for name in INPUTS.get(asset, ()):
+                if (version := self._versions.get((name, clip))) is not None:
+                    tags[f"{INPUT_DATA_VERSION_TAG}/{name}"] = version
             self._context.log_event(
                 dg.AssetMaterialization(asset_key=asset, partition=clip, metadata=dagster_metadata(metadata), tags=tags)
             )

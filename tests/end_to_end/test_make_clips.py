@@ -128,6 +128,15 @@ def test_events_carry_data_and_code_versions(stage) -> None:
         # The test's sandbox draws one video for all pictures.
         assert asset == "clip_video" or version(asset, "one") != version(asset, "three"), "other content"
     assert version("source_audio", "one") == version("source_audio", "three")
+    inputs = {
+        name: value
+        for name, value in stage.events("clip_plan", "one")[0].asset_materialization.tags.items()
+        if name.startswith("dagster/input_data_version/")
+    }
+    assert inputs == {
+        f"dagster/input_data_version/{asset}": version(asset, "one")
+        for asset in ("source_images", "source_audio", "source_videos")
+    }, "or the UI shows what was made just now as unsynced"
 
 
 def test_no_secret_and_no_address_that_grants_access_is_kept_anywhere(stage) -> None:
