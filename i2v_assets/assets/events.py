@@ -16,7 +16,8 @@ DATA_VERSION_TAG = "dagster/data_version"
 DATA_VERSION_IS_USER_PROVIDED_TAG = "dagster/data_version_is_user_provided"
 CODE_VERSION_TAG = "dagster/code_version"
 INPUT_DATA_VERSION_TAG = "dagster/input_data_version"
-"""Followed by a slash and the input's key. Without it Dagster shows the event as unsynced with its inputs at once."""
+INPUT_EVENT_TAG = "dagster/input_event_pointer"
+"""Each followed by a slash and the input's key. Without both Dagster shows an event as unsynced with its inputs at once."""
 
 INPUTS = {spec.key.to_user_string(): tuple(dep.asset_key.to_user_string() for dep in spec.deps) for spec in CLIP_SPECS}
 
@@ -38,12 +39,22 @@ class DagsterEvents:
                 DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
                 CODE_VERSION_TAG: CODE_VERSION,
             }
-            for name in INPUTS.get(asset, ()):
-                if (version := self._versions.get((name, clip))) is not None:
-                    tags[f"{INPUT_DATA_VERSION_TAG}/{name}"] = version
+            tags |= self._came_from(asset, clip)
             self._context.log_event(
                 dg.AssetMaterialization(asset_key=asset, partition=clip, metadata=dagster_metadata(metadata), tags=tags)
             )
+
+    def _came_from(self, asset: str, clip: str) -> dict[str, str]:
+        """The inputs' versions. The pointer is to the latest event of all, which is at or after the inputs' own."""
+        used = {name: self._versions.get((name, clip)) for name in INPUTS.get(asset, ())}
+        if not used:
+            return {}
+        latest = self._context.instance.event_log_storage.get_maximum_record_id()
+        tags: dict[str, str] = {}
+        for name, version in used.items():
+            if version is not None:
+                tags |= {f"{INPUT_DATA_VERSION_TAG}/{name}": version, f"{INPUT_EVENT_TAG}/{name}": str(latest)}
+        return tags
 
     def checked(
         self, asset: str, check: str, clip: str, *, passed: bool, metadata: Metadata, warn: bool = False
