@@ -26,13 +26,15 @@ from resources.storage.upload_queue import UploadMessage, UploadQueue
 
 NAME = "upload_queue"
 
-MOST_MESSAGES = 10_000
+MOST_MESSAGES = 5_000
 RECEIVE_SECONDS = 15.0
-"""An evaluation has 60 s in all: these for receiving, about as many for looking, and the rest for its run requests."""
+"""An evaluation has 60 s in all: these for receiving, as many for looking, some for deleting and for the run requests."""
 
-KEYS_AT_ONCE = 2_000
-LOOK_SECONDS = 35.0
+KEYS_AT_ONCE = 1_000
+LOOK_SECONDS = 30.0
 """Keys are looked at by so many; once the evaluation is this old, the rest is kept for the next one."""
+
+DELETE_SECONDS = 10.0
 
 LOOK_AGAIN_SECONDS = 15.0
 GIVE_UP = timedelta(hours=1)
@@ -117,7 +119,7 @@ def take_note(bucket: Bucket, registry: Registry, database: Database, queue: Upl
     now = bucket.now()
     pending.replace((), dict.fromkeys(left, now))
     poison = tuple(message for message in messages if message.problem)
-    queue.delete(message.receipt for message in messages if not message.problem)
+    queue.delete((message.receipt for message in messages if not message.problem), seconds=DELETE_SECONDS)
     return Seen(len(messages), poison, len(keys), tuple(looks), tuple(cut), len(left))
 
 

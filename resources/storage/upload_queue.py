@@ -168,13 +168,21 @@ class UploadQueue:
         except PoisonMessage as problem:
             return UploadMessage(name, receipt, problem=problem.message)
 
-    def delete(self, receipts: Iterable[str]) -> int:
-        """Take messages out of the queue. Returns how many could not be: they come again, which does no harm."""
-        every = list(receipts)
-        with ThreadPoolExecutor(RECEIVERS) as pool:
-            return sum(pool.map(self._delete, [every[start : start + BATCH] for start in range(0, len(every), BATCH)]))
+    def delete(self, receipts: Iterable[str], *, seconds: float) -> int:
+        """Take messages out of the queue, for at most about so long.
 
-    def _delete(self, receipts: Sequence[str]) -> int:
+        Returns:
+            How many are still there: they come again, which does no harm.
+        """
+        deadline = time.monotonic() + seconds
+        every = list(receipts)
+        parts = [every[start : start + BATCH] for start in range(0, len(every), BATCH)]
+        with ThreadPoolExecutor(RECEIVERS) as pool:
+            return sum(pool.map(lambda part: self._delete(part, deadline), parts))
+
+    def _delete(self, receipts: Sequence[str], deadline: float) -> int:
+        if time.monotonic() > deadline:
+            return len(receipts)
         with _translated("delete messages"):
             answer = self._client.delete_message_batch(
                 QueueUrl=self._url,

@@ -205,7 +205,7 @@ def test_a_crash_before_the_deletion_loses_and_doubles_nothing(
 ) -> None:
     yard.put("uploads/hero.jpg")
     with monkeypatch.context() as killed:
-        killed.setattr(UploadQueue, "delete", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        killed.setattr(UploadQueue, "delete", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             yard.note()
     assert yard.clips(ClipState.DUE) == ["hero"]
