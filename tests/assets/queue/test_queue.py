@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from i2v_assets import affected
 from i2v_assets.partitions import clips
 from i2v_assets.sensors.queue import queue_sensor
 from i2v_assets.sensors.uploads import uploads_sensor
@@ -27,7 +28,12 @@ def test_an_upload_becomes_a_clip_and_its_messages_go(yard: Any) -> None:
     assert yard.left() == 0
 
 
-def test_what_the_queue_finds_is_what_the_sweep_finds(yard: Any) -> None:
+@pytest.mark.parametrize("changes", [{}, {"FOLDER_PAGES": 0}, {"MANY": 2}], ids=["", "large-folders", "crowds"])
+def test_what_the_queue_finds_is_what_the_sweep_finds(
+    yard: Any, changes: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in changes.items():
+        monkeypatch.setattr(affected, name, value)
     yard.put("uploads/_defaults.yaml", data=b"duration: 4\n")
     yard.put("uploads/a/_defaults.yaml", data=b"motion: zoom_in\n")
     yard.put("uploads/a/loose.jpg", "uploads/a/loose.mp3", "uploads/a/other.png", "uploads/a/clip/deep/second.jpg")
@@ -145,6 +151,15 @@ def test_changed_defaults_reach_what_is_not_made(yard: Any) -> None:
     after = {row.clip: row.content for row in yard.registry.list()}
     assert after["a--one"] != before["a--one"]
     assert after["b--two"] == before["b--two"]
+
+
+def test_what_is_too_much_for_one_look_is_left_alone(yard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    yard.put("uploads/a/b/one.jpg", "uploads/a/b/two.jpg")
+    yard.note()
+    monkeypatch.setattr(affected, "MOST_OBJECTS", 1)
+    yard.put("uploads/a/_defaults.yaml", data=b"duration: 7\n")
+    assert yard.note().cut == ("a",)
+    assert len(yard.clips(ClipState.DUE)) == 2  # not gone, only not looked at
 
 
 def test_a_listed_file_that_changes_changes_its_row(yard: Any) -> None:
