@@ -132,6 +132,7 @@ class Delivery:
             clip=clip,
             link_base=settings.video_link_base,
             poster=finished.inline_poster,
+            glimpse=finished.glimpse,
             sandbox=self._tools.sandbox,
             size=(finished.width, finished.height, finished.seconds),
             more={"quality": finished.score, "provenance": provenance},

@@ -10,7 +10,7 @@ from uuid import uuid4
 from i2v_assets.making.quality import compared_media, expectation, thresholds
 from i2v_assets.making.takes import Take
 from i2v_assets.making.tools import Tools
-from resources.media.previews import animated_webp, contact_sheet, poster
+from resources.media.previews import animated_webp, contact_sheet, glimpse, poster
 from resources.media.probe import video_size
 from resources.media.quality.judging import judge, score
 from resources.media.quality.model import Finding, Measures
@@ -38,6 +38,7 @@ class Finished:
     findings: tuple[Finding, ...] = ()
     score: float | None = None
     inline_poster: str | None = None
+    glimpse: str | None = None
     files: Mapping[str, tuple[bytes, str]] = field(default_factory=dict)
 
 
@@ -64,8 +65,8 @@ class Finisher:
             else:
                 finished = Finished(*await asyncio.to_thread(video_size, local, "the video"))
             if settings.previews:
-                inline, files = await pool.run_async(previews_of, local)
-                finished = replace(finished, inline_poster=inline, files=files)
+                inline, tiny, files = await pool.run_async(previews_of, local)
+                finished = replace(finished, inline_poster=inline, glimpse=tiny, files=files)
             return finished
         finally:
             if local != take.outcome.local_path:
@@ -99,12 +100,12 @@ def fetched(bucket: Bucket, key: str, scratch: Path) -> Path:
     return path
 
 
-def previews_of(path: Path) -> tuple[str, dict[str, tuple[bytes, str]]]:
-    """A small poster as base64, and the files of `clip_preview`; runs in a process of the pool."""
+def previews_of(path: Path) -> tuple[str, str, dict[str, tuple[bytes, str]]]:
+    """A small and a tiny poster as base64, and the files of `clip_preview`; runs in a process of the pool."""
     files = {
         keys.POSTER: (poster(path, max_bytes=BUCKET_POSTER_BYTES, longer_side=1280), "image/jpeg"),
         keys.CONTACT_SHEET: (contact_sheet(path), "image/jpeg"),
         ANIMATION: (animated_webp(path), "image/webp"),
     }
-    small = base64.b64encode(poster(path, max_bytes=INLINE_POSTER_BYTES, longer_side=320)).decode()
-    return small, files
+    small = poster(path, max_bytes=INLINE_POSTER_BYTES, longer_side=320)
+    return base64.b64encode(small).decode(), base64.b64encode(glimpse(small)).decode(), files

@@ -18,7 +18,7 @@ THUMBNAIL_BYTES = 5_000
 THUMBNAIL_SIDE = 160
 """Pixels of the longer side: what the UI shows beside a table; a larger one costs seven times the CPU to fit the bytes."""
 
-READ_VERSION = 1
+READ_VERSION = 2
 """Rises when more is measured: what was remembered by an older version is read again."""
 
 _FACTS: dict[MediumKind, type[MediaFacts]] = {
@@ -45,6 +45,7 @@ class ReadFile:
     medium: Medium | None = None
     facts: MediaFacts | None = None
     thumbnail: str | None = None
+    glimpse: str | None = None
     faces: Faces | None = None
     problem: str = ""
     remedy: str = ""
@@ -78,7 +79,7 @@ class MediaReader:
 
     def _measure(self, key: str, name: str) -> dict[str, Any]:
         from resources.media.faces import PORTRAIT_FACE, find_faces
-        from resources.media.previews import thumbnail
+        from resources.media.previews import glimpse, thumbnail
         from resources.media.probe import probe_audio, probe_image, probe_video, sha256_file, sniff
 
         path = self._scratch / uuid4().hex
@@ -99,7 +100,9 @@ class MediaReader:
             }
             if kind is MediumKind.IMAGE:
                 read["facts"] = _plain(probe_image(path, name))
-                read["thumbnail"] = base64.b64encode(thumbnail(path, THUMBNAIL_BYTES, THUMBNAIL_SIDE)).decode()
+                small = thumbnail(path, THUMBNAIL_BYTES, THUMBNAIL_SIDE)
+                read["thumbnail"] = base64.b64encode(small).decode()
+                read["glimpse"] = base64.b64encode(glimpse(small)).decode()
                 faces = find_faces(path, name)
                 read["faces"] = [
                     any(face.width_share >= PORTRAIT_FACE for face in faces),
@@ -137,5 +140,6 @@ def _restored(key: str, name: str, known: dict[str, Any]) -> ReadFile:
         medium=medium,
         facts=_FACTS[kind](**known["facts"]),
         thumbnail=known.get("thumbnail"),
+        glimpse=known.get("glimpse"),
         faces=Faces(*known["faces"]) if "faces" in known else None,
     )

@@ -74,8 +74,10 @@ class Saying:
         remedy = " ".join(dict.fromkeys(problem.remedy for problem in problems if problem.remedy))
         table = Markdown("\n".join(f"* {told.plain(f'{p.what} {p.limit} {p.remedy}')}" for p in problems))
         decision: Metadata = {"decision": "refused", "problems": table}
+        # A check's page shows plain text in its place, and Markdown behind a click.
+        said: Metadata = {"problems": " ".join(f"{p.what} {p.limit}".strip() for p in problems), "what to do": remedy}
         self._events.materialized("clip_plan", row.clip, decision, f"refused-{row.version[:16]}")
-        self._events.checked("clip_plan", "accepted", row.clip, passed=False, metadata={"problems": table})
+        self._events.checked("clip_plan", "accepted", row.clip, passed=False, metadata=said)
         content = {"decision": "refused", "problems": [vars(problem) for problem in problems]}
         await asyncio.to_thread(self._bucket.document, row.clip, keys.PLAN, content)
         answer = answers.refused(row.clip, problems, service=self._tools.settings.service)

@@ -9,6 +9,9 @@ from resources.generation.model import Delivered
 from resources.media.facts import AudioFacts, ImageFacts, VideoFacts
 from resources.storage import keys
 
+SHOWN_IN_PLACE = 999
+"""Longest Markdown that Dagster's UI shows without a click."""
+
 
 def dollars(microdollars: int | None) -> float | None:
     """Money as the number that Dagster plots."""
@@ -21,6 +24,13 @@ def inline_jpeg(base64_jpeg: str, words: str, link: str = "") -> str:
     return f"[{picture}]({link})" if link else picture
 
 
+def look(base64_webp: str | None, words: str, link: str = "") -> Markdown | None:
+    """A tiny picture that the UI shows in its place; None where there is none, or its link makes it too long for that."""
+    picture = f"![{plain(words)}](data:image/webp;base64,{base64_webp})"
+    text = f"[{picture}]({link})" if link else picture
+    return Markdown(text) if base64_webp and len(text) <= SHOWN_IN_PLACE else None
+
+
 def files_metadata(files: Sequence[ReadFile]) -> Metadata:
     """The files of one kind: how many, how large, what they are, and a picture of each image."""
     rows = ["| file | what | size | SHA-256 |", "|---|---|---|---|"]
@@ -30,7 +40,9 @@ def files_metadata(files: Sequence[ReadFile]) -> Metadata:
         if found.medium
     ]
     pictures = [inline_jpeg(found.thumbnail, found.name) for found in files if found.thumbnail]
+    first = next((found for found in files if found.glimpse), None)
     return {
+        "look": look(first.glimpse, first.name) if first else None,
         "files": len(files),
         "bytes": sum(found.medium.size_bytes for found in files if found.medium),
         "pictures": Markdown(" ".join(pictures)) if pictures else None,
@@ -76,13 +88,14 @@ def plan_metadata(plan: Plan, plan_hash: str, sandbox: bool) -> Metadata:
 
 
 def video_metadata(
-    plan: Plan, outcome: Delivered, *, clip: str, link_base: str, poster: str | None, sandbox: bool,
+    plan: Plan, outcome: Delivered, *, clip: str, link_base: str, poster: str | None, glimpse: str | None = None, sandbox: bool,
     size: tuple[int, int, float] | None, more: Mapping[str, str | int | float | None],
 ) -> Metadata:  # fmt: skip
     """A video: where it is, what made it, what it cost, how long it took."""
     key = keys.clip_key(clip, keys.VIDEO)
     link = f"{link_base.rstrip('/')}/{key}" if link_base else ""
     return {
+        "look": look(glimpse, f"first look at {clip}", link),
         "poster": Markdown(inline_jpeg(poster, f"first look at {clip}", link)) if poster else None,
         "video": Link(link) if link else None,
         "key": key,

@@ -99,6 +99,7 @@ def test_events_tell_people_what_they_want_to_know(stage) -> None:
 
     images = stage.metadata("source_images", "pet")
     assert images["pictures"].startswith("![pet.jpg](data:image/jpeg;base64,")
+    assert images["look"].startswith("![pet.jpg](data:image/webp;base64,")
     assert images["files"] == 1
     assert stage.metadata("source_audio", "pet")["files"] == 0
     plan = stage.metadata("clip_plan", "pet")
@@ -106,6 +107,8 @@ def test_events_tell_people_what_they_want_to_know(stage) -> None:
     assert plan["reasons"]
     video = stage.metadata("clip_video", "pet")
     assert "](data:image/jpeg;base64," in video["poster"]
+    assert video["look"].endswith("](http://127.0.0.1:9/clips/pet/video.mp4)")
+    assert max(len(video["look"]), len(images["look"])) < 1000, "the UI shows more only after a click"
     assert len(video["poster"]) < 15_000, "the event log is kept for ever"
     assert "(http://127.0.0.1:9/clips/pet/video.mp4)" in video["poster"]
     assert {name: type(video[name]) for name in NUMBERS if not isinstance(video[name], int | float)} == {}
