@@ -1,0 +1,79 @@
+"""Dagster's own UI in a real browser: what a person sees of a clip without clicking.
+
+As for the gallery's tests, the browser is the system's Chromium; without one the test is skipped, or fails with
+``I2V_REQUIRE_BROWSER=1``, as the checks set it.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from resources.sandbox.starter import ChildProcess, free_port
+
+ABSENT = "chromium is not installed: Dagster's UI was NOT looked at in a browser (apt-get install chromium)"
+SECONDS = 90
+"""The web server and its code server take 8 s to come up on two idle cores."""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    executable = shutil.which("chromium")
+    if executable is None:
+        (pytest.fail if os.environ.get("I2V_REQUIRE_BROWSER") == "1" else pytest.skip)(ABSENT)
+    return str(executable)
+
+
+@contextmanager
+def browser_page(executable: str) -> Iterator[Page]:
+    """A page, started only after the runs: Playwright keeps an event loop in this thread, and a step brings its own."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield browser.new_page(viewport={"width": 1280, "height": 900})
+        browser.close()
+
+
+@pytest.fixture
+def ui(stage, tmp_path: Path) -> Iterator[str]:
+    """The web server over the test's instance."""
+    port = free_port()
+    arguments = ["-m", "dagster_webserver", "-m", "i2v_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    address = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"{address}/server_info").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    with ChildProcess([sys.executable, *arguments], log=tmp_path / "ui.log") as server:
+        server.wait_until(answers, seconds=SECONDS, what="Dagster's web server")
+        yield address
+
+
+def test_a_clips_page_shows_its_picture_and_a_refusal_says_what_to_do(stage, chromium: str, ui: str) -> None:
+    stage.set_variable("I2V_PREVIEWS", "true")
+    stage.set_variable("I2V_VIDEO_LINK_BASE", "http://127.0.0.1:9/")
+    stage.upload("pet.jpg", Path("pet.jpg"))
+    stage.upload("torn.jpg", b"no picture")
+    stage.make()
+    assert stage.delivered() == {"pet"}
+
+    with browser_page(chromium) as page:
+        page.goto(f"{ui}/assets/clip_video?view=partitions&partition=pet")
+        link = page.get_by_role("link", name="first look at pet")
+        picture = link.get_by_role("img")
+        expect(picture).to_be_visible(timeout=SECONDS * 1000)
+        assert picture.evaluate("image => image.naturalWidth") > 40, "it is decoded, not a broken picture"
+        assert link.get_attribute("href") == "http://127.0.0.1:9/clips/pet/video.mp4"
+        expect(page.get_by_text("Unsynced")).to_have_count(0)
+        expect(page.get_by_text("Join the Dagster community")).to_have_count(0)
+
+        page.goto(f"{ui}/assets/clip_plan?view=checks")
+        expect(page.get_by_text("Upload a JPEG, PNG or WebP image")).to_be_visible(timeout=SECONDS * 1000)
