@@ -7,6 +7,7 @@ from resources.settings import is_loopback
 
 if TYPE_CHECKING:
     from boto3.s3.transfer import TransferConfig
+    from botocore.loaders import Loader
     from mypy_boto3_s3 import S3Client
 
 PART_BYTES = 16 * 1024 * 1024
@@ -31,8 +32,13 @@ def make_client() -> "S3Client":
     """
     import boto3
     from botocore.config import Config
+    from botocore.session import Session
 
-    session = boto3.session.Session()
+    core = Session()
+    descriptions = _api_descriptions(core.get_config_variable("data_path"))
+    core.register_component("data_loader", descriptions)
+    session = boto3.session.Session(botocore_session=core)
+    descriptions.search_paths[:] = dict.fromkeys(descriptions.search_paths)  # each session adds its own once more
     # Signing needs some region; servers of one's own take any, and AWS answers with the right one for its buckets.
     region = session.region_name or "us-east-1"
     config = Config(
@@ -48,6 +54,14 @@ def make_client() -> "S3Client":
         here = Config(proxies={}, s3={"addressing_style": "path"})
         client = session.client("s3", region_name=region, config=config.merge(here))
     return client
+
+
+@functools.cache
+def _api_descriptions(path: str | None) -> "Loader":
+    """Where boto3 reads what S3's calls look like; it remembers, which saves 0.1 s of CPU for each later client."""
+    from botocore.loaders import create_loader
+
+    return create_loader(path)
 
 
 @functools.cache

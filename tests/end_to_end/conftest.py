@@ -29,12 +29,19 @@ from resources.storage.errors import ObjectMissing
 
 JOB = "make_clips_job"
 
+NO_COMPUTE_LOGS = """
+compute_logs:
+  module: dagster._core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
+"""
+"""Capturing what a step prints starts two processes for each run, a second in all; `test_daemon.py` has it."""
+
 
 @pytest.fixture(scope="session")
 def dagster_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Dagster folder with its databases made (0.6 s); each test gets a copy."""
     home = tmp_path_factory.mktemp("dagster-template")
-    shutil.copyfile(HERE / "dagster_local.yaml", home / "dagster.yaml")
+    (home / "dagster.yaml").write_text((HERE / "dagster_local.yaml").read_text() + NO_COMPUTE_LOGS)
     with dg.DagsterInstance.from_config(str(home)) as instance:
         instance.add_dynamic_partitions("clips", ["made-before"])
         instance.delete_dynamic_partition("clips", "made-before")

@@ -200,7 +200,8 @@ def test_the_same_bucket_twice_costs_nothing_and_asks_nothing_the_second_time(st
     assert {found.key: found.etag for found in stage.bucket.list("videos/")} == videos
     assert stage.delivered() == set(names), "what was deleted is put back"
     first, again = stage.events("clip_video", "clip-03")[1], stage.events("clip_video", "clip-03")[0]
-    assert first.asset_materialization.tags == again.asset_materialization.tags, "the same data version"
+    same = [event.asset_materialization.tags["dagster/data_version"] for event in (first, again)]
+    assert same[0] == same[1]
     assert stage.metadata("clip_video", "clip-03")["paid_in_this_run"] is False
 
 
