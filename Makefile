@@ -43,6 +43,7 @@ check: $(READY) check-deploy ## style, types, import contract, definitions, depl
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/dagster definitions validate --log-level error
 
 check-deploy: $(READY) ## the files of deploy/ against the schemas that their readers publish, without the network
 	@$(BIN)/hadolint deploy/Dockerfile

@@ -23,7 +23,9 @@ ABSENT = "chromium is not installed: the gallery was NOT tested in a browser (ap
 _absent = pytest.StashKey[bool]()
 
 
-@pytest.fixture(scope="session")
+# Of the file, not of the session: while Playwright is open its event loop counts as running in this thread, and every
+# test of another file that starts one of its own would fail.
+@pytest.fixture(scope="module")
 def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
     executable = shutil.which("chromium")
     if executable is None:
