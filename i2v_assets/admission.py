@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from i2v_assets.batches import MAX_BATCH_BYTES
 from i2v_assets.making.bucket_answers import BucketAnswers
 from i2v_assets.uploads import Grouping, RefusedUpload, group_uploads, texts_wanted
-from resources.ledger.registry import Admission, Registry, Upload
+from resources.ledger.registry import Admission, ClipState, RefusedRow, Registry, Upload
+from resources.schemas.inputs import Service
 from resources.settings import Settings
 from resources.storage.bucket import Bucket, ObjectInfo
 from resources.storage.errors import ObjectMissing
@@ -88,7 +89,11 @@ def admit(
     elsewhere_known = {clip for clip, source in taken.items() if not covers(source)}
     admission = registry.admit(uploads, present=grouping.present | elsewhere_known)
     refused = tuple(found for found in grouping.refused if whole or covers(found.key))
-    newly_refused = _tell_refused(bucket, registry, refused, covers=None if whole else covers)
+    answers = BucketAnswers(bucket)
+    answers.withdrawn(admission.withdrawn)
+    newly_refused = _tell_refused(
+        answers, registry, refused, settings.service, present=grouping.present, covers=None if whole else covers
+    )
     return Look(len(objects), grouping, admission, newly_refused)
 
 
@@ -116,15 +121,32 @@ def read_texts(bucket: Bucket, registry: Registry, objects: Iterable[ObjectInfo]
 
 
 def _tell_refused(
-    bucket: Bucket, registry: Registry, refused: tuple[RefusedUpload, ...], *, covers: Callable[[str], bool] | None
+    answers: BucketAnswers,
+    registry: Registry,
+    refused: tuple[RefusedUpload, ...],
+    service: Service,
+    *,
+    present: frozenset[str],
+    covers: Callable[[str], bool] | None,
 ) -> tuple[RefusedUpload, ...]:
     """Write a note for each new refusal; take back the notes of those that are gone."""
     by_source = {found.source: found for found in refused}
-    versions = {source: hashlib.sha256(found.text.encode()).hexdigest()[:16] for source, found in by_source.items()}
-    news = registry.new_refusals(versions, covers=covers)
-    answers = BucketAnswers(bucket)
+    rows = [
+        RefusedRow(source, _version(found), found.words, found.remedy, found.clip)
+        for source, found in by_source.items()
+    ]
+    news = registry.new_refusals(rows, covers=covers)
     for source in news.refused:
-        answers.refused_upload(source, by_source[source].words, by_source[source].remedy)
+        found = by_source[source]
+        answers.refused_upload(source, found.words, found.remedy, clip=found.clip, service=service)
     for source in news.gone:
         answers.upload_accepted(source)
+    answers.no_longer_refused(news.freed)
+    # A clip that its own plan refused before, and whose upload is again as it was then, is told that once more.
+    known = registry.many([clip for clip in news.freed if clip in present])
+    registry.make_due([clip for clip, row in known.items() if row.state is ClipState.REFUSED])
     return tuple(by_source[source] for source in news.refused)
+
+
+def _version(found: RefusedUpload) -> str:
+    return hashlib.sha256(f"{found.clip}\n{found.text}".encode()).hexdigest()[:16]

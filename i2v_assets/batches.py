@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
@@ -55,11 +55,12 @@ class BatchRow:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that cannot become a clip, with the reason and what to do."""
+    """A row that cannot become a clip, with the reason and what to do; ``clip`` is its name, where that can be read."""
 
     line: int
     words: str
     remedy: str
+    clip: str | None = None
 
 
 def parse_batch(text: str | bytes, name: str, kind: BatchFormat) -> tuple[tuple[BatchRow, ...], tuple[BadRow, ...]]:
@@ -92,13 +93,15 @@ def _parsed(text: str, name: str, kind: BatchFormat) -> tuple[tuple[BatchRow, ..
         )
     rows: list[BatchRow] = []
     bad: list[BadRow] = []
-    for number, (line, found) in enumerate(_csv_rows(text, name) if kind == "csv" else _json_rows(text, name), start=1):
+    for number, (line, found, named) in enumerate(
+        _csv_rows(text, name) if kind == "csv" else _json_rows(text, name), start=1
+    ):
         if number > MAX_BATCH_ROWS:
             raise BriefError(f"{name} has more than {MAX_BATCH_ROWS} rows.", remedy="Split it into several lists.")
         try:
             rows.append(_row(line, number, found, name))
         except DocumentError as error:
-            bad.append(BadRow(line, error.message, error.remedy))
+            bad.append(BadRow(line, error.message, error.remedy, _written_name(named, number)))
     if not rows and not bad:
         raise BriefError(f"{name} has no rows.", remedy="Write one row for each clip below the line of column names.")
     return tuple(rows), tuple(bad)
@@ -133,17 +136,38 @@ def _name_of(brief: Brief, number: int) -> str:
     return f"row-{number}"
 
 
-def _json_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, Any] | DocumentError]]:
+def _written_name(named: Mapping[str, Any], number: int) -> str | None:
+    """The clip's name of a row that cannot be read as a whole, None where nothing says it."""
+    clip = named.get(CLIP_COLUMN)
+    if clip is not None and not isinstance(clip, str):
+        return None
+    if clip and clip.strip():
+        return clip.strip()
+    for column in ("image", "images", "audio", "audios", "video", "videos"):
+        first = named.get(column)
+        while isinstance(first, list | dict) and first:
+            first = first[0] if isinstance(first, list) else first.get("file")
+        if isinstance(first, str) and first.strip():
+            return f"{PurePosixPath(first.split('|')[0].strip()).stem}-{number}"
+    return None
+
+
+_Row: TypeAlias = tuple[int, dict[str, Any] | DocumentError, Mapping[str, Any]]
+"""The line, what was read or why it cannot be, and the cells that may tell the clip's name."""
+
+
+def _json_rows(text: str, name: str) -> Iterator[_Row]:
     for line, written in enumerate(text.split("\n"), start=1):
         if not written.strip():
             continue
         try:
-            yield line, read_document(written, f"{name} line {line}", "json").data
+            found = read_document(written, f"{name} line {line}", "json").data
+            yield line, found, found
         except DocumentError as error:
-            yield line, error
+            yield line, error, {}
 
 
-def _csv_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, Any] | DocumentError]]:
+def _csv_rows(text: str, name: str) -> Iterator[_Row]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     before = 0
     columns: Sequence[str] | None = None
@@ -155,7 +179,7 @@ def _csv_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, Any] | Docu
             break
         except csv.Error as error:
             words = f"{name} line {line} cannot be read: {error}."
-            yield line, BriefError(words, remedy="Check its quotes: every opening one needs a closing one.")
+            yield line, BriefError(words, remedy="Check its quotes: every opening one needs a closing one."), {}
             before = reader.line_num
             continue
         before = reader.line_num
@@ -164,10 +188,11 @@ def _csv_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, Any] | Docu
         if columns is None:
             columns = _columns(cells, name)
             continue
+        named = dict(zip(columns, cells, strict=False))
         try:
-            yield line, _cells(columns, cells, f"{name} line {line}")
+            yield line, _cells(columns, cells, f"{name} line {line}"), named
         except BriefError as bad:
-            yield line, bad
+            yield line, bad, named
 
 
 def _delimiter(text: str) -> str:

@@ -189,11 +189,9 @@ def batch_claims(look: Look, batch: Entry, unseen: set[str], listed: set[str]) -
     except DocumentError as error:
         yield RefusedUpload(key, error.message, error.remedy)
         return
-    for row in bad:
-        yield RefusedUpload(key, row.words, row.remedy, line=row.line)
     lines: dict[str, int] = {}
     for each in rows:
-        base = slug(f"{batch.folder}/{each.clip}" if batch.folder else each.clip)
+        base = _row_clip(batch, each.clip)
         if base in lines:
             words = f"{batch.path} line {each.line}: the clip {base} is in line {lines[base]} already."
             yield RefusedUpload(key, words, "Give each row a name of its own in the column `clip`.", line=each.line)
@@ -202,6 +200,18 @@ def batch_claims(look: Look, batch: Entry, unseen: set[str], listed: set[str]) -
         spot = _Spot(base, f"{key}#{base}", batch.object.modified_at, UploadKind.ROW, key, each.line)
         find = partial(_listed_object, look, batch.folder, unseen, listed)
         yield from _row_claims(look, spot, f"{batch.path} line {each.line}: ", each.brief, defaults, find)
+    for wrong in bad:
+        base = _row_clip(batch, wrong.clip) if wrong.clip is not None else ""
+        if not base or base in lines:
+            yield RefusedUpload(key, wrong.words, wrong.remedy, line=wrong.line)
+            continue
+        lines[base] = wrong.line
+        spot = _Spot(base, f"{key}#{base}", batch.object.modified_at, UploadKind.ROW, key, wrong.line)
+        yield spot.refused(wrong.words, wrong.remedy)
+
+
+def _row_clip(batch: Entry, name: str) -> str:
+    return slug(f"{batch.folder}/{name}" if batch.folder else name)
 
 
 def _listed_object(look: Look, folder: str, unseen: set[str], listed: set[str], name: str) -> UploadObject | None:

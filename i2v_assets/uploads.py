@@ -10,6 +10,7 @@
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from i2v_assets.upload_clips import batch_claims, folder_claims, loose_claims
@@ -161,6 +162,8 @@ def _settle_names(
         for claim in wanting:
             if claim.source == owner:
                 winners.append(claim.outcome)
+            elif isinstance(claim.outcome, RefusedUpload):
+                refused.append(replace(claim.outcome, clip=None))  # what is wrong with it comes before its name
             else:
                 refused.append(_name_taken(claim, owner))
     return winners

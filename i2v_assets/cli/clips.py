@@ -1,6 +1,7 @@
 """`i2v status` and `i2v fetch`: how far the clips are, and their files."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,9 +11,10 @@ import typer
 from i2v_assets.cli.console import dollars, err, out, print_json, print_table
 from i2v_assets.cli.exits import Exit, UsageProblem
 from i2v_assets.cli.opened import AsJson, Books, known_clip, opened_books, opened_bucket
+from i2v_assets.cli.refused import plain_refused, print_refused
 
 if TYPE_CHECKING:
-    from resources.ledger.registry import ClipRow
+    from resources.ledger.registry import ClipRow, RefusedRow
 
 app = typer.Typer()
 
@@ -27,7 +29,7 @@ def status(
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = SHOWN,
     as_json: AsJson = False,
 ) -> None:
-    """How far the clips are, and why those that wait do.
+    """How far the clips are, why those that wait do, and which uploads were refused.
 
     i2v status
 
@@ -37,25 +39,31 @@ def status(
     """
     with opened_books() as books:
         if clip is not None:
-            _one(books, known_clip(books.registry, clip), as_json)
+            _named(books, clip, as_json)
             return
         states = _states(state or ())
         rows = books.registry.list(states)
         counts = books.registry.counts()
+        refused = books.registry.refused_uploads() if not states or "refused" in states else ()
     if as_json:
-        print_json({"counts": counts, "clips": [_plain(row) for row in rows[-limit:]]})
+        plain = [_plain(row) for row in rows[-limit:]]
+        print_json({"counts": counts, "clips": plain, "refused_uploads": plain_refused(refused[:limit])})
         return
-    if not counts:
+    if not (counts or refused):
         out.print("No clips yet: `i2v upload` puts files into the bucket, the upload sensor finds them.")
         return
-    print_table(
-        ("clip", "state", "since", "price", "reason"),
-        [
-            (row.clip, row.state, _time(row.updated_at), dollars(row.price_microdollars), _reason(row))
-            for row in rows[-limit:]
-        ],
-    )
-    out.print(", ".join(f"{count} {name}" for name, count in sorted(counts.items())), highlight=False)
+    if rows:
+        print_table(
+            ("clip", "state", "since", "price", "reason"),
+            [
+                (row.clip, row.state, _time(row.updated_at), dollars(row.price_microdollars), _reason(row))
+                for row in rows[-limit:]
+            ],
+        )
+    print_refused(refused, limit)
+    words = [f"{count} {name}" for name, count in sorted(counts.items())]
+    words += [f"{len(refused)} upload{'s' if len(refused) > 1 else ''} refused"] if refused else []
+    out.print(", ".join(words), highlight=False)
     if len(rows) > limit:
         err.print(f"The newest {limit} of {len(rows)}; --limit shows more.", highlight=False)
 
@@ -76,7 +84,21 @@ def _reason(row: "ClipRow") -> str:
     return f"{waits}{row.reason or ''}"
 
 
-def _one(books: Books, row: "ClipRow", as_json: bool) -> None:
+def _named(books: Books, clip: str, as_json: bool) -> None:
+    """One clip, or the refused uploads that would be it."""
+    row, refused = books.registry.get(clip), books.registry.refused_uploads(clip)
+    if row is not None or not refused:
+        _one(books, row or known_clip(books.registry, clip), refused, as_json)
+    elif as_json:
+        print_json({"clip": clip, "state": "refused", "refused_uploads": plain_refused(refused)})
+    else:
+        out.print(
+            f"{clip} is no clip yet: its upload was refused. Nothing was sent and nothing was paid.", highlight=False
+        )
+        print_refused(refused, len(refused))
+
+
+def _one(books: Books, row: "ClipRow", refused: "Sequence[RefusedRow]", as_json: bool) -> None:
     from i2v_assets.upload_types import Candidate
 
     candidate = Candidate.from_content(row.content)
@@ -92,6 +114,7 @@ def _one(books: Books, row: "ClipRow", as_json: bool) -> None:
                 "files": [{"name": file.name, "key": file.key, "kind": file.kind} for file in candidate.files],
                 "brief": candidate.brief.model_dump(mode="json", exclude_unset=True),
                 "answers": [info.key for info in answers],
+                "refused_uploads": plain_refused(refused),
                 "requests": [
                     {**asdict(request), "events": [asdict(event) for event in events[request.fingerprint]]}
                     for request in requests
@@ -103,6 +126,7 @@ def _one(books: Books, row: "ClipRow", as_json: bool) -> None:
         ("clip", row.clip),
         ("state", f"{row.state} since {_time(row.updated_at)}"),
         ("reason", _reason(row)),
+        ("its upload now", "\n".join(f"refused: {found.words} {found.remedy}" for found in refused)),
         ("uploaded as", row.source),
         ("made from", "\n".join(file.key for file in candidate.files)),
         ("brief", json.dumps(candidate.brief.model_dump(mode="json", exclude_unset=True), ensure_ascii=False)),

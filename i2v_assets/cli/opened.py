@@ -81,12 +81,14 @@ def known_clip(registry: "Registry", clip: str) -> "ClipRow":
     """A clip by its name.
 
     Raises:
-        UsageProblem: there is none; names those that look like it.
+        UsageProblem: there is none; names those that look like it, or why its upload was refused.
     """
     import difflib
 
     row = registry.get(clip)
     if row is None:
+        for refused in registry.refused_uploads(clip):
+            raise UsageProblem(f"{clip} is no clip yet, its upload is refused: {refused.words}", remedy=refused.remedy)
         near = difflib.get_close_matches(clip, [found.clip for found in registry.list()], 3)
         remedy = f"Did you mean {', '.join(near)}?" if near else "`i2v status` lists them."
         raise UsageProblem(f"There is no clip {clip!r}.", remedy=remedy)

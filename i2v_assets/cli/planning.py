@@ -8,11 +8,13 @@ import typer
 from i2v_assets.cli.console import dollars, err, out, print_json, print_table
 from i2v_assets.cli.exits import DataProblem, UsageProblem
 from i2v_assets.cli.opened import AsJson, Books, me, opened_books, opened_bucket
+from i2v_assets.cli.refused import plain_refused
 
 if TYPE_CHECKING:
     from i2v_assets.cli.previewing import Preview
     from i2v_assets.making.plans_of import Planned
     from i2v_assets.plans import Plan
+    from resources.ledger.registry import RefusedRow
 
 app = typer.Typer()
 
@@ -44,14 +46,15 @@ def plan_command(
             look_for_uploads(books, bucket)
         began = time.monotonic()
         found = preview(books, bucket, open_clips(books, clips or ()))
+        refused = [row for row in books.registry.refused_uploads() if not clips or row.clip in clips]
         if as_json:
-            print_json(_plain(books, found))
+            print_json(_plain(books, found) | {"refused_uploads": plain_refused(refused)})
             return
-        _show(books, found, clips or [])
+        _show(books, found, clips or [], refused)
         err.print(f"[dim]Planned in {time.monotonic() - began:.1f} s; nothing was paid.[/dim]", highlight=False)
 
 
-def _show(books: Books, found: "Preview", names: list[str]) -> None:
+def _show(books: Books, found: "Preview", names: list[str], refused: "list[RefusedRow]") -> None:
     from i2v_assets.cli.money import money_left
 
     if found.lines:
@@ -76,7 +79,10 @@ def _show(books: Books, found: "Preview", names: list[str]) -> None:
         _show_stopped(planned)
     for clip, error in found.unreadable:
         out.print(f"not planned  {clip}: {error.text}", markup=False, highlight=False)
-    if not (found.planned or found.unreadable):
+    for upload in refused:
+        text = f"{upload.words} {upload.remedy}"
+        out.print(f"refused  {upload.clip or upload.source}: {text}", markup=False, highlight=False)
+    if not (found.planned or found.unreadable or refused):
         out.print("Nothing is to be made: `i2v upload` puts files into the bucket, `i2v status` shows what is there.")
         return
     count = sum(line.to_pay for line in found.lines)

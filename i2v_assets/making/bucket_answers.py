@@ -1,12 +1,13 @@
 """What the bucket tells a person who has nothing else: the files below `clips/<clip>/`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from i2v_assets.answers import Answer
+from i2v_assets.answers import Answer, Problem, refused
 from i2v_assets.manifest import Manifest, scrubbed
+from resources.schemas.inputs import Service
 from resources.storage import keys
 from resources.storage.bucket import Bucket
 
@@ -60,11 +61,27 @@ class BucketAnswers:
         if notes:
             self._bucket.delete_many(keys.clip_key(clip, name) for name in keys.NOTES)
 
-    def refused_upload(self, source_key: str, words: str, remedy: str) -> None:
-        """An upload that can be no clip: told by its own key, since it has no clip's folder."""
+    def refused_upload(
+        self, source_key: str, words: str, remedy: str, *, clip: str | None = None, service: Service = "runcomfy"
+    ) -> None:
+        """An upload that can be no clip: told by its own key, and beside the clip that it would be, where that is known.
+
+        The clip's other notes stay: they are about what was uploaded before.
+        """
         text = f"REFUSED: {source_key}\n\nWhat: {words}\nWhat to do: {remedy}\n"
         self._bucket.write(keys.refused_key(source_key), scrubbed(text).encode("utf-8", "replace"), TEXT)
+        if clip is not None:
+            answer = refused(clip, [Problem(words, remedy=remedy)], service=service)
+            self._bucket.write(keys.clip_key(clip, keys.REFUSED_NOTE), answer.text.encode("utf-8", "replace"), TEXT)
 
     def upload_accepted(self, source_key: str) -> None:
-        """Take back what `refused_upload` said."""
+        """Take back what `refused_upload` said by the upload's key."""
         self._bucket.delete(keys.refused_key(source_key))
+
+    def no_longer_refused(self, clips: Iterable[str]) -> None:
+        """Take back what `refused_upload` said beside clips."""
+        self._bucket.delete_many(keys.clip_key(clip, keys.REFUSED_NOTE) for clip in clips)
+
+    def withdrawn(self, clips: Iterable[str]) -> None:
+        """The uploads of these clips are gone, and what was said of them with them."""
+        self._bucket.delete_many(keys.clip_key(clip, name) for clip in clips for name in keys.NOTES)

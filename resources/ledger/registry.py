@@ -19,10 +19,20 @@ import sqlalchemy as sa
 
 from resources.ledger.base import utc_now
 from resources.ledger.database import Database
-from resources.ledger.registry_rows import FRESH, SENT, UNMADE, Admission, ClipRow, ClipState, Refusals, Upload
+from resources.ledger.registry_rows import (
+    FRESH,
+    SENT,
+    UNMADE,
+    Admission,
+    ClipRow,
+    ClipState,
+    Refusals,
+    RefusedRow,
+    Upload,
+)
 from resources.ledger.registry_tables import clips, media_facts, refused_uploads, texts
 
-__all__ = ["Admission", "ClipRow", "ClipState", "Refusals", "Registry", "Upload"]
+__all__ = ["Admission", "ClipRow", "ClipState", "Refusals", "RefusedRow", "Registry", "Upload"]
 
 ADMISSION_LOCK = 0x693276_61646D
 """The Postgres lock of an admission ("i2v adm"), so that two looks at once do not both add a clip."""
@@ -322,23 +332,46 @@ class Registry:
             rows = [{"key": key, "etag": etag, "text": text} for key, (etag, text) in sorted(read.items())]
             connection.execute(self._database.upsert(texts), rows)
 
-    def new_refusals(self, refused: Mapping[str, str], *, covers: Callable[[str], bool] | None = None) -> Refusals:
-        """Which refused uploads (source -> version) are news, and which known ones are gone.
+    def new_refusals(self, refused: Collection[RefusedRow], *, covers: Callable[[str], bool] | None = None) -> Refusals:
+        """Which refused uploads are news, and which known ones are gone.
 
         Args:
             refused: what a look refused.
             covers: what the look covered: what it did not refuse of that is refused no more. None: all uploads.
         """
         with self._database.write() as connection:
-            known = {row.key: row.version for row in connection.execute(sa.select(refused_uploads))}
-            news = tuple(key for key, version in refused.items() if known.get(key) != version)
-            gone = tuple(key for key in known if key not in refused and (covers is None or covers(key)))
+            known = {row.key: row for row in connection.execute(sa.select(refused_uploads))}
+            news = [row for row in refused if row.source not in known or known[row.source].version != row.version]
+            there = {row.source for row in refused}
+            gone = tuple(key for key in known if key not in there and (covers is None or covers(key)))
             for part in _chunks(gone):
                 connection.execute(refused_uploads.delete().where(refused_uploads.c.key.in_(part)))
             if news:
-                rows = [{"key": key, "version": refused[key]} for key in sorted(news)]
+                rows = [
+                    {
+                        "key": row.source,
+                        "version": row.version,
+                        "clip": row.clip,
+                        "words": row.words,
+                        "remedy": row.remedy,
+                    }
+                    for row in sorted(news, key=lambda row: row.source)
+                ]
                 connection.execute(self._database.upsert(refused_uploads), rows)
-        return Refusals(news, gone)
+        now = {key: row.clip for key, row in known.items() if key not in gone} | {row.source: row.clip for row in news}
+        freed = {row.clip for row in known.values() if row.clip is not None} - set(now.values())
+        return Refusals(tuple(row.source for row in news), gone, tuple(sorted(freed)))
+
+    def refused_uploads(self, clip: str | None = None) -> tuple[RefusedRow, ...]:
+        """The uploads that are refused now, all or those that would be one clip."""
+        query = sa.select(refused_uploads).order_by(refused_uploads.c.key)
+        if clip is not None:
+            query = query.where(refused_uploads.c.clip == clip)
+        with self._database.read() as connection:
+            return tuple(
+                RefusedRow(row.key, row.version, row.words or "", row.remedy or "", row.clip)
+                for row in connection.execute(query)
+            )
 
     def _update(self, statement: sa.Update) -> int:
         with self._database.write() as connection:

@@ -23,7 +23,7 @@ UNMADE = (ClipState.DUE, ClipState.WAITING, ClipState.REFUSED)
 SENT = frozenset({"unknown", "deadline", "download", "stopped"})
 """What a clip may wait for after money may have moved: its answer is still owed when the upload is gone."""
 
-FRESH = {"extra_takes": 0, "retries": 0}
+FRESH = {"extra_takes": 0, "retries": 0, "lost_runs": 0}
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class ClipRow:
     """One clip with its upload and its latest answer; times are UTC.
 
     ``extra_takes`` were made beyond what the brief asks for; ``take_seeds`` is JSON of the seeds that a person gave them.
+    ``retries`` counts failed generations that were tried again, ``lost_runs`` runs that ended without an answer.
     """
 
     clip: str
@@ -65,6 +66,7 @@ class ClipRow:
     extra_takes: int
     take_seeds: str | None
     retries: int
+    lost_runs: int
     admitted_at: datetime
     updated_at: datetime
     delivered_at: datetime | None
@@ -81,8 +83,34 @@ class Admission:
 
 
 @dataclass(frozen=True)
+class RefusedRow:
+    """An upload that cannot become a clip.
+
+    Attributes:
+        source: the key that is to blame, with the line of a list.
+        version: changes with what is said of it.
+        words: what is wrong.
+        remedy: what to do.
+        clip: the clip that it would be, where that name is its own.
+    """
+
+    source: str
+    version: str
+    words: str
+    remedy: str
+    clip: str | None = None
+
+
+@dataclass(frozen=True)
 class Refusals:
-    """Uploads that are refused since the last look, and those that are no more."""
+    """What a look changed among the refused uploads.
+
+    Attributes:
+        refused: sources that are refused since then, or for another reason than before.
+        gone: sources that are refused no more.
+        freed: clips that no refused upload would be any more.
+    """
 
     refused: tuple[str, ...]
     gone: tuple[str, ...]
+    freed: tuple[str, ...]

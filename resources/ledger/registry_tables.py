@@ -27,6 +27,7 @@ clips = sa.Table(
     sa.Column("extra_takes", sa.Integer, nullable=False),
     sa.Column("take_seeds", sa.Text),
     sa.Column("retries", sa.Integer, nullable=False),
+    sa.Column("lost_runs", sa.Integer, nullable=False),
     sa.Column("admitted_at", UtcDateTime, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),
     sa.Column("delivered_at", UtcDateTime),
@@ -60,8 +61,11 @@ refused_uploads = sa.Table(
     metadata,
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("version", sa.Text, nullable=False),
+    sa.Column("clip", sa.Text),
+    sa.Column("words", sa.Text),
+    sa.Column("remedy", sa.Text),
 )
-"""Uploads that can be no clip and whose owner was told."""
+"""Uploads that can be no clip and whose owner was told: why, and which clip each would be, where that is known."""
 
 catalogue = sa.Table(
     "registry_catalogue",

@@ -41,6 +41,41 @@ def test_status_of_all_and_of_one(world):
     assert world("status", "heroo").code == 64
 
 
+def test_status_and_plan_list_refused_uploads(world):
+    clip(world, brief=b"promt: Slow push in\n")
+    world.upload("looks.csv", b"clip,image,duration\ncup,img/none.jpg,x\n")
+    world.upload("voice.mp3", b"x")
+    world.admit()
+    ran = world("status")
+    told = " ".join(ran.out.split())
+    assert "3 uploads refused" in told
+    for words in ("uploads/hero/brief.yaml", "`promt` is no key of a brief", "Did you mean", "looks.csv#line-2", "cup"):
+        assert words in told
+    listed = {each["upload"]: each for each in world("status", "--json").json["refused_uploads"]}
+    assert (listed["uploads/hero/brief.yaml"]["clip"], listed["uploads/voice.mp3"]["clip"]) == ("hero", None)
+    assert "uploads refused" not in world("status", "--state", "waiting").out
+    one = world("status", "hero")
+    assert one.code == 0
+    assert "`promt` is no key" in " ".join(one.out.split())
+    assert world("status", "cup", "--json").json["refused_uploads"][0]["reason"].startswith("looks.csv line 2")
+    plan = world("plan")
+    assert "refused  hero: hero/brief.yaml: `promt` is no key of a brief" in plan.out
+    assert "refused  uploads/voice.mp3: " in plan.out
+    assert len(world("plan", "--json").json["refused_uploads"]) == 3
+    ran = world("plan", "hero")
+    assert (ran.code, "`promt` is no key" in " ".join(ran.err.split())) == (64, True)
+
+
+def test_status_of_a_clip_whose_upload_was_broken_says_both(world):
+    clip(world)
+    world.make("hero")
+    world.upload("hero/brief.yaml", b"promt: Slow push in\n")
+    world.admit()
+    told = " ".join(world("status", "hero").out.split())
+    assert "delivered since" in told
+    assert "refused: hero/brief.yaml: `promt` is no key" in told
+
+
 def test_status_without_the_bucket_still_says_what_the_ledger_knows(world, monkeypatch):
     clip(world)
     world.admit()

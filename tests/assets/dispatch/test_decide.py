@@ -23,7 +23,7 @@ LONG_AGO = NOW - timedelta(days=1)
 def row(clip: str = "hero", **changes: object) -> ClipRow:
     values = dict.fromkeys(ClipRow.__dataclass_fields__) | {
         "clip": clip, "source": f"uploads/{clip}.jpg", "version": "1", "content": "{}", "priority": 0,
-        "state": ClipState.WAITING, "extra_takes": 0, "retries": 0, "admitted_at": LONG_AGO, "updated_at": LONG_AGO,
+        "state": ClipState.WAITING, "extra_takes": 0, "retries": 0, "lost_runs": 0, "admitted_at": LONG_AGO, "updated_at": LONG_AGO,
         "planned_fingerprint": "f" * 64, "price_microdollars": 600_000,
     }  # fmt: skip
     return ClipRow(**(values | changes))  # type: ignore[arg-type]

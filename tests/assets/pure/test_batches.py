@@ -101,6 +101,25 @@ def test_a_bad_line_of_json(text: str, words: str) -> None:
     assert words in bad.words
 
 
+@pytest.mark.parametrize(
+    ("text", "kind", "clip"),
+    [
+        ("clip,image,duration\n hero ,a.jpg,x\n", "csv", "hero"),
+        ("clip,image,duration\n,shoes/a.jpg|b.jpg,x\n", "csv", "a-1"),
+        ("clip,image,prompt\nhero,a.jpg,one, two\n", "csv", "hero"),
+        ("image,duration\n,x\n", "csv", None),
+        ('{"clip": "hero", "promt": "x"}', "jsonl", "hero"),
+        ('{"images": [{"file": "shoes/a.jpg"}], "promt": "x"}', "jsonl", "a-1"),
+        ('{"images": [[{}]], "audio": ["v.mp3"], "promt": "x"}', "jsonl", "v-1"),
+        ('{"clip": 5, "image": "a.jpg"}', "jsonl", None),
+        ('{"image": "a.jpg"', "jsonl", None),
+    ],
+)
+def test_a_bad_row_tells_its_clip_where_that_can_be_read(text: str, kind: BatchFormat, clip: str | None) -> None:
+    _, (bad,) = parse_batch(text, "shoes", kind)
+    assert bad.clip == clip
+
+
 def test_good_rows_stay_beside_bad_ones() -> None:
     rows, bad = parse_batch("image,duration\na.jpg,5\nb.jpg,x\nc.jpg,6\n", "x.csv", "csv")
     assert [row.clip for row in rows] == ["a-1", "c-3"]

@@ -351,10 +351,23 @@ class TestLists:
         text = "clip,image,duration\na,1.jpg,x\nb,1.jpg,5\nb,1.jpg,6\nc,none.jpg,5\n"
         found = look(["1.jpg"], {"l.csv": text})
         assert names(found) == {"b": ["1.jpg"]}
-        assert [(each.line, each.clip) for each in found.refused] == [(2, None), (4, None), (5, "c")]
+        assert [(each.line, each.clip) for each in found.refused] == [(2, "a"), (4, None), (5, "c")]
         assert len({each.source for each in found.refused}) == 3
         assert "line 3 already" in found.refused[1].words
         assert "line 5" in found.refused[2].words
+
+    def test_a_bad_row_holds_its_name_unless_that_is_another_clip_s(self) -> None:
+        text = "clip,image,duration\nb,1.jpg,x\nb,1.jpg,5\nred,1.jpg,x\n,1.jpg,x\n"
+        found = look(
+            [Thing("red.jpg", 100), "1.jpg"], {"s/l.csv": text.replace("1.jpg", "uploads/1.jpg"), "l.csv": text}
+        )
+        assert [(each.key, each.line, each.clip) for each in found.refused] == [
+            ("uploads/l.csv", 2, None), ("uploads/l.csv", 4, None), ("uploads/l.csv", 5, "1-4"),
+            ("uploads/s/l.csv", 2, None), ("uploads/s/l.csv", 4, "s--red"), ("uploads/s/l.csv", 5, "s--1-4"),
+        ]  # fmt: skip
+        assert all("`duration` is 'x'" in each.words for each in found.refused)
+        assert {"b", "s--b", "s--red", "1-4"} < found.present
+        assert names(found)["red"] == ["red.jpg"]
 
     def test_a_missing_file_of_a_row_is_waited_for(self) -> None:
         found = look([Thing("l.csv", 3)], {"l.csv": "clip,image\na,1.jpg\n"})

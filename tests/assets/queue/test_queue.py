@@ -142,6 +142,57 @@ def test_a_refused_upload_is_told_and_taken_back(yard: Any) -> None:
     assert yard.clips() == ["voice"]
 
 
+def test_a_refused_brief_is_told_beside_its_clip_too_until_it_is_mended_or_gone(yard: Any) -> None:
+    def told(clip: str) -> str:
+        there = yard.bucket.head(f"clips/{clip}/REFUSED.txt")
+        return yard.bucket.read(f"clips/{clip}/REFUSED.txt").decode() if there else ""
+
+    yard.put("uploads/f/brief.yaml", data=b"promt: pan\n")
+    yard.put("uploads/f/a.jpg")
+    yard.put("uploads/l.csv", data=b"clip,image,duration\ngood,pics/a.jpg,5\nbad,pics/a.jpg,x\n")
+    yard.put("pics/a.jpg")
+    yard.note()
+    assert "REFUSED: f was not made" in told("f")
+    assert "What: f/brief.yaml: `promt` is no key of a brief" in told("f")
+    assert "What to do: Did you mean `prompt`?" in told("f")
+    assert "l.csv line 3: `duration` is 'x'" in told("bad")
+    assert not told("good")
+    assert {row.clip for row in yard.registry.refused_uploads()} == {"f", "bad"}
+    yard.put("uploads/f/brief.yaml", data=b"prompt: pan\n")
+    yard.note()
+    assert not told("f")
+    assert told("bad")
+    yard.bucket.delete("uploads/l.csv")
+    yard.sweep()
+    assert not told("bad")
+    assert yard.registry.refused_uploads() == ()
+
+
+def test_a_brief_that_was_broken_for_a_while_leaves_the_clip_s_own_answers(yard: Any) -> None:
+    yard.put("uploads/f/brief.yaml", data=b"prompt: pan\n")
+    yard.put("uploads/f/a.jpg")
+    yard.note()
+    yard.registry.answer("f", version=yard.registry.get("f").version, state=ClipState.REFUSED, reason="too small")
+    yard.bucket.write("clips/f/REFUSED.txt", b"too small", "text/plain")
+    yard.put("uploads/f/brief.yaml", data=b"promt: pan\n")
+    yard.note()
+    assert b"promt" in yard.bucket.read("clips/f/REFUSED.txt")
+    yard.put("uploads/f/brief.yaml", data=b"prompt: pan\n")
+    yard.note()
+    assert yard.clips(ClipState.DUE) == ["f"]  # it is told again that it is too small
+
+
+def test_what_was_said_of_a_clip_goes_with_its_upload(yard: Any) -> None:
+    yard.put("uploads/a.jpg")
+    yard.note()
+    yard.registry.answer("a", version=yard.registry.get("a").version, state=ClipState.WAITING, waiting_for="approval")
+    yard.bucket.write("clips/a/WAITING.txt", b"It waits for approval.", "text/plain")
+    yard.bucket.delete("uploads/a.jpg")
+    yard.sweep()
+    assert yard.clips(ClipState.WITHDRAWN) == ["a"]
+    assert yard.bucket.head("clips/a/WAITING.txt") is None
+
+
 def test_changed_defaults_reach_what_is_not_made(yard: Any) -> None:
     yard.put("uploads/a/one.jpg", "uploads/b/two.jpg")
     yard.note()

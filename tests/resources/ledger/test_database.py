@@ -4,13 +4,16 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import resources.ledger.registry_tables  # noqa: F401 - its tables are of the same database
 from resources.ledger import Ledger, LedgerError, LedgerUnavailable
 from resources.ledger.database import MIGRATIONS, VERSION_TABLE, Database, head
+from resources.ledger.registry import RefusedRow, Registry
 from resources.ledger.tables import metadata
 
 OPENER = """
@@ -68,6 +71,31 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(ledger_url):
 
 def test_the_newest_migration_is_found_without_alembic():
     assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == head()
+
+
+def test_a_ledger_of_an_older_program_keeps_its_clips_and_refusals(ledger_url):
+    database = Database.open(ledger_url)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0003")
+        connection.execute(
+            sa.text(
+                "INSERT INTO registry_clips (clip, source, version, content, priority, state, extra_takes, retries,"
+                " admitted_at, updated_at) VALUES ('hero', 'uploads/hero.jpg', '1', '{}', 0, 'waiting', 0, 1,"
+                " '2026-03-10 12:00:00', '2026-03-10 12:00:00')"
+            )
+        )
+        connection.execute(sa.text("INSERT INTO registry_refused_uploads (key, version) VALUES ('uploads/x', '1')"))
+    database.close()
+    database = Database.open(ledger_url)
+    registry = Registry(database)
+    row = registry.get("hero")
+    assert row is not None
+    assert (row.retries, row.lost_runs) == (1, 0)
+    assert registry.refused_uploads() == (RefusedRow("uploads/x", "1", "", ""),)
+    database.close()
 
 
 def test_a_ledger_of_a_newer_program_is_left_alone(ledger_url):

@@ -1,13 +1,14 @@
 """The memory of the sensors: how a clip moves from upload to answer, and what a lost tick or run leaves behind."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from resources.ledger import Ledger
-from resources.ledger.registry import ClipState, Registry, Upload
+from resources.ledger.registry import ClipState, Refusals, RefusedRow, Registry, Upload
 
 
 class Clock:
@@ -230,14 +231,35 @@ def test_what_was_read_is_remembered_by_its_bytes(desk: Desk) -> None:
 
 
 def test_a_refusal_is_news_once_and_goes_when_its_upload_is_mended(desk: Desk) -> None:
-    first = desk.registry.new_refusals({"uploads/x": "1", "uploads/y": "1"}, covers=lambda key: True)
+    def look(*rows: RefusedRow, covers: Callable[[str], bool] = lambda _: True) -> Refusals:
+        return desk.registry.new_refusals(rows, covers=covers)
+
+    x, y = RefusedRow("uploads/x", "1", "Bad.", "Mend it."), RefusedRow("uploads/y", "1", "Bad.", "Mend it.")
+    first = look(x, y)
     assert (set(first.refused), first.gone) == ({"uploads/x", "uploads/y"}, ())
-    assert desk.registry.new_refusals({"uploads/x": "1", "uploads/y": "1"}, covers=lambda key: True).refused == ()
-    assert desk.registry.new_refusals({"uploads/x": "2"}, covers=lambda key: key == "uploads/x").refused == (
-        "uploads/x",
-    )
-    assert desk.registry.new_refusals({}, covers=lambda key: key == "uploads/y").gone == ("uploads/y",)
-    assert desk.registry.new_refusals({}, covers=lambda key: True).gone == ("uploads/x",)
+    assert look(x, y).refused == ()
+    worse = replace(x, version="2", words="Worse.")
+    assert look(worse, covers=lambda key: key == "uploads/x").refused == ("uploads/x",)
+    assert desk.registry.refused_uploads() == (worse, y)
+    assert look(covers=lambda key: key == "uploads/y").gone == ("uploads/y",)
+    assert look().gone == ("uploads/x",)
+    assert desk.registry.refused_uploads() == ()
+
+
+def test_a_clip_is_freed_when_no_refused_upload_would_be_it_any_more(desk: Desk) -> None:
+    def look(*rows: RefusedRow, covers: Callable[[str], bool] = lambda _: True) -> tuple[str, ...]:
+        return desk.registry.new_refusals(rows, covers=covers).freed
+
+    brief = RefusedRow("uploads/x/brief.yaml", "1", "Bad.", "Mend it.", "x")
+    assert look(brief) == ()
+    image = RefusedRow("uploads/x/a.gif", "1", "Bad.", "Mend it.", "x")
+    assert look(image) == ()  # another of its files is to blame now
+    row = RefusedRow("uploads/l.csv#line-2", "1", "Bad.", "Mend it.", "a")
+    assert look(image, row) == ()
+    assert desk.registry.refused_uploads("a") == (row,)
+    assert look(image, replace(row, version="2", clip="b")) == ("a",)
+    assert look(covers=lambda key: key == row.source) == ("b",)
+    assert look() == ("x",)
 
 
 def test_thousands_of_clips_are_one_statement_each_at_most(desk: Desk) -> None:

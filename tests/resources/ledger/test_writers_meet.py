@@ -6,7 +6,7 @@ from threading import Barrier
 
 from resources.ledger.catalogue_memory import CatalogueMemory
 from resources.ledger.database import Database
-from resources.ledger.registry import Registry
+from resources.ledger.registry import RefusedRow, Registry
 
 WRITERS = 4
 ROUNDS = 10
@@ -20,7 +20,9 @@ def test_writers_of_the_same_row_do_not_collide(postgres_url: str) -> None:
         lambda number: memory.agree("sandbox", f"family-{number}", **offer),  # type: ignore[arg-type]
         lambda number: registry.remember_facts(f"uploads/{number}.jpg", "etag", {"width": 1}),
         lambda number: registry.remember_texts({f"{key}-{number}": ("etag", "text") for key in "ba"}),
-        lambda number: registry.new_refusals({f"uploads/{number}.gif": "version"}, covers=lambda _: False),
+        lambda number: registry.new_refusals(
+            [RefusedRow(f"uploads/{number}.gif", "version", "", "")], covers=lambda _: False
+        ),
     )
     barrier = Barrier(WRITERS)
 
