@@ -25,7 +25,7 @@ MOST_MEMORY = 5_000
 FOR_PEOPLE: Mapping[str, str] = {
     "budget": "Today's budget is reached. Raise I2V_BUDGET_USD_PER_DAY or I2V_BUDGET_REQUESTS_PER_DAY, or wait for tomorrow.",
     "account": "The service refuses the account. Check the token and the balance: `i2v doctor`, `i2v whoami`.",
-    "approval": "They wait for a person. Look at `i2v status`, then `i2v approve CLIP`.",
+    "approval": "They wait for a person. Look at `i2v plan`, then `i2v approve HASH`.",
     "price": "Their price cannot be learned. Look at `i2v models`.",
     "catalogue": "The service's catalogue does not have their model, or has changed it. Look at `i2v models`.",
     "storage": "The bucket or the ledger's database does not answer. Run `i2v doctor`.",
@@ -143,7 +143,7 @@ def news(situation: Situation, memory: Memory) -> tuple[Situation, Memory]:
 
 def message(fresh: Situation, ui_url: str = "", *, sandbox: bool = False) -> str:
     """The message, empty where there is nothing new; in Slack's markup, free of addresses but the UI's own."""
-    blocks = [block for block in (_unknown(fresh), _failed(fresh, ui_url), _waiting(fresh)) if block]
+    blocks = [block for block in (_unknown(fresh), _failed(fresh, ui_url), _waiting(fresh, sandbox)) if block]
     if not blocks:
         return ""
     if ui_url:
@@ -182,12 +182,13 @@ def _unknown(fresh: Situation) -> str:
     return "\n".join([*lines, f"and {more} more: `i2v ledger list --state unknown`"] if more > 0 else lines)
 
 
-def _waiting(fresh: Situation) -> str:
+def _waiting(fresh: Situation, sandbox: bool) -> str:
     lines = []
     for kind, count in fresh.waiting.items():
         spent = f" ({dollars(fresh.spent)} of {dollars(fresh.cap)})" if kind == "budget" else ""
         wait = "wait" if count > 1 else "waits"
-        lines.append(f"*{_count(count, 'clip')} {wait} for: {kind}*{spent}. {FOR_PEOPLE[kind]}")
+        words = FOR_PEOPLE[kind].replace("I2V_BUDGET", "I2V_SANDBOX_BUDGET") if sandbox else FOR_PEOPLE[kind]
+        lines.append(f"*{_count(count, 'clip')} {wait} for: {kind}*{spent}. {words}")
     return "\n".join(lines)
 
 

@@ -50,11 +50,16 @@ def spend_between(connection: sa.Connection, service: str, start: datetime, end:
 def budget_refusal(
     connection: sa.Connection, service: str, *, run_id: str | None, price: int | None, caps: Caps, now: datetime
 ) -> OverBudget | None:
-    """The first cap that one more request at this price would pass, or None."""
+    """The first cap that one more request at this price would pass, or None; it names the variable that raises it."""
     start, end = day_bounds(now, caps.zone)
     day = spend_between(connection, service, start, end)
     per_day = _Cap(
-        "DAY", "today", "usd_per_day", "requests_per_day", caps.usd_per_day_microdollars, caps.requests_per_day
+        _variable(service, "DAY"),
+        "today",
+        "usd_per_day",
+        "requests_per_day",
+        caps.usd_per_day_microdollars,
+        caps.requests_per_day,
     )
     refusal = _over(per_day, day, price or 0)
     if refusal is not None or run_id is None:
@@ -62,9 +67,19 @@ def budget_refusal(
     found = connection.execute(_OF_RUN, {"the_service": service, "the_run": run_id}).one()
     run = Spend(*(int(value) for value in found))
     per_run = _Cap(
-        "RUN", "in this run", "usd_per_run", "requests_per_run", caps.usd_per_run_microdollars, caps.requests_per_run
+        _variable(service, "RUN"),
+        "in this run",
+        "usd_per_run",
+        "requests_per_run",
+        caps.usd_per_run_microdollars,
+        caps.requests_per_run,
     )
     return _over(per_run, run, price or 0)
+
+
+def _variable(service: str, part: str) -> str:
+    """How the variables of a cap end; the sandbox has caps of its own, per day, which bound a run too."""
+    return "I2V_SANDBOX_BUDGET_{}_PER_DAY" if service == "sandbox" else f"I2V_BUDGET_{{}}_PER_{part}"
 
 
 class _Cap(NamedTuple):
@@ -80,13 +95,13 @@ def _over(cap: _Cap, spent: Spend, price: int) -> OverBudget | None:
     if spent.requests + 1 > cap.most_requests:
         return OverBudget(
             f"{spent.requests} of at most {cap.most_requests} requests {cap.where} are used;"
-            f" I2V_BUDGET_REQUESTS_PER_{cap.variable} raises it.",
+            f" {cap.variable.format('REQUESTS')} raises it.",
             cap.requests,
         )
     if spent.microdollars + price > cap.most:
         return OverBudget(
             f"{_usd(spent.microdollars)} of at most {_usd(cap.most)} {cap.where} are spent or reserved, and this clip"
-            f" costs {_usd(price)}; I2V_BUDGET_USD_PER_{cap.variable} raises it.",
+            f" costs {_usd(price)}; {cap.variable.format('USD')} raises it.",
             cap.usd,
         )
     return None

@@ -34,6 +34,12 @@ def test_a_message_says_what_a_person_can_act_on() -> None:
     assert "https://dagster.example/assets/clip_video?view=partitions&partition=clip-001" in text
 
 
+def test_the_variable_that_raises_the_budget_is_that_of_the_service() -> None:
+    fresh, _ = news(Situation(NOW, waiting={"budget": 1}), memory())
+    assert "Raise I2V_BUDGET_USD_PER_DAY or I2V_BUDGET_REQUESTS_PER_DAY" in message(fresh)
+    assert "Raise I2V_SANDBOX_BUDGET_USD_PER_DAY or I2V_SANDBOX_BUDGET_REQUESTS_PER_DAY" in message(fresh, sandbox=True)
+
+
 def test_many_failures_are_one_message_of_ten_and_a_number() -> None:
     fresh, _ = news(Situation(NOW, [failed(number) for number in range(250)]), memory())
     text = message(fresh)

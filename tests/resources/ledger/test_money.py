@@ -27,8 +27,10 @@ def test_the_caps_hold_to_the_last_micro_dollar(book):
     assert book.ledger.spent_today("sandbox") == Spend(2, 0, 2_500_000)
 
 
-def test_each_cap_says_its_name(book):
+@pytest.mark.parametrize("service", ["runcomfy", "sandbox"])
+def test_each_cap_says_its_name_and_the_variable_that_raises_it(book, service):
     for changes, cap in (
+        ({"usd_per_day_microdollars": 1_999_999}, "usd_per_day"),
         ({"requests_per_day": 1}, "requests_per_day"),
         ({"usd_per_run_microdollars": 1_999_999}, "usd_per_run"),
         ({"requests_per_run": 1}, "requests_per_run"),
@@ -36,14 +38,16 @@ def test_each_cap_says_its_name(book):
         run = f"run-{cap}"
         book.clock.forward(86_400)
         caps = replace(book.caps, **changes)
-        assert isinstance(book.claim(book.plan(), caps=caps, run_id=run), Claimed)
-        name = book.plan()
+        assert isinstance(book.claim(book.plan(service=service), caps=caps, run_id=run), Claimed)
+        name = book.plan(service=service)
         over = refused(book.claim(name, caps=caps, run_id=run))
         assert over.cap == cap
-        assert f"I2V_BUDGET_{cap.upper()}" in over.text
+        # The sandbox's caps per day bound its runs too.
+        variable = f"I2V_SANDBOX_BUDGET_{cap[:-3].upper()}DAY" if service == "sandbox" else f"I2V_BUDGET_{cap.upper()}"
+        assert f"; {variable} raises it" in over.text
         if cap.endswith("run"):
             assert isinstance(book.claim(name, caps=caps, run_id=f"another-{cap}"), Claimed)
-            assert isinstance(book.claim(book.plan(), caps=caps, run_id=None), Claimed)
+            assert isinstance(book.claim(book.plan(service=service), caps=caps, run_id=None), Claimed)
 
 
 def test_services_have_budgets_of_their_own(book):
