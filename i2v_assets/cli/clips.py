@@ -14,10 +14,12 @@ from i2v_assets.cli.opened import AsJson, Books, known_clip, opened_books, opene
 from i2v_assets.cli.refused import plain_refused, print_refused
 
 if TYPE_CHECKING:
+    from resources.ledger import Spend
     from resources.ledger.registry import ClipRow, RefusedRow
 
 app = typer.Typer()
 
+_MONEY = ("settled_microdollars", "reserved_microdollars")
 SHOWN = 50
 """Clips that the table lists unless asked for more; the newest are at its end."""
 
@@ -102,8 +104,9 @@ def _one(books: Books, row: "ClipRow", refused: "Sequence[RefusedRow]", as_json:
     from i2v_assets.upload_types import Candidate
 
     candidate = Candidate.from_content(row.content)
-    requests = books.ledger.list(clip=row.clip, newest_first=False)
+    requests = sorted(books.ledger.list(clip=row.clip, newest_first=False), key=lambda request: request.take)
     events = {request.fingerprint: books.ledger.events(request.fingerprint) for request in requests}
+    paid = books.ledger.spend_of(row.clip)
     answers = _answers(books, row.clip)
     if as_json:
         from dataclasses import asdict
@@ -115,8 +118,13 @@ def _one(books: Books, row: "ClipRow", refused: "Sequence[RefusedRow]", as_json:
                 "brief": candidate.brief.model_dump(mode="json", exclude_unset=True),
                 "answers": [info.key for info in answers],
                 "refused_uploads": plain_refused(refused),
+                "paid": _plain_paid(*paid.values()),
                 "requests": [
-                    {**asdict(request), "events": [asdict(event) for event in events[request.fingerprint]]}
+                    {
+                        **asdict(request),
+                        "paid": _plain_paid(*(paid[name] for name in [request.fingerprint] if name in paid)),
+                        "events": [asdict(event) for event in events[request.fingerprint]],
+                    }
                     for request in requests
                 ],
             }
@@ -130,11 +138,27 @@ def _one(books: Books, row: "ClipRow", refused: "Sequence[RefusedRow]", as_json:
         ("uploaded as", row.source),
         ("made from", "\n".join(file.key for file in candidate.files)),
         ("brief", json.dumps(candidate.brief.model_dump(mode="json", exclude_unset=True), ensure_ascii=False)),
-        ("price", dollars(row.price_microdollars)),
+        ("price of a take", dollars(row.price_microdollars)),
+        ("paid in all", _paid(*paid.values()) if requests else ""),
         ("run", row.run_id or ""),
         ("answers in the bucket", "\n".join(f"{info.key}  ({_size(info.size_bytes)})" for info in answers)),
     ]
     print_table(("", ""), [(name, shown) for name, shown in facts if shown and shown != "{}"])
+    if requests:
+        print_table(
+            ("take", "state", "price", "paid", "model", "fingerprint"),
+            [
+                (
+                    request.take,
+                    request.state,
+                    dollars(request.price_microdollars),
+                    _paid(*(paid[name] for name in [request.fingerprint] if name in paid)),
+                    request.model_id or request.family,
+                    request.fingerprint[:12],
+                )
+                for request in requests
+            ],
+        )
     for request in requests:
         print_table(
             ("when", "what", "state", "reason"),
@@ -142,6 +166,19 @@ def _one(books: Books, row: "ClipRow", refused: "Sequence[RefusedRow]", as_json:
             title=f"take {request.take}: {request.state}, {request.model_id or request.family},"
             f" {request.request_id or 'no request yet'} ({request.fingerprint[:12]})",
         )
+
+
+def _paid(*spent: "Spend") -> str:
+    """What the service charged, and what it has not said yet."""
+    settled, still_open = (sum(getattr(each, name) for each in spent) for name in _MONEY)
+    if not still_open:
+        return dollars(settled) or "$0.00"
+    said = f"{dollars(settled)} and " if settled else ""
+    return f"{said}{dollars(still_open)} that the service has not settled yet"
+
+
+def _plain_paid(*spent: "Spend") -> dict[str, int]:
+    return {name: sum(getattr(each, name) for each in spent) for name in _MONEY}
 
 
 def _answers(books: Books, clip: str) -> list[Any]:

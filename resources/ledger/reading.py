@@ -33,6 +33,7 @@ _GENERATION_TIMES = (
     .order_by(requests.c.finished_at.desc())
     .limit(sa.bindparam("the_limit"))
 )
+_OPEN = sa.case((submissions.c.cost_microdollars.is_(None), submissions.c.reserved_microdollars), else_=0)
 _Key: TypeAlias = tuple[date, str, str, str, str]
 EXPORTED = (requests, submissions, events, approvals)
 
@@ -150,6 +151,26 @@ class Reading(LedgerBase):
                 number, settled, open_ = sums[key]
                 sums[key] = (number + 1, settled + (cost or 0), open_ + (0 if cost is not None else reserved or 0))
         return tuple(_line(key, sums[key]) for key in sorted(sums))
+
+    def spend_of(self, clip: str) -> dict[str, Spend]:
+        """What each of a clip's requests cost, all its attempts together, by fingerprint."""
+        query = (
+            sa.select(
+                submissions.c.fingerprint,
+                sa.func.count(),
+                sa.func.coalesce(sa.func.sum(submissions.c.cost_microdollars), 0),
+                sa.func.coalesce(sa.func.sum(_OPEN), 0),
+            )
+            .join(requests, requests.c.fingerprint == submissions.c.fingerprint)
+            .where(requests.c.clip == clip, submissions.c.returned.is_(False))
+            .group_by(submissions.c.fingerprint)
+        )
+        with self.database.read() as connection:
+            # Postgres sums come as Decimal and are whole.
+            return {
+                name: Spend(number, int(settled), int(open_))
+                for name, number, settled, open_ in connection.execute(query)
+            }
 
     # For programs
 

@@ -76,6 +76,29 @@ def test_status_of_a_clip_whose_upload_was_broken_says_both(world):
     assert "refused: hero/brief.yaml: `promt` is no key" in told
 
 
+def test_status_of_a_clip_shows_what_each_take_costs_and_cost(world):
+    clip(world, brief=BRIEF + b"takes: 3\n")
+    world.operator.fault("submit", "http_422")
+    world.make("hero")
+    told = world("status", "hero", "--json").json
+    takes = {each["take"]: each for each in told["requests"]}
+    assert [takes[number]["state"] for number in (1, 2, 3)].count("succeeded") == 2, told
+    assert {each["price_microdollars"] for each in takes.values()} == {1_000_000}
+    paid = [each["paid"] for each in takes.values()]
+    assert sorted(each["settled_microdollars"] + each["reserved_microdollars"] for each in paid) == [
+        0,
+        1_000_000,
+        1_000_000,
+    ]
+    assert sum(told["paid"].values()) == 2_000_000
+    shown = " ".join(world("status", "hero").out.split())
+    assert "price of a take $1.00" in shown
+    assert "$2.00" in shown.partition("paid in all")[2].partition("take 1")[0]
+    for number, each in takes.items():
+        cost = "$1.00" if each["state"] == "succeeded" else "$0.00"
+        assert f"{number} {each['state']} $1.00 {cost}" in shown, shown
+
+
 def test_status_without_the_bucket_still_says_what_the_ledger_knows(world, monkeypatch):
     clip(world)
     world.admit()

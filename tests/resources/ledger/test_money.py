@@ -50,6 +50,19 @@ def test_each_cap_says_its_name_and_the_variable_that_raises_it(book, service):
             assert isinstance(book.claim(book.plan(service=service), caps=caps, run_id=None), Claimed)
 
 
+def test_what_each_request_of_a_clip_cost(book):
+    settled, open_, returned = book.plan(), book.plan(take=2), book.plan(take=3)
+    other = book.plan(clip="other")
+    for name in (settled, open_, returned, other):
+        assert isinstance(book.claim(name), Claimed)
+    book.ledger.submitted(settled, attempt=1, owner="a", request_id="r-1")
+    book.ledger.succeeded(settled, attempt=1)
+    book.ledger.settle(settled, 900_000, attempt=1)
+    book.ledger.never_delivered(returned, attempt=1, owner="a", reason="refused connection")
+    assert book.ledger.spend_of("hero") == {settled: Spend(1, 900_000, 0), open_: Spend(1, 0, 1_000_000)}
+    assert book.ledger.spend_of("nobody") == {}
+
+
 def test_services_have_budgets_of_their_own(book):
     book.caps = replace(book.caps, requests_per_day=1)
     assert isinstance(book.claim(book.plan()), Claimed)
