@@ -19,7 +19,7 @@ from i2v_assets.jobs import make_clips_job
 from resources.ledger import Ledger, State
 from resources.ledger.registry import ClipState, Registry
 from resources.ledger.resource import LedgerResource
-from resources.media import faces, previews, probe  # noqa: F401 - see above
+from resources.media import stills  # noqa: F401 - see above
 from resources.runcomfy.resource import RunComfyResource
 from resources.settings import load_settings
 from resources.storage.resource import BucketResource

@@ -303,6 +303,7 @@ def _save(bucket: "Bucket", plan: "Plan", course: "Course", folder: Path, result
     path = folder / f"{plan.route.value}-{plan.fingerprint[:12]}.mp4"
     local = course.outcome.local_path
     try:
+        folder.mkdir(parents=True, exist_ok=True)  # with --no-wait nobody expected a video yet
         if local is not None and local.exists():
             partial = path.with_suffix(".part")
             shutil.copyfile(local, partial)

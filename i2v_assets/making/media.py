@@ -78,9 +78,9 @@ class MediaReader:
         return _restored(key, name, known)
 
     def _measure(self, key: str, name: str) -> dict[str, Any]:
-        from resources.media.faces import PORTRAIT_FACE, find_faces
-        from resources.media.previews import glimpse, thumbnail
-        from resources.media.probe import probe_audio, probe_image, probe_video, sha256_file, sniff
+        from resources.media.faces import PORTRAIT_FACE
+        from resources.media.probe import probe_audio, probe_video, sha256_file, sniff
+        from resources.media.stills import look_at_image
 
         path = self._scratch / uuid4().hex
         self._bucket.download(key, path)
@@ -99,14 +99,13 @@ class MediaReader:
                 "content_type": content_type,
             }
             if kind is MediumKind.IMAGE:
-                read["facts"] = _plain(probe_image(path, name))
-                small = thumbnail(path, THUMBNAIL_BYTES, THUMBNAIL_SIDE)
-                read["thumbnail"] = base64.b64encode(small).decode()
-                read["glimpse"] = base64.b64encode(glimpse(small)).decode()
-                faces = find_faces(path, name)
+                look = look_at_image(path, name, THUMBNAIL_BYTES, THUMBNAIL_SIDE)
+                read["facts"] = _plain(look.facts)
+                read["thumbnail"] = base64.b64encode(look.thumbnail).decode()
+                read["glimpse"] = base64.b64encode(look.glimpse).decode()
                 read["faces"] = [
-                    any(face.width_share >= PORTRAIT_FACE for face in faces),
-                    max((face.share for face in faces), default=0.0),
+                    any(face.width_share >= PORTRAIT_FACE for face in look.faces),
+                    max((face.share for face in look.faces), default=0.0),
                 ]
             elif kind is MediumKind.AUDIO:
                 read["facts"] = _plain(probe_audio(path, name))

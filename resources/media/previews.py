@@ -1,5 +1,6 @@
 """Small pictures of media for people: inline thumbnails, posters, contact sheets, silent animations."""
 
+import bisect
 import io
 import math
 from collections.abc import Sequence
@@ -36,10 +37,11 @@ def thumbnail(path: Path, max_bytes: int = INLINE_BYTES, longer_side: int = 480,
     """
     with open_image(path, name) as stored:
         shown = ImageOps.exif_transpose(stored)
-        return jpeg(_opaque(shown), max_bytes, longer_side)
+        return jpeg(opaque(shown), max_bytes, longer_side)
 
 
-def _opaque(image: Image.Image) -> Image.Image:
+def opaque(image: Image.Image) -> Image.Image:
+    """An image as RGB of 8 bits: transparency becomes white, deeper pixels keep their highest bits."""
     if image.has_transparency_data:
         layered = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), layered).convert("RGB")
@@ -74,15 +76,23 @@ def glimpse(picture: bytes, max_bytes: int = GLIMPSE_BYTES) -> bytes:
     """A tiny WebP of a small picture (such as `thumbnail` makes), as large as fits into ``max_bytes``."""
     with Image.open(io.BytesIO(picture)) as opened:
         shown = opened.convert("RGB")
-    written = io.BytesIO()
-    for side, quality in _GLIMPSES:
+    written: dict[int, bytes] = {}
+
+    def size_of(step: int) -> int:
+        side, quality = _GLIMPSES[step]
         scale = min(1.0, side / max(shown.size))
         size = (max(1, round(shown.width * scale)), max(1, round(shown.height * scale)))
-        written = io.BytesIO()
-        shown.resize(size, Image.Resampling.LANCZOS).save(written, "WEBP", quality=quality, method=6)
-        if written.tell() <= max_bytes:
-            break
-    return written.getvalue()
+        file = io.BytesIO()
+        # Method 2 of 6: a tenth larger than the last one, for a fifth of its time.
+        shown.resize(size, Image.Resampling.LANCZOS).save(file, "WEBP", quality=quality, method=2)
+        written[step] = file.getvalue()
+        return -len(written[step])
+
+    steps = range(len(_GLIMPSES) - 1)  # the last is what remains when nothing else fits
+    best = bisect.bisect_left(steps, -max_bytes, key=size_of)
+    if best not in written:
+        size_of(best)
+    return written[best]
 
 
 def _evenly(seconds: float, count: int) -> list[float]:

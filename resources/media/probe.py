@@ -23,6 +23,7 @@ __all__ = [
     "ImageFacts",
     "VideoFacts",
     "displayed_size",
+    "image_facts",
     "open_image",
     "probe_audio",
     "probe_image",
@@ -168,22 +169,27 @@ def probe_image(path: Path, name: str = "") -> ImageFacts:
         Unreadable: no image, cut short, damaged, or larger than ``MAX_PIXELS``.
     """
     with open_image(path, name) as image:
-        try:
-            orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
-        except (*_DAMAGED, TypeError):
-            orientation = 1  # a broken note is no note
-        width, height = image.size
-        # An MPO is a JPEG with further pictures behind it (phones store depth maps and previews so), no animation.
-        multi = image.format == "MPO"
-        return ImageFacts(
-            width=height if orientation in _TURNED else width,
-            height=width if orientation in _TURNED else height,
-            format="JPEG" if multi else str(image.format),
-            mode=image.mode,
-            animated=bool(getattr(image, "is_animated", False)) and not multi,
-            size_bytes=path.stat().st_size,
-            rotated=orientation in range(2, 9),
-        )
+        return image_facts(image, path)
+
+
+def image_facts(image: Image.Image, path: Path) -> ImageFacts:
+    """Facts about an image that `open_image` decoded from the file at ``path``."""
+    try:
+        orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except (*_DAMAGED, TypeError):
+        orientation = 1  # a broken note is no note
+    width, height = image.size
+    # An MPO is a JPEG with further pictures behind it (phones store depth maps and previews so), no animation.
+    multi = image.format == "MPO"
+    return ImageFacts(
+        width=height if orientation in _TURNED else width,
+        height=width if orientation in _TURNED else height,
+        format="JPEG" if multi else str(image.format),
+        mode=image.mode,
+        animated=bool(getattr(image, "is_animated", False)) and not multi,
+        size_bytes=path.stat().st_size,
+        rotated=orientation in range(2, 9),
+    )
 
 
 def probe_audio(path: Path, name: str = "") -> AudioFacts:

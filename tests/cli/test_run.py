@@ -78,7 +78,9 @@ def test_no_wait_submits_and_the_next_run_fetches(world):
     image = world.image()
     arguments = ("run", "animate", "--image", str(image), "--input", PROMPT, "--output-dir", "out")
     before = world.operator.charges
+    world.operator.fault("status", "http_503", times=1000)  # it cannot be seen to end before the wait does
     first = world(*arguments, "--no-wait")
+    world.operator.reset()
     assert first.code == 0, first.err
     request_id = first.out.strip()
     assert request_id in {item["request_id"] for item in world.operator.requests}
@@ -89,6 +91,16 @@ def test_no_wait_submits_and_the_next_run_fetches(world):
     assert second.code == 0, second.err
     assert Path(second.out.strip()).exists()
     assert world.operator.charges == before + 1
+
+
+def test_no_wait_saves_what_is_there_already(world):
+    arguments = ("run", "animate", "--image", str(world.image()), "--input", PROMPT)
+    assert world(*arguments, "--output-dir", "out").code == 0
+    before = world.operator.charges
+    again = world(*arguments, "--output-dir", "elsewhere/deep", "--no-wait")
+    assert again.code == 0, again.err
+    assert Path(again.out.strip()).parent == Path("elsewhere/deep")
+    assert world.operator.charges == before
 
 
 class Files(BaseHTTPRequestHandler):
