@@ -175,10 +175,15 @@ class Manifest(_Part):
         return self
 
     def to_json(self) -> bytes:
-        """The canonical text: sorted keys, two spaces, UTF-8 as it is, one newline at the end."""
-        plain = self.model_dump(mode="json")
-        text = json.dumps(plain, sort_keys=True, indent=2, separators=(",", ": "), ensure_ascii=False, allow_nan=False)
-        return (text + "\n").encode("utf-8", "surrogatepass")
+        """The canonical text."""
+        return canonical(self)
+
+
+def canonical(model: BaseModel) -> bytes:
+    """The one spelling of a document: sorted keys, two spaces, UTF-8 as it is, one newline at the end."""
+    plain = model.model_dump(mode="json")
+    text = json.dumps(plain, sort_keys=True, indent=2, separators=(",", ": "), ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode("utf-8", "surrogatepass")
 
 
 def media_of(inputs: GenerationInputs, original_key: Mapping[str, str] | None = None) -> tuple[ManifestMedium, ...]:
@@ -214,13 +219,14 @@ def read_manifest(data: bytes, *, name: str = "manifest.json") -> Manifest:
     try:
         return Manifest.model_validate(plain)
     except ValidationError as error:
-        fields = _fields(error)
+        fields = fields_of(error)
         raise ManifestError(
             f"{name} is no manifest of this project: {fields}.", remedy="Is it the manifest.json of a clip?"
         ) from None
 
 
-def _fields(error: ValidationError) -> str:
+def fields_of(error: ValidationError) -> str:
+    """The fields that are wrong, and why, in a line."""
     parts: Iterable[str] = (
         f"{'.'.join(str(step) for step in part['loc']) or 'document'}: {part['msg']}" for part in error.errors()
     )

@@ -1,4 +1,4 @@
-"""The gallery: one static page in the bucket that shows every clip."""
+"""The gallery: one static page in the bucket that shows every clip and film."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ import dagster as dg
 from i2v_assets.assets.specs import OWNERS
 from i2v_assets.gallery import Status, build_gallery, content_type
 from i2v_assets.making.gallery_contents import LANGUAGES, Seen, dub_groups, gather
+from i2v_assets.making.gallery_films import gather_films
 from i2v_assets.manifest import Manifest
 from resources.ledger.resource import LedgerResource
 from resources.settings import Settings, load_settings
@@ -23,14 +24,14 @@ PAGE = f"{keys.GALLERY}index.html"
 
 @dg.asset(
     name="gallery",
-    deps=["clip_video", "clip_preview"],
+    deps=["clip_video", "clip_preview", "film"],
     group_name="library",
     owners=OWNERS,
     kinds={"s3", "html"},
     code_version="1",
     description=(
-        "One static page, `gallery/index.html`, with every clip: videos, and what became of the others with its "
-        "remedy. Reads only what changed since the last build. Free."
+        "One static page, `gallery/index.html`, with every clip and film: videos, and what became of the others "
+        "with its remedy. Reads only what changed since the last build. Free."
     ),
 )
 def gallery(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: LedgerResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -38,13 +39,16 @@ def gallery(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: L
     settings, store = load_settings(), bucket.open()
     with ledger.open() as (_, registry):
         rows = registry.list()
-    listed = {found.key: found for found in store.list(keys.CLIPS)}
+    listed = {found.key: found for below in (keys.CLIPS, keys.SEQUENCES) for found in store.list(below)}
     seen = Seen(store, listed)
     contents = gather(rows, listed, seen, settings.service)
     for clip in contents.unreadable:
         context.log.warning(f"clips/{clip}/{keys.MANIFEST} cannot be read, so {clip} is not shown.")
+    films, unreadable = gather_films(listed, seen, settings.service)
+    for key in unreadable:
+        context.log.warning(f"{key} cannot be read, so its film is not shown.")
     sheets = _language_sheets(store, contents.manifests, seen)
-    files = build_gallery(contents.entries, datetime.now(UTC), zone=settings.zone)
+    files = build_gallery((*contents.entries, *films), datetime.now(UTC), zone=settings.zone)
     written = _write(store, files, seen)
     seen.save()
     counts = {status.value: sum(entry.status is status for entry in contents.entries) for status in Status}
@@ -52,6 +56,7 @@ def gallery(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: L
         metadata={
             "clips": len(contents.entries),
             **counts,
+            "films": len(films),
             "documents_read": seen.fetched,
             "files_written": written,
             "bytes": sum(len(data) for data in files.values()),

@@ -1,14 +1,19 @@
 """Joins a film whose shots are all there, and writes it beside its file."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+from i2v_assets.films.manifest import (
+    SANDBOX_FILM_NOTE,
+    FilmManifest,
+    FilmSeam,
+    FilmShot,
+    FilmTrack,
+    FilmVideo,
+)
 from i2v_assets.films.shots import Resolved, ShotVideo
-from i2v_assets.manifest import SANDBOX_NOTE
 from resources.media import joining, mixing
 from resources.media.previews import contact_sheet, poster
 from resources.media.probe import sha256_file
@@ -27,7 +32,7 @@ class MadeFilm:
     film: joining.Film
     sha256: str
     inline_poster: bytes
-    manifest: dict[str, Any]
+    manifest: FilmManifest
 
 
 def make_film(bucket: Bucket, found: Resolved, version: str, scratch: Path, *, sandbox: bool, tool: str) -> MadeFilm:
@@ -41,7 +46,7 @@ def make_film(bucket: Bucket, found: Resolved, version: str, scratch: Path, *, s
     for key, path in local.items():
         bucket.download(key, path)
     tracks = _tracks(bucket, found, scratch)
-    options = joining.FilmOptions(tracks=tuple(tracks), metadata={"comment": SANDBOX_NOTE} if sandbox else {})
+    options = joining.FilmOptions(tracks=tuple(tracks), metadata={"comment": SANDBOX_FILM_NOTE} if sandbox else {})
     shots = [
         joining.Shot(path=local[video.key], name=shot.clip, crossfade=shot.crossfade)
         for shot, video in zip(found.shots, videos, strict=True)
@@ -49,14 +54,13 @@ def make_film(bucket: Bucket, found: Resolved, version: str, scratch: Path, *, s
     output = scratch / "film.mp4"
     film = joining.join(shots, output, options)
     sha256 = sha256_file(output)
-    manifest = _manifest(found, videos, film, version, sha256, sandbox=sandbox, tool=tool)
+    manifest = _manifest(found, videos, tracks, film, version, sha256, sandbox=sandbox, tool=tool)
     name = found.name
     bucket.upload(output, keys.sequence_key(name, keys.VIDEO), "video/mp4")
     picture = poster(output, max_bytes=POSTER_BYTES, longer_side=1280)
     bucket.write(keys.sequence_key(name, keys.POSTER), picture, "image/jpeg")
     bucket.write(keys.sequence_key(name, keys.CONTACT_SHEET), contact_sheet(output), "image/jpeg")
-    text = json.dumps(manifest, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
-    bucket.write(keys.sequence_key(name, keys.MANIFEST), text.encode(), "application/json")
+    bucket.write(keys.sequence_key(name, keys.MANIFEST), manifest.to_json(), "application/json")
     bucket.delete_many(keys.sequence_key(name, note) for note in keys.NOTES)
     small = poster(output, max_bytes=INLINE_POSTER_BYTES, longer_side=320)
     return MadeFilm(film, sha256, small, manifest)
@@ -83,50 +87,55 @@ def _tracks(bucket: Bucket, found: Resolved, scratch: Path) -> Sequence[mixing.T
 def _manifest(
     found: Resolved,
     videos: Sequence[ShotVideo],
+    tracks: Sequence[mixing.Track],
     film: joining.Film,
     version: str,
     sha256: str,
     *,
     sandbox: bool,
     tool: str,
-) -> dict[str, Any]:
+) -> FilmManifest:
     starts = [0.0, *(seam.at_seconds for seam in film.seams)]
-    return {
-        "schema_version": 1,
-        "film": found.name,
-        "version": version,
-        "sandbox": sandbox,
-        "note": SANDBOX_NOTE if sandbox else None,
-        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "shots": [
-            {
-                "clip": shot.clip,
-                "video_key": video.key,
-                "sha256": video.sha256,
-                "fingerprint": video.fingerprint,
-                "seconds": video.seconds,
-                "starts_at": start,
-                "transition": f"crossfade {shot.crossfade:g} s" if shot.crossfade else "cut",
-                "starts_from_last_frame": shot.from_last_frame,
-                "cost_microdollars": video.cost,
-            }
+    return FilmManifest(
+        film=found.name,
+        version=version,
+        sandbox=sandbox,
+        made_at=datetime.now(UTC).replace(microsecond=0),
+        shots=tuple(
+            FilmShot(
+                clip=shot.clip,
+                video_key=video.key,
+                sha256=video.sha256,
+                fingerprint=video.fingerprint,
+                seconds=video.seconds,
+                starts_at=start,
+                transition=f"crossfade {shot.crossfade:g} s" if shot.crossfade else "cut",
+                starts_from_last_frame=shot.from_last_frame,
+                cost_microdollars=video.cost,
+            )
             for shot, video, start in zip(found.shots, videos, starts, strict=True)
-        ],
-        "tracks": [
-            {"key": track.asked.key, "etag": track.etag, "gain_db": track.asked.gain_db, "loop": track.asked.loop}
-            for track in found.tracks
-        ],
-        "seams": [seam.model_dump() for seam in film.seams],
-        "video": {
-            "key": keys.sequence_key(found.name, keys.VIDEO),
-            "sha256": sha256,
-            "size_bytes": film.size_bytes,
-            "width": film.width,
-            "height": film.height,
-            "fps": film.fps,
-            "frames": film.frames,
-            "seconds": film.seconds,
-            "loudness_lufs": film.loudness_lufs,
-        },
-        "versions": {"i2v-assets": tool},
-    }
+        ),
+        tracks=tuple(
+            FilmTrack(
+                key=track.asked.key,
+                etag=track.etag,
+                sha256=sha256_file(local.path),
+                gain_db=track.asked.gain_db,
+                loop=track.asked.loop,
+            )
+            for track, local in zip(found.tracks, tracks, strict=True)
+        ),
+        seams=tuple(FilmSeam(**seam.model_dump()) for seam in film.seams),
+        video=FilmVideo(
+            key=keys.sequence_key(found.name, keys.VIDEO),
+            sha256=sha256,
+            size_bytes=film.size_bytes,
+            width=film.width,
+            height=film.height,
+            fps=film.fps,
+            frames=film.frames,
+            seconds=film.seconds,
+            loudness_lufs=film.loudness_lufs,
+        ),
+        versions={"i2v-assets": tool},
+    )

@@ -1,8 +1,9 @@
 """Builds the gallery's files: the static page, and the data as scripts.
 
 The data are scripts and not JSON, because a page opened from a local copy (``file:``) may load scripts and may not fetch.
-``data/index.js`` holds one short row per clip, ``data/prompts.js`` the searchable prompts (loaded at the first search),
-``data/page-NNN.js`` the details (loaded when a clip is opened).
+``data/index.js`` holds one short row per clip or film, ``data/prompts.js`` the searchable prompts (loaded at the first
+search), ``data/page-NNN.js`` the details (loaded when one is opened). A film's cost is counted with its shots, so sums leave
+films out.
 """
 
 import hashlib
@@ -58,18 +59,20 @@ def build_gallery(entries: Iterable[GalleryEntry], now: datetime, *, zone: tzinf
     """Every file of the gallery by its name below ``gallery/``; the same entries and time give the same bytes.
 
     Args:
-        entries: the clips, in any order.
+        entries: the clips and films, in any order.
         now: when this is built; shown, and the end of the chart.
         zone: in which days and times are shown.
     """
-    ordered = sorted(entries, key=lambda entry: entry.clip)
+    ordered = sorted(entries, key=lambda entry: entry.key)
     ordered.sort(key=lambda entry: entry.moment, reverse=True)
+    clips = [entry for entry in ordered if not entry.film]
+    spoken = {entry.clip: entry.prompt for entry in clips}
     prompts: dict[str, int] = {}
-    rows = [_row(entry, prompts, zone) for entry in ordered]
+    rows = [_row(entry, _searched(entry, spoken), prompts, zone) for entry in ordered]
     data: dict[str, bytes] = {}
-    groups = _groups(ordered)
+    groups, films = _groups(clips), _films(ordered)
     for number, start in enumerate(range(0, len(ordered), PAGE_SIZE)):
-        details = {entry.clip: _details(entry, groups) for entry in ordered[start : start + PAGE_SIZE]}
+        details = {entry.key: _details(entry, groups, films) for entry in ordered[start : start + PAGE_SIZE]}
         data[f"data/page-{number:03d}.js"] = _script(f"page-{number:03d}", details)
     data["data/prompts.js"] = _script("prompts", list(prompts))
     version = _digest(data.values())
@@ -81,8 +84,8 @@ def build_gallery(entries: Iterable[GalleryEntry], now: datetime, *, zone: tzinf
         "statuses": [status.value for status in _STATUSES],
         "routes": [route.value for route in _ROUTES],
         "sandboxNote": SANDBOX_NOTE,
-        "totals": _totals(ordered),
-        "chart": _chart(ordered, now, zone),
+        "totals": _totals(clips),
+        "chart": _chart(clips, now, zone),
         "rows": rows,
     }
     data["data/index.js"] = _script("index", index)
@@ -93,14 +96,24 @@ def build_gallery(entries: Iterable[GalleryEntry], now: datetime, *, zone: tzinf
     return {**files, **data}
 
 
-def _row(entry: GalleryEntry, prompts: dict[str, int], zone: tzinfo) -> list[Any]:
-    """One clip of the index; the order of the columns is that of ``I2V.row`` in data.js."""
+def _searched(entry: GalleryEntry, spoken: Mapping[str, str]) -> str:
+    """What a search looks through besides the name; of a film the names and prompts of its shots."""
+    if not entry.film:
+        return entry.prompt
+    return "\n".join(
+        dict.fromkeys(text for shot in entry.shots for text in (shot.clip, spoken.get(shot.clip, "")) if text)
+    )
+
+
+def _row(entry: GalleryEntry, searched: str, prompts: dict[str, int], zone: tzinfo) -> list[Any]:
+    """One clip or film of the index; the order of the columns is that of ``I2V.row`` in data.js."""
     first = entry.problems[0] if entry.problems else None
     flags = (
         (1 if entry.service == "sandbox" else 0)
         | (2 if entry.estimated else 0)
         | (4 if entry.poster else 0)
         | (8 if entry.signed else 0)
+        | (16 if entry.film else 0)
     )
     return [
         entry.clip,
@@ -115,14 +128,16 @@ def _row(entry: GalleryEntry, prompts: dict[str, int], zone: tzinfo) -> list[Any
         None if entry.quality is None else round(entry.quality, 2),
         max(1, len(entry.takes)),
         entry.language or "",
-        prompts.setdefault(entry.prompt, len(prompts)),
+        prompts.setdefault(searched, len(prompts)),
         _link(entry.folder),
         _teaser(first.what) if first else "",
         _teaser(first.remedy) if first else "",
     ]
 
 
-def _details(entry: GalleryEntry, groups: Mapping[str, Sequence[GalleryEntry]]) -> dict[str, Any]:
+def _details(
+    entry: GalleryEntry, groups: Mapping[str, Sequence[GalleryEntry]], films: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
     folder = _link(entry.folder)
     details: dict[str, Any] = {
         "prompt": entry.prompt,
@@ -137,6 +152,8 @@ def _details(entry: GalleryEntry, groups: Mapping[str, Sequence[GalleryEntry]]) 
             [other.language, other.clip, f"{_link(other.folder)}video.mp4" if other.status is Status.DELIVERED else ""]
             for other in groups.get(entry.dub_group or "", ())
         ],
+        "shots": [[shot.clip, scrubbed(shot.what), shot.cost_microdollars] for shot in entry.shots],
+        "films": [] if entry.film else films.get(entry.clip, []),
         "title": scrubbed(entry.title),
         "problems": [[scrubbed(text) for text in (p.what, p.limit, p.remedy)] for p in entry.problems],
         "next": scrubbed(entry.next),
@@ -151,6 +168,15 @@ def _groups(entries: Sequence[GalleryEntry]) -> dict[str, list[GalleryEntry]]:
         if entry.dub_group:
             groups[entry.dub_group].append(entry)
     return groups
+
+
+def _films(entries: Sequence[GalleryEntry]) -> dict[str, list[str]]:
+    """The films that each clip is a shot of, by the clip's name."""
+    films: dict[str, list[str]] = defaultdict(list)
+    for entry in sorted(entries, key=lambda entry: entry.clip):
+        for clip in dict.fromkeys(shot.clip for shot in entry.shots):
+            films[clip].append(entry.clip)
+    return films
 
 
 def _paid(entry: GalleryEntry) -> int:

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from i2v_assets.answers import Answer, AnswerKind, Problem
+from i2v_assets.films.manifest import FilmManifest
 from i2v_assets.manifest import Manifest
 from resources.schemas.inputs import Route, Service
 
@@ -37,8 +38,17 @@ class GalleryTake:
 
 
 @dataclass(frozen=True)
+class GalleryShot:
+    """One shot of a film; ``what`` is where it starts in the film, or why it is not there yet."""
+
+    clip: str
+    what: str
+    cost_microdollars: int | None = None
+
+
+@dataclass(frozen=True)
 class GalleryEntry:
-    """One clip of the gallery.
+    """One clip of the gallery, or one film (``film``), whose cost is what its ``shots`` cost: counted there already.
 
     ``moment`` is when it was delivered, or when the answer was written; ``cost_microdollars`` what was paid or, where
     ``estimated``, what it would cost. ``folder_key`` is where its files lie, ``clips/<clip>/`` unless said otherwise;
@@ -71,6 +81,13 @@ class GalleryEntry:
     reasons: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     media: tuple[str, ...] = ()
+    film: bool = False
+    shots: tuple[GalleryShot, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What the page knows it by: a film may have the name of a clip."""
+        return f"film:{self.clip}" if self.film else self.clip
 
     @property
     def folder(self) -> str:
@@ -117,6 +134,46 @@ def entry_of_manifest(manifest: Manifest, *, poster: bool = True) -> GalleryEntr
         reasons=manifest.reasons,
         findings=manifest.findings,
         media=tuple(medium.key for medium in manifest.media),
+    )
+
+
+def entry_of_film(manifest: FilmManifest, *, poster: bool = True, note: Answer | None = None) -> GalleryEntry:
+    """The entry of a joined film; ``note`` is there while it is being made again, or cannot be."""
+    video = manifest.video
+    unknown = any(shot.cost_microdollars is None for shot in manifest.shots)
+    step = max((seam.colour_step for seam in manifest.seams), default=None)
+    facts = [
+        ("Shots", str(len(manifest.shots))),
+        ("Frame rate", f"{video.fps:g} frames per second"),
+        ("Loudness", "" if video.loudness_lufs is None else f"{video.loudness_lufs:.1f} LUFS"),
+        ("Largest colour step", "" if step is None else f"{step:g}"),
+        ("SHA-256", video.signed_sha256 or video.sha256),
+    ]
+    return GalleryEntry(
+        clip=manifest.film,
+        status=Status.DELIVERED,
+        moment=manifest.made_at,
+        service="sandbox" if manifest.sandbox else "runcomfy",
+        cost_microdollars=manifest.cost_microdollars,
+        estimated=unknown,
+        folder_key=f"sequences/{manifest.film}/",
+        poster=poster,
+        signed=video.signed_sha256 is not None,
+        seconds=video.seconds,
+        width=video.width,
+        height=video.height,
+        facts=tuple((name, value) for name, value in facts if value),
+        media=tuple(track.key for track in manifest.tracks),
+        title=note.title if note else "",
+        problems=note.problems if note else (),
+        next=note.next if note else "",
+        film=True,
+        shots=tuple(
+            GalleryShot(
+                shot.clip, f"{shot.starts_at:.1f} s, {shot.transition}" if at else "0.0 s", shot.cost_microdollars
+            )
+            for at, shot in enumerate(manifest.shots)
+        ),
     )
 
 

@@ -99,12 +99,12 @@ def gather(rows: Sequence[ClipRow], listed: Mapping[str, ObjectInfo], seen: Seen
 
     Args:
         rows: the registry's clips.
-        listed: the objects below ``clips/`` by key.
+        listed: the objects of the bucket by key; those below ``clips/`` count.
         seen: reads them.
         service: whose clips the rows are.
     """
     by_clip = {row.clip: row for row in rows}
-    manifest_keys = [key for key in listed if key.endswith(f"/{keys.MANIFEST}")]
+    manifest_keys = [key for key in listed if key.startswith(keys.CLIPS) and key.endswith(f"/{keys.MANIFEST}")]
     manifests: dict[str, Manifest] = {}
     unreadable: list[str] = []
     for key, text in seen.texts(manifest_keys).items():

@@ -4,6 +4,7 @@ import hashlib
 import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,15 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from i2v_assets.answers import Problem, failed, refused, waiting
-from i2v_assets.gallery import GalleryEntry, build_gallery, entry_of_answer, entry_of_manifest
+from i2v_assets.films.manifest import FilmManifest
+from i2v_assets.gallery import (
+    GalleryEntry,
+    GalleryShot,
+    build_gallery,
+    entry_of_answer,
+    entry_of_film,
+    entry_of_manifest,
+)
 from i2v_assets.manifest import Manifest
 
 NOW = datetime(2026, 3, 31, 18, 0, tzinfo=UTC)
@@ -120,6 +129,43 @@ def write_bucket(root: Path) -> None:
                 path = root / take.video_key
                 path.parent.mkdir(exist_ok=True)
                 write_video(path, number + take.take)
+
+
+def film_manifest(name: str, clips: list[Manifest]) -> FilmManifest:
+    """A film of these clips, a crossfade of half a second between them."""
+    shots = [
+        {"clip": clip.clip, "video_key": clip.video.key, "sha256": clip.video.sha256, "fingerprint": clip.fingerprint,
+         "seconds": 5.04, "starts_at": round(4.54 * number, 2), "transition": "crossfade 0.5 s" if number else "cut",
+         "starts_from_last_frame": False, "cost_microdollars": clip.cost_microdollars}
+        for number, clip in enumerate(clips)
+    ]  # fmt: skip
+    seams = [
+        {"at_seconds": round(4.54 * (number + 1), 2), "crossfade_seconds": 0.5, "before": one.clip, "after": other.clip,
+         "colour_step": 3.1 + number, "picture_step": 12.0}
+        for number, (one, other) in enumerate(pairwise(clips))
+    ]  # fmt: skip
+    video = {"key": f"sequences/{name}/video.mp4", "sha256": "f" * 64, "size_bytes": 1, "width": 1920, "height": 1080,
+             "fps": 24, "frames": 338, "seconds": 75.0, "loudness_lufs": -16.04}  # fmt: skip
+    plain = {"film": name, "version": "e" * 64, "made_at": NOW, "shots": shots, "seams": seams, "video": video}
+    return FilmManifest.model_validate(plain)
+
+
+def write_films(root: Path) -> None:
+    """Three clips, a film of two of them and one that is gone, and a film that waits for a shot."""
+    clips = [manifest(name, number) for number, name in enumerate(("harbour", "quay", "lighthouse", "gone"))]
+    film = entry_of_film(film_manifest("harbour", [clips[0], clips[1], clips[3]]))
+    note = waiting("voyage", Problem("Shot 2 (voyage--02) is being made."), then="it is joined by itself.")
+    shots = (GalleryShot("quay", "delivered", 437_000), GalleryShot("voyage--02", "working", 500_000))
+    waits = replace(
+        entry_of_answer("voyage", note, NOW - timedelta(days=1), cost_microdollars=937_000, folder_key="sequences/voyage/"),
+        film=True, shots=shots, poster=False,
+    )  # fmt: skip
+    write_gallery(root, [*(entry_of_manifest(clip) for clip in clips[:3]), film, waits])
+    for number, folder in enumerate(("clips/harbour", "clips/quay", "clips/lighthouse", "sequences/harbour")):
+        (root / folder).mkdir(parents=True)
+        scene(number).save(root / folder / "poster.jpg", quality=82)
+        write_video(root / folder / "video.mp4", number)
+        (root / folder / "manifest.json").write_bytes(b"{}\n")
 
 
 def scene(number: int, shift: int = 0, size: tuple[int, int] = (640, 360)) -> Image.Image:

@@ -9,7 +9,8 @@
     return;
   }
   const rows = index.rows.map(I2V.row);
-  const byClip = new Map(rows.map((row) => [row.clip, row]));
+  const byClip = new Map(rows.map((row) => [row.key, row]));
+  const things = rows.some((row) => row.film) ? "clips and films" : rows.length === 1 ? "clip" : "clips";
   let shown = rows, page = 0;
 
   const pages = () => Math.max(1, Math.ceil(shown.length / PER_PAGE));
@@ -28,8 +29,8 @@
     $("grid").replaceChildren(...shown.slice(start, start + PER_PAGE).map((row) => I2V.card(row, () => open(row))));
     const all = I2V.number(rows.length);
     $("count").textContent = !rows.length ? "No clips yet. Upload an image to the bucket's folder uploads, and its video appears here."
-      : !shown.length ? `None of ${all} clips fits. Clear a filter to see more.`
-        : shown.length === rows.length ? `${all} ${rows.length === 1 ? "clip" : "clips"}` : `${I2V.number(shown.length)} of ${all} clips`;
+      : !shown.length ? `None of ${all} ${things} fits. Clear a filter to see more.`
+        : shown.length === rows.length ? `${all} ${things}` : `${I2V.number(shown.length)} of ${all} ${things}`;
     $("pager").hidden = pages() < 2;
     $("page").textContent = `Page ${I2V.number(page + 1)} of ${I2V.number(pages())}`;
     $("prev").disabled = page === 0;
@@ -52,16 +53,17 @@
     I2V.details(row, {
       before: at > 0 ? () => open(shown[at - 1]) : null,
       after: at >= 0 && at < shown.length - 1 ? () => open(shown[at + 1]) : null,
+      has: (clip) => byClip.has(clip),
       go: (clip) => { const other = byClip.get(clip); if (other) open(other); },
       closed: (last) => {
         const place = shown.indexOf(last);
         if (place >= 0 && Math.floor(place / PER_PAGE) !== page) { page = Math.floor(place / PER_PAGE); draw(); }
         address();
-        const card = [...$("grid").children].find((one) => one.dataset.clip === last.clip);
+        const card = [...$("grid").children].find((one) => one.dataset.clip === last.key);
         if (card) card.querySelector(".name").focus();
       },
     });
-    address(row.clip);
+    address(row.key);
   };
 
   const follow = async () => {
@@ -76,13 +78,14 @@
 
   $("made").textContent = `${index.made} ${index.zone}`;
   const { sandbox } = index.totals;
+  const clips = rows.filter((row) => !row.film).length;
   if (sandbox) {
     $("sandbox").hidden = false;
-    $("sandbox").textContent = sandbox === rows.length ? `Every clip here is a sandbox clip. ${index.sandboxNote}` : `${I2V.number(sandbox)} of ${I2V.number(rows.length)} clips ${sandbox === 1 ? "is a sandbox clip" : "are sandbox clips"}. ${index.sandboxNote}`;
+    $("sandbox").textContent = sandbox === clips ? `Every clip here is a sandbox clip. ${index.sandboxNote}` : `${I2V.number(sandbox)} of ${I2V.number(clips)} clips ${sandbox === 1 ? "is a sandbox clip" : "are sandbox clips"}. ${index.sandboxNote}`;
   }
   I2V.totals(rows);
   I2V.chart((day) => { $("from").value = day; $("to").value = day; refresh(); });
-  I2V.startFilters(refresh);
+  I2V.startFilters(rows, refresh);
   $("prev").addEventListener("click", () => turn(-1));
   $("next").addEventListener("click", () => turn(1));
   addEventListener("hashchange", follow);

@@ -1,4 +1,4 @@
-// One card per clip: the poster that plays on hover, focus or tap, and what there is to know at a glance.
+// One card per clip or film: the poster that plays on hover, focus or tap, and what there is to know at a glance.
 "use strict";
 (() => {
   const { el } = I2V;
@@ -58,11 +58,13 @@
     const delivered = row.status === "delivered";
     const frame = el("div", { class: "frame" }, delivered ? media(row, open) : note(row));
     const badges = el("div", { class: "badges" },
+      row.film ? el("span", { class: "badge film" }, "Film") : null,
       row.sandbox ? el("span", { class: "badge sandbox" }, "Sandbox") : null,
+      delivered && row.what ? el("span", { class: "badge" }, "Out of date") : null,
       row.language ? el("span", { class: "badge" }, row.language) : null,
       row.takes > 1 ? el("span", { class: "badge" }, `${row.takes} takes`) : null);
     frame.append(badges);
-    if (delivered && row.seconds) frame.append(el("span", { class: "length" }, el("span", { class: "hidden" }, "Length "), `${row.seconds.toFixed(row.seconds < 10 ? 1 : 0)} s`));
+    if (delivered && row.seconds) frame.append(el("span", { class: "length" }, el("span", { class: "hidden" }, "Length "), I2V.length(row.seconds)));
     const price = I2V.money(row.cost);
     const facts = el("p", { class: "line2" },
       row.route ? el("span", {}, I2V.ROUTES[row.route] || row.route) : null,
@@ -70,6 +72,6 @@
       price ? el("span", { class: "price" }, row.estimated ? `about ${price}` : price) : null);
     const name = el("h2", {}, el("button", { type: "button", class: "name", onclick: open, "aria-haspopup": "dialog" }, row.clip));
     const quality = row.quality === null ? null : el("span", { class: `score ${row.quality < 0.6 ? "low" : ""}`, title: "Quality, from 0 to 1" }, el("span", { class: "hidden" }, "Quality "), row.quality.toFixed(2));
-    return el("li", { class: `card ${row.status}`, "data-clip": row.clip }, frame, el("div", { class: "text" }, el("div", { class: "head" }, name, quality), facts));
+    return el("li", { class: `card ${row.status}`, "data-clip": row.key }, frame, el("div", { class: "text" }, el("div", { class: "head" }, name, quality), facts));
   };
 })();

@@ -11,7 +11,7 @@
 
   I2V.totals = (rows) => {
     const { totals } = I2V.store.index;
-    const count = (status) => rows.reduce((sum, row) => sum + (row.status === status ? 1 : 0), 0);
+    const count = (status) => rows.reduce((sum, row) => sum + (row.status === status && !row.film ? 1 : 0), 0);
     const put = (name, value, extra, kind) => document.getElementById("totals").append(
       el("div", { class: kind || "" }, el("dt", {}, name), el("dd", {}, value, extra ? el("small", {}, extra) : null)));
     const minutes = Math.floor(totals.seconds / 60);
@@ -20,6 +20,8 @@
       const n = count(status);
       put(I2V.STATUSES[status], I2V.number(n), "", n ? status : "none");
     }
+    const films = rows.filter((row) => row.film).length;
+    if (films) put("Films", I2V.number(films));
     put("Paid", I2V.money(totals.paid), totals.play ? `and ${I2V.money(totals.play)} play money` : "");
   };
 

@@ -19,21 +19,22 @@ I2V.load = (name) => {
   return I2V.waiting[name];
 };
 
-// One clip of the index; `at` is its place, which names its file of details.
+// One clip or film of the index; `at` is its place, which names its file of details. A film may have the name of a clip.
 I2V.row = (r, at) => ({
-  at, clip: r[0], status: I2V.store.index.statuses[r[1]], route: r[2] < 0 ? "" : I2V.store.index.routes[r[2]],
+  at, clip: r[0], key: (r[5] & 16) > 0 ? `film:${r[0]}` : r[0], film: (r[5] & 16) > 0, kind: (r[5] & 16) > 0 ? "film" : "clip", status: I2V.store.index.statuses[r[1]], route: r[2] < 0 ? "" : I2V.store.index.routes[r[2]],
   when: r[3], day: r[3].slice(0, 10), cost: r[4], sandbox: (r[5] & 1) > 0, estimated: (r[5] & 2) > 0, poster: (r[5] & 4) > 0,
   signed: (r[5] & 8) > 0, seconds: r[6], width: r[7], height: r[8], quality: r[9], takes: r[10], language: r[11],
   prompt: r[12], folder: r[13], what: r[14], remedy: r[15], name: I2V.fold(r[0]),
 });
 
 I2V.detailsOf = (row) => I2V.load(`page-${String(Math.floor(row.at / I2V.store.index.pageSize)).padStart(3, "0")}`)
-  .then((page) => page[row.clip]);
+  .then((page) => page[row.key]);
 
 // Lower case without accents, so that "helene" finds "Hélène".
 I2V.fold = (text) => text.toLowerCase().normalize("NFKD").replace(/\p{M}/gu, "");
 
 I2V.ROUTES = { animate: "Animate", lip_sync: "Lip sync", multi_modal: "Multi-modal" };
+I2V.KINDS = { clip: "Clips", film: "Films" };
 I2V.STATUSES = { delivered: "Delivered", waiting: "Waiting", failed: "Failed", refused: "Refused" };
 
 I2V.money = (micro) => {
@@ -41,6 +42,10 @@ I2V.money = (micro) => {
   const digits = micro && micro < 10000 ? 4 : 2;
   return "$" + (micro / 1e6).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 };
+
+// A length for people: 4.2 s, 40 s, 10:05.
+I2V.length = (seconds) => (seconds < 60 ? `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`
+  : `${Math.floor(Math.round(seconds) / 60)}:${String(Math.round(seconds) % 60).padStart(2, "0")}`);
 
 I2V.number = (n) => n.toLocaleString("en-US");
 

@@ -30,6 +30,11 @@
   const list = (title, items) => (items && items.length
     ? el("section", {}, el("h3", {}, title), el("ul", {}, ...items.map((item) => el("li", {}, item)))) : null);
 
+  // The shots of a film in order, each a way to its clip.
+  const shots = (all) => el("section", {}, el("h3", {}, "Shots"), el("ol", { class: "shots" }, ...all.map(([clip, what, cost]) => el("li", {},
+    links.has(clip) ? el("button", { type: "button", class: "link", onclick: () => links.go(clip) }, clip) : el("span", {}, clip),
+    el("span", { class: "quiet" }, what), el("span", { class: "quiet price" }, I2V.money(cost))))));
+
   const answer = (row, details) => {
     const box = el("section", { class: `answer ${row.status}` });
     if (details.title) box.append(el("p", { class: "lead" }, details.title));
@@ -47,8 +52,8 @@
     const price = I2V.money(row.cost);
     const size = row.width ? `${row.width} × ${row.height}${row.seconds ? `, ${row.seconds} s` : ""}` : "";
     const all = [
-      ["Status", I2V.STATUSES[row.status]], ["Route", I2V.ROUTES[row.route] || ""], ["When", `${row.when} ${I2V.store.index.zone}`],
-      [row.estimated ? "Price, about" : "Paid", price && row.sandbox ? `${price} play money` : price], ["Video", size],
+      ["Kind", row.film ? "Film" : ""], ["Status", I2V.STATUSES[row.status]], ["Route", I2V.ROUTES[row.route] || ""], ["When", `${row.when} ${I2V.store.index.zone}`],
+      [row.film ? (row.estimated ? "Its shots, about" : "Paid for its shots") : row.estimated ? "Price, about" : "Paid", price && row.sandbox ? `${price} play money` : price], ["Video", size],
       ["Quality", row.quality === null ? "" : row.quality.toFixed(2)],
       ["Credentials", row.status !== "delivered" ? "" : row.signed ? "signed (C2PA)" : "unsigned"], ...(details.facts || []),
     ];
@@ -62,7 +67,9 @@
       const video = player(`${row.folder}video.mp4`, `Video of ${row.clip}`, { poster: row.poster ? `${row.folder}poster.jpg` : null });
       video.classList.add("big");
       main.append(video);
-    } else main.append(answer(row, details));
+    }
+    if (!delivered || details.title) main.append(answer(row, details));
+    if (row.film && (details.shots || []).length) main.append(shots(details.shots));
     const takes = details.takes || [];
     if (takes.length > 1) {
       main.append(side("Takes", takes.map(([number, seed, source, quality, best]) => tile(`Take ${number}`, [
@@ -77,7 +84,8 @@
     const aside = el("div", { class: "aside" },
       row.sandbox ? el("p", { class: "banner" }, I2V.store.index.sandboxNote) : null,
       details.prompt ? el("section", {}, el("h3", {}, "Prompt"), el("p", { class: "prompt" }, details.prompt)) : null,
-      facts(row, details), list("Why this route", details.reasons), list("Findings", details.findings), list("Made from", details.media),
+      facts(row, details), details.films ? el("section", {}, el("h3", {}, "Part of"), el("ul", {}, ...details.films.map((name) => el("li", {},
+        el("button", { type: "button", class: "link", onclick: () => links.go(`film:${name}`) }, name))))) : null, list("Why this route", details.reasons), list("Findings", details.findings), list("Made from", details.media),
       el("p", { class: "files" },
         ...(delivered ? [el("a", { href: `${row.folder}video.mp4`, download: `${row.clip}.mp4` }, "Video"), el("a", { href: `${row.folder}manifest.json` }, "Manifest")]
           : details.note ? [el("a", { href: details.note }, "The text file")] : [])));
@@ -86,6 +94,7 @@
 
   const head = (row) => el("header", {},
     el("h2", { id: "d-title", tabindex: "-1" }, row.clip),
+    row.film ? el("span", { class: "badge film" }, "Film") : null,
     row.sandbox ? el("span", { class: "badge sandbox" }, "Sandbox") : null,
     el("div", { class: "steps" },
       el("button", { type: "button", class: "plain step", "aria-label": "Previous clip", disabled: !links.before, onclick: () => links.before() }, "‹"),

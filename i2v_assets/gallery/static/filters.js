@@ -1,10 +1,11 @@
-// Which clips are shown: the filter's state, its fields, and its spelling in the address (so a view can be shared).
+// Which clips and films are shown: the filter's state, its fields, and its spelling in the address (so a view can be shared).
 "use strict";
 (() => {
   const { el } = I2V;
   const $ = (id) => document.getElementById(id);
   const FIELDS = ["q", "from", "to", "min", "max", "sort"];
-  const chosen = { status: new Set(), route: new Set() };
+  const CHIPS = ["kind", "status", "route"];
+  const chosen = Object.fromEntries(CHIPS.map((name) => [name, new Set()]));
   let folded = null; // the prompts, folded, once a search needed them
 
   const state = () => Object.fromEntries(FIELDS.map((name) => [name, $(name).value.trim()]));
@@ -24,11 +25,9 @@
     const rest = (row) => (!s.from || row.day >= s.from) && (!s.to || row.day <= s.to)
       && (!priced || (row.cost !== null && (low === null || row.cost >= low) && (high === null || row.cost <= high)))
       && found(row);
-    return {
-      all: (row) => (!chosen.status.size || chosen.status.has(row.status)) && (!chosen.route.size || chosen.route.has(row.route)) && rest(row),
-      but: (name, row) => (name === "status" || !chosen.status.size || chosen.status.has(row.status))
-        && (name === "route" || !chosen.route.size || chosen.route.has(row.route)) && rest(row),
-    };
+    // All chips but those of one name: a button counts what it would show.
+    const fits = (row, but) => CHIPS.every((name) => name === but || !chosen[name].size || chosen[name].has(row[name]));
+    return { all: (row) => fits(row, "") && rest(row), but: (name, row) => fits(row, name) && rest(row) };
   };
 
   const last = (value, down) => (value === null ? (down ? -1 : Infinity) : value);
@@ -43,11 +42,10 @@
 
   I2V.select = (rows) => {
     const match = matcher();
-    const counts = { status: {}, route: {} };
+    const counts = { kind: {}, status: {}, route: {} };
     const shown = [];
     for (const row of rows) {
-      if (match.but("status", row)) counts.status[row.status] = (counts.status[row.status] || 0) + 1;
-      if (match.but("route", row)) counts.route[row.route] = (counts.route[row.route] || 0) + 1;
+      for (const name of CHIPS) if (match.but(name, row)) counts[name][row[name]] = (counts[name][row[name]] || 0) + 1;
       if (match.all(row)) shown.push(row);
     }
     const order = $("sort").value;
@@ -56,12 +54,13 @@
       for (const chip of $(name).children) chip.lastElementChild.textContent = I2V.number(values[chip.dataset.value] || 0);
     }
     $("reset").hidden = !I2V.filtered();
-    const active = chosen.status.size + chosen.route.size + ["from", "to", "min", "max"].filter((name) => $(name).value).length;
+    const active = picked() + ["from", "to", "min", "max"].filter((name) => $(name).value).length;
     $("more").textContent = active ? `Filters (${active})` : "Filters";
     return shown;
   };
 
-  I2V.filtered = () => chosen.status.size + chosen.route.size > 0 || FIELDS.some((name) => name !== "sort" && $(name).value !== "");
+  const picked = () => CHIPS.reduce((sum, name) => sum + chosen[name].size, 0);
+  I2V.filtered = () => picked() > 0 || FIELDS.some((name) => name !== "sort" && $(name).value !== "");
 
   const chip = (name, value, label, changed) => el("button", {
     type: "button", class: `chip ${name} ${value}`, "data-value": value, "aria-pressed": "false",
@@ -76,7 +75,7 @@
   I2V.address = (page) => {
     const s = state();
     const parts = new URLSearchParams();
-    for (const name of ["status", "route"]) if (chosen[name].size) parts.set(name, [...chosen[name]].join(","));
+    for (const name of CHIPS) if (chosen[name].size) parts.set(name, [...chosen[name]].join(","));
     for (const name of FIELDS) if (s[name] && !(name === "sort" && s[name] === "new")) parts.set(name, s[name]);
     if (page > 0) parts.set("page", String(page + 1));
     return parts;
@@ -85,14 +84,16 @@
   I2V.restore = (parts) => {
     for (const name of FIELDS) $(name).value = parts.get(name) || (name === "sort" ? "new" : "");
     if (!$("sort").value) $("sort").value = "new";
-    for (const name of ["status", "route"]) {
+    for (const name of CHIPS) {
       chosen[name] = new Set((parts.get(name) || "").split(",").filter(Boolean));
       for (const one of $(name).children) one.setAttribute("aria-pressed", String(chosen[name].has(one.dataset.value)));
     }
     return ready();
   };
 
-  I2V.startFilters = (changed) => {
+  I2V.startFilters = (rows, changed) => {
+    $("kinds").hidden = !rows.some((row) => row.film);
+    for (const value of ["clip", "film"]) $("kind").append(chip("kind", value, I2V.KINDS[value], changed));
     for (const value of I2V.store.index.statuses) $("status").append(chip("status", value, I2V.STATUSES[value] || value, changed));
     for (const value of I2V.store.index.routes) $("route").append(chip("route", value, I2V.ROUTES[value] || value, changed));
     let timer = 0;

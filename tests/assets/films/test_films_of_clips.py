@@ -26,6 +26,19 @@ def test_films_of_clips_that_are_there(films: Any, world: Any, samples: Path) ->
     assert films.paid() == {"cat": 1}
     assert sorted(world.instance.get_dynamic_partitions("sequences")) == ["bad", "one"]
 
+    # The gallery shows it beside its clip.
+    world.run("gallery_job")
+    shown = world.metadata("gallery")
+    assert (shown["clips"], shown["delivered"], shown["films"]) == (
+        2,
+        1,
+        2,
+    )  # with the file whose film is another one already
+    index = films.text("gallery/data/index.js")
+    assert '"one"' in index
+    assert "../sequences/one/" in index
+    assert '"bad"' in index
+
     # A crossfade that changes joins the same shots anew, and pays for nothing.
     world.put("sequences/one.yaml", "shots: [{clip: cat}, {clip: cat, crossfade: 0.5}]")
     assert films.until_still() == ["film_job"]
