@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test crash bench check check-deploy format lock clean
+.PHONY: help setup demo dev test crash bench night check check-deploy format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ crash: $(READY) ## kill runs 200 times over 30 clips and count what was paid
 
 bench: $(READY) ## the figures of docs/benchmarks.md, side by side with the alternatives
 	@$(BIN)/python -m benchmarks.batch
+
+night: $(READY) ## a night in small over a whole fleet, and how cost grows (docs/night.md; ARGS=--quick for a trial)
+	@$(BIN)/python -m benchmarks.night $(ARGS)
 
 check: $(READY) check-deploy ## style, types, import contract, definitions, deployment files
 	@$(BIN)/ruff format --check .
