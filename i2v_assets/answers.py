@@ -84,8 +84,9 @@ def refused(clip: str, problems: Sequence[Problem], *, service: Service = "runco
         AnswerKind.REFUSED,
         f"REFUSED: {_line(clip)} was not made. Nothing was sent to the service and nothing was paid.",
         tuple(problems),
-        "upload the corrected file or brief under the same name. It is noticed by itself, and this text goes away "
-        "once the clip is made.",
+        "upload the corrected file, brief or list under the name that the old one has; where its ending has changed, "
+        "remove the old one, and correct what names it. It is noticed by itself, and this text goes away once the clip "
+        "is made.",
         _facts(service),
     )
 
@@ -96,13 +97,15 @@ def failed(
     *,
     cost_microdollars: int | None,
     retries_left: int = 0,
+    final: bool = False,
+    sent: bool = True,
     request_id: str | None = None,
     service: Service = "runcomfy",
 ) -> Answer:
-    """FAILED.txt: a request was sent and brought no video.
+    """FAILED.txt: a request brought no video, or the clip could not even be sent.
 
     ``cost_microdollars`` is what the service charged for it, None when it has not said; ``retries_left`` the automatic
-    attempts that are still to come.
+    attempts that are still to come; ``final`` that the same would fail again; ``sent`` False that nothing was sent.
     """
     if cost_microdollars is None:
         paid = "The service has not said what it charged."
@@ -110,14 +113,20 @@ def failed(
         paid = "Nothing was charged."
     else:
         paid = f"{dollars(cost_microdollars)} was charged."
-    after = (
-        f"it is tried again by itself ({retries_left} more attempt{'s' if retries_left != 1 else ''})."
-        if retries_left
-        else f"nothing by itself. Upload a changed file or brief, or run: i2v retake {_line(clip)}"
+    if retries_left:
+        after = f"it is tried again by itself ({retries_left} more attempt{'s' if retries_left != 1 else ''})."
+    elif final:
+        after = "nothing by itself. Upload a changed file or brief."
+    else:
+        after = f"nothing by itself. Run: i2v retry {_line(clip)}, or upload a changed file or brief."
+    happened = (
+        f"was sent to the service and brought no video. {paid}"
+        if sent
+        else "was not made. Nothing was sent to the service and nothing was paid."
     )
     return Answer(
         AnswerKind.FAILED,
-        f"FAILED: {_line(clip)} was sent to the service and brought no video. {paid}",
+        f"FAILED: {_line(clip)} {happened}",
         (problem,),
         after,
         _facts(service, request_id),
@@ -130,11 +139,11 @@ def waiting(
     *,
     price_microdollars: int | None = None,
     sent: bool = False,
-    then: str = "it starts by itself as soon as this is out of the way.",
+    then: str = "it goes on by itself as soon as this is out of the way.",
     request_id: str | None = None,
     service: Service = "runcomfy",
 ) -> Answer:
-    """WAITING.txt: the clip is planned and held (approval, budget, night window, or an outcome that is not known).
+    """WAITING.txt: the clip is held (approval, budget, night window, or an outcome that is not known).
 
     ``sent`` is True when a request may already have reached the service, so that money may have moved.
     """
@@ -142,7 +151,7 @@ def waiting(
     price = f" It will cost about {dollars(price_microdollars)}." if price_microdollars and not sent else ""
     return Answer(
         AnswerKind.WAITING,
-        f"WAITING: {_line(clip)} is planned and not made yet. {paid}{price}",
+        f"WAITING: {_line(clip)} is not made yet. {paid}{price}",
         (problem,),
         then,
         _facts(service, request_id),

@@ -71,7 +71,9 @@ def make_plan(
     """
     if brief.shots is not None:
         words = "The brief lists `shots`, which make a film and not one clip."
-        return Refusal.of(clip, [(words, "Move it to a file below sequences/, or keep one `prompt`.")], "brief")
+        return Refusal.of(
+            clip, [(words, f"Write them into sequences/{clip}.yaml instead, or keep one `prompt`.")], "brief"
+        )
     media = _ordered(brief, found_media)
     try:
         routing = choose_route(brief, media, face)
@@ -129,7 +131,7 @@ def _family(
         return Waiting(
             clip=clip,
             kind="catalogue",
-            words=f"The service's entry of {family} is not the one that was agreed to: {offer.trouble}.",
+            words=f"The service's entry of {family} is not the one that was agreed to: {offer.trouble.rstrip('.')}.",
             remedy=f"Look at it with `i2v models`, then agree: i2v models --accept {family}",
             route=routing.route,
             reasons=routing.reasons,

@@ -36,10 +36,11 @@ def check_media(family: Family, found: Sequence[FoundMedium]) -> tuple[Problem, 
 def _count(family: Family, kind: MediumKind, limits: MediaLimits, media: Sequence[FoundMedium]) -> Iterator[Problem]:
     if len(media) > limits.max_count:
         over = media[limits.max_count]
-        allowed = f"{family} takes {f'at most {limits.max_count}' if limits.max_count else 'no'} {kind} files."
+        most = f"at most {limits.max_count}" if limits.max_count else "no"
+        allowed = f"{family} takes {most} {kind} file{'' if limits.max_count == 1 else 's'}."
         yield Problem(
             file=over.name,
-            what=f"There are {len(media)} {kind} files.",
+            what=f"There {'is' if len(media) == 1 else 'are'} {len(media)} {kind} file{'' if len(media) == 1 else 's'}.",
             limit=allowed,
             remedy="Name fewer in the brief.",
         )
@@ -60,10 +61,10 @@ def _image(found: FoundMedium, limits: MediaLimits) -> Iterator[Problem]:
         yield say(
             f"is in the colour mode {facts.mode}, for print and not for screens.",
             "Allowed are RGB and grey.",
-            'magick "{file}" -colorspace sRGB "{stem}-rgb.png"',
+            'magick "{file}" -colorspace sRGB "{stem}-rgb{ending}"',
         )
     if facts.animated:
-        yield say("is animated.", "Only still images are animated here.", 'magick "{file}[0]" "{stem}-still.png"')
+        yield say("is animated.", "Only still images are animated here.", 'magick "{file}[0]" "{stem}-still{ending}"')
     if limits.max_bytes is not None and facts.size_bytes > limits.max_bytes:
         yield say(
             f"has {_megabytes(facts.size_bytes)}.",
@@ -74,7 +75,7 @@ def _image(found: FoundMedium, limits: MediaLimits) -> Iterator[Problem]:
         yield say(
             f"has {facts.width} x {facts.height} pixels.",
             f"Each side needs at least {limits.min_side} pixels.",
-            f'magick "{{file}}" -resize "{limits.min_side}x{limits.min_side}^" "{{stem}}-large.png"',
+            f'magick "{{file}}" -resize "{limits.min_side}x{limits.min_side}^" "{{stem}}-large{{ending}}"',
             "Better upload a larger original; this only enlarges it:",
         )
     aspect = facts.width / facts.height
@@ -82,13 +83,13 @@ def _image(found: FoundMedium, limits: MediaLimits) -> Iterator[Problem]:
         yield say(
             f"is {facts.width} x {facts.height}, {aspect:.3f} times as wide as high.",
             f"At most {limits.max_aspect:g} to 1 is allowed.",
-            f'magick "{{file}}" -gravity center -crop {limits.max_aspect:g}:1 +repage "{{stem}}-cut.png"',
+            f'magick "{{file}}" -gravity center -crop {limits.max_aspect:g}:1 +repage "{{stem}}-cut{{ending}}"',
         )
     if limits.min_aspect is not None and aspect < limits.min_aspect:
         yield say(
             f"is {facts.width} x {facts.height}, {1 / aspect:.3f} times as high as wide.",
             f"At most 1 to {1 / limits.min_aspect:g} is allowed.",
-            f'magick "{{file}}" -gravity center -crop 1:{1 / limits.min_aspect:g} +repage "{{stem}}-cut.png"',
+            f'magick "{{file}}" -gravity center -crop 1:{1 / limits.min_aspect:g} +repage "{{stem}}-cut{{ending}}"',
         )
 
 
@@ -108,8 +109,8 @@ def _audio(found: FoundMedium, limits: MediaLimits) -> Iterator[Problem]:
             f"At most {_megabytes(limits.max_bytes)} are allowed.",
             'ffmpeg -i "{file}" -b:a 128k "{stem}-small.mp3"',
         )
-    yield from _seconds(say, facts.seconds, facts.longer, limits, 'ffmpeg -i "{file}" -af apad -t {seconds} "{stem}-padded.mp3"',
-                        'ffmpeg -i "{file}" -t {seconds} "{stem}-cut.mp3"')  # fmt: skip
+    yield from _seconds(say, facts.seconds, facts.longer, limits, 'ffmpeg -i "{file}" -af apad -t {seconds} "{stem}-padded{ending}"',
+                        'ffmpeg -i "{file}" -t {seconds} "{stem}-cut{ending}"')  # fmt: skip
 
 
 def _video(found: FoundMedium, limits: MediaLimits) -> Iterator[Problem]:
@@ -126,7 +127,7 @@ def _video(found: FoundMedium, limits: MediaLimits) -> Iterator[Problem]:
             f"At most {_megabytes(limits.max_bytes)} are allowed.",
             'ffmpeg -i "{file}" -crf 28 "{stem}-small.mp4"',
         )
-    yield from _seconds(say, facts.seconds, False, limits, "", 'ffmpeg -i "{file}" -t {seconds} "{stem}-cut.mp4"')
+    yield from _seconds(say, facts.seconds, False, limits, "", 'ffmpeg -i "{file}" -t {seconds} "{stem}-cut{ending}"')
 
 
 def _seconds(say: "_Say", seconds: float, longer: bool, limits: MediaLimits, pad: str, cut: str) -> Iterator[Problem]:
@@ -148,6 +149,7 @@ class _Say:
     def __call__(self, what: str, limit: str, command: str, lead: str = "Mend it:") -> Problem:
         path = PurePosixPath(self._name)
         filled = command.replace("{file}", shown_name(path.name)).replace("{stem}", shown_name(path.stem))
+        filled = filled.replace("{ending}", shown_name(path.suffix))
         return Problem(
             file=self._name, what=f"{shown_name(self._name)} {what}", limit=limit, remedy=f"{lead} {filled}".strip()
         )

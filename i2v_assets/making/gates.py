@@ -59,7 +59,7 @@ def gate(asked: Gate, now: datetime) -> Hold | None:
     if asked.needs_approval and not (asked.approved or asked.by_hand or asked.asked_for):
         return Hold(
             "approval",
-            "It waits for approval.",
+            "A person has to approve it before it is paid for.",
             f"{approve} (`i2v plan {asked.clip}` shows the plan and its price), or materialize it in the Dagster UI.",
         )
     if asked.window is not None and not asked.window.holds(now):

@@ -13,6 +13,7 @@ from i2v_assets.making.tools import Result, Tools
 from i2v_assets.plans import Plan
 from i2v_assets.upload_types import Candidate
 from resources.generation.model import Cancelled, Failed, Held, HeldKind
+from resources.ledger import State
 from resources.ledger.registry import ClipRow, ClipState
 from resources.schemas.inputs import MediumKind
 from resources.storage import keys
@@ -132,15 +133,14 @@ class Saying:
         self._events.checked("clip_video", "answered", row.clip, passed=False, metadata=metadata)
         never = isinstance(outcome, Cancelled) or (isinstance(outcome, Failed) and outcome.final)
         left = 0 if never else max(0, self._tools.settings.retries_per_clip - row.retries)
-        cost: int | None = 0
-        if plan is not None:
-            paid = await asyncio.to_thread(self._tools.ledger.get, plan.fingerprint)
-            cost = 0 if paid is None or paid.submitted_at is None else paid.cost_microdollars
+        paid = await asyncio.to_thread(self._tools.ledger.get, plan.fingerprint) if plan is not None else None
         answer = answers.failed(
             row.clip,
             problem,
-            cost_microdollars=cost,
+            cost_microdollars=0 if paid is None or paid.submitted_at is None else paid.cost_microdollars,
             retries_left=left,
+            final=isinstance(outcome, Failed) and outcome.final,
+            sent=paid is not None and paid.state is not State.PLANNED,
             request_id=outcome.request_id if outcome else None,
             service=self._tools.settings.service,
         )

@@ -12,7 +12,8 @@ def lost(order: Order, reason: str, request_id: str | None) -> Held:
 
 def unknown(order: Order, row: RequestRow) -> Held:
     """Sent, and not heard of: only a person, with the service's console, can say what became of it."""
-    reason = f"It may have been submitted and charged: {row.reason or 'the outcome of the submit is unknown'}."
+    why = (row.reason or "the outcome of the submit is unknown").rstrip(".")
+    reason = f"It may have been submitted and charged: {why}."
     command = f"i2v ledger resolve {row.fingerprint[:12]} --request-id ID, or --not-charged."
     if row.claimed_at is None:
         return Held(order, HeldKind.UNKNOWN, reason, command)

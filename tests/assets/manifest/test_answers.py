@@ -17,8 +17,9 @@ def test_a_refusal_says_what_which_limit_what_to_do_and_what_comes_next() -> Non
         "Limit: aspect from 0.4 to 2.5\n"
         "What to do: Crop it to 2250 x 900 or taller.\n"
         "\n"
-        "What happens next: upload the corrected file or brief under the same name. It is noticed by itself, and this "
-        "text goes away once the clip is made.\n"
+        "What happens next: upload the corrected file, brief or list under the name that the old one has; where its "
+        "ending has changed, remove the old one, and correct what names it. It is noticed by itself, and this text goes "
+        "away once the clip is made.\n"
     )
 
 
@@ -36,8 +37,20 @@ def test_a_failure_says_what_was_charged(cost: int | None, words: str) -> None:
     answer = failed("hero", Problem("content refused"), cost_microdollars=cost, request_id="r-1")
     assert answer.kind is AnswerKind.FAILED
     assert words in answer.text
-    assert "i2v retake hero" in answer.text
+    assert "was sent to the service" in answer.text
+    assert "nothing by itself. Run: i2v retry hero, or upload a changed file or brief." in answer.text
     assert "Request: r-1" in answer.text
+
+
+def test_a_failure_before_anything_was_sent_does_not_say_that_it_was() -> None:
+    text = failed("hero", Problem("no token"), cost_microdollars=0, sent=False).text
+    assert text.startswith("FAILED: hero was not made. Nothing was sent to the service and nothing was paid.\n")
+
+
+def test_a_failure_for_good_does_not_ask_to_try_the_same_again() -> None:
+    text = failed("hero", Problem("content"), cost_microdollars=0, final=True).text
+    assert "nothing by itself. Upload a changed file or brief." in text
+    assert "i2v retry" not in text
 
 
 def test_a_failure_that_is_tried_again_says_so() -> None:
@@ -47,7 +60,8 @@ def test_a_failure_that_is_tried_again_says_so() -> None:
 
 def test_waiting_tells_paid_from_unpaid() -> None:
     held = waiting("hero", Problem("waits for approval", remedy="i2v approve"), price_microdollars=900_000)
-    assert "Nothing was paid yet. It will cost about $0.90." in held.text
+    assert held.text.startswith("WAITING: hero is not made yet. Nothing was paid yet. It will cost about $0.90.")
+    assert "What happens next: it goes on by itself as soon as this is out of the way." in held.text
     unknown = waiting("hero", Problem("no answer"), price_microdollars=900_000, sent=True, then="a person decides.")
     assert "may have been sent" in unknown.text
     assert "will cost" not in unknown.text

@@ -244,6 +244,10 @@ class TestSwitches:
         assert problem.limit
         assert problem.remedy
 
+    def test_a_film_is_told_where_it_belongs(self, image: Make) -> None:
+        found = refused([image()], {"shots": ["push in", "orbit"]})
+        assert "sequences/hero.yaml" in found.problems[0].remedy
+
     @pytest.mark.parametrize("brief", [{"generate_audio": True}, {"prompt_expansion": False}, {"resolution": "720p"}])
     def test_what_it_does_anyway_is_fine(self, image: Make, brief: dict[str, Any]) -> None:
         assert planned([image()], brief)

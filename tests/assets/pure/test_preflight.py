@@ -38,7 +38,7 @@ def test_images_within_the_limits(image: Make, facts: dict[str, Any]) -> None:
             {"width": 299, "height": 400},
             "299 x 400",
             "at least 300 pixels",
-            'magick "hero.jpg" -resize "300x300^" "hero-large.png"',
+            'magick "hero.jpg" -resize "300x300^" "hero-large.jpg"',
         ),
         ({"width": 400, "height": 299}, "400 x 299", "at least 300 pixels", "magick"),
         ({"width": 751, "height": 300}, "2.503 times as wide", "2.5 to 1", "-crop 2.5:1"),

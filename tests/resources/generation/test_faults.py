@@ -61,7 +61,9 @@ def test_an_unheard_answer_is_unknown_and_never_sent_again(house: Any, kind: str
 def test_a_resolved_request_is_adopted(house: Any) -> None:
     house.fault("submit", "disconnect_after")
     order = house.order(1)
-    assert house.one(order).kind is HeldKind.UNKNOWN
+    held = house.one(order)
+    assert held.kind is HeldKind.UNKNOWN
+    assert ".." not in held.reason
     house.ledger.resolve(order.fingerprint, by="test", request_id=house.charges()[0]["request_id"])
     outcome = house.one(order)
     assert isinstance(outcome, Delivered)

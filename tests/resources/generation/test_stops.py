@@ -200,6 +200,7 @@ def test_a_submit_without_an_answer_in_time_is_unknown(house: Any, slow_input: A
     outcomes, took = stopped(house, 1, slow_input.asked.is_set, "person")
     assert took < 7
     assert [outcome.kind for outcome in outcomes] == [HeldKind.UNKNOWN]
+    assert ".." not in outcomes[0].reason
     row = house.row(house.order(1))
     assert row.state is State.UNKNOWN
     slow_input.set()
