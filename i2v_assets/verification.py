@@ -1,9 +1,11 @@
 """Does this file come from what the ledger paid for? The pure part of ``i2v verify``."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from i2v_assets.answers import dollars
+from i2v_assets.films.manifest import SANDBOX_FILM_NOTE, FilmManifest
 from i2v_assets.manifest import SANDBOX_NOTE, Manifest
 
 
@@ -35,6 +37,8 @@ class Credential(Protocol):
     def fingerprint(self) -> str | None: ...  # noqa: D102
     @property
     def delivered_sha256(self) -> str | None: ...  # noqa: D102
+    @property
+    def shots_sha256(self) -> tuple[str, ...]: ...  # noqa: D102
 
 
 @dataclass
@@ -94,6 +98,74 @@ def verify(
         "service signs nothing; nor that the ledger itself was left alone"
     )
     return result
+
+
+def verify_film(
+    manifest: FilmManifest,
+    file_sha256: str,
+    rows: Mapping[str, PaidRow],
+    *,
+    credential: Credential | None = None,
+) -> Verification:
+    """Compares a film with its manifest, and each of its shots with the ledger.
+
+    Args:
+        manifest: what the bucket says about the film.
+        file_sha256: SHA-256 (hex) of the file in hand.
+        rows: the ledger's rows of the shots, by their fingerprints.
+        credential: the file's C2PA manifest, None when it carries none or the extra is not installed.
+    """
+    result, video = Verification(), manifest.video
+    for number, shot in enumerate(manifest.shots, start=1):
+        row = rows.get(shot.fingerprint)
+        result.check(
+            row is not None and row.state == "succeeded" and row.video_sha256 == shot.sha256,
+            f"shot {number} ({shot.clip}): the bytes that request {row.request_id if row else ''} brought",
+            f"shot {number} ({shot.clip}): the ledger records no such bytes for fingerprint {shot.fingerprint[:12]}",
+        )
+        if row is not None:
+            result.check(
+                (row.service == "sandbox") == manifest.sandbox,
+                f"shot {number}: service {row.service}",
+                f"shot {number}: the ledger says service {row.service}, the manifest sandbox {manifest.sandbox}",
+            )
+    if file_sha256 == video.sha256:
+        result.check(True, f"the file is byte for byte what was joined (SHA-256 {file_sha256[:12]})", "")
+        result.say("unsigned: this film carries no C2PA manifest of this project")
+    elif result.check(
+        file_sha256 == video.signed_sha256,
+        "the file is the signed copy that the manifest names",
+        f"the file (SHA-256 {file_sha256[:12]}) is not the film that the manifest names",
+    ) and result.check(
+        credential is not None,
+        "the file carries a C2PA manifest",
+        "the file's C2PA manifest is missing or was not read",
+    ):
+        _film_credential(result, manifest, credential)
+    if manifest.sandbox:
+        result.say(SANDBOX_FILM_NOTE)
+    result.say(
+        "this does not prove how the shots were made (see `i2v verify` of each), nor that nobody changed manifest.json or "
+        "the ledger"
+    )
+    return result
+
+
+def _film_credential(result: Verification, manifest: FilmManifest, credential: Credential | None) -> None:
+    if credential is None:
+        return
+    result.check(
+        credential.valid,
+        "the film's C2PA signature is valid: not altered since it was signed",
+        "the film's C2PA signature is broken: the file was altered, or the certificate is not good",
+    )
+    result.check(
+        credential.delivered_sha256 == manifest.video.sha256
+        and credential.fingerprint == manifest.version
+        and credential.shots_sha256 == tuple(shot.sha256 for shot in manifest.shots),
+        "the C2PA manifest names this version and these shots",
+        "the C2PA manifest names other shots or another version than manifest.json",
+    )
 
 
 def _request(result: Verification, manifest: Manifest, row: PaidRow) -> None:

@@ -57,7 +57,7 @@ def film(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: Ledg
                 found,
                 version,
                 Path(folder),
-                sandbox=settings.service == "sandbox",
+                settings,
                 tool=version_of("i2v-assets"),
             )
     except I2VError as error:
@@ -126,7 +126,7 @@ def metadata(found: Resolved, made: MadeFilm, settings: Settings) -> dict[str, A
         "sha256": made.sha256,
         "version": made.manifest.version,
         "shots_cost_usd": made.manifest.cost_microdollars / 1e6,
-        "provenance": "unsigned: a film carries no Content Credentials; its shots are named in manifest.json",
+        "provenance": made.provenance,
     }
     if made.film.loudness_lufs is not None:
         shown["loudness_lufs"] = round(made.film.loudness_lufs, 1)

@@ -114,6 +114,7 @@ def _video_of(manifest: Manifest) -> ShotVideo:
         manifest.fingerprint,
         video.seconds,
         cost if cost is not None else manifest.price_microdollars,
+        video.signed_sha256,
     )
 
 

@@ -14,9 +14,12 @@ from i2v_assets.films.manifest import (
     FilmVideo,
 )
 from i2v_assets.films.shots import Resolved, ShotVideo
+from i2v_assets.films.signing import signed_film
+from resources import provenance
 from resources.media import joining, mixing
 from resources.media.previews import contact_sheet, poster
 from resources.media.probe import sha256_file
+from resources.settings import Settings
 from resources.storage import keys
 from resources.storage.bucket import Bucket
 
@@ -30,17 +33,26 @@ class MadeFilm:
     """A film that was joined and stored."""
 
     film: joining.Film
-    sha256: str
     inline_poster: bytes
     manifest: FilmManifest
+    provenance: str
+    """One line for people."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the film as it was joined, before it was signed."""
+        return self.manifest.video.sha256
 
 
-def make_film(bucket: Bucket, found: Resolved, version: str, scratch: Path, *, sandbox: bool, tool: str) -> MadeFilm:
-    """Fetch the shots, join them, store the film; the manifest comes last, so that it never speaks of what is not there.
+def make_film(
+    bucket: Bucket, found: Resolved, version: str, scratch: Path, settings: Settings, *, tool: str
+) -> MadeFilm:
+    """Fetch the shots, join them, sign and store the film; the manifest comes last, so that it never speaks of what is not there.
 
     Raises:
         CannotJoin: the crossfades do not fit; Unreadable: a file is damaged; StorageError: the bucket does not answer.
     """
+    sandbox = settings.service == "sandbox"
     videos = [shot.video for shot in found.shots if shot.video is not None]
     local = {video.key: scratch / f"{number:03d}.mp4" for number, video in enumerate(videos)}
     for key, path in local.items():
@@ -53,17 +65,30 @@ def make_film(bucket: Bucket, found: Resolved, version: str, scratch: Path, *, s
     ]
     output = scratch / "film.mp4"
     film = joining.join(shots, output, options)
-    sha256 = sha256_file(output)
-    manifest = _manifest(found, videos, tracks, film, version, sha256, sandbox=sandbox, tool=tool)
+    manifest = _manifest(found, videos, tracks, film, version, sha256_file(output), sandbox=sandbox, tool=tool)
+    signing = signed_film(bucket, found, output, _composition(manifest, tool), local, settings)
+    signed = {"signed_sha256": signing.sha256, "signed_size_bytes": signing.size_bytes}
+    manifest = manifest.model_copy(update={"video": manifest.video.model_copy(update=signed)})
     name = found.name
-    bucket.upload(output, keys.sequence_key(name, keys.VIDEO), "video/mp4")
+    bucket.upload(signing.path or output, keys.sequence_key(name, keys.VIDEO), "video/mp4")
     picture = poster(output, max_bytes=POSTER_BYTES, longer_side=1280)
     bucket.write(keys.sequence_key(name, keys.POSTER), picture, "image/jpeg")
     bucket.write(keys.sequence_key(name, keys.CONTACT_SHEET), contact_sheet(output), "image/jpeg")
     bucket.write(keys.sequence_key(name, keys.MANIFEST), manifest.to_json(), "application/json")
     bucket.delete_many(keys.sequence_key(name, note) for note in keys.NOTES)
     small = poster(output, max_bytes=INLINE_POSTER_BYTES, longer_side=320)
-    return MadeFilm(film, sha256, small, manifest)
+    return MadeFilm(film, small, manifest, signing.line)
+
+
+def _composition(manifest: FilmManifest, tool: str) -> provenance.Composition:
+    return provenance.Composition(
+        title=f"{manifest.film}.mp4",
+        tool_version=tool,
+        version=manifest.version,
+        joined_sha256=manifest.video.sha256,
+        sandbox=manifest.sandbox,
+        shots=tuple(provenance.FilmShot(shot.clip, shot.sha256, shot.fingerprint) for shot in manifest.shots),
+    )
 
 
 def _tracks(bucket: Bucket, found: Resolved, scratch: Path) -> Sequence[mixing.Track]:

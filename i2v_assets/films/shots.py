@@ -21,13 +21,17 @@ FILM_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class ShotVideo:
-    """A delivered video: where it lies and what it is. ``cost`` in micro-dollars, None while it is not settled."""
+    """A delivered video: where it lies and what it is. ``cost`` in micro-dollars, None while it is not settled.
+
+    ``signed_sha256`` is of the copy in its clip's folder, None where that is not signed.
+    """
 
     key: str
     sha256: str
     fingerprint: str
     seconds: float
     cost: int | None
+    signed_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

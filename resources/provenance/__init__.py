@@ -5,21 +5,22 @@ from resources.provenance.credentials import (
     Certificate,
     CertificateUnusable,
     Credential,
-    Generation,
     ProvenanceError,
     SigningFailed,
-    Source,
     UnreadableCredential,
     available,
     read,
     sign,
 )
+from resources.provenance.documents import Composition, FilmShot, Generation, Source
 
 __all__ = [
     "UNSIGNED",
     "Certificate",
     "CertificateUnusable",
+    "Composition",
     "Credential",
+    "FilmShot",
     "Generation",
     "ProvenanceError",
     "SigningFailed",

@@ -1,8 +1,11 @@
 import json
 from pathlib import Path
 
+from i2v_assets.films.looking import look_at_film
+from i2v_assets.films.making import make_film
 from resources.ledger import State
 from resources.ledger.registry import ClipState
+from resources.settings import load_settings
 
 BRIEF = b"prompt: Slow push in\nresolution: 720p\n"
 
@@ -274,6 +277,32 @@ def test_verify_a_clip_and_a_file(world):
     ran = world("verify", "stranger.mp4")
     assert ran.code == 1
     assert "no request of the ledger brought these bytes" in ran.out
+
+
+def test_verify_a_film(world, tmp_path):
+    clip(world)
+    world.make("hero")
+    assert world("verify", "sequences/voyage").code == 65
+    world.bucket.write("sequences/voyage.yaml", b"shots: [{clip: hero}, {clip: hero}]", "text/yaml")
+    with world.books() as (_, registry):
+        found = look_at_film(world.bucket, registry, {}, "voyage")
+    assert found.version is not None
+    make_film(world.bucket, found, found.version, tmp_path, load_settings(), tool="test")
+    for name in ("voyage", "sequences/voyage"):
+        ran = world("verify", name)
+        assert ran.code == 0, ran.out + ran.err
+        assert "shot 2 (hero): the bytes that request" in ran.out
+        assert "Sandbox film" in ran.out
+    world.bucket.download("sequences/voyage/video.mp4", Path("voyage.mp4"))
+    assert world("verify", "voyage.mp4").code == 0
+    Path("altered.mp4").write_bytes(Path("voyage.mp4").read_bytes() + b"x")
+    Path("told.json").write_bytes(world.bucket.read("sequences/voyage/manifest.json"))
+    assert world("verify", "voyage.mp4", "--manifest", "told.json").code == 0
+    ran = world("verify", "altered.mp4", "--manifest", "told.json")
+    assert ran.code == 1
+    assert "is not the film that the manifest names" in ran.out
+    world.bucket.write("sequences/voyage/video.mp4", b"other", "video/mp4")
+    assert world("verify", "voyage").code == 1
 
 
 def test_verify_a_file_of_i2v_run_and_what_is_neither(world):

@@ -2,8 +2,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from i2v_assets.films.manifest import FilmManifest
 from i2v_assets.manifest import Manifest
-from i2v_assets.verification import verify
+from i2v_assets.verification import verify, verify_film
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Signed:
     valid: bool = True
     fingerprint: str | None = "f" * 64
     delivered_sha256: str | None = "b" * 64
+    shots_sha256: tuple[str, ...] = ()
 
 
 def test_the_downloaded_file_is_proven(manifest: Manifest) -> None:
@@ -80,3 +82,56 @@ def test_a_sandbox_video_says_so(fields: dict[str, object]) -> None:
     result = verify(sandbox, "b" * 64, replace(Row(), service="sandbox"))
     assert result.ok
     assert any("Sandbox video" in line for line in result.lines)
+
+
+SHOT = {
+    "clip": "cat",
+    "video_key": "videos/x.mp4",
+    "sha256": "b" * 64,
+    "fingerprint": "f" * 64,
+    "seconds": 3,
+    "starts_at": 0,
+    "transition": "cut",
+    "starts_from_last_frame": False,
+}
+VIDEO = {
+    "key": "sequences/one/video.mp4",
+    "sha256": "d" * 64,
+    "size_bytes": 5,
+    "width": 1280,
+    "height": 720,
+    "fps": 24,
+    "frames": 72,
+    "seconds": 3,
+}
+FILM = FilmManifest.model_validate(
+    {"film": "one", "version": "c" * 64, "made_at": "2026-03-31T18:00:00Z", "shots": [SHOT], "video": VIDEO}
+)
+SIGNED_FILM = FILM.model_copy(update={"video": FILM.video.model_copy(update={"signed_sha256": "e" * 64})})
+OF_FILM = Signed(fingerprint="c" * 64, delivered_sha256="d" * 64, shots_sha256=("b" * 64,))
+
+
+def test_a_film_is_proven_with_its_shots() -> None:
+    rows = {"f" * 64: Row()}
+    result = verify_film(FILM, "d" * 64, rows)
+    assert result.ok, result.lines
+    assert any("byte for byte what was joined" in line for line in result.lines)
+    assert not verify_film(FILM, "0" * 64, rows).ok  # altered
+    assert not verify_film(FILM, "d" * 64, {}).ok  # a shot that nobody paid for
+    assert not verify_film(FILM, "d" * 64, {"f" * 64: replace(Row(), video_sha256="0" * 64)}).ok
+    assert not verify_film(FILM, "d" * 64, {"f" * 64: replace(Row(), state="failed")}).ok
+    assert not verify_film(FILM, "d" * 64, {"f" * 64: replace(Row(), service="sandbox")}).ok
+
+
+def test_a_signed_film_is_proven_by_its_signature() -> None:
+    rows = {"f" * 64: Row()}
+    assert verify_film(SIGNED_FILM, "e" * 64, rows, credential=OF_FILM).ok
+    for broken in (
+        None,
+        replace(OF_FILM, valid=False),
+        replace(OF_FILM, fingerprint="0" * 64),
+        replace(OF_FILM, delivered_sha256="0" * 64),
+        replace(OF_FILM, shots_sha256=()),
+    ):
+        assert not verify_film(SIGNED_FILM, "e" * 64, rows, credential=broken).ok
+    assert not verify_film(SIGNED_FILM, "0" * 64, rows, credential=OF_FILM).ok

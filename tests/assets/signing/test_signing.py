@@ -6,6 +6,7 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+import c2pa
 import pytest
 
 from resources.provenance import read
@@ -44,6 +45,8 @@ def test_the_shown_video_is_the_signed_copy(
     assert credential.delivered_sha256 == manifest["video"]["sha256"]
     assert world.metadata("clip_video", "cat")["provenance"].startswith("signed")
 
+    _a_film_is_signed_too(certificate, world, tmp_path, manifest)
+
     # A key that does not fit: the video is paid for, so it is delivered, and says that it is unsigned.
     certificate.key.write_text("no key")
     world.put("uploads/cup.webp", samples / "product.webp")
@@ -52,3 +55,28 @@ def test_the_shown_video_is_the_signed_copy(
     assert told.startswith("unsigned")
     assert "I2V_C2PA_KEY" in told
     assert json.loads(world.bucket.read("clips/cup/manifest.json"))["video"]["signed_sha256"] is None
+    world.put("sequences/two.yaml", "shots: [{clip: cup}]")
+    world.tick("sequences")
+    assert world.metadata("film", "two")["provenance"].startswith("unsigned")
+    assert json.loads(world.bucket.read("sequences/two/manifest.json"))["video"]["signed_sha256"] is None
+
+
+def _a_film_is_signed_too(certificate: Any, world: Any, tmp_path: Path, clip: Any) -> None:
+    """The signed copy of its shot is the ingredient, with the manifest that it carries."""
+    world.put("sequences/one.yaml", "shots: [{clip: cat}, {clip: cat}]")
+    assert all(result.success for result in world.tick("sequences"))
+    manifest = json.loads(world.bucket.read("sequences/one/manifest.json"))
+    film = tmp_path / "film.mp4"
+    world.bucket.download("sequences/one/video.mp4", film)
+    assert hashlib.sha256(film.read_bytes()).hexdigest() == manifest["video"]["signed_sha256"]
+    credential = read(film, certificate)
+    assert credential is not None
+    assert credential.valid, credential.problems
+    assert credential.sandbox
+    assert credential.title == "SANDBOX one.mp4"
+    assert credential.ingredients == ("cat.mp4",)
+    assert credential.shots_sha256 == (clip["video"]["sha256"],) * 2
+    assert (credential.fingerprint, credential.delivered_sha256) == (manifest["version"], manifest["video"]["sha256"])
+    with film.open("rb") as stream, c2pa.Reader("video/mp4", stream) as reader:
+        assert len(json.loads(reader.json())["manifests"]) == 2
+    assert world.metadata("film", "one")["provenance"].startswith("signed")
