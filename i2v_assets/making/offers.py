@@ -36,6 +36,7 @@ class Offers:
         self._service = service
         self._agreed: dict[str, AgreedOffer] = {}
         self._agreed_at = -REMEMBERED_SECONDS
+        self._compared: dict[Family, tuple[AgreedOffer | None, LiveOffer]] = {}
 
     async def now(self) -> dict[Family, PlanOffer | None]:
         """Each family's id and price; None where no id answers.
@@ -68,10 +69,12 @@ class Offers:
         except FamilyUnavailable as error:
             return LiveOffer(family, None, (error.message,), (error.message,))
         agreed = await self._agreed_to(family, offer)
-        found = differences(offer.endpoint, offer.entry)
-        return LiveOffer(
-            family, offer, found, troubles(found, offer.price_microdollars_per_unit, offer.price_unit, agreed)
-        )
+        known = self._compared.get(family)  # every clip of a batch asks, and comparing costs 10 ms of CPU
+        if known is None or known[0] != agreed or known[1].offer is not offer:
+            found = differences(offer.endpoint, offer.entry)
+            wrong = troubles(found, offer.price_microdollars_per_unit, offer.price_unit, agreed)
+            known = self._compared[family] = (agreed, LiveOffer(family, offer, found, wrong))
+        return known[1]
 
     async def _agreed_to(self, family: Family, offer: Offer) -> AgreedOffer | None:
         if time.monotonic() - self._agreed_at >= REMEMBERED_SECONDS:
