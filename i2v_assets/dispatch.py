@@ -83,7 +83,7 @@ def decide(rows: Iterable[ClipRow], world: World) -> Decisions:
             if run is RunState.CANCELED:
                 stopped.append(row.clip)
             elif run is not RunState.ALIVE and world.now - row.updated_at > RUN_GRACE:
-                (given_up if row.retries >= MAX_RUNS_WITHOUT_ANSWER else lost).append(row.clip)
+                (given_up if row.lost_runs + 1 >= MAX_RUNS_WITHOUT_ANSWER else lost).append(row.clip)
         elif row.state is ClipState.WAITING:
             if row.waiting_for == "budget":
                 price = row.price_microdollars or 0

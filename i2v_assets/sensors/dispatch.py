@@ -6,12 +6,13 @@ import dagster as dg
 
 from i2v_assets import answers
 from i2v_assets.answers import Problem
+from i2v_assets.assets.specs import CLIP_VIDEO
 from i2v_assets.assets.telling import told_with_remedy
-from i2v_assets.dispatch import Decisions, RunState, World, decide
+from i2v_assets.dispatch import MAX_RUNS_WITHOUT_ANSWER, Decisions, World, decide
 from i2v_assets.jobs import make_clips_job
 from i2v_assets.making.bucket_answers import BucketAnswers
 from i2v_assets.sensors.batches import request_runs
-from i2v_assets.sensors.tags import BATCH_TAG
+from i2v_assets.sensors.lost_runs import latest_run, run_state, why_ended
 from i2v_assets.windows import parse_window
 from resources.generation.opening import caps_of
 from resources.ledger import Ledger, State
@@ -23,7 +24,6 @@ from resources.storage.resource import BucketResource
 
 NAME = "dispatch"
 
-ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
 WATCHED = (ClipState.WAITING, ClipState.DISPATCHED, ClipState.WORKING)
 
 
@@ -47,7 +47,7 @@ def dispatch_sensor(
         registry.forget_uncommitted(NAME, committed)
         rows = registry.list(WATCHED)
         decisions = decide(rows, world_of(context.instance, requests, settings))
-        apply(decisions, registry, bucket.open(), settings)
+        apply(decisions, context.instance, requests, registry, bucket.open(), settings)
         again = set(decisions.due) | set(decisions.due_after_lost_run)
         due = [row for row in registry.due() if row.clip in again]
         runs = request_runs(
@@ -81,44 +81,54 @@ def world_of(instance: dg.DagsterInstance, ledger: Ledger, settings: Settings) -
     )
 
 
-def run_state(instance: dg.DagsterInstance, row: ClipRow) -> RunState:
-    """What became of the run that a clip is in, its automatic retries included.
-
-    A person's run has no batch, and the row may still name that of an earlier one: so the run is asked, where it began.
-    """
-    begun = instance.get_run_by_id(row.run_id) if row.run_id else None
-    batch = begun.tags.get(BATCH_TAG) if begun else row.batch
-    if batch is not None:
-        runs = list(instance.get_runs(dg.RunsFilter(tags={BATCH_TAG: batch})))
-    elif begun is not None:
-        root = begun.root_run_id or begun.run_id
-        runs = [begun, *instance.get_runs(dg.RunsFilter(tags={"dagster/root_run_id": root}))]
-    else:
-        return RunState.GONE
-    if not runs:
-        return RunState.GONE
-    latest = max(runs, key=lambda run: int(run.tags.get("dagster/retry_number", "0")))
-    if latest.status is dg.DagsterRunStatus.CANCELED:
-        return RunState.CANCELED
-    return RunState.ENDED if latest.status in ENDED else RunState.ALIVE
-
-
-def apply(decisions: Decisions, registry: Registry, bucket: Bucket, settings: Settings) -> None:
+def apply(
+    decisions: Decisions,
+    instance: dg.DagsterInstance,
+    ledger: Ledger,
+    registry: Registry,
+    bucket: Bucket,
+    settings: Settings,
+) -> None:
     """Write the decisions down, and tell the owners of clips that go no further."""
     registry.make_due(decisions.due)
-    registry.make_due(decisions.due_after_lost_run, count_retry=True)
+    registry.make_due(decisions.due_after_lost_run, lost_run=True)
     note = BucketAnswers(bucket).note
     for clip, row in registry.many(decisions.stopped_by_person).items():
         what = Problem("A person stopped its run.", remedy=f"Materialize it again in the UI, or run: i2v retry {clip}")
         note(clip, answers.waiting(clip, what, then="nothing by itself.", service=settings.service))
         _answer(registry, row, ClipState.WAITING, what.what, "person")
+    whys: dict[str, str] = {}  # the clips of a run share its end
     for clip, row in registry.many(decisions.given_up).items():
-        what = Problem(
-            f"Its runs ended {row.retries} times without an answer.",
-            remedy=f"Look at the runs' logs in the Dagster UI, then run: i2v retry {clip}",
+        run = latest_run(instance, row)
+        if run is not None and run.run_id not in whys:
+            whys[run.run_id] = why_ended(instance, run)
+        what = given_up(clip, whys[run.run_id] if run is not None else "", run)
+        paid = ledger.spend_of(clip)
+        note(
+            clip,
+            answers.failed(clip, what, cost_microdollars=None, sent=bool(paid), service=settings.service),
         )
-        note(clip, answers.failed(clip, what, cost_microdollars=None, service=settings.service))
+        instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                asset_key=CLIP_VIDEO,
+                check_name="answered",
+                passed=False,
+                partition=clip,
+                metadata={"failed": what.what, "what to do": what.remedy},
+            )
+        )
         _answer(registry, row, ClipState.FAILED, what.what, "never")
+
+
+def given_up(clip: str, why: str, run: dg.DagsterRun | None) -> Problem:
+    """What is said of a clip whose runs ended again and again."""
+    words = f"Its runs ended {MAX_RUNS_WITHOUT_ANSWER} times without an answer."
+    where = f"the log of run {run.run_id} in the Dagster UI" if run is not None else "the runs' logs in the Dagster UI"
+    if why:
+        return Problem(
+            f"{words} The last one said: {why}", remedy=f"Mend that (see {where}), then run: i2v retry {clip}"
+        )
+    return Problem(words, remedy=f"Look at {where}, then run: i2v retry {clip}")
 
 
 def _answer(registry: Registry, row: ClipRow, state: ClipState, reason: str, waiting_for: str) -> None:

@@ -93,7 +93,8 @@ class Registry:
                     or said.get(upload.clip, upload.content) != upload.content
                 ):
                     changed.append(upload.clip)
-                    again = values | {"state": ClipState.DUE, "batch": None, "retries": 0, "archived_at": None}
+                    again = values | {"state": ClipState.DUE, "batch": None, "archived_at": None}
+                    again |= {"retries": 0, "lost_runs": 0}
                     connection.execute(clips.update().where(clips.c.clip == upload.clip).values(**again))
             if additions:
                 connection.execute(clips.insert(), additions)
@@ -200,6 +201,7 @@ class Registry:
             "reason": reason,
             "waiting_for": waiting_for,
             "updated_at": now,
+            "lost_runs": 0,
         }
         if fingerprint is not None:
             values["planned_fingerprint"] = fingerprint
@@ -212,13 +214,21 @@ class Registry:
         values["state"] = sa.case((clips.c.version == version, state.value), else_=ClipState.DUE.value)
         self._update(clips.update().where(clips.c.clip == clip).values(**values))
 
-    def make_due(self, names: Sequence[str], *, count_retry: bool = False) -> int:
-        """Make clips due again; with ``count_retry`` it counts against the retries of each."""
+    def make_due(self, names: Sequence[str], *, count_retry: bool = False, lost_run: bool = False) -> int:
+        """Make clips due again.
+
+        Args:
+            names: the clips.
+            count_retry: it counts against the retries of each.
+            lost_run: each was in a run that ended without an answer for it, which is counted until it has one.
+        """
         count = 0
         for part in _chunks(names):
             values: dict[str, Any] = {"state": ClipState.DUE, "batch": None, "updated_at": self._clock()}
             if count_retry:
                 values["retries"] = clips.c.retries + 1
+            if lost_run:
+                values["lost_runs"] = clips.c.lost_runs + 1
             count += self._update(clips.update().where(clips.c.clip.in_(part)).values(**values))
         return count
 

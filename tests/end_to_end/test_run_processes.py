@@ -19,6 +19,7 @@ from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._grpc.types import ExecuteRunArgs
 from PIL import Image
 
+from i2v_assets.sensors.lost_runs import why_ended
 from resources.ledger import State
 from resources.ledger.registry import ClipState
 from resources.sandbox.starter import RunningSandbox
@@ -171,6 +172,20 @@ def test_other_stops_cancel_nothing_at_the_service(stage, launch: Launch, execut
     assert {each["state"] for each in stage.requests()} == {"in_queue", "in_progress"}
 
 
+def test_a_process_that_cannot_even_import_the_project_leaves_its_reason(
+    stage, launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.upload("a.png", picture(1))
+    (request,) = stage.tick()
+    with monkeypatch.context() as broken:
+        broken.setenv("I2V_CLIPS_PER_RUN", "many")
+        run = launch(request.tags)
+        run.end()
+
+    assert run.status is dg.DagsterRunStatus.FAILURE, run.log.read_text()
+    assert "I2V_CLIPS_PER_RUN" in why_ended(stage.instance, stage.instance.get_run_by_id(run.run_id))
+
+
 def test_the_words_of_the_time_limit_are_still_those_of_run_monitoring() -> None:
     """A pin: were they to change with Dagster, a time limit would be taken for a person's stop."""
     from dagster._daemon.monitoring import run_monitoring
@@ -212,7 +227,7 @@ class TestWithASlowService:
         assert again.success
         assert stage.delivered() == {"a", "b"}
         assert len(stage.charges()) == 2
-        assert [stage.clip(clip).retries for clip in "ab"] == [1, 1]
+        assert [(stage.clip(clip).lost_runs, stage.clip(clip).retries) for clip in "ab"] == [(0, 0), (0, 0)]
         assert stage.metadata("clip_video", "a")["paid_in_this_run"] is False
 
     def test_two_runs_over_the_same_clips_pay_once_for_each(self, stage, launch: Launch) -> None:

@@ -84,10 +84,10 @@ def test_the_other_states_are_not_the_dispatchers(state: ClipState) -> None:
 @pytest.mark.parametrize("state", [ClipState.DISPATCHED, ClipState.WORKING])
 @pytest.mark.parametrize("run", list(RunState))
 @pytest.mark.parametrize("age", [RUN_GRACE, RUN_GRACE + timedelta(seconds=1)])
-@pytest.mark.parametrize("retries", [0, MAX_RUNS_WITHOUT_ANSWER - 1, MAX_RUNS_WITHOUT_ANSWER])
-def test_a_clip_in_a_run_goes_where_its_run_went(state: ClipState, run: RunState, age: timedelta, retries: int) -> None:
+@pytest.mark.parametrize("lost", [0, MAX_RUNS_WITHOUT_ANSWER - 2, MAX_RUNS_WITHOUT_ANSWER - 1])
+def test_a_clip_in_a_run_goes_where_its_run_went(state: ClipState, run: RunState, age: timedelta, lost: int) -> None:
     world = replace(CLOSED, run_state=lambda row: run)
-    found = decide([row(state=state, updated_at=NOW - age, retries=retries)], world)
+    found = decide([row(state=state, updated_at=NOW - age, lost_runs=lost, retries=9)], world)
 
     if run is RunState.ALIVE:
         assert found == Decisions()
@@ -95,7 +95,7 @@ def test_a_clip_in_a_run_goes_where_its_run_went(state: ClipState, run: RunState
         assert found == Decisions(stopped_by_person=("hero",))
     elif age <= RUN_GRACE:
         assert found == Decisions(), "Dagster may still start its own retry"
-    elif retries >= MAX_RUNS_WITHOUT_ANSWER:
+    elif lost + 1 >= MAX_RUNS_WITHOUT_ANSWER:
         assert found == Decisions(given_up=("hero",))
     else:
         assert found == Decisions(due_after_lost_run=("hero",))

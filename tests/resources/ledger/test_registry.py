@@ -188,6 +188,25 @@ def test_retries_are_counted_until_the_upload_changes(desk: Desk) -> None:
     assert row.retries == 0
 
 
+def test_lost_runs_are_counted_until_there_is_an_answer_and_are_no_retries(desk: Desk) -> None:
+    def counts() -> tuple[int, int]:
+        row = desk.registry.get("a")
+        assert row is not None
+        return row.lost_runs, row.retries
+
+    desk.admit("a")
+    for expected in (1, 2):
+        desk.registry.make_due(["a"], lost_run=True)
+        assert counts() == (expected, 0)
+    desk.registry.make_due(["a"], count_retry=True)
+    assert counts() == (2, 1)
+    desk.answer("a", ClipState.WAITING, waiting_for="service")
+    assert counts() == (0, 1)
+    desk.registry.make_due(["a"], lost_run=True)
+    desk.admit("a", version="2")
+    assert counts() == (0, 0)
+
+
 def test_takes_and_choices_make_a_clip_due(desk: Desk) -> None:
     desk.admit("a")
     desk.answer("a", ClipState.DELIVERED)
