@@ -76,8 +76,8 @@ class Night:
 
     @property
     def settings(self) -> dict[str, object]:
-        """The fleet's settings beyond the usual ones."""
-        return {"sensor_seconds": self.sensor_seconds, "clips_per_run": 100, "retries_per_clip": 5}
+        """The fleet's settings beyond the usual ones; a request has three attempts (I2V_MAX_ATTEMPTS), so two retries."""
+        return {"sensor_seconds": self.sensor_seconds, "clips_per_run": 100, "retries_per_clip": 2}
 
 
 def say(words: str) -> None:

@@ -54,6 +54,9 @@ SOON: dict[str, object] = {"retry_after": 1}
 CONTENT: dict[str, object] = {"message": "The picture violates the content policy."}
 """A refusal that no second try mends: the clip fails for good, with this reason."""
 
+FAILED: dict[str, object] = {"message": "The generation failed: no worker was left."}
+"""A failure that may go well the next time; the sandbox's own words speak of content, which is never tried again."""
+
 FAULTS = (
     Fault("submit", "http_422", CONTENT),
     Fault("submit", "http_429", SOON),
@@ -63,13 +66,13 @@ FAULTS = (
     Fault("submit", "disconnect_after"),
     Fault("submit", "garbage"),
     Fault("submit", "error_200"),
-    Fault("submit", "failed_result"),
+    Fault("submit", "failed_result", FAILED),
     Fault("fetch_input", "http_404"),
     Fault("fetch_input", "http_500"),
     Fault("fetch_input", "timeout"),
     Fault("fetch_input", "disconnect_before"),
     Fault("fetch_input", "garbage"),
-    Fault("fetch_input", "failed_result"),
+    Fault("fetch_input", "failed_result", FAILED),
     Fault("result", "http_429", SOON),
     Fault("result", "http_500"),
     Fault("result", "http_503"),

@@ -111,7 +111,7 @@ ledger's own `resolve` from the sandbox's records: {
     } had been accepted and were fetched, {
         night["resolved"].get("not charged", 0)
     } had not and were sent again. Failed clips were tried
-again by the job of the nightly retry schedule, started {night["retry_runs"]} times here (`I2V_RETRIES_PER_CLIP=5`).
+again by the job of the nightly retry schedule, started {night["retry_runs"]} times here (`I2V_RETRIES_PER_CLIP=2`).
 
 ### Faults
 
