@@ -166,7 +166,7 @@ def memory_text(night: Figures) -> str:
 
 Proportional set size (pages that processes share are divided among them), looked at every few seconds. The quarters and the
 slope are those of the {night["memory"]["fleet"]["loaded_samples"]} looks at which all {night["runs_at_once"]} runs were busy; the first quarter is left out, since processes grow into their
-work. The last may be at most {FLAT_LIMIT} times the second. A run process takes up to {number(night["one_run_mb"])} MiB.
+work. For the fleet's own the last may be at most {FLAT_LIMIT} times the second (Postgres fills its buffers, the sandbox remembers all). A run process takes up to {number(night["one_run_mb"])} MiB.
 """
 
 

@@ -182,6 +182,10 @@ def test_what_is_wrong_with_a_night_is_said(change: dict[str, Any], words: str) 
     assert words in complaint
 
 
+def test_the_servers_may_grow() -> None:
+    assert judge(_figures(night=_night(memory={"postgres": {"ratio": 1.5}, "runs": {"ratio": 1.0}}))) == []
+
+
 def test_growth_over_the_limit_is_said() -> None:
     figures = _figures(not_measured=["1000 clips without faults: the sandbox did not start"])
     figures["growth"][1]["cpu_per_clip"]["fleet"] = 0.27
