@@ -1,13 +1,15 @@
 """What keeps the house in order by the clock: sweep, retry, archive, and the watch over clips that wait."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import dagster as dg
 
 from i2v_assets.admission import look
 from i2v_assets.assets.specs import CLIP_PLAN
-from i2v_assets.assets.waiting import WAITING_TOO_LONG
+from i2v_assets.assets.waiting import WAITING_TOO_LONG, measured
 from i2v_assets.sensors.archive import archive, keys_left
+from resources.ledger.base import utc_now
 from resources.ledger.database import Database
 from resources.ledger.registry import ClipState, Registry
 from resources.ledger.resource import LedgerResource
@@ -15,6 +17,9 @@ from resources.ledger.waits import Waits, Watched
 from resources.settings import Settings, load_settings
 from resources.storage.resource import BucketResource
 
+PERSONS_TURN = (
+    "It is a person's turn: look at `i2v plan`, then `i2v approve HASH`; or `i2v retry CLIP` where it was stopped."
+)
 MOST_WARNINGS = 200
 """Warnings of one run: each is an event that is kept for ever. The rest is told by the next run."""
 
@@ -80,9 +85,10 @@ def archive_job() -> None:
     archive_clips()
 
 
-def watch(database: Database, settings: Settings) -> Watched:
+def watch(database: Database, settings: Settings, clock: Callable[[], datetime] = utc_now) -> Watched:
     """Who waits longer than `warn_after_minutes`."""
-    return Waits(database).watch(timedelta(minutes=settings.warn_after_minutes))
+    longest = timedelta(minutes=settings.warn_after_minutes)
+    return Waits(database, clock).watch(longest, measured(settings))
 
 
 @dg.op(description="Logs the warning check `waiting_too_long` of clips that wait too long. Free.")
@@ -96,7 +102,7 @@ def tell_waiting_clips(context: dg.OpExecutionContext, ledger: LedgerResource) -
             words = {"state": wait.state.value, "waiting for": wait.waiting_for or "", "reason": wait.reason or ""}
             _check(context, wait.clip, False, {**words, "since": wait.since.isoformat(timespec="seconds")})
         for clip in over:
-            _check(context, clip, True, {})
+            _check(context, clip, True, {"waits for": PERSONS_TURN} if clip in found.persons else {})
         Waits(requests.database).told([wait.clip for wait in late], over)
     context.log.info(
         f"{len(late)} of {len(found.late)} clips are newly told as waiting longer than "

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from resources.errors import SettingsError
@@ -30,6 +30,20 @@ class Window:
         local = now.astimezone(self.zone)
         today = local.replace(hour=self.start.hour, minute=self.start.minute, second=0, microsecond=0)
         return today if today > local else today + timedelta(days=1)
+
+    def open_between(self, begin: datetime, end: datetime) -> timedelta:
+        """How long the window is open from one moment to another."""
+        day = begin.astimezone(self.zone).date() - timedelta(days=1)  # yesterday's may go on over midnight
+        last = end.astimezone(self.zone).date()
+        total = timedelta()
+        while day <= last:
+            opens = datetime.combine(day, self.start, self.zone)
+            closes = datetime.combine(day + timedelta(days=self.end <= self.start), self.end, self.zone)
+            # In UTC: two times of one zone are subtracted as a wall clock shows them.
+            first, until = max(opens.astimezone(UTC), begin), min(closes.astimezone(UTC), end)
+            total += max(until - first, timedelta())
+            day += timedelta(days=1)
+        return total
 
 
 def parse_window(text: str, zone: ZoneInfo) -> Window | None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import sqlalchemy as sa
 
@@ -10,6 +11,12 @@ from resources.ledger.base import utc_now
 from resources.ledger.database import Database
 from resources.ledger.registry_rows import ClipState
 from resources.ledger.registry_tables import clips, waits
+
+PEOPLE = frozenset({"approval", "person"})
+"""What a clip waits for when it is a person's turn: no warning, and no part of how long it waits."""
+
+Measured: TypeAlias = Callable[[datetime, datetime], timedelta]
+"""How much of the time from one moment to another counts as waiting."""
 
 UNANSWERED = (ClipState.DUE, ClipState.DISPATCHED, ClipState.WORKING, ClipState.WAITING)
 CHUNK = 500
@@ -29,10 +36,18 @@ class Wait:
 
 @dataclass(frozen=True)
 class Watched:
-    """What a watch found: clips that have waited too long and were not told yet, and told ones that wait no more."""
+    """What a watch found: clips that have waited too long and were not told yet, and told ones that wait no more.
+
+    ``persons`` are those of the latter of which it is a person's turn.
+    """
 
     late: tuple[Wait, ...]
     over: tuple[str, ...]
+    persons: frozenset[str] = frozenset()
+
+
+def _all_of_it(begin: datetime, end: datetime) -> timedelta:
+    return end - begin
 
 
 class Waits:
@@ -42,12 +57,16 @@ class Waits:
         self._database = database
         self._clock = clock
 
-    def watch(self, longest: timedelta) -> Watched:
+    def watch(self, longest: timedelta, measured: Measured = _all_of_it) -> Watched:
         """Take note of who waits now. A clip waits from the first watch that saw it without an answer to this version.
+
+        While it is a person's turn a clip does not wait: it begins anew when that is over.
 
         Args:
             longest: who waits longer than this is late.
+            measured: how much of a time counts.
         """
+        now = self._clock()
         columns = (
             clips.c.clip,
             clips.c.version,
@@ -60,12 +79,23 @@ class Waits:
         with self._database.write() as connection:
             waiting = {row.clip: row for row in connection.execute(query)}
             known = {row.clip: row for row in connection.execute(sa.select(waits))}
-            gone = [clip for clip, row in known.items() if clip not in waiting or waiting[clip].version != row.version]
+            persons = {clip for clip, row in waiting.items() if row.state == "waiting" and row.waiting_for in PEOPLE}
+            gone = [
+                clip
+                for clip, row in known.items()
+                if clip not in waiting
+                or waiting[clip].version != row.version
+                or (clip in persons and row.told_at is not None)
+            ]
             over = tuple(clip for clip in gone if known[clip].told_at is not None)
             # What was told is kept until it is told as over (`told`).
             self._forget(connection, [clip for clip in gone if known[clip].told_at is None])
+            renewed = [clip for clip in known if clip in persons and clip not in gone]
+            for start in range(0, len(renewed), CHUNK):
+                part = renewed[start : start + CHUNK]
+                connection.execute(waits.update().where(waits.c.clip.in_(part)).values(since=now))
             fresh = [
-                {"clip": row.clip, "version": row.version, "since": row.updated_at}
+                {"clip": row.clip, "version": row.version, "since": now if row.clip in persons else row.updated_at}
                 for row in waiting.values()
                 if row.clip not in known or (known[row.clip].told_at is None and known[row.clip].version != row.version)
             ]
@@ -73,27 +103,28 @@ class Waits:
                 connection.execute(waits.insert(), fresh)
         since = {row.clip: row.since for row in known.values() if row.clip not in gone and row.told_at is None}
         since |= {found["clip"]: found["since"] for found in fresh}
-        before = self._clock() - longest
         late = [
             Wait(clip, when, ClipState(waiting[clip].state), waiting[clip].waiting_for, waiting[clip].reason)
             for clip, when in since.items()
-            if when < before
+            if clip not in persons and measured(when, now) > longest
         ]
-        return Watched(tuple(sorted(late, key=lambda wait: (wait.since, wait.clip))), over)
+        late.sort(key=lambda wait: (wait.since, wait.clip))
+        return Watched(tuple(late), over, frozenset(persons.intersection(over)))
 
-    def since(self, clip: str, *, longer_than: timedelta) -> datetime | None:
+    def since(self, clip: str, *, longer_than: timedelta, measured: Measured = _all_of_it) -> datetime | None:
         """Since when a clip waits, where that is longer than so long; None where it does not."""
         query = (
             sa.select(waits.c.since)
             .join(clips, sa.and_(clips.c.clip == waits.c.clip, clips.c.version == waits.c.version))
             .where(
                 waits.c.clip == clip,
-                waits.c.since < self._clock() - longer_than,
                 clips.c.state.in_([state.value for state in UNANSWERED]),
+                sa.or_(clips.c.state != "waiting", clips.c.waiting_for.is_(None), clips.c.waiting_for.not_in(PEOPLE)),
             )
         )
         with self._database.read() as connection:
-            return connection.execute(query).scalar_one_or_none()
+            since: datetime | None = connection.execute(query).scalar_one_or_none()
+        return since if since is not None and measured(since, self._clock()) > longer_than else None
 
     def told(self, late: Sequence[str] = (), over: Sequence[str] = ()) -> None:
         """These were told, as late or as over."""

@@ -1,14 +1,18 @@
 """Retry, archive and the watch over waiting clips."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from i2v_assets.assets.waiting import late_since
 from i2v_assets.schedules import SCHEDULES, archive_schedule, retry_schedule, waiting_schedule
 from i2v_assets.sensors.batches import add_keys, request_runs
-from i2v_assets.upkeep import archive_job, retry_failed_job, waiting_job
+from i2v_assets.upkeep import archive_job, retry_failed_job, waiting_job, watch
 from resources.ledger.registry import ClipState
+from resources.ledger.waits import Waits
+from resources.settings import load_settings
 
 
 def test_failed_clips_are_tried_again_as_often_as_allowed_and_final_ones_never(shelf: Any) -> None:
@@ -102,7 +106,7 @@ def _checks(result: dg.ExecuteInProcessResult) -> list[tuple[str | None, bool]]:
 def test_a_clip_that_waits_too_long_warns_once_and_is_cleared(shelf: Any) -> None:
     shelf.forward(hours=-13)
     shelf.admit("late", "delivered")
-    shelf.answer("late", state=ClipState.WAITING, waiting_for="approval", reason="It needs an approval.")
+    shelf.answer("late", state=ClipState.WAITING, waiting_for="budget", reason="Today's budget is reached.")
     shelf.tick(waiting_schedule)  # sees them wait
     shelf.answer("delivered", state=ClipState.DELIVERED, fingerprint="a" * 64)
     shelf.forward(hours=12.9)
@@ -116,6 +120,72 @@ def test_a_clip_that_waits_too_long_warns_once_and_is_cleared(shelf: Any) -> Non
     assert len(shelf.tick(waiting_schedule).run_requests) == 1
     assert _checks(shelf.run(waiting_job)) == [("late", True)]
     assert "No clip newly waits" in shelf.tick(waiting_schedule).skip_message
+
+
+def _watched(shelf: Any) -> tuple[list[str], list[str]]:
+    """What a watch at the shelf's time tells as late and as over; told then."""
+    waits = Waits(shelf.ledger.database, lambda: shelf.now)
+    found = watch(shelf.ledger.database, load_settings(), lambda: shelf.now)
+    waits.told([wait.clip for wait in found.late], found.over)
+    return [wait.clip for wait in found.late], list(found.over)
+
+
+def test_a_wait_for_a_person_is_no_warning_and_does_not_count(shelf: Any) -> None:
+    shelf.admit("asked", "stuck")
+    assert _watched(shelf) == ([], [])
+    shelf.answer("stuck", state=ClipState.WAITING, waiting_for="budget")
+    shelf.answer("asked", state=ClipState.WAITING, waiting_for="approval")
+    told = []
+    for _ in range(4):
+        shelf.forward(hours=11)
+        told += _watched(shelf)[0]
+    assert told == ["stuck"]
+    shelf.registry.make_due(["asked"])  # somebody approved it
+    shelf.forward(hours=11.9)
+    assert _watched(shelf) == ([], [])
+    shelf.forward(hours=0.2)
+    assert _watched(shelf) == (["asked"], [])
+    shelf.answer("asked", state=ClipState.WAITING, waiting_for="person")
+    assert _watched(shelf) == ([], ["asked"])  # a person stopped it: it is a person's turn
+    shelf.forward(hours=20)
+    assert _watched(shelf) == ([], [])
+    assert late_since(shelf.ledger.database, load_settings(), "asked", lambda: shelf.now) is None
+    assert late_since(shelf.ledger.database, load_settings(), "stuck", lambda: shelf.now) is not None
+
+
+def test_only_time_inside_the_window_counts(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf.now = datetime(2026, 3, 10, 6, 0, tzinfo=UTC)
+    monkeypatch.setenv("I2V_GENERATE_ONLY", "22:00-06:00")
+    shelf.admit("night")
+    assert _watched(shelf) == ([], [])
+    shelf.answer("night", state=ClipState.WAITING, waiting_for="window")
+    shelf.forward(days=1)  # 16 hours of a closed window and 8 of an open one
+    assert _watched(shelf) == ([], [])
+    shelf.forward(hours=16)
+    assert _watched(shelf) == ([], [])
+    assert late_since(shelf.ledger.database, load_settings(), "night", lambda: shelf.now) is None
+    shelf.forward(hours=4.1)  # more than 12 hours in two nights
+    assert late_since(shelf.ledger.database, load_settings(), "night", lambda: shelf.now) is not None
+    assert _watched(shelf) == (["night"], [])
+
+
+def test_a_person_s_turn_is_said_once_with_what_ends_it(shelf: Any) -> None:
+    shelf.forward(hours=-13)
+    shelf.admit("late")
+    shelf.tick(waiting_schedule)
+    shelf.forward(hours=13)
+    assert _checks(shelf.run(waiting_job)) == [("late", False)]
+    shelf.answer("late", state=ClipState.WAITING, waiting_for="approval")
+    ran = shelf.run(waiting_job)
+    assert _checks(ran) == [("late", True)]
+    (said,) = [
+        event.event_specific_data.metadata
+        for event in ran.all_events
+        if event.event_type_value == "ASSET_CHECK_EVALUATION"
+    ]
+    assert "a person's turn" in said["waits for"].value
+    assert "i2v approve" in said["waits for"].value
+    assert _checks(shelf.run(waiting_job)) == []
 
 
 def test_a_flood_of_late_clips_is_told_in_parts(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
