@@ -130,11 +130,14 @@ def _presigned(settings: Settings, bucket: "Bucket", key: str) -> Finding:
         bucket.check_reachable_for(settings.service)
         with TemporaryDirectory(prefix="i2v-") as folder:
             path = Path(folder) / "fetched"
-            fetch_input(bucket.presign_get(key, 60).get_secret_value(), path, settings.service, max_bytes=1_000)
+            there = bucket.head(key)  # where the bucket keeps versions, the service is sent to one of them
+            url = bucket.presign_get(key, 60, there.version_id if there else "")
+            fetch_input(url.get_secret_value(), path, settings.service, max_bytes=1_000)
             same = path.read_bytes() == b"i2v doctor"
     except I2VError as error:
         remedy = (
-            "The service fetches inputs from there: AWS_ENDPOINT_URL_S3 has to be an https address on the internet."
+            "The service fetches inputs from there: AWS_ENDPOINT_URL_S3 has to be an https address on the internet, and "
+            "the credentials need s3:GetObject (s3:GetObjectVersion too, where the bucket keeps versions)."
         )
         return Finding(name, False, error.message, remedy, exit_code(error))
     if not same:

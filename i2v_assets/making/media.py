@@ -1,6 +1,7 @@
 """Reads a clip's files from the bucket once: hash, facts, and the small picture that the UI shows."""
 
 import base64
+import time
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ THUMBNAIL_SIDE = 160
 
 READ_VERSION = 2
 """Rises when more is measured: what was remembered by an older version is read again."""
+
+VERSION_SECONDS = 12 * 3600.0
+"""A version is believed to be there for so long: a bucket's rules may remove one that was written over after a day."""
 
 _FACTS: dict[MediumKind, type[MediaFacts]] = {
     MediumKind.IMAGE: ImageFacts,
@@ -73,17 +77,20 @@ class MediaReader:
         """
         known = self._registry.facts(key, etag)
         if known is None or known.get("read_version") != READ_VERSION:
-            known = self._measure(key, name) | {"read_version": READ_VERSION}
+            path = self._scratch / uuid4().hex
+            # What is read now may be newer than what was listed: it is remembered as what it is.
+            there = self._bucket.fetch(key, path)
+            etag = there.etag
+            known = self._measure(path, name) | {"read_version": READ_VERSION}
+            known |= {"version_id": there.version_id, "read_at": time.time()}
             self._registry.remember_facts(key, etag, known)
-        return _restored(key, name, known)
+        return _restored(key, name, known, etag)
 
-    def _measure(self, key: str, name: str) -> dict[str, Any]:
+    def _measure(self, path: Path, name: str) -> dict[str, Any]:
         from resources.media.faces import PORTRAIT_FACE
         from resources.media.probe import probe_audio, probe_video, sha256_file, sniff
         from resources.media.stills import look_at_image
 
-        path = self._scratch / uuid4().hex
-        self._bucket.download(key, path)
         try:
             found = sniff(path)
             if found is None:
@@ -122,16 +129,19 @@ def _plain(facts: Any) -> dict[str, Any]:
     return asdict(facts) if is_dataclass(facts) and not isinstance(facts, type) else facts.model_dump()
 
 
-def _restored(key: str, name: str, known: dict[str, Any]) -> ReadFile:
+def _restored(key: str, name: str, known: dict[str, Any], etag: str) -> ReadFile:
     if "problem" in known:
         return ReadFile(key, name, problem=known["problem"], remedy=known["remedy"])
     kind = MediumKind(known["kind"])
+    fresh = time.time() - known.get("read_at", 0.0) < VERSION_SECONDS
     medium = Medium(
         kind=kind,
         sha256=known["sha256"],
         key=key,
         size_bytes=known["size_bytes"],
         content_type=known["content_type"],
+        etag=etag,
+        version_id=known.get("version_id", "") if fresh else "",
     )
     return ReadFile(
         key,

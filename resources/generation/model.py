@@ -56,6 +56,8 @@ class HeldKind(StrEnum):
     """The bucket or the ledger does not answer."""
     DOWNLOAD = "download"
     """Made and paid for, but not fetched yet."""
+    REPLACED = "replaced"
+    """A file has other bytes than were planned: the new ones are another request."""
     LOST = "lost"
     """Made once, and gone from the bucket and from the service: a new take has to be asked for."""
     STOPPED = "stopped"

@@ -7,6 +7,7 @@ record nothing is cancelled from outside: a stop waits for it a few seconds (see
 
 import asyncio
 import base64
+import hashlib
 import logging
 import time
 from collections.abc import Coroutine
@@ -137,6 +138,8 @@ async def _body(ctx: Context, flight: Flight, offer: Priced) -> dict[str, object
             if medium.key not in urls:
                 urls[medium.key] = await _address(ctx, medium)
         return to_body(offer.endpoint, order.inputs, lambda medium: urls[medium.key])
+    except _Replaced as error:
+        return Held(order, HeldKind.REPLACED, error.message, error.remedy)
     except ObjectMissing as error:
         return Failed(order, error.message, "Upload the file again.", verdict=Verdict.FINAL)
     except StorageError as error:
@@ -147,18 +150,38 @@ async def _body(ctx: Context, flight: Flight, offer: Priced) -> dict[str, object
         return Failed(order, error.message, error.remedy, verdict=Verdict.FINAL)
 
 
+class _Replaced(I2VError):
+    """A file was uploaded over the one that was hashed: the service would get other bytes than were planned."""
+
+    def __init__(self, medium: Medium) -> None:
+        super().__init__(
+            f"{medium.key} was replaced while it waited; nothing was paid.", remedy="The new one is planned next."
+        )
+
+
 async def _address(ctx: Context, medium: Medium) -> str:
     """Where the service fetches a medium: a presigned address, or the bytes themselves where that is set and they are few.
 
+    The address is of the version that was hashed, where the bucket keeps versions; elsewhere the object is looked at now.
+
     Raises:
         ObjectMissing: it is not in the bucket, so that a submit would pay for a failure.
+        _Replaced: it is not what was hashed.
     """
     if medium.size_bytes <= ctx.options.inline_input_bytes:
         data = await ctx.in_bucket(ctx.bucket.read, medium.key, max_bytes=ctx.options.inline_input_bytes)
+        if hashlib.sha256(data).hexdigest() != medium.sha256:
+            raise _Replaced(medium)
         return f"data:{medium.content_type};base64,{base64.b64encode(data).decode()}"
-    if await ctx.in_bucket(ctx.bucket.head, medium.key) is None:
-        raise ObjectMissing(f"{medium.key}: the file is no longer in the bucket.")
-    url = await ctx.in_bucket(ctx.bucket.presign_get, medium.key, ctx.options.presign_seconds)
+    version = medium.version_id
+    if not version:
+        there = await ctx.in_bucket(ctx.bucket.head, medium.key)
+        if there is None:
+            raise ObjectMissing(f"{medium.key}: the file is no longer in the bucket.")
+        if medium.etag not in ("", there.etag):
+            raise _Replaced(medium)
+        version = there.version_id if medium.etag else ""
+    url = await ctx.in_bucket(ctx.bucket.presign_get, medium.key, ctx.options.presign_seconds, version)
     return url.get_secret_value()
 
 

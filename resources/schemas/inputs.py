@@ -40,7 +40,11 @@ class MediumKind(StrEnum):
 
 
 class Medium(BaseModel):
-    """One input file, known by its bytes; ``key`` (where it lies in the bucket) is no part of any fingerprint."""
+    """One input file, known by its bytes; where it lies in the bucket is no part of any fingerprint.
+
+    ``etag`` and ``version_id`` name the object whose bytes were hashed, as far as they are known: an upload may be replaced
+    under its key. They are of this run alone, and are written nowhere.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,6 +53,8 @@ class Medium(BaseModel):
     key: str
     size_bytes: int
     content_type: str
+    etag: str = Field("", exclude=True, repr=False)
+    version_id: str = Field("", exclude=True, repr=False)
 
 
 class GenerationInputs(BaseModel):

@@ -1,6 +1,7 @@
 """The bucket as the project uses it: list, read, write, write only when new, presign."""
 
 import contextlib
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,6 +24,7 @@ from resources.storage.errors import (
     EndpointUnreachable,
     ObjectMissing,
     ObjectTooLarge,
+    StorageUnavailable,
     error_code,
     translated,
 )
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 _DELETE_MANY = 1000
 """Most keys in one DeleteObjects call (S3 API reference)."""
+_COPY_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,9 @@ class ObjectInfo:
     etag: str
     modified_at: datetime
     content_type: str = ""
-    """Known from a HEAD only."""
+    """Known from a HEAD or a GET only."""
+    version_id: str = ""
+    """Likewise; empty where the bucket keeps no versions."""
 
 
 @dataclass(frozen=True)
@@ -216,13 +221,7 @@ class Bucket:
                 if status_of(error) != 404:
                     raise
             else:
-                return ObjectInfo(
-                    key,
-                    answer["ContentLength"],
-                    answer["ETag"].strip('"'),
-                    answer["LastModified"].astimezone(UTC),
-                    answer.get("ContentType", ""),
-                )
+                return _info(key, answer)
         self.check()
         return None
 
@@ -260,6 +259,31 @@ class Bucket:
                 answer = self._client.get_object(Bucket=self.name, Key=self.prefix + key, Range=wanted)
             stream: Any = answer["Body"]
             return stream  # type: ignore[no-any-return]
+
+    def fetch(self, key: str, path: Path) -> ObjectInfo:
+        """Download a file of moderate size with a single GET, and say which version of the object these bytes are.
+
+        Raises:
+            ObjectMissing: there is none.
+            OSError: the file cannot be written.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.part")
+        try:
+            for last in (False, False, True):  # boto3 tries requests again, but not a body that breaks off
+                try:
+                    with translated(f"download {key!r}", self.name):
+                        answer = self._client.get_object(Bucket=self.name, Key=self.prefix + key)
+                        with answer["Body"] as body, partial.open("wb") as file:
+                            shutil.copyfileobj(body, file, _COPY_BYTES)
+                    break
+                except StorageUnavailable:
+                    if last:
+                        raise
+            partial.replace(path)
+            return _info(key, answer)
+        finally:
+            partial.unlink(missing_ok=True)
 
     def download(self, key: str, path: Path) -> None:
         """Stream an object to a file, which appears under its name only when it is whole.
@@ -395,17 +419,31 @@ class Bucket:
 
     # Sharing
 
-    def presign_get(self, key: str, seconds: int) -> SecretStr:
+    def presign_get(self, key: str, seconds: int, version_id: str = "") -> SecretStr:
         """A URL that reads one object for so many seconds; made locally, so it says nothing about existence.
+
+        With a version it reads those bytes whatever is uploaded over them (the signer needs s3:GetObjectVersion).
 
         It is a key to the media: never log it, never store it.
         """
+        wanted = {"Bucket": self.name, "Key": self.prefix + key}
+        if version_id:
+            wanted["VersionId"] = version_id
         with translated(f"presign {key!r}", self.name):
-            return SecretStr(
-                self._client.generate_presigned_url(
-                    "get_object", Params={"Bucket": self.name, "Key": self.prefix + key}, ExpiresIn=seconds
-                )
-            )
+            return SecretStr(self._client.generate_presigned_url("get_object", Params=wanted, ExpiresIn=seconds))
+
+
+def _info(key: str, answer: Mapping[str, Any]) -> ObjectInfo:
+    """What a HEAD or a GET tells of its object."""
+    version = answer.get("VersionId") or ""
+    return ObjectInfo(
+        key,
+        answer["ContentLength"],
+        answer["ETag"].strip('"'),
+        answer["LastModified"].astimezone(UTC),
+        answer.get("ContentType", ""),
+        "" if version == "null" else version,  # where versions are suspended: the one that is written over
+    )
 
 
 def _unless_taken(write: Callable[[], object]) -> bool:

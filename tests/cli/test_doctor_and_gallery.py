@@ -72,7 +72,7 @@ def test_the_bucket_is_missing_or_down(world, monkeypatch):
 def test_a_presigned_address_that_cannot_be_reached(world, monkeypatch):
     real = Bucket.presign_get
 
-    def elsewhere(self, key, seconds):
+    def elsewhere(self, key, seconds, version_id=""):
         url = real(self, key, seconds).get_secret_value()
         return type(real(self, key, seconds))(url.replace("http://127.0.0.1", "https://10.0.0.1"))
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from botocore.exceptions import ResponseStreamingError
 
 from resources.errors import Verdict
 from resources.sandbox.starter import free_port
@@ -39,6 +40,41 @@ def test_write_read_and_look(bucket):
     assert info.etag == hashlib.md5(b"hello").hexdigest()
     (listed,) = bucket.list("uploads/")
     assert (listed.etag, listed.size_bytes, listed.modified_at) == (info.etag, 5, info.modified_at)
+
+
+def test_fetch_says_which_version_it_brought(bucket, tmp_path):
+    bucket.write("uploads/a.txt", b"one", "text/plain")
+    plain = bucket.fetch("uploads/a.txt", tmp_path / "a")
+    assert (plain.etag, plain.version_id) == (hashlib.md5(b"one").hexdigest(), "")
+    bucket._client.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
+    bucket.write("uploads/a.txt", b"two", "text/plain")
+    two = bucket.fetch("uploads/a.txt", tmp_path / "a")
+    bucket.write("uploads/a.txt", b"three", "text/plain")
+    assert (tmp_path / "a").read_bytes() == b"two"
+    assert two.version_id not in ("", bucket.head("uploads/a.txt").version_id)
+    for version, content in ((two.version_id, b"two"), ("", b"three")):
+        url = bucket.presign_get("uploads/a.txt", 60, version).get_secret_value()
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url) as answer:
+            assert answer.read() == content
+    with pytest.raises(ObjectMissing):
+        bucket.fetch("uploads/none.txt", tmp_path / "none")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_body_that_breaks_off_is_fetched_again(bucket, tmp_path, monkeypatch):
+    bucket.write("uploads/a.txt", b"whole", "text/plain")
+    real, broken = bucket_module.shutil.copyfileobj, []
+
+    def breaks(source, target, length):
+        if not broken:
+            broken.append(target.write(b"wh"))
+            raise ResponseStreamingError(error="reset")
+        real(source, target, length)
+
+    monkeypatch.setattr(bucket_module.shutil, "copyfileobj", breaks)
+    bucket.fetch("uploads/a.txt", tmp_path / "a")
+    assert broken
+    assert (tmp_path / "a").read_bytes() == b"whole"
 
 
 @pytest.mark.parametrize("name", STRANGE_NAMES)

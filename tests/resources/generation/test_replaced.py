@@ -1,0 +1,95 @@
+"""An upload that is replaced between its hash and the POST: the service never gets other bytes than were planned."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from resources.generation.model import Delivered, Held, HeldKind
+from resources.ledger import State
+
+ANOTHER = b"not what was planned, and no image"
+
+
+@contextmanager
+def calls(house: Any) -> Iterator[list[str]]:
+    """The S3 calls that are made meanwhile for the medium."""
+    found: list[str] = []
+
+    def heard(model: Any, params: Any, **_: Any) -> None:
+        if "product.webp" in params["url_path"]:
+            found.append(model.name)
+
+    house.bucket._client.meta.events.register("before-call.s3", heard)
+    yield found
+    house.bucket._client.meta.events.unregister("before-call.s3", heard)
+
+
+def known(house: Any, folder: Any) -> Any:
+    """The house's medium as it is known once it was read."""
+    there = house.bucket.fetch(house.medium.key, folder / "read")
+    house.medium = house.medium.model_copy(update={"etag": there.etag, "version_id": there.version_id})
+    return there
+
+
+def versions_on(house: Any) -> None:
+    house.bucket._client.put_bucket_versioning(Bucket=house.bucket.name, VersioningConfiguration={"Status": "Enabled"})
+    house.bucket.write(house.medium.key, house.bucket.read(house.medium.key), "image/webp")
+
+
+def test_without_versions_nothing_is_paid_for_other_bytes(house: Any, tmp_path: Any) -> None:
+    assert known(house, tmp_path).version_id == ""
+    same, order = house.order(1), house.order(2)
+    with calls(house) as made:
+        assert isinstance(house.one(same), Delivered)
+    assert made.count("HeadObject") == 1
+    house.bucket.write(house.medium.key, ANOTHER, "image/webp")
+    before = len(house.charges())
+    held = house.one(order)
+    assert isinstance(held, Held)
+    assert held.kind is HeldKind.REPLACED
+    assert "was replaced while it waited; nothing was paid" in held.reason
+    assert "planned next" in held.remedy
+    assert house.row(order).state is State.PLANNED
+    assert len(house.charges()) == before
+
+
+def test_with_versions_the_one_that_was_hashed_is_fetched(house: Any, tmp_path: Any) -> None:
+    versions_on(house)
+    assert known(house, tmp_path).version_id
+    order = house.order(1)
+    house.bucket.write(house.medium.key, ANOTHER, "image/webp")
+    with calls(house) as made:
+        outcome = house.one(order)
+    assert isinstance(outcome, Delivered), outcome  # the sandbox refuses what is no image
+    assert made == []
+
+
+def test_a_version_that_is_not_known_any_more_is_looked_up(house: Any, tmp_path: Any) -> None:
+    """Where only the ETag is known, what lies there now has to be it, and its version is what is fetched."""
+    versions_on(house)
+    known(house, tmp_path)
+    house.medium = house.medium.model_copy(update={"version_id": ""})
+    with calls(house) as made:
+        assert isinstance(house.one(house.order(1)), Delivered)
+    assert made == ["HeadObject"]
+    house.bucket.write(house.medium.key, ANOTHER, "image/webp")
+    assert house.one(house.order(2)).kind is HeldKind.REPLACED
+
+
+def test_small_files_are_compared_by_their_bytes(house: Any) -> None:
+    order = house.order(1)
+    house.bucket.write(house.medium.key, ANOTHER, "image/webp")
+    inline = order.inputs.images[0].model_copy(update={"size_bytes": len(ANOTHER)})
+    inputs = order.inputs.model_copy(update={"images": (inline,)})
+    held = house.one(replace(order, inputs=inputs), inline_input_bytes=1000)
+    assert held.kind is HeldKind.REPLACED
+
+
+def test_none_of_it_is_written_or_part_of_the_fingerprint(house: Any, tmp_path: Any) -> None:
+    plain = house.order(1)
+    known(house, tmp_path)
+    order = house.order(1)
+    assert order.inputs.images[0].etag
+    assert order.fingerprint == plain.fingerprint
+    assert order.inputs.model_dump_json() == plain.inputs.model_dump_json()
