@@ -148,7 +148,7 @@ def _run(
     result = _result(books, plan, course)
     code = exit_of(course)
     if code is Exit.OK and folder is not None and not course.submitted_only:
-        code = _save(bucket, plan, course, folder, result)
+        code = _save(books, bucket, plan, course, folder, result)
     return result, code
 
 
@@ -267,6 +267,7 @@ def _result(books: Books, plan: "Plan", course: "Course") -> dict[str, Any]:
         "price_microdollars": row.price_microdollars if row else plan.price_microdollars,
         "cost_microdollars": row.cost_microdollars if row else None,
         "file": None,
+        "manifest": None,
         "key": None,
     }
     match outcome:
@@ -291,14 +292,16 @@ def _result(books: Books, plan: "Plan", course: "Course") -> dict[str, Any]:
             return result | {"reason": words, "remedy": "Run it again."}
 
 
-def _save(bucket: "Bucket", plan: "Plan", course: "Course", folder: Path, result: dict[str, Any]) -> Exit:
-    """The video in the folder; what cannot be fetched or written is no success, though it is paid for and kept."""
+def _save(books: Books, bucket: "Bucket", plan: "Plan", course: "Course", folder: Path, result: dict[str, Any]) -> Exit:
+    """The video in the folder, its manifest beside it; what cannot be fetched or written is no success, though it is paid for and kept."""
     import shutil
 
+    from i2v_assets.cli.run_manifest import manifest_of, manifest_path
     from resources.errors import I2VError
     from resources.generation.model import Delivered
 
-    if not isinstance(course.outcome, Delivered):
+    row = books.ledger.get(plan.fingerprint)
+    if not isinstance(course.outcome, Delivered) or row is None:
         return Exit.TRY_LATER
     path = folder / f"{plan.route.value}-{plan.fingerprint[:12]}.mp4"
     local = course.outcome.local_path
@@ -310,6 +313,8 @@ def _save(bucket: "Bucket", plan: "Plan", course: "Course", folder: Path, result
             partial.replace(path)
         else:
             bucket.download(course.outcome.video_key, path)
+        manifest = manifest_of(books.settings.service, plan, row, course.outcome, path)
+        manifest_path(path).write_bytes(manifest.to_json())
     except (OSError, I2VError) as error:
         words = error.message if isinstance(error, I2VError) else (error.strerror or type(error).__name__)
         result |= {
@@ -318,7 +323,7 @@ def _save(bucket: "Bucket", plan: "Plan", course: "Course", folder: Path, result
             "remedy": "Run it again: it is fetched and not paid for again.",
         }
         return Exit.TRY_LATER
-    result["file"] = str(path)
+    result |= {"file": str(path), "manifest": str(manifest_path(path))}
     return Exit.OK
 
 

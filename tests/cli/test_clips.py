@@ -1,8 +1,10 @@
+import hashlib
 import json
 from pathlib import Path
 
 from i2v_assets.films.looking import look_at_film
 from i2v_assets.films.making import make_film
+from i2v_assets.manifest import read_manifest
 from resources.ledger import State
 from resources.ledger.registry import ClipState
 from resources.settings import load_settings
@@ -306,8 +308,21 @@ def test_verify_a_film(world, tmp_path):
 
 
 def test_verify_a_file_of_i2v_run_and_what_is_neither(world):
-    ran = world("run", "animate", "--image", str(world.image()), "--input", '{"prompt": "x", "resolution": "720p"}')
-    assert world("verify", ran.out.strip()).code == 0
+    image = world.image()
+    ran = world("run", "animate", "--image", str(image), "--input", '{"prompt": "x", "resolution": "720p"}')
+    video = Path(ran.out.strip())
+    beside = video.with_suffix(".manifest.json")
+    told = read_manifest(beside.read_bytes())
+    assert beside.read_bytes() == told.to_json()  # as canonical as a clip's
+    assert (told.sandbox, told.prompt, told.video.sha256) == (True, "x", hashlib.sha256(video.read_bytes()).hexdigest())
+    assert told.media[0].sha256 == hashlib.sha256(image.read_bytes()).hexdigest()
+    assert told.video.width > 0
+    ran = world("verify", str(video))
+    assert ran.code == 0, ran.out
+    assert f"request {told.request_id}" in ran.out
+    assert "the manifest names the bytes that the ledger recorded" in ran.out
+    video.write_bytes(video.read_bytes() + b"x")
+    assert world("verify", str(video)).code == 1
     assert world("verify", "neither").code == 64
     clip(world)
     world.admit()
