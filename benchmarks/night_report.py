@@ -44,7 +44,11 @@ def verdict(figures: Figures) -> str:
         return "**Not as it should be:**\n\n" + "\n".join(f"* {each}" for each in wrong)
     if not figures.get("complete"):
         return "**Not complete: some of it was not measured.**"
-    return "**Nothing was paid twice, nothing was lost, no limit was passed.**"
+    night = figures.get("night")
+    unjudged = [] if night and "ratio" in night["memory"]["fleet"] else ["memory over time"]
+    unjudged += [] if cost_ratio(figures.get("growth", ())) is not None else ["the growth of cost"]
+    rest = f" Too little was measured to judge {' and '.join(unjudged)}." if unjudged else ""
+    return f"**Nothing was paid twice, nothing was lost, no limit was passed.**{rest}"
 
 
 def night_text(night: Figures) -> str:
@@ -241,7 +245,7 @@ def report(figures: Figures) -> str:
     parts = [
         f"""# A night in small
 
-    make night                      # all of it, under an hour on a quiet machine of two cores
+    make night                      # all of it, about an hour on a quiet machine of two cores
     make night ARGS=--quick         # a trial of some minutes; says nothing of limits
 
 Written by `make night` on {figures["at"]}; every figure comes from that run (`benchmarks/night.json`). The machine: {machine["cores"]} cores, {machine["memory_gb"]} GB,

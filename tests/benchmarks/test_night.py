@@ -215,6 +215,7 @@ def test_the_page_says_what_is_wrong_or_missing() -> None:
     bad = copy.deepcopy(figures)
     bad["night"]["paid_twice"] = ["abc"]
     assert "Not as it should be" in report(bad)
+    assert "Too little was measured to judge memory over time." in report(figures)
     assert "Not complete" in report({**figures, "complete": False})
     assert "How cost grows" not in report({**figures, "growth": []})
     assert "## The night" not in report({**figures, "night": None})
