@@ -1,22 +1,21 @@
 """The way of one clip: files -> plan -> gates -> takes -> answer. Free of Dagster; it reports to `Events`."""
 
 import asyncio
-import json
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from i2v_assets.answers import Problem
-from i2v_assets.found import FoundMedium
 from i2v_assets.making.delivery import Delivery
 from i2v_assets.making.gates import Gate, gate
 from i2v_assets.making.media import MediaReader, ReadFile
+from i2v_assets.making.plans_of import ClipPlanner
 from i2v_assets.making.reports import Events
 from i2v_assets.making.reuse import note_reuse
 from i2v_assets.making.saying import Saying
-from i2v_assets.making.takes import Take, with_seed
+from i2v_assets.making.takes import Take
 from i2v_assets.making.tools import Result, Run, Tools
-from i2v_assets.planning import Plan, Refusal, Waiting, make_plan, plan_hash
+from i2v_assets.planning import Plan, Refusal, Waiting, plan_hash
 from i2v_assets.upload_types import Candidate
 from i2v_assets.windows import parse_window
 from resources.errors import I2VError, Verdict
@@ -26,9 +25,6 @@ from resources.ledger.registry import ClipRow, ClipState
 from resources.logs import bound
 
 log = logging.getLogger(__name__)
-
-READS = 8
-"""Files fetched and measured at once: the decoders are bound by two to eight cores, not by the network."""
 
 PAID = {State.SUBMITTED, State.SUCCEEDED, State.SUBMITTING, State.UNKNOWN}
 """States in which money may have moved: no gate holds what is paid for."""
@@ -42,8 +38,8 @@ class Line:
         self._run = run
         self._say = Saying(tools, events)
         self._delivery = Delivery(tools, events)
-        self._reader = MediaReader(tools.bucket, tools.registry, tools.scratch)
-        self._reads = asyncio.Semaphore(READS)
+        reader = MediaReader(tools.bucket, tools.registry, tools.scratch)
+        self._planner = ClipPlanner(reader, tools.offers.now, tools.options)
         self._window = parse_window(tools.settings.generate_only, tools.settings.zone)
 
     async def make(self, row: ClipRow) -> Result:
@@ -69,59 +65,27 @@ class Line:
 
     async def _make(self, row: ClipRow) -> Result:
         candidate = Candidate.from_content(row.content)
-        files = await self._read(candidate)
+        files = await self._planner.read(candidate)
         await self._say.files(row.clip, candidate, files)
         if not self._run.plan:
             return Result(row.clip, row.state)
-        first = await self.plan(row, candidate, files, take=1)
-        if isinstance(first, Refusal):
+        planned = await self._planner.takes(row, candidate, files)
+        if isinstance(planned.stopped, Refusal):
             problems = [
                 Problem(p.what if p.file in p.what else f"{p.file}: {p.what}", p.limit, p.remedy)
-                for p in first.problems
+                for p in planned.stopped.problems
             ]
             return await self._say.refused(row, problems)
-        if isinstance(first, Waiting):
-            return await self._say.waits(row, first.kind, Problem(first.words, remedy=first.remedy))
-        count = (candidate.brief.takes or 1) + row.extra_takes
-        further = [await self.plan(row, candidate, files, take) for take in range(2, count + 1)]
-        plans = [first, *(plan for plan in further if isinstance(plan, Plan))]
+        if isinstance(planned.stopped, Waiting):
+            waits = planned.stopped
+            return await self._say.waits(row, waits.kind, Problem(waits.words, remedy=waits.remedy))
+        plans = list(planned.plans)
         price_hash = plan_hash(plans)
         await self._say.planned(row, plans, price_hash)
         if not self._run.make:
             return Result(row.clip, row.state)
         held = await self._gate(row, plans, price_hash, candidate)
         return held or await self._generate(row, candidate, files, plans)
-
-    async def _read(self, candidate: Candidate) -> list[ReadFile]:
-        async def one(key: str, etag: str, name: str) -> ReadFile:
-            async with self._reads:
-                return await asyncio.to_thread(self._reader.read, key, etag, name)
-
-        return list(await asyncio.gather(*(one(file.key, file.etag, file.name) for file in candidate.files)))
-
-    async def plan(
-        self, row: ClipRow, candidate: Candidate, files: Sequence[ReadFile], take: int
-    ) -> Plan | Refusal | Waiting:
-        """One take of a clip, before any money."""
-        unreadable = [found for found in files if found.medium is None]
-        if unreadable:
-            return Refusal.of(row.clip, [(found.problem, found.remedy) for found in unreadable])
-        faces = next((file.faces for file in files if file.faces), None)
-        planned = make_plan(
-            row.clip,
-            candidate.brief,
-            [FoundMedium(file.medium, file.name, file.facts) for file in files if file.medium and file.facts],
-            await self._tools.offers.now(),
-            self._tools.options,
-            take=take,
-            face=faces.portrait if faces else None,
-            face_share=faces.share if faces else None,
-            name=candidate.source,
-        )
-        seed = json.loads(row.take_seeds or "{}").get(str(take))
-        if isinstance(planned, Plan) and seed is not None:
-            return with_seed(planned, self._tools.settings.service, seed)
-        return planned
 
     async def _gate(self, row: ClipRow, plans: Sequence[Plan], price_hash: str, candidate: Candidate) -> Result | None:
         unchanged = row.answered_version == row.version and row.delivered_at is not None
@@ -153,7 +117,7 @@ class Line:
         return None
 
     async def _generate(
-        self, row: ClipRow, candidate: Candidate, files: Sequence[ReadFile], plans: list[Plan]
+        self, row: ClipRow, candidate: Candidate, files: tuple[ReadFile, ...], plans: list[Plan]
     ) -> Result:
         outcomes = list(await asyncio.gather(*(self._order(row, plan) for plan in plans)))
         try:
@@ -166,7 +130,7 @@ class Line:
             left = reroll.at_most - row.extra_takes if reroll else 0
             while reroll and left > 0 and await self._delivery.best_score(row, takes) < reroll.below:
                 left -= 1
-                further = await self.plan(row, candidate, files, take=len(plans) + 1)
+                further = await self._planner.take(row, candidate, files, len(plans) + 1)
                 if not isinstance(further, Plan):
                     break
                 plans.append(further)
@@ -209,8 +173,3 @@ class Line:
                 return await self._say.waits(row, outcome.kind.value, problem, plan=plan, price=price, outcome=outcome)
         first = next(found for found in outcomes if isinstance(found, Failed | Cancelled))
         return await self._say.failed(row, Problem(first.reason, remedy=first.remedy), first, plans[0])
-
-
-def _with_file(file: str, what: str) -> str:
-    """The words with the file in front, unless they name it themselves."""
-    return what if not file or file in what else f"{file}: {what}"

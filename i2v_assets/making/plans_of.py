@@ -64,7 +64,10 @@ class ClipPlanner:
             I2VError: the bucket or the catalogue does not answer, or the token is not accepted.
         """
         candidate = Candidate.from_content(row.content)
-        files = await self.read(candidate)
+        return await self.takes(row, candidate, await self.read(candidate))
+
+    async def takes(self, row: ClipRow, candidate: Candidate, files: tuple[ReadFile, ...]) -> Planned:
+        """All takes of a clip whose files are read."""
         first = await self.take(row, candidate, files, 1)
         if not isinstance(first, Plan):
             return Planned(row, candidate, files, stopped=first)
