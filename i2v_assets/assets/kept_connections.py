@@ -1,55 +1,62 @@
-"""Keeps Dagster's SQLite event log connected for the length of a step.
+"""Keeps Dagster's storage connected for the length of a step.
 
-Dagster's own way makes a new engine for each access, of which every asset event needs two to four: 12 ms of CPU for an
-event, most of it setting up and compiling the same statements again, and finding out anew which tables and columns there
-are. With one connection to each file and what was found remembered it is 3 ms. What is written, when it is committed and who
-may read it stay the same. Other storages keep their connections by themselves.
+Dagster's own way makes a new connection (with SQLite a new engine too) for each access, of which every asset event needs
+two to seven: most of an event's CPU is setting up, compiling the same statements again, and finding out anew which tables
+and columns there are. With what was found remembered, one connection to each file of SQLite makes an event 3 ms of CPU
+instead of 12; a small pool of connections to Postgres makes it 2.2 ms instead of 4.7, with 1 ms instead of 14 in the server
+and 4 ms instead of 22 on the clock. What is written, when it is committed and who may read it stay the same.
 """
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from sqlalchemy.pool import NullPool
 
-REPLACED = ("_connect", "has_table", "_has_asset_key_col_on_connection")
-"""The methods of the storage that the block has its own ways for."""
+SQLITE = ("_connect", "has_table", "_has_asset_key_col_on_connection")
+POSTGRES = ("_engine", "has_table")
+"""The parts of a storage that the block has its own ways for."""
 
 log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 60
-"""How long a write waits for another process' lock, as in Dagster's own connections."""
+"""How long a write to SQLite waits for another process' lock, as in Dagster's own connections."""
 
-
-def _once_true(ask: Callable[..., bool], subject: int = 0) -> Callable[..., bool]:
-    """The question, not asked again about a ``subject`` (which of its arguments) once the answer was yes."""
-    there: set[object] = set()
-
-    def remembered(*given: object) -> bool:
-        if given[subject] not in there and ask(*given):
-            there.add(given[subject])
-        return given[subject] in there
-
-    return remembered
+POOL_SIZE, POOL_OVERFLOW = 1, 5
+"""Connections to Postgres of one process that stay open, and those for accesses at the same time (events come from one
+thread, Dagster's own looks from a few)."""
 
 
 @contextmanager
 def kept_connections(instance: dg.DagsterInstance) -> Iterator[None]:
-    """Within the block this process' accesses to the event log share connections; does nothing for other storages."""
-    storage = instance.event_log_storage
-    if type(storage) is not SqliteEventLogStorage or not all(hasattr(storage, name) for name in REPLACED):
-        log.debug("The event log is not Dagster's SQLite one, and keeps its connections by itself.")
+    """Within the block this process' accesses to the instance's events and runs share connections.
+
+    Does nothing for storages that are neither Dagster's SQLite nor its Postgres, or that keep connections by themselves.
+    """
+    with ExitStack() as stack:
+        for storage in (instance.event_log_storage, instance.run_storage):
+            if type(storage) is SqliteEventLogStorage and all(hasattr(storage, name) for name in SQLITE):
+                stack.enter_context(_sqlite(storage))
+            elif _connects_to_postgres_anew(storage):
+                stack.enter_context(_postgres(storage))
+            else:
+                log.debug("%s keeps its connections by itself.", type(storage).__name__)
         yield
-        return
+
+
+def _connects_to_postgres_anew(storage: object) -> bool:
+    engine = getattr(storage, "_engine", None)
+    return isinstance(engine, sa.Engine) and engine.dialect.name == "postgresql" and isinstance(engine.pool, NullPool)
+
+
+@contextmanager
+def _sqlite(storage: SqliteEventLogStorage) -> Iterator[None]:
     open_: dict[str, sa.Connection] = {}
     own = storage._connect
-    kept = {
-        "has_table": _once_true(storage.has_table),
-        # Asked with the connection that is open, which says nothing new about the same file.
-        "_has_asset_key_col_on_connection": _once_true(storage._has_asset_key_col_on_connection, 1),
-    }
 
     @contextmanager
     def connect(shard: str) -> Iterator[sa.Connection]:
@@ -65,12 +72,58 @@ def kept_connections(instance: dg.DagsterInstance) -> Iterator[None]:
             with open_[shard].begin():
                 yield open_[shard]
 
+    # The second is asked with the connection that is open, which says nothing new about the same file.
+    tables, columns = _once_true(storage.has_table), _once_true(storage._has_asset_key_col_on_connection, 1)
     try:
-        vars(storage).update(kept, _connect=connect)
-        yield
+        with _replaced(storage, dict(zip(SQLITE, (connect, tables, columns), strict=True))):
+            yield
     finally:
-        for name in REPLACED:
-            del vars(storage)[name]
         for connection in open_.values():
             connection.close()
             connection.engine.dispose()
+
+
+@contextmanager
+def _postgres(storage: Any) -> Iterator[None]:
+    if getattr(storage, "_token_provider", None) is not None:  # passwords that change are Dagster's own affair
+        yield
+        return
+    engine = sa.create_engine(
+        storage._engine.url,
+        isolation_level="AUTOCOMMIT",  # as Dagster's own
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        pool_pre_ping=True,  # a server that was restarted meanwhile is connected to anew, and Dagster tries that again
+    )
+    kept: dict[str, object] = {"_engine": engine}
+    if hasattr(storage, "has_table"):
+        kept["has_table"] = _once_true(storage.has_table)
+    try:
+        with _replaced(storage, kept):
+            yield
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _replaced(storage: object, parts: dict[str, object]) -> Iterator[None]:
+    before = {name: vars(storage)[name] for name in parts if name in vars(storage)}
+    vars(storage).update(parts)
+    try:
+        yield
+    finally:
+        for name in parts:
+            del vars(storage)[name]
+        vars(storage).update(before)
+
+
+def _once_true(ask: Callable[..., bool], subject: int = 0) -> Callable[..., bool]:
+    """The question, not asked again about a ``subject`` (which of its arguments) once the answer was yes."""
+    there: set[object] = set()
+
+    def remembered(*given: object) -> bool:
+        if given[subject] not in there and ask(*given):
+            there.add(given[subject])
+        return given[subject] in there
+
+    return remembered
