@@ -34,6 +34,7 @@ def dev(
     generation_seconds: Annotated[float, typer.Option(help="How long the sandbox takes for a clip (median).")] = 10,
 ) -> None:
     """Keep the services up with the Dagster UI, sensors and schedules on; Ctrl-C ends all of it."""
+    from i2v_assets.cli.local_dagster import local_dagster
     from i2v_assets.cli.services import local_services
     from resources.settings import load_settings
     from resources.storage.bucket import Bucket
@@ -48,17 +49,14 @@ def dev(
         try:
             os.environ.update(services.environment)
             Bucket.from_settings(load_settings()).ensure()
-            arguments = ["dagster", "dev", "-m", "i2v_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
-            dagster = services.start(arguments, "dagster.log", signal.SIGINT)
-            with dagster:
-                dagster.wait_until(lambda: stopped.is_set() or _answers(port), seconds=120, what="Dagster")
-                if not stopped.is_set():
+            with local_dagster(services, port, stopped.is_set) as dagster:
+                if dagster is not None:
                     err.print(f"Dagster UI:  http://127.0.0.1:{port}", highlight=False)
                     err.print("Drop a file in:  .venv/bin/i2v --dev upload FILE...", highlight=False)
                     err.print(f"Logs: {services.data_dir / 'logs'}    Ctrl-C ends everything.", highlight=False)
-                while not stopped.wait(1.0):
-                    if not dagster.running:
-                        raise UsageProblem("Dagster ended by itself.", remedy=dagster.log_tail())
+                    while not stopped.wait(1.0):
+                        if (ended := dagster.ended) is not None:
+                            raise UsageProblem("Dagster ended by itself.", remedy=ended.log_tail())
                 err.print("Stopping ...")
         finally:
             left.unlink(missing_ok=True)
@@ -76,17 +74,6 @@ def _require_free(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError:
             raise UsageProblem(f"Port {port} is taken.", remedy="Name another one: i2v dev --port 3001") from None
-
-
-def _answers(port: int) -> bool:
-    from urllib.error import URLError
-    from urllib.request import urlopen
-
-    try:
-        with urlopen(f"http://127.0.0.1:{port}/server_info", timeout=2) as answer:
-            return int(answer.status) == 200
-    except (URLError, OSError):
-        return False
 
 
 @app.command(

@@ -8,10 +8,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
+from types import MappingProxyType
 
 from resources.sandbox.starter import ChildProcess, environment, free_port, start_s3, start_sandbox
 
 HERE = Path(__file__).parent.parent
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,14 @@ class Services:
     sandbox_url: str
     link_base: str
 
-    def start(self, arguments: list[str], log: str, stop_signal: Signals = Signals.SIGTERM) -> ChildProcess:
-        """Start a Python module of the project beside the services, with their environment."""
+    def start(
+        self, arguments: list[str], log: str, stop_signal: Signals = Signals.SIGTERM, more: Mapping[str, str] = _NONE
+    ) -> ChildProcess:
+        """Start a Python module of the project beside the services, with their environment and ``more``."""
         return ChildProcess(
             [sys.executable, "-m", *arguments],
             log=self.data_dir / "logs" / log,
-            environment=self.environment,
+            environment={**self.environment, **more},
             stop_signal=stop_signal,
         )
 

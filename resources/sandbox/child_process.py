@@ -76,6 +76,51 @@ class _Launcher:
 _launcher = _Launcher()
 
 
+def stop_together(children: "Sequence[ChildProcess]", seconds: float = STOP_SECONDS) -> None:
+    """End several children and everything that they started, all at the same time.
+
+    Each child's whole group gets its polite signal at once, so that nothing waits for a child's own manner of ending its
+    children; what is left of a group after ``seconds`` is killed.
+    """
+    deadline = time.monotonic() + seconds
+    left = {child.pid: child for child in children}
+    for child in children:
+        _signal_group(child.pid, child._stop_signal)
+    while left:
+        left = {pid: child for pid, child in left.items() if child.process.poll() is None or _group_lives(pid)}
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.03)  # grandchildren cannot be waited for
+    for pid, child in left.items():
+        _signal_group(pid, signal.SIGKILL)
+        child.process.wait()
+    for child in children:
+        atexit.unregister(child.stop)
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, number)
+
+
+def _group_lives(group: int) -> bool:
+    """True while a process of the group runs; those that only wait to be reaped by somebody do not count."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    if sys.platform != "linux":
+        return True
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, its_group = stat.read_text().rpartition(") ")[2].split()[:3]
+        except (OSError, ValueError):
+            continue  # it ended meanwhile
+        if int(its_group) == group and state not in "ZX":
+            return True
+    return False
+
+
 class ChildProcess:
     """A program in its own process group (Ctrl-C reaches only the parent, which ends its children in order).
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from resources.sandbox.child_process import ChildProcess, ServerNotStarted
+from resources.sandbox.child_process import ChildProcess, ServerNotStarted, stop_together
 from resources.sandbox.postgres_server import RunningPostgres, postgres_programs, start_postgres
 from resources.sandbox.s3_server import RunningS3, free_port, start_s3
 
@@ -24,6 +24,7 @@ __all__ = [
     "start_postgres",
     "start_s3",
     "start_sandbox",
+    "stop_together",
 ]
 
 SANDBOX_TOKEN = "sandbox-token"  # noqa: S105 - worth nothing: the sandbox takes any token

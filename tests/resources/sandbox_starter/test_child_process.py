@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from resources.sandbox.starter import ChildProcess, ServerNotStarted
+from resources.sandbox.starter import ChildProcess, ServerNotStarted, stop_together
 
 SLEEPER = [sys.executable, "-S", "-c", "import time; print('up', flush=True); time.sleep(600)"]
 STUBBORN = [
@@ -46,6 +46,34 @@ def test_stubborn_children_are_killed(tmp_path):
     child = up(ChildProcess(STUBBORN, log=tmp_path / "log"))
     child.stop(seconds=0.1)
     assert child.process.returncode == -signal.SIGKILL
+
+
+def parent_of(*grandchild):
+    """A child that starts another one, prints its id, and leaves it alone at its own end."""
+    code = (
+        f"import subprocess, time; print(subprocess.Popen({list(grandchild)!r}).pid, 'up', flush=True); time.sleep(600)"
+    )
+    return [sys.executable, "-S", "-c", code]
+
+
+def test_several_end_together_with_all_that_they_started(tmp_path):
+    children = [up(ChildProcess(parent_of(*SLEEPER), log=tmp_path / f"log-{number}")) for number in range(2)]
+    grandchildren = [int(child.log.read_text().split()[0]) for child in children]
+    began = time.monotonic()
+    stop_together(children, seconds=20)
+    assert time.monotonic() - began < 10
+    assert [child.process.returncode for child in children] == [-signal.SIGTERM] * 2
+    assert all(gone(pid) for pid in grandchildren)
+    stop_together(children)
+
+
+def test_what_does_not_end_in_time_is_killed_with_all_that_it_started(tmp_path):
+    child = up(ChildProcess(parent_of(*STUBBORN), log=tmp_path / "log"))
+    until(lambda: child.log.read_text().count("up") == 2)
+    grandchild = int(next(line for line in child.log.read_text().splitlines() if line.endswith(" up")).split()[0])
+    stop_together([child], seconds=0.3)
+    until(lambda: gone(grandchild))
+    assert child.process.returncode == -signal.SIGTERM
 
 
 def test_stops_when_the_block_fails(tmp_path):

@@ -1,0 +1,96 @@
+"""`i2v dev` as a person uses it: it comes up, a file becomes a clip, and Ctrl-C ends all of it."""
+
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from dotenv import dotenv_values
+from PIL import Image
+
+from resources.settings import load_settings
+from resources.storage.bucket import Bucket
+
+MARK = "I2V_TEST_HOUSE"
+START_SECONDS = 180
+"""It takes 11 s on two busy cores; tests may have many neighbours."""
+
+END_SECONDS = 15
+"""It takes 5 to 7 s on two busy cores; after this the rest of Dagster is killed."""
+
+
+def until(holds: Callable[[], object], what: str, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, f"{what} did not happen: {log.read_text()[-2000:]}"
+        time.sleep(0.1)
+
+
+def inhabitants(house: Path) -> list[str]:
+    """The processes that were started for this test, by a variable that only they have."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == str(house):
+                found.append(f"{process.pid} {' '.join(process.cmdline())[:150]}")
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+def picture() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (400, 300), (30, 60, 90)).save(out, "PNG")
+    return out.getvalue()
+
+
+def test_it_comes_up_makes_a_clip_and_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("I2V_", "AWS_", "RUNCOMFY_", "DAGSTER_"))]:
+        monkeypatch.delenv(name)
+    quick = {"I2V_SETTLE_SECONDS": "0", "I2V_SENSOR_SECONDS": "1", "I2V_MEASURE": "false", "I2V_PREVIEWS": "false"}
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = tmp_path / "log"
+    with log.open("wb") as sink:
+        dev = subprocess.Popen(
+            [str(Path(sys.executable).with_name("i2v")), "dev", "--port", str(port), "--generation-seconds", "0.2"],
+            env={**os.environ, **quick, MARK: str(tmp_path), "I2V_DATA_DIR": str(tmp_path)},
+            cwd=Path(__file__).parents[2], stdout=sink, stderr=sink,
+        )  # fmt: skip
+    try:
+        until(lambda: b"Ctrl-C" in log.read_bytes() or dev.poll() is not None, "the start", log)
+        assert answers(f"http://127.0.0.1:{port}/server_info"), log.read_text()
+        for name, value in dotenv_values(tmp_path / "dev" / "environment").items():
+            monkeypatch.setenv(name, value or "")
+        bucket = Bucket.from_settings(load_settings())
+        bucket.write("uploads/hero.png", picture(), "image/png")
+        until(lambda: bucket.head("clips/hero/manifest.json") or dev.poll() is not None, "the clip", log)
+        assert bucket.head("clips/hero/video.mp4") is not None, log.read_text()
+
+        began = time.monotonic()
+        dev.send_signal(signal.SIGINT)
+        assert dev.wait(60) == 0, log.read_text()
+        seconds = time.monotonic() - began
+    finally:
+        dev.kill()
+        dev.wait()
+    print(f"ended {seconds:.1f} s after Ctrl-C")
+    assert inhabitants(tmp_path) == []
+    assert seconds < END_SECONDS
+    assert not (tmp_path / "dev" / "environment").exists()
