@@ -1,5 +1,6 @@
 """The three ways to upload a clip: a folder with a brief, a row of a list, a loose image."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -170,6 +171,9 @@ def _all_media(
 
 # Rows of a list
 
+_BETWEEN_NAMES = re.compile(r"[,;\t|\"'\r\n]")
+"""What stands between names in a list, whether it is CSV or JSON."""
+
 
 def batch_claims(look: Look, batch: Entry, unseen: set[str], listed: set[str]) -> Iterator[Claim | RefusedUpload]:
     """The clips of a list; its bad rows, or the whole list, as refusals.
@@ -187,8 +191,11 @@ def batch_claims(look: Look, batch: Entry, unseen: set[str], listed: set[str]) -
             return
         rows, bad = parse_batch(text, batch.path, "csv" if split_name(batch.name)[1] == ".csv" else "jsonl")
     except DocumentError as error:
+        _hold_mentioned(look, batch, listed)
         yield RefusedUpload(key, error.message, error.remedy)
         return
+    if bad:
+        _hold_mentioned(look, batch, listed)
     lines: dict[str, int] = {}
     for each in rows:
         base = _row_clip(batch, each.clip)
@@ -214,10 +221,26 @@ def _row_clip(batch: Entry, name: str) -> str:
     return slug(f"{batch.folder}/{name}" if batch.folder else name)
 
 
+def _hold_mentioned(look: Look, batch: Entry, listed: set[str]) -> None:
+    """Every file whose name stands in a list that has a mistake counts as listed.
+
+    It waits for the list to be mended: as a loose file it would be a clip that nobody asked for, and be paid for.
+    """
+    written = look.texts.get(batch.object.key) or ""
+    text = written.decode("utf-8", "replace") if isinstance(written, bytes) else written
+    for name in {part.strip() for part in _BETWEEN_NAMES.split(text)}:
+        if (found := _shown_object(look, batch.folder, name)) is not None:
+            listed.add(found.object.key)
+
+
+def _shown_object(look: Look, folder: str, name: str) -> Entry | None:
+    near = look.tree.by_key.get(f"{UPLOADS}{folder}/{name}" if folder else f"{UPLOADS}{name}")
+    return near or look.tree.by_key.get(name)
+
+
 def _listed_object(look: Look, folder: str, unseen: set[str], listed: set[str], name: str) -> UploadObject | None:
     """What a row means by a name: a path beside its list, or else another key of the bucket."""
-    near = look.tree.by_key.get(f"{UPLOADS}{folder}/{name}" if folder else f"{UPLOADS}{name}")
-    far = near or look.tree.by_key.get(name)
+    far = _shown_object(look, folder, name)
     found = far.object if far else look.elsewhere.get(name)
     if found is not None:
         listed.add(found.key)

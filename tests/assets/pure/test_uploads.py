@@ -376,6 +376,21 @@ class TestLists:
     def test_an_unusable_list_is_refused_whole(self) -> None:
         assert "`promt`" in one_refusal(look([], {"l.csv": "image,promt\n1.jpg,x\n"})).words
 
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("l.csv", "image,promt\n1.jpg,x\nfar/2.jpg,y\n"),
+            ("l.csv", 'clip,image,duration\na,1.jpg,x\nb,"far/2.jpg",y\n'),
+            ("l.csv", "image,duration\n1.jpg | far/2.jpg,x\n"),
+            ("l.jsonl", '{"image": "1.jpg", "promt": "x"}\n{"image": "uploads/far/2.jpg"\n'),
+            ("l.csv", b"image,prompt\n1.jpg,gr\xfc\xdf\nfar/2.jpg,x\n"),
+        ],
+    )
+    def test_what_a_mistaken_list_names_is_not_made_without_it(self, name: str, text: str | bytes) -> None:
+        found = look(["1.jpg", "far/2.jpg", "3.jpg"], {name: text})
+        assert names(found) == {"3": ["3.jpg"]}
+        assert found.refused
+
     def test_a_row_that_is_added_makes_no_other_due(self) -> None:
         before = look(["s/2.jpg", "s/pics/1.jpg"], {"s/l.csv": self.TABLE})
         after = look(["s/2.jpg", "s/pics/1.jpg"], {"s/l.csv": self.TABLE + "new,2.jpg,pan\n"})
