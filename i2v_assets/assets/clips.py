@@ -55,7 +55,7 @@ def make_clips(
     """Every asset is recorded the moment it is done; nothing is left to yield."""
     with (
         told_with_remedy(),
-        logs.of_run(context.run_id),
+        logs.of_run(context.run.run_id),
         kept_connections(context.instance),
         ledger.open() as (requests, registry),
         TemporaryDirectory(prefix="i2v-") as scratch,

@@ -88,7 +88,7 @@ class Line:
         return held or await self._generate(row, candidate, files, plans)
 
     async def _gate(self, row: ClipRow, plans: Sequence[Plan], price_hash: str, candidate: Candidate) -> Result | None:
-        unchanged = row.answered_version == row.version and row.delivered_at is not None
+        unchanged = row.delivered_version == row.version
         needs_approval = self._tools.settings.require_approval or bool(candidate.brief.needs_approval)
         if not (unchanged or needs_approval or self._window):
             return None  # no gate could hold it, so nothing has to be looked up

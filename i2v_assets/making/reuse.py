@@ -10,7 +10,7 @@ from resources.ledger.registry import ClipRow
 
 async def note_reuse(ledger: Ledger, row: ClipRow, takes: Sequence[Take]) -> None:
     """Note the takes of a new upload that nobody had to pay for; a delivered clip that is told again saves nothing."""
-    if row.delivered_at is not None and row.answered_version == row.version:
+    if row.delivered_version == row.version:
         return
     for take in takes:
         # A clip that finds its own video there (its earlier run died after the payment) has saved nothing either.

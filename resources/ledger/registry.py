@@ -210,7 +210,7 @@ class Registry:
         if price_microdollars is not None:
             values["price_microdollars"] = price_microdollars
         if state is ClipState.DELIVERED:
-            values["delivered_at"] = now
+            values |= {"delivered_at": now, "delivered_version": version}
         values["state"] = sa.case((clips.c.version == version, state.value), else_=ClipState.DUE.value)
         self._update(clips.update().where(clips.c.clip == clip).values(**values))
 

@@ -46,6 +46,8 @@ class ClipRow:
 
     ``extra_takes`` were made beyond what the brief asks for; ``take_seeds`` is JSON of the seeds that a person gave them.
     ``retries`` counts failed generations that were tried again, ``lost_runs`` runs that ended without an answer.
+    ``answered_version`` is the version of the upload that the latest answer is about, ``delivered_version`` the one that the
+    video is of.
     """
 
     clip: str
@@ -70,6 +72,7 @@ class ClipRow:
     admitted_at: datetime
     updated_at: datetime
     delivered_at: datetime | None
+    delivered_version: str | None
     archived_at: datetime | None
 
 

@@ -31,6 +31,7 @@ clips = sa.Table(
     sa.Column("admitted_at", UtcDateTime, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),
     sa.Column("delivered_at", UtcDateTime),
+    sa.Column("delivered_version", sa.Text),
     sa.Column("archived_at", UtcDateTime),
     sa.Index(None, "state", "priority", "admitted_at"),
     sa.Index(None, "batch"),

@@ -124,3 +124,18 @@ def test_a_changed_default_asks_before_a_delivered_clip_is_paid_for_again(stage)
     assert stage.clip("hero").waiting_for == "approval"
     assert "The video that is there stays" in (stage.note("hero", WAITING) or "")
     assert stage.delivered() == {"hero"}
+
+
+def test_a_replaced_upload_that_had_to_wait_goes_on_without_being_asked_for_again(stage) -> None:
+    stage.set_variable("I2V_SANDBOX_BUDGET_USD_PER_DAY", "1.00")  # one clip of 0.60
+    stage.upload("hero.png", picture())
+    stage.make()
+    stage.upload("hero.png", picture(7))
+    stage.make()
+    assert stage.clip("hero").waiting_for == "budget"
+    assert len(stage.charges()) == 1
+
+    stage.set_variable("I2V_SANDBOX_BUDGET_USD_PER_DAY", "20")
+    stage.make("dispatch")
+    assert (stage.clip("hero").waiting_for, stage.clip("hero").state) == (None, ClipState.DELIVERED)
+    assert len(stage.charges()) == 2

@@ -87,6 +87,16 @@ def test_a_ledger_of_an_older_program_keeps_its_clips_and_refusals(ledger_url):
                 " '2026-03-10 12:00:00', '2026-03-10 12:00:00')"
             )
         )
+        connection.execute(
+            sa.text(
+                "INSERT INTO registry_clips (clip, source, version, content, priority, state, extra_takes, retries,"
+                " admitted_at, updated_at, delivered_at, answered_version, waiting_for) VALUES"
+                " ('made', 'uploads/made.jpg', '7', '{}', 0, 'delivered', 0, 0, :at, :at, :at, '7', NULL),"
+                " ('asks', 'uploads/asks.jpg', '8', '{}', 0, 'waiting', 0, 0, :at, :at, :at, '8', 'approval'),"
+                " ('held', 'uploads/held.jpg', '9', '{}', 0, 'waiting', 0, 0, :at, :at, :at, '9', 'budget')"
+            ),
+            {"at": "2026-03-10 12:00:00"},
+        )
         connection.execute(sa.text("INSERT INTO registry_refused_uploads (key, version) VALUES ('uploads/x', '1')"))
     database.close()
     database = Database.open(ledger_url)
@@ -94,6 +104,8 @@ def test_a_ledger_of_an_older_program_keeps_its_clips_and_refusals(ledger_url):
     row = registry.get("hero")
     assert row is not None
     assert (row.retries, row.lost_runs) == (1, 0)
+    made_of = {clip: found.delivered_version for clip, found in registry.many(["hero", "made", "asks", "held"]).items()}
+    assert made_of == {"hero": None, "made": "7", "asks": "8", "held": None}
     assert registry.refused_uploads() == (RefusedRow("uploads/x", "1", "", ""),)
     database.close()
 
