@@ -30,6 +30,8 @@ SETTLED = 4.0
 """Seconds after which no POST of a dead process can still be on its way into a sandbox on this machine."""
 LIFE = 40.0
 """Seconds that one life may take to come to its moment."""
+IDLE = 30
+"""Lives on end without a kill and without everything there, after which nothing will come any more."""
 MOMENTS = ("planned", "submitting", "submitted", "started", "succeeded", "delivered", "downloading", "random")
 DELIVERED = 0
 NOT_ALL = 3
@@ -168,6 +170,7 @@ class Crash:
     def run(self, kills: int) -> None:
         """Live and die until there were so many kills, then live to the end."""
         moments: list[str] = []
+        idle = 0
         self.next_round()
         while sum(self.tally.kills.values()) < kills:
             if not moments:
@@ -176,8 +179,13 @@ class Crash:
             moment = moments.pop()
             if not self.possible(moment):
                 continue
-            if not self.life(moment) and self.done():
+            if self.life(moment):
+                idle = 0
+            elif self.done():
                 self.next_round()
+            else:
+                idle += 1
+                assert idle < IDLE, f"{IDLE} lives ended by themselves and brought nothing: something is held for ever"
             if self.dice.random() < 0.3:
                 self.resolve()
             self.check_charges()
