@@ -296,7 +296,7 @@ def _save(books: Books, bucket: "Bucket", plan: "Plan", course: "Course", folder
     """The video in the folder, its manifest beside it; what cannot be fetched or written is no success, though it is paid for and kept."""
     import shutil
 
-    from i2v_assets.cli.run_manifest import manifest_of, manifest_path
+    from i2v_assets.cli.run_manifest import manifest_beside, manifest_path
     from resources.errors import I2VError
     from resources.generation.model import Delivered
 
@@ -313,7 +313,7 @@ def _save(books: Books, bucket: "Bucket", plan: "Plan", course: "Course", folder
             partial.replace(path)
         else:
             bucket.download(course.outcome.video_key, path)
-        manifest = manifest_of(books.settings.service, plan, row, course.outcome, path)
+        manifest = manifest_beside(books.settings.service, plan, row, course.outcome, path)
         manifest_path(path).write_bytes(manifest.to_json())
     except (OSError, I2VError) as error:
         words = error.message if isinstance(error, I2VError) else (error.strerror or type(error).__name__)

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from i2v_assets.making import told
 from i2v_assets.making.bucket_answers import BucketAnswers
 from i2v_assets.making.finishing import Finished, Finisher
+from i2v_assets.making.manifests import manifest_of
 from i2v_assets.making.media import ReadFile
 from i2v_assets.making.quality import finding_metadata, in_words
 from i2v_assets.making.reports import Events, Metadata
@@ -20,8 +20,6 @@ from i2v_assets.manifest import (
     ManifestError,
     ManifestMedium,
     ManifestTake,
-    ManifestTimes,
-    ManifestVideo,
     read_manifest,
 )
 from i2v_assets.upload_types import Candidate
@@ -187,7 +185,6 @@ class Delivery:
         finished: Finished,
         scores: dict[str, float],
     ) -> Manifest:
-        plan, outcome, paid, inputs = chosen.plan, chosen.outcome, chosen.row, chosen.plan.inputs
         media = [
             ManifestMedium(
                 kind=found.medium.kind,
@@ -210,48 +207,22 @@ class Delivery:
             for other in takes
             if other is not chosen
         ]
-        return Manifest(
-            clip=row.clip,
-            take=plan.take,
-            service=self._tools.settings.service,
-            route=plan.route,
-            reasons=plan.reasons,
-            family=inputs.family.value,
-            model_id=paid.model_id or plan.model_id or inputs.family.value,
-            prompt=inputs.prompt,
-            negative_prompt=inputs.negative_prompt,
-            preset=plan.preset,
-            seed=inputs.seed,
-            duration=inputs.duration,
-            resolution=inputs.resolution,
-            aspect_ratio=inputs.aspect_ratio,
+        made = manifest_of(
+            self._tools.settings.service,
+            chosen.plan,
+            chosen.row,
+            chosen.outcome,
             media=tuple(media),
-            fingerprint=plan.fingerprint,
-            request_id=paid.request_id,
-            price_microdollars=paid.price_microdollars,
-            cost_microdollars=paid.cost_microdollars,
-            times=ManifestTimes(
-                created=paid.created_at,
-                submitted=paid.submitted_at,
-                finished=paid.finished_at,
-                delivered=paid.delivered_at or datetime.now(UTC),
-            ),
-            queue_seconds=outcome.queue_seconds,
-            generation_seconds=outcome.generation_seconds,
-            video=ManifestVideo(
-                key=outcome.video_key,
-                sha256=outcome.sha256,
-                size_bytes=outcome.size_bytes,
-                width=finished.width,
-                height=finished.height,
-                seconds=round(finished.seconds, 3),
-            ),
-            quality=finished.score,
-            findings=in_words(finished.findings),
-            other_takes=tuple(others),
-            dub=_dub(row.clip, candidate),
-            versions={"i2v-assets": self._tools.options.version},
+            size=(finished.width, finished.height, finished.seconds),
+            version=self._tools.options.version,
         )
+        more = {
+            "quality": finished.score,
+            "findings": in_words(finished.findings),
+            "other_takes": tuple(others),
+            "dub": _dub(row.clip, candidate),
+        }
+        return Manifest.model_validate({**dict(made), **more})  # a copy would not look at the words
 
 
 def _dub(clip: str, candidate: Candidate) -> ManifestDub | None:
