@@ -9,7 +9,7 @@ its video, 3 when not.
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 
@@ -48,17 +48,21 @@ def left_behind(instance: dg.DagsterInstance, registry: Registry) -> list[Mappin
     return again
 
 
+def execute(instance: dg.DagsterInstance, runs: Sequence[Mapping[str, str]]) -> None:
+    """The runs of these tags, one after the other in this process."""
+    job = defs.get_job_def("make_clips_job")
+    for tags in runs:
+        job.execute_in_process(instance=instance, tags=dict(tags), raise_on_error=False)
+
+
 def main() -> int:
     with dg.DagsterInstance.get() as instance, Ledger.open(load_settings().ledger_address) as ledger:
         registry = Registry(ledger.database)
-        runs = left_behind(instance, registry)
-        runs += asked_for(instance, "uploads")
-        if registry.list([ClipState.WAITING]):  # alone it would count the runs above as lost
-            runs += asked_for(instance, "dispatch")
-        for tags in runs:
-            defs.get_job_def("make_clips_job").execute_in_process(
-                instance=instance, tags=dict(tags), raise_on_error=False
-            )
+        execute(instance, [*left_behind(instance, registry), *asked_for(instance, "uploads")])
+        # Afterwards, since it would count the runs above as lost; a life that ended between its tick and its run left
+        # clips dispatched.
+        if registry.list([ClipState.WAITING, ClipState.DISPATCHED]):
+            execute(instance, list(asked_for(instance, "dispatch")))
         return 0 if all(row.state is ClipState.DELIVERED for row in registry.list()) else 3
 
 
