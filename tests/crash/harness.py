@@ -68,6 +68,7 @@ class Crash:
         self.medium: dict[str, Any] = how["medium"]
         self.tally = Tally()
         self.seeds: list[int] = []
+        self.began = datetime.now(UTC).date()
         self.web = httpx.Client(base_url=f"{sandbox.url}/_sandbox", timeout=30)
 
     # One life
@@ -241,6 +242,9 @@ class Crash:
             for event in self.ledger.events(name):
                 if event.to_state is State.UNKNOWN and event.from_state is not State.UNKNOWN:
                     assert name in self.tally.may_be_unknown, f"{name[:12]} was unknown without a kill at its submit"
+        paid = sum(row.cost_microdollars or 0 for row in self.rows().values())
+        assert paid == charges["total_microdollars"], f"{paid} in the ledger, {charges['total_microdollars']} charged"
         spent = self.ledger.spent_today("sandbox")
-        assert spent.settled_microdollars == charges["total_microdollars"]
-        assert spent.reserved_microdollars == 0
+        assert spent.reserved_microdollars == 0, f"{spent.reserved_microdollars} are still reserved"
+        if datetime.now(UTC).date() == self.began:  # a day's sum says nothing of what was paid before midnight
+            assert spent.settled_microdollars == paid, f"{spent.settled_microdollars} settled today, {paid} paid"
