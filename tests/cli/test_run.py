@@ -78,7 +78,7 @@ def test_no_wait_submits_and_the_next_run_fetches(world):
     image = world.image()
     arguments = ("run", "animate", "--image", str(image), "--input", PROMPT, "--output-dir", "out")
     before = world.operator.charges
-    world.operator.fault("status", "http_503", times=1000)  # it cannot be seen to end before the wait does
+    world.operator.fault("result", "http_503", times=1000)  # it cannot be seen to end before the wait does
     first = world(*arguments, "--no-wait")
     world.operator.reset()
     assert first.code == 0, first.err
