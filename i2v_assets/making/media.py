@@ -87,7 +87,7 @@ class MediaReader:
         return _restored(key, name, known, etag)
 
     def _measure(self, path: Path, name: str) -> dict[str, Any]:
-        from resources.media.faces import PORTRAIT_FACE
+        from resources.media.faces import is_portrait
         from resources.media.probe import probe_audio, probe_video, sha256_file, sniff
         from resources.media.stills import look_at_image
 
@@ -111,7 +111,7 @@ class MediaReader:
                 read["thumbnail"] = base64.b64encode(look.thumbnail).decode()
                 read["glimpse"] = base64.b64encode(look.glimpse).decode()
                 read["faces"] = [
-                    any(face.width_share >= PORTRAIT_FACE for face in look.faces),
+                    is_portrait(look.faces),
                     max((face.share for face in look.faces), default=0.0),
                 ]
             elif kind is MediumKind.AUDIO:

@@ -7,16 +7,15 @@ are not found; the brief's own words decide then.
 """
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import cv2.data
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from pydantic import BaseModel, ConfigDict
-
-from resources.media.probe import open_image
 
 PORTRAIT_FACE = 0.15
 """A picture is a portrait when its largest face is at least this wide, of the shorter side. In the sample portrait, cut
@@ -117,20 +116,6 @@ def faces_in(image: Image.Image) -> tuple[Face, ...]:
     return tuple(sorted(faces, key=lambda face: face.w * face.h, reverse=True))
 
 
-def find_faces(path: Path, name: str = "") -> tuple[Face, ...]:
-    """The faces in an image file, largest first.
-
-    Raises:
-        Unreadable: no image, damaged, or too large to be opened.
-    """
-    with open_image(path, name) as stored:
-        return faces_in(ImageOps.exif_transpose(stored))
-
-
-def is_portrait(path: Path, name: str = "") -> bool:
-    """True when one face is large enough to be what the image is about (``PORTRAIT_FACE``).
-
-    Raises:
-        Unreadable: no image, damaged, or too large to be opened.
-    """
-    return any(face.width_share >= PORTRAIT_FACE for face in find_faces(path, name))
+def is_portrait(faces: Sequence[Face]) -> bool:
+    """True when one face is large enough to be what the image is about (``PORTRAIT_FACE``)."""
+    return any(face.width_share >= PORTRAIT_FACE for face in faces)

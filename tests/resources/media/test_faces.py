@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from resources.media.faces import PORTRAIT_FACE, faces_in, find_faces, is_portrait
+from resources.media.faces import PORTRAIT_FACE, Face, faces_in, is_portrait
+from resources.media.stills import look_at_image
+
+
+def find_faces(path: Path) -> tuple[Face, ...]:
+    return look_at_image(path, path.name, 5_000, 160).faces
 
 
 def test_the_sample_portrait_has_one_face_where_it_is(samples: Path) -> None:
@@ -15,13 +20,13 @@ def test_the_sample_portrait_has_one_face_where_it_is(samples: Path) -> None:
     assert face.y < 120 < face.y + face.h
     assert face.width_share == pytest.approx(0.19, abs=0.03)
     assert face.share == pytest.approx(0.036, abs=0.01)
-    assert is_portrait(samples / "portrait.png")
+    assert is_portrait(find_faces(samples / "portrait.png"))
 
 
 @pytest.mark.parametrize("file", ["product.webp", "environment.jpg", "pet.jpg"])
 def test_cup_rocket_and_cat_are_no_portraits(samples: Path, file: str) -> None:
     assert find_faces(samples / file) == ()
-    assert not is_portrait(samples / file)
+    assert not is_portrait(find_faces(samples / file))
 
 
 def test_a_small_face_is_found_but_makes_no_portrait(samples: Path, tmp_path: Path) -> None:
@@ -31,7 +36,7 @@ def test_a_small_face_is_found_but_makes_no_portrait(samples: Path, tmp_path: Pa
         wide.save(tmp_path / "full_length.png")
     (face,) = find_faces(tmp_path / "full_length.png")
     assert face.width_share < PORTRAIT_FACE
-    assert not is_portrait(tmp_path / "full_length.png")
+    assert not is_portrait(find_faces(tmp_path / "full_length.png"))
 
 
 def test_a_turned_phone_photo_is_looked_at_as_displayed(samples: Path, tmp_path: Path) -> None:
@@ -39,7 +44,7 @@ def test_a_turned_phone_photo_is_looked_at_as_displayed(samples: Path, tmp_path:
     exif[0x0112] = 6
     with Image.open(samples / "portrait.png") as portrait:
         portrait.convert("RGB").transpose(Image.Transpose.ROTATE_90).save(tmp_path / "phone.jpg", exif=exif)
-    assert is_portrait(tmp_path / "phone.jpg")
+    assert is_portrait(find_faces(tmp_path / "phone.jpg"))
 
 
 def test_mirrored_darker_and_grey_faces_are_found(samples: Path) -> None:
