@@ -6,11 +6,11 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from resources.errors import Verdict
 from resources.generation.forecast import Forecast, prior
@@ -91,6 +91,7 @@ class Context:
 
     def __post_init__(self) -> None:
         self._ledger_threads = ThreadPoolExecutor(self.options.claims, "i2v-ledger")
+        self._ledger_calls: set[Future[Any]] = set()
         self._bucket_threads = ThreadPoolExecutor(self.options.downloads + self.options.submits, "i2v-bucket")
         self.claims = asyncio.Semaphore(self.options.claims)
         self.submits = asyncio.Semaphore(self.options.submits)
@@ -112,18 +113,26 @@ class Context:
         Raises:
             LedgerError: the ledger's answer, or that it stayed out of reach.
         """
-        loop = asyncio.get_running_loop()
         give_up = time.monotonic() + self.options.patience_seconds
         pause = 0.2
         while True:
             try:
-                return await loop.run_in_executor(self._ledger_threads, functools.partial(call, *args, **kwargs))
+                running = self._ledger_threads.submit(call, *args, **kwargs)
+                self._ledger_calls.add(running)
+                running.add_done_callback(self._ledger_calls.discard)
+                return await asyncio.wrap_future(running)
             except LedgerError as error:
                 if error.verdict is not Verdict.RETRYABLE or time.monotonic() + pause > give_up:
                     raise
                 log.warning("The ledger does not answer, trying again in %.1f s: %s", pause, error.message)
             await asyncio.sleep(pause * self.rng.uniform(0.75, 1.25))
             pause = min(pause * 2, 5.0)
+
+    async def ledger_quiet(self) -> None:
+        """Wait for the ledger's calls under way: a cancelled task no longer hears of its own, but the thread runs on."""
+        calls = [asyncio.wrap_future(running) for running in tuple(self._ledger_calls)]
+        if calls:
+            await asyncio.wait(calls)
 
     async def in_bucket(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """A call of the bucket in a thread, a few tries where trying again makes sense.

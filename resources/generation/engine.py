@@ -190,6 +190,7 @@ class Engine:
         ctx = self._ctx
         try:
             async with asyncio.timeout(ctx.options.stop_seconds):
+                await ctx.ledger_quiet()  # an adoption that is still being written would lease its row again
                 await ctx.in_ledger(ctx.ledger.release, ctx.owner)
         except (LedgerError, TimeoutError):
             log.warning("The leases could not be released; they run out by themselves.")

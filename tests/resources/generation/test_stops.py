@@ -117,6 +117,26 @@ def test_any_other_stop_cancels_nothing_and_lets_go(queued: Any) -> None:
     assert not any(charge["refunded"] for charge in queued.charges())
 
 
+def test_an_adoption_on_its_way_is_let_go_of_too(queued: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    adopting, releasing = threading.Event(), threading.Event()
+    adopt, release = queued.ledger.adopt, queued.ledger.release
+
+    def slow_adopt(*args: Any, **named: Any) -> Any:
+        adopting.set()
+        releasing.wait(1)  # longer than the stop takes, unless it waits for this
+        return adopt(*args, **named)
+
+    def noted_release(*args: Any, **named: Any) -> Any:
+        let_go = release(*args, **named)
+        releasing.set()
+        return let_go
+
+    monkeypatch.setattr(queued.ledger, "adopt", slow_adopt)
+    monkeypatch.setattr(queued.ledger, "release", noted_release)
+    stopped(queued, 1, adopting.is_set, "other")
+    assert len(queued.ledger.orphans("sandbox")) == 1
+
+
 def test_a_host_that_cannot_say_why_cancels_nothing(queued: Any) -> None:
     async def main() -> list[Outcome]:
         outcomes: list[Outcome] = []
