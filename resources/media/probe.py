@@ -259,14 +259,14 @@ def probe_video(path: Path, name: str = "") -> VideoFacts:
 
 
 def video_size(path: Path, name: str = "") -> tuple[int, int, float]:
-    """Width, height and seconds as the header says, in a tenth of the time that `probe_video` takes.
+    """Width, height and seconds as the header says; no picture is decoded.
 
     For files of known making; an upload's header may lie.
 
     Raises:
         Unreadable: no video, or damaged.
     """
-    with open_media(path, name or path.name) as container:
+    with open_media(path, name or path.name, header_only=True) as container:
         videos = moving_streams(container)
         if not videos:
             raise Unreadable(f"{name or path.name} holds no video.", remedy="Fetch it again.")

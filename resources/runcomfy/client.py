@@ -9,6 +9,7 @@ beforehand, has to treat it so.
 """
 
 import asyncio
+import functools
 import json
 import random
 from collections.abc import Mapping
@@ -306,7 +307,7 @@ class RunComfyClient:
 
     async def _ask_once(self, what: str, asked: Asked, url: str, method: str) -> dict[str, Any]:
         client = _opened(self._questions)
-        request = client.build_request(method, url, headers=self._headers())
+        request = client.build_request(method, _address(url), headers=self._headers())
         try:
             async with asyncio.timeout(self._timeouts.question):
                 response = await client.send(request, stream=True)
@@ -322,6 +323,12 @@ class RunComfyClient:
         if body is None:
             raise ServiceUnavailable(f"{what}: the answer is no JSON object (HTTP {response.status_code}).")
         return body
+
+
+@functools.lru_cache(4096)  # about as many requests as a fleet has at once
+def _address(url: str) -> httpx.URL:
+    """httpx takes an address apart character by character, at every poll of the same request."""
+    return httpx.URL(url)
 
 
 def _read_submission(what: str, response: httpx.Response, content: bytes) -> wire.Submission:

@@ -11,7 +11,8 @@ connection: a stale pooled one would fail after the request was written, and nob
 import functools
 import logging
 import ssl
-from http.cookiejar import DefaultCookiePolicy
+from http.cookiejar import CookieJar
+from typing import Any
 
 import aiohttp
 import httpx
@@ -63,13 +64,22 @@ def hide_addresses_in_logs() -> None:
         logger.addFilter(_HideAddresses())
 
 
+class _NoCookies(CookieJar):
+    """Takes no cookies and gives none; looking for them costs as much as reading a short answer."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Take none."""
+
+    def add_cookie_header(self, request: Any) -> None:
+        """Give none."""
+
+
 def open_client(way: httpx.AsyncBaseTransport, timeout: httpx.Timeout, **headers: str) -> httpx.AsyncClient:
     """A client that follows no redirect, keeps no cookie and takes nothing from the environment."""
-    client = httpx.AsyncClient(
-        transport=way, timeout=timeout, follow_redirects=False, trust_env=False, headers=headers or None
-    )
-    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return client
+    return httpx.AsyncClient(
+        transport=way, timeout=timeout, follow_redirects=False, trust_env=False, headers=headers or None,
+        cookies=_NoCookies(),
+    )  # fmt: skip
 
 
 @functools.cache

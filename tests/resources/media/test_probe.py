@@ -14,7 +14,7 @@ from PIL import Image
 
 from resources.errors import Verdict
 from resources.media.errors import MediaError, Unreadable
-from resources.media.probe import MAX_PIXELS, probe_audio, probe_image, probe_video, sha256_file, sniff
+from resources.media.probe import MAX_PIXELS, probe_audio, probe_image, probe_video, sha256_file, sniff, video_size
 from resources.schemas.inputs import MediumKind
 
 
@@ -195,6 +195,14 @@ def test_a_video_with_sound(video: Callable[..., Path]) -> None:
     facts = probe_video(video())
     assert facts.audio_codec == "aac"
     assert facts.seconds == pytest.approx(2, abs=0.001)
+
+
+def test_the_size_that_a_header_says(video: Callable[..., Path], samples: Path) -> None:
+    for path in (video(), samples / "scene.mp4"):
+        facts = probe_video(path)
+        assert video_size(path) == (facts.width, facts.height, pytest.approx(facts.seconds, abs=0.05))
+    with pytest.raises(Unreadable, match="holds no video"):
+        video_size(samples / "voiceover-en.mp3")
 
 
 def test_a_turned_phone_video_is_measured_as_displayed(video: Callable[..., Path], tmp_path: Path) -> None:
