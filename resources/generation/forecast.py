@@ -21,8 +21,8 @@ POLL_CHANCE = 0.075
 """Chance that a poll finds the end, once the first have ended: with the early polls that makes about 9 per request."""
 COLD_CHANCE = 0.0675
 """The same while little is known: results come late then, and a few more polls pay for that."""
-EARLY_CHANCE = 0.2
-"""The same while the share `EARLY_SHARE` of the requests would still run: the first look comes when a fifth can be ready."""
+EARLY_CHANCE = 0.25
+"""The same while the share `EARLY_SHARE` of the requests would still run: the first look comes when a quarter can be ready."""
 EARLY_SHARE = 0.75
 COLD_RESULTS = 20
 JITTER = 0.35
