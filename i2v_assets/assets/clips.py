@@ -23,6 +23,7 @@ from i2v_assets.making.tools import Result, Run, Tools
 from i2v_assets.manifest import scrubbed
 from i2v_assets.sensors.tags import BATCH_TAG
 from resources import logs
+from resources.allocator import share_arenas
 from resources.generation.interrupt import run_sync
 from resources.generation.opening import open_engine
 from resources.ledger import Ledger
@@ -53,6 +54,7 @@ def make_clips(
     context: dg.AssetExecutionContext, runcomfy: RunComfyResource, bucket: BucketResource, ledger: LedgerResource
 ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
     """Every asset is recorded the moment it is done; nothing is left to yield."""
+    share_arenas()
     with (
         told_with_remedy(),
         logs.of_run(context.run.run_id),

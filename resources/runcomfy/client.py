@@ -327,7 +327,7 @@ class RunComfyClient:
 
 @functools.lru_cache(4096)  # about as many requests as a fleet has at once
 def _address(url: str) -> httpx.URL:
-    """httpx takes an address apart character by character, at every poll of the same request."""
+    """An address, taken apart once: httpx looks at each of its characters, at every poll of the same request."""
     return httpx.URL(url)
 
 
