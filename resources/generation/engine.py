@@ -151,7 +151,10 @@ class Engine:
             return outcome
 
     async def _beat(self) -> None:
-        """Keep the leases, and hear what other processes were told."""
+        """Keep the leases, and hear what other processes were told; ends only when it is cancelled.
+
+        Without it the requests of a living run would be taken for orphans.
+        """
         ctx = self._ctx
         beat_every = ctx.options.lease_seconds / HEARTBEATS
         beaten = time.monotonic()
@@ -164,6 +167,8 @@ class Engine:
                 ctx.pacer.heard(await ctx.in_ledger(ctx.ledger.paused_until, ctx.service))
             except LedgerError as error:
                 log.warning("The heartbeat could not be written: %s", error.message)
+            except Exception:
+                log.exception("The heartbeat met an unforeseen error, and goes on.")
 
     async def _stop(self, driver: "asyncio.Task[None]") -> list[Outcome]:
         """Stop the clips' tasks, wind their requests down; every outcome that was not told yet."""

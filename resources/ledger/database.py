@@ -26,6 +26,10 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 READING = {"i2v_reading": True}
 """Execution options of a transaction that only reads: on SQLite it takes no write lock."""
 
+OWN_FAULTS = (sa.exc.IntegrityError, sa.exc.DataError, sa.exc.ProgrammingError, sa.exc.NotSupportedError)
+"""What a statement of this program did wrong. Everything else is the database's state, and passes: a standby after a
+failover, for one, refuses writes as an InternalError."""
+
 _alembic = threading.Lock()
 
 
@@ -205,9 +209,9 @@ def _told() -> Iterator[None]:
     try:
         yield
     except sa.exc.DBAPIError as error:
-        if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) or error.connection_invalidated:
-            raise _unavailable(error.orig) from None
-        raise
+        if isinstance(error, OWN_FAULTS) and not error.connection_invalidated:
+            raise
+        raise _unavailable(error.orig) from None
     except sa.exc.TimeoutError:
         raise LedgerUnavailable("All connections to the ledger are in use.", remedy="Run it again later.") from None
 

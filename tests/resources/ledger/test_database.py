@@ -157,3 +157,14 @@ def test_an_unreachable_server_is_retryable_and_keeps_the_password():
 def test_an_address_without_its_driver_means_psycopg_3(ledger_url):
     with Ledger.open(ledger_url.replace("+psycopg:", ":")) as ledger:
         assert ledger.engine.dialect.driver in ("psycopg", "pysqlite")
+
+
+def test_a_database_that_takes_no_writes_for_now_is_out_of_reach_and_no_fault_of_ours(postgres_url):
+    with Ledger.open(postgres_url) as ledger:
+        with ledger.engine.begin() as connection:
+            name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
+            connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        ledger.engine.dispose()  # a failover cuts the connections; the new ones meet a standby
+        with pytest.raises(LedgerUnavailable, match="read-only"):
+            ledger.prove_writable()
+        assert ledger.list() == ()
