@@ -174,8 +174,11 @@ def _engine(url: str) -> sa.Engine:
         if kind == "postgresql":
             if address.drivername == "postgresql":
                 address = address.set(drivername="postgresql+psycopg")
+            # A claim counts what was spent after it has waited for the service's row, and has to see what was committed
+            # meanwhile. REPEATABLE READ, which a server may have as its default, would show it the time before.
             return sa.create_engine(
                 address,
+                isolation_level="READ COMMITTED",
                 hide_parameters=True,
                 pool_pre_ping=True,
                 connect_args={"connect_timeout": 10, "options": f"-c lock_timeout={BUSY_SECONDS}s"},
