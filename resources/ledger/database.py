@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from resources.errors import SettingsError
 from resources.ledger.errors import LedgerError, LedgerUnavailable
 
 BUSY_SECONDS = 30
@@ -53,7 +54,8 @@ class Database:
 
         Raises:
             LedgerUnavailable: it cannot be reached or written.
-            LedgerError: the URL is malformed or of another kind of database, or the tables are newer than this program.
+            LedgerError: the URL is of another kind of database, or the tables are newer than this program.
+            SettingsError: the URL is malformed.
         """
         database = cls(_engine(url))
         try:
@@ -161,7 +163,7 @@ def _upgrade(connection: sa.Connection) -> None:
 
 def _engine(url: str) -> sa.Engine:
     try:
-        address = sa.make_url(url)
+        address = _address(url)
         kind = address.get_backend_name()
         if kind == "sqlite":
             if not address.database or address.database == ":memory:":
@@ -193,6 +195,30 @@ def _engine(url: str) -> sa.Engine:
         f"The ledger's URL is of the kind {kind}, not sqlite or postgresql+psycopg.",
         remedy="Set I2V_LEDGER_URL to postgresql+psycopg://user:password@host/database, or leave it empty for SQLite.",
     )
+
+
+def _address(url: str) -> sa.URL:
+    """The URL in its parts. Nothing of a malformed one is quoted: who knows which part of it is the password.
+
+    Raises:
+        SettingsError: a part is not where it should be.
+        ArgumentError: it is no URL at all.
+    """
+    remedy = "Set I2V_LEDGER_URL to postgresql+psycopg://user:password@host:port/database."
+    try:
+        address = sa.make_url(url)
+    except ValueError:
+        raise SettingsError(
+            "The ledger's URL has something else than a number where the port belongs; is there a host after the"
+            " password, with an @ before it?",
+            remedy=remedy,
+        ) from None
+    if address.get_backend_name() == "postgresql" and url.count("@") > 1:
+        raise SettingsError(
+            "The ledger's URL has more than one @, so that it is not certain where the password ends.",
+            remedy=f"Write an @ within the user or the password as %40. {remedy}",
+        )
+    return address
 
 
 def _sqlite_connect(connection: SqliteConnection, _record: Any) -> None:
