@@ -290,11 +290,12 @@ async def _accepted(ctx: Context, flight: Flight, row: RequestRow, submission: S
             owner=ctx.owner,
             request_id=submission.request_id,
         )
-    except LedgerError as error:
+    except BaseException as error:  # a stop that could wait no longer, too
+        why = error.message if isinstance(error, LedgerError) else type(error).__name__
         log.error(  # noqa: TRY400 - the chain would say no more
             "Request %s was accepted for clip %s, but the ledger could not record it (%s). When it can be written again:"
             " i2v ledger resolve %s --request-id %s",
-            submission.request_id, flight.order.clip, error.message, row.fingerprint, submission.request_id,
+            submission.request_id, flight.order.clip, why, row.fingerprint, submission.request_id,
         )  # fmt: skip
         raise
     flight.request_id, flight.attempt, flight.paid = submission.request_id, row.attempt, True

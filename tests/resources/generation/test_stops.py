@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from resources.generation.model import Cancelled, Delivered, HeldKind, Outcome
-from resources.ledger import State
+from resources.ledger import LedgerUnavailable, State
 from resources.storage.bucket import Bucket
 
 
@@ -225,6 +225,22 @@ def test_a_submit_without_an_answer_in_time_is_unknown(house: Any, slow_input: A
     assert row.state is State.UNKNOWN
     slow_input.set()
     assert house.one(house.order(1)).kind is HeldKind.UNKNOWN
+
+
+def test_a_request_id_that_a_stop_keeps_from_being_recorded_is_in_the_log(
+    queued: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    recording = threading.Event()
+
+    def down(*_: Any, **__: Any) -> Any:
+        recording.set()
+        raise LedgerUnavailable("down")  # and the engine's patience with it is longer than the stop's
+
+    monkeypatch.setattr(queued.ledger, "submitted", down)
+    stopped(queued, 1, recording.is_set, "other")
+    (charge,) = queued.charges()
+    command = f"i2v ledger resolve {queued.order(1).fingerprint} --request-id {charge['request_id']}"
+    assert command in caplog.text
 
 
 # Real signals
