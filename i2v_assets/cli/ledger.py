@@ -120,6 +120,8 @@ def resolve_command(
             "Say exactly one of --request-id, --not-charged and --given-up.",
             remedy="The service's web console lists the requests of the account and what they cost.",
         )
+    if request_id is not None:
+        request_id = _as_request_id(request_id)
     with _ledger() as ledger:
         row = ledger.resolve(
             find(ledger, which).fingerprint,
@@ -164,6 +166,23 @@ def find(ledger: "Ledger", which: str) -> "RequestRow":
     if row is None:
         raise UnknownRequest(f"The ledger has no request {which!r}.", remedy="`i2v ledger list` shows what there is.")
     return row
+
+
+def _as_request_id(text: str) -> str:
+    """What a person typed or pasted, as the service's id: it cannot be taken back, and a wrong one fails for good.
+
+    Raises:
+        UsageProblem: no request id looks so.
+    """
+    from resources.runcomfy.wire import REQUEST_ID
+
+    request_id = text.strip()
+    if not REQUEST_ID.fullmatch(request_id):
+        raise UsageProblem(
+            "A request id holds letters, digits, `_` and `-`, at most 128; what --request-id was given does not.",
+            remedy="Give the id alone, as the service's web console shows it, without its address.",
+        )
+    return request_id
 
 
 def _line(row: "RequestRow") -> tuple[object, ...]:

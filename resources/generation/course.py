@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import timedelta
 
 from resources.errors import I2VError, Verdict
 from resources.generation.context import Context, Flight, utc_now
@@ -94,8 +95,9 @@ async def _row(ctx: Context, order: Order) -> RequestRow:
 
 async def _expire(ctx: Context, row: RequestRow) -> None:
     """A claim whose owner died is known by its lease; one without a lease cannot be renewed and counts as dead too."""
-    if row.lease_until is None or row.lease_until < utc_now():
-        await ctx.in_ledger(ctx.ledger.expire)
+    grace = ctx.options.grace_seconds
+    if row.lease_until is None or row.lease_until < utc_now() - timedelta(seconds=grace):
+        await ctx.in_ledger(ctx.ledger.expire, grace_seconds=grace)
 
 
 async def _adopt_and_wait(ctx: Context, flight: Flight, row: RequestRow) -> Outcome | Next | None:

@@ -151,7 +151,10 @@ class Engine:
             return outcome
 
     async def _beat(self) -> None:
-        """Keep the leases, and hear what other processes were told."""
+        """Keep the leases, and hear what other processes were told; ends only when it is cancelled.
+
+        Without it the requests of a living run would be taken for orphans.
+        """
         ctx = self._ctx
         beat_every = ctx.options.lease_seconds / HEARTBEATS
         beaten = time.monotonic()
@@ -164,6 +167,8 @@ class Engine:
                 ctx.pacer.heard(await ctx.in_ledger(ctx.ledger.paused_until, ctx.service))
             except LedgerError as error:
                 log.warning("The heartbeat could not be written: %s", error.message)
+            except Exception:
+                log.exception("The heartbeat met an unforeseen error, and goes on.")
 
     async def _stop(self, driver: "asyncio.Task[None]") -> list[Outcome]:
         """Stop the clips' tasks, wind their requests down; every outcome that was not told yet."""
@@ -191,10 +196,24 @@ class Engine:
         try:
             async with asyncio.timeout(ctx.options.stop_seconds):
                 await ctx.ledger_quiet()  # an adoption that is still being written would lease its row again
+                await self._give_back()
                 await ctx.in_ledger(ctx.ledger.release, ctx.owner)
         except (LedgerError, TimeoutError):
             log.warning("The leases could not be released; they run out by themselves.")
         ctx.close()
+
+    async def _give_back(self) -> None:
+        """Claims whose POST was never begun: a stop that ended their task did not end the thread that committed them.
+
+        Left alone they would become `unknown`, and a person would look for requests that were never sent.
+        """
+        ctx = self._ctx
+        for row in await ctx.in_ledger(ctx.ledger.claimed_by, ctx.owner):
+            if (row.fingerprint, row.attempt) not in ctx.posted:
+                reason = "the run was stopped before anything was sent"
+                await ctx.in_ledger(
+                    ctx.ledger.never_delivered, row.fingerprint, attempt=row.attempt, owner=ctx.owner, reason=reason
+                )
 
 
 async def _pulled(orders: AsyncIterable[Order] | Iterable[Order], lanes: asyncio.Semaphore) -> AsyncIterator[Order]:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from resources.errors import Verdict
 from resources.ledger import Caps
+from resources.ledger.leases import GRACE_SECONDS
 from resources.schemas.inputs import GenerationInputs, Route
 
 
@@ -155,6 +156,8 @@ class EngineOptions:
     max_attempts: int = 3
     lease_seconds: float = 60
     """A run that has not been heard of for so long is taken for dead; three heartbeats fit into it."""
+    grace_seconds: float = GRACE_SECONDS
+    """How long beyond the lease a claim whose POST may be under way is left to its owner."""
     claims: int = 4
     """Claims at once: a database with one writer gains nothing from more."""
     submits: int = 8

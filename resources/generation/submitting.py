@@ -15,11 +15,12 @@ from enum import Enum, auto
 from typing import Any, TypeVar
 
 from resources.errors import I2VError, Verdict
-from resources.generation.context import Context, Flight
+from resources.generation.context import Context, Flight, utc_now
 from resources.generation.model import Failed, Held, HeldKind, Outcome
 from resources.generation.prices import Priced, priced
 from resources.generation.verdicts import CONTENT_REMEDY, speaks_of_content
 from resources.ledger import Claimed, LedgerError, NoSlot, OverBudget, RequestRow, StaleClaim, State
+from resources.ledger.leases import Hold
 from resources.runcomfy.errors import (
     MissingToken,
     NeverDelivered,
@@ -191,6 +192,7 @@ async def _claim_and_post(
     """Claim the row, POST once, record what that proved."""
     order = flight.order
     await ctx.prove_writable()
+    asked_at = time.monotonic()
     claim = await ctx.in_ledger(
         ctx.ledger.claim,
         order.fingerprint,
@@ -214,16 +216,45 @@ async def _claim_and_post(
     if ctx.stopping:
         await _return(ctx, claim.row, "the run was stopped before anything was sent")
         return Next.AGAIN
-    return await _post(ctx, flight, claim.row, offer, body)
+    hold = await _hold(ctx, claim.row, asked_at)
+    if hold is None:
+        return Next.LOOK
+    return await _post(ctx, flight, claim.row, offer, body, hold)
+
+
+async def _hold(ctx: Context, row: RequestRow, asked_at: float) -> Hold | None:
+    """Until when this claim may be acted upon; None where it is no longer ours.
+
+    A process that is held up (a frozen machine, a database that hangs) may come back when its lease has run out and
+    somebody has decided to send again. Normally this is a comparison; a claim that is old by now is renewed, which
+    whoever took it away prevents.
+    """
+    lease = ctx.options.lease_seconds
+    if row.lease_until is not None:
+        hold = Hold.of(row.lease_until, lease, since=asked_at)
+        if hold.good(utc_now(), time.monotonic()):
+            return hold
+    asked_at = time.monotonic()
+    renewed = await ctx.in_ledger(
+        ctx.ledger.renew, row.fingerprint, attempt=row.attempt, owner=ctx.owner, lease_seconds=lease
+    )
+    if renewed is None or renewed.lease_until is None:
+        log.warning(
+            "Request %s was claimed, and taken away before it was sent; nothing was sent.", row.fingerprint[:12]
+        )
+        return None
+    return Hold.of(renewed.lease_until, lease, since=asked_at)
 
 
 async def _post(
-    ctx: Context, flight: Flight, row: RequestRow, offer: Priced, body: dict[str, object]
+    ctx: Context, flight: Flight, row: RequestRow, offer: Priced, body: dict[str, object], hold: Hold
 ) -> Outcome | Next | NeverDelivered:
     """The one POST of this attempt, and the record of what it proved."""
     ctx.posted.add((row.fingerprint, row.attempt))
     try:
-        submission = await ctx.client.submit(offer.endpoint.model_id, body)
+        submission = await ctx.client.submit(
+            offer.endpoint.model_id, body, may_send=lambda: hold.good(utc_now(), time.monotonic())
+        )
     except (NeverDelivered, MissingToken) as error:
         await _return(ctx, row, error.message)
         ctx.posted.discard((row.fingerprint, row.attempt))
@@ -259,11 +290,12 @@ async def _accepted(ctx: Context, flight: Flight, row: RequestRow, submission: S
             owner=ctx.owner,
             request_id=submission.request_id,
         )
-    except LedgerError as error:
+    except BaseException as error:  # a stop that could wait no longer, too
+        why = error.message if isinstance(error, LedgerError) else type(error).__name__
         log.error(  # noqa: TRY400 - the chain would say no more
             "Request %s was accepted for clip %s, but the ledger could not record it (%s). When it can be written again:"
             " i2v ledger resolve %s --request-id %s",
-            submission.request_id, flight.order.clip, error.message, row.fingerprint, submission.request_id,
+            submission.request_id, flight.order.clip, why, row.fingerprint, submission.request_id,
         )  # fmt: skip
         raise
     flight.request_id, flight.attempt, flight.paid = submission.request_id, row.attempt, True

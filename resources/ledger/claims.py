@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from resources.ledger.base import COLUMNS, SELECT_ROW, LedgerBase, row_of
 from resources.ledger.budget import budget_refusal
+from resources.ledger.leases import GRACE_SECONDS
 from resources.ledger.records import Caps, Claimed, ClaimOutcome, NewRequest, NoSlot, RequestRow, Taken
 from resources.ledger.redaction import safe_inputs
 from resources.ledger.states import State
@@ -131,6 +132,30 @@ class Claims(LedgerBase):
             )
         return Claimed(claimed)
 
+    def renew(self, fingerprint: str, *, attempt: int, owner: str, lease_seconds: float) -> RequestRow | None:
+        """A new lease for a claim that was held up before its POST; asked for only while nothing of it was sent.
+
+        Returns:
+            The row; None when the claim is no longer the owner's: then it must not be acted upon. Where its outcome
+            counts as unknown by now, an event tells whoever has to decide that nothing was sent.
+        """
+        ours = (requests.c.state == State.SUBMITTING, requests.c.attempt == attempt, requests.c.owner == owner)
+        lease = self._now() + timedelta(seconds=lease_seconds)
+        with self.database.write() as connection:
+            renewed = connection.execute(
+                requests.update()
+                .where(requests.c.fingerprint == fingerprint, *ours)
+                .values(lease_until=lease)
+                .returning(*COLUMNS)
+            ).one_or_none()
+            if renewed is not None:
+                return row_of(renewed)
+            row = self._row(connection, fingerprint)
+            if row.state is State.UNKNOWN and row.attempt == attempt and row.owner == owner:
+                reason = "its owner was held up beyond its lease, and sent nothing"
+                self._remark(connection, row, "late_answer", owner=owner, reason=reason)
+        return None
+
     def adopt(self, fingerprint: str, *, owner: str, run_id: str | None, lease_seconds: float) -> RequestRow | None:
         """Take over a request that is at the service and that nobody polls: it is polled, never submitted again.
 
@@ -181,11 +206,17 @@ class Claims(LedgerBase):
                 self._remark(connection, row, "released", owner=owner)
         return len(rows)
 
-    def expire(self) -> tuple[RequestRow, ...]:
-        """Rows whose owner died between the claim and the recorded answer become `unknown`; those rows."""
-        due = sa.select(requests.c.fingerprint).where(
-            requests.c.state == State.SUBMITTING, requests.c.lease_until < self._now()
+    def expire(self, *, grace_seconds: float = GRACE_SECONDS) -> tuple[RequestRow, ...]:
+        """Rows whose owner died between the claim and the recorded answer become `unknown`; those rows.
+
+        Args:
+            grace_seconds: how long beyond its lease an owner is not taken for dead yet (see `leases`).
+        """
+        dead = (
+            requests.c.state == State.SUBMITTING,
+            requests.c.lease_until < self._now() - timedelta(seconds=grace_seconds),
         )
+        due = sa.select(requests.c.fingerprint).where(*dead)
         with self.database.read() as connection:
             if connection.execute(due.limit(1)).first() is None:
                 return ()
@@ -193,7 +224,7 @@ class Claims(LedgerBase):
         with self.database.write() as connection:
             changed = connection.execute(
                 requests.update()
-                .where(requests.c.state == State.SUBMITTING, requests.c.lease_until < self._now())
+                .where(*dead)
                 .values(state=State.UNKNOWN, lease_until=None, reason=reason)
                 .returning(*COLUMNS)
             )

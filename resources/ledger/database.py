@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from resources.errors import SettingsError
 from resources.ledger.errors import LedgerError, LedgerUnavailable
 
 BUSY_SECONDS = 30
@@ -25,6 +26,10 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 READING = {"i2v_reading": True}
 """Execution options of a transaction that only reads: on SQLite it takes no write lock."""
+
+OWN_FAULTS = (sa.exc.IntegrityError, sa.exc.DataError, sa.exc.ProgrammingError, sa.exc.NotSupportedError)
+"""What a statement of this program did wrong. Everything else is the database's state, and passes: a standby after a
+failover, for one, refuses writes as an InternalError."""
 
 _alembic = threading.Lock()
 
@@ -49,7 +54,8 @@ class Database:
 
         Raises:
             LedgerUnavailable: it cannot be reached or written.
-            LedgerError: the URL is malformed or of another kind of database, or the tables are newer than this program.
+            LedgerError: the URL is of another kind of database, or the tables are newer than this program.
+            SettingsError: the URL is malformed.
         """
         database = cls(_engine(url))
         try:
@@ -157,7 +163,7 @@ def _upgrade(connection: sa.Connection) -> None:
 
 def _engine(url: str) -> sa.Engine:
     try:
-        address = sa.make_url(url)
+        address = _address(url)
         kind = address.get_backend_name()
         if kind == "sqlite":
             if not address.database or address.database == ":memory:":
@@ -170,8 +176,11 @@ def _engine(url: str) -> sa.Engine:
         if kind == "postgresql":
             if address.drivername == "postgresql":
                 address = address.set(drivername="postgresql+psycopg")
+            # A claim counts what was spent after it has waited for the service's row, and has to see what was committed
+            # meanwhile. REPEATABLE READ, which a server may have as its default, would show it the time before.
             return sa.create_engine(
                 address,
+                isolation_level="READ COMMITTED",
                 hide_parameters=True,
                 pool_pre_ping=True,
                 connect_args={"connect_timeout": 10, "options": f"-c lock_timeout={BUSY_SECONDS}s"},
@@ -186,6 +195,30 @@ def _engine(url: str) -> sa.Engine:
         f"The ledger's URL is of the kind {kind}, not sqlite or postgresql+psycopg.",
         remedy="Set I2V_LEDGER_URL to postgresql+psycopg://user:password@host/database, or leave it empty for SQLite.",
     )
+
+
+def _address(url: str) -> sa.URL:
+    """The URL in its parts. Nothing of a malformed one is quoted: who knows which part of it is the password.
+
+    Raises:
+        SettingsError: a part is not where it should be.
+        ArgumentError: it is no URL at all.
+    """
+    remedy = "Set I2V_LEDGER_URL to postgresql+psycopg://user:password@host:port/database."
+    try:
+        address = sa.make_url(url)
+    except ValueError:
+        raise SettingsError(
+            "The ledger's URL has something else than a number where the port belongs; is there a host after the"
+            " password, with an @ before it?",
+            remedy=remedy,
+        ) from None
+    if address.get_backend_name() == "postgresql" and url.count("@") > 1:
+        raise SettingsError(
+            "The ledger's URL has more than one @, so that it is not certain where the password ends.",
+            remedy=f"Write an @ within the user or the password as %40. {remedy}",
+        )
+    return address
 
 
 def _sqlite_connect(connection: SqliteConnection, _record: Any) -> None:
@@ -205,9 +238,9 @@ def _told() -> Iterator[None]:
     try:
         yield
     except sa.exc.DBAPIError as error:
-        if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) or error.connection_invalidated:
-            raise _unavailable(error.orig) from None
-        raise
+        if isinstance(error, OWN_FAULTS) and not error.connection_invalidated:
+            raise
+        raise _unavailable(error.orig) from None
     except sa.exc.TimeoutError:
         raise LedgerUnavailable("All connections to the ledger are in use.", remedy="Run it again later.") from None
 

@@ -30,7 +30,8 @@ class Ledger(Claims, Answers, Decisions, Reading, Spending):
 
         Raises:
             LedgerUnavailable: it cannot be reached or written.
-            LedgerError: the URL is malformed, or a newer program made the tables.
+            LedgerError: the URL is of another kind of database, or a newer program made the tables.
+            SettingsError: the URL is malformed.
         """
         return cls(Database.open(url), clock)
 

@@ -77,6 +77,11 @@ class Reading(LedgerBase):
         order = (requests.c.created_at, requests.c.fingerprint)
         return self._rows(query.order_by(*(column.desc() if newest_first else column for column in order)))
 
+    def claimed_by(self, owner: str) -> tuple[RequestRow, ...]:
+        """What this owner has claimed and not told the outcome of."""
+        query = sa.select(*COLUMNS).where(requests.c.owner == owner, requests.c.state == State.SUBMITTING)
+        return self._rows(query)
+
     def events(self, fingerprint: str) -> tuple[Event, ...]:
         """Everything that happened to a request, oldest first."""
         query = sa.select(*_EVENT_COLUMNS).where(events.c.fingerprint == fingerprint).order_by(events.c.id)

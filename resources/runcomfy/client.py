@@ -12,7 +12,7 @@ import asyncio
 import functools
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,8 +124,15 @@ class RunComfyClient:
                 await opened.aclose()
         self._questions = self._submits = self._downloader = None
 
-    async def submit(self, model_id: str, body: Mapping[str, object]) -> wire.Submission:
+    async def submit(
+        self, model_id: str, body: Mapping[str, object], *, may_send: Callable[[], bool] = lambda: True
+    ) -> wire.Submission:
         """Sends the paid POST once.
+
+        Args:
+            model_id: The endpoint.
+            body: What is sent, as JSON.
+            may_send: Asked right before the first byte, with the connection made; nothing is sent where it says no.
 
         Raises:
             NeverDelivered: it provably did not leave; may be sent again.
@@ -145,6 +152,7 @@ class RunComfyClient:
             f"{self._api}/models/{model_id}",
             content=content,
             headers={**self._headers(), "Content-Type": "application/json", "Connection": "close"},
+            extensions=transport.last_look(may_send),
         )
         try:
             async with asyncio.timeout(self._timeouts.submit):
@@ -153,6 +161,11 @@ class RunComfyClient:
                     answer = await transport.read_answer(response)
                 finally:
                     await response.aclose()
+        except transport.TooLate:
+            raise NeverDelivered(
+                f"{what}: nothing was sent, its claim ran out while the connection was made.",
+                remedy="It is tried again; when this recurs, look at the machine's load and I2V_LEASE_SECONDS.",
+            ) from None
         except transport.NEVER_DELIVERED as error:
             raise NeverDelivered(
                 f"{what}: nothing was sent, {transport.reason(error)}.",

@@ -11,7 +11,9 @@ connection: a stale pooled one would fail after the request was written, and nob
 import functools
 import logging
 import ssl
+from collections.abc import Callable
 from http.cookiejar import CookieJar
+from typing import Any
 from typing import Any
 
 import aiohttp
@@ -23,6 +25,9 @@ QUESTIONS_AT_ONCE = 64
 
 SUBMITS_AT_ONCE = 64
 """Connections for submits: a batch of hundreds goes out in a few waves, with no flood of TLS handshakes."""
+
+FIRST_BYTE = "http11.send_request_headers.started"
+"""httpcore's name of the moment before it writes to a connection that is made; submits speak HTTP/1.1 alone."""
 
 MAX_ANSWER_BYTES = 80 * 1024**2
 """Largest answer that is read: a result may echo a request, and a request may hold 64 MiB of ``data:`` URIs."""
@@ -102,6 +107,23 @@ def submit_transport(tls: ssl.SSLContext) -> httpx.AsyncBaseTransport:
     """A fresh connection for every call, and no retries of any kind."""
     limits = httpx.Limits(max_connections=SUBMITS_AT_ONCE, max_keepalive_connections=0)
     return httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits, retries=0)
+
+
+class TooLate(Exception):
+    """The caller no longer wants what was about to be sent; nothing was."""
+
+
+def last_look(may_send: Callable[[], bool]) -> dict[str, Any]:
+    """Request extensions that ask once more right before the first byte, when connecting may have taken its time.
+
+    httpcore tells of each step; what is raised there ends the call, and its "started" comes before the step.
+    """
+
+    async def trace(step: str, _: dict[str, Any]) -> None:
+        if step == FIRST_BYTE and not may_send():
+            raise TooLate
+
+    return {"trace": trace}
 
 
 async def read_answer(response: httpx.Response) -> bytes:

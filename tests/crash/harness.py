@@ -26,6 +26,8 @@ from resources.storage.keys import video_key
 
 LEASE = 2.0
 """Seconds; short, so that the next life need not wait long for the dead one's leases."""
+GRACE = 0.5
+"""Seconds beyond its lease after which a dead life's claim counts as dead; nothing here is ever frozen."""
 SETTLED = 4.0
 """Seconds after which no POST of a dead process can still be on its way into a sandbox on this machine."""
 LIFE = 40.0
@@ -94,7 +96,8 @@ class Crash:
                     "scratch": str(self.folder / "scratch"),
                     "run_id": f"life-{self.tally.lives}",
                     "options": {
-                        "lease_seconds": LEASE, "max_in_flight": 2, "prior_seconds": 0.5, "deadline_seconds": 60
+                        "lease_seconds": LEASE, "grace_seconds": GRACE, "max_in_flight": 2, "prior_seconds": 0.5,
+                        "deadline_seconds": 60,
                     },
                 }
             )
@@ -155,7 +158,7 @@ class Crash:
     def resolve(self) -> None:
         """Settle unknown outcomes from the service's own records, as a person with its console would."""
         known = {int(item["body"]["seed"]): item["request_id"] for item in self.get("requests")["requests"]}
-        self.ledger.expire()
+        self.ledger.expire(grace_seconds=GRACE)
         for row in self.ledger.list(states=[State.UNKNOWN]):
             if row.claimed_at is None or (datetime.now(UTC) - row.claimed_at).total_seconds() < SETTLED:
                 continue

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from resources.generation.context import Context
 from resources.generation.model import Cancelled, Delivered, HeldKind, Outcome
-from resources.ledger import State
+from resources.ledger import LedgerUnavailable, State
 from resources.storage.bucket import Bucket
 
 
@@ -225,6 +226,47 @@ def test_a_submit_without_an_answer_in_time_is_unknown(house: Any, slow_input: A
     assert row.state is State.UNKNOWN
     slow_input.set()
     assert house.one(house.order(1)).kind is HeldKind.UNKNOWN
+
+
+def test_a_request_id_that_a_stop_keeps_from_being_recorded_is_in_the_log(
+    queued: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    recording = threading.Event()
+
+    def down(*_: Any, **__: Any) -> Any:
+        recording.set()
+        raise LedgerUnavailable("down")  # and the engine's patience with it is longer than the stop's
+
+    monkeypatch.setattr(queued.ledger, "submitted", down)
+    stopped(queued, 1, recording.is_set, "other")
+    (charge,) = queued.charges()
+    command = f"i2v ledger resolve {queued.order(1).fingerprint} --request-id {charge['request_id']}"
+    assert command in caplog.text
+
+
+def test_a_claim_that_a_stop_did_not_wait_for_leaves_nothing_unknown(
+    queued: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claiming, winding_down = threading.Event(), threading.Event()
+    claim, quiet = queued.ledger.claim, Context.ledger_quiet
+
+    def slow(*given: Any, **named: Any) -> Any:
+        claiming.set()
+        assert winding_down.wait(30)  # committed by its thread only when nobody waits for it any more
+        return claim(*given, **named)
+
+    async def noted(self: Context) -> None:
+        winding_down.set()
+        await quiet(self)
+
+    monkeypatch.setattr(queued.ledger, "claim", slow)
+    monkeypatch.setattr(Context, "ledger_quiet", noted)
+    stopped(queued, 1, claiming.is_set, "other")
+    order = queued.order(1)
+    assert "claimed" in queued.what(order)
+    assert queued.states([order]) == [State.PLANNED]
+    assert queued.charges() == []
+    assert queued.ledger.spent_today("sandbox").reserved_microdollars == 0
 
 
 # Real signals

@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 
 from resources.ledger import Claimed, NoSlot, StaleClaim, State, Taken, UnknownRequest
+from resources.ledger.leases import GRACE_SECONDS
 
 
 def test_planning_twice_is_planning_once(book):
@@ -62,7 +63,10 @@ def test_a_dead_owner_leaves_an_unknown_outcome(book):
     book.clock.forward(50)
     assert book.ledger.heartbeat("b", 60) == 1
     assert book.ledger.expire() == ()
-    book.clock.forward(20)
+    book.clock.forward(11 + GRACE_SECONDS - 2)
+    book.ledger.heartbeat("b", 60)
+    assert book.ledger.expire() == ()  # its lease is over, and it is left alone a little longer
+    book.clock.forward(2)
     (row,) = book.ledger.expire()
     assert (row.fingerprint, row.state, row.lease_until) == (name, State.UNKNOWN, None)
     assert book.row(kept).state is State.SUBMITTING
@@ -106,6 +110,27 @@ def test_a_success_without_its_video_is_an_orphan_until_delivered_or_lost(book):
     book.clock.forward(1000)
     assert book.ledger.orphans("sandbox") == ()
     assert book.ledger.adopt(gone, owner="b", run_id=None, lease_seconds=60) is None
+
+
+@pytest.mark.parametrize("taken", ["not at all", "by time", "by a resubmit", "by a later claim"])
+def test_a_claim_is_renewed_only_as_long_as_it_is_the_owners(book, taken):
+    name = book.at(State.SUBMITTING)
+    book.clock.forward(61 + GRACE_SECONDS)
+    if taken != "not at all":
+        book.ledger.expire()
+    if taken in ("by a resubmit", "by a later claim"):
+        book.ledger.resubmit_unknown(name, cap=1)
+    if taken == "by a later claim":
+        assert isinstance(book.claim(name), Claimed)  # by the same owner, even: it is another attempt
+    before = book.row(name)
+    row = book.ledger.renew(name, attempt=1, owner="a", lease_seconds=60)
+    if taken == "not at all":
+        assert row is not None
+        assert row.lease_until == book.clock.now + timedelta(seconds=60)
+        return
+    assert row is None
+    assert book.row(name) == before
+    assert (book.ledger.events(name)[-1].what == "late_answer") == (taken == "by time")
 
 
 def test_release_lets_go_of_what_is_at_the_service_only(book):

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from i2v_assets.cli.exits import UsageProblem
+from i2v_assets.cli.exits import Exit, UsageProblem, exit_code
 from i2v_assets.cli.ledger import app
 from resources.ledger import State, UnknownRequest
 
@@ -58,6 +58,17 @@ def test_resolve(run, sqlite_book):
     assert sqlite_book.ledger.events(name)[-1].owner == "ann"
     other = sqlite_book.at(State.UNKNOWN)
     assert json.loads(run("resolve", other, "--not-charged", "--json"))["state"] == "planned"
+
+
+def test_resolve_takes_nothing_for_a_request_id_that_could_not_be_one(run, sqlite_book):
+    name = sqlite_book.at(State.UNKNOWN)
+    for text in ("https://www.runcomfy.com/requests/abc", "req 81b2", "", " ", "<id>", "a" * 129):
+        with pytest.raises(UsageProblem, match="request id holds") as caught:
+            run("resolve", name, "--request-id", text)
+        assert exit_code(caught.value) is Exit.USAGE
+    assert sqlite_book.row(name).state is State.UNKNOWN
+    run("resolve", name, "--request-id", " req_81b2\n")
+    assert sqlite_book.row(name).request_id == "req_81b2"
 
 
 def test_export(run, sqlite_book, tmp_path: Path):

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import resources.ledger.registry_tables  # noqa: F401 - its tables are of the same database
+from i2v_assets.cli.exits import Exit, exit_code
+from resources.errors import SettingsError
 from resources.ledger import Ledger, LedgerError, LedgerUnavailable
 from resources.ledger.database import MIGRATIONS, VERSION_TABLE, Database, head
 from resources.ledger.registry import RefusedRow, Registry
@@ -147,6 +150,26 @@ def test_other_urls_are_refused_without_their_password(url):
     assert "hunter2" not in caught.value.text
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql+psycopg://ledger:hunter2/db", "port"),
+        ("postgresql+psycopg://ledger:hunter2", "port"),
+        ("postgresql+psycopg://ledger:x@hunter2:y@host/db", "port"),
+        ("postgresql+psycopg://ledger:x@hunter2@127.0.0.1:1/db", "%40"),
+        ("postgresql://ledger:x@127.0.0.1:1/hunter2@host/db", "%40"),
+        ("postgresql://ledger:x@127.0.0.1:1?hunter2@host/db", "%40"),
+    ],
+)
+def test_a_slightly_wrong_url_is_refused_without_any_part_of_it(url, told):
+    with pytest.raises(SettingsError) as caught:
+        Ledger.open(url)
+    assert told in caught.value.text
+    assert "hunter2" not in caught.value.text
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value)).replace(url, "")
+    assert exit_code(caught.value) is Exit.USAGE
+
+
 def test_an_unreachable_server_is_retryable_and_keeps_the_password():
     with pytest.raises(LedgerUnavailable) as caught:
         Ledger.open("postgresql+psycopg://ann:hunter2@127.0.0.1:1/db")
@@ -157,3 +180,14 @@ def test_an_unreachable_server_is_retryable_and_keeps_the_password():
 def test_an_address_without_its_driver_means_psycopg_3(ledger_url):
     with Ledger.open(ledger_url.replace("+psycopg:", ":")) as ledger:
         assert ledger.engine.dialect.driver in ("psycopg", "pysqlite")
+
+
+def test_a_database_that_takes_no_writes_for_now_is_out_of_reach_and_no_fault_of_ours(postgres_url):
+    with Ledger.open(postgres_url) as ledger:
+        with ledger.engine.begin() as connection:
+            name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
+            connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        ledger.engine.dispose()  # a failover cuts the connections; the new ones meet a standby
+        with pytest.raises(LedgerUnavailable, match="read-only"):
+            ledger.prove_writable()
+        assert ledger.list() == ()

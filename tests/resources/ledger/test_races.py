@@ -100,3 +100,20 @@ def test_a_claim_survives_the_death_of_its_process(ledger_url):
     assert killed.returncode == -9
     with Ledger.open(ledger_url) as ledger:
         assert len(ledger.list(states={State.SUBMITTING})) == 5
+
+
+def test_the_cap_holds_whatever_isolation_the_server_has_as_its_default(postgres_url):
+    with Ledger.open(postgres_url) as ledger, ledger.engine.begin() as connection:
+        name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
+        connection.exec_driver_sql(f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = 'repeatable read'")
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", RACER, postgres_url, owner, str(REQUESTS), str(CAP), str(PRICE)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for owner in "ab"
+    ]
+    won = [len(racer.communicate(timeout=60)[0].split()) for racer in racers]
+    assert [racer.returncode for racer in racers] == [0, 0]
+    assert sum(won) == CAP

@@ -357,3 +357,22 @@ def test_tls_is_verified() -> None:
 
     assert tls_context().verify_mode is ssl.CERT_REQUIRED
     assert tls_context().check_hostname
+
+
+def test_what_is_no_longer_wanted_when_the_connection_is_made_is_not_sent(kit: Any) -> None:
+    asked: list[int] = []
+
+    async def scenario() -> Any:
+        async with kit.wire(kit.say(200, ACCEPTED)) as wire, kit.client(wire.base) as client:
+
+            def may_send() -> bool:
+                asked.append(wire.connections)
+                return False
+
+            with pytest.raises(NeverDelivered, match="nothing was sent"):
+                await client.submit(MODEL, BODY, may_send=may_send)
+            return wire
+
+    wire = kit.run(scenario())
+    assert len(asked) == 1
+    assert wire.seen == []
