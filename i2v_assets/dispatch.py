@@ -10,6 +10,7 @@ from resources.ledger.registry_rows import ClipRow, ClipState
 AGAIN_AFTER = {
     "deadline": timedelta(minutes=1),
     "stopped": timedelta(minutes=1),
+    "price_changed": timedelta(minutes=1),
     "download": timedelta(minutes=5),
     "storage": timedelta(minutes=5),
     "service": timedelta(minutes=5),
@@ -19,7 +20,7 @@ AGAIN_AFTER = {
     "catalogue": timedelta(hours=1),
 }
 """What passes by itself or is only known by trying, and how long to leave it: a minute where the request is already paid
-for and only has to be fetched, longer where somebody has to mend something."""
+for and only has to be fetched, or only has to be planned again; longer where somebody has to mend something."""
 
 MAX_RUNS_WITHOUT_ANSWER = 3
 """After so many runs that ended without an answer for a clip, the clip is told as failed: something kills its runs."""

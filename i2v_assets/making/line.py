@@ -19,7 +19,7 @@ from i2v_assets.planning import Plan, Refusal, Waiting, plan_hash
 from i2v_assets.upload_types import Candidate
 from i2v_assets.windows import parse_window
 from resources.errors import I2VError, Verdict
-from resources.generation.model import Cancelled, Delivered, Failed, Held, Order, Outcome
+from resources.generation.model import Cancelled, Delivered, Failed, Held, HeldKind, Order, Outcome
 from resources.ledger import LedgerError, RequestRow, State
 from resources.ledger.registry import ClipRow, ClipState
 from resources.logs import bound
@@ -149,7 +149,9 @@ class Line:
     async def _order(self, row: ClipRow, plan: Plan) -> Outcome:
         """A person who runs a failed clip again, or the retry schedule, asks for another attempt."""
         by = f"run {self._run.run_id}" if self._run.by_hand else ("retry schedule" if row.retries else None)
-        order = Order(plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, retry_by=by)
+        order = Order(
+            plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, plan.price_microdollars, retry_by=by
+        )
         return await self._tools.generate(order)
 
     async def _taken(self, plans: Sequence[Plan], outcomes: Sequence[Outcome]) -> list[Take]:
@@ -168,7 +170,8 @@ class Line:
     async def _not_delivered(self, row: ClipRow, plans: Sequence[Plan], outcomes: Sequence[Outcome]) -> Result:
         for plan, outcome in zip(plans, outcomes, strict=True):
             if isinstance(outcome, Held):
-                price = sum(each.price_microdollars or 0 for each in plans)
+                holds = outcome.kind is not HeldKind.PRICE_CHANGED  # the plan's price is the very thing that does not
+                price = sum(each.price_microdollars or 0 for each in plans) if holds else None
                 problem = Problem(outcome.reason, remedy=outcome.remedy)
                 return await self._say.waits(row, outcome.kind.value, problem, plan=plan, price=price, outcome=outcome)
         first = next(found for found in outcomes if isinstance(found, Failed | Cancelled))

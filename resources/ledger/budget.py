@@ -100,14 +100,14 @@ def _over(cap: _Cap, spent: Spend, price: int) -> OverBudget | None:
         )
     if spent.microdollars + price > cap.most:
         return OverBudget(
-            f"{_usd(spent.microdollars)} of at most {_usd(cap.most)} {cap.where} are spent or reserved, and this clip"
-            f" costs {_usd(price)}; {cap.variable.format('USD')} raises it.",
+            f"{usd(spent.microdollars)} of at most {usd(cap.most)} {cap.where} are spent or reserved, and this clip"
+            f" costs {usd(price)}; {cap.variable.format('USD')} raises it.",
             cap.usd,
         )
     return None
 
 
-def _usd(microdollars: int) -> str:
+def usd(microdollars: int) -> str:
     """Dollars with at least two places, exact; no float touches money."""
     whole, rest = divmod(microdollars, USD)
     places = f"{rest:06d}".rstrip("0").ljust(2, "0")

@@ -195,6 +195,35 @@ def test_the_words_of_the_time_limit_are_still_those_of_run_monitoring() -> None
     assert f"Canceling due to exceeding {TIME_LIMIT} of" in Path(run_monitoring.__file__).read_text()
 
 
+def test_a_price_that_rises_after_the_plan_is_not_paid_before_it_is_agreed_to(
+    stage, launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("I2V_MAX_IN_FLIGHT", "1")
+    monkeypatch.setenv("I2V_PRICE_MAX_AGE_SECONDS", "0")
+    stage.fault(where="result", kind="http_503", times=100_000)  # the first keeps the only slot
+    stage.upload("a.png", picture(1))
+    stage.upload("b.png", picture(2))
+    (request,) = stage.tick()
+    run = launch(request.tags)
+    until(lambda: sorted(ledger_states(stage).values()) == [State.PLANNED, State.SUBMITTED], f"one submit ({run.log})")
+    stage.entry("happyhorse/happyhorse-1-0/image-to-video", base_price_usd=10.0)
+    stage.web.delete(f"{stage.sandbox.url}/_sandbox/faults").raise_for_status()
+    run.end()
+
+    (held,) = [clip for clip, state in ledger_states(stage).items() if state is State.PLANNED]
+    assert stage.clip(held).waiting_for == "price_changed"
+    note = stage.note(held, "WAITING.txt") or ""
+    assert "It costs $30.00 now, and cost $0.60 when this was planned. Nothing was paid." in note
+    assert "It will cost about" not in note
+    assert len(stage.charges()) == 1
+
+    stage.later(held, timedelta(minutes=2))
+    stage.make("dispatch")
+    assert stage.clip(held).waiting_for == "catalogue", "planned again, it meets the gate of the agreed price"
+    assert "i2v models --accept" in (stage.note(held, "WAITING.txt") or "")
+    assert len(stage.charges()) == 1
+
+
 class TestWithASlowService:
     """A generation of its own length, so that a run can be killed in the middle of it."""
 
