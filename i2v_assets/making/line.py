@@ -174,5 +174,6 @@ class Line:
                 price = sum(each.price_microdollars or 0 for each in plans) if holds else None
                 problem = Problem(outcome.reason, remedy=outcome.remedy)
                 return await self._say.waits(row, outcome.kind.value, problem, plan=plan, price=price, outcome=outcome)
-        first = next(found for found in outcomes if isinstance(found, Failed | Cancelled))
-        return await self._say.failed(row, Problem(first.reason, remedy=first.remedy), first, plans[0])
+        failures = [found for found in outcomes if isinstance(found, Failed | Cancelled)]
+        problem = Problem(failures[0].reason, remedy=failures[0].remedy)
+        return await self._say.failed(row, problem, failures, plans[0])

@@ -118,12 +118,18 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Not delivered. ``final`` failures are remembered by fingerprint and never submitted again."""
+    """Not delivered.
+
+    Attributes:
+        final: The same would fail again; it is remembered by fingerprint and never submitted again.
+        attempts_left: False once `max_attempts` were made: only a person's `i2v retry` adds another.
+    """
 
     order: Order
     reason: str
     remedy: str = ""
     final: bool = False
+    attempts_left: bool = True
     verdict: Verdict = Verdict.RETRYABLE
     request_id: str | None = None
 
