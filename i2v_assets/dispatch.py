@@ -47,6 +47,8 @@ class World:
         window_open: paid work may start.
         dollars_left: micro-dollars of today's budget that are not spent or reserved.
         requests_left: requests of today's budget.
+        dollars_per_run: micro-dollars that one run may spend.
+        requests_per_run: requests that one run may send.
         approved: a person approved this fingerprint at this price.
         is_unknown: the ledger still does not know this fingerprint's outcome.
         run_state: of the run that a clip is in.
@@ -56,6 +58,8 @@ class World:
     window_open: bool
     dollars_left: int
     requests_left: int
+    dollars_per_run: int
+    requests_per_run: int
     approved: Callable[[str, int | None], bool]
     is_unknown: Callable[[str], bool]
     run_state: Callable[[ClipRow], RunState]
@@ -88,6 +92,8 @@ def decide(rows: Iterable[ClipRow], world: World) -> Decisions:
         elif row.state is ClipState.WAITING:
             if row.waiting_for == "budget":
                 price = row.price_microdollars or 0
+                if price > world.dollars_per_run or world.requests_per_run < 1:
+                    continue  # every run that it got would end as the one before did: without it
                 if requests < 1 or price > dollars:
                     continue
                 requests, dollars = requests - 1, dollars - price
