@@ -147,12 +147,22 @@ class Line:
                     outcome.local_path.unlink(missing_ok=True)
 
     async def _order(self, row: ClipRow, plan: Plan) -> Outcome:
-        """A person who runs a failed clip again, or the retry schedule, asks for another attempt."""
-        by = f"run {self._run.run_id}" if self._run.by_hand else ("retry schedule" if row.retries else None)
+        by = self._retry_by(row)
         order = Order(
             plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, plan.price_microdollars, retry_by=by
         )
         return await self._tools.generate(order)
+
+    def _retry_by(self, row: ClipRow) -> str | None:
+        """Who asks for another attempt: a person who runs a failed clip again, or the retry schedule; each for one.
+
+        Where the run crashed afterwards, that attempt may have been made: a person is not taken to ask twice, and the
+        schedule only where the clip got no answer.
+        """
+        if self._run.by_hand:
+            return None if self._run.retried else f"run {self._run.run_id}"
+        answered = self._run.retried and row.state is ClipState.FAILED
+        return "retry schedule" if row.retries and not answered else None
 
     async def _taken(self, plans: Sequence[Plan], outcomes: Sequence[Outcome]) -> list[Take]:
         return [

@@ -195,7 +195,7 @@ async def _claim_and_post(
         ctx.ledger.claim,
         order.fingerprint,
         owner=ctx.owner,
-        run_id=ctx.run_id,
+        run_id=ctx.budget_run,
         lease_seconds=ctx.options.lease_seconds,
         price_microdollars=offer.price_microdollars,
         model_id=offer.endpoint.model_id,
