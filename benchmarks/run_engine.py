@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.workload import Meter, inputs_of, read_spec
-from resources.generation.model import Delivered, Order
+from resources.generation.model import NO_CAPS, Delivered, Order
 from resources.generation.opening import open_engine, options_of
 from resources.ledger import Ledger, State
 from resources.schemas.inputs import Route, fingerprint
@@ -23,7 +23,8 @@ async def work() -> bool:
     orders = []
     take = spec["take"]  # another take of the same inputs is another request that takes the sandbox the same time
     for number, inputs in enumerate(inputs_of(spec)):
-        orders.append(Order(f"clip-{number}", take, fingerprint("sandbox", inputs, take), inputs, Route.ANIMATE))
+        name = fingerprint("sandbox", inputs, take)
+        orders.append(Order(f"clip-{number}", take, name, inputs, Route.ANIMATE, NO_CAPS))
     told: Counter[str] = Counter()
     with Ledger.open(settings.ledger_address) as ledger:
         async with open_engine(

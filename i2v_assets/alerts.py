@@ -23,7 +23,8 @@ MOST_MEMORY = 5_000
 """Answers and requests that a memory holds; the newest ones, should more be told within the overlap."""
 
 FOR_PEOPLE: Mapping[str, str] = {
-    "budget": "Today's budget is reached. Raise I2V_BUDGET_USD_PER_DAY or I2V_BUDGET_REQUESTS_PER_DAY, or wait for tomorrow.",
+    "budget": "Today's budget is reached. Raise I2V_BUDGET_USD_PER_DAY or I2V_BUDGET_REQUESTS_PER_DAY, or wait for tomorrow. "
+    "Where it is a run's, WAITING.txt names the setting.",
     "account": "The service refuses the account. Check the token and the balance: `i2v doctor`, `i2v whoami`.",
     "approval": "They wait for a person. Look at `i2v plan`, then `i2v approve HASH`.",
     "price": "Their price cannot be learned. Look at `i2v models`.",

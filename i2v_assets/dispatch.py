@@ -10,6 +10,7 @@ from resources.ledger.registry_rows import ClipRow, ClipState
 AGAIN_AFTER = {
     "deadline": timedelta(minutes=1),
     "stopped": timedelta(minutes=1),
+    "price_changed": timedelta(minutes=1),
     "download": timedelta(minutes=5),
     "storage": timedelta(minutes=5),
     "service": timedelta(minutes=5),
@@ -19,7 +20,7 @@ AGAIN_AFTER = {
     "catalogue": timedelta(hours=1),
 }
 """What passes by itself or is only known by trying, and how long to leave it: a minute where the request is already paid
-for and only has to be fetched, longer where somebody has to mend something."""
+for and only has to be fetched, or only has to be planned again; longer where somebody has to mend something."""
 
 MAX_RUNS_WITHOUT_ANSWER = 3
 """After so many runs that ended without an answer for a clip, the clip is told as failed: something kills its runs."""
@@ -46,6 +47,8 @@ class World:
         window_open: paid work may start.
         dollars_left: micro-dollars of today's budget that are not spent or reserved.
         requests_left: requests of today's budget.
+        dollars_per_run: micro-dollars that one run may spend.
+        requests_per_run: requests that one run may send.
         approved: a person approved this fingerprint at this price.
         is_unknown: the ledger still does not know this fingerprint's outcome.
         run_state: of the run that a clip is in.
@@ -55,6 +58,8 @@ class World:
     window_open: bool
     dollars_left: int
     requests_left: int
+    dollars_per_run: int
+    requests_per_run: int
     approved: Callable[[str, int | None], bool]
     is_unknown: Callable[[str], bool]
     run_state: Callable[[ClipRow], RunState]
@@ -87,6 +92,8 @@ def decide(rows: Iterable[ClipRow], world: World) -> Decisions:
         elif row.state is ClipState.WAITING:
             if row.waiting_for == "budget":
                 price = row.price_microdollars or 0
+                if price > world.dollars_per_run or world.requests_per_run < 1:
+                    continue  # every run that it got would end as the one before did: without it
                 if requests < 1 or price > dollars:
                     continue
                 requests, dollars = requests - 1, dollars - price

@@ -12,6 +12,7 @@ import dagster as dg
 
 from i2v_assets.assets.events import DagsterEvents
 from i2v_assets.assets.kept_connections import kept_connections
+from i2v_assets.assets.run_retries import asked_run, is_retry
 from i2v_assets.assets.specs import CLIP_PLAN, CLIP_PREVIEW, CLIP_SPECS, CLIP_VIDEO
 from i2v_assets.assets.stopping import stop_kind
 from i2v_assets.assets.telling import told_with_remedy
@@ -89,6 +90,7 @@ async def _make_all(
                 bucket,
                 scratch=scratch,
                 run_id=context.run.run_id,
+                budget_run=asked_run(context.instance, context.run),
                 stop_kind=lambda: stop_kind(context.instance, context.run.run_id),
             )
         )
@@ -132,6 +134,7 @@ def _asked(context: dg.AssetExecutionContext) -> Run:
     return Run(
         run_id=context.run.run_id,
         by_hand=BATCH_TAG not in context.run.tags,
+        retried=is_retry(context.run),
         plan=make or CLIP_PLAN in selected,
         make=make,
     )

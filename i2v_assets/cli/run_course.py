@@ -101,7 +101,7 @@ async def _follow(
     def stop_kind() -> Literal["person", "other"]:
         return "person" if course.interrupted is signal.SIGINT else "other"
 
-    order = Order(plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route)
+    order = Order(plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, plan.price_microdollars)
     options = options_of(books.settings)
     if books.settings.service == "sandbox":
         options = replace(options, prior_seconds=SANDBOX_SECONDS)

@@ -285,7 +285,8 @@ def _result(books: Books, plan: "Plan", course: "Course") -> dict[str, Any]:
         case Failed():
             again = "" if outcome.final else " With --retry it is tried again."
             remedy = outcome.remedy.replace(f"`i2v retake {CLIP}` makes a new take.", "Another `seed` makes a new one.")
-            remedy = remedy.replace("Materialize the clip to try it again.", "").strip()
+            for words in ("Materialize the clip to try it again.", f"`i2v retry {CLIP}` tries it once more."):
+                remedy = remedy.replace(words, "").strip()
             return result | {"status": "failed", "reason": outcome.reason, "remedy": f"{remedy}{again}".strip()}
         case _:
             words = "It was stopped before anything was sent; nothing was paid."

@@ -163,13 +163,14 @@ def _retry(books: Books, row: "ClipRow") -> list[str]:
             f"It is {row.state}; only failed and cancelled clips are made again.",
             remedy=f"`i2v retake {row.clip}` makes another take." if row.delivered_at else "",
         )
-    again = []
-    for request in books.ledger.list((State.FAILED, State.CANCELLED), clip=row.clip):
-        if request.fingerprint in _planned(books, row):
-            books.ledger.retry(request.fingerprint, by=me())
-            again.append(request.fingerprint)
+    planned = _planned(books, row)
+    ended = [each for each in books.ledger.list((State.FAILED, State.CANCELLED), clip=row.clip)
+             if each.fingerprint in planned]  # fmt: skip
+    again = [each for each in ended if not each.final] or ended  # where all are final, the ledger says so
+    for request in again:
+        books.ledger.retry(request.fingerprint, by=me())
     books.registry.make_due([row.clip])
-    return again
+    return [request.fingerprint for request in again]
 
 
 def _planned(books: Books, row: "ClipRow") -> set[str]:

@@ -48,7 +48,8 @@ class Shot:
         state: How far its clip is, in a word.
         reason: Why it has no video.
         price: What it costs (planned) or will cost (estimated), in micro-dollars; None where that is not known yet.
-        estimated: The price is an estimate, since the shot cannot be planned before its first frame is known.
+        estimated: The price is an estimate, since the shot cannot be planned before its first frame is known. Nobody
+            approves it and no order carries it: with the frame the shot becomes a clip, whose plan has its own price.
     """
 
     number: int

@@ -19,7 +19,7 @@ from i2v_assets.planning import Plan, Refusal, Waiting, plan_hash
 from i2v_assets.upload_types import Candidate
 from i2v_assets.windows import parse_window
 from resources.errors import I2VError, Verdict
-from resources.generation.model import Cancelled, Delivered, Failed, Held, Order, Outcome
+from resources.generation.model import Cancelled, Delivered, Failed, Held, HeldKind, Order, Outcome
 from resources.ledger import LedgerError, RequestRow, State
 from resources.ledger.registry import ClipRow, ClipState
 from resources.logs import bound
@@ -147,10 +147,22 @@ class Line:
                     outcome.local_path.unlink(missing_ok=True)
 
     async def _order(self, row: ClipRow, plan: Plan) -> Outcome:
-        """A person who runs a failed clip again, or the retry schedule, asks for another attempt."""
-        by = f"run {self._run.run_id}" if self._run.by_hand else ("retry schedule" if row.retries else None)
-        order = Order(plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, retry_by=by)
+        by = self._retry_by(row)
+        order = Order(
+            plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, plan.price_microdollars, retry_by=by
+        )
         return await self._tools.generate(order)
+
+    def _retry_by(self, row: ClipRow) -> str | None:
+        """Who asks for another attempt: a person who runs a failed clip again, or the retry schedule; each for one.
+
+        Where the run crashed afterwards, that attempt may have been made: a person is not taken to ask twice, and the
+        schedule only where the clip got no answer.
+        """
+        if self._run.by_hand:
+            return None if self._run.retried else f"run {self._run.run_id}"
+        answered = self._run.retried and row.state is ClipState.FAILED
+        return "retry schedule" if row.retries and not answered else None
 
     async def _taken(self, plans: Sequence[Plan], outcomes: Sequence[Outcome]) -> list[Take]:
         return [
@@ -168,8 +180,10 @@ class Line:
     async def _not_delivered(self, row: ClipRow, plans: Sequence[Plan], outcomes: Sequence[Outcome]) -> Result:
         for plan, outcome in zip(plans, outcomes, strict=True):
             if isinstance(outcome, Held):
-                price = sum(each.price_microdollars or 0 for each in plans)
+                holds = outcome.kind is not HeldKind.PRICE_CHANGED  # the plan's price is the very thing that does not
+                price = sum(each.price_microdollars or 0 for each in plans) if holds else None
                 problem = Problem(outcome.reason, remedy=outcome.remedy)
                 return await self._say.waits(row, outcome.kind.value, problem, plan=plan, price=price, outcome=outcome)
-        first = next(found for found in outcomes if isinstance(found, Failed | Cancelled))
-        return await self._say.failed(row, Problem(first.reason, remedy=first.remedy), first, plans[0])
+        failures = [found for found in outcomes if isinstance(found, Failed | Cancelled)]
+        problem = Problem(failures[0].reason, remedy=failures[0].remedy)
+        return await self._say.failed(row, problem, failures, plans[0])

@@ -42,7 +42,7 @@ class Offers:
         """Each family's id and price; None where no id answers.
 
         A catalogue that does not answer now (a passing fault) leaves the family out: the planner goes on without a price,
-        and the price is asked again before anything is paid.
+        and nothing is paid at one that no plan has shown.
 
         Raises:
             I2VError: the token is missing or rejected.

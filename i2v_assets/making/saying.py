@@ -27,6 +27,11 @@ SENT = {HeldKind.UNKNOWN, HeldKind.DEADLINE, HeldKind.DOWNLOAD}
 """What a clip may wait for after money may have moved."""
 
 
+def goes_again(outcome: Failed | Cancelled) -> bool:
+    """Whether the retry schedule can bring this take another attempt."""
+    return isinstance(outcome, Failed) and not outcome.final and outcome.attempts_left
+
+
 class Saying:
     """Every way in which a clip's way can end, but for a delivered video."""
 
@@ -126,12 +131,12 @@ class Saying:
         return Result(row.clip, ClipState.WAITING, problem.what, problem.remedy)
 
     async def failed(
-        self, row: ClipRow, problem: Problem, outcome: Failed | Cancelled | None = None, plan: Plan | None = None
+        self, row: ClipRow, problem: Problem, outcomes: Sequence[Failed | Cancelled] = (), plan: Plan | None = None
     ) -> Result:
-        """A request brought no video, or the clip could not be looked at."""
+        """Its requests brought no video, one for each take; or the clip could not be looked at."""
         metadata: Metadata = {"failed": problem.what, "what to do": problem.remedy}
         self._events.checked("clip_video", "answered", row.clip, passed=False, metadata=metadata)
-        never = isinstance(outcome, Cancelled) or (isinstance(outcome, Failed) and outcome.final)
+        never = bool(outcomes) and not any(map(goes_again, outcomes))
         left = 0 if never else max(0, self._tools.settings.retries_per_clip - row.retries)
         paid = await asyncio.to_thread(self._tools.ledger.get, plan.fingerprint) if plan is not None else None
         answer = answers.failed(
@@ -139,9 +144,9 @@ class Saying:
             problem,
             cost_microdollars=0 if paid is None or paid.submitted_at is None else paid.cost_microdollars,
             retries_left=left,
-            final=isinstance(outcome, Failed) and outcome.final,
+            final=bool(outcomes) and all(isinstance(each, Failed) and each.final for each in outcomes),
             sent=paid is not None and paid.state is not State.PLANNED,
-            request_id=outcome.request_id if outcome else None,
+            request_id=outcomes[0].request_id if outcomes else None,
             service=self._tools.settings.service,
         )
         await asyncio.to_thread(self._bucket.note, row.clip, answer)

@@ -31,12 +31,14 @@ class Run:
     Attributes:
         run_id: Dagster's.
         by_hand: a person started it, which approves its clips; a sensor's runs do not.
+        retried: Dagster started it again after a crash: what was approved stays so, and no failure is paid for anew.
         plan: plan the clips.
         make: make the videos (the only part that costs money).
     """
 
     run_id: str
     by_hand: bool
+    retried: bool = False
     plan: bool = True
     make: bool = True
 

@@ -75,6 +75,8 @@ def world_of(instance: dg.DagsterInstance, ledger: Ledger, settings: Settings) -
         window_open=window is None or window.holds(now),
         dollars_left=limits.usd_per_day_microdollars - spent.microdollars,
         requests_left=limits.requests_per_day - spent.requests,
+        dollars_per_run=limits.usd_per_run_microdollars,
+        requests_per_run=limits.requests_per_run,
         approved=ledger.is_approved,
         is_unknown=is_unknown,
         run_state=lambda row: run_state(instance, row),

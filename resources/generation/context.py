@@ -80,6 +80,7 @@ class Context:
     scratch: Path
     owner: str
     run_id: str
+    budget_run: str
     rng: random.Random = field(default_factory=random.Random)
     pacer: Pacer = field(init=False)
     stopping: bool = field(init=False, default=False)

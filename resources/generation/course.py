@@ -152,15 +152,17 @@ async def _ended_before(ctx: Context, flight: Flight, row: RequestRow, retried: 
     if row.final:
         remedy = CONTENT_REMEDY if speaks_of_content(reason) else f"`i2v retake {order.clip}` makes a new take."
         return Failed(order, reason, remedy, final=True, verdict=Verdict.FINAL, request_id=row.request_id)
+    left = row.attempt < ctx.options.max_attempts
     if order.retry_by is not None and not retried and not order.adopt_only:
-        if row.attempt < ctx.options.max_attempts:
+        if left:
             await ctx.in_ledger(ctx.ledger.retry, row.fingerprint, by=order.retry_by)
             return Next.LOOK
-        reason = f"{reason} ({row.attempt} attempts were made, which is the limit.)"
+        reason = f"{reason} (Attempts: {row.attempt}, of at most {ctx.options.max_attempts} by I2V_MAX_ATTEMPTS.)"
     if row.state is State.CANCELLED:
         return Cancelled(
             order, "cancelled", reason, "Materialize the clip to make it again.", request_id=row.request_id
         )
+    remedy = "Materialize the clip to try it again." if left else f"`i2v retry {order.clip}` tries it once more."
     return Failed(
-        order, reason, "Materialize the clip to try it again.", verdict=Verdict.RETRYABLE, request_id=row.request_id
-    )
+        order, reason, remedy, attempts_left=left, verdict=Verdict.RETRYABLE, request_id=row.request_id
+    )  # fmt: skip

@@ -38,7 +38,8 @@ class Engine:
         options: Limits.
         scratch: Folder for videos on their way; one's own, since names in it are fingerprints.
         owner: Who claims: unique to this process and engine.
-        run_id: Whose budget per run counts.
+        run_id: The run that works.
+        budget_run: Whose budget per run counts; its own where it is empty.
         stop_kind: Tells why the stream is cancelled, when it is; called in a thread.
         rng: Source of all jitter.
     """
@@ -55,6 +56,7 @@ class Engine:
         scratch: Path,
         owner: str,
         run_id: str,
+        budget_run: str = "",
         stop_kind: Callable[[], StopKind] = lambda: "other",
         rng: random.Random | None = None,
     ) -> None:
@@ -68,6 +70,7 @@ class Engine:
             scratch=scratch,
             owner=owner,
             run_id=run_id,
+            budget_run=budget_run or run_id,
             rng=rng or random.Random(),  # noqa: S311 - jitter
         )
         self._stop_kind = stop_kind

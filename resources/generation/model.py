@@ -21,6 +21,8 @@ class Order:
         fingerprint: Of the service, the inputs and the take.
         inputs: What to make.
         route: The kind of generation.
+        price_microdollars: What the plan showed, and so the most that may be reserved for it; None: no price could be
+            shown, so it goes only where a price that nobody knows is allowed.
         approved: False holds the order before anything is paid; what was submitted before is fetched all the same.
         retry_by: Who asked for another attempt after a failure that is not final; None: nobody did.
         adopt_only: Never submit: fetch what was submitted before, or say what is left.
@@ -31,6 +33,7 @@ class Order:
     fingerprint: str
     inputs: GenerationInputs
     route: Route
+    price_microdollars: int | None = None
     approved: bool = True
     retry_by: str | None = None
     adopt_only: bool = False
@@ -43,6 +46,8 @@ class HeldKind(StrEnum):
     """A cap of the day or the run is reached."""
     PRICE = "price"
     """The price cannot be learned."""
+    PRICE_CHANGED = "price_changed"
+    """The service asks for more than the plan showed: it has to be planned, and agreed to, again."""
     APPROVAL = "approval"
     """A person has to approve it first."""
     UNKNOWN = "unknown"
@@ -114,12 +119,18 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Not delivered. ``final`` failures are remembered by fingerprint and never submitted again."""
+    """Not delivered.
+
+    Attributes:
+        final: The same would fail again; it is remembered by fingerprint and never submitted again.
+        attempts_left: False once `max_attempts` were made: only a person's `i2v retry` adds another.
+    """
 
     order: Order
     reason: str
     remedy: str = ""
     final: bool = False
+    attempts_left: bool = True
     verdict: Verdict = Verdict.RETRYABLE
     request_id: str | None = None
 

@@ -66,6 +66,7 @@ async def open_engine(
     *,
     scratch: Path,
     run_id: str,
+    budget_run: str = "",
     stop_kind: Callable[[], StopKind] = lambda: "other",
     options: EngineOptions | None = None,
 ) -> AsyncGenerator[Engine, None]:
@@ -76,7 +77,8 @@ async def open_engine(
         ledger: An opened ledger.
         bucket: Where inputs lie and videos go.
         scratch: Folder for videos on their way.
-        run_id: Whose budget per run counts.
+        run_id: The run that works.
+        budget_run: Whose budget per run counts, where it is another's: a run that is tried again has no new one.
         stop_kind: Tells why the stream is cancelled, when it is; called in a thread.
         options: Other limits than the settings'.
 
@@ -105,5 +107,6 @@ async def open_engine(
             scratch=scratch,
             owner=new_owner(),
             run_id=run_id,
+            budget_run=budget_run,
             stop_kind=stop_kind,
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from resources.errors import I2VError, Verdict
 from resources.generation.context import Context
 from resources.generation.model import Held, HeldKind, Order
+from resources.ledger.budget import usd
 from resources.runcomfy.errors import (
     FamilyUnavailable,
     MissingToken,
@@ -48,12 +49,35 @@ async def priced(ctx: Context, order: Order) -> Priced | Held:
             if error.verdict is not Verdict.RETRYABLE:
                 break
         else:
+            price: int | None = None
             try:
-                return Priced(offer.endpoint, offer.price_microdollars(order.inputs))
+                price = offer.price_microdollars(order.inputs)
             except UnknownPriceUnit as error:
-                if ctx.options.allow_unknown_price:
-                    return Priced(offer.endpoint, None)
-                return Held(order, HeldKind.PRICE, error.message, error.remedy)
+                if not ctx.options.allow_unknown_price:
+                    return Held(order, HeldKind.PRICE, error.message, error.remedy)
+            if (changed := _changed(order, price, allow_unknown=ctx.options.allow_unknown_price)) is not None:
+                return changed
+            return Priced(offer.endpoint, price)
         if attempt < CATALOGUE_TRIES:
             await asyncio.sleep(0.5 * attempt * ctx.rng.uniform(0.75, 1.25))
     return Held(order, HeldKind.SERVICE, failure.message, failure.remedy or "It is tried again later.")
+
+
+def _changed(order: Order, price: int | None, *, allow_unknown: bool) -> Held | None:
+    """What was planned, and perhaps approved, at one price is not paid at a higher one.
+
+    Minutes may lie between the plan and its turn: a catalogue that answers again, a full service, an outage.
+    """
+    planned = order.price_microdollars
+    if planned is None:
+        if allow_unknown:
+            return None
+        words = "The service's catalogue did not answer when this was planned, so nobody has seen its price."
+    elif price is None:
+        words = f"Its price can no longer be read, and was {usd(planned)} when this was planned."
+    elif price > planned:
+        words = f"It costs {usd(price)} now, and cost {usd(planned)} when this was planned."
+    else:
+        return None
+    remedy = "The next run plans it at the price of then; a price that needs an agreement or an approval asks for it."
+    return Held(order, HeldKind.PRICE_CHANGED, f"{words} Nothing was paid.", remedy)

@@ -197,7 +197,7 @@ async def _claim_and_post(
         ctx.ledger.claim,
         order.fingerprint,
         owner=ctx.owner,
-        run_id=ctx.run_id,
+        run_id=ctx.budget_run,
         lease_seconds=ctx.options.lease_seconds,
         price_microdollars=offer.price_microdollars,
         model_id=offer.endpoint.model_id,
@@ -321,7 +321,9 @@ async def _refused(ctx: Context, flight: Flight, row: RequestRow, error: Refused
         reason=error.message,
         final=final,
     )
-    return Failed(order, error.message, CONTENT_REMEDY if final else error.remedy, final=final, verdict=Verdict.FINAL)
+    remedy = CONTENT_REMEDY if final else error.remedy
+    left = row.attempt < ctx.options.max_attempts
+    return Failed(order, error.message, remedy, final=final, attempts_left=left, verdict=Verdict.FINAL)
 
 
 def _halted(ctx: Context, flight: Flight, error: I2VError) -> Held:

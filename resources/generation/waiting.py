@@ -166,7 +166,8 @@ async def _ended(
     flight.request_id = None
     remedy = CONTENT_REMEDY if final else "Run the clip again; if it fails again, change its prompt or media."
     verdict = Verdict.FINAL if final else Verdict.RETRYABLE
-    return Failed(order, reason, remedy, final=final, verdict=verdict, request_id=request_id)
+    left = row.attempt < ctx.options.max_attempts
+    return Failed(order, reason, remedy, final=final, attempts_left=left, verdict=verdict, request_id=request_id)
 
 
 async def _refused(ctx: Context, flight: Flight, row: RequestRow, error: Refused | MissingToken) -> Outcome:

@@ -51,6 +51,17 @@ def budget_refusal(
     connection: sa.Connection, service: str, *, run_id: str | None, price: int | None, caps: Caps, now: datetime
 ) -> OverBudget | None:
     """The first cap that one more request at this price would pass, or None; it names the variable that raises it."""
+    per_run = _Cap(
+        _variable(service, "RUN"),
+        "in this run",
+        "usd_per_run",
+        "requests_per_run",
+        caps.usd_per_run_microdollars,
+        caps.requests_per_run,
+    )
+    # First what no later run and no other day would change: who waits for tomorrow in vain has to read why.
+    if run_id is not None and (never := _never(per_run, price or 0)) is not None:
+        return never
     start, end = day_bounds(now, caps.zone)
     day = spend_between(connection, service, start, end)
     per_day = _Cap(
@@ -66,14 +77,6 @@ def budget_refusal(
         return refusal
     found = connection.execute(_OF_RUN, {"the_service": service, "the_run": run_id}).one()
     run = Spend(*(int(value) for value in found))
-    per_run = _Cap(
-        _variable(service, "RUN"),
-        "in this run",
-        "usd_per_run",
-        "requests_per_run",
-        caps.usd_per_run_microdollars,
-        caps.requests_per_run,
-    )
     return _over(per_run, run, price or 0)
 
 
@@ -91,6 +94,19 @@ class _Cap(NamedTuple):
     most_requests: int
 
 
+def _never(cap: _Cap, price: int) -> OverBudget | None:
+    """What no run can send, however little it has spent."""
+    if cap.most_requests < 1:
+        return OverBudget(f"No run may send a request; {cap.variable.format('REQUESTS')} raises it.", cap.requests)
+    if price > cap.most:
+        return OverBudget(
+            f"This clip costs {usd(price)}, and a whole run may spend {usd(cap.most)};"
+            f" {cap.variable.format('USD')} raises it.",
+            cap.usd,
+        )
+    return None
+
+
 def _over(cap: _Cap, spent: Spend, price: int) -> OverBudget | None:
     if spent.requests + 1 > cap.most_requests:
         return OverBudget(
@@ -100,14 +116,14 @@ def _over(cap: _Cap, spent: Spend, price: int) -> OverBudget | None:
         )
     if spent.microdollars + price > cap.most:
         return OverBudget(
-            f"{_usd(spent.microdollars)} of at most {_usd(cap.most)} {cap.where} are spent or reserved, and this clip"
-            f" costs {_usd(price)}; {cap.variable.format('USD')} raises it.",
+            f"{usd(spent.microdollars)} of at most {usd(cap.most)} {cap.where} are spent or reserved, and this clip"
+            f" costs {usd(price)}; {cap.variable.format('USD')} raises it.",
             cap.usd,
         )
     return None
 
 
-def _usd(microdollars: int) -> str:
+def usd(microdollars: int) -> str:
     """Dollars with at least two places, exact; no float touches money."""
     whole, rest = divmod(microdollars, USD)
     places = f"{rest:06d}".rstrip("0").ljust(2, "0")

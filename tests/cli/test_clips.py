@@ -236,6 +236,20 @@ def test_retry_of_what_is_final_or_not_failed(world):
     assert row(world).state is ClipState.FAILED
 
 
+def test_retry_of_the_take_that_is_not_final(world):
+    clip(world)
+    world.operator.fault("submit", "failed_result", message="Rejected by the content policy")
+    world.make("hero")
+    world.operator.fault("submit", "failed_result", message="The GPU caught fire")
+    assert world("retake", "hero").code == 0
+    world.make("hero")
+    ran = world("retry", "hero", "--json")
+    assert ran.json[0]["due"] is True, ran.err
+    assert sorted(states(world)) == [State.FAILED, State.PLANNED]
+    world.make("hero")
+    assert row(world).state is ClipState.DELIVERED
+
+
 def test_retake_and_choose(world):
     clip(world)
     assert world("retake", "hero").code == 64

@@ -304,6 +304,22 @@ def test_a_changed_price_waits_for_an_agreement(world):
     assert "$45.00" in ran.err
 
 
+def test_a_price_that_rises_after_it_was_shown_is_not_paid(world, monkeypatch):
+    from i2v_assets.cli import running
+
+    def announced(plan, settings, tell=running._announce):
+        tell(plan, settings)
+        world.operator.entry(IDS[0], {"base_price_usd": 9.0})
+
+    monkeypatch.setattr(running, "_announce", announced)
+    before = world.operator.charges
+    ran = world("run", "animate", "--image", str(world.image()), "--input", PROMPT, "--json")
+    assert ran.code == 75
+    assert ran.json["status"] == "held (price_changed)"
+    assert "It costs $45.00 now, and cost $1.00" in ran.err
+    assert world.operator.charges == before
+
+
 def test_an_id_that_does_not_answer(world):
     world.operator.switch(documented_ids=False)
     ran = world("run", IDS[0], "--image", str(world.image()), "--input", PROMPT)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from resources.generation.interrupt import run_sync
-from resources.generation.model import Delivered, Order
+from resources.generation.model import NO_CAPS, Delivered, Order
 from resources.generation.opening import open_engine, options_of
 from resources.ledger import Ledger
 from resources.schemas.inputs import GenerationInputs, Route, fingerprint
@@ -28,7 +28,7 @@ def read_orders(spec: dict[str, Any]) -> list[Order]:
         take, clip = (seed - 1) // clips + 1, (seed - 1) % clips + 1
         inputs = GenerationInputs.model_validate({**spec["inputs"], "seed": seed})
         name = fingerprint(spec["service"], inputs, take)
-        orders.append(Order(f"clip-{clip}", take, name, inputs, Route(spec["route"])))
+        orders.append(Order(f"clip-{clip}", take, name, inputs, Route(spec["route"]), NO_CAPS))
     return orders
 
 

@@ -68,8 +68,9 @@ def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
 
 @pytest.fixture
 def sandbox(shared_sandbox: RunningSandbox) -> RunningSandbox:
-    """The shared sandbox without another test's faults; a test that stops it starts one of its own."""
-    httpx.delete(f"{shared_sandbox.url}/_sandbox/faults").raise_for_status()
+    """The shared sandbox without another test's faults and prices; a test that stops it starts one of its own."""
+    for what in ("faults", "catalogue"):
+        httpx.delete(f"{shared_sandbox.url}/_sandbox/{what}").raise_for_status()
     return shared_sandbox
 
 
@@ -195,6 +196,10 @@ class Stage:
 
     def fault(self, **fault: Any) -> None:
         self.web.post(f"{self.sandbox.url}/_sandbox/faults", json=fault).raise_for_status()
+
+    def entry(self, model_id: str, **patch: Any) -> None:
+        """Change a model's entry in the service's catalogue."""
+        self.web.put(f"{self.sandbox.url}/_sandbox/catalogue/{model_id}", json=patch).raise_for_status()
 
     @property
     def data(self) -> Path:

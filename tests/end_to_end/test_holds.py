@@ -2,13 +2,17 @@
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+import pytest
 from PIL import Image
 
+from resources.generation.opening import caps_of
 from resources.ledger import State
 from resources.ledger.registry import ClipState
+from resources.settings import load_settings
 
 WAITING = "WAITING.txt"
 
@@ -84,6 +88,31 @@ def test_what_would_pass_the_budget_waits_until_the_cap_is_raised(stage) -> None
     stage.make("dispatch")
     assert len(stage.charges()) == 4
     assert len(stage.delivered()) == 4
+
+
+def cap_of_a_run(monkeypatch: pytest.MonkeyPatch, dollars: float) -> None:
+    """The sandbox's caps of a run are those of its day; here they differ, as the service's do."""
+    caps = replace(caps_of(load_settings()), usd_per_run_microdollars=round(dollars * 1_000_000))
+    for module in ("resources.generation.opening", "i2v_assets.sensors.dispatch"):
+        monkeypatch.setattr(f"{module}.caps_of", lambda settings: caps)
+
+
+def test_a_clip_that_costs_more_than_a_run_may_spend_starts_no_run_until_that_is_raised(
+    stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cap_of_a_run(monkeypatch, 0.50)
+    stage.upload("hero.png", picture())
+    stage.make()
+
+    assert stage.clip("hero").waiting_for == "budget"
+    note = stage.note("hero", WAITING) or ""
+    assert "This clip costs $0.60, and a whole run may spend $0.50; I2V_SANDBOX_BUDGET_USD_PER_DAY raises it." in note
+    stage.later("hero", timedelta(days=1))
+    assert stage.tick("dispatch") == []
+
+    cap_of_a_run(monkeypatch, 0.60)
+    stage.make("dispatch")
+    assert stage.delivered() == {"hero"}
 
 
 def test_an_unknown_outcome_is_held_for_a_person_and_then_fetched(stage) -> None:

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -16,13 +16,17 @@ from typing import Literal
 import dagster as dg
 import pytest
 from dagster._core.definitions.reconstruct import ReconstructableRepository
+from dagster._core.execution.api import execute_run
+from dagster._core.storage.tags import PARENT_RUN_ID_TAG, RETRY_NUMBER_TAG, ROOT_RUN_ID_TAG
 from dagster._grpc.types import ExecuteRunArgs
 from PIL import Image
 
 from i2v_assets.sensors.lost_runs import why_ended
+from resources.generation.opening import caps_of
 from resources.ledger import State
 from resources.ledger.registry import ClipState
 from resources.sandbox.starter import RunningSandbox
+from resources.settings import load_settings
 
 Executor = Literal["in_process", "multiprocess"]
 HERE = Path(__file__).parent
@@ -172,6 +176,61 @@ def test_other_stops_cancel_nothing_at_the_service(stage, launch: Launch, execut
     assert {each["state"] for each in stage.requests()} == {"in_queue", "in_progress"}
 
 
+def dagsters_retry_of(stage, crashed: RunProcess) -> None:
+    """What Dagster's daemon makes of a run that crashed, in this process."""
+    before = stage.instance.get_run_by_id(crashed.run_id)
+    job = ReconstructableRepository.for_module("i2v_assets.definitions", "defs", str(ROOT)).get_reconstructable_job(
+        "make_clips_job"
+    )
+    lineage = {ROOT_RUN_ID_TAG: before.run_id, PARENT_RUN_ID_TAG: before.run_id, RETRY_NUMBER_TAG: "1"}
+    run = stage.instance.create_run_for_job(
+        job.get_definition(), tags={**before.tags, **lineage}, root_run_id=before.run_id, parent_run_id=before.run_id
+    )
+    execute_run(job, run, stage.instance)
+
+
+@pytest.mark.parametrize("asked_by", ["a person", "the retry schedule"])
+def test_a_run_that_dagster_tries_again_has_no_second_budget_and_pays_for_no_failure_anew(
+    stage, launch: Launch, monkeypatch: pytest.MonkeyPatch, asked_by: str
+) -> None:
+    monkeypatch.setenv("I2V_LEASE_SECONDS", "2")
+    monkeypatch.setenv("I2V_SANDBOX_BUDGET_USD_PER_DAY", "1.30")  # two clips of 0.60
+    names = ("a", "b", "c")
+    for number, name in enumerate(names):
+        stage.upload(f"{name}.png", picture(number))
+    stage.evaluate()
+    stage.fault(where="submit", kind="failed_result", times=1, message="The worker ran out of memory.")
+    stage.fault(where="submit", kind="stuck", times=1)
+    if asked_by == "a person":
+        tags = by_hand("a", "c")
+    else:
+        stage.registry.make_due(names, count_retry=True)
+        (request,) = stage.tick()
+        tags = dict(request.tags)
+    crashed = launch(tags)
+    reasons = {"retry": State.FAILED, "budget": State.PLANNED, None: State.SUBMITTED}
+    until(lambda: {stage.clip(clip).waiting_for: state for clip, state in ledger_states(stage).items()} == reasons,
+          f"one failure, one that waits for the budget, one on its way ({crashed.log})")  # fmt: skip
+    crashed.process.kill()
+    crashed.process.wait()
+    stage.instance.report_run_failed(stage.instance.get_run_by_id(crashed.run_id))
+
+    caps = replace(caps_of(load_settings()), usd_per_day_microdollars=10**9)  # another day, say
+    monkeypatch.setattr("resources.generation.opening.caps_of", lambda settings: caps)
+    monkeypatch.setenv("I2V_DEADLINE_SECONDS", "5")
+    dagsters_retry_of(stage, crashed)
+
+    assert len(stage.charges()) == 2
+    assert {stage.clip(clip).waiting_for: state for clip, state in ledger_states(stage).items()} == {
+        "retry": State.FAILED, "budget": State.PLANNED, "deadline": State.SUBMITTED,
+    }  # fmt: skip
+    assert [row.attempt for row in stage.ledger.list()] == [1, 1, 1]
+
+    (over,) = [clip for clip in names if stage.clip(clip).waiting_for == "budget"]
+    stage.materialize(over)
+    assert over in stage.delivered(), "a run that somebody asks for has its own"
+
+
 def test_a_process_that_cannot_even_import_the_project_leaves_its_reason(
     stage, launch: Launch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +252,35 @@ def test_the_words_of_the_time_limit_are_still_those_of_run_monitoring() -> None
     from i2v_assets.assets.stopping import TIME_LIMIT
 
     assert f"Canceling due to exceeding {TIME_LIMIT} of" in Path(run_monitoring.__file__).read_text()
+
+
+def test_a_price_that_rises_after_the_plan_is_not_paid_before_it_is_agreed_to(
+    stage, launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("I2V_MAX_IN_FLIGHT", "1")
+    monkeypatch.setenv("I2V_PRICE_MAX_AGE_SECONDS", "0")
+    stage.fault(where="result", kind="http_503", times=100_000)  # the first keeps the only slot
+    stage.upload("a.png", picture(1))
+    stage.upload("b.png", picture(2))
+    (request,) = stage.tick()
+    run = launch(request.tags)
+    until(lambda: sorted(ledger_states(stage).values()) == [State.PLANNED, State.SUBMITTED], f"one submit ({run.log})")
+    stage.entry("happyhorse/happyhorse-1-0/image-to-video", base_price_usd=10.0)
+    stage.web.delete(f"{stage.sandbox.url}/_sandbox/faults").raise_for_status()
+    run.end()
+
+    (held,) = [clip for clip, state in ledger_states(stage).items() if state is State.PLANNED]
+    assert stage.clip(held).waiting_for == "price_changed"
+    note = stage.note(held, "WAITING.txt") or ""
+    assert "It costs $30.00 now, and cost $0.60 when this was planned. Nothing was paid." in note
+    assert "It will cost about" not in note
+    assert len(stage.charges()) == 1
+
+    stage.later(held, timedelta(minutes=2))
+    stage.make("dispatch")
+    assert stage.clip(held).waiting_for == "catalogue", "planned again, it meets the gate of the agreed price"
+    assert "i2v models --accept" in (stage.note(held, "WAITING.txt") or "")
+    assert len(stage.charges()) == 1
 
 
 class TestWithASlowService:

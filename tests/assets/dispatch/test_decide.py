@@ -34,6 +34,8 @@ CLOSED = World(
     window_open=False,
     dollars_left=0,
     requests_left=0,
+    dollars_per_run=10**9,
+    requests_per_run=10**3,
     approved=lambda fingerprint, price: False,
     is_unknown=lambda fingerprint: True,
     run_state=lambda row: RunState.ALIVE,
@@ -125,6 +127,26 @@ def test_the_day_is_spent_on_the_urgent_and_then_the_oldest(dollars: int, count:
         waits_for_budget("urgent", admitted_at=NOW, priority=1),
     ]
     assert decide(rows, replace(CLOSED, dollars_left=dollars, requests_left=count)).due == expected
+
+
+@pytest.mark.parametrize(
+    ("caps", "expected"),
+    [
+        ({}, ("hero",)),
+        ({"dollars_per_run": 600_000}, ("hero",)),
+        ({"dollars_per_run": 599_999}, ()),
+        ({"requests_per_run": 1}, ("hero",)),
+        ({"requests_per_run": 0}, ()),
+    ],
+)
+def test_what_no_run_may_pay_for_starts_no_run(caps: dict[str, int], expected: tuple[str]) -> None:
+    assert decide([waits_for_budget("hero")], replace(OPEN, **caps)).due == expected  # type: ignore[arg-type]
+
+
+def test_what_no_run_may_pay_for_takes_nothing_of_the_day() -> None:
+    rows = [waits_for_budget("dear", priority=1, price_microdollars=2_000_000), waits_for_budget("cheap")]
+    world = replace(CLOSED, dollars_left=2_000_000, requests_left=1, dollars_per_run=1_000_000)
+    assert decide(rows, world).due == ("cheap",)
 
 
 def test_a_clip_too_dear_for_what_is_left_lets_a_cheaper_one_pass() -> None:

@@ -29,6 +29,8 @@ from resources.settings import Settings, load_settings
 from resources.storage.bucket import Bucket
 
 CHILD = Path(__file__).parents[2] / "crash" / "child.py"
+PER_SECOND = 200_000
+"""What the sandbox asks for a second of 720p, in micro-dollars."""
 GENEROUS = Caps(10**12, 10**6, 10**12, 10**6, UTC)
 
 
@@ -61,7 +63,8 @@ class House:
             watermark=False,
         )
         take = changes.pop("take", 1)
-        order = Order(clip or f"clip-{seed}", take, fingerprint("sandbox", inputs, take), inputs, Route.ANIMATE)
+        name = fingerprint("sandbox", inputs, take)
+        order = Order(clip or f"clip-{seed}", take, name, inputs, Route.ANIMATE, PER_SECOND * duration)
         return replace(order, **changes)
 
     @asynccontextmanager

@@ -41,13 +41,35 @@ def test_no_more_than_the_slots_are_in_flight(house: Any) -> None:
 
 def test_a_price_that_cannot_be_read_refuses_unless_allowed(house: Any) -> None:
     house.switch(price_unit="banana")
-    order = house.order(1)
+    order = house.order(1, price_microdollars=None)
     assert house.one(order).kind is HeldKind.PRICE
     assert house.charges() == []
     delivered = house.one(order, allow_unknown_price=True)
     assert isinstance(delivered, Delivered)
     assert delivered.price_microdollars is None
     assert delivered.cost_microdollars == 200_000  # the sandbox counts one unit then
+
+
+@pytest.mark.parametrize(("planned", "words"), [(599_999, "$0.60 now, and cost $0.599999"), (None, "nobody has seen")])
+def test_no_more_is_paid_than_the_plan_showed(house: Any, planned: int | None, words: str) -> None:
+    order = house.order(1, price_microdollars=planned)
+    held = house.one(order)
+    assert held.kind is HeldKind.PRICE_CHANGED
+    assert words in held.reason
+    assert house.charges() == []
+    assert house.states([order]) == [State.PLANNED]
+    assert isinstance(house.one(replace(order, price_microdollars=600_000)), Delivered)
+
+
+def test_less_is_paid_than_the_plan_showed(house: Any) -> None:
+    delivered = house.one(house.order(1, price_microdollars=30_000_000))
+    assert delivered.price_microdollars == 600_000
+
+
+def test_a_price_that_can_no_longer_be_read_is_not_the_one_that_was_planned(house: Any) -> None:
+    house.switch(price_unit="banana")
+    assert house.one(house.order(1), allow_unknown_price=True).kind is HeldKind.PRICE_CHANGED
+    assert house.charges() == []
 
 
 def test_a_model_that_is_gone_holds_its_clips(house: Any) -> None:
@@ -63,7 +85,7 @@ def test_a_missing_input_is_found_before_anything_is_paid(house: Any) -> None:
     good = house.order(1)
     gone = Medium(**{**house.medium.model_dump(), "key": "uploads/gone.webp"})
     bad_inputs = good.inputs.model_copy(update={"images": (gone,), "seed": 9})
-    bad = Order("gone", 1, fingerprint("sandbox", bad_inputs, 1), bad_inputs, good.route)
+    bad = Order("gone", 1, fingerprint("sandbox", bad_inputs, 1), bad_inputs, good.route, good.price_microdollars)
     outcomes = {outcome.order.clip: outcome for outcome in house.run([good, bad])}
     assert isinstance(outcomes["clip-1"], Delivered)
     assert isinstance(outcomes["gone"], Failed)
@@ -157,7 +179,7 @@ def test_orphans_are_adopted_and_nothing_is_paid(house: Any) -> None:
 def test_a_row_is_read_back_as_the_order_it_was_made_for(house: Any) -> None:
     order = house.order(1)
     row = house.ledger.plan(_new(house, order))
-    assert order_of(row) == replace(order, adopt_only=True)
+    assert order_of(row) == replace(order, price_microdollars=None, adopt_only=True)
     assert order_of(replace(row, inputs_json="{")) is None
 
 

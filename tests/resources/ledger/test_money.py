@@ -50,6 +50,20 @@ def test_each_cap_says_its_name_and_the_variable_that_raises_it(book, service):
             assert isinstance(book.claim(book.plan(service=service), caps=caps, run_id=None), Claimed)
 
 
+@pytest.mark.parametrize("service", ["runcomfy", "sandbox"])
+def test_what_no_run_may_spend_is_told_before_todays_cap_and_names_its_own_variable(book, service):
+    book.caps = replace(book.caps, usd_per_day_microdollars=0, usd_per_run_microdollars=999_999)
+    over = refused(book.claim(book.plan(service=service)))
+    assert over.cap == "usd_per_run"
+    variable = "I2V_SANDBOX_BUDGET_USD_PER_DAY" if service == "sandbox" else "I2V_BUDGET_USD_PER_RUN"
+    assert over.text == f"This clip costs $1.00, and a whole run may spend $0.999999; {variable} raises it."
+    book.caps = replace(book.caps, requests_per_run=0)
+    over = refused(book.claim(book.plan(service=service)))
+    assert over.cap == "requests_per_run"
+    assert over.text == f"No run may send a request; {variable.replace('USD', 'REQUESTS')} raises it."
+    assert refused(book.claim(book.plan(service=service), run_id=None)).cap == "usd_per_day", "no run, no cap of one"
+
+
 def test_what_each_request_of_a_clip_cost(book):
     settled, open_, returned = book.plan(), book.plan(take=2), book.plan(take=3)
     other = book.plan(clip="other")

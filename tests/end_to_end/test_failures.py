@@ -1,0 +1,86 @@
+"""What failed, and whether it is tried again by itself: the ledger, the schedule and what people read say the same."""
+
+import io
+
+import pytest
+from PIL import Image
+
+from i2v_assets.alerts import Memory
+from i2v_assets.making.requests import retake_clip
+from i2v_assets.sensors.alerts import situation
+from i2v_assets.upkeep import to_retry
+from resources.ledger.base import utc_now
+from resources.settings import load_settings
+
+FAILED = "FAILED.txt"
+BY_ITSELF = "it is tried again by itself"
+NOTHING = "nothing by itself. Run: i2v retry hero"
+CRASH = {"where": "submit", "kind": "failed_result", "message": "The worker ran out of memory."}
+REFUSED = {"where": "submit", "kind": "http_422", "message": "duration: must be at most 15"}
+CONTENT = {"where": "submit", "kind": "failed_result", "message": "Rejected by the content policy."}
+
+
+def picture() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (400, 300), "teal").save(out, "PNG")
+    return out.getvalue()
+
+
+def tried_again(stage) -> bool:
+    """Whether the schedule takes the failed clip; everybody who speaks of it has to say the same."""
+    settings = load_settings()
+    taken = to_retry(stage.registry, settings) == ["hero"]
+    (failed,) = situation(stage.ledger, stage.registry, settings, Memory(utc_now()), utc_now()).failed
+    assert (failed.remedy == "It is tried again tonight.") == taken
+    assert (BY_ITSELF in (stage.note("hero", FAILED) or "")) == taken
+    return taken
+
+
+def night(stage) -> None:
+    """The schedule's run and what follows of it."""
+    stage.registry.make_due(to_retry(stage.registry, load_settings()), count_retry=True)
+    stage.make()
+
+
+@pytest.mark.parametrize("fault", [CRASH, REFUSED], ids=["at the end", "at the submit"])
+def test_a_clip_is_tried_again_by_itself_until_its_attempts_are_used_up(stage, fault: dict[str, str]) -> None:
+    stage.set_variable("I2V_MAX_ATTEMPTS", "2")
+    stage.set_variable("I2V_RETRIES_PER_CLIP", "9")
+    stage.fault(**fault, times=2)
+    stage.upload("hero.png", picture())
+    stage.make()
+    assert tried_again(stage)
+
+    night(stage)
+    assert stage.request("hero").attempt == 2
+    assert not tried_again(stage), "as soon as the last attempt has failed"
+    assert NOTHING in (stage.note("hero", FAILED) or "")
+
+    charges = len(stage.charges())
+    stage.materialize("hero")
+    assert len(stage.charges()) == charges
+    assert not tried_again(stage), "and as it is looked at again"
+    note = stage.note("hero", FAILED) or ""
+    assert "Attempts: 2, of at most 2 by I2V_MAX_ATTEMPTS" in note
+    assert "`i2v retry hero` tries it once more" in note
+
+    stage.ledger.retry(stage.request("hero").fingerprint, by="somebody")  # as `i2v retry` does
+    stage.registry.make_due(["hero"])
+    stage.make()
+    assert stage.delivered() == {"hero"}
+
+
+def test_a_clip_is_tried_again_for_the_take_that_can_still_come(stage) -> None:
+    stage.fault(**CONTENT)
+    stage.upload("hero.png", picture())
+    stage.make()
+    assert not tried_again(stage), "what the content rules refuse is final"
+
+    stage.fault(**CRASH)
+    retake_clip(stage.registry, "hero", None)
+    stage.make()
+    assert tried_again(stage), "its second take is not"
+
+    night(stage)
+    assert stage.delivered() == {"hero"}
+    assert sorted(row.attempt for row in stage.ledger.list()) == [1, 2]
