@@ -5,8 +5,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import kubernetes.client
-import kubernetes_validate
 import pytest
 import yaml
 from dagster import DefaultRunLauncher
@@ -15,8 +13,6 @@ from dagster._core.instance.config import dagster_instance_config
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.workspace.config_schema import process_workspace_config
 from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
-from dagster_k8s import K8sRunLauncher
-from dagster_k8s.job import DagsterK8sJobConfig, UserDefinedDagsterK8sConfig, construct_dagster_k8s_job
 from dagster_postgres.utils import pg_config, pg_url_from_config
 
 from i2v_assets.run_launcher import WatchedRunLauncher
@@ -133,100 +129,6 @@ def test_the_image_has_what_it_needs_and_no_more() -> None:
 
 
 # Kubernetes
-
-
-def test_the_chart_s_values_make_a_launcher_and_a_job_that_kubernetes_takes() -> None:
-    """What the official chart renders from these values, put together by hand, through Dagster's own schema."""
-    values = read("helm/values.yaml")
-    given = values["runLauncher"]["config"]["k8sRunLauncher"]
-    run = given["runK8sConfig"]
-    config = {
-        "load_incluster_config": given["loadInclusterConfig"],
-        "job_namespace": "i2v",
-        "image_pull_policy": given["imagePullPolicy"],
-        "service_account_name": values["global"]["serviceAccountName"],
-        "dagster_home": values["global"]["dagsterHome"],
-        "instance_config_map": "i2v-dagster-instance",
-        "postgres_password_secret": values["global"]["postgresqlSecretName"],
-        "env_config_maps": [item["name"] for item in given["envConfigMaps"]],
-        "env_secrets": [item["name"] for item in given["envSecrets"]],
-        "volumes": given["volumes"],
-        "volume_mounts": given["volumeMounts"],
-        "labels": given["labels"],
-        "resources": given["resources"],
-        "security_context": given["securityContext"],
-        "run_k8s_config": {
-            "pod_spec_config": run["podSpecConfig"],
-            "pod_template_spec_metadata": run["podTemplateSpecMetadata"],
-            "job_spec_config": run["jobSpecConfig"],
-        },
-    }
-    result = process_config(resolve_to_config_type(K8sRunLauncher.config_type()), config)
-    assert result.success, result.errors
-    job = construct_dagster_k8s_job(
-        DagsterK8sJobConfig(
-            dagster_home=config["dagster_home"], job_image="i2v-assets:0.1.0", instance_config_map="i2v-dagster-instance"
-        ),
-        args=["dagster", "api", "execute_run"],
-        job_name="dagster-run-0",
-        user_defined_k8s_config=UserDefinedDagsterK8sConfig.from_dict(
-            {
-                "container_config": {"resources": given["resources"], "security_context": given["securityContext"],
-                                     "volume_mounts": given["volumeMounts"]},
-                "pod_spec_config": {**run["podSpecConfig"], "volumes": given["volumes"]},
-                "pod_template_spec_metadata": run["podTemplateSpecMetadata"],
-                "job_spec_config": run["jobSpecConfig"],
-            }
-        ),
-    )  # fmt: skip
-    rendered = kubernetes.client.ApiClient().sanitize_for_serialization(job)
-    kubernetes_validate.validate(rendered, kubernetes_validate.latest_version(), strict=True)
-    (container,) = rendered["spec"]["template"]["spec"]["containers"]
-    assert container["securityContext"]["readOnlyRootFilesystem"] is True
-    assert rendered["spec"]["template"]["spec"]["tolerations"]
-
-
-def test_the_chart_s_deployments_are_valid_pods() -> None:
-    values = read("helm/values.yaml")
-    (code,) = values["dagster-user-deployments"]["deployments"]
-    for name, role in (("code", code), ("webserver", values["dagsterWebserver"]), ("daemon", values["dagsterDaemon"])):
-        container = {
-            "name": name,
-            "image": f"{role['image']['repository']}:{role['image']['tag']}",
-            "imagePullPolicy": role["image"]["pullPolicy"],
-            "securityContext": role["securityContext"],
-            "resources": role["resources"],
-            "volumeMounts": role["volumeMounts"],
-            "envFrom": [{"configMapRef": item} for item in role["envConfigMaps"]]
-            + [{"secretRef": item} for item in role["envSecrets"]],
-        }
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name},
-            "spec": {
-                "containers": [container],
-                "securityContext": role["podSecurityContext"],
-                "volumes": role["volumes"],
-            },
-        }
-        kubernetes_validate.validate(pod, kubernetes_validate.latest_version(), strict=True)
-
-
-def test_the_chart_s_instance_says_the_same_as_ours() -> None:
-    """What goes into dagster.yaml as it stands is Dagster's own schema, and agrees with deploy/dagster.yaml."""
-    from dagster._core.instance.config import dagster_instance_config_schema
-
-    values = read("helm/values.yaml")
-    added, ours = values["additionalInstanceConfig"], read("dagster.yaml")
-    result = process_config(dagster_instance_config_schema(), added)
-    assert result.success, result.errors
-    assert added["run_retries"] == ours["run_retries"]
-    assert added["concurrency"]["pools"]["granularity"] == ours["concurrency"]["pools"]["granularity"]
-    logs = values["computeLogManager"]["config"]["s3ComputeLogManager"]
-    assert logs["uploadInterval"] == ours["compute_logs"]["config"]["upload_interval"]
-    assert logs["prefix"] == ours["compute_logs"]["config"]["prefix"]
-    assert values["postgresql"]["postgresqlScheme"] == ours["storage"]["postgres"]["postgres_db"]["scheme"]
 
 
 def test_the_extra_manifests_fit_the_chart() -> None:
