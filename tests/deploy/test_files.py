@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import yaml
 from dagster import DefaultRunLauncher
@@ -65,6 +66,23 @@ def test_the_workspace_is_one_code_location(monkeypatch: pytest.MonkeyPatch) -> 
     assert result.success, result.errors
     (place,) = result.value["load_from"]
     assert place["grpc_server"] == {"host": "pod", "port": 4000, "location_name": "i2v_assets"}
+
+
+def test_dagster_s_logs_are_signed_for_the_region_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The links to logs in the UI are presigned by Dagster's own client, which does not know AWS_REGION."""
+    (cluster,) = [
+        document["data"]
+        for document in yaml.safe_load_all((DEPLOY / "helm" / "extra" / "base.yaml").read_text())
+        if document["kind"] == "ConfigMap"
+    ]
+    for given in (read("compose.yaml")["x-environment"], cluster):
+        assert given["AWS_DEFAULT_REGION"] == given["AWS_REGION"]
+    for name, value in {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", cluster["AWS_DEFAULT_REGION"])
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setenv("I2V_BUCKET", "clips")
+    assert InstanceRef.from_dir(str(DEPLOY)).compute_log_manager._region == "eu-central-1"
 
 
 # Docker
