@@ -140,6 +140,20 @@ def test_what_compose_asks_for_is_in_the_example() -> None:
     assert asked <= given
 
 
+def test_every_setting_reaches_the_container() -> None:
+    """By the file, and nothing stands in the file's way: what compose.yaml says itself wins, unasked."""
+    code = read("compose.yaml")["services"]["code"]
+    assert code["env_file"] == [{"path": "settings.env", "required": False}]
+    fixed = {"I2V_LEDGER_URL"}  # the database is the one that comes along
+    example = (DEPLOY / ".env.example").read_text()
+    for name in {variable_name(field) for field in Settings.model_fields} & set(code["environment"]) - fixed:
+        value = code["environment"][name]
+        assert value.startswith((f"${{{name}:", f"${{{name}-")), f"{name} cannot be set"
+        assert re.search(rf"^#?{name}=", example, re.MULTILINE), f"{name} is in no example"
+    for name in ("I2V_REQUIRE_APPROVAL", "I2V_GENERATE_ONLY", "I2V_BUDGET_USD_PER_RUN", "I2V_BUDGET_USD_PER_DAY"):
+        assert name not in code["environment"]
+
+
 def test_no_variable_is_misspelt() -> None:
     known = {variable_name(name) for name in Settings.model_fields} | READ_BY_DEPLOY
     for path in sorted(DEPLOY.rglob("*")):
