@@ -1,12 +1,14 @@
 """The boto3 client and its configuration."""
 
 import functools
+import os
 from typing import TYPE_CHECKING
 
 from resources.settings import is_loopback
 
 if TYPE_CHECKING:
     from boto3.s3.transfer import TransferConfig
+    from boto3.session import Session as BotoSession
     from botocore.loaders import Loader
     from mypy_boto3_s3 import S3Client
 
@@ -39,8 +41,7 @@ def make_client() -> "S3Client":
     core.register_component("data_loader", descriptions)
     session = boto3.session.Session(botocore_session=core)
     descriptions.search_paths[:] = dict.fromkeys(descriptions.search_paths)  # each session adds its own once more
-    # Signing needs some region; servers of one's own take any, and AWS answers with the right one for its buckets.
-    region = session.region_name or "us-east-1"
+    region = configured_region(session)
     config = Config(
         signature_version="s3v4",
         retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
@@ -54,6 +55,15 @@ def make_client() -> "S3Client":
         here = Config(proxies={}, s3={"addressing_style": "path"})
         client = session.client("s3", region_name=region, config=config.merge(here))
     return client
+
+
+def configured_region(session: "BotoSession") -> str:
+    """The region to sign for: boto3's own (AWS_DEFAULT_REGION, profile), AWS_REGION, or the one that any server takes.
+
+    AWS_REGION is what AWS' other tools read, and boto3 does not. A call that is signed for a wrong region is sent again to
+    the right one; a presigned address is not: S3 refuses whoever opens it.
+    """
+    return session.region_name or os.environ.get("AWS_REGION") or "us-east-1"
 
 
 @functools.cache

@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from resources.errors import SettingsError
 from resources.settings import Settings, is_loopback
+from resources.storage.client import configured_region
 from resources.storage.errors import AccessDenied, BadRequest, StorageError, StorageUnavailable, error_code, http_status
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ def make_client(url: str) -> "SQSClient":
 
     session = boto3.session.Session()
     named = _REGION.search(url)
-    region = named[1] if named else session.region_name or "us-east-1"
+    region = named[1] if named else configured_region(session)
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 3},
         connect_timeout=5,

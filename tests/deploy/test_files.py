@@ -5,8 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import kubernetes.client
-import kubernetes_validate
+import boto3
 import pytest
 import yaml
 from dagster import DefaultRunLauncher
@@ -15,8 +14,6 @@ from dagster._core.instance.config import dagster_instance_config
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.workspace.config_schema import process_workspace_config
 from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
-from dagster_k8s import K8sRunLauncher
-from dagster_k8s.job import DagsterK8sJobConfig, UserDefinedDagsterK8sConfig, construct_dagster_k8s_job
 from dagster_postgres.utils import pg_config, pg_url_from_config
 
 from i2v_assets.run_launcher import WatchedRunLauncher
@@ -63,12 +60,29 @@ def test_dagster_finds_its_storage_by_libpq_s_own_variables() -> None:
 
 
 def test_the_workspace_is_one_code_location(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("I2V_CODE_HOST", "pod")
+    monkeypatch.setenv("I2V_CODE_HOST", "code")
     monkeypatch.setenv("I2V_CODE_PORT", "4000")
     result = process_workspace_config(read("workspace.yaml"))
     assert result.success, result.errors
     (place,) = result.value["load_from"]
-    assert place["grpc_server"] == {"host": "pod", "port": 4000, "location_name": "i2v_assets"}
+    assert place["grpc_server"] == {"host": "code", "port": 4000, "location_name": "i2v_assets"}
+
+
+def test_dagster_s_logs_are_signed_for_the_region_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The links to logs in the UI are presigned by Dagster's own client, which does not know AWS_REGION."""
+    (cluster,) = [
+        document["data"]
+        for document in yaml.safe_load_all((DEPLOY / "helm" / "extra" / "base.yaml").read_text())
+        if document["kind"] == "ConfigMap"
+    ]
+    for given in (read("compose.yaml")["x-environment"], cluster):
+        assert given["AWS_DEFAULT_REGION"] == given["AWS_REGION"]
+    for name, value in {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", cluster["AWS_DEFAULT_REGION"])
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setenv("I2V_BUCKET", "clips")
+    assert InstanceRef.from_dir(str(DEPLOY)).compute_log_manager._region == "eu-central-1"
 
 
 # Docker
@@ -85,16 +99,33 @@ def test_compose_keeps_each_service_alive_and_small() -> None:
     compose = read("compose.yaml")
     for name, service in compose["services"].items():
         assert "restart" in service, name
-        if name not in ("pod", "bucket"):
+        if name != "bucket":
             assert "healthcheck" in service, name
             assert "mem_limit" in service, name
         assert "no-new-privileges:true" in service["security_opt"], name
         assert not service.get("privileged"), name
         assert ":latest" not in service["image"], name
-    # Those who talk to the sandbox share its loopback.
-    assert (
-        compose["services"]["code"]["network_mode"] == compose["services"]["sandbox"]["network_mode"] == "service:pod"
-    )
+
+
+def test_no_service_hangs_on_another_s_network_but_the_sandbox() -> None:
+    """Docker starts containers after a reboot in no order, and one whose network is another's stays down (moby 50326).
+
+    The sandbox has to be where the code location is, since it is accepted on loopback alone.
+    """
+    compose = read("compose.yaml")
+    shared = {
+        name: service["network_mode"] for name, service in compose["services"].items() if "network_mode" in service
+    }
+    assert shared == {"sandbox": "service:code"}
+    sandbox, code = compose["services"]["sandbox"], compose["services"]["code"]
+    assert sandbox["profiles"] == ["local"]
+    assert sandbox["depends_on"]["code"]["restart"] is True
+    assert "127.0.0.1" in sandbox["command"]
+    assert code["environment"]["RUNCOMFY_MODEL_API_BASE"].endswith("-http://127.0.0.1:8188/v1}")
+    # What the sandbox fetches lies at an address that its namespace reaches as well as the code location does.
+    assert code["environment"]["AWS_ENDPOINT_URL_S3"].endswith("-http://s3:8333}")
+    assert set(code["networks"]) & set(compose["services"]["s3"]["networks"])
+    assert code["environment"]["I2V_CODE_HOST"] == "code"
 
 
 def test_compose_and_the_wheel_agree_on_the_s3_server() -> None:
@@ -107,6 +138,20 @@ def test_what_compose_asks_for_is_in_the_example() -> None:
     asked = set(re.findall(r"\$\{([A-Z0-9_]+):?\?", (DEPLOY / "compose.yaml").read_text()))
     given = set(re.findall(r"^#?([A-Z0-9_]+)=", (DEPLOY / ".env.example").read_text(), re.MULTILINE))
     assert asked <= given
+
+
+def test_every_setting_reaches_the_container() -> None:
+    """By the file, and nothing stands in the file's way: what compose.yaml says itself wins, unasked."""
+    code = read("compose.yaml")["services"]["code"]
+    assert code["env_file"] == [{"path": "settings.env", "required": False}]
+    fixed = {"I2V_LEDGER_URL"}  # the database is the one that comes along
+    example = (DEPLOY / ".env.example").read_text()
+    for name in {variable_name(field) for field in Settings.model_fields} & set(code["environment"]) - fixed:
+        value = code["environment"][name]
+        assert value.startswith((f"${{{name}:", f"${{{name}-")), f"{name} cannot be set"
+        assert re.search(rf"^#?{name}=", example, re.MULTILINE), f"{name} is in no example"
+    for name in ("I2V_REQUIRE_APPROVAL", "I2V_GENERATE_ONLY", "I2V_BUDGET_USD_PER_RUN", "I2V_BUDGET_USD_PER_DAY"):
+        assert name not in code["environment"]
 
 
 def test_no_variable_is_misspelt() -> None:
@@ -133,100 +178,6 @@ def test_the_image_has_what_it_needs_and_no_more() -> None:
 
 
 # Kubernetes
-
-
-def test_the_chart_s_values_make_a_launcher_and_a_job_that_kubernetes_takes() -> None:
-    """What the official chart renders from these values, put together by hand, through Dagster's own schema."""
-    values = read("helm/values.yaml")
-    given = values["runLauncher"]["config"]["k8sRunLauncher"]
-    run = given["runK8sConfig"]
-    config = {
-        "load_incluster_config": given["loadInclusterConfig"],
-        "job_namespace": "i2v",
-        "image_pull_policy": given["imagePullPolicy"],
-        "service_account_name": values["global"]["serviceAccountName"],
-        "dagster_home": values["global"]["dagsterHome"],
-        "instance_config_map": "i2v-dagster-instance",
-        "postgres_password_secret": values["global"]["postgresqlSecretName"],
-        "env_config_maps": [item["name"] for item in given["envConfigMaps"]],
-        "env_secrets": [item["name"] for item in given["envSecrets"]],
-        "volumes": given["volumes"],
-        "volume_mounts": given["volumeMounts"],
-        "labels": given["labels"],
-        "resources": given["resources"],
-        "security_context": given["securityContext"],
-        "run_k8s_config": {
-            "pod_spec_config": run["podSpecConfig"],
-            "pod_template_spec_metadata": run["podTemplateSpecMetadata"],
-            "job_spec_config": run["jobSpecConfig"],
-        },
-    }
-    result = process_config(resolve_to_config_type(K8sRunLauncher.config_type()), config)
-    assert result.success, result.errors
-    job = construct_dagster_k8s_job(
-        DagsterK8sJobConfig(
-            dagster_home=config["dagster_home"], job_image="i2v-assets:0.1.0", instance_config_map="i2v-dagster-instance"
-        ),
-        args=["dagster", "api", "execute_run"],
-        job_name="dagster-run-0",
-        user_defined_k8s_config=UserDefinedDagsterK8sConfig.from_dict(
-            {
-                "container_config": {"resources": given["resources"], "security_context": given["securityContext"],
-                                     "volume_mounts": given["volumeMounts"]},
-                "pod_spec_config": {**run["podSpecConfig"], "volumes": given["volumes"]},
-                "pod_template_spec_metadata": run["podTemplateSpecMetadata"],
-                "job_spec_config": run["jobSpecConfig"],
-            }
-        ),
-    )  # fmt: skip
-    rendered = kubernetes.client.ApiClient().sanitize_for_serialization(job)
-    kubernetes_validate.validate(rendered, kubernetes_validate.latest_version(), strict=True)
-    (container,) = rendered["spec"]["template"]["spec"]["containers"]
-    assert container["securityContext"]["readOnlyRootFilesystem"] is True
-    assert rendered["spec"]["template"]["spec"]["tolerations"]
-
-
-def test_the_chart_s_deployments_are_valid_pods() -> None:
-    values = read("helm/values.yaml")
-    (code,) = values["dagster-user-deployments"]["deployments"]
-    for name, role in (("code", code), ("webserver", values["dagsterWebserver"]), ("daemon", values["dagsterDaemon"])):
-        container = {
-            "name": name,
-            "image": f"{role['image']['repository']}:{role['image']['tag']}",
-            "imagePullPolicy": role["image"]["pullPolicy"],
-            "securityContext": role["securityContext"],
-            "resources": role["resources"],
-            "volumeMounts": role["volumeMounts"],
-            "envFrom": [{"configMapRef": item} for item in role["envConfigMaps"]]
-            + [{"secretRef": item} for item in role["envSecrets"]],
-        }
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name},
-            "spec": {
-                "containers": [container],
-                "securityContext": role["podSecurityContext"],
-                "volumes": role["volumes"],
-            },
-        }
-        kubernetes_validate.validate(pod, kubernetes_validate.latest_version(), strict=True)
-
-
-def test_the_chart_s_instance_says_the_same_as_ours() -> None:
-    """What goes into dagster.yaml as it stands is Dagster's own schema, and agrees with deploy/dagster.yaml."""
-    from dagster._core.instance.config import dagster_instance_config_schema
-
-    values = read("helm/values.yaml")
-    added, ours = values["additionalInstanceConfig"], read("dagster.yaml")
-    result = process_config(dagster_instance_config_schema(), added)
-    assert result.success, result.errors
-    assert added["run_retries"] == ours["run_retries"]
-    assert added["concurrency"]["pools"]["granularity"] == ours["concurrency"]["pools"]["granularity"]
-    logs = values["computeLogManager"]["config"]["s3ComputeLogManager"]
-    assert logs["uploadInterval"] == ours["compute_logs"]["config"]["upload_interval"]
-    assert logs["prefix"] == ours["compute_logs"]["config"]["prefix"]
-    assert values["postgresql"]["postgresqlScheme"] == ours["storage"]["postgres"]["postgres_db"]["scheme"]
 
 
 def test_the_extra_manifests_fit_the_chart() -> None:
