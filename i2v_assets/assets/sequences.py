@@ -50,12 +50,12 @@ def film(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: Ledg
         found, made = _joined(store, ledger, name, settings)
     except dg.Failure:
         raise
-    except Exception as raised:
+    except Exception as raised:  # noqa: BLE001
         # Nobody foresaw it, but the shots are paid for, and their owner looks here: the film says so like any other failure.
         error = raised if isinstance(raised, I2VError) else _unforeseen(raised)
         if error is not raised:
             # A message may hold an address that grants access (rule 5 of the house).
-            context.log.error(scrubbed("".join(traceback.format_exception(raised))))
+            context.log.error(scrubbed("".join(traceback.format_exception(raised))))  # noqa: TRY400
         _tell(store, name, error, settings)
         raise dg.Failure(
             description=error.message, metadata={"what to do": error.remedy}, allow_retries=False
