@@ -1,44 +1,65 @@
 """Does this file come from what the ledger paid for? The pure part of ``i2v verify``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol
 
 from i2v_assets.answers import dollars
+from i2v_assets.claims import Claim, PaidRow, asked_for, claims_on_course, claims_on_inputs, claims_on_takes
 from i2v_assets.films.manifest import SANDBOX_FILM_NOTE, FilmManifest
 from i2v_assets.manifest import SANDBOX_NOTE, Manifest
-
-
-class PaidRow(Protocol):
-    """What is asked of the ledger's row of a fingerprint."""
-
-    @property
-    def fingerprint(self) -> str: ...  # noqa: D102
-    @property
-    def service(self) -> str: ...  # noqa: D102
-    @property
-    def state(self) -> str: ...  # noqa: D102
-    @property
-    def request_id(self) -> str | None: ...  # noqa: D102
-    @property
-    def model_id(self) -> str | None: ...  # noqa: D102
-    @property
-    def cost_microdollars(self) -> int | None: ...  # noqa: D102
-    @property
-    def video_sha256(self) -> str | None: ...  # noqa: D102
+from resources.provenance import UNSIGNED
 
 
 class Credential(Protocol):
     """What is asked of a C2PA manifest that was read from the file (see ``resources.provenance``)."""
 
     @property
+    def line(self) -> str: ...  # noqa: D102
+    @property
+    def intact(self) -> bool: ...  # noqa: D102
+    @property
     def valid(self) -> bool: ...  # noqa: D102
+    @property
+    def judged(self) -> bool: ...  # noqa: D102
     @property
     def fingerprint(self) -> str | None: ...  # noqa: D102
     @property
     def delivered_sha256(self) -> str | None: ...  # noqa: D102
     @property
     def shots_sha256(self) -> tuple[str, ...]: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What is known of the file's signature.
+
+    Attributes:
+        credential: Its C2PA manifest, None when it carries none or none could be read.
+        unread: Why it was not looked for or cannot be read; empty when it was.
+        stored_sha256: Of the signed copy, as the bucket's own manifest names it; None where that is not there. A manifest
+            beside the file is no witness for it: whoever altered the file may have written that as well.
+    """
+
+    credential: Credential | None = None
+    unread: str = ""
+    stored_sha256: str | None = None
+
+    @property
+    def line(self) -> str:
+        """One line for people."""
+        if self.credential is not None:
+            return self.credential.line
+        return f"not read: {self.unread}" if self.unread else UNSIGNED
+
+    @property
+    def judged(self) -> bool:
+        """True where a certificate is here to say whose signature it is, or there is no signature."""
+        return self.credential.judged if self.credential is not None else not self.unread
+
+
+NO_SIGNATURE = Signature()
 
 
 @dataclass
@@ -60,18 +81,24 @@ class Verification:
 
 
 def verify(
-    manifest: Manifest, file_sha256: str, row: PaidRow | None, *, credential: Credential | None = None
+    manifest: Manifest,
+    file_sha256: str,
+    row: PaidRow | None,
+    signature: Signature = NO_SIGNATURE,
+    others: Mapping[str, PaidRow] = MappingProxyType({}),
 ) -> Verification:
     """Compares a file with the manifest beside it and with the ledger's row of the manifest's fingerprint.
 
     The ledger decides: the file counts as proven when its bytes are the bytes that the ledger recorded at the download.
-    A signed copy has other bytes; it is proven by its C2PA manifest, which must be valid and name the ledger's bytes.
+    A signed copy has other bytes; it is proven by its C2PA manifest, which must be valid and name the ledger's bytes, or,
+    where no certificate is here to judge by, by the bucket's manifest, which names its SHA-256.
 
     Args:
-        manifest: what the bucket says about the clip.
+        manifest: what is said about the clip.
         file_sha256: SHA-256 (hex) of the file in hand.
         row: the ledger's row, None when it has none.
-        credential: the file's C2PA manifest, None when it carries none or the extra is not installed.
+        signature: the file's.
+        others: the ledger's rows of the manifest's other takes, by their fingerprints.
     """
     result = Verification()
     if not result.check(row is not None, "the ledger has this fingerprint", "the ledger has no such fingerprint") or (
@@ -90,7 +117,19 @@ def verify(
         f"the manifest says service {manifest.service}, the ledger {row.service}",
     )
     _request(result, manifest, row)
-    _bytes(result, manifest, file_sha256, row, credential)
+    _inputs(result, manifest, row)
+    _claims(result, claims_on_takes(manifest, others))
+    if row.clip != manifest.clip:
+        result.say(f"it was paid for as the clip {row.clip}: the same inputs are not paid for twice")
+    if row.video_sha256 is not None:
+        result.check(
+            manifest.video.sha256 == row.video_sha256,
+            "the manifest names the bytes that the ledger recorded",
+            f"the manifest names video {manifest.video.sha256[:12]}, the ledger recorded {row.video_sha256[:12]}",
+        )
+    _bytes(result, file_sha256, row, signature)
+    if signature.credential is not None and manifest.video.signed_sha256 not in {None, file_sha256}:
+        result.say("the manifest names another signed copy: this one was signed at another time")
     if manifest.sandbox:
         result.say(SANDBOX_NOTE)
     result.say(
@@ -100,12 +139,33 @@ def verify(
     return result
 
 
+def verify_alone(file_sha256: str, row: PaidRow | None, signature: Signature = NO_SIGNATURE) -> Verification:
+    """Compares a file that no manifest speaks of with the ledger's row that recorded its bytes, or that its signature names.
+
+    Args:
+        file_sha256: SHA-256 (hex) of the file in hand.
+        row: the ledger's row, None when it has none.
+        signature: the file's.
+    """
+    result = Verification()
+    if row is None:
+        result.check(False, "", f"no request of the ledger brought these bytes ({file_sha256[:12]})")
+        result.say(signature.line)
+        result.say("a file that was cut, converted or signed elsewhere has other bytes")
+        return result
+    result.check(row.state == "succeeded", "the request succeeded", f"the ledger says that the request is {row.state}")
+    _bytes(result, file_sha256, row, signature)
+    result.say(f"request {row.request_id} of clip {row.clip}, take {row.take}, model {row.model_id}")
+    result.say(f"fingerprint {row.fingerprint[:12]}, service {row.service}")
+    result.say("no manifest of this take was found, so only the ledger was asked")
+    return result
+
+
 def verify_film(
     manifest: FilmManifest,
     file_sha256: str,
     rows: Mapping[str, PaidRow],
-    *,
-    credential: Credential | None = None,
+    signature: Signature = NO_SIGNATURE,
 ) -> Verification:
     """Compares a film with its manifest, and each of its shots with the ledger.
 
@@ -113,7 +173,7 @@ def verify_film(
         manifest: what the bucket says about the film.
         file_sha256: SHA-256 (hex) of the file in hand.
         rows: the ledger's rows of the shots, by their fingerprints.
-        credential: the file's C2PA manifest, None when it carries none or the extra is not installed.
+        signature: the file's.
     """
     result, video = Verification(), manifest.video
     for number, shot in enumerate(manifest.shots, start=1):
@@ -125,23 +185,23 @@ def verify_film(
         )
         if row is not None:
             result.check(
+                shot.cost_microdollars in {None, row.cost_microdollars, row.price_microdollars}
+                and shot.video_key == row.video_key,
+                f"shot {number}: its cost and its video's key",
+                f"shot {number}: the manifest's cost or key of the video is not the ledger's",
+            )
+            result.check(
                 (row.service == "sandbox") == manifest.sandbox,
                 f"shot {number}: service {row.service}",
                 f"shot {number}: the ledger says service {row.service}, the manifest sandbox {manifest.sandbox}",
             )
     if file_sha256 == video.sha256:
         result.check(True, f"the file is byte for byte what was joined (SHA-256 {file_sha256[:12]})", "")
-        result.say("unsigned: this film carries no C2PA manifest of this project")
-    elif result.check(
-        file_sha256 == video.signed_sha256,
-        "the file is the signed copy that the manifest names",
-        f"the file (SHA-256 {file_sha256[:12]}) is not the film that the manifest names",
-    ) and result.check(
-        credential is not None,
-        "the file carries a C2PA manifest",
-        "the file's C2PA manifest is missing or was not read",
-    ):
-        _film_credential(result, manifest, credential)
+        result.say(signature.line)
+    elif _signed(result, file_sha256, signature, "the film that the manifest names"):
+        _film_credential(result, manifest, signature.credential)
+        if video.signed_sha256 != file_sha256:
+            result.say("the manifest names another signed copy: this one was signed at another time")
     if manifest.sandbox:
         result.say(SANDBOX_FILM_NOTE)
     result.say(
@@ -154,11 +214,6 @@ def verify_film(
 def _film_credential(result: Verification, manifest: FilmManifest, credential: Credential | None) -> None:
     if credential is None:
         return
-    result.check(
-        credential.valid,
-        "the film's C2PA signature is valid: not altered since it was signed",
-        "the film's C2PA signature is broken: the file was altered, or the certificate is not good",
-    )
     result.check(
         credential.delivered_sha256 == manifest.video.sha256
         and credential.fingerprint == manifest.version
@@ -189,40 +244,62 @@ def _request(result: Verification, manifest: Manifest, row: PaidRow) -> None:
             f"paid {dollars(row.cost_microdollars)}",
             f"the manifest says {dollars(manifest.cost_microdollars or 0)}, the ledger paid {dollars(row.cost_microdollars)}",
         )
+    _claims(result, claims_on_course(manifest, row))
 
 
-def _bytes(
-    result: Verification, manifest: Manifest, file_sha256: str, row: PaidRow, credential: Credential | None
-) -> None:
+def _inputs(result: Verification, manifest: Manifest, row: PaidRow) -> None:
+    inputs = asked_for(manifest, row)
+    if inputs is None:
+        result.check(
+            False, "", "the inputs in the ledger's row do not give its fingerprint: one of the two was changed"
+        )
+        return
+    result.check(True, "the fingerprint is of the ledger's inputs", "")
+    _claims(result, claims_on_inputs(manifest, inputs))
+
+
+def _claims(result: Verification, claims: Iterable[Claim]) -> None:
+    """One line for all that holds, one for each that does not."""
+    held: list[str] = []
+    for claim in claims:
+        if claim.holds:
+            held.append(claim.what)
+        else:
+            result.check(False, "", f"the manifest says {claim.what}: {claim.told}; the ledger: {claim.known}")
+    if held:
+        result.check(True, f"as in the ledger: {', '.join(held)}", "")
+
+
+def _bytes(result: Verification, file_sha256: str, row: PaidRow, signature: Signature) -> None:
+    credential = signature.credential
     if row.video_sha256 is None:
         result.check(False, "", "the ledger records no download for this request")
         return
-    result.check(
-        manifest.video.sha256 == row.video_sha256,
-        "the manifest names the bytes that the ledger recorded",
-        f"the manifest names video {manifest.video.sha256[:12]}, the ledger recorded {row.video_sha256[:12]}",
-    )
     if file_sha256 == row.video_sha256:
         result.check(True, f"the file is byte for byte what was downloaded (SHA-256 {file_sha256[:12]})", "")
-        result.say("unsigned: these are the service's own bytes, without a C2PA manifest of this project")
+        result.say(signature.line)
         return
-    if credential is None:
-        result.check(
-            False, "", f"the file (SHA-256 {file_sha256[:12]}) is not what was downloaded, and it carries no signature"
-        )
+    if not _signed(result, file_sha256, signature, "what was downloaded") or credential is None:
         return
-    result.check(
-        credential.valid,
-        "the file's C2PA signature is valid: not altered since it was signed",
-        "the file's C2PA signature is broken: the file was altered, or the certificate is not good",
-    )
     result.check(
         credential.delivered_sha256 == row.video_sha256 and credential.fingerprint == row.fingerprint,
         "the C2PA manifest names the bytes and the fingerprint that the ledger paid for",
         "the C2PA manifest names other bytes or another fingerprint than the ledger",
     )
-    result.check(
-        manifest.video.signed_sha256 == file_sha256,
-        "the file is the signed copy that the manifest names",
-        "the file is not the signed copy that the manifest names",
+
+
+def _signed(result: Verification, file_sha256: str, signature: Signature, else_it_is: str) -> bool:
+    """Whether a file with bytes of its own is a signed copy of this project."""
+    credential = signature.credential
+    if credential is None and signature.judged:
+        bad = f"the file (SHA-256 {file_sha256[:12]}) is not {else_it_is}; {signature.line}"
+        return result.check(False, "", bad)
+    if credential is not None and (credential.valid or credential.judged or not credential.intact):
+        return result.check(credential.valid, signature.line, signature.line)
+    # Nobody can say here whose signature it is: the bucket says which file the signed copy is.
+    result.say(signature.line)
+    return result.check(
+        file_sha256 == signature.stored_sha256,
+        "the file is byte for byte the signed copy that the bucket's manifest names",
+        f"the file (SHA-256 {file_sha256[:12]}) is neither {else_it_is} nor the signed copy that the bucket's manifest names",
     )

@@ -1,6 +1,7 @@
 """The film asset: clips joined into one video, a partition per file below ``sequences/``."""
 
 import base64
+import traceback
 from importlib.metadata import version as version_of
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ from i2v_assets.films.making import MadeFilm, make_film
 from i2v_assets.films.manifest import SANDBOX_FILM_NOTE
 from i2v_assets.films.shots import Resolved, pending
 from i2v_assets.making.told import inline_jpeg, plain
+from i2v_assets.manifest import scrubbed
 from i2v_assets.partitions import sequences
 from resources.errors import I2VError
 from resources.ledger.catalogue_memory import CatalogueMemory
@@ -45,27 +47,45 @@ def film(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: Ledg
     """Looks at the shots again, and joins them when all are there."""
     settings, store, name = load_settings(), bucket.open(), context.partition_key
     try:
-        with ledger.open() as (requests, registry):
-            agreed = CatalogueMemory(requests.database).agreed(settings.service)
-            found = look_at_film(store, registry, agreed, name)
-        version = found.version
-        if version is None:
-            raise _not_ready(found)
-        with TemporaryDirectory(prefix="i2v-") as folder:
-            made = make_film(
-                store,
-                found,
-                version,
-                Path(folder),
-                settings,
-                tool=version_of("i2v-assets"),
-            )
-    except I2VError as error:
+        found, made = _joined(store, ledger, name, settings)
+    except dg.Failure:
+        raise
+    except Exception as raised:  # noqa: BLE001
+        # Nobody foresaw it, but the shots are paid for, and their owner looks here: the film says so like any other failure.
+        error = raised if isinstance(raised, I2VError) else _unforeseen(raised)
+        if error is not raised:
+            # A message may hold an address that grants access (rule 5 of the house).
+            context.log.error(scrubbed("".join(traceback.format_exception(raised))))  # noqa: TRY400
         _tell(store, name, error, settings)
         raise dg.Failure(
             description=error.message, metadata={"what to do": error.remedy}, allow_retries=False
         ) from None
     return dg.MaterializeResult(metadata=metadata(found, made, settings), data_version=dg.DataVersion(made.sha256[:16]))
+
+
+def _joined(store: Bucket, ledger: LedgerResource, name: str, settings: Settings) -> tuple[Resolved, MadeFilm]:
+    """Look at a film and join it.
+
+    Raises:
+        dg.Failure: a shot is missing, or the film is refused.
+    """
+    with ledger.open() as (requests, registry):
+        agreed = CatalogueMemory(requests.database).agreed(settings.service)
+        found = look_at_film(store, registry, agreed, name)
+    version = found.version
+    if version is None:
+        raise _not_ready(found)
+    with TemporaryDirectory(prefix="i2v-") as folder:
+        return found, make_film(store, found, version, Path(folder), settings, tool=version_of("i2v-assets"))
+
+
+def _unforeseen(error: Exception) -> I2VError:
+    """An error that only a programmer understands, for people."""
+    return I2VError(
+        f"Joining stopped with a fault of the program ({type(error).__name__}), not of its file or its shots.",
+        remedy="Make the film again in the UI; if it fails again, report it with the run's log. A cut in place of a "
+        "crossfade, or other shots, may get around it.",
+    )
 
 
 def _not_ready(found: Resolved) -> dg.Failure:

@@ -18,6 +18,9 @@ from resources.schemas.inputs import MediumKind
 FILM_VERSION = 1
 """Rises when the same shots would be joined into another film."""
 
+HALF_A_FRAME = 0.02
+"""Seconds, at 25 frames a second: joining rounds to whole frames, so this much too long still fits."""
+
 
 @dataclass(frozen=True, slots=True)
 class ShotVideo:
@@ -169,6 +172,7 @@ def resolve(
             problems.append(_missing(track.key, "The film"))
         else:
             tracks.append(Track(track, found.etag))
+    problems += _too_long_crossfades(shots)
     # Nothing is paid for a film that cannot be joined.
     return Resolved(name, tuple(shots), tuple(tracks), () if problems else tuple(uploads), tuple(problems))
 
@@ -289,6 +293,17 @@ def _candidate(
         version=version_of(files, brief),
         said_in=source.partition("#")[0],
     )
+
+
+def _too_long_crossfades(shots: Sequence[Shot]) -> list[Problem]:
+    """Crossfades that a delivered video has no room for: the file tells no length of a clip, nor of a shot that follows its sound."""
+    problems = []
+    for shot, after in zip(shots, (*shots[1:], None), strict=True):
+        taken = shot.crossfade + (after.crossfade if after is not None else 0.0)
+        if shot.video is not None and taken > shot.video.seconds + HALF_A_FRAME:
+            what = f"Shot {shot.number} ({shot.clip}) has {shot.video.seconds:.2f} s, and its crossfades together {taken:g} s."
+            problems.append(Problem(what, remedy="Shorten the crossfades, or take a longer clip."))
+    return problems
 
 
 def _missing(key: str, who: str) -> Problem:

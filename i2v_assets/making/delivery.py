@@ -62,6 +62,9 @@ class Delivery:
             self._report_again(row.clip, chosen, before)
             return
         finished = await self._look(chosen)
+        # A clip without its person (`keep_face: false`) leaves an uploaded picture out: it was made from the others.
+        sent = {medium.sha256 for medium in chosen.plan.inputs.media}
+        files = [found for found in files if found.medium is not None and found.medium.sha256 in sent]
         signing = await signed_copy(self._tools, row.clip, chosen, files)
         try:
             manifest = self._manifest(row, candidate, files, chosen, takes, finished, scores)

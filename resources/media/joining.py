@@ -256,28 +256,42 @@ class _Writer:
 
 def _pictures(shots: Sequence[Shot], timeline: Timeline, size: tuple[int, int], seams: list[Seam]) -> Iterator[Planes]:
     """The film's pictures in order; fills ``seams`` as they pass."""
-    before: Generator[Planes, None, None] | None = None
+    before: _Open | None = None
     last: Planes | None = None
     for number, (shot, span) in enumerate(zip(shots, timeline.spans, strict=True)):
         following = timeline.spans[number + 1].overlap if number + 1 < len(timeline.spans) else 0
-        current = _shot_pictures(shot, span.length, timeline.fps, size)
-        first = next(current)
-        coming: Iterator[Planes] = chain([first], current)
+        current = _Open(_shot_pictures(shot, span.length, timeline.fps, size))
         for step in range(span.overlap):
-            last, here = next(before) if before is not None else first, next(coming)
+            last, here = before.next() if before is not None else current.first, current.next()
             share = (step + 1) / (span.overlap + 1)
             yield np.asarray(cv2.addWeighted(last, 1 - share, here, share, 0.0), dtype=np.uint8)
         if last is not None:
-            seams.append(_seam(shots[number - 1], shot, timeline, number, _Meeting(last, first)))
+            seams.append(_seam(shots[number - 1], shot, timeline, number, _Meeting(last, current.first)))
         if before is not None:
             before.close()
-        last = first
+        last = current.first
         for _ in range(span.length - span.overlap - following):
-            last = next(coming)
+            last = current.next()
             yield last
         before = current
     if before is not None:
         before.close()
+
+
+class _Open:
+    """A shot that is being read. Its first picture is known at once, and comes again as the first of its pictures."""
+
+    def __init__(self, pictures: Generator[Planes, None, None]) -> None:
+        self.first = next(pictures)
+        self._pictures = pictures
+        # A crossfade may be as long as the shot: then the first picture is not shown before the next shot asks for it.
+        self._coming = chain([self.first], pictures)
+
+    def next(self) -> Planes:
+        return next(self._coming)
+
+    def close(self) -> None:
+        self._pictures.close()
 
 
 class _Meeting(NamedTuple):

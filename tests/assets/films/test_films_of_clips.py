@@ -7,6 +7,7 @@ import pytest
 
 from resources.ledger import Ledger
 from resources.ledger.registry import Registry, Upload
+from resources.media import joining
 
 
 def test_films_of_clips_that_are_there(films: Any, world: Any, samples: Path) -> None:
@@ -47,11 +48,57 @@ def test_films_of_clips_that_are_there(films: Any, world: Any, samples: Path) ->
     assert films.paid() == {"cat": 1}
 
     world.put("sequences/one.yaml", "shots: [{clip: cat}, {clip: cat, crossfade: 4}]")
-    results = world.tick("sequences")
-    assert not any(result.success for result in results)
+    assert world.tick("sequences") == []
+    assert "has 3.00 s, and its crossfades together 4 s" in films.text("sequences/one/REFUSED.txt")
+    assert world.bucket.head("sequences/one/video.mp4") is not None, "what was joined before stays"
+
+
+def test_crossfades_that_a_clip_has_no_room_for_are_refused_before_new_shots_are_paid(
+    films: Any, world: Any, samples: Path
+) -> None:
+    world.put("uploads/_defaults.yaml", "resolution: 720p\nduration: 3\nprompt: Slow push in\n")
+    world.put("uploads/cat.jpg", samples / "pet.jpg")
+    world.tick("uploads")
+    film = "defaults: {resolution: 720p, duration: 8}\nimage: uploads/cat.jpg\n"
+    world.put("sequences/one.yaml", film + "shots: [{clip: cat}, {prompt: It moves on, crossfade: 3.5}]")
+    assert world.tick("sequences") == []
+    refused = films.text("sequences/one/REFUSED.txt")
+    assert "Shot 1 (cat) has 3.00 s, and its crossfades together 3.5 s." in refused
+    assert "Shorten the crossfades" in refused
+    assert films.paid() == {"cat": 1}
+
+    # As long as the clip is the longest that fits.
+    world.put("sequences/one.yaml", film + "shots: [{clip: cat}, {prompt: It moves on, crossfade: 3}]")
+    assert films.until_still() == ["make_clips_job", "film_job"]
+    assert films.paid() == {"cat": 1, "one--02": 1}
+    assert films.json("sequences/one/manifest.json")["video"]["seconds"] == pytest.approx(8, abs=0.05)
+
+
+def test_a_fault_of_the_program_is_told_like_any_other_failure(
+    films: Any, world: Any, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.put("sequences/one.yaml", "defaults: {resolution: 720p, duration: 3}\nimage: cat.jpg\nshots: [Slow push in]")
+    world.put("sequences/cat.jpg", samples / "pet.jpg")
+    whole = joining.join
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("generator raised StopIteration at https://bucket.example/x?X-Amz-Signature=abc")
+
+    monkeypatch.setattr(joining, "join", broken)
+    world.tick("sequences")
+    assert not any(result.success for result in world.tick("sequences"))
     failed = films.text("sequences/one/FAILED.txt")
-    assert "longer than" in failed
-    assert "joining costs nothing" in failed
+    assert "Its shots are there and stay; joining costs nothing." in failed
+    assert "fault of the program (RuntimeError)" in failed
+    assert "X-Amz" not in failed
+    assert films.paid() == {"one--01": 1}
+    assert world.bucket.head("clips/one--01/video.mp4") is not None
+
+    monkeypatch.setattr(joining, "join", whole)
+    world.run("film_job", partition_key="one")
+    assert world.bucket.head("sequences/one/FAILED.txt") is None
+    assert films.json("sequences/one/manifest.json")["shots"][0]["clip"] == "one--01"
+    assert films.paid() == {"one--01": 1}
 
 
 def test_looks_at_uploads_and_at_films_leave_each_other_s_clips_alone(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from resources.media.errors import CannotJoin, Unreadable
@@ -86,31 +86,40 @@ def test_shots_that_do_not_fit(shots: list[tuple[str, float, float]], words: str
     assert caught.value.remedy
 
 
-@settings(max_examples=6, deadline=None)
+WHOLE = 99.0
+"""A crossfade that takes all that is left of the shorter of its two shots."""
+
+
+@settings(max_examples=8, deadline=None)
 @given(
     lasting=st.lists(st.integers(min_value=12, max_value=30), min_size=1, max_size=4),
-    fade=st.sampled_from([0.0, 0.1, 0.15]),
+    fade=st.sampled_from([0.0, 0.1, 0.15, WHOLE]),
     seed=st.integers(0, 99),
 )
+@example(lasting=[24, 24], fade=WHOLE, seed=1)
+@example(lasting=[12, 30, 12], fade=WHOLE, seed=2)
 def test_a_written_film_has_the_promised_length(
     tmp_path_factory: pytest.TempPathFactory, writing: Make, lasting: list[int], fade: float, seed: int
 ) -> None:
     folder = tmp_path_factory.mktemp("film")
     rng = np.random.default_rng(seed)
-    shots, seconds = [], 0.0
+    shots, seconds, left = [], Fraction(0), Fraction(0)
     for number, frames in enumerate(lasting):
         fps = int(rng.choice([12, 24, 25, 30]))
         sound = tone(300, frames / fps) if rng.random() < 0.7 else None
+        lasts = Fraction(frames, fps)
+        taken = min(left, lasts, Fraction(fade).limit_denominator(1000)) if number else Fraction(0)
+        left = lasts - taken
         shots.append(
             Shot(
                 path=writing(folder / f"{number}.mp4", grey(60 + 40 * number, frames), fps=fps, sound=sound),
-                crossfade=fade,
+                crossfade=float(taken),
             )
         )
-        seconds += frames / fps - (fade if number else 0)
+        seconds += lasts - taken
     film = join(shots, folder / "film.mp4", FilmOptions(width=64, height=36, fps=Fraction(24), preset="ultrafast"))
     facts = probe_video(folder / "film.mp4")
-    assert abs(film.seconds - seconds) <= 0.5 / 24 + 0.002
+    assert abs(film.seconds - float(seconds)) <= 0.5 / 24 + 0.002
     assert facts.frames == film.frames
     assert facts.seconds == pytest.approx(film.seconds, abs=0.001)
     if film.sound:
@@ -138,6 +147,20 @@ def test_cuts_and_crossfades_frame_by_frame(tmp_path: Path, writing: Make) -> No
     assert (fade.before, fade.after, fade.at_seconds, fade.crossfade_seconds) == ("b", "c", 1.75, 0.25)
     assert cut.picture_step == pytest.approx(150, abs=4)
     assert not film.sound
+
+
+def test_a_crossfade_as_long_as_its_shots_shows_each_picture_once(tmp_path: Path, writing: Make) -> None:
+    rising = [frame for level in range(24) for frame in grey(40 + 4 * level, 1)]
+    shots = [
+        Shot(path=writing(tmp_path / "a.mp4", rising, crf=5)),
+        Shot(path=writing(tmp_path / "b.mp4", grey(200, 24), crf=5), crossfade=1.0),
+    ]
+    film = join(shots, tmp_path / "film.mp4", FilmOptions(crf=5))
+    seen = greys(tmp_path / "film.mp4")
+    assert film.frames == len(seen) == 24
+    shares = [(step + 1) / 25 for step in range(24)]
+    expected = [(40 + 4 * at) * (1 - share) + 200 * share for at, share in enumerate(shares)]
+    assert seen == pytest.approx(expected, abs=4)
 
 
 def test_the_colour_step_at_a_seam_is_measured(tmp_path: Path, writing: Make, zooming: Make) -> None:
