@@ -1,7 +1,5 @@
 """The demo: samples for the three routes go into the bucket, the real sensor finds them, a real run makes the videos."""
 
-import os
-import shutil
 import time
 from pathlib import Path
 from signal import SIGINT
@@ -9,6 +7,7 @@ from signal import SIGINT
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from i2v_assets.cli.console import dollars, err, out, print_table
+from i2v_assets.cli.environment import enter
 from i2v_assets.cli.exits import Exit
 from i2v_assets.cli.services import HERE, local_services
 from i2v_assets.manifest import Manifest, read_manifest
@@ -70,11 +69,10 @@ SETTINGS = {
 def run_demo(data_dir: Path, output_dir: Path) -> Exit:
     """The whole way of six clips. Returns 0 when all six videos are in the folder."""
     began = time.monotonic()
-    if data_dir.exists():
-        shutil.rmtree(data_dir)
     err.print("Starting an S3 server and the sandbox (a local stand-in for the service; nothing is paid) ...")
-    with local_services(data_dir, sandbox={"generation_seconds": 4, "generation_spread": 0.2}, settings=SETTINGS) as up:
-        os.environ.update(up.environment)
+    pace = {"generation_seconds": 4, "generation_spread": 0.2}
+    with local_services(data_dir, sandbox=pace, settings=SETTINGS, fresh=True) as up:
+        enter(up.environment)
         settings = load_settings()
         bucket = Bucket.from_settings(settings)
         bucket.ensure()

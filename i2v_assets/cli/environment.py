@@ -1,6 +1,7 @@
 """Which environment a command works in: the process' own, with a `.env` file or a running `make dev` beneath it."""
 
 import os
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from dotenv import dotenv_values, load_dotenv
@@ -9,10 +10,30 @@ from resources.errors import SettingsError
 
 DEV_FOLDER = "dev"
 
+_DECIDES = ("AWS_", "RUNCOMFY_", "I2V_")
+"""Names that decide where the files, the money and the memory are. The local services bring their own."""
+
+KEPT_IN_DEV = frozenset(
+    f"I2V_{name}"
+    for name in (
+        # how clips are made
+        *("WATERMARK", "KEEP_FACE", "PRESETS_FILE", "MEASURE", "QUALITY", "PREVIEWS"),
+        # how fast
+        *("SETTLE_SECONDS", "SENSOR_SECONDS", "CLIPS_PER_RUN", "MAX_IN_FLIGHT", "DEADLINE_SECONDS", "LEASE_SECONDS"),
+        # what may be sent and spent there
+        *("MAX_UPLOAD_BYTES", "INLINE_INPUT_BYTES", "SANDBOX_BUDGET_USD_PER_DAY", "SANDBOX_BUDGET_REQUESTS_PER_DAY"),
+        # how it is told
+        *("TIMEZONE", "LOG_JSON"),
+    )
+)
+"""All that `make dev` takes over from the shell and from `.env`: what cannot lead it to anything outside this machine,
+and cannot hold its clips back. Everything else there is meant for production (its ledger, bucket, queue, window, approval,
+webhook), or is set by the services."""
+
 
 def data_root() -> Path:
     """The data folder of this project (I2V_DATA_DIR, or `.i2v` here)."""
-    return Path(os.environ.get("I2V_DATA_DIR", ".i2v"))
+    return Path(os.environ.get("I2V_DATA_DIR") or ".i2v")
 
 
 def dev_file() -> Path:
@@ -21,17 +42,31 @@ def dev_file() -> Path:
 
 
 def load_environment(*, dev: bool) -> None:
-    """Add variables that the process does not have yet; with ``dev`` those of the running `make dev` win.
+    """Add variables of `.env` that the process does not have yet; with ``dev`` see what the running `make dev` sees.
 
     Raises:
         SettingsError: ``dev`` was asked for, but `make dev` does not run here.
     """
+    load_dotenv(Path(".env"), override=False)  # for --dev too: it may say where the data folder is
     if dev:
         if not dev_file().exists():
             raise SettingsError("`make dev` does not run in this folder.", remedy="Start it, or leave out --dev.")
-        os.environ.update({name: value for name, value in dotenv_values(dev_file()).items() if value is not None})
-    else:
-        load_dotenv(Path(".env"), override=False)
+        enter({name: value for name, value in dotenv_values(dev_file()).items() if value is not None})
+
+
+def without_production(variables: Mapping[str, str], keep: Collection[str] = ()) -> dict[str, str]:
+    """The variables that decide nothing about services, and those of ``keep``.
+
+    One left over is enough to lead astray: AWS_SESSION_TOKEN beside the local server's keys makes it refuse every call.
+    """
+    return {name: value for name, value in variables.items() if name in keep or not name.startswith(_DECIDES)}
+
+
+def enter(variables: Mapping[str, str]) -> None:
+    """Let this process work with the services of these variables alone."""
+    for name in os.environ.keys() - without_production(os.environ).keys():
+        del os.environ[name]
+    os.environ.update(variables)
 
 
 def write_dev_file(variables: dict[str, str]) -> Path:

@@ -1,6 +1,5 @@
 """`i2v demo`, `i2v dev` and `i2v sandbox`: the whole of it on one machine, without a token."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -12,7 +11,7 @@ from typing import Annotated
 import typer
 
 from i2v_assets.cli.console import err
-from i2v_assets.cli.environment import DEV_FOLDER, data_root, write_dev_file
+from i2v_assets.cli.environment import DEV_FOLDER, KEPT_IN_DEV, data_root, enter, write_dev_file
 from i2v_assets.cli.exits import UsageProblem
 
 app = typer.Typer()
@@ -44,10 +43,10 @@ def dev(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     folder = data_root() / DEV_FOLDER
-    with local_services(folder, sandbox={"generation_seconds": generation_seconds}, settings={}) as services:
+    with local_services(folder, sandbox={"generation_seconds": generation_seconds}, keep=KEPT_IN_DEV) as services:
         left = write_dev_file({name: value for name, value in services.environment.items() if _ours(name)})
         try:
-            os.environ.update(services.environment)
+            enter(services.environment)
             Bucket.from_settings(load_settings()).ensure()
             with local_dagster(services, port, stopped.is_set) as dagster:
                 if dagster is not None:

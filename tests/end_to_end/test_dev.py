@@ -1,6 +1,7 @@
 """`i2v dev` as a person uses it: it comes up, a file becomes a clip, and Ctrl-C ends all of it."""
 
 import io
+import json
 import os
 import signal
 import socket
@@ -19,7 +20,7 @@ from PIL import Image
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
 
-MARK = "I2V_TEST_HOUSE"
+MARK = "TEST_HOUSE"  # not I2V_*: those do not reach the services
 START_SECONDS = 180
 """It takes 11 s on two busy cores; tests may have many neighbours."""
 
@@ -53,6 +54,18 @@ def answers(url: str) -> bool:
         return False
 
 
+PRODUCTION = {
+    "AWS_SESSION_TOKEN": "FwoGZXIvYXdzEXAMPLETOKEN",
+    "AWS_PROFILE": "production",
+    "I2V_LEDGER_URL": "postgresql+psycopg://production.invalid/ledger",
+    "I2V_BUCKET": "production",
+    "I2V_REQUIRE_APPROVAL": "true",
+    "I2V_GENERATE_ONLY": "00:00-00:01",
+    "I2V_UPLOADS_FROM": "queue",
+}
+"""What the shell of somebody who works with the real service holds."""
+
+
 def picture() -> bytes:
     out = io.BytesIO()
     Image.new("RGB", (400, 300), (30, 60, 90)).save(out, "PNG")
@@ -66,12 +79,13 @@ def test_it_comes_up_makes_a_clip_and_leaves_nothing_behind(tmp_path: Path, monk
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    program, house = str(Path(sys.executable).with_name("i2v")), Path(__file__).parents[2]
+    shell = {**os.environ, **quick, **PRODUCTION, "I2V_DATA_DIR": str(tmp_path), "PYTHONPATH": str(house)}
     log = tmp_path / "log"
     with log.open("wb") as sink:
         dev = subprocess.Popen(
-            [str(Path(sys.executable).with_name("i2v")), "dev", "--port", str(port), "--generation-seconds", "0.2"],
-            env={**os.environ, **quick, MARK: str(tmp_path), "I2V_DATA_DIR": str(tmp_path)},
-            cwd=Path(__file__).parents[2], stdout=sink, stderr=sink,
+            [program, "dev", "--port", str(port), "--generation-seconds", "0.2"],
+            env={**shell, MARK: str(tmp_path)}, cwd=house, stdout=sink, stderr=sink,
         )  # fmt: skip
     try:
         until(lambda: b"Ctrl-C" in log.read_bytes() or dev.poll() is not None, "the start", log)
@@ -82,6 +96,11 @@ def test_it_comes_up_makes_a_clip_and_leaves_nothing_behind(tmp_path: Path, monk
         bucket.write("uploads/hero.png", picture(), "image/png")
         until(lambda: bucket.head("clips/hero/manifest.json") or dev.poll() is not None, "the clip", log)
         assert bucket.head("clips/hero/video.mp4") is not None, log.read_text()
+        # Another command in the same shell sees what the processes see.
+        told = subprocess.run(
+            [program, "--dev", "status", "--json"], env=shell, cwd=house, capture_output=True, check=True
+        )
+        assert [(clip["clip"], clip["state"]) for clip in json.loads(told.stdout)["clips"]] == [("hero", "delivered")]
 
         began = time.monotonic()
         dev.send_signal(signal.SIGINT)
