@@ -14,7 +14,6 @@ import ssl
 from collections.abc import Callable
 from http.cookiejar import CookieJar
 from typing import Any
-from typing import Any
 
 import aiohttp
 import httpx
