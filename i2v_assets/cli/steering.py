@@ -166,7 +166,7 @@ def _retry(books: Books, row: "ClipRow") -> list[str]:
     again = []
     for request in books.ledger.list((State.FAILED, State.CANCELLED), clip=row.clip):
         if request.fingerprint in _planned(books, row):
-            books.ledger.retry(request.fingerprint, by=me())
+            books.ledger.retry(request.fingerprint, by=me(), attempt=request.attempt)
             again.append(request.fingerprint)
     books.registry.make_due([row.clip])
     return again

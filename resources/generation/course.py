@@ -139,7 +139,9 @@ async def _collect(ctx: Context, flight: Flight, row: RequestRow) -> Outcome | N
 async def _unknown(ctx: Context, flight: Flight, row: RequestRow, resubmitted: bool) -> Outcome | Next:
     order = flight.order
     if ctx.options.on_unknown == "resubmit" and not resubmitted and not order.adopt_only:
-        again = await ctx.in_ledger(ctx.ledger.resubmit_unknown, row.fingerprint, cap=ctx.options.resubmit_cap)
+        again = await ctx.in_ledger(
+            ctx.ledger.resubmit_unknown, row.fingerprint, cap=ctx.options.resubmit_cap, attempt=row.attempt
+        )
         if again is not None:
             return Next.LOOK
     return unknown(order, row)
@@ -154,7 +156,7 @@ async def _ended_before(ctx: Context, flight: Flight, row: RequestRow, retried: 
         return Failed(order, reason, remedy, final=True, verdict=Verdict.FINAL, request_id=row.request_id)
     if order.retry_by is not None and not retried and not order.adopt_only:
         if row.attempt < ctx.options.max_attempts:
-            await ctx.in_ledger(ctx.ledger.retry, row.fingerprint, by=order.retry_by)
+            await ctx.in_ledger(ctx.ledger.retry, row.fingerprint, by=order.retry_by, attempt=row.attempt)
             return Next.LOOK
         reason = f"{reason} ({row.attempt} attempts were made, which is the limit.)"
     if row.state is State.CANCELLED:
