@@ -91,7 +91,7 @@ async def fetch(ctx: Context, flight: Flight, row: RequestRow, answer: ResultAns
                 break
         answer = None  # the next try asks for a fresh address
     reason = failure.message if failure is not None else "The download did not succeed."
-    await ctx.in_ledger(ctx.ledger.note, row.fingerprint, ctx.owner, f"made, and not fetched yet: {reason}")
+    await ctx.let_go(row, f"made, and not fetched yet: {reason}")
     remedy = (failure.remedy if failure is not None else "") or "It is paid for; the next run fetches it."
     kind = HeldKind.STORAGE if isinstance(failure, StorageError) else HeldKind.DOWNLOAD
     return Held(flight.order, kind, reason, remedy, request_id=row.request_id)

@@ -176,7 +176,7 @@ async def _refused(ctx: Context, flight: Flight, row: RequestRow, error: Refused
         if isinstance(error, Unauthorized | MissingToken):
             ctx.stop_submitting(HeldKind.ACCOUNT, error.message, error.remedy)
         kind = HeldKind.ACCOUNT if isinstance(error, Unauthorized | MissingToken | Forbidden) else HeldKind.SERVICE
-        await ctx.in_ledger(ctx.ledger.note, row.fingerprint, ctx.owner, f"polls are refused: {error.message}")
+        await ctx.let_go(row, f"polls are refused: {error.message}")
         return Held(order, kind, error.message, error.remedy, request_id=row.request_id)
     reason = f"The service no longer knows request {row.request_id}; it may have been charged."
     await ctx.in_ledger(ctx.ledger.failed, row.fingerprint, attempt=row.attempt, reason=reason, final=True)
@@ -189,7 +189,7 @@ async def _refused(ctx: Context, flight: Flight, row: RequestRow, error: Refused
 
 async def _parked(ctx: Context, flight: Flight, row: RequestRow) -> Held:
     reason = f"Not ended after {ctx.options.deadline_seconds:.0f} s of waiting; it is neither dropped nor cancelled."
-    await ctx.in_ledger(ctx.ledger.note, row.fingerprint, ctx.owner, f"left for later adoption: {reason}")
+    await ctx.let_go(row, f"left for later adoption: {reason}")
     return Held(
         flight.order, HeldKind.DEADLINE, reason, "The schedule `adopt_orphans` or the next run fetches it.",
         request_id=row.request_id,
