@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from resources.errors import I2VError, Verdict
 from resources.generation.context import Context, Flight, utc_now
-from resources.generation.fetching import already_there, fetch
+from resources.generation.fetching import already_there, fetch, found_again
 from resources.generation.holds import lost, unknown
 from resources.generation.model import Cancelled, Failed, Held, HeldKind, Order, Outcome
 from resources.generation.submitting import Next, submit
@@ -132,6 +132,9 @@ async def _collect(ctx: Context, flight: Flight, row: RequestRow) -> Outcome | N
     if delivered is not None:
         return delivered
     if row.lost:
+        again = await found_again(ctx, flight, row)
+        if again is not None:
+            return again
         return lost(flight.order, row.reason or "The video is gone.", row.request_id)
     return await fetch(ctx, flight, row, None)
 
