@@ -246,7 +246,7 @@ def _again(books: Books, plan: "Plan", *, retry: bool) -> None:
     if known is None:
         return
     if known.state is State.CANCELLED or (known.state is State.FAILED and retry):
-        books.ledger.retry(plan.fingerprint, by=me())
+        books.ledger.retry(plan.fingerprint, by=me(), attempt=known.attempt)
     elif known.state in (State.SUBMITTED, State.SUCCEEDED):
         err.print("The same inputs were sent before: nothing is paid again.")
 

@@ -168,7 +168,7 @@ def _retry(books: Books, row: "ClipRow") -> list[str]:
              if each.fingerprint in planned]  # fmt: skip
     again = [each for each in ended if not each.final] or ended  # where all are final, the ledger says so
     for request in again:
-        books.ledger.retry(request.fingerprint, by=me())
+        books.ledger.retry(request.fingerprint, by=me(), attempt=request.attempt)
     books.registry.make_due([row.clip])
     return [request.fingerprint for request in again]
 

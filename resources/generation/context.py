@@ -16,7 +16,7 @@ from resources.errors import Verdict
 from resources.generation.forecast import Forecast, prior
 from resources.generation.model import EngineOptions, HeldKind, Order
 from resources.generation.pacing import Pacer
-from resources.ledger import Ledger, LedgerError, NewRequest
+from resources.ledger import Ledger, LedgerError, NewRequest, RequestRow
 from resources.runcomfy.catalogue import Catalogue
 from resources.runcomfy.client import RunComfyClient
 from resources.schemas.inputs import Service
@@ -134,6 +134,14 @@ class Context:
         calls = [asyncio.wrap_future(running) for running in tuple(self._ledger_calls)]
         if calls:
             await asyncio.wait(calls)
+
+    async def let_go(self, row: RequestRow, note: str) -> None:
+        """This run's work on a request at the service is over: say why, and leave it to whoever adopts it next.
+
+        At once, since a batch may run for hours after the one clip that it left.
+        """
+        await self.in_ledger(self.ledger.note, row.fingerprint, self.owner, note)
+        await self.in_ledger(self.ledger.release, self.owner, fingerprint=row.fingerprint)
 
     async def in_bucket(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """A call of the bucket in a thread, a few tries where trying again makes sense.

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from resources.errors import I2VError, Verdict
 from resources.generation.context import Context, Flight, utc_now
-from resources.generation.fetching import already_there, fetch
+from resources.generation.fetching import already_there, fetch, found_again
 from resources.generation.holds import lost, unknown
 from resources.generation.model import Cancelled, Failed, Held, HeldKind, Order, Outcome
 from resources.generation.submitting import Next, submit
@@ -132,6 +132,9 @@ async def _collect(ctx: Context, flight: Flight, row: RequestRow) -> Outcome | N
     if delivered is not None:
         return delivered
     if row.lost:
+        again = await found_again(ctx, flight, row)
+        if again is not None:
+            return again
         return lost(flight.order, row.reason or "The video is gone.", row.request_id)
     return await fetch(ctx, flight, row, None)
 
@@ -139,7 +142,9 @@ async def _collect(ctx: Context, flight: Flight, row: RequestRow) -> Outcome | N
 async def _unknown(ctx: Context, flight: Flight, row: RequestRow, resubmitted: bool) -> Outcome | Next:
     order = flight.order
     if ctx.options.on_unknown == "resubmit" and not resubmitted and not order.adopt_only:
-        again = await ctx.in_ledger(ctx.ledger.resubmit_unknown, row.fingerprint, cap=ctx.options.resubmit_cap)
+        again = await ctx.in_ledger(
+            ctx.ledger.resubmit_unknown, row.fingerprint, cap=ctx.options.resubmit_cap, attempt=row.attempt
+        )
         if again is not None:
             return Next.LOOK
     return unknown(order, row)
@@ -155,7 +160,7 @@ async def _ended_before(ctx: Context, flight: Flight, row: RequestRow, retried: 
     left = row.attempt < ctx.options.max_attempts
     if order.retry_by is not None and not retried and not order.adopt_only:
         if left:
-            await ctx.in_ledger(ctx.ledger.retry, row.fingerprint, by=order.retry_by)
+            await ctx.in_ledger(ctx.ledger.retry, row.fingerprint, by=order.retry_by, attempt=row.attempt)
             return Next.LOOK
         reason = f"{reason} (Attempts: {row.attempt}, of at most {ctx.options.max_attempts} by I2V_MAX_ATTEMPTS.)"
     if row.state is State.CANCELLED:

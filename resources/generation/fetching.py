@@ -4,11 +4,13 @@ import asyncio
 import hashlib
 import logging
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from resources.errors import I2VError, Verdict
 from resources.generation.context import Context, Flight
+from resources.generation.gone import Doubt
 from resources.generation.holds import lost
 from resources.generation.model import Delivered, Held, HeldKind, Outcome
 from resources.ledger import RequestRow
@@ -67,17 +69,23 @@ async def fetch(ctx: Context, flight: Flight, row: RequestRow, answer: ResultAns
         answer: The verdict with fresh addresses; None asks the service for it.
     """
     failure: I2VError | None = None
+    doubt = Doubt()
     for attempt in range(1, ctx.options.download_tries + 1):
         if attempt > 1:
             await asyncio.sleep(RETRY_WAIT * 2 ** (attempt - 2) * ctx.rng.uniform(0.75, 1.25))
         try:
             answer = answer or await _ask(ctx, row)
+            doubt.forget()
             if not answer.output_urls:
                 raise DownloadFailed("The service says that it succeeded, and names no output.")
             async with ctx.downloads:
                 return await _through_scratch(ctx, flight, row, answer)
         except RequestGone as error:
-            return await _lost(ctx, flight, row, f"The service no longer has request {row.request_id}.", error)
+            failure = error
+            if doubt.believes(time.monotonic()):
+                return await _lost(ctx, flight, row, f"The service no longer has request {row.request_id}.", error)
+            if attempt < ctx.options.download_tries:
+                await asyncio.sleep(doubt.pause(ctx.rng))
         except OutputGone as error:
             failure = error
             if answer is not None and answer.output_urls and attempt >= 2:  # gone at a fresh address too
@@ -91,10 +99,25 @@ async def fetch(ctx: Context, flight: Flight, row: RequestRow, answer: ResultAns
                 break
         answer = None  # the next try asks for a fresh address
     reason = failure.message if failure is not None else "The download did not succeed."
-    await ctx.in_ledger(ctx.ledger.note, row.fingerprint, ctx.owner, f"made, and not fetched yet: {reason}")
+    await ctx.let_go(row, f"made, and not fetched yet: {reason}")
     remedy = (failure.remedy if failure is not None else "") or "It is paid for; the next run fetches it."
     kind = HeldKind.STORAGE if isinstance(failure, StorageError) else HeldKind.DOWNLOAD
     return Held(flight.order, kind, reason, remedy, request_id=row.request_id)
+
+
+async def found_again(ctx: Context, flight: Flight, row: RequestRow) -> Delivered | None:
+    """A video that was given up as lost, asked for once more: that is free, and a new take is not."""
+    try:
+        answer = await _ask(ctx, row)
+        if not answer.output_urls:
+            return None
+        async with ctx.downloads:
+            return await _through_scratch(ctx, flight, row, answer)
+    except RefusedForNow as error:
+        await ctx.pacer.refused(error)
+    except (ServiceError, StorageError) as error:
+        log.info("Clip %s: its lost video is not back (%s).", flight.order.clip, error.message)
+    return None
 
 
 async def _ask(ctx: Context, row: RequestRow) -> ResultAnswer:

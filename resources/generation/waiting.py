@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from resources.errors import Verdict
 from resources.generation.context import Context, Flight, utc_now
 from resources.generation.forecast import Forecast, Watch
+from resources.generation.gone import Doubt
 from resources.generation.model import Cancelled, Failed, Held, HeldKind, Outcome
 from resources.generation.verdicts import CONTENT_REMEDY, speaks_of_content
 from resources.ledger import RequestRow
@@ -46,13 +47,21 @@ async def wait_for_end(ctx: Context, flight: Flight, row: RequestRow) -> tuple[R
     give_up = time.monotonic() + ctx.options.deadline_seconds
     watch = Watch(forecast, min_gap=ctx.options.min_poll_seconds, rng=ctx.rng)
     flight.forecast = forecast
-    refusals = 0
+    refusals, doubt = 0, Doubt()
     if flight.paid:
         await _sleep(forecast, watch, origin, time.monotonic(), give_up)
     while True:
         try:
             answer = await _ask(ctx, flight, request_id)
             refusals = 0
+        except RequestGone:
+            now = time.monotonic()
+            if doubt.believes(now):
+                return await _gone(ctx, flight, row)
+            if now >= give_up:
+                return await _parked(ctx, flight, row)
+            await asyncio.sleep(doubt.pause(ctx.rng))
+            continue
         except (Refused, MissingToken) as error:
             refusals += 1
             if refusals >= REFUSALS:
@@ -60,6 +69,8 @@ async def wait_for_end(ctx: Context, flight: Flight, row: RequestRow) -> tuple[R
             await asyncio.sleep(REFUSAL_GAP * ctx.rng.uniform(0.75, 1.25))
             continue
         noticed = time.monotonic()
+        if answer is not None:
+            doubt.forget()
         if answer is not None and answer.state.over:
             return await _ended(ctx, flight, row, answer, watch=watch, age=noticed - origin)
         if answer is not None:
@@ -173,12 +184,16 @@ async def _ended(
 async def _refused(ctx: Context, flight: Flight, row: RequestRow, error: Refused | MissingToken) -> Outcome:
     """The service keeps refusing to speak about the request."""
     order = flight.order
-    if not isinstance(error, RequestGone):
-        if isinstance(error, Unauthorized | MissingToken):
-            ctx.stop_submitting(HeldKind.ACCOUNT, error.message, error.remedy)
-        kind = HeldKind.ACCOUNT if isinstance(error, Unauthorized | MissingToken | Forbidden) else HeldKind.SERVICE
-        await ctx.in_ledger(ctx.ledger.note, row.fingerprint, ctx.owner, f"polls are refused: {error.message}")
-        return Held(order, kind, error.message, error.remedy, request_id=row.request_id)
+    if isinstance(error, Unauthorized | MissingToken):
+        ctx.stop_submitting(HeldKind.ACCOUNT, error.message, error.remedy)
+    kind = HeldKind.ACCOUNT if isinstance(error, Unauthorized | MissingToken | Forbidden) else HeldKind.SERVICE
+    await ctx.let_go(row, f"polls are refused: {error.message}")
+    return Held(order, kind, error.message, error.remedy, request_id=row.request_id)
+
+
+async def _gone(ctx: Context, flight: Flight, row: RequestRow) -> Failed:
+    """The service does not know the request any more, and has said so often enough."""
+    order = flight.order
     reason = f"The service no longer knows request {row.request_id}; it may have been charged."
     await ctx.in_ledger(ctx.ledger.failed, row.fingerprint, attempt=row.attempt, reason=reason, final=True)
     flight.request_id = None
@@ -190,7 +205,7 @@ async def _refused(ctx: Context, flight: Flight, row: RequestRow, error: Refused
 
 async def _parked(ctx: Context, flight: Flight, row: RequestRow) -> Held:
     reason = f"Not ended after {ctx.options.deadline_seconds:.0f} s of waiting; it is neither dropped nor cancelled."
-    await ctx.in_ledger(ctx.ledger.note, row.fingerprint, ctx.owner, f"left for later adoption: {reason}")
+    await ctx.let_go(row, f"left for later adoption: {reason}")
     return Held(
         flight.order, HeldKind.DEADLINE, reason, "The schedule `adopt_orphans` or the next run fetches it.",
         request_id=row.request_id,

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from resources.ledger.base import LedgerBase
-from resources.ledger.errors import FinalOutcome, IllegalTransition, LedgerError
+from resources.ledger.errors import FinalOutcome, IllegalTransition, LedgerError, StaleClaim
 from resources.ledger.records import RequestRow
 from resources.ledger.states import State
 from resources.ledger.tables import approvals, submissions
@@ -31,17 +31,23 @@ _FRESH: dict[str, Any] = {
 class Decisions(LedgerBase):
     """Everything that is not the service's word."""
 
-    def retry(self, fingerprint: str, *, by: str) -> RequestRow:
+    def retry(self, fingerprint: str, *, by: str, attempt: int) -> RequestRow:
         """Plan a failed or cancelled request again, as its next attempt.
 
+        Args:
+            fingerprint: the request.
+            by: who asks for it.
+            attempt: the attempt that was seen to have failed: two who see the same failure make one new attempt of it.
+
         Raises:
+            StaleClaim: it is at another attempt by now: look again.
             FinalOutcome: the same inputs are never sent again.
             IllegalTransition: it has neither failed nor been cancelled.
         """
         with self.database.write() as connection:
             row = self._row(connection, fingerprint, lock=True)
-            if row.state not in (State.FAILED, State.CANCELLED):
-                raise self._refusal(row, "retry", row.attempt)
+            if row.attempt != attempt or row.state not in (State.FAILED, State.CANCELLED):
+                raise self._refusal(row, "retry", attempt)
             if row.final:
                 raise FinalOutcome(
                     f"Request {fingerprint[:12]} failed for good: {row.reason or 'no reason was given'}.",
@@ -110,16 +116,28 @@ class Decisions(LedgerBase):
                 }
             return self._move(connection, fingerprint, "resolved", guards, changes, owner=by, reason=reason) or row
 
-    def resubmit_unknown(self, fingerprint: str, *, cap: int) -> RequestRow | None:
+    def resubmit_unknown(self, fingerprint: str, *, cap: int, attempt: int) -> RequestRow | None:
         """Plan a request of unknown outcome again, because the settings say so (`on_unknown: resubmit`); may pay twice.
+
+        Args:
+            fingerprint: the request.
+            cap: how often at most.
+            attempt: the attempt whose outcome was seen to be unknown.
 
         Returns:
             The row; None when it was resubmitted ``cap`` times already and stays `unknown`.
+
+        Raises:
+            StaleClaim: its outcome is known by now, or it is at another attempt: look again.
         """
         with self.database.write() as connection:
             row = self._row(connection, fingerprint, lock=True)
-            if row.state is not State.UNKNOWN:
-                raise self._refusal(row, "resubmit_unknown", row.attempt)
+            if row.attempt != attempt or row.state is not State.UNKNOWN:
+                raise StaleClaim(
+                    f"Request {fingerprint[:12]} is {row.state} at attempt {row.attempt}, and no longer unknown at"
+                    f" attempt {attempt}.",
+                    remedy="Nothing was changed.",
+                )
             if row.resubmissions >= cap:
                 return None
             return self._again(

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from resources.generation import fetching, waiting
+from resources.generation import fetching, gone, waiting
 from resources.generation.engine import Engine
 from resources.generation.model import EngineOptions, Order, Outcome
 from resources.generation.opening import open_engine
@@ -180,6 +180,7 @@ def build_house(
 ) -> Iterator[Callable[..., House]]:
     """Make a house over a sandbox and a ledger of the test's choice."""
     monkeypatch.setattr(waiting, "REFUSAL_GAP", 0.1)
+    monkeypatch.setattr(gone, "SPREAD_SECONDS", 0.6)
     monkeypatch.setattr(fetching, "RETRY_WAIT", 0.1)
     opened: list[House] = []
 

@@ -1,14 +1,18 @@
 """Every way in which the service can misbehave: what the ledger says then, and what was paid."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
 import pytest
 
+from resources.generation import gone
 from resources.generation.model import Delivered, Failed, Held, HeldKind, Order, Outcome
 from resources.ledger import State
+from resources.runcomfy.client import RunComfyClient
+from resources.runcomfy.errors import DownloadFailed, RequestGone
 
 
 def kinds(outcomes: list[Outcome]) -> list[str]:
@@ -215,6 +219,57 @@ def test_a_request_that_the_service_forgot_is_not_paid_again(house: Any) -> None
     assert outcome.final
     house.clear_faults()
     assert isinstance(house.one(order), Failed)
+    assert len(house.charges()) == 1
+
+
+@pytest.mark.parametrize("moment", ["while it is waited for", "while it is fetched"])
+def test_a_service_that_forgets_a_request_for_a_moment_loses_nothing(
+    house: Any, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """However often it is asked: within less time than such answers are believed in, it knows the request again."""
+    result, download = RunComfyClient.result, RunComfyClient.download
+    came: list[float] = []
+    hiccup = moment == "while it is waited for"
+
+    async def forgetful(self: RunComfyClient, request_id: str) -> Any:
+        now = time.monotonic()
+        if hiccup and (not came or now - came[0] < gone.SPREAD_SECONDS * 0.75):
+            came.append(now)
+            raise RequestGone("unknown", code=404001, http_status=404)
+        return await result(self, request_id)
+
+    async def cut(self: RunComfyClient, *given: Any) -> Any:
+        nonlocal hiccup
+        if moment == "while it is fetched" and not came:
+            hiccup = True
+            raise DownloadFailed("cut")
+        return await download(self, *given)
+
+    monkeypatch.setattr(RunComfyClient, "result", forgetful)
+    monkeypatch.setattr(RunComfyClient, "download", cut)
+    assert isinstance(house.one(house.order(1)), Delivered)
+    assert came
+
+
+def test_answers_that_follow_each_other_closely_are_not_believed() -> None:
+    doubt = gone.Doubt()
+    assert not any(doubt.believes(now) for now in (100.0, 103.0, 106.0, 100.0 + gone.SPREAD_SECONDS - 0.01))
+    assert doubt.believes(100.0 + gone.SPREAD_SECONDS)
+    doubt.forget()
+    assert not doubt.believes(1000.0)
+    far = gone.Doubt()
+    assert not any(far.believes(now) for now in (0.0, gone.SPREAD_SECONDS * 2))
+
+
+def test_a_lost_video_that_is_back_is_fetched_and_costs_nothing(house: Any) -> None:
+    house.fault("download", "http_404", times=100)
+    order = house.order(1)
+    assert house.one(order).kind is HeldKind.LOST
+    assert house.one(order).kind is HeldKind.LOST
+    house.clear_faults()
+    back = house.one(order)
+    assert isinstance(back, Delivered)
+    assert not house.row(order).lost
     assert len(house.charges()) == 1
 
 

@@ -176,6 +176,37 @@ def test_orphans_are_adopted_and_nothing_is_paid(house: Any) -> None:
     assert house.ledger.orphans("sandbox") == ()
 
 
+@pytest.mark.parametrize("why", ["deadline", "service", "download"])
+def test_what_a_run_leaves_can_be_adopted_while_the_run_goes_on(house: Any, why: str) -> None:
+    fault = {
+        "deadline": ("result", "unknown_word"),
+        "service": ("result", "http_422"),
+        "download": ("download", "http_500"),
+    }
+    house.fault(*fault[why], times=1000)
+    first = house.order(1)
+
+    async def through() -> tuple[Any, list[str]]:
+        over = asyncio.Event()
+
+        async def source() -> AsyncIterator[Order]:
+            yield first
+            await over.wait()
+
+        async with (
+            house.engine(deadline_seconds=1 if why == "deadline" else 30, download_tries=1) as engine,
+            aclosing(engine.stream(source())) as outcomes,
+        ):
+            held = await anext(outcomes)
+            orphans = [row.fingerprint for row in house.ledger.orphans("sandbox")]
+            over.set()
+            return held, orphans
+
+    held, orphans = asyncio.run(through())
+    assert held.kind is HeldKind(why)
+    assert orphans == [first.fingerprint]
+
+
 def test_a_row_is_read_back_as_the_order_it_was_made_for(house: Any) -> None:
     order = house.order(1)
     row = house.ledger.plan(_new(house, order))

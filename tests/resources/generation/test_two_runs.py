@@ -1,11 +1,14 @@
 """Two runs at once over the same clips, as processes of their own: one charge each, and each run has every video."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from resources.generation.model import Delivered
 from resources.ledger import Ledger, State
 
 
@@ -42,3 +45,30 @@ def test_what_another_run_is_working_on_is_waited_for(house: Any, tmp_path: Path
     assert process.returncode == 0
     assert len(outcomes) == 4
     assert len(house.charges()) == 4
+
+
+@pytest.mark.parametrize("seen", ["failed", "unknown"])
+def test_two_runs_that_see_the_same_end_make_one_new_attempt_of_it(
+    house: Any, monkeypatch: pytest.MonkeyPatch, seen: str
+) -> None:
+    """One looks, the other makes the whole clip, then the first acts upon what it saw."""
+    house.fault("submit", "http_422" if seen == "failed" else "disconnect_before")
+    order = house.order(1, retry_by="test")
+    house.one(replace(order, retry_by=None))
+    assert house.states([order]) == [State(seen)]
+    name = "retry" if seen == "failed" else "resubmit_unknown"
+    real = getattr(house.ledger, name)
+    other: list[Any] = []
+
+    def late(*given: Any, **named: Any) -> Any:
+        if not other:
+            monkeypatch.setattr(house.ledger, name, real)
+            with ThreadPoolExecutor(1) as thread:
+                other.append(thread.submit(house.one, order, on_unknown="resubmit").result())
+        return real(*given, **named)
+
+    monkeypatch.setattr(house.ledger, name, late)
+    mine = house.one(order, on_unknown="resubmit")
+    assert isinstance(other[0], Delivered)
+    assert isinstance(mine, Delivered)
+    assert (mine.already, mine.attempt) == (True, 2)

@@ -119,7 +119,7 @@ def test_a_claim_is_renewed_only_as_long_as_it_is_the_owners(book, taken):
     if taken != "not at all":
         book.ledger.expire()
     if taken in ("by a resubmit", "by a later claim"):
-        book.ledger.resubmit_unknown(name, cap=1)
+        book.ledger.resubmit_unknown(name, cap=1, attempt=1)
     if taken == "by a later claim":
         assert isinstance(book.claim(name), Claimed)  # by the same owner, even: it is another attempt
     before = book.row(name)

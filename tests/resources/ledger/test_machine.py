@@ -242,7 +242,8 @@ class LedgerMachine(RuleBasedStateMachine):
     # People and rules
 
     def retry(self, data: st.DataObject) -> None:
-        self.ledger.retry(self.pick_name(data, State.FAILED, State.CANCELLED), by="ann")
+        name = self.pick_name(data, State.FAILED, State.CANCELLED)
+        self.ledger.retry(name, by="ann", attempt=self.row(name).attempt)
 
     def a_person_resolves_truthfully(self, data: st.DataObject) -> None:
         name = self.pick_name(data, State.UNKNOWN)
@@ -257,7 +258,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def the_settings_resubmit(self, data: st.DataObject) -> None:
         name = self.pick_name(data, State.UNKNOWN)
         row = self.row(name)
-        if self.ledger.resubmit_unknown(name, cap=1) is not None:
+        if self.ledger.resubmit_unknown(name, cap=1, attempt=row.attempt) is not None:
             for post in self.posts:
                 if post.name == name and post.attempt == row.attempt:
                     post.risked = True

@@ -118,7 +118,7 @@ def test_money_that_may_have_been_spent_stays_until_the_cost_is_known(book, stat
 
 def test_what_an_earlier_attempt_cost_is_not_forgotten(book):
     name = book.at(State.FAILED)
-    book.ledger.retry(name, by="ann")
+    book.ledger.retry(name, by="ann", attempt=1)
     (open_,) = book.ledger.unsettled("sandbox")
     assert (open_.attempt, open_.request_id) == (1, f"r-{name}")
     book.claim(name, owner="b")
@@ -131,7 +131,7 @@ def test_what_an_earlier_attempt_cost_is_not_forgotten(book):
 
 def test_a_resubmitted_unknown_keeps_both_reservations(book):
     name = book.at(State.UNKNOWN)
-    book.ledger.resubmit_unknown(name, cap=1)
+    book.ledger.resubmit_unknown(name, cap=1, attempt=1)
     book.claim(name)
     assert book.ledger.spent_today("sandbox") == Spend(2, 0, 2_000_000)
 

@@ -18,7 +18,7 @@ def test_every_end_of_a_submission_is_told_as_what_it_is(book):
     assert (sums(book)["open"], sums(book)["wasted"]) == (2 * PRICE, 0)  # it may still be charged
     book.ledger.settle(failed, 300_000, attempt=1)
     assert (sums(book)["open"], sums(book)["wasted"], sums(book)["settled"]) == (PRICE, 300_000, 300_000)
-    book.ledger.retry(failed, by="test")
+    book.ledger.retry(failed, by="test", attempt=1)
     book.claim(failed)
     book.ledger.submitted(failed, attempt=2, owner="a", request_id="second")
     book.ledger.succeeded(failed, attempt=2, cost_microdollars=700_000)

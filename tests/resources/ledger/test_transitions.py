@@ -32,12 +32,12 @@ CALLS: dict[str, tuple[Call, dict[State, State]]] = {
     "cancelled": (lambda b, f: b.ledger.cancelled(f, attempt=1, reason="asked"), {SD: C, C: C}),
     "delivered": (lambda b, f: b.ledger.delivered(f, video_key="k", sha256="0" * 64, size_bytes=1), {OK: OK}),
     "lost": (lambda b, f: b.ledger.lost(f, "gone"), {OK: OK}),
-    "retry": (lambda b, f: b.ledger.retry(f, by="ann"), {F: P, C: P}),
+    "retry": (lambda b, f: b.ledger.retry(f, by="ann", attempt=1), {F: P, C: P}),
     "withdraw": (lambda b, f: b.ledger.cancel_planned(f, "ann"), {P: C}),
     "resolve id": (lambda b, f: b.ledger.resolve(f, by="ann", request_id="found"), {U: SD}),
     "resolve free": (lambda b, f: b.ledger.resolve(f, by="ann", not_charged=True), {U: P}),
     "resolve given up": (lambda b, f: b.ledger.resolve(f, by="ann", given_up=True), {U: F}),
-    "resubmit": (lambda b, f: b.ledger.resubmit_unknown(f, cap=1), {U: P}),
+    "resubmit": (lambda b, f: b.ledger.resubmit_unknown(f, cap=1, attempt=1), {U: P}),
 }
 
 
@@ -68,7 +68,7 @@ def test_the_table_holds_every_transition_and_no_other():
 
 def test_every_transition_leaves_one_event_with_its_story(book):
     name = book.at(State.FAILED)
-    book.ledger.retry(name, by="ann")
+    book.ledger.retry(name, by="ann", attempt=1)
     told = [(e.what, e.from_state, e.to_state, e.attempt, e.owner) for e in book.ledger.events(name)]
     assert told == [
         ("planned", None, P, 1, None),
@@ -105,16 +105,16 @@ def test_a_final_failure_is_never_planned_again(book):
     book.claim(name)
     book.ledger.refused(name, attempt=1, owner="a", reason="content policy", final=True)
     with pytest.raises(IllegalTransition, match="content policy"):
-        book.ledger.retry(name, by="ann")
+        book.ledger.retry(name, by="ann", attempt=1)
     given_up = book.at(State.UNKNOWN)
     book.ledger.resolve(given_up, by="ann", given_up=True)
     with pytest.raises(IllegalTransition):
-        book.ledger.retry(given_up, by="ann")
+        book.ledger.retry(given_up, by="ann", attempt=1)
 
 
 def test_a_retry_starts_clean_as_the_next_attempt(book):
     name = book.at(State.FAILED)
-    row = book.ledger.retry(name, by="ann")
+    row = book.ledger.retry(name, by="ann", attempt=1)
     assert (row.state, row.attempt, row.request_id, row.owner, row.price_microdollars) == (P, 2, None, None, None)
     assert isinstance(book.claim(name, owner="b"), Claimed)
     with pytest.raises(StaleClaim):
@@ -137,10 +137,36 @@ def test_a_request_id_cannot_be_given_to_two_requests(book):
 
 def test_resubmission_is_capped_and_counted(book):
     name = book.at(State.UNKNOWN)
-    row = book.ledger.resubmit_unknown(name, cap=1)
+    row = book.ledger.resubmit_unknown(name, cap=1, attempt=1)
     assert row is not None
     assert (row.resubmissions, row.attempt) == (1, 2)
     book.claim(name)
     book.ledger.outcome_unknown(name, attempt=2, owner="a", reason="again")
-    assert book.ledger.resubmit_unknown(name, cap=1) is None
+    assert book.ledger.resubmit_unknown(name, cap=1, attempt=2) is None
     assert book.row(name).state is U
+
+
+def test_two_who_see_the_same_failure_make_one_new_attempt_of_it(book):
+    name = book.at(State.FAILED)
+    book.ledger.retry(name, by="ann", attempt=1)
+    with pytest.raises(StaleClaim):
+        book.ledger.retry(name, by="bob", attempt=1)
+    book.claim(name)
+    book.ledger.submitted(name, attempt=2, owner="a", request_id="second")
+    book.ledger.failed(name, attempt=2, reason="no", final=False)
+    with pytest.raises(StaleClaim):  # nor when the next one has failed too: that may be the last one allowed
+        book.ledger.retry(name, by="bob", attempt=1)
+    assert (book.row(name).state, book.row(name).attempt) == (F, 2)
+
+
+@pytest.mark.parametrize("meanwhile", ["resubmitted", "resolved"])
+def test_two_who_see_the_same_unknown_outcome_send_it_again_once(book, meanwhile):
+    name = book.at(State.UNKNOWN)
+    if meanwhile == "resubmitted":
+        book.ledger.resubmit_unknown(name, cap=5, attempt=1)
+    else:
+        book.ledger.resolve(name, by="ann", request_id="found")
+    before = book.row(name)
+    with pytest.raises(StaleClaim):
+        book.ledger.resubmit_unknown(name, cap=5, attempt=1)
+    assert book.row(name) == before
