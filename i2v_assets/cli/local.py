@@ -1,8 +1,8 @@
 """`i2v demo`, `i2v dev` and `i2v sandbox`: the whole of it on one machine, without a token."""
 
+import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -81,5 +81,5 @@ def _require_free(port: int) -> None:
 )
 def sandbox(context: typer.Context) -> None:
     """A local server that speaks the Model API and renders real, simple videos; `i2v sandbox --help` has its options."""
-    # A process of its own: nothing of the project reaches into the sandbox.
-    raise typer.Exit(subprocess.call([sys.executable, "-m", "resources.sandbox", *context.args]))
+    # This process becomes the sandbox: a parent that waits for it would leave it running when it is ended itself.
+    os.execv(sys.executable, [sys.executable, "-m", "resources.sandbox", *context.args])  # noqa: S606 - a list, no shell

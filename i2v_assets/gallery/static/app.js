@@ -12,6 +12,8 @@
   const byClip = new Map(rows.map((row) => [row.key, row]));
   const things = rows.some((row) => row.film) ? "clips and films" : rows.length === 1 ? "clip" : "clips";
   let shown = rows, page = 0;
+  let following = false; // the address has changed already, and the page follows it
+  let left = null; // the clip whose dialog was closed, while the address goes back
 
   const pages = () => Math.max(1, Math.ceil(shown.length / PER_PAGE));
 
@@ -19,7 +21,10 @@
     const parts = I2V.address(page);
     if (clip) parts.set("clip", clip);
     const text = parts.toString();
-    if (text !== location.hash.slice(1)) history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
+    const to = text ? `#${text}` : location.pathname + location.search;
+    // A dialog is a step of its own, so that Back (all that a phone has) closes it; looking on from it is no further step.
+    if (clip && !I2V.dialogOpen() && !following) history.pushState({ dialog: true }, "", to);
+    else if (text !== location.hash.slice(1)) history.replaceState(history.state, "", to);
   };
 
   const draw = () => {
@@ -50,30 +55,39 @@
   const open = (row) => {
     I2V.stopPlaying();
     const at = shown.indexOf(row);
+    address(row.key);
     I2V.details(row, {
       before: at > 0 ? () => open(shown[at - 1]) : null,
       after: at >= 0 && at < shown.length - 1 ? () => open(shown[at + 1]) : null,
       has: (clip) => byClip.has(clip),
       go: (clip) => { const other = byClip.get(clip); if (other) open(other); },
       closed: (last) => {
-        const place = shown.indexOf(last);
-        if (place >= 0 && Math.floor(place / PER_PAGE) !== page) { page = Math.floor(place / PER_PAGE); draw(); }
-        address();
-        const card = [...$("grid").children].find((one) => one.dataset.clip === last.key);
-        if (card) card.querySelector(".name").focus();
+        if (history.state && history.state.dialog) { left = last; history.back(); } else stand(last);
       },
     });
-    address(row.key);
+  };
+
+  // Back on the page: at the clip that was looked at last.
+  const stand = (last) => {
+    const place = shown.indexOf(last);
+    if (place >= 0 && Math.floor(place / PER_PAGE) !== page) { page = Math.floor(place / PER_PAGE); draw(); }
+    address();
+    const card = [...$("grid").children].find((one) => one.dataset.clip === last.key);
+    if (card) card.querySelector(".name").focus();
   };
 
   const follow = async () => {
+    if (left) { const last = left; left = null; stand(last); return; }
     const parts = new URLSearchParams(location.hash.slice(1));
+    if (I2V.dialogOpen() && !parts.has("clip")) { I2V.closeDialog(); return; }
     await Promise.resolve(I2V.restore(parts)).catch(() => null);
     shown = I2V.select(rows);
     page = Math.max(0, Number.parseInt(parts.get("page") || "1", 10) - 1 || 0);
     draw();
     const row = byClip.get(parts.get("clip") || "");
+    following = true;
     if (row) open(row);
+    following = false;
   };
 
   $("made").textContent = `${index.made} ${index.zone}`;
@@ -88,7 +102,9 @@
   I2V.startFilters(rows, refresh);
   $("prev").addEventListener("click", () => turn(-1));
   $("next").addEventListener("click", () => turn(1));
-  addEventListener("hashchange", follow);
+  addEventListener("popstate", follow); // also when a person edits the address
+  // The address is the view; a fragment of its own would take the focus again when a dialog's step is gone back.
+  document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); $("clips").focus(); });
   document.addEventListener("keydown", (event) => {
     const typing = event.target instanceof Element && event.target.closest("input, select, textarea, dialog");
     if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) { event.preventDefault(); $("q").focus(); }

@@ -37,7 +37,8 @@
       ? `${I2V.money(total)} in ${days.length} days, most on ${I2V.day(dearest[0])}: ${I2V.money(dearest[1] + dearest[2])}${play ? " (with play money)" : ""}`
       : `nothing in ${days.length} days`;
     document.getElementById("chart-note").textContent = words;
-    const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Paid per day: ${words}`, preserveAspectRatio: "none" });
+    const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": `Paid per day: ${words}`, preserveAspectRatio: "none" });
+    const bars = []; // those that can be chosen
     days.forEach((day, at) => {
       const x = at * each + gap / 2, full = ((height - 2) * (day[1] + day[2])) / top, paid = ((height - 2) * day[1]) / top;
       const group = svg("g", { class: "bar", "data-day": day[0] });
@@ -46,8 +47,24 @@
       group.append(tip, svg("rect", { class: "back", x, y: 0, width: each - gap, height }));
       if (day[2]) group.append(svg("rect", { class: "play", x, y: height - full, width: each - gap, height: full, rx: 1.5 }));
       if (day[1]) group.append(svg("rect", { class: "paid", x, y: height - paid, width: each - gap, height: paid, rx: 1.5 }));
-      if (full) group.addEventListener("click", () => pick(day[0]));
+      if (full) {
+        group.setAttribute("role", "button");
+        group.setAttribute("aria-label", `Show ${tip.textContent}`);
+        group.addEventListener("click", () => pick(day[0]));
+        bars.push(group);
+      }
       picture.append(group);
+    });
+    // One stop of the Tab key for all bars; the arrows go from day to day.
+    const stop = (bar) => { for (const one of bars) one.setAttribute("tabindex", one === bar ? "0" : "-1"); };
+    if (bars.length) stop(bars[bars.length - 1]);
+    picture.addEventListener("keydown", (event) => {
+      const at = bars.indexOf(event.target.closest(".bar"));
+      const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: bars.length - 1 }[event.key];
+      if (at >= 0 && (event.key === "Enter" || event.key === " ")) { event.preventDefault(); pick(bars[at].dataset.day); }
+      if (at < 0 || to === undefined) return;
+      event.preventDefault();
+      if (bars[to]) { stop(bars[to]); bars[to].focus(); }
     });
     const ends = el("div", { class: "ends", "aria-hidden": "true" }, el("span", {}, I2V.day(days[0][0])), el("span", {}, I2V.day(days[days.length - 1][0])));
     document.getElementById("chart").append(picture, ends);

@@ -87,8 +87,8 @@
       facts(row, details), details.films ? el("section", {}, el("h3", {}, "Part of"), el("ul", {}, ...details.films.map((name) => el("li", {},
         el("button", { type: "button", class: "link", onclick: () => links.go(`film:${name}`) }, name))))) : null, list("Why this route", details.reasons), list("Findings", details.findings), list("Made from", details.media),
       el("p", { class: "files" },
-        ...(delivered ? [el("a", { href: `${row.folder}video.mp4`, download: `${row.clip}.mp4` }, "Video"), el("a", { href: `${row.folder}manifest.json` }, "Manifest")]
-          : details.note ? [el("a", { href: details.note }, "The text file")] : [])));
+        ...(delivered ? [el("a", { href: `${row.folder}video.mp4`, download: `${row.clip}.mp4` }, "Video"), el("a", { href: `${row.folder}manifest.json` }, "Manifest")] : []),
+        details.note ? el("a", { href: details.note }, "The text file") : null));
     return el("div", { class: "body" }, main, aside);
   };
 
@@ -120,6 +120,9 @@
       if (turn === wanted) loading.textContent = `${error.message}. Is the whole folder gallery here?`;
     }
   };
+
+  I2V.dialogOpen = () => dialog.open;
+  I2V.closeDialog = () => dialog.close();
 
   dialog.addEventListener("close", () => { wanted += 1; dialog.replaceChildren(); if (links && current) links.closed(current); });
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
