@@ -29,6 +29,7 @@ from dagster_postgres.utils import pg_config, pg_url_from_config
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 EXTRA = DEPLOY / "helm" / "extra"
+DOCS = (DEPLOY.parent / "docs" / "deploy.md").read_text()
 RELEASE = NAMESPACE = "i2v"
 """As docs/deploy.md calls them."""
 
@@ -368,6 +369,42 @@ def environment() -> dict[str, str]:
 def test_a_deployment_s_pods_are_valid(values: Any) -> None:
     for pod in pods(values).values():
         kubernetes_validate.validate(pod, kubernetes_validate.latest_version(), strict=True)
+
+
+# The UI
+
+
+def test_the_login_leads_to_the_webserver_that_the_chart_makes(values: Any) -> None:
+    port = values["dagsterWebserver"]["service"]["port"]
+    manifests = {(document["kind"], document["metadata"]["name"]): document for document in extra("ui.yaml")}
+    (login,) = manifests["Deployment", "i2v-login"]["spec"]["template"]["spec"]["containers"]
+    (upstream,) = (arg.removeprefix("--upstream=") for arg in login["args"] if arg.startswith("--upstream="))
+    assert upstream == f"http://{names(values)['webserver']}:{port}"
+    policy = manifests["NetworkPolicy", "i2v-ui"]["spec"]
+    assert policy["podSelector"]["matchLabels"].items() <= pods(values)["webserver"]["metadata"]["labels"].items()
+    assert [entry["port"] for rule in policy["ingress"] for entry in rule["ports"]] == [port]
+    forward = f"kubectl port-forward -n i2v service/{names(values)['webserver']} 3000:{port}"
+    assert forward in (EXTRA / "ui.yaml").read_text()
+    assert forward in DOCS
+
+
+def test_whoever_has_no_capabilities_takes_no_port_below_1024(values: Any) -> None:
+    """The chart has the webserver listen on the Service's own port; as user 10001 it could not take its default, 80."""
+    for name, pod in pods(values).items():
+        (container,) = pod["spec"]["containers"]
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        for port in container.get("ports", []):
+            assert port["containerPort"] >= 1024, name
+            for probe in ("readinessProbe", "livenessProbe", "startupProbe"):
+                assert container[probe]["httpGet"]["port"] == port["containerPort"], probe
+
+
+def test_the_commands_of_the_docs_name_what_there_is(values: Any) -> None:
+    assert f"deploy/{names(values)['code']} --" in DOCS
+    ports = [entry["port"] for document in extra("base.yaml") if document["metadata"]["name"] == "i2v-code"
+             for rule in document["spec"]["ingress"] for entry in rule["ports"]]  # fmt: skip
+    (code,) = values["dagster-user-deployments"]["deployments"]
+    assert ports == [code["port"]]
 
 
 # Runs
