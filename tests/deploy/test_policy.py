@@ -1,6 +1,8 @@
 """The policy of deploy/aws/template.yaml allows just what the code calls."""
 
 import ast
+import json
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -216,3 +218,24 @@ def test_people_cannot_change_what_the_program_made(of_people: dict[str, Any]) -
         assert allowed(of_people, "s3:GetObject", key), key
         assert not allowed(of_people, "s3:PutObject", key), key
         assert not allowed(of_people, "s3:DeleteObject", key), key
+
+
+def test_a_cluster_without_the_agent_takes_the_role_by_irsa(template: dict[str, Any]) -> None:
+    """The trust policy is text, for which no validator looks inside."""
+    role = template["Resources"]["WorkerIrsaRole"]
+    assert role["Condition"] == "HasOidc"
+    assert (
+        role["Properties"]["ManagedPolicyArns"]
+        == template["Resources"]["WorkerRole"]["Properties"]["ManagedPolicyArns"]
+    )
+    text = role["Properties"]["AssumeRolePolicyDocument"]["Fn::Sub"]
+    issuer = "oidc.eks.eu-central-1.amazonaws.com/id/0123ABCD"
+    assert re.match(template["Parameters"]["OidcProvider"]["AllowedPattern"], issuer)
+    given = {"OidcProvider": issuer, "Namespace": "i2v", "ServiceAccount": "i2v"}
+    given |= {"AWS::Partition": "aws", "AWS::AccountId": "000000000000"}
+    (statement,) = json.loads(re.sub(r"\$\{([^}]+)\}", lambda found: given[found[1]], text))["Statement"]
+    assert statement["Principal"] == {"Federated": f"arn:aws:iam::000000000000:oidc-provider/{issuer}"}
+    assert statement["Condition"]["StringEquals"] == {
+        f"{issuer}:aud": "sts.amazonaws.com",
+        f"{issuer}:sub": "system:serviceaccount:i2v:i2v",
+    }
