@@ -17,9 +17,14 @@ from i2v_assets.sensors.queue import queue_sensor
 from i2v_assets.sensors.sequences import sequences_sensor
 from i2v_assets.sensors.uploads import uploads_sensor
 from i2v_assets.upkeep import UPKEEP_JOBS
+from resources import logs
 from resources.ledger.resource import LedgerResource
 from resources.runcomfy.resource import RunComfyResource
+from resources.settings import load_settings
 from resources.storage.resource import BucketResource
+
+# Sensors and schedules run in whichever process loads this; a run sets its logs up again, with its id.
+logs.configure(load_settings())
 
 defs = dg.Definitions(
     assets=[make_clips, model_catalogue, film, gallery, spend],

@@ -9,6 +9,7 @@ matters to us is written down below in Python, from helm/dagster of dagster-io/d
 * the subchart's templates/helpers/_helpers.tpl, k8sContainerContext: `container_context`
 """
 
+from ipaddress import ip_network
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,8 +28,11 @@ from dagster_k8s import K8sRunLauncher, launcher
 from dagster_k8s.job import construct_dagster_k8s_job
 from dagster_postgres.utils import pg_config, pg_url_from_config
 
+from resources.settings import Settings, load_settings, variable_name
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 EXTRA = DEPLOY / "helm" / "extra"
+DOCS = (DEPLOY.parent / "docs" / "deploy.md").read_text()
 RELEASE = NAMESPACE = "i2v"
 """As docs/deploy.md calls them."""
 
@@ -370,7 +374,111 @@ def test_a_deployment_s_pods_are_valid(values: Any) -> None:
         kubernetes_validate.validate(pod, kubernetes_validate.latest_version(), strict=True)
 
 
+# The UI
+
+
+def test_the_login_leads_to_the_webserver_that_the_chart_makes(values: Any) -> None:
+    port = values["dagsterWebserver"]["service"]["port"]
+    manifests = {(document["kind"], document["metadata"]["name"]): document for document in extra("ui.yaml")}
+    (login,) = manifests["Deployment", "i2v-login"]["spec"]["template"]["spec"]["containers"]
+    (upstream,) = (arg.removeprefix("--upstream=") for arg in login["args"] if arg.startswith("--upstream="))
+    assert upstream == f"http://{names(values)['webserver']}:{port}"
+    policy = manifests["NetworkPolicy", "i2v-ui"]["spec"]
+    assert policy["podSelector"]["matchLabels"].items() <= pods(values)["webserver"]["metadata"]["labels"].items()
+    assert [entry["port"] for rule in policy["ingress"] for entry in rule["ports"]] == [port]
+    forward = f"kubectl port-forward -n i2v service/{names(values)['webserver']} 3000:{port}"
+    assert forward in (EXTRA / "ui.yaml").read_text()
+    assert forward in DOCS
+
+
+def test_whoever_has_no_capabilities_takes_no_port_below_1024(values: Any) -> None:
+    """The chart has the webserver listen on the Service's own port; as user 10001 it could not take its default, 80."""
+    for name, pod in pods(values).items():
+        (container,) = pod["spec"]["containers"]
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        for port in container.get("ports", []):
+            assert port["containerPort"] >= 1024, name
+            for probe in ("readinessProbe", "livenessProbe", "startupProbe"):
+                assert container[probe]["httpGet"]["port"] == port["containerPort"], probe
+
+
+def test_the_commands_of_the_docs_name_what_there_is(values: Any) -> None:
+    assert f"deploy/{names(values)['code']} --" in DOCS
+    ports = [entry["port"] for document in extra("base.yaml") if document["metadata"]["name"] == "i2v-code"
+             for rule in document["spec"]["ingress"] for entry in rule["ports"]]  # fmt: skip
+    (code,) = values["dagster-user-deployments"]["deployments"]
+    assert ports == [code["port"]]
+
+
+def test_the_daemon_is_started_anew_when_it_hangs(values: Any) -> None:
+    (container,) = pods(values)["daemon"]["spec"]["containers"]
+    assert container["livenessProbe"]["exec"]["command"] == ["dagster-daemon", "liveness-check"]
+    start = container["startupProbe"]
+    assert start["exec"] == container["livenessProbe"]["exec"]
+    assert start["periodSeconds"] * start["failureThreshold"] >= 300
+
+
+def test_hosts_are_told_apart(values: Any) -> None:
+    """The example's database is not the example's UI."""
+    (ingress,) = [document for document in extra("ui.yaml") if document["kind"] == "Ingress"]
+    (rule,) = ingress["spec"]["rules"]
+    env = environment()
+    assert env["PGHOST"] == values["postgresql"]["postgresqlHost"] != rule["host"]
+    assert env["I2V_UI_URL"] == f"https://{rule['host']}"
+
+
+def test_runs_reach_what_they_need_and_no_pods_of_the_cluster() -> None:
+    (policy,) = [document["spec"] for document in extra("base.yaml") if document["metadata"]["name"] == "i2v-runs"]
+    names, role, outside = policy["egress"]
+    assert {"ipBlock": {"cidr": "169.254.20.10/32"}} in names["to"]
+    assert role["to"] == [{"ipBlock": {"cidr": "169.254.170.23/32"}}]
+    (block,) = (peer["ipBlock"] for peer in outside["to"])
+    assert block["cidr"] == "0.0.0.0/0"
+    assert len(block["except"]) == 3, "the nodes' metadata, the pods, the Services"
+    assert all(ip_network(part).subnet_of(ip_network(block["cidr"])) for part in block["except"])
+    (env_port,) = {environment()["PGPORT"]}
+    assert [entry["port"] for entry in outside["ports"]] == [443, int(env_port)]
+
+
+def test_every_secret_of_the_settings_has_its_place() -> None:
+    """By either way of the example; none of them in a ConfigMap."""
+    secret = {
+        variable_name(name) for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
+    }
+    (ours,) = [document for document in extra("secrets.example.yaml") if document["metadata"]["name"] == "i2v-env"]
+    given = {entry["secretKey"] for entry in ours["spec"]["data"]}
+    assert given == secret | {"PGPASSWORD"}
+    text = (EXTRA / "secrets.example.yaml").read_text()
+    assert all(f"--from-literal={name}=" in text for name in given)
+    assert not given & set(environment())
+
+
+def test_the_cluster_s_settings_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert settings.log_json is True
+    assert settings.service == "runcomfy"
+
+
 # Runs
+
+
+def test_the_nodes_take_runs_and_nothing_else(values: Any) -> None:
+    """No validator without a network knows Karpenter's NodePool: this looks at what our part of it has to say."""
+    (pool,) = extra("nodes.example.yaml")
+    assert (pool["apiVersion"], pool["kind"]) == ("karpenter.sh/v1", "NodePool")
+    assert set(pool["spec"]) <= {"template", "disruption", "limits", "weight"}
+    template = pool["spec"]["template"]
+    run = values["runLauncher"]["config"]["k8sRunLauncher"]
+    pod = run["runK8sConfig"]["podSpecConfig"]
+    assert pod["nodeSelector"].items() <= template["metadata"]["labels"].items()
+    (taint,), (toleration,) = template["spec"]["taints"], pod["tolerations"]
+    assert toleration == {**taint, "operator": "Equal"}
+    memory = int(pool["spec"]["limits"]["memory"].removesuffix("Gi"))
+    assert memory >= 1.5 * values["concurrency"]["runs"]["maxConcurrentRuns"] * int(
+        run["resources"]["limits"]["memory"].removesuffix("Gi")
+    )
 
 
 def run_job(values: Any, monkeypatch: pytest.MonkeyPatch) -> Any:

@@ -1,5 +1,6 @@
 """The files of deploy/ fit what reads them. `make check-deploy` runs these after the validators of each format."""
 
+import inspect
 import re
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
 from dagster_postgres.utils import pg_config, pg_url_from_config
 
 from i2v_assets.run_launcher import WatchedRunLauncher
+from resources.media.quality.pool import MeasuringPool
 from resources.settings import Settings, variable_name
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -91,7 +93,7 @@ def test_dagster_s_logs_are_signed_for_the_region_too(monkeypatch: pytest.Monkey
 def test_compose_is_reached_from_this_machine_alone() -> None:
     services = read("compose.yaml")["services"]
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
-    assert set(published) == {"proxy", "s3"}
+    assert set(published) == {"proxy", "metrics", "s3"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
@@ -126,6 +128,35 @@ def test_no_service_hangs_on_another_s_network_but_the_sandbox() -> None:
     assert code["environment"]["AWS_ENDPOINT_URL_S3"].endswith("-http://s3:8333}")
     assert set(code["networks"]) & set(compose["services"]["s3"]["networks"])
     assert code["environment"]["I2V_CODE_HOST"] == "code"
+
+
+def megabytes(size: str) -> int:
+    return int(size[:-1]) * {"m": 1, "g": 1000}[size[-1]]
+
+
+def test_compose_gives_runs_memory_and_keeps_their_scratch_out_of_it() -> None:
+    """A tmpfs is charged to the container that writes to it; the figures are the table's in docs/deploy.md, Sizing."""
+    code = read("compose.yaml")["services"]["code"]
+    assert code["tmpfs"] == []
+    assert "scratch:/tmp" in code["volumes"]
+    limits = read("dagster.yaml")["concurrency"]
+    runs, making = limits["runs"]["max_concurrent_runs"], limits["pools"]["default_limit"]
+    a_run = 250 + 0.1 * Settings.model_fields["clips_per_run"].default
+    measuring = 200 * inspect.signature(MeasuringPool).parameters["workers"].default
+    film = 200
+    assert megabytes(code["mem_limit"]) >= 1.2 * (250 + runs * a_run + making * measuring + film)
+    for name, service in read("compose.yaml")["services"].items():
+        for mount in service.get("tmpfs", []):
+            if "size=" in mount and "mem_limit" in service:
+                assert megabytes(mount.split("size=")[1]) <= megabytes(service["mem_limit"]) / 2, name
+
+
+def test_what_the_image_says_it_can_be_is_there() -> None:
+    """The roles of the Dockerfile's table, each with its health check."""
+    roles = re.findall(r"^#   (\S+(?: location)?)  +", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    services = read("compose.yaml")["services"]
+    assert {role.split()[0] for role in roles} - {"docker"} == {"code", "webserver", "daemon", "sandbox", "metrics"}
+    assert all("healthcheck" in services[role.split()[0]] for role in roles if role != "docker")
 
 
 def test_compose_and_the_wheel_agree_on_the_s3_server() -> None:

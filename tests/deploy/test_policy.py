@@ -1,6 +1,8 @@
 """The policy of deploy/aws/template.yaml allows just what the code calls."""
 
 import ast
+import json
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -87,10 +89,23 @@ def signing_client() -> Any:
 
 
 @pytest.fixture(scope="module")
-def statements() -> dict[str, Any]:
-    template = cfn_yaml.load(str(ROOT / "deploy" / "aws" / "template.yaml"))
-    policy = template["Resources"]["WorkerPolicy"]["Properties"]["PolicyDocument"]
+def template() -> dict[str, Any]:
+    return cfn_yaml.load(str(ROOT / "deploy" / "aws" / "template.yaml"))
+
+
+def of_policy(template: dict[str, Any], name: str) -> dict[str, Any]:
+    policy = template["Resources"][name]["Properties"]["PolicyDocument"]
     return {statement["Sid"]: statement for statement in policy["Statement"]}
+
+
+@pytest.fixture(scope="module")
+def statements(template: dict[str, Any]) -> dict[str, Any]:
+    return of_policy(template, "WorkerPolicy")
+
+
+@pytest.fixture(scope="module")
+def of_people(template: dict[str, Any]) -> dict[str, Any]:
+    return of_policy(template, "PeoplePolicy")
 
 
 def listed(value: Any) -> list[Any]:
@@ -161,3 +176,66 @@ def test_paid_videos_and_uploads_cannot_be_deleted(statements: dict[str, Any]) -
     for key in (keys.video_key("0" * 64), "uploads/hero.jpg"):
         assert not [pattern for pattern in patterns if fnmatch(key, pattern)]
     assert [pattern for pattern in patterns if fnmatch(keys.clip_key("hero", keys.REFUSED_NOTE), pattern)]
+
+
+def allowed(statements: dict[str, Any], action: str, key: str) -> bool:
+    """As IAM decides: what one statement allows and none denies. A star matches slashes too, as fnmatch's does."""
+    effects = {
+        statement["Effect"]
+        for statement in statements.values()
+        if action in listed(statement["Action"])
+        and all("Fn::Sub" in resource for resource in listed(statement["Resource"]))
+        and any(fnmatch(key, pattern) for pattern in paths(statement))
+    }
+    return effects == {"Allow"}
+
+
+def test_people_may_upload_and_ask_for_films(of_people: dict[str, Any]) -> None:
+    """What docs/guide.md and docs/films.md tell them to put into the bucket."""
+    film = ["film.yaml", "film.yml", "film.json", "harbour.jpg", "harbour.WEBP", "theme.mp3", "voice.wav", "clip.mp4"]
+    for key in (
+        "uploads/hero.jpg",
+        "uploads/shoes/brief.yaml",
+        "uploads/_media/theme.mp3",
+        *(f"sequences/{name}" for name in film),
+    ):
+        assert allowed(of_people, "s3:PutObject", key), key
+        assert allowed(of_people, "s3:DeleteObject", key), key
+        assert allowed(of_people, "s3:AbortMultipartUpload", key), key
+
+
+def test_people_cannot_change_what_the_program_made(of_people: dict[str, Any]) -> None:
+    fingerprint = "0" * 64
+    made = (
+        keys.video_key(fingerprint),
+        keys.clip_key("hero", keys.VIDEO),
+        keys.sequence_key("film", keys.VIDEO),
+        keys.sequence_key("film", "manifest.json"),
+        keys.frame_key("film", fingerprint),
+        f"{keys.GALLERY}index.html",
+    )
+    for key in made:
+        assert allowed(of_people, "s3:GetObject", key), key
+        assert not allowed(of_people, "s3:PutObject", key), key
+        assert not allowed(of_people, "s3:DeleteObject", key), key
+
+
+def test_a_cluster_without_the_agent_takes_the_role_by_irsa(template: dict[str, Any]) -> None:
+    """The trust policy is text, for which no validator looks inside."""
+    role = template["Resources"]["WorkerIrsaRole"]
+    assert role["Condition"] == "HasOidc"
+    assert (
+        role["Properties"]["ManagedPolicyArns"]
+        == template["Resources"]["WorkerRole"]["Properties"]["ManagedPolicyArns"]
+    )
+    text = role["Properties"]["AssumeRolePolicyDocument"]["Fn::Sub"]
+    issuer = "oidc.eks.eu-central-1.amazonaws.com/id/0123ABCD"
+    assert re.match(template["Parameters"]["OidcProvider"]["AllowedPattern"], issuer)
+    given = {"OidcProvider": issuer, "Namespace": "i2v", "ServiceAccount": "i2v"}
+    given |= {"AWS::Partition": "aws", "AWS::AccountId": "000000000000"}
+    (statement,) = json.loads(re.sub(r"\$\{([^}]+)\}", lambda found: given[found[1]], text))["Statement"]
+    assert statement["Principal"] == {"Federated": f"arn:aws:iam::000000000000:oidc-provider/{issuer}"}
+    assert statement["Condition"]["StringEquals"] == {
+        f"{issuer}:aud": "sts.amazonaws.com",
+        f"{issuer}:sub": "system:serviceaccount:i2v:i2v",
+    }

@@ -4,6 +4,9 @@ import asyncio
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -67,3 +70,30 @@ def test_without_the_setting_nothing_changes(settings):
     before = logging.getLogger("resources").handlers[:]
     logs.configure(settings)
     assert logging.getLogger("resources").handlers == before
+
+
+IN_THE_CODE_SERVER = """
+import logging
+from dagster._utils.log import configure_loggers
+configure_loggers()  # as `dagster api grpc` and every other command of Dagster's does first
+import i2v_assets.definitions
+logging.getLogger("i2v_assets.sensors.uploads").info("line of a sensor")
+logging.getLogger("resources.storage.bucket").warning("line of a resource")
+logging.getLogger("dagster.code_server").info("line of Dagster")
+"""
+
+
+def test_lines_of_sensors_and_schedules_are_json_too():
+    """They are in no run: what sets the logs up is that the definitions were loaded."""
+    environment = {**os.environ, "I2V_LOG_JSON": "1"}
+    command = [sys.executable, "-c", IN_THE_CODE_SERVER]
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120)
+    ours = [json.loads(line) for line in shown.stderr.splitlines()]
+    assert [(line["logger"], line["message"]) for line in ours] == [
+        ("i2v_assets.sensors.uploads", "line of a sensor"),
+        ("resources.storage.bucket", "line of a resource"),
+    ]
+    theirs = [line for line in shown.stdout.splitlines() if "line of" in line]
+    assert len(theirs) == 1, "Dagster's lines stay as they are, and where they are"
+    assert not theirs[0].startswith("{")
+    assert "line of Dagster" in theirs[0]
