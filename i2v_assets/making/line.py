@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from i2v_assets.answers import Problem
@@ -186,6 +187,8 @@ class Line:
         """A person who runs a failed clip again, or the retry schedule, asks for another attempt."""
         by = f"run {self._run.run_id}" if self._run.by_hand else ("retry schedule" if row.retries else None)
         order = Order(plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, retry_by=by)
+        if self._window is not None:  # it may wait for a slot until the window is over
+            order = replace(order, not_after=self._window.closes(datetime.now(UTC)))
         return await self._tools.generate(order)
 
     async def _taken(self, plans: Sequence[Plan], outcomes: Sequence[Outcome]) -> list[Take]:

@@ -81,6 +81,7 @@ class Context:
     owner: str
     run_id: str
     rng: random.Random = field(default_factory=random.Random)
+    clock: Callable[[], datetime] = field(default_factory=lambda: utc_now)
     pacer: Pacer = field(init=False)
     stopping: bool = field(init=False, default=False)
     halt: Halt | None = field(init=False, default=None)

@@ -5,8 +5,10 @@ import secrets
 import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
+from resources.generation.context import utc_now
 from resources.generation.engine import Engine
 from resources.generation.model import EngineOptions
 from resources.generation.stopping import StopKind
@@ -68,6 +70,7 @@ async def open_engine(
     run_id: str,
     stop_kind: Callable[[], StopKind] = lambda: "other",
     options: EngineOptions | None = None,
+    clock: Callable[[], datetime] = utc_now,
 ) -> AsyncGenerator[Engine, None]:
     """An engine for one stream, with a client of its own.
 
@@ -79,6 +82,7 @@ async def open_engine(
         run_id: Whose budget per run counts.
         stop_kind: Tells why the stream is cancelled, when it is; called in a thread.
         options: Other limits than the settings'.
+        clock: Tells whether an order may still be submitted.
 
     Raises:
         MissingToken: nobody is signed in.
@@ -106,4 +110,5 @@ async def open_engine(
             owner=new_owner(),
             run_id=run_id,
             stop_kind=stop_kind,
+            clock=clock,
         )
