@@ -138,6 +138,7 @@ def waiting(
     problem: Problem,
     *,
     price_microdollars: int | None = None,
+    most_microdollars: int | None = None,
     sent: bool = False,
     then: str = "it goes on by itself as soon as this is out of the way.",
     request_id: str | None = None,
@@ -145,10 +146,15 @@ def waiting(
 ) -> Answer:
     """WAITING.txt: the clip is held (approval, budget, night window, or an outcome that is not known).
 
-    ``sent`` is True when a request may already have reached the service, so that money may have moved.
+    ``sent`` is True when a request may already have reached the service, so that money may have moved;
+    ``most_microdollars`` is the price with every take that a low quality score may add.
     """
     paid = "A request may have been sent, so it is not sent again by itself." if sent else "Nothing was paid yet."
-    price = f" It will cost about {dollars(price_microdollars)}." if price_microdollars and not sent else ""
+    price = ""
+    if price_microdollars and not sent:
+        price = f" It will cost about {dollars(price_microdollars)}"
+        rerolls = most_microdollars is not None and most_microdollars > price_microdollars
+        price += f", and at most {dollars(most_microdollars or 0)} with its rerolls." if rerolls else "."
     return Answer(
         AnswerKind.WAITING,
         f"WAITING: {_line(clip)} is not made yet. {paid}{price}",

@@ -52,6 +52,7 @@ class PlanOptions:
         keep_face: What a lip-sync clip with an image does.
         presets: The motion presets in force.
         allow_unknown_price: Plan although the price cannot be read.
+        measured: Videos are measured; without a score nothing is made again for it.
         version: The project's version, for manifests.
     """
 
@@ -60,6 +61,7 @@ class PlanOptions:
     keep_face: Literal["auto", "always", "never"] = "auto"
     presets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType(dict(shipped_presets())))
     allow_unknown_price: bool = False
+    measured: bool = True
     version: str = ""
 
 
@@ -143,10 +145,22 @@ class Waiting(_Outcome):
     reasons: tuple[str, ...] = ()
 
 
-def plan_hash(plans: Sequence[Plan]) -> str:
-    """What an approval approves: the fingerprints, prices and catalogue entries of some plans, in any order."""
-    lines = sorted(
-        json.dumps([plan.clip, plan.take, plan.fingerprint, plan.price_microdollars, plan.price_unit, plan.model_id])
-        for plan in plans
-    )
+def plan_hash(plans: Sequence[Plan], rerolls: Sequence[Plan] = ()) -> str:
+    """What an approval approves: the fingerprints, prices and catalogue entries of some plans, in any order.
+
+    Args:
+        plans: What will be made.
+        rerolls: What may be made besides, when a quality score is low.
+    """
+    certain, possible = ([_approved(plan) for plan in each] for each in (plans, rerolls))
+    lines = sorted(json.dumps(line) for line in [*certain, *([*line, "reroll"] for line in possible)])
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _approved(plan: Plan) -> list[str | int | None]:
+    return [plan.clip, plan.take, plan.fingerprint, plan.price_microdollars, plan.price_unit, plan.model_id]
+
+
+def total_price(plans: Iterable[Plan]) -> int:
+    """What they cost together, in micro-dollars, as far as the prices are known."""
+    return sum(plan.price_microdollars or 0 for plan in plans)

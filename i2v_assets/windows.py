@@ -31,6 +31,14 @@ class Window:
         today = local.replace(hour=self.start.hour, minute=self.start.minute, second=0, microsecond=0)
         return today if today > local else today + timedelta(days=1)
 
+    def closes(self, now: datetime) -> datetime:
+        """When the window that is open at this moment ends; this very moment where none is."""
+        if not self.holds(now):
+            return now
+        local = now.astimezone(self.zone)
+        end = datetime.combine(local.date(), self.end, self.zone)
+        return end if self.end > local.time() else end + timedelta(days=1)
+
     def open_between(self, begin: datetime, end: datetime) -> timedelta:
         """How long the window is open from one moment to another."""
         day = begin.astimezone(self.zone).date() - timedelta(days=1)  # yesterday's may go on over midnight

@@ -87,8 +87,10 @@ def _show(books: Books, found: "Preview", names: list[str], refused: "list[Refus
         return
     count = sum(line.to_pay for line in found.lines)
     unpriced = f" and {found.unpriced} at an unknown price" if found.unpriced else ""
+    rerolls = any(line.to_pay for line in found.rerolls)
+    most = f", at most {dollars(found.most_microdollars) or '$0'} with rerolls" if rerolls else ""
     out.print(
-        f"{count} to pay for, {dollars(found.total_microdollars) or '$0'}{unpriced};"
+        f"{count} to pay for, {dollars(found.total_microdollars) or '$0'}{unpriced}{most};"
         f" balance {dollars(found.balance_microdollars) or ('$0' if found.balance_microdollars == 0 else 'not told')}.",
         highlight=False,
     )
@@ -104,7 +106,12 @@ def _show(books: Books, found: "Preview", names: list[str], refused: "list[Refus
 
 def _waits(found: "Preview", plan: "Plan") -> str:
     row = next(each.row for each in found.planned if each.row.clip == plan.clip)
-    return f"waits for {row.waiting_for}" if row.waiting_for and row.state == "waiting" else ""
+    words = [f"waits for {row.waiting_for}"] if row.waiting_for and row.state == "waiting" else []
+    rerolls = [line for line in found.rerolls if line.to_pay and line.plan.clip == plan.clip]
+    if rerolls and plan.take == 1:
+        more = dollars(found.most_for_rerolls(plan.clip)) or "an unknown price"
+        words.append(f"and at most {len(rerolls)} reroll{'s' if len(rerolls) > 1 else ''} for {more}")
+    return ", ".join(words)
 
 
 def _show_stopped(planned: "Planned") -> None:
@@ -126,6 +133,7 @@ def _plain(books: Books, found: "Preview") -> dict[str, Any]:
     return {
         "plan_hash": found.hash,
         "total_microdollars": found.total_microdollars,
+        "most_microdollars": found.most_microdollars,
         "unknown_prices": found.unpriced,
         "balance_microdollars": found.balance_microdollars,
         "today": money_left(books).plain(),
@@ -144,6 +152,7 @@ def _plain(books: Books, found: "Preview") -> dict[str, Any]:
                     }
                     for plan in each.plans
                 ],
+                "rerolls": [plan.model_dump(mode="json") for plan in each.rerolls],
             }
             for each in found.planned
         ],
@@ -196,10 +205,10 @@ def approve(
 
 
 def _matching(found: "Preview", asked: str) -> "tuple[Plan, ...] | None":
-    """The plans that a hash stands for: all of them, or those of one clip."""
+    """The plans that a hash stands for, their rerolls too: all of them, or those of one clip."""
     if found.hash and found.hash.startswith(asked):
-        return found.plans
+        return (*found.plans, *(line.plan for line in found.rerolls))
     for planned in found.planned:
         if planned.hash and planned.hash.startswith(asked):
-            return planned.plans
+            return (*planned.plans, *planned.rerolls)
     return None

@@ -35,6 +35,7 @@ class Preview:
     Attributes:
         planned: Each clip with its decision, in the registry's order.
         lines: Each take.
+        rerolls: Each take that a low quality score may add.
         unreadable: Clips that could not be planned now, with the error.
         balance_microdollars: Of the account; None where it was not told.
     """
@@ -43,6 +44,7 @@ class Preview:
     lines: tuple[Line, ...]
     unreadable: tuple[tuple[str, I2VError], ...]
     balance_microdollars: int | None
+    rerolls: tuple[Line, ...] = ()
 
     @property
     def plans(self) -> "tuple[Plan, ...]":
@@ -55,6 +57,16 @@ class Preview:
         return sum(line.plan.price_microdollars or 0 for line in self.lines if line.to_pay)
 
     @property
+    def most_microdollars(self) -> int:
+        """What would be paid with every reroll."""
+        return self.total_microdollars + self.most_for_rerolls()
+
+    def most_for_rerolls(self, clip: str | None = None) -> int:
+        """What the rerolls may cost, of one clip or of all."""
+        plans = [line.plan for line in self.rerolls if line.to_pay and clip in (None, line.plan.clip)]
+        return sum(plan.price_microdollars or 0 for plan in plans)
+
+    @property
     def unpriced(self) -> int:
         """Takes to pay for whose price is not known."""
         return sum(line.to_pay and line.plan.price_microdollars is None for line in self.lines)
@@ -64,7 +76,7 @@ class Preview:
         """What an approval of all of it approves."""
         from i2v_assets.plans import plan_hash
 
-        return plan_hash(self.plans) if self.plans else None
+        return plan_hash(self.plans, [line.plan for line in self.rerolls]) if self.plans else None
 
 
 def look_for_uploads(books: Books, bucket: "Bucket") -> None:
@@ -122,7 +134,8 @@ async def _preview(books: Books, bucket: "Bucket", rows: "Sequence[ClipRow]", sc
             left = None
     planned = tuple(each for each in found if not isinstance(each, tuple))
     lines = tuple(_line(books, plan) for each in planned for plan in each.plans)
-    return Preview(planned, lines, tuple(each for each in found if isinstance(each, tuple)), left)
+    rerolls = tuple(_line(books, plan) for each in planned for plan in each.rerolls)
+    return Preview(planned, lines, tuple(each for each in found if isinstance(each, tuple)), left, rerolls)
 
 
 async def _one(planner: Any, row: "ClipRow") -> "Planned | tuple[str, I2VError]":
@@ -164,12 +177,13 @@ def what_changed(bucket: "Bucket", planned: "Planned", asked_hash: str) -> str |
         return None
     if not isinstance(stored, dict) or not str(stored.get("plan_hash", "")).startswith(asked_hash):
         return None
-    clip, now = planned.row.clip, {plan.take: plan for plan in planned.plans}
+    clip, now = planned.row.clip, {plan.take: plan for plan in (*planned.plans, *planned.rerolls)}
     if planned.stopped is not None:
         return f"{clip} cannot be made as it is any more"
-    then = {take.get("take"): take for take in stored.get("takes", ()) if isinstance(take, dict)}
+    takes = [*stored.get("takes", ()), *stored.get("rerolls", ())]
+    then = {take.get("take"): take for take in takes if isinstance(take, dict)}
     if set(then) != set(now):
-        return f"{clip} had {len(then)} takes and has {len(now)}"
+        return f"{clip} had {len(then)} takes, its rerolls counted, and has {len(now)}"
     for number, plan in now.items():
         before = then[number]
         if before.get("price_microdollars") != plan.price_microdollars:

@@ -2,20 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from i2v_assets.answers import Problem
 from i2v_assets.making.delivery import Delivery
-from i2v_assets.making.gates import Gate, gate
-from i2v_assets.making.media import MediaReader, ReadFile
-from i2v_assets.making.plans_of import ClipPlanner
+from i2v_assets.making.gates import Gate, Hold, gate
+from i2v_assets.making.media import MediaReader
+from i2v_assets.making.plans_of import ClipPlanner, Planned
 from i2v_assets.making.reports import Events
+from i2v_assets.making.rerolls import may_begin, rerolled
 from i2v_assets.making.reuse import note_reuse
 from i2v_assets.making.saying import Saying
 from i2v_assets.making.takes import Take
 from i2v_assets.making.tools import Result, Run, Tools
-from i2v_assets.planning import Plan, Refusal, Waiting, plan_hash
+from i2v_assets.planning import Plan, Refusal, Waiting
+from i2v_assets.plans import total_price
 from i2v_assets.upload_types import Candidate
 from i2v_assets.windows import parse_window
 from resources.errors import I2VError, Verdict
@@ -79,46 +82,49 @@ class Line:
         if isinstance(planned.stopped, Waiting):
             waits = planned.stopped
             return await self._say.waits(row, waits.kind, Problem(waits.words, remedy=waits.remedy))
-        plans = list(planned.plans)
-        price_hash = plan_hash(plans)
-        await self._say.planned(row, plans, price_hash)
+        await self._say.planned(planned)
         if not self._run.make:
             return Result(row.clip, row.state)
-        held = await self._gate(row, plans, price_hash, candidate)
-        return held or await self._generate(row, candidate, files, plans)
+        held = await self._gate(planned)
+        return held or await self._generate(planned)
 
-    async def _gate(self, row: ClipRow, plans: Sequence[Plan], price_hash: str, candidate: Candidate) -> Result | None:
-        unchanged = row.delivered_version == row.version
-        needs_approval = self._tools.settings.require_approval or bool(candidate.brief.needs_approval)
-        if not (unchanged or needs_approval or self._window):
-            return None  # no gate could hold it, so nothing has to be looked up
+    async def _gate(self, planned: Planned) -> Result | None:
+        row, plans = planned.row, planned.plans
         for plan in plans:
-            known = await asyncio.to_thread(self._tools.ledger.get, plan.fingerprint)
-            price = plan.price_microdollars
-            hold = gate(
-                Gate(
-                    clip=row.clip,
-                    plan_hash=price_hash,
-                    submitted=known is not None and known.state in PAID,
-                    approved=await asyncio.to_thread(self._tools.ledger.is_approved, plan.fingerprint, price),
-                    by_hand=self._run.by_hand,
-                    needs_approval=needs_approval,
-                    delivered_as=row.fingerprint if unchanged and plan.take == 1 else None,
-                    fingerprint=plan.fingerprint,
-                    asked_for=plan.take > (candidate.brief.takes or 1),
-                    window=self._window,
-                ),
-                datetime.now(UTC),
-            )
+            hold = await self._hold(planned, plan)
             if hold is not None:
-                total = sum(each.price_microdollars or 0 for each in plans)
                 problem = Problem(hold.reason, remedy=hold.remedy)
-                return await self._say.waits(row, hold.waiting_for, problem, plan=plan, price=total)
+                price, most = total_price(plans), total_price([*plans, *planned.rerolls])
+                return await self._say.waits(row, hold.waiting_for, problem, plan=plan, price=price, most=most)
         return None
 
-    async def _generate(
-        self, row: ClipRow, candidate: Candidate, files: tuple[ReadFile, ...], plans: list[Plan]
-    ) -> Result:
+    async def _hold(self, planned: Planned, plan: Plan) -> Hold | None:
+        """What holds one take, a reroll too."""
+        row, brief = planned.row, planned.candidate.brief
+        unchanged = row.delivered_version == row.version
+        needs_approval = self._tools.settings.require_approval or bool(brief.needs_approval)
+        if not (unchanged or needs_approval or self._window):
+            return None  # no gate could hold it, so nothing has to be looked up
+        known = await asyncio.to_thread(self._tools.ledger.get, plan.fingerprint)
+        price = plan.price_microdollars
+        return gate(
+            Gate(
+                clip=row.clip,
+                plan_hash=planned.hash or "",
+                submitted=known is not None and known.state in PAID,
+                approved=await asyncio.to_thread(self._tools.ledger.is_approved, plan.fingerprint, price),
+                by_hand=self._run.by_hand,
+                needs_approval=needs_approval,
+                delivered_as=row.fingerprint if unchanged and plan.take == 1 else None,
+                fingerprint=plan.fingerprint,
+                asked_for=plan.take > (brief.takes or 1) and plan not in planned.rerolls,
+                window=self._window,
+            ),
+            datetime.now(UTC),
+        )
+
+    async def _generate(self, planned: Planned) -> Result:
+        row, candidate, files, plans = planned.row, planned.candidate, planned.files, planned.plans
         outcomes = list(await asyncio.gather(*(self._order(row, plan) for plan in plans)))
         try:
             if any(isinstance(found, Held) for found in outcomes) or not any(
@@ -126,17 +132,15 @@ class Line:
             ):
                 return await self._not_delivered(row, plans, outcomes)
             takes = await self._taken(plans, outcomes)
-            reroll = candidate.brief.reroll
-            left = reroll.at_most - row.extra_takes if reroll else 0
-            while reroll and left > 0 and await self._delivery.best_score(row, takes) < reroll.below:
-                left -= 1
-                further = await self._planner.take(row, candidate, files, len(plans) + 1)
-                if not isinstance(further, Plan):
+            refused = any(isinstance(found, Failed) and found.final for found in outcomes)
+            for plan in planned.rerolls:  # one at a time: each only because those before it were measured and are poor
+                if not await self._goes_on(planned, plan, takes, refused=refused):
                     break
-                plans.append(further)
-                await asyncio.to_thread(self._tools.registry.add_take, row.clip, take=further.take, due=False)
-                outcomes.append(await self._order(row, further))
-                takes += await self._taken(plans[-1:], outcomes[-1:])
+                outcome = await self._reroll(row, candidate, plan)
+                if not isinstance(outcome, Delivered):
+                    break
+                outcomes.append(outcome)
+                takes += await self._taken([plan], [outcome])
             await self._delivery.deliver(row, candidate, files, takes)
             await note_reuse(self._tools.ledger, row, takes)
             await self._say.recorded(row, ClipState.DELIVERED, plan=plans[0])
@@ -146,11 +150,46 @@ class Line:
                 if isinstance(outcome, Delivered) and outcome.local_path is not None:
                     outcome.local_path.unlink(missing_ok=True)
 
+    async def _goes_on(self, planned: Planned, plan: Plan, takes: Sequence[Take], *, refused: bool) -> bool:
+        """Whether a reroll is ordered: the takes are poor, nothing was refused, and every gate lets it through."""
+        row, brief = planned.row, planned.candidate.brief
+        known = await asyncio.to_thread(self._tools.ledger.get, plan.fingerprint)
+        if known is not None and known.state in PAID:
+            return True  # it only has to be fetched
+        delivered = row.delivered_version == row.version and row.fingerprint == planned.plans[0].fingerprint
+        if not may_begin(brief, row, refused=refused, settled=delivered and not self._run.by_hand):
+            return False
+        if brief.reroll is None or await self._delivery.best_score(row, takes) >= brief.reroll.below:
+            return False
+        hold = await self._hold(planned, plan)
+        if hold is not None:
+            log.info("Clip %s: take %d, which its score asks for, waits: %s", row.clip, plan.take, hold.reason)
+        return hold is None
+
+    async def _reroll(self, row: ClipRow, candidate: Candidate, plan: Plan) -> Outcome | None:
+        """Order one more take; its number stays taken only where money may have moved for it."""
+        registry, extra = self._tools.registry, plan.take - (candidate.brief.takes or 1)
+
+        def note(change: Callable[..., bool], extra_takes: int) -> Awaitable[bool]:
+            return asyncio.to_thread(change, row.clip, version=row.version, take=plan.take, extra_takes=extra_takes)
+
+        if plan.take not in rerolled(row) and not await note(registry.add_reroll, extra - 1):
+            return None  # the upload changed, or a person asked for a take: the next run goes on from there
+        outcome = await self._order(row, plan)
+        if isinstance(outcome, Delivered):
+            return outcome
+        known = await asyncio.to_thread(self._tools.ledger.get, plan.fingerprint)
+        if known is None or (known.state not in PAID and known.submitted_at is None):
+            await note(registry.take_back_reroll, extra)
+        return outcome
+
     async def _order(self, row: ClipRow, plan: Plan) -> Outcome:
         by = self._retry_by(row)
         order = Order(
             plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, plan.price_microdollars, retry_by=by
         )
+        if self._window is not None:  # it may wait for a slot until the window is over
+            order = replace(order, not_after=self._window.closes(datetime.now(UTC)))
         return await self._tools.generate(order)
 
     def _retry_by(self, row: ClipRow) -> str | None:

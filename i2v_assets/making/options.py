@@ -21,6 +21,7 @@ def plan_options(settings: Settings) -> PlanOptions:
         keep_face=settings.keep_face,
         presets=load_presets(_presets_text(settings), settings.presets_file or "presets"),
         allow_unknown_price=settings.allow_unknown_price,
+        measured=settings.measure,
         version=version("i2v-assets"),
     )
 

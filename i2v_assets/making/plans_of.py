@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from i2v_assets.found import FoundMedium
 from i2v_assets.making.media import MediaReader, ReadFile
+from i2v_assets.making.rerolls import asked_takes, reroll_takes
 from i2v_assets.making.takes import with_seed
 from i2v_assets.planning import make_plan
 from i2v_assets.plans import Plan, PlanOffer, PlanOptions, Refusal, Waiting, plan_hash
@@ -24,18 +25,22 @@ read in seconds even so."""
 
 @dataclass(frozen=True)
 class Planned:
-    """A clip with the decision about it; ``plans`` holds one per take, and is empty where there is none."""
+    """A clip with the decision about it.
+
+    ``plans`` holds one per take, and is empty where there is none; ``rerolls`` those that a low quality score may add.
+    """
 
     row: ClipRow
     candidate: Candidate
     files: tuple[ReadFile, ...]
     plans: tuple[Plan, ...] = ()
     stopped: Refusal | Waiting | None = None
+    rerolls: tuple[Plan, ...] = ()
 
     @property
     def hash(self) -> str | None:
         """What an approval of this clip approves; the same as in its `WAITING.txt`."""
-        return plan_hash(self.plans) if self.plans else None
+        return plan_hash(self.plans, self.rerolls) if self.plans else None
 
 
 class ClipPlanner:
@@ -72,10 +77,12 @@ class ClipPlanner:
         first = await self.take(row, candidate, files, 1)
         if not isinstance(first, Plan):
             return Planned(row, candidate, files, stopped=first)
-        count = (candidate.brief.takes or 1) + row.extra_takes
-        further = [await self.take(row, candidate, files, number) for number in range(2, count + 1)]
-        plans = (first, *(plan for plan in further if isinstance(plan, Plan)))
-        return Planned(row, candidate, files, plans)
+        brief = candidate.brief
+        asked, possible = asked_takes(brief, row), reroll_takes(brief, row, measured=self._options.measured)
+        further = [await self.take(row, candidate, files, number) for number in (*asked[1:], *possible)]
+        plans = [first, *(plan for plan in further if isinstance(plan, Plan))]
+        sure, rerolls = (tuple(plan for plan in plans if plan.take in numbers) for numbers in (asked, possible))
+        return Planned(row, candidate, files, sure, rerolls=rerolls)
 
     async def read(self, candidate: Candidate) -> tuple[ReadFile, ...]:
         """A clip's files, in its order."""

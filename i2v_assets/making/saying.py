@@ -8,9 +8,10 @@ from i2v_assets.answers import Problem
 from i2v_assets.making import told
 from i2v_assets.making.bucket_answers import BucketAnswers
 from i2v_assets.making.media import ReadFile
+from i2v_assets.making.plans_of import Planned
 from i2v_assets.making.reports import Events, Markdown, Metadata
 from i2v_assets.making.tools import Result, Tools
-from i2v_assets.plans import Plan
+from i2v_assets.plans import Plan, total_price
 from i2v_assets.upload_types import Candidate
 from resources.generation.model import Cancelled, Failed, Held, HeldKind
 from resources.ledger import State
@@ -63,15 +64,19 @@ class Saying:
         }
         await asyncio.to_thread(self._bucket.document, clip, keys.MEDIA, content)
 
-    async def planned(self, row: ClipRow, plans: Sequence[Plan], price_hash: str) -> None:
+    async def planned(self, planned: Planned) -> None:
         """What will be made, before any money."""
-        clip, first = row.clip, plans[0]
-        metadata = told.plan_metadata(first, price_hash, self._tools.sandbox)
+        row, plans = planned.row, planned.plans
+        clip, first, price_hash = row.clip, plans[0], planned.hash or ""
+        most = total_price([*plans, *planned.rerolls])
+        metadata = told.plan_metadata(first, price_hash, self._tools.sandbox, most if planned.rerolls else None)
         self._events.materialized("clip_plan", clip, metadata, first.fingerprint[:16])
         if row.answered_version is not None:  # it may take back a refusal; otherwise the plan says it all (8 ms of CPU)
             self._events.checked("clip_plan", "accepted", clip, passed=True, metadata={"takes": len(plans)})
-        takes = [plan.model_dump(mode="json") for plan in plans]
-        content = {"decision": "planned", "plan_hash": price_hash, "takes": takes}
+        takes, rerolls = ([plan.model_dump(mode="json") for plan in each] for each in (plans, planned.rerolls))
+        content: dict[str, object] = {"decision": "planned", "plan_hash": price_hash, "takes": takes}
+        if rerolls:  # what a low score may add to them
+            content |= {"rerolls": rerolls, "most_microdollars": most}
         await asyncio.to_thread(self._bucket.document, clip, keys.PLAN, content)
 
     async def refused(self, row: ClipRow, problems: Sequence[Problem]) -> Result:
@@ -99,9 +104,10 @@ class Saying:
         *,
         plan: Plan | None = None,
         price: int | None = None,
+        most: int | None = None,
         outcome: Held | None = None,
     ) -> Result:
-        """Nothing is wrong, but something has to happen first."""
+        """Nothing is wrong, but something has to happen first; ``most`` is the price with every reroll."""
         if plan is None:
             decision: Metadata = {
                 "decision": "waiting",
@@ -122,6 +128,7 @@ class Saying:
             row.clip,
             problem,
             price_microdollars=price,
+            most_microdollars=most,
             sent=outcome is not None and outcome.kind in SENT,
             request_id=outcome.request_id if outcome else None,
             service=self._tools.settings.service,

@@ -64,8 +64,8 @@ def what(found: ReadFile) -> str:
     return plain(found.problem)
 
 
-def plan_metadata(plan: Plan, plan_hash: str, sandbox: bool) -> Metadata:
-    """A plan: route with reasons, the exact request, the price."""
+def plan_metadata(plan: Plan, plan_hash: str, sandbox: bool, most: int | None = None) -> Metadata:
+    """A plan: route with reasons, the exact request, the price; ``most`` is that of all takes with every reroll."""
     inputs = plan.inputs
     return {
         "decision": "planned",
@@ -80,6 +80,7 @@ def plan_metadata(plan: Plan, plan_hash: str, sandbox: bool) -> Metadata:
         "aspect_ratio": inputs.aspect_ratio,
         "seed": inputs.seed,
         "price_usd": dollars(plan.price_microdollars),
+        "at_most_usd": dollars(most),
         "plan_hash": plan_hash,
         "fingerprint": plan.fingerprint,
         "request": Json(inputs.model_dump(mode="json", exclude_none=True)),

@@ -82,6 +82,7 @@ class Context:
     run_id: str
     budget_run: str
     rng: random.Random = field(default_factory=random.Random)
+    clock: Callable[[], datetime] = field(default_factory=lambda: utc_now)
     pacer: Pacer = field(init=False)
     stopping: bool = field(init=False, default=False)
     halt: Halt | None = field(init=False, default=None)

@@ -5,10 +5,11 @@ import logging
 import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 
 from resources.errors import Verdict
-from resources.generation.context import Context, Flight
+from resources.generation.context import Context, Flight, utc_now
 from resources.generation.course import follow
 from resources.generation.model import EngineOptions, Failed, Order, Outcome
 from resources.generation.stopping import StopKind, ask_why, wind_down
@@ -42,6 +43,7 @@ class Engine:
         budget_run: Whose budget per run counts; its own where it is empty.
         stop_kind: Tells why the stream is cancelled, when it is; called in a thread.
         rng: Source of all jitter.
+        clock: Tells whether an order may still be submitted.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Engine:
         budget_run: str = "",
         stop_kind: Callable[[], StopKind] = lambda: "other",
         rng: random.Random | None = None,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._ctx = Context(
             service,
@@ -72,6 +75,7 @@ class Engine:
             run_id=run_id,
             budget_run=budget_run or run_id,
             rng=rng or random.Random(),  # noqa: S311 - jitter
+            clock=clock,
         )
         self._stop_kind = stop_kind
         self._locks: dict[str, asyncio.Lock] = {}

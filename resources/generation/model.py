@@ -1,6 +1,7 @@
 """What goes into the engine and what comes out: orders, outcomes, options."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
@@ -26,6 +27,7 @@ class Order:
         approved: False holds the order before anything is paid; what was submitted before is fetched all the same.
         retry_by: Who asked for another attempt after a failure that is not final; None: nobody did.
         adopt_only: Never submit: fetch what was submitted before, or say what is left.
+        not_after: From this moment on nothing is submitted for it; None: at any time.
     """
 
     clip: str
@@ -37,6 +39,7 @@ class Order:
     approved: bool = True
     retry_by: str | None = None
     adopt_only: bool = False
+    not_after: datetime | None = None
 
 
 class HeldKind(StrEnum):
@@ -50,6 +53,8 @@ class HeldKind(StrEnum):
     """The service asks for more than the plan showed: it has to be planned, and agreed to, again."""
     APPROVAL = "approval"
     """A person has to approve it first."""
+    WINDOW = "window"
+    """The hours in which paid work may start are over."""
     UNKNOWN = "unknown"
     """It may have been submitted; a person has to find out."""
     DEADLINE = "deadline"

@@ -5,8 +5,10 @@ import secrets
 import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
+from resources.generation.context import utc_now
 from resources.generation.engine import Engine
 from resources.generation.model import EngineOptions
 from resources.generation.stopping import StopKind
@@ -69,6 +71,7 @@ async def open_engine(
     budget_run: str = "",
     stop_kind: Callable[[], StopKind] = lambda: "other",
     options: EngineOptions | None = None,
+    clock: Callable[[], datetime] = utc_now,
 ) -> AsyncGenerator[Engine, None]:
     """An engine for one stream, with a client of its own.
 
@@ -81,6 +84,7 @@ async def open_engine(
         budget_run: Whose budget per run counts, where it is another's: a run that is tried again has no new one.
         stop_kind: Tells why the stream is cancelled, when it is; called in a thread.
         options: Other limits than the settings'.
+        clock: Tells whether an order may still be submitted.
 
     Raises:
         MissingToken: nobody is signed in.
@@ -109,4 +113,5 @@ async def open_engine(
             run_id=run_id,
             budget_run=budget_run,
             stop_kind=stop_kind,
+            clock=clock,
         )

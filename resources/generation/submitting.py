@@ -119,6 +119,11 @@ def _hindrance(ctx: Context, flight: Flight) -> Held | None:
             order, HeldKind.APPROVAL, "It needs an approval before it is paid for.",
             "`i2v plan` shows it and its hash, `i2v approve HASH` lets it go; or materialize the clip by hand.",
         )  # fmt: skip
+    if order.not_after is not None and ctx.clock() >= order.not_after:
+        return Held(
+            order, HeldKind.WINDOW, "The hours in which paid work may start ended while it waited for its turn.",
+            "It starts by itself when they begin again; I2V_GENERATE_ONLY is the setting.",
+        )  # fmt: skip
     return None
 
 

@@ -21,6 +21,7 @@ from resources.ledger.base import utc_now
 from resources.ledger.database import Database
 from resources.ledger.registry_rows import (
     FRESH,
+    NO_TAKES,
     SENT,
     UNMADE,
     Admission,
@@ -95,6 +96,8 @@ class Registry:
                     changed.append(upload.clip)
                     again = values | {"state": ClipState.DUE, "batch": None, "archived_at": None}
                     again |= {"retries": 0, "lost_runs": 0}
+                    if before[0] != upload.version:
+                        again |= NO_TAKES
                     connection.execute(clips.update().where(clips.c.clip == upload.clip).values(**again))
             if additions:
                 connection.execute(clips.insert(), additions)
@@ -232,14 +235,13 @@ class Registry:
             count += self._update(clips.update().where(clips.c.clip.in_(part)).values(**values))
         return count
 
-    def add_take(self, clip: str, *, take: int, seed: int | None = None, due: bool = True) -> None:
-        """One more take of a clip beyond what its brief asks for.
+    def add_take(self, clip: str, *, take: int, seed: int | None = None) -> None:
+        """One more take of a clip beyond what its brief asks for; the clip becomes due.
 
         Args:
             clip: the clip.
             take: its number.
             seed: a seed that a person gives it; None derives one.
-            due: make it now; False where the run that asks for it makes it itself.
         """
         with self._database.write() as connection:
             found = connection.execute(sa.select(clips.c.take_seeds).where(clips.c.clip == clip)).scalar()
@@ -247,9 +249,39 @@ class Registry:
             values: dict[str, Any] = {"extra_takes": clips.c.extra_takes + 1, "updated_at": self._clock()}
             if seed is not None:
                 values["take_seeds"] = json.dumps(seeds | {str(take): seed})
-            if due:
-                values |= {"state": ClipState.DUE, "batch": None}
+            values |= {"state": ClipState.DUE, "batch": None}
             connection.execute(clips.update().where(clips.c.clip == clip).values(**values))
+
+    def add_reroll(self, clip: str, *, version: str, take: int, extra_takes: int) -> bool:
+        """Note a take that a low quality score asks for, before it is ordered: its number is nobody else's from then on.
+
+        Args:
+            clip: the clip.
+            version: the version of the upload that it is a take of.
+            take: its number.
+            extra_takes: the further takes that there are without it.
+
+        Returns:
+            False where the upload changed, or a person asked for a take, since those were counted.
+        """
+        return self._reroll(clip, version, extra_takes, 1, lambda takes: [*takes, take])
+
+    def take_back_reroll(self, clip: str, *, version: str, take: int, extra_takes: int) -> bool:
+        """Forget a reroll for which no money moved; ``extra_takes`` counts it. False as for `add_reroll`."""
+        return self._reroll(clip, version, extra_takes, -1, lambda takes: [each for each in takes if each != take])
+
+    def _reroll(
+        self, clip: str, version: str, extra_takes: int, more: int, change: Callable[[list[int]], list[int]]
+    ) -> bool:
+        with self._database.write() as connection:
+            found = connection.execute(sa.select(clips.c.rerolls).where(clips.c.clip == clip)).scalar()
+            values = {
+                "rerolls": json.dumps(change(json.loads(found or "[]"))),
+                "extra_takes": extra_takes + more,
+                "updated_at": self._clock(),
+            }
+            counted = sa.and_(clips.c.clip == clip, clips.c.version == version, clips.c.extra_takes == extra_takes)
+            return connection.execute(clips.update().where(counted).values(**values)).rowcount == 1
 
     def choose(self, clip: str, take: int) -> None:
         """Fix which take is the clip's video; the clip becomes due, which costs nothing for takes that are there."""

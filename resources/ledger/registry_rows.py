@@ -25,6 +25,9 @@ SENT = frozenset({"unknown", "deadline", "download", "stopped"})
 
 FRESH = {"extra_takes": 0, "retries": 0, "lost_runs": 0}
 
+NO_TAKES = {"extra_takes": 0, "take_seeds": None, "chosen_take": None, "rerolls": None}
+"""What a new version starts with: the takes, seeds and choices that were made belong to the old bytes."""
+
 
 @dataclass(frozen=True)
 class Upload:
@@ -44,7 +47,8 @@ class Upload:
 class ClipRow:
     """One clip with its upload and its latest answer; times are UTC.
 
-    ``extra_takes`` were made beyond what the brief asks for; ``take_seeds`` is JSON of the seeds that a person gave them.
+    ``extra_takes`` were made beyond what the brief asks for; ``take_seeds`` is JSON of the seeds that a person gave them,
+    ``rerolls`` a JSON list of the numbers of those that a low quality score asked for.
     ``retries`` counts failed generations that were tried again, ``lost_runs`` runs that ended without an answer.
     ``answered_version`` is the version of the upload that the latest answer is about, ``delivered_version`` the one that the
     video is of.
@@ -74,6 +78,7 @@ class ClipRow:
     delivered_at: datetime | None
     delivered_version: str | None
     archived_at: datetime | None
+    rerolls: str | None = None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ clips = sa.Table(
     sa.Column("chosen_take", sa.Integer),
     sa.Column("extra_takes", sa.Integer, nullable=False),
     sa.Column("take_seeds", sa.Text),
+    sa.Column("rerolls", sa.Text),
     sa.Column("retries", sa.Integer, nullable=False),
     sa.Column("lost_runs", sa.Integer, nullable=False),
     sa.Column("admitted_at", UtcDateTime, nullable=False),

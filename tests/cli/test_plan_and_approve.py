@@ -138,3 +138,23 @@ def test_no_token_and_no_bucket(world, monkeypatch):
     assert world("plan").code == 77
     monkeypatch.setenv("I2V_BUCKET", "nobody-made-this")
     assert world("plan").code == 64
+
+
+def test_a_plan_and_its_approval_name_the_most_that_it_may_cost(world, monkeypatch):
+    monkeypatch.setenv("I2V_MEASURE", "true")
+    world.upload("hero/image.jpg", world.image().read_bytes())
+    world.upload("hero/brief.yaml", APPROVAL + b"images: image.jpg\nreroll: {below: 0.6, at_most: 2}\n")
+    ran = world("plan")
+    assert "1 to pay for, $1.00, at most $3.00 with rerolls; balance" in ran.out
+    assert "and at most 2 rerolls for $2.00" in " ".join(ran.out.replace("│", " ").split())
+    told = world("plan", "--json").json
+    assert (told["total_microdollars"], told["most_microdollars"]) == (1_000_000, 3_000_000)
+    assert [take["take"] for take in told["clips"][0]["rerolls"]] == [2, 3]
+    ran = world("approve", told["plan_hash"])
+    assert "Approved: hero, at most $3.00." in ran.out
+    with world.books() as (ledger, _):
+        takes = [*told["clips"][0]["takes"], *told["clips"][0]["rerolls"]]
+        assert all(ledger.is_approved(take["fingerprint"], 1_000_000) for take in takes)
+
+    world.upload("hero/brief.yaml", APPROVAL + b"images: image.jpg\nreroll: {below: 0.6, at_most: 3}\n")
+    assert world("plan", "--json").json["plan_hash"] != told["plan_hash"], "it may cost more"

@@ -4,13 +4,15 @@ import io
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import chain, repeat
 
 import dagster as dg
 import pytest
 from PIL import Image
 
-from resources.generation.opening import caps_of
-from resources.ledger import State
+from resources.generation.opening import caps_of, open_engine
+from resources.ledger import Claimed, NewRequest, State
 from resources.ledger.registry import ClipState
 from resources.settings import load_settings
 
@@ -67,6 +69,26 @@ def test_paid_work_waits_for_its_window(stage) -> None:
     stage.set_variable("I2V_GENERATE_ONLY", f"{now - timedelta(hours=2):%H:%M}-{now + timedelta(hours=2):%H:%M}")
     stage.make("dispatch")
     assert stage.delivered() == {"hero"}
+
+
+def test_a_clip_that_waits_for_a_slot_until_its_window_is_over_is_not_paid(stage, monkeypatch) -> None:
+    stage.set_variable("I2V_MAX_IN_FLIGHT", "1")
+    stage.ledger.plan(NewRequest("f" * 64, "sandbox", "other", 1, "any", "animate", 1, 3, "{}"))
+    claimed = stage.ledger.claim(  # another process keeps the only slot
+        "f" * 64, owner="another", run_id=None, lease_seconds=3600, price_microdollars=600_000, model_id="any",
+        caps=caps_of(load_settings()), max_in_flight=1,
+    )  # fmt: skip
+    assert isinstance(claimed, Claimed)
+    now = datetime.now(UTC)
+    stage.set_variable("I2V_GENERATE_ONLY", f"{now - timedelta(hours=2):%H:%M}-{now + timedelta(hours=2):%H:%M}")
+    looks = chain([now] * 2, repeat(now + timedelta(hours=3)))
+    monkeypatch.setattr("i2v_assets.assets.clips.open_engine", partial(open_engine, clock=lambda: next(looks)))
+    stage.upload("hero.png", picture(2))
+    stage.make()
+
+    assert stage.clip("hero").waiting_for == "window"
+    assert "I2V_GENERATE_ONLY" in (stage.note("hero", WAITING) or "")
+    assert stage.charges() == []
 
 
 def test_what_would_pass_the_budget_waits_until_the_cap_is_raised(stage) -> None:

@@ -31,3 +31,18 @@ def at(day: int, hour: int, minute: int = 0) -> datetime:
 )
 def test_how_long_the_window_is_open(window: Window, begin: datetime, end: datetime, hours: float) -> None:
     assert window.open_between(begin, end) == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize(
+    ("window", "now", "end"),
+    [
+        (NIGHT, at(10, 23), at(11, 6)),
+        (NIGHT, at(10, 5, 59), at(10, 6)),
+        (NIGHT, at(10, 6), at(10, 6)),
+        (NIGHT, at(10, 12), at(10, 12)),
+        (DAY, at(10, 9), at(10, 17)),
+        (Window(time(22), time(6), BERLIN), at(28, 22), at(29, 4)),  # the night in which summer time begins
+    ],
+)
+def test_when_the_open_window_ends(window: Window, now: datetime, end: datetime) -> None:
+    assert window.closes(now) == end

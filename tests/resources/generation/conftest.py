@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from resources.generation import fetching, gone, waiting
+from resources.generation.context import utc_now
 from resources.generation.engine import Engine
 from resources.generation.model import EngineOptions, Order, Outcome
 from resources.generation.opening import open_engine
@@ -68,7 +69,9 @@ class House:
         return replace(order, **changes)
 
     @asynccontextmanager
-    async def engine(self, stop: StopKind = "other", **options: Any) -> AsyncGenerator[Engine, None]:
+    async def engine(
+        self, stop: StopKind = "other", clock: Callable[[], datetime] = utc_now, **options: Any
+    ) -> AsyncGenerator[Engine, None]:
         self.engines += 1
         async with open_engine(
             self.settings,
@@ -78,6 +81,7 @@ class House:
             run_id=f"run-{self.engines}",
             stop_kind=lambda: stop,
             options=replace(self.options, **options),
+            clock=clock,
         ) as engine:
             yield engine
 

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from resources.generation.adoption import adopt_orphans, order_of, settle_late
 from resources.generation.model import Delivered, Failed, Held, HeldKind, Order
-from resources.ledger import Caps, State
+from resources.ledger import Caps, Claimed, NewRequest, State
 from resources.schemas.inputs import Medium, fingerprint
 from resources.storage.bucket import Bucket
 
@@ -37,6 +38,38 @@ def test_no_more_than_the_slots_are_in_flight(house: Any) -> None:
     for row in rows:
         together = [other for other in rows if other.claimed_at <= row.claimed_at < other.finished_at]
         assert len(together) <= 2
+
+
+def occupy_the_only_slot(house: Any) -> None:
+    """Another process keeps it."""
+    other = house.order(99)
+    request = NewRequest(
+        other.fingerprint, "sandbox", other.clip, 1, other.inputs.family, other.route, 99, 3,
+        other.inputs.model_dump_json(exclude_none=True),
+    )  # fmt: skip
+    house.ledger.plan(request)
+    claimed = house.ledger.claim(
+        other.fingerprint, owner="another process", run_id="other", lease_seconds=600, price_microdollars=600_000,
+        model_id="any", caps=house.options.caps, max_in_flight=1,
+    )  # fmt: skip
+    assert isinstance(claimed, Claimed)
+
+
+def test_what_waited_for_a_slot_until_its_window_was_over_is_not_paid(house: Any) -> None:
+    occupy_the_only_slot(house)
+    end = datetime(2026, 3, 10, 6, tzinfo=UTC)
+    looks = chain(
+        [end - timedelta(seconds=1)] * 2, repeat(end)
+    )  # before it waits for its turn, at its turn, afterwards
+    order = house.order(1, not_after=end)
+
+    held = house.one(order, max_in_flight=1, deadline_seconds=3, clock=lambda: next(looks))
+
+    assert held.kind is HeldKind.WINDOW
+    assert house.charges() == []
+    assert house.states([order]) == [State.PLANNED]
+    assert isinstance(house.one(order, clock=lambda: end - timedelta(seconds=1)), Delivered)
+    assert isinstance(house.one(order, clock=lambda: end), Delivered), "what is paid for is fetched at any time"
 
 
 def test_a_price_that_cannot_be_read_refuses_unless_allowed(house: Any) -> None:
