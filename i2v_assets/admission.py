@@ -97,27 +97,40 @@ def admit(
     return Look(len(objects), grouping, admission, newly_refused)
 
 
-def read_texts(bucket: Bucket, registry: Registry, objects: Iterable[ObjectInfo]) -> dict[str, str]:
-    """The briefs, defaults and lists among the objects; those that were read before come from the registry."""
+def read_texts(bucket: Bucket, registry: Registry, objects: Iterable[ObjectInfo]) -> dict[str, str | bytes]:
+    """The briefs, defaults and lists among the objects; those that were read before come from the registry.
+
+    What is not UTF-8 is handed over as bytes, for whose reader it is to refuse: half-read words would be paid for.
+    """
     wanted = {found.key: found for found in texts_wanted(objects)}
     cache = registry.text_cache()
-    texts = {key: cache[key][1] for key, found in wanted.items() if key in cache and cache[key][0] == found.etag}
+    texts: dict[str, str | bytes] = {
+        key: cache[key][1] for key, found in wanted.items() if key in cache and cache[key][0] == found.etag
+    }
     missing = [found for key, found in wanted.items() if key not in texts]
 
-    def read(found: ObjectInfo) -> tuple[ObjectInfo, str | None]:
+    def read(found: ObjectInfo) -> tuple[ObjectInfo, str | bytes | None]:
         if found.size_bytes == 0:
             return found, ""  # an empty object has no range to read
         try:
             # One byte more than the largest that is read: the reader of the document then says that it is too large.
             with bucket.open_range(found.key, 0, MAX_BATCH_BYTES) as stream:
-                return found, stream.read().decode("utf-8-sig", "replace")
+                return found, _text(stream.read())
         except ObjectMissing:
             return found, None  # deleted since the listing: the next look will not see it
 
     with ThreadPoolExecutor(READERS) as pool:
-        fresh = {found.key: (found.etag, text) for found, text in pool.map(read, missing) if text is not None}
-    registry.remember_texts(fresh)
-    return texts | {key: text for key, (_, text) in fresh.items()}
+        fresh = {found: text for found, text in pool.map(read, missing) if text is not None}
+    registry.remember_texts({found.key: (found.etag, text) for found, text in fresh.items() if isinstance(text, str)})
+    return texts | {found.key: text for found, text in fresh.items()}
+
+
+def _text(data: bytes) -> str | bytes:
+    try:
+        # One that is too large is cut, perhaps within a letter, and refused for its size whatever it says.
+        return data.decode("utf-8-sig", "strict" if len(data) <= MAX_BATCH_BYTES else "replace")
+    except UnicodeDecodeError:
+        return data
 
 
 def _tell_refused(

@@ -269,7 +269,10 @@ class Gathering:
         cached = {
             key: text for key, (_, text) in self._registry.text_cache().items() if role_of(place(key)[1]) == "batch"
         }
-        fresh = read_texts(self._bucket, self._registry, near.values()) if near else {}
+        fresh = {
+            key: text if isinstance(text, str) else text.decode("utf-8", "replace")  # names in it are held as well
+            for key, text in (read_texts(self._bucket, self._registry, near.values()) if near else {}).items()
+        }
         words = {key: place(key)[1] for key in keys if role_of(place(key)[1]) not in {"batch", "brief", "defaults"}}
         texts = cached | fresh
         for key, text in texts.items():
@@ -322,7 +325,7 @@ def _escaped(word: str) -> str:
     return json.dumps(word)[1:-1]
 
 
-def _files_of(name: str, text: str) -> set[str]:
+def _files_of(name: str, text: str | bytes) -> set[str]:
     """The files that the rows of a list name; of a list that cannot be read none."""
     try:
         rows, _ = parse_batch(text, name, "csv" if split_name(name)[1] == ".csv" else "jsonl")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from i2v_assets.answers import Problem
 from i2v_assets.briefs import Brief
-from i2v_assets.documents import MAX_DOCUMENT_BYTES, DocumentFormat
+from i2v_assets.documents import MAX_DOCUMENT_BYTES, DocumentFormat, decode
 from i2v_assets.films.answers import FilmAnswers, Told
 from i2v_assets.films.documents import ClipShot, FilmAsked, FilmError, film_name, parse_film, shot_name
 from i2v_assets.films.shots import Resolved, ShotVideo, resolve
@@ -255,7 +255,7 @@ def _read_all(
         try:
             if known is None or known[0] != film.etag:
                 data = bucket.read(film.key, max_bytes=MAX_DOCUMENT_BYTES * 2)
-                known = fresh[film.key] = (film.etag, data.decode("utf-8-sig", "replace"))
+                known = fresh[film.key] = (film.etag, decode(data, film.key.removeprefix(keys.SEQUENCES)))
             asked[film.name] = parse_film(known[1], film.key.removeprefix(keys.SEQUENCES), film.kind)
         except ObjectMissing:
             refused[film.name] = (Problem(f"{film.key} is gone.", remedy="Upload it again."),)

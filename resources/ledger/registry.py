@@ -329,9 +329,13 @@ class Registry:
             connection.execute(self._database.upsert(media_facts).values(key=key, etag=etag, facts=json.dumps(facts)))
 
     def text_cache(self) -> dict[str, tuple[str, str]]:
-        """Briefs, defaults and lists that were read before: key -> (ETag, text)."""
+        """Briefs, defaults and lists that were read before: key -> (ETag, text).
+
+        Texts with the sign for an unreadable letter are left out and read again: earlier versions kept damaged ones.
+        """
+        query = sa.select(texts).where(texts.c.text.not_like("%\N{REPLACEMENT CHARACTER}%"))
         with self._database.read() as connection:
-            return {row.key: (row.etag, row.text) for row in connection.execute(sa.select(texts))}
+            return {row.key: (row.etag, row.text) for row in connection.execute(query)}
 
     def remember_texts(self, read: Mapping[str, tuple[str, str]]) -> None:
         """Keep texts by key and ETag."""
