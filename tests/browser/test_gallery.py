@@ -174,6 +174,16 @@ def test_the_keyboard_reaches_everything(page: Page, folder: Path) -> None:
     expect(page.get_by_role("button", name="Delivered")).to_have_attribute("aria-pressed", "true")
 
 
+@pytest.mark.parametrize("kind", ["paid", "play"])
+def test_bars_are_as_high_as_their_money(page: Page, folder: Path, kind: str) -> None:
+    """A style for something else of the same class once set the height of every bar of play money."""
+    _open(page, folder)
+    drawn, meant = page.locator(f".chart rect.{kind}").last.evaluate(
+        "rect => [rect.getBBox().height, Number(rect.getAttribute('height'))]"
+    )
+    assert drawn == pytest.approx(meant, abs=0.01)
+
+
 def test_the_keyboard_chooses_a_day_in_the_chart(page: Page, folder: Path) -> None:
     _open(page, folder)
     page.keyboard.press("Tab")
