@@ -4,14 +4,19 @@ import csv
 import datetime as dt
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import Protocol
 
 from i2v_assets.answers import dollars
+from i2v_assets.films.documents import film_name
+from resources.storage.keys import SEQUENCES, UPLOADS
 
 TOP_FOLDER = "(top)"
 """The folder of clips that were uploaded straight under ``uploads/``."""
+
+NO_UPLOAD = "(no upload)"
+"""The folder of what nobody uploaded: `i2v run` makes videos of local files."""
 
 PLOT_MAX_BYTES = 15 * 1024
 """A plot lies in Dagster's event log for ever, once a day; 15 KB a day are 5 MB a year."""
@@ -79,19 +84,36 @@ _AMOUNTS = tuple(part.name for part in fields(SpendLine))[4:]
 _ENDED_WITHOUT_VIDEO = frozenset({"failed", "cancelled"})
 
 
-def folder_of(clip: str) -> str:
-    """The upload folder of a clip: the first part of its name."""
-    first, joint, _ = clip.partition("--")
-    return first if joint else TOP_FOLDER
+def folder_of(source: str | None) -> str:
+    """The folder that holds a clip's upload, by the clip's source in the registry.
+
+    A picture's is the folder that it lies in; so is a list's and that of a folder with a brief, which is one clip: the folders
+    of a campaign's clips are summed in the campaign. Dubs are where their brief is, a film's shots under their film.
+    """
+    if source is None:
+        return NO_UPLOAD
+    key = source.partition("#")[0]
+    if key.startswith(SEQUENCES):
+        return f"{SEQUENCES}{film_name(key)}"
+    folder, _, _ = key.removeprefix(UPLOADS).rstrip("/").rpartition("/")
+    return folder or TOP_FOLDER
 
 
-def spend_table(rows: Iterable[SpendRow], reuses: Iterable[Reuse] = ()) -> tuple[SpendLine, ...]:
-    """The table, newest day first, then by route, model and folder. Requests that were never claimed are left out."""
+def spend_table(
+    rows: Iterable[SpendRow], reuses: Iterable[Reuse] = (), *, sources: Mapping[str, str]
+) -> tuple[SpendLine, ...]:
+    """The table, newest day first, then by route, model and folder. Requests that were never claimed are left out.
+
+    Args:
+        rows: the ledger's submissions.
+        reuses: deliveries that cost nothing.
+        sources: where each clip's upload lies, by the clip's name.
+    """
     sums: dict[tuple[dt.date, str, str, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(_AMOUNTS, 0))
     for row in rows:
         if row.state == "planned" or (row.reserved is None and row.settled is None):
             continue
-        line = sums[row.day, row.route, row.model_id or "", folder_of(row.clip)]
+        line = sums[row.day, row.route, row.model_id or "", folder_of(sources.get(row.clip))]
         reserved, settled = row.reserved or 0, row.settled or 0
         line["requests"] += 1
         line["reserved"] += reserved
@@ -102,7 +124,7 @@ def spend_table(rows: Iterable[SpendRow], reuses: Iterable[Reuse] = ()) -> tuple
         elif row.settled is None:
             line["open"] += reserved
     for reuse in reuses:
-        sums[reuse.day, reuse.route, reuse.model_id or "", folder_of(reuse.clip)]["saved"] += reuse.price
+        sums[reuse.day, reuse.route, reuse.model_id or "", folder_of(sources.get(reuse.clip))]["saved"] += reuse.price
     keys = sorted(sums, key=lambda key: (-key[0].toordinal(), *key[1:]))
     return tuple(SpendLine(*key, *(sums[key][name] for name in _AMOUNTS)) for key in keys)
 

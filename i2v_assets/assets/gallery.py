@@ -9,11 +9,13 @@ from tempfile import TemporaryDirectory
 import dagster as dg
 
 from i2v_assets.assets.specs import OWNERS
-from i2v_assets.gallery import Status, build_gallery, content_type
+from i2v_assets.gallery import Paid, Status, TakeCost, build_gallery, content_type
 from i2v_assets.making.gallery_contents import LANGUAGES, Seen, dub_groups, gather
 from i2v_assets.making.gallery_films import gather_films
 from i2v_assets.manifest import Manifest
+from resources.ledger import Ledger
 from resources.ledger.resource import LedgerResource
+from resources.schemas.inputs import Service
 from resources.settings import Settings, load_settings
 from resources.storage import keys
 from resources.storage.bucket import Bucket
@@ -37,18 +39,18 @@ PAGE = f"{keys.GALLERY}index.html"
 def gallery(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: LedgerResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Looks at the registry and the bucket, and writes what is new."""
     settings, store = load_settings(), bucket.open()
-    with ledger.open() as (_, registry):
-        rows = registry.list()
+    with ledger.open() as (requests, registry):
+        rows, costs, paid = registry.list(), _costs(requests), _paid(requests, settings)
     listed = {found.key: found for below in (keys.CLIPS, keys.SEQUENCES) for found in store.list(below)}
     seen = Seen(store, listed)
-    contents = gather(rows, listed, seen, settings.service)
+    contents = gather(rows, listed, seen, settings.service, costs)
     for clip in contents.unreadable:
         context.log.warning(f"clips/{clip}/{keys.MANIFEST} cannot be read, so {clip} is not shown.")
     films, unreadable = gather_films(listed, seen, settings.service)
     for key in unreadable:
         context.log.warning(f"{key} cannot be read, so its film is not shown.")
     sheets = _language_sheets(store, contents.manifests, seen)
-    files = build_gallery((*contents.entries, *films), datetime.now(UTC), zone=settings.zone)
+    files = build_gallery((*contents.entries, *films), datetime.now(UTC), paid=paid, zone=settings.zone)
     written = _write(store, files, seen)
     seen.save()
     counts = {status.value: sum(entry.status is status for entry in contents.entries) for status in Status}
@@ -65,6 +67,26 @@ def gallery(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: L
             **_link(settings),
         },
         data_version=dg.DataVersion(hashlib.sha256(files["data/index.js"]).hexdigest()[:16]),
+    )
+
+
+def _costs(ledger: Ledger) -> dict[str, TakeCost]:
+    """What each take cost, by its fingerprint."""
+    costs: dict[str, TakeCost] = {}
+    for row in ledger.list():
+        amount = row.cost_microdollars if row.cost_microdollars is not None else row.price_microdollars
+        if amount is not None:
+            costs[row.fingerprint] = TakeCost(amount, estimated=row.cost_microdollars is None)
+    return costs
+
+
+def _paid(ledger: Ledger, settings: Settings) -> tuple[Paid, ...]:
+    """Every payment, as the spend report has them, of the service and of the sandbox: a bucket may hold clips of both."""
+    services: tuple[Service, ...] = ("runcomfy", "sandbox")
+    return tuple(
+        Paid(line.day, service, line.settled if line.settled is not None else line.reserved or 0)
+        for service in services
+        for line in ledger.spent(service, zone=settings.zone)
     )
 
 

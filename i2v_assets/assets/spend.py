@@ -10,6 +10,7 @@ from i2v_assets.assets.specs import OWNERS
 from i2v_assets.making.told import dollars, plain
 from i2v_assets.spend import Reuse, SpendLine, plot, spend_table, summary, to_csv, totals
 from resources.ledger import Ledger
+from resources.ledger.registry import Registry
 from resources.ledger.resource import LedgerResource
 from resources.settings import Settings, load_settings
 from resources.storage.bucket import Bucket
@@ -35,8 +36,8 @@ CSV = "text/csv; charset=utf-8"
 def spend(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: LedgerResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Reads the ledger and writes what changed; a day changes after its end when the service settles late."""
     settings, store = load_settings(), bucket.open()
-    with ledger.open() as (requests, _):
-        lines = table(requests, settings)
+    with ledger.open() as (requests, registry):
+        lines = table(requests, registry, settings)
     days: dict[date, list[SpendLine]] = defaultdict(list)
     for line in lines:
         days[line.day].append(line)
@@ -61,13 +62,15 @@ def spend(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: Led
     )
 
 
-def table(ledger: Ledger, settings: Settings) -> tuple[SpendLine, ...]:
+def table(ledger: Ledger, registry: Registry, settings: Settings) -> tuple[SpendLine, ...]:
     """The table of the service in force: sandbox and service never mix."""
     reuses = (
         Reuse(found.day, found.route, found.model_id, found.clip, found.price)
         for found in ledger.reuses(settings.service, zone=settings.zone)
     )
-    return spend_table(ledger.spent(settings.service, zone=settings.zone), reuses)
+    # Of withdrawn clips too: what they cost was paid all the same.
+    sources = {row.clip: row.source for row in registry.list()}
+    return spend_table(ledger.spent(settings.service, zone=settings.zone), reuses, sources=sources)
 
 
 def _amounts(prefix: str, sums: dict[str, int]) -> dict[str, float | int]:

@@ -2,8 +2,8 @@
 
 The data are scripts and not JSON, because a page opened from a local copy (``file:``) may load scripts and may not fetch.
 ``data/index.js`` holds one short row per clip or film, ``data/prompts.js`` the searchable prompts (loaded at the first
-search), ``data/page-NNN.js`` the details (loaded when one is opened). A film's cost is counted with its shots, so sums leave
-films out.
+search), ``data/page-NNN.js`` the details (loaded when one is opened). What was paid comes from the ledger and not from the
+entries: clips of the same inputs share a payment, and what failed may have cost something too.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from i2v_assets.gallery.entries import GalleryEntry, Status
+from i2v_assets.gallery.entries import GalleryEntry, Paid, Status
 from i2v_assets.manifest import SANDBOX_NOTE, scrubbed
 from resources.schemas.inputs import Route
 
@@ -55,17 +55,20 @@ def content_type(name: str) -> str:
     return _TYPES[Path(name).suffix]
 
 
-def build_gallery(entries: Iterable[GalleryEntry], now: datetime, *, zone: tzinfo = UTC) -> dict[str, bytes]:
+def build_gallery(
+    entries: Iterable[GalleryEntry], now: datetime, *, paid: Iterable[Paid] = (), zone: tzinfo = UTC
+) -> dict[str, bytes]:
     """Every file of the gallery by its name below ``gallery/``; the same entries and time give the same bytes.
 
     Args:
         entries: the clips and films, in any order.
         now: when this is built; shown, and the end of the chart.
+        paid: every payment, with the days as in ``zone``: the totals and the chart.
         zone: in which days and times are shown.
     """
     ordered = sorted(entries, key=lambda entry: entry.key)
     ordered.sort(key=lambda entry: entry.moment, reverse=True)
-    clips = [entry for entry in ordered if not entry.film]
+    clips, paid = [entry for entry in ordered if not entry.film], tuple(paid)
     spoken = {entry.clip: entry.prompt for entry in clips}
     prompts: dict[str, int] = {}
     rows = [_row(entry, _searched(entry, spoken), prompts, zone) for entry in ordered]
@@ -84,8 +87,8 @@ def build_gallery(entries: Iterable[GalleryEntry], now: datetime, *, zone: tzinf
         "statuses": [status.value for status in _STATUSES],
         "routes": [route.value for route in _ROUTES],
         "sandboxNote": SANDBOX_NOTE,
-        "totals": _totals(clips),
-        "chart": _chart(clips, now, zone),
+        "totals": _totals(clips, paid),
+        "chart": _chart(paid, now, zone),
         "rows": rows,
     }
     data["data/index.js"] = _script("index", index)
@@ -179,27 +182,23 @@ def _films(entries: Sequence[GalleryEntry]) -> dict[str, list[str]]:
     return films
 
 
-def _paid(entry: GalleryEntry) -> int:
-    return 0 if entry.estimated and entry.status is Status.WAITING else entry.cost_microdollars or 0
-
-
-def _totals(entries: Sequence[GalleryEntry]) -> dict[str, Any]:
+def _totals(entries: Sequence[GalleryEntry], paid: Sequence[Paid]) -> dict[str, Any]:
     return {
-        "paid": sum(_paid(entry) for entry in entries if entry.service == "runcomfy"),
-        "play": sum(_paid(entry) for entry in entries if entry.service == "sandbox"),
+        "paid": sum(each.microdollars for each in paid if each.service == "runcomfy"),
+        "play": sum(each.microdollars for each in paid if each.service == "sandbox"),
         "sandbox": sum(1 for entry in entries if entry.service == "sandbox"),
         "seconds": round(sum(entry.seconds or 0 for entry in entries)),
     }
 
 
-def _chart(entries: Sequence[GalleryEntry], now: datetime, zone: tzinfo) -> list[list[Any]]:
+def _chart(paid: Iterable[Paid], now: datetime, zone: tzinfo) -> list[list[Any]]:
     """Per day, oldest first: the day, micro-dollars paid to the service, micro-dollars of play money."""
     today = now.astimezone(zone).date().toordinal()
     days = {day: [0, 0] for day in range(today - CHART_DAYS + 1, today + 1)}
-    for entry in entries:
-        sums = days.get(entry.moment.astimezone(zone).date().toordinal())
+    for each in paid:
+        sums = days.get(each.day.toordinal())
         if sums is not None:
-            sums[1 if entry.service == "sandbox" else 0] += _paid(entry)
+            sums[1 if each.service == "sandbox" else 0] += each.microdollars
     return [[datetime.fromordinal(day).strftime("%Y-%m-%d"), *sums] for day, sums in days.items()]
 
 

@@ -1,8 +1,10 @@
 """What the gallery shows of one clip."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from i2v_assets.answers import Answer, AnswerKind, Problem
 from i2v_assets.films.manifest import FilmManifest
@@ -24,6 +26,23 @@ _STATUS = {
     AnswerKind.FAILED: Status.FAILED,
     AnswerKind.WAITING: Status.WAITING,
 }
+
+
+@dataclass(frozen=True)
+class Paid:
+    """One payment of the ledger, on the day on which it was made; a price counts until the cost is reported."""
+
+    day: date
+    service: Service
+    microdollars: int
+
+
+@dataclass(frozen=True)
+class TakeCost:
+    """What one take cost, or, where ``estimated``, what was reserved for it."""
+
+    microdollars: int
+    estimated: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,8 +69,9 @@ class GalleryShot:
 class GalleryEntry:
     """One clip of the gallery, or one film (``film``), whose cost is what its ``shots`` cost: counted there already.
 
-    ``moment`` is when it was delivered, or when the answer was written; ``cost_microdollars`` what was paid or, where
-    ``estimated``, what it would cost. ``folder_key`` is where its files lie, ``clips/<clip>/`` unless said otherwise;
+    ``moment`` is when it was delivered, or when the answer was written; ``cost_microdollars`` what its takes cost or, where
+    ``estimated``, what that or the clip would cost. Clips of the same inputs share a payment, so costs are not added up:
+    sums are the ledger's. ``folder_key`` is where its files lie, ``clips/<clip>/`` unless said otherwise;
     ``poster`` False shows the video's own first frame instead of ``poster.jpg``.
     """
 
@@ -95,9 +115,22 @@ class GalleryEntry:
         return self.folder_key or f"clips/{self.clip}/"
 
 
-def entry_of_manifest(manifest: Manifest, *, poster: bool = True) -> GalleryEntry:
-    """The entry of a delivered clip; everything that is shown comes from its manifest."""
-    cost = manifest.cost_microdollars
+def entry_of_manifest(
+    manifest: Manifest,
+    *,
+    poster: bool = True,
+    costs: Mapping[str, TakeCost] = MappingProxyType({}),
+    note: Answer | None = None,
+) -> GalleryEntry:
+    """The entry of a delivered clip; what is shown comes from its manifest.
+
+    Args:
+        manifest: the clip's.
+        poster: it has a poster.jpg.
+        costs: of takes, by their fingerprints; where the chosen one's is missing, the manifest's counts.
+        note: why a newer version of it is not there, while this one is shown.
+    """
+    cost = _cost(manifest, costs)
     chosen = GalleryTake(manifest.take, manifest.seed, manifest.video.key, manifest.quality, chosen=True)
     others = (GalleryTake(take.take, take.seed, take.video_key, take.quality) for take in manifest.other_takes)
     facts = [
@@ -119,8 +152,8 @@ def entry_of_manifest(manifest: Manifest, *, poster: bool = True) -> GalleryEntr
         service=manifest.service,
         route=manifest.route,
         prompt=manifest.prompt,
-        cost_microdollars=cost if cost is not None else manifest.price_microdollars,
-        estimated=cost is None,
+        cost_microdollars=cost.microdollars if cost is not None else None,
+        estimated=cost is None or cost.estimated,
         poster=poster,
         signed=manifest.video.signed_sha256 is not None,
         seconds=manifest.video.seconds,
@@ -134,7 +167,23 @@ def entry_of_manifest(manifest: Manifest, *, poster: bool = True) -> GalleryEntr
         reasons=manifest.reasons,
         findings=manifest.findings,
         media=tuple(medium.key for medium in manifest.media),
+        title=note.title if note else "",
+        problems=note.problems if note else (),
+        next=note.next if note else "",
+        note_file=note.kind.value if note else "",
     )
+
+
+def _cost(manifest: Manifest, costs: Mapping[str, TakeCost]) -> TakeCost | None:
+    """What all of a clip's takes cost, each once; None where nobody knows."""
+    own = manifest.cost_microdollars
+    told = own if own is not None else manifest.price_microdollars
+    known = {} if told is None else {manifest.fingerprint: TakeCost(told, estimated=own is None)}
+    takes = (manifest.fingerprint, *(take.fingerprint for take in manifest.other_takes))
+    known |= {each: costs[each] for each in takes if each in costs}
+    if not known:
+        return None
+    return TakeCost(sum(cost.microdollars for cost in known.values()), any(cost.estimated for cost in known.values()))
 
 
 def entry_of_film(manifest: FilmManifest, *, poster: bool = True, note: Answer | None = None) -> GalleryEntry:

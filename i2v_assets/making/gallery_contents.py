@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from i2v_assets.answers import Answer, AnswerKind, read_answer
-from i2v_assets.gallery import GalleryEntry, entry_of_answer, entry_of_manifest
+from i2v_assets.gallery import GalleryEntry, TakeCost, entry_of_answer, entry_of_manifest
 from i2v_assets.manifest import Manifest, ManifestError, read_manifest
 from resources.ledger.registry import ClipRow, ClipState
 from resources.schemas.inputs import Route, Service
@@ -94,16 +94,24 @@ class Contents:
     unreadable: tuple[str, ...]
 
 
-def gather(rows: Sequence[ClipRow], listed: Mapping[str, ObjectInfo], seen: Seen, service: Service) -> Contents:
+def gather(
+    rows: Sequence[ClipRow],
+    listed: Mapping[str, ObjectInfo],
+    seen: Seen,
+    service: Service,
+    costs: Mapping[str, TakeCost],
+) -> Contents:
     """One entry per clip that has an answer, and per upload that could become none.
+
+    A clip that was delivered, and of which a newer version waits, failed or is refused, is shown with its video and why.
 
     Args:
         rows: the registry's clips.
         listed: the objects of the bucket by key; those below ``clips/`` count.
         seen: reads them.
         service: whose clips the rows are.
+        costs: of takes, by their fingerprints.
     """
-    by_clip = {row.clip: row for row in rows}
     manifest_keys = [key for key in listed if key.startswith(keys.CLIPS) and key.endswith(f"/{keys.MANIFEST}")]
     manifests: dict[str, Manifest] = {}
     unreadable: list[str] = []
@@ -116,22 +124,29 @@ def gather(rows: Sequence[ClipRow], listed: Mapping[str, ObjectInfo], seen: Seen
     told = [row for row in rows if row.state in _NOTES]
     notes = seen.texts(keys.clip_key(row.clip, _NOTES[row.state].value) for row in told)
     plans = seen.texts(keys.clip_key(row.clip, keys.PLAN) for row in told)
-    entries = [
-        _delivered(manifest, listed)
-        for clip, manifest in manifests.items()
-        if clip not in by_clip or by_clip[clip].state not in _NOTES
-    ]
+    answers: dict[str, Answer] = {}
+    entries: list[GalleryEntry] = []
     for row in told:
         key = keys.clip_key(row.clip, _NOTES[row.state].value)
-        if key in notes:
+        if key not in notes:
+            continue
+        answers[row.clip] = read_answer(_NOTES[row.state], notes[key])
+        if row.clip not in manifests or keys.clip_key(row.clip, keys.VIDEO) not in listed:
             plan = plans.get(keys.clip_key(row.clip, keys.PLAN), "")
-            entries.append(_told(row, read_answer(_NOTES[row.state], notes[key]), plan, service))
+            entries.append(_told(row, answers[row.clip], plan, service))
+    without = {entry.clip for entry in entries}
+    entries += [
+        entry_of_manifest(
+            manifest,
+            poster=keys.clip_key(manifest.clip, keys.POSTER) in listed,
+            costs=costs,
+            note=answers.get(clip),
+        )
+        for clip, manifest in manifests.items()
+        if clip not in without
+    ]
     entries += _refused_uploads(listed, seen, service)
     return Contents(tuple(entries), manifests, tuple(unreadable))
-
-
-def _delivered(manifest: Manifest, listed: Mapping[str, ObjectInfo]) -> GalleryEntry:
-    return entry_of_manifest(manifest, poster=keys.clip_key(manifest.clip, keys.POSTER) in listed)
 
 
 def _told(row: ClipRow, answer: Answer, plan: str, service: Service) -> GalleryEntry:
@@ -147,7 +162,6 @@ def _told(row: ClipRow, answer: Answer, plan: str, service: Service) -> GalleryE
         prompt=str(inputs.get("prompt") or "") if isinstance(inputs, dict) else "",
         cost_microdollars=row.price_microdollars if row.state is ClipState.WAITING else None,
     )
-    # A later refusal leaves the video that was delivered before in its place, and there is no poster without one.
     return replace(entry, poster=False)
 
 

@@ -17,6 +17,7 @@ from i2v_assets.films.manifest import FilmManifest
 from i2v_assets.gallery import (
     GalleryEntry,
     GalleryShot,
+    Paid,
     build_gallery,
     entry_of_answer,
     entry_of_film,
@@ -97,7 +98,12 @@ def many_entries(count: int) -> list[GalleryEntry]:
 
 
 def write_gallery(root: Path, entries: list[GalleryEntry]) -> None:
-    for name, data in build_gallery(entries, NOW).items():
+    paid = [
+        Paid(entry.moment.date(), entry.service, entry.cost_microdollars or 0)
+        for entry in entries
+        if not entry.film and entry.status != "waiting"
+    ]
+    for name, data in build_gallery(entries, NOW, paid=paid).items():
         path = root / "gallery" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)

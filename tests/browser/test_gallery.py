@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,42 @@ def test_the_keyboard_reaches_everything(page: Page, folder: Path) -> None:
     expect(page.get_by_role("button", name="Delivered")).to_have_attribute("aria-pressed", "true")
 
 
+@pytest.mark.parametrize("kind", ["paid", "play"])
+def test_bars_are_as_high_as_their_money(page: Page, folder: Path, kind: str) -> None:
+    """A style for something else of the same class once set the height of every bar of play money."""
+    _open(page, folder)
+    drawn, meant = page.locator(f".chart rect.{kind}").last.evaluate(
+        "rect => [rect.getBBox().height, Number(rect.getAttribute('height'))]"
+    )
+    assert drawn == pytest.approx(meant, abs=0.01)
+
+
+def test_the_keyboard_chooses_a_day_in_the_chart(page: Page, folder: Path) -> None:
+    _open(page, folder)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    bar = page.locator(".chart .bar:focus")
+    expect(bar).to_have_role("button")
+    expect(bar).to_have_accessible_name(re.compile(r"^Show 31 Mar 2026: \$"))
+    page.keyboard.press("ArrowLeft")
+    expect(bar).to_have_accessible_name(re.compile(r"^Show 30 Mar 2026: \$"))
+    page.keyboard.press("Home")
+    first = bar.get_attribute("data-day")
+    assert first is not None
+    page.keyboard.press("ArrowLeft")  # there is nothing before it
+    expect(bar).to_have_attribute("data-day", first)
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    expect(page.locator("#count")).to_contain_text("of 63 clips")
+    assert "from=2026-03-31" in page.url
+    assert "to=2026-03-31" in page.url
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Space")
+    page.wait_for_function("() => location.hash.includes('from=2026-03-30')")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("searchbox")).to_be_focused()  # all bars are one stop
+
+
 def test_every_control_has_a_name(page: Page, folder: Path) -> None:
     _open(page, folder)
     page.get_by_role("button", name="shoes--0001", exact=True).click()
@@ -183,7 +220,7 @@ def test_every_control_has_a_name(page: Page, folder: Path) -> None:
     )
     assert nameless == []
     assert page.locator("#count").get_attribute("aria-live") == "polite"
-    assert page.get_by_role("img", name="Paid per day", include_hidden=True).count() == 1
+    assert page.get_by_role("group", name="Paid per day", include_hidden=True).count() == 1
 
 
 def test_names_and_prompts_stay_text(page: Page, folder: Path) -> None:
@@ -249,6 +286,35 @@ def test_a_phone_plays_on_tap_and_opens_filters(browser: Browser, folder: Path) 
     boxes = [box for box in (tile.bounding_box() for tile in page.locator(".tile").all()) if box]
     assert boxes[0]["y"] == boxes[1]["y"], "takes are side by side on a phone too"
     assert page.evaluate("document.querySelector('dialog').scrollWidth") <= 390
+    context.close()
+
+
+def test_back_closes_the_dialog_on_a_phone(browser: Browser, folder: Path) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto("about:blank")
+    _open(page, folder, "#q=shoes")
+    dialog = page.get_by_role("dialog")
+    page.locator('[data-clip="shoes--0001"] .name').tap()
+    expect(dialog).to_be_visible()
+    page.get_by_role("button", name="Next clip").tap()  # looking on is no further step
+    expect(page.get_by_role("dialog", name="shoes--0001")).to_have_count(0)
+    page.go_back()
+    expect(dialog).to_have_count(0)
+    assert page.url.endswith("gallery/index.html#q=shoes")
+    expect(page.get_by_role("searchbox")).to_have_value("shoes")
+
+    page.go_forward()
+    expect(dialog).to_be_visible()
+    page.get_by_role("button", name="Close").tap()
+    expect(dialog).to_have_count(0)
+    page.wait_for_url("**/index.html#q=shoes")
+    page.locator('[data-clip="shoes--0001"] .name').tap()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    page.wait_for_url("**/index.html#q=shoes")
+    page.go_back()  # nothing is left behind by what was closed: this leaves the gallery
+    assert page.url == "about:blank"
     context.close()
 
 

@@ -1,7 +1,7 @@
 import json
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,9 @@ from i2v_assets.gallery import (
     STATIC,
     GalleryEntry,
     GalleryTake,
+    Paid,
     Status,
+    TakeCost,
     build_gallery,
     content_type,
     entry_of_answer,
@@ -23,6 +25,16 @@ from i2v_assets.manifest import Manifest, looks_secret
 from resources.schemas.inputs import Route
 
 NOW = datetime(2026, 3, 31, 23, 30, tzinfo=UTC)
+MANIFEST = Manifest.model_validate(
+    {
+        "clip": "hero", "take": 2, "service": "sandbox", "route": "animate", "family": "f", "model_id": "m", "prompt": "p",
+        "seed": 5, "duration": 5, "resolution": "720p", "fingerprint": "f" * 64, "price_microdollars": 7,
+        "times": {"created": NOW, "delivered": NOW},
+        "video": {"key": "videos/x.mp4", "sha256": "a" * 64, "size_bytes": 1, "width": 2, "height": 1, "seconds": 5.0},
+        "other_takes": ({"take": 1, "fingerprint": "e" * 64, "seed": 4, "video_key": "videos/y.mp4"},),
+        "queue_seconds": 3.4,
+    }
+)  # fmt: skip
 EVIL = "</script><script>alert(1)</script>\u2028<img src=x onerror=alert(1)>"
 
 
@@ -106,26 +118,36 @@ def test_links_are_relative_and_quoted(key: str, link: str) -> None:
 
 def test_days_are_the_projects_days() -> None:
     late = _entry(moment=datetime(2026, 3, 31, 23, 15, tzinfo=UTC))
-    berlin = _data(build_gallery([late], NOW, zone=ZoneInfo("Europe/Berlin")), "index")
+    paid = [Paid(date(2026, 3, 31), "runcomfy", 900_000)]
+    berlin = _data(build_gallery([late], NOW, paid=paid, zone=ZoneInfo("Europe/Berlin")), "index")
     assert berlin["rows"][0][3] == "2026-04-01 01:15"
-    assert berlin["chart"][-1] == ["2026-04-01", 900_000, 0]
+    assert berlin["chart"][-2:] == [["2026-03-31", 900_000, 0], ["2026-04-01", 0, 0]]
     assert berlin["made"] == "2026-04-01 01:30"
-    assert _data(build_gallery([late], NOW), "index")["chart"][-1] == ["2026-03-31", 900_000, 0]
+    assert _data(build_gallery([late], NOW, paid=paid), "index")["chart"][-1] == ["2026-03-31", 900_000, 0]
 
 
-def test_money_counts_once_and_play_money_apart() -> None:
-    entries = [
-        _entry("a"),
-        _entry("b", service="sandbox"),
-        _entry("c", status=Status.WAITING, estimated=True),
-        _entry("d", moment=NOW - timedelta(days=40)),
-    ]
-    index = _data(build_gallery(entries, NOW), "index")
+def test_money_is_the_ledgers_and_play_money_apart() -> None:
+    entries = [_entry("a"), _entry("same-inputs"), _entry("b", service="sandbox"), _entry("c", status=Status.WAITING)]
+    days = [NOW.date(), NOW.date() - timedelta(days=40)]
+    paid = [*(Paid(day, "runcomfy", 900_000) for day in days), Paid(days[0], "sandbox", 300_000)]
+    index = _data(build_gallery(entries, NOW, paid=paid), "index")
     assert index["totals"]["paid"] == 1_800_000
-    assert index["totals"]["play"] == 900_000
+    assert index["totals"]["play"] == 300_000
     assert index["totals"]["sandbox"] == 1
+    assert index["chart"][-1] == ["2026-03-31", 900_000, 300_000]
     assert sum(day[1] for day in index["chart"]) == 900_000
     assert len(index["chart"]) == 30
+
+
+def test_a_clip_costs_what_its_takes_cost_each_once() -> None:
+    manifest = MANIFEST.model_copy(update={"cost_microdollars": 1_000_000, "other_takes": MANIFEST.other_takes * 2})
+    costs = {"e" * 64: TakeCost(400_000), "f" * 64: TakeCost(1_100_000), "0" * 64: TakeCost(5)}
+    assert entry_of_manifest(manifest, costs=costs).cost_microdollars == 1_500_000
+    assert not entry_of_manifest(manifest, costs=costs).estimated
+    costs["e" * 64] = TakeCost(450_000, estimated=True)
+    assert entry_of_manifest(manifest, costs=costs).cost_microdollars == 1_550_000
+    assert entry_of_manifest(manifest, costs=costs).estimated
+    assert entry_of_manifest(manifest).cost_microdollars == manifest.cost_microdollars
 
 
 def test_answers_become_entries() -> None:
@@ -164,17 +186,7 @@ def test_languages_of_a_group_are_side_by_side() -> None:
 
 
 def test_a_manifest_becomes_an_entry() -> None:
-    manifest = Manifest.model_validate(
-        {
-            "clip": "hero", "take": 2, "service": "sandbox", "route": "animate", "family": "f", "model_id": "m", "prompt": "p",
-            "seed": 5, "duration": 5, "resolution": "720p", "fingerprint": "f" * 64, "price_microdollars": 7,
-            "times": {"created": NOW, "delivered": NOW},
-            "video": {"key": "videos/x.mp4", "sha256": "a" * 64, "size_bytes": 1, "width": 2, "height": 1, "seconds": 5.0},
-            "other_takes": ({"take": 1, "fingerprint": "e" * 64, "seed": 4, "video_key": "videos/y.mp4"},),
-            "queue_seconds": 3.4,
-        }
-    )  # fmt: skip
-    entry = entry_of_manifest(manifest)
+    entry = entry_of_manifest(MANIFEST)
     assert entry.takes == (GalleryTake(1, 4, "videos/y.mp4"), GalleryTake(2, 5, "videos/x.mp4", None, chosen=True))
     assert (entry.cost_microdollars, entry.estimated) == (7, True)
     assert ("In the queue", "3 s") in entry.facts

@@ -1,5 +1,6 @@
 """The gallery asset over a bucket in which clips were really made, opened in a real browser."""
 
+import json
 import os
 import shutil
 import warnings
@@ -8,6 +9,9 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
+
+from resources.ledger import Ledger
+from resources.settings import load_settings
 
 
 def _copy(world: Any, folder: Path) -> Path:
@@ -59,6 +63,61 @@ def test_every_clip_is_on_the_page_and_only_news_is_read(made: Any, tmp_path: Pa
     assert made.metadata("gallery")["documents_read"] == first["documents_read"]
 
     _look(_copy(made, tmp_path))
+
+
+def _index(world: Any) -> dict[str, Any]:
+    text = world.bucket.read("gallery/data/index.js").decode()
+    found: dict[str, Any] = json.loads(text.removeprefix('I2V.put("index",').removesuffix(");\n"))
+    return found
+
+
+def _row(index: dict[str, Any], clip: str) -> list[Any]:
+    found = [row for row in index["rows"] if row[0] == clip]
+    assert len(found) == 1, f"{clip} is shown {len(found)} times"
+    return found[0]
+
+
+def test_money_is_what_the_ledger_paid_and_a_delivered_clip_stays(
+    world: Any, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("I2V_MEASURE", "false")
+    monkeypatch.setenv("I2V_PREVIEWS", "false")
+    brief = "images: a.jpg\nprompt: Slow push in\nresolution: 720p\nduration: 3\n"
+    world.put("uploads/hero/brief.yaml", brief + "takes: 2\n")
+    world.put("uploads/hero/a.jpg", samples / "pet.jpg")
+    world.tick("uploads")
+    world.put("uploads/same/brief.yaml", brief + "takes: 2\n")  # the same inputs under another name: paid already
+    world.put("uploads/same/a.jpg", samples / "pet.jpg")
+    world.tick("uploads")
+    with Ledger.open(load_settings().ledger_address) as ledger:
+        costs = [row.cost_microdollars or 0 for row in ledger.list()]
+        assert len(costs) == 2
+    world.run("gallery_job")
+    index = _index(world)
+    assert index["totals"]["play"] == sum(costs) == sum(day[2] for day in index["chart"])
+    assert index["totals"]["paid"] == 0
+    assert _row(index, "hero")[4] == _row(index, "same")[4] == sum(costs)  # both takes, as each of the clips has them
+
+    for reason, changed in (
+        ("waiting", brief + "needs_approval: true\nseed: 4\n"),
+        ("refused", brief.replace("duration: 3", "duration: 900")),
+    ):
+        world.put("uploads/hero/brief.yaml", changed)
+        world.tick("uploads")
+        assert world.bucket.head(f"clips/hero/{reason.upper()}.txt") is not None
+        world.run("gallery_job")
+        index = _index(world)
+        shown = _row(index, "hero")
+        assert index["statuses"][shown[1]] == "delivered"
+        assert shown[4] == sum(costs)
+        assert shown[14], "and why it is out of date"
+        assert index["totals"]["play"] == sum(costs)
+        page = world.bucket.read("gallery/data/page-000.js").decode()
+        assert f"../clips/hero/{reason.upper()}.txt" in page
+    world.bucket.delete_many(["clips/hero/video.mp4"])
+    world.run("gallery_job")
+    index = _index(world)
+    assert index["statuses"][_row(index, "hero")[1]] == "refused"
 
 
 def _look(folder: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from i2v_assets.spend import (
+    NO_UPLOAD,
     PLOT_MAX_BYTES,
     TOP_FOLDER,
     Reuse,
@@ -23,6 +24,7 @@ from i2v_assets.spend import (
 )
 
 DAY = dt.date(2026, 3, 1)
+SOURCES = {"hero": "uploads/hero.jpg"} | {f"shoes--000{n}": f"uploads/shoes/000{n}.jpg" for n in range(10)}
 STATES = ("planned", "submitting", "submitted", "succeeded", "failed", "cancelled", "unknown")
 
 
@@ -54,11 +56,11 @@ class Row:
     ],
 )
 def test_each_state_counts_where_it_belongs(row: Row, expected: dict[str, int]) -> None:
-    assert {name: value for name, value in totals(spend_table([row])).items() if value} == expected
+    assert {name: value for name, value in totals(spend_table([row], sources=SOURCES)).items() if value} == expected
 
 
 def test_what_was_never_claimed_is_no_spend() -> None:
-    assert spend_table([Row("planned"), Row("cancelled", reserved=None, settled=None)]) == ()
+    assert spend_table([Row("planned"), Row("cancelled", reserved=None, settled=None)], sources=SOURCES) == ()
 
 
 def test_lines_are_by_day_route_model_and_folder() -> None:
@@ -70,7 +72,7 @@ def test_lines_are_by_day_route_model_and_folder() -> None:
         Row(model_id="n"),
         Row(day=DAY + dt.timedelta(days=1)),
     ]
-    lines = spend_table(rows)
+    lines = spend_table(rows, sources=SOURCES)
     assert [(line.day.day, line.route, line.model_id, line.folder, line.requests) for line in lines] == [
         (2, "animate", "m", "shoes", 1),
         (1, "animate", "m", TOP_FOLDER, 1),
@@ -81,7 +83,7 @@ def test_lines_are_by_day_route_model_and_folder() -> None:
 
 
 def test_what_was_not_paid_twice_is_saved() -> None:
-    lines = spend_table([Row()], [Reuse(DAY, "animate", "m", "shoes--0009", 900_000)])
+    lines = spend_table([Row()], [Reuse(DAY, "animate", "m", "shoes--0009", 900_000)], sources=SOURCES)
     assert len(lines) == 1
     assert lines[0].saved == 900_000
     assert lines[0].requests == 1
@@ -100,7 +102,7 @@ _rows = st.builds(
 @given(st.lists(_rows))
 def test_money_is_conserved(rows: list[Row]) -> None:
     claimed = [row for row in rows if row.state != "planned"]
-    sums = totals(spend_table(rows))
+    sums = totals(spend_table(rows, sources=SOURCES))
     assert sums["reserved"] == sum(row.reserved or 0 for row in claimed)
     assert sums["settled"] == sum(row.settled or 0 for row in claimed)
     assert sums["wasted"] <= sums["settled"]
@@ -127,8 +129,24 @@ def test_csv_keeps_every_micro_dollar_and_runs_no_formula() -> None:
     ]
 
 
-def test_folders() -> None:
-    assert [folder_of(clip) for clip in ("hero", "shoes--0001", "a--b--c")] == [TOP_FOLDER, "shoes", "a"]
+@pytest.mark.parametrize(
+    ("source", "folder"),
+    [
+        ("uploads/hero.jpg", TOP_FOLDER),
+        ("uploads/hero--01.jpg", TOP_FOLDER),  # whatever its name looks like
+        ("uploads/shoes/0001.jpg", "shoes"),
+        ("uploads/spring/shoes/0001.jpg", "spring/shoes"),
+        ("uploads/hero/", TOP_FOLDER),  # a folder with a brief is one clip
+        ("uploads/spring/hero/", "spring"),
+        ("uploads/spring/hello/#spring--hello--en", "spring"),
+        ("uploads/spring/list.csv#row", "spring"),
+        ("sequences/voyage.yaml#02", "sequences/voyage"),
+        ("sequences/Grand tour.yml#02", "sequences/Grand-tour"),
+        (None, NO_UPLOAD),
+    ],
+)
+def test_folders(source: str | None, folder: str) -> None:
+    assert folder_of(source) == folder
 
 
 @pytest.mark.parametrize("count", [0, 2000])
@@ -144,7 +162,7 @@ def test_the_plot_is_a_small_picture(count: int) -> None:
         for _ in range(count)
     ]
     reuses = [Reuse(row.day, row.route, row.model_id, row.clip, 2_000_000) for row in rows[:300]]
-    image = plot(spend_table(rows, reuses), DAY)
+    image = plot(spend_table(rows, reuses, sources=SOURCES), DAY)
     assert len(image) <= PLOT_MAX_BYTES
     with Image.open(io.BytesIO(image)) as opened:
         assert opened.format == "PNG"

@@ -49,3 +49,26 @@ def test_the_report_says_what_the_ledger_says(world: Any, samples: Path, monkeyp
     world.run("make_clips_job", partition_key="pets--same")
     world.run("spend_job")
     assert world.metadata("spend")["saved_usd"] == told["saved_usd"]
+
+
+def test_money_is_summed_by_the_folder_that_holds_the_upload(world: Any, samples: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("I2V_MEASURE", "false")
+    monkeypatch.setenv("I2V_PREVIEWS", "false")
+    brief = "resolution: 720p\nduration: 3\nprompt: Slow push in\nimages: a.png\n"
+    world.put("uploads/odd--name.webp", samples / "product.webp")
+    world.put("uploads/spring/pets/cat.jpg", samples / "pet.jpg")
+    world.put("uploads/spring/hello/brief.yaml", f"{brief}dub: {{en: en.wav}}\n")
+    world.put("uploads/spring/hello/en.wav", samples / "voiceover-de.wav")
+    world.put("uploads/spring/hello/a.png", samples / "portrait.png")
+    world.put("sequences/voyage.yaml", "defaults: {resolution: 720p, duration: 3}\nimage: a.jpg\nshots: [It moves on]")
+    world.put("sequences/a.jpg", samples / "environment.jpg")
+    world.tick("uploads")
+    world.tick("sequences")
+    world.run("spend_job")
+    lines = _csv(world, "spend/all.csv")
+    assert sorted((line["folder"], line["requests"]) for line in lines) == [
+        ("(top)", "1"),
+        ("sequences/voyage", "1"),
+        ("spring", "1"),
+        ("spring/pets", "1"),
+    ]
