@@ -29,19 +29,23 @@ from resources.storage.errors import ObjectMissing
 
 JOB = "make_clips_job"
 
-NO_COMPUTE_LOGS = """
+IN_THIS_PROCESS = """
 compute_logs:
   module: dagster._core.storage.noop_compute_log_manager
   class: NoOpComputeLogManager
+run_launcher:
+  module: dagster._core.launcher.sync_in_memory_run_launcher
+  class: SyncInMemoryRunLauncher
 """
-"""Capturing what a step prints starts two processes for each run, a second in all; `test_daemon.py` has it."""
+"""Capturing what a step prints starts two processes for each run, a second in all, and a launched run starts one; `test_daemon.py`
+has both."""
 
 
 @pytest.fixture(scope="session")
 def dagster_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Dagster folder with its databases made (0.6 s); each test gets a copy."""
     home = tmp_path_factory.mktemp("dagster-template")
-    (home / "dagster.yaml").write_text((HERE / "dagster_local.yaml").read_text() + NO_COMPUTE_LOGS)
+    (home / "dagster.yaml").write_text((HERE / "dagster_local.yaml").read_text() + IN_THIS_PROCESS)
     with dg.DagsterInstance.from_config(str(home)) as instance:
         instance.add_dynamic_partitions("clips", ["made-before"])
         instance.delete_dynamic_partition("clips", "made-before")
