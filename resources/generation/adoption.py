@@ -10,7 +10,7 @@ from resources.generation.engine import Engine
 from resources.generation.model import Order, Outcome
 from resources.ledger import Ledger, LedgerError, RequestRow
 from resources.runcomfy.client import RunComfyClient
-from resources.runcomfy.errors import RefusedForNow, ServiceError
+from resources.runcomfy.errors import RefusedForNow, RequestGone, ServiceError
 from resources.schemas.inputs import GenerationInputs, Route, Service
 
 log = logging.getLogger(__name__)
@@ -54,8 +54,10 @@ async def settle_late(ledger: Ledger, client: RunComfyClient, service: Service) 
             break
         except ServiceError as error:
             log.info("Request %s: its cost cannot be asked (%s).", row.request_id, error.message)
+            _not_named(ledger, row, error.message, gone=isinstance(error, RequestGone))
             continue
         if answer.cost_microdollars is None:
+            _not_named(ledger, row, "the service names no cost yet")
             continue
         try:
             ledger.settle(row.fingerprint, answer.cost_microdollars, attempt=row.attempt)
@@ -64,3 +66,11 @@ async def settle_late(ledger: Ledger, client: RunComfyClient, service: Service) 
         else:
             settled += 1
     return settled
+
+
+def _not_named(ledger: Ledger, row: RequestRow, reason: str, *, gone: bool = False) -> None:
+    """Keep that it was asked in vain, so that the next time comes later, or never."""
+    try:
+        ledger.cost_not_named(row.fingerprint, attempt=row.attempt, reason=reason, gone=gone)
+    except LedgerError as error:
+        log.warning("Request %s: that it was asked could not be recorded (%s).", row.request_id, error.message)

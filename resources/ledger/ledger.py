@@ -12,11 +12,12 @@ from resources.ledger.base import utc_now
 from resources.ledger.claims import Claims
 from resources.ledger.database import Database
 from resources.ledger.decisions import Decisions
+from resources.ledger.late_costs import LateCosts
 from resources.ledger.reading import Reading
 from resources.ledger.spending import Spending
 
 
-class Ledger(Claims, Answers, Decisions, Reading, Spending):
+class Ledger(Claims, Answers, Decisions, Reading, LateCosts, Spending):
     """One row per fingerprint, one event per change, one transaction per call; safe for threads and processes.
 
     The promise: no POST for a fingerprint while an earlier POST for it may still be charged or deliver. Only `claim`

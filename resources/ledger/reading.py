@@ -3,13 +3,13 @@
 import json
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import UTC, date, datetime, time, tzinfo
 from typing import Any, TextIO, TypeAlias
 
 import sqlalchemy as sa
 
-from resources.ledger.base import COLUMNS, FINISHED, SELECT_ROW, LedgerBase, row_of
+from resources.ledger.base import COLUMNS, SELECT_ROW, LedgerBase, row_of
 from resources.ledger.budget import day_bounds, spend_between
 from resources.ledger.records import Event, RequestRow, Spend, SpendLine
 from resources.ledger.states import State
@@ -99,27 +99,6 @@ class Reading(LedgerBase):
         return tuple(value for value in seconds if value > 0)
 
     # Money
-
-    def unsettled(self, service: str) -> tuple[RequestRow, ...]:
-        """What ended and whose cost is not known: one row per submission, ``attempt`` and ``request_id`` being its own.
-
-        Pass both on: ``settle(row.fingerprint, cost, attempt=row.attempt)``.
-        """
-        query = (
-            sa.select(*COLUMNS, submissions.c.attempt.label("its_attempt"), submissions.c.request_id.label("its_id"))
-            .join(submissions, submissions.c.fingerprint == requests.c.fingerprint)
-            .where(
-                submissions.c.service == service,
-                submissions.c.cost_microdollars.is_(None),
-                submissions.c.returned.is_(False),
-                submissions.c.request_id.is_not(None),
-                sa.or_(requests.c.state.in_(FINISHED), submissions.c.attempt < requests.c.attempt),
-            )
-            .order_by(submissions.c.id)
-        )
-        with self.database.read() as connection:
-            found = connection.execute(query).all()
-        return tuple(replace(row_of(values[:-2]), attempt=values[-2], request_id=values[-1]) for values in found)
 
     def spend(self, day: date, *, service: str, zone: tzinfo = UTC) -> Spend:
         """What was spent and reserved on a day; it counts where it was claimed, also when settled later."""

@@ -263,10 +263,33 @@ def test_a_cost_that_comes_late_is_settled(house: Any) -> None:
             return await settle_late(house.ledger, engine._ctx.client, "sandbox")
 
     assert asyncio.run(settle()) == 0
+    assert house.ledger.unsettled("sandbox") == ()  # not before some minutes have passed
+    house.ledger._now = lambda: datetime.now(UTC) + timedelta(minutes=6)
     house.switch(cost=True)
     assert asyncio.run(settle()) == 1
     assert house.row(order).cost_microdollars == 600_000
     assert house.ledger.unsettled("sandbox") == ()
+
+
+def test_a_service_that_forgot_a_request_is_not_asked_for_its_cost_for_ever(house: Any) -> None:
+    house.switch(cost=False)
+    house.one(house.order(1))
+    house.fault("result", "http_404", times=100)
+    later = timedelta()
+    house.ledger._now = lambda: datetime.now(UTC) + later
+
+    async def settle() -> int:
+        async with house.engine() as engine:
+            return await settle_late(house.ledger, engine._ctx.client, "sandbox")
+
+    asked = 0
+    while house.ledger.unsettled("sandbox"):
+        assert asyncio.run(settle()) == 0
+        asked, later = asked + 1, later + timedelta(hours=1)
+        assert asked < 10
+    assert asked == 3
+    later = timedelta()  # on the day of the claim
+    assert house.ledger.spent_today("sandbox").reserved_microdollars == 600_000
 
 
 def _new(house: Any, order: Order) -> Any:

@@ -1,5 +1,5 @@
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -127,6 +127,34 @@ def test_what_an_earlier_attempt_cost_is_not_forgotten(book):
     assert book.row(name).cost_microdollars is None
     assert book.ledger.spent_today("sandbox") == Spend(2, 900_000, 1_000_000)
     assert book.ledger.unsettled("sandbox") == ()
+
+
+def test_a_cost_is_asked_for_with_growing_gaps_and_not_for_ever(book):
+    name = book.at(State.FAILED)
+    began, asked = book.clock.now, []
+    while book.clock.now < began + timedelta(days=30):
+        for row in book.ledger.unsettled("sandbox"):
+            asked.append((book.clock.now - began) // timedelta(minutes=5))
+            book.ledger.cost_not_named(row.fingerprint, attempt=row.attempt, reason="no cost yet")
+        book.clock.forward(300 if len(asked) < 5 else 3600)
+    assert asked[:5] == [0, 1, 3, 7, 15]
+    assert 10 <= len(asked) <= 12
+    assert asked[-1] < 7 * 24 * 12
+    assert book.ledger.spent_today("sandbox") == Spend(0, 0, 0)
+    assert book.ledger.spend(began.date(), service="sandbox") == Spend(1, 0, 1_000_000)  # counted all the same
+    assert book.ledger.settle(name, 5).cost_microdollars == 5
+
+
+def test_a_cost_of_which_the_service_knows_nothing_is_given_up(book):
+    name = book.at(State.FAILED)
+    book.ledger.retry(name, by="ann", attempt=1)  # an earlier attempt is asked for by itself
+    for _ in range(3):
+        (row,) = book.ledger.unsettled("sandbox")
+        book.ledger.cost_not_named(name, attempt=row.attempt, reason="unknown request", gone=True)
+        assert book.ledger.unsettled("sandbox") == ()
+        book.clock.forward(3600)
+    assert book.ledger.unsettled("sandbox") == ()
+    assert book.ledger.spent_today("sandbox") == Spend(1, 0, 1_000_000)
 
 
 def test_a_resubmitted_unknown_keeps_both_reservations(book):
