@@ -10,6 +10,7 @@ gathered so gives the same clips as a listing of everything would.
 """
 
 import json
+import unicodedata
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -24,7 +25,7 @@ from i2v_assets.admission import READERS, read_texts
 from i2v_assets.batches import parse_batch
 from i2v_assets.documents import DocumentError
 from i2v_assets.upload_tree import in_side_folder
-from i2v_assets.upload_types import role_of, split_name
+from i2v_assets.upload_types import composed, role_of, split_name
 from resources.ledger.registry import Registry
 from resources.storage.bucket import Bucket, FolderListing, ObjectInfo
 from resources.storage.keys import UPLOADS
@@ -97,7 +98,7 @@ def place(key: str) -> tuple[str, str]:
 def groups_of(source: str) -> Iterator[Group]:
     """Every group that an upload's source, or a key, may belong to."""
     folder, name = place(source)
-    yield Group("name", folder, split_name(name)[0])
+    yield Group("name", folder, _stem(name))
     for above in chain(folder):
         yield Group("folder", above)
     end = source.find("#")
@@ -214,7 +215,7 @@ class Gathering:
             # Which of two nested briefs a file belongs to may have changed, so the outer one is looked at too.
             outer = self._owner(folder.rpartition("/")[0])
             return {Group("folder", folder if outer is None else outer)}
-        return {Group("name", folder, split_name(name)[0]) if owner is None else Group("folder", owner)}
+        return {Group("name", folder, _stem(name)) if owner is None else Group("folder", owner)}
 
     def _collect(self, result: Gathered, above: set[str]) -> None:
         groups = {group for groups in result.groups.values() for group in groups}
@@ -239,7 +240,7 @@ class Gathering:
         for folder, names in loose.items():
             beside = self._folders.get(folder, ()) if folder not in self._large else self._by_name(folder, names)
             for found in beside:
-                if split_name(place(found.key)[1])[0] in names:
+                if _stem(place(found.key)[1]) in names:
                     result.objects[found.key] = found
         for folder in above:
             for found in self._in_folder(folder, "defaults"):
@@ -258,7 +259,8 @@ class Gathering:
             return [*found, bare] if bare else found
 
         with ThreadPoolExecutor(READERS) as pool:
-            return [found for part in pool.map(one, sorted(names)) for found in part]
+            spelt = {each for name in names for each in _spellings(name)}
+            return [found for part in pool.map(one, sorted(spelt)) for found in part]
 
     # Lists
 
@@ -277,7 +279,7 @@ class Gathering:
         texts = cached | fresh
         for key, text in texts.items():
             for file, word in words.items():
-                if word in text or (not word.isascii() and _escaped(word) in text):
+                if any(each in text or _escaped(each) in text for each in _spellings(word)):
                     group = Group("list", *place(key))
                     result.groups[file].add(group)
                     named.add(group)
@@ -306,6 +308,7 @@ class Gathering:
                         unseen.add(key)
         many = Counter(place(key)[0] for key in unseen)
         self._list_folders({folder for folder, count in many.items() if count >= CROWD})
+        unseen |= {each for key in unseen for each in _spellings(key)} - result.objects.keys()
         known = {each.key: each for folder in self._folders.values() for each in folder}
         complete = {key for key in unseen if place(key)[0] in self._folders and place(key)[0] not in self._large}
         result.objects |= {key: known[key] for key in unseen if key in known}
@@ -314,6 +317,15 @@ class Gathering:
         )
         with ThreadPoolExecutor(READERS) as pool:
             result.objects |= {each.key: each for each in pool.map(self._bucket.head, asked) if each is not None}
+
+
+def _stem(name: str) -> str:
+    return composed(split_name(name)[0])
+
+
+def _spellings(name: str) -> set[str]:
+    """A name as it is, and as others may spell its accents: a key that is another's name is looked for in each."""
+    return {name} if name.isascii() else {name, composed(name), unicodedata.normalize("NFD", name)}
 
 
 def _prefix(folder: str) -> str:

@@ -127,7 +127,7 @@ def folder_claims(look: Look, folder: str, briefs: Sequence[Entry], media: Seque
         return
 
     def find(name: str) -> UploadObject | None:
-        found = look.tree.by_key.get(f"{source}{name}")
+        found = look.tree.find(f"{source}{name}")
         return found.object if found else None
 
     changed = newest([entry, *media])
@@ -234,8 +234,8 @@ def _hold_mentioned(look: Look, batch: Entry, listed: set[str]) -> None:
 
 
 def _shown_object(look: Look, folder: str, name: str) -> Entry | None:
-    near = look.tree.by_key.get(f"{UPLOADS}{folder}/{name}" if folder else f"{UPLOADS}{name}")
-    return near or look.tree.by_key.get(name)
+    near = look.tree.find(f"{UPLOADS}{folder}/{name}" if folder else f"{UPLOADS}{name}")
+    return near or look.tree.find(name)
 
 
 def _listed_object(look: Look, folder: str, unseen: set[str], listed: set[str], name: str) -> UploadObject | None:

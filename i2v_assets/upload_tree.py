@@ -6,7 +6,16 @@ from datetime import datetime
 
 from i2v_assets.briefs import Brief, BriefError, merge, parse_brief, parse_defaults
 from i2v_assets.documents import DocumentError, DocumentFormat, decode
-from i2v_assets.upload_types import MEDIA_ENDINGS, RefusedUpload, Role, UploadFile, UploadObject, role_of, split_name
+from i2v_assets.upload_types import (
+    MEDIA_ENDINGS,
+    RefusedUpload,
+    Role,
+    UploadFile,
+    UploadObject,
+    composed,
+    role_of,
+    split_name,
+)
 from resources.storage.keys import UPLOADS
 
 Texts = Mapping[str, str | bytes]
@@ -46,6 +55,12 @@ class Tree:
     folders: set[str] = field(default_factory=set)
     """Every folder that holds something, with all above it."""
     by_key: dict[str, Entry] = field(default_factory=dict)
+    by_composed: dict[str, Entry] = field(default_factory=dict)
+    """By the key in the one spelling of its accents."""
+
+    def find(self, key: str) -> Entry | None:
+        """What lies under this key, however accents are spelt in it; the same spelling comes first."""
+        return self.by_key.get(key) or self.by_composed.get(composed(key))
 
 
 def build_tree(objects: Iterable[UploadObject]) -> Tree:
@@ -69,6 +84,7 @@ def build_tree(objects: Iterable[UploadObject]) -> Tree:
             continue
         entry = Entry(folder, name, role, found)
         tree.by_key[key] = entry
+        tree.by_composed.setdefault(composed(key), entry)
         if role == "brief":
             tree.briefs.setdefault(folder, []).append(entry)
         elif role == "defaults":

@@ -1,6 +1,7 @@
 """What lies under ``uploads/``: the kinds of files, and what becomes of them."""
 
 import json
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -211,6 +212,15 @@ def split_name(name: str) -> tuple[str, str]:
     """Stem and ending (lower case) of a file name."""
     dot = name.rfind(".")
     return (name, "") if dot <= 0 else (name[:dot], name[dot:].lower())
+
+
+def composed(name: str) -> str:
+    """A name in the one of Unicode's two spellings that most keyboards write.
+
+    macOS stores and uploads the other one: to a person both are the same name, to the bucket two keys. Names are compared
+    in this spelling; what is fetched is the key as it is.
+    """
+    return unicodedata.normalize("NFC", name)
 
 
 def role_of(name: str) -> Role:

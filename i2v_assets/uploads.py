@@ -25,6 +25,7 @@ from i2v_assets.upload_types import (
     UploadFile,
     UploadKind,
     UploadObject,
+    composed,
     shown_name,
     split_name,
 )
@@ -108,7 +109,7 @@ def _everything(look: Look, unseen: set[str]) -> Iterator[Claim | RefusedUpload]
         elif entry.role == "unknown":
             yield _unknown(entry)
         elif entry.object.key not in listed and not in_side_folder(entry.folder):
-            loose.setdefault((entry.folder, split_name(entry.name)[0]), []).append(entry)
+            loose.setdefault((entry.folder, composed(split_name(entry.name)[0])), []).append(entry)
     for folder, briefs in tree.briefs.items():
         yield from folder_claims(look, folder, briefs, owned[folder])
     for (folder, stem), group in loose.items():

@@ -1,8 +1,11 @@
 """Uploads whose words or names are written in other ways than most, as the command sees them."""
 
+import unicodedata
 from typing import Any
 
 import pytest
+
+from i2v_assets.upload_types import Candidate
 
 WORDS = "Le café dérive"
 
@@ -39,3 +42,26 @@ def test_words_that_an_earlier_version_kept_damaged_are_read_again(world: Any) -
         registry.remember_texts({key: (world.bucket.head(key).etag, "prompt: Le caf\ufffd d\ufffdrive\n")})
     world.admit()
     assert world("status", "--json").json["clips"] == []
+
+
+COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
+
+
+@pytest.mark.parametrize(("said", "uploaded"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
+def test_an_accent_is_one_letter_however_it_is_spelt(world: Any, said: str, uploaded: str) -> None:
+    """macOS uploads names decomposed; keyboards write them composed."""
+    world.upload(f"folder/{uploaded}.jpg", world.image().read_bytes())
+    world.upload("folder/brief.yaml", f"images: [{said}.jpg]\n".encode())
+    world.upload(f"_listed/{uploaded}.jpg", world.image().read_bytes())
+    world.upload("list.csv", f"clip,image\nrow,_listed/{said}.jpg\n".encode())
+    world.upload(f"{uploaded}.jpg", world.image().read_bytes())
+    world.upload(f"{said}.mp3", b"a voiceover")
+    world.admit()
+    with world.books() as (_, registry):
+        assert registry.refused_uploads() == ()
+        used = {row.clip: [file.key for file in Candidate.from_content(row.content).files] for row in registry.list()}
+    assert used == {
+        "folder": [f"uploads/folder/{uploaded}.jpg"],  # the key as it is
+        "row": [f"uploads/_listed/{uploaded}.jpg"],
+        "cafe": [f"uploads/{uploaded}.jpg", f"uploads/{said}.mp3"],
+    }

@@ -12,6 +12,7 @@ from i2v_assets.partitions import clips
 from i2v_assets.sensors.queue import queue_sensor
 from i2v_assets.sensors.uploads import uploads_sensor
 from i2v_assets.upkeep import sweep_job
+from i2v_assets.upload_types import Candidate
 from resources.ledger.pending import PendingUploads
 from resources.ledger.registry import ClipState
 from resources.ledger.resource import LedgerResource
@@ -39,15 +40,41 @@ def test_what_the_queue_finds_is_what_the_sweep_finds(
     yard.put("uploads/a/loose.jpg", "uploads/a/loose.mp3", "uploads/a/other.png", "uploads/a/clip/deep/second.jpg")
     yard.put("uploads/a/clip/brief.yaml", data=b"prompt: turn slowly\n")
     yard.put("uploads/a/clip/first.jpg", "uploads/list/imgs/one.jpg", "uploads/list/two.jpg", "uploads/list/three.jpg")
-    yard.put("uploads/list/rows.csv", data=b"clip,images,prompt\nr1,imgs/one.jpg,go\nr2,two.jpg,stay\n")
+    yard.put(
+        "uploads/list/rows.csv", data="clip,images\nr1,imgs/one.jpg\nr2,two.jpg\nr3,imgs/\u00e9t\u00e9.jpg\n".encode()
+    )
+    # Two spellings of one accent, as macOS and keyboards write it.
+    yard.put("uploads/list/imgs/e\u0301te\u0301.jpg", "uploads/b/caf\u00e9.jpg", "uploads/b/cafe\u0301.mp3")
     yard.put("uploads/with space+plus/\u00e9t\u00e9 100%.jpg", "uploads/_side/voice.mp3", "uploads/notes.docx")
     yard.note()
     heard = {row.clip: (row.source, row.version, row.content) for row in yard.registry.list()}
-    assert len(heard) == 7
+    assert len(heard) == 9
     swept = yard.sweep()
     assert swept.admission == type(swept.admission)((), (), ())
     assert swept.newly_refused == ()
     assert heard == {row.clip: (row.source, row.version, row.content) for row in yard.registry.list()}
+
+
+@pytest.mark.parametrize("pages", [20, 0], ids=["", "large-folders"])
+def test_an_event_finds_what_belongs_to_it_in_the_other_spelling_of_an_accent(
+    yard: Any, pages: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """macOS uploads names decomposed; keyboards write them composed."""
+    monkeypatch.setattr(affected, "FOLDER_PAGES", pages)
+    yard.put("uploads/b/caf\u00e9.jpg", "uploads/list/_imgs/e\u0301te\u0301.jpg")
+    yard.note()
+    yard.put("uploads/b/cafe\u0301.mp3")
+    yard.put("uploads/list/rows.csv", data="clip,images\nr1,_imgs/\u00e9t\u00e9.jpg\n".encode())
+    yard.note()
+    used = {row.clip: [file.key for file in Candidate.from_content(row.content).files] for row in yard.registry.list()}
+    assert used == {
+        "b--cafe": ["uploads/b/caf\u00e9.jpg", "uploads/b/cafe\u0301.mp3"],
+        "list--r1": ["uploads/list/_imgs/e\u0301te\u0301.jpg"],
+    }
+    yard.put("uploads/list/_imgs/e\u0301te\u0301.jpg", data=b"another picture")
+    before = yard.registry.get("list--r1").version
+    yard.note()
+    assert yard.registry.get("list--r1").version != before
 
 
 def test_a_part_is_looked_at_and_not_the_rest(yard: Any) -> None:
