@@ -171,6 +171,17 @@ def test_what_compose_asks_for_is_in_the_example() -> None:
     assert asked <= given
 
 
+def test_the_docs_say_what_compose_does() -> None:
+    docs = (DEPLOY.parent / "docs" / "deploy.md").read_text()
+    services = read("compose.yaml")["services"]
+    for name in re.findall(r"docker compose (?:stop|exec(?: -T)?) ([a-z0-9 ]+?)(?:  |\n| i2v| sh| pg_)", docs):
+        assert set(name.split()) <= set(services), name
+    assert "WorkingDirectory=" in docs
+    assert "ExecStart=/usr/bin/docker compose up -d\n" in docs
+    assert "echo I2V_REQUIRE_APPROVAL=true >> settings.env" in docs
+    assert "--remove-orphans" not in docs  # it leaves the services of a profile that is off (docker/compose 13027)
+
+
 def test_every_setting_reaches_the_container() -> None:
     """By the file, and nothing stands in the file's way: what compose.yaml says itself wins, unasked."""
     code = read("compose.yaml")["services"]["code"]

@@ -123,6 +123,8 @@ def test_the_policy_allows_just_what_is_called(statements: dict[str, Any]) -> No
     allowed = {action for statement in statements.values() for action in listed(statement["Action"])}
     needed = {action for operation in operations() for action in ACTIONS[operation]} | presigned_actions()
     assert allowed == needed
+    assert len(allowed) == 8
+    assert "allows eight actions" in (ROOT / "docs" / "deploy.md").read_text()
     assert all(statement["Effect"] == "Allow" for statement in statements.values())
 
 
