@@ -19,6 +19,7 @@ from dagster_k8s import K8sRunLauncher
 from dagster_k8s.job import DagsterK8sJobConfig, UserDefinedDagsterK8sConfig, construct_dagster_k8s_job
 from dagster_postgres.utils import pg_config, pg_url_from_config
 
+from i2v_assets.pooled_storage import PooledPostgresStorage
 from i2v_assets.run_launcher import WatchedRunLauncher
 from resources.settings import Settings, variable_name
 
@@ -47,6 +48,7 @@ def test_dagster_reads_its_instance_file() -> None:
     config, custom = dagster_instance_config(str(DEPLOY), "dagster.yaml")
     assert custom is None
     ref = InstanceRef.from_dir(str(DEPLOY))
+    assert ref.storage_data.class_name == PooledPostgresStorage.__name__
     storage = ref.storage_data.config_dict["postgres_db"]
     assert storage["scheme"] == "postgresql+psycopg2"
     assert isinstance(ref.compute_log_manager, S3ComputeLogManager)
@@ -226,7 +228,7 @@ def test_the_chart_s_instance_says_the_same_as_ours() -> None:
     logs = values["computeLogManager"]["config"]["s3ComputeLogManager"]
     assert logs["uploadInterval"] == ours["compute_logs"]["config"]["upload_interval"]
     assert logs["prefix"] == ours["compute_logs"]["config"]["prefix"]
-    assert values["postgresql"]["postgresqlScheme"] == ours["storage"]["postgres"]["postgres_db"]["scheme"]
+    assert values["postgresql"]["postgresqlScheme"] == ours["storage"]["custom"]["config"]["postgres_db"]["scheme"]
 
 
 def test_the_extra_manifests_fit_the_chart() -> None:
