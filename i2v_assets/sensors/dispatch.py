@@ -1,5 +1,6 @@
 """The dispatch sensor: the one place that decides which waiting clips are paid for next."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -12,7 +13,7 @@ from i2v_assets.dispatch import MAX_RUNS_WITHOUT_ANSWER, Decisions, World, decid
 from i2v_assets.jobs import make_clips_job
 from i2v_assets.making.bucket_answers import BucketAnswers
 from i2v_assets.sensors.batches import request_runs
-from i2v_assets.sensors.lost_runs import latest_run, run_state, why_ended
+from i2v_assets.sensors.lost_runs import LatestRuns, why_ended
 from i2v_assets.windows import parse_window
 from resources.generation.opening import caps_of
 from resources.ledger import Ledger, State
@@ -46,7 +47,7 @@ def dispatch_sensor(
     with told_with_remedy(), ledger.open() as (requests, registry):
         registry.forget_uncommitted(NAME, committed)
         rows = registry.list(WATCHED)
-        decisions = decide(rows, world_of(context.instance, requests, settings))
+        decisions = decide(rows, world_of(context.instance, rows, requests, settings))
         apply(decisions, context.instance, requests, registry, bucket.open(), settings)
         again = set(decisions.due) | set(decisions.due_after_lost_run)
         due = [row for row in registry.due() if row.clip in again]
@@ -60,8 +61,9 @@ def dispatch_sensor(
     return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
 
 
-def world_of(instance: dg.DagsterInstance, ledger: Ledger, settings: Settings) -> World:
+def world_of(instance: dg.DagsterInstance, rows: Sequence[ClipRow], ledger: Ledger, settings: Settings) -> World:
     """What the gates are asked of, now."""
+    latest = LatestRuns(instance, (row for row in rows if row.state is not ClipState.WAITING))
     now = datetime.now(UTC)
     window = parse_window(settings.generate_only, settings.zone)
     limits, spent = caps_of(settings), ledger.spent_today(settings.service, settings.zone)
@@ -79,7 +81,7 @@ def world_of(instance: dg.DagsterInstance, ledger: Ledger, settings: Settings) -
         requests_per_run=limits.requests_per_run,
         approved=ledger.is_approved,
         is_unknown=is_unknown,
-        run_state=lambda row: run_state(instance, row),
+        run_state=latest.state,
     )
 
 
@@ -100,8 +102,10 @@ def apply(
         note(clip, answers.waiting(clip, what, then="nothing by itself.", service=settings.service))
         _answer(registry, row, ClipState.WAITING, what.what, "person")
     whys: dict[str, str] = {}  # the clips of a run share its end
-    for clip, row in registry.many(decisions.given_up).items():
-        run = latest_run(instance, row)
+    given_up_rows = registry.many(decisions.given_up)
+    latest = LatestRuns(instance, given_up_rows.values())
+    for clip, row in given_up_rows.items():
+        run = latest.of(row)
         if run is not None and run.run_id not in whys:
             whys[run.run_id] = why_ended(instance, run)
         what = given_up(clip, whys[run.run_id] if run is not None else "", run)

@@ -1,6 +1,7 @@
 """Runs that ended without an answer for a clip: which run that was, and what Dagster knows of its end."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, TypeAlias
 
 import dagster as dg
 
@@ -13,37 +14,76 @@ if TYPE_CHECKING:
     from dagster_shared.error import SerializableErrorInfo
 
 ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
+ROOT_RUN_TAG = "dagster/root_run_id"
+"""Dagster's own tag of a run's tries but the first."""
+
+RUNS_AT_ONCE = 100
+"""Runs asked for in one query; a night has fifty, of 100 clips each."""
+
 MOST_WORDS = 600
 """Characters of an error that a note quotes; the run's page has all of it."""
+
+_Tries: TypeAlias = tuple[str, str]
 
 _TELLING = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ENGINE_EVENT, dg.DagsterEventType.RUN_FAILURE}
 
 
-def latest_run(instance: dg.DagsterInstance, row: ClipRow) -> dg.DagsterRun | None:
-    """The run that a clip is in, or the latest of its automatic retries.
+class LatestRuns:
+    """Of some clips the run that each is in, or the latest of its automatic retries; fetched for all of them at once.
 
     A person's run has no batch, and the row may still name that of an earlier one: so the run is asked, where it began.
     """
-    begun = instance.get_run_by_id(row.run_id) if row.run_id else None
-    batch = begun.tags.get(BATCH_TAG) if begun else row.batch
-    if batch is not None:
-        runs = list(instance.get_runs(dg.RunsFilter(tags={BATCH_TAG: batch})))
-    elif begun is not None:
-        root = begun.root_run_id or begun.run_id
-        runs = [begun, *instance.get_runs(dg.RunsFilter(tags={"dagster/root_run_id": root}))]
-    else:
-        return None
-    return max(runs, key=lambda run: int(run.tags.get("dagster/retry_number", "0")), default=None)
+
+    def __init__(self, instance: dg.DagsterInstance, rows: Iterable[ClipRow]) -> None:
+        rows = list(rows)
+        ids = dict.fromkeys(row.run_id for row in rows if row.run_id)
+        self._begun = {
+            run.run_id: run for part in _pieces(ids) for run in instance.get_runs(dg.RunsFilter(run_ids=part))
+        }
+        # By what the tries of one run are found: its batch, or where it has none, the first of them.
+        tries: dict[_Tries, list[dg.DagsterRun]] = {key: [] for row in rows if (key := self._tries_of(row)) is not None}
+        for tag in (BATCH_TAG, ROOT_RUN_TAG):
+            for part in _pieces(value for name, value in tries if name == tag):
+                for run in instance.get_runs(dg.RunsFilter(tags={tag: part})):
+                    tries[tag, run.tags[tag]].append(run)
+        self._latest: dict[_Tries, dg.DagsterRun] = {
+            key: max(found, key=lambda run: int(run.tags.get("dagster/retry_number", "0")))
+            for key, runs in tries.items()
+            if (found := [*self._first(key), *runs])
+        }
+
+    def of(self, row: ClipRow) -> dg.DagsterRun | None:
+        """The run of one of the clips."""
+        key = self._tries_of(row)
+        return self._latest.get(key) if key is not None else None
+
+    def state(self, row: ClipRow) -> RunState:
+        """What became of it."""
+        latest = self.of(row)
+        if latest is None:
+            return RunState.GONE
+        if latest.status is dg.DagsterRunStatus.CANCELED:
+            return RunState.CANCELED
+        return RunState.ENDED if latest.status in ENDED else RunState.ALIVE
+
+    def _tries_of(self, row: ClipRow) -> _Tries | None:
+        begun = self._begun.get(row.run_id) if row.run_id else None
+        batch = begun.tags.get(BATCH_TAG) if begun else row.batch
+        if batch is not None:
+            return BATCH_TAG, batch
+        return (ROOT_RUN_TAG, begun.root_run_id or begun.run_id) if begun else None
+
+    def _first(self, key: _Tries) -> list[dg.DagsterRun]:
+        """The runs of a person among those that began: the first of its tries has no tag that names it."""
+        if key[0] != ROOT_RUN_TAG:
+            return []
+        return [run for run in self._begun.values() if (run.root_run_id or run.run_id) == key[1]]
 
 
-def run_state(instance: dg.DagsterInstance, row: ClipRow) -> RunState:
-    """What became of the run that a clip is in."""
-    latest = latest_run(instance, row)
-    if latest is None:
-        return RunState.GONE
-    if latest.status is dg.DagsterRunStatus.CANCELED:
-        return RunState.CANCELED
-    return RunState.ENDED if latest.status in ENDED else RunState.ALIVE
+def _pieces(values: Iterable[str]) -> Iterator[list[str]]:
+    everything = list(values)
+    for start in range(0, len(everything), RUNS_AT_ONCE):
+        yield everything[start : start + RUNS_AT_ONCE]
 
 
 def why_ended(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:

@@ -17,6 +17,7 @@ from dagster._core.workspace.config_schema import process_workspace_config
 from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
 from dagster_postgres.utils import pg_config, pg_url_from_config
 
+from i2v_assets.pooled_storage import PooledPostgresStorage
 from i2v_assets.run_launcher import WatchedRunLauncher
 from resources.media.quality.pool import MeasuringPool
 from resources.settings import Settings, variable_name
@@ -46,6 +47,7 @@ def test_dagster_reads_its_instance_file() -> None:
     config, custom = dagster_instance_config(str(DEPLOY), "dagster.yaml")
     assert custom is None
     ref = InstanceRef.from_dir(str(DEPLOY))
+    assert ref.storage_data.class_name == PooledPostgresStorage.__name__
     storage = ref.storage_data.config_dict["postgres_db"]
     assert storage["scheme"] == "postgresql+psycopg2"
     assert isinstance(ref.compute_log_manager, S3ComputeLogManager)
