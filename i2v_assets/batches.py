@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal, TypeAlias
 
 from i2v_assets.briefs import Brief, BriefError, brief_from, suggestion
-from i2v_assets.documents import Document, DocumentError, decode, read_document
+from i2v_assets.documents import Document, DocumentError, check_characters, decode, read_document, writable
 
 BatchFormat: TypeAlias = Literal["csv", "jsonl"]
 
@@ -111,6 +111,7 @@ def _row(line: int, number: int, found: dict[str, Any] | DocumentError, name: st
     if isinstance(found, DocumentError):
         raise found
     where = f"{name} line {line}"
+    check_characters(found, where)
     data = dict(found)
     clip = data.pop(CLIP_COLUMN, None)
     for alias, field in _ALIASES.items():
@@ -207,7 +208,9 @@ def _columns(cells: Sequence[str], name: str) -> Sequence[str]:
         columns.pop()
     for column in columns:
         if column not in COLUMNS:
-            raise BriefError(f"{name}: `{column}` is no column of a list.", remedy=suggestion(column, COLUMNS))
+            raise BriefError(
+                f"{name}: `{writable(column)}` is no column of a list.", remedy=suggestion(column, COLUMNS)
+            )
         if columns.count(column) > 1:
             raise BriefError(f"{name} has the column `{column}` twice.", remedy="Keep one of them.")
     return columns

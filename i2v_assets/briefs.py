@@ -258,6 +258,8 @@ def brief_from(document: Document, name: str) -> Brief:
         problems: dict[str, tuple[str, str]] = {}
         # A misspelt key also leaves its right spelling missing: the misspelling is what to tell.
         for detail in sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden"):
+            if not detail["loc"]:  # the document as a whole, not one of its keys
+                raise BriefError(f"{name} cannot be read as a brief.", remedy="Retype it, in UTF-8.") from None
             key = str(detail["loc"][0])
             problems.setdefault(key, _in_words(detail, document, name))
         words, remedies = zip(*problems.values(), strict=True)

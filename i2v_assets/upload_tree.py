@@ -1,13 +1,25 @@
 """The uploads as a tree: every object with its part to play, and the defaults of each folder."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from i2v_assets.briefs import Brief, BriefError, merge, parse_brief, parse_defaults
 from i2v_assets.documents import DocumentError, DocumentFormat, decode
-from i2v_assets.upload_types import MEDIA_ENDINGS, RefusedUpload, Role, UploadFile, UploadObject, role_of, split_name
+from i2v_assets.upload_types import (
+    MEDIA_ENDINGS,
+    RefusedUpload,
+    Role,
+    UploadFile,
+    UploadObject,
+    role_of,
+    shown_name,
+    split_name,
+)
 from resources.storage.keys import UPLOADS
+
+log = logging.getLogger(__name__)
 
 Texts = Mapping[str, str | bytes]
 
@@ -158,6 +170,16 @@ class Defaults:
         except DocumentError as error:
             self.refused.append(RefusedUpload(entry.object.key, error.message, error.remedy))
             return None
+        except Exception as error:  # noqa: BLE001 - one file's surprise must not end the look at all the others
+            self.refused.append(unforeseen(entry, error))
+            return None
+
+
+def unforeseen(entry: Entry, error: Exception) -> RefusedUpload:
+    """The refusal of a document whose reader did not foresee what stands in it; the log has the traceback."""
+    log.error("%s could not be read.", entry.object.key, exc_info=error)
+    words = f"{shown_name(entry.path)} could not be read, for a reason that nobody foresaw ({type(error).__name__})."
+    return RefusedUpload(entry.object.key, words, "Write it in another way, and tell the project: its log has more.")
 
 
 _NOTHING = Brief()

@@ -152,3 +152,25 @@ def test_twenty_thousand_rows_are_taken() -> None:
         "".join(json.dumps({"image": f"{i}.jpg"}) + "\n" for i in range(MAX_BATCH_ROWS)), "x", "jsonl"
     )
     assert (len(rows), len(bad)) == (MAX_BATCH_ROWS, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "line"),
+    [
+        ("image,prompt\na.jpg,x\x00y\nb.jpg,z\n", "csv", 2),
+        ('image,dub\na.jpg,"{""en"": ""\\ud800.mp3""}"\nb.jpg,\n', "csv", 2),
+        ('{"image": "a.jpg", "prompt": "\\ud800"}\n{"image": "b.jpg"}', "jsonl", 1),
+        ('{"image": "a.jpg", "clip": "a\\u0000b"}\n{"image": "b.jpg"}', "jsonl", 1),
+    ],
+)
+def test_a_row_with_a_character_that_nothing_keeps_is_refused_alone(text: str, kind: BatchFormat, line: int) -> None:
+    (row,), (bad,) = parse_batch(text, "x", kind)
+    assert row.clip == "b-2"
+    assert bad.line == line
+    assert "U+" in bad.words
+
+
+def test_columns_are_told_in_letters_that_can_be_written() -> None:
+    with pytest.raises(BriefError) as caught:
+        parse_batch("image,a\x00b\n", "x.csv", "csv")
+    assert caught.value.message.isprintable()

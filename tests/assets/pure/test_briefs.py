@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from i2v_assets.brief_schema import SCHEMA_FILE, schema_text
-from i2v_assets.briefs import Brief, BriefError, MediaRef, merge, parse_brief, parse_defaults
+from i2v_assets.briefs import Brief, BriefError, MediaRef, brief_from, merge, parse_brief, parse_defaults
+from i2v_assets.documents import Document
 from resources.errors import Verdict
 from resources.schemas.inputs import MAX_SEED, Route
 
@@ -147,6 +148,12 @@ def test_all_problems_are_told_at_once() -> None:
     with pytest.raises(BriefError) as caught:
         parse_brief("promt: x\nduration: long\ntakes: 0", "b", "yaml")
     assert [word in caught.value.message for word in ("promt", "duration", "takes")] == [True] * 3
+
+
+def test_a_key_that_pydantic_itself_cannot_read_is_refused_in_words() -> None:
+    """Its error then has no place."""
+    with pytest.raises(BriefError, match="the input"):
+        brief_from(Document({"\ud800": 5}), "the input")
 
 
 def test_messages_stay_short_and_on_one_line() -> None:
