@@ -120,7 +120,7 @@ def _row(line: int, number: int, found: dict[str, Any] | DocumentError, name: st
         if data.get(field) is not None:
             raise BriefError(f"{where} gives both `{alias}` and `{field}`.", remedy="Keep one of them.")
         data[field] = data.pop(alias)
-    brief = brief_from(Document(data), where)
+    brief = brief_from(Document(data), where, listed=True)
     if clip is None or (isinstance(clip, str) and not clip.strip()):
         clip = _name_of(brief, number)
     if not isinstance(clip, str):
@@ -179,9 +179,8 @@ def _csv_rows(text: str, name: str) -> Iterator[_Row]:
         except StopIteration:
             break
         except csv.Error as error:
-            words = f"{name} line {line} cannot be read: {error}."
-            yield line, BriefError(words, remedy="Check its quotes: every opening one needs a closing one."), {}
-            before = reader.line_num
+            before = max(reader.line_num, line)
+            yield line, _unread(error, name, line, before), {}
             continue
         before = reader.line_num
         if not any(cell.strip() for cell in cells):
@@ -194,6 +193,19 @@ def _csv_rows(text: str, name: str) -> Iterator[_Row]:
             yield line, _cells(columns, cells, f"{name} line {line}"), named
         except BriefError as bad:
             yield line, bad, named
+
+
+def _unread(error: csv.Error, name: str, first: int, last: int) -> BriefError:
+    """An opening quote without a closing one swallows the lines below it: they are named, since none of them is made."""
+    where = f"line {first}" if first == last else f"lines {first} to {last}, read as one row,"
+    if "field larger" in str(error):
+        return BriefError(
+            f"{name} {where} cannot be read: a cell has more than {csv.field_size_limit():,} characters.",
+            remedy=f"Close the quote that opens in line {first}, or shorten the cell.",
+        )
+    return BriefError(
+        f"{name} {where} cannot be read: {error}.", remedy="Check its quotes: every opening one needs a closing one."
+    )
 
 
 def _delimiter(text: str) -> str:

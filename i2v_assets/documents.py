@@ -78,7 +78,9 @@ def read_document(text: str, name: str, kind: DocumentFormat) -> Document:
     if not isinstance(data, dict):
         raise DocumentError(
             f"{name} must hold keys with values, such as `prompt: slow push in`, and holds {plain_type(data)}.",
-            remedy="Write one key per line.",
+            remedy='Write keys and values between braces: {"prompt": "slow push in"}.'
+            if kind == "json"
+            else "Write one key per line.",
         )
     for key in data:
         if not isinstance(key, str):
@@ -230,8 +232,10 @@ def _read_json(text: str, name: str) -> tuple[Any, dict[str, int]] | None:
     try:
         data = json.loads(text, object_pairs_hook=_unique(name), parse_constant=_no_constant(name))
     except json.JSONDecodeError as error:
+        # The line of a list is named by the list, and has none of its own.
+        where = f"line {error.lineno}, column {error.colno}" if "\n" in text.strip() else f"column {error.colno}"
         raise DocumentError(
-            f"{name} is no valid JSON at line {error.lineno}, column {error.colno}: {error.msg}.",
+            f"{name} is no valid JSON at {where}: {error.msg}.",
             remedy="Check quotes and commas there.",
         ) from None
     except RecursionError:
