@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal, TypeAlias
 
 from i2v_assets.briefs import Brief, BriefError, brief_from, suggestion
-from i2v_assets.documents import Document, DocumentError, decode, read_document
+from i2v_assets.documents import Document, DocumentError, check_characters, decode, read_document, writable
 
 BatchFormat: TypeAlias = Literal["csv", "jsonl"]
 
@@ -111,6 +111,7 @@ def _row(line: int, number: int, found: dict[str, Any] | DocumentError, name: st
     if isinstance(found, DocumentError):
         raise found
     where = f"{name} line {line}"
+    check_characters(found, where)
     data = dict(found)
     clip = data.pop(CLIP_COLUMN, None)
     for alias, field in _ALIASES.items():
@@ -119,7 +120,7 @@ def _row(line: int, number: int, found: dict[str, Any] | DocumentError, name: st
         if data.get(field) is not None:
             raise BriefError(f"{where} gives both `{alias}` and `{field}`.", remedy="Keep one of them.")
         data[field] = data.pop(alias)
-    brief = brief_from(Document(data), where)
+    brief = brief_from(Document(data), where, listed=True)
     if clip is None or (isinstance(clip, str) and not clip.strip()):
         clip = _name_of(brief, number)
     if not isinstance(clip, str):
@@ -178,9 +179,8 @@ def _csv_rows(text: str, name: str) -> Iterator[_Row]:
         except StopIteration:
             break
         except csv.Error as error:
-            words = f"{name} line {line} cannot be read: {error}."
-            yield line, BriefError(words, remedy="Check its quotes: every opening one needs a closing one."), {}
-            before = reader.line_num
+            before = max(reader.line_num, line)
+            yield line, _unread(error, name, line, before), {}
             continue
         before = reader.line_num
         if not any(cell.strip() for cell in cells):
@@ -195,6 +195,19 @@ def _csv_rows(text: str, name: str) -> Iterator[_Row]:
             yield line, bad, named
 
 
+def _unread(error: csv.Error, name: str, first: int, last: int) -> BriefError:
+    """An opening quote without a closing one swallows the lines below it: they are named, since none of them is made."""
+    where = f"line {first}" if first == last else f"lines {first} to {last}, read as one row,"
+    if "field larger" in str(error):
+        return BriefError(
+            f"{name} {where} cannot be read: a cell has more than {csv.field_size_limit():,} characters.",
+            remedy=f"Close the quote that opens in line {first}, or shorten the cell.",
+        )
+    return BriefError(
+        f"{name} {where} cannot be read: {error}.", remedy="Check its quotes: every opening one needs a closing one."
+    )
+
+
 def _delimiter(text: str) -> str:
     """The separator that the line of column names uses most; a tab is what a copied table has."""
     first = next((line for line in text.splitlines() if line.strip()), "")
@@ -207,7 +220,9 @@ def _columns(cells: Sequence[str], name: str) -> Sequence[str]:
         columns.pop()
     for column in columns:
         if column not in COLUMNS:
-            raise BriefError(f"{name}: `{column}` is no column of a list.", remedy=suggestion(column, COLUMNS))
+            raise BriefError(
+                f"{name}: `{writable(column)}` is no column of a list.", remedy=suggestion(column, COLUMNS)
+            )
         if columns.count(column) > 1:
             raise BriefError(f"{name} has the column `{column}` twice.", remedy="Keep one of them.")
     return columns

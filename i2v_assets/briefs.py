@@ -246,27 +246,61 @@ def parse_defaults(text: str, name: str, kind: DocumentFormat) -> Brief:
     return brief
 
 
-def brief_from(document: Document, name: str) -> Brief:
+def brief_from(document: Document, name: str, *, listed: bool = False) -> Brief:
     """Checks the keys and values of a read document.
+
+    Args:
+        document: What was read.
+        name: What to call it in messages.
+        listed: It is a row of a list, which may also name files elsewhere in the bucket.
 
     Raises:
         BriefError: all that is wrong with it, in one message.
     """
     try:
-        return Brief.model_validate(document.data)
+        brief = Brief.model_validate(document.data)
     except ValidationError as error:
         problems: dict[str, tuple[str, str]] = {}
         # A misspelt key also leaves its right spelling missing: the misspelling is what to tell.
         for detail in sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden"):
+            if not detail["loc"]:  # the document as a whole, not one of its keys
+                raise BriefError(f"{name} cannot be read as a brief.", remedy="Retype it, in UTF-8.") from None
             key = str(detail["loc"][0])
-            problems.setdefault(key, _in_words(detail, document, name))
+            problems.setdefault(key, _in_words(detail, document))
         words, remedies = zip(*problems.values(), strict=True)
-        raise BriefError(f"{name}: {'; '.join(words)}.", remedy=" ".join(dict.fromkeys(remedies))) from None
+        text, remedy = f"{name}: {'; '.join(words)}.", " ".join(dict.fromkeys(remedies))
+        if listed:
+            text, remedy = (said.replace("inside the brief's own folder", _LISTED_FILES) for said in (text, remedy))
+            remedy = remedy.replace("inside the brief's folder", _LISTED_FILES)
+        raise BriefError(text, remedy=remedy) from None
+    _check_once(brief, document, name)
+    return brief
 
 
-def _in_words(detail: ErrorDetails, document: Document, name: str) -> tuple[str, str]:
+_LISTED_FILES = "beside the list, or another key of the bucket as `uploads/shoes/1.jpg`"
+
+
+def _check_once(brief: Brief, document: Document, name: str) -> None:
+    """No file twice under one key: it would be sent once, and every number behind it would mean another file.
+
+    Here and not in the model, which also reads what earlier versions admitted.
+    """
+    for field in ("images", "audio", "videos"):
+        files = [ref.file for ref in getattr(brief, field) or ()]
+        twice = next((file for file in files if files.count(file) > 1), None)
+        if twice is not None:
+            raise BriefError(
+                f"{name}: `{field}` names {_shown(twice)} twice{_line(document, field)}.", remedy="Keep one of them."
+            )
+
+
+def _line(document: Document, key: str) -> str:
+    return f" (line {document.lines[key]})" if key in document.lines else ""
+
+
+def _in_words(detail: ErrorDetails, document: Document) -> tuple[str, str]:
     key = str(detail["loc"][0])
-    where = f" (line {document.lines[key]})" if key in document.lines else ""
+    where = _line(document, key)
     if key not in Brief.model_fields:
         return f"`{key}` is no key of a brief{where}", suggestion(key, Brief.model_fields)
     value = document.data.get(key)
@@ -281,6 +315,8 @@ def _in_words(detail: ErrorDetails, document: Document, name: str) -> tuple[str,
         return f"`{key}` holds {_shown(detail['input'])}, which {reason}{where}", f"`{key}` must be {_EXPECTED[key]}."
     if inner and key == "reroll":
         return f"`{key}.{inner[-1]}` is {_shown(detail['input'])}{where}", f"`{key}` must be {_EXPECTED[key]}."
+    if isinstance(value, list) and len(detail["loc"]) > 1:  # one of its parts is wrong, a list may well stand there
+        return f"`{key}` holds {_shown(detail['input'])}{where}", f"`{key}` must be {_EXPECTED[key]}."
     return f"`{key}` is {_shown(value)}{where}", f"`{key}` must be {_EXPECTED[key]}."
 
 

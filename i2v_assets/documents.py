@@ -3,12 +3,12 @@
 Read in one dialect, whichever of the two it is: ``yes``, ``no`` and ``on`` are words (a dub into ``no``, Norwegian, is a
 language), ``16:9`` is a ratio and not a number in base 60, ``0001`` keeps its zeros, dates stay words. What a file could
 use against its reader is refused: anchors and aliases (a few lines can expand to gigabytes), tags, deep nesting, keys
-given twice (the first would be lost without a word), anything over 64 KB.
+given twice (the first would be lost without a word), characters that nothing can keep, anything over 64 KB.
 """
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -23,6 +23,11 @@ MAX_DOCUMENT_BYTES = 64 * 1024
 
 MAX_DEPTH = 6
 """Deepest nesting; the deepest that any file of the project needs is 3."""
+
+
+_UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+"""No text of people: control characters but tab and line ends, and halves of characters. A NUL is taken by no column of
+Postgres, half a character by no UTF-8 file, and the rest by no reader of a prompt; escapes (``\\0``, ``\\ud800``) write them."""
 
 
 class DocumentError(I2VError):
@@ -73,12 +78,43 @@ def read_document(text: str, name: str, kind: DocumentFormat) -> Document:
     if not isinstance(data, dict):
         raise DocumentError(
             f"{name} must hold keys with values, such as `prompt: slow push in`, and holds {plain_type(data)}.",
-            remedy="Write one key per line.",
+            remedy='Write keys and values between braces: {"prompt": "slow push in"}.'
+            if kind == "json"
+            else "Write one key per line.",
         )
     for key in data:
         if not isinstance(key, str):
             raise DocumentError(f"{name}: the key {key!r} is no word.", remedy="Put it in quotes, or remove it.")
+    check_characters(data, name)
     return Document(data, lines)
+
+
+def check_characters(data: Mapping[str, Any], name: str) -> None:
+    """Every text of a document, its keys too, is one that can be kept and sent.
+
+    Raises:
+        DocumentError: one holds a control character or half a character; names the key.
+    """
+    for key, value in data.items():
+        waiting: list[object] = [key, value]
+        while waiting:
+            part = waiting.pop()
+            if isinstance(part, dict):
+                waiting += [*part, *part.values()]
+            elif isinstance(part, list | tuple):
+                waiting += part
+            elif isinstance(part, str) and (found := _UNFIT.search(part)):
+                what = "half a character" if "\ud800" <= found[0] <= "\udfff" else "a control character"
+                raise DocumentError(
+                    f"{name}: `{writable(key)}` holds {what} (U+{ord(found[0]):04X}).",
+                    remedy="Retype the text there, and save the file as UTF-8.",
+                )
+
+
+def writable(text: str) -> str:
+    """A word of a document as it may stand in a message: what cannot be printed as its number, not too long."""
+    shown = text if text.isprintable() else ascii(text)[1:-1]
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."
 
 
 def plain_type(value: object) -> str:
@@ -180,7 +216,7 @@ def _check_keys(node: yaml.Node, name: str) -> dict[str, int]:
                 raise DocumentError(f"{name}: the key in line {line} is no word.", remedy="Use a word as the key.")
             if key.value in seen:
                 raise DocumentError(
-                    f"{name} gives `{key.value}` twice, in lines {seen[key.value]} and {line}.",
+                    f"{name} gives `{writable(key.value)}` twice, in lines {seen[key.value]} and {line}.",
                     remedy="Keep one of them.",
                 )
             seen[key.value] = line
@@ -196,8 +232,10 @@ def _read_json(text: str, name: str) -> tuple[Any, dict[str, int]] | None:
     try:
         data = json.loads(text, object_pairs_hook=_unique(name), parse_constant=_no_constant(name))
     except json.JSONDecodeError as error:
+        # The line of a list is named by the list, and has none of its own.
+        where = f"line {error.lineno}, column {error.colno}" if "\n" in text.strip() else f"column {error.colno}"
         raise DocumentError(
-            f"{name} is no valid JSON at line {error.lineno}, column {error.colno}: {error.msg}.",
+            f"{name} is no valid JSON at {where}: {error.msg}.",
             remedy="Check quotes and commas there.",
         ) from None
     except RecursionError:
@@ -215,7 +253,7 @@ def _unique(name: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
         if len(built) < len(pairs):
             keys = [key for key, _ in pairs]
             twice = next(key for key in keys if keys.count(key) > 1)
-            raise DocumentError(f"{name} gives `{twice}` twice.", remedy="Keep one of them.")
+            raise DocumentError(f"{name} gives `{writable(twice)}` twice.", remedy="Keep one of them.")
         return built
 
     return build

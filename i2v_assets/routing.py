@@ -18,11 +18,22 @@ _WORDS = {
     MediumKind.VIDEO: r"video|视频",
     MediumKind.AUDIO: r"audio|音频",
 }
-# "image 2", "@image2", "video #1"; not "video 16:9", "audio 1.5" or "video 4k".
+_NUMBER = r"#?\s*[1-9](?![0-9A-Za-z]|[:.]\d)"
+_BETWEEN = r"\s*(?:,|，|、|&|\+|\band\b|\bor\b|和|与|及|或)\s*"
+_RANGE = r"\s*(?:-|–|~|\bto\b|到|至)\s*"
+# What may stand behind the last number of "image 1 and 2": no noun, since "image 1 and 2 people" names one image.
+_NO_NOUN = r"(?!\s+(?!(?:and|or|as|at|by|for|from|in|into|is|are|of|on|onto|over|to|under|with|while|together|respectively)\b)[A-Za-z])"
+# "image 2", "@image2", "video #1", "images 1 and 2", "image 1, 2 and 3", "images 1-3"; not "video 16:9", "audio 1.5" or
+# "video 4k".
 _REFERENCES = {
-    kind: re.compile(rf"(?<![A-Za-z])(?:{words})\s*#?\s*([1-9])(?![0-9A-Za-z]|[:.]\d)", re.IGNORECASE)
+    kind: re.compile(
+        rf"(?<![A-Za-z])(?:(?:{words})s\s*(?P<many>{_NUMBER}(?:(?:(?:{_BETWEEN})+|{_RANGE}){_NUMBER})*)"
+        rf"|(?:{words})\s*(?P<one>{_NUMBER}(?:(?:{_BETWEEN})+{_NUMBER}{_NO_NOUN})*))",
+        re.IGNORECASE,
+    )
     for kind, words in _WORDS.items()
 }
+_DIGIT_OR_RANGE = re.compile(rf"([1-9])(?:{_RANGE}#?\s*([1-9]))?")
 _TALKING = re.compile(
     r"\b(?:talk(?:s|ing)?|speak(?:s|ing)?|say(?:s|ing)?|sing(?:s|ing)?|narrat(?:es?|ing)|lip[- ]?sync(?:s|ed|ing)?"
     r"|presenter|host(?:s|ing)?|announc(?:es?|ing))\b|说话|讲话|唱歌|口型",
@@ -54,8 +65,14 @@ class Routing:
 
 
 def references(prompt: str) -> tuple[tuple[MediumKind, int], ...]:
-    """The media that a prompt names by number, such as ``image 2``; each once."""
-    found = ((kind, int(match[1])) for kind, pattern in _REFERENCES.items() for match in pattern.finditer(prompt))
+    """The media that a prompt names by number, such as ``image 2`` or ``images 1 and 2``; each once."""
+    found = (
+        (kind, number)
+        for kind, pattern in _REFERENCES.items()
+        for match in pattern.finditer(prompt)
+        for first, last in _DIGIT_OR_RANGE.findall(match["many"] or match["one"])
+        for number in range(int(first), int(last or first) + 1)
+    )
     return tuple(dict.fromkeys(found))
 
 

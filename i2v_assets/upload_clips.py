@@ -191,11 +191,11 @@ def batch_claims(look: Look, batch: Entry, unseen: set[str], listed: set[str]) -
             return
         rows, bad = parse_batch(text, batch.path, "csv" if split_name(batch.name)[1] == ".csv" else "jsonl")
     except DocumentError as error:
-        _hold_mentioned(look, batch, listed)
+        hold_mentioned(look, batch, listed)
         yield RefusedUpload(key, error.message, error.remedy)
         return
     if bad:
-        _hold_mentioned(look, batch, listed)
+        hold_mentioned(look, batch, listed)
     lines: dict[str, int] = {}
     for each in rows:
         base = _row_clip(batch, each.clip)
@@ -221,7 +221,7 @@ def _row_clip(batch: Entry, name: str) -> str:
     return slug(f"{batch.folder}/{name}" if batch.folder else name)
 
 
-def _hold_mentioned(look: Look, batch: Entry, listed: set[str]) -> None:
+def hold_mentioned(look: Look, batch: Entry, listed: set[str]) -> None:
     """Every file whose name stands in a list that has a mistake counts as listed.
 
     It waits for the list to be mended: as a loose file it would be a clip that nobody asked for, and be paid for.

@@ -1,5 +1,6 @@
 """The uploads as a tree: every object with its part to play, and the defaults of each folder."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,9 +15,12 @@ from i2v_assets.upload_types import (
     UploadObject,
     composed,
     role_of,
+    shown_name,
     split_name,
 )
 from resources.storage.keys import UPLOADS
+
+log = logging.getLogger(__name__)
 
 Texts = Mapping[str, str | bytes]
 
@@ -174,6 +178,16 @@ class Defaults:
         except DocumentError as error:
             self.refused.append(RefusedUpload(entry.object.key, error.message, error.remedy))
             return None
+        except Exception as error:  # noqa: BLE001 - one file's surprise must not end the look at all the others
+            self.refused.append(unforeseen(entry, error))
+            return None
+
+
+def unforeseen(entry: Entry, error: Exception) -> RefusedUpload:
+    """The refusal of a document whose reader did not foresee what stands in it; the log has the traceback."""
+    log.error("%s could not be read.", entry.object.key, exc_info=error)
+    words = f"{shown_name(entry.path)} could not be read, for a reason that nobody foresaw ({type(error).__name__})."
+    return RefusedUpload(entry.object.key, words, "Write it in another way, and tell the project: its log has more.")
 
 
 _NOTHING = Brief()

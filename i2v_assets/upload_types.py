@@ -148,6 +148,12 @@ class RefusedUpload:
     clip: str | None = None
     line: int | None = None
 
+    def __post_init__(self) -> None:
+        # Words may quote an upload, and go into a database and a text file: neither keeps a NUL or half a character.
+        for name in ("words", "remedy"):
+            kept = getattr(self, name).encode(errors="backslashreplace").decode().replace("\0", "\\0")
+            object.__setattr__(self, name, kept)
+
     @property
     def source(self) -> str:
         """One name for each refusal: the key, with the line of a list."""

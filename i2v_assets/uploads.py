@@ -13,9 +13,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from i2v_assets.upload_clips import batch_claims, folder_claims, loose_claims
+from i2v_assets.upload_clips import batch_claims, folder_claims, hold_mentioned, loose_claims
 from i2v_assets.upload_look import Claim, Look
-from i2v_assets.upload_tree import Defaults, Entry, Texts, Tree, build_tree, in_side_folder, owners, texts_wanted
+from i2v_assets.upload_tree import (
+    Defaults,
+    Entry,
+    Texts,
+    Tree,
+    build_tree,
+    in_side_folder,
+    owners,
+    texts_wanted,
+    unforeseen,
+)
 from i2v_assets.upload_types import (
     MEDIA_ENDINGS,
     Candidate,
@@ -29,7 +39,7 @@ from i2v_assets.upload_types import (
     shown_name,
     split_name,
 )
-from resources.storage.keys import SEQUENCES, UPLOADS
+from resources.storage.keys import SEQUENCES, UPLOADS, slug
 
 __all__ = [
     "Candidate",
@@ -98,7 +108,7 @@ def _everything(look: Look, unseen: set[str]) -> Iterator[Claim | RefusedUpload]
         yield RefusedUpload(entry.object.key, words, "Put it in a folder of its own, with the clip's media.")
     listed: set[str] = set()
     for batch in tree.batches:
-        yield from batch_claims(look, batch, unseen, listed)
+        yield from _of_list(look, batch, unseen, listed)
     owner = owners(tree)
     owned: dict[str, list[Entry]] = {folder: [] for folder in tree.briefs}
     loose: dict[tuple[str, str], list[Entry]] = {}
@@ -111,10 +121,30 @@ def _everything(look: Look, unseen: set[str]) -> Iterator[Claim | RefusedUpload]
         elif entry.object.key not in listed and not in_side_folder(entry.folder):
             loose.setdefault((entry.folder, composed(split_name(entry.name)[0])), []).append(entry)
     for folder, briefs in tree.briefs.items():
-        yield from folder_claims(look, folder, briefs, owned[folder])
+        yield from _of_folder(look, folder, briefs, owned[folder])
     for (folder, stem), group in loose.items():
         yield from loose_claims(look, folder, stem, group)
     yield from _empty_folders(look, tree)
+
+
+# A document is whatever anybody wrote. What its reader did not foresee costs that upload, never the look at all others.
+
+
+def _of_list(look: Look, batch: Entry, unseen: set[str], listed: set[str]) -> list[Claim | RefusedUpload]:
+    try:
+        return list(batch_claims(look, batch, unseen, listed))
+    except Exception as error:  # noqa: BLE001 - told to its owner, and in the log with its traceback
+        hold_mentioned(look, batch, listed)
+        return [unforeseen(batch, error)]
+
+
+def _of_folder(look: Look, folder: str, briefs: list[Entry], media: list[Entry]) -> list[Claim]:
+    try:
+        return list(folder_claims(look, folder, briefs, media))
+    except Exception as error:  # noqa: BLE001 - as above
+        source = f"{UPLOADS}{folder}/"
+        refused = replace(unforeseen(briefs[0], error), clip=slug(source))
+        return [Claim(slug(source), source, briefs[0].object.modified_at, refused)]
 
 
 def _unknown(entry: Entry) -> RefusedUpload:

@@ -370,12 +370,14 @@ class Registry:
             return {row.key: (row.etag, row.text) for row in connection.execute(query)}
 
     def remember_texts(self, read: Mapping[str, tuple[str, str]]) -> None:
-        """Keep texts by key and ETag."""
-        if not read:
+        """Keep texts by key and ETag; one with a NUL, which no column of Postgres takes, is read again each time."""
+        # In one order in every process, so that two of them never wait for each other.
+        rows = [
+            {"key": key, "etag": etag, "text": text} for key, (etag, text) in sorted(read.items()) if "\0" not in text
+        ]
+        if not rows:
             return
         with self._database.write() as connection:
-            # In one order in every process, so that two of them never wait for each other.
-            rows = [{"key": key, "etag": etag, "text": text} for key, (etag, text) in sorted(read.items())]
             connection.execute(self._database.upsert(texts), rows)
 
     def new_refusals(self, refused: Collection[RefusedRow], *, covers: Callable[[str], bool] | None = None) -> Refusals:

@@ -60,12 +60,14 @@ class PromptLimits:
         unit: What one unit is: a character, or an English word.
         chinese_weight: Units that one Chinese character takes.
         source: Where the numbers come from.
+        max_characters: Most characters where words are counted: letters without a blank would pass as one word.
     """
 
     max_units: int
     unit: Literal["characters", "words"]
     chinese_weight: int
     source: str
+    max_characters: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,13 @@ WAN_I2V_PAGE = "catalogue entry of Wan 2.7 image-to-video"
 SEEDANCE_PAGE = "model page of Seedance 2.0 Pro"
 
 _CHARACTERS = PromptLimits(5000, "characters", 2, "model pages: 5000 characters, 2500 where Chinese; longer is cut")
-_WORDS = PromptLimits(1000, "words", 2, f"{SEEDANCE_PAGE}: 1000 English words or 500 Chinese characters; longer is cut")
+_WORDS = PromptLimits(
+    1000,
+    "words",
+    2,
+    f"{SEEDANCE_PAGE}: 1000 English words or 500 Chinese characters; longer is cut",
+    max_characters=6000,  # 1000 English words of five letters (what typists count as a word) and a blank each
+)
 _STILL_FORMATS = ("JPEG", "PNG", "WEBP")
 
 LIMITS: Mapping[Family, Limits] = MappingProxyType(

@@ -2,6 +2,10 @@
 
 The sources give two numbers for each family, one for English and one, half as large, for Chinese. A mixed prompt is
 measured with one ruler that agrees with both: a Chinese character takes two units, everything else one.
+
+Where English words are counted, scripts without blanks between words would pass as one word. No source gives them a
+number. The pages that count characters give a Chinese one the room of two others, and here it has the room of two
+words: so a character of such a script takes one word.
 """
 
 import re
@@ -21,11 +25,24 @@ _CHINESE = re.compile(
     "]"
 )
 
+_NO_BLANKS = re.compile(
+    "["
+    "\u0e00-\u0eff"  # Thai, Lao
+    "\u0f00-\u0fff"  # Tibetan
+    "\u1000-\u109f\uaa60-\uaa7f\ua9e0-\ua9ff"  # Burmese
+    "\u1780-\u17ff\u19e0-\u19ff"  # Khmer
+    "\u1950-\u19df\u1a20-\u1aaf"  # Tai scripts
+    "\ua980-\ua9df"  # Javanese
+    "]"
+)
+
 
 def prompt_units(limits: PromptLimits, prompt: str) -> int:
     """The length of a prompt in the units of ``limits``: characters (code points), or words between white space."""
     chinese, rest = len(_CHINESE.findall(prompt)), _CHINESE.sub(" " if limits.unit == "words" else "", prompt)
-    plain = len(rest.split()) if limits.unit == "words" else len(rest)
+    plain = len(rest)
+    if limits.unit == "words":
+        plain = len(_NO_BLANKS.findall(rest)) + len(_NO_BLANKS.sub(" ", rest).split())
     return plain + limits.chinese_weight * chinese
 
 
@@ -36,7 +53,12 @@ def prompt_problem(family: Family, prompt: str) -> str | None:
     limits = LIMITS[family].prompt
     units = prompt_units(limits, prompt)
     if units <= limits.max_units:
-        return None
+        if limits.max_characters is None or len(prompt) <= limits.max_characters:
+            return None
+        return (
+            f"The prompt is {len(prompt)} characters long; {family} takes {limits.max_units} {limits.unit}, at most"
+            f" {limits.max_characters} characters, and would cut the rest silently."
+        )
     chinese = limits.max_units // limits.chinese_weight
     return (
         f"The prompt is {units} {limits.unit} long (a Chinese character counts as {limits.chinese_weight});"

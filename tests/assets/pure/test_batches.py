@@ -67,9 +67,12 @@ BAD_CSV = [
     ("image,prompt\na.jpg,one, two\n", 2, "3 cells for 2 columns", "double quotes"),
     ("image,images\na.jpg,b.jpg\n", 2, "both `image` and `images`", "Keep one"),
     ("image,prompt\n,pan\n", 2, "names no image", "`image`"),
-    ("image\n../a.jpg\n", 2, "without ..", "inside"),
+    ("image\n../a.jpg\n", 2, "without ..", "beside the list"),
     ("image,dub\na.jpg,en=x\n", 2, "not written as JSON", "v.mp3"),
     ('image,prompt\na.jpg,"open\n', 2, "cannot be read", "quotes"),
+    ("image\na.jpg|./a.jpg\n", 2, "`images` names 'a.jpg' twice", "Keep one"),
+    ("image\n/uploads/a.jpg\n", 2, "beside the list, or another key of the bucket", "`uploads/shoes/1.jpg`"),
+    (f"image,prompt\na.jpg,{'x' * 131_073}\n", 2, "more than 131,072 characters", "shorten"),
     ('image,prompt\n"a\n.jpg",x\nb.jpg,"bad"x\n', 4, "cannot be read", "quotes"),
 ]
 
@@ -152,3 +155,40 @@ def test_twenty_thousand_rows_are_taken() -> None:
         "".join(json.dumps({"image": f"{i}.jpg"}) + "\n" for i in range(MAX_BATCH_ROWS)), "x", "jsonl"
     )
     assert (len(rows), len(bad)) == (MAX_BATCH_ROWS, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "line"),
+    [
+        ("image,prompt\na.jpg,x\x00y\nb.jpg,z\n", "csv", 2),
+        ('image,dub\na.jpg,"{""en"": ""\\ud800.mp3""}"\nb.jpg,\n', "csv", 2),
+        ('{"image": "a.jpg", "prompt": "\\ud800"}\n{"image": "b.jpg"}', "jsonl", 1),
+        ('{"image": "a.jpg", "clip": "a\\u0000b"}\n{"image": "b.jpg"}', "jsonl", 1),
+    ],
+)
+def test_a_row_with_a_character_that_nothing_keeps_is_refused_alone(text: str, kind: BatchFormat, line: int) -> None:
+    (row,), (bad,) = parse_batch(text, "x", kind)
+    assert row.clip == "b-2"
+    assert bad.line == line
+    assert "U+" in bad.words
+
+
+def test_columns_are_told_in_letters_that_can_be_written() -> None:
+    with pytest.raises(BriefError) as caught:
+        parse_batch("image,a\x00b\n", "x.csv", "csv")
+    assert caught.value.message.isprintable()
+
+
+@pytest.mark.parametrize("end", ["", 'd.jpg,"closed"\n'], ids=["to the end", "to the next quote"])
+def test_the_lines_that_an_open_quote_swallowed_are_named(end: str) -> None:
+    rows, (bad,) = parse_batch(f'image,prompt\na.jpg,x\nb.jpg,"open\nc.jpg,y\n{end}', "x.csv", "csv")
+    assert [row.clip for row in rows] == ["a-1"]
+    assert f"lines 3 to {5 if end else 4}, read as one row," in bad.words
+    assert "quotes" in bad.remedy
+
+
+def test_a_line_of_json_is_named_once_and_told_how_to_be_written() -> None:
+    _, bad = parse_batch('{"image": "a.jpg"}\n{"image": }\n[1]\n', "x.jsonl", "jsonl")
+    assert bad[0].words == "x.jsonl line 2 is no valid JSON at column 11: Expecting value."
+    assert "line" not in bad[1].remedy
+    assert "braces" in bad[1].remedy

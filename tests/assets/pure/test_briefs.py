@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from i2v_assets.brief_schema import SCHEMA_FILE, schema_text
-from i2v_assets.briefs import Brief, BriefError, MediaRef, merge, parse_brief, parse_defaults
+from i2v_assets.briefs import Brief, BriefError, MediaRef, brief_from, merge, parse_brief, parse_defaults
+from i2v_assets.documents import Document
 from resources.errors import Verdict
 from resources.schemas.inputs import MAX_SEED, Route
 
@@ -92,6 +93,11 @@ def test_an_empty_brief_asks_for_nothing() -> None:
         ("choose: worst", "`choose` is 'worst'", "first or best"),
         ("images: []", "`images` is an empty list", "file name"),
         ("images: 5", "`images` is 5", "file name"),
+        ("images: [1]", "`images` holds 1 (line 1)", "a list of file names"),
+        ("shots: [pan, 2]", "`shots` holds 2 (line 1)", "2 to 40 prompts"),
+        ("images: [a.jpg, b.jpg, ./a.jpg]", "`images` names 'a.jpg' twice (line 1)", "Keep one"),
+        ("audio: [{file: a.mp3, role: voice}, a.mp3]", "`audio` names 'a.mp3' twice", "Keep one"),
+        ("videos: [a.mp4, a.mp4]", "`videos` names 'a.mp4' twice", "Keep one"),
         ("images: ../other/a.jpg", "without a leading / and without ..", "inside the brief's folder"),
         ("images: a/../../b.jpg", "without ..", "inside the brief's folder"),
         ("images: /etc/passwd", "without a leading /", "inside the brief's folder"),
@@ -147,6 +153,12 @@ def test_all_problems_are_told_at_once() -> None:
     with pytest.raises(BriefError) as caught:
         parse_brief("promt: x\nduration: long\ntakes: 0", "b", "yaml")
     assert [word in caught.value.message for word in ("promt", "duration", "takes")] == [True] * 3
+
+
+def test_a_key_that_pydantic_itself_cannot_read_is_refused_in_words() -> None:
+    """Its error then has no place."""
+    with pytest.raises(BriefError, match="the input"):
+        brief_from(Document({"\ud800": 5}), "the input")
 
 
 def test_messages_stay_short_and_on_one_line() -> None:

@@ -118,3 +118,35 @@ def test_decode_takes_a_byte_order_mark_and_refuses_other_encodings() -> None:
     assert decode("\ufeffprompt: ü".encode(), "b") == "prompt: ü"
     with pytest.raises(DocumentError, match="line 2 is not UTF-8"):
         decode("a: b\nprompt: ü".encode("latin-1"), "b")
+
+
+UNFIT = ["\x00", "\x07", "\x1b", "\x7f", "\x85", "\ud800", "\udfff"]
+"""Control characters from both blocks, and both ends of the halves of characters."""
+
+
+@pytest.mark.parametrize("char", UNFIT)
+@pytest.mark.parametrize("data", ['{"prompt": "a%s"}', '{"%s": 5}', '{"dub": {"en%s": "a.mp3"}}', '{"shots": ["%s"]}'])
+def test_what_no_database_keeps_and_no_model_reads_is_refused(char: str, data: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        read_document(data % f"\\u{ord(char):04x}", "a/brief.json", "json")
+    assert f"U+{ord(char):04X}" in caught.value.message
+    assert caught.value.message.isprintable()
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("escape", [r"\0", r"\x07", r"\x85"])
+def test_an_escape_of_yaml_brings_no_control_character_either(escape: str) -> None:
+    with pytest.raises(DocumentError, match="control character"):
+        read_document(f'prompt: "a{escape}"', "brief.yaml", "yaml")
+
+
+def test_tabs_and_line_ends_are_text() -> None:
+    text = "a\tb\r\nc"
+    assert read_document('{"prompt": "a\\tb\\r\\nc"}', "b", "json").data == {"prompt": text}
+
+
+@pytest.mark.parametrize(("text", "kind"), [(r'{"\ud800": 1, "\ud800": 2}', "json"), (r'{"\0": 1, "\0": 2}', "yaml")])
+def test_a_key_given_twice_is_told_in_letters_that_can_be_written(text: str, kind: str) -> None:
+    with pytest.raises(DocumentError, match="twice") as caught:
+        read_document(text, "b", kind)  # type: ignore[arg-type]
+    assert caught.value.message.isprintable()

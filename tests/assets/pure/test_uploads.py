@@ -1,12 +1,14 @@
 """What belongs together becomes a clip, what is incomplete waits, what cannot become one is refused in words."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from i2v_assets import upload_clips, upload_tree
 from i2v_assets.uploads import Candidate, Grouping, RefusedUpload, group_uploads, texts_wanted
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -458,6 +460,50 @@ class TestNames:
         found = look([Thing("red.jpg", 100), "1.jpg"], {"l.csv": "clip,image\nred,1.jpg\n"})
         assert names(found) == {"red": ["red.jpg"]}
         assert (one_refusal(found).key, one_refusal(found).line) == ("uploads/l.csv", 2)
+
+
+class TestUnforeseen:
+    """What a reader did not foresee in one document costs that upload, and no other."""
+
+    @pytest.fixture(autouse=True)
+    def surprise(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("parse_brief", "parse_defaults"):
+            monkeypatch.setattr(f"i2v_assets.upload_tree.{name}", self.fails(getattr(upload_tree, name)))
+        monkeypatch.setattr("i2v_assets.upload_clips.parse_batch", self.fails(upload_clips.parse_batch))
+
+    @staticmethod
+    def fails(reader: Callable[..., Any]) -> Callable[..., Any]:
+        def read(text: str, *more: Any) -> Any:
+            if "surprise" in text:
+                raise IndexError(text)
+            return reader(text, *more)
+
+        return read
+
+    def test_in_a_brief(self) -> None:
+        texts = {"bad/brief.yaml": "prompt: surprise", "good/brief.yaml": "prompt: pan"}
+        found = look(["bad/a.jpg", "good/b.jpg", "loose.jpg"], texts)
+        assert set(names(found)) == {"good", "loose"}
+        refusal = one_refusal(found)
+        assert (refusal.key, refusal.clip) == ("uploads/bad/brief.yaml", "bad")
+        assert "IndexError" in refusal.words
+        assert found.present == {"bad", "good", "loose"}, "a clip that was admitted before is not withdrawn"
+
+    def test_in_defaults(self) -> None:
+        found = look(["bad/a.jpg", "loose.jpg"], {"bad/_defaults.yaml": "prompt: surprise"})
+        assert set(names(found)) == {"loose"}
+        assert one_refusal(found).key == "uploads/bad/_defaults.yaml"
+        assert [each.clip for each in found.settling] == ["bad--a"]
+
+    def test_in_a_list_and_its_media_do_not_become_clips_of_their_own(self) -> None:
+        found = look(["a.jpg", "b.jpg", "loose.jpg"], {"bad.csv": "image,prompt\na.jpg,surprise\nb.jpg,pan\n"})
+        assert set(names(found)) == {"loose"}
+        assert one_refusal(found).key == "uploads/bad.csv"
+
+
+def test_what_is_said_of_a_refused_upload_can_be_kept() -> None:
+    refusal = RefusedUpload("uploads/a", "It says \ud800 and \0.", "Write no \udfff.")
+    assert (refusal.words, refusal.remedy) == ("It says \\ud800 and \\0.", "Write no \\udfff.")
 
 
 def test_a_candidate_is_kept_as_json() -> None:

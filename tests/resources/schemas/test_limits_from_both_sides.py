@@ -46,7 +46,12 @@ TABLE = [
     *row(HORSE + WAN_I2V, "aspect_ratio", [], ["16:9"]),
     *row(HORSE, "prompt", ["a" * 5000, "中" * 2500], ["a" * 5001, "中" * 2501, "", "  "]),
     *row(WAN_T2V + WAN_I2V, "prompt", ["a" * 5000, "中" * 2500], ["a" * 5001, "中" * 2501, ""]),
-    *row(SEEDANCE, "prompt", ["word " * 1000, "中" * 500], ["word " * 1001, "中" * 501, "", "word " * 999 + "中"]),
+    *row(
+        SEEDANCE,
+        "prompt",
+        ["word " * 1000, "中" * 500],
+        ["word " * 1001, "中" * 501, "", "word " * 999 + "中", "a" * 6001],
+    ),
     *row(WAN_T2V + WAN_I2V, "negative_prompt", ["n" * 500], ["n" * 501]),
     *row(HORSE + SEEDANCE, "negative_prompt", [], ["blur"]),
     *row(HORSE, "watermark", [True, False], ["false", 0]),
@@ -185,7 +190,13 @@ def test_prompts_are_measured_in_characters_and_chinese_ones_count_twice(
         ("中" * 501, False),
         ("中" * 250 + " word" * 500, True),
         ("中" * 250 + " word" * 501, False),
-        ("a" * 20_000, True),
+        ("a" * 6000, True),
+        ("a" * 6001, False),
+        ("five5 " * 1000, True),
+        ("ก" * 1000, True),
+        ("ก" * 1001, False),
+        ("ကာ" * 250 + "ខ្មែ" * 100 + " word" * 100, True),
+        ("ကာ" * 250 + "ខ្មែ" * 100 + " word" * 101, False),
     ],
 )
 def test_seedance_prompts_are_measured_in_words(prompt: str, fits: bool) -> None:
