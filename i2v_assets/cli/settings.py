@@ -22,8 +22,11 @@ def shown(value: object) -> str:
 
 def _without_password(url: str) -> str:
     scheme, separator, rest = url.partition("://")
-    if not separator or "@" not in rest:
+    if not separator or scheme.startswith("sqlite"):
         return url
+    if "@" not in rest:  # then what follows the first colon is a port, or a password without its host
+        name, colon, _ = rest.partition(":")
+        return f"{scheme}://{name}:********" if colon else url
     account, _, host = rest.rpartition("@")
     return f"{scheme}://{account.partition(':')[0]}:********@{host}"
 

@@ -207,3 +207,14 @@ def test_no_colour_in_pipes_and_results_alone_on_stdout(world, monkeypatch):
     ran = world.process("doctor")
     assert "\x1b[3" not in ran.out
     assert world.process("status", "--json").json == {"counts": {}, "clips": [], "refused_uploads": []}
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql+psycopg://ann:hunter2@host/db", "postgresql+psycopg://ann:hunter2/db", "postgresql://:hunter2"]
+)
+def test_settings_show_no_password_of_a_ledger_url_be_it_wrong_or_right(world, monkeypatch, url):
+    monkeypatch.setenv("I2V_LEDGER_URL", url)
+    ran = world("settings", "--json")
+    assert ran.code == 0
+    assert "********" in ran.out
+    assert "hunter2" not in ran.out
