@@ -13,6 +13,9 @@ from resources.ledger.registry import ClipRow, Registry
 def add_keys(instance: dg.DagsterInstance, names: Sequence[str]) -> list[str]:
     """Add the keys that are not there yet, in this order. Returns all keys in the order in which they were added.
 
+    The order is read again after adding: sensors are evaluated side by side, and what another one added meanwhile lies
+    before or between these; a range in any other order than the database's holds no keys.
+
     Through the instance, since a sensor result's own way asks the database once per key (10 s for a thousand keys).
     """
     name = str(clips.name)
@@ -21,7 +24,8 @@ def add_keys(instance: dg.DagsterInstance, names: Sequence[str]) -> list[str]:
     new = [key for key in dict.fromkeys(names) if key not in known]
     if new:
         instance.add_dynamic_partitions(name, new)
-    return [*present, *new]
+        return list(instance.get_dynamic_partitions(name))
+    return list(present)
 
 
 def request_runs(

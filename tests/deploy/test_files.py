@@ -54,6 +54,8 @@ def test_dagster_reads_its_instance_file() -> None:
     assert isinstance(ref.run_launcher, WatchedRunLauncher)
     assert config["telemetry"] == {"enabled": False}
     assert config["run_retries"]["retry_on_asset_or_op_failure"] is False
+    for what in ("sensors", "schedules"):
+        assert config[what] == {"use_threads": True, "num_workers": 4}, f"a slow launch holds all {what}"
 
 
 @pytest.mark.usefixtures("variables")

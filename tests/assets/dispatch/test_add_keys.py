@@ -1,0 +1,25 @@
+"""Partition keys are told in the order of the database, whoever else adds some meanwhile."""
+
+import dagster as dg
+import pytest
+
+from i2v_assets.partitions import cut_ranges
+from i2v_assets.sensors.batches import add_keys
+
+
+def test_what_another_sensor_adds_meanwhile_lies_where_the_database_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("clips", ["old"])
+        look = instance.get_dynamic_partitions
+
+        def looked(name: str) -> list[str]:
+            seen = list(look(name))
+            monkeypatch.setattr(instance, "get_dynamic_partitions", look)
+            instance.add_dynamic_partitions(name, ["c", "other", "a"])  # by the other sensor, right after this look
+            return seen
+
+        monkeypatch.setattr(instance, "get_dynamic_partitions", looked)
+        keys = add_keys(instance, ["a", "b", "c"])
+        assert keys == ["old", "c", "other", "a", "b"] == list(look("clips"))
+        (part,) = cut_ranges(keys, ["a", "b", "c"], 100)
+        assert (part.start, part.end, set(part.due)) == ("c", "b", {"a", "b", "c"})
