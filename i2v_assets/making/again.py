@@ -37,5 +37,6 @@ def measure_again(
         )
         asked = expectation(inputs, image=image, voice=voice)
         measures = pool.run(measure, video, asked)
-    total = round(score(measures), 4)
-    return {found.check: (found, measures, total) for found in judge(measures, asked, thresholds(settings.quality))}
+    findings = judge(measures, asked, thresholds(settings.quality))
+    total = score(measures, findings)
+    return {found.check: (found, measures, total) for found in findings}

@@ -80,7 +80,7 @@ class Finisher:
             measures = await self._tools.pool.measure(local, asked)
             findings = judge(measures, asked, self._thresholds)
             size = (measures.width, measures.height, measures.seconds)
-            return Finished(*size, measures, findings, round(score(measures), 4))
+            return Finished(*size, measures, findings, score(measures, findings))
         finally:
             for copy in copies:
                 if copy is not None:

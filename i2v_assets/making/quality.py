@@ -59,6 +59,7 @@ FIGURES: Mapping[str, tuple[str, ...]] = {
         "fps",
         "frames",
         "unsteadiness",
+        "rate_change",
     ),
     "sound": ("sound_seconds", "loudness_lufs", "peak_dbfs", "clipped", "silent", "voice_match", "voice_offset"),
     "motion": ("black", "motion", "still", "longest_still_seconds", "changes", "wander", "jumps"),
