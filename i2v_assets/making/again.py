@@ -35,7 +35,7 @@ def measure_again(
         image, voice = (
             fetched(bucket, medium.key, Path(folder)) if medium else None for medium in compared_media(inputs)
         )
-        asked = expectation(inputs, image=image, voice=voice)
+        asked = expectation(inputs, image=image, voice=voice, may_be_silent=manifest.may_be_silent)
         measures = pool.run(measure, video, asked)
     findings = judge(measures, asked, thresholds(settings.quality))
     total = score(measures, findings)
