@@ -32,7 +32,9 @@ COLUMNS = (CLIP_COLUMN, *Brief.model_fields, *_ALIASES)
 """Every column that a list may have."""
 
 _WHOLE_NUMBERS = frozenset({"seed", "takes", "priority", "duration"})
-_SWITCHES = frozenset({"watermark", "generate_audio", "needs_approval", "prompt_expansion", "keep_face"})
+_SWITCHES = frozenset(
+    {"watermark", "generate_audio", "needs_approval", "prompt_expansion", "keep_face", "may_be_silent"}
+)
 _LISTS = frozenset({"images", "audio", "videos"})
 _NESTED = frozenset({"dub", "reroll", "shots"})
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}

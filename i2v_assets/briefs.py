@@ -149,6 +149,9 @@ class Brief(BaseModel):
     prompt_expansion: StrictBool | None = Field(None, description="lip_sync: the model may widen the prompt (true)")
     watermark: StrictBool | None = Field(None, description="the service's watermark; the project's setting if left out")
     generate_audio: StrictBool | None = Field(None, description="multi_modal: the model makes sound (true)")
+    may_be_silent: StrictBool | None = Field(
+        None, description="the quality checks accept a video without sound where the model should make it (false)"
+    )
     keep_face: StrictBool | Literal["auto"] | None = Field(
         None, description="lip_sync with an image: show that person (auto), or do without (false)"
     )
@@ -196,6 +199,7 @@ _EXPECTED: Final[Mapping[str, str]] = MappingProxyType(
         "prompt_expansion": "true or false",
         "watermark": "true or false",
         "generate_audio": "true or false",
+        "may_be_silent": "true or false",
         "keep_face": "true, false or auto",
         "priority": "a whole number from -100 to 100",
         "needs_approval": "true or false",

@@ -156,6 +156,7 @@ class Manifest(_Part):
     video: ManifestVideo
     quality: float | None = Field(None, ge=0, le=1)
     findings: tuple[Line, ...] = ()
+    may_be_silent: bool = False
     other_takes: tuple[ManifestTake, ...] = ()
     dub: ManifestDub | None = None
     versions: dict[str, Line] = Field(default_factory=dict)

@@ -234,6 +234,7 @@ class _Planner:
             model_id=offer.model_id if offer else None,
             preset=self.preset,
             preset_reason=self.preset_reason,
+            may_be_silent=bool(self.brief.may_be_silent),
             advice=(*self.advice, *advise(prompt, routing.route, self._prompt_facts())),
         )
 

@@ -87,6 +87,7 @@ class Plan(_Outcome):
         preset: The motion preset that gave the prompt, None for a person's own words.
         preset_reason: Why it is that one.
         advice: What could be better.
+        may_be_silent: The quality checks accept a video without sound.
         version: Of this form.
     """
 
@@ -103,6 +104,7 @@ class Plan(_Outcome):
     preset: str | None = None
     preset_reason: str | None = None
     advice: tuple[Advice, ...] = ()
+    may_be_silent: bool = False
     version: int = PLAN_VERSION
 
 

@@ -37,6 +37,7 @@ NOT_HERE: Final[Mapping[str, str]] = MappingProxyType(
         "choose": "`i2v run` makes one generation.",
         "dub": "Upload a folder with a brief.yaml for that.",
         "shots": "Upload a folder with a brief.yaml for that.",
+        "may_be_silent": "`i2v run` judges no video.",
         "reroll": "Upload a folder with a brief.yaml for that.",
         "priority": "It starts at once.",
         "needs_approval": "Running it is the approval.",

@@ -35,7 +35,8 @@ def measure_again(
         image, voice = (
             fetched(bucket, medium.key, Path(folder)) if medium else None for medium in compared_media(inputs)
         )
-        asked = expectation(inputs, image=image, voice=voice)
+        asked = expectation(inputs, image=image, voice=voice, may_be_silent=manifest.may_be_silent)
         measures = pool.run(measure, video, asked)
-    total = round(score(measures), 4)
-    return {found.check: (found, measures, total) for found in judge(measures, asked, thresholds(settings.quality))}
+    findings = judge(measures, asked, thresholds(settings.quality))
+    total = score(measures, findings)
+    return {found.check: (found, measures, total) for found in findings}

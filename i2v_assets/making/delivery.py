@@ -95,7 +95,8 @@ class Delivery:
     async def _scores(self, row: ClipRow, takes: Sequence[Take]) -> dict[str, float]:
         """Quality by fingerprint: as an earlier manifest has it, or measured now."""
         before = await asyncio.to_thread(self._manifest_there, row.clip)
-        known = _scores_in(before) if before else {}
+        same = before is not None and before.may_be_silent == takes[0].plan.may_be_silent
+        known = _scores_in(before) if before is not None and same else {}
         for take in takes:
             if take.plan.fingerprint not in known:
                 known[take.plan.fingerprint] = (await self._look(take)).score or 0.0
@@ -119,6 +120,8 @@ class Delivery:
         }:
             return None
         if found.cost_microdollars != chosen.row.cost_microdollars:
+            return None
+        if found.may_be_silent != chosen.plan.may_be_silent:  # it is judged by another measure
             return None
         there = await asyncio.to_thread(self._tools.bucket.head, keys.clip_key(row.clip, keys.VIDEO))
         return found if there is not None else None

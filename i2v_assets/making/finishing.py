@@ -76,11 +76,12 @@ class Finisher:
         image, voice = compared_media(take.plan.inputs)
         copies = [await asyncio.to_thread(self._copy, medium) for medium in (image, voice)]
         try:
-            asked = expectation(take.plan.inputs, image=copies[0], voice=copies[1])
+            plan = take.plan
+            asked = expectation(plan.inputs, image=copies[0], voice=copies[1], may_be_silent=plan.may_be_silent)
             measures = await self._tools.pool.measure(local, asked)
             findings = judge(measures, asked, self._thresholds)
             size = (measures.width, measures.height, measures.seconds)
-            return Finished(*size, measures, findings, round(score(measures), 4))
+            return Finished(*size, measures, findings, score(measures, findings))
         finally:
             for copy in copies:
                 if copy is not None:

@@ -42,6 +42,7 @@ def manifest_of(
         prompt=inputs.prompt,
         negative_prompt=inputs.negative_prompt,
         preset=plan.preset,
+        may_be_silent=plan.may_be_silent,
         seed=inputs.seed,
         duration=inputs.duration,
         resolution=inputs.resolution,

@@ -34,8 +34,17 @@ def compared_media(inputs: GenerationInputs) -> tuple[Medium | None, Medium | No
     return image, voice
 
 
-def expectation(inputs: GenerationInputs, *, image: Path | None, voice: Path | None) -> Expectation:
-    """What the video of these inputs should be like; ``image`` and ``voice`` are local copies of `compared_media`."""
+def expectation(
+    inputs: GenerationInputs, *, image: Path | None, voice: Path | None, may_be_silent: bool = False
+) -> Expectation:
+    """What the video of these inputs should be like.
+
+    Args:
+        inputs: what was asked of the model.
+        image: a local copy of the first of `compared_media`.
+        voice: a local copy of the second.
+        may_be_silent: the brief accepts a video without sound.
+    """
     aspect = inputs.aspect_ratio if inputs.aspect_ratio != "adaptive" else None
     return Expectation(
         duration=float(inputs.duration),
@@ -44,6 +53,7 @@ def expectation(inputs: GenerationInputs, *, image: Path | None, voice: Path | N
         sound=inputs.generate_audio is not False,
         voice=voice,
         source_image=image,
+        silence_allowed=may_be_silent,
         cuts_allowed=inputs.family is Family.SEEDANCE_PRO,
     )
 
@@ -59,6 +69,7 @@ FIGURES: Mapping[str, tuple[str, ...]] = {
         "fps",
         "frames",
         "unsteadiness",
+        "rate_change",
     ),
     "sound": ("sound_seconds", "loudness_lufs", "peak_dbfs", "clipped", "silent", "voice_match", "voice_offset"),
     "motion": ("black", "motion", "still", "longest_still_seconds", "changes", "wander", "jumps"),

@@ -21,7 +21,7 @@ def poor(stage) -> Any:
         if frozen:
             stage.fault(where="submit", kind="frozen", times=frozen)
         stage.upload("poor/a.jpg", Path("environment.jpg"))
-        brief = f"prompt: Push in slowly\nimages: a.jpg\nreroll: {{below: 0.8, at_most: {at_most}}}\n"
+        brief = f"prompt: Push in slowly\nimages: a.jpg\nreroll: {{below: 0.6, at_most: {at_most}}}\n"
         stage.upload("poor/brief.yaml", f"{brief}{more}\n")
         return stage
 
@@ -153,3 +153,28 @@ def test_a_further_take_waits_for_the_night_window_too(poor) -> None:
 
     assert len(stage.charges()) == 1
     assert stage.clip("poor").extra_takes == 0
+
+
+def test_silence_that_the_brief_allows_is_paid_for_once(poor) -> None:
+    stage = poor("may_be_silent: true", frozen=0)
+    stage.fault(where="submit", kind="silent", times=1)
+    stage.make()
+    assert len(stage.charges()) == 1
+    check = stage.check("clip_video", "sound", "poor")
+    assert check.passed
+    assert document(stage, "manifest")["quality"] > 0.9
+
+
+def test_a_delivered_clip_is_judged_anew_where_its_brief_comes_to_allow_silence(poor) -> None:
+    stage = poor("choose: first", frozen=0, at_most=1)
+    stage.fault(where="submit", kind="silent", times=2)
+    stage.make()
+    assert not stage.check("clip_video", "sound", "poor").passed
+    assert document(stage, "manifest")["quality"] < 0.5
+    assert len(stage.charges()) == 2, "both are silent"
+
+    poor("choose: first\nmay_be_silent: true", frozen=0, at_most=1)
+    stage.make()
+    assert stage.check("clip_video", "sound", "poor").passed
+    assert document(stage, "manifest")["quality"] > 0.9
+    assert len(stage.charges()) == 2

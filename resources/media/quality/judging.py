@@ -1,6 +1,6 @@
 """From figures to findings and a score; pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from resources.media.quality.model import Check, Expectation, Finding, Measures, Problem, Severity, Thresholds
@@ -26,7 +26,7 @@ def judge(
     """
     looks = {
         Check.TECHNICAL: (_technical(measures, thresholds), _technical_words(measures)),
-        Check.SOUND: (_sound(measures, expectation, thresholds), _sound_words(measures, expectation)),
+        Check.SOUND: (_sound(measures, expectation, thresholds), _sound_words(measures, expectation, thresholds)),
         Check.MOTION: (_motion(measures, expectation, thresholds), _motion_words(measures)),
         Check.LIKENESS: (_likeness(measures, expectation, thresholds), _likeness_words(measures)),
     }
@@ -69,6 +69,9 @@ def _technical(found: Measures, limits: Thresholds) -> Iterator[_Seen]:
         )
     if found.unsteadiness > limits.unsteadiness:
         yield _Seen("frame_rate", Severity.WARN, f"{found.unsteadiness:.0%} of the frames come too early or too late")
+    elif abs(found.rate_change) > limits.rate_change:
+        change = f"{1 + found.rate_change:.0%} of those at the start"
+        yield _Seen("frame_rate", Severity.WARN, f"The frames a second change on the way: at the end they are {change}")
     if found.sharpness_kept < limits.sharpness_kept:
         yield _Seen("blurs", Severity.WARN, f"Only {found.sharpness_kept:.0%} of the fine detail is left at the end")
 
@@ -77,15 +80,17 @@ def _sound(found: Measures, asked: Expectation, limits: Thresholds) -> Iterator[
     wanted = asked.sound or asked.voice is not None
     if not wanted:
         return
+    if asked.silence_allowed and _is_silent(found, limits):
+        return
     if found.sound_seconds is None or found.silent is None or found.peak_dbfs is None:
         yield _Seen("no_sound", Severity.ERROR, "There is no sound")
         return
     if found.seconds - found.sound_seconds > limits.sound_missing_seconds:
         yield _Seen("sound_ends", Severity.WARN, f"The sound ends {found.seconds - found.sound_seconds:.1f} s early")
-    if found.silent > limits.silent or found.peak_dbfs < limits.silence_dbfs:
+    if _is_silent(found, limits):
         yield _Seen("silent", Severity.ERROR, "The sound is silence")
         return
-    if found.loudness_lufs is not None and found.loudness_lufs < limits.quietest_lufs:
+    if found.loudness_lufs is not None and found.loudness_lufs < limits.quietest_lufs and not asked.silence_allowed:
         yield _Seen("too_quiet", Severity.WARN, f"At {found.loudness_lufs:.1f} LUFS it can hardly be heard")
     if found.loudness_lufs is not None and found.loudness_lufs > limits.loudest_lufs:
         yield _Seen("too_loud", Severity.WARN, f"{found.loudness_lufs:.1f} LUFS is too loud")
@@ -101,6 +106,12 @@ def _sound(found: Measures, asked: Expectation, limits: Thresholds) -> Iterator[
             yield _Seen("voice_offset", Severity.WARN, f"The voice comes {abs(found.voice_offset):.2f} s {late}")
 
 
+def _is_silent(found: Measures, limits: Thresholds) -> bool:
+    if found.sound_seconds is None or found.silent is None or found.peak_dbfs is None:
+        return True
+    return found.silent > limits.silent or found.peak_dbfs < limits.silence_dbfs
+
+
 def _motion(found: Measures, asked: Expectation, limits: Thresholds) -> Iterator[_Seen]:
     if not found.frames:
         yield _Seen("no_picture", Severity.ERROR, "There is no picture to look at")
@@ -109,7 +120,7 @@ def _motion(found: Measures, asked: Expectation, limits: Thresholds) -> Iterator
         yield _Seen("black", Severity.ERROR, f"{found.black:.0%} of the frames are black")
     if found.still >= limits.frozen and found.wander < limits.wander:
         yield _Seen("frozen", Severity.ERROR, f"The picture is frozen for {found.still:.0%} of the time")
-    elif found.still >= limits.slide_show and found.changes > 1:
+    elif found.still >= limits.slide_show and found.changes > 1 and found.wander >= limits.wander:
         yield _Seen(
             "slide_show",
             Severity.ERROR,
@@ -139,9 +150,11 @@ def _technical_words(found: Measures) -> str:
     return f"Decodes to its end: {found.seconds:.2f} s, {found.width}x{found.height}, {found.fps:g} frames a second."
 
 
-def _sound_words(found: Measures, asked: Expectation) -> str:
+def _sound_words(found: Measures, asked: Expectation, limits: Thresholds) -> str:
     if not asked.sound and asked.voice is None:
         return "No sound was asked for."
+    if asked.silence_allowed and _is_silent(found, limits):
+        return "It is silent, which the brief allows."
     loud = f"{found.loudness_lufs:.1f} LUFS" if found.loudness_lufs is not None else "too short for a loudness"
     voice = ""
     if found.voice_match is not None:
@@ -162,8 +175,28 @@ def _likeness_words(found: Measures) -> str:
 _WEIGHTS = {Check.TECHNICAL: 0.25, Check.SOUND: 0.2, Check.MOTION: 0.3, Check.LIKENESS: 0.25}
 
 
-def score(measures: Measures) -> float:
-    """One figure for a video, 0 to 1, to choose between takes.
+WITH_ERROR = 0.49
+"""The best score of a video with an error: below a half, where every video without one begins."""
+
+
+def score(measures: Measures, findings: Iterable[Finding]) -> float:
+    """One figure for a video, 0 to 1, to choose between takes: its soundness, on one side of a half.
+
+    A video with an error gets at most 0.49 and one without at least 0.5, so that `best` never prefers the first, and
+    a rule such as ``reroll: {below: 0.6}`` means every error.
+
+    Args:
+        measures: the figures of the video.
+        findings: what `judge` found in them.
+    """
+    sound = soundness(measures)
+    if any(problem.severity is Severity.ERROR for finding in findings for problem in finding.problems):
+        return round(WITH_ERROR * sound, 4)
+    return round(max(sound, 0.5 + sound / 6), 4)  # the two meet at 0.6, so that the order stays and no step is in it
+
+
+def soundness(measures: Measures) -> float:
+    """How well the figures are what they should be, 0 to 1.
 
     The weighted mean of four parts (technical 0.25, sound 0.2, motion 0.3, likeness 0.25), each 0 to 1; a part for which
     nothing could be measured is left out and its weight shared among the others. 0 for a video that does not decode.
@@ -194,6 +227,7 @@ def _technical_score(found: Measures) -> float:
         * _ramp(abs(found.tier_off or 0.0), 0.5, 0.1)
         * _ramp(abs(found.aspect_off or 0.0), 0.25, 0.02)
         * _ramp(found.unsteadiness, 0.25, 0.0)
+        * _ramp(abs(found.rate_change), 0.5, 0.02)
         * _ramp(found.sharpness_kept, 0.0, 0.8)
     )
 
@@ -201,6 +235,8 @@ def _technical_score(found: Measures) -> float:
 def _sound_score(found: Measures) -> float | None:
     if found.sound_seconds is None or found.silent is None or found.clipped is None:
         return 0.0 if found.sound_asked else None
+    if not found.sound_asked and _is_silent(found, DEFAULT_THRESHOLDS):
+        return None  # a silent track where nobody asked for sound is as good as none
     heard = _ramp(found.silent, 1.0, 0.8) * _ramp(found.clipped, 0.02, 0.0)
     if found.loudness_lufs is not None:
         heard *= _ramp(found.loudness_lufs, -60.0, -35.0)

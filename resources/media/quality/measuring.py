@@ -26,6 +26,8 @@ _SHORTER_SIDE = {"480p": 480, "540p": 540, "720p": 720, "1080p": 1080, "2k": 144
 _FIRST_FRAME_SIDE = 384
 _CUT_SHORT_SECONDS = 0.2
 _MAX_WORDS = 3
+_FRAMES_OF_A_RATE = 6
+"""A quarter of a second at 24 frames a second: the median of fewer gaps is no rate."""
 
 
 def measure(video: Path, expectation: Expectation) -> Measures:
@@ -48,7 +50,7 @@ def measure(video: Path, expectation: Expectation) -> Measures:
         watcher.damage.append(error.message)
     figures = watcher.figures()
     figures |= _asked(figures, expectation)
-    figures["sound_asked"] = expectation.sound or expectation.voice is not None
+    figures["sound_asked"] = (expectation.sound or expectation.voice is not None) and not expectation.silence_allowed
     if voice is not None and watcher.sound is not None:
         match = match_voice(watcher.sound.voice, voice)
         figures |= {
@@ -161,6 +163,7 @@ class _Watcher:
             "fps": round(1 / usual, 3) if usual else 0.0,
             "frames": frames,
             "unsteadiness": round(odd, 4),
+            "rate_change": round(_rate_change(gaps), 4),
         }
         moved = self._motion.result(seconds)._asdict()
         found |= {name: round(value, 4) if isinstance(value, float) else value for name, value in moved.items()}
@@ -170,6 +173,14 @@ class _Watcher:
                 name: round(value, 6) if isinstance(value, float) else value for name, value in heard._asdict().items()
             }
         return found
+
+
+def _rate_change(gaps: Any) -> float:
+    third = len(gaps) // 3
+    if third < _FRAMES_OF_A_RATE:
+        return 0.0
+    first, last = float(np.median(gaps[:third])), float(np.median(gaps[-third:]))
+    return first / last - 1 if first > 0 and last > 0 else 0.0
 
 
 def _asked(figures: dict[str, Any], expectation: Expectation) -> dict[str, float]:

@@ -43,6 +43,8 @@ class Expectation(BaseModel):
     """The voiceover that should be heard."""
     source_image: Path | None = None
     """The image that the first frame should resemble."""
+    silence_allowed: bool = False
+    """True when the brief says that the video may be silent although the route promises sound."""
     cuts_allowed: bool = False
     """True when the picture may jump (references are cut in on the multi-modal route)."""
 
@@ -70,9 +72,11 @@ class Measures(BaseModel):
     frames: int = 0
     unsteadiness: float = 0.0
     """Part of the frames that are shown for more than 1.5 times or less than half the usual time."""
+    rate_change: float = 0.0
+    """Relative difference of the frames a second between the last third and the first: -0.3 is 30 % fewer."""
     # sound
     sound_asked: bool = False
-    """True when the route promised sound, so that none at all counts against the score."""
+    """True when sound was promised and may not be missing, so that none at all counts against the score."""
     sound_seconds: float | None = None
     """Length of the sound; None: there is no sound stream."""
     loudness_lufs: float | None = None
@@ -127,6 +131,7 @@ class Thresholds(BaseModel):
     tier_off: float = Field(0.12, ge=0)
     aspect_off: float = Field(0.03, ge=0)
     unsteadiness: float = Field(0.02, ge=0, le=1)
+    rate_change: float = Field(0.05, ge=0)
     sound_missing_seconds: float = Field(0.5, ge=0)
     """By how much the sound may be shorter than the picture."""
     quietest_lufs: float = -45.0

@@ -23,6 +23,14 @@ _CLIPPED_AT = 0.995
 _SILENT_DBFS = -60.0
 _FLOOR_DBFS = -120.0
 _MAX_OFFSET_SECONDS = 5.0
+_MAX_OFFSET_PART = 1 / 3
+"""Of the shorter sound: a voice that is later than that is not there, and every further offset is one more chance for
+another voice to fit (of 2 s of another voice 23 % passed with offsets up to a half, 11 % with a third)."""
+_LEAST_ENVELOPE = 0.5
+_CHANCE_ENVELOPE = 1.0
+"""Times 1 / sqrt(seconds that overlap): the loudness curves of two voices agree by chance up to about that much. Measured
+on all windows of the sample voiceovers against one another: 0.77 at 1.5 s, 0.67 at 2 s, 0.54 at 3 s, 0.45 at 4 s."""
+_MOST_CHANCE = 0.97
 
 
 class Heard(NamedTuple):
@@ -184,10 +192,13 @@ def match_voice(heard: Wave, given: Wave) -> VoiceMatch:
     """Find the given voice in what is heard.
 
     Compared by waveform (exact, survives encoding) and by loudness curve (survives another voice colour, speed of
-    filters, music below it). The offset is that of the better one.
+    filters, music below it). Curves agree by chance, the more the shorter they overlap, and so much is below a half.
+    The offset is that of the better one.
     """
-    waveform, at_wave = _best_lag(heard, given, VOICE_RATE)
-    envelope, at_envelope = _best_lag(_envelope(heard), _envelope(given), _ENVELOPE_RATE)
+    lags, match, _ = _matches(heard, given, VOICE_RATE)
+    waveform, at_wave = _best(lags, match)
+    lags, match, overlap = _matches(_envelope(heard), _envelope(given), _ENVELOPE_RATE)
+    envelope, at_envelope = _best(lags, _beyond_chance(match, overlap))
     offset = at_wave / VOICE_RATE if waveform >= min(0.3, envelope) else at_envelope / _ENVELOPE_RATE
     return VoiceMatch(waveform, envelope, offset)
 
@@ -201,16 +212,27 @@ def _envelope(wave: Wave) -> Wave:
     return np.asarray(np.sqrt(loud), dtype=np.float32)
 
 
-def _best_lag(heard: Wave, given: Wave, rate: int) -> tuple[float, int]:
-    """Highest normalised correlation and its lag, over lags that leave at least half of the shorter one overlapping."""
+def _beyond_chance(match: NDArray[np.float64], overlap: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Matches of loudness curves on one scale: what may be chance on so short an overlap (in seconds) is below a half."""
+    chance = np.clip(_CHANCE_ENVELOPE / np.sqrt(np.maximum(overlap, 1e-3)), _LEAST_ENVELOPE, _MOST_CHANCE)
+    return np.where(match < chance, 0.5 * match / chance, 0.5 + 0.5 * (match - chance) / (1 - chance))
+
+
+def _best(lags: NDArray[np.int_], match: NDArray[np.float64]) -> tuple[float, int]:
+    best = int(np.argmax(match))
+    return float(np.clip(match[best], 0.0, 1.0)), int(lags[best])
+
+
+def _matches(heard: Wave, given: Wave, rate: int) -> tuple[NDArray[np.int_], NDArray[np.float64], NDArray[np.float64]]:
+    """Lags, the normalised correlation at each, and the seconds that overlap there."""
     size = min(heard.size, given.size)
     if size < rate // 4:
-        return 0.0, 0
+        return np.zeros(1, np.int_), np.zeros(1), np.zeros(1)
     heard, given = heard - heard.mean(), given - given.mean()
     length = 1 << int(heard.size + given.size - 1).bit_length()
     spectrum = np.fft.rfft(heard, length) * np.conj(np.fft.rfft(given, length))
     product = np.fft.irfft(spectrum, length)
-    reach = int(min(_MAX_OFFSET_SECONDS * rate, size / 2))
+    reach = int(min(_MAX_OFFSET_SECONDS * rate, size * _MAX_OFFSET_PART))
     lags = np.arange(-reach, reach + 1)
     power_heard = np.concatenate([[0.0], np.cumsum(np.square(heard, dtype=np.float64))])
     power_given = np.concatenate([[0.0], np.cumsum(np.square(given, dtype=np.float64))])
@@ -222,5 +244,4 @@ def _best_lag(heard: Wave, given: Wave, rate: int) -> tuple[float, int]:
     # An overlap without power (silence) matches nothing.
     least = 1e-6 * power_heard[-1] * power_given[-1]
     match = np.where(powers > max(least, 1e-12), product[lags] / np.sqrt(np.maximum(powers, 1e-12)), 0.0)
-    best = int(np.argmax(match))
-    return float(np.clip(match[best], 0.0, 1.0)), int(lags[best])
+    return lags, match, overlap / rate

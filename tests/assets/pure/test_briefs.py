@@ -37,6 +37,7 @@ generate_audio: true
 keep_face: auto
 priority: -5
 needs_approval: true
+may_be_silent: true
 dub: {no: voice-no.mp3, pt-BR: voice-pt.mp3}
 reroll: {below: 0.6, at_most: 2}
 shots: [push in, orbit]
@@ -223,6 +224,7 @@ BASE_TYPES: dict[str, Any] = {
     "generate_audio": True,
     "priority": -5,
     "needs_approval": True,
+    "may_be_silent": True,
     "reroll": {"below": 0.6, "at_most": 2},
 }
 

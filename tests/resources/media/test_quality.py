@@ -4,11 +4,14 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterator
+from itertools import permutations
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from resources.errors import SettingsError, Verdict
@@ -25,7 +28,9 @@ from resources.media.quality import (
     score,
     thresholds_from,
 )
+from resources.media.quality.judging import soundness
 from resources.media.quality.pool import MeasuringPool, measure_in_pool
+from resources.media.quality.sound import VOICE_RATE, load_voice, match_voice
 
 Make = Callable[..., Path]
 
@@ -39,6 +44,10 @@ def failed(video: Path, asked: Expectation, thresholds: Thresholds | None = None
     findings = judge(measure(video, asked), asked, thresholds or Thresholds())
     assert [finding.check for finding in findings] == list(Check)
     return {finding.check: finding for finding in findings if not finding.passed}
+
+
+def scored(measures: Measures, asked: Expectation) -> float:
+    return score(measures, judge(measures, asked))
 
 
 def only(found: dict[Check, Finding], check: Check, problem: str, words: str) -> Finding:
@@ -63,7 +72,7 @@ def test_a_good_clip_passes_everything(video: Make, asked: Expectation) -> None:
     assert (measures.frames, measures.fps, measures.changes) == (48, 24, 1)
     assert measures.first_frame_match is not None
     assert measures.first_frame_match > 0.9
-    assert score(measures) > 0.9
+    assert scored(measures, asked) > 0.9
     for finding in judge(measures, asked):
         assert finding.words.endswith(".")
 
@@ -88,7 +97,7 @@ def test_a_file_cut_short(video: Make, asked: Expectation, tmp_path: Path) -> No
     found = failed(path, asked)
     assert "damaged" in [problem.name for problem in found[Check.TECHNICAL].problems]
     assert found[Check.TECHNICAL].severity is Severity.ERROR
-    assert score(measure(path, asked)) == 0
+    assert scored(measure(path, asked), asked) == 0
 
 
 def test_a_file_with_broken_bytes(video: Make, asked: Expectation, tmp_path: Path) -> None:
@@ -106,7 +115,7 @@ def test_what_is_no_video_at_all_is_measured_as_damaged(tmp_path: Path, asked: E
     path.write_bytes(content)
     measures = measure(path, asked)
     assert not measures.decodes
-    assert score(measures) == 0
+    assert scored(measures, asked) == 0
     assert {finding.check for finding in judge(measures, asked) if not finding.passed} == set(Check)
 
 
@@ -145,6 +154,17 @@ def test_an_unsteady_frame_rate(video: Make, asked: Expectation) -> None:
     assert finding.severity is Severity.WARN
 
 
+def test_a_frame_rate_that_drops_on_the_way(video: Make, asked: Expectation) -> None:
+    times = [number / 24 for number in range(24)] + [1 + number / 17 for number in range(24)]
+    path = video(times=times)
+    found = failed(path, asked.model_copy(update={"duration": 2.41}))
+    finding = [problem.name for each in found.values() for problem in each.problems]
+    assert "frame_rate" in finding
+    assert "71% of those at the start" in found[Check.TECHNICAL].words
+    assert found[Check.TECHNICAL].severity is Severity.WARN
+    assert measure(video(), asked).rate_change == pytest.approx(0, abs=0.001)
+
+
 # sound
 
 
@@ -156,6 +176,15 @@ def test_missing_sound(video: Make, asked: Expectation) -> None:
 
 def test_silence(video: Make, asked: Expectation) -> None:
     only(failed(video(sound=np.zeros(96_000, np.float32)), asked), Check.SOUND, "silent", "silence")
+
+
+def test_silence_that_the_brief_allows(video: Make, asked: Expectation) -> None:
+    allowed = asked.model_copy(update={"silence_allowed": True})
+    for path in (video(sound=np.zeros(96_000, np.float32)), video(sound=None)):
+        assert failed(path, allowed) == {}
+        measures = measure(path, allowed)
+        assert scored(measures, allowed) > 0.9
+        assert "which the brief allows" in judge(measures, allowed)[1].words
 
 
 def test_hardly_audible_sound(
@@ -204,6 +233,41 @@ def test_another_voice(
     path = video(sound=sounds(other, 2))
     found = failed(path, asked.model_copy(update={"voice": samples / "voiceover-en.mp3"}))
     assert only(found, Check.SOUND, "voice", "not the one").severity is Severity.ERROR
+
+
+VOICES = ("voiceover-en.mp3", "voiceover-es.mp3", "voiceover-de.wav")
+
+
+def windows(wave: np.ndarray, seconds: float) -> list[np.ndarray]:
+    size = round(seconds * VOICE_RATE)
+    return [wave[start : start + size] for start in range(0, wave.size - size + 1, VOICE_RATE // 2)]
+
+
+@pytest.mark.parametrize("seconds", [1.5, 2, 3, 4, 5])
+def test_no_part_of_another_voice_passes(samples: Path, seconds: float) -> None:
+    voices = [load_voice(samples / name) for name in VOICES]
+    matches = [
+        match_voice(heard, whole) for spoken, whole in permutations(voices, 2) for heard in windows(spoken, seconds)
+    ]
+    assert max(max(match.waveform, match.envelope) for match in matches) < 0.45
+
+
+@pytest.mark.parametrize("seconds", [1.5, 2, 3, 4, 5])
+@pytest.mark.parametrize("name", VOICES)
+def test_every_part_of_the_voice_itself_passes(samples: Path, name: str, seconds: float) -> None:
+    ambience = load_voice(samples / "ambience.mp3")
+    noise = np.random.default_rng(1)
+    for own in windows(load_voice(samples / name), seconds):
+        music = np.resize(ambience, own.size)
+        for heard in (
+            own,
+            own * 0.1,
+            own + music * 0.5 * own.std() / music.std(),
+            own + music * own.std() / music.std(),
+            own + noise.normal(0, own.std(), own.size),
+        ):
+            match = match_voice(heard.astype(np.float32), own)
+            assert max(match.waveform, match.envelope) > 0.65
 
 
 # motion
@@ -258,6 +322,52 @@ def test_the_slowest_visible_push_in_is_movement(
     assert measures.still < 0.3
 
 
+def locked_off(shown: np.ndarray, paint: Callable[[np.ndarray, int], None]) -> list[np.ndarray]:
+    frames = [shown.copy() for _ in range(48)]
+    for number, frame in enumerate(frames):
+        paint(frame, number)
+    return frames
+
+
+@pytest.mark.parametrize("file", ["portrait.png", "product.webp"])
+def test_a_mouth_that_moves_before_a_camera_at_rest_is_movement(video: Make, samples: Path, file: str) -> None:
+    def mouth(frame: np.ndarray, number: int) -> None:
+        """1 % of the frame, opened and closed 1.7 times a second."""
+        opened = round(24 * abs(np.sin(number / 24 * np.pi * 1.7)))
+        frame[200 : 200 + opened + 1, 272:368] = (60, 25, 25)
+
+    path = video(frames=locked_off(still(samples, file, (640, 360)), mouth))
+    measures = measure(path, Expectation())
+    assert measures.still < 0.4
+    assert failed(path, Expectation()) == {}
+
+
+def test_steam_before_a_camera_at_rest_is_no_slide_show(video: Make, samples: Path) -> None:
+    cloud = np.random.default_rng(0).normal(0, 1, (300, 80)).cumsum(0).cumsum(1)
+    cloud = (cloud - cloud.mean()) / cloud.std() * 12
+    window = np.outer(np.hanning(80), np.hanning(80))
+
+    def steam(frame: np.ndarray, number: int) -> None:
+        part = cloud[200 - 2 * number : 280 - 2 * number] * window
+        patch = frame[100:180, 280:360]
+        patch[:] = np.clip(patch + part[..., None], 0, 255).astype(np.uint8)
+
+    path = video(frames=locked_off(still(samples, "product.webp", (640, 360)), steam))
+    assert all(finding.severity is Severity.WARN for finding in failed(path, Expectation()).values())
+
+
+def test_a_video_that_hardly_changes_is_no_slide_show() -> None:
+    faint = GOOD.model_copy(update={"still": 0.75, "changes": 9, "wander": 0.5, "longest_still_seconds": 0.5})
+    assert all(finding.passed for finding in judge(faint, EVERYTHING))
+
+
+@pytest.mark.parametrize("crf", [18, 23, 30])
+@pytest.mark.parametrize("file", ["environment.jpg", "portrait.png", "product.webp", "pet.jpg"])
+def test_a_frozen_picture_is_frozen_at_every_bit_rate(video: Make, samples: Path, file: str, crf: int) -> None:
+    path = video(frames=[still(samples, file, (640, 360))] * 48, crf=crf)
+    only(failed(path, Expectation()), Check.MOTION, "frozen", "frozen")
+
+
 # likeness
 
 
@@ -295,25 +405,70 @@ def test_thresholds_come_from_settings() -> None:
 
 def test_a_promised_sound_that_is_missing_costs_score(video: Make, asked: Expectation) -> None:
     path = video(sound=None)
-    assert score(measure(path, asked)) < 0.85
-    assert score(measure(path, asked.model_copy(update={"sound": False}))) > 0.9
+    assert scored(measure(path, asked), asked) < 0.5
+    without = asked.model_copy(update={"sound": False})
+    assert scored(measure(path, without), without) > 0.9
+
+
+GOOD = Measures(
+    decodes=True, seconds=5, seconds_off=0, width=1280, height=720, frames=120, fps=24, motion=1, still=0,
+    sound_seconds=5, loudness_lufs=-20, peak_dbfs=-3, clipped=0, silent=0, voice_match=1, voice_offset=0,
+    first_frame_match=0.95, wander=20, changes=1, sound_asked=True,
+)  # fmt: skip
+EVERYTHING = Expectation(
+    duration=5, resolution="720p", aspect="16:9", sound=True, voice=Path("voice.mp3"), source_image=Path("image.jpg")
+)
 
 
 def test_worse_figures_never_score_higher() -> None:
-    good = Measures(
-        decodes=True, seconds=5, seconds_off=0, width=1280, height=720, frames=120, fps=24, motion=1, still=0,
-        sound_seconds=5, loudness_lufs=-20, peak_dbfs=-3, clipped=0, silent=0, voice_match=1, voice_offset=0,
-        first_frame_match=0.95,
-    )  # fmt: skip
-    assert score(good) == 1
+    assert scored(GOOD, EVERYTHING) == 1
     for worse in (
         {"seconds_off": 0.6}, {"tier_off": 0.3}, {"aspect_off": 0.1}, {"unsteadiness": 0.1}, {"sharpness_kept": 0.3},
         {"clipped": 0.01}, {"silent": 0.9}, {"loudness_lufs": -50}, {"voice_match": 0.6}, {"voice_offset": 0.5},
         {"black": 0.2}, {"still": 0.7}, {"jumps": (1.0,)}, {"motion": 0.05}, {"first_frame_match": 0.4},
+        {"rate_change": -0.3},
     ):  # fmt: skip
-        assert 0 < score(good.model_copy(update=worse)) < 1, worse
-    assert score(good.model_copy(update={"decodes": False})) == 0
-    assert score(good.model_copy(update={"first_frame_match": None, "sound_seconds": None, "voice_match": None})) == 1
+        assert 0 < scored(GOOD.model_copy(update=worse), EVERYTHING) < 1, worse
+    assert scored(GOOD.model_copy(update={"decodes": False}), EVERYTHING) == 0
+    unasked = {"first_frame_match": None, "sound_seconds": None, "voice_match": None, "sound_asked": False}
+    assert scored(GOOD.model_copy(update=unasked), Expectation()) == 1
+
+
+share = st.floats(0, 1)
+
+
+FIGURES = {
+    "seconds_off": st.floats(-1, 1), "tier_off": st.floats(-0.5, 0.5), "aspect_off": st.floats(-0.2, 0.2),
+    "unsteadiness": share, "rate_change": st.floats(-0.5, 0.5), "sharpness_kept": share, "clipped": st.floats(0, 0.02),
+    "silent": share, "loudness_lufs": st.floats(-70, 0), "peak_dbfs": st.floats(-80, 0), "voice_match": share,
+    "voice_offset": st.floats(-2, 2), "black": share, "still": share, "longest_still_seconds": st.floats(0, 5),
+    "wander": st.floats(0, 40), "changes": st.integers(0, 3), "motion": st.floats(0, 2),
+    "first_frame_match": st.floats(-1, 1), "jumps": st.sampled_from([(), (1.0,), (1.0, 2.0)]),
+    "decodes": st.booleans(),
+}  # fmt: skip
+SOME = st.sets(st.sampled_from(sorted(FIGURES)), max_size=4).flatmap(
+    lambda names: st.fixed_dictionaries({name: FIGURES[name] for name in sorted(names)})
+)
+"""A few figures that are not as they should be: with all of them at random every score would be next to nothing."""
+
+
+@given(st.tuples(SOME, SOME))
+@settings(max_examples=500)  # 0.3 ms each
+def test_a_video_with_an_error_never_scores_above_one_without(two: tuple[dict[str, object], ...]) -> None:
+    measures = [GOOD.model_copy(update=figures) for figures in two]
+    findings = [judge(each, EVERYTHING) for each in measures]
+    scores = [score(each, found) for each, found in zip(measures, findings, strict=True)]
+    errors = [any(one.severity is Severity.ERROR and not one.passed for one in found) for found in findings]
+    for has_error, one in zip(errors, scores, strict=True):
+        assert (0 <= one <= 0.49) if has_error else (0.5 <= one <= 1)
+    if errors[0] == errors[1] and soundness(measures[0]) < soundness(measures[1]):
+        assert scores[0] <= scores[1], "among their like the sounder one is preferred"
+
+
+@pytest.mark.parametrize("error", [{"still": 1, "wander": 0, "motion": 0}, {"silent": 1}, {"voice_match": 0.3}])
+def test_the_usual_reroll_rule_means_every_error(error: dict[str, object]) -> None:
+    assert scored(GOOD.model_copy(update=error), EVERYTHING) < 0.5
+    assert scored(GOOD.model_copy(update={"sharpness_kept": 0.2}), EVERYTHING) > 0.6, "a warning alone"
 
 
 def test_an_unreadable_source_image_is_an_error_of_the_call(video: Make, samples: Path) -> None:
