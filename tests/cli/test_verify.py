@@ -9,10 +9,11 @@ import pytest
 
 from i2v_assets.films.looking import look_at_film
 from i2v_assets.films.making import make_film
-from resources.provenance import UNSIGNED, Certificate, Generation, sign
+from resources.provenance import UNSIGNED, Certificate, Generation, read, sign
 from resources.settings import load_settings
 
 AUTHORITY = Path(__file__).parents[1] / "resources" / "provenance" / "conftest.py"
+SAMPLES = Path(__file__).parents[2] / "i2v_assets" / "samples"
 BRIEF = b"prompt: Slow push in\nresolution: 720p\n"
 
 
@@ -158,3 +159,20 @@ def test_a_falsified_prompt_is_found(world: Any) -> None:
     ran = world("verify", "hero")
     assert ran.code == 1
     assert "prompt: Something else entirely; the ledger: Slow push in" in " ".join(ran.out.split())
+
+
+def test_a_picture_that_was_not_sent_is_no_source(world: Any, ours: Certificate) -> None:
+    """A lip-sync clip that does without its person is made of the voice alone."""
+    world.upload("hello/brief.yaml", b"prompt: A voice in the dark\nresolution: 720p\nkeep_face: false\n")
+    world.upload("hello/a.png", world.image("a.png").read_bytes())
+    world.upload("hello/a.wav", (SAMPLES / "voiceover-de.wav").read_bytes())
+    world.make("hello")
+    told = json.loads(world.bucket.read("clips/hello/manifest.json"))
+    assert [medium["kind"] for medium in told["media"]] == ["audio"]
+    copy = Path("copy.mp4")
+    world.bucket.download("clips/hello/video.mp4", copy)
+    credential = read(copy, ours)
+    assert credential is not None
+    assert credential.ingredients == ()
+    ran = world("verify", "hello")
+    assert ran.code == 0, ran.out
