@@ -98,8 +98,9 @@ class Retake(dg.Config):
 @dg.op(description="Asks for another take of a clip, with another seed. It is paid for within the budget.")
 def ask_for_take(context: dg.OpExecutionContext, config: Retake, ledger: LedgerResource) -> None:
     """The upload sensor's next tick starts it."""
-    with ledger.open() as (_, registry):
-        take = retake_clip(registry, config.clip, config.seed or None)
+    with ledger.open() as (requests, registry):
+        by = f"run {context.run_id}"
+        take = retake_clip(requests, registry, config.clip, config.seed or None, by=by)
     context.log.info(f"Take {take} of {config.clip} is asked for; the next tick of the upload sensor starts it.")
 
 
@@ -119,8 +120,8 @@ class Choose(dg.Config):
 @dg.op(description="Makes a take that is there the clip's video. Free.")
 def choose_that_take(context: dg.OpExecutionContext, config: Choose, ledger: LedgerResource) -> None:
     """The upload sensor's next tick writes it beside the clip."""
-    with ledger.open() as (_, registry):
-        choose_take(registry, config.clip, config.take)
+    with told_with_remedy(), ledger.open() as (requests, registry):
+        choose_take(requests, registry, config.clip, config.take)
     context.log.info(f"{config.clip} shows take {config.take} after the next tick of the upload sensor.")
 
 

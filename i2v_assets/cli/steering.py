@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from i2v_assets.cli.console import dollars, err, out, print_json
-from i2v_assets.cli.exits import DataProblem, Exit, TryLater, UsageProblem
+from i2v_assets.cli.exits import Exit, TryLater, UsageProblem
 from i2v_assets.cli.opened import AsJson, Books, known_clip, me, opened_books, opened_bucket, opened_client
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ def cancel(clip: Annotated[str, typer.Argument(help="A clip.")], as_json: AsJson
         row = known_clip(books.registry, clip)
         done = [_cancel_request(books, request) for request in books.ledger.list(clip=clip, newest_first=False)]
         done = [each for each in done if each]
-        held = _hold(books, row, any(each["sent"] for each in done))
+        held = _take_back(books, row) or _hold(books, row, any(each["sent"] for each in done))
         if held:
-            done.append({"what": held, "done": True, "sent": False})
+            done.append(held)
     if not done:
         raise UsageProblem(f"{clip} is {row.state}: nothing of it is to be cancelled.")
     if as_json:
@@ -41,7 +41,8 @@ def cancel(clip: Annotated[str, typer.Argument(help="A clip.")], as_json: AsJson
     else:
         for each in done:
             out.print(f"{clip}: {each['what']}", markup=False, highlight=False)
-        err.print(f"`i2v retry {clip}` makes it after all.", highlight=False)
+        again = "retry" if not done[-1].get("retake") else "retake"
+        err.print(f"`i2v {again} {clip}` makes it after all.", highlight=False)
     raise typer.Exit(Exit.OK if all(each["done"] for each in done) else Exit.TRY_LATER)
 
 
@@ -99,7 +100,20 @@ async def _ask_cancel(settings: "Settings", request_id: str) -> "CancelOutcome":
         return said
 
 
-def _hold(books: Books, row: "ClipRow", sent: bool) -> str:
+def _take_back(books: Books, row: "ClipRow") -> dict[str, Any]:
+    """Of a delivered clip only the takes that were asked for since are withdrawn: its video stays, and nothing waits."""
+    from i2v_assets.making.bucket_answers import BucketAnswers
+    from i2v_assets.making.requests import withdraw_retakes
+
+    taken = withdraw_retakes(books.ledger, books.registry, row)
+    if not taken:
+        return {}
+    BucketAnswers(opened_bucket(books.settings)).no_longer_waiting(row.clip)
+    what = f"take {', '.join(map(str, taken))} is not made; the video that is there stays."
+    return {"what": what, "done": True, "sent": False, "retake": True}
+
+
+def _hold(books: Books, row: "ClipRow", sent: bool) -> dict[str, Any]:
     """Keep the sensors from starting a clip that no run has yet; what a run has is the run's to answer."""
     from i2v_assets import answers
     from i2v_assets.answers import Problem
@@ -107,14 +121,14 @@ def _hold(books: Books, row: "ClipRow", sent: bool) -> str:
     from resources.ledger.registry import ClipState
 
     if sent or row.state not in (ClipState.DUE, ClipState.WAITING) or row.waiting_for == "person":
-        return ""
+        return {}
     problem = Problem(f"It was cancelled by {me()}.", remedy=f"To make it after all, run: i2v retry {row.clip}")
     note = answers.waiting(row.clip, problem, then="nothing by itself.", service=books.settings.service)
     BucketAnswers(opened_bucket(books.settings)).note(row.clip, note)
     books.registry.answer(
         row.clip, version=row.version, state=ClipState.WAITING, reason=problem.what, waiting_for="person"
     )
-    return "it is not started any more."
+    return {"what": "it is not started any more.", "done": True, "sent": False}
 
 
 @app.command()
@@ -212,7 +226,7 @@ def retake(
             raise UsageProblem(
                 f"{clip} has {takes_of(row)} takes.", remedy=f"At most {MAX_TAKES} are made of one clip."
             )
-        number = retake_clip(books.registry, clip, seed)
+        number = retake_clip(books.ledger, books.registry, clip, seed, by=me())
         price = row.price_microdollars
     if as_json:
         print_json({"clip": clip, "take": number, "seed": seed, "price_microdollars": price})
@@ -233,18 +247,13 @@ def choose(
     i2v choose hero 2
     """
     from i2v_assets.making.requests import choose_take
-    from resources.ledger import State
     from resources.ledger.registry import ClipState
 
     with opened_books() as books:
         row = known_clip(books.registry, clip)
-        made = {found.take for found in books.ledger.list((State.SUCCEEDED,), clip=clip)}
-        if take not in made:
-            known = ", ".join(map(str, sorted(made))) or "none yet"
-            raise DataProblem(f"{clip} has no take {take} that succeeded.", remedy=f"Takes that are there: {known}.")
         if row.state in (ClipState.DISPATCHED, ClipState.WORKING):
             raise TryLater(f"{clip} is {row.state}: a run has it.", remedy="Choose again when it is done.")
-        choose_take(books.registry, clip, take)
+        choose_take(books.ledger, books.registry, clip, take)
     if as_json:
         print_json({"clip": clip, "chosen_take": take})
     else:

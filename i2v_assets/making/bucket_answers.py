@@ -82,6 +82,10 @@ class BucketAnswers:
         """Take back what `refused_upload` said beside clips."""
         self._bucket.delete_many(keys.clip_key(clip, keys.REFUSED_NOTE) for clip in clips)
 
+    def no_longer_waiting(self, clip: str) -> None:
+        """What it waited for was taken back; its video stays."""
+        self._bucket.delete(keys.clip_key(clip, keys.WAITING_NOTE))
+
     def withdrawn(self, clips: Iterable[str]) -> None:
         """The uploads of these clips are gone, and what was said of them with them."""
         self._bucket.delete_many(keys.clip_key(clip, name) for clip in clips for name in keys.NOTES)

@@ -283,13 +283,45 @@ class Registry:
             counted = sa.and_(clips.c.clip == clip, clips.c.version == version, clips.c.extra_takes == extra_takes)
             return connection.execute(clips.update().where(counted).values(**values)).rowcount == 1
 
-    def choose(self, clip: str, take: int) -> None:
-        """Fix which take is the clip's video; the clip becomes due, which costs nothing for takes that are there."""
-        self._update(
-            clips.update()
-            .where(clips.c.clip == clip)
-            .values(chosen_take=take, state=ClipState.DUE, batch=None, updated_at=self._clock())
+    def take_back(self, row: ClipRow, *, last: int, extra: int) -> bool:
+        """Take back the takes above ``last`` that a person asked for and no run has made: the clip is delivered as before.
+
+        Args:
+            row: the clip as it was read.
+            last: the number of the last take that stays.
+            extra: how many of those are beyond what the brief asks for.
+
+        Returns:
+            False where the clip has moved on meanwhile: nothing is changed.
+        """
+        seeds = {number: seed for number, seed in json.loads(row.take_seeds or "{}").items() if int(number) <= last}
+        values: dict[str, Any] = {
+            "extra_takes": extra,
+            "take_seeds": json.dumps(seeds) if seeds else None,
+            "state": ClipState.DELIVERED,
+            "waiting_for": None,
+            "reason": None,
+            "batch": None,
+            "updated_at": self._clock(),
+        }
+        untouched = (
+            clips.c.state.in_([ClipState.DUE, ClipState.WAITING]),
+            clips.c.version == row.version,
+            clips.c.extra_takes == row.extra_takes,
         )
+        return bool(self._update(clips.update().where(clips.c.clip == row.clip, *untouched).values(**values)))
+
+    def choose(self, clip: str, take: int) -> bool:
+        """Fix which take is a delivered clip's video; the clip becomes due.
+
+        No failure is tried again for it, so that it costs nothing for takes that are there.
+
+        Returns:
+            False where the clip is not delivered (any more): a run that began now could make other takes.
+        """
+        values = {"chosen_take": take, "state": ClipState.DUE, "batch": None, "retries": 0, "updated_at": self._clock()}
+        delivered = clips.c.state == ClipState.DELIVERED
+        return bool(self._update(clips.update().where(clips.c.clip == clip, delivered).values(**values)))
 
     # Reading
 

@@ -2,6 +2,10 @@ import hashlib
 import json
 from pathlib import Path
 
+import dagster as dg
+import pytest
+
+from i2v_assets.definitions import defs
 from i2v_assets.films.looking import look_at_film
 from i2v_assets.films.making import make_film
 from i2v_assets.manifest import read_manifest
@@ -272,6 +276,87 @@ def test_retake_and_choose(world):
     world.make("hero")
     assert json.loads(world.bucket.read("clips/hero/manifest.json"))["take"] == 2
     assert world.operator.charges == before + 1
+
+
+def test_a_retake_that_was_cancelled_is_never_made(world):
+    clip(world)
+    world.make("hero")
+    before = world.operator.charges
+    assert world("retake", "hero", "--seed", "42").code == 0
+    ran = world("choose", "hero", "1")
+    assert ran.code == 75, "the run that shows take 1 would make take 2"
+    assert "take 2 is asked for and not made yet" in " ".join(ran.err.split())
+    ran = world("cancel", "hero")
+    assert ran.code == 0, ran.err
+    assert "take 2 is not made" in ran.out
+    found = row(world)
+    assert (found.state, found.extra_takes, found.take_seeds) == (ClipState.DELIVERED, 0, None)
+    assert world("cancel", "hero").code == 64
+    assert world("choose", "hero", "1").code == 0
+    world.make("hero")
+    assert world.operator.charges == before
+    assert row(world).state is ClipState.DELIVERED
+    assert world("retake", "hero").code == 0  # asked for again it is made, with a seed of its own
+    world.make("hero")
+    assert world.operator.charges == before + 1
+    assert world.operator.requests[-1]["body"]["seed"] != 42
+
+
+def test_a_retake_that_waited_for_the_budget_is_cancelled_and_made_later(world, monkeypatch):
+    clip(world)
+    world.make("hero")
+    before = world.operator.charges
+    monkeypatch.setenv("I2V_SANDBOX_BUDGET_USD_PER_DAY", "0.5")
+    assert world("retake", "hero").code == 0
+    world.make("hero")
+    assert row(world).waiting_for == "budget"
+    assert world.bucket.head("clips/hero/WAITING.txt") is not None
+    assert world("choose", "hero", "1").code == 75
+    assert "i2v cancel hero" in world("choose", "hero", "1").err
+    ran = world("cancel", "hero")
+    assert ran.code == 0, ran.err
+    assert "i2v retake hero" in ran.err
+    assert (row(world).state, row(world).extra_takes) == (ClipState.DELIVERED, 0)
+    assert states(world) == [State.SUCCEEDED, State.CANCELLED]
+    assert world.bucket.head("clips/hero/WAITING.txt") is None
+    assert world.bucket.head("clips/hero/video.mp4") is not None
+    monkeypatch.delenv("I2V_SANDBOX_BUDGET_USD_PER_DAY")
+    assert world("choose", "hero", "1").code == 0
+    world.make("hero")
+    assert world.operator.charges == before
+    assert world("retake", "hero").code == 0
+    world.make("hero")
+    assert world.operator.charges == before + 1
+    assert states(world) == [State.SUCCEEDED, State.SUCCEEDED]
+    assert world("choose", "hero", "2").code == 0
+
+
+def test_choosing_tries_no_failed_take_again(world):
+    clip(world, brief=BRIEF + b"takes: 2\n")
+    world.operator.fault("submit", "failed_result", message="The GPU caught fire")
+    world.make("hero")
+    assert row(world).state is ClipState.DELIVERED
+    with world.books() as (ledger, registry):
+        registry.make_due(["hero"], count_retry=True)  # as the retry schedule counts
+        registry.answer("hero", version=row(world).version, state=ClipState.DELIVERED)
+        (made,) = (found.take for found in ledger.list((State.SUCCEEDED,), clip="hero"))
+    before = world.operator.charges
+    assert world("choose", "hero", str(made)).code == 0
+    world.make("hero")
+    assert world.operator.charges == before
+
+
+def test_the_launchpad_chooses_by_the_same_rule(world):
+    clip(world)
+    world.make("hero")
+    assert world("retake", "hero").code == 0
+    choice = {"ops": {"choose_that_take": {"config": {"clip": "hero", "take": 1}}}}
+    job = defs.resolve_job_def("choose_job")
+    with pytest.raises(dg.Failure, match="take 2 is asked for and not made yet"):
+        job.execute_in_process(run_config=choice)
+    assert world("cancel", "hero").code == 0
+    assert job.execute_in_process(run_config=choice).success
+    assert row(world).chosen_take == 1
 
 
 def test_verify_a_clip_and_a_file(world):

@@ -64,7 +64,8 @@ def test_a_clip_is_tried_again_by_itself_until_its_attempts_are_used_up(stage, f
     assert "Attempts: 2, of at most 2 by I2V_MAX_ATTEMPTS" in note
     assert "`i2v retry hero` tries it once more" in note
 
-    stage.ledger.retry(stage.request("hero").fingerprint, by="somebody")  # as `i2v retry` does
+    failed = stage.request("hero")
+    stage.ledger.retry(failed.fingerprint, by="somebody", attempt=failed.attempt)  # as `i2v retry` does
     stage.registry.make_due(["hero"])
     stage.make()
     assert stage.delivered() == {"hero"}

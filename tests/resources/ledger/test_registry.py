@@ -215,8 +215,9 @@ def test_takes_and_choices_make_a_clip_due(desk: Desk) -> None:
     row = desk.registry.get("a")
     assert row is not None
     assert (row.state, row.extra_takes, row.take_seeds) == (ClipState.DUE, 2, '{"2": 77}')
+    assert not desk.registry.choose("a", 2), "a run that makes what is due would be paid for"
     desk.answer("a", ClipState.DELIVERED)
-    desk.registry.choose("a", 2)
+    assert desk.registry.choose("a", 2)
     row = desk.registry.get("a")
     assert row is not None
     assert (row.state, row.chosen_take) == (ClipState.DUE, 2)
@@ -250,6 +251,25 @@ def test_a_reroll_is_noted_once_and_taken_back_where_nothing_was_asked_for_since
     assert (found.chosen_take, found.take_seeds) == (None, None)
     assert not note("a", version="1", take=2, extra_takes=0), "its run began with the old bytes"
     assert row() == (0, None, ClipState.DUE)
+
+
+def test_takes_are_taken_back_only_while_no_run_has_them(desk: Desk) -> None:
+    desk.admit("a")
+    desk.answer("a", ClipState.DELIVERED)
+    desk.registry.add_take("a", take=2, seed=77)
+    desk.registry.add_take("a", take=3, seed=78)
+    asked = desk.registry.get("a")
+    assert asked is not None
+    desk.registry.begin(["a"], "run")
+    assert not desk.registry.take_back(asked, last=1, extra=0)
+    desk.answer("a", ClipState.WAITING, waiting_for="budget")
+    assert desk.registry.take_back(asked, last=2, extra=1)
+    row = desk.registry.get("a")
+    assert row is not None
+    assert (row.state, row.waiting_for, row.extra_takes, row.take_seeds) == (
+        ClipState.DELIVERED, None, 1, '{"2": 77}',
+    )  # fmt: skip
+    assert not desk.registry.take_back(asked, last=1, extra=0), "as it was read it is no more"
 
 
 def test_delivered_clips_can_leave_the_partitions_and_come_back(desk: Desk) -> None:
