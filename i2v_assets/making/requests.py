@@ -59,7 +59,7 @@ def retake_clip(ledger: Ledger, registry: Registry, clip: str, seed: int | None,
     for request in ledger.list((State.CANCELLED,), clip=clip):
         # Asked for before and withdrawn unpaid: the same request again, which nothing else would revive.
         if request.take == take and request.request_id is None and seed in (None, request.seed):
-            ledger.retry(request.fingerprint, by=by)
+            ledger.retry(request.fingerprint, by=by, attempt=request.attempt)
     registry.add_take(clip, take=take, seed=seed)
     return take
 

@@ -172,7 +172,11 @@ def _start(program: str, data_dir: Path, kept: _Kept, lock: int) -> RunningS3:
     process = ChildProcess(
         arguments, log=data_dir / "weed.log", environment=environment, folder=data_dir, keep_open=(lock,)
     )
-    process.wait_until(lambda: _answers(ports["s3"], kept), seconds=READY_SECONDS, what="The embedded S3 server")
+    process.wait_until(
+        lambda: _answers(ports["s3"], kept) and _has_store(ports["master"]),
+        seconds=READY_SECONDS,
+        what="The embedded S3 server",
+    )
     return RunningS3(
         endpoint=f"http://127.0.0.1:{ports['s3']}",
         access_key=kept.access_key,
@@ -198,6 +202,19 @@ def _answers(port: int, kept: _Kept) -> bool:
     The second question tells this server from another project's that took the port meanwhile.
     """
     return _status(port, {}) == http.client.FORBIDDEN and _status(port, _signed(port, kept)) == http.client.OK
+
+
+def _has_store(port: int) -> bool:
+    """True when the part that holds the bytes has told the master where it is: until then reads and writes fail."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/dir/status")
+        topology = json.loads(connection.getresponse().read())["Topology"]
+        return bool(topology.get("DataCenters"))
+    except (OSError, http.client.HTTPException, ValueError, KeyError):
+        return False
+    finally:
+        connection.close()
 
 
 def _status(port: int, headers: dict[str, str]) -> int | None:

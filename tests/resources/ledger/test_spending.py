@@ -8,7 +8,7 @@ PRICE = 1_000_000
 
 def sums(book):
     reuses = [Reuse(r.day, r.route, r.model_id, r.clip, r.price) for r in book.ledger.reuses("sandbox")]
-    return totals(spend_table(book.ledger.spent("sandbox"), reuses))
+    return totals(spend_table(book.ledger.spent("sandbox"), reuses, sources={}))
 
 
 def test_every_end_of_a_submission_is_told_as_what_it_is(book):
