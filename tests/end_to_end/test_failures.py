@@ -78,7 +78,7 @@ def test_a_clip_is_tried_again_for_the_take_that_can_still_come(stage) -> None:
     assert not tried_again(stage), "what the content rules refuse is final"
 
     stage.fault(**CRASH)
-    retake_clip(stage.registry, "hero", None)
+    retake_clip(stage.ledger, stage.registry, "hero", None, by="somebody")
     stage.make()
     assert tried_again(stage), "its second take is not"
 

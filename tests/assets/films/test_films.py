@@ -81,8 +81,9 @@ def test_a_film_with_continuity(films: Any, world: Any, samples: Path, tmp_path:
     # The middle shot is made again: what follows it is remade, what precedes it is not.
     with Ledger.open(load_settings().ledger_address) as ledger:
         registry = Registry(ledger.database)
-        registry.add_take("cats--02", take=2, due=False)
-        registry.choose("cats--02", 2)
+        registry.add_take("cats--02", take=2)
+        assert films.until_still() == ["make_clips_job"], "the film shows the first take still"
+        assert registry.choose("cats--02", 2)
     assert films.until_still() == ["make_clips_job", "make_clips_job", "film_job"]
     assert films.paid() == {"cats--01": 1, "cats--02": 2, "cats--03": 2}
     again = films.json("sequences/cats/manifest.json")
