@@ -5,6 +5,9 @@ reads, kept so that one environment serves both; S3 is configured by boto3's own
 ``AWS_PROFILE``, roles), which this table leaves alone.
 """
 
+import ipaddress
+import re
+import socket
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -13,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableVariable
 
 from resources.errors import SettingsError
 from resources.schemas.inputs import Service
@@ -21,11 +25,31 @@ USD = 1_000_000
 """Micro-dollars in a dollar; all money is integer micro-dollars."""
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+"""What may receive the token and plain http: few, and exactly these."""
 
 
 def is_loopback(url: str) -> bool:
-    """True when the URL's host is this machine."""
+    """True when the URL's host is this machine, in one of the three ways that are trusted."""
     return (urlsplit(url).hostname or "") in LOOPBACK_HOSTS
+
+
+def stays_here(url: str) -> bool:
+    """True when the URL's host is this machine in any spelling, so that nobody outside can reach it.
+
+    Only to refuse by: for what may be trusted there is `is_loopback`.
+    """
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761: never anything else
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        try:
+            address = ipaddress.ip_address(socket.inet_aton(host))  # 127.1, 0x7f000001: as every C library reads it
+        except OSError:
+            return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified
 
 
 def _vendor(name: str) -> AliasChoices:
@@ -39,7 +63,13 @@ Dollars = Annotated[float, Field(ge=0)]
 class Settings(BaseSettings):
     """Defaults, units and meanings of every variable; ``i2v settings`` prints this table with the values in force."""
 
-    model_config = SettingsConfigDict(env_prefix="I2V_", frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="I2V_",
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        env_ignore_empty=True,  # `I2V_DATA_DIR=` means unset, and not the working folder
+    )
 
     # The service
     service: Service = Field(
@@ -211,6 +241,13 @@ def load_settings() -> Settings:
     """
     try:
         return Settings()
+    except UnreadableVariable as error:  # before any check: a variable that holds JSON does not
+        field = re.search(r'field "(\w+)"', str(error))
+        name = variable_name(field[1]) if field else "a variable"
+        raise SettingsError(
+            f"Settings: {name} is no JSON ({error.__cause__}).",
+            remedy="In a shell put all of it in single quotes: I2V_QUALITY='{\"seconds_off\": 0.3}'.",
+        ) from None
     except ValidationError as error:
         lines = "; ".join(
             f"{variable_name(str(part['loc'][0])) if part['loc'] else 'settings'}: {part['msg']}"

@@ -90,7 +90,7 @@ def require_token(settings: Settings) -> SecretStr:
 
 
 def write_token(settings: Settings, token: SecretStr, *, user_email: str | None = None) -> Path:
-    """Keeps a token for the next time: 0600 in a folder of 0700, whole or not at all; returns where.
+    """Keeps a token for the next time: 0600, whole or not at all, a new folder 0700; returns where.
 
     Raises:
         TokenMalformed: it cannot be a token.
@@ -98,8 +98,9 @@ def write_token(settings: Settings, token: SecretStr, *, user_email: str | None 
     """
     plain = checked_token(token.get_secret_value(), "the login's answer").get_secret_value()
     path = token_path(settings)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.parent.chmod(0o700)
+    if not path.parent.exists():  # a folder that was there is its owner's: it may hold other things that others read
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.parent.chmod(0o700)
     content = {"access_token": plain, "refresh_token": None, "expires_at": None, "user_email": user_email}
     partial = path.with_name(f".token.{secrets.token_hex(6)}.tmp")
     # Created with its final mode: a file that is narrowed afterwards was readable for a moment.

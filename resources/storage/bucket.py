@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import SecretStr
 
 from resources.schemas.inputs import Service
-from resources.settings import Settings, is_loopback
+from resources.settings import Settings, stays_here
 from resources.storage.client import PART_BYTES, make_client, transfer_config
 from resources.storage.errors import (
     BadRequest,
@@ -118,8 +118,8 @@ class Bucket:
 
     @property
     def endpoint_is_loopback(self) -> bool:
-        """True when the S3 endpoint in force is this machine."""
-        return is_loopback(self._client.meta.endpoint_url)
+        """True when the S3 endpoint in force is this machine, however that is written."""
+        return stays_here(self._client.meta.endpoint_url)
 
     def check_reachable_for(self, service: Service) -> None:
         """Refuse the real service over a server on this machine.

@@ -63,6 +63,19 @@ def test_a_kept_token_is_readable_for_its_owner_alone_and_in_the_vendors_shape(s
     assert require_token(place).get_secret_value() == "t-2"
 
 
+def test_a_folder_that_was_there_stays_as_it_was(settings: Any, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o755)
+    path = write_token(settings(RUNCOMFY_CONFIG_DIR=str(shared)), SecretStr("t-1"))
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o755
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_an_empty_folder_variable_is_none(settings: Any, tmp_path: Path) -> None:
+    assert token_path(settings(RUNCOMFY_CONFIG_DIR="")) == tmp_path / "home" / ".config" / "runcomfy" / "token.json"
+
+
 def test_a_failed_write_keeps_the_old_token_and_leaves_nothing(
     settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -336,6 +336,27 @@ def test_the_real_service_cannot_fetch_from_here(bucket, monkeypatch):
     Bucket("b", make_client()).check_reachable_for("runcomfy")
 
 
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        *(
+            (host, True)
+            for host in ("127.0.0.2", "0.0.0.0", "127.1", "2130706433", "0x7f.1", "localhost.", "LOCALHOST")
+        ),
+        *((host, True) for host in ("minio.localhost", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]")),
+        *((host, False) for host in ("8.8.8.8", "[2001:4860::1]", "localhost.example.com", "128.1", "minio")),
+    ],
+)
+def test_this_machine_in_any_spelling_is_nothing_for_the_real_service(bucket, monkeypatch, host, here):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://{host}:9000")
+    reached = Bucket("b", make_client())
+    if not here:
+        reached.check_reachable_for("runcomfy")
+        return
+    with pytest.raises(EndpointUnreachable):
+        reached.check_reachable_for("runcomfy")
+
+
 def test_proxies_are_for_the_outside(bucket, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
     monkeypatch.delenv("NO_PROXY", raising=False)

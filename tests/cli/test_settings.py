@@ -1,0 +1,23 @@
+"""Variables that cannot be used, as a person sees it."""
+
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.parametrize(("name", "value"), [("I2V_MODEL_IDS", "secret, no json"), ("I2V_QUALITY", "{bad")])
+def test_a_variable_that_is_no_json_is_named_and_not_quoted(
+    world: Any, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    ran = world("status")
+    assert ran.code == 64
+    assert f"Settings: {name} is no JSON" in ran.err
+    assert value not in ran.err
+
+
+def test_an_empty_variable_is_unset(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("I2V_CLIPS_PER_RUN", "")
+    monkeypatch.setenv("I2V_DATA_DIR", "")
+    values = {row["name"]: row["value"] for row in world("settings", "--json").json}
+    assert (values["I2V_CLIPS_PER_RUN"], values["I2V_DATA_DIR"]) == ("100", ".i2v")
