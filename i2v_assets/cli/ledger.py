@@ -145,8 +145,14 @@ def export_command(
         if file == "-":
             ledger.export(sys.stdout)
             return
-        with Path(file).open("w", encoding="utf-8") as sink:
-            lines = ledger.export(sink)
+        try:
+            with Path(file).open("w", encoding="utf-8") as sink:
+                lines = ledger.export(sink)
+        except OSError as error:
+            raise UsageProblem(
+                f"{file} cannot be written: {error.strerror or type(error).__name__}.",
+                remedy="Name a file in a folder that is there; - is standard output.",
+            ) from None
     err.print(f"{lines} lines.", highlight=False)
 
 

@@ -2,14 +2,18 @@
 
 import functools
 import importlib
+import io
+import logging
 import os
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from i2v_assets.cli.console import err
+from i2v_assets.cli.console import err, print_json
 from i2v_assets.cli.environment import load_environment
 from i2v_assets.cli.exits import Exit, exit_code
 from resources.errors import I2VError
@@ -65,18 +69,35 @@ def assemble() -> typer.Typer:
 def main() -> None:
     """Entry point of `i2v`."""
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+    # What the client asks again by itself is no news to a person; that it gave up comes as an error.
+    logging.getLogger("stamina").setLevel(logging.ERROR)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # in a terminal or pipe that has no such letter it is shown by its number
+            stream.reconfigure(errors="backslashreplace")
     try:
         sys.exit(assemble()(standalone_mode=False) or Exit.OK)
     except typer.Exit as stop:
+        if stop.exit_code == Exit.INTERRUPTED and not isinstance(stop.exit_code, Exit):
+            err.print("Stopped.")  # typer makes this of Ctrl-C, where no command has said what became of it
         sys.exit(stop.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         err.print("Stopped.")
-        sys.exit(130)
+        sys.exit(Exit.INTERRUPTED)
     except CLICK_ERROR as error:
         error.show()  # type: ignore[attr-defined]
         sys.exit(Exit.USAGE if isinstance(error, USAGE_ERROR) else Exit.FAILED)
     except I2VError as error:
+        code = exit_code(error)
+        if wants_json(sys.argv[1:]):
+            print_json({"error": error.message, "remedy": error.remedy, "code": int(code)})
         err.print(Text("Error: ", style="bold red").append(error.message, style="not bold default"))
         if error.remedy:
             err.print(Text(f"  {error.remedy}"))
-        sys.exit(exit_code(error))
+        sys.exit(code)
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """True when a program reads what the command prints, which then is JSON also where the command fails early."""
+    return not {"--json", "--output=json"}.isdisjoint(arguments) or ("--output", "json") in pairwise(arguments)

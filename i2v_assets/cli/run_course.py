@@ -23,8 +23,14 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.25
 """Between two looks at the ledger for what to tell; the service is not asked for it."""
 
+PACE_SECONDS = 300.0
+"""How long "too many requests" (429) is waited out before the command ends as held: the pauses double from 1 s to the longest
+of 120 s, so every pace that the engine has was tried by then, and a person at the shell can decide."""
+
 SANDBOX_SECONDS = 2.0
 """Before it has been seen, the sandbox is expected to take so long, whichever model it plays (its default is 4 s)."""
+
+TOO_MANY = 429
 
 _HTTP = re.compile(r"\(HTTP (\d{3})(?:, code \d+)?\)")
 """How the client ends the message of an answer that was an error."""
@@ -38,11 +44,13 @@ class Course:
         outcome: What the engine said last; None where it was stopped before anything was sent.
         interrupted: The signal that ended the wait, None where none did.
         submitted_only: The wait ended because only the submit was asked for.
+        refused: The wait ended because the service refused for now for `PACE_SECONDS`: what it said.
     """
 
     outcome: "Outcome | None" = None
     interrupted: signal.Signals | None = None
     submitted_only: bool = False
+    refused: str = ""
 
 
 def follow(
@@ -115,7 +123,14 @@ async def _follow(
                     course.outcome = outcome
 
         consumer = asyncio.create_task(consume())
-        teller = asyncio.create_task(_tell(books, plan.fingerprint, lambda: _submitted(course, consumer, wait)))
+        teller = asyncio.create_task(
+            _tell(
+                books,
+                plan.fingerprint,
+                lambda: _submitted(course, consumer, wait),
+                lambda why: _refused(course, consumer, why),
+            )
+        )
         try:
             await asyncio.wait({consumer})
         except asyncio.CancelledError:
@@ -134,11 +149,17 @@ def _submitted(course: Course, consumer: "asyncio.Task[None]", wait: bool) -> No
         consumer.cancel()
 
 
-async def _tell(books: Books, fingerprint: str, submitted: Callable[[], None]) -> None:
+def _refused(course: Course, consumer: "asyncio.Task[None]", why: str) -> None:
+    course.refused = why
+    consumer.cancel()
+
+
+async def _tell(books: Books, fingerprint: str, submitted: Callable[[], None], refused: Callable[[str], None]) -> None:
     """Say what the ledger says, when it changes; on a terminal with the seconds that have passed."""
     from resources.ledger import State
 
     began, said = time.monotonic(), ""
+    refused_since: float | None = None
     status = err.status("waiting") if err.is_terminal else None
     try:
         if status is not None:
@@ -153,6 +174,11 @@ async def _tell(books: Books, fingerprint: str, submitted: Callable[[], None]) -
                 words = f"request {row.request_id}: done, fetching the video"
             elif row is not None and row.state is State.PLANNED:
                 words = "planned; waiting for its turn"
+                if row.reason and _status(row.reason) == TOO_MANY:
+                    words = f"not sent yet: {row.reason} It is tried again."
+                    refused_since = refused_since or time.monotonic()
+                    if time.monotonic() - refused_since > PACE_SECONDS:
+                        refused(row.reason)
             if words and words != said:
                 said = words
                 if status is None:

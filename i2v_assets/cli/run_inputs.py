@@ -155,6 +155,32 @@ def read_input(text: str, target: Target) -> Asked:
     return Asked(fields, tuple(media), tuple(notes))
 
 
+def check_media(target: Target, media: Sequence[Source]) -> None:
+    """The media that a route needs are there, told by the options that give them.
+
+    Raises:
+        DataProblem: one is missing, or there is one too many.
+    """
+    counts = {kind: sum(source.kind is kind for source in media) for kind in MediumKind}
+    images, sounds, videos = (counts[kind] for kind in (MediumKind.IMAGE, MediumKind.AUDIO, MediumKind.VIDEO))
+    given = f"{images} images, {sounds} sounds and {videos} videos were given."
+    if target.route is Route.ANIMATE and (images != 1 or sounds or videos):
+        raise DataProblem(
+            f"animate takes exactly one image and nothing else; {given}",
+            remedy="Give it with --image FILE, or as `image_url` in --input.",
+        )
+    if target.route is Route.LIP_SYNC and (sounds != 1 or images > 1 or videos):
+        raise DataProblem(
+            f"lip_sync takes exactly one sound, and one image at most; {given}",
+            remedy="Give them with --audio FILE and --image FILE, or as `audio_url` and `image_url` in --input.",
+        )
+    if not media:
+        raise DataProblem(
+            f"{target.route} needs an image, a sound or a video; {given}",
+            remedy="Give them with --image, --audio and --video FILE, or as `images`, `audios` and `videos` in --input.",
+        )
+
+
 def _source(key: str, part: object) -> Source:
     role = None
     if isinstance(part, dict) and set(part) <= {"file", "url", "role"}:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-CLIP = "cli"
-"""What the ledger calls generations that belong to no clip."""
+CLIP = ":run"
+"""What the ledger calls generations that belong to no clip: a name that no upload's slug can be, since a command about the
+clip `cli` would be about every run too. Rows of earlier versions keep their old name, `cli`: the ledger is not rewritten."""
 
 Files = list[Path] | None
 
@@ -70,20 +72,25 @@ def run(
     from resources.schemas.inputs import MediumKind
 
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(message)s")
-    target = read_target(model)
-    asked = read_input(_text(input_json, input_file), target)
-    given = ((MediumKind.IMAGE, image), (MediumKind.AUDIO, audio), (MediumKind.VIDEO, video))
-    files = tuple(Source(kind, str(path), is_file=True) for kind, paths in given for path in paths or ())
-    if poll_secs is not None:
-        err.print("--poll-secs has no effect: when to ask is learned from earlier generations.")
-    for note in asked.notes:
-        err.print(note, markup=False, highlight=False)
-    if wait and download:
-        _check_folder(output_dir)
-    with opened_books() as books, TemporaryDirectory(prefix="i2v-") as scratch:
-        result, code = _run(
-            books, target, asked, files, Path(scratch), output_dir if download else None, wait=wait, retry=retry
-        )
+    way = _Way()
+    try:
+        target = read_target(model)
+        asked = read_input(_text(input_json, input_file), target)
+        given = ((MediumKind.IMAGE, image), (MediumKind.AUDIO, audio), (MediumKind.VIDEO, video))
+        files = tuple(Source(kind, str(path), is_file=True) for kind, paths in given for path in paths or ())
+        if poll_secs is not None:
+            err.print("--poll-secs has no effect: when to ask is learned from earlier generations.")
+        for note in asked.notes:
+            err.print(note, markup=False, highlight=False)
+        if wait and download:
+            _check_folder(output_dir)
+        folder = output_dir if download else None
+        with opened_books() as books, TemporaryDirectory(prefix="i2v-") as scratch:
+            result, code = _run(books, target, asked, files, Path(scratch), folder, wait=wait, retry=retry, way=way)
+    except KeyboardInterrupt:  # while the request is followed Ctrl-C is heard there, and told with what became of it
+        fetched = "run it again, and what was sent is fetched and not paid for again"
+        err.print(f"Stopped; {fetched if way.followed else 'nothing was sent'}.")
+        raise typer.Exit(Exit.INTERRUPTED) from None
     if as_json or output == "json":
         print_json(result)
     else:
@@ -92,6 +99,13 @@ def run(
         words = f"{result.get('reason') or result['status']} {result.get('remedy') or ''}".strip()
         err.print(f"{str(result['status']).capitalize()}: {words}", markup=False, highlight=False)
     raise typer.Exit(code)
+
+
+@dataclass
+class _Way:
+    """How far a run has come: once it is followed, its request may be sent."""
+
+    followed: bool = False
 
 
 def _text(inline: str, file: str) -> str:
@@ -129,6 +143,7 @@ def _run(
     *,
     wait: bool,
     retry: bool,
+    way: _Way,
 ) -> tuple[dict[str, Any], Exit]:
     from dataclasses import replace
 
@@ -143,6 +158,7 @@ def _run(
     plan = _plan(books, target, replace(asked, media=(*asked.media, *files)), bucket, scratch)
     _announce(plan, settings)
     _again(books, plan, retry=retry)
+    way.followed = True
     run_id = f"cli-{uuid4().hex[:12]}"
     course = follow(books, bucket, plan, scratch, run_id=run_id, wait=wait)
     result = _result(books, plan, course)
@@ -158,6 +174,7 @@ def _plan(books: Books, target: "Target", asked: "Asked", bucket: "Bucket", scra
     Raises:
         DataProblem: the inputs do not fit; UsageProblem: the id does not answer; TryLater: it has to wait.
     """
+    from i2v_assets.cli.run_inputs import check_media
     from i2v_assets.cli.run_media import bring, display_names
     from i2v_assets.making.media import MediaReader
     from i2v_assets.plans import Refusal, Waiting
@@ -174,14 +191,17 @@ def _plan(books: Books, target: "Target", asked: "Asked", bucket: "Bucket", scra
     found = bring(asked.media, names, bucket, reader, scratch, books.settings.service)
     broken = [file for file in found if file.medium is None]
     if broken:
-        raise DataProblem(" ".join(file.problem for file in broken), remedy=broken[0].remedy)
+        raise DataProblem(" ".join(file.problem for file in broken), remedy=in_the_shell(broken[0].remedy))
+    check_media(target, asked.media)
     decided = asyncio.run(_decide(books, target, brief, found))
     if isinstance(decided, Refusal):
         text = " ".join(f"{problem.what} {problem.limit}".strip() for problem in decided.problems)
         remedies = dict.fromkeys(problem.remedy for problem in decided.problems if problem.remedy)
-        raise DataProblem(text, remedy=" ".join(remedies))
+        raise DataProblem(text, remedy=in_the_shell(" ".join(remedies)))
     if isinstance(decided, Waiting):
-        if decided.kind == "catalogue" and target.model_id is not None and "agreed" not in decided.words:
+        # A named id that does not answer is a wrong argument, also where a clip would wait for the one that keeps the face.
+        gone = decided.kind in ("catalogue", "keep_face") and "agreed" not in decided.words
+        if gone and target.model_id is not None:
             raise UsageProblem(f"The service has no {target.model_id} now.", remedy="`i2v models` shows what answers.")
         raise TryLater(decided.words, remedy=decided.remedy)
     if target.family is not None and decided.family is not target.family:
@@ -276,8 +296,15 @@ def _result(books: Books, plan: "Plan", course: "Course") -> dict[str, Any]:
             return result | {"status": "succeeded", "paid_now": outcome.paid, **seen}
         case Held() if course.submitted_only:
             return result | {"status": "submitted"}
+        case Held(request_id=None) if course.refused:
+            words = f"The service takes no more requests now: {course.refused}"
+            return result | {"status": "held (service)", "reason": words, "remedy": "Run it again later."}
         case Held():
-            return result | {"status": f"held ({outcome.kind})", "reason": outcome.reason, "remedy": outcome.remedy}
+            return result | {
+                "status": f"held ({outcome.kind})",
+                "reason": outcome.reason,
+                "remedy": in_the_shell(outcome.remedy),
+            }
         case Cancelled():
             done = outcome.confirmed == "cancelled"
             remedy = "Run it again to make it after all." if done else "Run it again to fetch it when it is done."
@@ -291,6 +318,13 @@ def _result(books: Books, plan: "Plan", course: "Course") -> dict[str, Any]:
         case _:
             words = "It was stopped before anything was sent; nothing was paid."
             return result | {"reason": words, "remedy": "Run it again."}
+
+
+def in_the_shell(remedy: str) -> str:
+    """What to do, for a person without Dagster and uploads: no schedule fetches a video here, and files are given."""
+    if "adopt_orphans" in remedy:
+        return "Run it again: it is fetched, and not paid for again."
+    return remedy.replace("Upload ", "Give ").replace("upload ", "give ")
 
 
 def _save(books: Books, bucket: "Bucket", plan: "Plan", course: "Course", folder: Path, result: dict[str, Any]) -> Exit:

@@ -39,6 +39,7 @@ def upload(
     planned = sorted(
         (pair for path in paths for pair in _keys(path, prefix)), key=lambda pair: pair[0].suffix.lower() in NAMES_LAST
     )
+    _check_keys(planned)
     for path, key in planned:
         err.print(f"{path} -> {key}", markup=False, highlight=False)
         bucket.upload(path, key, mimetypes.guess_type(path.name)[0] or "application/octet-stream")
@@ -46,6 +47,22 @@ def upload(
         print_json([{"file": str(path), "key": key} for path, key in planned])
     else:
         out.print(f"{len(planned)} file{'' if len(planned) == 1 else 's'} uploaded.")
+
+
+def _check_keys(planned: list[tuple[Path, str]]) -> None:
+    """Two files under one key: the second would replace the first without a word.
+
+    Raises:
+        UsageProblem: names both.
+    """
+    taken: dict[str, Path] = {}
+    for path, key in planned:
+        other = taken.setdefault(key, path)
+        if other.resolve() != path.resolve():
+            raise UsageProblem(
+                f"{other} and {path} would both become {key}; nothing was uploaded.",
+                remedy="Rename one, or upload one of them with --folder.",
+            )
 
 
 def _keys(path: Path, prefix: str) -> list[tuple[Path, str]]:

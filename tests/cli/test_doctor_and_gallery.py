@@ -3,6 +3,7 @@ import subprocess
 import sys
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -209,6 +210,7 @@ def test_no_colour_in_pipes_and_results_alone_on_stdout(world, monkeypatch):
     assert world.process("status", "--json").json == {"counts": {}, "clips": [], "refused_uploads": []}
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize(
     "url", ["postgresql+psycopg://ann:hunter2@host/db", "postgresql+psycopg://ann:hunter2/db", "postgresql://:hunter2"]
 )
@@ -218,3 +220,54 @@ def test_settings_show_no_password_of_a_ledger_url_be_it_wrong_or_right(world, m
     assert ran.code == 0
     assert "********" in ran.out
     assert "hunter2" not in ran.out
+=======
+def test_what_is_asked_again_by_itself_is_not_told(world):
+    world.operator.fault("balance", "http_503", times=99)
+    ran = world.process("balance")
+    assert ran.code == 69
+    assert "503" in ran.err
+    assert "stamina" not in ran.err
+    assert "retry" not in ran.err
+
+
+def test_a_command_that_fails_early_answers_a_program_too(world):
+    for arguments, code in ((("status", "nobody", "--json"), 64), (("run", "animate", "--output", "json"), 65)):
+        ran = world(*arguments)
+        assert ran.code == code
+        assert set(ran.json) == {"error", "remedy", "code"}
+        assert ran.json["code"] == code
+        assert ran.json["error"] in " ".join(ran.err.split())
+    assert world("status", "nobody").out == ""
+
+
+def test_an_output_without_the_letters_shows_their_numbers(world, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    world.upload("café/image.jpg", world.image().read_bytes())
+    world.upload("café/brief.yaml", "prompt: Push in on the 猫\n".encode())
+    world.admit()
+    for arguments in (("status", "cafe"), ("status", "cafe", "--json"), ("plan",)):
+        ran = world.process(*arguments)
+        assert ran.code == 0, ran.err
+        assert ran.out.isascii()
+    assert "\\u732b" in world.process("status", "cafe").out
+    assert world.process("status", "naïve", "--json").code == 64
+
+
+def test_an_export_that_cannot_be_written(world):
+    ran = world("ledger", "export", "/nope/x")
+    assert ran.code == 64
+    assert "/nope/x cannot be written" in ran.err
+
+
+def test_two_files_under_one_key_are_not_uploaded(world):
+    for name in ("a", "b"):
+        Path(name).mkdir()
+        world.image(f"{name}/x.jpg")
+    ran = world("upload", "a/x.jpg", "b/x.jpg", "a/x.jpg")
+    assert ran.code == 64
+    said = " ".join(ran.err.split())
+    assert "a/x.jpg and b/x.jpg would both become uploads/x.jpg" in said
+    assert list(world.bucket.list("uploads/")) == []
+    assert world("upload", "a/x.jpg", "a/x.jpg").code == 0
+    assert world("upload", "a", "b").code == 0
+>>>>>>> fix-brief

@@ -12,6 +12,7 @@ from i2v_assets.cli.exits import DataProblem
 from i2v_assets.cli.fetching import fetch_input
 from i2v_assets.cli.ledger import StateName
 from resources.ledger import State
+from resources.storage.keys import slug
 
 PROMPT = '{"prompt": "Slow push in, geometry stable", "resolution": "720p"}'
 IDS = ("happyhorse/happyhorse-1-0/image-to-video", "wan-ai/wan-2-7/text-to-video", "bytedance/seedance-2.0/pro")
@@ -208,6 +209,13 @@ def test_redirects_are_judged_and_halves_are_noticed(world, files):
         (("animate", "--input", "{nope"), 65, "the input"),
         (("animate", "--input", '{"promt": "x"}'), 65, "prompt"),
         (("animate", "--input", '{"takes": 3}'), 65, "seed"),
+        (("animate", "--input", '{"prompt": "a\\ud800b"}'), 65, "U+D800"),
+        (("animate", "--input", '{"\\ud800": 5}'), 65, "U+D800"),
+        (("animate", "--input", '{"\\ud800": 5, "\\ud800": 6}'), 65, "twice"),
+        (("animate", "--input", "[1]"), 65, "between braces"),
+        (("animate", "--input", '{"prompt": "x"}'), 65, "--image FILE"),
+        (("lip_sync", "--image", "IMAGE"), 65, "--audio FILE"),
+        (("multi_modal", "--input", '{"prompt": "x"}'), 65, "--image, --audio and --video FILE"),
         (("animate", "--input", '{"image_url": "/etc/passwd"}'), 65, "--image FILE"),
         (("animate", "--input", '{"route": "lip_sync"}'), 65, "animate is to be run"),
         (("animate", "--image", "IMAGE", "--input", '{"prompt": "x", "duration": 99}'), 65, "3 to 15"),
@@ -226,7 +234,9 @@ def test_bad_arguments_and_inputs_cost_nothing(world, arguments, code, words):
     before = world.operator.charges
     ran = world("run", *arguments)
     assert ran.code == code, ran.err
-    assert words in " ".join(ran.err.split())
+    said = " ".join(ran.err.split())
+    assert words in said
+    assert "pload" not in said, "nothing is uploaded here"
     assert ran.out == ""
     assert world.operator.charges == before
 
@@ -328,6 +338,46 @@ def test_an_id_that_does_not_answer(world):
     assert world("run", "animate", "--image", str(world.image()), "--input", PROMPT).code == 0
 
 
+def test_the_id_that_keeps_the_face_does_not_answer(world, samples):
+    world.operator.switch(missing_models=["wan-ai/wan-2.7/image-to-video"])
+    voice, face = str(samples / "voiceover-en.mp3"), str(world.image("face.png"))
+    asked = '{"prompt": "Close-up of a presenter who speaks", "duration": 4}'
+    ran = world("run", "wan-ai/wan-2.7/image-to-video", "--image", face, "--audio", voice, "--input", asked)
+    assert ran.code == 64, ran.err
+    assert "The service has no wan-ai/wan-2.7/image-to-video now." in ran.err
+    assert world("run", "lip_sync", "--image", face, "--audio", voice, "--input", asked).code == 75
+
+
+def test_too_many_requests_are_waited_out_for_a_while_with_the_reason(world, monkeypatch):
+    monkeypatch.setattr("i2v_assets.cli.run_course.PACE_SECONDS", 0.5)
+    image = world.image()
+    before = world.operator.charges
+    world.operator.fault("submit", "http_429", times=99, retry_after=60)
+    arguments = ("run", "animate", "--image", str(image), "--input", PROMPT, "--json")
+    ran = world(*arguments)
+    assert ran.code == 75, ran.err
+    assert "not sent yet: " in ran.err
+    assert "429" in ran.err
+    assert ran.json["status"] == "held (service)"
+    assert "takes no more requests now" in ran.json["reason"]
+    assert world.operator.charges == before
+    with world.books() as (ledger, _):
+        assert [row.state for row in ledger.list()] == [State.PLANNED]
+
+
+def test_a_clip_called_cli_is_not_every_run(world):
+    arguments = ("run", "animate", "--image", str(world.image()), "--input", PROMPT, "--no-download", "--json")
+    assert world(*arguments).code == 0
+    world.upload("cli/image.jpg", world.image().read_bytes())
+    world.upload("cli/brief.yaml", b"prompt: Slow push in\n")
+    world.admit()
+    assert world("status", "cli", "--json").json["requests"] == []
+    with world.books() as (ledger, _):
+        (row,) = ledger.list()
+    assert slug(row.clip) != row.clip, "no upload can be called so"
+    assert world("ledger", "list", "--clip", row.clip, "--json").json[0]["fingerprint"] == row.fingerprint
+
+
 def test_the_bucket_is_down_or_missing(world, monkeypatch):
     image = world.image()
     monkeypatch.setenv("I2V_BUCKET", "nobody-made-this")
@@ -397,6 +447,36 @@ def test_sigterm_leaves_the_request_running(world):
     assert process.returncode == 75, err
     assert world.operator.requests[-1]["state"] == "in_queue"
     assert "runs on at the service" in err
+    assert "Run it again" in err
+    assert "adopt_orphans" not in err
+
+
+def test_an_early_ctrl_c_says_that_nothing_was_sent(world):
+    asked, over = threading.Event(), threading.Event()
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.set()
+            over.wait(60)
+
+    server = HTTPServer(("127.0.0.1", 0), Slow)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    before = world.operator.charges
+    try:
+        wanted = json.dumps({"image_url": f"http://127.0.0.1:{server.server_port}/a.jpg", "prompt": "x"})
+        process = world.start("run", "animate", "--input", wanted)
+        assert asked.wait(60)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    finally:
+        over.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert process.returncode == 130, err
+    assert err == "Stopped; nothing was sent.\n"
+    assert world.operator.charges == before
 
 
 def test_the_help_knows_the_ledgers_states():

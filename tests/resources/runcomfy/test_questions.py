@@ -322,6 +322,7 @@ def test_retries_are_reported_to_the_log_and_never_to_stdout(
     kit: Any, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """stdout belongs to results; stamina prints there through structlog unless it is told not to."""
+    caplog.set_level("WARNING", logger="stamina")  # the command silences it for its whole process
     ask(kit, "status", kit.say(500, {}), kit.say(200, GOOD))
     assert capfd.readouterr().out == ""
     assert "stamina.retry_scheduled" in caplog.text
