@@ -210,7 +210,6 @@ def test_no_colour_in_pipes_and_results_alone_on_stdout(world, monkeypatch):
     assert world.process("status", "--json").json == {"counts": {}, "clips": [], "refused_uploads": []}
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(
     "url", ["postgresql+psycopg://ann:hunter2@host/db", "postgresql+psycopg://ann:hunter2/db", "postgresql://:hunter2"]
 )
@@ -220,7 +219,8 @@ def test_settings_show_no_password_of_a_ledger_url_be_it_wrong_or_right(world, m
     assert ran.code == 0
     assert "********" in ran.out
     assert "hunter2" not in ran.out
-=======
+
+
 def test_what_is_asked_again_by_itself_is_not_told(world):
     world.operator.fault("balance", "http_503", times=99)
     ran = world.process("balance")
@@ -270,4 +270,3 @@ def test_two_files_under_one_key_are_not_uploaded(world):
     assert list(world.bucket.list("uploads/")) == []
     assert world("upload", "a/x.jpg", "a/x.jpg").code == 0
     assert world("upload", "a", "b").code == 0
->>>>>>> fix-brief
