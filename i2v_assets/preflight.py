@@ -16,6 +16,10 @@ _BAD_MODES = frozenset({"CMYK", "LAB", "YCbCr", "HSV"})
 """Colour modes that are not for screens; JPEG and PNG in the others are shown alike everywhere."""
 
 
+_FINEST = 6
+"""Most digits of a figure: one byte in megabytes, one microsecond in seconds."""
+
+
 def check_media(family: Family, found: Sequence[FoundMedium]) -> tuple[Problem, ...]:
     """Everything about the media that the family would refuse, or silently cut.
 
@@ -67,8 +71,8 @@ def _image(found: FoundMedium, limits: MediaLimits) -> Iterator[Problem]:
         yield say("is animated.", "Only still images are animated here.", 'magick "{file}[0]" "{stem}-still{ending}"')
     if limits.max_bytes is not None and facts.size_bytes > limits.max_bytes:
         yield say(
-            f"has {_megabytes(facts.size_bytes)}.",
-            f"At most {_megabytes(limits.max_bytes)} are allowed.",
+            f"has {_megabytes(facts.size_bytes, limits.max_bytes)}.",
+            f"At most {_megabytes(limits.max_bytes, facts.size_bytes)} are allowed.",
             'magick "{file}" -resize "3840x3840>" -quality 90 "{stem}-small.jpg"',
         )
     if limits.min_side is not None and min(facts.width, facts.height) < limits.min_side:
@@ -81,13 +85,13 @@ def _image(found: FoundMedium, limits: MediaLimits) -> Iterator[Problem]:
     aspect = facts.width / facts.height
     if limits.max_aspect is not None and aspect > limits.max_aspect:
         yield say(
-            f"is {facts.width} x {facts.height}, {aspect:.3f} times as wide as high.",
+            f"is {facts.width} x {facts.height}, {_apart(aspect, limits.max_aspect, 3)} times as wide as high.",
             f"At most {limits.max_aspect:g} to 1 is allowed.",
             f'magick "{{file}}" -gravity center -crop {limits.max_aspect:g}:1 +repage "{{stem}}-cut{{ending}}"',
         )
     if limits.min_aspect is not None and aspect < limits.min_aspect:
         yield say(
-            f"is {facts.width} x {facts.height}, {1 / aspect:.3f} times as high as wide.",
+            f"is {facts.width} x {facts.height}, {_apart(1 / aspect, 1 / limits.min_aspect, 3)} times as high as wide.",
             f"At most 1 to {1 / limits.min_aspect:g} is allowed.",
             f'magick "{{file}}" -gravity center -crop 1:{1 / limits.min_aspect:g} +repage "{{stem}}-cut{{ending}}"',
         )
@@ -105,8 +109,8 @@ def _audio(found: FoundMedium, limits: MediaLimits) -> Iterator[Problem]:
         )
     if limits.max_bytes is not None and facts.size_bytes > limits.max_bytes:
         yield say(
-            f"has {_megabytes(facts.size_bytes)}.",
-            f"At most {_megabytes(limits.max_bytes)} are allowed.",
+            f"has {_megabytes(facts.size_bytes, limits.max_bytes)}.",
+            f"At most {_megabytes(limits.max_bytes, facts.size_bytes)} are allowed.",
             'ffmpeg -i "{file}" -b:a 128k "{stem}-small.mp3"',
         )
     yield from _seconds(say, facts.seconds, facts.longer, limits, 'ffmpeg -i "{file}" -af apad -t {seconds} "{stem}-padded{ending}"',
@@ -123,8 +127,8 @@ def _video(found: FoundMedium, limits: MediaLimits) -> Iterator[Problem]:
         )
     if limits.max_bytes is not None and facts.size_bytes > limits.max_bytes:
         yield say(
-            f"has {_megabytes(facts.size_bytes)}.",
-            f"At most {_megabytes(limits.max_bytes)} are allowed.",
+            f"has {_megabytes(facts.size_bytes, limits.max_bytes)}.",
+            f"At most {_megabytes(limits.max_bytes, facts.size_bytes)} are allowed.",
             'ffmpeg -i "{file}" -crf 28 "{stem}-small.mp4"',
         )
     yield from _seconds(say, facts.seconds, False, limits, "", 'ffmpeg -i "{file}" -t {seconds} "{stem}-cut{ending}"')
@@ -133,10 +137,10 @@ def _video(found: FoundMedium, limits: MediaLimits) -> Iterator[Problem]:
 def _seconds(say: "_Say", seconds: float, longer: bool, limits: MediaLimits, pad: str, cut: str) -> Iterator[Problem]:
     allowed = f"It must have {limits.min_seconds:g} to {limits.max_seconds:g} s." if limits.max_seconds else ""
     if limits.min_seconds is not None and seconds < limits.min_seconds:
-        yield say(f"has {seconds:.2f} s.", allowed, pad.replace("{seconds}", f"{limits.min_seconds:g}"),
+        yield say(f"has {_apart(seconds, limits.min_seconds, 2)} s.", allowed, pad.replace("{seconds}", f"{limits.min_seconds:g}"),
                   "Upload a longer one" + (", or pad it with silence:" if pad else "."))  # fmt: skip
     if limits.max_seconds is not None and seconds > limits.max_seconds:
-        measured = f"has more than {seconds:.0f} s." if longer else f"has {seconds:.2f} s."
+        measured = f"has more than {seconds:.0f} s." if longer else f"has {_apart(seconds, limits.max_seconds, 2)} s."
         yield say(measured, allowed, cut.replace("{seconds}", f"{limits.max_seconds:g}"), "Cut it:")
 
 
@@ -155,8 +159,15 @@ class _Say:
         )
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 1_000_000:.1f} MB"
+def _megabytes(size: int, other: int) -> str:
+    return f"{_apart(size / 1_000_000, other / 1_000_000, 1)} MB"
+
+
+def _apart(value: float, other: float, digits: int) -> str:
+    """A value with at least so many digits, and as many as it takes to tell it from the other one, told beside it."""
+    while digits < _FINEST and f"{value:.{digits}f}" == f"{other:.{digits}f}":
+        digits += 1
+    return f"{value:.{digits}f}"
 
 
 _CHECKS: dict[MediumKind, Callable[[FoundMedium, MediaLimits], Iterator[Problem]]] = {

@@ -43,7 +43,9 @@ def test_images_within_the_limits(image: Make, facts: dict[str, Any]) -> None:
         ({"width": 400, "height": 299}, "400 x 299", "at least 300 pixels", "magick"),
         ({"width": 751, "height": 300}, "2.503 times as wide", "2.5 to 1", "-crop 2.5:1"),
         ({"width": 300, "height": 751}, "2.503 times as high", "1 to 2.5", "-crop 1:2.5"),
-        ({"size_bytes": 10_000_001}, "10.0 MB", "At most 10.0 MB", "-quality 90"),
+        ({"size_bytes": 10_000_001}, "has 10.000001 MB", "At most 10.000000 MB", "-quality 90"),
+        ({"size_bytes": 10_840_000}, "has 10.8 MB", "At most 10.0 MB", "-quality 90"),
+        ({"width": 25_004, "height": 10_001}, "2.5001 times", "2.5 to 1", "-crop"),
         ({"mode": "CMYK"}, "CMYK", "RGB and grey", "-colorspace sRGB"),
         ({"animated": True, "format": "WEBP"}, "animated", "still", '"hero.jpg[0]"'),
         ({"format": "GIF"}, "GIF", "JPEG, PNG, WEBP", "magick"),
@@ -94,6 +96,25 @@ def test_lengths_of_sounds(image: Make, audio: Make, family: Family, seconds: fl
         assert "voice.mp3 has" in problems[0].what
         assert "ffmpeg" in problems[0].remedy
         assert "s." in problems[0].limit
+
+
+@pytest.mark.parametrize(
+    ("family", "seconds", "said"),
+    [(T2V, 2.9999, "2.9999 s."), (T2V, 30.00001, "30.00001 s."), (DANCE, 1.5, "1.50 s."), (DANCE, 15.004, "15.004 s.")],
+)
+def test_a_length_right_at_its_limit_does_not_look_like_it(
+    image: Make, audio: Make, family: Family, seconds: float, said: str
+) -> None:
+    (problem,) = check_media(family, [audio(seconds=seconds)] if family is T2V else [image(), audio(seconds=seconds)])
+    assert problem.what == f"voice.mp3 has {said}"
+
+
+def test_a_size_right_at_its_limit_does_not_look_like_it(image: Make, audio: Make) -> None:
+    (problem,) = check_media(DANCE, [image(), audio(size_bytes=15_000_000)])
+    assert (problem.what, problem.limit) == (
+        "voice.mp3 has 15.000000 MB.",
+        "At most 14.999999 MB are allowed.",
+    )
 
 
 @pytest.mark.parametrize(
