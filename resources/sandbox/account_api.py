@@ -46,13 +46,13 @@ class AccountApi:
             Route("/cli-auth", self.decide, methods=["POST"]),
         ]
 
-    def _fault(self, where: Where) -> Fault | None:
-        return self._sandbox.take_fault(where)
+    def _fault(self, where: Where, request: Request) -> Fault | None:
+        return self._sandbox.take_fault(where, method=request.method)
 
     async def balance(self, request: Request) -> Response:
         """``GET /balance``."""
         account_of(request, self._sandbox.switches)
-        if (fault := self._fault(Where.BALANCE)) is not None:
+        if (fault := self._fault(Where.BALANCE, request)) is not None:
             return answer_of(fault, self._sandbox.switches, request)
         left = self._sandbox.balance
         return JSONResponse(
@@ -62,13 +62,13 @@ class AccountApi:
     async def who(self, request: Request) -> Response:
         """``GET /api/auth/me``."""
         account = account_of(request, self._sandbox.switches)
-        if (fault := self._fault(Where.LOGIN)) is not None:
+        if (fault := self._fault(Where.LOGIN, request)) is not None:
             return answer_of(fault, self._sandbox.switches, request)
         return JSONResponse({"id": f"{account}-user", "email": f"{account}@sandbox.invalid", "token_type": "Bearer"})
 
     async def start(self, request: Request) -> Response:
         """``POST /api/cli-auth/start``."""
-        if (fault := self._fault(Where.LOGIN)) is not None:
+        if (fault := self._fault(Where.LOGIN, request)) is not None:
             return answer_of(fault, self._sandbox.switches, request)
         login = self._sandbox.logins.start(self._sandbox.switches.login_seconds)
         base = f"{request.url.scheme}://{request.headers.get('host', '')}"
@@ -84,11 +84,11 @@ class AccountApi:
 
     async def poll(self, request: Request) -> Response:
         """``POST /api/cli-auth/poll``."""
-        if (fault := self._fault(Where.LOGIN)) is not None:
+        if (fault := self._fault(Where.LOGIN, request)) is not None:
             return answer_of(fault, self._sandbox.switches, request)
         try:
             raw = await request.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             raw = None
         code = raw.get("device_code") if isinstance(raw, dict) else None
         login = self._sandbox.logins.of_device(code) if isinstance(code, str) else None

@@ -207,8 +207,12 @@ class Sandbox:
 
     # Operator
 
-    def take_fault(self, where: Where, model_id: str | None = None, request_id: str | None = None) -> Fault | None:
-        """The fault that hits this call, if any; its count is stored."""
+    def take_fault(
+        self, where: Where, model_id: str | None = None, request_id: str | None = None, *, method: str = ""
+    ) -> Fault | None:
+        """The fault that hits this call, if any; its count is stored. A HEAD only looks: the fault is for the call itself."""
+        if method == "HEAD":
+            return None
         fault = self.faults.take(where, model_id=model_id, request_id=request_id)
         if fault is not None:
             self.store_faults()

@@ -74,7 +74,7 @@ class ModelApi:
         sandbox = self._sandbox
         try:
             raw = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):  # RecursionError: nested too deep
             detail = [{"type": "json_invalid", "loc": ["body"], "msg": "The body is no JSON."}]
             raise WireError(422, wire_errors.INVALID_INPUT, "The body is no JSON.", detail=detail) from None
         if sandbox.balance <= 0:
@@ -96,7 +96,7 @@ class ModelApi:
     async def status(self, request: Request) -> Response:
         """``GET /requests/{id}/status``."""
         generation = self._generation(request)
-        fault = self._fault(Where.STATUS, generation)
+        fault = self._fault(Where.STATUS, generation, request)
         if fault is not None and fault.kind is not Kind.UNKNOWN_WORD:
             return answer_of(fault, self._sandbox.switches, request)
         now = time.time()
@@ -126,7 +126,7 @@ class ModelApi:
         """``GET /requests/{id}/result``."""
         sandbox, switches = self._sandbox, self._sandbox.switches
         generation = self._generation(request)
-        fault = self._fault(Where.RESULT, generation)
+        fault = self._fault(Where.RESULT, generation, request)
         if fault is not None and fault.kind is not Kind.UNKNOWN_WORD:
             return answer_of(fault, switches, request)
         now = time.time()
@@ -185,9 +185,9 @@ class ModelApi:
             raise WireError(403, wire_errors.NOT_YOURS, "The request belongs to another account.")
         return generation
 
-    def _fault(self, where: Where, generation: Generation) -> Fault | None:
+    def _fault(self, where: Where, generation: Generation, request: Request) -> Fault | None:
         """The fault that answers this call; one that marks the request is laid on it first."""
-        fault = self._sandbox.take_fault(where, generation.model_id, generation.request_id)
+        fault = self._sandbox.take_fault(where, generation.model_id, generation.request_id, method=request.method)
         if fault is not None and fault.kind in MARKING_KINDS:
             self._sandbox.mark(generation, fault)
             return None
@@ -246,7 +246,7 @@ class ModelApi:
         account_of(request, self._sandbox.switches)
 
     def _models_fault(self, request: Request, model_id: str | None = None) -> Response | None:
-        fault = self._sandbox.take_fault(Where.MODELS, model_id)
+        fault = self._sandbox.take_fault(Where.MODELS, model_id, method=request.method)
         return None if fault is None else answer_of(fault, self._sandbox.switches, request)
 
 

@@ -217,7 +217,7 @@ def _invalid_body(text: str) -> WireError:
 async def _json(request: Request) -> Any:
     try:
         return await request.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _invalid_body("The body is no JSON.") from None
 
 

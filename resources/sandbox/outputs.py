@@ -40,7 +40,7 @@ class Outputs:
         generation = sandbox.requests.get(request.path_params["name"].removesuffix(".mp4"))
         if generation is None or generation.state(time.time()) is not State.SUCCEEDED:
             raise WireError(404, wire_errors.UNKNOWN_REQUEST, "There is no such file.")
-        fault = sandbox.take_fault(Where.DOWNLOAD, generation.model_id, generation.request_id)
+        fault = sandbox.take_fault(Where.DOWNLOAD, generation.model_id, generation.request_id, method=request.method)
         if fault is not None:
             if fault.kind is Kind.HOSTILE_URL:
                 return RedirectResponse(fault.url or "https://files.runcomfy.net.evil.example/video.mp4", 302)

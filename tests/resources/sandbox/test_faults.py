@@ -198,3 +198,19 @@ def test_the_documents_table_names_every_kind_and_call():
     for kind, wheres in where_of.items():
         said = rows[kind.value].replace("any call", ", ".join(sorted(calls)))
         assert {part.strip() for part in said.split(",")} == {where.value for where in wheres}, kind
+
+
+@pytest.mark.parametrize("where", ["status", "result", "models", "balance"])
+def test_a_look_by_head_leaves_the_fault_to_the_call_itself(slow, where):
+    request_id = slow.accepted()
+    slow.fault(where, "http_503")
+    address = {"models": f"/v1/models/{HAPPYHORSE}", "balance": "/prod/v2/balance"}
+    assert slow.head(address.get(where, f"/v1/requests/{request_id}/{where}")).status_code == 200
+    assert call(slow, where, request_id).status_code == 503
+
+
+def test_a_look_at_a_file_by_head_leaves_the_fault_to_the_download(quick):
+    url = quick.ended(quick.accepted())["output"]["video"]
+    quick.fault("download", "http_503")
+    assert quick.head(url).status_code == 200
+    assert quick.get(url).status_code == 503

@@ -269,3 +269,17 @@ def test_the_openapi_document_names_every_route(quick, tmp_path):
     assert described == served
     for schema in document["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", f"/v1/models/{HAPPYHORSE}"), ("POST", "/_sandbox/faults"), ("PUT", "/_sandbox/switches")],
+)
+def test_a_body_that_is_nested_too_deep_is_refused(slow, method, path):
+    answer = slow.request(method, path, content=b"[" * 100_000)
+    assert answer.status_code == 422
+    assert answer.json()["detail"]
+
+
+def test_a_login_poll_that_is_nested_too_deep_is_of_no_login(slow):
+    assert slow.post("/api/cli-auth/poll", content=b"[" * 100_000).status_code == 410
