@@ -93,7 +93,7 @@ async def _ask_cancel(settings: "Settings", request_id: str) -> "CancelOutcome":
 
     async with opened_client(settings) as client:
         said = await client.cancel(request_id)
-        if said in (CancelOutcome.REQUESTED, CancelOutcome.UNCONFIRMED):
+        if said is not CancelOutcome.CANCELLED:
             state = (await client.result(request_id)).state
             if state is RequestState.CANCELLED:
                 return CancelOutcome.CANCELLED

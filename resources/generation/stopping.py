@@ -76,12 +76,12 @@ async def wind_down(ctx: Context, kind: StopKind, began: float) -> list[Outcome]
 
 
 async def _cancel(ctx: Context, flight: Flight, request_id: str, gate: asyncio.Semaphore) -> Outcome:
-    """Ask the service to cancel, and record what it says; one whose answer is missing is looked at once more."""
+    """Ask the service to cancel, and record what it says; where it is not cancelled, one more look."""
     order = flight.order
     async with gate:
         try:
             said = await ctx.client.cancel(request_id)
-            if said in (CancelOutcome.REQUESTED, CancelOutcome.UNCONFIRMED):
+            if said is not CancelOutcome.CANCELLED:
                 state = (await ctx.client.result(request_id)).state
                 if state is RequestState.CANCELLED:
                     said = CancelOutcome.CANCELLED

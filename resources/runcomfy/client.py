@@ -12,7 +12,7 @@ import asyncio
 import functools
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -201,17 +201,27 @@ class RunComfyClient:
         return wire.read_result(_about(what, request_id, body))
 
     async def cancel(self, request_id: str) -> wire.CancelOutcome:
-        """Asks to cancel; only queued requests can be. Unconfirmed where no readable answer came.
+        """Asks to cancel; only queued requests can be. Unconfirmed where no readable answer came to the first asking.
+
+        What cannot be cancelled when asked again may have been cancelled by the first asking, whose answer was lost.
 
         Raises:
             Refused: the service said no (or one of its children).
         """
         what = f"Cancel of request {_request_path(request_id)}"
+        asked = 0
+
+        async def once() -> dict[str, Any]:
+            nonlocal asked
+            asked += 1
+            return await self._ask_once(what, Asked.REQUEST, f"{self._api}/requests/{request_id}/cancel", "POST")
+
         try:
-            body = await self._ask(what, Asked.REQUEST, f"{self._api}/requests/{request_id}/cancel", method="POST")
+            said = wire.read_cancel(await self._again(what, once))
         except (ServiceUnavailable, RefusedForNow, NotReady):
             return wire.CancelOutcome.UNCONFIRMED
-        return wire.read_cancel(body)
+        doubtful = asked > 1 and said is wire.CancelOutcome.NOT_CANCELLABLE
+        return wire.CancelOutcome.UNCONFIRMED if doubtful else said
 
     async def model(self, model_id: str) -> wire.CatalogueEntry:
         """The live catalogue entry of an id.
@@ -294,7 +304,10 @@ class RunComfyClient:
             raise MissingToken("No RunComfy token was found.", remedy=HOW_TO_SIGN_IN)
         return {"Authorization": f"Bearer {self._token.get_secret_value()}", "Accept": "application/json"}
 
-    async def _ask(self, what: str, asked: Asked, url: str, method: str = "GET") -> dict[str, Any]:
+    async def _ask(self, what: str, asked: Asked, url: str) -> dict[str, Any]:
+        return await self._again(what, lambda: self._ask_once(what, asked, url, "GET"))
+
+    async def _again(self, what: str, once: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
         policy = self._policy
         async for attempt in stamina.retry_context(
             on=self._pause,
@@ -305,7 +318,7 @@ class RunComfyClient:
             wait_jitter=policy.jitter,
         ):
             with attempt:
-                return await self._ask_once(what, asked, url, method)
+                return await once()
         raise ServiceUnavailable(f"{what}: not asked")  # unreachable: the last attempt raises
 
     def _pause(self, error: Exception) -> bool | float:

@@ -197,6 +197,15 @@ def test_cancel_what_has_begun_tells_the_truth(world, monkeypatch):
     assert states(world) == [State.SUBMITTED]
 
 
+def test_cancel_whose_answer_is_lost_is_told_as_the_cancellation_that_it_is(world, monkeypatch):
+    """The question is asked again, and by then there is nothing to cancel any more."""
+    submit_only(world, monkeypatch, "stuck_in_queue")
+    world.operator.fault("cancel", "disconnect_after")
+    ran = world("cancel", "hero")
+    assert ran.code == 0, ran.err
+    assert states(world) == [State.CANCELLED]
+
+
 def test_cancel_that_the_service_does_not_confirm(world, monkeypatch):
     submit_only(world, monkeypatch, "stuck_in_queue")
     world.operator.fault("cancel", "http_503", times=9)

@@ -92,6 +92,12 @@ def test_a_wish_that_is_not_confirmed_is_looked_up(queued: Any) -> None:
     assert {outcome.confirmed for outcome in outcomes} == {"cancelled"}  # the sandbox did it, and says so when asked
 
 
+def test_a_cancel_whose_answer_is_lost_is_looked_up(queued: Any) -> None:
+    queued.fault("cancel", "disconnect_after", times=2)
+    outcomes, _ = stopped(queued, 2, in_state(queued, State.SUBMITTED, 2), "person")
+    assert {outcome.confirmed for outcome in outcomes} == {"cancelled"}
+
+
 def test_a_cancel_without_an_answer_is_unconfirmed(queued: Any) -> None:
     queued.fault("cancel", "http_500", times=100, accepted=False)
     outcomes, took = stopped(queued, 2, in_state(queued, State.SUBMITTED, 2), "person")

@@ -168,6 +168,12 @@ def test_a_cancel_trusts_the_outcome_alone(kit: Any, answer: object, outcome: Ca
     assert (wire.seen[0].method, wire.seen[0].target) == ("POST", "/v1/requests/req_1/cancel")
 
 
+def test_not_cancellable_after_a_lost_answer_may_be_what_the_first_asking_did(kit: Any) -> None:
+    got, wire = ask(kit, "cancel", kit.cut(), kit.say(202, {"outcome": "not_cancellable"}))
+    assert got is CancelOutcome.UNCONFIRMED
+    assert len(wire.seen) == 2
+
+
 def test_a_cancel_without_an_answer_is_unconfirmed(kit: Any) -> None:
     got, wire = ask(kit, "cancel", kit.cut())
     assert got is CancelOutcome.UNCONFIRMED
