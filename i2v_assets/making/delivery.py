@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from i2v_assets.making import told
 from i2v_assets.making.bucket_answers import BucketAnswers
-from i2v_assets.making.finishing import Finished, Finisher
+from i2v_assets.making.finishing import Finished, Finisher, poster_again
 from i2v_assets.making.manifests import manifest_of
 from i2v_assets.making.media import ReadFile
 from i2v_assets.making.quality import finding_metadata, in_words
@@ -59,7 +59,7 @@ class Delivery:
         chosen = choose(takes, scores, by_person=row.chosen_take, rule=rule)
         before = await self._answer_there(row, chosen, takes)
         if before is not None:
-            self._report_again(row.clip, chosen, before)
+            await self._report_again(row.clip, chosen, before)
             return
         finished = await self._look(chosen)
         # A clip without its person (`keep_face: false`) leaves an uploaded picture out: it was made from the others.
@@ -163,23 +163,32 @@ class Delivery:
             }
             self._events.materialized("clip_preview", clip, preview, version)
 
-    def _report_again(self, clip: str, chosen: Take, manifest: Manifest) -> None:
-        """A delivered clip that falls into a range logs its materialization again with the same data version."""
+    async def _report_again(self, clip: str, chosen: Take, manifest: Manifest) -> None:
+        """A delivered clip that falls into a range logs its materialization again with the same data version.
+
+        The UI shows the latest event alone, so it says and shows what the first one did.
+        """
+        settings, video = self._tools.settings, manifest.video
+        picture, tiny = (
+            await asyncio.to_thread(poster_again, self._tools.bucket, clip) if settings.previews else (None, None)
+        )
         metadata = told.video_metadata(
             chosen.plan,
             _with_costs(chosen),
             clip=clip,
-            link_base=self._tools.settings.video_link_base,
-            poster=None,
+            link_base=settings.video_link_base,
+            poster=picture,
+            glimpse=tiny,
             sandbox=self._tools.sandbox,
-            size=None,
+            size=(video.width, video.height, video.seconds),
             more={"quality": manifest.quality, "unchanged": "delivered before; nothing was made or paid"},
         )
         version = chosen.outcome.sha256[:16]
         self._events.materialized("clip_video", clip, metadata, version)
         self._events.checked("clip_video", "answered", clip, passed=True, metadata={"take": chosen.plan.take})
-        if self._tools.settings.previews:
-            self._events.materialized("clip_preview", clip, {"unchanged": "made before"}, version)
+        if settings.previews:
+            preview: Metadata = {"poster": metadata.get("poster"), "unchanged": "made before"}
+            self._events.materialized("clip_preview", clip, preview, version)
 
     def _manifest(
         self,

@@ -10,16 +10,21 @@ from uuid import uuid4
 from i2v_assets.making.quality import compared_media, expectation, thresholds
 from i2v_assets.making.takes import Take
 from i2v_assets.making.tools import Tools
-from resources.media.previews import animated_webp, contact_sheet, glimpse, poster
+from resources.media.errors import MediaError
+from resources.media.previews import animated_webp, contact_sheet, glimpse, poster, smaller
 from resources.media.probe import video_size
 from resources.media.quality.judging import judge, score
 from resources.media.quality.model import Finding, Measures
 from resources.schemas.inputs import Medium
 from resources.storage import keys
 from resources.storage.bucket import Bucket
+from resources.storage.errors import StorageError
 
 INLINE_POSTER_BYTES = 10_000
 """Of a poster in the event log: 15 KB at most as text, and base64 takes a third more than the bytes."""
+
+INLINE_POSTER_SIDE = 320
+"""Pixels on the longer side of that poster: what fits into these bytes without blur."""
 
 BUCKET_POSTER_BYTES = 200_000
 """Of the poster in the bucket, 1280 pixels wide: what a page shows without being slow."""
@@ -101,6 +106,19 @@ def fetched(bucket: Bucket, key: str, scratch: Path) -> Path:
     return path
 
 
+def poster_again(bucket: Bucket, clip: str) -> tuple[str | None, str | None]:
+    """The small and the tiny poster of a clip that was delivered before, from the one in the bucket; None where it is gone.
+
+    A picture is no reason for a delivered clip to fail: whatever is in the way, it is told without one.
+    """
+    try:
+        kept = bucket.read(keys.clip_key(clip, keys.POSTER), max_bytes=BUCKET_POSTER_BYTES)
+        small = smaller(kept, INLINE_POSTER_BYTES, INLINE_POSTER_SIDE)
+    except (StorageError, MediaError):
+        return None, None
+    return base64.b64encode(small).decode(), base64.b64encode(glimpse(small)).decode()
+
+
 def previews_of(path: Path) -> tuple[str, str, dict[str, tuple[bytes, str]]]:
     """A small and a tiny poster as base64, and the files of `clip_preview`; runs in a process of the pool."""
     files = {
@@ -108,5 +126,5 @@ def previews_of(path: Path) -> tuple[str, str, dict[str, tuple[bytes, str]]]:
         keys.CONTACT_SHEET: (contact_sheet(path), "image/jpeg"),
         ANIMATION: (animated_webp(path), "image/webp"),
     }
-    small = poster(path, max_bytes=INLINE_POSTER_BYTES, longer_side=320)
+    small = poster(path, max_bytes=INLINE_POSTER_BYTES, longer_side=INLINE_POSTER_SIDE)
     return base64.b64encode(small).decode(), base64.b64encode(glimpse(small)).decode(), files

@@ -9,11 +9,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from resources.media.errors import MediaError
+from resources.media.errors import MediaError, Unreadable
 from resources.media.frames import last_frame, pictures_at
 from resources.media.probe import open_image, probe_video
 
-__all__ = ["INLINE_BYTES", "animated_webp", "contact_sheet", "last_frame", "poster", "side_by_side", "thumbnail"]
+__all__ = [
+    "INLINE_BYTES",
+    "animated_webp",
+    "contact_sheet",
+    "last_frame",
+    "poster",
+    "side_by_side",
+    "smaller",
+    "thumbnail",
+]
 
 INLINE_BYTES = 15 * 1024
 """Most bytes of a picture that goes into the metadata of an event: events are kept for ever."""
@@ -70,6 +79,21 @@ def jpeg(image: Image.Image, max_bytes: int | None, longer_side: int) -> bytes:
                 return written.getvalue()
         side = math.floor(side * 0.8)
     raise MediaError(f"No picture fits into {max_bytes} bytes.", remedy="Allow 2000 bytes or more.")
+
+
+def smaller(picture: bytes, max_bytes: int, longer_side: int) -> bytes:
+    """A smaller JPEG of a JPEG that was made here, decoded at the size that is needed.
+
+    Raises:
+        Unreadable: it is no picture any more.
+        MediaError: ``max_bytes`` is too small for any picture.
+    """
+    try:
+        with Image.open(io.BytesIO(picture), formats=("JPEG",)) as opened:
+            opened.draft("RGB", (longer_side, longer_side))
+            return jpeg(opaque(opened), max_bytes, longer_side)
+    except (OSError, ValueError, Image.DecompressionBombError):
+        raise Unreadable("The picture cannot be read.") from None
 
 
 def glimpse(picture: bytes, max_bytes: int = GLIMPSE_BYTES) -> bytes:

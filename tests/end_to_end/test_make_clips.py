@@ -115,6 +115,21 @@ def test_events_tell_people_what_they_want_to_know(stage) -> None:
     assert video["request_id"] == stage.requests()[0]["request_id"]
     assert "sandbox" in video["sandbox"].lower()
 
+    # Told again in a later range: the UI shows the latest event alone.
+    assert stage.materialize("pet").success
+    again = stage.metadata("clip_video", "pet")
+    assert again["unchanged"]
+    same = ("width", "height", "duration_seconds")
+    assert {name: again[name] for name in same} == {name: video[name] for name in same}
+    assert again["look"].startswith("[![first look at pet](data:image/webp;base64,")
+    assert "](data:image/jpeg;base64," in again["poster"]
+    assert len(again["poster"]) < 15_000
+    assert again["poster"] == stage.metadata("clip_preview", "pet")["poster"]
+
+    stage.bucket.write("clips/pet/poster.jpg", b"somebody's own", "image/jpeg")
+    assert stage.materialize("pet").success
+    assert "poster" not in stage.metadata("clip_video", "pet")
+
 
 def test_events_carry_data_and_code_versions(stage) -> None:
     stage.upload("one.png", picture(1))
