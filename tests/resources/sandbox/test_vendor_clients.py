@@ -1,4 +1,4 @@
-"""The shapes that the vendor's own clients insist on, call by call as each of them makes them."""
+"""The shapes that the vendor's own clients insist on, call by call as each of them makes them (the programs do not run)."""
 
 import math
 import re
