@@ -103,7 +103,7 @@ def read_texts(bucket: Bucket, registry: Registry, objects: Iterable[ObjectInfo]
     What is not UTF-8 is handed over as bytes, for whose reader it is to refuse: half-read words would be paid for.
     """
     wanted = {found.key: found for found in texts_wanted(objects)}
-    cache = registry.text_cache()
+    cache = registry.memory.texts()
     texts: dict[str, str | bytes] = {
         key: cache[key][1] for key, found in wanted.items() if key in cache and cache[key][0] == found.etag
     }
@@ -121,7 +121,9 @@ def read_texts(bucket: Bucket, registry: Registry, objects: Iterable[ObjectInfo]
 
     with ThreadPoolExecutor(READERS) as pool:
         fresh = {found: text for found, text in pool.map(read, missing) if text is not None}
-    registry.remember_texts({found.key: (found.etag, text) for found, text in fresh.items() if isinstance(text, str)})
+    registry.memory.remember_texts(
+        {found.key: (found.etag, text) for found, text in fresh.items() if isinstance(text, str)}
+    )
     return texts | {found.key: text for found, text in fresh.items()}
 
 
@@ -148,7 +150,7 @@ def _tell_refused(
         RefusedRow(source, _version(found), found.words, found.remedy, found.clip)
         for source, found in by_source.items()
     ]
-    news = registry.new_refusals(rows, covers=covers)
+    news = registry.refusals.replace(rows, covers=covers)
     for source in news.refused:
         found = by_source[source]
         answers.refused_upload(source, found.words, found.remedy, clip=found.clip, service=service)

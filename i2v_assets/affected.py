@@ -269,7 +269,7 @@ class Gathering:
         named = {group for key in keys for group in result.groups[key] if group.kind == "list"}
         near = {found.key: found for folder in self._folders for found in self._in_folder(folder, "batch")}
         cached = {
-            key: text for key, (_, text) in self._registry.text_cache().items() if role_of(place(key)[1]) == "batch"
+            key: text for key, (_, text) in self._registry.memory.texts().items() if role_of(place(key)[1]) == "batch"
         }
         fresh = {
             key: text if isinstance(text, str) else text.decode("utf-8", "replace")  # names in it are held as well

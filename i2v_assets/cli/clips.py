@@ -46,7 +46,7 @@ def status(
         states = _states(state or ())
         rows = books.registry.list(states)
         counts = books.registry.counts()
-        refused = books.registry.refused_uploads() if not states or "refused" in states else ()
+        refused = books.registry.refusals.now() if not states or "refused" in states else ()
     if as_json:
         plain = [_plain(row) for row in rows[-limit:]]
         print_json({"counts": counts, "clips": plain, "refused_uploads": plain_refused(refused[:limit])})
@@ -88,7 +88,7 @@ def _reason(row: "ClipRow") -> str:
 
 def _named(books: Books, clip: str, as_json: bool) -> None:
     """One clip, or the refused uploads that would be it."""
-    row, refused = books.registry.get(clip), books.registry.refused_uploads(clip)
+    row, refused = books.registry.get(clip), books.registry.refusals.now(clip)
     if row is not None or not refused:
         _one(books, row or known_clip(books.registry, clip), refused, as_json)
     elif as_json:

@@ -87,7 +87,7 @@ def known_clip(registry: "Registry", clip: str) -> "ClipRow":
 
     row = registry.get(clip)
     if row is None:
-        for refused in registry.refused_uploads(clip):
+        for refused in registry.refusals.now(clip):
             raise UsageProblem(f"{clip} is no clip yet, its upload is refused: {refused.words}", remedy=refused.remedy)
         near = difflib.get_close_matches(clip, [found.clip for found in registry.list()], 3)
         remedy = f"Did you mean {', '.join(near)}?" if near else "`i2v status` lists them."

@@ -46,7 +46,7 @@ def plan_command(
             look_for_uploads(books, bucket)
         began = time.monotonic()
         found = preview(books, bucket, open_clips(books, clips or ()))
-        refused = [row for row in books.registry.refused_uploads() if not clips or row.clip in clips]
+        refused = [row for row in books.registry.refusals.now() if not clips or row.clip in clips]
         if as_json:
             print_json(_plain(books, found) | {"refused_uploads": plain_refused(refused)})
             return

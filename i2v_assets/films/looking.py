@@ -246,7 +246,7 @@ def _read_all(
     bucket: Bucket, registry: Registry, files: Iterable[FilmFile]
 ) -> tuple[dict[str, FilmAsked], dict[str, tuple[Problem, ...]]]:
     """The films that can be read, and why the others cannot; unchanged files come from the registry."""
-    cache = registry.text_cache()
+    cache = registry.memory.texts()
     fresh: dict[str, tuple[str, str]] = {}
     asked: dict[str, FilmAsked] = {}
     refused: dict[str, tuple[Problem, ...]] = {}
@@ -261,7 +261,7 @@ def _read_all(
             refused[film.name] = (Problem(f"{film.key} is gone.", remedy="Upload it again."),)
         except I2VError as error:
             refused[film.name] = (Problem(error.message, remedy=error.remedy),)
-    registry.remember_texts(fresh)
+    registry.memory.remember_texts(fresh)
     return asked, refused
 
 

@@ -80,7 +80,7 @@ class MediaReader:
         Raises:
             StorageError: the bucket does not answer, or the file is gone.
         """
-        known = self._registry.facts(key, etag)
+        known = self._registry.memory.facts(key, etag)
         if known is None or known.get("read_version") != READ_VERSION:
             path = self._scratch / uuid4().hex
             # What is read now may be newer than what was listed: it is remembered as what it is.
@@ -89,7 +89,7 @@ class MediaReader:
             with _LOOKS:
                 known = self._measure(path, name) | {"read_version": READ_VERSION}
             known |= {"version_id": there.version_id, "read_at": time.time()}
-            self._registry.remember_facts(key, etag, known)
+            self._registry.memory.remember_facts(key, etag, known)
         return _restored(key, name, known, etag)
 
     def _measure(self, path: Path, name: str) -> dict[str, Any]:

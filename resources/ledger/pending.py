@@ -6,11 +6,9 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from resources.ledger.base import utc_now
+from resources.ledger.chunks import chunks
 from resources.ledger.database import Database
 from resources.ledger.registry_tables import pending_uploads
-
-CHUNK = 500
-"""Rows per statement: below SQLite's smallest limit of 999 bound variables."""
 
 
 class PendingUploads:
@@ -30,10 +28,8 @@ class PendingUploads:
         """Forget the keys that were looked at, but for those that have to be looked at again, and when."""
         gone = [*{*looked_at, *again}]
         with self._database.write() as connection:
-            for start in range(0, len(gone), CHUNK):
-                connection.execute(
-                    pending_uploads.delete().where(pending_uploads.c.key.in_(gone[start : start + CHUNK]))
-                )
+            for part in chunks(gone):
+                connection.execute(pending_uploads.delete().where(pending_uploads.c.key.in_(part)))
             if again:
                 connection.execute(
                     pending_uploads.insert(), [{"key": key, "look_at": when} for key, when in again.items()]

@@ -18,6 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from resources.ledger.base import utc_now
+from resources.ledger.chunks import chunks
 from resources.ledger.database import Database
 from resources.ledger.registry_rows import (
     FRESH,
@@ -31,23 +32,29 @@ from resources.ledger.registry_rows import (
     RefusedRow,
     Upload,
 )
-from resources.ledger.registry_tables import clips, media_facts, refused_uploads, texts
+from resources.ledger.registry_tables import clips
+from resources.ledger.upload_memory import UploadMemory
+from resources.ledger.upload_refusals import UploadRefusals
 
 __all__ = ["Admission", "ClipRow", "ClipState", "Refusals", "RefusedRow", "Registry", "Upload"]
 
 ADMISSION_LOCK = 0x693276_61646D
 """The Postgres lock of an admission ("i2v adm"), so that two looks at once do not both add a clip."""
 
-CHUNK = 500
-"""Rows per statement with an IN list: below SQLite's smallest limit of 999 bound variables."""
-
 
 class Registry:
-    """The uploads and clips of one bucket, in the ledger's database. Each call is one transaction."""
+    """The uploads and clips of one bucket, in the ledger's database. Each call is one transaction.
+
+    Attributes:
+        memory: what was read of the uploaded files.
+        refusals: the uploads that can be no clip.
+    """
 
     def __init__(self, database: Database, clock: Callable[[], datetime] = utc_now) -> None:
         self._database = database
         self._clock = clock
+        self.memory = UploadMemory(database)
+        self.refusals = UploadRefusals(database)
 
     # Uploads
 
@@ -124,7 +131,7 @@ class Registry:
             for clip, (_, state, waiting_for, source) in known.items()
             if state in UNMADE and waiting_for not in SENT and clip not in present and source.startswith(below)
         )
-        for part in _chunks(gone):
+        for part in chunks(gone):
             connection.execute(
                 clips.update().where(clips.c.clip.in_(part)).values(state=ClipState.WITHDRAWN, updated_at=now)
             )
@@ -156,7 +163,7 @@ class Registry:
         values = {"batch": batch, "sensor": sensor, "tick": tick, "run_id": None, "updated_at": self._clock()}
         values["archived_at"] = None  # its key is among the partitions again
         with self._database.write() as connection:
-            for part in _chunks(names):
+            for part in chunks(names):
                 statement = clips.update().where(clips.c.clip.in_(part), clips.c.state == ClipState.DUE)
                 found = connection.execute(
                     statement.values(state=ClipState.DISPATCHED, **values).returning(clips.c.clip)
@@ -174,7 +181,7 @@ class Registry:
 
     def begin(self, names: Sequence[str], run_id: str) -> None:
         """Note that a run works on these clips."""
-        for part in _chunks(names):
+        for part in chunks(names):
             values = {
                 "state": ClipState.WORKING,
                 "run_id": run_id,
@@ -226,7 +233,7 @@ class Registry:
             lost_run: each was in a run that ended without an answer for it, which is counted until it has one.
         """
         count = 0
-        for part in _chunks(names):
+        for part in chunks(names):
             values: dict[str, Any] = {"state": ClipState.DUE, "batch": None, "updated_at": self._clock()}
             if count_retry:
                 values["retries"] = clips.c.retries + 1
@@ -333,7 +340,7 @@ class Registry:
     def many(self, names: Sequence[str]) -> dict[str, ClipRow]:
         """The clips of these names that are known."""
         found: dict[str, ClipRow] = {}
-        for part in _chunks(names):
+        for part in chunks(names):
             found |= {row.clip: row for row in self._rows(sa.select(clips).where(clips.c.clip.in_(part)))}
         return found
 
@@ -364,7 +371,7 @@ class Registry:
         now = self._clock()
         taken: list[str] = []
         with self._database.write() as connection:
-            for part in _chunks(names):
+            for part in chunks(names):
                 statement = clips.update().where(
                     clips.c.clip.in_(part), clips.c.state == ClipState.DELIVERED, clips.c.archived_at.is_(None)
                 )
@@ -376,82 +383,6 @@ class Registry:
         query = sa.select(clips.c.clip).where(clips.c.archived_at.is_not(None), clips.c.state == ClipState.DELIVERED)
         with self._database.read() as connection:
             return tuple(connection.execute(query).scalars())
-
-    # What was read before
-
-    def facts(self, key: str, etag: str) -> dict[str, Any] | None:
-        """What was measured of a file with these bytes, or None."""
-        with self._database.read() as connection:
-            found = connection.execute(
-                sa.select(media_facts.c.facts).where(media_facts.c.key == key, media_facts.c.etag == etag)
-            ).scalar()
-        return None if found is None else json.loads(found)
-
-    def remember_facts(self, key: str, etag: str, facts: Mapping[str, Any]) -> None:
-        """Keep what was measured, so that the same bytes are not read twice."""
-        with self._database.write() as connection:
-            connection.execute(self._database.upsert(media_facts).values(key=key, etag=etag, facts=json.dumps(facts)))
-
-    def text_cache(self) -> dict[str, tuple[str, str]]:
-        """Briefs, defaults and lists that were read before: key -> (ETag, text).
-
-        Texts with the sign for an unreadable letter are left out and read again: earlier versions kept damaged ones.
-        """
-        query = sa.select(texts).where(texts.c.text.not_like("%\N{REPLACEMENT CHARACTER}%"))
-        with self._database.read() as connection:
-            return {row.key: (row.etag, row.text) for row in connection.execute(query)}
-
-    def remember_texts(self, read: Mapping[str, tuple[str, str]]) -> None:
-        """Keep texts by key and ETag; one with a NUL, which no column of Postgres takes, is read again each time."""
-        # In one order in every process, so that two of them never wait for each other.
-        rows = [
-            {"key": key, "etag": etag, "text": text} for key, (etag, text) in sorted(read.items()) if "\0" not in text
-        ]
-        if not rows:
-            return
-        with self._database.write() as connection:
-            connection.execute(self._database.upsert(texts), rows)
-
-    def new_refusals(self, refused: Collection[RefusedRow], *, covers: Callable[[str], bool] | None = None) -> Refusals:
-        """Which refused uploads are news, and which known ones are gone.
-
-        Args:
-            refused: what a look refused.
-            covers: what the look covered: what it did not refuse of that is refused no more. None: all uploads.
-        """
-        with self._database.write() as connection:
-            known = {row.key: row for row in connection.execute(sa.select(refused_uploads))}
-            news = [row for row in refused if row.source not in known or known[row.source].version != row.version]
-            there = {row.source for row in refused}
-            gone = tuple(key for key in known if key not in there and (covers is None or covers(key)))
-            for part in _chunks(gone):
-                connection.execute(refused_uploads.delete().where(refused_uploads.c.key.in_(part)))
-            if news:
-                rows = [
-                    {
-                        "key": row.source,
-                        "version": row.version,
-                        "clip": row.clip,
-                        "words": row.words,
-                        "remedy": row.remedy,
-                    }
-                    for row in sorted(news, key=lambda row: row.source)
-                ]
-                connection.execute(self._database.upsert(refused_uploads), rows)
-        now = {key: row.clip for key, row in known.items() if key not in gone} | {row.source: row.clip for row in news}
-        freed = {row.clip for row in known.values() if row.clip is not None} - set(now.values())
-        return Refusals(tuple(row.source for row in news), gone, tuple(sorted(freed)))
-
-    def refused_uploads(self, clip: str | None = None) -> tuple[RefusedRow, ...]:
-        """The uploads that are refused now, all or those that would be one clip."""
-        query = sa.select(refused_uploads).order_by(refused_uploads.c.key)
-        if clip is not None:
-            query = query.where(refused_uploads.c.clip == clip)
-        with self._database.read() as connection:
-            return tuple(
-                RefusedRow(row.key, row.version, row.words or "", row.remedy or "", row.clip)
-                for row in connection.execute(query)
-            )
 
     def _update(self, statement: sa.Update) -> int:
         with self._database.write() as connection:
@@ -466,8 +397,3 @@ def _row(found: sa.RowMapping) -> ClipRow:
     values = {name: found[name] for name in ClipRow.__dataclass_fields__}
     values["state"] = ClipState(values["state"])
     return ClipRow(**values)
-
-
-def _chunks(names: Sequence[str]) -> Iterable[Sequence[str]]:
-    for start in range(0, len(names), CHUNK):
-        yield names[start : start + CHUNK]

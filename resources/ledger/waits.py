@@ -8,6 +8,7 @@ from typing import TypeAlias
 import sqlalchemy as sa
 
 from resources.ledger.base import utc_now
+from resources.ledger.chunks import chunks
 from resources.ledger.database import Database
 from resources.ledger.registry_rows import ClipState
 from resources.ledger.registry_tables import clips, waits
@@ -19,8 +20,6 @@ Measured: TypeAlias = Callable[[datetime, datetime], timedelta]
 """How much of the time from one moment to another counts as waiting."""
 
 UNANSWERED = (ClipState.DUE, ClipState.DISPATCHED, ClipState.WORKING, ClipState.WAITING)
-CHUNK = 500
-"""Rows per statement: below SQLite's smallest limit of 999 bound variables."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +90,7 @@ class Waits:
             # What was told is kept until it is told as over (`told`).
             self._forget(connection, [clip for clip in gone if known[clip].told_at is None])
             renewed = [clip for clip in known if clip in persons and clip not in gone]
-            for start in range(0, len(renewed), CHUNK):
-                part = renewed[start : start + CHUNK]
+            for part in chunks(renewed):
                 connection.execute(waits.update().where(waits.c.clip.in_(part)).values(since=now))
             fresh = [
                 {"clip": row.clip, "version": row.version, "since": now if row.clip in persons else row.updated_at}
@@ -129,12 +127,11 @@ class Waits:
     def told(self, late: Sequence[str] = (), over: Sequence[str] = ()) -> None:
         """These were told, as late or as over."""
         with self._database.write() as connection:
-            for start in range(0, len(late), CHUNK):
-                part = late[start : start + CHUNK]
+            for part in chunks(late):
                 connection.execute(waits.update().where(waits.c.clip.in_(part)).values(told_at=self._clock()))
             self._forget(connection, over)
 
     @staticmethod
     def _forget(connection: sa.Connection, names: Sequence[str]) -> None:
-        for start in range(0, len(names), CHUNK):
-            connection.execute(waits.delete().where(waits.c.clip.in_(names[start : start + CHUNK])))
+        for part in chunks(names):
+            connection.execute(waits.delete().where(waits.c.clip.in_(part)))

@@ -43,7 +43,7 @@ def test_text_that_nothing_keeps_stops_no_look(
         for _ in range(2):  # the second look reads what the first one kept
             look(bucket, registry, settings)
             assert {row.clip for row in registry.list()} == {"fine", "good"}
-            refused = registry.refused_uploads()
+            refused = registry.refusals.now()
             assert {row.source.partition("#")[0] for row in refused} == {f"uploads/{name}" for name in BAD}
             assert all(row.words.isprintable() for row in refused), [row.words for row in refused]
     assert len(list(bucket.list("clips/_refused/"))) == len(refused)

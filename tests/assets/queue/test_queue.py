@@ -184,7 +184,7 @@ def test_a_refused_brief_is_told_beside_its_clip_too_until_it_is_mended_or_gone(
     assert "What to do: Did you mean `prompt`?" in told("f")
     assert "l.csv line 3: `duration` is 'x'" in told("bad")
     assert not told("good")
-    assert {row.clip for row in yard.registry.refused_uploads()} == {"f", "bad"}
+    assert {row.clip for row in yard.registry.refusals.now()} == {"f", "bad"}
     yard.put("uploads/f/brief.yaml", data=b"prompt: pan\n")
     yard.note()
     assert not told("f")
@@ -192,7 +192,7 @@ def test_a_refused_brief_is_told_beside_its_clip_too_until_it_is_mended_or_gone(
     yard.bucket.delete("uploads/l.csv")
     yard.sweep()
     assert not told("bad")
-    assert yard.registry.refused_uploads() == ()
+    assert yard.registry.refusals.now() == ()
 
 
 def test_a_brief_that_was_broken_for_a_while_leaves_the_clip_s_own_answers(yard: Any) -> None:

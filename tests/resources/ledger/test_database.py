@@ -109,7 +109,7 @@ def test_a_ledger_of_an_older_program_keeps_its_clips_and_refusals(ledger_url):
     assert (row.retries, row.lost_runs) == (1, 0)
     made_of = {clip: found.delivered_version for clip, found in registry.many(["hero", "made", "asks", "held"]).items()}
     assert made_of == {"hero": None, "made": "7", "asks": "8", "held": None}
-    assert registry.refused_uploads() == (RefusedRow("uploads/x", "1", "", ""),)
+    assert registry.refusals.now() == (RefusedRow("uploads/x", "1", "", ""),)
     database.close()
 
 

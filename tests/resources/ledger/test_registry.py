@@ -288,20 +288,20 @@ def test_delivered_clips_can_leave_the_partitions_and_come_back(desk: Desk) -> N
 
 def test_what_was_read_is_remembered_by_its_bytes(desk: Desk) -> None:
     registry = desk.registry
-    registry.remember_facts("uploads/a.jpg", "e1", {"width": 1})
-    assert registry.facts("uploads/a.jpg", "e1") == {"width": 1}
-    assert registry.facts("uploads/a.jpg", "e2") is None
-    registry.remember_facts("uploads/a.jpg", "e2", {"width": 2})
-    assert registry.facts("uploads/a.jpg", "e1") is None
+    registry.memory.remember_facts("uploads/a.jpg", "e1", {"width": 1})
+    assert registry.memory.facts("uploads/a.jpg", "e1") == {"width": 1}
+    assert registry.memory.facts("uploads/a.jpg", "e2") is None
+    registry.memory.remember_facts("uploads/a.jpg", "e2", {"width": 2})
+    assert registry.memory.facts("uploads/a.jpg", "e1") is None
 
-    registry.remember_texts({"uploads/a/brief.yaml": ("e1", "prompt: x")})
-    registry.remember_texts({"uploads/a/brief.yaml": ("e2", "prompt: y"), "uploads/b/brief.yaml": ("e1", "")})
-    assert registry.text_cache() == {"uploads/a/brief.yaml": ("e2", "prompt: y"), "uploads/b/brief.yaml": ("e1", "")}
+    registry.memory.remember_texts({"uploads/a/brief.yaml": ("e1", "prompt: x")})
+    registry.memory.remember_texts({"uploads/a/brief.yaml": ("e2", "prompt: y"), "uploads/b/brief.yaml": ("e1", "")})
+    assert registry.memory.texts() == {"uploads/a/brief.yaml": ("e2", "prompt: y"), "uploads/b/brief.yaml": ("e1", "")}
 
 
 def test_a_refusal_is_news_once_and_goes_when_its_upload_is_mended(desk: Desk) -> None:
     def look(*rows: RefusedRow, covers: Callable[[str], bool] = lambda _: True) -> Refusals:
-        return desk.registry.new_refusals(rows, covers=covers)
+        return desk.registry.refusals.replace(rows, covers=covers)
 
     x, y = RefusedRow("uploads/x", "1", "Bad.", "Mend it."), RefusedRow("uploads/y", "1", "Bad.", "Mend it.")
     first = look(x, y)
@@ -309,15 +309,15 @@ def test_a_refusal_is_news_once_and_goes_when_its_upload_is_mended(desk: Desk) -
     assert look(x, y).refused == ()
     worse = replace(x, version="2", words="Worse.")
     assert look(worse, covers=lambda key: key == "uploads/x").refused == ("uploads/x",)
-    assert desk.registry.refused_uploads() == (worse, y)
+    assert desk.registry.refusals.now() == (worse, y)
     assert look(covers=lambda key: key == "uploads/y").gone == ("uploads/y",)
     assert look().gone == ("uploads/x",)
-    assert desk.registry.refused_uploads() == ()
+    assert desk.registry.refusals.now() == ()
 
 
 def test_a_clip_is_freed_when_no_refused_upload_would_be_it_any_more(desk: Desk) -> None:
     def look(*rows: RefusedRow, covers: Callable[[str], bool] = lambda _: True) -> tuple[str, ...]:
-        return desk.registry.new_refusals(rows, covers=covers).freed
+        return desk.registry.refusals.replace(rows, covers=covers).freed
 
     brief = RefusedRow("uploads/x/brief.yaml", "1", "Bad.", "Mend it.", "x")
     assert look(brief) == ()
@@ -325,7 +325,7 @@ def test_a_clip_is_freed_when_no_refused_upload_would_be_it_any_more(desk: Desk)
     assert look(image) == ()  # another of its files is to blame now
     row = RefusedRow("uploads/l.csv#line-2", "1", "Bad.", "Mend it.", "a")
     assert look(image, row) == ()
-    assert desk.registry.refused_uploads("a") == (row,)
+    assert desk.registry.refusals.now("a") == (row,)
     assert look(image, replace(row, version="2", clip="b")) == ("a",)
     assert look(covers=lambda key: key == row.source) == ("b",)
     assert look() == ("x",)

@@ -18,9 +18,9 @@ def test_writers_of_the_same_row_do_not_collide(postgres_url: str) -> None:
     offer = {"model_id": "a/b", "price_microdollars": 1, "price_unit": "second", "differences": (), "by": "first sight"}
     writes: tuple[Callable[[int], object], ...] = (
         lambda number: memory.agree("sandbox", f"family-{number}", **offer),  # type: ignore[arg-type]
-        lambda number: registry.remember_facts(f"uploads/{number}.jpg", "etag", {"width": 1}),
-        lambda number: registry.remember_texts({f"{key}-{number}": ("etag", "text") for key in "ba"}),
-        lambda number: registry.new_refusals(
+        lambda number: registry.memory.remember_facts(f"uploads/{number}.jpg", "etag", {"width": 1}),
+        lambda number: registry.memory.remember_texts({f"{key}-{number}": ("etag", "text") for key in "ba"}),
+        lambda number: registry.refusals.replace(
             [RefusedRow(f"uploads/{number}.gif", "version", "", "")], covers=lambda _: False
         ),
     )
@@ -37,7 +37,7 @@ def test_writers_of_the_same_row_do_not_collide(postgres_url: str) -> None:
             for worker in [pool.submit(work) for _ in range(WRITERS)]:
                 worker.result()
         assert len(memory.agreed("sandbox")) == ROUNDS
-        assert registry.facts("uploads/3.jpg", "etag") == {"width": 1}
-        assert registry.text_cache()["a-3"] == ("etag", "text")
+        assert registry.memory.facts("uploads/3.jpg", "etag") == {"width": 1}
+        assert registry.memory.texts()["a-3"] == ("etag", "text")
     finally:
         database.close()
