@@ -5,9 +5,7 @@ reads, kept so that one environment serves both; S3 is configured by boto3's own
 ``AWS_PROFILE``, roles), which this table leaves alone.
 """
 
-import ipaddress
 import re
-import socket
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -31,25 +29,6 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 def is_loopback(url: str) -> bool:
     """True when the URL's host is this machine, in one of the three ways that are trusted."""
     return (urlsplit(url).hostname or "") in LOOPBACK_HOSTS
-
-
-def stays_here(url: str) -> bool:
-    """True when the URL's host is this machine in any spelling, so that nobody outside can reach it.
-
-    Only to refuse by: for what may be trusted there is `is_loopback`.
-    """
-    host = (urlsplit(url).hostname or "").rstrip(".")
-    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761: never anything else
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        try:
-            address = ipaddress.ip_address(socket.inet_aton(host))  # 127.1, 0x7f000001: as every C library reads it
-        except OSError:
-            return False
-    address = getattr(address, "ipv4_mapped", None) or address
-    return address.is_loopback or address.is_unspecified
 
 
 def _vendor(name: str) -> AliasChoices:

@@ -124,10 +124,11 @@ def _bucket(settings: Settings) -> Iterator[Finding]:
 def _presigned(settings: Settings, bucket: "Bucket", key: str) -> Finding:
     """The address as the service would fetch it: over https from a public host, or from this machine in the sandbox."""
     from i2v_assets.cli.fetching import fetch_input
+    from resources.storage.reach import check_reachable
 
     name = "presigned address"
     try:
-        bucket.check_reachable_for(settings.service)
+        check_reachable(bucket, settings.service)
         with TemporaryDirectory(prefix="i2v-") as folder:
             path = Path(folder) / "fetched"
             there = bucket.head(key)  # where the bucket keeps versions, the service is sent to one of them

@@ -148,13 +148,14 @@ def _run(
     from dataclasses import replace
 
     from i2v_assets.cli.run_course import exit_of, follow
+    from resources.storage.reach import check_reachable
 
     settings = books.settings
     if target.family is not None and target.model_id is not None:  # the id that was named is the one that is asked
         pins = {**settings.model_ids, target.family.value: target.model_id}
         books = replace(books, settings=settings.model_copy(update={"model_ids": pins}))
     bucket = opened_bucket(settings)
-    bucket.check_reachable_for(settings.service)
+    check_reachable(bucket, settings.service)
     plan = _plan(books, target, replace(asked, media=(*asked.media, *files)), bucket, scratch)
     _announce(plan, settings)
     _again(books, plan, retry=retry)

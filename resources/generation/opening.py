@@ -19,6 +19,7 @@ from resources.runcomfy.credentials import require_token
 from resources.runcomfy.pacing import RetryPolicy
 from resources.settings import USD, Settings
 from resources.storage.bucket import Bucket
+from resources.storage.reach import check_reachable
 
 ENGINE_RETRIES = RetryPolicy(attempts=2, total_seconds=10.0, longest_retry_after=0.0)
 """The client's own retries under the engine: a blink of the network, no more. The engine repeats polls by itself, and a
@@ -91,7 +92,7 @@ async def open_engine(
         EndpointUnreachable: the paid service could not fetch inputs from this bucket.
         SettingsError: a base address or a pinned id does not fit.
     """
-    bucket.check_reachable_for(settings.service)
+    check_reachable(bucket, settings.service)
     client = RunComfyClient(
         settings.runcomfy_model_api_base,
         settings.runcomfy_serverless_api_base,

@@ -2,12 +2,9 @@
 
 import contextlib
 import shutil
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -15,13 +12,11 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import SecretStr
 
-from resources.schemas.inputs import Service
-from resources.settings import Settings, stays_here
+from resources.settings import Settings
 from resources.storage.client import PART_BYTES, make_client, transfer_config
 from resources.storage.errors import (
     BadRequest,
     BucketMissing,
-    EndpointUnreachable,
     ObjectMissing,
     ObjectTooLarge,
     StorageUnavailable,
@@ -29,6 +24,7 @@ from resources.storage.errors import (
     translated,
 )
 from resources.storage.errors import http_status as status_of
+from resources.storage.server_clock import ServerClock
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -72,10 +68,7 @@ class Bucket:
         self.name = name
         self.prefix = prefix
         self._client = client
-        self._clock_lock = threading.Lock()
-        self._server_time: tuple[datetime, float] | None = None
-        # Every answer carries the server's clock, the one that LastModified is told by.
-        client.meta.events.register("after-call.s3", self._remember_time)
+        self._clock = ServerClock(client)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -90,49 +83,21 @@ class Bucket:
     def __repr__(self) -> str:
         return f"Bucket({self.name!r}, prefix={self.prefix!r})"
 
-    # The server's clock
-
     def now(self) -> datetime:
-        """The server's time: the Date header of the latest answer plus what went by since (asks when there was none).
+        """The server's time (asks when nothing was asked before); this machine's where the server tells none.
 
         Ages of uploads are measured with this clock, since a worker's own may be wrong. Good to a second.
         """
-        if self._server_time is None:
+        told = self._clock.now()
+        if told is None:
             self.check()
-        with self._clock_lock:
-            if self._server_time is None:  # a server that sends no Date
-                return datetime.now(UTC)
-            told, heard_at = self._server_time
-        return told + timedelta(seconds=time.monotonic() - heard_at)
-
-    def _remember_time(self, parsed: Mapping[str, Any], **_: object) -> None:
-        headers = parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-        try:
-            told = parsedate_to_datetime(headers["date"])
-        except (KeyError, ValueError, TypeError):
-            return
-        with self._clock_lock:
-            self._server_time = (told, time.monotonic())
-
-    # The endpoint
+            told = self._clock.now()
+        return told or datetime.now(UTC)
 
     @property
-    def endpoint_is_loopback(self) -> bool:
-        """True when the S3 endpoint in force is this machine, however that is written."""
-        return stays_here(self._client.meta.endpoint_url)
-
-    def check_reachable_for(self, service: Service) -> None:
-        """Refuse the real service over a server on this machine.
-
-        Raises:
-            EndpointUnreachable: the service could not fetch the inputs; nothing should be submitted.
-        """
-        if service == "runcomfy" and self.endpoint_is_loopback:
-            raise EndpointUnreachable(
-                "The S3 endpoint is on this machine, where RunComfy could not fetch the inputs.",
-                remedy="Point AWS_ENDPOINT_URL_S3 at a storage that the internet can reach (unset it for AWS), or set"
-                " I2V_SERVICE=sandbox.",
-            )
+    def endpoint(self) -> str:
+        """The address of the S3 endpoint in force."""
+        return self._client.meta.endpoint_url
 
     # The bucket itself
 

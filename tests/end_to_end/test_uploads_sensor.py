@@ -206,7 +206,7 @@ def test_no_token_for_the_real_service_is_told_with_how_to_get_one(
     for name in ("RUNCOMFY_TOKEN", "RUNCOMFY_MODEL_API_BASE", "RUNCOMFY_SERVERLESS_API_BASE", "RUNCOMFY_WEB_BASE"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("RUNCOMFY_CONFIG_DIR", str(tmp_path / "nobody"))
-    monkeypatch.setattr(Bucket, "endpoint_is_loopback", False)
+    monkeypatch.setattr(Bucket, "endpoint", "https://s3.example.com")
 
     (run,) = stage.make()
 

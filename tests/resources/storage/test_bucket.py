@@ -13,6 +13,7 @@ from resources.errors import Verdict
 from resources.sandbox.starter import free_port
 from resources.settings import Settings
 from resources.storage import bucket as bucket_module
+from resources.storage import server_clock
 from resources.storage.bucket import Bucket
 from resources.storage.client import PART_BYTES, make_client
 from resources.storage.errors import (
@@ -24,6 +25,7 @@ from resources.storage.errors import (
     ObjectTooLarge,
     StorageUnavailable,
 )
+from resources.storage.reach import check_reachable
 
 STRANGE_NAMES = ["a b.txt", "é ü.txt", "日本.txt", "quo'te\".txt", "plus+%41&=?.txt", "emoji 🎬.txt", "per%2Fcent.txt"]
 
@@ -320,20 +322,19 @@ def test_clock_is_the_servers(bucket, monkeypatch):
     passed = iter([100.0, 107.0])
     told = {"ResponseMetadata": {"HTTPHeaders": {"date": "Sun, 22 Nov 2026 18:33:05 GMT"}}}
     with monkeypatch.context() as patched:
-        patched.setattr(bucket_module, "time", SimpleNamespace(monotonic=lambda: next(passed)))
-        bucket._remember_time(told)
+        patched.setattr(server_clock, "time", SimpleNamespace(monotonic=lambda: next(passed)))
+        bucket._clock.hear(told)
         assert bucket.now() == datetime(2026, 11, 22, 18, 33, 12, tzinfo=UTC)
 
 
 def test_the_real_service_cannot_fetch_from_here(bucket, monkeypatch):
-    assert bucket.endpoint_is_loopback
-    bucket.check_reachable_for("sandbox")
+    check_reachable(bucket, "sandbox")
     with pytest.raises(EndpointUnreachable, match="could not fetch the inputs") as caught:
-        bucket.check_reachable_for("runcomfy")
+        check_reachable(bucket, "runcomfy")
     assert caught.value.verdict is Verdict.FINAL
     assert "AWS_ENDPOINT_URL_S3" in caught.value.remedy
     monkeypatch.delenv("AWS_ENDPOINT_URL_S3")
-    Bucket("b", make_client()).check_reachable_for("runcomfy")
+    check_reachable(Bucket("b", make_client()), "runcomfy")
 
 
 @pytest.mark.parametrize(
@@ -351,10 +352,10 @@ def test_this_machine_in_any_spelling_is_nothing_for_the_real_service(bucket, mo
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://{host}:9000")
     reached = Bucket("b", make_client())
     if not here:
-        reached.check_reachable_for("runcomfy")
+        check_reachable(reached, "runcomfy")
         return
     with pytest.raises(EndpointUnreachable):
-        reached.check_reachable_for("runcomfy")
+        check_reachable(reached, "runcomfy")
 
 
 def test_proxies_are_for_the_outside(bucket, monkeypatch):
