@@ -124,6 +124,7 @@ def test_a_forked_child_connects_for_itself(home: Home) -> None:
     with home.open() as instance:
         storage: Any = instance.run_storage
         own = backend(storage)
+        before = home.pids()
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:  # pragma: no cover - another process
@@ -135,7 +136,7 @@ def test_a_forked_child_connects_for_itself(home: Home) -> None:
         assert os.waitpid(child, 0)[1] == 0
         with os.fdopen(reader) as said:
             theirs = int(said.read())
-        assert theirs not in (own, *home.pids())
+        assert theirs not in (own, *before)  # the server may list it still: it ends a moment after its client
         assert own in home.pids(), "the child has closed its parent's connection"
 
 
