@@ -10,8 +10,9 @@ import typer
 
 from i2v_assets.cli.console import dollars, err, out, print_json, print_table
 from i2v_assets.cli.exits import Exit, UsageProblem
-from i2v_assets.cli.opened import AsJson, Books, known_clip, opened_books, opened_bucket
+from i2v_assets.cli.opened import AsJson, Books, opened_books, opened_bucket
 from i2v_assets.cli.refused import plain_refused, print_refused
+from i2v_assets.making.known import known_clip
 
 if TYPE_CHECKING:
     from resources.ledger import Spend

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from i2v_assets.cli.console import err
 from i2v_assets.cli.exits import DataProblem, UsageProblem
-from i2v_assets.cli.opened import Books, known_clip, opened_bucket
+from i2v_assets.cli.opened import Books, opened_bucket
+from i2v_assets.making.known import NoSuchClip, known_clip
 
 if TYPE_CHECKING:
     from i2v_assets.films.manifest import FilmManifest
@@ -58,7 +59,7 @@ def of_name(books: Books, name: str, scratch: Path) -> Evidence:
     if not name.startswith(keys.SEQUENCES):
         try:
             known_clip(books.registry, name)
-        except UsageProblem as error:
+        except NoSuchClip as error:
             if told is None:
                 words = f"{name!r} is neither a file nor a clip nor a film."
                 raise UsageProblem(words, remedy=error.remedy) from None

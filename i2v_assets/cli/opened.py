@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from i2v_assets.cli.exits import UsageProblem
-
 if TYPE_CHECKING:
     from resources.ledger import Ledger
-    from resources.ledger.registry import ClipRow, Registry
+    from resources.ledger.registry import Registry
     from resources.runcomfy.client import RunComfyClient
     from resources.settings import Settings
     from resources.storage.bucket import Bucket
@@ -75,24 +73,6 @@ async def opened_client(settings: "Settings") -> "AsyncIterator[RunComfyClient]"
     )
     async with client:
         yield client
-
-
-def known_clip(registry: "Registry", clip: str) -> "ClipRow":
-    """A clip by its name.
-
-    Raises:
-        UsageProblem: there is none; names those that look like it, or why its upload was refused.
-    """
-    import difflib
-
-    row = registry.get(clip)
-    if row is None:
-        for refused in registry.refusals.now(clip):
-            raise UsageProblem(f"{clip} is no clip yet, its upload is refused: {refused.words}", remedy=refused.remedy)
-        near = difflib.get_close_matches(clip, [found.clip for found in registry.list()], 3)
-        remedy = f"Did you mean {', '.join(near)}?" if near else "`i2v status` lists them."
-        raise UsageProblem(f"There is no clip {clip!r}.", remedy=remedy)
-    return row
 
 
 def me() -> str:

@@ -92,7 +92,7 @@ def open_clips(books: Books, names: Sequence[str]) -> "list[ClipRow]":
     Raises:
         UsageProblem: a name is unknown.
     """
-    from i2v_assets.cli.opened import known_clip
+    from i2v_assets.making.known import known_clip
     from resources.ledger.registry import ClipState
 
     if names:

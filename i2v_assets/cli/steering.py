@@ -8,7 +8,8 @@ import typer
 
 from i2v_assets.cli.console import dollars, err, out, print_json
 from i2v_assets.cli.exits import Exit, TryLater, UsageProblem
-from i2v_assets.cli.opened import AsJson, Books, known_clip, me, opened_books, opened_bucket, opened_client
+from i2v_assets.cli.opened import AsJson, Books, me, opened_books, opened_bucket, opened_client
+from i2v_assets.making.known import known_clip
 
 if TYPE_CHECKING:
     from resources.ledger import RequestRow

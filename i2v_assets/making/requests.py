@@ -1,14 +1,11 @@
 """What a person asks of a clip that is there: another take, or another choice among its takes."""
 
+from i2v_assets.making.known import known_clip
 from i2v_assets.upload_types import Candidate
 from resources.errors import I2VError, Verdict
 from resources.ledger import Ledger, State
 from resources.ledger.registry import ClipRow, ClipState, Registry
 from resources.schemas.inputs import MAX_SEED
-
-
-class NoSuchClip(I2VError):
-    """No upload of this name is known."""
 
 
 class NoSuchTake(I2VError):
@@ -27,18 +24,6 @@ class NotNow(I2VError):
 
 MOVING = (State.SUBMITTING, State.SUBMITTED, State.UNKNOWN)
 """Requests that may have been sent and have not ended."""
-
-
-def known_clip(registry: Registry, clip: str) -> ClipRow:
-    """A clip's row.
-
-    Raises:
-        NoSuchClip: there is none.
-    """
-    row = registry.get(clip)
-    if row is None:
-        raise NoSuchClip(f"No clip is called {clip!r}.", remedy="`i2v status` lists the clips.")
-    return row
 
 
 def takes_of(row: ClipRow) -> int:
