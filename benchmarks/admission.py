@@ -2,36 +2,52 @@
 
 The listing sensor looks into a real S3 server; the queue sensor too, and reads moto's queue. That is one Python process which
 takes and gives some 300 messages a second (SQS thousands), so its share of the seconds is told and does not count towards
-the limit. Dagster is a real instance on SQLite.
+the limit. Dagster is a real instance on Postgres, with the storage of deploy/dagster.yaml.
 
-Usage: python -m benchmarks.admission [--uploads 5000] [--only listing|queue|folders] [--results FILE]
+Beside it: what launching the runs takes that one evaluation asks for, as the daemon does it in the same tick (the run is
+written, with a planned event for each asset of each clip), and the same over Dagster's own storage.
+
+Usage: python -m benchmarks.admission [--uploads 5000] [--only listing|queue|folders|launch] [--launches 10] [--results FILE]
 """
 
 import argparse
 import json
 import os
 import resource
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import httpx
+import psutil
+import psycopg
+import yaml
 from rich.console import Console
 from rich.table import Table
 
-from resources.sandbox.starter import environment, free_port, start_s3
+from i2v_assets.partitions import cut_ranges
+from resources.sandbox.starter import environment, free_port, start_postgres, start_s3
 from resources.storage.bucket import Bucket
 from resources.storage.client import make_client
 
 LIMIT_SECONDS = 20.0
 """What one evaluation may take for 5,000 uploads; Dagster ends it after 60 s."""
+
+KINDS = ("listing", "queue", "folders", "launch")
+
+DEPLOY = Path(__file__).parents[1] / "deploy"
+
+CLIPS_PER_RUN = 100
+"""The default of I2V_CLIPS_PER_RUN."""
 
 MOTO = """
 import logging, sys, threading, time
@@ -128,7 +144,91 @@ def _timed(call: Callable[..., Any], seconds: list[float]) -> Callable[..., Any]
     return timed
 
 
-def measure(kind: str, count: int) -> dict[str, Any]:
+class Server:
+    """The database under an instance: what it has used up."""
+
+    def __init__(self, pid: int, url: str) -> None:
+        self.pid, self.url = pid, url
+
+    def cpu_seconds(self) -> float:
+        """Of the server and of all its processes, those that ended too."""
+        server = psutil.Process(self.pid)
+        own = server.cpu_times()
+        total = own.user + own.system + own.children_user + own.children_system
+        for child in server.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                times = child.cpu_times()
+                total += times.user + times.system
+        return float(total)
+
+    def connections(self) -> int:
+        """Made since it began."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            row = connection.execute("SELECT sessions FROM pg_stat_database WHERE datname = current_database()")
+            return int(row.fetchone()[0])  # type: ignore[index]
+
+
+@contextmanager
+def deployed(storage: str = "pooled") -> Iterator[tuple[dg.DagsterInstance, Server]]:
+    """An instance with the storage of deploy/dagster.yaml, or with Dagster's own in its place."""
+    folder = Path(tempfile.mkdtemp(prefix="i2v-bench-postgres-"))
+    folder.chmod(0o755)  # PostgreSQL runs as another user where this one is root
+    try:
+        with start_postgres(folder / "postgres") as server:
+            ours = {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "dagster", "PGPASSWORD": "any"}
+            os.environ |= ours | {"PGDATABASE": "postgres"}
+            config = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
+            given = config["storage"]["custom"]["config"]
+            kept = config["storage"] if storage == "pooled" else {"postgres": given}
+            run_queue = config["run_coordinator"]
+            home = folder / "home"
+            home.mkdir()
+            (home / "dagster.yaml").write_text(yaml.safe_dump({"storage": kept, "run_coordinator": run_queue}))
+            with dg.DagsterInstance.from_config(str(home)) as instance:
+                yield instance, Server(server.pid, f"postgresql://dagster@127.0.0.1:{server.port}/postgres")
+    finally:
+        shutil.rmtree(folder)
+
+
+def launch(instance: dg.DagsterInstance, server: Server, requests: list[dg.RunRequest]) -> dict[str, Any]:
+    """Write the runs that were asked for, as the daemon does after the evaluation; queueing is one event more."""
+    from dagster._core.definitions.partitions.context import partition_loading_context
+
+    from i2v_assets.definitions import defs
+
+    if not requests:
+        return {}
+    job = defs.resolve_job_def("make_clips_job")
+    selected = frozenset(job.asset_layer.executable_asset_keys)
+    seconds = []
+    connections, server_cpu, cpu = server.connections(), server.cpu_seconds(), resource.getrusage(resource.RUSAGE_SELF)
+    for request in requests:
+        began = time.monotonic()
+        with partition_loading_context(dynamic_partitions_store=instance):
+            instance.create_run_for_job(job_def=job, tags=dict(request.tags), asset_selection=selected)
+        seconds.append(time.monotonic() - began)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    server_used, many = server.cpu_seconds() - server_cpu, len(requests)
+    return {
+        "launches": many,
+        "launch_seconds": round(statistics.median(seconds), 2),
+        "launch_cpu": round((used.ru_utime + used.ru_stime - cpu.ru_utime - cpu.ru_stime) / many, 2),
+        "launch_server_cpu": round(server_used / many, 2),
+        # One of them is that of the second question.
+        "launch_connections": round((server.connections() - connections - 1) / many),
+    }
+
+
+def measure_launch(storage: str, launches: int) -> dict[str, Any]:
+    """So many runs of 100 clips each over one kind of storage."""
+    with deployed(storage) as (instance, server):
+        keys = [f"clip-{number:05}" for number in range(CLIPS_PER_RUN * launches)]
+        instance.add_dynamic_partitions("clips", keys)
+        requests = [dg.RunRequest(tags=part.tags) for part in cut_ranges(keys, keys, CLIPS_PER_RUN)]
+        return {"what": f"launch, {storage}", **launch(instance, server, requests)}
+
+
+def measure(kind: str, count: int, launches: int) -> dict[str, Any]:
     """One way of noticing so many uploads."""
     from resources.ledger import Ledger
     from resources.ledger.registry import Registry
@@ -153,11 +253,12 @@ def measure(kind: str, count: int) -> dict[str, Any]:
     from i2v_assets.sensors.queue import queue_sensor
     from i2v_assets.sensors.uploads import uploads_sensor
 
-    with dg.instance_for_test() as instance:
+    with deployed() as (instance, server):
         result, seconds, cpu = evaluate(uploads_sensor if kind == "listing" else queue_sensor, instance)
         keys = len(instance.get_dynamic_partitions("clips"))
         # An evaluation over nothing new, after one that admitted everything.
         _, idle, _ = evaluate(uploads_sensor if kind == "listing" else queue_sensor, instance, result.cursor)
+        launched = launch(instance, server, list(getattr(result, "run_requests", None) or ())[:launches])
     with Ledger.open(load_settings().ledger_address) as ledger:
         clips = len(Registry(ledger.database).list())
     return {
@@ -171,10 +272,11 @@ def measure(kind: str, count: int) -> dict[str, Any]:
         "cpu_seconds": round(cpu, 2),
         "nothing_new_seconds": round(idle, 2),
         "limit_seconds": LIMIT_SECONDS * count / 5000,
+        **launched,
     }
 
 
-def child(kind: str, count: int, s3_variables: dict[str, str]) -> dict[str, Any]:
+def child(kind: str, count: int, launches: int, s3_variables: dict[str, str]) -> dict[str, Any]:
     """Measure in a process of its own, over a ledger of its own."""
     with tempfile.TemporaryDirectory(prefix="i2v-bench-") as folder, moto() as moto_url:
         variables = {
@@ -188,7 +290,8 @@ def child(kind: str, count: int, s3_variables: dict[str, str]) -> dict[str, Any]
             "I2V_SETTLE_SECONDS": "0",
             "DAGSTER_DISABLE_TELEMETRY": "1",
         }
-        command = [sys.executable, "-m", "benchmarks.admission", "--child", kind, "--uploads", str(count)]
+        command = [sys.executable, "-m", "benchmarks.admission", "--child", kind]
+        command += ["--uploads", str(count), "--launches", str(launches)]
         told = subprocess.run(command, env=variables, check=True, stdout=subprocess.PIPE, text=True).stdout
         return dict(json.loads(told.splitlines()[-1]))
 
@@ -197,29 +300,42 @@ def main() -> int:
     """Measure and print; 1 when a figure is over its limit."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--uploads", type=int, default=5000)
-    parser.add_argument("--only", nargs="*", choices=("listing", "queue", "folders"))
+    parser.add_argument("--only", nargs="*", choices=KINDS)
+    parser.add_argument("--launches", type=int, default=10, help="runs that are launched of those that were asked for")
     parser.add_argument("--results", type=Path)
     parser.add_argument("--child", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
-        print(json.dumps(measure(given.child, given.uploads)))
+        measured = (
+            measure_launch(given.child.removeprefix("launch"), given.launches)
+            if given.child.startswith("launch")
+            else measure(given.child, given.uploads, given.launches)
+        )
+        print(json.dumps(measured))
         return 0
     found = []
     with tempfile.TemporaryDirectory(prefix="i2v-bench-s3-") as folder, start_s3(Path(folder)) as s3:
-        for kind in given.only or ("listing", "queue", "folders"):
-            found.append(child(kind, given.uploads, environment(s3=s3)))
-    table = Table(title=f"One evaluation over {given.uploads:,} new uploads")
-    for name in found[0]:
-        table.add_column(name.replace("_", " "))
-    for each in found:
-        table.add_row(*(str(value) for value in each.values()))
-    Console(width=140).print(table)
+        for kind in given.only or KINDS:
+            for storage in ("pooled", "Dagster's own") if kind == "launch" else ("",):
+                found.append(child(kind + storage, given.uploads, given.launches, environment(s3=s3)))
+    evaluations = [each for each in found if "seconds" in each]
+    for title, rows in (
+        (f"One evaluation over {given.uploads:,} new uploads", evaluations),
+        (f"Launching runs of {CLIPS_PER_RUN} clips", [each for each in found if "seconds" not in each]),
+    ):
+        table = Table(title=title)
+        for name in rows[0] if rows else ():
+            table.add_column(name.replace("_", " "))
+        for each in rows:
+            table.add_row(*(str(value) for value in each.values()))
+        if rows:
+            Console(width=200).print(table)
     if given.results:
         given.results.write_text(json.dumps(found, indent=2) + "\n")
     return int(
         any(
             each["seconds"] - each["of_these_the_queue"] > each["limit_seconds"] or each["keys"] != each["clips"]
-            for each in found
+            for each in evaluations
         )
     )
 

@@ -1,26 +1,20 @@
-"""What people are told by the webhook: one message for all that is new, with what to do about it. Pure."""
+"""What people are told by the webhook: what there is to tell, and what of it was not told yet. Pure.
+
+`alert_words` puts it into one message.
+"""
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from urllib.parse import quote
-
-from i2v_assets.answers import dollars
-from i2v_assets.manifest import scrubbed
-
-MOST_LINES = 10
-"""Clips that are told one by one; more are told as a number: a message is read on a telephone."""
 
 OVERLAP = timedelta(minutes=5)
 """Answers are looked for so far back again: their times come from several machines, whose clocks differ."""
 
-MOST_WORDS = 300
-"""Characters of one reason or remedy."""
-
 MOST_MEMORY = 5_000
-"""Answers and requests that a memory holds; the newest ones, should more be told within the overlap."""
+"""Marks of one kind that a memory holds. Of what has a time the newest ones, should more be told within the overlap; of
+what is refused now the first ones, and no others are told."""
 
 FOR_PEOPLE: Mapping[str, str] = {
     "budget": "Today's budget is reached. Raise I2V_BUDGET_USD_PER_DAY or I2V_BUDGET_REQUESTS_PER_DAY, or wait for tomorrow. "
@@ -65,6 +59,50 @@ class UnknownRequest:
 
 
 @dataclass(frozen=True)
+class FailedRun:
+    """A run of a job that failed and is not tried again by itself."""
+
+    job: str
+    run_id: str
+    at: datetime
+    why: str = ""
+
+    @property
+    def mark(self) -> str:
+        """Tells this run apart from others."""
+        return self.run_id[:12]
+
+
+@dataclass(frozen=True)
+class FailingTicks:
+    """A sensor or schedule whose evaluations fail."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class LateClips:
+    """Clips that have been without an answer for too long, by since when, earliest first."""
+
+    since: Sequence[datetime] = ()
+    minutes: int = 0
+
+
+@dataclass(frozen=True)
+class RefusedUpload:
+    """An upload that cannot become a clip, or a clip that cannot be made from it."""
+
+    name: str
+    said: str
+
+    @property
+    def mark(self) -> str:
+        """Tells this refusal apart from one for another reason."""
+        return hashlib.sha256(f"{self.name}|{self.said}".encode()).hexdigest()[:10]
+
+
+@dataclass(frozen=True)
 class Situation:
     """What there is to tell of.
 
@@ -75,6 +113,10 @@ class Situation:
         waiting: how many clips wait, by what they wait for.
         spent: today's spend in micro-dollars.
         cap: today's cap in micro-dollars.
+        runs: runs of jobs that failed lately.
+        ticks: sensors and schedules that fail now.
+        late: all clips that wait too long.
+        refused: all uploads that are refused now.
     """
 
     now: datetime
@@ -83,6 +125,13 @@ class Situation:
     waiting: Mapping[str, int] = field(default_factory=dict)
     spent: int = 0
     cap: int = 0
+    runs: Sequence[FailedRun] = ()
+    ticks: Sequence[FailingTicks] = ()
+    late: LateClips = LateClips()
+    refused: Sequence[RefusedUpload] = ()
+
+
+_SETS = ("failed", "unknown", "waiting", "runs", "ticks", "refused")
 
 
 @dataclass(frozen=True)
@@ -94,12 +143,20 @@ class Memory:
         failed: marks of the answers since then that were told.
         unknown: marks of the unknown requests that were told.
         waiting: what clips waited for when it was told last.
+        runs: marks of the failed runs since then that were told.
+        ticks: which sensors and schedules failed when it was told last.
+        refused: marks of the refused uploads that were told.
+        late: clips that wait since then or longer were told as late: a clip is late the sooner the longer it waits.
     """
 
     since: datetime
     failed: frozenset[str] = frozenset()
     unknown: frozenset[str] = frozenset()
     waiting: frozenset[str] = frozenset()
+    runs: frozenset[str] = frozenset()
+    ticks: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
+    late: datetime | None = None
 
     @classmethod
     def read(cls, text: str | None, now: datetime) -> "Memory":
@@ -107,97 +164,51 @@ class Memory:
         if not text:
             return cls(now - timedelta(hours=1))
         found = json.loads(text)
-        parts = {name: frozenset(found[name]) for name in ("failed", "unknown", "waiting")}
-        return cls(datetime.fromisoformat(found["since"]), **parts)
+        parts = {name: frozenset(found.get(name, ())) for name in _SETS}  # an earlier version's has fewer
+        late = found.get("late")
+        return cls(datetime.fromisoformat(found["since"]), **parts, late=datetime.fromisoformat(late) if late else None)
 
     @property
     def text(self) -> str:
         """As a cursor."""
-        parts = {name: sorted(getattr(self, name)) for name in ("failed", "unknown", "waiting")}
-        return json.dumps({"since": self.since.isoformat(), **parts})
+        parts = {name: sorted(getattr(self, name)) for name in _SETS}
+        late = self.late.isoformat() if self.late else None
+        return json.dumps({"since": self.since.isoformat(), "late": late, **parts})
 
 
 def news(situation: Situation, memory: Memory) -> tuple[Situation, Memory]:
     """What of the situation was not told yet, and the memory once it is."""
-    fresh = Situation(
-        situation.now,
-        [found for found in situation.failed if found.at > memory.since and found.mark not in memory.failed],
-        [found for found in situation.unknown if found.mark not in memory.unknown],
-        {
-            kind: count
-            for kind, count in situation.waiting.items()
-            if kind in FOR_PEOPLE and count and kind not in memory.waiting
-        },
-        situation.spent,
-        situation.cap,
+    refused = situation.refused[:MOST_MEMORY]
+    late = situation.late.since
+    fresh = replace(
+        situation,
+        failed=[found for found in situation.failed if found.at > memory.since and found.mark not in memory.failed],
+        unknown=[found for found in situation.unknown if found.mark not in memory.unknown],
+        waiting={kind: count for kind, count in _for_people(situation).items() if kind not in memory.waiting},
+        runs=[found for found in situation.runs if found.at > memory.since and found.mark not in memory.runs],
+        ticks=[found for found in situation.ticks if found.name not in memory.ticks],
+        late=replace(situation.late, since=[since for since in late if memory.late is None or since > memory.late]),
+        refused=[found for found in refused if found.mark not in memory.refused],
     )
     since = max(memory.since, situation.now - OVERLAP)
-    recent = sorted((found for found in situation.failed if found.at > since), key=lambda found: found.at)
     told = Memory(
         since,
-        frozenset(found.mark for found in recent[-MOST_MEMORY:]),
+        _marks(situation.failed, since),
         frozenset(found.mark for found in situation.unknown[-MOST_MEMORY:]),
-        frozenset(kind for kind, count in situation.waiting.items() if kind in FOR_PEOPLE and count),
+        frozenset(_for_people(situation)),
+        _marks(situation.runs, since),
+        frozenset(found.name for found in situation.ticks),
+        frozenset(found.mark for found in refused),
+        max((since for since in (*late, memory.late) if since is not None), default=None),
     )
     return fresh, told
 
 
-def message(fresh: Situation, ui_url: str = "", *, sandbox: bool = False) -> str:
-    """The message, empty where there is nothing new; in Slack's markup, free of addresses but the UI's own."""
-    blocks = [block for block in (_unknown(fresh), _failed(fresh, ui_url), _waiting(fresh, sandbox)) if block]
-    if not blocks:
-        return ""
-    if ui_url:
-        blocks.append(f"<{ui_url.rstrip('/')}/runs|Runs> · <{ui_url.rstrip('/')}/assets/clip_video|Clips>")
-    if sandbox:
-        blocks.append("_Sandbox: play money._")
-    return "\n\n".join(blocks)
+def _for_people(situation: Situation) -> dict[str, int]:
+    return {kind: count for kind, count in situation.waiting.items() if kind in FOR_PEOPLE and count}
 
 
-def _failed(fresh: Situation, ui_url: str) -> str:
-    if not fresh.failed:
-        return ""
-    lines = [f"*{_count(len(fresh.failed), 'clip')} failed*"]
-    for found in fresh.failed[:MOST_LINES]:
-        name = _plain(found.clip)
-        if ui_url:
-            name = f"<{ui_url.rstrip('/')}/assets/clip_video?view=partitions&partition={quote(found.clip, safe='')}|{name}>"
-        remedy = f" _{_plain(found.remedy)}_" if found.remedy else ""
-        lines.append(f"• {name}: {_plain(found.reason)}{remedy}")
-    more = len(fresh.failed) - MOST_LINES
-    return "\n".join([*lines, f"and {more} more: `i2v status --state failed`"] if more > 0 else lines)
-
-
-def _unknown(fresh: Situation) -> str:
-    if not fresh.unknown:
-        return ""
-    price = sum(found.price_microdollars or 0 for found in fresh.unknown)
-    lines = [
-        f"*{_count(len(fresh.unknown), 'request')} of unknown outcome* (up to {dollars(price)}): sent, and no answer came. "
-        "Look each up at the service, then run `i2v ledger resolve` with `--request-id ID`, `--not-charged` or "
-        "`--given-up`; until then it is not sent again."
-    ]
-    for found in fresh.unknown[:MOST_LINES]:
-        lines.append(f"• {_plain(found.clip)}: `i2v ledger resolve {found.fingerprint[:12]} ...`")
-    more = len(fresh.unknown) - MOST_LINES
-    return "\n".join([*lines, f"and {more} more: `i2v ledger list --state unknown`"] if more > 0 else lines)
-
-
-def _waiting(fresh: Situation, sandbox: bool) -> str:
-    lines = []
-    for kind, count in fresh.waiting.items():
-        spent = f" ({dollars(fresh.spent)} of {dollars(fresh.cap)})" if kind == "budget" else ""
-        wait = "wait" if count > 1 else "waits"
-        words = FOR_PEOPLE[kind].replace("I2V_BUDGET", "I2V_SANDBOX_BUDGET") if sandbox else FOR_PEOPLE[kind]
-        lines.append(f"*{_count(count, 'clip')} {wait} for: {kind}*{spent}. {words}")
-    return "\n".join(lines)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def _plain(text: str) -> str:
-    """One line without secrets and without what Slack reads as its own."""
-    line = scrubbed(" ".join(text.split()))[:MOST_WORDS]
-    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("`", "'")
+def _marks(found: Sequence[FailedClip] | Sequence[FailedRun], since: datetime) -> frozenset[str]:
+    """Of what is so new that it will be found again."""
+    recent = sorted((each for each in found if each.at > since), key=lambda each: each.at)
+    return frozenset(each.mark for each in recent[-MOST_MEMORY:])

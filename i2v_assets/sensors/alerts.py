@@ -1,16 +1,30 @@
 """The alert sensor: every few minutes one message about what is new, or none."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from i2v_assets.alerts import OVERLAP, FailedClip, Memory, Situation, UnknownRequest, message, news
+from i2v_assets.alert_words import message
+from i2v_assets.alerts import (
+    OVERLAP,
+    FailedClip,
+    LateClips,
+    Memory,
+    RefusedUpload,
+    Situation,
+    UnknownRequest,
+    news,
+)
 from i2v_assets.answers import AnswerKind, read_answer
+from i2v_assets.assets.waiting import measured
+from i2v_assets.sensors.troubles import failed_runs, failing_ticks, with_words
 from resources.alerts.webhook import AlertError, Webhook
 from resources.generation.opening import caps_of
 from resources.ledger import Ledger, State
 from resources.ledger.registry import ClipRow, ClipState, Registry
 from resources.ledger.resource import LedgerResource
+from resources.ledger.waits import Waits
 from resources.settings import Settings, load_settings
 from resources.storage.bucket import Bucket
 from resources.storage.errors import StorageError
@@ -27,8 +41,9 @@ NOTE_BYTES = 20_000
     minimum_interval_seconds=300,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
-        "Every five minutes: tells the webhook of I2V_ALERT_WEBHOOK, in one message, which clips failed and why, which "
-        "requests a person has to resolve, and what clips began to wait for. Only what is new. Free."
+        "Every five minutes: tells the webhook of I2V_ALERT_WEBHOOK, in one message, which clips and jobs failed and why, "
+        "which sensors and schedules cannot do their work, which requests a person has to resolve, what clips began to wait "
+        "for, which wait too long, and which uploads were refused. Only what is new. Free."
     ),
 )
 def alerts_sensor(
@@ -42,8 +57,15 @@ def alerts_sensor(
     memory = Memory.read(context.cursor, now)
     with ledger.open() as (requests, registry):
         now_is = situation(requests, registry, settings, memory, now)
+    origin = context.code_location_origin
+    now_is = replace(
+        now_is,
+        runs=failed_runs(context.instance, memory.since - OVERLAP, now),
+        ticks=failing_ticks(context.instance, origin.location_name if origin is not None else None),
+    )
     fresh, told = news(now_is, memory)
-    text = message(_with_remedies(fresh, bucket.open()), settings.ui_url, sandbox=settings.service == "sandbox")
+    fresh = replace(_with_remedies(fresh, bucket.open()), runs=with_words(context.instance, fresh.runs))
+    text = message(fresh, settings.ui_url, sandbox=settings.service == "sandbox")
     if text:
         try:
             Webhook(settings.alert_webhook).send(text)
@@ -54,7 +76,8 @@ def alerts_sensor(
 
 
 def situation(ledger: Ledger, registry: Registry, settings: Settings, memory: Memory, now: datetime) -> Situation:
-    """What there is to tell of, told before or not."""
+    """What the ledger has to tell of, told before or not."""
+    longest = timedelta(minutes=settings.warn_after_minutes)
     failed = [row for row in registry.list((ClipState.FAILED,)) if row.updated_at > memory.since - OVERLAP]
     waiting: dict[str, int] = {}
     for row in registry.list((ClipState.WAITING,)):
@@ -68,6 +91,11 @@ def situation(ledger: Ledger, registry: Registry, settings: Settings, memory: Me
         waiting,
         ledger.spent_today(settings.service, settings.zone).microdollars,
         caps_of(settings).usd_per_day_microdollars,
+        late=LateClips(Waits(ledger.database).late(longest, measured(settings)), settings.warn_after_minutes),
+        refused=[
+            *(RefusedUpload(row.source, row.version) for row in registry.refused_uploads()),
+            *(RefusedUpload(row.clip, f"{row.version} {row.reason}") for row in registry.list((ClipState.REFUSED,))),
+        ],
     )
 
 
@@ -90,6 +118,4 @@ def _with_remedies(fresh: Situation, bucket: Bucket) -> Situation:
         return FailedClip(found.clip, found.at, found.reason, " ".join(remedies) or found.remedy)
 
     shown = [one(found) for found in fresh.failed[:MOST_NOTES]]
-    return Situation(
-        fresh.now, [*shown, *fresh.failed[MOST_NOTES:]], fresh.unknown, fresh.waiting, fresh.spent, fresh.cap
-    )
+    return replace(fresh, failed=[*shown, *fresh.failed[MOST_NOTES:]])

@@ -1,5 +1,6 @@
 """Runs that ended without an answer for a clip: which run that was, and what Dagster knows of its end."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -24,6 +25,9 @@ MOST_WORDS = 600
 """Characters of an error that a note quotes; the run's page has all of it."""
 
 _Tries: TypeAlias = tuple[str, str]
+
+_CLASS = re.compile(r"^[A-Za-z_][\w.]*: ")
+"""The name of its class, with which an error's message begins: `resources.storage.errors.StorageError: `."""
 
 _TELLING = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ENGINE_EVENT, dg.DagsterEventType.RUN_FAILURE}
 
@@ -95,6 +99,15 @@ def why_ended(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
             if event.event_type is kind and (words := _words(event)):
                 return scrubbed(" ".join(words.split()))[:MOST_WORDS]
     return ""
+
+
+def words_of(error: "SerializableErrorInfo | None") -> str:
+    """What an error says to people, without secrets: what a step or a tick told for them, else the error behind all others."""
+    at = error
+    while at is not None and at.cls_name != dg.Failure.__name__:
+        at = at.cause
+    words = at.message if at is not None else _innermost(error)
+    return scrubbed(" ".join(_CLASS.sub("", words).split()))[:MOST_WORDS]
 
 
 def _words(event: dg.DagsterEvent) -> str:

@@ -13,6 +13,7 @@ import dagster as dg
 
 from i2v_assets.admission import Look, admit
 from i2v_assets.affected import Gathered, Gathering, groups_of
+from i2v_assets.assets.telling import told_with_remedy
 from i2v_assets.jobs import make_clips_job
 from i2v_assets.sensors.batches import request_runs
 from resources.ledger.database import Database
@@ -72,7 +73,7 @@ def queue_sensor(
     if settings.uploads_from != "queue":
         return dg.SkipReason("Uploads are found by listing the bucket (I2V_UPLOADS_FROM=listing).")
     committed = int(context.cursor or 0)
-    with ledger.open() as (requests, registry):
+    with told_with_remedy(), ledger.open() as (requests, registry):
         registry.forget_uncommitted(NAME, committed)
         seen = take_note(bucket.open(), registry, requests.database, UploadQueue.from_settings(settings), settings)
         _tell(context, seen)

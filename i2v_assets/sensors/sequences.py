@@ -3,6 +3,7 @@
 import dagster as dg
 
 from i2v_assets.assets.sequences import film_job
+from i2v_assets.assets.telling import told_with_remedy
 from i2v_assets.films.looking import LookAtFilms, Memory, look_at_films
 from i2v_assets.jobs import make_clips_job
 from i2v_assets.partitions import sequences
@@ -42,7 +43,7 @@ def sequences_sensor(
     """One look at the films; its cursor is only the number of the last committed tick."""
     settings = load_settings()
     committed = int(context.cursor or 0)
-    with ledger.open() as (requests, registry):
+    with told_with_remedy(), ledger.open() as (requests, registry):
         registry.forget_uncommitted(NAME, committed)
         agreed = CatalogueMemory(requests.database).agreed(settings.service)
         found = look_at_films(bucket.open(), registry, agreed, _memory, sandbox=settings.service == "sandbox")

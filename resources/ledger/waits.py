@@ -21,6 +21,13 @@ Measured: TypeAlias = Callable[[datetime, datetime], timedelta]
 
 UNANSWERED = (ClipState.DUE, ClipState.DISPATCHED, ClipState.WORKING, ClipState.WAITING)
 
+_SAME_UPLOAD = sa.and_(clips.c.clip == waits.c.clip, clips.c.version == waits.c.version)
+_UNANSWERED = sa.and_(
+    clips.c.state.in_([state.value for state in UNANSWERED]),
+    sa.or_(clips.c.state != "waiting", clips.c.waiting_for.is_(None), clips.c.waiting_for.not_in(PEOPLE)),
+)
+"""Clips that wait, and not for a person."""
+
 
 @dataclass(frozen=True)
 class Wait:
@@ -111,18 +118,21 @@ class Waits:
 
     def since(self, clip: str, *, longer_than: timedelta, measured: Measured = _all_of_it) -> datetime | None:
         """Since when a clip waits, where that is longer than so long; None where it does not."""
-        query = (
-            sa.select(waits.c.since)
-            .join(clips, sa.and_(clips.c.clip == waits.c.clip, clips.c.version == waits.c.version))
-            .where(
-                waits.c.clip == clip,
-                clips.c.state.in_([state.value for state in UNANSWERED]),
-                sa.or_(clips.c.state != "waiting", clips.c.waiting_for.is_(None), clips.c.waiting_for.not_in(PEOPLE)),
-            )
-        )
+        query = sa.select(waits.c.since).join(clips, _SAME_UPLOAD).where(waits.c.clip == clip, _UNANSWERED)
         with self._database.read() as connection:
             since: datetime | None = connection.execute(query).scalar_one_or_none()
         return since if since is not None and measured(since, self._clock()) > longer_than else None
+
+    def late(self, longest: timedelta, measured: Measured = _all_of_it) -> tuple[datetime, ...]:
+        """Since when each clip waits that waits longer than so long, told before or not, the earliest first.
+
+        It looks only: a clip waits from the watch on that took note of it.
+        """
+        query = sa.select(waits.c.since).join(clips, _SAME_UPLOAD).where(_UNANSWERED).order_by(waits.c.since)
+        with self._database.read() as connection:
+            found = connection.execute(query).scalars().all()
+        now = self._clock()
+        return tuple(since for since in found if measured(since, now) > longest)
 
     def told(self, late: Sequence[str] = (), over: Sequence[str] = ()) -> None:
         """These were told, as late or as over."""

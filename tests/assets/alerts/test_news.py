@@ -2,7 +2,18 @@
 
 from datetime import UTC, datetime, timedelta
 
-from i2v_assets.alerts import FailedClip, Memory, Situation, UnknownRequest, message, news
+from i2v_assets.alert_words import message
+from i2v_assets.alerts import (
+    FailedClip,
+    FailedRun,
+    FailingTicks,
+    LateClips,
+    Memory,
+    RefusedUpload,
+    Situation,
+    UnknownRequest,
+    news,
+)
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
@@ -88,3 +99,68 @@ def test_a_first_message_does_not_tell_of_years() -> None:
 def test_the_memory_stays_small() -> None:
     _, told = news(Situation(NOW, [failed(number) for number in range(9000)]), memory())
     assert len(told.text) < 100_000
+
+
+def run(job: str, digit: str, minutes: float = 2, why: str = "The bucket is full.") -> FailedRun:
+    return FailedRun(job, digit * 32, NOW - timedelta(minutes=minutes), why)
+
+
+def test_failed_runs_are_bundled_by_job_with_the_words_of_the_latest() -> None:
+    runs = [run("gallery_job", "a", 9, "earlier"), run("gallery_job", "b", 3), run("film_job", "c", why="No audio.")]
+    text = message(news(Situation(NOW, runs=runs), memory())[0], "https://dagster.example")
+    assert "3 runs failed" in text
+    assert "• gallery_job 2 times, the last one <https://dagster.example/runs/" + "b" * 32 in text
+    assert "The bucket is full." in text
+    assert "earlier" not in text
+    assert "• film_job, <https://dagster.example/runs/" + "c" * 32 + "|run cccccccc>: No audio." in text
+
+
+def test_what_one_reason_fails_is_one_line() -> None:
+    ticks = [FailingTicks("uploads", "The keys have expired."), FailingTicks("sequences", "The keys have expired.")]
+    text = message(news(Situation(NOW, ticks=[*ticks, FailingTicks("dispatch", "Other.")]), memory())[0])
+    assert "3 sensors or schedules cannot do their work" in text
+    assert "• uploads, sequences: The keys have expired." in text
+    assert "• dispatch: Other." in text
+
+
+def test_each_kind_of_trouble_is_told_once_and_again_when_it_comes_again() -> None:
+    long_ago = NOW - timedelta(hours=13)
+    trouble = Situation(
+        NOW,
+        runs=[run("spend_job", "a")],
+        ticks=[FailingTicks("uploads", "gone")],
+        late=LateClips([long_ago, long_ago], 720),
+        refused=[RefusedUpload("uploads/a.heic", "1")],
+    )
+    fresh, told = news(trouble, memory())
+    assert [len(each) for each in (fresh.runs, fresh.ticks, fresh.late.since, fresh.refused)] == [1, 1, 2, 1]
+    text = message(fresh)
+    assert "2 clips have been without an answer for over 12 h" in text
+    assert "1 upload refused*: uploads/a.heic" in text
+    assert "i2v status --state refused" in text
+    told = Memory.read(told.text, NOW)
+    assert message(news(trouble, told)[0]) == ""
+
+    _, told = news(Situation(NOW + timedelta(minutes=5)), told)  # all is well for a while
+    later = NOW + timedelta(hours=1)
+    again = Situation(
+        later,
+        runs=[run("spend_job", "b", minutes=-58)],
+        ticks=trouble.ticks,
+        late=LateClips([long_ago, long_ago + timedelta(hours=1)], 720),
+        refused=[RefusedUpload("uploads/a.heic", "2")],
+    )
+    fresh, _ = news(again, told)
+    assert [len(each) for each in (fresh.runs, fresh.ticks, fresh.late.since, fresh.refused)] == [1, 1, 1, 1]
+
+
+def test_more_refusals_than_a_memory_holds_are_not_told_again_and_again() -> None:
+    trouble = Situation(NOW, refused=[RefusedUpload(f"uploads/{number}.heic", "1") for number in range(9000)])
+    _, told = news(trouble, memory())
+    assert message(news(trouble, told)[0]) == ""
+    assert len(told.text) < 100_000
+
+
+def test_the_memory_of_an_earlier_version_is_read() -> None:
+    text = '{"since": "2026-03-10T11:55:00+00:00", "failed": [], "unknown": ["x"], "waiting": []}'
+    assert Memory.read(text, NOW) == Memory(NOW - timedelta(minutes=5), unknown=frozenset("x"))
