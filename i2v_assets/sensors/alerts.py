@@ -93,7 +93,7 @@ def situation(ledger: Ledger, registry: Registry, settings: Settings, memory: Me
         caps_of(settings).usd_per_day_microdollars,
         late=LateClips(Waits(ledger.database).late(longest, measured(settings)), settings.warn_after_minutes),
         refused=[
-            *(RefusedUpload(row.source, row.version) for row in registry.refused_uploads()),
+            *(RefusedUpload(row.source, row.version) for row in registry.refusals.now()),
             *(RefusedUpload(row.clip, f"{row.version} {row.reason}") for row in registry.list((ClipState.REFUSED,))),
         ],
     )

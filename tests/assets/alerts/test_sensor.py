@@ -266,7 +266,7 @@ def test_late_clips_and_refused_uploads_are_a_line_each(
 ) -> None:
     monkeypatch.setenv("I2V_WARN_AFTER_MINUTES", "60")
     refused = [RefusedRow(f"uploads/{name}.heic", "1", "No picture.", "Send a JPEG.") for name in "abcde"]
-    registry.new_refusals(refused)
+    registry.refusals.replace(refused)
     with Ledger.open(load_settings().ledger_address) as ledger:
         then = utc_now() - timedelta(hours=2)
         earlier = Registry(ledger.database, lambda: then)
@@ -279,7 +279,7 @@ def test_late_clips_and_refused_uploads_are_a_line_each(
     assert "waiting_too_long" in text
     assert "5 uploads refused*: uploads/a.heic, uploads/b.heic, uploads/c.heic and 2 more." in text
     assert tick(cursor)[0] == "Nothing new."
-    registry.new_refusals([*refused, RefusedRow("uploads/new.heic", "1", "No picture.", "Send a JPEG.")])
+    registry.refusals.replace([*refused, RefusedRow("uploads/new.heic", "1", "No picture.", "Send a JPEG.")])
     tick(cursor)
     assert "1 upload refused*: uploads/new.heic." in hook.heard[1]
     assert "without an answer" not in hook.heard[1]
