@@ -133,8 +133,7 @@ class Context:
     async def ledger_quiet(self) -> None:
         """Wait for the ledger's calls under way: a cancelled task no longer hears of its own, but the thread runs on."""
         calls = [asyncio.wrap_future(running) for running in tuple(self._ledger_calls)]
-        if calls:
-            await asyncio.wait(calls)
+        await asyncio.gather(*calls, return_exceptions=True)  # whoever made a call has heard its error, or left
 
     async def let_go(self, row: RequestRow, note: str) -> None:
         """This run's work on a request at the service is over: say why, and leave it to whoever adopts it next.

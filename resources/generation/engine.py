@@ -1,6 +1,7 @@
 """Any number of orders at once, each on its own way, each outcome told the moment it is there."""
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -13,7 +14,7 @@ from resources.generation.context import Context, Flight, utc_now
 from resources.generation.course import follow
 from resources.generation.model import EngineOptions, Failed, Order, Outcome
 from resources.generation.stopping import StopKind, ask_why, wind_down
-from resources.ledger import Ledger, LedgerError
+from resources.ledger import Ledger, LedgerError, StaleClaim
 from resources.runcomfy.catalogue import Catalogue
 from resources.runcomfy.client import RunComfyClient
 from resources.schemas.inputs import Service
@@ -218,9 +219,10 @@ class Engine:
         for row in await ctx.in_ledger(ctx.ledger.claimed_by, ctx.owner):
             if (row.fingerprint, row.attempt) not in ctx.posted:
                 reason = "the run was stopped before anything was sent"
-                await ctx.in_ledger(
-                    ctx.ledger.never_delivered, row.fingerprint, attempt=row.attempt, owner=ctx.owner, reason=reason
-                )
+                with contextlib.suppress(StaleClaim):  # taken away meanwhile; the leases are still to be let go of
+                    await ctx.in_ledger(
+                        ctx.ledger.never_delivered, row.fingerprint, attempt=row.attempt, owner=ctx.owner, reason=reason
+                    )
 
 
 async def _pulled(orders: AsyncIterable[Order] | Iterable[Order], lanes: asyncio.Semaphore) -> AsyncIterator[Order]:
