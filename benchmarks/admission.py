@@ -34,8 +34,8 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from i2v_assets.partitions import cut_ranges
-from resources.sandbox.starter import environment, free_port, start_postgres, start_s3
+from i2v_assets.defs.partitions import cut_ranges
+from resources.devservers.start import environment, free_port, start_postgres, start_s3
 from resources.storage.bucket import Bucket
 from resources.storage.client import make_client
 
@@ -121,7 +121,7 @@ def tell(url: str, bucket: str, keys: list[str]) -> None:
 
 def evaluate(sensor: Any, instance: dg.DagsterInstance, cursor: str | None = None) -> tuple[Any, float, float]:
     """One evaluation: its result, its seconds, and the CPU seconds of this process."""
-    from resources.ledger.resource import LedgerResource
+    from resources.registry.resource import LedgerResource
     from resources.storage.resource import BucketResource
 
     context = dg.build_sensor_context(
@@ -230,8 +230,8 @@ def measure_launch(storage: str, launches: int) -> dict[str, Any]:
 
 def measure(kind: str, count: int, launches: int) -> dict[str, Any]:
     """One way of noticing so many uploads."""
-    from resources.ledger import Ledger
-    from resources.ledger.registry import Registry
+    from resources.ledger.ledger import Ledger
+    from resources.registry.registry import Registry
     from resources.settings import load_settings
 
     uploads = keys_of(kind, count)
@@ -250,8 +250,8 @@ def measure(kind: str, count: int, launches: int) -> dict[str, Any]:
         url = boto3.client("sqs").create_queue(QueueName=kind)["QueueUrl"]
         os.environ["I2V_UPLOAD_QUEUE_URL"] = url
         tell(url, bucket.name, [key for key, _ in uploads])
-    from i2v_assets.sensors.queue import queue_sensor
-    from i2v_assets.sensors.uploads import uploads_sensor
+    from i2v_assets.defs.queue_sensor import queue_sensor
+    from i2v_assets.defs.uploads_sensor import uploads_sensor
 
     with deployed() as (instance, server):
         result, seconds, cpu = evaluate(uploads_sensor if kind == "listing" else queue_sensor, instance)

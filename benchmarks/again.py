@@ -21,8 +21,8 @@ from pathlib import Path
 import httpx
 from PIL import Image
 
-from i2v_assets.cli.services import dagster_home
-from resources.sandbox.starter import environment, start_s3, start_sandbox
+from i2v_assets.cli.dev.services import dagster_home
+from resources.devservers.start import environment, start_s3, start_sandbox
 from resources.storage.bucket import Bucket
 from resources.storage.client import make_client
 

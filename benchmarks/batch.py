@@ -30,9 +30,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.workload import Figures
-from i2v_assets.cli.services import dagster_home
-from resources.ledger import Ledger
-from resources.sandbox.starter import RunningSandbox, environment, start_s3, start_sandbox
+from i2v_assets.cli.dev.services import dagster_home
+from resources.devservers.start import RunningSandbox, environment, start_s3, start_sandbox
+from resources.ledger.ledger import Ledger
 from resources.storage.bucket import Bucket
 from resources.storage.client import make_client
 

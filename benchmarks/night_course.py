@@ -30,8 +30,9 @@ from benchmarks.night_verdict import (
     unanswered,
 )
 from benchmarks.night_watch import FLEET, MEASURING, SERVERS, Sample, Watch
-from resources.ledger import LedgerError, State
-from resources.ledger.registry import ClipRow, ClipState
+from resources.ledger.errors import LedgerError
+from resources.ledger.records import State
+from resources.registry.registry import ClipRow, ClipState
 from resources.storage import keys
 from resources.storage.errors import StorageError
 

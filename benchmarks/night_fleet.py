@@ -17,9 +17,9 @@ import httpx
 import psutil
 import psycopg
 
-from resources.ledger import Ledger
-from resources.ledger.registry import Registry
-from resources.sandbox.starter import ChildProcess, environment, free_port, start_postgres, start_s3, start_sandbox
+from resources.devservers.start import ChildProcess, environment, free_port, start_postgres, start_s3, start_sandbox
+from resources.ledger.ledger import Ledger
+from resources.registry.registry import Registry
 from resources.settings import Settings, load_settings, variable_name
 from resources.storage.bucket import Bucket
 

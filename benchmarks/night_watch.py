@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 from benchmarks.night_fleet import Fleet
-from resources.ledger import LedgerError
+from resources.ledger.errors import LedgerError
 
 MEBIBYTE = 1024**2
 FLEET = ("runs", "code server", "daemon")

@@ -13,13 +13,14 @@ from typing import Any
 import dagster as dg
 
 from benchmarks.workload import Meter, memory, read_spec
-from i2v_assets.assets.clips import make_clips
 from i2v_assets.definitions import defs
-from i2v_assets.jobs import make_clips_job
-from resources.ledger import Ledger, State
-from resources.ledger.registry import ClipState, Registry
-from resources.ledger.resource import LedgerResource
+from i2v_assets.defs.clips import make_clips
+from i2v_assets.defs.jobs import make_clips_job
+from resources.ledger.ledger import Ledger
+from resources.ledger.records import State
 from resources.media import stills  # noqa: F401 - see above
+from resources.registry.registry import ClipState, Registry
+from resources.registry.resource import LedgerResource
 from resources.runcomfy.resource import RunComfyResource
 from resources.settings import load_settings
 from resources.storage.resource import BucketResource

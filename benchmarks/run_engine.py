@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.workload import Meter, inputs_of, read_spec
-from resources.generation.model import NO_CAPS, Delivered, Order
-from resources.generation.opening import open_engine, options_of
-from resources.ledger import Ledger, State
+from resources.generation.factory import open_engine, options_of
+from resources.generation.types import NO_CAPS, Delivered, Order
+from resources.ledger.ledger import Ledger
+from resources.ledger.records import State
 from resources.schemas.inputs import Route, fingerprint
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket

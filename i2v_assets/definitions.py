@@ -2,23 +2,22 @@
 
 import dagster as dg
 
-from i2v_assets.assets.catalogue import model_catalogue
-from i2v_assets.assets.checks import CLIP_CHECKS
-from i2v_assets.assets.clips import make_clips
-from i2v_assets.assets.gallery import gallery, gallery_job, gallery_schedule
-from i2v_assets.assets.sequences import film, film_job
-from i2v_assets.assets.spend import spend, spend_job, spend_schedule
-from i2v_assets.assets.waiting import waiting_too_long
-from i2v_assets.jobs import JOBS
-from i2v_assets.schedules import SCHEDULES
-from i2v_assets.sensors.alerts import alerts_sensor
-from i2v_assets.sensors.dispatch import dispatch_sensor
-from i2v_assets.sensors.queue import queue_sensor
-from i2v_assets.sensors.sequences import sequences_sensor
-from i2v_assets.sensors.uploads import uploads_sensor
-from i2v_assets.upkeep import UPKEEP_JOBS
+from i2v_assets.defs.alerts_sensor import alerts_sensor
+from i2v_assets.defs.catalog import model_catalogue
+from i2v_assets.defs.clips import CLIP_CHECKS, make_clips
+from i2v_assets.defs.dispatch_sensor import dispatch_sensor
+from i2v_assets.defs.films import film, film_job
+from i2v_assets.defs.films_sensor import sequences_sensor
+from i2v_assets.defs.gallery import gallery, gallery_job, gallery_schedule
+from i2v_assets.defs.jobs import JOBS
+from i2v_assets.defs.maintenance import UPKEEP_JOBS
+from i2v_assets.defs.overdue_check import waiting_too_long
+from i2v_assets.defs.queue_sensor import queue_sensor
+from i2v_assets.defs.schedules import SCHEDULES
+from i2v_assets.defs.spend_report import spend, spend_job, spend_schedule
+from i2v_assets.defs.uploads_sensor import uploads_sensor
 from resources import logs
-from resources.ledger.resource import LedgerResource
+from resources.registry.resource import LedgerResource
 from resources.runcomfy.resource import RunComfyResource
 from resources.settings import load_settings
 from resources.storage.resource import BucketResource

@@ -6,7 +6,6 @@ them, in coroutines and in threads that ``asyncio.to_thread`` starts.
 
 import json
 import logging
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,20 +13,14 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
+from resources.redact import redact
+
 if TYPE_CHECKING:
     from resources.settings import Settings
 
 _IDS: ContextVar[dict[str, str]] = ContextVar("i2v_ids", default={})  # noqa: B039 - never changed, only replaced
 
 LOGGERS = ("resources", "i2v_assets")
-
-_SECRETS = (
-    (re.compile(r"\b(?:https?|s3)://[^\s\"'<>\\)\]}]+", re.IGNORECASE), "<url>"),
-    (re.compile(r"\bdata:[\w/+.-]+;base64,[A-Za-z0-9+/=]+", re.IGNORECASE), "<data>"),
-    (re.compile(r"\b(bearer|token|authorization)(\s*[:=]?\s+|\s*[:=]\s*)[\"']?[A-Za-z0-9._~+/=-]{12,}", re.IGNORECASE),
-     r"\1 <secret>"),
-)  # fmt: skip
-"""What never reaches a line, whoever logs it; the ledger has the same rule for its reasons."""
 
 
 @contextmanager
@@ -56,11 +49,11 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": _safe(record.getMessage()),
+            "message": redact(record.getMessage()),
             **_IDS.get(),
         }
         if record.exc_info:
-            line["traceback"] = _safe(self.formatException(record.exc_info))
+            line["traceback"] = redact(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)
 
 
@@ -87,9 +80,3 @@ def of_run(run: str) -> Iterator[None]:
     configure(load_settings())
     with bound(run=run):
         yield
-
-
-def _safe(text: str) -> str:
-    for pattern, instead in _SECRETS:
-        text = pattern.sub(instead, text)
-    return text

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from resources.sandbox.starter import (
+from resources.devservers.start import (
     RunningPostgres,
     RunningS3,
     RunningSandbox,

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from i2v_assets.cli.console import dollars, err, out, print_json
-from i2v_assets.cli.opened import AsJson, opened_client
+from i2v_assets.cli.console import AsJson, err, out, print_json
+from i2v_assets.session import opened_client
+from resources.money import dollars
 from resources.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -114,8 +115,8 @@ async def _account(settings: Settings) -> "Account":
 @app.command()
 def balance(as_json: AsJson = False) -> None:
     """What is left on the account, and what of today's budget."""
-    from i2v_assets.cli.money import money_left
-    from i2v_assets.cli.opened import opened_books
+    from i2v_assets.cli.plan import money_left
+    from i2v_assets.session import opened_books
 
     settings = load_settings()
     left = asyncio.run(_balance(settings))

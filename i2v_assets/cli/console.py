@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -12,6 +13,8 @@ PIPED_WIDTH = 160
 
 SHORT_CELL = 20
 """Columns with no longer cell are not folded: names, states, prices and times stay whole while the others give way."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 out = Console(soft_wrap=True)
 if not out.is_terminal:
@@ -44,12 +47,3 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
     for row in cells:
         table.add_row(*(Text(cell) for cell in row))
     out.print(table)
-
-
-def dollars(microdollars: int | None) -> str:
-    """Money for people: two places, more where the amount needs them; never rounded to nothing. None is empty."""
-    if microdollars is None:
-        return ""
-    sign = "-" if microdollars < 0 else ""
-    whole, _, places = f"{abs(microdollars) / 1_000_000:,.6f}".partition(".")
-    return f"{sign}${whole}.{places.rstrip('0').ljust(2, '0')}"

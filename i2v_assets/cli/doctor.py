@@ -13,10 +13,11 @@ from uuid import uuid4
 import typer
 from rich.text import Text
 
-from i2v_assets.cli.console import dollars, out, print_json
-from i2v_assets.cli.exits import Exit, exit_code
-from i2v_assets.cli.opened import AsJson, opened_books, opened_bucket, opened_client
+from i2v_assets.cli.console import AsJson, out, print_json
+from i2v_assets.cli.exit_codes import Exit, exit_code
+from i2v_assets.session import opened_books, opened_bucket, opened_client
 from resources.errors import I2VError
+from resources.money import dollars
 from resources.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -123,8 +124,8 @@ def _bucket(settings: Settings) -> Iterator[Finding]:
 
 def _presigned(settings: Settings, bucket: "Bucket", key: str) -> Finding:
     """The address as the service would fetch it: over https from a public host, or from this machine in the sandbox."""
-    from i2v_assets.cli.fetching import fetch_input
-    from resources.storage.reach import check_reachable
+    from i2v_assets.cli.run.safe_fetch import fetch_input
+    from resources.storage.reachability import check_reachable
 
     name = "presigned address"
     try:
@@ -147,7 +148,7 @@ def _presigned(settings: Settings, bucket: "Bucket", key: str) -> Finding:
 
 
 def _credentials(settings: Settings) -> Iterator[Finding]:
-    from resources.storage.credential_life import credentials_expire_at
+    from resources.storage.client import credentials_expire_at
 
     ends = credentials_expire_at()
     if ends is None:
@@ -168,7 +169,7 @@ def _credentials(settings: Settings) -> Iterator[Finding]:
 
 
 def _ledger(settings: Settings) -> Iterator[Finding]:
-    from resources.ledger import State
+    from resources.ledger.records import State
 
     with opened_books() as books:
         books.ledger.prove_writable()
@@ -186,8 +187,8 @@ def _ledger(settings: Settings) -> Iterator[Finding]:
 
 
 def _catalogue(settings: Settings) -> Iterator[Finding]:
-    from i2v_assets.making.offers import LiveOffer, Offers
-    from resources.ledger.catalogue_memory import CatalogueMemory
+    from i2v_assets.pipeline.offers import LiveOffer, Offers
+    from resources.registry.agreed_prices import CatalogueMemory
     from resources.runcomfy.catalogue import Catalogue
     from resources.schemas.endpoints import family_route
     from resources.schemas.inputs import Family
@@ -212,7 +213,7 @@ def _catalogue(settings: Settings) -> Iterator[Finding]:
 
 
 def _clocks(settings: Settings) -> Iterator[Finding]:
-    from resources.runcomfy.clock import service_time
+    from resources.runcomfy.client import service_time
 
     bucket = opened_bucket(settings)
     bucket.check()

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from i2v_assets.cli.console import err, out, print_json
-from i2v_assets.cli.exits import TryLater
-from i2v_assets.cli.opened import AsJson, opened_bucket
+from i2v_assets.cli.console import AsJson, err, out, print_json
+from i2v_assets.cli.exit_codes import TryLater
+from i2v_assets.session import opened_bucket
 from resources.settings import load_settings
 
 app = typer.Typer()
@@ -28,7 +28,7 @@ def gallery(
 
         i2v gallery --open
     """
-    from resources.sandbox.starter import free_port
+    from resources.devservers.start import free_port
     from resources.storage.link_server import serve_links
 
     bucket = opened_bucket(load_settings())

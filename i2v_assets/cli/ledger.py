@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from i2v_assets.cli.console import dollars, err, out, print_json, print_table
-from i2v_assets.cli.exits import UsageProblem
+from i2v_assets.cli.console import err, out, print_json, print_table
+from i2v_assets.cli.exit_codes import UsageProblem
+from resources.money import dollars
 
 if TYPE_CHECKING:
-    from resources.ledger import Ledger, RequestRow
+    from resources.ledger.ledger import Ledger
+    from resources.ledger.records import RequestRow
 
 app = typer.Typer(name="ledger", no_args_is_help=True, help="The record of every request that can cost money.")
 
@@ -42,7 +44,7 @@ SHORT = 12
 
 @contextmanager
 def _ledger() -> "Iterator[Ledger]":
-    from resources.ledger import Ledger
+    from resources.ledger.ledger import Ledger
     from resources.settings import load_settings
 
     ledger = Ledger.open(load_settings().ledger_address)
@@ -63,7 +65,7 @@ def list_command(
     as_json: AsJson = False,
 ) -> None:
     """Requests, the newest first."""
-    from resources.ledger import State
+    from resources.ledger.records import State
 
     with _ledger() as ledger:
         rows = ledger.list([State(name) for name in state] if state else None, clip, service, limit)
@@ -163,7 +165,7 @@ def find(ledger: "Ledger", which: str) -> "RequestRow":
         UnknownRequest: there is none.
         UsageProblem: several begin so.
     """
-    from resources.ledger import UnknownRequest
+    from resources.ledger.errors import UnknownRequest
 
     found = ledger.starting_with(which)
     if len(found) > 1:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from i2v_assets.cli.console import err, print_json
 from i2v_assets.cli.environment import load_environment
-from i2v_assets.cli.exits import Exit, exit_code
+from i2v_assets.cli.exit_codes import Exit, exit_code
 from resources.errors import I2VError
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]

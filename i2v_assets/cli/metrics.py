@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from i2v_assets.cli.console import err
-from i2v_assets.cli.exits import UsageProblem
+from i2v_assets.cli.exit_codes import UsageProblem
 
 app = typer.Typer()
 

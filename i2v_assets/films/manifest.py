@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from i2v_assets.manifest import Line, ManifestError, MicroDollars, Moment, canonical, fields_of
+from i2v_assets.clip_folder.manifest import Line, ManifestError, MicroDollars, Moment, canonical, fields_of
 from resources.schemas.inputs import Sha256
 
 SCHEMA_VERSION: Final = 1

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from i2v_assets.clip_folder.manifest import SANDBOX_NOTE
 from i2v_assets.gallery.entries import GalleryEntry, Paid, Status
-from i2v_assets.manifest import SANDBOX_NOTE, scrubbed
+from resources.redact import redact
 from resources.schemas.inputs import Route
 
 PAGE_SIZE = 100
@@ -144,9 +145,9 @@ def _details(
     folder = _link(entry.folder)
     details: dict[str, Any] = {
         "prompt": entry.prompt,
-        "facts": [[name, scrubbed(value)] for name, value in entry.facts],
-        "reasons": [scrubbed(reason) for reason in entry.reasons],
-        "findings": [scrubbed(finding) for finding in entry.findings],
+        "facts": [[name, redact(value)] for name, value in entry.facts],
+        "reasons": [redact(reason) for reason in entry.reasons],
+        "findings": [redact(finding) for finding in entry.findings],
         "media": list(entry.media),
         "takes": [
             [take.take, take.seed, _link(take.video_key), take.quality, 1 if take.chosen else 0] for take in entry.takes
@@ -155,11 +156,11 @@ def _details(
             [other.language, other.clip, f"{_link(other.folder)}video.mp4" if other.status is Status.DELIVERED else ""]
             for other in groups.get(entry.dub_group or "", ())
         ],
-        "shots": [[shot.clip, scrubbed(shot.what), shot.cost_microdollars] for shot in entry.shots],
+        "shots": [[shot.clip, redact(shot.what), shot.cost_microdollars] for shot in entry.shots],
         "films": [] if entry.film else films.get(entry.clip, []),
-        "title": scrubbed(entry.title),
-        "problems": [[scrubbed(text) for text in (p.what, p.limit, p.remedy)] for p in entry.problems],
-        "next": scrubbed(entry.next),
+        "title": redact(entry.title),
+        "problems": [[redact(text) for text in (p.what, p.limit, p.remedy)] for p in entry.problems],
+        "next": redact(entry.next),
         "note": f"{folder}{quote(entry.note_file)}" if entry.note_file else "",
     }
     return {name: value for name, value in details.items() if value}
@@ -208,7 +209,7 @@ def _link(key: str) -> str:
 
 
 def _teaser(text: str) -> str:
-    line = scrubbed(" ".join(text.split()))
+    line = redact(" ".join(text.split()))
     return line if len(line) <= TEASER else line[: TEASER - 1].rstrip() + "…"
 
 

@@ -6,9 +6,9 @@ from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from i2v_assets.answers import Answer, AnswerKind, Problem
+from i2v_assets.clip_folder.manifest import Manifest
+from i2v_assets.clip_folder.notes import Answer, AnswerKind, Problem
 from i2v_assets.films.manifest import FilmManifest
-from i2v_assets.manifest import Manifest
 from resources.schemas.inputs import Route, Service
 
 

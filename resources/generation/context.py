@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from resources.errors import Verdict
-from resources.generation.forecast import Forecast, prior
-from resources.generation.model import EngineOptions, HeldKind, Order
-from resources.generation.pacing import Pacer
-from resources.ledger import Ledger, LedgerError, NewRequest, RequestRow
+from resources.generation.poll_schedule import Forecast, prior
+from resources.generation.rate_limit import Pacer
+from resources.generation.types import EngineOptions, HeldKind, Order
+from resources.ledger.errors import LedgerError
+from resources.ledger.ledger import Ledger
+from resources.ledger.records import NewRequest, RequestRow
 from resources.runcomfy.catalogue import Catalogue
 from resources.runcomfy.client import RunComfyClient
 from resources.schemas.inputs import Service

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from resources.errors import Verdict
 from resources.generation.context import Context, Flight, utc_now
-from resources.generation.course import follow
-from resources.generation.model import EngineOptions, Failed, Order, Outcome
-from resources.generation.stopping import StopKind, ask_why, wind_down
-from resources.ledger import Ledger, LedgerError, StaleClaim
+from resources.generation.shutdown import StopKind, ask_why, wind_down
+from resources.generation.state_machine import follow
+from resources.generation.types import EngineOptions, Failed, Order, Outcome
+from resources.ledger.errors import LedgerError, StaleClaim
+from resources.ledger.ledger import Ledger
 from resources.runcomfy.catalogue import Catalogue
 from resources.runcomfy.client import RunComfyClient
 from resources.schemas.inputs import Service

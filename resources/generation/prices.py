@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from resources.errors import I2VError, Verdict
 from resources.generation.context import Context
-from resources.generation.model import Held, HeldKind, Order
-from resources.ledger.budget import usd
+from resources.generation.types import Held, HeldKind, Order
+from resources.money import dollars
 from resources.runcomfy.errors import (
     FamilyUnavailable,
     MissingToken,
@@ -74,9 +74,9 @@ def _changed(order: Order, price: int | None, *, allow_unknown: bool) -> Held | 
             return None
         words = "The service's catalogue did not answer when this was planned, so nobody has seen its price."
     elif price is None:
-        words = f"Its price can no longer be read, and was {usd(planned)} when this was planned."
+        words = f"Its price can no longer be read, and was {dollars(planned)} when this was planned."
     elif price > planned:
-        words = f"It costs {usd(price)} now, and cost {usd(planned)} when this was planned."
+        words = f"It costs {dollars(price)} now, and cost {dollars(planned)} when this was planned."
     else:
         return None
     remedy = "The next run plans it at the price of then; a price that needs an agreement or an approval asks for it."

@@ -9,10 +9,9 @@ import sqlalchemy as sa
 
 from resources.ledger.database import Database
 from resources.ledger.errors import IllegalTransition, LedgerError, StaleClaim, UnknownRequest
-from resources.ledger.records import RequestRow
-from resources.ledger.redaction import safe_reason
-from resources.ledger.states import State
+from resources.ledger.records import RequestRow, State
 from resources.ledger.tables import events, requests, submissions
+from resources.redact import redact
 
 COLUMNS = [requests.c[name] for name in RequestRow.__dataclass_fields__]
 _STATE = list(RequestRow.__dataclass_fields__).index("state")
@@ -22,6 +21,15 @@ LOCK_ROW = SELECT_ROW.with_for_update()
 INSERT_EVENT = events.insert()
 
 FINISHED = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+
+
+MAX_REASON = 2000
+"""Characters of a reason that are kept; a service's error page may be long."""
+
+
+def stored_reason(reason: str | None) -> str | None:
+    """Return a reason as the ledger keeps it: without addresses and credentials, at most `MAX_REASON` characters."""
+    return None if reason is None else redact(reason)[:MAX_REASON]
 
 
 def utc_now() -> datetime:
@@ -125,7 +133,7 @@ class LedgerBase:
                 "to_state": row.state,
                 "attempt": attempt or row.attempt,
                 "owner": owner,
-                "reason": safe_reason(reason),
+                "reason": stored_reason(reason),
             },
         )
 

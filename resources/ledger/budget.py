@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from resources.ledger.records import CapName, Caps, OverBudget, Spend
 from resources.ledger.tables import submissions
+from resources.money import dollars
 
 USD = 1_000_000
 
@@ -100,7 +101,7 @@ def _never(cap: _Cap, price: int) -> OverBudget | None:
         return OverBudget(f"No run may send a request; {cap.variable.format('REQUESTS')} raises it.", cap.requests)
     if price > cap.most:
         return OverBudget(
-            f"This clip costs {usd(price)}, and a whole run may spend {usd(cap.most)};"
+            f"This clip costs {dollars(price)}, and a whole run may spend {dollars(cap.most)};"
             f" {cap.variable.format('USD')} raises it.",
             cap.usd,
         )
@@ -116,15 +117,8 @@ def _over(cap: _Cap, spent: Spend, price: int) -> OverBudget | None:
         )
     if spent.microdollars + price > cap.most:
         return OverBudget(
-            f"{usd(spent.microdollars)} of at most {usd(cap.most)} {cap.where} are spent or reserved, and this clip"
-            f" costs {usd(price)}; {cap.variable.format('USD')} raises it.",
+            f"{dollars(spent.microdollars)} of at most {dollars(cap.most)} {cap.where} are spent or reserved, and this clip"
+            f" costs {dollars(price)}; {cap.variable.format('USD')} raises it.",
             cap.usd,
         )
     return None
-
-
-def usd(microdollars: int) -> str:
-    """Dollars with at least two places, exact; no float touches money."""
-    whole, rest = divmod(microdollars, USD)
-    places = f"{rest:06d}".rstrip("0").ljust(2, "0")
-    return f"${whole:,}.{places}"

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
@@ -251,3 +251,13 @@ def _unavailable(error: BaseException | None) -> LedgerUnavailable:
         f"The ledger's database cannot be used: {lines[0]}.",
         remedy="Check that its disk has room and can be written, or that I2V_LEDGER_URL points to a running Postgres.",
     )
+
+
+CHUNK = 500
+"""Keys per statement with an IN list: below SQLite's smallest limit of 999 bound variables."""
+
+
+def chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The names in parts that one statement takes."""
+    for start in range(0, len(names), CHUNK):
+        yield names[start : start + CHUNK]

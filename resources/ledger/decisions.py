@@ -7,8 +7,7 @@ import sqlalchemy as sa
 
 from resources.ledger.base import LedgerBase
 from resources.ledger.errors import FinalOutcome, IllegalTransition, LedgerError, StaleClaim
-from resources.ledger.records import RequestRow
-from resources.ledger.states import State
+from resources.ledger.records import RequestRow, State
 from resources.ledger.tables import approvals, submissions
 
 _FRESH: dict[str, Any] = {

@@ -7,14 +7,12 @@ from typing import Self
 
 import sqlalchemy as sa
 
-from resources.ledger.answers import Answers
 from resources.ledger.base import utc_now
-from resources.ledger.claims import Claims
 from resources.ledger.database import Database
 from resources.ledger.decisions import Decisions
-from resources.ledger.late_costs import LateCosts
-from resources.ledger.reading import Reading
-from resources.ledger.spending import Spending
+from resources.ledger.queries import LateCosts, Reading, Spending
+from resources.ledger.responses import Answers
+from resources.ledger.transitions import Claims
 
 
 class Ledger(Claims, Answers, Decisions, Reading, LateCosts, Spending):

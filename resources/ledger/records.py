@@ -1,10 +1,35 @@
 """What goes into the ledger and what comes out of it, as plain data. Money is integer micro-dollars, times are UTC."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
+from enum import StrEnum
 from typing import Literal, TypeAlias
 
-from resources.ledger.states import State
+
+class State(StrEnum):
+    """Where a request stands; `submitting`, `submitted` and `unknown` may cost money."""
+
+    PLANNED = "planned"
+    SUBMITTING = "submitting"
+    SUBMITTED = "submitted"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+ALLOWED: Mapping[State, frozenset[State]] = {
+    State.PLANNED: frozenset({State.SUBMITTING, State.CANCELLED}),
+    State.SUBMITTING: frozenset({State.SUBMITTED, State.PLANNED, State.FAILED, State.UNKNOWN}),
+    State.SUBMITTED: frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED}),
+    State.SUCCEEDED: frozenset(),
+    State.FAILED: frozenset({State.PLANNED}),
+    State.CANCELLED: frozenset({State.PLANNED}),
+    State.UNKNOWN: frozenset({State.SUBMITTED, State.PLANNED, State.FAILED}),
+}
+"""All transitions; the database refuses any other by a trigger, whoever writes."""
+
 
 CapName: TypeAlias = Literal["usd_per_day", "requests_per_day", "usd_per_run", "requests_per_run"]
 

@@ -7,9 +7,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from resources.ledger import Ledger, LedgerError, Spend, State
-from resources.ledger.measures import FleetMeasures, Measures
-from resources.ledger.pending import PendingUploads
+from resources.ledger.errors import LedgerError
+from resources.ledger.ledger import Ledger
+from resources.ledger.records import Spend, State
+from resources.metrics.fleet import FleetMeasures, Measures
+from resources.registry.pending_uploads import PendingUploads
 from resources.settings import USD, Settings
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, start_http_server
 
-from resources.ledger import Ledger
+from resources.ledger.ledger import Ledger
 from resources.metrics.collector import LedgerCollector
 from resources.settings import Settings
 

@@ -15,6 +15,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -43,6 +44,7 @@ from resources.runcomfy.errors import (
 )
 from resources.runcomfy.pacing import RetryPolicy, Timeouts
 from resources.runcomfy.refusals import Asked
+from resources.runcomfy.transport import TRANSPORT_ERRORS, open_client, tls_context
 from resources.schemas.inputs import Service
 from resources.settings import is_loopback
 
@@ -403,3 +405,15 @@ def _opened(part: _T | None) -> _T:
     if part is None:
         raise RuntimeError("The client is used outside its `async with`.")
     return part
+
+
+async def service_time(api_base: str) -> datetime | None:
+    """The Date header of whatever the service answers, without a token; None where it tells no time or does not answer."""
+    way = httpx.AsyncHTTPTransport(verify=tls_context(), trust_env=False)
+    async with open_client(way, httpx.Timeout(10.0)) as client:
+        try:
+            async with client.stream("GET", f"{api_base.rstrip('/')}/models?limit=1") as response:
+                told = parsedate_to_datetime(response.headers["Date"])
+        except (*TRANSPORT_ERRORS, KeyError, ValueError):
+            return None
+    return told.astimezone(UTC)

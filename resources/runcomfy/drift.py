@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from difflib import SequenceMatcher
 from typing import Any
 
+from resources.redact import redact_line
 from resources.runcomfy.pricing import PRICE_UNITS
-from resources.runcomfy.text import plain_text
 from resources.runcomfy.wire import CatalogueEntry
 from resources.schemas.endpoints import Endpoint, input_schema
 
@@ -149,4 +149,4 @@ def _compare_values(name: str, old: list[Any], new: list[Any]) -> list[str]:
 
 
 def _show(value: object) -> str:
-    return plain_text(value, limit=60)
+    return redact_line(value, limit=60)

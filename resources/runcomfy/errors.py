@@ -26,7 +26,7 @@ I2VError
       |- DownloadFailed        RETRYABLE
       `- OutputGone            FINAL
 
-No message holds a token, a presigned URL or an output URL: texts from outside go through ``text.plain_text`` first, and
+No message holds a token, a presigned URL or an output URL: texts from outside go through ``redact.redact_line`` first, and
 exceptions of the HTTP library, whose messages and attributes hold them, are never chained.
 """
 

@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
+from resources.redact import redact_line
 from resources.runcomfy.errors import (
     Forbidden,
     InvalidInput,
@@ -20,7 +21,6 @@ from resources.runcomfy.errors import (
     Unauthorized,
     UnknownModel,
 )
-from resources.runcomfy.text import plain_text
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
@@ -64,12 +64,12 @@ def error_text(body: Mapping[str, Any] | None) -> str:
     for name in ("error_message", "message", "error", "detail"):
         value = body.get(name)
         if isinstance(value, str) and value.strip():
-            return plain_text(value)
+            return redact_line(value)
         if isinstance(value, dict):
             inner = error_text(value)
-            return inner or plain_text(value)
+            return inner or redact_line(value)
         if isinstance(value, list) and value:
-            return plain_text("; ".join(_detail(part) for part in value[:5]))
+            return redact_line("; ".join(_detail(part) for part in value[:5]))
     return ""
 
 

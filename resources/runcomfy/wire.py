@@ -1,7 +1,7 @@
 """Reading the service's answers: pure, lenient, and never louder than what an answer says.
 
 A word that nobody knows is neither an end nor a success. A number that cannot be a price is no price. Texts of the
-service may quote the user's own presigned URLs, so every text passes ``text.plain_text`` before a person or a log sees it.
+service may quote the user's own presigned URLs, so every text passes ``redact.redact_line`` before a person or a log sees it.
 """
 
 import json
@@ -15,8 +15,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from resources.redact import redact_line
 from resources.runcomfy.refusals import error_text
-from resources.runcomfy.text import plain_text
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 """A request id as the project accepts it; goes into paths, so nothing else may."""
@@ -171,7 +171,7 @@ def moment(value: object) -> datetime | None:
 
 def _word(body: Mapping[str, Any]) -> tuple[str, str]:
     raw = body.get("status")
-    return (raw.strip().lower(), plain_text(raw, limit=40)) if isinstance(raw, str) else ("", "")
+    return (raw.strip().lower(), redact_line(raw, limit=40)) if isinstance(raw, str) else ("", "")
 
 
 _STATUS_WORDS = {
@@ -252,7 +252,7 @@ def read_entry(body: Mapping[str, Any], asked: str = "") -> CatalogueEntry:
     unit = body.get("price_unit")
     return CatalogueEntry(
         model_id=str(body.get("model_id") or asked),
-        display_name=plain_text(body.get("display_name") or body.get("model_id") or asked, limit=200),
+        display_name=redact_line(body.get("display_name") or body.get("model_id") or asked, limit=200),
         base_price_microdollars=cost(body.get("base_price_usd")),
         price_unit=unit.strip().lower() if isinstance(unit, str) else "",
         input_schema=schema if isinstance(schema, dict) else None,

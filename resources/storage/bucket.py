@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import SecretStr
 
 from resources.settings import Settings
-from resources.storage.client import PART_BYTES, make_client, transfer_config
+from resources.storage.client import PART_BYTES, ServerClock, make_client, transfer_config
 from resources.storage.errors import (
     BadRequest,
     BucketMissing,
@@ -24,7 +24,6 @@ from resources.storage.errors import (
     translated,
 )
 from resources.storage.errors import http_status as status_of
-from resources.storage.server_clock import ServerClock
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

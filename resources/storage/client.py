@@ -2,9 +2,15 @@
 
 import functools
 import os
-from typing import TYPE_CHECKING
+import threading
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
 
 from resources.settings import is_loopback
+from resources.storage.errors import translated
 
 if TYPE_CHECKING:
     from boto3.s3.transfer import TransferConfig
@@ -80,3 +86,56 @@ def transfer_config() -> "TransferConfig":
     from boto3.s3.transfer import TransferConfig
 
     return TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=4)
+
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class ServerClock:
+    """Listens to every answer that a client gets. Thread-safe; good to a second."""
+
+    def __init__(self, client: "S3Client") -> None:
+        self._lock = threading.Lock()
+        self._heard: tuple[datetime, float] | None = None
+        client.meta.events.register("after-call.s3", self.hear)
+
+    def now(self) -> datetime | None:
+        """The Date header of the latest answer plus what went by since; None where no answer had one yet."""
+        with self._lock:
+            if self._heard is None:
+                return None
+            told, heard_at = self._heard
+        return told + timedelta(seconds=time.monotonic() - heard_at)
+
+    def hear(self, parsed: Mapping[str, Any], **_: object) -> None:
+        """Take the time from an answer, as botocore hands it over."""
+        headers = parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        try:
+            told = parsedate_to_datetime(headers["date"])
+        except (KeyError, ValueError, TypeError):
+            return
+        with self._lock:
+            self._heard = (told, time.monotonic())
+
+
+def credentials_expire_at() -> datetime | None:
+    """When they run out, in UTC; None for keys that do not, and where nobody says.
+
+    Credentials of a role are renewed by boto3, but an address that was presigned before keeps the old session's end.
+
+    Raises:
+        AccessDenied: there are none, or the profile does not exist.
+    """
+    import boto3
+
+    with translated("read the credentials", "of the environment"):
+        found = boto3.session.Session().get_credentials()
+    moment = getattr(found, "_expiry_time", None)  # botocore keeps it there for every kind that expires
+    if isinstance(moment, datetime):
+        return moment.astimezone(UTC)
+    told = os.environ.get("AWS_CREDENTIAL_EXPIRATION", "")
+    try:
+        return datetime.fromisoformat(told).astimezone(UTC) if told else None
+    except ValueError:
+        return None

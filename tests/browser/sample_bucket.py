@@ -12,18 +12,18 @@ import av
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from i2v_assets.answers import Problem, failed, refused, waiting
+from i2v_assets.clip_folder.manifest import Manifest
+from i2v_assets.clip_folder.notes import Problem, failed, refused, waiting
 from i2v_assets.films.manifest import FilmManifest
-from i2v_assets.gallery import (
+from i2v_assets.gallery.build import build_gallery
+from i2v_assets.gallery.entries import (
     GalleryEntry,
     GalleryShot,
     Paid,
-    build_gallery,
     entry_of_answer,
     entry_of_film,
     entry_of_manifest,
 )
-from i2v_assets.manifest import Manifest
 
 NOW = datetime(2026, 3, 31, 18, 0, tzinfo=UTC)
 REAL = ("shoes--0001", "shoes--0002", "welcome--en", "welcome--fr")

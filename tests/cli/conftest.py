@@ -18,20 +18,20 @@ import httpx
 import pytest
 from PIL import Image
 
-from i2v_assets.admission import look
 from i2v_assets.cli.main import main
-from i2v_assets.making.line import Line
-from i2v_assets.making.offers import Offers
-from i2v_assets.making.options import plan_options
-from i2v_assets.making.orders import Orders
-from i2v_assets.making.reports import Metadata
-from i2v_assets.making.tools import Run, Tools
-from resources.generation.opening import open_engine, options_of
-from resources.ledger import Ledger
-from resources.ledger.catalogue_memory import CatalogueMemory
-from resources.ledger.registry import Registry
+from i2v_assets.pipeline.clip import Line
+from i2v_assets.pipeline.context import Run, Tools
+from i2v_assets.pipeline.generate import Orders
+from i2v_assets.pipeline.metadata import Metadata
+from i2v_assets.pipeline.offers import Offers
+from i2v_assets.pipeline.plan import plan_options
+from i2v_assets.uploads.ingest import look
+from resources.devservers.start import RunningS3, RunningSandbox, environment, start_sandbox
+from resources.generation.factory import open_engine, options_of
+from resources.ledger.ledger import Ledger
 from resources.media.quality.pool import MeasuringPool
-from resources.sandbox.starter import RunningS3, RunningSandbox, environment, start_sandbox
+from resources.registry.agreed_prices import CatalogueMemory
+from resources.registry.registry import Registry
 from resources.settings import Settings, load_settings, variable_name
 from resources.storage.bucket import Bucket
 from resources.storage.client import make_client
@@ -259,7 +259,7 @@ def world(
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("resources.storage.bucket.make_client", lambda: client_of(os.environ["AWS_ENDPOINT_URL_S3"]))
-    monkeypatch.setattr("i2v_assets.cli.run_course.SANDBOX_SECONDS", 0.3)
+    monkeypatch.setattr("i2v_assets.cli.run.progress.SANDBOX_SECONDS", 0.3)
     (tmp_path / "data").mkdir()
     shutil.copyfile(fresh_ledger, tmp_path / "data" / "ledger.sqlite")
     operator = Operator(shared_sandbox.url)

@@ -5,12 +5,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from i2v_assets.clip_folder.manifest import read_manifest
 from i2v_assets.definitions import defs
-from i2v_assets.films.looking import look_at_film
-from i2v_assets.films.making import make_film
-from i2v_assets.manifest import read_manifest
-from resources.ledger import State
-from resources.ledger.registry import ClipState
+from i2v_assets.films.join import make_film
+from i2v_assets.films.scan import look_at_film
+from resources.ledger.records import State
+from resources.registry.registry import ClipState
 from resources.settings import load_settings
 
 BRIEF = b"prompt: Slow push in\nresolution: 720p\n"

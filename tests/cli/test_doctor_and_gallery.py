@@ -115,7 +115,7 @@ def test_a_wrong_clock(world, monkeypatch):
 
 
 def test_session_credentials_that_end_too_soon(world, monkeypatch):
-    from resources.storage.credential_life import datetime
+    from resources.storage.client import datetime
 
     ends = datetime.now().astimezone() + timedelta(minutes=10)
     monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", ends.isoformat())

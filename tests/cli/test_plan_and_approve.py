@@ -1,4 +1,4 @@
-from resources.ledger.registry import ClipState
+from resources.registry.registry import ClipState
 
 ID = "happyhorse/happyhorse-1-0/image-to-video"
 APPROVAL = b"prompt: Slow push in\nresolution: 720p\nneeds_approval: true\n"

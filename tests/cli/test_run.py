@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import pytest
 
-from i2v_assets.cli.exits import DataProblem
-from i2v_assets.cli.fetching import fetch_input
+from i2v_assets.cli.exit_codes import DataProblem
 from i2v_assets.cli.ledger import StateName
-from resources.ledger import State
+from i2v_assets.cli.run.safe_fetch import fetch_input
+from resources.ledger.records import State
 from resources.storage.keys import slug
 
 PROMPT = '{"prompt": "Slow push in, geometry stable", "resolution": "720p"}'
@@ -315,13 +315,13 @@ def test_a_changed_price_waits_for_an_agreement(world):
 
 
 def test_a_price_that_rises_after_it_was_shown_is_not_paid(world, monkeypatch):
-    from i2v_assets.cli import running
+    from i2v_assets.cli.run import command
 
-    def announced(plan, settings, tell=running._announce):
+    def announced(plan, settings, tell=command._announce):
         tell(plan, settings)
         world.operator.entry(IDS[0], {"base_price_usd": 9.0})
 
-    monkeypatch.setattr(running, "_announce", announced)
+    monkeypatch.setattr(command, "_announce", announced)
     before = world.operator.charges
     ran = world("run", "animate", "--image", str(world.image()), "--input", PROMPT, "--json")
     assert ran.code == 75
@@ -349,7 +349,7 @@ def test_the_id_that_keeps_the_face_does_not_answer(world, samples):
 
 
 def test_too_many_requests_are_waited_out_for_a_while_with_the_reason(world, monkeypatch):
-    monkeypatch.setattr("i2v_assets.cli.run_course.PACE_SECONDS", 0.5)
+    monkeypatch.setattr("i2v_assets.cli.run.progress.PACE_SECONDS", 0.5)
     image = world.image()
     before = world.operator.charges
     world.operator.fault("submit", "http_429", times=99, retry_after=60)

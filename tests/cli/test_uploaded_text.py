@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from i2v_assets.upload_types import Candidate
+from i2v_assets.uploads.types import Candidate
 
 WORDS = "Le café dérive"
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from i2v_assets.films.looking import look_at_film
-from i2v_assets.films.making import make_film
-from resources.provenance import UNSIGNED, Certificate, Generation, read, sign
+from i2v_assets.films.join import make_film
+from i2v_assets.films.scan import look_at_film
+from resources.provenance.credentials import UNSIGNED, Certificate, read, sign
+from resources.provenance.documents import Generation
 from resources.settings import load_settings
 
 AUTHORITY = Path(__file__).parents[1] / "resources" / "provenance" / "conftest.py"

@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from resources.generation.interrupt import run_sync
-from resources.generation.model import NO_CAPS, Delivered, Order
-from resources.generation.opening import open_engine, options_of
-from resources.ledger import Ledger
+from resources.generation.factory import open_engine, options_of
+from resources.generation.run_sync import run_sync
+from resources.generation.types import NO_CAPS, Delivered, Order
+from resources.ledger.ledger import Ledger
 from resources.schemas.inputs import GenerationInputs, Route, fingerprint
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket

@@ -21,7 +21,7 @@ from pathlib import Path
 from harness import Crash
 from run_level import RUN_CHILD, RunCrash
 
-from resources.sandbox.starter import environment, start_postgres, start_s3, start_sandbox
+from resources.devservers.start import environment, start_postgres, start_s3, start_sandbox
 from resources.storage.bucket import Bucket
 from resources.storage.client import make_client
 

@@ -19,8 +19,9 @@ from typing import Any
 
 import httpx
 
-from resources.ledger import Ledger, RequestRow, State
-from resources.sandbox.starter import RunningSandbox
+from resources.devservers.start import RunningSandbox
+from resources.ledger.ledger import Ledger
+from resources.ledger.records import RequestRow, State
 from resources.storage.bucket import Bucket
 from resources.storage.keys import video_key
 

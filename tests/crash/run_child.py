@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import dagster as dg
 
 from i2v_assets.definitions import defs
-from i2v_assets.sensors.tags import BATCH_TAG
-from resources.ledger import Ledger
-from resources.ledger.registry import ClipState, Registry
+from i2v_assets.defs.partitions import BATCH_TAG
+from resources.ledger.ledger import Ledger
+from resources.registry.registry import ClipState, Registry
 from resources.settings import load_settings
 
 ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)

@@ -10,9 +10,9 @@ from typing import Any
 from harness import Crash
 from PIL import Image
 
-from i2v_assets.cli.services import dagster_home
-from i2v_assets.manifest import read_manifest
-from resources.ledger.registry import ClipState, Registry
+from i2v_assets.cli.dev.services import dagster_home
+from i2v_assets.clip_folder.manifest import read_manifest
+from resources.registry.registry import ClipState, Registry
 from resources.storage import keys
 
 RUN_CHILD = (sys.executable, str(Path(__file__).parent / "run_child.py"), "{spec}")

@@ -19,9 +19,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from resources.ledger import Ledger, LedgerError, RequestRow, State
-from resources.ledger.registry import ClipRow, ClipState, Registry
-from resources.sandbox.starter import (
+from resources.devservers.start import (
     ChildProcess,
     RunningPostgres,
     RunningS3,
@@ -31,6 +29,10 @@ from resources.sandbox.starter import (
     start_postgres,
     start_sandbox,
 )
+from resources.ledger.errors import LedgerError
+from resources.ledger.ledger import Ledger
+from resources.ledger.records import RequestRow, State
+from resources.registry.registry import ClipRow, ClipState, Registry
 from resources.settings import Settings, load_settings, variable_name
 from resources.storage import keys
 from resources.storage.bucket import Bucket

@@ -12,8 +12,8 @@ import boto3
 import pytest
 from cfnlint.decode import cfn_yaml
 
-from i2v_assets.assets import spend
-from i2v_assets.cli import run_media
+from i2v_assets.cli.run import media
+from i2v_assets.defs import spend_report
 from resources.storage import keys
 from resources.storage.bucket import Bucket
 
@@ -163,8 +163,8 @@ def test_every_place_that_is_written_is_allowed_and_no_other(statements: dict[st
         keys.sequence_key("film", keys.VIDEO),
         keys.frame_key("film", fingerprint),
         f"{keys.GALLERY}index.html",
-        f"{spend.FOLDER}2026-01-31.csv",
-        f"{run_media.PREFIX}doctor.txt",
+        f"{spend_report.FOLDER}2026-01-31.csv",
+        f"{media.PREFIX}doctor.txt",
         "dagster-logs/storage/run/compute_logs/x.err",
     }
     patterns = paths(statements["Write"])

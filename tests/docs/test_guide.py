@@ -10,10 +10,10 @@ from typing import NamedTuple
 import pytest
 import typer.main
 
-from i2v_assets.batches import parse_batch
-from i2v_assets.briefs import Brief, parse_brief, parse_defaults
+from i2v_assets.briefs.brief import Brief, parse_brief, parse_defaults
 from i2v_assets.cli.main import assemble
-from i2v_assets.uploads import group_uploads
+from i2v_assets.uploads.csv_batches import parse_batch
+from i2v_assets.uploads.grouping import group_uploads
 from resources.settings import Settings, variable_name
 from resources.storage.bucket import ObjectInfo
 

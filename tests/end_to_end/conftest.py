@@ -16,12 +16,13 @@ import dagster as dg
 import httpx
 import pytest
 
-from i2v_assets.cli.services import HERE
-from resources.ledger import Ledger, RequestRow
+from i2v_assets.cli.dev.services import HERE
+from resources.devservers.start import RunningSandbox, start_sandbox
 from resources.ledger.base import utc_now
-from resources.ledger.registry import ClipRow, ClipState, Registry
-from resources.ledger.registry_tables import clips as clip_table
-from resources.sandbox.starter import RunningSandbox, start_sandbox
+from resources.ledger.ledger import Ledger
+from resources.ledger.records import RequestRow
+from resources.registry.registry import ClipRow, ClipState, Registry
+from resources.registry.tables import clips as clip_table
 from resources.settings import load_settings
 from resources.storage import keys
 from resources.storage.bucket import Bucket

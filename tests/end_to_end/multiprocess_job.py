@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from i2v_assets.assets.clips import make_clips
-from resources.ledger.resource import LedgerResource
+from i2v_assets.defs.clips import make_clips
+from resources.registry.resource import LedgerResource
 from resources.runcomfy.resource import RunComfyResource
 from resources.storage.resource import BucketResource
 

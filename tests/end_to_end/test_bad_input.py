@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from resources.ledger.registry import ClipState
+from resources.registry.registry import ClipState
 
 
 def picture(

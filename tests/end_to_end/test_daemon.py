@@ -12,9 +12,9 @@ import psutil
 import pytest
 from PIL import Image
 
-from i2v_assets.cli.services import Services, local_services
-from resources.ledger import Ledger
-from resources.ledger.registry import ClipState, Registry
+from i2v_assets.cli.dev.services import Services, local_services
+from resources.ledger.ledger import Ledger
+from resources.registry.registry import ClipState, Registry
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from i2v_assets.cli.demo import CLIPS
+from i2v_assets.cli.dev.demo import CLIPS
 from resources.media.probe import probe_video
 
 START_SECONDS = 120

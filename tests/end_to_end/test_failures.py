@@ -5,10 +5,10 @@ import io
 import pytest
 from PIL import Image
 
-from i2v_assets.alerts import Memory
-from i2v_assets.making.requests import retake_clip
-from i2v_assets.sensors.alerts import situation
-from i2v_assets.upkeep import to_retry
+from i2v_assets.defs.alerts_sensor import situation
+from i2v_assets.defs.maintenance import to_retry
+from i2v_assets.operations.clips import retake_clip
+from i2v_assets.reports.alerts import Memory
 from resources.ledger.base import utc_now
 from resources.settings import load_settings
 

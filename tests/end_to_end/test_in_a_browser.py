@@ -15,7 +15,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from resources.sandbox.starter import ChildProcess, free_port
+from resources.devservers.start import ChildProcess, free_port
 
 ABSENT = "chromium is not installed: Dagster's UI was NOT looked at in a browser (apt-get install chromium)"
 SECONDS = 90

@@ -7,9 +7,9 @@ import dagster as dg
 import pytest
 from PIL import Image
 
-from i2v_assets.dispatch import MAX_RUNS_WITHOUT_ANSWER
-from i2v_assets.sensors.lost_runs import MOST_WORDS, why_ended
-from resources.ledger.registry import ClipState
+from i2v_assets.defs.runs import MOST_WORDS, why_ended
+from i2v_assets.pipeline.dispatch_policy import MAX_RUNS_WITHOUT_ANSWER
+from resources.registry.registry import ClipState
 
 
 def picture() -> bytes:

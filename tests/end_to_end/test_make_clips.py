@@ -11,9 +11,9 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 from PIL import Image
 
-from i2v_assets.assets.specs import CODE_VERSION
-from resources.ledger.registry import ClipState
-from resources.sandbox.starter import SANDBOX_TOKEN
+from i2v_assets.defs.specs import CODE_VERSION
+from resources.devservers.start import SANDBOX_TOKEN
+from resources.registry.registry import ClipState
 
 NUMBERS = ("seed", "take", "price_usd", "generation_seconds", "duration_seconds", "width", "height", "size_bytes")
 ASSETS = ("source_images", "source_audio", "source_videos", "clip_plan", "clip_video", "clip_preview")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from resources.ledger.registry import ClipState
+from resources.registry.registry import ClipState
 
 REFUSED = "The content violates our policy (sensitive content)."
 

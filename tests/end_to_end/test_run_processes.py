@@ -21,11 +21,11 @@ from dagster._core.storage.tags import PARENT_RUN_ID_TAG, RETRY_NUMBER_TAG, ROOT
 from dagster._grpc.types import ExecuteRunArgs
 from PIL import Image
 
-from i2v_assets.sensors.lost_runs import why_ended
-from resources.generation.opening import caps_of
-from resources.ledger import State
-from resources.ledger.registry import ClipState
-from resources.sandbox.starter import RunningSandbox
+from i2v_assets.defs.runs import why_ended
+from resources.devservers.start import RunningSandbox
+from resources.generation.factory import caps_of
+from resources.ledger.records import State
+from resources.registry.registry import ClipState
 from resources.settings import load_settings
 
 Executor = Literal["in_process", "multiprocess"]
@@ -216,7 +216,7 @@ def test_a_run_that_dagster_tries_again_has_no_second_budget_and_pays_for_no_fai
     stage.instance.report_run_failed(stage.instance.get_run_by_id(crashed.run_id))
 
     caps = replace(caps_of(load_settings()), usd_per_day_microdollars=10**9)  # another day, say
-    monkeypatch.setattr("resources.generation.opening.caps_of", lambda settings: caps)
+    monkeypatch.setattr("resources.generation.factory.caps_of", lambda settings: caps)
     monkeypatch.setenv("I2V_DEADLINE_SECONDS", "5")
     dagsters_retry_of(stage, crashed)
 
@@ -249,7 +249,7 @@ def test_the_words_of_the_time_limit_are_still_those_of_run_monitoring() -> None
     """A pin: were they to change with Dagster, a time limit would be taken for a person's stop."""
     from dagster._daemon.monitoring import run_monitoring
 
-    from i2v_assets.assets.stopping import TIME_LIMIT
+    from i2v_assets.defs.runs import TIME_LIMIT
 
     assert f"Canceling due to exceeding {TIME_LIMIT} of" in Path(run_monitoring.__file__).read_text()
 

@@ -10,9 +10,9 @@ import dagster as dg
 import pytest
 from PIL import Image
 
-from i2v_assets.partitions import RANGE_END, RANGE_START
-from resources.ledger.registry import ClipState
-from resources.sandbox.starter import free_port
+from i2v_assets.defs.partitions import RANGE_END, RANGE_START
+from resources.devservers.start import free_port
+from resources.registry.registry import ClipState
 from resources.storage.bucket import Bucket, ObjectInfo
 from resources.storage.errors import StorageUnavailable
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from i2v_assets.admission import look
-from resources.ledger import Ledger
-from resources.ledger.registry import Registry
+from i2v_assets.uploads.ingest import look
+from resources.ledger.ledger import Ledger
+from resources.registry.registry import Registry
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
 

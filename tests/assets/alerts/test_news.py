@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from i2v_assets.alert_words import message
-from i2v_assets.alerts import (
+from i2v_assets.reports.alert_message import message
+from i2v_assets.reports.alerts import (
     FailedClip,
     FailedRun,
     FailingTicks,

@@ -24,19 +24,19 @@ from dagster._core.scheduler.instigation import (
 )
 from dagster._utils.error import serializable_error_info_from_exc_info
 
-from i2v_assets.assets.telling import told_with_remedy
-from i2v_assets.sensors import troubles
-from i2v_assets.sensors.alerts import alerts_sensor
-from resources.alerts.webhook import AlertError, AlertNotTaken, Webhook
+from i2v_assets.defs import alerts_sensor as module
+from i2v_assets.defs.alerts_sensor import alerts_sensor
+from i2v_assets.defs.failures import told_with_remedy
 from resources.errors import Verdict
-from resources.ledger import Ledger
 from resources.ledger.base import utc_now
-from resources.ledger.registry import ClipState, RefusedRow, Registry, Upload
-from resources.ledger.resource import LedgerResource
-from resources.ledger.waits import Waits
+from resources.ledger.ledger import Ledger
+from resources.registry.overdue import Waits
+from resources.registry.registry import ClipState, RefusedRow, Registry, Upload
+from resources.registry.resource import LedgerResource
 from resources.settings import Settings, load_settings, variable_name
 from resources.storage.errors import StorageUnavailable
 from resources.storage.resource import BucketResource
+from resources.webhook import AlertError, AlertNotTaken, Webhook
 
 SECRET = "T5ec3e7/B5ec3e7"
 
@@ -141,7 +141,7 @@ def test_no_webhook_no_message(registry: Registry, hook: Hook, monkeypatch: pyte
 
 @pytest.fixture
 def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    monkeypatch.setattr(troubles, "SETTLED", timedelta(0))
+    monkeypatch.setattr(module, "SETTLED", timedelta(0))
     with dg.instance_for_test() as made:
         yield made
 
@@ -191,10 +191,10 @@ def test_a_failure_that_dagster_may_still_try_again_is_told_when_that_is_known(
     hook: Hook, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail_run(instance, "gallery_job", "full")
-    monkeypatch.setattr(troubles, "SETTLED", timedelta(minutes=1))
+    monkeypatch.setattr(module, "SETTLED", timedelta(minutes=1))
     said, cursor = tick(instance=instance)
     assert said == "Nothing new."
-    monkeypatch.setattr(troubles, "SETTLED", timedelta(0))
+    monkeypatch.setattr(module, "SETTLED", timedelta(0))
     tick(cursor, instance)
     assert "gallery_job" in hook.heard[0]
 

@@ -6,7 +6,7 @@ import dagster as dg
 import psycopg
 import yaml
 
-from i2v_assets.assets.kept_connections import POSTGRES, SQLITE, kept_connections
+from i2v_assets.defs.storage_connections import POSTGRES, SQLITE, kept_connections
 
 PARTS = dg.DynamicPartitionsDefinition(name="parts")
 CLIPS = ("one", "two", "three")

@@ -3,8 +3,8 @@
 import dagster as dg
 import pytest
 
-from i2v_assets.partitions import cut_ranges
-from i2v_assets.sensors.batches import add_keys
+from i2v_assets.defs.partitions import cut_ranges
+from i2v_assets.defs.run_requests import add_keys
 
 
 def test_what_another_sensor_adds_meanwhile_lies_where_the_database_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from i2v_assets.dispatch import (
+from i2v_assets.pipeline.dispatch_policy import (
     AGAIN_AFTER,
     MAX_RUNS_WITHOUT_ANSWER,
     RUN_GRACE,
@@ -14,7 +14,7 @@ from i2v_assets.dispatch import (
     World,
     decide,
 )
-from resources.ledger.registry_rows import ClipRow, ClipState
+from resources.registry.rows import ClipRow, ClipState
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=1)

@@ -9,10 +9,10 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from i2v_assets.dispatch import RunState
-from i2v_assets.sensors.lost_runs import RUNS_AT_ONCE, LatestRuns
-from i2v_assets.sensors.tags import BATCH_TAG
-from resources.ledger.registry import ClipRow, ClipState
+from i2v_assets.defs.partitions import BATCH_TAG
+from i2v_assets.defs.runs import RUNS_AT_ONCE, LatestRuns
+from i2v_assets.pipeline.dispatch_policy import RunState
+from resources.registry.registry import ClipRow, ClipState
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 NOTHING: dict[str, Any] = dict.fromkeys(ClipRow.__dataclass_fields__)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from resources.ledger import Ledger
+from resources.ledger.ledger import Ledger
 from resources.settings import load_settings
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from i2v_assets.films.documents import ClipShot, FilmError, InlineShot, TrackAsked, film_name, parse_film, shot_name
+from i2v_assets.films.spec import ClipShot, FilmError, InlineShot, TrackAsked, film_name, parse_film, shot_name
 
 
 def _refused(text: str) -> str:

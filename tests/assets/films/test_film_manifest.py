@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from i2v_assets.clip_folder.manifest import ManifestError
 from i2v_assets.films.manifest import SANDBOX_FILM_NOTE, FilmManifest, is_film_manifest, read_film_manifest
-from i2v_assets.gallery import Status, entry_of_film
-from i2v_assets.making.gallery_films import gather_films
-from i2v_assets.manifest import ManifestError
+from i2v_assets.gallery.collect_films import gather_films
+from i2v_assets.gallery.entries import Status, entry_of_film
 from resources.storage.bucket import ObjectInfo
 
 NOW = datetime(2026, 3, 31, 18, 0, tzinfo=UTC)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resources.ledger import Ledger
-from resources.ledger.registry import Registry
-from resources.sandbox.starter import RunningSandbox
+from resources.devservers.start import RunningSandbox
+from resources.ledger.ledger import Ledger
+from resources.registry.registry import Registry
 from resources.settings import load_settings
 
 FILM = """

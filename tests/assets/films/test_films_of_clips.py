@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from resources.ledger import Ledger
-from resources.ledger.registry import Registry, Upload
+from resources.ledger.ledger import Ledger
 from resources.media import joining
+from resources.registry.registry import Registry, Upload
 
 
 def test_films_of_clips_that_are_there(films: Any, world: Any, samples: Path) -> None:

@@ -7,21 +7,19 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from i2v_assets.answers import Problem, failed, refused, waiting
-from i2v_assets.gallery import (
-    PAGE_SIZE,
-    STATIC,
+from i2v_assets.clip_folder.manifest import Manifest
+from i2v_assets.clip_folder.notes import Problem, failed, refused, waiting
+from i2v_assets.gallery.build import PAGE_SIZE, STATIC, build_gallery, content_type
+from i2v_assets.gallery.entries import (
     GalleryEntry,
     GalleryTake,
     Paid,
     Status,
     TakeCost,
-    build_gallery,
-    content_type,
     entry_of_answer,
     entry_of_manifest,
 )
-from i2v_assets.manifest import Manifest, looks_secret
+from resources.redact import looks_secret
 from resources.schemas.inputs import Route
 
 NOW = datetime(2026, 3, 31, 23, 30, tzinfo=UTC)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from resources.ledger import Ledger
+from resources.ledger.ledger import Ledger
 from resources.settings import load_settings
 
 

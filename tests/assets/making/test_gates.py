@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from i2v_assets.making.gates import Gate, gate
-from i2v_assets.windows import Window
+from i2v_assets.pipeline.gates import Gate, gate
+from i2v_assets.planning.time_window import Window
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 NIGHT = Window(time(22), time(6), ZoneInfo("UTC"))

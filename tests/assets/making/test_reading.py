@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from i2v_assets.making import media
-from i2v_assets.making.media import MediaReader
-from resources.ledger import Ledger
-from resources.ledger.registry import Registry
+from i2v_assets.pipeline import read_media
+from i2v_assets.pipeline.read_media import MediaReader
+from resources.ledger.ledger import Ledger
+from resources.registry.registry import Registry
 from resources.storage.bucket import Bucket
 
 SAMPLES = Path(__file__).parents[3] / "i2v_assets" / "samples"
@@ -33,7 +33,7 @@ def test_the_object_whose_bytes_were_hashed_is_remembered(
         assert again == first  # from what was remembered
 
         # A bucket's rules may have removed an old version: after a while it is asked for again.
-        monkeypatch.setattr(media, "VERSION_SECONDS", 0.0)
+        monkeypatch.setattr(read_media, "VERSION_SECONDS", 0.0)
         later = reader.read(KEY, listed.etag, "cup.webp").medium
         assert later is not None
         assert (later.etag, later.version_id) == (listed.etag, "")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from i2v_assets.making.saying import Saying
-from resources.ledger import Ledger
+from i2v_assets.pipeline.report import Saying
+from resources.ledger.ledger import Ledger
 from resources.settings import load_settings
 
 

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from i2v_assets.windows import Window
+from i2v_assets.planning.time_window import Window
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NIGHT, DAY = Window(time(22), time(6), ZoneInfo("UTC")), Window(time(9), time(17), ZoneInfo("UTC"))

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from i2v_assets.manifest import Manifest
+from i2v_assets.clip_folder.manifest import Manifest
 
 
 @pytest.fixture

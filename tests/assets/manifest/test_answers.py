@@ -1,6 +1,7 @@
 import pytest
 
-from i2v_assets.answers import Answer, AnswerKind, Problem, dollars, failed, refused, waiting
+from i2v_assets.clip_folder.notes import Answer, AnswerKind, Problem, failed, refused, waiting
+from resources.money import dollars
 
 WIDE = Problem(
     "hero.jpg is 4000 x 900 pixels, aspect 4.44", "aspect from 0.4 to 2.5", "Crop it to 2250 x 900 or taller."

@@ -8,15 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from i2v_assets.manifest import (
+from i2v_assets.clip_folder.manifest import (
     SANDBOX_NOTE,
     Manifest,
     ManifestError,
-    looks_secret,
     media_of,
     read_manifest,
-    scrubbed,
 )
+from resources.redact import looks_secret, redact
 from resources.schemas.inputs import Family, GenerationInputs, Medium, MediumKind
 
 SIGNED = "https://b.s3.example.com/k.jpg?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0a0b"
@@ -92,9 +91,9 @@ def test_a_prompt_is_kept_as_it_was_sent(fields: dict[str, Any]) -> None:
 
 @given(st.text(max_size=80), st.text(max_size=20))
 def test_scrubbing_leaves_nothing_and_is_stable(before: str, after: str) -> None:
-    text = scrubbed(f"{before} {SIGNED} {after}")
+    text = redact(f"{before} {SIGNED} {after}")
     assert not looks_secret(text)
-    assert scrubbed(text) == text
+    assert redact(text) == text
 
 
 def test_sandbox_videos_are_marked_and_cannot_be_unmarked(fields: dict[str, Any]) -> None:

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from i2v_assets.clip_folder.manifest import Manifest
 from i2v_assets.films.manifest import FilmManifest
-from i2v_assets.manifest import Manifest
-from i2v_assets.verification import Signature, Verification, verify, verify_alone, verify_film
-from resources.ledger.redaction import safe_inputs
-from resources.provenance import UNSIGNED
+from i2v_assets.verify.verify import Signature, Verification, verify, verify_alone, verify_film
+from resources.provenance.credentials import UNSIGNED
+from resources.redact import redact_inputs
 from resources.schemas.inputs import Family, GenerationInputs, Medium, MediumKind, fingerprint
 
 CREATED = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
@@ -181,7 +181,7 @@ def test_a_prompt_that_the_ledger_keeps_without_its_address_is_proven_by_the_fin
     """The ledger leaves a signed address out, also of a prompt."""
     said = INPUTS.model_copy(update={"prompt": "as in https://x.example/a?X-Amz-Signature=abcdef"})
     paid = fingerprint("runcomfy", said, 1)
-    kept = said.model_copy(update={"prompt": safe_inputs(said.prompt)}).model_dump_json(exclude_none=True)
+    kept = said.model_copy(update={"prompt": redact_inputs(said.prompt)}).model_dump_json(exclude_none=True)
     row = replace(Row(), fingerprint=paid, inputs_json=kept)
     assert judge(Manifest.model_validate({**fields, "fingerprint": paid, "prompt": said.prompt}), row=row).ok
     assert not judge(Manifest.model_validate({**fields, "fingerprint": paid, "prompt": "as in"}), row=row).ok

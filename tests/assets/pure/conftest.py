@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from i2v_assets.found import FoundMedium
+from i2v_assets.planning.media import FoundMedium
 from resources.media.facts import AudioFacts, ImageFacts, VideoFacts
 from resources.schemas.inputs import Medium, MediumKind
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from i2v_assets.batches import MAX_BATCH_BYTES, MAX_BATCH_ROWS, BatchFormat, parse_batch
-from i2v_assets.briefs import BriefError, MediaRef
+from i2v_assets.briefs.brief import BriefError, MediaRef
+from i2v_assets.uploads.csv_batches import MAX_BATCH_BYTES, MAX_BATCH_ROWS, BatchFormat, parse_batch
 from resources.schemas.inputs import Route
 
 TABLE = "clip,image,prompt,duration,watermark\nred,shoes/1.jpg,slow orbit,5,TRUE\n,shoes/2.jpg,push in,,\n"

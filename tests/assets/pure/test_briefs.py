@@ -9,9 +9,9 @@ import jsonschema
 import pytest
 import yaml
 
-from i2v_assets.brief_schema import SCHEMA_FILE, schema_text
-from i2v_assets.briefs import Brief, BriefError, MediaRef, brief_from, merge, parse_brief, parse_defaults
-from i2v_assets.documents import Document
+from i2v_assets.briefs.brief import Brief, BriefError, MediaRef, brief_from, merge, parse_brief, parse_defaults
+from i2v_assets.briefs.schema import SCHEMA_FILE, schema_text
+from i2v_assets.briefs.yaml_reader import Document
 from resources.errors import Verdict
 from resources.schemas.inputs import MAX_SEED, Route
 
@@ -202,7 +202,7 @@ class TestMerge:
 
 class TestSchema:
     def test_the_committed_schema_is_up_to_date(self) -> None:
-        assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), "run `python -m i2v_assets.brief_schema`"
+        assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), "run `python -m i2v_assets.briefs.schema`"
 
     def test_it_accepts_what_the_reader_accepts(self) -> None:
         schema = json.loads(schema_text())

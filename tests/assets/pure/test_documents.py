@@ -2,7 +2,7 @@
 
 import pytest
 
-from i2v_assets.documents import MAX_DOCUMENT_BYTES, DocumentError, decode, read_document
+from i2v_assets.briefs.yaml_reader import MAX_DOCUMENT_BYTES, DocumentError, decode, read_document
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from i2v_assets.briefs import Brief
-from i2v_assets.found import FoundMedium
-from i2v_assets.planning import (
+from i2v_assets.briefs.brief import Brief
+from i2v_assets.planning.media import FoundMedium
+from i2v_assets.planning.planner import (
     Plan,
     PlanOffer,
     PlanOptions,
@@ -17,7 +17,7 @@ from i2v_assets.planning import (
     make_plan,
     plan_hash,
 )
-from i2v_assets.prompts import load_presets
+from i2v_assets.planning.prompts import load_presets
 from resources.schemas.endpoints import ENDPOINTS, ids_for, to_body
 from resources.schemas.inputs import MAX_SEED, Family, Route, fingerprint
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from i2v_assets.found import FoundMedium
-from i2v_assets.preflight import check_media
+from i2v_assets.planning.media import FoundMedium
+from i2v_assets.planning.media_checks import check_media
 from resources.schemas.inputs import Family
 
 Make = Callable[..., FoundMedium]

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from i2v_assets.briefs import Brief, BriefError, MediaRef
-from i2v_assets.documents import DocumentError
-from i2v_assets.prompts import (
+from i2v_assets.briefs.brief import Brief, BriefError, MediaRef
+from i2v_assets.briefs.yaml_reader import DocumentError
+from i2v_assets.planning.prompts import (
     SPEAKER,
     PromptFacts,
     advise,

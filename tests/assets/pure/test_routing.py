@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from i2v_assets.briefs import Brief
-from i2v_assets.found import FoundMedium
-from i2v_assets.routing import RouteImpossible, choose_route, references, speaks_of_talking
+from i2v_assets.briefs.brief import Brief
+from i2v_assets.planning.media import FoundMedium
+from i2v_assets.planning.routing import RouteImpossible, choose_route, references, speaks_of_talking
 from resources.schemas.inputs import Family, MediumKind, Route
 
 Make = Callable[..., FoundMedium]

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from i2v_assets import upload_clips, upload_tree
-from i2v_assets.uploads import Candidate, Grouping, RefusedUpload, group_uploads, texts_wanted
+from i2v_assets.uploads.grouping import Candidate, Grouping, RefusedUpload, group_uploads, layouts, texts_wanted, tree
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 SETTLE = 30
@@ -468,8 +467,8 @@ class TestUnforeseen:
     @pytest.fixture(autouse=True)
     def surprise(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("parse_brief", "parse_defaults"):
-            monkeypatch.setattr(f"i2v_assets.upload_tree.{name}", self.fails(getattr(upload_tree, name)))
-        monkeypatch.setattr("i2v_assets.upload_clips.parse_batch", self.fails(upload_clips.parse_batch))
+            monkeypatch.setattr(f"i2v_assets.uploads.tree.{name}", self.fails(getattr(tree, name)))
+        monkeypatch.setattr("i2v_assets.uploads.layouts.parse_batch", self.fails(layouts.parse_batch))
 
     @staticmethod
     def fails(reader: Callable[..., Any]) -> Callable[..., Any]:

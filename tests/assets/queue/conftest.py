@@ -16,10 +16,10 @@ import pytest
 from moto.server import ThreadedMotoServer
 from moto.sqs.models import Queue, SQSBackend
 
-from i2v_assets.admission import Look, look
-from i2v_assets.sensors.queue import Seen, take_note
-from resources.ledger import Ledger
-from resources.ledger.registry import ClipState, Registry
+from i2v_assets.defs.queue_sensor import Seen, take_note
+from i2v_assets.uploads.ingest import Look, look
+from resources.ledger.ledger import Ledger
+from resources.registry.registry import ClipState, Registry
 from resources.settings import Settings, load_settings, variable_name
 from resources.storage import client as s3_client
 from resources.storage import upload_queue

@@ -7,15 +7,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from i2v_assets import affected
-from i2v_assets.partitions import clips
-from i2v_assets.sensors.queue import queue_sensor
-from i2v_assets.sensors.uploads import uploads_sensor
-from i2v_assets.upkeep import sweep_job
-from i2v_assets.upload_types import Candidate
-from resources.ledger.pending import PendingUploads
-from resources.ledger.registry import ClipState
-from resources.ledger.resource import LedgerResource
+from i2v_assets.defs.maintenance import sweep_job
+from i2v_assets.defs.partitions import clips
+from i2v_assets.defs.queue_sensor import queue_sensor
+from i2v_assets.defs.uploads_sensor import uploads_sensor
+from i2v_assets.uploads import incremental
+from i2v_assets.uploads.types import Candidate
+from resources.registry.pending_uploads import PendingUploads
+from resources.registry.registry import ClipState
+from resources.registry.resource import LedgerResource
 from resources.storage.errors import StorageUnavailable
 from resources.storage.resource import BucketResource
 from resources.storage.upload_queue import UploadQueue
@@ -34,7 +34,7 @@ def test_what_the_queue_finds_is_what_the_sweep_finds(
     yard: Any, changes: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in changes.items():
-        monkeypatch.setattr(affected, name, value)
+        monkeypatch.setattr(incremental, name, value)
     yard.put("uploads/_defaults.yaml", data=b"duration: 4\n")
     yard.put("uploads/a/_defaults.yaml", data=b"motion: zoom_in\n")
     yard.put("uploads/a/loose.jpg", "uploads/a/loose.mp3", "uploads/a/other.png", "uploads/a/clip/deep/second.jpg")
@@ -60,7 +60,7 @@ def test_an_event_finds_what_belongs_to_it_in_the_other_spelling_of_an_accent(
     yard: Any, pages: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """macOS uploads names decomposed; keyboards write them composed."""
-    monkeypatch.setattr(affected, "FOLDER_PAGES", pages)
+    monkeypatch.setattr(incremental, "FOLDER_PAGES", pages)
     yard.put("uploads/b/caf\u00e9.jpg", "uploads/list/_imgs/e\u0301te\u0301.jpg")
     yard.note()
     yard.put("uploads/b/cafe\u0301.mp3")
@@ -234,7 +234,7 @@ def test_changed_defaults_reach_what_is_not_made(yard: Any) -> None:
 def test_what_is_too_much_for_one_look_is_left_alone(yard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     yard.put("uploads/a/b/one.jpg", "uploads/a/b/two.jpg")
     yard.note()
-    monkeypatch.setattr(affected, "MOST_OBJECTS", 1)
+    monkeypatch.setattr(incremental, "MOST_OBJECTS", 1)
     yard.put("uploads/a/_defaults.yaml", data=b"duration: 7\n")
     assert yard.note().cut == ("a",)
     assert len(yard.clips(ClipState.DUE)) == 2  # not gone, only not looked at

@@ -6,12 +6,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from i2v_assets.assets.waiting import late_since
-from i2v_assets.schedules import SCHEDULES, archive_schedule, retry_schedule, waiting_schedule
-from i2v_assets.sensors.batches import add_keys, request_runs
-from i2v_assets.upkeep import archive_job, retry_failed_job, waiting_job, watch
-from resources.ledger.registry import ClipState
-from resources.ledger.waits import Waits
+from i2v_assets.defs.maintenance import archive_job, retry_failed_job, waiting_job, watch
+from i2v_assets.defs.overdue_check import late_since
+from i2v_assets.defs.run_requests import add_keys, request_runs
+from i2v_assets.defs.schedules import SCHEDULES, archive_schedule, retry_schedule, waiting_schedule
+from resources.registry.overdue import Waits
+from resources.registry.registry import ClipState
 from resources.settings import load_settings
 
 
@@ -92,7 +92,7 @@ def test_nothing_is_archived_unless_asked_for(shelf: Any, monkeypatch: pytest.Mo
     skipped = shelf.tick(archive_schedule).skip_message
     assert "I2V_ARCHIVE_AFTER_DAYS is 0" in skipped
     assert "more than" not in skipped
-    monkeypatch.setattr("i2v_assets.schedules.UI_KEYS", 0)
+    monkeypatch.setattr("i2v_assets.defs.schedules.UI_KEYS", 0)
     assert "more than" in shelf.tick(archive_schedule).skip_message
 
 
@@ -189,7 +189,7 @@ def test_a_person_s_turn_is_said_once_with_what_ends_it(shelf: Any) -> None:
 
 
 def test_a_flood_of_late_clips_is_told_in_parts(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("i2v_assets.upkeep.MOST_WARNINGS", 3)
+    monkeypatch.setattr("i2v_assets.defs.maintenance.MOST_WARNINGS", 3)
     shelf.forward(days=-1)
     shelf.admit("a", "b", "c", "d", "e")
     shelf.tick(waiting_schedule)

@@ -9,7 +9,7 @@ from typing import Any
 import c2pa
 import pytest
 
-from resources.provenance import read
+from resources.provenance.credentials import read
 
 AUTHORITY = Path(__file__).parents[2] / "resources" / "provenance" / "conftest.py"
 

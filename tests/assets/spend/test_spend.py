@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from i2v_assets.spend import (
+from i2v_assets.reports.spend import (
     NO_UPLOAD,
     PLOT_MAX_BYTES,
     TOP_FOLDER,

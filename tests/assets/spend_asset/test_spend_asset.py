@@ -6,8 +6,8 @@ import io
 from pathlib import Path
 from typing import Any
 
-from i2v_assets.spend import PLOT_MAX_BYTES
-from resources.ledger import Ledger
+from i2v_assets.reports.spend import PLOT_MAX_BYTES
+from resources.ledger.ledger import Ledger
 from resources.settings import load_settings
 
 

@@ -16,14 +16,15 @@ from typing import Any
 import httpx
 import pytest
 
-from resources.generation import fetching, gone, waiting
+from resources.devservers.start import RunningSandbox, environment, start_sandbox
+from resources.generation import download, poll
 from resources.generation.context import utc_now
 from resources.generation.engine import Engine
-from resources.generation.model import EngineOptions, Order, Outcome
-from resources.generation.opening import open_engine
-from resources.generation.stopping import StopKind
-from resources.ledger import Caps, Ledger, RequestRow, State
-from resources.sandbox.starter import RunningSandbox, environment, start_sandbox
+from resources.generation.factory import open_engine
+from resources.generation.shutdown import StopKind
+from resources.generation.types import EngineOptions, Order, Outcome
+from resources.ledger.ledger import Ledger
+from resources.ledger.records import Caps, RequestRow, State
 from resources.sandbox.switches import Switches
 from resources.schemas.inputs import Family, GenerationInputs, Medium, MediumKind, Route, fingerprint
 from resources.settings import Settings, load_settings
@@ -183,9 +184,9 @@ def build_house(
     bucket: Bucket, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., House]]:
     """Make a house over a sandbox and a ledger of the test's choice."""
-    monkeypatch.setattr(waiting, "REFUSAL_GAP", 0.1)
-    monkeypatch.setattr(gone, "SPREAD_SECONDS", 0.6)
-    monkeypatch.setattr(fetching, "RETRY_WAIT", 0.1)
+    monkeypatch.setattr(poll, "REFUSAL_GAP", 0.1)
+    monkeypatch.setattr(poll, "SPREAD_SECONDS", 0.6)
+    monkeypatch.setattr(download, "RETRY_WAIT", 0.1)
     opened: list[House] = []
 
     def build(sandbox: RunningSandbox, ledger_url: str = "") -> House:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from resources.generation.model import Delivered, Held, HeldKind
-from resources.ledger import State
+from resources.generation.types import Delivered, Held, HeldKind
+from resources.ledger.records import State
 from resources.storage.keys import video_key
 
 

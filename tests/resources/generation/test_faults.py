@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from resources.generation import gone
-from resources.generation.model import Delivered, Failed, Held, HeldKind, Order, Outcome
-from resources.ledger import State
+from resources.generation import poll
+from resources.generation.types import Delivered, Failed, Held, HeldKind, Order, Outcome
+from resources.ledger.records import State
 from resources.runcomfy.client import RunComfyClient
 from resources.runcomfy.errors import DownloadFailed, RequestGone
 
@@ -233,7 +233,7 @@ def test_a_service_that_forgets_a_request_for_a_moment_loses_nothing(
 
     async def forgetful(self: RunComfyClient, request_id: str) -> Any:
         now = time.monotonic()
-        if hiccup and (not came or now - came[0] < gone.SPREAD_SECONDS * 0.75):
+        if hiccup and (not came or now - came[0] < poll.SPREAD_SECONDS * 0.75):
             came.append(now)
             raise RequestGone("unknown", code=404001, http_status=404)
         return await result(self, request_id)
@@ -252,13 +252,13 @@ def test_a_service_that_forgets_a_request_for_a_moment_loses_nothing(
 
 
 def test_answers_that_follow_each_other_closely_are_not_believed() -> None:
-    doubt = gone.Doubt()
-    assert not any(doubt.believes(now) for now in (100.0, 103.0, 106.0, 100.0 + gone.SPREAD_SECONDS - 0.01))
-    assert doubt.believes(100.0 + gone.SPREAD_SECONDS)
+    doubt = poll.Doubt()
+    assert not any(doubt.believes(now) for now in (100.0, 103.0, 106.0, 100.0 + poll.SPREAD_SECONDS - 0.01))
+    assert doubt.believes(100.0 + poll.SPREAD_SECONDS)
     doubt.forget()
     assert not doubt.believes(1000.0)
-    far = gone.Doubt()
-    assert not any(far.believes(now) for now in (0.0, gone.SPREAD_SECONDS * 2))
+    far = poll.Doubt()
+    assert not any(far.believes(now) for now in (0.0, poll.SPREAD_SECONDS * 2))
 
 
 def test_a_lost_video_that_is_back_is_fetched_and_costs_nothing(house: Any) -> None:

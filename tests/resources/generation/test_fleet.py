@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from resources.generation.engine import FLEET_SECONDS
-from resources.ledger import Ledger, RequestRow
+from resources.ledger.ledger import Ledger
+from resources.ledger.records import RequestRow
 
 SLACK = timedelta(seconds=1.5)
 """A busy machine writes an answer down so much later than it was given."""

@@ -7,7 +7,7 @@ import statistics
 
 import pytest
 
-from resources.generation.forecast import Forecast, Watch, prior
+from resources.generation.poll_schedule import Forecast, Watch, prior
 
 
 def play(

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from resources.generation.model import Delivered
-from resources.ledger import State
+from resources.generation.types import Delivered
+from resources.ledger.records import State
 from resources.runcomfy.client import RunComfyClient
 
 

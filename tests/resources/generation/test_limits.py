@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from resources.generation.adoption import adopt_orphans, order_of, settle_late
-from resources.generation.model import Delivered, Failed, Held, HeldKind, Order
-from resources.ledger import Caps, Claimed, NewRequest, State
+from resources.generation.orphans import adopt_orphans, order_of, settle_late
+from resources.generation.types import Delivered, Failed, Held, HeldKind, Order
+from resources.ledger.records import Caps, Claimed, NewRequest, State
 from resources.schemas.inputs import Medium, fingerprint
 from resources.storage.bucket import Bucket
 

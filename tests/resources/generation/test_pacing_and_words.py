@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from resources.generation.pacing import Pacer
-from resources.generation.verdicts import speaks_of_content
+from resources.generation.rate_limit import Pacer
+from resources.generation.types import speaks_of_content
 from resources.runcomfy.errors import RefusedForNow
 
 

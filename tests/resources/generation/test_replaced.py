@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from resources.generation.model import Delivered, Held, HeldKind
-from resources.ledger import State
+from resources.generation.types import Delivered, Held, HeldKind
+from resources.ledger.records import State
 
 ANOTHER = b"not what was planned, and no image"
 

@@ -14,8 +14,9 @@ import pytest
 from pydantic import SecretStr
 
 from resources.generation.context import Context
-from resources.generation.model import Cancelled, Delivered, HeldKind, Outcome
-from resources.ledger import LedgerUnavailable, State
+from resources.generation.types import Cancelled, Delivered, HeldKind, Outcome
+from resources.ledger.errors import LedgerUnavailable
+from resources.ledger.records import State
 from resources.storage.bucket import Bucket
 
 

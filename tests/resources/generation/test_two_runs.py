@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from resources.generation.model import Delivered
-from resources.ledger import Ledger, State
+from resources.generation.types import Delivered
+from resources.ledger.ledger import Ledger
+from resources.ledger.records import State
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from resources.ledger import Caps, Claimed, ClaimOutcome, Ledger, NewRequest, RequestRow, State
+from resources.ledger.ledger import Ledger
+from resources.ledger.records import Caps, Claimed, ClaimOutcome, NewRequest, RequestRow, State
 
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)
 PRICE = 1_000_000

@@ -2,8 +2,9 @@ from datetime import timedelta
 
 import pytest
 
-from resources.ledger import Claimed, IllegalTransition, LedgerError, StaleClaim, State
+from resources.ledger.errors import IllegalTransition, LedgerError, StaleClaim
 from resources.ledger.leases import GRACE_SECONDS
+from resources.ledger.records import Claimed, State
 
 
 def test_an_answer_after_the_lease_is_accepted(book):

@@ -2,8 +2,9 @@ from datetime import timedelta
 
 import pytest
 
-from resources.ledger import Claimed, NoSlot, StaleClaim, State, Taken, UnknownRequest
+from resources.ledger.errors import StaleClaim, UnknownRequest
 from resources.ledger.leases import GRACE_SECONDS
+from resources.ledger.records import Claimed, NoSlot, State, Taken
 
 
 def test_planning_twice_is_planning_once(book):

@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from i2v_assets.cli.exits import Exit, UsageProblem, exit_code
+from i2v_assets.cli.exit_codes import Exit, UsageProblem, exit_code
 from i2v_assets.cli.ledger import app
-from resources.ledger import State, UnknownRequest
+from resources.ledger.errors import UnknownRequest
+from resources.ledger.records import State
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import io
 import json
 from pathlib import Path
 
-from resources.ledger import State
+from resources.ledger.records import State
 
 SIGNED = "https://bucket.example/uploads/hero.jpg?X-Amz-Credential=AKIA&X-Amz-Signature=5ec3e7aa"
 OUTPUT = "https://cdn.example/outputs/5ec3e7aa.mp4"

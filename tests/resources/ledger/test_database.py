@@ -11,17 +11,18 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-import resources.ledger.registry_tables  # noqa: F401 - its tables are of the same database
-from i2v_assets.cli.exits import Exit, exit_code
+import resources.registry.tables  # noqa: F401 - its tables are of the same database
+from i2v_assets.cli.exit_codes import Exit, exit_code
 from resources.errors import SettingsError
-from resources.ledger import Ledger, LedgerError, LedgerUnavailable
 from resources.ledger.database import MIGRATIONS, VERSION_TABLE, Database, head
-from resources.ledger.registry import RefusedRow, Registry
+from resources.ledger.errors import LedgerError, LedgerUnavailable
+from resources.ledger.ledger import Ledger
 from resources.ledger.tables import metadata
+from resources.registry.registry import RefusedRow, Registry
 
 OPENER = """
 import sys
-from resources.ledger import Ledger
+from resources.ledger.ledger import Ledger
 sys.stdin.readline()
 with Ledger.open(sys.argv[1]) as ledger:
     print(ledger.list())

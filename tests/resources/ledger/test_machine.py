@@ -16,8 +16,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from resources.ledger import Caps, Claimed, IllegalTransition, Ledger, NewRequest, StaleClaim, State
+from resources.ledger.errors import IllegalTransition, StaleClaim
 from resources.ledger.leases import GRACE_SECONDS, Hold
+from resources.ledger.ledger import Ledger
+from resources.ledger.records import Caps, Claimed, NewRequest, State
 
 NAMES = ("1" * 64, "2" * 64)
 OWNERS = ("a", "b")

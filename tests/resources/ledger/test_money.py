@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from resources.ledger import Claimed, OverBudget, Spend, State
+from resources.ledger.records import Claimed, OverBudget, Spend, State
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

@@ -4,7 +4,8 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from resources.ledger import Caps, Ledger, NewRequest, State
+from resources.ledger.ledger import Ledger
+from resources.ledger.records import Caps, NewRequest, State
 from resources.ledger.tables import events, submissions
 
 REQUESTS = 60
@@ -14,7 +15,8 @@ PRICE = 1_000_001
 RACER = """
 import sys, time
 from datetime import UTC
-from resources.ledger import Caps, Claimed, Ledger, NewRequest
+from resources.ledger.records import Caps, Claimed, NewRequest
+from resources.ledger.ledger import Ledger
 url, owner, requests, cap, price = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])
 ledger = Ledger.open(url)
 caps = Caps(cap * price, 10**6, 10**12, 10**6, UTC)

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from resources.ledger import Ledger
-from resources.ledger.registry import ClipState, Refusals, RefusedRow, Registry, Upload
+from resources.ledger.ledger import Ledger
+from resources.registry.registry import ClipState, Refusals, RefusedRow, Registry, Upload
 
 
 class Clock:

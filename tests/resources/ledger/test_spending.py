@@ -1,7 +1,7 @@
 """Each submission's money is told once: as open, settled, given back, or wasted."""
 
-from i2v_assets.spend import Reuse, spend_table, totals
-from resources.ledger import State
+from i2v_assets.reports.spend import Reuse, spend_table, totals
+from resources.ledger.records import State
 
 PRICE = 1_000_000
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from resources.ledger import ALLOWED, Claimed, IllegalTransition, LedgerError, StaleClaim, State, Taken
+from resources.ledger.errors import IllegalTransition, LedgerError, StaleClaim
+from resources.ledger.records import ALLOWED, Claimed, State, Taken
 
 Call = Callable[[Any, str], object]
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
-from resources.ledger.catalogue_memory import CatalogueMemory
 from resources.ledger.database import Database
-from resources.ledger.registry import RefusedRow, Registry
+from resources.registry.agreed_prices import CatalogueMemory
+from resources.registry.registry import RefusedRow, Registry
 
 WRITERS = 4
 ROUNDS = 10

@@ -17,7 +17,8 @@ from resources.media.errors import CannotJoin, Unreadable
 from resources.media.joining import FilmOptions, Shot, join
 from resources.media.mixing import RATE, Track
 from resources.media.probe import probe_audio, probe_video
-from resources.media.quality import Expectation, measure
+from resources.media.quality.measuring import measure
+from resources.media.quality.model import Expectation
 from resources.media.timeline import plan_timeline
 
 Make = Callable[..., Path]

@@ -16,19 +16,9 @@ from PIL import Image
 
 from resources.errors import SettingsError, Verdict
 from resources.media.errors import MeasuringFailed, Unreadable
-from resources.media.quality import (
-    Check,
-    Expectation,
-    Finding,
-    Measures,
-    Severity,
-    Thresholds,
-    judge,
-    measure,
-    score,
-    thresholds_from,
-)
-from resources.media.quality.judging import soundness
+from resources.media.quality.judging import judge, score, soundness
+from resources.media.quality.measuring import measure
+from resources.media.quality.model import Check, Expectation, Finding, Measures, Severity, Thresholds, thresholds_from
 from resources.media.quality.pool import MeasuringPool, measure_in_pool
 from resources.media.quality.sound import VOICE_RATE, load_voice, match_voice
 

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from resources.ledger import Caps, Ledger, NewRequest
+from resources.ledger.ledger import Ledger
+from resources.ledger.records import Caps, NewRequest
 from resources.settings import Settings, load_settings, variable_name
 
 MODEL = "happyhorse/happyhorse-1.0/image-to-video"

@@ -9,9 +9,11 @@ from datetime import timedelta
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from resources.ledger import Ledger, State, utc_now
-from resources.ledger.registry import ClipState, Registry, Upload
+from resources.ledger.base import utc_now
+from resources.ledger.ledger import Ledger
+from resources.ledger.records import State
 from resources.metrics.server import serving
+from resources.registry.registry import ClipState, Registry, Upload
 
 MODEL = "happyhorse/happyhorse-1.0/image-to-video"
 
@@ -86,7 +88,7 @@ def test_a_scrape_says_how_the_fleet_is(ledger, settings, caps, new):
 
 def test_counters_go_up_only_and_count_each_event_once(ledger, settings, caps, new, monkeypatch):
     fill(ledger, caps, new)
-    monkeypatch.setattr("resources.ledger.measures.SETTLED_AFTER", timedelta(0))
+    monkeypatch.setattr("resources.metrics.fleet.SETTLED_AFTER", timedelta(0))
     with serving(settings, host="127.0.0.1", port=0) as port:
         assert scrape(port)["i2v_adoptions_total", ()] == 1
         assert scrape(port)["i2v_adoptions_total", ()] == 1

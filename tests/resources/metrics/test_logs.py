@@ -77,7 +77,7 @@ import logging
 from dagster._utils.log import configure_loggers
 configure_loggers()  # as `dagster api grpc` and every other command of Dagster's does first
 import i2v_assets.definitions
-logging.getLogger("i2v_assets.sensors.uploads").info("line of a sensor")
+logging.getLogger("i2v_assets.defs.uploads_sensor").info("line of a sensor")
 logging.getLogger("resources.storage.bucket").warning("line of a resource")
 logging.getLogger("dagster.code_server").info("line of Dagster")
 """
@@ -90,7 +90,7 @@ def test_lines_of_sensors_and_schedules_are_json_too():
     shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120)
     ours = [json.loads(line) for line in shown.stderr.splitlines()]
     assert [(line["logger"], line["message"]) for line in ours] == [
-        ("i2v_assets.sensors.uploads", "line of a sensor"),
+        ("i2v_assets.defs.uploads_sensor", "line of a sensor"),
         ("resources.storage.bucket", "line of a resource"),
     ]
     theirs = [line for line in shown.stdout.splitlines() if "line of" in line]

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
-from resources.provenance import Certificate
+from resources.provenance.credentials import Certificate
 
 PEM = serialization.Encoding.PEM
 _USAGES = [

@@ -7,18 +7,15 @@ from typing import Any
 import av
 import pytest
 
-from resources.provenance import (
+from resources.provenance.credentials import (
     Certificate,
     CertificateUnusable,
-    Composition,
-    FilmShot,
-    Generation,
     SigningFailed,
-    Source,
     UnreadableCredential,
     read,
     sign,
 )
+from resources.provenance.documents import Composition, FilmShot, Generation, Source
 from resources.settings import Settings
 
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from resources.devservers.start import SANDBOX_TOKEN, RunningSandbox, environment, start_sandbox
 from resources.runcomfy.catalogue import Catalogue
 from resources.runcomfy.client import RunComfyClient
 from resources.runcomfy.drift import differences
@@ -33,7 +34,6 @@ from resources.runcomfy.errors import (
 from resources.runcomfy.login import login
 from resources.runcomfy.resource import RunComfyResource, poll
 from resources.runcomfy.wire import CancelOutcome, RequestState
-from resources.sandbox.starter import SANDBOX_TOKEN, RunningSandbox, environment, start_sandbox
 from resources.schemas.endpoints import ENDPOINTS, ids_for, to_body
 from resources.schemas.inputs import Family, GenerationInputs, Medium, MediumKind
 from resources.settings import Settings, variable_name

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resources.errors import Verdict
+from resources.redact import MAX_LINE, redact_line
 from resources.runcomfy import wire as words
 from resources.runcomfy.errors import (
     Forbidden,
@@ -23,7 +24,6 @@ from resources.runcomfy.errors import (
 )
 from resources.runcomfy.pacing import RetryPolicy
 from resources.runcomfy.refusals import Asked, error_code, error_text, read_error, retry_after
-from resources.runcomfy.text import MAX_TEXT, plain_text
 from resources.runcomfy.wire import CancelOutcome, RequestState
 
 OUT = "https://files.runcomfy.net/v.mp4?sig=topsecret"
@@ -144,7 +144,7 @@ def test_costs_are_whole_micro_dollars_or_nothing(usd: object, cost: int | None)
 
 @pytest.mark.parametrize(
     ("error", "said"),
-    [("no face", "no face"), ({"message": "no face"}, "no face"), ({"kind": 3}, '{"kind": 3}'), (None, None), ("see https://x.example/y?sig=1 now", "see [address hidden] now")],
+    [("no face", "no face"), ({"message": "no face"}, "no face"), ({"kind": 3}, '{"kind": 3}'), (None, None), ("see https://x.example/y?sig=1 now", "see [removed] now")],
 )  # fmt: skip
 def test_a_failed_result_carries_the_services_words(error: object, said: str | None) -> None:
     answer = words.read_result({"status": "failed", "error": error})
@@ -339,7 +339,7 @@ def test_retries_are_reported_to_the_log_and_never_to_stdout(
     [
         ({"error_message": "a", "message": "b", "error": "c", "detail": "d"}, "a"), ({"message": "b", "error": "c"}, "b"), ({"error": "c", "detail": "d"}, "c"),
         ({"detail": "d"}, "d"), ({"detail": [{"loc": ["body", "duration"], "msg": "too long", "input": "https://x/y?sig=topsecret"}]}, "duration: too long"),
-        ({"error": {"message": "inner"}}, "inner"), ({}, ""), (None, ""), ({"message": ""}, ""), ({"message": "Bearer abc.def is bad"}, "Bearer [hidden] is bad"),
+        ({"error": {"message": "inner"}}, "inner"), ({}, ""), (None, ""), ({"message": ""}, ""), ({"message": "Bearer abc.def is bad"}, "[removed] is bad"),
     ],
 )  # fmt: skip
 def test_messages_are_looked_for_in_the_contracts_order(body: Any, said: str) -> None:
@@ -354,9 +354,9 @@ def test_code_counts_only_in_an_answer_that_http_calls_an_error() -> None:
 
 @given(st.text(max_size=3000))
 def test_texts_from_outside_are_one_printable_line_without_addresses(text: str) -> None:
-    line = plain_text(f"{text} https://b.example/k?X-Amz-Signature=topsecret {text}")
+    line = redact_line(f"{text} https://b.example/k?X-Amz-Signature=topsecret {text}")
     assert "topsecret" not in line
-    assert len(line) <= MAX_TEXT
+    assert len(line) <= MAX_LINE
     assert line.isprintable()
 
 

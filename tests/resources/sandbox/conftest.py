@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from resources.devservers.start import RunningSandbox, start_sandbox
 from resources.sandbox.drawing.scenes import landscape
-from resources.sandbox.starter import RunningSandbox, start_sandbox
 
 NO_TLS = False
 """Everything is plain http; reading the certificate store for each client takes 30 ms."""

@@ -8,8 +8,8 @@ import time
 import httpx
 import pytest
 
+from resources.devservers.start import ServerNotStarted
 from resources.sandbox.__main__ import main
-from resources.sandbox.starter import ServerNotStarted
 
 WAN_T2V = "wan-ai/wan-2-7/text-to-video"
 BODY = {"prompt": "Pan left.", "duration": 2, "resolution": "720p", "seed": 3}

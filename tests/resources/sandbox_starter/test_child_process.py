@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from resources.sandbox.starter import ChildProcess, ServerNotStarted, stop_together
+from resources.devservers.start import ChildProcess, ServerNotStarted, stop_together
 
 SLEEPER = [sys.executable, "-S", "-c", "import time; print('up', flush=True); time.sleep(600)"]
 STUBBORN = [
@@ -95,7 +95,7 @@ def test_outlives_the_thread_that_started_it(tmp_path):
 def test_never_outlives_its_parent(tmp_path, how):
     code = f"""
         from pathlib import Path
-        from resources.sandbox.starter import ChildProcess
+        from resources.devservers.start import ChildProcess
         child = ChildProcess({SLEEPER!r}, log=Path({str(tmp_path / "log")!r}))
         child.wait_until(lambda: b"up" in child.log.read_bytes(), seconds=10, what="The child")
         print(child.pid, flush=True)
@@ -112,7 +112,7 @@ def test_never_outlives_its_parent(tmp_path, how):
 def test_forgotten_children_end_with_the_interpreter(tmp_path):
     code = f"""
         from pathlib import Path
-        from resources.sandbox.starter import ChildProcess
+        from resources.devservers.start import ChildProcess
         print(ChildProcess({SLEEPER!r}, log=Path({str(tmp_path / "log")!r})).pid)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, timeout=20, check=True)

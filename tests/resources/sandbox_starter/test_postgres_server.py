@@ -11,8 +11,8 @@ import psutil
 import psycopg
 import pytest
 
-from resources.sandbox import postgres_server as module
-from resources.sandbox.starter import ServerNotStarted, start_postgres
+from resources.devservers import postgres as module
+from resources.devservers.start import ServerNotStarted, start_postgres
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_programs_of_the_wheel_do_too(folder, monkeypatch):
 def test_never_outlives_a_killed_parent(folder):
     code = f"""
         from pathlib import Path
-        from resources.sandbox.starter import start_postgres
+        from resources.devservers.start import start_postgres
         server = start_postgres(Path({str(folder)!r}), durable=False)
         print(server.pid, flush=True)
         server.process.wait(600)

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from resources.sandbox import s3_server as module
-from resources.sandbox.starter import ServerNotStarted, environment, start_s3
+from resources.devservers import s3 as module
+from resources.devservers.start import ServerNotStarted, environment, start_s3
 from resources.storage.bucket import Bucket
 from resources.storage.client import make_client
 
@@ -68,7 +68,7 @@ def test_a_life_with_restarts(tmp_path, bucket_of):
 def test_never_outlives_a_killed_parent(tmp_path):
     code = f"""
         from pathlib import Path
-        from resources.sandbox.starter import start_s3
+        from resources.devservers.start import start_s3
         server = start_s3(Path({str(tmp_path)!r}))
         print(server.pid, flush=True)
         server.process.wait(600)

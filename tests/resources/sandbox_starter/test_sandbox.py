@@ -4,7 +4,7 @@ import urllib.request
 
 import pytest
 
-from resources.sandbox.starter import SANDBOX_TOKEN, ServerNotStarted, environment, start_sandbox
+from resources.devservers.start import SANDBOX_TOKEN, ServerNotStarted, environment, start_sandbox
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
 

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ResponseStreamingError
 
+from resources.devservers.start import free_port
 from resources.errors import Verdict
-from resources.sandbox.starter import free_port
 from resources.settings import Settings
 from resources.storage import bucket as bucket_module
-from resources.storage import server_clock
+from resources.storage import client
 from resources.storage.bucket import Bucket
 from resources.storage.client import PART_BYTES, make_client
 from resources.storage.errors import (
@@ -25,7 +25,7 @@ from resources.storage.errors import (
     ObjectTooLarge,
     StorageUnavailable,
 )
-from resources.storage.reach import check_reachable
+from resources.storage.reachability import check_reachable
 
 STRANGE_NAMES = ["a b.txt", "é ü.txt", "日本.txt", "quo'te\".txt", "plus+%41&=?.txt", "emoji 🎬.txt", "per%2Fcent.txt"]
 
@@ -322,7 +322,7 @@ def test_clock_is_the_servers(bucket, monkeypatch):
     passed = iter([100.0, 107.0])
     told = {"ResponseMetadata": {"HTTPHeaders": {"date": "Sun, 22 Nov 2026 18:33:05 GMT"}}}
     with monkeypatch.context() as patched:
-        patched.setattr(server_clock, "time", SimpleNamespace(monotonic=lambda: next(passed)))
+        patched.setattr(client, "time", SimpleNamespace(monotonic=lambda: next(passed)))
         bucket._clock.hear(told)
         assert bucket.now() == datetime(2026, 11, 22, 18, 33, 12, tzinfo=UTC)
 

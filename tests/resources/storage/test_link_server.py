@@ -7,7 +7,7 @@ import urllib.request
 import pytest
 from starlette.testclient import TestClient
 
-from resources.sandbox.starter import ChildProcess, environment, free_port
+from resources.devservers.start import ChildProcess, environment, free_port
 from resources.storage.bucket import Bucket
 from resources.storage.client import make_client
 from resources.storage.link_server import links_app

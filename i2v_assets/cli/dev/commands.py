@@ -1,0 +1,85 @@
+"""`i2v demo`, `i2v dev` and `i2v sandbox`: the whole of it on one machine, without a token."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from i2v_assets.cli.console import err
+from i2v_assets.cli.environment import DEV_FOLDER, KEPT_IN_DEV, data_root, enter, write_dev_file
+from i2v_assets.cli.exit_codes import UsageProblem
+
+app = typer.Typer()
+
+
+@app.command()
+def demo(
+    output_dir: Annotated[Path, typer.Option(help="Where the finished files go.")] = Path("demo-videos"),
+) -> None:
+    """Sample images to videos in the sandbox, from start to end: no token, no money, nothing left running."""
+    from i2v_assets.cli.dev.demo import run_demo
+
+    raise typer.Exit(run_demo(data_root() / "demo", output_dir))
+
+
+@app.command()
+def dev(
+    port: Annotated[int, typer.Option(help="Of the Dagster UI, on 127.0.0.1.")] = 3000,
+    generation_seconds: Annotated[float, typer.Option(help="How long the sandbox takes for a clip (median).")] = 10,
+) -> None:
+    """Keep the services up with the Dagster UI, sensors and schedules on; Ctrl-C ends all of it."""
+    from i2v_assets.cli.dev.dagster import local_dagster
+    from i2v_assets.cli.dev.services import local_services
+    from resources.settings import load_settings
+    from resources.storage.bucket import Bucket
+
+    _require_free(port)
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    folder = data_root() / DEV_FOLDER
+    with local_services(folder, sandbox={"generation_seconds": generation_seconds}, keep=KEPT_IN_DEV) as services:
+        left = write_dev_file({name: value for name, value in services.environment.items() if _ours(name)})
+        try:
+            enter(services.environment)
+            Bucket.from_settings(load_settings()).ensure()
+            with local_dagster(services, port, stopped.is_set) as dagster:
+                if dagster is not None:
+                    err.print(f"Dagster UI:  http://127.0.0.1:{port}", highlight=False)
+                    err.print("Drop a file in:  .venv/bin/i2v --dev upload FILE...", highlight=False)
+                    err.print(f"Logs: {services.data_dir / 'logs'}    Ctrl-C ends everything.", highlight=False)
+                    while not stopped.wait(1.0):
+                        if (ended := dagster.ended) is not None:
+                            raise UsageProblem("Dagster ended by itself.", remedy=ended.log_tail())
+                err.print("Stopping ...")
+        finally:
+            left.unlink(missing_ok=True)
+
+
+def _ours(name: str) -> bool:
+    return name.startswith(("I2V_", "RUNCOMFY_", "AWS_", "DAGSTER_"))
+
+
+def _require_free(port: int) -> None:
+    """Another program's answer on the port would pass for Dagster's."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that has just been left is free
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise UsageProblem(f"Port {port} is taken.", remedy="Name another one: i2v dev --port 3001") from None
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+def sandbox(context: typer.Context) -> None:
+    """A local server that speaks the Model API and renders real, simple videos; `i2v sandbox --help` has its options."""
+    # This process becomes the sandbox: a parent that waits for it would leave it running when it is ended itself.
+    os.execv(sys.executable, [sys.executable, "-m", "resources.sandbox", *context.args])  # noqa: S606 - a list, no shell

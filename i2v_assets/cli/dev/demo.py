@@ -1,0 +1,152 @@
+"""The demo: samples for the three routes go into the bucket, the real sensor finds them, a real run makes the videos."""
+
+import time
+from pathlib import Path
+from signal import SIGINT
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from i2v_assets.cli.console import err, out, print_table
+from i2v_assets.cli.dev.services import HERE, local_services
+from i2v_assets.cli.environment import enter
+from i2v_assets.cli.exit_codes import Exit
+from i2v_assets.clip_folder.manifest import Manifest, read_manifest
+from resources.devservers.start import ChildProcess
+from resources.ledger.ledger import Ledger
+from resources.money import dollars
+from resources.registry.registry import ClipRow, ClipState, Registry
+from resources.settings import load_settings
+from resources.storage import keys
+from resources.storage.bucket import Bucket
+
+SAMPLES = HERE / "samples"
+
+LIP_SYNC_ALONE = """\
+prompt: Close-up of a friendly presenter who is speaking to the camera, soft window light, shallow depth of field.
+audio: voiceover-es.mp3
+aspect_ratio: "9:16"
+resolution: 720p
+"""
+MULTI_MODAL = """\
+prompt: >-
+  Push in slowly on the subject from image 1, movement from video 1, sound from audio 1.
+images: environment.jpg
+videos: scene.mp4
+audio: ambience.mp3
+duration: 5
+resolution: 720p
+"""
+DEFAULTS = """\
+# For every clip of the bucket whose own brief says nothing else.
+resolution: 720p
+"""
+UPLOADS: tuple[tuple[str, str | bytes], ...] = (
+    ("uploads/_defaults.yaml", DEFAULTS.encode()),
+    ("uploads/product.webp", "product.webp"),
+    ("uploads/landscape.jpg", "environment.jpg"),
+    ("uploads/pet.jpg", "pet.jpg"),
+    ("uploads/portrait.png", "portrait.png"),
+    ("uploads/portrait.mp3", "voiceover-en.mp3"),
+    ("uploads/announcement/voiceover-es.mp3", "voiceover-es.mp3"),
+    ("uploads/announcement/brief.yaml", LIP_SYNC_ALONE.encode()),
+    ("uploads/launch/environment.jpg", "environment.jpg"),
+    ("uploads/launch/scene.mp4", "scene.mp4"),
+    ("uploads/launch/ambience.mp3", "ambience.mp3"),
+    ("uploads/launch/brief.yaml", MULTI_MODAL.encode()),
+)
+"""Key and what it holds: a sample by name, or the bytes of a brief. The three routes, lip-sync with and without an image."""
+
+CLIPS = ("product", "landscape", "pet", "portrait", "announcement", "launch")
+
+DEADLINE_SECONDS = 240
+"""Twice what the demo takes on two slow cores; past it something is wrong, and it says what."""
+
+SETTINGS = {
+    "I2V_SETTLE_SECONDS": "1",  # the demo's uploads are complete when they are there
+    "I2V_SENSOR_SECONDS": "2",
+}
+
+
+def run_demo(data_dir: Path, output_dir: Path) -> Exit:
+    """The whole way of six clips. Returns 0 when all six videos are in the folder."""
+    began = time.monotonic()
+    err.print("Starting an S3 server and the sandbox (a local stand-in for the service; nothing is paid) ...")
+    pace = {"generation_seconds": 4, "generation_spread": 0.2}
+    with local_services(data_dir, sandbox=pace, settings=SETTINGS, fresh=True) as up:
+        enter(up.environment)
+        settings = load_settings()
+        bucket = Bucket.from_settings(settings)
+        bucket.ensure()
+        for key, content in UPLOADS:
+            data = content if isinstance(content, bytes) else (SAMPLES / content).read_bytes()
+            bucket.write(key, data, "application/octet-stream")
+        err.print(f"{len(UPLOADS)} files are in the bucket; the upload sensor of a real Dagster finds them now ...")
+        with (
+            up.start(["dagster._daemon", "run", "-m", "i2v_assets.definitions"], "daemon.log", SIGINT) as daemon,
+            Ledger.open(settings.ledger_address) as ledger,
+        ):
+            rows = _wait(Registry(ledger.database), daemon)
+        delivered = [_fetch(bucket, clip, output_dir) for clip in CLIPS if _is(rows, clip, ClipState.DELIVERED)]
+    _table(delivered, output_dir)
+    for clip in CLIPS:
+        row = rows.get(clip)
+        if row is None or row.state is not ClipState.DELIVERED:
+            state = "was not found by the sensor" if row is None else f"is {row.state}: {row.reason or 'no reason yet'}"
+            err.print(f"{clip} {state}. Logs: {up.data_dir / 'logs'}", markup=False)
+    err.print(f"{len(delivered)} of {len(CLIPS)} videos in {time.monotonic() - began:.0f} s. Next: make dev")
+    return Exit.OK if len(delivered) == len(CLIPS) else Exit.FAILED
+
+
+def _is(rows: dict[str, ClipRow], clip: str, state: ClipState) -> bool:
+    return clip in rows and rows[clip].state is state
+
+
+def _wait(registry: Registry, daemon: ChildProcess) -> dict[str, ClipRow]:
+    """Show how far the clips are until all are answered, the daemon ends, or the deadline passes."""
+    open_states = {ClipState.DUE, ClipState.DISPATCHED, ClipState.WORKING}
+    give_up = time.monotonic() + DEADLINE_SECONDS
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    said = ""
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task("waiting for the sensor", total=len(CLIPS))
+        while True:
+            rows = {row.clip: row for row in registry.list()}
+            answered = [row for row in rows.values() if row.state not in open_states]
+            words = ", ".join(f"{row.clip} {row.state}" for row in rows.values()) or "waiting for the sensor"
+            progress.update(task, completed=len(answered), description=words)
+            if not err.is_terminal and words != said:
+                err.print(f"  {words}", highlight=False)
+            said = words
+            if len(answered) >= len(CLIPS) or not daemon.running or time.monotonic() > give_up:
+                return rows
+            time.sleep(0.5)
+
+
+def _fetch(bucket: Bucket, clip: str, output_dir: Path) -> tuple[Manifest, str]:
+    key = keys.clip_key(clip, keys.VIDEO)
+    bucket.download(key, output_dir / f"{clip}.mp4")
+    return read_manifest(bucket.read(keys.clip_key(clip, keys.MANIFEST))), key
+
+
+def _table(delivered: list[tuple[Manifest, str]], output_dir: Path) -> None:
+    rows = [
+        (
+            manifest.clip,
+            manifest.route.value,
+            manifest.model_id,
+            f"{manifest.video.seconds:.1f}",
+            f"{manifest.video.width}x{manifest.video.height}, {manifest.video.size_bytes / 1e6:.1f} MB",
+            dollars(manifest.cost_microdollars or manifest.price_microdollars),
+            key,
+        )
+        for manifest, key in delivered
+    ]
+    columns = ("clip", "route", "model", "seconds", "size", "price", "where the video is")
+    print_table(columns, rows, title="Made in the sandbox: the prices are play money")
+    out.print(f"The same files are in {output_dir}/", markup=False, highlight=False)

@@ -1,0 +1,117 @@
+"""`i2v models`: what the service offers now, and the agreement to what has changed."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
+from i2v_assets.cli.exit_codes import UsageProblem
+from i2v_assets.session import Books, me, opened_books, opened_client
+from resources.money import dollars
+
+if TYPE_CHECKING:
+    from i2v_assets.pipeline.offers import LiveOffer
+
+app = typer.Typer()
+
+
+@app.command()
+def models(
+    route: Annotated[str | None, typer.Argument(help="Only this route: animate, lip_sync or multi_modal.")] = None,
+    accept: Annotated[
+        list[str] | None, typer.Option(metavar="FAMILY", help="Agree to this family's entry as it is now.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Which model id serves each route right now, at what price, and how it differs from what was agreed to.
+
+    A price or a schema that has changed stops its route until somebody agrees to it.
+
+        i2v models
+
+        i2v models multi_modal --json
+
+        i2v models --accept happyhorse-1.0/image-to-video
+    """
+    from i2v_assets.pipeline.offers import agree
+    from resources.registry.agreed_prices import CatalogueMemory
+    from resources.schemas.inputs import Family, Route
+
+    if route is not None and route not in list(Route):
+        raise UsageProblem(f"There is no route {route!r}.", remedy=f"Routes: {', '.join(Route)}.")
+    unknown = [name for name in accept or () if name not in list(Family)]
+    if unknown:
+        raise UsageProblem(f"There is no family {unknown[0]!r}.", remedy=f"Families: {', '.join(Family)}.")
+    with opened_books() as books:
+        found = asyncio.run(_live(books))
+        if accept:
+            for live in found:
+                if live.family in accept:
+                    agree(CatalogueMemory(books.ledger.database), books.settings.service, live, me())
+                    err.print(f"Agreed to {live.family} as it is now.", highlight=False)
+            found = asyncio.run(_live(books))
+    rows = [row for row in map(_row, found) if route in (None, row["route"])]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("route", "model id", "price", "seconds", "resolutions"),
+        [
+            (
+                row["route"],
+                row["model_id"] or "none answers",
+                _price(row),
+                f"{row['seconds'][0]} to {row['seconds'][1]}",
+                ", ".join(row["resolutions"]),
+            )
+            for row in rows
+        ],
+    )
+    for row in rows:
+        for words in row["differences"]:
+            agreed = "" if words in row["not_agreed"] else " (agreed to)"
+            out.print(f"{row['family']}: {words}{agreed}", markup=False, highlight=False)
+        for words in row["not_agreed"]:
+            if words not in row["differences"]:
+                out.print(f"{row['family']}: {words}", markup=False, highlight=False)
+        if row["not_agreed"] and row["model_id"]:
+            err.print(f"  {row['route']} waits. To agree: i2v models --accept {row['family']}", highlight=False)
+
+
+def _price(row: dict[str, Any]) -> str:
+    if row["model_id"] is None:
+        return ""
+    return f"{dollars(row['price_microdollars']) or 'unknown'} per {row['price_unit']}"
+
+
+async def _live(books: Books) -> "list[LiveOffer]":
+    from i2v_assets.pipeline.offers import Offers
+    from resources.registry.agreed_prices import CatalogueMemory
+    from resources.runcomfy.catalogue import Catalogue
+    from resources.schemas.inputs import Family
+
+    settings = books.settings
+    async with opened_client(settings) as client:
+        catalogue = Catalogue(client, settings.model_ids, settings.price_max_age_seconds)
+        offers = Offers(catalogue, CatalogueMemory(books.ledger.database), settings.service)
+        return [await offers.live(family) for family in Family]
+
+
+def _row(live: "LiveOffer") -> dict[str, Any]:
+    from resources.schemas.endpoints import LIMITS, family_route, ids_for
+
+    limits, offer = LIMITS[live.family], live.offer
+    tiers = limits.resolutions_in(offer.endpoint.dialect) if offer else limits.resolutions
+    return {
+        "route": family_route(live.family).value,
+        "family": live.family.value,
+        "ids": list(ids_for(live.family)),
+        "model_id": offer.endpoint.model_id if offer else None,
+        "price_microdollars": offer.price_microdollars_per_unit if offer else None,
+        "price_unit": offer.price_unit if offer else None,
+        "seconds": [limits.min_duration, limits.max_duration],
+        "resolutions": list(tiers),
+        "differences": list(live.differences),
+        "not_agreed": list(live.troubles),
+    }

@@ -1,0 +1,91 @@
+"""Brings the media of `i2v run` into the bucket, under the hash of their bytes, and measures them as every upload is."""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from i2v_assets.cli.exit_codes import DataProblem, UsageProblem
+from i2v_assets.cli.run.inputs import Source
+from i2v_assets.cli.run.safe_fetch import fetch_input
+
+if TYPE_CHECKING:
+    from i2v_assets.pipeline.read_media import MediaReader, ReadFile
+    from resources.schemas.inputs import Service
+    from resources.storage.bucket import Bucket
+
+PREFIX = "inputs/"
+"""Outside `uploads/`, which the sensor lists at every tick: these belong to no clip."""
+
+_ENDINGS = {
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/webp": ".webp",
+    "audio/mpeg": ".mp3",
+    "audio/wav": ".wav",
+    "video/mp4": ".mp4",
+    "video/quicktime": ".mov",
+}
+
+
+def display_names(sources: Sequence[Source]) -> list[str]:
+    """What each medium is called in messages and in the brief: its file's name, made unique."""
+    names: list[str] = []
+    for number, source in enumerate(sources, start=1):
+        path = source.where if source.is_file else unquote(urlsplit(source.where).path)
+        base = PurePosixPath(path.replace("\\", "/")).name
+        name = "".join(char if char.isprintable() and char not in '"$`' else "_" for char in base).strip()[:100]
+        if name in ("", ".", ".."):
+            name = f"{source.kind}-{number}"
+        names.append(name if name not in names else f"{number}-{name}")
+    return names
+
+
+def bring(
+    sources: Sequence[Source],
+    names: Sequence[str],
+    bucket: "Bucket",
+    reader: "MediaReader",
+    scratch: Path,
+    service: "Service",
+) -> "list[ReadFile]":
+    """All media in the bucket, with their facts; what lies there already is not sent again.
+
+    Raises:
+        UsageProblem: a file of this machine is not there; DataProblem: an address is refused, or bytes are no media;
+        StorageError: the bucket does not take them.
+    """
+    found = []
+    for number, (source, name) in enumerate(zip(sources, names, strict=True)):
+        path = Path(source.where).expanduser() if source.is_file else scratch / f"input-{number}"
+        if source.is_file and not path.is_file():
+            raise UsageProblem(f"{source.where} is no file.", remedy="Name files of this machine.")
+        if not source.is_file:
+            fetch_input(source.where, path, service)
+        found.append(_one(path, source, name, bucket, reader))
+    return found
+
+
+def _one(path: Path, source: Source, name: str, bucket: "Bucket", reader: "MediaReader") -> "ReadFile":
+    from resources.media.probe import sha256_file, sniff
+    from resources.storage.errors import StorageUnavailable
+
+    try:
+        looks = sniff(path)
+        digest = sha256_file(path)
+    except OSError as error:
+        raise UsageProblem(f"{name} cannot be read: {error.strerror or type(error).__name__}.") from None
+    if looks is None:
+        raise DataProblem(
+            f"{name} is no image, audio or video that can be read.",
+            remedy="Give a JPEG, PNG or WebP image, a WAV or MP3 sound, or an MP4 or MOV video.",
+        )
+    kind, content_type = looks
+    if kind is not source.kind:
+        raise DataProblem(f"{name} was given as {source.kind} and is {kind}.", remedy=f"Give it with --{kind}.")
+    key = f"{PREFIX}{digest}{_ENDINGS.get(content_type, '')}"
+    bucket.upload_new(path, key, content_type)
+    stored = bucket.head(key)
+    if stored is None:
+        raise StorageUnavailable(f"{name} was stored and is not in the bucket.", remedy="Run it again.")
+    return reader.read(key, stored.etag, name)

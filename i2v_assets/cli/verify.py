@@ -1,0 +1,263 @@
+"""`i2v verify`: does this file come from what the ledger paid for?"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from i2v_assets.cli.console import AsJson, err, out, print_json
+from i2v_assets.cli.exit_codes import DataProblem, Exit, UsageProblem
+from i2v_assets.operations.clips import NoSuchClip, known_clip
+from i2v_assets.session import Books, opened_books, opened_bucket
+
+if TYPE_CHECKING:
+    from i2v_assets.clip_folder.manifest import Manifest
+    from i2v_assets.films.manifest import FilmManifest
+    from i2v_assets.verify.verify import Signature, Verification
+    from resources.ledger.records import RequestRow
+    from resources.provenance.credentials import Credential
+
+NO_EXTRA = "the extra `provenance` is not installed"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A file with everything that speaks about it."""
+
+    sha256: str
+    signature: "Signature"
+    manifest: "Manifest | FilmManifest | None"
+    row: "RequestRow | None"
+    rows: "Mapping[str, RequestRow]" = field(default_factory=dict)
+    """The ledger's rows by fingerprint: of a film those of its shots, of a clip those of its other takes."""
+
+
+def judge(found: Evidence) -> "Verification":
+    """The verdict on the evidence."""
+    from i2v_assets.films.manifest import FilmManifest
+    from i2v_assets.verify.verify import verify, verify_alone, verify_film
+
+    if isinstance(found.manifest, FilmManifest):
+        return verify_film(found.manifest, found.sha256, found.rows, found.signature)
+    if found.manifest is not None:
+        return verify(found.manifest, found.sha256, found.row, found.signature, found.rows)
+    return verify_alone(found.sha256, found.row, found.signature)
+
+
+def of_name(books: Books, name: str, scratch: Path) -> Evidence:
+    """A clip of the bucket, else a film.
+
+    Raises:
+        UsageProblem: there is neither.
+        DataProblem: it has no video, or its manifest cannot be read.
+    """
+    from resources.storage import keys
+
+    video, bucket = scratch / keys.VIDEO, opened_bucket(books.settings)
+    film = name.removeprefix(keys.SEQUENCES)
+    told = _manifest_of_film(books, film)
+    if not name.startswith(keys.SEQUENCES):
+        try:
+            known_clip(books.registry, name)
+        except NoSuchClip as error:
+            if told is None:
+                words = f"{name!r} is neither a file nor a clip nor a film."
+                raise UsageProblem(words, remedy=error.remedy) from None
+        else:
+            if bucket.head(keys.clip_key(name, keys.VIDEO)) is None:
+                raise DataProblem(f"{name} has no video.", remedy=f"`i2v status {name}` says how far it is.")
+            bucket.download(keys.clip_key(name, keys.VIDEO), video)
+            of_clip = _manifest_of_clip(books, name)
+            return _told(books, video, of_clip) if of_clip is not None else _of_bytes(books, video, name)
+    if told is None or bucket.head(keys.sequence_key(film, keys.VIDEO)) is None:
+        raise DataProblem(f"The film {film} is not joined.", remedy=f"See sequences/{film}/ for what it waits for.")
+    bucket.download(keys.sequence_key(film, keys.VIDEO), video)
+    return _told(books, video, told)
+
+
+def of_file(books: Books, path: Path, named: Path | None) -> Evidence:
+    """A file: with the manifest that was named, else one beside it that names its bytes, else what the bucket has of it.
+
+    Raises:
+        UsageProblem: the manifest that was named is no file.
+        ManifestError: it is no manifest of this project.
+    """
+    from i2v_assets.clip_folder.manifest import ManifestError
+    from resources.media.probe import sha256_file
+
+    if named is not None:
+        if not named.is_file():
+            raise UsageProblem(f"{named} is no file.")
+        return _told(books, path, _read_any(named))
+    sha256 = sha256_file(path)
+    for each in (path.with_suffix(".manifest.json"), path.with_name("manifest.json")):
+        if not each.is_file():
+            continue
+        try:
+            found = _read_any(each)
+        except ManifestError:
+            found = None
+        if found is not None and _speaks_of(found, sha256):
+            return _told(books, path, found)
+        err.print(f"{each.name} beside it is not used: it does not speak of this file.", markup=False, highlight=False)
+    return _of_bytes(books, path, path.stem)
+
+
+def _of_bytes(books: Books, path: Path, name: str) -> Evidence:
+    """By its bytes, else by what its signature says, else by the clip or film of its name."""
+    from resources.media.probe import sha256_file
+
+    sha256, (credential, unread) = sha256_file(path), _credential(books, path)
+    same = [row for row in books.ledger.list() if row.video_sha256 == sha256]
+    # The sandbox draws the same bytes for more than one request: the one of this name is meant then.
+    row = next((row for row in same if row.clip == name), same[0] if same else None)
+    if row is None and credential is not None and not credential.shots_sha256 and credential.fingerprint:
+        row = books.ledger.get(credential.fingerprint)
+    if row is not None:
+        for clip in dict.fromkeys((name, row.clip)):  # two clips of the same inputs share a payment
+            told = _manifest_of_clip(books, clip)
+            if told is not None and told.fingerprint == row.fingerprint:
+                return _told(books, path, told)
+        return Evidence(sha256, _signature(credential, unread, None), None, row)
+    signed_as = [_film_of(credential)] if credential is not None and credential.shots_sha256 else []
+    films = [film for film in (_manifest_of_film(books, each) for each in (*signed_as, name)) if film is not None]
+    told = _manifest_of_clip(books, name)
+    for film in films:
+        of_it = credential is not None and credential.fingerprint == film.version
+        if told is None or of_it or _speaks_of(film, sha256):
+            return _told(books, path, film)
+    if told is not None:
+        return _told(books, path, told)
+    return Evidence(sha256, _signature(credential, unread, None), None, None)
+
+
+def _film_of(credential: "Credential") -> str:
+    """The film's name, as its C2PA manifest has it for a title."""
+    return credential.title.removeprefix("SANDBOX ").removesuffix(".mp4")
+
+
+def _speaks_of(manifest: "Manifest | FilmManifest", sha256: str) -> bool:
+    return sha256 in {manifest.video.sha256, manifest.video.signed_sha256}
+
+
+def _read_any(path: Path) -> "Manifest | FilmManifest":
+    from i2v_assets.clip_folder.manifest import read_manifest
+    from i2v_assets.films.manifest import is_film_manifest, read_film_manifest
+
+    data = path.read_bytes()
+    return (read_film_manifest if is_film_manifest(data) else read_manifest)(data, name=path.name)
+
+
+def _manifest_of_clip(books: Books, clip: str) -> "Manifest | None":
+    from i2v_assets.clip_folder.manifest import read_manifest
+    from resources.storage import keys
+
+    found = _read(books, lambda: keys.clip_key(clip, keys.MANIFEST))
+    return read_manifest(found[1], name=found[0]) if found else None
+
+
+def _manifest_of_film(books: Books, film: str) -> "FilmManifest | None":
+    from i2v_assets.films.manifest import read_film_manifest
+    from resources.storage import keys
+
+    found = _read(books, lambda: keys.sequence_key(film, keys.MANIFEST))
+    return read_film_manifest(found[1], name=found[0]) if found else None
+
+
+def _read(books: Books, key_of: Callable[[], str]) -> tuple[str, bytes] | None:
+    """A file of the bucket, by its key; None where there is none, or nothing can have such a name."""
+    from resources.storage.errors import ObjectMissing
+
+    try:
+        key = key_of()
+        return key, opened_bucket(books.settings).read(key)
+    except (ValueError, ObjectMissing):
+        return None
+
+
+def _told(books: Books, path: Path, manifest: "Manifest | FilmManifest") -> Evidence:
+    """The evidence for a file that a manifest speaks of."""
+    from i2v_assets.clip_folder.manifest import Manifest
+    from resources.media.probe import sha256_file
+
+    sha256, (credential, unread) = sha256_file(path), _credential(books, path)
+    if isinstance(manifest, Manifest):
+        row = books.ledger.get(manifest.fingerprint)
+        stored = _stored(books, manifest) if sha256 != manifest.video.sha256 else None
+        others = _rows(books, (other.fingerprint for other in manifest.other_takes))
+        return Evidence(sha256, _signature(credential, unread, stored), manifest, row, others)
+    rows = _rows(books, (shot.fingerprint for shot in manifest.shots))
+    of_bucket = _manifest_of_film(books, manifest.film)
+    stored = of_bucket.video.signed_sha256 if of_bucket is not None else None
+    return Evidence(sha256, _signature(credential, unread, stored), manifest, None, rows)
+
+
+def _stored(books: Books, manifest: "Manifest") -> str | None:
+    """The signed copy of these bytes, as the bucket's manifest names it: one beside the file is no witness for that."""
+    found = _manifest_of_clip(books, manifest.clip)
+    return found.video.signed_sha256 if found is not None and found.fingerprint == manifest.fingerprint else None
+
+
+def _rows(books: Books, fingerprints: Iterable[str]) -> "dict[str, RequestRow]":
+    found = {fingerprint: books.ledger.get(fingerprint) for fingerprint in fingerprints}
+    return {fingerprint: row for fingerprint, row in found.items() if row is not None}
+
+
+def _signature(credential: "Credential | None", unread: str, stored_sha256: str | None) -> "Signature":
+    from i2v_assets.verify.verify import Signature
+
+    return Signature(credential, unread, stored_sha256)
+
+
+def _credential(books: Books, path: Path) -> "tuple[Credential | None, str]":
+    """The file's C2PA manifest, and why none was read where that was not possible."""
+    from resources.provenance.credentials import Certificate, ProvenanceError, available, read
+
+    if not available():
+        return None, NO_EXTRA
+    try:
+        return read(path, Certificate.from_settings(books.settings)), ""
+    except ProvenanceError as error:
+        return None, error.text
+
+
+app = typer.Typer()
+
+
+@app.command()
+def verify(
+    what: Annotated[
+        str, typer.Argument(metavar="CLIP|FILM|FILE", help="A clip or a film of the bucket, or a video file.")
+    ],
+    manifest: Annotated[Path | None, typer.Option(help="The file's manifest.json, where it lies elsewhere.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that a video is what the ledger paid for: its bytes, its manifest, its signature where it has one.
+
+    Of a film: that it is what was joined, and each of its shots what the ledger paid for. A clip goes before a film of the
+    same name; sequences/NAME is the film. Exit code 0 when it is proven, 1 when it is not.
+
+        i2v verify hero
+
+        i2v verify sequences/voyage
+
+        i2v verify videos/hero.mp4
+    """
+    with opened_books() as books, TemporaryDirectory(prefix="i2v-") as scratch:
+        path = Path(what)
+        found = of_file(books, path, manifest) if path.is_file() else of_name(books, what, Path(scratch))
+    result = judge(found)
+    if as_json:
+        fingerprint = found.row.fingerprint if found.row else None
+        print_json({"proven": result.ok, "sha256": found.sha256, "fingerprint": fingerprint, "lines": result.lines})
+    else:
+        styles = {"ok": "green", "WRONG": "bold red", "note": "dim"}
+        for line in result.lines:
+            mark, _, words = line.partition(" ")
+            out.print(Text(f"{mark:<6}", style=styles.get(mark, "")).append(words.strip(), style="not bold default"))
+        out.print("Proven." if result.ok else "NOT proven.")
+    raise typer.Exit(Exit.OK if result.ok else Exit.FAILED)

@@ -1,0 +1,192 @@
+"""The alert sensor: every few minutes one message about what is new, or none."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick, InstigatorType, TickStatus
+from dagster._core.storage.tags import WILL_RETRY_TAG
+
+from i2v_assets.clip_folder.notes import AnswerKind, read_answer
+from i2v_assets.defs.jobs import make_clips_job
+from i2v_assets.defs.overdue_check import measured
+from i2v_assets.defs.runs import why_ended, words_of
+from i2v_assets.reports.alert_message import message
+from i2v_assets.reports.alerts import (
+    OVERLAP,
+    FailedClip,
+    FailedRun,
+    FailingTicks,
+    LateClips,
+    Memory,
+    RefusedUpload,
+    Situation,
+    UnknownRequest,
+    news,
+)
+from resources.generation.factory import caps_of
+from resources.ledger.ledger import Ledger
+from resources.ledger.records import State
+from resources.registry.overdue import Waits
+from resources.registry.registry import ClipRow, ClipState, Registry
+from resources.registry.resource import LedgerResource
+from resources.settings import Settings, load_settings
+from resources.storage.bucket import Bucket
+from resources.storage.errors import StorageError
+from resources.storage.keys import FAILED_NOTE, clip_key
+from resources.storage.resource import BucketResource
+from resources.webhook import AlertError, Webhook
+
+TOLD_OTHERWISE = frozenset({make_clips_job.name, "__ASSET_JOB"})
+"""Runs over clips, whose failures are those of their clips and are told as such; and those of a person's "Materialize",
+who looks at them."""
+
+SETTLED = timedelta(minutes=1)
+"""Dagster notes that it will start a run again a moment after it noted its failure; a younger failure is told next time."""
+
+MOST_RUNS = 200
+"""Failed runs of one look: a schedule every five minutes makes twelve an hour."""
+
+IN_A_ROW = {InstigatorType.SENSOR: 3, InstigatorType.SCHEDULE: 1}
+"""Failed evaluations that are told. A sensor's next one is seconds away, and a restart of the bucket passes by itself; many
+schedules come once a day."""
+
+
+def failed_runs(instance: dg.DagsterInstance, since: datetime, now: datetime) -> list[FailedRun]:
+    """Runs of jobs that failed since then and are not started again by Dagster, oldest first."""
+    filters = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since)
+    found = []
+    for record in instance.get_run_records(filters, limit=MOST_RUNS):
+        run = record.dagster_run
+        ended = datetime.fromtimestamp(record.end_time, UTC) if record.end_time else record.update_timestamp
+        covered = run.job_name in TOLD_OTHERWISE or run.tags.get(WILL_RETRY_TAG) == "true"
+        if not covered and since < ended < now - SETTLED:
+            found.append(FailedRun(run.job_name, run.run_id, ended))
+    return sorted(found, key=lambda run: run.at)
+
+
+def with_words(instance: dg.DagsterInstance, runs: Iterable[FailedRun]) -> list[FailedRun]:
+    """The same, with the words of each job's latest run: others are not quoted."""
+    runs = list(runs)
+    latest = {run.job: run for run in runs}
+    whys = {}
+    for run in latest.values():
+        known = instance.get_run_by_id(run.run_id)
+        whys[run.run_id] = why_ended(instance, known) if known is not None else ""
+    return [FailedRun(run.job, run.run_id, run.at, whys.get(run.run_id, "")) for run in runs]
+
+
+def failing_ticks(instance: dg.DagsterInstance, location: str | None) -> list[FailingTicks]:
+    """Sensors and schedules of a code location (None: of all) that are on and fail, by name."""
+    return sorted(_failing(instance, location), key=lambda each: each.name)
+
+
+def _failing(instance: dg.DagsterInstance, location: str | None) -> Iterator[FailingTicks]:
+    for state in instance.all_instigator_state():
+        enough = IN_A_ROW.get(state.instigator_type)
+        if enough is None or not state.is_running or not _is_of(state, location):
+            continue
+        # One more than are told: the latest may still be at work.
+        ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=enough + 1)
+        ended = [tick for tick in ticks if tick.status is not TickStatus.STARTED][:enough]
+        if len(ended) == enough and all(tick.status is TickStatus.FAILURE for tick in ended):
+            yield FailingTicks(state.name, _why(ended[0]))
+
+
+def _is_of(state: InstigatorState, location: str | None) -> bool:
+    return location is None or state.repository_selector.location_name == location
+
+
+def _why(tick: InstigatorTick) -> str:
+    return words_of(tick.error)
+
+
+NAME = "alerts"
+MOST_NOTES = 10
+NOTE_BYTES = 20_000
+
+
+@dg.sensor(
+    name=NAME,
+    minimum_interval_seconds=300,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description=(
+        "Every five minutes: tells the webhook of I2V_ALERT_WEBHOOK, in one message, which clips and jobs failed and why, "
+        "which sensors and schedules cannot do their work, which requests a person has to resolve, what clips began to wait "
+        "for, which wait too long, and which uploads were refused. Only what is new. Free."
+    ),
+)
+def alerts_sensor(
+    context: dg.SensorEvaluationContext, bucket: BucketResource, ledger: LedgerResource
+) -> dg.SensorResult | dg.SkipReason:
+    """Its cursor is what was told. A message that was not taken is told with the next one."""
+    settings = load_settings()
+    if settings.alert_webhook is None or not settings.alert_webhook.get_secret_value():
+        return dg.SkipReason("Nobody is told: I2V_ALERT_WEBHOOK is not set.")
+    now = datetime.now(UTC)
+    memory = Memory.read(context.cursor, now)
+    with ledger.open() as (requests, registry):
+        now_is = situation(requests, registry, settings, memory, now)
+    origin = context.code_location_origin
+    now_is = replace(
+        now_is,
+        runs=failed_runs(context.instance, memory.since - OVERLAP, now),
+        ticks=failing_ticks(context.instance, origin.location_name if origin is not None else None),
+    )
+    fresh, told = news(now_is, memory)
+    fresh = replace(_with_remedies(fresh, bucket.open()), runs=with_words(context.instance, fresh.runs))
+    text = message(fresh, settings.ui_url, sandbox=settings.service == "sandbox")
+    if text:
+        try:
+            Webhook(settings.alert_webhook).send(text)
+        except AlertError as error:
+            context.log.warning(f"{error.text} The message is sent with the next one.")
+            return dg.SkipReason(error.message)
+    return dg.SensorResult(skip_reason="Told." if text else "Nothing new.", cursor=told.text)
+
+
+def situation(ledger: Ledger, registry: Registry, settings: Settings, memory: Memory, now: datetime) -> Situation:
+    """What the ledger has to tell of, told before or not."""
+    longest = timedelta(minutes=settings.warn_after_minutes)
+    failed = [row for row in registry.list((ClipState.FAILED,)) if row.updated_at > memory.since - OVERLAP]
+    waiting: dict[str, int] = {}
+    for row in registry.list((ClipState.WAITING,)):
+        kind = row.waiting_for or ""
+        waiting[kind] = waiting.get(kind, 0) + 1
+    unknown = ledger.list([State.UNKNOWN], service=settings.service, newest_first=False)
+    return Situation(
+        now,
+        [_failed(row, settings) for row in sorted(failed, key=lambda row: row.updated_at)],
+        [UnknownRequest(row.fingerprint, row.attempt, row.clip, row.price_microdollars) for row in unknown],
+        waiting,
+        ledger.spent_today(settings.service, settings.zone).microdollars,
+        caps_of(settings).usd_per_day_microdollars,
+        late=LateClips(Waits(ledger.database).late(longest, measured(settings)), settings.warn_after_minutes),
+        refused=[
+            *(RefusedUpload(row.source, row.version) for row in registry.refusals.now()),
+            *(RefusedUpload(row.clip, f"{row.version} {row.reason}") for row in registry.list((ClipState.REFUSED,))),
+        ],
+    )
+
+
+def _failed(row: ClipRow, settings: Settings) -> FailedClip:
+    tried_again = row.waiting_for == "retry" and row.retries < settings.retries_per_clip
+    remedy = "It is tried again tonight." if tried_again else f"See FAILED.txt, or run: i2v retry {row.clip}"
+    return FailedClip(row.clip, row.updated_at, row.reason or "no reason was noted", remedy)
+
+
+def _with_remedies(fresh: Situation, bucket: Bucket) -> Situation:
+    """The remedies that the clips' own notes give, of those that the message names."""
+
+    def one(found: FailedClip) -> FailedClip:
+        try:
+            text = bucket.read(clip_key(found.clip, FAILED_NOTE), NOTE_BYTES).decode("utf-8", "replace")
+        except StorageError:
+            return found  # the message is worth more than its remedies
+        answer = read_answer(AnswerKind.FAILED, text)
+        remedies = dict.fromkeys(problem.remedy for problem in answer.problems if problem.remedy)
+        return FailedClip(found.clip, found.at, found.reason, " ".join(remedies) or found.remedy)
+
+    shown = [one(found) for found in fresh.failed[:MOST_NOTES]]
+    return replace(fresh, failed=[*shown, *fresh.failed[MOST_NOTES:]])

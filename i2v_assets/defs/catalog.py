@@ -1,0 +1,84 @@
+"""The model catalogue: each route's live entry, and what in it nobody has agreed to yet."""
+
+import asyncio
+from collections.abc import Iterator
+
+import dagster as dg
+
+from i2v_assets.defs.event_log import dagster_metadata
+from i2v_assets.pipeline.metadata import Json, Markdown, plain
+from i2v_assets.pipeline.offers import LiveOffer, Offers
+from resources.registry.agreed_prices import CatalogueMemory
+from resources.registry.resource import LedgerResource
+from resources.runcomfy.resource import RunComfyResource
+from resources.schemas.inputs import Family
+
+MODEL_CATALOGUE = dg.AssetKey("model_catalogue")
+
+
+def check_name(family: Family) -> str:
+    """The check of a family: letters, digits and underscores only."""
+    return "".join(char if char.isalnum() else "_" for char in family.value)
+
+
+CHECKS = [
+    dg.AssetCheckSpec(
+        check_name(family),
+        asset=MODEL_CATALOGUE,
+        description=f"{family.value} is what the code knows, at the price that was agreed to. Fails with the difference "
+        "in words and stops only what is made with it; `i2v models --accept` agrees.",
+    )
+    for family in Family
+]
+
+
+@dg.asset(
+    key=MODEL_CATALOGUE,
+    group_name="service",
+    kinds={"runcomfy"},
+    owners=["team:creative-operations"],
+    check_specs=CHECKS,
+    description="Each endpoint as the service offers it now: the id that answers, its price and its schema. Free.",
+)
+def model_catalogue(runcomfy: RunComfyResource, ledger: LedgerResource) -> Iterator[object]:
+    """Ask the service, and compare."""
+    settings = runcomfy.settings()
+
+    async def ask() -> list[LiveOffer]:
+        async with runcomfy.client() as client:
+            offers = Offers(runcomfy.catalogue(client), memory, settings.service)
+            return [await offers.live(family) for family in Family]
+
+    with ledger.open() as (requests, _):
+        memory = CatalogueMemory(requests.database)
+        found = asyncio.run(ask())
+    rows = [
+        f"| {live.family.value} | {live.offer.endpoint.model_id if live.offer else 'no id answers'} "
+        f"| {_price(live)} | {plain('; '.join(live.differences)) or 'as known'} |"
+        for live in found
+    ]
+    table = "\n".join(["| endpoint | id that answers | price | differences |", "|---|---|---|---|", *rows])
+    entries = {live.family.value: live.offer.entry.raw for live in found if live.offer}
+    prices = {
+        f"usd_per_unit_{check_name(live.family)}": live.offer.price_microdollars_per_unit / 1_000_000
+        for live in found
+        if live.offer and live.offer.price_microdollars_per_unit is not None
+    }
+    metadata = {"entries": Markdown(table), "schemas": Json(entries), "service": settings.service, **prices}
+    yield dg.MaterializeResult(asset_key=MODEL_CATALOGUE, metadata=dagster_metadata(metadata))
+    for live in found:
+        yield dg.AssetCheckResult(
+            check_name=check_name(live.family),
+            asset_key=MODEL_CATALOGUE,
+            passed=not live.troubles,
+            metadata={
+                "differences": "; ".join(live.troubles) or "none",
+                "what to do": f"Look at it, then: i2v models --accept {live.family.value}" if live.troubles else "",
+            },
+        )
+
+
+def _price(live: LiveOffer) -> str:
+    if live.offer is None or live.offer.price_microdollars_per_unit is None:
+        return "unknown"
+    return f"{live.offer.price_microdollars_per_unit / 1_000_000:g} USD per {live.offer.price_unit}"

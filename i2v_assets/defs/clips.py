@@ -1,0 +1,247 @@
+"""The step that makes clips: one Dagster step for a batch, in which each clip goes its own way."""
+
+import asyncio
+import json
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import dagster as dg
+
+from i2v_assets.defs.event_log import DagsterEvents, dagster_metadata
+from i2v_assets.defs.failures import told_with_remedy
+from i2v_assets.defs.partitions import BATCH_TAG, clips
+from i2v_assets.defs.runs import asked_run, is_retry, stop_kind
+from i2v_assets.defs.specs import CLIP_PLAN, CLIP_PREVIEW, CLIP_SPECS, CLIP_VIDEO
+from i2v_assets.defs.storage_connections import kept_connections
+from i2v_assets.pipeline.clip import Line
+from i2v_assets.pipeline.context import Result, Run, Tools
+from i2v_assets.pipeline.generate import Orders
+from i2v_assets.pipeline.offers import Offers
+from i2v_assets.pipeline.plan import plan_options
+from i2v_assets.pipeline.postprocess import finding_metadata, measure_again
+from resources import logs
+from resources.allocator import share_arenas
+from resources.generation.factory import open_engine
+from resources.generation.run_sync import run_sync
+from resources.ledger.ledger import Ledger
+from resources.media.quality.model import Check, Severity
+from resources.media.quality.pool import MeasuringPool
+from resources.redact import redact
+from resources.registry.agreed_prices import CatalogueMemory
+from resources.registry.registry import ClipRow, ClipState, Registry
+from resources.registry.resource import LedgerResource
+from resources.runcomfy.resource import RunComfyResource
+from resources.settings import load_settings
+from resources.storage.bucket import Bucket
+from resources.storage.resource import BucketResource
+
+UNKNOWN_CLIP = "No upload belongs to this partition key"
+
+
+@dg.multi_asset(
+    name="make_clips",
+    specs=CLIP_SPECS,
+    can_subset=True,
+    backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=load_settings().clips_per_run),
+    pool="make_clips",
+    description=(
+        "Takes each clip of its range from the uploaded files to the video in the bucket. Clips do not wait for each "
+        "other, and one that fails leaves the others alone."
+    ),
+)
+def make_clips(
+    context: dg.AssetExecutionContext, runcomfy: RunComfyResource, bucket: BucketResource, ledger: LedgerResource
+) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+    """Every asset is recorded the moment it is done; nothing is left to yield."""
+    share_arenas()
+    with (
+        told_with_remedy(),
+        logs.of_run(context.run.run_id),
+        kept_connections(context.instance),
+        ledger.open() as (requests, registry),
+        TemporaryDirectory(prefix="i2v-") as scratch,
+    ):
+        store = bucket.open()
+        results = run_sync(
+            lambda: _make_all(context, runcomfy, store, requests, registry, Path(scratch)),
+            interrupted=dg.DagsterExecutionInterruptedError,
+        )
+    report(context, results)
+    yield from ()
+
+
+async def _make_all(
+    context: dg.AssetExecutionContext,
+    runcomfy: RunComfyResource,
+    bucket: Bucket,
+    ledger: Ledger,
+    registry: Registry,
+    scratch: Path,
+) -> list[Result]:
+    settings = runcomfy.settings()
+    rows, unknown = _rows(context, registry)
+    async with AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(
+            open_engine(
+                settings,
+                ledger,
+                bucket,
+                scratch=scratch,
+                run_id=context.run.run_id,
+                budget_run=asked_run(context.instance, context.run),
+                stop_kind=lambda: stop_kind(context.instance, context.run.run_id),
+            )
+        )
+        pool = stack.enter_context(MeasuringPool())
+        orders = Orders()
+        await stack.enter_async_context(orders.served_by(engine.stream))
+        tools = Tools(
+            settings=settings,
+            bucket=bucket,
+            ledger=ledger,
+            registry=registry,
+            offers=Offers(engine.catalogue, CatalogueMemory(ledger.database), settings.service),
+            options=plan_options(settings),
+            generate=orders.generate,
+            scratch=scratch,
+            pool=pool,
+        )
+        asked = _asked(context)
+        line = Line(tools, DagsterEvents(context), asked)
+        if asked.make:  # a run over the free assets alone owes no answer
+            registry.begin([row.clip for row in rows], context.run.run_id)
+        found = await asyncio.gather(*(line.make(row) for row in rows), return_exceptions=True)
+    return [*(_result(context, row, each) for row, each in zip(rows, found, strict=True)), *unknown]
+
+
+def _result(context: dg.AssetExecutionContext, row: ClipRow, found: Result | BaseException) -> Result:
+    """An error that nobody foresaw ends its own clip only; the dispatch sensor finds the clip without an answer."""
+    if isinstance(found, Result):
+        return found
+    if not isinstance(found, Exception):
+        raise found
+    where = traceback.extract_tb(found.__traceback__)[-1]
+    words = redact(f"{type(found).__name__}: {found} ({Path(where.filename).name}, line {where.lineno})")
+    context.log.error(f"Clip {row.clip}: {words}")
+    return Result(row.clip, ClipState.FAILED, words, "This is a fault of the project itself; please report it.")
+
+
+def _asked(context: dg.AssetExecutionContext) -> Run:
+    selected = set(context.selected_asset_keys)
+    make = bool(selected & {CLIP_VIDEO, CLIP_PREVIEW})
+    return Run(
+        run_id=context.run.run_id,
+        by_hand=BATCH_TAG not in context.run.tags,
+        retried=is_retry(context.run),
+        plan=make or CLIP_PLAN in selected,
+        make=make,
+    )
+
+
+def _rows(context: dg.AssetExecutionContext, registry: Registry) -> tuple[list[ClipRow], list[Result]]:
+    """The clips to make: in a sensor's run those that it asked for, otherwise every key of the range."""
+    names: Sequence[str] = context.partition_keys
+    known = registry.many(names)
+    batch = context.run.tags.get(BATCH_TAG)
+    if batch is not None:
+        return [known[name] for name in names if name in known and known[name].batch == batch], []
+    unknown = [
+        Result(name, ClipState.FAILED, UNKNOWN_CLIP, "Upload an image; the sensor adds the key by itself.")
+        for name in names
+        if name not in known
+    ]
+    return [known[name] for name in names if name in known], unknown
+
+
+def report(context: dg.AssetExecutionContext, results: Sequence[Result]) -> None:
+    """Say what became of the batch; fail the step, with one table, when any clip failed."""
+    counts = {state: sum(result.state is state for result in results) for state in ClipState}
+    words = ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing to do"
+    context.log.info(f"{len(results)} clips: {words}.")
+    # A run that only looked has nothing to say of a clip that failed before.
+    failed = [result for result in results if result.state is ClipState.FAILED and result.reason]
+    if failed:
+        rows = [f"| {result.clip} | {_cell(result.reason)} | {_cell(result.remedy)} |" for result in failed]
+        table = "\n".join(["| clip | why | what to do |", "|---|---|---|", *rows])
+        raise dg.Failure(
+            description=f"{len(failed)} of {len(results)} clips failed: "
+            + "; ".join(f"{result.clip}: {result.reason}" for result in failed[:5]),
+            metadata={"failed": dg.MetadataValue.md(table), "clips": json.dumps([result.clip for result in failed])},
+            allow_retries=False,
+        )
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+@dg.asset_check(
+    asset=CLIP_PLAN,
+    name="accepted",
+    partitions_def=clips,
+    description="The upload and its brief can be made. Fails with the file, the limit and the remedy.",
+)
+def accepted(context: dg.AssetCheckExecutionContext, ledger: LedgerResource) -> dg.AssetCheckResult:
+    """Says again what was decided last."""
+    with ledger.open() as (_, registry):
+        row = registry.get(context.partition_key)
+    refused = row is not None and row.state is ClipState.REFUSED
+    return dg.AssetCheckResult(passed=not refused, metadata={"problems": (row.reason or "") if row and refused else ""})
+
+
+@dg.asset_check(
+    asset=CLIP_VIDEO,
+    name="answered",
+    partitions_def=clips,
+    description=(
+        "The clip has its video. Fails when its request failed or its outcome is unknown, and warns while it waits; "
+        "says what to do."
+    ),
+)
+def answered(context: dg.AssetCheckExecutionContext, ledger: LedgerResource) -> dg.AssetCheckResult:
+    """Says again how far the clip is."""
+    with ledger.open() as (_, registry):
+        row = registry.get(context.partition_key)
+    passed = row is not None and row.state is ClipState.DELIVERED
+    waiting = row is not None and row.state is ClipState.WAITING and row.waiting_for != "unknown"
+    return dg.AssetCheckResult(
+        passed=passed,
+        severity=dg.AssetCheckSeverity.WARN if waiting else dg.AssetCheckSeverity.ERROR,
+        metadata={"state": row.state.value if row else "unknown clip", "reason": (row.reason or "") if row else ""},
+    )
+
+
+QUALITY = {
+    Check.TECHNICAL: "Decodes to the end; length, resolution, aspect and frame rate are those that were asked for.",
+    Check.SOUND: "Sound where the route promises it, neither silent nor clipped; the voice is the voice that was given.",
+    Check.MOTION: "Not black, not frozen, no slide show, no sudden jump of the whole picture.",
+    Check.LIKENESS: "The first frame resembles the source image, and the picture stays sharp.",
+}
+
+
+def _quality_check(check: Check) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=CLIP_VIDEO,
+        name=check.value,
+        partitions_def=clips,
+        description=f"{QUALITY[check]} Measured right after the download; run alone, it measures again. Free.",
+    )
+    def measured_again(
+        context: dg.AssetCheckExecutionContext, bucket: BucketResource, ledger: LedgerResource
+    ) -> dg.AssetCheckResult:
+        settings = load_settings()
+        with ledger.open() as (requests, _):
+            finding, measures, score = measure_again(context.partition_key, bucket.open(), requests, settings)[check]
+        return dg.AssetCheckResult(
+            passed=finding.passed,
+            severity=dg.AssetCheckSeverity.WARN if finding.severity is Severity.WARN else dg.AssetCheckSeverity.ERROR,
+            metadata=dagster_metadata(finding_metadata(finding, measures, score)),
+        )
+
+    return measured_again
+
+
+CLIP_CHECKS = (accepted, answered, *(_quality_check(check) for check in Check))

@@ -1,0 +1,142 @@
+"""The dispatch sensor: the one place that decides which waiting clips are paid for next."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from i2v_assets.clip_folder import notes
+from i2v_assets.clip_folder.notes import Problem
+from i2v_assets.clip_folder.writer import BucketAnswers
+from i2v_assets.defs.failures import told_with_remedy
+from i2v_assets.defs.jobs import make_clips_job
+from i2v_assets.defs.run_requests import request_runs
+from i2v_assets.defs.runs import LatestRuns, why_ended
+from i2v_assets.defs.specs import CLIP_VIDEO
+from i2v_assets.pipeline.dispatch_policy import MAX_RUNS_WITHOUT_ANSWER, Decisions, World, decide
+from i2v_assets.planning.time_window import parse_window
+from resources.generation.factory import caps_of
+from resources.ledger.ledger import Ledger
+from resources.ledger.records import State
+from resources.registry.registry import ClipRow, ClipState, Registry
+from resources.registry.resource import LedgerResource
+from resources.settings import Settings, load_settings
+from resources.storage.bucket import Bucket
+from resources.storage.resource import BucketResource
+
+NAME = "dispatch"
+
+WATCHED = (ClipState.WAITING, ClipState.DISPATCHED, ClipState.WORKING)
+
+
+@dg.sensor(
+    name=NAME,
+    job=make_clips_job,
+    minimum_interval_seconds=max(load_settings().sensor_seconds, 15),
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description=(
+        "Starts clips whose gate has opened (approval, budget, night window, an outcome that became known) and those "
+        "whose run ended without an answer. Looking is free; what it starts is paid for within the budget."
+    ),
+)
+def dispatch_sensor(
+    context: dg.SensorEvaluationContext, bucket: BucketResource, ledger: LedgerResource
+) -> dg.SensorResult | dg.SkipReason:
+    """One look at what waits; its cursor is the number of the last committed tick."""
+    settings = load_settings()
+    committed = int(context.cursor or 0)
+    with told_with_remedy(), ledger.open() as (requests, registry):
+        registry.forget_uncommitted(NAME, committed)
+        rows = registry.list(WATCHED)
+        decisions = decide(rows, world_of(context.instance, rows, requests, settings))
+        apply(decisions, context.instance, requests, registry, bucket.open(), settings)
+        again = set(decisions.due) | set(decisions.due_after_lost_run)
+        due = [row for row in registry.due() if row.clip in again]
+        runs = request_runs(
+            context.instance, registry, due, sensor=NAME, tick=committed + 1, clips_per_run=settings.clips_per_run
+        )
+    if not runs:
+        waiting = sum(row.state is ClipState.WAITING for row in rows)
+        return dg.SkipReason(f"{waiting} clips wait, {len(rows) - waiting} are on their way; no gate has opened.")
+    context.log.info(f"{len(due)} clips go on in {len(runs)} runs.")
+    return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
+
+
+def world_of(instance: dg.DagsterInstance, rows: Sequence[ClipRow], ledger: Ledger, settings: Settings) -> World:
+    """What the gates are asked of, now."""
+    latest = LatestRuns(instance, (row for row in rows if row.state is not ClipState.WAITING))
+    now = datetime.now(UTC)
+    window = parse_window(settings.generate_only, settings.zone)
+    limits, spent = caps_of(settings), ledger.spent_today(settings.service, settings.zone)
+
+    def is_unknown(fingerprint: str) -> bool:
+        found = ledger.get(fingerprint)
+        return found is not None and found.state is State.UNKNOWN
+
+    return World(
+        now=now,
+        window_open=window is None or window.holds(now),
+        dollars_left=limits.usd_per_day_microdollars - spent.microdollars,
+        requests_left=limits.requests_per_day - spent.requests,
+        dollars_per_run=limits.usd_per_run_microdollars,
+        requests_per_run=limits.requests_per_run,
+        approved=ledger.is_approved,
+        is_unknown=is_unknown,
+        run_state=latest.state,
+    )
+
+
+def apply(
+    decisions: Decisions,
+    instance: dg.DagsterInstance,
+    ledger: Ledger,
+    registry: Registry,
+    bucket: Bucket,
+    settings: Settings,
+) -> None:
+    """Write the decisions down, and tell the owners of clips that go no further."""
+    registry.make_due(decisions.due)
+    registry.make_due(decisions.due_after_lost_run, lost_run=True)
+    note = BucketAnswers(bucket).note
+    for clip, row in registry.many(decisions.stopped_by_person).items():
+        what = Problem("A person stopped its run.", remedy=f"Materialize it again in the UI, or run: i2v retry {clip}")
+        note(clip, notes.waiting(clip, what, then="nothing by itself.", service=settings.service))
+        _answer(registry, row, ClipState.WAITING, what.what, "person")
+    whys: dict[str, str] = {}  # the clips of a run share its end
+    given_up_rows = registry.many(decisions.given_up)
+    latest = LatestRuns(instance, given_up_rows.values())
+    for clip, row in given_up_rows.items():
+        run = latest.of(row)
+        if run is not None and run.run_id not in whys:
+            whys[run.run_id] = why_ended(instance, run)
+        what = given_up(clip, whys[run.run_id] if run is not None else "", run)
+        paid = ledger.spend_of(clip)
+        note(
+            clip,
+            notes.failed(clip, what, cost_microdollars=None, sent=bool(paid), service=settings.service),
+        )
+        instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                asset_key=CLIP_VIDEO,
+                check_name="answered",
+                passed=False,
+                partition=clip,
+                metadata={"failed": what.what, "what to do": what.remedy},
+            )
+        )
+        _answer(registry, row, ClipState.FAILED, what.what, "never")
+
+
+def given_up(clip: str, why: str, run: dg.DagsterRun | None) -> Problem:
+    """What is said of a clip whose runs ended again and again."""
+    words = f"Its runs ended {MAX_RUNS_WITHOUT_ANSWER} times without an answer."
+    where = f"the log of run {run.run_id} in the Dagster UI" if run is not None else "the runs' logs in the Dagster UI"
+    if why:
+        return Problem(
+            f"{words} The last one said: {why}", remedy=f"Mend that (see {where}), then run: i2v retry {clip}"
+        )
+    return Problem(words, remedy=f"Look at {where}, then run: i2v retry {clip}")
+
+
+def _answer(registry: Registry, row: ClipRow, state: ClipState, reason: str, waiting_for: str) -> None:
+    registry.answer(row.clip, version=row.version, state=state, reason=reason, waiting_for=waiting_for)

@@ -1,0 +1,102 @@
+"""The sequence sensor: each file below `sequences/` becomes a film."""
+
+import dagster as dg
+
+from i2v_assets.defs.failures import told_with_remedy
+from i2v_assets.defs.films import film_job
+from i2v_assets.defs.jobs import make_clips_job
+from i2v_assets.defs.partitions import sequences
+from i2v_assets.defs.run_requests import request_runs
+from i2v_assets.films.scan import LookAtFilms, Memory, look_at_films
+from resources.registry.agreed_prices import CatalogueMemory
+from resources.registry.registry import ClipRow
+from resources.registry.resource import LedgerResource
+from resources.settings import load_settings
+from resources.storage.keys import SEQUENCES
+from resources.storage.resource import BucketResource
+
+NAME = "sequences"
+
+FILM_TAG = "i2v/film"
+"""Name and version of the film that a run joins."""
+
+TRIES = 3
+"""Joining costs nothing, but what failed three times for the same shots will fail again."""
+
+_ENDED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
+_memory = Memory()
+
+
+@dg.sensor(
+    name=NAME,
+    jobs=[make_clips_job, film_job],
+    minimum_interval_seconds=load_settings().sensor_seconds,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description=(
+        "Finds films in `sequences/*.yaml`. Their own shots are made as clips, which costs money within the budget; "
+        "joining is free and happens when all shots of a film are there."
+    ),
+)
+def sequences_sensor(
+    context: dg.SensorEvaluationContext, bucket: BucketResource, ledger: LedgerResource
+) -> dg.SensorResult | dg.SkipReason:
+    """One look at the films; its cursor is only the number of the last committed tick."""
+    settings = load_settings()
+    committed = int(context.cursor or 0)
+    with told_with_remedy(), ledger.open() as (requests, registry):
+        registry.forget_uncommitted(NAME, committed)
+        agreed = CatalogueMemory(requests.database).agreed(settings.service)
+        found = look_at_films(bucket.open(), registry, agreed, _memory, sandbox=settings.service == "sandbox")
+        add_films(context.instance, found)
+        due = [row for row in registry.due() if _is_shot(row)]
+        runs = request_runs(
+            context.instance,
+            registry,
+            due,
+            sensor=NAME,
+            tick=committed + 1,
+            clips_per_run=settings.clips_per_run,
+            job_name=make_clips_job.name,
+        )
+    runs += film_runs(context.instance, found)
+    for name, why in found.refused.items():
+        context.log.warning(f"The film {name} cannot be made: {why}")
+    if not runs:
+        return dg.SkipReason(summary(found))
+    context.log.info(f"{len(due)} shots and {len(found.due)} films are due. {summary(found)}")
+    return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
+
+
+def _is_shot(row: ClipRow) -> bool:
+    return row.source.startswith(SEQUENCES)
+
+
+def add_films(instance: dg.DagsterInstance, found: LookAtFilms) -> None:
+    """Add the partitions that are not there yet."""
+    name = str(sequences.name)
+    known = set(instance.get_dynamic_partitions(name)) if found.films else set()
+    new = [film.name for film in found.films if film.name not in known]
+    if new:
+        instance.add_dynamic_partitions(name, new)
+
+
+def film_runs(instance: dg.DagsterInstance, found: LookAtFilms) -> list[dg.RunRequest]:
+    """A run for each film that is complete and not joined, unless one is at it or enough have failed."""
+    requests = []
+    for name, version in found.due.items():
+        tag = {FILM_TAG: f"{name}:{version}"}
+        before = instance.get_runs(dg.RunsFilter(tags=tag))
+        if len(before) >= TRIES or any(run.status not in _ENDED for run in before):
+            continue
+        key = f"{name}:{version}:{len(before)}"
+        requests.append(dg.RunRequest(run_key=key, partition_key=name, tags=tag, job_name=film_job.name))
+    return requests
+
+
+def summary(found: LookAtFilms) -> str:
+    """One line on the films and how far they are."""
+    waits = [film for film in found.resolved.values() if film.name not in found.refused and film.version is None]
+    parts = [f"{len(waits)} wait for their shots"] if waits else []
+    parts += [f"{len(found.due)} are due"] if found.due else []
+    parts += [f"{len(found.refused)} are refused"] if found.refused else []
+    return f"{len(found.films)} films: {', '.join(parts) or 'nothing to do'}."

@@ -1,0 +1,148 @@
+"""The gallery: one static page in the bucket that shows every clip and film."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import dagster as dg
+
+from i2v_assets.clip_folder.manifest import Manifest
+from i2v_assets.defs.specs import OWNERS
+from i2v_assets.gallery.build import build_gallery, content_type
+from i2v_assets.gallery.collect import LANGUAGES, Seen, dub_groups, gather
+from i2v_assets.gallery.collect_films import gather_films
+from i2v_assets.gallery.entries import Paid, Status, TakeCost
+from resources.ledger.ledger import Ledger
+from resources.registry.resource import LedgerResource
+from resources.schemas.inputs import Service
+from resources.settings import Settings, load_settings
+from resources.storage import keys
+from resources.storage.bucket import Bucket
+from resources.storage.resource import BucketResource
+
+PAGE = f"{keys.GALLERY}index.html"
+
+
+@dg.asset(
+    name="gallery",
+    deps=["clip_video", "clip_preview", "film"],
+    group_name="library",
+    owners=OWNERS,
+    kinds={"s3", "html"},
+    code_version="1",
+    description=(
+        "One static page, `gallery/index.html`, with every clip and film: videos, and what became of the others "
+        "with its remedy. Reads only what changed since the last build. Free."
+    ),
+)
+def gallery(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: LedgerResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Looks at the registry and the bucket, and writes what is new."""
+    settings, store = load_settings(), bucket.open()
+    with ledger.open() as (requests, registry):
+        rows, costs, paid = registry.list(), _costs(requests), _paid(requests, settings)
+    listed = {found.key: found for below in (keys.CLIPS, keys.SEQUENCES) for found in store.list(below)}
+    seen = Seen(store, listed)
+    contents = gather(rows, listed, seen, settings.service, costs)
+    for clip in contents.unreadable:
+        context.log.warning(f"clips/{clip}/{keys.MANIFEST} cannot be read, so {clip} is not shown.")
+    films, unreadable = gather_films(listed, seen, settings.service)
+    for key in unreadable:
+        context.log.warning(f"{key} cannot be read, so its film is not shown.")
+    sheets = _language_sheets(store, contents.manifests, seen)
+    files = build_gallery((*contents.entries, *films), datetime.now(UTC), paid=paid, zone=settings.zone)
+    written = _write(store, files, seen)
+    seen.save()
+    counts = {status.value: sum(entry.status is status for entry in contents.entries) for status in Status}
+    return dg.MaterializeResult(
+        metadata={
+            "clips": len(contents.entries),
+            **counts,
+            "films": len(films),
+            "documents_read": seen.fetched,
+            "files_written": written,
+            "bytes": sum(len(data) for data in files.values()),
+            "language_sheets": sheets,
+            "key": PAGE,
+            **_link(settings),
+        },
+        data_version=dg.DataVersion(hashlib.sha256(files["data/index.js"]).hexdigest()[:16]),
+    )
+
+
+def _costs(ledger: Ledger) -> dict[str, TakeCost]:
+    """What each take cost, by its fingerprint."""
+    costs: dict[str, TakeCost] = {}
+    for row in ledger.list():
+        amount = row.cost_microdollars if row.cost_microdollars is not None else row.price_microdollars
+        if amount is not None:
+            costs[row.fingerprint] = TakeCost(amount, estimated=row.cost_microdollars is None)
+    return costs
+
+
+def _paid(ledger: Ledger, settings: Settings) -> tuple[Paid, ...]:
+    """Every payment, as the spend report has them, of the service and of the sandbox: a bucket may hold clips of both."""
+    services: tuple[Service, ...] = ("runcomfy", "sandbox")
+    return tuple(
+        Paid(line.day, service, line.settled if line.settled is not None else line.reserved or 0)
+        for service in services
+        for line in ledger.spent(service, zone=settings.zone)
+    )
+
+
+def _link(settings: Settings) -> Mapping[str, dg.MetadataValue[str]]:
+    base = settings.video_link_base.rstrip("/")
+    return {"page": dg.MetadataValue.url(f"{base}/{PAGE}")} if base else {}
+
+
+def _write(bucket: Bucket, files: Mapping[str, bytes], seen: Seen) -> int:
+    """Write the files that changed, the page itself last, and remove pages of details that are no more."""
+    there = {found.key for found in bucket.list(keys.GALLERY)}
+    written = 0
+    for name, data in sorted(files.items(), key=lambda item: item[0] == "index.html"):
+        key = f"{keys.GALLERY}{name}"
+        if seen.note(key, hashlib.sha256(data).hexdigest()) or key not in there:
+            # Every other file is asked for with a stamp of its content.
+            bucket.write(key, data, content_type(name), cache_control="no-cache" if name == "index.html" else "")
+            written += 1
+    data_files = f"{keys.GALLERY}data/"
+    bucket.delete_many(key for key in there if key.startswith(data_files) and key[len(keys.GALLERY) :] not in files)
+    return written
+
+
+def _language_sheets(bucket: Bucket, manifests: Mapping[str, Manifest], seen: Seen) -> int:
+    """A contact sheet for each dub whose languages have changed; how many there are in all."""
+    from resources.media.previews import side_by_side
+
+    groups = dub_groups(manifests.values())
+    for group, spoken in groups.items():
+        key = keys.clip_key(group, LANGUAGES)
+        version = hashlib.sha256("".join(found.video.sha256 for found in spoken.values()).encode()).hexdigest()
+        if not seen.note(key, version):
+            continue
+        with TemporaryDirectory(prefix="i2v-") as folder:
+            videos = []
+            for language, manifest in spoken.items():
+                path = Path(folder) / f"{language}.mp4"
+                bucket.download(manifest.video.key, path)
+                videos.append((language, path))
+            bucket.write(key, side_by_side(videos), "image/jpeg")
+    return len(groups)
+
+
+gallery_job = dg.define_asset_job(
+    "gallery_job",
+    selection=dg.AssetSelection.assets("gallery"),
+    description="Builds the gallery page from what changed. Free.",
+    executor_def=dg.in_process_executor,
+)
+
+gallery_schedule = dg.ScheduleDefinition(
+    name="gallery_hourly",
+    cron_schedule="7 * * * *",
+    execution_timezone=load_settings().timezone,
+    job=gallery_job,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every hour: brings the gallery page up to date. Free: it reads the bucket and asks the service nothing.",
+)

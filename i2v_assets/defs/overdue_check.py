@@ -1,0 +1,52 @@
+"""The check that a clip does not wait too long for its video."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import dagster as dg
+
+from i2v_assets.defs.partitions import clips
+from i2v_assets.defs.specs import CLIP_PLAN
+from i2v_assets.planning.time_window import parse_window
+from resources.ledger.base import utc_now
+from resources.ledger.database import Database
+from resources.registry.overdue import Measured, Waits
+from resources.registry.resource import LedgerResource
+from resources.settings import Settings, load_settings
+
+WAITING_TOO_LONG = "waiting_too_long"
+
+
+def measured(settings: Settings) -> Measured:
+    """How much of a time counts as waiting: where paid work has its window, only what lies inside."""
+    window = parse_window(settings.generate_only, settings.zone)
+    return window.open_between if window is not None else lambda begin, end: end - begin
+
+
+def late_since(
+    database: Database, settings: Settings, clip: str, clock: Callable[[], datetime] = utc_now
+) -> datetime | None:
+    """Since when a clip waits, where that is too long; None where it is not, or where it is a person's turn."""
+    longest = timedelta(minutes=settings.warn_after_minutes)
+    return Waits(database, clock).since(clip, longer_than=longest, measured=measured(settings))
+
+
+@dg.asset_check(
+    asset=CLIP_PLAN,
+    name=WAITING_TOO_LONG,
+    partitions_def=clips,
+    description=(
+        "Warns when a clip has been without its answer for longer than I2V_WARN_AFTER_MINUTES. Neither the time outside "
+        "the window of I2V_GENERATE_ONLY nor a wait for a person (an approval) counts. A schedule reports it; run alone, "
+        "it looks again. Free."
+    ),
+)
+def waiting_too_long(context: dg.AssetCheckExecutionContext, ledger: LedgerResource) -> dg.AssetCheckResult:
+    """Says again since when a clip waits."""
+    with ledger.open() as (requests, _):
+        since = late_since(requests.database, load_settings(), context.partition_key)
+    return dg.AssetCheckResult(
+        passed=since is None,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"since": since.isoformat(timespec="seconds") if since else ""},
+    )

@@ -1,0 +1,123 @@
+"""The spend report: what was reserved, settled, wasted and saved, by day, route, model and upload folder."""
+
+import base64
+from collections import defaultdict
+from datetime import UTC, date, datetime
+
+import dagster as dg
+
+from i2v_assets.defs.specs import OWNERS
+from i2v_assets.pipeline.metadata import plain
+from i2v_assets.reports.spend import Reuse, SpendLine, plot, spend_table, summary, to_csv, totals
+from resources.ledger.ledger import Ledger
+from resources.money import usd
+from resources.registry.registry import Registry
+from resources.registry.resource import LedgerResource
+from resources.settings import Settings, load_settings
+from resources.storage.bucket import Bucket
+from resources.storage.errors import ObjectMissing
+from resources.storage.resource import BucketResource
+
+FOLDER = "spend/"
+ALL = f"{FOLDER}all.csv"
+CSV = "text/csv; charset=utf-8"
+
+
+@dg.asset(
+    name="spend",
+    deps=["clip_video"],
+    group_name="library",
+    owners=OWNERS,
+    kinds={"s3", "csv"},
+    code_version="1",
+    description=(
+        "What the ledger paid, by day, route, model and upload folder: `spend/<day>.csv` and `spend/all.csv`. Free."
+    ),
+)
+def spend(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: LedgerResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Reads the ledger and writes what changed; a day changes after its end when the service settles late."""
+    settings, store = load_settings(), bucket.open()
+    with ledger.open() as (requests, registry):
+        lines = table(requests, registry, settings)
+    days: dict[date, list[SpendLine]] = defaultdict(list)
+    for line in lines:
+        days[line.day].append(line)
+    written = sum(_write(store, f"{FOLDER}{day.isoformat()}.csv", to_csv(part)) for day, part in days.items())
+    content = to_csv(lines)
+    _write(store, ALL, content)
+    today = datetime.now(UTC).astimezone(settings.zone).date()
+    picture = base64.b64encode(plot(lines, today)).decode()
+    context.log.info(f"{len(lines)} lines of {len(days)} days; {written} days' files are new or changed.")
+    sandbox = "Sandbox: play money." if settings.service == "sandbox" else None
+    return dg.MaterializeResult(
+        metadata={
+            "summary": dg.MetadataValue.md(summary(lines)),
+            "plot": dg.MetadataValue.md(f"![dollars a day](data:image/png;base64,{picture})"),
+            **_amounts("", totals(lines)),
+            **_amounts("today_", totals(days.get(today, ()))),
+            "days": len(days),
+            "key": ALL,
+            "table": dg.MetadataValue.md(_latest(lines)),
+            **({"sandbox": sandbox} if sandbox else {}),
+        }
+    )
+
+
+def table(ledger: Ledger, registry: Registry, settings: Settings) -> tuple[SpendLine, ...]:
+    """The table of the service in force: sandbox and service never mix."""
+    reuses = (
+        Reuse(found.day, found.route, found.model_id, found.clip, found.price)
+        for found in ledger.reuses(settings.service, zone=settings.zone)
+    )
+    # Of withdrawn clips too: what they cost was paid all the same.
+    sources = {row.clip: row.source for row in registry.list()}
+    return spend_table(ledger.spent(settings.service, zone=settings.zone), reuses, sources=sources)
+
+
+def _amounts(prefix: str, sums: dict[str, int]) -> dict[str, float | int]:
+    """Sums as numbers, so that Dagster plots them from day to day."""
+    return {f"{prefix}requests": sums["requests"]} | {
+        f"{prefix}{name}_usd": usd(amount) or 0.0 for name, amount in sums.items() if name != "requests"
+    }
+
+
+def _latest(lines: tuple[SpendLine, ...], at_most: int = 20) -> str:
+    """The newest lines as a table."""
+    head = "| day | route | model | folder | requests | reserved | settled | refused | wasted | saved |"
+    rows = [
+        f"| {line.day} | {line.route} | {plain(line.model_id)} | {plain(line.folder)} | {line.requests} | "
+        + " | ".join(
+            f"{amount / 1e6:.2f}" for amount in (line.reserved, line.settled, line.refused, line.wasted, line.saved)
+        )
+        + " |"
+        for line in lines[:at_most]
+    ]
+    return "\n".join([head, "|---|---|---|---|" + "---:|" * 6, *rows])
+
+
+def _write(bucket: Bucket, key: str, content: bytes) -> bool:
+    """Write a file unless it says the same already."""
+    try:
+        if bucket.read(key) == content:
+            return False
+    except ObjectMissing:
+        pass
+    bucket.write(key, content, CSV)
+    return True
+
+
+spend_job = dg.define_asset_job(
+    "spend_job",
+    selection=dg.AssetSelection.assets("spend"),
+    description="Writes the spend report from the ledger. Free.",
+    executor_def=dg.in_process_executor,
+)
+
+spend_schedule = dg.ScheduleDefinition(
+    name="spend_daily",
+    cron_schedule="15 0 * * *",
+    execution_timezone=load_settings().timezone,
+    job=spend_job,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Daily at 00:15: writes what was spent, wasted and saved. Free: it reads the ledger.",
+)

@@ -1,0 +1,75 @@
+"""The upload sensor: what lies under `uploads/` becomes partitions and runs."""
+
+import time
+
+import dagster as dg
+
+from i2v_assets.defs.failures import told_with_remedy
+from i2v_assets.defs.jobs import make_clips_job
+from i2v_assets.defs.run_requests import request_runs
+from i2v_assets.uploads.ingest import Look, look
+from resources.registry.registry import ClipState
+from resources.registry.resource import LedgerResource
+from resources.settings import load_settings
+from resources.storage.resource import BucketResource
+
+NAME = "uploads"
+
+OUTGROWN_OBJECTS = 100_000
+OUTGROWN_SECONDS = 20.0
+"""Above either the listing is no longer the right way: an evaluation has 60 s in all, and each costs 100 LIST calls."""
+
+
+@dg.sensor(
+    name=NAME,
+    job=make_clips_job,
+    minimum_interval_seconds=load_settings().sensor_seconds,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description=(
+        "Finds complete uploads, adds a partition per clip and asks for runs. Looking is free; each clip that it finds "
+        "is made, which costs money within the budget."
+    ),
+)
+def uploads_sensor(
+    context: dg.SensorEvaluationContext, bucket: BucketResource, ledger: LedgerResource
+) -> dg.SensorResult | dg.SkipReason:
+    """One look at the uploads; its cursor is only the number of the last committed tick."""
+    settings = load_settings()
+    if settings.uploads_from != "listing":
+        return dg.SkipReason("Uploads are told by the queue (I2V_UPLOADS_FROM=queue).")
+    committed = int(context.cursor or 0)
+    with told_with_remedy(), ledger.open() as (_, registry):
+        registry.forget_uncommitted(NAME, committed)
+        began = time.monotonic()
+        found = look(bucket.open(), registry, settings)
+        seconds = time.monotonic() - began
+        for refused in found.newly_refused:
+            context.log.warning(f"Refused: {refused.text}")
+        if found.objects > OUTGROWN_OBJECTS or seconds > OUTGROWN_SECONDS:
+            context.log.warning(
+                f"Listing {found.objects:,} uploads took {seconds:.0f} s: this bucket has outgrown the listing. "
+                "Set I2V_UPLOADS_FROM=queue and I2V_UPLOAD_QUEUE_URL (docs/deploy.md)."
+            )
+        due = registry.due()
+        requests = request_runs(
+            context.instance,
+            registry,
+            due,
+            sensor=NAME,
+            tick=committed + 1,
+            clips_per_run=settings.clips_per_run,
+        )
+        states = registry.counts()
+    if not requests:
+        return dg.SkipReason(summary(found, states))
+    context.log.info(f"{len(due)} clips in {len(requests)} runs. {summary(found, states)}")
+    return dg.SensorResult(run_requests=requests, cursor=str(committed + 1))
+
+
+def summary(found: Look, states: dict[str, int]) -> str:
+    """One line on what lies in the bucket and how far it is."""
+    waits = found.grouping.settling
+    parts = [f"{states[state]} {state}" for state in ClipState if states.get(state)]
+    parts += [f"{len(waits)} settling ({waits[0].words})"] if waits else []
+    parts += [f"{len(found.grouping.refused)} uploads refused"] if found.grouping.refused else []
+    return f"{found.objects} objects under uploads/: {', '.join(parts) or 'no clips'}."

@@ -1,0 +1,125 @@
+"""What the bucket tells of a film that is not there yet: its plan, and why it waits or cannot be made."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from i2v_assets.clip_folder.notes import Answer, AnswerKind, Problem
+from i2v_assets.films.resolve import Resolved, Shot, pending
+from resources.money import dollars
+from resources.storage import keys
+from resources.storage.bucket import Bucket, ObjectInfo
+
+Told = dict[tuple[str, str], str]
+"""What was written by this process, by bucket and key, so that a look that finds nothing new writes nothing."""
+
+TEXT = "text/plain; charset=utf-8"
+JSON = "application/json"
+
+_STATES = {
+    "due": "is about to be made",
+    "dispatched": "is about to be made",
+    "working": "is being made",
+    "planned": "waits for the shot before it",
+    "delivered": "is being made again",
+    "waiting": "waits",
+    "refused": "was refused",
+    "failed": "failed",
+}
+
+
+class FilmAnswers:
+    """Writes beside a film; one of the notes at most is there at any time."""
+
+    def __init__(self, bucket: Bucket, listed: Mapping[str, ObjectInfo], told: Told, *, sandbox: bool) -> None:
+        self._bucket = bucket
+        self._listed = listed
+        self._told = told
+        self._facts = ("Service: sandbox (for testing; no money)",) if sandbox else ()
+
+    def plan(self, film: Resolved) -> None:
+        """Which clips the film is made of, how far each is, what it costs."""
+        self._write(keys.sequence_key(film.name, keys.PLAN), plan_text(film), JSON)
+
+    def waiting(self, film: Resolved) -> None:
+        """Some shots have no video yet."""
+        waits = pending(film.shots)
+        price = sum(shot.price or 0 for shot in waits if shot.inline)
+        cost = f" The missing shots cost about {dollars(price)}." if price else ""
+        title = f"WAITING: {film.name} is joined when all its shots are there; {len(waits)} of {len(film.shots)} are missing.{cost}"
+        problems = [Problem(_words(shot), remedy=_remedy(shot)) for shot in waits]
+        then = "it is joined by itself as soon as its last shot is delivered."
+        self.note(film.name, Answer(AnswerKind.WAITING, title, tuple(problems), then, self._facts))
+
+    def refused(self, name: str, problems: Sequence[Problem]) -> None:
+        """The file, or a file that it names, has to be mended."""
+        title = f"REFUSED: the film {name} was not made. None of its shots was sent or paid because of it."
+        then = "upload the corrected file under the same name, or what is missing. It is noticed by itself."
+        self.note(name, Answer(AnswerKind.REFUSED, title, tuple(problems), then, self._facts))
+
+    def double(self, key: str, other: str) -> None:
+        """A file whose film is another file's already."""
+        answer = Answer(
+            AnswerKind.REFUSED,
+            f"REFUSED: {key}",
+            (Problem(f"{key} would be the same film as {other}.", remedy="Rename one of them."),),
+            "upload it under another name.",
+        )
+        self._write(keys.refused_key(key), answer.text, TEXT)
+
+    def note(self, name: str, answer: Answer) -> None:
+        """One of the three notes; the other two go, a joined film stays."""
+        self._write(keys.sequence_key(name, answer.kind.value), answer.text, TEXT)
+        self.clear(name, but=answer.kind.value)
+
+    def clear(self, name: str, but: str = "") -> None:
+        """Remove the notes that are no longer true."""
+        gone = [keys.sequence_key(name, note) for note in keys.NOTES if note != but]
+        there = [key for key in gone if key in self._listed]
+        if there:
+            self._bucket.delete_many(there)
+        for key in gone:
+            self._told.pop((self._bucket.name, key), None)
+
+    def _write(self, key: str, text: str, content_type: str) -> None:
+        place = (self._bucket.name, key)
+        if self._told.get(place) == text and key in self._listed:
+            return
+        self._bucket.write(key, text.encode(), content_type)
+        self._told[place] = text
+
+
+def plan_text(film: Resolved) -> str:
+    """``sequences/<name>/plan.json``."""
+    prices = [shot.price for shot in film.shots if shot.inline]
+    plain = {
+        "film": film.name,
+        "shots": [
+            {
+                "number": shot.number,
+                "clip": shot.clip,
+                "state": shot.state,
+                "reason": shot.reason or None,
+                "crossfade_seconds": shot.crossfade,
+                "starts_from_last_frame": shot.from_last_frame,
+                "price_usd": None if shot.price is None else shot.price / 1e6,
+                "price_is_estimated": shot.estimated if shot.inline else None,
+                "video_sha256": shot.video.sha256 if shot.video else None,
+            }
+            for shot in film.shots
+        ],
+        "price_usd_of_its_own_shots": None if None in prices else sum(price or 0 for price in prices) / 1e6,
+    }
+    return json.dumps(plain, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _words(shot: Shot) -> str:
+    why = f": {shot.reason}" if shot.reason else "."
+    return f"Shot {shot.number} ({shot.clip}) {_STATES.get(shot.state, shot.state)}{why}"
+
+
+def _remedy(shot: Shot) -> str:
+    if shot.state == "failed":
+        return f"See clips/{shot.clip}/FAILED.txt; `i2v retry {shot.clip}` tries again."
+    if shot.state in ("refused", "waiting"):
+        return f"See clips/{shot.clip}/{shot.state.upper()}.txt"
+    return ""

@@ -1,0 +1,63 @@
+"""What the way of a clip works with, what it was asked for, and what it ends with."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from i2v_assets.pipeline.offers import Offers
+from i2v_assets.planning.plan import PlanOptions
+from resources.generation.types import Order, Outcome
+from resources.ledger.ledger import Ledger
+from resources.media.quality.pool import MeasuringPool
+from resources.registry.registry import ClipState, Registry
+from resources.settings import Settings
+from resources.storage.bucket import Bucket
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one clip, for the run's table."""
+
+    clip: str
+    state: ClipState
+    reason: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What this run was asked for.
+
+    Attributes:
+        run_id: Dagster's.
+        by_hand: a person started it, which approves its clips; a sensor's runs do not.
+        retried: Dagster started it again after a crash: what was approved stays so, and no failure is paid for anew.
+        plan: plan the clips.
+        make: make the videos (the only part that costs money).
+    """
+
+    run_id: str
+    by_hand: bool
+    retried: bool = False
+    plan: bool = True
+    make: bool = True
+
+
+@dataclass(frozen=True)
+class Tools:
+    """The world outside, as the way of a clip needs it."""
+
+    settings: Settings
+    bucket: Bucket
+    ledger: Ledger
+    registry: Registry
+    offers: Offers
+    options: PlanOptions
+    generate: Callable[[Order], Awaitable[Outcome]]
+    scratch: Path
+    pool: MeasuringPool
+
+    @property
+    def sandbox(self) -> bool:
+        """True when the videos are drawn for testing."""
+        return self.settings.service == "sandbox"

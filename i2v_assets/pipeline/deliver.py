@@ -1,0 +1,270 @@
+"""From delivered takes to the clip's answer: choose, look, write beside the clip, report."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from i2v_assets.clip_folder.manifest import (
+    Manifest,
+    ManifestDub,
+    ManifestError,
+    ManifestMedium,
+    ManifestTake,
+    read_manifest,
+)
+from i2v_assets.clip_folder.writer import BucketAnswers
+from i2v_assets.pipeline.context import Tools
+from i2v_assets.pipeline.manifest import manifest_of
+from i2v_assets.pipeline.metadata import Events, Metadata, video_metadata
+from i2v_assets.pipeline.postprocess import Finished, Finisher, finding_metadata, in_words, poster_again
+from i2v_assets.pipeline.read_media import ReadFile
+from i2v_assets.pipeline.sign import signed_copy
+from i2v_assets.pipeline.takes import Take, choose
+from i2v_assets.uploads.types import Candidate
+from resources.generation.types import Delivered
+from resources.ledger.ledger import Ledger
+from resources.media.quality.model import Severity
+from resources.registry.registry import ClipRow
+from resources.storage import keys
+from resources.storage.errors import ObjectMissing
+
+LOOKS = 4
+"""Videos looked at at once: the pool's processes do the work, this bounds the files on local disk."""
+
+
+class Delivery:
+    """Writes the clip's answer. A clip whose answer is there already is told again, and nothing is fetched for it."""
+
+    def __init__(self, tools: Tools, events: Events) -> None:
+        self._tools = tools
+        self._events = events
+        self._bucket = BucketAnswers(tools.bucket)
+        self._finisher = Finisher(tools)
+        self._looks = asyncio.Semaphore(LOOKS)
+        self._finished: dict[str, Finished] = {}
+
+    async def best_score(self, row: ClipRow, takes: Sequence[Take]) -> float:
+        """The best quality among the takes; 1 where nothing is measured."""
+        if not self._tools.settings.measure:
+            return 1.0
+        return max((await self._scores(row, takes)).values(), default=1.0)
+
+    async def deliver(
+        self, row: ClipRow, candidate: Candidate, files: Sequence[ReadFile], takes: Sequence[Take]
+    ) -> None:
+        """Choose a take and make it the clip's answer."""
+        rule = candidate.brief.choose or ("best" if candidate.brief.reroll else "first")  # what a reroll is paid for
+        scores = await self._scores(row, takes) if rule == "best" and len(takes) > 1 else {}
+        chosen = choose(takes, scores, by_person=row.chosen_take, rule=rule)
+        before = await self._answer_there(row, chosen, takes)
+        if before is not None:
+            await self._report_again(row.clip, chosen, before)
+            return
+        finished = await self._look(chosen)
+        # A clip without its person (`keep_face: false`) leaves an uploaded picture out: it was made from the others.
+        sent = {medium.sha256 for medium in chosen.plan.inputs.media}
+        files = [found for found in files if found.medium is not None and found.medium.sha256 in sent]
+        signing = await signed_copy(self._tools, row.clip, chosen, files)
+        try:
+            manifest = self._manifest(row, candidate, files, chosen, takes, finished, scores)
+            signed = {"signed_sha256": signing.sha256, "signed_size_bytes": signing.size_bytes}
+            manifest = manifest.model_copy(update={"video": manifest.video.model_copy(update=signed)})
+            await asyncio.to_thread(
+                self._bucket.delivered,
+                row.clip,
+                chosen.outcome.video_key,
+                manifest,
+                finished.files,
+                notes=row.answered_version is not None or row.retries > 0,
+                signed=signing.path,
+            )
+        finally:
+            signing.discard()
+        self._report(row.clip, chosen, finished, signing.line)
+
+    # Looking
+
+    async def _look(self, take: Take) -> Finished:
+        found = self._finished.get(take.plan.fingerprint)
+        if found is None:
+            async with self._looks:
+                found = self._finished[take.plan.fingerprint] = await self._finisher.finish(take)
+        return found
+
+    async def _scores(self, row: ClipRow, takes: Sequence[Take]) -> dict[str, float]:
+        """Quality by fingerprint: as an earlier manifest has it, or measured now."""
+        before = await asyncio.to_thread(self._manifest_there, row.clip)
+        same = before is not None and before.may_be_silent == takes[0].plan.may_be_silent
+        known = _scores_in(before) if before is not None and same else {}
+        for take in takes:
+            if take.plan.fingerprint not in known:
+                known[take.plan.fingerprint] = (await self._look(take)).score or 0.0
+        return known
+
+    def _manifest_there(self, clip: str) -> Manifest | None:
+        try:
+            return read_manifest(self._tools.bucket.read(keys.clip_key(clip, keys.MANIFEST)))
+        except (ObjectMissing, ManifestError):
+            return None
+
+    async def _answer_there(self, row: ClipRow, chosen: Take, takes: Sequence[Take]) -> Manifest | None:
+        """The manifest, where the clip was delivered before just like this."""
+        if not all(take.outcome.already for take in takes) or row.delivered_at is None:
+            return None
+        found = await asyncio.to_thread(self._manifest_there, row.clip)
+        if found is None or found.fingerprint != chosen.plan.fingerprint:
+            return None
+        if {other.fingerprint for other in found.other_takes} | {found.fingerprint} != {
+            take.plan.fingerprint for take in takes
+        }:
+            return None
+        if found.cost_microdollars != chosen.row.cost_microdollars:
+            return None
+        if found.may_be_silent != chosen.plan.may_be_silent:  # it is judged by another measure
+            return None
+        there = await asyncio.to_thread(self._tools.bucket.head, keys.clip_key(row.clip, keys.VIDEO))
+        return found if there is not None else None
+
+    # Telling
+
+    def _report(self, clip: str, chosen: Take, finished: Finished, provenance: str) -> None:
+        settings = self._tools.settings
+        metadata = video_metadata(
+            chosen.plan,
+            _with_costs(chosen),
+            clip=clip,
+            link_base=settings.video_link_base,
+            poster=finished.inline_poster,
+            glimpse=finished.glimpse,
+            sandbox=self._tools.sandbox,
+            size=(finished.width, finished.height, finished.seconds),
+            more={"quality": finished.score, "provenance": provenance},
+        )
+        version = chosen.outcome.sha256[:16]
+        self._events.materialized("clip_video", clip, metadata, version)
+        self._events.checked("clip_video", "answered", clip, passed=True, metadata={"take": chosen.plan.take})
+        for finding in finished.findings:
+            self._events.checked(
+                "clip_video",
+                finding.check.value,
+                clip,
+                passed=finding.passed,
+                metadata=finding_metadata(finding, finished.measures, finished.score or 0.0)
+                if finished.measures
+                else {},
+                warn=finding.severity is Severity.WARN,
+            )
+        if finished.files:
+            preview: Metadata = {
+                "poster": metadata.get("poster"),
+                "files": ", ".join(keys.clip_key(clip, name) for name in finished.files),
+                "bytes": sum(len(content) for content, _ in finished.files.values()),
+            }
+            self._events.materialized("clip_preview", clip, preview, version)
+
+    async def _report_again(self, clip: str, chosen: Take, manifest: Manifest) -> None:
+        """A delivered clip that falls into a range logs its materialization again with the same data version.
+
+        The UI shows the latest event alone, so it says and shows what the first one did.
+        """
+        settings, video = self._tools.settings, manifest.video
+        picture, tiny = (
+            await asyncio.to_thread(poster_again, self._tools.bucket, clip) if settings.previews else (None, None)
+        )
+        metadata = video_metadata(
+            chosen.plan,
+            _with_costs(chosen),
+            clip=clip,
+            link_base=settings.video_link_base,
+            poster=picture,
+            glimpse=tiny,
+            sandbox=self._tools.sandbox,
+            size=(video.width, video.height, video.seconds),
+            more={"quality": manifest.quality, "unchanged": "delivered before; nothing was made or paid"},
+        )
+        version = chosen.outcome.sha256[:16]
+        self._events.materialized("clip_video", clip, metadata, version)
+        self._events.checked("clip_video", "answered", clip, passed=True, metadata={"take": chosen.plan.take})
+        if settings.previews:
+            preview: Metadata = {"poster": metadata.get("poster"), "unchanged": "made before"}
+            self._events.materialized("clip_preview", clip, preview, version)
+
+    def _manifest(
+        self,
+        row: ClipRow,
+        candidate: Candidate,
+        files: Sequence[ReadFile],
+        chosen: Take,
+        takes: Sequence[Take],
+        finished: Finished,
+        scores: dict[str, float],
+    ) -> Manifest:
+        media = [
+            ManifestMedium(
+                kind=found.medium.kind,
+                name=found.name,
+                key=found.key,
+                sha256=found.medium.sha256,
+                size_bytes=found.medium.size_bytes,
+            )
+            for found in files
+            if found.medium
+        ]
+        others = [
+            ManifestTake(
+                take=other.plan.take,
+                fingerprint=other.plan.fingerprint,
+                seed=other.plan.inputs.seed,
+                video_key=other.outcome.video_key,
+                quality=scores.get(other.plan.fingerprint),
+            )
+            for other in takes
+            if other is not chosen
+        ]
+        made = manifest_of(
+            self._tools.settings.service,
+            chosen.plan,
+            chosen.row,
+            chosen.outcome,
+            media=tuple(media),
+            size=(finished.width, finished.height, finished.seconds),
+            version=self._tools.options.version,
+        )
+        more = {
+            "quality": finished.score,
+            "findings": in_words(finished.findings),
+            "other_takes": tuple(others),
+            "dub": _dub(row.clip, candidate),
+        }
+        return Manifest.model_validate({**dict(made), **more})  # a copy would not look at the words
+
+
+def _dub(clip: str, candidate: Candidate) -> ManifestDub | None:
+    group, separator, language = clip.rpartition("--")
+    spoken = candidate.brief.dub or {}
+    return ManifestDub(group=group, language=language) if separator and language in spoken else None
+
+
+def _scores_in(manifest: Manifest) -> dict[str, float]:
+    found = {other.fingerprint: other.quality for other in manifest.other_takes}
+    found[manifest.fingerprint] = manifest.quality
+    return {fingerprint: score for fingerprint, score in found.items() if score is not None}
+
+
+def _with_costs(take: Take) -> Delivered:
+    return replace(
+        take.outcome,
+        cost_microdollars=take.row.cost_microdollars,
+        price_microdollars=take.row.price_microdollars,
+    )
+
+
+async def note_reuse(ledger: Ledger, row: ClipRow, takes: Sequence[Take]) -> None:
+    """Note the takes of a new upload that nobody had to pay for; a delivered clip that is told again saves nothing."""
+    if row.delivered_version == row.version:
+        return
+    for take in takes:
+        # A clip that finds its own video there (its earlier run died after the payment) has saved nothing either.
+        of_another = take.row.clip != row.clip or row.delivered_at is not None
+        if take.outcome.already and of_another:
+            await asyncio.to_thread(ledger.reused, take.plan.fingerprint, clip=row.clip, version=row.version)

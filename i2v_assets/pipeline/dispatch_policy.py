@@ -1,0 +1,118 @@
+"""Decides which clips go on: those whose gate has opened, and those whose run ended without an answer. Pure."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from resources.registry.rows import ClipRow, ClipState
+
+AGAIN_AFTER = {
+    "deadline": timedelta(minutes=1),
+    "stopped": timedelta(minutes=1),
+    "price_changed": timedelta(minutes=1),
+    "download": timedelta(minutes=5),
+    "storage": timedelta(minutes=5),
+    "service": timedelta(minutes=5),
+    "price": timedelta(minutes=15),
+    "account": timedelta(minutes=15),
+    "keep_face": timedelta(hours=1),
+    "catalogue": timedelta(hours=1),
+}
+"""What passes by itself or is only known by trying, and how long to leave it: a minute where the request is already paid
+for and only has to be fetched, or only has to be planned again; longer where somebody has to mend something."""
+
+MAX_RUNS_WITHOUT_ANSWER = 3
+"""After so many runs that ended without an answer for a clip, the clip is told as failed: something kills its runs."""
+
+RUN_GRACE = timedelta(minutes=3)
+"""How long after a run's last sign Dagster may still start its retry (monitoring looks every two minutes)."""
+
+
+class RunState(StrEnum):
+    """What is known of the run that a clip is in."""
+
+    ALIVE = "alive"
+    ENDED = "ended"
+    CANCELED = "canceled"
+    GONE = "gone"
+
+
+@dataclass(frozen=True)
+class World:
+    """What the gates are asked of.
+
+    Attributes:
+        now: the time.
+        window_open: paid work may start.
+        dollars_left: micro-dollars of today's budget that are not spent or reserved.
+        requests_left: requests of today's budget.
+        dollars_per_run: micro-dollars that one run may spend.
+        requests_per_run: requests that one run may send.
+        approved: a person approved this fingerprint at this price.
+        is_unknown: the ledger still does not know this fingerprint's outcome.
+        run_state: of the run that a clip is in.
+    """
+
+    now: datetime
+    window_open: bool
+    dollars_left: int
+    requests_left: int
+    dollars_per_run: int
+    requests_per_run: int
+    approved: Callable[[str, int | None], bool]
+    is_unknown: Callable[[str], bool]
+    run_state: Callable[[ClipRow], RunState]
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What to do with the clips that have no answer or wait for something."""
+
+    due: tuple[str, ...] = ()
+    due_after_lost_run: tuple[str, ...] = ()
+    stopped_by_person: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
+
+
+def decide(rows: Iterable[ClipRow], world: World) -> Decisions:
+    """Go through the clips, those with the highest priority first, and spend what is left of the day on them."""
+    due: list[str] = []
+    lost: list[str] = []
+    stopped: list[str] = []
+    given_up: list[str] = []
+    dollars, requests = world.dollars_left, world.requests_left
+    for row in sorted(rows, key=lambda row: (-row.priority, row.admitted_at)):
+        if row.state in (ClipState.DISPATCHED, ClipState.WORKING):
+            run = world.run_state(row)
+            if run is RunState.CANCELED:
+                stopped.append(row.clip)
+            elif run is not RunState.ALIVE and world.now - row.updated_at > RUN_GRACE:
+                (given_up if row.lost_runs + 1 >= MAX_RUNS_WITHOUT_ANSWER else lost).append(row.clip)
+        elif row.state is ClipState.WAITING:
+            if row.waiting_for == "budget":
+                price = row.price_microdollars or 0
+                if price > world.dollars_per_run or world.requests_per_run < 1:
+                    continue  # every run that it got would end as the one before did: without it
+                if requests < 1 or price > dollars:
+                    continue
+                requests, dollars = requests - 1, dollars - price
+                due.append(row.clip)
+            elif _opens(row, world):
+                due.append(row.clip)
+    return Decisions(tuple(due), tuple(lost), tuple(stopped), tuple(given_up))
+
+
+def _opens(row: ClipRow, world: World) -> bool:
+    fingerprint = row.planned_fingerprint or ""
+    match row.waiting_for:
+        case "approval":
+            return world.approved(fingerprint, row.price_microdollars)
+        case "window":
+            return world.window_open
+        case "unknown":
+            return not world.is_unknown(fingerprint)
+        case kind if kind in AGAIN_AFTER:
+            return world.now - row.updated_at > AGAIN_AFTER[kind]
+        case _:
+            return False

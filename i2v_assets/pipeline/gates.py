@@ -1,0 +1,72 @@
+"""What may hold a planned clip before money moves: a changed plan, a missing approval, the night window. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from i2v_assets.planning.time_window import Window
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Why a planned clip waits, and what lets it go on. ``waiting_for`` is what the dispatch sensor looks for."""
+
+    waiting_for: str
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What is known when the gates are asked.
+
+    Attributes:
+        clip: the clip.
+        plan_hash: what a person would approve.
+        submitted: the request was sent before: it is paid for, so nothing holds it.
+        approved: a person approved this very plan at this price.
+        by_hand: a person materialized the clip in the UI or asked for the take, which approves it.
+        needs_approval: the setting or the brief asks for approval.
+        delivered_as: the fingerprint that was delivered for the same upload before, None where none was.
+        fingerprint: the plan's.
+        asked_for: a person asked for this take.
+        window: when paid work may start; None always.
+    """
+
+    clip: str
+    plan_hash: str
+    submitted: bool
+    approved: bool
+    by_hand: bool
+    needs_approval: bool
+    delivered_as: str | None
+    fingerprint: str
+    asked_for: bool
+    window: Window | None
+
+
+def gate(asked: Gate, now: datetime) -> Hold | None:
+    """The first thing that holds the clip, or None."""
+    if asked.submitted or asked.delivered_as == asked.fingerprint:
+        return None
+    approve = f"Run: i2v approve {asked.plan_hash}"
+    if asked.delivered_as is not None and not (asked.approved or asked.asked_for):
+        return Hold(
+            "approval",
+            "Its upload is unchanged, but a default, a preset or the catalogue has changed, so its video would be "
+            "made again and paid for again. The video that is there stays.",
+            approve,
+        )
+    if asked.needs_approval and not (asked.approved or asked.by_hand or asked.asked_for):
+        return Hold(
+            "approval",
+            "A person has to approve it before it is paid for.",
+            f"{approve} (`i2v plan {asked.clip}` shows the plan and its price), or materialize it in the Dagster UI.",
+        )
+    if asked.window is not None and not asked.window.holds(now):
+        opens = asked.window.next_start(now)
+        return Hold(
+            "window",
+            f"Paid work starts only from {asked.window.start:%H:%M} to {asked.window.end:%H:%M} ({asked.window.zone}).",
+            f"It starts by itself after {opens:%Y-%m-%d %H:%M}; I2V_GENERATE_ONLY is the setting.",
+        )
+    return None

@@ -1,0 +1,170 @@
+"""What people look at in the UI: the metadata of each asset of a clip."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from i2v_assets.pipeline.read_media import ReadFile
+from i2v_assets.planning.planner import Plan
+from resources.generation.types import Delivered
+from resources.media.facts import AudioFacts, ImageFacts, VideoFacts
+from resources.money import usd
+from resources.storage import keys
+
+
+@dataclass(frozen=True)
+class Markdown:
+    """Text that the UI renders."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Link:
+    """An address that a person may open; never a presigned one."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class Json:
+    """A document."""
+
+    data: Mapping[str, object]
+
+
+Metadata = Mapping[str, "str | int | float | bool | Markdown | Link | Json | None"]
+"""Numbers stay numbers, so that Dagster plots them; an entry that is None is left out."""
+
+
+class Events(Protocol):
+    """Who is told of what became of a clip, the moment it is known."""
+
+    def materialized(self, asset: str, clip: str, metadata: Metadata, data_version: str) -> None:
+        """An asset of a clip is there."""
+
+    def checked(
+        self, asset: str, check: str, clip: str, *, passed: bool, metadata: Metadata, warn: bool = False
+    ) -> None:
+        """A check of a clip's asset was made; ``warn`` makes a failure a warning."""
+
+
+SHOWN_IN_PLACE = 999
+"""Longest Markdown that Dagster's UI shows without a click."""
+
+
+def inline_jpeg(base64_jpeg: str, words: str, link: str = "") -> str:
+    """Markdown of a small picture that lives as long as the event; Dagster drops HTML but shows `data:` images."""
+    picture = f"![{plain(words)}](data:image/jpeg;base64,{base64_jpeg})"
+    return f"[{picture}]({link})" if link else picture
+
+
+def look(base64_webp: str | None, words: str, link: str = "") -> Markdown | None:
+    """A tiny picture that the UI shows in its place; None where there is none, or its link makes it too long for that."""
+    picture = f"![{plain(words)}](data:image/webp;base64,{base64_webp})"
+    text = f"[{picture}]({link})" if link else picture
+    return Markdown(text) if base64_webp and len(text) <= SHOWN_IN_PLACE else None
+
+
+def files_metadata(files: Sequence[ReadFile]) -> Metadata:
+    """The files of one kind: how many, how large, what they are, and a picture of each image."""
+    rows = ["| file | what | size | SHA-256 |", "|---|---|---|---|"]
+    rows += [
+        f"| {plain(found.name)} | {what(found)} | {found.medium.size_bytes:,} bytes | `{found.medium.sha256[:16]}` |"
+        for found in files
+        if found.medium
+    ]
+    pictures = [inline_jpeg(found.thumbnail, found.name) for found in files if found.thumbnail]
+    first = next((found for found in files if found.glimpse), None)
+    return {
+        "look": look(first.glimpse, first.name) if first else None,
+        "files": len(files),
+        "bytes": sum(found.medium.size_bytes for found in files if found.medium),
+        "pictures": Markdown(" ".join(pictures)) if pictures else None,
+        "table": Markdown("\n".join(rows)) if files else None,
+        "keys": ", ".join(found.key for found in files) or None,
+    }
+
+
+def what(found: ReadFile) -> str:
+    """A file's facts in a few words."""
+    match found.facts:
+        case ImageFacts() as facts:
+            turned = ", turned by its camera's note" if facts.rotated else ""
+            return f"{facts.width} x {facts.height} {facts.format}{turned}"
+        case AudioFacts() as facts:
+            return f"{facts.seconds:.2f} s {facts.codec}"
+        case VideoFacts() as facts:
+            return f"{facts.seconds:.2f} s, {facts.width} x {facts.height}, {facts.fps:.3g} fps"
+    return plain(found.problem)
+
+
+def plan_metadata(plan: Plan, plan_hash: str, sandbox: bool, most: int | None = None) -> Metadata:
+    """A plan: route with reasons, the exact request, the price; ``most`` is that of all takes with every reroll."""
+    inputs = plan.inputs
+    return {
+        "decision": "planned",
+        "route": plan.route.value,
+        "reasons": Markdown("\n".join(f"* {plain(reason)}" for reason in plan.reasons)),
+        "model": plan.model_id or inputs.family.value,
+        "prompt": inputs.prompt,
+        "preset": plan.preset,
+        "advice": Markdown("\n".join(f"* {plain(advice.words)}" for advice in plan.advice)) if plan.advice else None,
+        "duration_seconds": inputs.duration,
+        "resolution": inputs.resolution,
+        "aspect_ratio": inputs.aspect_ratio,
+        "seed": inputs.seed,
+        "price_usd": usd(plan.price_microdollars),
+        "at_most_usd": usd(most),
+        "plan_hash": plan_hash,
+        "fingerprint": plan.fingerprint,
+        "request": Json(inputs.model_dump(mode="json", exclude_none=True)),
+        "sandbox": "Sandbox: play money, a drawn video." if sandbox else None,
+    }
+
+
+def video_metadata(
+    plan: Plan, outcome: Delivered, *, clip: str, link_base: str, poster: str | None, glimpse: str | None = None, sandbox: bool,
+    size: tuple[int, int, float] | None, more: Mapping[str, str | int | float | None],
+) -> Metadata:  # fmt: skip
+    """A video: where it is, what made it, what it cost, how long it took."""
+    key = keys.clip_key(clip, keys.VIDEO)
+    link = f"{link_base.rstrip('/')}/{key}" if link_base else ""
+    return {
+        "look": look(glimpse, f"first look at {clip}", link),
+        "poster": Markdown(inline_jpeg(poster, f"first look at {clip}", link)) if poster else None,
+        "video": Link(link) if link else None,
+        "key": key,
+        "route": plan.route.value,
+        "reasons": "; ".join(plan.reasons),
+        "model": outcome.model_id or plan.model_id or plan.inputs.family.value,
+        "prompt": plan.inputs.prompt,
+        "seed": plan.inputs.seed,
+        "take": plan.take,
+        "price_usd": usd(
+            outcome.cost_microdollars if outcome.cost_microdollars is not None else outcome.price_microdollars
+        ),
+        "price_is_settled": outcome.cost_microdollars is not None,
+        "paid_in_this_run": outcome.paid,
+        "queue_seconds": _rounded(outcome.queue_seconds),
+        "generation_seconds": _rounded(outcome.generation_seconds),
+        "polls": outcome.polls or None,
+        "duration_seconds": _rounded(size[2]) if size else float(plan.inputs.duration),
+        "width": size[0] if size else None,
+        "height": size[1] if size else None,
+        "size_bytes": outcome.size_bytes,
+        "request_id": outcome.request_id,
+        "sha256": outcome.sha256,
+        "fingerprint": plan.fingerprint,
+        "sandbox": "Sandbox video: drawn for testing, not generated by a model and not paid for." if sandbox else None,
+        **more,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def plain(text: str) -> str:
+    """Text from outside, without what Markdown or a table would read as its own."""
+    return "".join(f"\\{char}" if char in "\\`*_[]<>|!#" else (" " if char in "\r\n" else char) for char in text)

@@ -1,0 +1,151 @@
+"""From a clip's registered upload to the plans of its takes: what it would make, before any money.
+
+Nothing is told to anybody. Free of Dagster, so that the command line plans with the same steps as a run.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from i2v_assets.pipeline.read_media import MediaReader, ReadFile
+from i2v_assets.pipeline.takes import asked_takes, reroll_takes, with_seed
+from i2v_assets.planning.media import FoundMedium
+from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting, plan_hash
+from i2v_assets.planning.planner import make_plan
+from i2v_assets.planning.prompts import load_presets
+from i2v_assets.uploads.types import Candidate
+from resources.errors import SettingsError
+from resources.registry.registry import ClipRow
+from resources.schemas.inputs import Family
+from resources.settings import Settings
+
+READS = 4
+"""Files fetched and measured at once: a picture of 64 megapixels takes 200 MB while it is decoded, and a batch of 200 clips is
+read in seconds even so."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A clip with the decision about it.
+
+    ``plans`` holds one per take, and is empty where there is none; ``rerolls`` those that a low quality score may add.
+    """
+
+    row: ClipRow
+    candidate: Candidate
+    files: tuple[ReadFile, ...]
+    plans: tuple[Plan, ...] = ()
+    stopped: Refusal | Waiting | None = None
+    rerolls: tuple[Plan, ...] = ()
+
+    @property
+    def hash(self) -> str | None:
+        """What an approval of this clip approves; the same as in its `WAITING.txt`."""
+        return plan_hash(self.plans, self.rerolls) if self.plans else None
+
+
+class ClipPlanner:
+    """Plans registered clips.
+
+    Args:
+        reader: Reads their files, or remembers them.
+        offers: What the service offers now.
+        options: What decides where a brief is silent.
+    """
+
+    def __init__(
+        self,
+        reader: MediaReader,
+        offers: Callable[[], Awaitable[Mapping[Family, PlanOffer | None]]],
+        options: PlanOptions,
+    ) -> None:
+        self._reader = reader
+        self._offers = offers
+        self._options = options
+        self._reads = asyncio.Semaphore(READS)
+
+    async def plan(self, row: ClipRow) -> Planned:
+        """All takes of a clip.
+
+        Raises:
+            I2VError: the bucket or the catalogue does not answer, or the token is not accepted.
+        """
+        candidate = Candidate.from_content(row.content)
+        return await self.takes(row, candidate, await self.read(candidate))
+
+    async def takes(self, row: ClipRow, candidate: Candidate, files: tuple[ReadFile, ...]) -> Planned:
+        """All takes of a clip whose files are read."""
+        first = await self.take(row, candidate, files, 1)
+        if not isinstance(first, Plan):
+            return Planned(row, candidate, files, stopped=first)
+        brief = candidate.brief
+        asked, possible = asked_takes(brief, row), reroll_takes(brief, row, measured=self._options.measured)
+        further = [await self.take(row, candidate, files, number) for number in (*asked[1:], *possible)]
+        plans = [first, *(plan for plan in further if isinstance(plan, Plan))]
+        sure, rerolls = (tuple(plan for plan in plans if plan.take in numbers) for numbers in (asked, possible))
+        return Planned(row, candidate, files, sure, rerolls=rerolls)
+
+    async def read(self, candidate: Candidate) -> tuple[ReadFile, ...]:
+        """A clip's files, in its order."""
+
+        async def one(key: str, etag: str, name: str) -> ReadFile:
+            async with self._reads:
+                return await asyncio.to_thread(self._reader.read, key, etag, name)
+
+        return tuple(await asyncio.gather(*(one(file.key, file.etag, file.name) for file in candidate.files)))
+
+    async def take(
+        self, row: ClipRow, candidate: Candidate, files: tuple[ReadFile, ...], number: int
+    ) -> Plan | Refusal | Waiting:
+        """One take of a clip."""
+        unreadable = [found for found in files if found.medium is None]
+        if unreadable:
+            return Refusal.of(row.clip, [(found.problem, found.remedy) for found in unreadable])
+        faces = next((file.faces for file in files if file.faces), None)
+        planned = make_plan(
+            row.clip,
+            candidate.brief,
+            [FoundMedium(file.medium, file.name, file.facts) for file in files if file.medium and file.facts],
+            await self._offers(),
+            self._options,
+            take=number,
+            face=faces.portrait if faces else None,
+            face_share=faces.share if faces else None,
+            name=candidate.source,
+        )
+        seed = json.loads(row.take_seeds or "{}").get(str(number))
+        if isinstance(planned, Plan) and seed is not None:
+            return with_seed(planned, self._options.service, seed)
+        return planned
+
+
+def plan_options(settings: Settings) -> PlanOptions:
+    """What the planner decides by where a brief is silent.
+
+    Raises:
+        SettingsError: the presets' file cannot be read; BriefError: it is malformed.
+    """
+    return PlanOptions(
+        service=settings.service,
+        watermark=settings.watermark,
+        keep_face=settings.keep_face,
+        presets=load_presets(_presets_text(settings), settings.presets_file or "presets"),
+        allow_unknown_price=settings.allow_unknown_price,
+        measured=settings.measure,
+        version=version("i2v-assets"),
+    )
+
+
+def _presets_text(settings: Settings) -> str | None:
+    if not settings.presets_file:
+        return None
+    try:
+        return Path(settings.presets_file).read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"I2V_PRESETS_FILE {settings.presets_file} cannot be read: {error.strerror}.",
+            remedy="Name a YAML file of presets, or leave it empty for the shipped ones.",
+        ) from None

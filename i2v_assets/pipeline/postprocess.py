@@ -1,0 +1,247 @@
+"""What happens to a delivered video while its file is still on local disk: facts, measures, previews."""
+
+import asyncio
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import uuid4
+
+from i2v_assets.clip_folder.manifest import read_manifest
+from i2v_assets.pipeline.context import Tools
+from i2v_assets.pipeline.metadata import Markdown, Metadata
+from i2v_assets.pipeline.takes import Take
+from resources.errors import SettingsError
+from resources.ledger.errors import LedgerError
+from resources.ledger.ledger import Ledger
+from resources.media.errors import MediaError
+from resources.media.previews import animated_webp, contact_sheet, glimpse, poster, smaller
+from resources.media.probe import video_size
+from resources.media.quality.judging import judge, score
+from resources.media.quality.measuring import measure
+from resources.media.quality.model import Check, Expectation, Finding, Measures, Thresholds
+from resources.media.quality.pool import MeasuringPool
+from resources.schemas.inputs import Family, GenerationInputs, Medium
+from resources.settings import Settings
+from resources.storage import keys
+from resources.storage.bucket import Bucket
+from resources.storage.errors import StorageError
+
+
+def measure_again(
+    clip: str, bucket: Bucket, ledger: Ledger, settings: Settings
+) -> dict[Check, tuple[Finding, Measures, float]]:
+    """All four findings of a clip's video, with the figures and the quality score.
+
+    Raises:
+        ObjectMissing: the clip has no video; LedgerError: the ledger does not know it; MediaError: it cannot be measured.
+    """
+    manifest = read_manifest(bucket.read(keys.clip_key(clip, keys.MANIFEST)))
+    row = ledger.get(manifest.fingerprint)
+    if row is None:
+        raise LedgerError(f"The ledger does not know the video of {clip}.", remedy="Is it the ledger of this bucket?")
+    inputs = GenerationInputs.model_validate_json(row.inputs_json)
+    with TemporaryDirectory(prefix="i2v-") as folder, MeasuringPool(workers=1) as pool:
+        video = fetched(bucket, manifest.video.key, Path(folder))
+        image, voice = (
+            fetched(bucket, medium.key, Path(folder)) if medium else None for medium in compared_media(inputs)
+        )
+        asked = expectation(inputs, image=image, voice=voice, may_be_silent=manifest.may_be_silent)
+        measures = pool.run(measure, video, asked)
+    findings = judge(measures, asked, thresholds(settings.quality))
+    total = score(measures, findings)
+    return {found.check: (found, measures, total) for found in findings}
+
+
+INLINE_POSTER_BYTES = 10_000
+"""Of a poster in the event log: 15 KB at most as text, and base64 takes a third more than the bytes."""
+
+INLINE_POSTER_SIDE = 320
+"""Pixels on the longer side of that poster: what fits into these bytes without blur."""
+
+BUCKET_POSTER_BYTES = 200_000
+"""Of the poster in the bucket, 1280 pixels wide: what a page shows without being slow."""
+
+ANIMATION = "preview.webp"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What was made of a video: size, measures with their verdict, and files for the bucket by name and content type."""
+
+    width: int
+    height: int
+    seconds: float
+    measures: Measures | None = None
+    findings: tuple[Finding, ...] = ()
+    score: float | None = None
+    inline_poster: str | None = None
+    glimpse: str | None = None
+    files: Mapping[str, tuple[bytes, str]] = field(default_factory=dict)
+
+
+class Finisher:
+    """Looks at videos in the pool's processes; what this run downloaded is not fetched again."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._thresholds = thresholds(tools.settings.quality)
+
+    async def finish(self, take: Take) -> Finished:
+        """Size, and where the settings say so measures and previews.
+
+        Raises:
+            MediaError: the file is no video; StorageError: it cannot be fetched.
+        """
+        settings, pool = self._tools.settings, self._tools.pool
+        local = take.outcome.local_path
+        if local is None or not local.exists():
+            local = await asyncio.to_thread(self._fetched, take.outcome.video_key)
+        try:
+            if settings.measure:
+                finished = await self._measured(take, local)
+            else:
+                finished = Finished(*await asyncio.to_thread(video_size, local, "the video"))
+            if settings.previews:
+                inline, tiny, files = await pool.run_async(previews_of, local)
+                finished = replace(finished, inline_poster=inline, glimpse=tiny, files=files)
+            return finished
+        finally:
+            if local != take.outcome.local_path:
+                local.unlink(missing_ok=True)
+
+    async def _measured(self, take: Take, local: Path) -> Finished:
+        image, voice = compared_media(take.plan.inputs)
+        copies = [await asyncio.to_thread(self._copy, medium) for medium in (image, voice)]
+        try:
+            plan = take.plan
+            asked = expectation(plan.inputs, image=copies[0], voice=copies[1], may_be_silent=plan.may_be_silent)
+            measures = await self._tools.pool.measure(local, asked)
+            findings = judge(measures, asked, self._thresholds)
+            size = (measures.width, measures.height, measures.seconds)
+            return Finished(*size, measures, findings, score(measures, findings))
+        finally:
+            for copy in copies:
+                if copy is not None:
+                    copy.unlink(missing_ok=True)
+
+    def _copy(self, medium: Medium | None) -> Path | None:
+        return None if medium is None else self._fetched(medium.key)
+
+    def _fetched(self, key: str) -> Path:
+        return fetched(self._tools.bucket, key, self._tools.scratch)
+
+
+def fetched(bucket: Bucket, key: str, scratch: Path) -> Path:
+    """A local copy of an object, the caller's to delete."""
+    path = scratch / uuid4().hex
+    bucket.download(key, path)
+    return path
+
+
+def poster_again(bucket: Bucket, clip: str) -> tuple[str | None, str | None]:
+    """The small and the tiny poster of a clip that was delivered before, from the one in the bucket; None where it is gone.
+
+    A picture is no reason for a delivered clip to fail: whatever is in the way, it is told without one.
+    """
+    try:
+        kept = bucket.read(keys.clip_key(clip, keys.POSTER), max_bytes=BUCKET_POSTER_BYTES)
+        small = smaller(kept, INLINE_POSTER_BYTES, INLINE_POSTER_SIDE)
+    except (StorageError, MediaError):
+        return None, None
+    return base64.b64encode(small).decode(), base64.b64encode(glimpse(small)).decode()
+
+
+def previews_of(path: Path) -> tuple[str, str, dict[str, tuple[bytes, str]]]:
+    """A small and a tiny poster as base64, and the files of `clip_preview`; runs in a process of the pool."""
+    files = {
+        keys.POSTER: (poster(path, max_bytes=BUCKET_POSTER_BYTES, longer_side=1280), "image/jpeg"),
+        keys.CONTACT_SHEET: (contact_sheet(path), "image/jpeg"),
+        ANIMATION: (animated_webp(path), "image/webp"),
+    }
+    small = poster(path, max_bytes=INLINE_POSTER_BYTES, longer_side=INLINE_POSTER_SIDE)
+    return base64.b64encode(small).decode(), base64.b64encode(glimpse(small)).decode(), files
+
+
+KEEPS_IMAGE = {Family.HAPPYHORSE_I2V, Family.WAN_I2V}
+"""Families whose video starts from the image and has its aspect."""
+
+SPEAKS = {Family.WAN_T2V, Family.WAN_I2V}
+"""Families that say the voiceover that they are given."""
+
+
+def thresholds(overrides: Mapping[str, object]) -> Thresholds:
+    """The limits in force.
+
+    Raises:
+        SettingsError: I2V_QUALITY names a limit that there is not, or gives it a wrong value.
+    """
+    try:
+        return Thresholds.model_validate(dict(overrides))
+    except ValueError as error:
+        raise SettingsError(f"I2V_QUALITY: {error}", remedy="docs/quality.md lists the limits.") from None
+
+
+def compared_media(inputs: GenerationInputs) -> tuple[Medium | None, Medium | None]:
+    """The image that the first frame should resemble, and the voiceover that should be heard; None where there is none."""
+    image = inputs.images[0] if inputs.family in KEEPS_IMAGE and inputs.images else None
+    voice = inputs.audios[0] if inputs.family in SPEAKS and inputs.audios else None
+    return image, voice
+
+
+def expectation(
+    inputs: GenerationInputs, *, image: Path | None, voice: Path | None, may_be_silent: bool = False
+) -> Expectation:
+    """What the video of these inputs should be like.
+
+    Args:
+        inputs: what was asked of the model.
+        image: a local copy of the first of `compared_media`.
+        voice: a local copy of the second.
+        may_be_silent: the brief accepts a video without sound.
+    """
+    aspect = inputs.aspect_ratio if inputs.aspect_ratio != "adaptive" else None
+    return Expectation(
+        duration=float(inputs.duration),
+        resolution=inputs.resolution,
+        aspect=aspect,
+        sound=inputs.generate_audio is not False,
+        voice=voice,
+        source_image=image,
+        silence_allowed=may_be_silent,
+        cuts_allowed=inputs.family is Family.SEEDANCE_PRO,
+    )
+
+
+FIGURES: Mapping[str, tuple[str, ...]] = {
+    "technical": (
+        "seconds",
+        "seconds_off",
+        "width",
+        "height",
+        "aspect_off",
+        "tier_off",
+        "fps",
+        "frames",
+        "unsteadiness",
+        "rate_change",
+    ),
+    "sound": ("sound_seconds", "loudness_lufs", "peak_dbfs", "clipped", "silent", "voice_match", "voice_offset"),
+    "motion": ("black", "motion", "still", "longest_still_seconds", "changes", "wander", "jumps"),
+    "likeness": ("first_frame_match", "sharpness_kept"),
+}
+"""Which measures are shown with which check; numbers, so that Dagster plots them."""
+
+
+def finding_metadata(finding: Finding, measures: Measures, score: float) -> Metadata:
+    """A check's words and figures."""
+    figures = measures.model_dump(mode="json") | {"jumps": len(measures.jumps)}
+    shown = {name: figures[name] for name in FIGURES[finding.check.value] if isinstance(figures.get(name), int | float)}
+    problems = "\n".join(f"* **{problem.severity}** {problem.words}" for problem in finding.problems)
+    return {"words": finding.words, "problems": Markdown(problems) if problems else None, "quality": score, **shown}
+
+
+def in_words(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """The findings that did not pass, for the manifest."""
+    return tuple(f"{finding.check.value}: {finding.words}" for finding in findings if not finding.passed)

@@ -1,0 +1,70 @@
+"""The copy of a video that a clip's folder shows: signed with Content Credentials where a certificate is configured."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from i2v_assets.pipeline.context import Tools
+from i2v_assets.pipeline.postprocess import fetched
+from i2v_assets.pipeline.read_media import ReadFile
+from i2v_assets.pipeline.takes import Take
+from resources.provenance.credentials import UNSIGNED, Certificate, ProvenanceError, sign
+from resources.provenance.documents import Generation, Source
+from resources.provenance.signed_copy import Signing
+from resources.schemas.inputs import MediumKind
+
+log = logging.getLogger(__name__)
+
+
+async def signed_copy(tools: Tools, clip: str, take: Take, files: Sequence[ReadFile]) -> Signing:
+    """A signed copy of a delivered take, with its source images as ingredients.
+
+    What cannot be signed is delivered unsigned, and says so: the video is paid for.
+
+    Raises:
+        StorageError: the video or an image cannot be fetched.
+    """
+    try:
+        certificate = Certificate.from_settings(tools.settings)
+        if certificate is None:
+            return Signing(UNSIGNED)
+        return await asyncio.to_thread(_sign, tools, clip, take, files, certificate)
+    except ProvenanceError as error:
+        log.warning("Clip %s is delivered unsigned: %s %s", clip, error.message, error.remedy)
+        return Signing(f"{UNSIGNED}: {error.message} {error.remedy}")
+
+
+def _sign(tools: Tools, clip: str, take: Take, files: Sequence[ReadFile], certificate: Certificate) -> Signing:
+    outcome = take.outcome
+    copies: list[Path] = []
+
+    def copy(key: str) -> Path:
+        copies.append(fetched(tools.bucket, key, tools.scratch))
+        return copies[-1]
+
+    try:
+        local = outcome.local_path
+        video = local if local is not None and local.exists() else copy(outcome.video_key)
+        sources = [
+            Source(copy(found.key), found.name, found.medium.content_type)
+            for found in files
+            if found.medium is not None and found.medium.kind is MediumKind.IMAGE
+        ]
+        generation = Generation(
+            title=f"{clip}.mp4",
+            tool_version=tools.options.version,
+            model_id=take.row.model_id or take.plan.model_id or take.plan.inputs.family.value,
+            fingerprint=take.plan.fingerprint,
+            request_id=take.row.request_id or "",
+            delivered_sha256=outcome.sha256,
+            sandbox=tools.sandbox,
+            media_sha256=tuple(found.medium.sha256 for found in files if found.medium is not None),
+        )
+        path = tools.scratch / f"{uuid4().hex}.mp4"
+        sha256 = sign(video, path, generation, sources, certificate)
+        return Signing("signed with Content Credentials (C2PA)", path, sha256, path.stat().st_size)
+    finally:
+        for found in copies:
+            found.unlink(missing_ok=True)

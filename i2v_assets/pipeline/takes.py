@@ -1,0 +1,88 @@
+"""Takes: several generations of one clip, and which of them is its video. Pure."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from i2v_assets.briefs.brief import Brief
+from i2v_assets.planning.plan import Plan
+from resources.generation.types import Delivered
+from resources.ledger.records import RequestRow
+from resources.registry.rows import ClipRow
+from resources.schemas.inputs import Service, fingerprint
+
+
+@dataclass(frozen=True)
+class Take:
+    """One delivered take of a clip."""
+
+    plan: Plan
+    outcome: Delivered
+    row: RequestRow
+
+
+def with_seed(plan: Plan, service: Service, seed: int) -> Plan:
+    """The same plan with a seed that a person chose, and so with another fingerprint."""
+    inputs = plan.inputs.model_copy(update={"seed": seed})
+    return plan.model_copy(update={"inputs": inputs, "fingerprint": fingerprint(service, inputs, plan.take)})
+
+
+def choose(
+    takes: Sequence[Take],
+    scores: Mapping[str, float],
+    *,
+    by_person: int | None,
+    rule: Literal["first", "best"],
+) -> Take:
+    """Which take is the clip's video.
+
+    Args:
+        takes: the delivered takes, in order; at least one.
+        scores: quality from 0 to 1 by fingerprint, as far as it was measured.
+        by_person: the number of the take that a person chose; it wins while it is there.
+        rule: `first`, or `best` by score (the earlier of two equals).
+    """
+    chosen = next((take for take in takes if take.plan.take == by_person), None)
+    if chosen is not None:
+        return chosen
+    if rule == "best":
+        return max(takes, key=lambda take: (scores.get(take.plan.fingerprint, 0.0), -take.plan.take))
+    return takes[0]
+
+
+def rerolled(row: ClipRow) -> tuple[int, ...]:
+    """The numbers of the takes that a low score asked for before."""
+    return tuple(sorted(json.loads(row.rerolls or "[]")))
+
+
+def asked_takes(brief: Brief, row: ClipRow) -> tuple[int, ...]:
+    """The numbers of the takes that the brief or a person asks for."""
+    return tuple(number for number in range(1, (brief.takes or 1) + row.extra_takes + 1) if number not in rerolled(row))
+
+
+def reroll_takes(brief: Brief, row: ClipRow, *, measured: bool) -> tuple[int, ...]:
+    """The numbers of the rerolls that there are and of those that there may still be, in the order in which they are made.
+
+    Args:
+        brief: what is asked for.
+        row: the clip.
+        measured: videos are measured; without a score no further one is made.
+    """
+    before = rerolled(row)
+    if brief.reroll is None or not measured or row.chosen_take is not None:  # who has chosen wants no other
+        return before
+    following = (brief.takes or 1) + row.extra_takes + 1
+    return (*before, *range(following, following + max(0, brief.reroll.at_most - len(before))))
+
+
+def may_begin(brief: Brief, row: ClipRow, *, refused: bool, settled: bool) -> bool:
+    """Whether a reroll may be paid for where the score is low; the gates are asked besides.
+
+    Args:
+        brief: what is asked for.
+        row: the clip.
+        refused: another take was refused for good: the same picture and prompt are not paid for again.
+        settled: this very video was delivered before, and nobody runs the clip by hand: it was not asked to be better.
+    """
+    return brief.reroll is not None and row.chosen_take is None and not refused and not settled

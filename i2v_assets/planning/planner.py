@@ -1,0 +1,411 @@
+"""From a brief, its media and the catalogue to a plan, a refusal or a wait: the decision before any money.
+
+Everything that decides the price or the picture stands in the plan's inputs, also where it is a default, so that a
+default that moves at the service changes nothing.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+
+from i2v_assets.briefs.brief import Brief, BriefError, MediaRef
+from i2v_assets.planning.media import FoundMedium, Problem, audio_facts, image_facts, of_kind
+from i2v_assets.planning.media_checks import check_media
+from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting, plan_hash
+from i2v_assets.planning.prompt_advice import Advice, PromptFacts, advise
+from i2v_assets.planning.prompts import has_roles, pick_preset, reference_line
+from i2v_assets.planning.routing import RouteImpossible, Routing, choose_route, references
+from resources.runcomfy.errors import UnknownPriceUnit
+from resources.runcomfy.pricing import price_microdollars
+from resources.runcomfy.wire import CatalogueEntry
+from resources.schemas.endpoints import LIMITS, Limits, prompt_problem
+from resources.schemas.inputs import MAX_SEED, Family, GenerationInputs, MediumKind, Route, fingerprint
+from resources.schemas.limits import DEFAULT_DURATION
+
+__all__ = [
+    "FoundMedium",
+    "Plan",
+    "PlanOffer",
+    "PlanOptions",
+    "Problem",
+    "Refusal",
+    "Waiting",
+    "derived_seed",
+    "make_plan",
+    "plan_hash",
+]
+
+ENCODER_PADDING = 0.06
+"""Seconds by which a sound may pass a whole second and still count as that long: MP3 encoders pad by up to 2,257 samples
+(0.051 s at 44.1 kHz), and a second more would be paid for nothing but that silence."""
+
+NOTICEABLE = 0.5
+"""Seconds of silence or cut that are told."""
+
+
+def make_plan(
+    clip: str,
+    brief: Brief,
+    found_media: Sequence[FoundMedium],
+    offers: Mapping[Family, PlanOffer | None],
+    options: PlanOptions,
+    *,
+    take: int = 1,
+    face: bool | None = None,
+    face_share: float | None = None,
+    name: str = "",
+) -> Plan | Refusal | Waiting:
+    """Plans one take of a clip.
+
+    Args:
+        clip: The partition key.
+        brief: What is asked for, the folders' defaults included.
+        found_media: The readable media in the brief's order.
+        offers: What the catalogue says of each family: None where no id answers, left out where it was not asked.
+        options: What decides where the brief is silent.
+        take: Number of the take, from 1.
+        face: Whether the image is a portrait; None where nobody looked.
+        face_share: Part of the frame of the largest face.
+        name: What the upload was called, for the choice of a preset; the clip's name where left out.
+    """
+    if brief.shots is not None:
+        words = "The brief lists `shots`, which make a film and not one clip."
+        return Refusal.of(
+            clip, [(words, f"Write them into sequences/{clip}.yaml instead, or keep one `prompt`.")], "brief"
+        )
+    media = _ordered(brief, found_media)
+    try:
+        routing = choose_route(brief, media, face)
+    except RouteImpossible as error:
+        return Refusal.of(clip, [(error.message, error.remedy)], "brief")
+    family = _family(clip, brief, media, routing, offers, options)
+    if isinstance(family, Waiting):
+        return family
+    reasons = routing.reasons
+    if family is Family.WAN_T2V and of_kind(media, MediumKind.IMAGE):
+        media = of_kind(media, MediumKind.AUDIO)
+        reasons += ("The face is not kept: the image is not sent, and the person on it does not appear.",)
+    return _Planner(clip, brief, media, family, options, take, face, face_share, name or clip).plan(
+        Routing(routing.route, (family,), reasons), offers
+    )
+
+
+def derived_seed(media_hashes: Sequence[str], prompt: str, take: int, base: int | None = None) -> int:
+    """A seed that is the same for the same work: from 1 to `MAX_SEED`, never 0 (which means random at the service).
+
+    Args:
+        media_hashes: The hashes of the media that it depends on.
+        prompt: The prompt.
+        take: Number of the take.
+        base: The brief's own seed, which further takes are then derived from instead.
+    """
+    plain = [base, take] if base is not None else [list(media_hashes), prompt, take]
+    digest = hashlib.sha256(json.dumps(plain, ensure_ascii=True).encode()).digest()
+    return int.from_bytes(digest[:8], "big") % MAX_SEED + 1
+
+
+def _ordered(brief: Brief, media: Sequence[FoundMedium]) -> tuple[FoundMedium, ...]:
+    """Images, videos, sounds, each in the order of the brief; a dub's voiceover is its sound."""
+    place = {ref.file: at for refs in (brief.images, brief.videos, brief.audio) for at, ref in enumerate(refs or ())}
+    kinds = (MediumKind.IMAGE, MediumKind.VIDEO, MediumKind.AUDIO)
+    return tuple(
+        each for kind in kinds for each in sorted(of_kind(media, kind), key=lambda found: place.get(found.name, 0))
+    )
+
+
+def _family(
+    clip: str,
+    brief: Brief,
+    media: Sequence[FoundMedium],
+    routing: Routing,
+    offers: Mapping[Family, PlanOffer | None],
+    options: PlanOptions,
+) -> Family | Waiting:
+    family = routing.family_preference[0]
+    with_image = routing.route is Route.LIP_SYNC and bool(of_kind(media, MediumKind.IMAGE))
+    if with_image and _drops_face(brief, options):
+        family = Family.WAN_T2V
+    offer = offers.get(family)
+    if offer is not None and offer.trouble:
+        return Waiting(
+            clip=clip,
+            kind="catalogue",
+            words=f"The service's entry of {family} is not the one that was agreed to: {offer.trouble.rstrip('.')}.",
+            remedy=f"Look at it with `i2v models`, then agree: i2v models --accept {family}",
+            route=routing.route,
+            reasons=routing.reasons,
+        )
+    if family not in offers or offer is not None:
+        return family
+    if family is Family.WAN_I2V:
+        return Waiting(
+            clip=clip,
+            kind="keep_face",
+            words=(
+                "The service offers no endpoint now that takes both an image and a voice. The documented one (Wan"
+                " text-to-video with audio_url) takes no image: the person on it would not appear."
+            ),
+            remedy="Wait until it does, or write `keep_face: false` in the brief to make the clip without that person.",
+            route=routing.route,
+            reasons=routing.reasons,
+        )
+    return Waiting(
+        clip=clip,
+        kind="catalogue",
+        words=f"No model id of {family} answers in the service's catalogue, so the route {routing.route} is closed.",
+        remedy="`i2v models` shows what answers; I2V_MODEL_IDS pins another id.",
+        route=routing.route,
+        reasons=routing.reasons,
+    )
+
+
+def _drops_face(brief: Brief, options: PlanOptions) -> bool:
+    if brief.keep_face is None:
+        return options.keep_face == "never"
+    return brief.keep_face is False
+
+
+class _Planner:
+    """One take of one clip on a decided family; gathers everything that is in the way."""
+
+    def __init__(
+        self,
+        clip: str,
+        brief: Brief,
+        media: Sequence[FoundMedium],
+        family: Family,
+        options: PlanOptions,
+        take: int,
+        face: bool | None,
+        face_share: float | None,
+        name: str,
+    ) -> None:
+        self.clip = clip
+        self.brief = brief
+        self.media = media
+        self.family = family
+        self.limits: Limits = LIMITS[family]
+        self.options = options
+        self.take = take
+        self.face = face
+        self.face_share = face_share
+        self.name = name
+        self.problems: list[Problem] = list(check_media(family, media))
+        self.advice: list[Advice] = []
+        self.preset: str | None = None
+        self.preset_reason: str | None = None
+
+    def plan(self, routing: Routing, offers: Mapping[Family, PlanOffer | None]) -> Plan | Refusal:
+        offer = offers.get(self.family)
+        prompt = self._prompt(routing.route)
+        duration = self._duration(routing.route)
+        resolution = self._resolution(offer)
+        aspect_ratio = self._aspect_ratio()
+        switches = self._switches()
+        if self.problems:
+            return self._refusal(routing)
+        inputs = GenerationInputs(
+            family=self.family,
+            prompt=prompt,
+            negative_prompt=self.brief.negative_prompt,
+            images=tuple(each.medium for each in self._kind(MediumKind.IMAGE)),
+            audios=tuple(each.medium for each in self._kind(MediumKind.AUDIO)),
+            videos=tuple(each.medium for each in self._kind(MediumKind.VIDEO)),
+            duration=duration,
+            resolution=resolution,
+            aspect_ratio=aspect_ratio,
+            seed=self._seed(prompt),
+            **switches,
+        )
+        price = self._price(offer, inputs)
+        if self.problems:
+            return self._refusal(routing)
+        return Plan(
+            clip=self.clip,
+            take=self.take,
+            route=routing.route,
+            reasons=routing.reasons,
+            family=self.family,
+            inputs=inputs,
+            fingerprint=fingerprint(self.options.service, inputs, self.take),
+            price_microdollars=price,
+            price_unit=offer.price_unit if offer else None,
+            model_id=offer.model_id if offer else None,
+            preset=self.preset,
+            preset_reason=self.preset_reason,
+            may_be_silent=bool(self.brief.may_be_silent),
+            advice=(*self.advice, *advise(prompt, routing.route, self._prompt_facts())),
+        )
+
+    def _refusal(self, routing: Routing) -> Refusal:
+        return Refusal(clip=self.clip, problems=tuple(self.problems), route=routing.route, reasons=routing.reasons)
+
+    def _kind(self, kind: MediumKind) -> tuple[FoundMedium, ...]:
+        return of_kind(self.media, kind)
+
+    def _refuse(self, what: str, limit: str, remedy: str) -> None:
+        self.problems.append(Problem(file="brief", what=what, limit=limit, remedy=remedy))
+
+    def _advise(self, code: str, words: str) -> None:
+        self.advice.append(Advice(code=code, words=words))
+
+    # The prompt
+
+    def _prompt(self, route: Route) -> str:
+        prompt = self.brief.prompt
+        if prompt is None:
+            prompt = self._preset(route)
+        if (
+            route is Route.MULTI_MODAL
+            and not references(prompt)
+            and (self.brief.prompt is None or has_roles(self.brief))
+        ):
+            line = reference_line(
+                *(self._refs(kind) for kind in (MediumKind.IMAGE, MediumKind.VIDEO, MediumKind.AUDIO))
+            )
+            prompt = f"{prompt} {line}".strip()
+        if prompt and (problem := prompt_problem(self.family, prompt)) is not None:
+            self._refuse(problem, "", "Shorten the prompt.")
+        return prompt
+
+    def _preset(self, route: Route) -> str:
+        images = self._kind(MediumKind.IMAGE)
+        aspect = (facts := image_facts(images[0])).width / facts.height if images else None
+        try:
+            self.preset, self.preset_reason = pick_preset(
+                self.brief,
+                self.face,
+                (self.name, *(each.name for each in self.media)),
+                route=route,
+                aspect=aspect,
+                presets=self.options.presets,
+            )
+        except BriefError as error:
+            self._refuse(error.message, "", error.remedy)
+            return ""
+        return self.options.presets[self.preset]
+
+    def _refs(self, kind: MediumKind) -> tuple[MediaRef | None, ...]:
+        said = {
+            ref.file: ref for refs in (self.brief.images, self.brief.videos, self.brief.audio) for ref in refs or ()
+        }
+        return tuple(said.get(each.name) for each in self._kind(kind))
+
+    def _prompt_facts(self) -> PromptFacts:
+        return PromptFacts(
+            family=self.family,
+            images=len(self._kind(MediumKind.IMAGE)),
+            videos=len(self._kind(MediumKind.VIDEO)),
+            audios=len(self._kind(MediumKind.AUDIO)),
+            face_share=self.face_share,
+        )
+
+    # Sizes
+
+    def _duration(self, route: Route) -> int:
+        low, high = self.limits.min_duration, self.limits.max_duration
+        asked = self.brief.duration
+        voices = self._kind(MediumKind.AUDIO)
+        if asked is None and route is Route.LIP_SYNC:
+            asked = "match_audio"
+        if asked is None:
+            return DEFAULT_DURATION
+        if asked == "match_audio":
+            if not voices:
+                self._refuse("`duration: match_audio` needs a voiceover, and there is none.", "",
+                             f"Upload one, or write whole seconds from {low} to {high}.")  # fmt: skip
+                return DEFAULT_DURATION
+            seconds = audio_facts(voices[0]).seconds
+            asked = min(max(math.ceil(seconds - ENCODER_PADDING), low), high)
+        elif not low <= asked <= high:
+            self._refuse(f"`duration` is {asked} s.", f"The route {route} makes {low} to {high} s.",
+                         f"Write a number from {low} to {high}; longer films are several clips joined.")  # fmt: skip
+            return DEFAULT_DURATION
+        if route is Route.LIP_SYNC:
+            self._compare(asked, audio_facts(voices[0]).seconds, high)
+        return asked
+
+    def _compare(self, duration: int, seconds: float, high: int) -> None:
+        """Tells of the silence or the cut where clip and voice differ."""
+        if duration - seconds >= NOTICEABLE:
+            self._advise("voice_shorter", f"The voice has {seconds:.1f} s and the clip {duration} s: its last"
+                         f" {duration - seconds:.1f} s are silent.")  # fmt: skip
+        elif seconds - duration >= NOTICEABLE:
+            longest = f" (the longest that the route makes is {high} s)" if duration == high else ""
+            self._advise("voice_cut", f"The voice has {seconds:.1f} s and the clip {duration} s{longest}: the last"
+                         f" {seconds - duration:.1f} s of the voice are cut.")  # fmt: skip
+
+    def _resolution(self, offer: PlanOffer | None) -> str:
+        asked = self.brief.resolution
+        if asked is None:
+            return self.limits.default_resolution
+        dialect = offer.dialect if offer else None
+        allowed = self.limits.resolutions_in(dialect) if dialect else self.limits.resolutions
+        if asked not in allowed:
+            who = offer.model_id if offer and asked in self.limits.resolutions else str(self.family)
+            self._refuse(f"`resolution` is {asked}.", f"{who} makes {', '.join(allowed)}.", "Write one of these.")
+        return asked
+
+    def _aspect_ratio(self) -> str | None:
+        asked, allowed = self.brief.aspect_ratio, self.limits.aspect_ratios
+        if asked is None:
+            return self.limits.default_aspect_ratio
+        if not allowed:
+            self._refuse(f"`aspect_ratio` is {asked}.", f"{self.family} takes the aspect of its image.",
+                         "Remove `aspect_ratio` and crop the image instead.")  # fmt: skip
+        elif asked not in allowed:
+            self._refuse(
+                f"`aspect_ratio` is {asked}.", f"{self.family} makes {', '.join(allowed)}.", "Write one of these."
+            )
+        return asked
+
+    # Switches
+
+    def _switches(self) -> dict[str, bool | None]:
+        """Every switch that the endpoint has, with its value said; what it has not and cannot do is refused."""
+        brief, limits = self.brief, self.limits
+        negative = brief.negative_prompt
+        if negative and not limits.max_negative_prompt:
+            self._refuse("`negative_prompt` is set.", f"{self.family} has no such input.",
+                         "Say in `prompt` what must hold instead, such as “packaging unchanged”.")  # fmt: skip
+        elif negative and len(negative) > limits.max_negative_prompt:
+            self._refuse(f"`negative_prompt` has {len(negative)} characters.",
+                         f"At most {limits.max_negative_prompt} are allowed.", "Shorten it.")  # fmt: skip
+        if brief.generate_audio is False and not limits.generate_audio:
+            self._refuse(
+                "`generate_audio` is false.", f"{self.family} always has its sound.", "Remove `generate_audio`."
+            )
+        if brief.prompt_expansion is True and not limits.prompt_expansion:
+            self._refuse(
+                "`prompt_expansion` is true.", f"{self.family} has no such switch.", "Remove `prompt_expansion`."
+            )
+        if brief.watermark is True and not limits.watermark:
+            self._advise("no_watermark_switch", f"{self.family} has no watermark to switch on.")
+        watermark = self.options.watermark if brief.watermark is None else brief.watermark
+        return {
+            "watermark": watermark if limits.watermark else None,
+            "generate_audio": brief.generate_audio is not False if limits.generate_audio else None,
+            "prompt_expansion": brief.prompt_expansion is not False if limits.prompt_expansion else None,
+        }
+
+    # Seed and price
+
+    def _seed(self, prompt: str) -> int:
+        base = self.brief.seed
+        if base is not None:
+            return base if self.take == 1 else derived_seed((), "", self.take, base)
+        # All languages of a dub share one seed, so their voices are no part of it.
+        media = [each for each in self.media if not (self.brief.dub and each.kind is MediumKind.AUDIO)]
+        return derived_seed([each.medium.sha256 for each in media], prompt, self.take)
+
+    def _price(self, offer: PlanOffer | None, inputs: GenerationInputs) -> int | None:
+        if offer is None:
+            return None
+        entry = CatalogueEntry(offer.model_id, "", offer.price_microdollars_per_unit, offer.price_unit, None, {})
+        try:
+            return price_microdollars(entry, inputs)
+        except UnknownPriceUnit as error:
+            if not self.options.allow_unknown_price:
+                self.problems.append(Problem(file="catalogue", what=error.message, remedy=error.remedy))
+            return None

@@ -1,0 +1,167 @@
+"""What the prompt of a clip is: a person's own words, or a motion preset; and how media are named in it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from i2v_assets.briefs.brief import Brief, BriefError, MediaRef, suggestion
+from i2v_assets.briefs.yaml_reader import read_document
+from i2v_assets.planning.prompt_advice import Advice, PromptFacts, advise
+from resources.schemas.inputs import Route
+
+__all__ = [
+    "PRESETS_FILE",
+    "SPEAKER",
+    "Advice",
+    "PromptFacts",
+    "advise",
+    "has_roles",
+    "load_presets",
+    "pick_preset",
+    "reference_line",
+    "shipped_presets",
+]
+
+PRESETS_FILE: Final = Path(__file__).with_name("presets.yaml")
+SPEAKER: Final = "speaker"
+"""The preset of lip-sync clips: the text-to-video endpoint sees no picture, so the shot itself has to be described."""
+
+MAX_PRESET = 2000
+"""Longest preset in characters; leaves room for numbered references under every route's limit."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+
+_HINTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "portrait": frozenset({"portrait", "headshot", "selfie", "face", "profile", "avatar"}),
+        "product": frozenset(
+            {
+                "product", "products", "packshot", "pack", "package", "packaging", "sku", "shoe", "shoes", "sneaker",
+                "sneakers", "boot", "boots", "bottle", "bag", "handbag", "watch", "ring", "jar", "can", "box", "perfume",
+                "cosmetic", "cosmetics", "furniture", "chair", "lamp", "phone", "laptop", "jewelry", "jewellery",
+            }
+        ),
+        "environment": frozenset(
+            {
+                "environment", "landscape", "scene", "scenery", "room", "interior", "interiors", "exterior", "house",
+                "kitchen", "garden", "street", "city", "skyline", "beach", "mountain", "mountains", "forest", "lake",
+                "sea", "sky", "building", "architecture", "hotel", "office", "panorama",
+            }
+        ),
+        "character": frozenset(
+            {
+                "character", "mascot", "pet", "pets", "dog", "cat", "puppy", "kitten", "horse", "bird", "animal", "toy",
+                "robot", "figure", "doll",
+            }
+        ),
+    }
+)  # fmt: skip
+
+
+@cache
+def shipped_presets() -> Mapping[str, str]:
+    """The presets that come with the project."""
+    return load_presets(None)
+
+
+def load_presets(text: str | None, name: str = "presets") -> Mapping[str, str]:
+    """The shipped presets, some of them replaced or others added by a project's own file.
+
+    Args:
+        text: The YAML text of the project's file, None where there is none.
+        name: What to call that file in messages.
+
+    Raises:
+        DocumentError: the file cannot be read.
+        BriefError: a preset's name or text cannot be used.
+    """
+    shipped = read_document(PRESETS_FILE.read_text(encoding="utf-8"), PRESETS_FILE.name, "yaml").data
+    own = {} if text is None else read_document(text, name, "yaml").data
+    for preset, prompt in own.items():
+        if not _NAME.fullmatch(preset):
+            raise BriefError(
+                f"{name}: `{preset}` is no name of a preset.", remedy="Use small letters, digits, - and _."
+            )
+        if not isinstance(prompt, str) or not 1 <= len(prompt.strip()) <= MAX_PRESET:
+            raise BriefError(
+                f"{name}: `{preset}` must be a prompt of up to {MAX_PRESET} characters.", remedy="Shorten it."
+            )
+    return MappingProxyType({key: " ".join(value.split()) for key, value in {**shipped, **own}.items()})
+
+
+def pick_preset(
+    brief: Brief,
+    face_is_portrait: bool | None,
+    names: Sequence[str],
+    *,
+    route: Route = Route.ANIMATE,
+    aspect: float | None = None,
+    presets: Mapping[str, str] | None = None,
+) -> tuple[str, str]:
+    """The motion preset of a clip without a prompt, and why it is that one.
+
+    Args:
+        brief: What is asked for; its ``motion`` wins.
+        face_is_portrait: What the face detector says; None where it did not look.
+        names: File and folder names, which often say what is shown.
+        route: The clip's route.
+        aspect: Width over height of the image.
+        presets: Those in force; the shipped ones where left out.
+
+    Raises:
+        BriefError: the brief names a preset that does not exist.
+    """
+    known = shipped_presets() if presets is None else presets
+    if brief.motion is not None:
+        if brief.motion not in known:
+            raise BriefError(
+                f"`motion: {brief.motion[:40]}` is no motion preset.", remedy=suggestion(brief.motion, known)
+            )
+        return brief.motion, "The brief names it."
+    if route is Route.LIP_SYNC:
+        return SPEAKER, "A voiceover is spoken."
+    if face_is_portrait:
+        return "portrait", "The image is a portrait."
+    for word in _words(names):
+        for preset, hints in _HINTS.items():
+            if word in hints and not (preset == "portrait" and face_is_portrait is False):
+                return preset, f"The name says “{word}”."
+    if aspect is not None and aspect >= 1.5:  # wider than a 4:3 photo is most often a place
+        return "environment", "The image is wide and shows no portrait."
+    return "product", "Nothing says what is shown, and this one changes least."
+
+
+def _words(names: Sequence[str]) -> list[str]:
+    spaced = [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name) for name in names]
+    return [word for name in spaced for word in re.findall(r"[a-z]+", name.lower())]
+
+
+def reference_line(
+    images: Sequence[MediaRef | None], videos: Sequence[MediaRef | None], audios: Sequence[MediaRef | None]
+) -> str:
+    """The media of a multi-modal clip by number, such as ``Subject from image 1, voice from audio 1``.
+
+    Args:
+        images: For each image what the brief says of it, None where it says nothing.
+        videos: The same for the reference videos.
+        audios: The same for the sounds.
+    """
+    parts = []
+    for kind, refs, first, further in (
+        ("image", images, "subject", "further details"),
+        ("video", videos, "camera motion", "motion"),
+        ("audio", audios, "voice", "sound"),
+    ):
+        for number, ref in enumerate(refs, start=1):
+            role = ref.role if ref is not None and ref.role else first if number == 1 else further
+            parts.append(f"{role} from {kind} {number}")
+    line = ", ".join(parts)
+    return f"{line[:1].upper()}{line[1:]}." if line else ""
+
+
+def has_roles(brief: Brief) -> bool:
+    """True when the brief says of some medium what is taken from it."""
+    return any(ref.role for refs in (brief.images, brief.videos, brief.audio) for ref in refs or ())

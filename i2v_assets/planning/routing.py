@@ -1,0 +1,163 @@
+"""Which kind of generation a clip is, and why: (brief, media) to a route with its reasons in words.
+
+An explicit ``route`` wins; else reference videos, several images or several sounds go multi_modal, and so does a prompt
+that names its media by number; else a voiceover makes lip_sync; else an image is animated.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from i2v_assets.briefs.brief import Brief
+from i2v_assets.planning.media import FoundMedium, of_kind
+from resources.errors import I2VError
+from resources.schemas.inputs import Family, MediumKind, Route
+
+_WORDS = {
+    MediumKind.IMAGE: r"image|picture|photo|图片|图像|图",
+    MediumKind.VIDEO: r"video|视频",
+    MediumKind.AUDIO: r"audio|音频",
+}
+_NUMBER = r"#?\s*[1-9](?![0-9A-Za-z]|[:.]\d)"
+_BETWEEN = r"\s*(?:,|，|、|&|\+|\band\b|\bor\b|和|与|及|或)\s*"
+_RANGE = r"\s*(?:-|–|~|\bto\b|到|至)\s*"
+# What may stand behind the last number of "image 1 and 2": no noun, since "image 1 and 2 people" names one image.
+_NO_NOUN = r"(?!\s+(?!(?:and|or|as|at|by|for|from|in|into|is|are|of|on|onto|over|to|under|with|while|together|respectively)\b)[A-Za-z])"
+# "image 2", "@image2", "video #1", "images 1 and 2", "image 1, 2 and 3", "images 1-3"; not "video 16:9", "audio 1.5" or
+# "video 4k".
+_REFERENCES = {
+    kind: re.compile(
+        rf"(?<![A-Za-z])(?:(?:{words})s\s*(?P<many>{_NUMBER}(?:(?:(?:{_BETWEEN})+|{_RANGE}){_NUMBER})*)"
+        rf"|(?:{words})\s*(?P<one>{_NUMBER}(?:(?:{_BETWEEN})+{_NUMBER}{_NO_NOUN})*))",
+        re.IGNORECASE,
+    )
+    for kind, words in _WORDS.items()
+}
+_DIGIT_OR_RANGE = re.compile(rf"([1-9])(?:{_RANGE}#?\s*([1-9]))?")
+_TALKING = re.compile(
+    r"\b(?:talk(?:s|ing)?|speak(?:s|ing)?|say(?:s|ing)?|sing(?:s|ing)?|narrat(?:es?|ing)|lip[- ]?sync(?:s|ed|ing)?"
+    r"|presenter|host(?:s|ing)?|announc(?:es?|ing))\b|说话|讲话|唱歌|口型",
+    re.IGNORECASE,
+)
+_FAMILIES = {
+    Route.ANIMATE: (Family.HAPPYHORSE_I2V,),
+    Route.MULTI_MODAL: (Family.SEEDANCE_PRO,),
+}
+
+
+class RouteImpossible(I2VError):
+    """The media do not fit the route, or there is nothing to make a clip from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """A decision with its reasons.
+
+    Attributes:
+        route: The kind of generation.
+        family_preference: Endpoint families that can serve it, the best first.
+        reasons: Why, in words, the deciding one first.
+    """
+
+    route: Route
+    family_preference: tuple[Family, ...]
+    reasons: tuple[str, ...]
+
+
+def references(prompt: str) -> tuple[tuple[MediumKind, int], ...]:
+    """The media that a prompt names by number, such as ``image 2`` or ``images 1 and 2``; each once."""
+    found = (
+        (kind, number)
+        for kind, pattern in _REFERENCES.items()
+        for match in pattern.finditer(prompt)
+        for first, last in _DIGIT_OR_RANGE.findall(match["many"] or match["one"])
+        for number in range(int(first), int(last or first) + 1)
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def speaks_of_talking(prompt: str) -> bool:
+    """True when the prompt lets somebody talk or sing."""
+    return _TALKING.search(prompt) is not None
+
+
+def choose_route(brief: Brief, media: Sequence[FoundMedium], face: bool | None = None) -> Routing:
+    """Chooses the route of a clip.
+
+    Args:
+        brief: What is asked for, defaults included.
+        media: The clip's media.
+        face: Whether the first image is a portrait; None where nobody looked.
+
+    Raises:
+        RouteImpossible: the media do not fit; says what would.
+    """
+    counts = {kind: len(of_kind(media, kind)) for kind in MediumKind}
+    if not media:
+        raise RouteImpossible(
+            "There is no image, audio or video to make a clip from.", remedy="Upload an image beside the brief."
+        )
+    if brief.route is not None:
+        _check_explicit(brief.route, counts)
+        return _routing(brief.route, counts, (f"The brief says `route: {brief.route}`.",))
+    for decide in (_many_media, _numbered):
+        if reasons := decide(brief, counts):
+            return _routing(Route.MULTI_MODAL, counts, reasons)
+    if counts[MediumKind.AUDIO]:
+        reasons = ("There is one voiceover.",)
+        if speaks_of_talking(brief.prompt or ""):
+            reasons = ("The prompt lets somebody talk, and there is one voiceover.",)
+        if face:
+            reasons += ("The image is a portrait.",)
+        return _routing(Route.LIP_SYNC, counts, reasons)
+    return _routing(Route.ANIMATE, counts, ("There is one image and no voiceover.",))
+
+
+def _many_media(_: Brief, counts: dict[MediumKind, int]) -> tuple[str, ...]:
+    reasons = []
+    if videos := counts[MediumKind.VIDEO]:
+        reasons.append(f"There {'is a reference video' if videos == 1 else f'are {videos} reference videos'}.")
+    if (images := counts[MediumKind.IMAGE]) > 1:
+        reasons.append(f"There are {images} images.")
+    if (sounds := counts[MediumKind.AUDIO]) > 1:
+        reasons.append(f"There are {sounds} sounds.")
+    return tuple(reasons)
+
+
+def _numbered(brief: Brief, counts: dict[MediumKind, int]) -> tuple[str, ...]:
+    """Only media that exist speak for a route: "image 2" beside one image is a slip, which the advice tells."""
+    named = [f"{kind} {number}" for kind, number in references(brief.prompt or "") if number <= counts[kind]]
+    return (f"The prompt names its media by number ({', '.join(named)}).",) if named else ()
+
+
+def _routing(route: Route, counts: dict[MediumKind, int], reasons: tuple[str, ...]) -> Routing:
+    if route is Route.LIP_SYNC:
+        shows_face = (Family.WAN_I2V, Family.WAN_T2V) if counts[MediumKind.IMAGE] else (Family.WAN_T2V,)
+        return Routing(route, shows_face, reasons)
+    return Routing(route, _FAMILIES[route], reasons)
+
+
+def _check_explicit(route: Route, counts: dict[MediumKind, int]) -> None:
+    images, sounds, videos = (counts[kind] for kind in (MediumKind.IMAGE, MediumKind.AUDIO, MediumKind.VIDEO))
+    if route is Route.ANIMATE:
+        if images != 1:
+            raise RouteImpossible(
+                f"`route: animate` takes exactly one image, and there are {images}.",
+                remedy="Name one under `images`, or use `route: multi_modal`." if images else "Upload an image.",
+            )
+        if sounds or videos:
+            raise RouteImpossible(
+                f"`route: animate` uses no {'voiceover' if sounds else 'reference video'}, and there is one.",
+                remedy="Name only the image under `images`, or remove `route`.",
+            )
+    elif route is Route.LIP_SYNC:
+        if sounds != 1:
+            raise RouteImpossible(
+                f"`route: lip_sync` takes exactly one voiceover, and there are {sounds}.",
+                remedy="Name one under `audio`." if sounds else "Upload a WAV or MP3 beside the image.",
+            )
+        if images > 1 or videos:
+            raise RouteImpossible(
+                f"`route: lip_sync` takes one image at most and no video; there are {images} and {videos}.",
+                remedy="Name one under `images`, or use `route: multi_modal`.",
+            )

@@ -1,0 +1,213 @@
+"""What was spent: a table by day, route, model and upload folder, as CSV and as a small plot. Pure: rows in, bytes out."""
+
+import csv
+import datetime as dt
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from typing import Protocol
+
+from i2v_assets.films.spec import film_name
+from resources.money import dollars
+from resources.storage.keys import SEQUENCES, UPLOADS
+
+TOP_FOLDER = "(top)"
+"""The folder of clips that were uploaded straight under ``uploads/``."""
+
+NO_UPLOAD = "(no upload)"
+"""The folder of what nobody uploaded: `i2v run` makes videos of local files."""
+
+PLOT_MAX_BYTES = 15 * 1024
+"""A plot lies in Dagster's event log for ever, once a day; 15 KB a day are 5 MB a year."""
+
+PLOT_DAYS = 30
+"""Days in the plot: bars stay wide enough to read in the UI's metadata column."""
+
+_COLOURS = {"settled": "#2f6f4f", "open": "#9fc5ae", "wasted": "#c0492f", "saved": "#5b7db1"}
+_MICRO = 1_000_000
+
+
+class SpendRow(Protocol):
+    """One request of the ledger; amounts in micro-dollars. ``day`` is the day in the project's time zone."""
+
+    @property
+    def day(self) -> dt.date: ...  # noqa: D102
+    @property
+    def route(self) -> str: ...  # noqa: D102
+    @property
+    def model_id(self) -> str | None: ...  # noqa: D102
+    @property
+    def clip(self) -> str: ...  # noqa: D102
+    @property
+    def reserved(self) -> int | None: ...  # noqa: D102
+    @property
+    def settled(self) -> int | None: ...  # noqa: D102
+    @property
+    def state(self) -> str: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """A delivery that cost nothing, because its fingerprint was already paid for, and what it would have cost."""
+
+    day: dt.date
+    route: str
+    model_id: str | None
+    clip: str
+    price: int
+
+
+@dataclass(frozen=True)
+class SpendLine:
+    """One line of the table; amounts in micro-dollars.
+
+    ``reserved`` was set aside before the requests, ``settled`` is what the service reported, ``open`` is the part of
+    ``reserved`` that may still be charged, ``refused`` the part that was given back because nothing was charged,
+    ``wasted`` the part of ``settled`` that brought no video, ``saved`` what was delivered without paying again.
+    """
+
+    day: dt.date
+    route: str
+    model_id: str
+    folder: str
+    requests: int = 0
+    reserved: int = 0
+    settled: int = 0
+    open: int = 0
+    refused: int = 0
+    wasted: int = 0
+    saved: int = 0
+
+
+_AMOUNTS = tuple(part.name for part in fields(SpendLine))[4:]
+_ENDED_WITHOUT_VIDEO = frozenset({"failed", "cancelled"})
+
+
+def folder_of(source: str | None) -> str:
+    """The folder that holds a clip's upload, by the clip's source in the registry.
+
+    A picture's is the folder that it lies in; so is a list's and that of a folder with a brief, which is one clip: the folders
+    of a campaign's clips are summed in the campaign. Dubs are where their brief is, a film's shots under their film.
+    """
+    if source is None:
+        return NO_UPLOAD
+    key = source.partition("#")[0]
+    if key.startswith(SEQUENCES):
+        return f"{SEQUENCES}{film_name(key)}"
+    folder, _, _ = key.removeprefix(UPLOADS).rstrip("/").rpartition("/")
+    return folder or TOP_FOLDER
+
+
+def spend_table(
+    rows: Iterable[SpendRow], reuses: Iterable[Reuse] = (), *, sources: Mapping[str, str]
+) -> tuple[SpendLine, ...]:
+    """The table, newest day first, then by route, model and folder. Requests that were never claimed are left out.
+
+    Args:
+        rows: the ledger's submissions.
+        reuses: deliveries that cost nothing.
+        sources: where each clip's upload lies, by the clip's name.
+    """
+    sums: dict[tuple[dt.date, str, str, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(_AMOUNTS, 0))
+    for row in rows:
+        if row.state == "planned" or (row.reserved is None and row.settled is None):
+            continue
+        line = sums[row.day, row.route, row.model_id or "", folder_of(sources.get(row.clip))]
+        reserved, settled = row.reserved or 0, row.settled or 0
+        line["requests"] += 1
+        line["reserved"] += reserved
+        line["settled"] += settled
+        if row.state in _ENDED_WITHOUT_VIDEO:
+            line["wasted"] += settled
+            line["refused"] += reserved if not settled else 0
+        elif row.settled is None:
+            line["open"] += reserved
+    for reuse in reuses:
+        sums[reuse.day, reuse.route, reuse.model_id or "", folder_of(sources.get(reuse.clip))]["saved"] += reuse.price
+    keys = sorted(sums, key=lambda key: (-key[0].toordinal(), *key[1:]))
+    return tuple(SpendLine(*key, *(sums[key][name] for name in _AMOUNTS)) for key in keys)
+
+
+def totals(lines: Iterable[SpendLine]) -> dict[str, int]:
+    """The sum of every amount (micro-dollars) and the number of requests."""
+    result = dict.fromkeys(_AMOUNTS, 0)
+    for line in lines:
+        for name in _AMOUNTS:
+            result[name] += getattr(line, name)
+    return result
+
+
+def to_csv(lines: Iterable[SpendLine]) -> bytes:
+    """The table as CSV (UTF-8, comma, CRLF as RFC 4180 says); amounts in dollars with six digits, so nothing is rounded."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([part.name if part.name not in _AMOUNTS[1:] else f"{part.name}_usd" for part in fields(SpendLine)])
+    for line in lines:
+        day, route, model, folder, requests, *amounts = astuple(line)
+        writer.writerow(
+            [day.isoformat(), _cell(route), _cell(model), _cell(folder), requests, *(_decimal(a) for a in amounts)]
+        )
+    return text.getvalue().encode()
+
+
+def _cell(text: str) -> str:
+    """A text that a spreadsheet would run as a formula is made plain text."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
+def _decimal(microdollars: int) -> str:
+    whole, part = divmod(microdollars, _MICRO)
+    return f"{whole}.{part:06d}"
+
+
+def summary(lines: Sequence[SpendLine]) -> str:
+    """The totals in one line of markdown."""
+    sums = totals(lines)
+    return (
+        f"**{dollars(sums['settled'])}** settled in {sums['requests']} requests, {dollars(sums['open'])} open, "
+        f"{dollars(sums['wasted'])} wasted on failures, {dollars(sums['saved'])} saved by not paying twice"
+    )
+
+
+def plot(lines: Sequence[SpendLine], today: dt.date) -> bytes:
+    """A PNG of at most ``PLOT_MAX_BYTES``: dollars a day over the last ``PLOT_DAYS`` days, saved money below the axis."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    days = [today - dt.timedelta(days=back) for back in range(PLOT_DAYS - 1, -1, -1)]
+    series = _series(lines, days)
+    for dpi in (100, 72, 50):
+        figure = Figure(figsize=(7, 2.6), dpi=dpi, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        below = [0.0] * len(days)
+        for name in ("settled", "wasted", "open"):
+            axes.bar(range(len(days)), series[name], bottom=below, color=_COLOURS[name], label=name, width=0.8)
+            below = [low + high for low, high in zip(below, series[name], strict=True)]
+        axes.bar(range(len(days)), [-v for v in series["saved"]], color=_COLOURS["saved"], label="saved", width=0.8)
+        axes.axhline(0, color="#444444", linewidth=0.8)
+        axes.set_xticks(range(0, len(days), 7), [days[at].strftime("%d %b") for at in range(0, len(days), 7)])
+        axes.yaxis.set_major_formatter(lambda value, _: f"${abs(value):,.10g}")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(ncols=4, frameon=False, fontsize=8, loc="upper left")
+        axes.margins(x=0.01, y=0.25)
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", pil_kwargs={"optimize": True})
+        image = picture.getvalue()
+        if len(image) <= PLOT_MAX_BYTES:
+            return image
+    return image
+
+
+def _series(lines: Sequence[SpendLine], days: Sequence[dt.date]) -> dict[str, list[float]]:
+    series = {name: [0.0] * len(days) for name in _COLOURS}
+    at = {day: index for index, day in enumerate(days)}
+    for line in lines:
+        index = at.get(line.day)
+        if index is None:
+            continue
+        series["settled"][index] += (line.settled - line.wasted) / _MICRO
+        for name in ("open", "wasted", "saved"):
+            series[name][index] += getattr(line, name) / _MICRO
+    return series

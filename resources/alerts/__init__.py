@@ -1,1 +1,0 @@
-"""Messages to people, by a webhook."""

@@ -1,0 +1,134 @@
+"""What a stop does with the requests that are on their way.
+
+A person's stop cancels what is still queued at the service, and says truthfully of each request what became of it. A
+deploy, an eviction or a crash cancels nothing: what is paid for runs on and is adopted. Either way a submit whose
+answer is due is heard out for a few seconds, since an unheard one leaves an unknown outcome behind.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from resources.errors import I2VError
+from resources.generation.context import Context, Flight
+from resources.generation.types import Cancelled, Held, HeldKind, Outcome, unknown
+from resources.ledger.errors import LedgerError
+from resources.ledger.records import State
+from resources.runcomfy.errors import Refused, ServiceError
+from resources.runcomfy.wire import CancelOutcome, RequestState
+
+log = logging.getLogger(__name__)
+
+StopKind = Literal["person", "other"]
+RECORD_SECONDS = 1.0
+"""Of the time for stopping, what is left for writing down what happened."""
+
+_TEXTS: dict[CancelOutcome, str] = {
+    CancelOutcome.CANCELLED: "Cancelled at the service before it began.",
+    CancelOutcome.NOT_CANCELLABLE: "It had begun and cannot be cancelled; it runs on and may be charged.",
+    CancelOutcome.REQUESTED: "The service took the wish to cancel and has not confirmed it; it may be charged.",
+    CancelOutcome.UNCONFIRMED: "The service did not confirm the cancellation; it may run on and be charged.",
+}
+_FETCHED_LATER = "Nothing is lost: when it succeeds, the schedule `adopt_orphans` or the next run fetches it."
+
+
+async def ask_why(stop_kind: Callable[[], StopKind], seconds: float) -> StopKind:
+    """Why the run is stopped, asked of the host in a thread; without an answer in time it is not taken for a person's."""
+    task = asyncio.create_task(asyncio.to_thread(stop_kind))
+    done, _ = await asyncio.wait({task}, timeout=seconds)
+    if not done:
+        log.warning("Nobody says in time why the run is stopped; nothing is cancelled.")
+        return "other"
+    if (error := task.exception()) is not None:
+        log.warning("Nobody can say why the run is stopped (%s); nothing is cancelled.", type(error).__name__)
+        return "other"
+    return task.result()
+
+
+async def wind_down(ctx: Context, kind: StopKind, began: float) -> list[Outcome]:
+    """Bring every flight to a truthful end within `stop_seconds` of ``began`` (monotonic)."""
+    ends = began + ctx.options.stop_seconds
+    gate = asyncio.Semaphore(ctx.options.cancels)
+    asked: dict[str, asyncio.Task[Outcome]] = {}
+
+    def ask_all() -> None:
+        for name, flight in ctx.flights.items():
+            if kind == "person" and flight.request_id is not None and name not in asked:
+                asked[name] = asyncio.create_task(_cancel(ctx, flight, flight.request_id, gate))
+
+    ask_all()
+    while ctx.posts and (left := ends - RECORD_SECONDS - time.monotonic()) > 0:
+        await asyncio.wait(set(ctx.posts), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        ask_all()
+    posts = set(ctx.posts)
+    for post in posts:
+        post.cancel()  # its row becomes `unknown` by its own hand
+    waiting = posts | set(asked.values())
+    if waiting:
+        _, late = await asyncio.wait(waiting, timeout=max(ends - time.monotonic(), 0.1))
+        for task in late & set(asked.values()):
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=RECORD_SECONDS)
+    return [await _outcome(ctx, flight, asked.get(name)) for name, flight in ctx.flights.items()]
+
+
+async def _cancel(ctx: Context, flight: Flight, request_id: str, gate: asyncio.Semaphore) -> Outcome:
+    """Ask the service to cancel, and record what it says; where it is not cancelled, one more look."""
+    order = flight.order
+    async with gate:
+        try:
+            said = await ctx.client.cancel(request_id)
+            if said is not CancelOutcome.CANCELLED:
+                state = (await ctx.client.result(request_id)).state
+                if state is RequestState.CANCELLED:
+                    said = CancelOutcome.CANCELLED
+        except Refused as error:
+            log.warning("Request %s: the cancel was refused (%s).", request_id, error.message)
+            said = CancelOutcome.UNCONFIRMED
+        except ServiceError:
+            said = CancelOutcome.UNCONFIRMED
+    text = _TEXTS[said]
+    try:
+        if said is CancelOutcome.CANCELLED:
+            await ctx.in_ledger(
+                ctx.ledger.cancelled, order.fingerprint, attempt=flight.attempt, reason="cancelled by a person"
+            )
+            return Cancelled(order, "cancelled", text, "Run the clip again.", request_id=request_id)
+        await ctx.in_ledger(ctx.ledger.note, order.fingerprint, ctx.owner, f"stopped by a person: {text}")
+    except LedgerError as error:
+        log.warning("Clip %s: the stop could not be recorded (%s).", order.clip, error.message)
+    confirmed: Literal["not_cancellable", "unconfirmed"] = (
+        "not_cancellable" if said is CancelOutcome.NOT_CANCELLABLE else "unconfirmed"
+    )
+    return Cancelled(order, confirmed, text, _FETCHED_LATER, request_id=request_id)
+
+
+async def _outcome(ctx: Context, flight: Flight, asked: "asyncio.Task[Outcome] | None") -> Outcome:
+    order = flight.order
+    if asked is not None:
+        if asked.done() and not asked.cancelled() and asked.exception() is None:
+            return asked.result()
+        text = _TEXTS[CancelOutcome.UNCONFIRMED]
+        try:
+            async with asyncio.timeout(RECORD_SECONDS):
+                await ctx.in_ledger(ctx.ledger.note, order.fingerprint, ctx.owner, f"stopped by a person: {text}")
+        except (I2VError, TimeoutError):
+            log.warning("Clip %s: the stop could not be recorded.", order.clip)
+        return Cancelled(order, "unconfirmed", text, _FETCHED_LATER, request_id=flight.request_id)
+    if flight.request_id is not None:
+        return Held(
+            order, HeldKind.STOPPED, "The run was stopped; the request runs on at the service.", _FETCHED_LATER,
+            request_id=flight.request_id,
+        )  # fmt: skip
+    if any(fingerprint == order.fingerprint for fingerprint, _ in ctx.posted):
+        try:
+            async with asyncio.timeout(RECORD_SECONDS):
+                row = await ctx.in_ledger(ctx.ledger.get, order.fingerprint)
+        except (I2VError, TimeoutError):
+            row = None
+        if row is not None and row.state in (State.SUBMITTING, State.UNKNOWN):
+            return unknown(order, row)
+    return Held(order, HeldKind.STOPPED, "The run was stopped before it was done.", "Run it again.")

@@ -1,0 +1,183 @@
+"""The way of one order, led by its row in the ledger: whatever state it is found in, what comes next from there."""
+
+import asyncio
+import time
+from datetime import timedelta
+
+from resources.errors import I2VError, Verdict
+from resources.generation.context import Context, Flight, utc_now
+from resources.generation.download import already_there, fetch, found_again
+from resources.generation.poll import wait_for_end
+from resources.generation.submit import Next, submit
+from resources.generation.types import (
+    CONTENT_REMEDY,
+    Cancelled,
+    Failed,
+    Held,
+    HeldKind,
+    Order,
+    Outcome,
+    lost,
+    speaks_of_content,
+    unknown,
+)
+from resources.ledger.errors import LedgerError, StaleClaim
+from resources.ledger.records import RequestRow, State
+from resources.logs import bound, note_request
+from resources.storage.errors import StorageError
+
+ELSEWHERE_SECONDS = (1.0, 5.0)
+"""Between two looks at a row that another process works on: the first, and the longest, jittered."""
+STALE_LOOKS = 20
+"""So often a row may change under one's hands before that counts as a fault."""
+
+
+async def follow(ctx: Context, flight: Flight) -> Outcome:
+    """One order to its outcome; what the ledger or the bucket cannot do holds this order alone."""
+    order = flight.order
+    try:
+        with bound(clip=order.clip, run=ctx.run_id):
+            return await _follow(ctx, flight)
+    except LedgerError as error:
+        if error.verdict is Verdict.RETRYABLE:
+            return Held(order, HeldKind.STORAGE, error.message, error.remedy, request_id=flight.request_id)
+        return _failed(flight, error)
+    except StorageError as error:
+        if error.verdict is Verdict.RETRYABLE:
+            return Held(order, HeldKind.STORAGE, error.message, error.remedy, request_id=flight.request_id)
+        return _failed(flight, error)
+    except I2VError as error:
+        return _failed(flight, error)
+
+
+def _failed(flight: Flight, error: I2VError) -> Failed:
+    return Failed(flight.order, error.message, error.remedy, verdict=error.verdict, request_id=flight.request_id)
+
+
+async def _follow(ctx: Context, flight: Flight) -> Outcome:
+    row = await ctx.in_ledger(ctx.ledger.plan, ctx.new_request(flight.order))
+    elsewhere_since, nap = time.monotonic(), ELSEWHERE_SECONDS[0]
+    stale = 0
+    retried = resubmitted = False
+    while True:
+        note_request(row.request_id)
+        step: Outcome | Next | None = None
+        try:
+            match row.state:
+                case State.PLANNED:
+                    step = await submit(ctx, flight)
+                case State.SUBMITTING:
+                    await _expire(ctx, row)
+                case State.SUBMITTED:
+                    step = await _adopt_and_wait(ctx, flight, row)
+                case State.SUCCEEDED:
+                    step = await _collect(ctx, flight, row)
+                case State.UNKNOWN:
+                    step = await _unknown(ctx, flight, row, resubmitted)
+                    resubmitted = True
+                case State.FAILED | State.CANCELLED:
+                    step = await _ended_before(ctx, flight, row, retried)
+                    retried = True
+        except StaleClaim:  # somebody else moved the row: look again
+            stale += 1
+            if stale > STALE_LOOKS:
+                raise
+            step = Next.AGAIN
+        if step is None:  # another process has it
+            if time.monotonic() - elsewhere_since > ctx.options.deadline_seconds:
+                return Held(
+                    flight.order, HeldKind.DEADLINE, "Another run works on it, longer than this run waits.",
+                    "Nothing has to be done: that run delivers it.", request_id=row.request_id,
+                )  # fmt: skip
+            await asyncio.sleep(nap * ctx.rng.uniform(0.5, 1.5))
+            nap = min(nap * 1.5, ELSEWHERE_SECONDS[1])
+        elif not isinstance(step, Next):
+            return step
+        row = await _row(ctx, flight.order)
+
+
+async def _row(ctx: Context, order: Order) -> RequestRow:
+    row = await ctx.in_ledger(ctx.ledger.get, order.fingerprint)
+    if row is None:
+        raise LedgerError(f"The ledger's row {order.fingerprint[:12]} is gone.", remedy="Rows are never to be deleted.")
+    return row
+
+
+async def _expire(ctx: Context, row: RequestRow) -> None:
+    """A claim whose owner died is known by its lease; one without a lease cannot be renewed and counts as dead too."""
+    grace = ctx.options.grace_seconds
+    if row.lease_until is None or row.lease_until < utc_now() - timedelta(seconds=grace):
+        await ctx.in_ledger(ctx.ledger.expire, grace_seconds=grace)
+
+
+async def _adopt_and_wait(ctx: Context, flight: Flight, row: RequestRow) -> Outcome | Next | None:
+    mine = await _adopt(ctx, row)
+    if mine is None:
+        return None
+    ended = await wait_for_end(ctx, flight, mine)
+    if not isinstance(ended, tuple):
+        return ended
+    answer, row = ended
+    return await fetch(ctx, flight, row, answer)
+
+
+async def _adopt(ctx: Context, row: RequestRow) -> RequestRow | None:
+    return await ctx.in_ledger(
+        ctx.ledger.adopt,
+        row.fingerprint,
+        owner=ctx.owner,
+        run_id=ctx.run_id,
+        lease_seconds=ctx.options.lease_seconds,
+    )
+
+
+async def _collect(ctx: Context, flight: Flight, row: RequestRow) -> Outcome | Next | None:
+    """Succeeded before: answered from the bucket; fetched again from the service only where the bucket lacks it."""
+    if row.delivered_at is None and not row.lost:
+        mine = await _adopt(ctx, row)
+        if mine is None:
+            return None
+        row = mine
+    delivered = await already_there(ctx, flight, row)
+    if delivered is not None:
+        return delivered
+    if row.lost:
+        again = await found_again(ctx, flight, row)
+        if again is not None:
+            return again
+        return lost(flight.order, row.reason or "The video is gone.", row.request_id)
+    return await fetch(ctx, flight, row, None)
+
+
+async def _unknown(ctx: Context, flight: Flight, row: RequestRow, resubmitted: bool) -> Outcome | Next:
+    order = flight.order
+    if ctx.options.on_unknown == "resubmit" and not resubmitted and not order.adopt_only:
+        again = await ctx.in_ledger(
+            ctx.ledger.resubmit_unknown, row.fingerprint, cap=ctx.options.resubmit_cap, attempt=row.attempt
+        )
+        if again is not None:
+            return Next.LOOK
+    return unknown(order, row)
+
+
+async def _ended_before(ctx: Context, flight: Flight, row: RequestRow, retried: bool) -> Outcome | Next:
+    """Failed or cancelled: final failures are remembered, the others go again only when somebody asked for it."""
+    order = flight.order
+    reason = row.reason or f"It was {row.state} before."
+    if row.final:
+        remedy = CONTENT_REMEDY if speaks_of_content(reason) else f"`i2v retake {order.clip}` makes a new take."
+        return Failed(order, reason, remedy, final=True, verdict=Verdict.FINAL, request_id=row.request_id)
+    left = row.attempt < ctx.options.max_attempts
+    if order.retry_by is not None and not retried and not order.adopt_only:
+        if left:
+            await ctx.in_ledger(ctx.ledger.retry, row.fingerprint, by=order.retry_by, attempt=row.attempt)
+            return Next.LOOK
+        reason = f"{reason} (Attempts: {row.attempt}, of at most {ctx.options.max_attempts} by I2V_MAX_ATTEMPTS.)"
+    if row.state is State.CANCELLED:
+        return Cancelled(
+            order, "cancelled", reason, "Materialize the clip to make it again.", request_id=row.request_id
+        )
+    remedy = "Materialize the clip to try it again." if left else f"`i2v retry {order.clip}` tries it once more."
+    return Failed(
+        order, reason, remedy, attempts_left=left, verdict=Verdict.RETRYABLE, request_id=row.request_id
+    )  # fmt: skip

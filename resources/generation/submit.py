@@ -1,0 +1,352 @@
+"""The step that costs money: claim, one POST, and a record of what its answer proves.
+
+The order of things is the promise. Everything that can fail for free comes first: price, inputs, body. Then the claim
+commits the row in `submitting`; then the POST goes out, once; then what it proved is recorded. From the claim to the
+record nothing is cancelled from outside: a stop waits for it a few seconds (see ``stopping``).
+"""
+
+import asyncio
+import base64
+import hashlib
+import logging
+import time
+from collections.abc import Coroutine
+from enum import Enum, auto
+from typing import Any, TypeVar
+
+from resources.errors import I2VError, Verdict
+from resources.generation.context import Context, Flight, utc_now
+from resources.generation.prices import Priced, priced
+from resources.generation.types import CONTENT_REMEDY, Failed, Held, HeldKind, Outcome, speaks_of_content
+from resources.ledger.errors import LedgerError, StaleClaim
+from resources.ledger.leases import Hold
+from resources.ledger.records import Claimed, NoSlot, OverBudget, RequestRow, State
+from resources.runcomfy.errors import (
+    MissingToken,
+    NeverDelivered,
+    NoBalance,
+    OutcomeUnknown,
+    Refused,
+    RefusedForNow,
+    Unauthorized,
+    UnknownModel,
+)
+from resources.runcomfy.wire import Submission
+from resources.schemas.endpoints import BodyInvalid, to_body
+from resources.schemas.inputs import Medium
+from resources.storage.errors import ObjectMissing, StorageError
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+SLOT_WAIT = (0.5, 5.0)
+"""Seconds between two looks for a free slot of the fleet: the first, and the longest, jittered."""
+FRESH_SECONDS = 30.0
+"""A body whose presigned addresses are older is made again before it is sent."""
+
+
+class Next(Enum):
+    """How an order goes on when it has not ended."""
+
+    LOOK = auto()
+    """The row has changed: look at it."""
+    AGAIN = auto()
+    """Nothing happened: the same once more."""
+
+
+async def submit(ctx: Context, flight: Flight) -> Outcome | Next:
+    """Take a planned order to the service.
+
+    Returns:
+        Next.LOOK once the row is no longer `planned`, or the outcome that ends this run's work on it.
+    """
+    order = flight.order
+    give_up = time.monotonic() + ctx.options.deadline_seconds
+    undelivered, slot_wait, made_at = 0, SLOT_WAIT[0], 0.0
+    body: dict[str, object] = {}
+    while True:
+        if (hindrance := _hindrance(ctx, flight)) is not None:  # before anything is asked for it
+            return hindrance
+        if time.monotonic() > give_up:
+            return Held(
+                order, HeldKind.SERVICE, "No free slot at the service within the time that a run waits.",
+                "The next run goes on; I2V_MAX_IN_FLIGHT limits the requests at once.",
+            )  # fmt: skip
+        offer = await priced(ctx, order)
+        if isinstance(offer, Held):
+            return offer
+        if time.monotonic() - made_at > FRESH_SECONDS:
+            made = await _body(ctx, flight, offer)
+            if not isinstance(made, dict):
+                return made
+            body, made_at = made, time.monotonic()
+        answer = await _turn(ctx, flight, offer, body)
+        if isinstance(answer, NoSlot):
+            await asyncio.sleep(slot_wait * ctx.rng.uniform(0.5, 1.5))
+            slot_wait = min(slot_wait * 1.5, SLOT_WAIT[1])
+        elif isinstance(answer, NeverDelivered):
+            undelivered += 1
+            if undelivered >= ctx.options.submit_tries:
+                return Failed(order, answer.message, answer.remedy, verdict=Verdict.RETRYABLE)
+            await asyncio.sleep(2**undelivered * 0.5 * ctx.rng.uniform(0.75, 1.25))
+        elif answer is not Next.AGAIN:
+            return answer
+
+
+async def _turn(
+    ctx: Context, flight: Flight, offer: Priced, body: dict[str, object]
+) -> Outcome | Next | NoSlot | NeverDelivered:
+    """One of the few submits at once, when the pace allows it and nothing was heard meanwhile that speaks against it."""
+    async with ctx.submits:
+        await ctx.pacer.clear()
+        hindrance = _hindrance(ctx, flight)
+        if hindrance is not None:
+            return hindrance
+        return await _uninterrupted(ctx, _claim_and_post(ctx, flight, offer, body))
+
+
+def _hindrance(ctx: Context, flight: Flight) -> Held | None:
+    """What speaks against submitting at all."""
+    order = flight.order
+    if ctx.stopping:
+        return Held(order, HeldKind.STOPPED, "The run was stopped before this was submitted.", "Run it again.")
+    if ctx.halt is not None:
+        return Held(order, ctx.halt.kind, ctx.halt.reason, ctx.halt.remedy)
+    if order.adopt_only:
+        return Held(order, HeldKind.STOPPED, "It was never submitted.", "Run the clip.")
+    if not order.approved:
+        return Held(
+            order, HeldKind.APPROVAL, "It needs an approval before it is paid for.",
+            "`i2v plan` shows it and its hash, `i2v approve HASH` lets it go; or materialize the clip by hand.",
+        )  # fmt: skip
+    if order.not_after is not None and ctx.clock() >= order.not_after:
+        return Held(
+            order, HeldKind.WINDOW, "The hours in which paid work may start ended while it waited for its turn.",
+            "It starts by itself when they begin again; I2V_GENERATE_ONLY is the setting.",
+        )  # fmt: skip
+    return None
+
+
+async def _uninterrupted(ctx: Context, coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run to the end even when the clip's own task is cancelled meanwhile; stopping knows of it."""
+    task = asyncio.create_task(coroutine)
+    ctx.posts.add(task)
+    task.add_done_callback(ctx.posts.discard)
+    return await asyncio.shield(task)
+
+
+async def _body(ctx: Context, flight: Flight, offer: Priced) -> dict[str, object] | Outcome:
+    """The request body, with addresses made now, so that they outlive the service's queue."""
+    order = flight.order
+    urls: dict[str, str] = {}
+    try:
+        for medium in order.inputs.media:
+            if medium.key not in urls:
+                urls[medium.key] = await _address(ctx, medium)
+        return to_body(offer.endpoint, order.inputs, lambda medium: urls[medium.key])
+    except _Replaced as error:
+        return Held(order, HeldKind.REPLACED, error.message, error.remedy)
+    except ObjectMissing as error:
+        return Failed(order, error.message, "Upload the file again.", verdict=Verdict.FINAL)
+    except StorageError as error:
+        if error.verdict is Verdict.RETRYABLE:
+            return Held(order, HeldKind.STORAGE, error.message, error.remedy)
+        return Failed(order, error.message, error.remedy, verdict=Verdict.FINAL)
+    except BodyInvalid as error:
+        return Failed(order, error.message, error.remedy, verdict=Verdict.FINAL)
+
+
+class _Replaced(I2VError):
+    """A file was uploaded over the one that was hashed: the service would get other bytes than were planned."""
+
+    def __init__(self, medium: Medium) -> None:
+        super().__init__(
+            f"{medium.key} was replaced while it waited; nothing was paid.", remedy="The new one is planned next."
+        )
+
+
+async def _address(ctx: Context, medium: Medium) -> str:
+    """Where the service fetches a medium: a presigned address, or the bytes themselves where that is set and they are few.
+
+    The address is of the version that was hashed, where the bucket keeps versions; elsewhere the object is looked at now.
+
+    Raises:
+        ObjectMissing: it is not in the bucket, so that a submit would pay for a failure.
+        _Replaced: it is not what was hashed.
+    """
+    if medium.size_bytes <= ctx.options.inline_input_bytes:
+        data = await ctx.in_bucket(ctx.bucket.read, medium.key, max_bytes=ctx.options.inline_input_bytes)
+        if hashlib.sha256(data).hexdigest() != medium.sha256:
+            raise _Replaced(medium)
+        return f"data:{medium.content_type};base64,{base64.b64encode(data).decode()}"
+    version = medium.version_id
+    if not version:
+        there = await ctx.in_bucket(ctx.bucket.head, medium.key)
+        if there is None:
+            raise ObjectMissing(f"{medium.key}: the file is no longer in the bucket.")
+        if medium.etag not in ("", there.etag):
+            raise _Replaced(medium)
+        version = there.version_id if medium.etag else ""
+    url = await ctx.in_bucket(ctx.bucket.presign_get, medium.key, ctx.options.presign_seconds, version)
+    return url.get_secret_value()
+
+
+async def _claim_and_post(
+    ctx: Context, flight: Flight, offer: Priced, body: dict[str, object]
+) -> Outcome | Next | NoSlot | NeverDelivered:
+    """Claim the row, POST once, record what that proved."""
+    order = flight.order
+    await ctx.prove_writable()
+    asked_at = time.monotonic()
+    claim = await ctx.in_ledger(
+        ctx.ledger.claim,
+        order.fingerprint,
+        owner=ctx.owner,
+        run_id=ctx.budget_run,
+        lease_seconds=ctx.options.lease_seconds,
+        price_microdollars=offer.price_microdollars,
+        model_id=offer.endpoint.model_id,
+        caps=ctx.options.caps,
+        max_in_flight=ctx.options.max_in_flight,
+    )
+    if isinstance(claim, NoSlot):
+        return claim
+    if isinstance(claim, OverBudget):
+        return Held(order, HeldKind.BUDGET, claim.text, "It starts by itself when the cap allows it, or raise the cap.")
+    if not isinstance(claim, Claimed):
+        row = claim.row
+        mine = row.state is State.SUBMITTING and row.owner == ctx.owner
+        if not mine or (row.fingerprint, row.attempt) in ctx.posted:
+            return Next.LOOK  # otherwise: this claim was committed although its answer was lost, and nothing was sent
+    if ctx.stopping:
+        await _return(ctx, claim.row, "the run was stopped before anything was sent")
+        return Next.AGAIN
+    hold = await _hold(ctx, claim.row, asked_at)
+    if hold is None:
+        return Next.LOOK
+    return await _post(ctx, flight, claim.row, offer, body, hold)
+
+
+async def _hold(ctx: Context, row: RequestRow, asked_at: float) -> Hold | None:
+    """Until when this claim may be acted upon; None where it is no longer ours.
+
+    A process that is held up (a frozen machine, a database that hangs) may come back when its lease has run out and
+    somebody has decided to send again. Normally this is a comparison; a claim that is old by now is renewed, which
+    whoever took it away prevents.
+    """
+    lease = ctx.options.lease_seconds
+    if row.lease_until is not None:
+        hold = Hold.of(row.lease_until, lease, since=asked_at)
+        if hold.good(utc_now(), time.monotonic()):
+            return hold
+    asked_at = time.monotonic()
+    renewed = await ctx.in_ledger(
+        ctx.ledger.renew, row.fingerprint, attempt=row.attempt, owner=ctx.owner, lease_seconds=lease
+    )
+    if renewed is None or renewed.lease_until is None:
+        log.warning(
+            "Request %s was claimed, and taken away before it was sent; nothing was sent.", row.fingerprint[:12]
+        )
+        return None
+    return Hold.of(renewed.lease_until, lease, since=asked_at)
+
+
+async def _post(
+    ctx: Context, flight: Flight, row: RequestRow, offer: Priced, body: dict[str, object], hold: Hold
+) -> Outcome | Next | NeverDelivered:
+    """The one POST of this attempt, and the record of what it proved."""
+    ctx.posted.add((row.fingerprint, row.attempt))
+    try:
+        submission = await ctx.client.submit(
+            offer.endpoint.model_id, body, may_send=lambda: hold.good(utc_now(), time.monotonic())
+        )
+    except (NeverDelivered, MissingToken) as error:
+        await _return(ctx, row, error.message)
+        ctx.posted.discard((row.fingerprint, row.attempt))
+        return error if isinstance(error, NeverDelivered) else _halted(ctx, flight, error)
+    except RefusedForNow as error:
+        await ctx.in_ledger(
+            ctx.ledger.refused_for_now, row.fingerprint, attempt=row.attempt, owner=ctx.owner, reason=error.message
+        )
+        ctx.posted.discard((row.fingerprint, row.attempt))
+        await ctx.pacer.refused(error)
+        return Next.AGAIN
+    except Refused as error:
+        return await _refused(ctx, flight, row, error)
+    except OutcomeUnknown as error:
+        if error.request_id is not None:  # whatever the answer meant: the service knows this request, so ask it
+            return await _accepted(ctx, flight, row, Submission(error.request_id))
+        await _unknown(ctx, row, error.message)
+        return Next.LOOK
+    except BaseException as error:  # a cancelled task or a fault of our own: it may have been sent
+        await _unknown(ctx, row, f"the submit was cut short ({type(error).__name__})")
+        raise
+    ctx.pacer.answered()
+    return await _accepted(ctx, flight, row, submission)
+
+
+async def _accepted(ctx: Context, flight: Flight, row: RequestRow, submission: Submission) -> Next:
+    """Record the request id. Until that is done, the log is the only other place that knows it."""
+    try:
+        await ctx.in_ledger(
+            ctx.ledger.submitted,
+            row.fingerprint,
+            attempt=row.attempt,
+            owner=ctx.owner,
+            request_id=submission.request_id,
+        )
+    except BaseException as error:  # a stop that could wait no longer, too
+        why = error.message if isinstance(error, LedgerError) else type(error).__name__
+        log.error(  # noqa: TRY400 - the chain would say no more
+            "Request %s was accepted for clip %s, but the ledger could not record it (%s). When it can be written again:"
+            " i2v ledger resolve %s --request-id %s",
+            submission.request_id, flight.order.clip, why, row.fingerprint, submission.request_id,
+        )  # fmt: skip
+        raise
+    flight.request_id, flight.attempt, flight.paid = submission.request_id, row.attempt, True
+    return Next.LOOK
+
+
+async def _refused(ctx: Context, flight: Flight, row: RequestRow, error: Refused) -> Outcome:
+    """The service said no: to the account, to the model id, to the content, or to this request."""
+    order = flight.order
+    if isinstance(error, Unauthorized | NoBalance):
+        # Nothing is wrong with the clip: its row stays ready for the time when the account is in order.
+        await _return(ctx, row, error.message)
+        return _halted(ctx, flight, error)
+    if isinstance(error, UnknownModel):
+        await _return(ctx, row, error.message)
+        return Held(order, HeldKind.SERVICE, error.message, error.remedy)
+    final = speaks_of_content(error.message)
+    await ctx.in_ledger(
+        ctx.ledger.refused,
+        row.fingerprint,
+        attempt=row.attempt,
+        owner=ctx.owner,
+        reason=error.message,
+        final=final,
+    )
+    remedy = CONTENT_REMEDY if final else error.remedy
+    left = row.attempt < ctx.options.max_attempts
+    return Failed(order, error.message, remedy, final=final, attempts_left=left, verdict=Verdict.FINAL)
+
+
+def _halted(ctx: Context, flight: Flight, error: I2VError) -> Held:
+    ctx.stop_submitting(HeldKind.ACCOUNT, error.message, error.remedy)
+    return Held(flight.order, HeldKind.ACCOUNT, error.message, error.remedy)
+
+
+async def _return(ctx: Context, row: RequestRow, reason: str) -> None:
+    """Back to `planned`: nothing was accepted."""
+    await ctx.in_ledger(
+        ctx.ledger.never_delivered, row.fingerprint, attempt=row.attempt, owner=ctx.owner, reason=reason
+    )
+
+
+async def _unknown(ctx: Context, row: RequestRow, reason: str) -> None:
+    try:
+        await ctx.in_ledger(
+            ctx.ledger.outcome_unknown, row.fingerprint, attempt=row.attempt, owner=ctx.owner, reason=reason
+        )
+    except StaleClaim:  # the lease ran out meanwhile, and the ledger says the same already
+        log.info("Request %s counts as unknown already.", row.fingerprint[:12])

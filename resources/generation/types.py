@@ -1,0 +1,238 @@
+"""What goes into the engine and what comes out: orders, outcomes, options."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from resources.errors import Verdict
+from resources.ledger.leases import GRACE_SECONDS
+from resources.ledger.records import Caps, RequestRow
+from resources.schemas.inputs import GenerationInputs, Route
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One take of one clip that shall be there in the end, whoever pays for it and whenever.
+
+    Attributes:
+        clip: The clip's partition key.
+        take: The take's number, from 1.
+        fingerprint: Of the service, the inputs and the take.
+        inputs: What to make.
+        route: The kind of generation.
+        price_microdollars: What the plan showed, and so the most that may be reserved for it; None: no price could be
+            shown, so it goes only where a price that nobody knows is allowed.
+        approved: False holds the order before anything is paid; what was submitted before is fetched all the same.
+        retry_by: Who asked for another attempt after a failure that is not final; None: nobody did.
+        adopt_only: Never submit: fetch what was submitted before, or say what is left.
+        not_after: From this moment on nothing is submitted for it; None: at any time.
+    """
+
+    clip: str
+    take: int
+    fingerprint: str
+    inputs: GenerationInputs
+    route: Route
+    price_microdollars: int | None = None
+    approved: bool = True
+    retry_by: str | None = None
+    adopt_only: bool = False
+    not_after: datetime | None = None
+
+
+class HeldKind(StrEnum):
+    """Why an order waits although nothing about it is wrong."""
+
+    BUDGET = "budget"
+    """A cap of the day or the run is reached."""
+    PRICE = "price"
+    """The price cannot be learned."""
+    PRICE_CHANGED = "price_changed"
+    """The service asks for more than the plan showed: it has to be planned, and agreed to, again."""
+    APPROVAL = "approval"
+    """A person has to approve it first."""
+    WINDOW = "window"
+    """The hours in which paid work may start are over."""
+    UNKNOWN = "unknown"
+    """It may have been submitted; a person has to find out."""
+    DEADLINE = "deadline"
+    """Submitted, and not ended within the time that a run waits."""
+    ACCOUNT = "account"
+    """The token is not accepted, or the balance is used up."""
+    SERVICE = "service"
+    """The service or its catalogue does not answer, or refuses for now."""
+    STORAGE = "storage"
+    """The bucket or the ledger does not answer."""
+    DOWNLOAD = "download"
+    """Made and paid for, but not fetched yet."""
+    REPLACED = "replaced"
+    """A file has other bytes than were planned: the new ones are another request."""
+    LOST = "lost"
+    """Made once, and gone from the bucket and from the service: a new take has to be asked for."""
+    STOPPED = "stopped"
+    """The run was stopped before the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The video is in the bucket.
+
+    Attributes:
+        local_path: The same file on local disk, the caller's to delete; None where nothing was downloaded.
+        paid: This run submitted it.
+        adopted: It had been submitted before, and this run fetched it.
+        already: It was in the bucket before; the service was not asked.
+        queue_seconds: Time between submit and start, as far as it was seen.
+        generation_seconds: Time between start and end.
+        cost_microdollars: As reported by the service; None as long as it has not.
+        price_microdollars: What was reserved.
+        polls: Requests that this run made to learn of the end.
+        notice_seconds: Time between the end, by the service's clock, and its notice; None where it is not known.
+    """
+
+    order: Order
+    video_key: str
+    sha256: str
+    size_bytes: int
+    request_id: str | None
+    model_id: str | None
+    attempt: int
+    local_path: Path | None = None
+    paid: bool = False
+    adopted: bool = False
+    already: bool = False
+    queue_seconds: float | None = None
+    generation_seconds: float | None = None
+    cost_microdollars: int | None = None
+    price_microdollars: int | None = None
+    polls: int = 0
+    notice_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Not delivered, nothing failed: the ledger's row says how it goes on."""
+
+    order: Order
+    kind: HeldKind
+    reason: str
+    remedy: str = ""
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Not delivered.
+
+    Attributes:
+        final: The same would fail again; it is remembered by fingerprint and never submitted again.
+        attempts_left: False once `max_attempts` were made: only a person's `i2v retry` adds another.
+    """
+
+    order: Order
+    reason: str
+    remedy: str = ""
+    final: bool = False
+    attempts_left: bool = True
+    verdict: Verdict = Verdict.RETRYABLE
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """A person stopped it. Only ``cancelled`` says that the service confirmed it; the others may still be charged."""
+
+    order: Order
+    confirmed: Literal["cancelled", "not_cancellable", "unconfirmed"]
+    reason: str
+    remedy: str = ""
+    request_id: str | None = None
+
+
+Outcome = Delivered | Held | Failed | Cancelled
+
+NO_CAPS = 2**62
+"""Larger than any sum of money or number of requests, and still a 64-bit integer."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """The engine's limits; times in seconds. The first block comes from the settings, the rest has its reason here."""
+
+    caps: Caps
+    max_in_flight: int = 200
+    deadline_seconds: float = 1800
+    presign_seconds: int = 3600
+    inline_input_bytes: int = 0
+    on_unknown: Literal["hold", "resubmit"] = "hold"
+    resubmit_cap: int = 1
+    allow_unknown_price: bool = False
+    max_attempts: int = 3
+    lease_seconds: float = 60
+    """A run that has not been heard of for so long is taken for dead; three heartbeats fit into it."""
+    grace_seconds: float = GRACE_SECONDS
+    """How long beyond the lease a claim whose POST may be under way is left to its owner."""
+    claims: int = 4
+    """Claims at once: a database with one writer gains nothing from more."""
+    submits: int = 8
+    """Paid requests on their way at once: bounds how many outcomes a crash can leave unknown."""
+    polls: int = 16
+    """Polls at once."""
+    downloads: int = 4
+    """Videos on their way at once: bounds disk and sockets; one connection of a home line is full with fewer."""
+    waiting_outcomes: int = 8
+    """Outcomes that wait for the caller: with the downloads this bounds the files on local disk."""
+    submit_tries: int = 4
+    """Tries of a submit that never reached the service, about 8 s in all: longer outages end the clip's turn."""
+    download_tries: int = 4
+    """Tries of a download, each with a fresh address from the service."""
+    stop_seconds: float = 5
+    """All the time that stopping may take: cancelling queued requests, and hearing the answers of submits under way."""
+    cancels: int = 32
+    """Cancels at once when a person stops a run."""
+    prior_seconds: float | None = None
+    """Generation time to expect of an endpoint that nothing is known of; None: second-hand figures by vendor."""
+    min_poll_seconds: float = 0.2
+    """Never ask for the same request more often."""
+    patience_seconds: float = 60
+    """How long the ledger may be out of reach before a clip's turn ends."""
+    scratch_margin_bytes: int = 512 * 1024**2
+    """Space to leave free on the scratch disk: no download starts with less."""
+
+
+_CONTENT = re.compile(
+    r"\b(content|moderat\w*|polic(y|ies)|safety|unsafe|nsfw|sensitive|inappropriate|prohibited|violat\w*|"
+    r"copyright\w*|celebrit\w*|real person|public figure|censor\w*)\b",
+    re.IGNORECASE,
+)
+_NOT_CONTENT = re.compile(r"content[- ]?(type|length|encoding|disposition)|rate[- ]?limit\w*", re.IGNORECASE)
+
+CONTENT_REMEDY = (
+    "The service's content rules refuse this picture or prompt; it is never sent again as it is."
+    " Change the prompt or the media."
+)
+
+
+def speaks_of_content(message: str | None) -> bool:
+    """True when the service's words are about what the media or the prompt show, not about form or capacity."""
+    return bool(message and _CONTENT.search(_NOT_CONTENT.sub(" ", message)))
+
+
+def lost(order: Order, reason: str, request_id: str | None) -> Held:
+    """Made once, and gone: only a person starts what is paid for a second time."""
+    remedy = f"`i2v retake {order.clip}` makes a new take, which is paid for."
+    return Held(order, HeldKind.LOST, reason, remedy, request_id=request_id)
+
+
+def unknown(order: Order, row: RequestRow) -> Held:
+    """Sent, and not heard of: only a person, with the service's console, can say what became of it."""
+    why = (row.reason or "the outcome of the submit is unknown").rstrip(".")
+    reason = f"It may have been submitted and charged: {why}."
+    command = f"i2v ledger resolve {row.fingerprint[:12]} --request-id ID, or --not-charged."
+    if row.claimed_at is None:
+        return Held(order, HeldKind.UNKNOWN, reason, command)
+    when = f"{row.claimed_at:%Y-%m-%d %H:%M:%S} UTC"
+    return Held(order, HeldKind.UNKNOWN, reason, f"Look at the service's console around {when}, then: {command}")

@@ -1,0 +1,308 @@
+"""Who works on which request: claims with their money, leases, adoption."""
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from resources.ledger.base import COLUMNS, SELECT_ROW, LedgerBase, row_of
+from resources.ledger.budget import budget_refusal
+from resources.ledger.leases import GRACE_SECONDS
+from resources.ledger.records import Caps, Claimed, ClaimOutcome, NewRequest, NoSlot, RequestRow, State, Taken
+from resources.ledger.tables import requests, services, submissions
+from resources.redact import redact_inputs
+
+_LOCK_SERVICE = sa.select(services.c.service).where(services.c.service == sa.bindparam("the_service")).with_for_update()
+IN_FLIGHT = sa.select(sa.func.count()).where(
+    requests.c.service == sa.bindparam("the_service"),
+    requests.c.state.in_([State.SUBMITTING, State.SUBMITTED]),
+    requests.c.lease_until > sa.bindparam("the_time"),
+)
+_HEARTBEAT = (
+    requests.update()
+    .where(requests.c.owner == sa.bindparam("the_owner"), requests.c.lease_until.is_not(None))
+    .values(lease_until=sa.bindparam("the_lease"))
+)
+_INSERT_SUBMISSION = submissions.insert()
+
+
+class Claims(LedgerBase):
+    """From `planned` to `submitting`, and who holds what."""
+
+    def plan(self, new: NewRequest) -> RequestRow:
+        """Write down that this is wanted; the row as it is when the fingerprint is known already."""
+        with self.database.read() as connection:
+            known = connection.execute(SELECT_ROW, {"the_fingerprint": new.fingerprint}).one_or_none()
+        if known is not None:
+            return row_of(known)
+        with self.database.write() as connection:
+            values = {name: getattr(new, name) for name in NewRequest.__dataclass_fields__}
+            values |= {
+                "inputs_json": redact_inputs(new.inputs_json),
+                "state": State.PLANNED,
+                "attempt": 1,
+                "final": False,
+                "lost": False,
+                "resubmissions": 0,
+                "created_at": self._now(),
+            }
+            made = connection.execute(self._insert_new(requests).returning(requests.c.fingerprint), values).first()
+            row = self._row(connection, new.fingerprint)
+            if made is not None:  # two processes may plan the same at once
+                self._event(connection, row, "planned", from_state=None)
+        return row
+
+    def claim(
+        self,
+        fingerprint: str,
+        *,
+        owner: str,
+        run_id: str | None,
+        lease_seconds: float,
+        price_microdollars: int | None,
+        model_id: str,
+        caps: Caps,
+        max_in_flight: int,
+    ) -> ClaimOutcome:
+        """Take a planned request and reserve its money, in one transaction that is on the disk when this returns.
+
+        All claims of a service come one after the other (SQLite: the write lock; Postgres: the service's row), so that
+        no two of them pass a cap or `max_in_flight` together.
+
+        Args:
+            fingerprint: the request.
+            owner: who claims; unique to a process.
+            run_id: whose cap per run counts.
+            lease_seconds: how long the claim holds without a heartbeat.
+            price_microdollars: what is reserved; None (a price that is not known) reserves nothing but counts as a request.
+            model_id: the id that will be sent.
+            caps: the most that may be spent.
+            max_in_flight: the most requests with a live lease, over all processes.
+
+        Raises:
+            UnknownRequest: the request was never planned.
+            LedgerUnavailable: it is not known whether the claim was made: do not POST.
+        """
+        with self.database.write() as connection:
+            service = self._row(connection, fingerprint).service
+            self._lock_service(connection, service)
+            row = self._row(connection, fingerprint, lock=True)
+            if row.state is not State.PLANNED:
+                return Taken(row)
+            now = self._now()
+            in_flight: int = connection.execute(IN_FLIGHT, {"the_service": service, "the_time": now}).scalar_one()
+            if in_flight >= max_in_flight:
+                return NoSlot(in_flight)
+            refusal = budget_refusal(connection, service, run_id=run_id, price=price_microdollars, caps=caps, now=now)
+            if refusal is not None:
+                return refusal
+            claimed = self._move(
+                connection,
+                fingerprint,
+                "claimed",
+                {"state": State.PLANNED, "attempt": row.attempt},
+                {
+                    "state": State.SUBMITTING,
+                    "owner": owner,
+                    "run_id": run_id,
+                    "lease_until": now + timedelta(seconds=lease_seconds),
+                    "price_microdollars": price_microdollars,
+                    "model_id": model_id,
+                    "claimed_at": now,
+                    "reason": None,
+                },
+                owner=owner,
+                reason=None if run_id is None else f"run {run_id}",
+            )
+            if claimed is None:  # only where a writer ignores the locks; the UPDATE's guard has the last word
+                return Taken(self._row(connection, fingerprint))
+            connection.execute(
+                _INSERT_SUBMISSION,
+                {
+                    "fingerprint": fingerprint,
+                    "attempt": row.attempt,
+                    "service": service,
+                    "owner": owner,
+                    "run_id": run_id,
+                    "model_id": model_id,
+                    "claimed_at": now,
+                    "reserved_microdollars": price_microdollars,
+                    "returned": False,
+                },
+            )
+        return Claimed(claimed)
+
+    def renew(self, fingerprint: str, *, attempt: int, owner: str, lease_seconds: float) -> RequestRow | None:
+        """A new lease for a claim that was held up before its POST; asked for only while nothing of it was sent.
+
+        Returns:
+            The row; None when the claim is no longer the owner's: then it must not be acted upon. Where its outcome
+            counts as unknown by now, an event tells whoever has to decide that nothing was sent.
+        """
+        ours = (requests.c.state == State.SUBMITTING, requests.c.attempt == attempt, requests.c.owner == owner)
+        lease = self._now() + timedelta(seconds=lease_seconds)
+        with self.database.write() as connection:
+            renewed = connection.execute(
+                requests.update()
+                .where(requests.c.fingerprint == fingerprint, *ours)
+                .values(lease_until=lease)
+                .returning(*COLUMNS)
+            ).one_or_none()
+            if renewed is not None:
+                return row_of(renewed)
+            row = self._row(connection, fingerprint)
+            if row.state is State.UNKNOWN and row.attempt == attempt and row.owner == owner:
+                reason = "its owner was held up beyond its lease, and sent nothing"
+                self._remark(connection, row, "late_answer", owner=owner, reason=reason)
+        return None
+
+    def adopt(self, fingerprint: str, *, owner: str, run_id: str | None, lease_seconds: float) -> RequestRow | None:
+        """Take over a request that is at the service and that nobody polls: it is polled, never submitted again.
+
+        Returns:
+            The row, `submitted` or `succeeded` without its video; None when someone else holds it or there is nothing
+            to wait for. One's own row is returned with a new lease.
+        """
+        with self.database.write() as connection:
+            row = self._row(connection, fingerprint, lock=True)
+            now = self._now()
+            if not _adoptable(row) or not (row.owner == owner or _dead(row, now)):
+                return None
+            lease = now + timedelta(seconds=lease_seconds)
+            if row.owner == owner and not _dead(row, now):
+                return self._set(connection, row, lease_until=lease)
+            return self._move(
+                connection,
+                fingerprint,
+                "adopted",
+                {"state": row.state, "attempt": row.attempt},
+                {"owner": owner, "run_id": run_id, "lease_until": lease},
+                owner=owner,
+                reason=f"before: {row.owner or 'nobody'}",
+            )
+
+    def heartbeat(self, owner: str, lease_seconds: float) -> int:
+        """Keep everything that this owner holds; how many rows that are."""
+        lease = self._now() + timedelta(seconds=lease_seconds)
+        with self.database.write() as connection:
+            return connection.execute(_HEARTBEAT, {"the_owner": owner, "the_lease": lease}).rowcount
+
+    def release(self, owner: str, *, fingerprint: str | None = None) -> int:
+        """Let go of what is at the service, all or one, for others to adopt; how many rows that were.
+
+        A row in `submitting` is not let go: nobody but its owner can say what became of it.
+        """
+        where = [
+            requests.c.owner == owner,
+            requests.c.state.in_([State.SUBMITTED, State.SUCCEEDED]),
+            requests.c.lease_until.is_not(None),
+        ]
+        if fingerprint is not None:
+            where.append(requests.c.fingerprint == fingerprint)
+        with self.database.write() as connection:
+            changed = connection.execute(requests.update().where(*where).values(lease_until=None).returning(*COLUMNS))
+            rows = [row_of(found) for found in changed.all()]
+            for row in rows:
+                self._remark(connection, row, "released", owner=owner)
+        return len(rows)
+
+    def expire(self, *, grace_seconds: float = GRACE_SECONDS) -> tuple[RequestRow, ...]:
+        """Rows whose owner died between the claim and the recorded answer become `unknown`; those rows.
+
+        Args:
+            grace_seconds: how long beyond its lease an owner is not taken for dead yet (see `leases`).
+        """
+        dead = (
+            requests.c.state == State.SUBMITTING,
+            requests.c.lease_until < self._now() - timedelta(seconds=grace_seconds),
+        )
+        due = sa.select(requests.c.fingerprint).where(*dead)
+        with self.database.read() as connection:
+            if connection.execute(due.limit(1)).first() is None:
+                return ()
+        reason = "its owner stopped between the claim and the service's answer"
+        with self.database.write() as connection:
+            changed = connection.execute(
+                requests.update()
+                .where(*dead)
+                .values(state=State.UNKNOWN, lease_until=None, reason=reason)
+                .returning(*COLUMNS)
+            )
+            rows = tuple(row_of(found) for found in changed.all())
+            for row in rows:
+                self._event(connection, row, "expired", from_state=State.SUBMITTING, owner=row.owner, reason=reason)
+        return rows
+
+    def orphans(self, service: str) -> tuple[RequestRow, ...]:
+        """Requests that somebody should adopt: at the service, or done without a delivered video, and nobody's."""
+        waiting = requests.c.state == State.SUBMITTED
+        undelivered = sa.and_(
+            requests.c.state == State.SUCCEEDED, requests.c.delivered_at.is_(None), requests.c.lost.is_(False)
+        )
+        dead = sa.or_(requests.c.lease_until.is_(None), requests.c.lease_until < self._now())
+        query = sa.select(*COLUMNS).where(requests.c.service == service, sa.or_(waiting, undelivered), dead)
+        with self.database.read() as connection:
+            return tuple(row_of(found) for found in connection.execute(query.order_by(requests.c.created_at)))
+
+    def prove_writable(self) -> None:
+        """Write something small and wait until it is on the disk; called before anything is paid for.
+
+        Raises:
+            LedgerUnavailable: the ledger cannot be written, so nothing may be submitted.
+        """
+        with self.database.write() as connection:
+            self._lock_service(connection, "")
+            connection.execute(services.update().where(services.c.service == "").values(probed_at=self._now()))
+
+    def pause(self, service: str, until: datetime) -> None:
+        """No process asks this service before then (a Retry-After that one of them heard); never shortened."""
+        with self.database.write() as connection:
+            self._lock_service(connection, service)
+            connection.execute(
+                services.update()
+                .where(
+                    services.c.service == service,
+                    sa.or_(services.c.paused_until.is_(None), services.c.paused_until < until),
+                )
+                .values(paused_until=until)
+            )
+
+    def paused_until(self, service: str) -> datetime | None:
+        """When the service may be asked again; None when it may be asked now."""
+        with self.database.read() as connection:
+            until = connection.execute(
+                sa.select(services.c.paused_until).where(services.c.service == service)
+            ).scalar_one_or_none()
+        return until if until is not None and until > self._now() else None
+
+    def _insert_new(self, table: sa.Table) -> sa.Insert:
+        """An INSERT that leaves a row that is there alone."""
+        if self.database.is_sqlite:
+            from sqlalchemy.dialects import sqlite
+
+            return sqlite.insert(table).on_conflict_do_nothing()
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table).on_conflict_do_nothing()
+
+    def _lock_service(self, connection: sa.Connection, service: str) -> None:
+        if connection.execute(_LOCK_SERVICE, {"the_service": service}).first() is None:
+            connection.execute(self._insert_new(services), {"service": service})
+            connection.execute(_LOCK_SERVICE, {"the_service": service})
+
+    @staticmethod
+    def _set(connection: sa.Connection, row: RequestRow, **values: object) -> RequestRow:
+        """Change columns that are no step of the request's life."""
+        found = connection.execute(
+            requests.update().where(requests.c.fingerprint == row.fingerprint).values(**values).returning(*COLUMNS)
+        ).one()
+        return row_of(found)
+
+
+def _adoptable(row: RequestRow) -> bool:
+    if row.state is State.SUCCEEDED:
+        return row.delivered_at is None and not row.lost
+    return row.state is State.SUBMITTED
+
+
+def _dead(row: RequestRow, now: datetime) -> bool:
+    return row.lease_until is None or row.lease_until < now

@@ -1,0 +1,50 @@
+"""What was read of uploaded files, so that the same bytes are not fetched and measured twice."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from resources.ledger.database import Database
+from resources.registry.tables import media_facts, texts
+
+
+class UploadMemory:
+    """Facts of media and texts of documents, by key and ETag; may be forgotten at any time. Each call is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def facts(self, key: str, etag: str) -> dict[str, Any] | None:
+        """What was measured of a file with these bytes, or None."""
+        with self._database.read() as connection:
+            found = connection.execute(
+                sa.select(media_facts.c.facts).where(media_facts.c.key == key, media_facts.c.etag == etag)
+            ).scalar()
+        return None if found is None else json.loads(found)
+
+    def remember_facts(self, key: str, etag: str, facts: Mapping[str, Any]) -> None:
+        """Keep what was measured, so that the same bytes are not read twice."""
+        with self._database.write() as connection:
+            connection.execute(self._database.upsert(media_facts).values(key=key, etag=etag, facts=json.dumps(facts)))
+
+    def texts(self) -> dict[str, tuple[str, str]]:
+        """Briefs, defaults and lists that were read before: key -> (ETag, text).
+
+        Texts with the sign for an unreadable letter are left out and read again: earlier versions kept damaged ones.
+        """
+        query = sa.select(texts).where(texts.c.text.not_like("%\N{REPLACEMENT CHARACTER}%"))
+        with self._database.read() as connection:
+            return {row.key: (row.etag, row.text) for row in connection.execute(query)}
+
+    def remember_texts(self, read: Mapping[str, tuple[str, str]]) -> None:
+        """Keep texts by key and ETag; one with a NUL, which no column of Postgres takes, is read again each time."""
+        # In one order in every process, so that two of them never wait for each other.
+        rows = [
+            {"key": key, "etag": etag, "text": text} for key, (etag, text) in sorted(read.items()) if "\0" not in text
+        ]
+        if not rows:
+            return
+        with self._database.write() as connection:
+            connection.execute(self._database.upsert(texts), rows)

@@ -1,0 +1,398 @@
+"""What was uploaded and how far each clip has come: the memory of the sensors.
+
+It holds no money (the requests do that) and may be rebuilt from the bucket. Clips move like this:
+
+new or changed upload -> due -> dispatched (a sensor asked for a run) -> working (the run began)
+    -> delivered | refused | failed | waiting; each of them -> due again when its upload changes or its gate opens
+
+A sensor's tick commits its run requests after the evaluation, so a clip dispatched in a tick that never committed would
+be lost: each dispatch carries the tick's number, and the next evaluation, which knows the last committed number from its
+cursor, makes the later ones due again.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from resources.ledger.base import utc_now
+from resources.ledger.database import Database, chunks
+from resources.registry.read_cache import UploadMemory
+from resources.registry.refusals import UploadRefusals
+from resources.registry.rows import (
+    FRESH,
+    NO_TAKES,
+    SENT,
+    UNMADE,
+    Admission,
+    ClipRow,
+    ClipState,
+    Refusals,
+    RefusedRow,
+    Upload,
+)
+from resources.registry.tables import clips
+
+__all__ = ["Admission", "ClipRow", "ClipState", "Refusals", "RefusedRow", "Registry", "Upload"]
+
+ADMISSION_LOCK = 0x693276_61646D
+"""The Postgres lock of an admission ("i2v adm"), so that two looks at once do not both add a clip."""
+
+
+class Registry:
+    """The uploads and clips of one bucket, in the ledger's database. Each call is one transaction.
+
+    Attributes:
+        memory: what was read of the uploaded files.
+        refusals: the uploads that can be no clip.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], datetime] = utc_now) -> None:
+        self._database = database
+        self._clock = clock
+        self.memory = UploadMemory(database)
+        self.refusals = UploadRefusals(database)
+
+    # Uploads
+
+    def admit(
+        self, uploads: Iterable[Upload], *, present: Collection[str] | None = None, below: str = "uploads/"
+    ) -> Admission:
+        """Take note of complete uploads: new ones and those with another version become due.
+
+        Args:
+            uploads: the complete uploads that a look at the bucket found.
+            present: all clips whose files are still there, complete or settling; known clips that are not among them
+                and were never dispatched are withdrawn. None where the look covered only a part of the bucket.
+            below: the folder that was looked at: clips whose source lies elsewhere are not withdrawn.
+        """
+        now = self._clock()
+        new: list[str] = []
+        changed: list[str] = []
+        with self._database.write() as connection:
+            if not self._database.is_sqlite:  # a sensor and the nightly sweep may look at once
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADMISSION_LOCK})
+            known = {
+                row.clip: (row.version, row.state, row.waiting_for, row.source)
+                for row in connection.execute(
+                    sa.select(clips.c.clip, clips.c.version, clips.c.state, clips.c.waiting_for, clips.c.source)
+                )
+            }
+            said = self._said_before(connection)
+            additions: list[dict[str, Any]] = []
+            for upload in uploads:
+                values: dict[str, Any] = {
+                    "source": upload.source,
+                    "version": upload.version,
+                    "content": upload.content,
+                    "priority": upload.priority,
+                    "updated_at": now,
+                }
+                before = known.get(upload.clip)
+                if before is None:
+                    new.append(upload.clip)
+                    additions.append(values | {"clip": upload.clip, "state": ClipState.DUE, "admitted_at": now} | FRESH)
+                elif (
+                    before[0] != upload.version
+                    or before[1] == ClipState.WITHDRAWN
+                    or said.get(upload.clip, upload.content) != upload.content
+                ):
+                    changed.append(upload.clip)
+                    again = values | {"state": ClipState.DUE, "batch": None, "archived_at": None}
+                    again |= {"retries": 0, "lost_runs": 0}
+                    if before[0] != upload.version:
+                        again |= NO_TAKES
+                    connection.execute(clips.update().where(clips.c.clip == upload.clip).values(**again))
+            if additions:
+                connection.execute(clips.insert(), additions)
+            withdrawn = self._withdraw(connection, known, present, below, now)
+        return Admission(tuple(new), tuple(changed), withdrawn)
+
+    def _said_before(self, connection: sa.Connection) -> dict[str, str]:
+        """What clips without a video were asked to be: a corrected default makes those due, and no delivered one."""
+        query = sa.select(clips.c.clip, clips.c.content).where(clips.c.state.in_([state.value for state in UNMADE]))
+        return {row.clip: row.content for row in connection.execute(query)}
+
+    def _withdraw(
+        self,
+        connection: sa.Connection,
+        known: Mapping[str, tuple[str, str, str | None, str]],
+        present: Collection[str] | None,
+        below: str,
+        now: datetime,
+    ) -> tuple[str, ...]:
+        if present is None:
+            return ()
+        gone = tuple(
+            clip
+            for clip, (_, state, waiting_for, source) in known.items()
+            if state in UNMADE and waiting_for not in SENT and clip not in present and source.startswith(below)
+        )
+        for part in chunks(gone):
+            connection.execute(
+                clips.update().where(clips.c.clip.in_(part)).values(state=ClipState.WITHDRAWN, updated_at=now)
+            )
+        return gone
+
+    def sources(self) -> dict[str, str]:
+        """Which upload each clip's name belongs to: who is admitted first keeps it."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                sa.select(clips.c.clip, clips.c.source).where(clips.c.state != ClipState.WITHDRAWN)
+            )
+            return {row.clip: row.source for row in rows}
+
+    # From due to answered
+
+    def due(self, limit: int | None = None) -> tuple[ClipRow, ...]:
+        """The clips to be made next, highest priority first, then in the order of admission."""
+        query = sa.select(clips).where(clips.c.state == ClipState.DUE)
+        query = query.order_by(clips.c.priority.desc(), clips.c.admitted_at, clips.c.clip).limit(limit)
+        return self._rows(query)
+
+    def dispatch(self, names: Sequence[str], *, batch: str, sensor: str, tick: int) -> tuple[str, ...]:
+        """Note that a run is asked for; ``batch`` is also the run's tag.
+
+        Returns:
+            Those that were still due: another sensor may have been faster with the others.
+        """
+        taken: list[str] = []
+        values = {"batch": batch, "sensor": sensor, "tick": tick, "run_id": None, "updated_at": self._clock()}
+        values["archived_at"] = None  # its key is among the partitions again
+        with self._database.write() as connection:
+            for part in chunks(names):
+                statement = clips.update().where(clips.c.clip.in_(part), clips.c.state == ClipState.DUE)
+                found = connection.execute(
+                    statement.values(state=ClipState.DISPATCHED, **values).returning(clips.c.clip)
+                )
+                taken += found.scalars()
+        return tuple(taken)
+
+    def forget_uncommitted(self, sensor: str, committed_tick: int) -> int:
+        """Make due again what a tick dispatched that never committed. Returns how many."""
+        return self._update(
+            clips.update()
+            .where(clips.c.state == ClipState.DISPATCHED, clips.c.sensor == sensor, clips.c.tick > committed_tick)
+            .values(state=ClipState.DUE, batch=None, updated_at=self._clock())
+        )
+
+    def begin(self, names: Sequence[str], run_id: str) -> None:
+        """Note that a run works on these clips."""
+        for part in chunks(names):
+            values = {
+                "state": ClipState.WORKING,
+                "run_id": run_id,
+                "updated_at": self._clock(),
+                "archived_at": None,  # its key is among the partitions again
+            }
+            self._update(clips.update().where(clips.c.clip.in_(part)).values(**values))
+
+    def answer(
+        self,
+        clip: str,
+        *,
+        version: str,
+        state: ClipState,
+        reason: str | None = None,
+        waiting_for: str | None = None,
+        fingerprint: str | None = None,
+        price_microdollars: int | None = None,
+    ) -> None:
+        """Record what became of a clip's version; an upload that changed meanwhile stays due.
+
+        ``fingerprint`` is that of the plan's first take; of a delivered clip it is kept until the next delivery.
+        """
+        now = self._clock()
+        values: dict[str, Any] = {
+            "answered_version": version,
+            "reason": reason,
+            "waiting_for": waiting_for,
+            "updated_at": now,
+            "lost_runs": 0,
+        }
+        if fingerprint is not None:
+            values["planned_fingerprint"] = fingerprint
+            if state is ClipState.DELIVERED:
+                values["fingerprint"] = fingerprint
+        if price_microdollars is not None:
+            values["price_microdollars"] = price_microdollars
+        if state is ClipState.DELIVERED:
+            values |= {"delivered_at": now, "delivered_version": version}
+        values["state"] = sa.case((clips.c.version == version, state.value), else_=ClipState.DUE.value)
+        self._update(clips.update().where(clips.c.clip == clip).values(**values))
+
+    def make_due(self, names: Sequence[str], *, count_retry: bool = False, lost_run: bool = False) -> int:
+        """Make clips due again.
+
+        Args:
+            names: the clips.
+            count_retry: it counts against the retries of each.
+            lost_run: each was in a run that ended without an answer for it, which is counted until it has one.
+        """
+        count = 0
+        for part in chunks(names):
+            values: dict[str, Any] = {"state": ClipState.DUE, "batch": None, "updated_at": self._clock()}
+            if count_retry:
+                values["retries"] = clips.c.retries + 1
+            if lost_run:
+                values["lost_runs"] = clips.c.lost_runs + 1
+            count += self._update(clips.update().where(clips.c.clip.in_(part)).values(**values))
+        return count
+
+    def add_take(self, clip: str, *, take: int, seed: int | None = None) -> None:
+        """One more take of a clip beyond what its brief asks for; the clip becomes due.
+
+        Args:
+            clip: the clip.
+            take: its number.
+            seed: a seed that a person gives it; None derives one.
+        """
+        with self._database.write() as connection:
+            found = connection.execute(sa.select(clips.c.take_seeds).where(clips.c.clip == clip)).scalar()
+            seeds = json.loads(found) if found else {}
+            values: dict[str, Any] = {"extra_takes": clips.c.extra_takes + 1, "updated_at": self._clock()}
+            if seed is not None:
+                values["take_seeds"] = json.dumps(seeds | {str(take): seed})
+            values |= {"state": ClipState.DUE, "batch": None}
+            connection.execute(clips.update().where(clips.c.clip == clip).values(**values))
+
+    def add_reroll(self, clip: str, *, version: str, take: int, extra_takes: int) -> bool:
+        """Note a take that a low quality score asks for, before it is ordered: its number is nobody else's from then on.
+
+        Args:
+            clip: the clip.
+            version: the version of the upload that it is a take of.
+            take: its number.
+            extra_takes: the further takes that there are without it.
+
+        Returns:
+            False where the upload changed, or a person asked for a take, since those were counted.
+        """
+        return self._reroll(clip, version, extra_takes, 1, lambda takes: [*takes, take])
+
+    def take_back_reroll(self, clip: str, *, version: str, take: int, extra_takes: int) -> bool:
+        """Forget a reroll for which no money moved; ``extra_takes`` counts it. False as for `add_reroll`."""
+        return self._reroll(clip, version, extra_takes, -1, lambda takes: [each for each in takes if each != take])
+
+    def _reroll(
+        self, clip: str, version: str, extra_takes: int, more: int, change: Callable[[list[int]], list[int]]
+    ) -> bool:
+        with self._database.write() as connection:
+            found = connection.execute(sa.select(clips.c.rerolls).where(clips.c.clip == clip)).scalar()
+            values = {
+                "rerolls": json.dumps(change(json.loads(found or "[]"))),
+                "extra_takes": extra_takes + more,
+                "updated_at": self._clock(),
+            }
+            counted = sa.and_(clips.c.clip == clip, clips.c.version == version, clips.c.extra_takes == extra_takes)
+            return connection.execute(clips.update().where(counted).values(**values)).rowcount == 1
+
+    def take_back(self, row: ClipRow, *, last: int, extra: int) -> bool:
+        """Take back the takes above ``last`` that a person asked for and no run has made: the clip is delivered as before.
+
+        Args:
+            row: the clip as it was read.
+            last: the number of the last take that stays.
+            extra: how many of those are beyond what the brief asks for.
+
+        Returns:
+            False where the clip has moved on meanwhile: nothing is changed.
+        """
+        seeds = {number: seed for number, seed in json.loads(row.take_seeds or "{}").items() if int(number) <= last}
+        values: dict[str, Any] = {
+            "extra_takes": extra,
+            "take_seeds": json.dumps(seeds) if seeds else None,
+            "state": ClipState.DELIVERED,
+            "waiting_for": None,
+            "reason": None,
+            "batch": None,
+            "updated_at": self._clock(),
+        }
+        untouched = (
+            clips.c.state.in_([ClipState.DUE, ClipState.WAITING]),
+            clips.c.version == row.version,
+            clips.c.extra_takes == row.extra_takes,
+        )
+        return bool(self._update(clips.update().where(clips.c.clip == row.clip, *untouched).values(**values)))
+
+    def choose(self, clip: str, take: int) -> bool:
+        """Fix which take is a delivered clip's video; the clip becomes due.
+
+        No failure is tried again for it, so that it costs nothing for takes that are there.
+
+        Returns:
+            False where the clip is not delivered (any more): a run that began now could make other takes.
+        """
+        values = {"chosen_take": take, "state": ClipState.DUE, "batch": None, "retries": 0, "updated_at": self._clock()}
+        delivered = clips.c.state == ClipState.DELIVERED
+        return bool(self._update(clips.update().where(clips.c.clip == clip, delivered).values(**values)))
+
+    # Reading
+
+    def get(self, clip: str) -> ClipRow | None:
+        """One clip, or None."""
+        rows = self._rows(sa.select(clips).where(clips.c.clip == clip))
+        return rows[0] if rows else None
+
+    def many(self, names: Sequence[str]) -> dict[str, ClipRow]:
+        """The clips of these names that are known."""
+        found: dict[str, ClipRow] = {}
+        for part in chunks(names):
+            found |= {row.clip: row for row in self._rows(sa.select(clips).where(clips.c.clip.in_(part)))}
+        return found
+
+    def list(self, states: Collection[ClipState] = (), limit: int | None = None) -> tuple[ClipRow, ...]:
+        """Clips in the order of admission, of these states or of all."""
+        query = sa.select(clips).order_by(clips.c.admitted_at, clips.c.clip).limit(limit)
+        if states:
+            query = query.where(clips.c.state.in_([state.value for state in states]))
+        return self._rows(query)
+
+    def counts(self) -> dict[str, int]:
+        """How many clips are in each state."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(clips.c.state, sa.func.count()).group_by(clips.c.state))
+            return {row[0]: row[1] for row in rows}
+
+    def delivered_before(self, age: timedelta) -> tuple[str, ...]:
+        """Delivered clips that are older than this and still among the partitions."""
+        query = sa.select(clips).where(
+            clips.c.state == ClipState.DELIVERED,
+            clips.c.archived_at.is_(None),
+            clips.c.delivered_at < self._clock() - age,
+        )
+        return tuple(row.clip for row in self._rows(query))
+
+    def archive(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Note that these clips leave the partitions; those that are still delivered and were not archived before."""
+        now = self._clock()
+        taken: list[str] = []
+        with self._database.write() as connection:
+            for part in chunks(names):
+                statement = clips.update().where(
+                    clips.c.clip.in_(part), clips.c.state == ClipState.DELIVERED, clips.c.archived_at.is_(None)
+                )
+                taken += connection.execute(statement.values(archived_at=now).returning(clips.c.clip)).scalars()
+        return tuple(taken)
+
+    def archived(self) -> tuple[str, ...]:
+        """The clips that have left the partitions."""
+        query = sa.select(clips.c.clip).where(clips.c.archived_at.is_not(None), clips.c.state == ClipState.DELIVERED)
+        with self._database.read() as connection:
+            return tuple(connection.execute(query).scalars())
+
+    def _update(self, statement: sa.Update) -> int:
+        with self._database.write() as connection:
+            return connection.execute(statement).rowcount
+
+    def _rows(self, query: sa.Select[Any]) -> tuple[ClipRow, ...]:
+        with self._database.read() as connection:
+            return tuple(_row(found) for found in connection.execute(query).mappings())
+
+
+def _row(found: sa.RowMapping) -> ClipRow:
+    values = {name: found[name] for name in ClipRow.__dataclass_fields__}
+    values["state"] = ClipState(values["state"])
+    return ClipRow(**values)
