@@ -29,7 +29,7 @@ dev: $(READY) ## the same services kept up, with the Dagster UI
 	@$(BIN)/i2v dev
 
 # Two workers: most tests wait for servers, and each worker has servers of its own.
-test: $(READY) ## all tests (ARGS="tests/cli -x" for some)
+test: $(READY) ## all tests (ARGS="tests/i2v_assets/cli -x" for some)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 crash: $(READY) ## kill runs 200 times over 30 clips and count what was paid

@@ -2,7 +2,7 @@
 
 After a wanted change write the snapshot again and look at its diff:
 
-    .venv/bin/python tests/assets/definitions/test_snapshot.py
+    .venv/bin/python tests/i2v_assets/defs/test_snapshot.py
 """
 
 import json

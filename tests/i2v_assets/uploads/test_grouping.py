@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from i2v_assets.uploads.grouping import Candidate, Grouping, RefusedUpload, group_uploads, layouts, texts_wanted, tree
+from i2v_assets.uploads import layouts, tree
+from i2v_assets.uploads.grouping import Candidate, Grouping, RefusedUpload, group_uploads, texts_wanted
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 SETTLE = 30

@@ -13,8 +13,8 @@ from resources.provenance.credentials import UNSIGNED, Certificate, read, sign
 from resources.provenance.documents import Generation
 from resources.settings import load_settings
 
-AUTHORITY = Path(__file__).parents[1] / "resources" / "provenance" / "conftest.py"
-SAMPLES = Path(__file__).parents[2] / "i2v_assets" / "samples"
+AUTHORITY = Path(__file__).parents[2] / "resources" / "provenance" / "conftest.py"
+SAMPLES = Path(__file__).parents[3] / "i2v_assets" / "samples"
 BRIEF = b"prompt: Slow push in\nresolution: 720p\n"
 
 
