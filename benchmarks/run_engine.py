@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.workload import Meter, inputs_of, read_spec
 from resources.generation.factory import open_engine, options_of
-from resources.generation.types import NO_CAPS, Delivered, Order
+from resources.generation.types import NO_CAPS, Delivered, GenerationRequest
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import State
 from resources.schemas.inputs import Route, fingerprint
@@ -25,7 +25,7 @@ async def work() -> bool:
     take = spec["take"]  # another take of the same inputs is another request that takes the sandbox the same time
     for number, inputs in enumerate(inputs_of(spec)):
         name = fingerprint("sandbox", inputs, take)
-        orders.append(Order(f"clip-{number}", take, name, inputs, Route.ANIMATE, NO_CAPS))
+        orders.append(GenerationRequest(f"clip-{number}", take, name, inputs, Route.ANIMATE, NO_CAPS))
     told: Counter[str] = Counter()
     with Ledger.open(settings.ledger_address) as ledger:
         async with open_engine(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Books:
+class Session:
     """The memory of the project: requests with their money, and clips with their states."""
 
     settings: "Settings"
@@ -24,7 +24,7 @@ class Books:
 
 
 @contextmanager
-def opened_books() -> Iterator[Books]:
+def open_session() -> Iterator[Session]:
     """The ledger and the registry by the settings; closed with the block.
 
     Raises:
@@ -37,10 +37,10 @@ def opened_books() -> Iterator[Books]:
 
     settings = load_settings()
     with Ledger.open(settings.ledger_address) as ledger:
-        yield Books(settings, ledger, Registry(ledger.database))
+        yield Session(settings, ledger, Registry(ledger.database))
 
 
-def opened_bucket(settings: "Settings") -> "Bucket":
+def open_bucket(settings: "Settings") -> "Bucket":
     """The bucket by the settings; nothing is asked yet."""
     from resources.storage.bucket import Bucket
 
@@ -48,7 +48,7 @@ def opened_bucket(settings: "Settings") -> "Bucket":
 
 
 @asynccontextmanager
-async def opened_client(settings: "Settings") -> "AsyncIterator[RunComfyClient]":
+async def open_client(settings: "Settings") -> "AsyncIterator[RunComfyClient]":
     """A client with the token in force, whose questions give up after some seconds: a person waits for them.
 
     Raises:
@@ -71,6 +71,6 @@ async def opened_client(settings: "Settings") -> "AsyncIterator[RunComfyClient]"
         yield client
 
 
-def me() -> str:
+def current_user() -> str:
     """Who decides, for the ledger's events."""
     return getpass.getuser()

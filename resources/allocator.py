@@ -10,7 +10,7 @@ ARENAS = 2
 threads share the interpreter's lock, so they seldom meet in malloc: with two arenas a batch needs 15 MB less."""
 
 
-def share_arenas() -> None:
+def limit_malloc_arenas() -> None:
     """Let this process' threads share a few arenas; says nothing where the C library is not glibc.
 
     The same as MALLOC_ARENA_MAX in the environment, which is out of reach once the process runs. Threads that are there

@@ -24,7 +24,7 @@ LOGGERS = ("resources", "i2v_assets")
 
 
 @contextmanager
-def bound(*, clip: str | None = None, request: str | None = None, run: str | None = None) -> Iterator[None]:
+def log_context(*, clip: str | None = None, request: str | None = None, run: str | None = None) -> Iterator[None]:
     """Say these ids in every line that is logged in the block, besides those that are bound already."""
     given = {"clip": clip, "request": request, "run": run}
     token = _IDS.set(_IDS.get() | {name: value for name, value in given.items() if value is not None})
@@ -78,5 +78,5 @@ def of_run(run: str) -> Iterator[None]:
     from resources.settings import load_settings
 
     configure(load_settings())
-    with bound(run=run):
+    with log_context(run=run):
         yield

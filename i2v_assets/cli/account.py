@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from i2v_assets.cli.console import AsJson, err, out, print_json
-from i2v_assets.session import opened_client
+from i2v_assets.session import open_client
 from resources.money import dollars
 from resources.settings import Settings, load_settings
 
@@ -66,7 +66,7 @@ async def _email(settings: Settings) -> str | None:
     from resources.errors import I2VError
 
     try:
-        async with opened_client(settings) as client:
+        async with open_client(settings) as client:
             return (await client.account()).email
     except I2VError:
         return None
@@ -108,7 +108,7 @@ def whoami(as_json: AsJson = False) -> None:
 
 
 async def _account(settings: Settings) -> "Account":
-    async with opened_client(settings) as client:
+    async with open_client(settings) as client:
         return await client.account()
 
 
@@ -116,12 +116,12 @@ async def _account(settings: Settings) -> "Account":
 def balance(as_json: AsJson = False) -> None:
     """What is left on the account, and what of today's budget."""
     from i2v_assets.cli.plan import money_left
-    from i2v_assets.session import opened_books
+    from i2v_assets.session import open_session
 
     settings = load_settings()
     left = asyncio.run(_balance(settings))
-    with opened_books() as books:
-        today = money_left(books)
+    with open_session() as session:
+        today = money_left(session)
     if as_json:
         print_json({"service": settings.service, "balance_microdollars": left.microdollars, "today": today.plain()})
         return
@@ -130,5 +130,5 @@ def balance(as_json: AsJson = False) -> None:
 
 
 async def _balance(settings: Settings) -> "Balance":
-    async with opened_client(settings) as client:
+    async with open_client(settings) as client:
         return await client.balance()

@@ -8,8 +8,8 @@ import typer
 
 from i2v_assets.cli.console import AsJson, err, out, print_json
 from i2v_assets.cli.exit_codes import Exit, TryLater, UsageProblem
-from i2v_assets.operations.clips import known_clip
-from i2v_assets.session import Books, me, opened_books, opened_bucket, opened_client
+from i2v_assets.operations.clips import find_clip
+from i2v_assets.session import Session, current_user, open_bucket, open_client, open_session
 from resources.money import dollars
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ def cancel(clip: Annotated[str, typer.Argument(help="A clip.")], as_json: AsJson
 
         i2v cancel hero
     """
-    with opened_books() as books:
-        row = known_clip(books.registry, clip)
-        done = [_cancel_request(books, request) for request in books.ledger.list(clip=clip, newest_first=False)]
+    with open_session() as session:
+        row = find_clip(session.registry, clip)
+        done = [_cancel_request(session, request) for request in session.ledger.list(clip=clip, newest_first=False)]
         done = [each for each in done if each]
-        held = _take_back(books, row) or _hold(books, row, any(each["sent"] for each in done))
+        held = _take_back(session, row) or _hold(session, row, any(each["sent"] for each in done))
         if held:
             done.append(held)
     if not done:
@@ -48,7 +48,7 @@ def cancel(clip: Annotated[str, typer.Argument(help="A clip.")], as_json: AsJson
     raise typer.Exit(Exit.OK if all(each["done"] for each in done) else Exit.TRY_LATER)
 
 
-def _cancel_request(books: Books, request: "RequestRow") -> dict[str, Any]:
+def _cancel_request(session: Session, request: "RequestRow") -> dict[str, Any]:
     """One request of the clip; empty where there is nothing to cancel."""
     from resources.ledger.errors import IllegalTransition, StaleClaim
     from resources.ledger.records import State
@@ -57,14 +57,14 @@ def _cancel_request(books: Books, request: "RequestRow") -> dict[str, Any]:
     match request.state:
         case State.PLANNED:
             try:
-                books.ledger.cancel_planned(request.fingerprint, me())
+                session.ledger.cancel_planned(request.fingerprint, current_user())
             except (IllegalTransition, StaleClaim):
                 return told | {"done": False, "what": f"take {request.take} is being sent right now; cancel it again."}
             return told | {"done": True, "sent": False, "what": f"take {request.take} is withdrawn; nothing was paid."}
         case State.SUBMITTING:
             return told | {"done": False, "what": f"take {request.take} is being sent right now; cancel it again."}
         case State.SUBMITTED:
-            return told | _cancel_sent(books, request)
+            return told | _cancel_sent(session, request)
         case State.UNKNOWN:
             words = "the outcome of its submit is unknown: look it up at the service, then `i2v ledger resolve`."
             return told | {"done": False, "what": f"take {request.take}: {words}"}
@@ -72,29 +72,29 @@ def _cancel_request(books: Books, request: "RequestRow") -> dict[str, Any]:
             return {}
 
 
-def _cancel_sent(books: Books, request: "RequestRow") -> dict[str, Any]:
+def _cancel_sent(session: Session, request: "RequestRow") -> dict[str, Any]:
     """Ask the service, look once more where it does not confirm, and write down what it said."""
     from resources.runcomfy.wire import CancelOutcome
 
-    said = asyncio.run(_ask_cancel(books.settings, request.request_id or ""))
+    said = asyncio.run(_ask_cancel(session.settings, request.request_id or ""))
     name = f"take {request.take} (request {request.request_id})"
     if said is CancelOutcome.CANCELLED:
-        reason = f"cancelled by {me()}"
-        books.ledger.cancelled(request.fingerprint, attempt=request.attempt, reason=reason)
+        reason = f"cancelled by {current_user()}"
+        session.ledger.cancelled(request.fingerprint, attempt=request.attempt, reason=reason)
         return {"done": True, "what": f"{name} is cancelled; the service confirmed it."}
     words = {
         CancelOutcome.NOT_CANCELLABLE: "has begun and cannot be cancelled; it runs on and may be charged.",
         CancelOutcome.REQUESTED: "is to be cancelled, which the service has not confirmed yet; it may be charged.",
         CancelOutcome.UNCONFIRMED: "may run on: the service did not confirm the cancellation.",
     }[said]
-    books.ledger.note(request.fingerprint, me(), f"cancel: {said}")
+    session.ledger.note(request.fingerprint, current_user(), f"cancel: {said}")
     return {"done": False, "what": f"{name} {words}"}
 
 
 async def _ask_cancel(settings: "Settings", request_id: str) -> "CancelOutcome":
     from resources.runcomfy.wire import CancelOutcome, RequestState
 
-    async with opened_client(settings) as client:
+    async with open_client(settings) as client:
         said = await client.cancel(request_id)
         if said is not CancelOutcome.CANCELLED:
             state = (await client.result(request_id)).state
@@ -103,20 +103,20 @@ async def _ask_cancel(settings: "Settings", request_id: str) -> "CancelOutcome":
         return said
 
 
-def _take_back(books: Books, row: "ClipRow") -> dict[str, Any]:
+def _take_back(session: Session, row: "ClipRow") -> dict[str, Any]:
     """Of a delivered clip only the takes that were asked for since are withdrawn: its video stays, and nothing waits."""
     from i2v_assets.clip_folder.writer import BucketAnswers
     from i2v_assets.operations.clips import withdraw_retakes
 
-    taken = withdraw_retakes(books.ledger, books.registry, row)
+    taken = withdraw_retakes(session.ledger, session.registry, row)
     if not taken:
         return {}
-    BucketAnswers(opened_bucket(books.settings)).no_longer_waiting(row.clip)
+    BucketAnswers(open_bucket(session.settings)).no_longer_waiting(row.clip)
     what = f"take {', '.join(map(str, taken))} is not made; the video that is there stays."
     return {"what": what, "done": True, "sent": False, "retake": True}
 
 
-def _hold(books: Books, row: "ClipRow", sent: bool) -> dict[str, Any]:
+def _hold(session: Session, row: "ClipRow", sent: bool) -> dict[str, Any]:
     """Keep the sensors from starting a clip that no run has yet; what a run has is the run's to answer."""
     from i2v_assets.clip_folder import notes
     from i2v_assets.clip_folder.notes import Problem
@@ -125,10 +125,12 @@ def _hold(books: Books, row: "ClipRow", sent: bool) -> dict[str, Any]:
 
     if sent or row.state not in (ClipState.DUE, ClipState.WAITING) or row.waiting_for == "person":
         return {}
-    problem = Problem(f"It was cancelled by {me()}.", remedy=f"To make it after all, run: i2v retry {row.clip}")
-    note = notes.waiting(row.clip, problem, then="nothing by itself.", service=books.settings.service)
-    BucketAnswers(opened_bucket(books.settings)).note(row.clip, note)
-    books.registry.answer(
+    problem = Problem(
+        f"It was cancelled by {current_user()}.", remedy=f"To make it after all, run: i2v retry {row.clip}"
+    )
+    note = notes.waiting(row.clip, problem, then="nothing by itself.", service=session.settings.service)
+    BucketAnswers(open_bucket(session.settings)).note(row.clip, note)
+    session.registry.record_result(
         row.clip, version=row.version, state=ClipState.WAITING, reason=problem.what, waiting_for="person"
     )
     return {"what": "it is not started any more.", "done": True, "sent": False}
@@ -148,11 +150,11 @@ def retry(
 
     results: list[dict[str, Any]] = []
     worst = Exit.OK
-    with opened_books() as books:
-        rows = [known_clip(books.registry, name) for name in dict.fromkeys(clips)]
+    with open_session() as session:
+        rows = [find_clip(session.registry, name) for name in dict.fromkeys(clips)]
         for row in rows:
             try:
-                again = _retry(books, row)
+                again = _retry(session, row)
             except I2VError as error:
                 from i2v_assets.cli.exit_codes import exit_code
 
@@ -170,7 +172,7 @@ def retry(
     raise typer.Exit(worst)
 
 
-def _retry(books: Books, row: "ClipRow") -> list[str]:
+def _retry(session: Session, row: "ClipRow") -> list[str]:
     from resources.ledger.records import State
     from resources.registry.registry import ClipState
 
@@ -180,24 +182,24 @@ def _retry(books: Books, row: "ClipRow") -> list[str]:
             f"It is {row.state}; only failed and cancelled clips are made again.",
             remedy=f"`i2v retake {row.clip}` makes another take." if row.delivered_at else "",
         )
-    planned = _planned(books, row)
-    ended = [each for each in books.ledger.list((State.FAILED, State.CANCELLED), clip=row.clip)
+    planned = _planned(session, row)
+    ended = [each for each in session.ledger.list((State.FAILED, State.CANCELLED), clip=row.clip)
              if each.fingerprint in planned]  # fmt: skip
     again = [each for each in ended if not each.final] or ended  # where all are final, the ledger says so
     for request in again:
-        books.ledger.retry(request.fingerprint, by=me(), attempt=request.attempt)
-    books.registry.make_due([row.clip])
+        session.ledger.retry(request.fingerprint, by=current_user(), attempt=request.attempt)
+    session.registry.enqueue([row.clip])
     return [request.fingerprint for request in again]
 
 
-def _planned(books: Books, row: "ClipRow") -> set[str]:
+def _planned(session: Session, row: "ClipRow") -> set[str]:
     """The fingerprints of the clip's latest plan: those of an older brief stay as they ended."""
     from resources.storage import keys
     from resources.storage.errors import ObjectMissing
 
     found = {row.planned_fingerprint} if row.planned_fingerprint else set()
     try:
-        stored = json.loads(opened_bucket(books.settings).read(keys.clip_key(row.clip, keys.PLAN)))
+        stored = json.loads(open_bucket(session.settings).read(keys.clip_key(row.clip, keys.PLAN)))
     except (ObjectMissing, ValueError):
         return found
     return found | {take["fingerprint"] for take in stored.get("takes", ()) if "fingerprint" in take}
@@ -219,8 +221,8 @@ def retake(
     from i2v_assets.operations.clips import retake_clip, takes_of
     from resources.registry.registry import ClipState
 
-    with opened_books() as books:
-        row = known_clip(books.registry, clip)
+    with open_session() as session:
+        row = find_clip(session.registry, clip)
         if row.state in (ClipState.DISPATCHED, ClipState.WORKING, ClipState.DUE):
             raise TryLater(f"{clip} is {row.state}: a run makes it first.", remedy="Ask again when it is done.")
         if row.state not in (ClipState.DELIVERED, ClipState.FAILED):
@@ -229,7 +231,7 @@ def retake(
             raise UsageProblem(
                 f"{clip} has {takes_of(row)} takes.", remedy=f"At most {MAX_TAKES} are made of one clip."
             )
-        number = retake_clip(books.ledger, books.registry, clip, seed, by=me())
+        number = retake_clip(session.ledger, session.registry, clip, seed, by=current_user())
         price = row.price_microdollars
     if as_json:
         print_json({"clip": clip, "take": number, "seed": seed, "price_microdollars": price})
@@ -252,11 +254,11 @@ def choose(
     from i2v_assets.operations.clips import choose_take
     from resources.registry.registry import ClipState
 
-    with opened_books() as books:
-        row = known_clip(books.registry, clip)
+    with open_session() as session:
+        row = find_clip(session.registry, clip)
         if row.state in (ClipState.DISPATCHED, ClipState.WORKING):
             raise TryLater(f"{clip} is {row.state}: a run has it.", remedy="Choose again when it is done.")
-        choose_take(books.ledger, books.registry, clip, take)
+        choose_take(session.ledger, session.registry, clip, take)
     if as_json:
         print_json({"clip": clip, "chosen_take": take})
     else:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from i2v_assets.cli.console import AsJson, out, print_json
 from i2v_assets.cli.exit_codes import Exit, exit_code
-from i2v_assets.session import opened_books, opened_bucket, opened_client
+from i2v_assets.session import open_bucket, open_client, open_session
 from resources.errors import I2VError
 from resources.money import dollars
 from resources.settings import Settings, load_settings
@@ -87,7 +87,7 @@ def _service(settings: Settings) -> Iterator[Finding]:
 
 def _token(settings: Settings) -> Iterator[Finding]:
     async def ask() -> tuple[str, int]:
-        async with opened_client(settings) as client:
+        async with open_client(settings) as client:
             return (who := await client.account()).email or who.user_id, (await client.balance()).microdollars
 
     name, left = asyncio.run(ask())
@@ -99,7 +99,7 @@ def _token(settings: Settings) -> Iterator[Finding]:
 
 
 def _bucket(settings: Settings) -> Iterator[Finding]:
-    bucket = opened_bucket(settings)
+    bucket = open_bucket(settings)
     bucket.check()
     key = f"inputs/doctor-{uuid4().hex}.txt"
     try:
@@ -171,10 +171,10 @@ def _credentials(settings: Settings) -> Iterator[Finding]:
 def _ledger(settings: Settings) -> Iterator[Finding]:
     from resources.ledger.records import State
 
-    with opened_books() as books:
-        books.ledger.prove_writable()
-        unknown = books.ledger.list((State.UNKNOWN,), service=settings.service)
-        kind = "SQLite" if books.ledger.database.is_sqlite else "Postgres"
+    with open_session() as session:
+        session.ledger.prove_writable()
+        unknown = session.ledger.list((State.UNKNOWN,), service=settings.service)
+        kind = "SQLite" if session.ledger.database.is_sqlite else "Postgres"
     yield _good("ledger", f"{kind}, can be written")
     if unknown:
         yield Finding(
@@ -194,18 +194,18 @@ def _catalogue(settings: Settings) -> Iterator[Finding]:
     from resources.schemas.inputs import Family
 
     async def ask() -> list[LiveOffer]:
-        with opened_books() as books:
-            async with opened_client(settings) as client:
+        with open_session() as session:
+            async with open_client(settings) as client:
                 catalogue = Catalogue(client, settings.model_ids, settings.price_max_age_seconds)
-                offers = Offers(catalogue, CatalogueMemory(books.ledger.database), settings.service)
+                offers = Offers(catalogue, CatalogueMemory(session.ledger.database), settings.service)
                 return [await offers.live(family) for family in Family]
 
     for live in asyncio.run(ask()):
         name = f"catalogue, {family_route(live.family)}"
         if live.offer is None:
             yield Finding(name, False, f"no id of {live.family} answers", "I2V_MODEL_IDS pins an id.", Exit.UNAVAILABLE)
-        elif live.troubles:
-            words = f"{live.offer.endpoint.model_id} is not what was agreed to: {'; '.join(live.troubles)}"
+        elif live.unapproved_changes:
+            words = f"{live.offer.endpoint.model_id} is not what was agreed to: {'; '.join(live.unapproved_changes)}"
             yield Finding(name, False, words, f"To agree: i2v models --accept {live.family}", Exit.TRY_LATER)
         else:
             price = dollars(live.offer.price_microdollars_per_unit) or "an unknown price"
@@ -215,7 +215,7 @@ def _catalogue(settings: Settings) -> Iterator[Finding]:
 def _clocks(settings: Settings) -> Iterator[Finding]:
     from resources.runcomfy.client import service_time
 
-    bucket = opened_bucket(settings)
+    bucket = open_bucket(settings)
     bucket.check()
     told = {"storage": bucket.now(), "service": asyncio.run(service_time(settings.runcomfy_model_api_base))}
     for who, moment in told.items():

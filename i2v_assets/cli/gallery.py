@@ -8,7 +8,7 @@ import typer
 
 from i2v_assets.cli.console import AsJson, err, out, print_json
 from i2v_assets.cli.exit_codes import TryLater
-from i2v_assets.session import opened_bucket
+from i2v_assets.session import open_bucket
 from resources.settings import load_settings
 
 app = typer.Typer()
@@ -31,7 +31,7 @@ def gallery(
     from resources.devservers.start import free_port
     from resources.storage.link_server import serve_links
 
-    bucket = opened_bucket(load_settings())
+    bucket = open_bucket(load_settings())
     if bucket.head(PAGE) is None:
         raise TryLater(
             "There is no gallery in the bucket yet.",

@@ -7,7 +7,7 @@ import typer
 
 from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import UsageProblem
-from i2v_assets.session import Books, me, opened_books, opened_client
+from i2v_assets.session import Session, current_user, open_client, open_session
 from resources.money import dollars
 
 if TYPE_CHECKING:
@@ -43,14 +43,14 @@ def models(
     unknown = [name for name in accept or () if name not in list(Family)]
     if unknown:
         raise UsageProblem(f"There is no family {unknown[0]!r}.", remedy=f"Families: {', '.join(Family)}.")
-    with opened_books() as books:
-        found = asyncio.run(_live(books))
+    with open_session() as session:
+        found = asyncio.run(_live(session))
         if accept:
             for live in found:
                 if live.family in accept:
-                    agree(CatalogueMemory(books.ledger.database), books.settings.service, live, me())
+                    agree(CatalogueMemory(session.ledger.database), session.settings.service, live, current_user())
                     err.print(f"Agreed to {live.family} as it is now.", highlight=False)
-            found = asyncio.run(_live(books))
+            found = asyncio.run(_live(session))
     rows = [row for row in map(_row, found) if route in (None, row["route"])]
     if as_json:
         print_json(rows)
@@ -85,16 +85,16 @@ def _price(row: dict[str, Any]) -> str:
     return f"{dollars(row['price_microdollars']) or 'unknown'} per {row['price_unit']}"
 
 
-async def _live(books: Books) -> "list[LiveOffer]":
+async def _live(session: Session) -> "list[LiveOffer]":
     from i2v_assets.pipeline.offers import Offers
     from resources.registry.agreed_prices import CatalogueMemory
     from resources.runcomfy.catalogue import Catalogue
     from resources.schemas.inputs import Family
 
-    settings = books.settings
-    async with opened_client(settings) as client:
+    settings = session.settings
+    async with open_client(settings) as client:
         catalogue = Catalogue(client, settings.model_ids, settings.price_max_age_seconds)
-        offers = Offers(catalogue, CatalogueMemory(books.ledger.database), settings.service)
+        offers = Offers(catalogue, CatalogueMemory(session.ledger.database), settings.service)
         return [await offers.live(family) for family in Family]
 
 
@@ -113,5 +113,5 @@ def _row(live: "LiveOffer") -> dict[str, Any]:
         "seconds": [limits.min_duration, limits.max_duration],
         "resolutions": list(tiers),
         "differences": list(live.differences),
-        "not_agreed": list(live.troubles),
+        "not_agreed": list(live.unapproved_changes),
     }

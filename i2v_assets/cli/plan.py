@@ -9,7 +9,7 @@ import typer
 from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import DataProblem, UsageProblem
 from i2v_assets.cli.status import plain_refused
-from i2v_assets.session import Books, me, opened_books, opened_bucket
+from i2v_assets.session import Session, current_user, open_bucket, open_session
 from resources.money import dollars
 
 if TYPE_CHECKING:
@@ -40,23 +40,23 @@ def plan_command(
 
     i2v plan --json | jq .total_microdollars
     """
-    from i2v_assets.operations.preview import look_for_uploads, open_clips, preview
+    from i2v_assets.operations.preview import open_clips, preview, scan_for_uploads
 
-    with opened_books() as books:
-        bucket = opened_bucket(books.settings)
+    with open_session() as session:
+        bucket = open_bucket(session.settings)
         if look:
-            look_for_uploads(books, bucket)
+            scan_for_uploads(session, bucket)
         began = time.monotonic()
-        found = preview(books, bucket, open_clips(books, clips or ()))
-        refused = [row for row in books.registry.refusals.now() if not clips or row.clip in clips]
+        found = preview(session, bucket, open_clips(session, clips or ()))
+        refused = [row for row in session.registry.refusals.now() if not clips or row.clip in clips]
         if as_json:
-            print_json(_plain(books, found) | {"refused_uploads": plain_refused(refused)})
+            print_json(_plain(session, found) | {"refused_uploads": plain_refused(refused)})
             return
-        _show(books, found, clips or [], refused)
+        _show(session, found, clips or [], refused)
         err.print(f"[dim]Planned in {time.monotonic() - began:.1f} s; nothing was paid.[/dim]", highlight=False)
 
 
-def _show(books: Books, found: "Preview", names: list[str], refused: "list[RefusedRow]") -> None:
+def _show(session: Session, found: "Preview", names: list[str], refused: "list[RefusedRow]") -> None:
 
     if found.lines:
         print_table(
@@ -95,7 +95,7 @@ def _show(books: Books, found: "Preview", names: list[str], refused: "list[Refus
         f" balance {dollars(found.balance_microdollars) or ('$0' if found.balance_microdollars == 0 else 'not told')}.",
         highlight=False,
     )
-    err.print(money_left(books).text, highlight=False)
+    err.print(money_left(session).text, highlight=False)
     if found.hash:
         out.print(f"Plan hash: {found.hash}", highlight=False)
         if count:
@@ -127,7 +127,7 @@ def _show_stopped(planned: "Planned") -> None:
         out.print(f"waits  {planned.row.clip}: {text}", markup=False, highlight=False)
 
 
-def _plain(books: Books, found: "Preview") -> dict[str, Any]:
+def _plain(session: Session, found: "Preview") -> dict[str, Any]:
 
     notes = {line.plan.fingerprint: line for line in found.lines}
     return {
@@ -136,8 +136,8 @@ def _plain(books: Books, found: "Preview") -> dict[str, Any]:
         "most_microdollars": found.most_microdollars,
         "unknown_prices": found.unpriced,
         "balance_microdollars": found.balance_microdollars,
-        "today": money_left(books).plain(),
-        "service": books.settings.service,
+        "today": money_left(session).plain(),
+        "service": session.settings.service,
         "clips": [
             {
                 "clip": each.row.clip,
@@ -181,9 +181,9 @@ def approve(
         raise UsageProblem(
             f"{plan_hash!r} is no plan hash.", remedy=f"`i2v plan` prints it; its first {SHORTEST_HASH} characters do."
         )
-    with opened_books() as books:
-        bucket = opened_bucket(books.settings)
-        found = preview(books, bucket, open_clips(books, clips or ()))
+    with open_session() as session:
+        bucket = open_bucket(session.settings)
+        found = preview(session, bucket, open_clips(session, clips or ()))
         plans = _matching(found, asked)
         if plans is None:
             changes = (what_changed(bucket, planned, asked) for planned in found.planned)
@@ -193,7 +193,7 @@ def approve(
                 remedy="The media, the brief, the price or the catalogue have changed since; look at `i2v plan` again.",
             )
         hashes = {plan.fingerprint: plan.price_microdollars for plan in plans}
-        books.ledger.approve(asked, hashes, me())
+        session.ledger.approve(asked, hashes, current_user())
     total = sum(price or 0 for price in hashes.values())
     names = list(dict.fromkeys(plan.clip for plan in plans))
     if as_json:
@@ -246,10 +246,10 @@ class MoneyLeft:
         }
 
 
-def money_left(books: Books) -> MoneyLeft:
+def money_left(session: Session) -> MoneyLeft:
     """What counts against today's caps of the service in force."""
     from resources.generation.factory import caps_of
 
-    limits = caps_of(books.settings)
-    spent = books.ledger.spent_today(books.settings.service, books.settings.zone)
+    limits = caps_of(session.settings)
+    spent = session.ledger.spent_today(session.settings.service, session.settings.zone)
     return MoneyLeft(spent.microdollars, limits.usd_per_day_microdollars, spent.requests, limits.requests_per_day)

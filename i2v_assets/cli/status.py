@@ -10,8 +10,8 @@ import typer
 
 from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import Exit, UsageProblem
-from i2v_assets.operations.clips import known_clip
-from i2v_assets.session import Books, opened_books, opened_bucket
+from i2v_assets.operations.clips import find_clip
+from i2v_assets.session import Session, open_bucket, open_session
 from resources.money import dollars
 
 if TYPE_CHECKING:
@@ -61,14 +61,14 @@ def status(
 
     i2v status --state failed --state refused --json
     """
-    with opened_books() as books:
+    with open_session() as session:
         if clip is not None:
-            _named(books, clip, as_json)
+            _named(session, clip, as_json)
             return
         states = _states(state or ())
-        rows = books.registry.list(states)
-        counts = books.registry.counts()
-        refused = books.registry.refusals.now() if not states or "refused" in states else ()
+        rows = session.registry.list(states)
+        counts = session.registry.counts()
+        refused = session.registry.refusals.now() if not states or "refused" in states else ()
     if as_json:
         plain = [_plain(row) for row in rows[-limit:]]
         print_json({"counts": counts, "clips": plain, "refused_uploads": plain_refused(refused[:limit])})
@@ -108,11 +108,11 @@ def _reason(row: "ClipRow") -> str:
     return f"{waits}{row.reason or ''}"
 
 
-def _named(books: Books, clip: str, as_json: bool) -> None:
+def _named(session: Session, clip: str, as_json: bool) -> None:
     """One clip, or the refused uploads that would be it."""
-    row, refused = books.registry.get(clip), books.registry.refusals.now(clip)
+    row, refused = session.registry.get(clip), session.registry.refusals.now(clip)
     if row is not None or not refused:
-        _one(books, row or known_clip(books.registry, clip), refused, as_json)
+        _one(session, row or find_clip(session.registry, clip), refused, as_json)
     elif as_json:
         print_json({"clip": clip, "state": "refused", "refused_uploads": plain_refused(refused)})
     else:
@@ -122,14 +122,14 @@ def _named(books: Books, clip: str, as_json: bool) -> None:
         print_refused(refused, len(refused))
 
 
-def _one(books: Books, row: "ClipRow", refused: "Sequence[RefusedRow]", as_json: bool) -> None:
+def _one(session: Session, row: "ClipRow", refused: "Sequence[RefusedRow]", as_json: bool) -> None:
     from i2v_assets.uploads.types import Candidate
 
     candidate = Candidate.from_content(row.content)
-    requests = sorted(books.ledger.list(clip=row.clip, newest_first=False), key=lambda request: request.take)
-    events = {request.fingerprint: books.ledger.events(request.fingerprint) for request in requests}
-    paid = books.ledger.spend_of(row.clip)
-    answers = _answers(books, row.clip)
+    requests = sorted(session.ledger.list(clip=row.clip, newest_first=False), key=lambda request: request.take)
+    events = {request.fingerprint: session.ledger.events(request.fingerprint) for request in requests}
+    paid = session.ledger.spend_of(row.clip)
+    answers = _answers(session, row.clip)
     if as_json:
         from dataclasses import asdict
 
@@ -203,13 +203,13 @@ def _plain_paid(*spent: "Spend") -> dict[str, int]:
     return {name: sum(getattr(each, name) for each in spent) for name in _MONEY}
 
 
-def _answers(books: Books, clip: str) -> list[Any]:
+def _answers(session: Session, clip: str) -> list[Any]:
     """The clip's files in the bucket; a bucket that does not answer leaves the rest of the page readable."""
     from resources.storage.errors import StorageError
     from resources.storage.keys import clip_key
 
     try:
-        return list(opened_bucket(books.settings).list(clip_key(clip, "x")[:-1]))
+        return list(open_bucket(session.settings).list(clip_key(clip, "x")[:-1]))
     except StorageError as error:
         err.print(f"The bucket was not read: {error.text}", markup=False, highlight=False)
         return []
@@ -246,11 +246,11 @@ def fetch(
 
     fetched: list[dict[str, Any]] = []
     worst = Exit.OK
-    with opened_books() as books:
-        rows = [known_clip(books.registry, name) for name in dict.fromkeys(clips)]
+    with open_session() as session:
+        rows = [find_clip(session.registry, name) for name in dict.fromkeys(clips)]
         for row in rows:
             try:
-                fetched.append({"clip": row.clip, **_fetch(books, row, output_dir, everything=everything)})
+                fetched.append({"clip": row.clip, **_fetch(session, row, output_dir, everything=everything)})
             except I2VError as error:
                 worst = _worse(worst, error)
                 fetched.append({"clip": row.clip, "files": [], "reason": error.message, "remedy": error.remedy})
@@ -269,13 +269,13 @@ def _worse(worst: Exit, error: Any) -> Exit:
     return worst or exit_code(error)
 
 
-def _fetch(books: Books, row: "ClipRow", folder: Path, *, everything: bool) -> dict[str, Any]:
+def _fetch(session: Session, row: "ClipRow", folder: Path, *, everything: bool) -> dict[str, Any]:
     from i2v_assets.cli.exit_codes import TryLater
     from resources.errors import I2VError
     from resources.registry.registry import ClipState
     from resources.storage import keys
 
-    bucket = opened_bucket(books.settings)
+    bucket = open_bucket(session.settings)
     key = keys.clip_key(row.clip, keys.VIDEO)
     if bucket.head(key) is None:
         words, remedy = f"It has no video: it is {row.state}.", row.reason or f"`i2v status {row.clip}` says more."

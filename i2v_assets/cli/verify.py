@@ -11,8 +11,8 @@ from rich.text import Text
 
 from i2v_assets.cli.console import AsJson, err, out, print_json
 from i2v_assets.cli.exit_codes import DataProblem, Exit, UsageProblem
-from i2v_assets.operations.clips import NoSuchClip, known_clip
-from i2v_assets.session import Books, opened_books, opened_bucket
+from i2v_assets.operations.clips import NoSuchClip, find_clip
+from i2v_assets.session import Session, open_bucket, open_session
 
 if TYPE_CHECKING:
     from i2v_assets.clip_folder.manifest import Manifest
@@ -48,7 +48,7 @@ def judge(found: Evidence) -> "Verification":
     return verify_alone(found.sha256, found.row, found.signature)
 
 
-def of_name(books: Books, name: str, scratch: Path) -> Evidence:
+def of_name(session: Session, name: str, scratch: Path) -> Evidence:
     """A clip of the bucket, else a film.
 
     Raises:
@@ -57,12 +57,12 @@ def of_name(books: Books, name: str, scratch: Path) -> Evidence:
     """
     from resources.storage import keys
 
-    video, bucket = scratch / keys.VIDEO, opened_bucket(books.settings)
+    video, bucket = scratch / keys.VIDEO, open_bucket(session.settings)
     film = name.removeprefix(keys.SEQUENCES)
-    told = _manifest_of_film(books, film)
+    told = _manifest_of_film(session, film)
     if not name.startswith(keys.SEQUENCES):
         try:
-            known_clip(books.registry, name)
+            find_clip(session.registry, name)
         except NoSuchClip as error:
             if told is None:
                 words = f"{name!r} is neither a file nor a clip nor a film."
@@ -71,15 +71,15 @@ def of_name(books: Books, name: str, scratch: Path) -> Evidence:
             if bucket.head(keys.clip_key(name, keys.VIDEO)) is None:
                 raise DataProblem(f"{name} has no video.", remedy=f"`i2v status {name}` says how far it is.")
             bucket.download(keys.clip_key(name, keys.VIDEO), video)
-            of_clip = _manifest_of_clip(books, name)
-            return _told(books, video, of_clip) if of_clip is not None else _of_bytes(books, video, name)
+            of_clip = _manifest_of_clip(session, name)
+            return _told(session, video, of_clip) if of_clip is not None else _of_bytes(session, video, name)
     if told is None or bucket.head(keys.sequence_key(film, keys.VIDEO)) is None:
         raise DataProblem(f"The film {film} is not joined.", remedy=f"See sequences/{film}/ for what it waits for.")
     bucket.download(keys.sequence_key(film, keys.VIDEO), video)
-    return _told(books, video, told)
+    return _told(session, video, told)
 
 
-def of_file(books: Books, path: Path, named: Path | None) -> Evidence:
+def of_file(session: Session, path: Path, named: Path | None) -> Evidence:
     """A file: with the manifest that was named, else one beside it that names its bytes, else what the bucket has of it.
 
     Raises:
@@ -92,7 +92,7 @@ def of_file(books: Books, path: Path, named: Path | None) -> Evidence:
     if named is not None:
         if not named.is_file():
             raise UsageProblem(f"{named} is no file.")
-        return _told(books, path, _read_any(named))
+        return _told(session, path, _read_any(named))
     sha256 = sha256_file(path)
     for each in (path.with_suffix(".manifest.json"), path.with_name("manifest.json")):
         if not each.is_file():
@@ -102,36 +102,36 @@ def of_file(books: Books, path: Path, named: Path | None) -> Evidence:
         except ManifestError:
             found = None
         if found is not None and _speaks_of(found, sha256):
-            return _told(books, path, found)
+            return _told(session, path, found)
         err.print(f"{each.name} beside it is not used: it does not speak of this file.", markup=False, highlight=False)
-    return _of_bytes(books, path, path.stem)
+    return _of_bytes(session, path, path.stem)
 
 
-def _of_bytes(books: Books, path: Path, name: str) -> Evidence:
+def _of_bytes(session: Session, path: Path, name: str) -> Evidence:
     """By its bytes, else by what its signature says, else by the clip or film of its name."""
     from resources.media.probe import sha256_file
 
-    sha256, (credential, unread) = sha256_file(path), _credential(books, path)
-    same = [row for row in books.ledger.list() if row.video_sha256 == sha256]
+    sha256, (credential, unread) = sha256_file(path), _credential(session, path)
+    same = [row for row in session.ledger.list() if row.video_sha256 == sha256]
     # The sandbox draws the same bytes for more than one request: the one of this name is meant then.
     row = next((row for row in same if row.clip == name), same[0] if same else None)
     if row is None and credential is not None and not credential.shots_sha256 and credential.fingerprint:
-        row = books.ledger.get(credential.fingerprint)
+        row = session.ledger.get(credential.fingerprint)
     if row is not None:
         for clip in dict.fromkeys((name, row.clip)):  # two clips of the same inputs share a payment
-            told = _manifest_of_clip(books, clip)
+            told = _manifest_of_clip(session, clip)
             if told is not None and told.fingerprint == row.fingerprint:
-                return _told(books, path, told)
+                return _told(session, path, told)
         return Evidence(sha256, _signature(credential, unread, None), None, row)
     signed_as = [_film_of(credential)] if credential is not None and credential.shots_sha256 else []
-    films = [film for film in (_manifest_of_film(books, each) for each in (*signed_as, name)) if film is not None]
-    told = _manifest_of_clip(books, name)
+    films = [film for film in (_manifest_of_film(session, each) for each in (*signed_as, name)) if film is not None]
+    told = _manifest_of_clip(session, name)
     for film in films:
         of_it = credential is not None and credential.fingerprint == film.version
         if told is None or of_it or _speaks_of(film, sha256):
-            return _told(books, path, film)
+            return _told(session, path, film)
     if told is not None:
-        return _told(books, path, told)
+        return _told(session, path, told)
     return Evidence(sha256, _signature(credential, unread, None), None, None)
 
 
@@ -152,58 +152,58 @@ def _read_any(path: Path) -> "Manifest | FilmManifest":
     return (read_film_manifest if is_film_manifest(data) else read_manifest)(data, name=path.name)
 
 
-def _manifest_of_clip(books: Books, clip: str) -> "Manifest | None":
+def _manifest_of_clip(session: Session, clip: str) -> "Manifest | None":
     from i2v_assets.clip_folder.manifest import read_manifest
     from resources.storage import keys
 
-    found = _read(books, lambda: keys.clip_key(clip, keys.MANIFEST))
+    found = _read(session, lambda: keys.clip_key(clip, keys.MANIFEST))
     return read_manifest(found[1], name=found[0]) if found else None
 
 
-def _manifest_of_film(books: Books, film: str) -> "FilmManifest | None":
+def _manifest_of_film(session: Session, film: str) -> "FilmManifest | None":
     from i2v_assets.films.manifest import read_film_manifest
     from resources.storage import keys
 
-    found = _read(books, lambda: keys.sequence_key(film, keys.MANIFEST))
+    found = _read(session, lambda: keys.sequence_key(film, keys.MANIFEST))
     return read_film_manifest(found[1], name=found[0]) if found else None
 
 
-def _read(books: Books, key_of: Callable[[], str]) -> tuple[str, bytes] | None:
+def _read(session: Session, key_of: Callable[[], str]) -> tuple[str, bytes] | None:
     """A file of the bucket, by its key; None where there is none, or nothing can have such a name."""
     from resources.storage.errors import ObjectMissing
 
     try:
         key = key_of()
-        return key, opened_bucket(books.settings).read(key)
+        return key, open_bucket(session.settings).read(key)
     except (ValueError, ObjectMissing):
         return None
 
 
-def _told(books: Books, path: Path, manifest: "Manifest | FilmManifest") -> Evidence:
+def _told(session: Session, path: Path, manifest: "Manifest | FilmManifest") -> Evidence:
     """The evidence for a file that a manifest speaks of."""
     from i2v_assets.clip_folder.manifest import Manifest
     from resources.media.probe import sha256_file
 
-    sha256, (credential, unread) = sha256_file(path), _credential(books, path)
+    sha256, (credential, unread) = sha256_file(path), _credential(session, path)
     if isinstance(manifest, Manifest):
-        row = books.ledger.get(manifest.fingerprint)
-        stored = _stored(books, manifest) if sha256 != manifest.video.sha256 else None
-        others = _rows(books, (other.fingerprint for other in manifest.other_takes))
+        row = session.ledger.get(manifest.fingerprint)
+        stored = _stored(session, manifest) if sha256 != manifest.video.sha256 else None
+        others = _rows(session, (other.fingerprint for other in manifest.other_takes))
         return Evidence(sha256, _signature(credential, unread, stored), manifest, row, others)
-    rows = _rows(books, (shot.fingerprint for shot in manifest.shots))
-    of_bucket = _manifest_of_film(books, manifest.film)
+    rows = _rows(session, (shot.fingerprint for shot in manifest.shots))
+    of_bucket = _manifest_of_film(session, manifest.film)
     stored = of_bucket.video.signed_sha256 if of_bucket is not None else None
     return Evidence(sha256, _signature(credential, unread, stored), manifest, None, rows)
 
 
-def _stored(books: Books, manifest: "Manifest") -> str | None:
+def _stored(session: Session, manifest: "Manifest") -> str | None:
     """The signed copy of these bytes, as the bucket's manifest names it: one beside the file is no witness for that."""
-    found = _manifest_of_clip(books, manifest.clip)
+    found = _manifest_of_clip(session, manifest.clip)
     return found.video.signed_sha256 if found is not None and found.fingerprint == manifest.fingerprint else None
 
 
-def _rows(books: Books, fingerprints: Iterable[str]) -> "dict[str, RequestRow]":
-    found = {fingerprint: books.ledger.get(fingerprint) for fingerprint in fingerprints}
+def _rows(session: Session, fingerprints: Iterable[str]) -> "dict[str, RequestRow]":
+    found = {fingerprint: session.ledger.get(fingerprint) for fingerprint in fingerprints}
     return {fingerprint: row for fingerprint, row in found.items() if row is not None}
 
 
@@ -213,14 +213,14 @@ def _signature(credential: "Credential | None", unread: str, stored_sha256: str 
     return Signature(credential, unread, stored_sha256)
 
 
-def _credential(books: Books, path: Path) -> "tuple[Credential | None, str]":
+def _credential(session: Session, path: Path) -> "tuple[Credential | None, str]":
     """The file's C2PA manifest, and why none was read where that was not possible."""
     from resources.provenance.credentials import Certificate, ProvenanceError, available, read
 
     if not available():
         return None, NO_EXTRA
     try:
-        return read(path, Certificate.from_settings(books.settings)), ""
+        return read(path, Certificate.from_settings(session.settings)), ""
     except ProvenanceError as error:
         return None, error.text
 
@@ -247,9 +247,9 @@ def verify(
 
         i2v verify videos/hero.mp4
     """
-    with opened_books() as books, TemporaryDirectory(prefix="i2v-") as scratch:
+    with open_session() as session, TemporaryDirectory(prefix="i2v-") as scratch:
         path = Path(what)
-        found = of_file(books, path, manifest) if path.is_file() else of_name(books, what, Path(scratch))
+        found = of_file(session, path, manifest) if path.is_file() else of_name(session, what, Path(scratch))
     result = judge(found)
     if as_json:
         fingerprint = found.row.fingerprint if found.row else None

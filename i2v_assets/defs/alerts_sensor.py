@@ -15,13 +15,13 @@ from i2v_assets.defs.runs import why_ended, words_of
 from i2v_assets.reports.alert_message import message
 from i2v_assets.reports.alerts import (
     OVERLAP,
+    AlertCursor,
+    AlertState,
     FailedClip,
     FailedRun,
     FailingTicks,
     LateClips,
-    Memory,
     RefusedUpload,
-    Situation,
     UnknownRequest,
     news,
 )
@@ -125,7 +125,7 @@ def alerts_sensor(
     if settings.alert_webhook is None or not settings.alert_webhook.get_secret_value():
         return dg.SkipReason("Nobody is told: I2V_ALERT_WEBHOOK is not set.")
     now = datetime.now(UTC)
-    memory = Memory.read(context.cursor, now)
+    memory = AlertCursor.read(context.cursor, now)
     with ledger.open() as (requests, registry):
         now_is = situation(requests, registry, settings, memory, now)
     origin = context.code_location_origin
@@ -146,7 +146,7 @@ def alerts_sensor(
     return dg.SensorResult(skip_reason="Told." if text else "Nothing new.", cursor=told.text)
 
 
-def situation(ledger: Ledger, registry: Registry, settings: Settings, memory: Memory, now: datetime) -> Situation:
+def situation(ledger: Ledger, registry: Registry, settings: Settings, memory: AlertCursor, now: datetime) -> AlertState:
     """What the ledger has to tell of, told before or not."""
     longest = timedelta(minutes=settings.warn_after_minutes)
     failed = [row for row in registry.list((ClipState.FAILED,)) if row.updated_at > memory.since - OVERLAP]
@@ -155,7 +155,7 @@ def situation(ledger: Ledger, registry: Registry, settings: Settings, memory: Me
         kind = row.waiting_for or ""
         waiting[kind] = waiting.get(kind, 0) + 1
     unknown = ledger.list([State.UNKNOWN], service=settings.service, newest_first=False)
-    return Situation(
+    return AlertState(
         now,
         [_failed(row, settings) for row in sorted(failed, key=lambda row: row.updated_at)],
         [UnknownRequest(row.fingerprint, row.attempt, row.clip, row.price_microdollars) for row in unknown],
@@ -176,7 +176,7 @@ def _failed(row: ClipRow, settings: Settings) -> FailedClip:
     return FailedClip(row.clip, row.updated_at, row.reason or "no reason was noted", remedy)
 
 
-def _with_remedies(fresh: Situation, bucket: Bucket) -> Situation:
+def _with_remedies(fresh: AlertState, bucket: Bucket) -> AlertState:
     """The remedies that the clips' own notes give, of those that the message names."""
 
     def one(found: FailedClip) -> FailedClip:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from i2v_assets.defs.event_log import dagster_metadata
-from i2v_assets.pipeline.metadata import Json, Markdown, plain
+from i2v_assets.pipeline.metadata import Json, Markdown, escape_markdown
 from i2v_assets.pipeline.offers import LiveOffer, Offers
 from resources.registry.agreed_prices import CatalogueMemory
 from resources.registry.resource import LedgerResource
@@ -54,7 +54,7 @@ def model_catalogue(runcomfy: RunComfyResource, ledger: LedgerResource) -> Itera
         found = asyncio.run(ask())
     rows = [
         f"| {live.family.value} | {live.offer.endpoint.model_id if live.offer else 'no id answers'} "
-        f"| {_price(live)} | {plain('; '.join(live.differences)) or 'as known'} |"
+        f"| {_price(live)} | {escape_markdown('; '.join(live.differences)) or 'as known'} |"
         for live in found
     ]
     table = "\n".join(["| endpoint | id that answers | price | differences |", "|---|---|---|---|", *rows])
@@ -70,10 +70,12 @@ def model_catalogue(runcomfy: RunComfyResource, ledger: LedgerResource) -> Itera
         yield dg.AssetCheckResult(
             check_name=check_name(live.family),
             asset_key=MODEL_CATALOGUE,
-            passed=not live.troubles,
+            passed=not live.unapproved_changes,
             metadata={
-                "differences": "; ".join(live.troubles) or "none",
-                "what to do": f"Look at it, then: i2v models --accept {live.family.value}" if live.troubles else "",
+                "differences": "; ".join(live.unapproved_changes) or "none",
+                "what to do": f"Look at it, then: i2v models --accept {live.family.value}"
+                if live.unapproved_changes
+                else "",
             },
         )
 

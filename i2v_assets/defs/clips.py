@@ -11,19 +11,19 @@ from tempfile import TemporaryDirectory
 import dagster as dg
 
 from i2v_assets.defs.event_log import DagsterEvents, dagster_metadata
-from i2v_assets.defs.failures import told_with_remedy
+from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.partitions import BATCH_TAG, clips
 from i2v_assets.defs.runs import asked_run, is_retry, stop_kind
 from i2v_assets.defs.specs import CLIP_PLAN, CLIP_PREVIEW, CLIP_SPECS, CLIP_VIDEO
 from i2v_assets.defs.storage_connections import kept_connections
-from i2v_assets.pipeline.clip import Line
-from i2v_assets.pipeline.context import Result, Run, Tools
-from i2v_assets.pipeline.generate import Orders
+from i2v_assets.pipeline.clip import ClipPipeline
+from i2v_assets.pipeline.context import PipelineContext, Result, RunScope
+from i2v_assets.pipeline.generate import GenerationQueue
 from i2v_assets.pipeline.offers import Offers
 from i2v_assets.pipeline.plan import plan_options
 from i2v_assets.pipeline.postprocess import finding_metadata, measure_again
 from resources import logs
-from resources.allocator import share_arenas
+from resources.allocator import limit_malloc_arenas
 from resources.generation.factory import open_engine
 from resources.generation.run_sync import run_sync
 from resources.ledger.ledger import Ledger
@@ -56,9 +56,9 @@ def make_clips(
     context: dg.AssetExecutionContext, runcomfy: RunComfyResource, bucket: BucketResource, ledger: LedgerResource
 ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
     """Every asset is recorded the moment it is done; nothing is left to yield."""
-    share_arenas()
+    limit_malloc_arenas()
     with (
-        told_with_remedy(),
+        as_dagster_failure(),
         logs.of_run(context.run.run_id),
         kept_connections(context.instance),
         ledger.open() as (requests, registry),
@@ -96,9 +96,9 @@ async def _make_all(
             )
         )
         pool = stack.enter_context(MeasuringPool())
-        orders = Orders()
+        orders = GenerationQueue()
         await stack.enter_async_context(orders.served_by(engine.stream))
-        tools = Tools(
+        tools = PipelineContext(
             settings=settings,
             bucket=bucket,
             ledger=ledger,
@@ -110,9 +110,9 @@ async def _make_all(
             pool=pool,
         )
         asked = _asked(context)
-        line = Line(tools, DagsterEvents(context), asked)
+        line = ClipPipeline(tools, DagsterEvents(context), asked)
         if asked.make:  # a run over the free assets alone owes no answer
-            registry.begin([row.clip for row in rows], context.run.run_id)
+            registry.mark_running([row.clip for row in rows], context.run.run_id)
         found = await asyncio.gather(*(line.make(row) for row in rows), return_exceptions=True)
     return [*(_result(context, row, each) for row, each in zip(rows, found, strict=True)), *unknown]
 
@@ -129,10 +129,10 @@ def _result(context: dg.AssetExecutionContext, row: ClipRow, found: Result | Bas
     return Result(row.clip, ClipState.FAILED, words, "This is a fault of the project itself; please report it.")
 
 
-def _asked(context: dg.AssetExecutionContext) -> Run:
+def _asked(context: dg.AssetExecutionContext) -> RunScope:
     selected = set(context.selected_asset_keys)
     make = bool(selected & {CLIP_VIDEO, CLIP_PREVIEW})
-    return Run(
+    return RunScope(
         run_id=context.run.run_id,
         by_hand=BATCH_TAG not in context.run.tags,
         retried=is_retry(context.run),

@@ -8,12 +8,12 @@ import dagster as dg
 from i2v_assets.clip_folder import notes
 from i2v_assets.clip_folder.notes import Problem
 from i2v_assets.clip_folder.writer import BucketAnswers
-from i2v_assets.defs.failures import told_with_remedy
+from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.defs.runs import LatestRuns, why_ended
 from i2v_assets.defs.specs import CLIP_VIDEO
-from i2v_assets.pipeline.dispatch_policy import MAX_RUNS_WITHOUT_ANSWER, Decisions, World, decide
+from i2v_assets.pipeline.dispatch_policy import MAX_RUNS_WITHOUT_ANSWER, Decisions, DispatchInputs, decide
 from i2v_assets.planning.time_window import parse_window
 from resources.generation.factory import caps_of
 from resources.ledger.ledger import Ledger
@@ -45,8 +45,8 @@ def dispatch_sensor(
     """One look at what waits; its cursor is the number of the last committed tick."""
     settings = load_settings()
     committed = int(context.cursor or 0)
-    with told_with_remedy(), ledger.open() as (requests, registry):
-        registry.forget_uncommitted(NAME, committed)
+    with as_dagster_failure(), ledger.open() as (requests, registry):
+        registry.requeue_uncommitted(NAME, committed)
         rows = registry.list(WATCHED)
         decisions = decide(rows, world_of(context.instance, rows, requests, settings))
         apply(decisions, context.instance, requests, registry, bucket.open(), settings)
@@ -62,7 +62,9 @@ def dispatch_sensor(
     return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
 
 
-def world_of(instance: dg.DagsterInstance, rows: Sequence[ClipRow], ledger: Ledger, settings: Settings) -> World:
+def world_of(
+    instance: dg.DagsterInstance, rows: Sequence[ClipRow], ledger: Ledger, settings: Settings
+) -> DispatchInputs:
     """What the gates are asked of, now."""
     latest = LatestRuns(instance, (row for row in rows if row.state is not ClipState.WAITING))
     now = datetime.now(UTC)
@@ -73,7 +75,7 @@ def world_of(instance: dg.DagsterInstance, rows: Sequence[ClipRow], ledger: Ledg
         found = ledger.get(fingerprint)
         return found is not None and found.state is State.UNKNOWN
 
-    return World(
+    return DispatchInputs(
         now=now,
         window_open=window is None or window.holds(now),
         dollars_left=limits.usd_per_day_microdollars - spent.microdollars,
@@ -95,8 +97,8 @@ def apply(
     settings: Settings,
 ) -> None:
     """Write the decisions down, and tell the owners of clips that go no further."""
-    registry.make_due(decisions.due)
-    registry.make_due(decisions.due_after_lost_run, lost_run=True)
+    registry.enqueue(decisions.due)
+    registry.enqueue(decisions.due_after_lost_run, lost_run=True)
     note = BucketAnswers(bucket).note
     for clip, row in registry.many(decisions.stopped_by_person).items():
         what = Problem("A person stopped its run.", remedy=f"Materialize it again in the UI, or run: i2v retry {clip}")
@@ -139,4 +141,4 @@ def given_up(clip: str, why: str, run: dg.DagsterRun | None) -> Problem:
 
 
 def _answer(registry: Registry, row: ClipRow, state: ClipState, reason: str, waiting_for: str) -> None:
-    registry.answer(row.clip, version=row.version, state=state, reason=reason, waiting_for=waiting_for)
+    registry.record_result(row.clip, version=row.version, state=state, reason=reason, waiting_for=waiting_for)

@@ -9,7 +9,7 @@ from resources.errors import I2VError
 
 
 @contextmanager
-def told_with_remedy() -> Iterator[None]:
+def as_dagster_failure() -> Iterator[None]:
     """Let errors of the project end a step or a tick in words that say what to do.
 
     Raises:

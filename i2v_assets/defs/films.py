@@ -16,8 +16,8 @@ from i2v_assets.films.join import MadeFilm, make_film
 from i2v_assets.films.manifest import SANDBOX_FILM_NOTE
 from i2v_assets.films.notes import FilmAnswers
 from i2v_assets.films.resolve import Resolved, pending
-from i2v_assets.films.scan import look_at_film
-from i2v_assets.pipeline.metadata import inline_jpeg, plain
+from i2v_assets.films.scan import scan_film
+from i2v_assets.pipeline.metadata import escape_markdown, inline_jpeg
 from resources.errors import I2VError
 from resources.redact import redact
 from resources.registry.agreed_prices import CatalogueMemory
@@ -71,7 +71,7 @@ def _joined(store: Bucket, ledger: LedgerResource, name: str, settings: Settings
     """
     with ledger.open() as (requests, registry):
         agreed = CatalogueMemory(requests.database).agreed(settings.service)
-        found = look_at_film(store, registry, agreed, name)
+        found = scan_film(store, registry, agreed, name)
     version = found.version
     if version is None:
         raise _not_ready(found)
@@ -116,7 +116,7 @@ def metadata(found: Resolved, made: MadeFilm, settings: Settings) -> dict[str, A
     link = f"{base}/{key}" if base else ""
     rows = ["| shot | clip | data version | seconds | from the one before |", "|---|---|---|---|---|"]
     rows += [
-        f"| {shot.number} | {plain(shot.clip)} | `{shot.video.sha256[:16]}` | {shot.video.seconds:.2f} | "
+        f"| {shot.number} | {escape_markdown(shot.clip)} | `{shot.video.sha256[:16]}` | {shot.video.seconds:.2f} | "
         + (f"crossfade {shot.crossfade:g} s" if shot.crossfade else "cut")
         + (", from its last frame |" if shot.from_last_frame else " |")
         for shot in found.shots
@@ -124,7 +124,7 @@ def metadata(found: Resolved, made: MadeFilm, settings: Settings) -> dict[str, A
     ]
     seams = ["| at | between | colour step | picture step |", "|---|---|---|---|"]
     seams += [
-        f"| {seam.at_seconds:.2f} s | {plain(seam.before)}, {plain(seam.after)} | {seam.colour_step} | {seam.picture_step} |"
+        f"| {seam.at_seconds:.2f} s | {escape_markdown(seam.before)}, {escape_markdown(seam.after)} | {seam.colour_step} | {seam.picture_step} |"
         for seam in made.film.seams
     ]
     picture = inline_jpeg(base64.b64encode(made.inline_poster).decode(), f"first look at {found.name}", link)

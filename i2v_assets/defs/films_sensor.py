@@ -2,12 +2,12 @@
 
 import dagster as dg
 
-from i2v_assets.defs.failures import told_with_remedy
+from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.films import film_job
 from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.partitions import sequences
 from i2v_assets.defs.run_requests import request_runs
-from i2v_assets.films.scan import LookAtFilms, Memory, look_at_films
+from i2v_assets.films.scan import FilmCache, LookAtFilms, look_at_films
 from resources.registry.agreed_prices import CatalogueMemory
 from resources.registry.registry import ClipRow
 from resources.registry.resource import LedgerResource
@@ -24,7 +24,7 @@ TRIES = 3
 """Joining costs nothing, but what failed three times for the same shots will fail again."""
 
 _ENDED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
-_memory = Memory()
+_memory = FilmCache()
 
 
 @dg.sensor(
@@ -43,8 +43,8 @@ def sequences_sensor(
     """One look at the films; its cursor is only the number of the last committed tick."""
     settings = load_settings()
     committed = int(context.cursor or 0)
-    with told_with_remedy(), ledger.open() as (requests, registry):
-        registry.forget_uncommitted(NAME, committed)
+    with as_dagster_failure(), ledger.open() as (requests, registry):
+        registry.requeue_uncommitted(NAME, committed)
         agreed = CatalogueMemory(requests.database).agreed(settings.service)
         found = look_at_films(bucket.open(), registry, agreed, _memory, sandbox=settings.service == "sandbox")
         add_films(context.instance, found)

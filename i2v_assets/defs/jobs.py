@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import dagster as dg
 from pydantic import Field
 
-from i2v_assets.defs.failures import told_with_remedy
+from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.partitions import clips
 from i2v_assets.defs.specs import CLIP_SPECS
 from i2v_assets.operations.clips import choose_take, retake_clip
@@ -45,7 +45,7 @@ def adopt(
 ) -> None:
     """Adopt orphans to their end, settle late costs, and make their clips due, which then costs nothing."""
     with (
-        told_with_remedy(),
+        as_dagster_failure(),
         logs.of_run(context.run.run_id),
         ledger.open() as (requests, registry),
         TemporaryDirectory(prefix="i2v-") as scratch,
@@ -55,7 +55,7 @@ def adopt(
             interrupted=dg.DagsterExecutionInterruptedError,
         )
         delivered = [found for found in outcomes if isinstance(found, Delivered)]
-        registry.make_due(_unanswered(registry, {found.order.clip for found in delivered}))
+        registry.enqueue(_unanswered(registry, {found.order.clip for found in delivered}))
     context.log.info(f"{len(delivered)} of {len(outcomes)} orphans delivered, {settled} costs settled.")
 
 
@@ -120,7 +120,7 @@ class Choose(dg.Config):
 @dg.op(description="Makes a take that is there the clip's video. Free.")
 def choose_that_take(context: dg.OpExecutionContext, config: Choose, ledger: LedgerResource) -> None:
     """The upload sensor's next tick writes it beside the clip."""
-    with told_with_remedy(), ledger.open() as (requests, registry):
+    with as_dagster_failure(), ledger.open() as (requests, registry):
         choose_take(requests, registry, config.clip, config.take)
     context.log.info(f"{config.clip} shows take {config.take} after the next tick of the upload sensor.")
 

@@ -8,7 +8,7 @@ import dagster as dg
 from i2v_assets.defs.overdue_check import WAITING_TOO_LONG, measured
 from i2v_assets.defs.partitions import clips
 from i2v_assets.defs.specs import CLIP_PLAN
-from i2v_assets.uploads.ingest import look
+from i2v_assets.uploads.ingest import scan_uploads
 from resources.ledger.base import utc_now
 from resources.ledger.database import Database
 from resources.registry.overdue import Waits, Watched
@@ -59,7 +59,7 @@ MOST_WARNINGS = 200
 def sweep_uploads(context: dg.OpExecutionContext, bucket: BucketResource, ledger: LedgerResource) -> None:
     """The same look as the listing sensor's, without its 60 s."""
     with ledger.open() as (_, registry):
-        found = look(bucket.open(), registry, load_settings())
+        found = scan_uploads(bucket.open(), registry, load_settings())
     for refused in found.newly_refused:
         context.log.warning(f"Refused: {refused.text}")
     changes = found.admission
@@ -88,7 +88,7 @@ def retry_failed_clips(context: dg.OpExecutionContext, ledger: LedgerResource) -
     """The upload sensor's next tick starts them."""
     with ledger.open() as (_, registry):
         names = to_retry(registry, load_settings())
-        registry.make_due(names, count_retry=True)
+        registry.enqueue(names, count_retry=True)
     context.log.info(f"{len(names)} failed clips are tried again: {', '.join(names[:20])}")
 
 

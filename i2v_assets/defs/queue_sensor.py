@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
-from i2v_assets.defs.failures import told_with_remedy
+from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.run_requests import request_runs
-from i2v_assets.uploads.incremental import Gathered, Gathering, groups_of
-from i2v_assets.uploads.ingest import Look, admit
+from i2v_assets.uploads.incremental import ScopeScanner, UploadScope, groups_of
+from i2v_assets.uploads.ingest import UploadScan, admit
 from resources.ledger.database import Database
 from resources.registry.pending_uploads import PendingUploads
 from resources.registry.registry import ClipState, Registry
@@ -49,7 +49,7 @@ class Seen:
     messages: int
     poison: tuple[UploadMessage, ...]
     keys: int
-    looks: tuple[Look, ...]
+    looks: tuple[UploadScan, ...]
     cut: tuple[str, ...]
     left: int
 
@@ -73,9 +73,11 @@ def queue_sensor(
     if settings.uploads_from != "queue":
         return dg.SkipReason("Uploads are found by listing the bucket (I2V_UPLOADS_FROM=listing).")
     committed = int(context.cursor or 0)
-    with told_with_remedy(), ledger.open() as (requests, registry):
-        registry.forget_uncommitted(NAME, committed)
-        seen = take_note(bucket.open(), registry, requests.database, UploadQueue.from_settings(settings), settings)
+    with as_dagster_failure(), ledger.open() as (requests, registry):
+        registry.requeue_uncommitted(NAME, committed)
+        seen = ingest_messages(
+            bucket.open(), registry, requests.database, UploadQueue.from_settings(settings), settings
+        )
         _tell(context, seen)
         due = registry.due()
         runs = request_runs(
@@ -93,7 +95,9 @@ def queue_sensor(
     return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
 
 
-def take_note(bucket: Bucket, registry: Registry, database: Database, queue: UploadQueue, settings: Settings) -> Seen:
+def ingest_messages(
+    bucket: Bucket, registry: Registry, database: Database, queue: UploadQueue, settings: Settings
+) -> Seen:
     """Receive, look at what is affected, record it, and only then delete the messages.
 
     Raises:
@@ -105,13 +109,13 @@ def take_note(bucket: Bucket, registry: Registry, database: Database, queue: Upl
     pending = PendingUploads(database)
     heard = dict.fromkeys(key for message in messages for key in message.keys)
     keys = list(dict.fromkeys([*heard, *pending.due(MOST_MESSAGES)]))
-    looks: list[Look] = []
+    looks: list[UploadScan] = []
     cut: list[str] = []
     start = 0
     while start < len(keys) and (start == 0 or time.monotonic() - began < LOOK_SECONDS):
         part = keys[start : start + KEYS_AT_ONCE]
         start += len(part)
-        gathered = Gathering(bucket, registry).gather(part)
+        gathered = ScopeScanner(bucket, registry).gather(part)
         found = admit(bucket, registry, settings, list(gathered.objects.values()), whole=False, covers=gathered.covers)
         pending.replace(part, look_again(part, gathered, found, bucket.now(), settings.settle_seconds))
         looks.append(found)
@@ -125,7 +129,7 @@ def take_note(bucket: Bucket, registry: Registry, database: Database, queue: Upl
 
 
 def look_again(
-    keys: list[str], gathered: Gathered, found: Look, now: datetime, settle_seconds: float
+    keys: list[str], gathered: UploadScope, found: UploadScan, now: datetime, settle_seconds: float
 ) -> dict[str, datetime]:
     """Which of these keys are not done with, and when to look again: an upload that settles sends no further event."""
     settle = timedelta(seconds=settle_seconds)

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from i2v_assets.defs.specs import OWNERS
-from i2v_assets.pipeline.metadata import plain
+from i2v_assets.pipeline.metadata import escape_markdown
 from i2v_assets.reports.spend import Reuse, SpendLine, plot, spend_table, summary, to_csv, totals
 from resources.ledger.ledger import Ledger
 from resources.money import usd
@@ -85,7 +85,7 @@ def _latest(lines: tuple[SpendLine, ...], at_most: int = 20) -> str:
     """The newest lines as a table."""
     head = "| day | route | model | folder | requests | reserved | settled | refused | wasted | saved |"
     rows = [
-        f"| {line.day} | {line.route} | {plain(line.model_id)} | {plain(line.folder)} | {line.requests} | "
+        f"| {line.day} | {line.route} | {escape_markdown(line.model_id)} | {escape_markdown(line.folder)} | {line.requests} | "
         + " | ".join(
             f"{amount / 1e6:.2f}" for amount in (line.reserved, line.settled, line.refused, line.wasted, line.saved)
         )

@@ -4,10 +4,10 @@ import time
 
 import dagster as dg
 
-from i2v_assets.defs.failures import told_with_remedy
+from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.run_requests import request_runs
-from i2v_assets.uploads.ingest import Look, look
+from i2v_assets.uploads.ingest import UploadScan, scan_uploads
 from resources.registry.registry import ClipState
 from resources.registry.resource import LedgerResource
 from resources.settings import load_settings
@@ -38,10 +38,10 @@ def uploads_sensor(
     if settings.uploads_from != "listing":
         return dg.SkipReason("Uploads are told by the queue (I2V_UPLOADS_FROM=queue).")
     committed = int(context.cursor or 0)
-    with told_with_remedy(), ledger.open() as (_, registry):
-        registry.forget_uncommitted(NAME, committed)
+    with as_dagster_failure(), ledger.open() as (_, registry):
+        registry.requeue_uncommitted(NAME, committed)
         began = time.monotonic()
-        found = look(bucket.open(), registry, settings)
+        found = scan_uploads(bucket.open(), registry, settings)
         seconds = time.monotonic() - began
         for refused in found.newly_refused:
             context.log.warning(f"Refused: {refused.text}")
@@ -66,7 +66,7 @@ def uploads_sensor(
     return dg.SensorResult(run_requests=requests, cursor=str(committed + 1))
 
 
-def summary(found: Look, states: dict[str, int]) -> str:
+def summary(found: UploadScan, states: dict[str, int]) -> str:
     """One line on what lies in the bucket and how far it is."""
     waits = found.grouping.settling
     parts = [f"{states[state]} {state}" for state in ClipState if states.get(state)]

@@ -115,7 +115,7 @@ class Resolved:
         return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
 
 
-class Surroundings(Protocol):
+class FilmSource(Protocol):
     """What is asked of the world while a film is looked at."""
 
     def file(self, key: str) -> UploadObject | None:
@@ -137,7 +137,7 @@ def resolve(
     asked: FilmAsked,
     rows: Mapping[str, ClipRow],
     sources: Mapping[str, str],
-    world: Surroundings,
+    world: FilmSource,
 ) -> Resolved:
     """Looks at every shot in order.
 
@@ -182,7 +182,7 @@ def _existing(
     shot: ClipShot,
     rows: Mapping[str, ClipRow],
     sources: Mapping[str, str],
-    world: Surroundings,
+    world: FilmSource,
     problems: list[Problem],
 ) -> Shot:
     row = rows.get(shot.clip)
@@ -211,7 +211,7 @@ def _inline(
     clip: str,
     candidate: Candidate | None,
     row: ClipRow | None,
-    world: Surroundings,
+    world: FilmSource,
 ) -> Shot:
     video, state, reason, price = None, "due", "", None
     if candidate is None:
@@ -239,7 +239,7 @@ def _inline(
     )
 
 
-def _video(row: ClipRow, version: str, world: Surroundings) -> ShotVideo | None:
+def _video(row: ClipRow, version: str, world: FilmSource) -> ShotVideo | None:
     """The clip's video, when it is of what is asked for now."""
     if row.state is not ClipState.DELIVERED or row.answered_version != version:
         return None
@@ -252,7 +252,7 @@ def _candidate(
     source: str,
     shot: InlineShot,
     before: Shot | None,
-    world: Surroundings,
+    world: FilmSource,
     problems: list[Problem],
 ) -> Candidate | None:
     """The shot as an upload; None while its first frame or one of its files is not there."""

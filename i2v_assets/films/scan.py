@@ -31,7 +31,7 @@ _KINDS: Mapping[str, DocumentFormat] = {".yaml": "yaml", ".yml": "yml", ".json":
 
 
 @dataclass
-class Memory:
+class FilmCache:
     """What a process remembers between looks: it only spares reading again, and may be lost at any time."""
 
     videos: dict[tuple[str, str], tuple[object, ShotVideo]] = field(default_factory=dict)
@@ -39,14 +39,14 @@ class Memory:
     told: Told = field(default_factory=dict)
 
 
-class FilmWorld:
+class BucketFilmSource:
     """The bucket as films ask it; see `Surroundings`."""
 
     def __init__(
         self,
         bucket: Bucket,
         listed: Mapping[str, ObjectInfo],
-        memory: Memory,
+        memory: FilmCache,
         agreed: Mapping[str, AgreedOffer],
         *,
         cut_frames: bool,
@@ -166,7 +166,7 @@ def look_at_films(
     bucket: Bucket,
     registry: Registry,
     agreed: Mapping[str, AgreedOffer],
-    memory: Memory,
+    memory: FilmCache,
     *,
     sandbox: bool,
 ) -> LookAtFilms:
@@ -180,7 +180,7 @@ def look_at_films(
     listed = {found.key: found for found in bucket.list(keys.SEQUENCES)}
     files, double = film_files(listed.values())
     sources = registry.sources()
-    world = FilmWorld(bucket, listed, memory, agreed, cut_frames=True)
+    world = BucketFilmSource(bucket, listed, memory, agreed, cut_frames=True)
     answers = FilmAnswers(bucket, listed, memory.told, sandbox=sandbox)
     asked, refused = _read_all(bucket, registry, files)
     rows = registry.many(sorted({clip for name, film in asked.items() for clip in _clips(name, film)}))
@@ -216,7 +216,7 @@ def look_at_films(
     return LookAtFilms(files, resolved, due, words)
 
 
-def look_at_film(bucket: Bucket, registry: Registry, agreed: Mapping[str, AgreedOffer], name: str) -> Resolved:
+def scan_film(bucket: Bucket, registry: Registry, agreed: Mapping[str, AgreedOffer], name: str) -> Resolved:
     """One film as it stands; changes nothing.
 
     Raises:
@@ -230,7 +230,7 @@ def look_at_film(bucket: Bucket, registry: Registry, agreed: Mapping[str, Agreed
     asked, refused = _read_all(bucket, registry, [film])
     if name in refused:
         raise FilmError(refused[name][0].what, remedy=refused[name][0].remedy)
-    world = FilmWorld(bucket, listed, Memory(), agreed, cut_frames=False)
+    world = BucketFilmSource(bucket, listed, FilmCache(), agreed, cut_frames=False)
     rows = registry.many(_clips(name, asked[name]))
     return resolve(name, film.key, asked[name], rows, registry.sources(), world)
 
@@ -291,7 +291,7 @@ def _admit(
     )
 
 
-def made_version(bucket: Bucket, listed: Mapping[str, ObjectInfo], name: str, memory: Memory) -> str | None:
+def made_version(bucket: Bucket, listed: Mapping[str, ObjectInfo], name: str, memory: FilmCache) -> str | None:
     """The version of the film that lies in the bucket, None where there is none."""
     key = keys.sequence_key(name, keys.MANIFEST)
     if key not in listed or keys.sequence_key(name, keys.VIDEO) not in listed:

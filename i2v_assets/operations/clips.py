@@ -18,7 +18,7 @@ class NoSuchClip(I2VError):
     """No clip has this name."""
 
 
-def known_clip(registry: "Registry", clip: str) -> "ClipRow":
+def find_clip(registry: "Registry", clip: str) -> "ClipRow":
     """A clip by its name.
 
     Raises:
@@ -38,11 +38,11 @@ class NoSuchTake(I2VError):
     """A seed that no endpoint takes was given."""
 
 
-class NotMade(I2VError):
+class TakeNotFound(I2VError):
     """The clip has no take of this number that succeeded."""
 
 
-class NotNow(I2VError):
+class ClipBusy(I2VError):
     """The clip is on its way to something that would be paid for, or a run has it."""
 
     verdict = Verdict.RETRYABLE
@@ -63,7 +63,7 @@ def retake_clip(ledger: Ledger, registry: Registry, clip: str, seed: int | None,
     Raises:
         NoSuchClip: there is none; NoSuchTake: the seed is outside 1 to `MAX_SEED`.
     """
-    row = known_clip(registry, clip)
+    row = find_clip(registry, clip)
     if seed is not None and not 1 <= seed <= MAX_SEED:
         raise NoSuchTake(f"{seed} is no seed.", remedy=f"Use a whole number from 1 to {MAX_SEED}, or leave it out.")
     take = takes_of(row) + 1
@@ -98,21 +98,21 @@ def choose_take(ledger: Ledger, registry: Registry, clip: str, take: int) -> Non
         NoSuchClip: there is none; NotMade: it has no such take that succeeded; NotNow: a take that was asked for
             is not made yet, or a run has the clip: the run that shows the chosen take would make it.
     """
-    row = known_clip(registry, clip)
+    row = find_clip(registry, clip)
     count = takes_of(row)
     requests = ledger.list(clip=clip)
     made = sorted({request.take for request in requests if request.state is State.SUCCEEDED})
     if take not in made or take > count:
         there = ", ".join(str(number) for number in made if number <= count) or "none yet"
-        raise NotMade(f"{clip} has no take {take} that succeeded.", remedy=f"Takes that are there: {there}.")
+        raise TakeNotFound(f"{clip} has no take {take} that succeeded.", remedy=f"Takes that are there: {there}.")
     owed = set(range(1, count + 1)) - {request.take for request in requests}
     owed |= {request.take for request in requests if request.state in (State.PLANNED, *MOVING)}
     if owed:
         numbers = ", ".join(map(str, sorted(owed)))
-        raise NotNow(
+        raise ClipBusy(
             f"{clip} is {row.state}, and take {numbers} is asked for and not made yet: choosing would make it.",
             remedy=f"Choose when it is there, or withdraw it first: i2v cancel {clip}",
         )
     if not registry.choose(clip, take):
         waits = f" ({row.reason})" if row.state is ClipState.WAITING and row.reason else ""
-        raise NotNow(f"{clip} is {row.state}{waits}.", remedy="Choose when it is delivered.")
+        raise ClipBusy(f"{clip} is {row.state}{waits}.", remedy="Choose when it is delivered.")

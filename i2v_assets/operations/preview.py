@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from i2v_assets.session import Books, opened_client
+from i2v_assets.session import Session, open_client
 from resources.errors import I2VError
 from resources.money import dollars
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Line:
+class PlannedTake:
     """One take of a clip as `i2v plan` shows it; ``to_pay`` is False for what was sent before or cannot go on."""
 
     plan: "Plan"
@@ -41,10 +41,10 @@ class Preview:
     """
 
     planned: "tuple[Planned, ...]"
-    lines: tuple[Line, ...]
+    lines: tuple[PlannedTake, ...]
     unreadable: tuple[tuple[str, I2VError], ...]
     balance_microdollars: int | None
-    rerolls: tuple[Line, ...] = ()
+    rerolls: tuple[PlannedTake, ...] = ()
 
     @property
     def plans(self) -> "tuple[Plan, ...]":
@@ -79,61 +79,63 @@ class Preview:
         return plan_hash(self.plans, [line.plan for line in self.rerolls]) if self.plans else None
 
 
-def look_for_uploads(books: Books, bucket: "Bucket") -> None:
+def scan_for_uploads(session: Session, bucket: "Bucket") -> None:
     """Take note of what was uploaded since the sensor's last look; the same look, so nothing happens twice."""
-    from i2v_assets.uploads.ingest import look
+    from i2v_assets.uploads.ingest import scan_uploads
 
-    look(bucket, books.registry, books.settings)
+    scan_uploads(bucket, session.registry, session.settings)
 
 
-def open_clips(books: Books, names: Sequence[str]) -> "list[ClipRow]":
+def open_clips(session: Session, names: Sequence[str]) -> "list[ClipRow]":
     """The clips of these names, or all that are still to be made.
 
     Raises:
         UsageProblem: a name is unknown.
     """
-    from i2v_assets.operations.clips import known_clip
+    from i2v_assets.operations.clips import find_clip
     from resources.registry.registry import ClipState
 
     if names:
-        return [known_clip(books.registry, name) for name in dict.fromkeys(names)]
-    return list(books.registry.list((ClipState.DUE, ClipState.WAITING)))
+        return [find_clip(session.registry, name) for name in dict.fromkeys(names)]
+    return list(session.registry.list((ClipState.DUE, ClipState.WAITING)))
 
 
-def preview(books: Books, bucket: "Bucket", rows: "Sequence[ClipRow]") -> Preview:
+def preview(session: Session, bucket: "Bucket", rows: "Sequence[ClipRow]") -> Preview:
     """Plan these clips as a run would; pays nothing, tells nobody.
 
     Raises:
         I2VError: the token is not accepted, or no clip can be planned since the bucket does not answer.
     """
     with TemporaryDirectory(prefix="i2v-") as scratch:
-        return asyncio.run(_preview(books, bucket, rows, Path(scratch)))
+        return asyncio.run(_preview(session, bucket, rows, Path(scratch)))
 
 
-async def _preview(books: Books, bucket: "Bucket", rows: "Sequence[ClipRow]", scratch: Path) -> Preview:
+async def _preview(session: Session, bucket: "Bucket", rows: "Sequence[ClipRow]", scratch: Path) -> Preview:
     from i2v_assets.pipeline.offers import Offers
     from i2v_assets.pipeline.plan import ClipPlanner, plan_options
     from i2v_assets.pipeline.read_media import MediaReader
     from resources.registry.agreed_prices import CatalogueMemory
     from resources.runcomfy.catalogue import Catalogue
 
-    async with opened_client(books.settings) as client:
-        settings = books.settings
+    async with open_client(session.settings) as client:
+        settings = session.settings
         offers = Offers(
             Catalogue(client, settings.model_ids, settings.price_max_age_seconds),
-            CatalogueMemory(books.ledger.database),
+            CatalogueMemory(session.ledger.database),
             settings.service,
         )
         await offers.now()  # a token that is not accepted is told once, not for every clip
-        planner = ClipPlanner(MediaReader(bucket, books.registry, scratch), offers.now, plan_options(books.settings))
+        planner = ClipPlanner(
+            MediaReader(bucket, session.registry, scratch), offers.now, plan_options(session.settings)
+        )
         found = await asyncio.gather(*(_one(planner, row) for row in rows))
         try:
             left = (await client.balance()).microdollars
         except I2VError:
             left = None
     planned = tuple(each for each in found if not isinstance(each, tuple))
-    lines = tuple(_line(books, plan) for each in planned for plan in each.plans)
-    rerolls = tuple(_line(books, plan) for each in planned for plan in each.rerolls)
+    lines = tuple(_line(session, plan) for each in planned for plan in each.plans)
+    rerolls = tuple(_line(session, plan) for each in planned for plan in each.rerolls)
     return Preview(planned, lines, tuple(each for each in found if isinstance(each, tuple)), left, rerolls)
 
 
@@ -145,25 +147,25 @@ async def _one(planner: Any, row: "ClipRow") -> "Planned | tuple[str, I2VError]"
     return found
 
 
-def _line(books: Books, plan: "Plan") -> Line:
+def _line(session: Session, plan: "Plan") -> PlannedTake:
     from resources.ledger.records import State
 
-    known = books.ledger.get(plan.fingerprint)
+    known = session.ledger.get(plan.fingerprint)
     if known is None or known.state is State.PLANNED:
-        return Line(plan, True, "")
+        return PlannedTake(plan, True, "")
     match known.state:
         case State.SUCCEEDED:
-            return Line(plan, False, "made before, costs nothing")
+            return PlannedTake(plan, False, "made before, costs nothing")
         case State.FAILED if known.final:
-            return Line(plan, False, f"refused for good: {known.reason}")
+            return PlannedTake(plan, False, f"refused for good: {known.reason}")
         case State.FAILED:
-            return Line(plan, False, f"failed before ({known.reason}): i2v retry {plan.clip}")
+            return PlannedTake(plan, False, f"failed before ({known.reason}): i2v retry {plan.clip}")
         case State.CANCELLED:
-            return Line(plan, False, f"cancelled before: i2v retry {plan.clip}")
+            return PlannedTake(plan, False, f"cancelled before: i2v retry {plan.clip}")
         case State.UNKNOWN:
-            return Line(plan, False, "outcome unknown: i2v ledger resolve")
+            return PlannedTake(plan, False, "outcome unknown: i2v ledger resolve")
         case _:
-            return Line(plan, False, "sent before, paid for already")
+            return PlannedTake(plan, False, "sent before, paid for already")
 
 
 def what_changed(bucket: "Bucket", planned: "Planned", asked_hash: str) -> str | None:

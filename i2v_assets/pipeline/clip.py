@@ -7,23 +7,23 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from i2v_assets.clip_folder.notes import Problem
-from i2v_assets.pipeline.context import Result, Run, Tools
-from i2v_assets.pipeline.deliver import Delivery, note_reuse
+from i2v_assets.pipeline.context import PipelineContext, Result, RunScope
+from i2v_assets.pipeline.deliver import Delivery, record_reuse
 from i2v_assets.pipeline.gates import Gate, Hold, gate
 from i2v_assets.pipeline.metadata import Events
 from i2v_assets.pipeline.plan import ClipPlanner, Planned
 from i2v_assets.pipeline.read_media import MediaReader
-from i2v_assets.pipeline.report import Saying
-from i2v_assets.pipeline.takes import Take, may_begin, rerolled
+from i2v_assets.pipeline.report import ClipReporter
+from i2v_assets.pipeline.takes import Take, reroll_allowed, rerolled
 from i2v_assets.planning.plan import total_price
 from i2v_assets.planning.planner import Plan, Refusal, Waiting
 from i2v_assets.planning.time_window import parse_window
 from i2v_assets.uploads.types import Candidate
 from resources.errors import I2VError, Verdict
-from resources.generation.types import Cancelled, Delivered, Failed, Held, HeldKind, Order, Outcome
+from resources.generation.types import Cancelled, Delivered, Failed, GenerationRequest, Held, HeldKind, Outcome
 from resources.ledger.errors import LedgerError
 from resources.ledger.records import RequestRow, State
-from resources.logs import bound
+from resources.logs import log_context
 from resources.registry.registry import ClipRow, ClipState
 
 log = logging.getLogger(__name__)
@@ -32,22 +32,22 @@ PAID = {State.SUBMITTED, State.SUCCEEDED, State.SUBMITTING, State.UNKNOWN}
 """States in which money may have moved: no gate holds what is paid for."""
 
 
-class Line:
+class ClipPipeline:
     """Takes clips from their files to their answers; each clip is one coroutine that leaves the others alone."""
 
-    def __init__(self, tools: Tools, events: Events, run: Run) -> None:
-        self._tools = tools
+    def __init__(self, context: PipelineContext, events: Events, run: RunScope) -> None:
+        self._context = context
         self._run = run
-        self._say = Saying(tools, events)
-        self._delivery = Delivery(tools, events)
-        reader = MediaReader(tools.bucket, tools.registry, tools.scratch)
-        self._planner = ClipPlanner(reader, tools.offers.now, tools.options)
-        self._window = parse_window(tools.settings.generate_only, tools.settings.zone)
+        self._say = ClipReporter(context, events)
+        self._delivery = Delivery(context, events)
+        reader = MediaReader(context.bucket, context.registry, context.scratch)
+        self._planner = ClipPlanner(reader, context.offers.now, context.options)
+        self._window = parse_window(context.settings.generate_only, context.settings.zone)
 
     async def make(self, row: ClipRow) -> Result:
         """One clip to its answer. Whatever goes wrong with it becomes its answer, never another clip's."""
         try:
-            with bound(clip=row.clip):
+            with log_context(clip=row.clip):
                 return await self._make(row)
         except I2VError as error:
             log.warning("Clip %s: %s", row.clip, error.message)
@@ -101,17 +101,17 @@ class Line:
         """What holds one take, a reroll too."""
         row, brief = planned.row, planned.candidate.brief
         unchanged = row.delivered_version == row.version
-        needs_approval = self._tools.settings.require_approval or bool(brief.needs_approval)
+        needs_approval = self._context.settings.require_approval or bool(brief.needs_approval)
         if not (unchanged or needs_approval or self._window):
             return None  # no gate could hold it, so nothing has to be looked up
-        known = await asyncio.to_thread(self._tools.ledger.get, plan.fingerprint)
+        known = await asyncio.to_thread(self._context.ledger.get, plan.fingerprint)
         price = plan.price_microdollars
         return gate(
             Gate(
                 clip=row.clip,
                 plan_hash=planned.hash or "",
                 submitted=known is not None and known.state in PAID,
-                approved=await asyncio.to_thread(self._tools.ledger.is_approved, plan.fingerprint, price),
+                approved=await asyncio.to_thread(self._context.ledger.is_approved, plan.fingerprint, price),
                 by_hand=self._run.by_hand,
                 needs_approval=needs_approval,
                 delivered_as=row.fingerprint if unchanged and plan.take == 1 else None,
@@ -141,7 +141,7 @@ class Line:
                 outcomes.append(outcome)
                 takes += await self._taken([plan], [outcome])
             await self._delivery.deliver(row, candidate, files, takes)
-            await note_reuse(self._tools.ledger, row, takes)
+            await record_reuse(self._context.ledger, row, takes)
             await self._say.recorded(row, ClipState.DELIVERED, plan=plans[0])
             return Result(row.clip, ClipState.DELIVERED)
         finally:
@@ -152,11 +152,11 @@ class Line:
     async def _goes_on(self, planned: Planned, plan: Plan, takes: Sequence[Take], *, refused: bool) -> bool:
         """Whether a reroll is ordered: the takes are poor, nothing was refused, and every gate lets it through."""
         row, brief = planned.row, planned.candidate.brief
-        known = await asyncio.to_thread(self._tools.ledger.get, plan.fingerprint)
+        known = await asyncio.to_thread(self._context.ledger.get, plan.fingerprint)
         if known is not None and known.state in PAID:
             return True  # it only has to be fetched
         delivered = row.delivered_version == row.version and row.fingerprint == planned.plans[0].fingerprint
-        if not may_begin(brief, row, refused=refused, settled=delivered and not self._run.by_hand):
+        if not reroll_allowed(brief, row, refused=refused, settled=delivered and not self._run.by_hand):
             return False
         if brief.reroll is None or await self._delivery.best_score(row, takes) >= brief.reroll.below:
             return False
@@ -167,7 +167,7 @@ class Line:
 
     async def _reroll(self, row: ClipRow, candidate: Candidate, plan: Plan) -> Outcome | None:
         """Order one more take; its number stays taken only where money may have moved for it."""
-        registry, extra = self._tools.registry, plan.take - (candidate.brief.takes or 1)
+        registry, extra = self._context.registry, plan.take - (candidate.brief.takes or 1)
 
         def note(change: Callable[..., bool], extra_takes: int) -> Awaitable[bool]:
             return asyncio.to_thread(change, row.clip, version=row.version, take=plan.take, extra_takes=extra_takes)
@@ -177,19 +177,19 @@ class Line:
         outcome = await self._order(row, plan)
         if isinstance(outcome, Delivered):
             return outcome
-        known = await asyncio.to_thread(self._tools.ledger.get, plan.fingerprint)
+        known = await asyncio.to_thread(self._context.ledger.get, plan.fingerprint)
         if known is None or (known.state not in PAID and known.submitted_at is None):
             await note(registry.take_back_reroll, extra)
         return outcome
 
     async def _order(self, row: ClipRow, plan: Plan) -> Outcome:
         by = self._retry_by(row)
-        order = Order(
+        order = GenerationRequest(
             plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, plan.price_microdollars, retry_by=by
         )
         if self._window is not None:  # it may wait for a slot until the window is over
             order = replace(order, not_after=self._window.closes(datetime.now(UTC)))
-        return await self._tools.generate(order)
+        return await self._context.generate(order)
 
     def _retry_by(self, row: ClipRow) -> str | None:
         """Who asks for another attempt: a person who runs a failed clip again, or the retry schedule; each for one.
@@ -210,7 +210,7 @@ class Line:
         ]
 
     def _paid(self, plan: Plan) -> RequestRow:
-        found = self._tools.ledger.get(plan.fingerprint)
+        found = self._context.ledger.get(plan.fingerprint)
         if found is None:  # the engine delivered it, so only another program can have taken it out
             raise LedgerError(f"The ledger has lost {plan.fingerprint[:12]}.", remedy="Restore the ledger's database.")
         return found

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from i2v_assets.pipeline.offers import Offers
 from i2v_assets.planning.plan import PlanOptions
-from resources.generation.types import Order, Outcome
+from resources.generation.types import GenerationRequest, Outcome
 from resources.ledger.ledger import Ledger
 from resources.media.quality.pool import MeasuringPool
 from resources.registry.registry import ClipState, Registry
@@ -25,7 +25,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunScope:
     """What this run was asked for.
 
     Attributes:
@@ -44,7 +44,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Tools:
+class PipelineContext:
     """The world outside, as the way of a clip needs it."""
 
     settings: Settings
@@ -53,7 +53,7 @@ class Tools:
     registry: Registry
     offers: Offers
     options: PlanOptions
-    generate: Callable[[Order], Awaitable[Outcome]]
+    generate: Callable[[GenerationRequest], Awaitable[Outcome]]
     scratch: Path
     pool: MeasuringPool
 

@@ -13,10 +13,10 @@ from i2v_assets.clip_folder.manifest import (
     read_manifest,
 )
 from i2v_assets.clip_folder.writer import BucketAnswers
-from i2v_assets.pipeline.context import Tools
+from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.manifest import manifest_of
 from i2v_assets.pipeline.metadata import Events, Metadata, video_metadata
-from i2v_assets.pipeline.postprocess import Finished, Finisher, finding_metadata, in_words, poster_again
+from i2v_assets.pipeline.postprocess import Postprocessor, PostprocessResult, finding_metadata, in_words, poster_again
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.pipeline.sign import signed_copy
 from i2v_assets.pipeline.takes import Take, choose
@@ -35,17 +35,17 @@ LOOKS = 4
 class Delivery:
     """Writes the clip's answer. A clip whose answer is there already is told again, and nothing is fetched for it."""
 
-    def __init__(self, tools: Tools, events: Events) -> None:
-        self._tools = tools
+    def __init__(self, context: PipelineContext, events: Events) -> None:
+        self._context = context
         self._events = events
-        self._bucket = BucketAnswers(tools.bucket)
-        self._finisher = Finisher(tools)
+        self._bucket = BucketAnswers(context.bucket)
+        self._finisher = Postprocessor(context)
         self._looks = asyncio.Semaphore(LOOKS)
-        self._finished: dict[str, Finished] = {}
+        self._finished: dict[str, PostprocessResult] = {}
 
     async def best_score(self, row: ClipRow, takes: Sequence[Take]) -> float:
         """The best quality among the takes; 1 where nothing is measured."""
-        if not self._tools.settings.measure:
+        if not self._context.settings.measure:
             return 1.0
         return max((await self._scores(row, takes)).values(), default=1.0)
 
@@ -64,7 +64,7 @@ class Delivery:
         # A clip without its person (`keep_face: false`) leaves an uploaded picture out: it was made from the others.
         sent = {medium.sha256 for medium in chosen.plan.inputs.media}
         files = [found for found in files if found.medium is not None and found.medium.sha256 in sent]
-        signing = await signed_copy(self._tools, row.clip, chosen, files)
+        signing = await signed_copy(self._context, row.clip, chosen, files)
         try:
             manifest = self._manifest(row, candidate, files, chosen, takes, finished, scores)
             signed = {"signed_sha256": signing.sha256, "signed_size_bytes": signing.size_bytes}
@@ -84,7 +84,7 @@ class Delivery:
 
     # Looking
 
-    async def _look(self, take: Take) -> Finished:
+    async def _look(self, take: Take) -> PostprocessResult:
         found = self._finished.get(take.plan.fingerprint)
         if found is None:
             async with self._looks:
@@ -103,7 +103,7 @@ class Delivery:
 
     def _manifest_there(self, clip: str) -> Manifest | None:
         try:
-            return read_manifest(self._tools.bucket.read(keys.clip_key(clip, keys.MANIFEST)))
+            return read_manifest(self._context.bucket.read(keys.clip_key(clip, keys.MANIFEST)))
         except (ObjectMissing, ManifestError):
             return None
 
@@ -122,13 +122,13 @@ class Delivery:
             return None
         if found.may_be_silent != chosen.plan.may_be_silent:  # it is judged by another measure
             return None
-        there = await asyncio.to_thread(self._tools.bucket.head, keys.clip_key(row.clip, keys.VIDEO))
+        there = await asyncio.to_thread(self._context.bucket.head, keys.clip_key(row.clip, keys.VIDEO))
         return found if there is not None else None
 
     # Telling
 
-    def _report(self, clip: str, chosen: Take, finished: Finished, provenance: str) -> None:
-        settings = self._tools.settings
+    def _report(self, clip: str, chosen: Take, finished: PostprocessResult, provenance: str) -> None:
+        settings = self._context.settings
         metadata = video_metadata(
             chosen.plan,
             _with_costs(chosen),
@@ -136,7 +136,7 @@ class Delivery:
             link_base=settings.video_link_base,
             poster=finished.inline_poster,
             glimpse=finished.glimpse,
-            sandbox=self._tools.sandbox,
+            sandbox=self._context.sandbox,
             size=(finished.width, finished.height, finished.seconds),
             more={"quality": finished.score, "provenance": provenance},
         )
@@ -167,9 +167,9 @@ class Delivery:
 
         The UI shows the latest event alone, so it says and shows what the first one did.
         """
-        settings, video = self._tools.settings, manifest.video
+        settings, video = self._context.settings, manifest.video
         picture, tiny = (
-            await asyncio.to_thread(poster_again, self._tools.bucket, clip) if settings.previews else (None, None)
+            await asyncio.to_thread(poster_again, self._context.bucket, clip) if settings.previews else (None, None)
         )
         metadata = video_metadata(
             chosen.plan,
@@ -178,7 +178,7 @@ class Delivery:
             link_base=settings.video_link_base,
             poster=picture,
             glimpse=tiny,
-            sandbox=self._tools.sandbox,
+            sandbox=self._context.sandbox,
             size=(video.width, video.height, video.seconds),
             more={"quality": manifest.quality, "unchanged": "delivered before; nothing was made or paid"},
         )
@@ -196,7 +196,7 @@ class Delivery:
         files: Sequence[ReadFile],
         chosen: Take,
         takes: Sequence[Take],
-        finished: Finished,
+        finished: PostprocessResult,
         scores: dict[str, float],
     ) -> Manifest:
         media = [
@@ -222,13 +222,13 @@ class Delivery:
             if other is not chosen
         ]
         made = manifest_of(
-            self._tools.settings.service,
+            self._context.settings.service,
             chosen.plan,
             chosen.row,
             chosen.outcome,
             media=tuple(media),
             size=(finished.width, finished.height, finished.seconds),
-            version=self._tools.options.version,
+            version=self._context.options.version,
         )
         more = {
             "quality": finished.score,
@@ -259,7 +259,7 @@ def _with_costs(take: Take) -> Delivered:
     )
 
 
-async def note_reuse(ledger: Ledger, row: ClipRow, takes: Sequence[Take]) -> None:
+async def record_reuse(ledger: Ledger, row: ClipRow, takes: Sequence[Take]) -> None:
     """Note the takes of a new upload that nobody had to pay for; a delivered clip that is told again saves nothing."""
     if row.delivered_version == row.version:
         return

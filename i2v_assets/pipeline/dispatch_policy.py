@@ -39,7 +39,7 @@ class RunState(StrEnum):
 
 
 @dataclass(frozen=True)
-class World:
+class DispatchInputs:
     """What the gates are asked of.
 
     Attributes:
@@ -75,7 +75,7 @@ class Decisions:
     given_up: tuple[str, ...] = ()
 
 
-def decide(rows: Iterable[ClipRow], world: World) -> Decisions:
+def decide(rows: Iterable[ClipRow], world: DispatchInputs) -> Decisions:
     """Go through the clips, those with the highest priority first, and spend what is left of the day on them."""
     due: list[str] = []
     lost: list[str] = []
@@ -103,7 +103,7 @@ def decide(rows: Iterable[ClipRow], world: World) -> Decisions:
     return Decisions(tuple(due), tuple(lost), tuple(stopped), tuple(given_up))
 
 
-def _opens(row: ClipRow, world: World) -> bool:
+def _opens(row: ClipRow, world: DispatchInputs) -> bool:
     fingerprint = row.planned_fingerprint or ""
     match row.waiting_for:
         case "approval":

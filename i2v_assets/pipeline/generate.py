@@ -5,17 +5,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
-from resources.generation.types import Delivered, Order, Outcome
+from resources.generation.types import Delivered, GenerationRequest, Outcome
 
 
-class Orders:
+class GenerationQueue:
     """A counter: clips hand in orders and wait; the engine takes them and hands back outcomes as they happen."""
 
     def __init__(self) -> None:
-        self._queue: asyncio.Queue[Order | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[GenerationRequest | None] = asyncio.Queue()
         self._waiting: dict[str, asyncio.Future[Outcome]] = {}
 
-    async def generate(self, order: Order) -> Outcome:
+    async def generate(self, order: GenerationRequest) -> Outcome:
         """The outcome of an order.
 
         Two clips of the same bytes and the same brief have one fingerprint: they share one generation, and the file on
@@ -31,14 +31,14 @@ class Orders:
         await self._queue.put(order)
         return await asyncio.shield(future)
 
-    async def taken(self) -> AsyncIterator[Order]:
+    async def taken(self) -> AsyncIterator[GenerationRequest]:
         """What was handed in, until the counter closes."""
         while (order := await self._queue.get()) is not None:
             yield order
 
     @asynccontextmanager
     async def served_by(
-        self, stream: Callable[[AsyncIterator[Order]], AsyncGenerator[Outcome, None]]
+        self, stream: Callable[[AsyncIterator[GenerationRequest]], AsyncGenerator[Outcome, None]]
     ) -> AsyncIterator[None]:
         """Serve orders with an engine's stream for the length of the block; an engine that breaks breaks the block."""
 

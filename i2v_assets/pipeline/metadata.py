@@ -55,13 +55,13 @@ SHOWN_IN_PLACE = 999
 
 def inline_jpeg(base64_jpeg: str, words: str, link: str = "") -> str:
     """Markdown of a small picture that lives as long as the event; Dagster drops HTML but shows `data:` images."""
-    picture = f"![{plain(words)}](data:image/jpeg;base64,{base64_jpeg})"
+    picture = f"![{escape_markdown(words)}](data:image/jpeg;base64,{base64_jpeg})"
     return f"[{picture}]({link})" if link else picture
 
 
-def look(base64_webp: str | None, words: str, link: str = "") -> Markdown | None:
+def thumbnail_markdown(base64_webp: str | None, words: str, link: str = "") -> Markdown | None:
     """A tiny picture that the UI shows in its place; None where there is none, or its link makes it too long for that."""
-    picture = f"![{plain(words)}](data:image/webp;base64,{base64_webp})"
+    picture = f"![{escape_markdown(words)}](data:image/webp;base64,{base64_webp})"
     text = f"[{picture}]({link})" if link else picture
     return Markdown(text) if base64_webp and len(text) <= SHOWN_IN_PLACE else None
 
@@ -70,14 +70,14 @@ def files_metadata(files: Sequence[ReadFile]) -> Metadata:
     """The files of one kind: how many, how large, what they are, and a picture of each image."""
     rows = ["| file | what | size | SHA-256 |", "|---|---|---|---|"]
     rows += [
-        f"| {plain(found.name)} | {what(found)} | {found.medium.size_bytes:,} bytes | `{found.medium.sha256[:16]}` |"
+        f"| {escape_markdown(found.name)} | {describe_file(found)} | {found.medium.size_bytes:,} bytes | `{found.medium.sha256[:16]}` |"
         for found in files
         if found.medium
     ]
     pictures = [inline_jpeg(found.thumbnail, found.name) for found in files if found.thumbnail]
     first = next((found for found in files if found.glimpse), None)
     return {
-        "look": look(first.glimpse, first.name) if first else None,
+        "look": thumbnail_markdown(first.glimpse, first.name) if first else None,
         "files": len(files),
         "bytes": sum(found.medium.size_bytes for found in files if found.medium),
         "pictures": Markdown(" ".join(pictures)) if pictures else None,
@@ -86,7 +86,7 @@ def files_metadata(files: Sequence[ReadFile]) -> Metadata:
     }
 
 
-def what(found: ReadFile) -> str:
+def describe_file(found: ReadFile) -> str:
     """A file's facts in a few words."""
     match found.facts:
         case ImageFacts() as facts:
@@ -96,7 +96,7 @@ def what(found: ReadFile) -> str:
             return f"{facts.seconds:.2f} s {facts.codec}"
         case VideoFacts() as facts:
             return f"{facts.seconds:.2f} s, {facts.width} x {facts.height}, {facts.fps:.3g} fps"
-    return plain(found.problem)
+    return escape_markdown(found.problem)
 
 
 def plan_metadata(plan: Plan, plan_hash: str, sandbox: bool, most: int | None = None) -> Metadata:
@@ -105,11 +105,13 @@ def plan_metadata(plan: Plan, plan_hash: str, sandbox: bool, most: int | None = 
     return {
         "decision": "planned",
         "route": plan.route.value,
-        "reasons": Markdown("\n".join(f"* {plain(reason)}" for reason in plan.reasons)),
+        "reasons": Markdown("\n".join(f"* {escape_markdown(reason)}" for reason in plan.reasons)),
         "model": plan.model_id or inputs.family.value,
         "prompt": inputs.prompt,
         "preset": plan.preset,
-        "advice": Markdown("\n".join(f"* {plain(advice.words)}" for advice in plan.advice)) if plan.advice else None,
+        "advice": Markdown("\n".join(f"* {escape_markdown(advice.words)}" for advice in plan.advice))
+        if plan.advice
+        else None,
         "duration_seconds": inputs.duration,
         "resolution": inputs.resolution,
         "aspect_ratio": inputs.aspect_ratio,
@@ -131,7 +133,7 @@ def video_metadata(
     key = keys.clip_key(clip, keys.VIDEO)
     link = f"{link_base.rstrip('/')}/{key}" if link_base else ""
     return {
-        "look": look(glimpse, f"first look at {clip}", link),
+        "look": thumbnail_markdown(glimpse, f"first look at {clip}", link),
         "poster": Markdown(inline_jpeg(poster, f"first look at {clip}", link)) if poster else None,
         "video": Link(link) if link else None,
         "key": key,
@@ -165,6 +167,6 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def plain(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Text from outside, without what Markdown or a table would read as its own."""
     return "".join(f"\\{char}" if char in "\\`*_[]<>|!#" else (" " if char in "\r\n" else char) for char in text)

@@ -14,7 +14,7 @@ from resources.runcomfy.errors import FamilyUnavailable
 from resources.schemas.inputs import Family, Service
 
 
-def troubles(
+def unapproved_changes(
     differences: Sequence[str],
     price_microdollars: int | None,
     price_unit: str,
@@ -53,7 +53,7 @@ class LiveOffer:
     family: Family
     offer: Offer | None
     differences: tuple[str, ...] = ()
-    troubles: tuple[str, ...] = ()
+    unapproved_changes: tuple[str, ...] = ()
 
 
 class Offers:
@@ -101,7 +101,7 @@ class Offers:
         known = self._compared.get(family)  # every clip of a batch asks, and comparing costs 10 ms of CPU
         if known is None or known[0] != agreed or known[1].offer is not offer:
             found = differences(offer.endpoint, offer.entry)
-            wrong = troubles(found, offer.price_microdollars_per_unit, offer.price_unit, agreed)
+            wrong = unapproved_changes(found, offer.price_microdollars_per_unit, offer.price_unit, agreed)
             known = self._compared[family] = (agreed, LiveOffer(family, offer, found, wrong))
         return known[1]
 
@@ -137,5 +137,5 @@ def _plan_offer(live: LiveOffer) -> PlanOffer | None:
         offer.endpoint.model_id,
         offer.price_microdollars_per_unit,
         offer.price_unit,
-        trouble="; ".join(live.troubles),
+        trouble="; ".join(live.unapproved_changes),
     )

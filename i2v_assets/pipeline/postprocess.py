@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from i2v_assets.clip_folder.manifest import read_manifest
-from i2v_assets.pipeline.context import Tools
+from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.metadata import Markdown, Metadata
 from i2v_assets.pipeline.takes import Take
 from resources.errors import SettingsError
@@ -67,7 +67,7 @@ ANIMATION = "preview.webp"
 
 
 @dataclass(frozen=True)
-class Finished:
+class PostprocessResult:
     """What was made of a video: size, measures with their verdict, and files for the bucket by name and content type."""
 
     width: int
@@ -81,20 +81,20 @@ class Finished:
     files: Mapping[str, tuple[bytes, str]] = field(default_factory=dict)
 
 
-class Finisher:
+class Postprocessor:
     """Looks at videos in the pool's processes; what this run downloaded is not fetched again."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
-        self._thresholds = thresholds(tools.settings.quality)
+    def __init__(self, context: PipelineContext) -> None:
+        self._context = context
+        self._thresholds = thresholds(context.settings.quality)
 
-    async def finish(self, take: Take) -> Finished:
+    async def finish(self, take: Take) -> PostprocessResult:
         """Size, and where the settings say so measures and previews.
 
         Raises:
             MediaError: the file is no video; StorageError: it cannot be fetched.
         """
-        settings, pool = self._tools.settings, self._tools.pool
+        settings, pool = self._context.settings, self._context.pool
         local = take.outcome.local_path
         if local is None or not local.exists():
             local = await asyncio.to_thread(self._fetched, take.outcome.video_key)
@@ -102,7 +102,7 @@ class Finisher:
             if settings.measure:
                 finished = await self._measured(take, local)
             else:
-                finished = Finished(*await asyncio.to_thread(video_size, local, "the video"))
+                finished = PostprocessResult(*await asyncio.to_thread(video_size, local, "the video"))
             if settings.previews:
                 inline, tiny, files = await pool.run_async(previews_of, local)
                 finished = replace(finished, inline_poster=inline, glimpse=tiny, files=files)
@@ -111,16 +111,16 @@ class Finisher:
             if local != take.outcome.local_path:
                 local.unlink(missing_ok=True)
 
-    async def _measured(self, take: Take, local: Path) -> Finished:
+    async def _measured(self, take: Take, local: Path) -> PostprocessResult:
         image, voice = compared_media(take.plan.inputs)
         copies = [await asyncio.to_thread(self._copy, medium) for medium in (image, voice)]
         try:
             plan = take.plan
             asked = expectation(plan.inputs, image=copies[0], voice=copies[1], may_be_silent=plan.may_be_silent)
-            measures = await self._tools.pool.measure(local, asked)
+            measures = await self._context.pool.measure(local, asked)
             findings = judge(measures, asked, self._thresholds)
             size = (measures.width, measures.height, measures.seconds)
-            return Finished(*size, measures, findings, score(measures, findings))
+            return PostprocessResult(*size, measures, findings, score(measures, findings))
         finally:
             for copy in copies:
                 if copy is not None:
@@ -130,7 +130,7 @@ class Finisher:
         return None if medium is None else self._fetched(medium.key)
 
     def _fetched(self, key: str) -> Path:
-        return fetched(self._tools.bucket, key, self._tools.scratch)
+        return fetched(self._context.bucket, key, self._context.scratch)
 
 
 def fetched(bucket: Bucket, key: str, scratch: Path) -> Path:

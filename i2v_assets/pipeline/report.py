@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from i2v_assets.clip_folder import notes
 from i2v_assets.clip_folder.notes import Problem
 from i2v_assets.clip_folder.writer import BucketAnswers
-from i2v_assets.pipeline.context import Result, Tools
-from i2v_assets.pipeline.metadata import Events, Markdown, Metadata, files_metadata, plain, plan_metadata
+from i2v_assets.pipeline.context import PipelineContext, Result
+from i2v_assets.pipeline.metadata import Events, Markdown, Metadata, escape_markdown, files_metadata, plan_metadata
 from i2v_assets.pipeline.plan import Planned
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.planning.plan import Plan, total_price
@@ -27,18 +27,18 @@ SENT = {HeldKind.UNKNOWN, HeldKind.DEADLINE, HeldKind.DOWNLOAD}
 """What a clip may wait for after money may have moved."""
 
 
-def goes_again(outcome: Failed | Cancelled) -> bool:
+def is_retryable(outcome: Failed | Cancelled) -> bool:
     """Whether the retry schedule can bring this take another attempt."""
     return isinstance(outcome, Failed) and not outcome.final and outcome.attempts_left
 
 
-class Saying:
+class ClipReporter:
     """Every way in which a clip's way can end, but for a delivered video."""
 
-    def __init__(self, tools: Tools, events: Events) -> None:
-        self._tools = tools
+    def __init__(self, context: PipelineContext, events: Events) -> None:
+        self._context = context
         self._events = events
-        self._bucket = BucketAnswers(tools.bucket)
+        self._bucket = BucketAnswers(context.bucket)
 
     async def files(self, clip: str, candidate: Candidate, files: Sequence[ReadFile]) -> None:
         """The three sets of media, each of which may be empty."""
@@ -68,7 +68,7 @@ class Saying:
         row, plans = planned.row, planned.plans
         clip, first, price_hash = row.clip, plans[0], planned.hash or ""
         most = total_price([*plans, *planned.rerolls])
-        metadata = plan_metadata(first, price_hash, self._tools.sandbox, most if planned.rerolls else None)
+        metadata = plan_metadata(first, price_hash, self._context.sandbox, most if planned.rerolls else None)
         self._events.materialized("clip_plan", clip, metadata, first.fingerprint[:16])
         if row.answered_version is not None:  # it may take back a refusal; otherwise the plan says it all (8 ms of CPU)
             self._events.checked("clip_plan", "accepted", clip, passed=True, metadata={"takes": len(plans)})
@@ -82,7 +82,7 @@ class Saying:
         """Nothing was sent: the upload or its brief has to be mended."""
         words = " ".join(problem.what for problem in problems)
         remedy = " ".join(dict.fromkeys(problem.remedy for problem in problems if problem.remedy))
-        table = Markdown("\n".join(f"* {plain(f'{p.what} {p.limit} {p.remedy}')}" for p in problems))
+        table = Markdown("\n".join(f"* {escape_markdown(f'{p.what} {p.limit} {p.remedy}')}" for p in problems))
         decision: Metadata = {"decision": "refused", "problems": table}
         # A check's page shows plain text in its place, and Markdown behind a click.
         said: Metadata = {"problems": " ".join(f"{p.what} {p.limit}".strip() for p in problems), "what to do": remedy}
@@ -90,7 +90,7 @@ class Saying:
         self._events.checked("clip_plan", "accepted", row.clip, passed=False, metadata=said)
         content = {"decision": "refused", "problems": [vars(problem) for problem in problems]}
         await asyncio.to_thread(self._bucket.document, row.clip, keys.PLAN, content)
-        answer = notes.refused(row.clip, problems, service=self._tools.settings.service)
+        answer = notes.refused(row.clip, problems, service=self._context.settings.service)
         await asyncio.to_thread(self._bucket.note, row.clip, answer)
         await self.recorded(row, ClipState.REFUSED, reason=words)
         return Result(row.clip, ClipState.REFUSED, words, remedy)
@@ -130,7 +130,7 @@ class Saying:
             most_microdollars=most,
             sent=outcome is not None and outcome.kind in SENT,
             request_id=outcome.request_id if outcome else None,
-            service=self._tools.settings.service,
+            service=self._context.settings.service,
         )
         await asyncio.to_thread(self._bucket.note, row.clip, answer)
         await self.recorded(row, ClipState.WAITING, reason=problem.what, waiting_for=kind, plan=plan)
@@ -142,9 +142,9 @@ class Saying:
         """Its requests brought no video, one for each take; or the clip could not be looked at."""
         metadata: Metadata = {"failed": problem.what, "what to do": problem.remedy}
         self._events.checked("clip_video", "answered", row.clip, passed=False, metadata=metadata)
-        never = bool(outcomes) and not any(map(goes_again, outcomes))
-        left = 0 if never else max(0, self._tools.settings.retries_per_clip - row.retries)
-        paid = await asyncio.to_thread(self._tools.ledger.get, plan.fingerprint) if plan is not None else None
+        never = bool(outcomes) and not any(map(is_retryable, outcomes))
+        left = 0 if never else max(0, self._context.settings.retries_per_clip - row.retries)
+        paid = await asyncio.to_thread(self._context.ledger.get, plan.fingerprint) if plan is not None else None
         answer = notes.failed(
             row.clip,
             problem,
@@ -153,7 +153,7 @@ class Saying:
             final=bool(outcomes) and all(isinstance(each, Failed) and each.final for each in outcomes),
             sent=paid is not None and paid.state is not State.PLANNED,
             request_id=outcomes[0].request_id if outcomes else None,
-            service=self._tools.settings.service,
+            service=self._context.settings.service,
         )
         await asyncio.to_thread(self._bucket.note, row.clip, answer)
         waiting_for = "never" if never else "retry"
@@ -171,7 +171,7 @@ class Saying:
     ) -> None:
         """The registry's own line; ``plan`` is that of the first take."""
         await asyncio.to_thread(
-            self._tools.registry.answer,
+            self._context.registry.record_result,
             row.clip,
             version=row.version,
             state=state,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from i2v_assets.pipeline.context import Tools
+from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.postprocess import fetched
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.pipeline.takes import Take
@@ -18,7 +18,7 @@ from resources.schemas.inputs import MediumKind
 log = logging.getLogger(__name__)
 
 
-async def signed_copy(tools: Tools, clip: str, take: Take, files: Sequence[ReadFile]) -> Signing:
+async def signed_copy(context: PipelineContext, clip: str, take: Take, files: Sequence[ReadFile]) -> Signing:
     """A signed copy of a delivered take, with its source images as ingredients.
 
     What cannot be signed is delivered unsigned, and says so: the video is paid for.
@@ -27,21 +27,23 @@ async def signed_copy(tools: Tools, clip: str, take: Take, files: Sequence[ReadF
         StorageError: the video or an image cannot be fetched.
     """
     try:
-        certificate = Certificate.from_settings(tools.settings)
+        certificate = Certificate.from_settings(context.settings)
         if certificate is None:
             return Signing(UNSIGNED)
-        return await asyncio.to_thread(_sign, tools, clip, take, files, certificate)
+        return await asyncio.to_thread(_sign, context, clip, take, files, certificate)
     except ProvenanceError as error:
         log.warning("Clip %s is delivered unsigned: %s %s", clip, error.message, error.remedy)
         return Signing(f"{UNSIGNED}: {error.message} {error.remedy}")
 
 
-def _sign(tools: Tools, clip: str, take: Take, files: Sequence[ReadFile], certificate: Certificate) -> Signing:
+def _sign(
+    context: PipelineContext, clip: str, take: Take, files: Sequence[ReadFile], certificate: Certificate
+) -> Signing:
     outcome = take.outcome
     copies: list[Path] = []
 
     def copy(key: str) -> Path:
-        copies.append(fetched(tools.bucket, key, tools.scratch))
+        copies.append(fetched(context.bucket, key, context.scratch))
         return copies[-1]
 
     try:
@@ -54,15 +56,15 @@ def _sign(tools: Tools, clip: str, take: Take, files: Sequence[ReadFile], certif
         ]
         generation = Generation(
             title=f"{clip}.mp4",
-            tool_version=tools.options.version,
+            tool_version=context.options.version,
             model_id=take.row.model_id or take.plan.model_id or take.plan.inputs.family.value,
             fingerprint=take.plan.fingerprint,
             request_id=take.row.request_id or "",
             delivered_sha256=outcome.sha256,
-            sandbox=tools.sandbox,
+            sandbox=context.sandbox,
             media_sha256=tuple(found.medium.sha256 for found in files if found.medium is not None),
         )
-        path = tools.scratch / f"{uuid4().hex}.mp4"
+        path = context.scratch / f"{uuid4().hex}.mp4"
         sha256 = sign(video, path, generation, sources, certificate)
         return Signing("signed with Content Credentials (C2PA)", path, sha256, path.stat().st_size)
     finally:

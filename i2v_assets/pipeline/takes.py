@@ -76,7 +76,7 @@ def reroll_takes(brief: Brief, row: ClipRow, *, measured: bool) -> tuple[int, ..
     return (*before, *range(following, following + max(0, brief.reroll.at_most - len(before))))
 
 
-def may_begin(brief: Brief, row: ClipRow, *, refused: bool, settled: bool) -> bool:
+def reroll_allowed(brief: Brief, row: ClipRow, *, refused: bool, settled: bool) -> bool:
     """Whether a reroll may be paid for where the score is low; the gates are asked besides.
 
     Args:

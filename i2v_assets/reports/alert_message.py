@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-from i2v_assets.reports.alerts import FOR_PEOPLE, FailedRun, FailingTicks, Situation
+from i2v_assets.reports.alerts import FOR_PEOPLE, AlertState, FailedRun, FailingTicks
 from resources.money import dollars
 from resources.redact import redact
 
@@ -16,7 +16,7 @@ MOST_NAMES = 3
 """Refused uploads that are named; `i2v status --state refused` has them all with their reasons."""
 
 
-def message(fresh: Situation, ui_url: str = "", *, sandbox: bool = False) -> str:
+def message(fresh: AlertState, ui_url: str = "", *, sandbox: bool = False) -> str:
     """The message, empty where there is nothing new; free of addresses but the UI's own."""
     told = (
         _ticks(fresh, ui_url),
@@ -37,7 +37,7 @@ def message(fresh: Situation, ui_url: str = "", *, sandbox: bool = False) -> str
     return "\n\n".join(blocks)
 
 
-def _failed(fresh: Situation, ui_url: str) -> str:
+def _failed(fresh: AlertState, ui_url: str) -> str:
     if not fresh.failed:
         return ""
     lines = [f"*{_count(len(fresh.failed), 'clip')} failed*"]
@@ -51,7 +51,7 @@ def _failed(fresh: Situation, ui_url: str) -> str:
     return "\n".join([*lines, f"and {more} more: `i2v status --state failed`"] if more > 0 else lines)
 
 
-def _runs(fresh: Situation, ui_url: str) -> str:
+def _runs(fresh: AlertState, ui_url: str) -> str:
     """A line for each job, with the words of its latest run."""
     jobs: dict[str, list[FailedRun]] = {}
     for run in sorted(fresh.runs, key=lambda run: run.at):
@@ -72,7 +72,7 @@ def _runs(fresh: Situation, ui_url: str) -> str:
     return "\n".join(lines)
 
 
-def _ticks(fresh: Situation, ui_url: str) -> str:
+def _ticks(fresh: AlertState, ui_url: str) -> str:
     """A line for each reason: what one service does not answer fails several."""
     whys: dict[str, list[FailingTicks]] = {}
     for each in fresh.ticks:
@@ -89,7 +89,7 @@ def _ticks(fresh: Situation, ui_url: str) -> str:
     return "\n".join(lines)
 
 
-def _late(fresh: Situation) -> str:
+def _late(fresh: AlertState) -> str:
     count = len(fresh.late.since)
     if not count:
         return ""
@@ -101,7 +101,7 @@ def _late(fresh: Situation) -> str:
     )
 
 
-def _refused(fresh: Situation) -> str:
+def _refused(fresh: AlertState) -> str:
     count = len(fresh.refused)
     if not count:
         return ""
@@ -117,7 +117,7 @@ def _long(minutes: int) -> str:
     return f"{minutes // 60} h" if minutes % 60 == 0 else f"{minutes} minutes"
 
 
-def _unknown(fresh: Situation) -> str:
+def _unknown(fresh: AlertState) -> str:
     if not fresh.unknown:
         return ""
     price = sum(found.price_microdollars or 0 for found in fresh.unknown)
@@ -132,7 +132,7 @@ def _unknown(fresh: Situation) -> str:
     return "\n".join([*lines, f"and {more} more: `i2v ledger list --state unknown`"] if more > 0 else lines)
 
 
-def _waiting(fresh: Situation, sandbox: bool) -> str:
+def _waiting(fresh: AlertState, sandbox: bool) -> str:
     lines = []
     for kind, count in fresh.waiting.items():
         spent = f" ({dollars(fresh.spent)} of {dollars(fresh.cap)})" if kind == "budget" else ""

@@ -103,7 +103,7 @@ class RefusedUpload:
 
 
 @dataclass(frozen=True)
-class Situation:
+class AlertState:
     """What there is to tell of.
 
     Attributes:
@@ -135,7 +135,7 @@ _SETS = ("failed", "unknown", "waiting", "runs", "ticks", "refused")
 
 
 @dataclass(frozen=True)
-class Memory:
+class AlertCursor:
     """What was told already; travels as the sensor's cursor.
 
     Attributes:
@@ -159,7 +159,7 @@ class Memory:
     late: datetime | None = None
 
     @classmethod
-    def read(cls, text: str | None, now: datetime) -> "Memory":
+    def read(cls, text: str | None, now: datetime) -> "AlertCursor":
         """From a cursor; without one, what happened in the last hour is new."""
         if not text:
             return cls(now - timedelta(hours=1))
@@ -176,7 +176,7 @@ class Memory:
         return json.dumps({"since": self.since.isoformat(), "late": late, **parts})
 
 
-def news(situation: Situation, memory: Memory) -> tuple[Situation, Memory]:
+def news(situation: AlertState, memory: AlertCursor) -> tuple[AlertState, AlertCursor]:
     """What of the situation was not told yet, and the memory once it is."""
     refused = situation.refused[:MOST_MEMORY]
     late = situation.late.since
@@ -191,7 +191,7 @@ def news(situation: Situation, memory: Memory) -> tuple[Situation, Memory]:
         refused=[found for found in refused if found.mark not in memory.refused],
     )
     since = max(memory.since, situation.now - OVERLAP)
-    told = Memory(
+    told = AlertCursor(
         since,
         _marks(situation.failed, since),
         frozenset(found.mark for found in situation.unknown[-MOST_MEMORY:]),
@@ -204,7 +204,7 @@ def news(situation: Situation, memory: Memory) -> tuple[Situation, Memory]:
     return fresh, told
 
 
-def _for_people(situation: Situation) -> dict[str, int]:
+def _for_people(situation: AlertState) -> dict[str, int]:
     return {kind: count for kind, count in situation.waiting.items() if kind in FOR_PEOPLE and count}
 
 

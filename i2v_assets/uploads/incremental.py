@@ -55,7 +55,7 @@ class Group(NamedTuple):
 
 
 @dataclass
-class Gathered:
+class UploadScope:
     """What was gathered for some keys.
 
     Attributes:
@@ -117,7 +117,7 @@ def chain(folder: str) -> list[str]:
     return found
 
 
-class Gathering:
+class ScopeScanner:
     """One gathering; remembers what it has listed."""
 
     def __init__(self, bucket: Bucket, registry: Registry) -> None:
@@ -127,7 +127,7 @@ class Gathering:
         self._large: set[str] = set()
         self._whole: dict[str, tuple[list[str], list[ObjectInfo]]] = {}
 
-    def gather(self, keys: Iterable[str]) -> Gathered:
+    def gather(self, keys: Iterable[str]) -> UploadScope:
         """Everything that decides about these keys, whether they are still there or not.
 
         Raises:
@@ -137,7 +137,7 @@ class Gathering:
         wanted = [key for key in wanted if place(key)[1]]  # a folder marker is nothing by itself
         self._list_crowds({place(key)[0] for key in wanted})
         self._list_folders({above for key in wanted for above in chain(place(key)[0])})
-        result = Gathered()
+        result = UploadScope()
         for key in wanted:
             result.groups[key] = self._groups(key)
         lists = self._lists_that_name(wanted, result)
@@ -217,7 +217,7 @@ class Gathering:
             return {Group("folder", folder if outer is None else outer)}
         return {Group("name", folder, _stem(name)) if owner is None else Group("folder", owner)}
 
-    def _collect(self, result: Gathered, above: set[str]) -> None:
+    def _collect(self, result: UploadScope, above: set[str]) -> None:
         groups = {group for groups in result.groups.values() for group in groups}
         roots = {group.folder for group in groups if group.kind == "folder"}
         missing = [folder for folder in roots if self._inside_whole(folder) is None]
@@ -264,7 +264,7 @@ class Gathering:
 
     # Lists
 
-    def _lists_that_name(self, keys: Collection[str], result: Gathered) -> list[ObjectInfo]:
+    def _lists_that_name(self, keys: Collection[str], result: UploadScope) -> list[ObjectInfo]:
         """The lists that changed, and those anywhere that may name one of the keys; each becomes a group."""
         named = {group for key in keys for group in result.groups[key] if group.kind == "list"}
         near = {found.key: found for folder in self._folders for found in self._in_folder(folder, "batch")}
@@ -288,7 +288,7 @@ class Gathering:
             heads = pool.map(self._bucket.head, sorted(wanted - set(near)))
         return [*(near[key] for key in wanted if key in near), *(found for found in heads if found is not None)]
 
-    def _add_lists(self, result: Gathered, lists: Iterable[ObjectInfo]) -> None:
+    def _add_lists(self, result: UploadScope, lists: Iterable[ObjectInfo]) -> None:
         """The lists themselves and every file that they, and the lists that were gathered anyway, name."""
         result.objects |= {found.key: found for found in lists}
         every = [found for found in result.objects.values() if role_of(place(found.key)[1]) == "batch"]

@@ -20,7 +20,7 @@ READERS = 16
 
 
 @dataclass(frozen=True)
-class Look:
+class UploadScan:
     """What one look found and changed."""
 
     objects: int
@@ -29,7 +29,7 @@ class Look:
     newly_refused: tuple[RefusedUpload, ...]
 
 
-def look(bucket: Bucket, registry: Registry, settings: Settings) -> Look:
+def scan_uploads(bucket: Bucket, registry: Registry, settings: Settings) -> UploadScan:
     """List the uploads and take note of every complete one. Walking it twice changes nothing the second time.
 
     Raises:
@@ -48,7 +48,7 @@ def admit(
     *,
     whole: bool,
     covers: Callable[[str], bool],
-) -> Look:
+) -> UploadScan:
     """Take note of the complete uploads among some objects.
 
     Args:
@@ -94,7 +94,7 @@ def admit(
     newly_refused = _tell_refused(
         answers, registry, refused, settings.service, present=grouping.present, covers=None if whole else covers
     )
-    return Look(len(objects), grouping, admission, newly_refused)
+    return UploadScan(len(objects), grouping, admission, newly_refused)
 
 
 def read_texts(bucket: Bucket, registry: Registry, objects: Iterable[ObjectInfo]) -> dict[str, str | bytes]:
@@ -159,7 +159,7 @@ def _tell_refused(
     answers.no_longer_refused(news.freed)
     # A clip that its own plan refused before, and whose upload is again as it was then, is told that once more.
     known = registry.many([clip for clip in news.freed if clip in present])
-    registry.make_due([clip for clip, row in known.items() if row.state is ClipState.REFUSED])
+    registry.enqueue([clip for clip, row in known.items() if row.state is ClipState.REFUSED])
     return tuple(by_source[source] for source in news.refused)
 
 

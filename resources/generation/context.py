@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 from resources.errors import Verdict
 from resources.generation.poll_schedule import Forecast, prior
 from resources.generation.rate_limit import Pacer
-from resources.generation.types import EngineOptions, HeldKind, Order
+from resources.generation.types import EngineOptions, GenerationRequest, HeldKind
 from resources.ledger.errors import LedgerError
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import NewRequest, RequestRow
@@ -36,7 +36,7 @@ PROOF_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Halt:
+class SubmitStop:
     """Why nothing more is submitted in this run."""
 
     kind: HeldKind
@@ -45,7 +45,7 @@ class Halt:
 
 
 @dataclass(slots=True)
-class Flight:
+class InFlightRequest:
     """An order on its way, as far as stopping has to know it.
 
     Attributes:
@@ -59,7 +59,7 @@ class Flight:
         notice: Seconds between its end and the poll that found it.
     """
 
-    order: Order
+    order: GenerationRequest
     request_id: str | None = None
     attempt: int = 0
     paid: bool = False
@@ -87,8 +87,8 @@ class Context:
     clock: Callable[[], datetime] = field(default_factory=lambda: utc_now)
     pacer: Pacer = field(init=False)
     stopping: bool = field(init=False, default=False)
-    halt: Halt | None = field(init=False, default=None)
-    flights: dict[str, Flight] = field(init=False, default_factory=dict)
+    halt: SubmitStop | None = field(init=False, default=None)
+    flights: dict[str, InFlightRequest] = field(init=False, default_factory=dict)
     posted: set[tuple[str, int]] = field(init=False, default_factory=set)
     """Fingerprint and attempt of every POST that was begun here: none is ever begun twice."""
     posts: set["asyncio.Task[object]"] = field(init=False, default_factory=set)
@@ -132,12 +132,12 @@ class Context:
             await asyncio.sleep(pause * self.rng.uniform(0.75, 1.25))
             pause = min(pause * 2, 5.0)
 
-    async def ledger_quiet(self) -> None:
+    async def drain(self) -> None:
         """Wait for the ledger's calls under way: a cancelled task no longer hears of its own, but the thread runs on."""
         calls = [asyncio.wrap_future(running) for running in tuple(self._ledger_calls)]
         await asyncio.gather(*calls, return_exceptions=True)  # whoever made a call has heard its error, or left
 
-    async def let_go(self, row: RequestRow, note: str) -> None:
+    async def release(self, row: RequestRow, note: str) -> None:
         """This run's work on a request at the service is over: say why, and leave it to whoever adopts it next.
 
         At once, since a batch may run for hours after the one clip that it left.
@@ -182,10 +182,10 @@ class Context:
     def stop_submitting(self, kind: HeldKind, reason: str, remedy: str) -> None:
         """Submit nothing more in this run: the next submit would meet the same refusal."""
         if self.halt is None:
-            self.halt = Halt(kind, reason, remedy)
+            self.halt = SubmitStop(kind, reason, remedy)
             log.warning("Nothing more is submitted in this run: %s", reason)
 
-    def new_request(self, order: Order) -> NewRequest:
+    def new_request(self, order: GenerationRequest) -> NewRequest:
         """The order as the ledger keeps it."""
         inputs = order.inputs
         return NewRequest(

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resources.errors import I2VError, Verdict
-from resources.generation.context import Context, Flight
-from resources.generation.poll import Doubt
+from resources.generation.context import Context, InFlightRequest
+from resources.generation.poll import NotFoundDebounce
 from resources.generation.types import Delivered, Held, HeldKind, Outcome, lost
 from resources.ledger.records import RequestRow
 from resources.runcomfy.errors import (
     DownloadError,
     DownloadFailed,
     OutputGone,
-    RefusedForNow,
+    RateLimited,
     RequestGone,
     ServiceError,
 )
@@ -42,7 +42,7 @@ class _Local:
     size_bytes: int
 
 
-async def already_there(ctx: Context, flight: Flight, row: RequestRow) -> Delivered | None:
+async def find_existing_video(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Delivered | None:
     """The video where the bucket has it: then nobody is asked and nothing is fetched, but for a delivery cut short."""
     key = row.video_key or video_key(row.fingerprint)
     info = await ctx.in_bucket(ctx.bucket.head, key)
@@ -58,7 +58,7 @@ async def already_there(ctx: Context, flight: Flight, row: RequestRow) -> Delive
     return _delivered(flight, row, key, local.sha256, local.size_bytes, path=local.path)
 
 
-async def fetch(ctx: Context, flight: Flight, row: RequestRow, answer: ResultAnswer | None) -> Outcome:
+async def fetch(ctx: Context, flight: InFlightRequest, row: RequestRow, answer: ResultAnswer | None) -> Outcome:
     """Download the video, store it once, and record the delivery.
 
     Args:
@@ -68,7 +68,7 @@ async def fetch(ctx: Context, flight: Flight, row: RequestRow, answer: ResultAns
         answer: The verdict with fresh addresses; None asks the service for it.
     """
     failure: I2VError | None = None
-    doubt = Doubt()
+    doubt = NotFoundDebounce()
     for attempt in range(1, ctx.options.download_tries + 1):
         if attempt > 1:
             await asyncio.sleep(RETRY_WAIT * 2 ** (attempt - 2) * ctx.rng.uniform(0.75, 1.25))
@@ -89,7 +89,7 @@ async def fetch(ctx: Context, flight: Flight, row: RequestRow, answer: ResultAns
             failure = error
             if answer is not None and answer.output_urls and attempt >= 2:  # gone at a fresh address too
                 return await _lost(ctx, flight, row, "The service no longer has the video.", error)
-        except RefusedForNow as error:
+        except RateLimited as error:
             await ctx.pacer.refused(error)
             failure = error
         except (ServiceError, StorageError) as error:
@@ -98,13 +98,13 @@ async def fetch(ctx: Context, flight: Flight, row: RequestRow, answer: ResultAns
                 break
         answer = None  # the next try asks for a fresh address
     reason = failure.message if failure is not None else "The download did not succeed."
-    await ctx.let_go(row, f"made, and not fetched yet: {reason}")
+    await ctx.release(row, f"made, and not fetched yet: {reason}")
     remedy = (failure.remedy if failure is not None else "") or "It is paid for; the next run fetches it."
     kind = HeldKind.STORAGE if isinstance(failure, StorageError) else HeldKind.DOWNLOAD
     return Held(flight.order, kind, reason, remedy, request_id=row.request_id)
 
 
-async def found_again(ctx: Context, flight: Flight, row: RequestRow) -> Delivered | None:
+async def retry_lost_download(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Delivered | None:
     """A video that was given up as lost, asked for once more: that is free, and a new take is not."""
     try:
         answer = await _ask(ctx, row)
@@ -112,7 +112,7 @@ async def found_again(ctx: Context, flight: Flight, row: RequestRow) -> Delivere
             return None
         async with ctx.downloads:
             return await _through_scratch(ctx, flight, row, answer)
-    except RefusedForNow as error:
+    except RateLimited as error:
         await ctx.pacer.refused(error)
     except (ServiceError, StorageError) as error:
         log.info("Clip %s: its lost video is not back (%s).", flight.order.clip, error.message)
@@ -131,7 +131,7 @@ async def _ask(ctx: Context, row: RequestRow) -> ResultAnswer:
     return answer
 
 
-async def _through_scratch(ctx: Context, flight: Flight, row: RequestRow, answer: ResultAnswer) -> Delivered:
+async def _through_scratch(ctx: Context, flight: InFlightRequest, row: RequestRow, answer: ResultAnswer) -> Delivered:
     key = video_key(row.fingerprint)
     path = _scratch_path(ctx, flight)
     kept = False
@@ -153,7 +153,7 @@ async def _through_scratch(ctx: Context, flight: Flight, row: RequestRow, answer
     return _delivered(flight, row, key, local.sha256, local.size_bytes, path=path)
 
 
-def _scratch_path(ctx: Context, flight: Flight) -> Path:
+def _scratch_path(ctx: Context, flight: InFlightRequest) -> Path:
     """Where the file goes.
 
     Raises:
@@ -169,7 +169,7 @@ def _scratch_path(ctx: Context, flight: Flight) -> Path:
     return ctx.scratch / f"{flight.order.fingerprint}.mp4"
 
 
-async def _stored(ctx: Context, key: str, flight: Flight) -> _Local:
+async def _stored(ctx: Context, key: str, flight: InFlightRequest) -> _Local:
     """What the bucket holds, as a local file."""
     path = _scratch_path(ctx, flight)
     await ctx.in_bucket(ctx.bucket.download, key, path)
@@ -194,14 +194,16 @@ def _check_container(path: Path) -> None:
         raise DownloadFailed("What was fetched is no video file.")
 
 
-async def _lost(ctx: Context, flight: Flight, row: RequestRow, reason: str, error: DownloadError | RequestGone) -> Held:
+async def _lost(
+    ctx: Context, flight: InFlightRequest, row: RequestRow, reason: str, error: DownloadError | RequestGone
+) -> Held:
     log.warning("Clip %s: %s (%s)", flight.order.clip, reason, error.message)
     await ctx.in_ledger(ctx.ledger.lost, row.fingerprint, reason)
     return lost(flight.order, reason, row.request_id)
 
 
 def _delivered(
-    flight: Flight,
+    flight: InFlightRequest,
     row: RequestRow,
     key: str,
     sha256: str,

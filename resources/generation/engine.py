@@ -10,10 +10,10 @@ from datetime import datetime
 from pathlib import Path
 
 from resources.errors import Verdict
-from resources.generation.context import Context, Flight, utc_now
-from resources.generation.shutdown import StopKind, ask_why, wind_down
+from resources.generation.context import Context, InFlightRequest, utc_now
+from resources.generation.shutdown import StopKind, get_stop_reason, wind_down
 from resources.generation.state_machine import follow
-from resources.generation.types import EngineOptions, Failed, Order, Outcome
+from resources.generation.types import EngineOptions, Failed, GenerationRequest, Outcome
 from resources.ledger.errors import LedgerError, StaleClaim
 from resources.ledger.ledger import Ledger
 from resources.runcomfy.catalogue import Catalogue
@@ -89,7 +89,9 @@ class Engine:
         """Ids and prices, as the engine itself asks for them."""
         return self._ctx.catalogue
 
-    async def stream(self, orders: AsyncIterable[Order] | Iterable[Order]) -> AsyncGenerator[Outcome, None]:
+    async def stream(
+        self, orders: AsyncIterable[GenerationRequest] | Iterable[GenerationRequest]
+    ) -> AsyncGenerator[Outcome, None]:
         """Yield each order's outcome as it happens; orders are pulled as there is room for them.
 
         When the task that consumes the stream is cancelled, flights are wound down (see ``stopping``), their outcomes
@@ -110,7 +112,7 @@ class Engine:
             await self._leave()
         await driver  # what the source of the orders raised
 
-    async def _drive(self, orders: AsyncIterable[Order] | Iterable[Order]) -> None:
+    async def _drive(self, orders: AsyncIterable[GenerationRequest] | Iterable[GenerationRequest]) -> None:
         """Feed the orders in, and wait for all of them; a failing source ends the feeding, not what is on its way."""
         beats = asyncio.create_task(self._beat())
         try:
@@ -127,13 +129,15 @@ class Engine:
         if not feeder.cancelled() and (error := feeder.exception()) is not None:
             raise error
 
-    async def _feed(self, orders: AsyncIterable[Order] | Iterable[Order], group: asyncio.TaskGroup) -> None:
+    async def _feed(
+        self, orders: AsyncIterable[GenerationRequest] | Iterable[GenerationRequest], group: asyncio.TaskGroup
+    ) -> None:
         # A few more than may be in flight, so that downloads do not keep free slots at the service empty.
         lanes = asyncio.Semaphore(self._ctx.options.max_in_flight + self._ctx.options.downloads)
         async for order in _pulled(orders, lanes):
             group.create_task(self._one(order, lanes))
 
-    async def _one(self, order: Order, lanes: asyncio.Semaphore) -> None:
+    async def _one(self, order: GenerationRequest, lanes: asyncio.Semaphore) -> None:
         try:
             # Gathered, so that what nobody foresaw in one clip arrives here as a value and stops no other.
             (result,) = await asyncio.gather(self._outcome(order), return_exceptions=True)
@@ -150,11 +154,11 @@ class Engine:
         finally:
             lanes.release()
 
-    async def _outcome(self, order: Order) -> Outcome:
+    async def _outcome(self, order: GenerationRequest) -> Outcome:
         # Two clips of the same bytes and words are one request: the second waits for the first, and finds its video.
         lock = self._locks.setdefault(order.fingerprint, asyncio.Lock())
         async with lock:
-            flight = self._ctx.flights[order.fingerprint] = Flight(order)
+            flight = self._ctx.flights[order.fingerprint] = InFlightRequest(order)
             outcome = await follow(self._ctx, flight)
             del self._ctx.flights[order.fingerprint]  # not in a `finally`: a stop has to know what was on its way
             return outcome
@@ -173,7 +177,7 @@ class Engine:
                 if time.monotonic() - beaten >= beat_every:
                     await ctx.in_ledger(ctx.ledger.heartbeat, ctx.owner, ctx.options.lease_seconds)
                     beaten = time.monotonic()
-                ctx.pacer.heard(await ctx.in_ledger(ctx.ledger.paused_until, ctx.service))
+                ctx.pacer.on_retry_after(await ctx.in_ledger(ctx.ledger.paused_until, ctx.service))
             except LedgerError as error:
                 log.warning("The heartbeat could not be written: %s", error.message)
             except Exception:
@@ -183,7 +187,7 @@ class Engine:
         """Stop the clips' tasks, wind their requests down; every outcome that was not told yet."""
         ctx, began = self._ctx, time.monotonic()
         ctx.stopping = True
-        why = asyncio.create_task(ask_why(self._stop_kind, ctx.options.stop_seconds / 2))
+        why = asyncio.create_task(get_stop_reason(self._stop_kind, ctx.options.stop_seconds / 2))
         driver.cancel()
         beats = asyncio.create_task(self._beat())  # the driver's ends with it; leases have to outlive the stop
         await asyncio.wait({driver})
@@ -204,7 +208,7 @@ class Engine:
         ctx = self._ctx
         try:
             async with asyncio.timeout(ctx.options.stop_seconds):
-                await ctx.ledger_quiet()  # an adoption that is still being written would lease its row again
+                await ctx.drain()  # an adoption that is still being written would lease its row again
                 await self._give_back()
                 await ctx.in_ledger(ctx.ledger.release, ctx.owner)
         except (LedgerError, TimeoutError):
@@ -226,7 +230,9 @@ class Engine:
                     )
 
 
-async def _pulled(orders: AsyncIterable[Order] | Iterable[Order], lanes: asyncio.Semaphore) -> AsyncIterator[Order]:
+async def _pulled(
+    orders: AsyncIterable[GenerationRequest] | Iterable[GenerationRequest], lanes: asyncio.Semaphore
+) -> AsyncIterator[GenerationRequest]:
     """Orders from either kind of source, each pulled only when there is a lane for it."""
     if isinstance(orders, AsyncIterable):
         source = aiter(orders)
@@ -243,7 +249,7 @@ async def _pulled(orders: AsyncIterable[Order] | Iterable[Order], lanes: asyncio
             yield order
 
 
-def _unforeseen(order: Order, error: BaseException) -> Failed:
+def _unforeseen(order: GenerationRequest, error: BaseException) -> Failed:
     """A fault of our own; the row says how far it came, and the next run goes on from there."""
     log.error("Clip %s: an unforeseen error.", order.clip, exc_info=error)
     return Failed(

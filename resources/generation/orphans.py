@@ -7,25 +7,25 @@ from contextlib import aclosing
 from pydantic import ValidationError
 
 from resources.generation.engine import Engine
-from resources.generation.types import Order, Outcome
+from resources.generation.types import GenerationRequest, Outcome
 from resources.ledger.errors import LedgerError
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import RequestRow
 from resources.runcomfy.client import RunComfyClient
-from resources.runcomfy.errors import RefusedForNow, RequestGone, ServiceError
+from resources.runcomfy.errors import RateLimited, RequestGone, ServiceError
 from resources.schemas.inputs import GenerationInputs, Route, Service
 
 log = logging.getLogger(__name__)
 
 
-def order_of(row: RequestRow) -> Order | None:
+def order_of(row: RequestRow) -> GenerationRequest | None:
     """The order that a row was made for, to be adopted and never submitted; None where its inputs cannot be read."""
     try:
         inputs = GenerationInputs.model_validate_json(row.inputs_json)
     except ValidationError as error:
         log.warning("Request %s: its inputs cannot be read (%d problems).", row.fingerprint[:12], error.error_count())
         return None
-    return Order(row.clip, row.take, row.fingerprint, inputs, Route(row.route), adopt_only=True)
+    return GenerationRequest(row.clip, row.take, row.fingerprint, inputs, Route(row.route), adopt_only=True)
 
 
 async def adopt_orphans(engine: Engine, ledger: Ledger, service: Service) -> AsyncGenerator[Outcome, None]:
@@ -52,7 +52,7 @@ async def settle_late(ledger: Ledger, client: RunComfyClient, service: Service) 
             continue
         try:
             answer = await client.result(row.request_id)
-        except RefusedForNow:
+        except RateLimited:
             break
         except ServiceError as error:
             log.info("Request %s: its cost cannot be asked (%s).", row.request_id, error.message)

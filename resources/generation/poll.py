@@ -8,15 +8,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from resources.errors import Verdict
-from resources.generation.context import Context, Flight, utc_now
-from resources.generation.poll_schedule import Forecast, Watch
-from resources.generation.types import CONTENT_REMEDY, Cancelled, Failed, Held, HeldKind, Outcome, speaks_of_content
+from resources.generation.context import Context, InFlightRequest, utc_now
+from resources.generation.poll_schedule import Forecast, PollTimer
+from resources.generation.types import (
+    CONTENT_REMEDY,
+    Cancelled,
+    Failed,
+    Held,
+    HeldKind,
+    Outcome,
+    is_content_policy_refusal,
+)
 from resources.ledger.records import RequestRow
 from resources.runcomfy.errors import (
     Forbidden,
     MissingToken,
-    Refused,
-    RefusedForNow,
+    RateLimited,
+    Rejected,
     RequestGone,
     ServiceError,
     Unauthorized,
@@ -31,7 +39,7 @@ took the request, is over by then."""
 
 
 @dataclass(slots=True)
-class Doubt:
+class NotFoundDebounce:
     """Counts the answers of one request that it is not known (code 404001)."""
 
     answers: int = 0
@@ -64,7 +72,9 @@ REFUSAL_GAP = 3.0
 """Seconds between a refused poll and the next."""
 
 
-async def wait_for_end(ctx: Context, flight: Flight, row: RequestRow) -> tuple[ResultAnswer, RequestRow] | Outcome:
+async def wait_for_end(
+    ctx: Context, flight: InFlightRequest, row: RequestRow
+) -> tuple[ResultAnswer, RequestRow] | Outcome:
     """Poll a submitted request until its end, and record the end.
 
     Returns:
@@ -76,9 +86,9 @@ async def wait_for_end(ctx: Context, flight: Flight, row: RequestRow) -> tuple[R
     submitted_at = row.submitted_at or utc_now()
     origin = time.monotonic() - max((utc_now() - submitted_at).total_seconds(), 0.0)
     give_up = time.monotonic() + ctx.options.deadline_seconds
-    watch = Watch(forecast, min_gap=ctx.options.min_poll_seconds, rng=ctx.rng)
+    watch = PollTimer(forecast, min_gap=ctx.options.min_poll_seconds, rng=ctx.rng)
     flight.forecast = forecast
-    refusals, doubt = 0, Doubt()
+    refusals, doubt = 0, NotFoundDebounce()
     if flight.paid:
         await _sleep(forecast, watch, origin, time.monotonic(), give_up)
     while True:
@@ -93,7 +103,7 @@ async def wait_for_end(ctx: Context, flight: Flight, row: RequestRow) -> tuple[R
                 return await _parked(ctx, flight, row)
             await asyncio.sleep(doubt.pause(ctx.rng))
             continue
-        except (Refused, MissingToken) as error:
+        except (Rejected, MissingToken) as error:
             refusals += 1
             if refusals >= REFUSALS:
                 return await _refused(ctx, flight, row, error)
@@ -111,7 +121,7 @@ async def wait_for_end(ctx: Context, flight: Flight, row: RequestRow) -> tuple[R
         await _sleep(forecast, watch, origin, noticed, give_up)
 
 
-async def _sleep(forecast: Forecast, watch: Watch, origin: float, polled: float, give_up: float) -> None:
+async def _sleep(forecast: Forecast, watch: PollTimer, origin: float, polled: float, give_up: float) -> None:
     """Until the next poll is due, or the deadline; thinks again when the forecast has moved."""
     version = forecast.version
     due = polled + watch.next_gap(polled - origin)
@@ -123,14 +133,14 @@ async def _sleep(forecast: Forecast, watch: Watch, origin: float, polled: float,
             due = polled + watch.next_gap(polled - origin)
 
 
-async def _ask(ctx: Context, flight: Flight, request_id: str) -> ResultAnswer | None:
+async def _ask(ctx: Context, flight: InFlightRequest, request_id: str) -> ResultAnswer | None:
     """One poll; None where it was not answered. /result also tells the state before the end, so one call does both."""
     async with ctx.polls:
         await ctx.pacer.clear()
         flight.polls += 1
         try:
             answer = await ctx.client.result(request_id)
-        except RefusedForNow as error:
+        except RateLimited as error:
             await ctx.pacer.refused(error)
             return None
         except ServiceError as error:
@@ -143,7 +153,7 @@ async def _ask(ctx: Context, flight: Flight, request_id: str) -> ResultAnswer | 
 
 
 async def _unfinished(
-    ctx: Context, flight: Flight, row: RequestRow, answer: ResultAnswer, *, watch: Watch, age: float
+    ctx: Context, flight: InFlightRequest, row: RequestRow, answer: ResultAnswer, *, watch: PollTimer, age: float
 ) -> None:
     if answer.state is RequestState.WAITING:
         watch.queued(age)
@@ -152,13 +162,13 @@ async def _unfinished(
     flight.age = max(age - watch.started, 0.0)
 
 
-async def _note_start(ctx: Context, row: RequestRow, watch: Watch) -> None:
+async def _note_start(ctx: Context, row: RequestRow, watch: PollTimer) -> None:
     started = (row.submitted_at or utc_now()) + timedelta(seconds=watch.started)
     await ctx.in_ledger(ctx.ledger.started, row.fingerprint, started)
 
 
 async def _ended(
-    ctx: Context, flight: Flight, row: RequestRow, answer: ResultAnswer, *, watch: Watch, age: float
+    ctx: Context, flight: InFlightRequest, row: RequestRow, answer: ResultAnswer, *, watch: PollTimer, age: float
 ) -> tuple[ResultAnswer, RequestRow] | Outcome:
     """Record the verdict. The time of the end is the service's own, as a span, so that clocks need not agree."""
     order, request_id = flight.order, row.request_id
@@ -195,7 +205,7 @@ async def _ended(
         return Cancelled(
             order, "cancelled", "It was cancelled at the service.", "Run the clip again.", request_id=request_id
         )
-    final = speaks_of_content(reason)
+    final = is_content_policy_refusal(reason)
     await ctx.in_ledger(
         ctx.ledger.failed,
         row.fingerprint,
@@ -212,17 +222,17 @@ async def _ended(
     return Failed(order, reason, remedy, final=final, attempts_left=left, verdict=verdict, request_id=request_id)
 
 
-async def _refused(ctx: Context, flight: Flight, row: RequestRow, error: Refused | MissingToken) -> Outcome:
+async def _refused(ctx: Context, flight: InFlightRequest, row: RequestRow, error: Rejected | MissingToken) -> Outcome:
     """The service keeps refusing to speak about the request."""
     order = flight.order
     if isinstance(error, Unauthorized | MissingToken):
         ctx.stop_submitting(HeldKind.ACCOUNT, error.message, error.remedy)
     kind = HeldKind.ACCOUNT if isinstance(error, Unauthorized | MissingToken | Forbidden) else HeldKind.SERVICE
-    await ctx.let_go(row, f"polls are refused: {error.message}")
+    await ctx.release(row, f"polls are refused: {error.message}")
     return Held(order, kind, error.message, error.remedy, request_id=row.request_id)
 
 
-async def _gone(ctx: Context, flight: Flight, row: RequestRow) -> Failed:
+async def _gone(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Failed:
     """The service does not know the request any more, and has said so often enough."""
     order = flight.order
     reason = f"The service no longer knows request {row.request_id}; it may have been charged."
@@ -234,9 +244,9 @@ async def _gone(ctx: Context, flight: Flight, row: RequestRow) -> Failed:
     )  # fmt: skip
 
 
-async def _parked(ctx: Context, flight: Flight, row: RequestRow) -> Held:
+async def _parked(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Held:
     reason = f"Not ended after {ctx.options.deadline_seconds:.0f} s of waiting; it is neither dropped nor cancelled."
-    await ctx.let_go(row, f"left for later adoption: {reason}")
+    await ctx.release(row, f"left for later adoption: {reason}")
     return Held(
         flight.order, HeldKind.DEADLINE, reason, "The schedule `adopt_orphans` or the next run fetches it.",
         request_id=row.request_id,

@@ -198,7 +198,7 @@ def prior(model_id: str, duration: int) -> tuple[float, float]:
     return _PRIOR_MEDIANS.get(vendor, 60.0) * max(duration, 1) / 5, _PRIOR_SPREADS.get(vendor, _PRIOR_SPREAD)
 
 
-class Watch:
+class PollTimer:
     """The polls of one request: when the next one is due, from what the earlier ones showed.
 
     Times are seconds since the submit.

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from resources.errors import I2VError, Verdict
 from resources.generation.context import Context
-from resources.generation.types import Held, HeldKind, Order
+from resources.generation.types import GenerationRequest, Held, HeldKind
 from resources.money import dollars
 from resources.runcomfy.errors import (
     FamilyUnavailable,
+    InsufficientBalance,
     MissingToken,
-    NoBalance,
-    RefusedForNow,
+    RateLimited,
     ServiceError,
     Unauthorized,
     UnknownPriceUnit,
@@ -30,16 +30,16 @@ class Priced:
     price_microdollars: int | None
 
 
-async def priced(ctx: Context, order: Order) -> Priced | Held:
+async def priced(ctx: Context, order: GenerationRequest) -> Priced | Held:
     """The live price of an order."""
     for attempt in range(1, CATALOGUE_TRIES + 1):
         await ctx.pacer.clear()
         try:
             offer = await ctx.catalogue.resolve(order.inputs.family)
-        except RefusedForNow as error:
+        except RateLimited as error:
             await ctx.pacer.refused(error)
             failure: I2VError = error
-        except (Unauthorized, NoBalance, MissingToken) as error:
+        except (Unauthorized, InsufficientBalance, MissingToken) as error:
             ctx.stop_submitting(HeldKind.ACCOUNT, error.message, error.remedy)
             return Held(order, HeldKind.ACCOUNT, error.message, error.remedy)
         except FamilyUnavailable as error:
@@ -63,7 +63,7 @@ async def priced(ctx: Context, order: Order) -> Priced | Held:
     return Held(order, HeldKind.SERVICE, failure.message, failure.remedy or "It is tried again later.")
 
 
-def _changed(order: Order, price: int | None, *, allow_unknown: bool) -> Held | None:
+def _changed(order: GenerationRequest, price: int | None, *, allow_unknown: bool) -> Held | None:
     """What was planned, and perhaps approved, at one price is not paid at a higher one.
 
     Minutes may lie between the plan and its turn: a catalogue that answers again, a full service, an outage.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-from resources.runcomfy.errors import RefusedForNow
+from resources.runcomfy.errors import RateLimited
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Pacer:
                 return
             await asyncio.sleep(left + self._rng.uniform(0, self._spread))
 
-    async def refused(self, error: RefusedForNow) -> float:
+    async def refused(self, error: RateLimited) -> float:
         """A call was refused for now.
 
         Returns:
@@ -67,7 +67,7 @@ class Pacer:
         if self.pausing == 0:
             self._streak = 0
 
-    def heard(self, until: datetime | None) -> None:
+    def on_retry_after(self, until: datetime | None) -> None:
         """Another process was told to wait until then."""
         if until is not None:
             self._hold((until - datetime.now(UTC)).total_seconds())

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from typing import Literal
 
 from resources.errors import I2VError
-from resources.generation.context import Context, Flight
+from resources.generation.context import Context, InFlightRequest
 from resources.generation.types import Cancelled, Held, HeldKind, Outcome, unknown
 from resources.ledger.errors import LedgerError
 from resources.ledger.records import State
-from resources.runcomfy.errors import Refused, ServiceError
+from resources.runcomfy.errors import Rejected, ServiceError
 from resources.runcomfy.wire import CancelOutcome, RequestState
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ _TEXTS: dict[CancelOutcome, str] = {
 _FETCHED_LATER = "Nothing is lost: when it succeeds, the schedule `adopt_orphans` or the next run fetches it."
 
 
-async def ask_why(stop_kind: Callable[[], StopKind], seconds: float) -> StopKind:
+async def get_stop_reason(stop_kind: Callable[[], StopKind], seconds: float) -> StopKind:
     """Why the run is stopped, asked of the host in a thread; without an answer in time it is not taken for a person's."""
     task = asyncio.create_task(asyncio.to_thread(stop_kind))
     done, _ = await asyncio.wait({task}, timeout=seconds)
@@ -75,7 +75,7 @@ async def wind_down(ctx: Context, kind: StopKind, began: float) -> list[Outcome]
     return [await _outcome(ctx, flight, asked.get(name)) for name, flight in ctx.flights.items()]
 
 
-async def _cancel(ctx: Context, flight: Flight, request_id: str, gate: asyncio.Semaphore) -> Outcome:
+async def _cancel(ctx: Context, flight: InFlightRequest, request_id: str, gate: asyncio.Semaphore) -> Outcome:
     """Ask the service to cancel, and record what it says; where it is not cancelled, one more look."""
     order = flight.order
     async with gate:
@@ -85,7 +85,7 @@ async def _cancel(ctx: Context, flight: Flight, request_id: str, gate: asyncio.S
                 state = (await ctx.client.result(request_id)).state
                 if state is RequestState.CANCELLED:
                     said = CancelOutcome.CANCELLED
-        except Refused as error:
+        except Rejected as error:
             log.warning("Request %s: the cancel was refused (%s).", request_id, error.message)
             said = CancelOutcome.UNCONFIRMED
         except ServiceError:
@@ -106,7 +106,7 @@ async def _cancel(ctx: Context, flight: Flight, request_id: str, gate: asyncio.S
     return Cancelled(order, confirmed, text, _FETCHED_LATER, request_id=request_id)
 
 
-async def _outcome(ctx: Context, flight: Flight, asked: "asyncio.Task[Outcome] | None") -> Outcome:
+async def _outcome(ctx: Context, flight: InFlightRequest, asked: "asyncio.Task[Outcome] | None") -> Outcome:
     order = flight.order
     if asked is not None:
         if asked.done() and not asked.cancelled() and asked.exception() is None:

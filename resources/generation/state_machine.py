@@ -5,25 +5,25 @@ import time
 from datetime import timedelta
 
 from resources.errors import I2VError, Verdict
-from resources.generation.context import Context, Flight, utc_now
-from resources.generation.download import already_there, fetch, found_again
+from resources.generation.context import Context, InFlightRequest, utc_now
+from resources.generation.download import fetch, find_existing_video, retry_lost_download
 from resources.generation.poll import wait_for_end
 from resources.generation.submit import Next, submit
 from resources.generation.types import (
     CONTENT_REMEDY,
     Cancelled,
     Failed,
+    GenerationRequest,
     Held,
     HeldKind,
-    Order,
     Outcome,
+    is_content_policy_refusal,
     lost,
-    speaks_of_content,
     unknown,
 )
 from resources.ledger.errors import LedgerError, StaleClaim
 from resources.ledger.records import RequestRow, State
-from resources.logs import bound, note_request
+from resources.logs import log_context, note_request
 from resources.storage.errors import StorageError
 
 ELSEWHERE_SECONDS = (1.0, 5.0)
@@ -32,11 +32,11 @@ STALE_LOOKS = 20
 """So often a row may change under one's hands before that counts as a fault."""
 
 
-async def follow(ctx: Context, flight: Flight) -> Outcome:
+async def follow(ctx: Context, flight: InFlightRequest) -> Outcome:
     """One order to its outcome; what the ledger or the bucket cannot do holds this order alone."""
     order = flight.order
     try:
-        with bound(clip=order.clip, run=ctx.run_id):
+        with log_context(clip=order.clip, run=ctx.run_id):
             return await _follow(ctx, flight)
     except LedgerError as error:
         if error.verdict is Verdict.RETRYABLE:
@@ -50,11 +50,11 @@ async def follow(ctx: Context, flight: Flight) -> Outcome:
         return _failed(flight, error)
 
 
-def _failed(flight: Flight, error: I2VError) -> Failed:
+def _failed(flight: InFlightRequest, error: I2VError) -> Failed:
     return Failed(flight.order, error.message, error.remedy, verdict=error.verdict, request_id=flight.request_id)
 
 
-async def _follow(ctx: Context, flight: Flight) -> Outcome:
+async def _follow(ctx: Context, flight: InFlightRequest) -> Outcome:
     row = await ctx.in_ledger(ctx.ledger.plan, ctx.new_request(flight.order))
     elsewhere_since, nap = time.monotonic(), ELSEWHERE_SECONDS[0]
     stale = 0
@@ -82,7 +82,7 @@ async def _follow(ctx: Context, flight: Flight) -> Outcome:
             stale += 1
             if stale > STALE_LOOKS:
                 raise
-            step = Next.AGAIN
+            step = Next.RETRY
         if step is None:  # another process has it
             if time.monotonic() - elsewhere_since > ctx.options.deadline_seconds:
                 return Held(
@@ -96,7 +96,7 @@ async def _follow(ctx: Context, flight: Flight) -> Outcome:
         row = await _row(ctx, flight.order)
 
 
-async def _row(ctx: Context, order: Order) -> RequestRow:
+async def _row(ctx: Context, order: GenerationRequest) -> RequestRow:
     row = await ctx.in_ledger(ctx.ledger.get, order.fingerprint)
     if row is None:
         raise LedgerError(f"The ledger's row {order.fingerprint[:12]} is gone.", remedy="Rows are never to be deleted.")
@@ -110,7 +110,7 @@ async def _expire(ctx: Context, row: RequestRow) -> None:
         await ctx.in_ledger(ctx.ledger.expire, grace_seconds=grace)
 
 
-async def _adopt_and_wait(ctx: Context, flight: Flight, row: RequestRow) -> Outcome | Next | None:
+async def _adopt_and_wait(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Outcome | Next | None:
     mine = await _adopt(ctx, row)
     if mine is None:
         return None
@@ -131,47 +131,47 @@ async def _adopt(ctx: Context, row: RequestRow) -> RequestRow | None:
     )
 
 
-async def _collect(ctx: Context, flight: Flight, row: RequestRow) -> Outcome | Next | None:
+async def _collect(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Outcome | Next | None:
     """Succeeded before: answered from the bucket; fetched again from the service only where the bucket lacks it."""
     if row.delivered_at is None and not row.lost:
         mine = await _adopt(ctx, row)
         if mine is None:
             return None
         row = mine
-    delivered = await already_there(ctx, flight, row)
+    delivered = await find_existing_video(ctx, flight, row)
     if delivered is not None:
         return delivered
     if row.lost:
-        again = await found_again(ctx, flight, row)
+        again = await retry_lost_download(ctx, flight, row)
         if again is not None:
             return again
         return lost(flight.order, row.reason or "The video is gone.", row.request_id)
     return await fetch(ctx, flight, row, None)
 
 
-async def _unknown(ctx: Context, flight: Flight, row: RequestRow, resubmitted: bool) -> Outcome | Next:
+async def _unknown(ctx: Context, flight: InFlightRequest, row: RequestRow, resubmitted: bool) -> Outcome | Next:
     order = flight.order
     if ctx.options.on_unknown == "resubmit" and not resubmitted and not order.adopt_only:
         again = await ctx.in_ledger(
             ctx.ledger.resubmit_unknown, row.fingerprint, cap=ctx.options.resubmit_cap, attempt=row.attempt
         )
         if again is not None:
-            return Next.LOOK
+            return Next.RELOAD
     return unknown(order, row)
 
 
-async def _ended_before(ctx: Context, flight: Flight, row: RequestRow, retried: bool) -> Outcome | Next:
+async def _ended_before(ctx: Context, flight: InFlightRequest, row: RequestRow, retried: bool) -> Outcome | Next:
     """Failed or cancelled: final failures are remembered, the others go again only when somebody asked for it."""
     order = flight.order
     reason = row.reason or f"It was {row.state} before."
     if row.final:
-        remedy = CONTENT_REMEDY if speaks_of_content(reason) else f"`i2v retake {order.clip}` makes a new take."
+        remedy = CONTENT_REMEDY if is_content_policy_refusal(reason) else f"`i2v retake {order.clip}` makes a new take."
         return Failed(order, reason, remedy, final=True, verdict=Verdict.FINAL, request_id=row.request_id)
     left = row.attempt < ctx.options.max_attempts
     if order.retry_by is not None and not retried and not order.adopt_only:
         if left:
             await ctx.in_ledger(ctx.ledger.retry, row.fingerprint, by=order.retry_by, attempt=row.attempt)
-            return Next.LOOK
+            return Next.RELOAD
         reason = f"{reason} (Attempts: {row.attempt}, of at most {ctx.options.max_attempts} by I2V_MAX_ATTEMPTS.)"
     if row.state is State.CANCELLED:
         return Cancelled(

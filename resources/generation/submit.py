@@ -15,19 +15,19 @@ from enum import Enum, auto
 from typing import Any, TypeVar
 
 from resources.errors import I2VError, Verdict
-from resources.generation.context import Context, Flight, utc_now
+from resources.generation.context import Context, InFlightRequest, utc_now
 from resources.generation.prices import Priced, priced
-from resources.generation.types import CONTENT_REMEDY, Failed, Held, HeldKind, Outcome, speaks_of_content
+from resources.generation.types import CONTENT_REMEDY, Failed, Held, HeldKind, Outcome, is_content_policy_refusal
 from resources.ledger.errors import LedgerError, StaleClaim
 from resources.ledger.leases import Hold
-from resources.ledger.records import Claimed, NoSlot, OverBudget, RequestRow, State
+from resources.ledger.records import AtCapacity, Claimed, OverBudget, RequestRow, State
 from resources.runcomfy.errors import (
+    InsufficientBalance,
     MissingToken,
-    NeverDelivered,
-    NoBalance,
+    NotSent,
     OutcomeUnknown,
-    Refused,
-    RefusedForNow,
+    RateLimited,
+    Rejected,
     Unauthorized,
     UnknownModel,
 )
@@ -48,17 +48,17 @@ FRESH_SECONDS = 30.0
 class Next(Enum):
     """How an order goes on when it has not ended."""
 
-    LOOK = auto()
+    RELOAD = auto()
     """The row has changed: look at it."""
-    AGAIN = auto()
+    RETRY = auto()
     """Nothing happened: the same once more."""
 
 
-async def submit(ctx: Context, flight: Flight) -> Outcome | Next:
+async def submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
     """Take a planned order to the service.
 
     Returns:
-        Next.LOOK once the row is no longer `planned`, or the outcome that ends this run's work on it.
+        Next.RELOAD once the row is no longer `planned`, or the outcome that ends this run's work on it.
     """
     order = flight.order
     give_up = time.monotonic() + ctx.options.deadline_seconds
@@ -81,21 +81,21 @@ async def submit(ctx: Context, flight: Flight) -> Outcome | Next:
                 return made
             body, made_at = made, time.monotonic()
         answer = await _turn(ctx, flight, offer, body)
-        if isinstance(answer, NoSlot):
+        if isinstance(answer, AtCapacity):
             await asyncio.sleep(slot_wait * ctx.rng.uniform(0.5, 1.5))
             slot_wait = min(slot_wait * 1.5, SLOT_WAIT[1])
-        elif isinstance(answer, NeverDelivered):
+        elif isinstance(answer, NotSent):
             undelivered += 1
             if undelivered >= ctx.options.submit_tries:
                 return Failed(order, answer.message, answer.remedy, verdict=Verdict.RETRYABLE)
             await asyncio.sleep(2**undelivered * 0.5 * ctx.rng.uniform(0.75, 1.25))
-        elif answer is not Next.AGAIN:
+        elif answer is not Next.RETRY:
             return answer
 
 
 async def _turn(
-    ctx: Context, flight: Flight, offer: Priced, body: dict[str, object]
-) -> Outcome | Next | NoSlot | NeverDelivered:
+    ctx: Context, flight: InFlightRequest, offer: Priced, body: dict[str, object]
+) -> Outcome | Next | AtCapacity | NotSent:
     """One of the few submits at once, when the pace allows it and nothing was heard meanwhile that speaks against it."""
     async with ctx.submits:
         await ctx.pacer.clear()
@@ -105,7 +105,7 @@ async def _turn(
         return await _uninterrupted(ctx, _claim_and_post(ctx, flight, offer, body))
 
 
-def _hindrance(ctx: Context, flight: Flight) -> Held | None:
+def _hindrance(ctx: Context, flight: InFlightRequest) -> Held | None:
     """What speaks against submitting at all."""
     order = flight.order
     if ctx.stopping:
@@ -135,7 +135,7 @@ async def _uninterrupted(ctx: Context, coroutine: Coroutine[Any, Any, T]) -> T:
     return await asyncio.shield(task)
 
 
-async def _body(ctx: Context, flight: Flight, offer: Priced) -> dict[str, object] | Outcome:
+async def _body(ctx: Context, flight: InFlightRequest, offer: Priced) -> dict[str, object] | Outcome:
     """The request body, with addresses made now, so that they outlive the service's queue."""
     order = flight.order
     urls: dict[str, str] = {}
@@ -192,8 +192,8 @@ async def _address(ctx: Context, medium: Medium) -> str:
 
 
 async def _claim_and_post(
-    ctx: Context, flight: Flight, offer: Priced, body: dict[str, object]
-) -> Outcome | Next | NoSlot | NeverDelivered:
+    ctx: Context, flight: InFlightRequest, offer: Priced, body: dict[str, object]
+) -> Outcome | Next | AtCapacity | NotSent:
     """Claim the row, POST once, record what that proved."""
     order = flight.order
     await ctx.prove_writable()
@@ -209,7 +209,7 @@ async def _claim_and_post(
         caps=ctx.options.caps,
         max_in_flight=ctx.options.max_in_flight,
     )
-    if isinstance(claim, NoSlot):
+    if isinstance(claim, AtCapacity):
         return claim
     if isinstance(claim, OverBudget):
         return Held(order, HeldKind.BUDGET, claim.text, "It starts by itself when the cap allows it, or raise the cap.")
@@ -217,13 +217,13 @@ async def _claim_and_post(
         row = claim.row
         mine = row.state is State.SUBMITTING and row.owner == ctx.owner
         if not mine or (row.fingerprint, row.attempt) in ctx.posted:
-            return Next.LOOK  # otherwise: this claim was committed although its answer was lost, and nothing was sent
+            return Next.RELOAD  # otherwise: this claim was committed although its answer was lost, and nothing was sent
     if ctx.stopping:
         await _return(ctx, claim.row, "the run was stopped before anything was sent")
-        return Next.AGAIN
+        return Next.RETRY
     hold = await _hold(ctx, claim.row, asked_at)
     if hold is None:
-        return Next.LOOK
+        return Next.RELOAD
     return await _post(ctx, flight, claim.row, offer, body, hold)
 
 
@@ -252,32 +252,32 @@ async def _hold(ctx: Context, row: RequestRow, asked_at: float) -> Hold | None:
 
 
 async def _post(
-    ctx: Context, flight: Flight, row: RequestRow, offer: Priced, body: dict[str, object], hold: Hold
-) -> Outcome | Next | NeverDelivered:
+    ctx: Context, flight: InFlightRequest, row: RequestRow, offer: Priced, body: dict[str, object], hold: Hold
+) -> Outcome | Next | NotSent:
     """The one POST of this attempt, and the record of what it proved."""
     ctx.posted.add((row.fingerprint, row.attempt))
     try:
         submission = await ctx.client.submit(
             offer.endpoint.model_id, body, may_send=lambda: hold.good(utc_now(), time.monotonic())
         )
-    except (NeverDelivered, MissingToken) as error:
+    except (NotSent, MissingToken) as error:
         await _return(ctx, row, error.message)
         ctx.posted.discard((row.fingerprint, row.attempt))
-        return error if isinstance(error, NeverDelivered) else _halted(ctx, flight, error)
-    except RefusedForNow as error:
+        return error if isinstance(error, NotSent) else _halted(ctx, flight, error)
+    except RateLimited as error:
         await ctx.in_ledger(
             ctx.ledger.refused_for_now, row.fingerprint, attempt=row.attempt, owner=ctx.owner, reason=error.message
         )
         ctx.posted.discard((row.fingerprint, row.attempt))
         await ctx.pacer.refused(error)
-        return Next.AGAIN
-    except Refused as error:
+        return Next.RETRY
+    except Rejected as error:
         return await _refused(ctx, flight, row, error)
     except OutcomeUnknown as error:
         if error.request_id is not None:  # whatever the answer meant: the service knows this request, so ask it
             return await _accepted(ctx, flight, row, Submission(error.request_id))
         await _unknown(ctx, row, error.message)
-        return Next.LOOK
+        return Next.RELOAD
     except BaseException as error:  # a cancelled task or a fault of our own: it may have been sent
         await _unknown(ctx, row, f"the submit was cut short ({type(error).__name__})")
         raise
@@ -285,7 +285,7 @@ async def _post(
     return await _accepted(ctx, flight, row, submission)
 
 
-async def _accepted(ctx: Context, flight: Flight, row: RequestRow, submission: Submission) -> Next:
+async def _accepted(ctx: Context, flight: InFlightRequest, row: RequestRow, submission: Submission) -> Next:
     """Record the request id. Until that is done, the log is the only other place that knows it."""
     try:
         await ctx.in_ledger(
@@ -304,20 +304,20 @@ async def _accepted(ctx: Context, flight: Flight, row: RequestRow, submission: S
         )  # fmt: skip
         raise
     flight.request_id, flight.attempt, flight.paid = submission.request_id, row.attempt, True
-    return Next.LOOK
+    return Next.RELOAD
 
 
-async def _refused(ctx: Context, flight: Flight, row: RequestRow, error: Refused) -> Outcome:
+async def _refused(ctx: Context, flight: InFlightRequest, row: RequestRow, error: Rejected) -> Outcome:
     """The service said no: to the account, to the model id, to the content, or to this request."""
     order = flight.order
-    if isinstance(error, Unauthorized | NoBalance):
+    if isinstance(error, Unauthorized | InsufficientBalance):
         # Nothing is wrong with the clip: its row stays ready for the time when the account is in order.
         await _return(ctx, row, error.message)
         return _halted(ctx, flight, error)
     if isinstance(error, UnknownModel):
         await _return(ctx, row, error.message)
         return Held(order, HeldKind.SERVICE, error.message, error.remedy)
-    final = speaks_of_content(error.message)
+    final = is_content_policy_refusal(error.message)
     await ctx.in_ledger(
         ctx.ledger.refused,
         row.fingerprint,
@@ -331,7 +331,7 @@ async def _refused(ctx: Context, flight: Flight, row: RequestRow, error: Refused
     return Failed(order, error.message, remedy, final=final, attempts_left=left, verdict=Verdict.FINAL)
 
 
-def _halted(ctx: Context, flight: Flight, error: I2VError) -> Held:
+def _halted(ctx: Context, flight: InFlightRequest, error: I2VError) -> Held:
     ctx.stop_submitting(HeldKind.ACCOUNT, error.message, error.remedy)
     return Held(flight.order, HeldKind.ACCOUNT, error.message, error.remedy)
 

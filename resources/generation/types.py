@@ -14,7 +14,7 @@ from resources.schemas.inputs import GenerationInputs, Route
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class GenerationRequest:
     """One take of one clip that shall be there in the end, whoever pays for it and whenever.
 
     Attributes:
@@ -93,7 +93,7 @@ class Delivered:
         notice_seconds: Time between the end, by the service's clock, and its notice; None where it is not known.
     """
 
-    order: Order
+    order: GenerationRequest
     video_key: str
     sha256: str
     size_bytes: int
@@ -116,7 +116,7 @@ class Delivered:
 class Held:
     """Not delivered, nothing failed: the ledger's row says how it goes on."""
 
-    order: Order
+    order: GenerationRequest
     kind: HeldKind
     reason: str
     remedy: str = ""
@@ -132,7 +132,7 @@ class Failed:
         attempts_left: False once `max_attempts` were made: only a person's `i2v retry` adds another.
     """
 
-    order: Order
+    order: GenerationRequest
     reason: str
     remedy: str = ""
     final: bool = False
@@ -145,7 +145,7 @@ class Failed:
 class Cancelled:
     """A person stopped it. Only ``cancelled`` says that the service confirmed it; the others may still be charged."""
 
-    order: Order
+    order: GenerationRequest
     confirmed: Literal["cancelled", "not_cancellable", "unconfirmed"]
     reason: str
     remedy: str = ""
@@ -216,18 +216,18 @@ CONTENT_REMEDY = (
 )
 
 
-def speaks_of_content(message: str | None) -> bool:
+def is_content_policy_refusal(message: str | None) -> bool:
     """True when the service's words are about what the media or the prompt show, not about form or capacity."""
     return bool(message and _CONTENT.search(_NOT_CONTENT.sub(" ", message)))
 
 
-def lost(order: Order, reason: str, request_id: str | None) -> Held:
+def lost(order: GenerationRequest, reason: str, request_id: str | None) -> Held:
     """Made once, and gone: only a person starts what is paid for a second time."""
     remedy = f"`i2v retake {order.clip}` makes a new take, which is paid for."
     return Held(order, HeldKind.LOST, reason, remedy, request_id=request_id)
 
 
-def unknown(order: Order, row: RequestRow) -> Held:
+def unknown(order: GenerationRequest, row: RequestRow) -> Held:
     """Sent, and not heard of: only a person, with the service's console, can say what became of it."""
     why = (row.reason or "the outcome of the submit is unknown").rstrip(".")
     reason = f"It may have been submitted and charged: {why}."

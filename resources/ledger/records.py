@@ -128,7 +128,7 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class AlreadyClaimed:
     """The request is not `planned`: somebody has it, or it has ended. The row says which."""
 
     row: RequestRow
@@ -143,13 +143,13 @@ class OverBudget:
 
 
 @dataclass(frozen=True, slots=True)
-class NoSlot:
+class AtCapacity:
     """As many requests are in flight, over all processes, as may be."""
 
     in_flight: int
 
 
-ClaimOutcome: TypeAlias = Claimed | Taken | OverBudget | NoSlot
+ClaimOutcome: TypeAlias = Claimed | AlreadyClaimed | OverBudget | AtCapacity
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,16 @@ import sqlalchemy as sa
 from resources.ledger.base import COLUMNS, SELECT_ROW, LedgerBase, row_of
 from resources.ledger.budget import budget_refusal
 from resources.ledger.leases import GRACE_SECONDS
-from resources.ledger.records import Caps, Claimed, ClaimOutcome, NewRequest, NoSlot, RequestRow, State, Taken
+from resources.ledger.records import (
+    AlreadyClaimed,
+    AtCapacity,
+    Caps,
+    Claimed,
+    ClaimOutcome,
+    NewRequest,
+    RequestRow,
+    State,
+)
 from resources.ledger.tables import requests, services, submissions
 from resources.redact import redact_inputs
 
@@ -87,11 +96,11 @@ class Claims(LedgerBase):
             self._lock_service(connection, service)
             row = self._row(connection, fingerprint, lock=True)
             if row.state is not State.PLANNED:
-                return Taken(row)
+                return AlreadyClaimed(row)
             now = self._now()
             in_flight: int = connection.execute(IN_FLIGHT, {"the_service": service, "the_time": now}).scalar_one()
             if in_flight >= max_in_flight:
-                return NoSlot(in_flight)
+                return AtCapacity(in_flight)
             refusal = budget_refusal(connection, service, run_id=run_id, price=price_microdollars, caps=caps, now=now)
             if refusal is not None:
                 return refusal
@@ -114,7 +123,7 @@ class Claims(LedgerBase):
                 reason=None if run_id is None else f"run {run_id}",
             )
             if claimed is None:  # only where a writer ignores the locks; the UPDATE's guard has the last word
-                return Taken(self._row(connection, fingerprint))
+                return AlreadyClaimed(self._row(connection, fingerprint))
             connection.execute(
                 _INSERT_SUBMISSION,
                 {

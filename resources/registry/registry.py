@@ -170,7 +170,7 @@ class Registry:
                 taken += found.scalars()
         return tuple(taken)
 
-    def forget_uncommitted(self, sensor: str, committed_tick: int) -> int:
+    def requeue_uncommitted(self, sensor: str, committed_tick: int) -> int:
         """Make due again what a tick dispatched that never committed. Returns how many."""
         return self._update(
             clips.update()
@@ -178,7 +178,7 @@ class Registry:
             .values(state=ClipState.DUE, batch=None, updated_at=self._clock())
         )
 
-    def begin(self, names: Sequence[str], run_id: str) -> None:
+    def mark_running(self, names: Sequence[str], run_id: str) -> None:
         """Note that a run works on these clips."""
         for part in chunks(names):
             values = {
@@ -189,7 +189,7 @@ class Registry:
             }
             self._update(clips.update().where(clips.c.clip.in_(part)).values(**values))
 
-    def answer(
+    def record_result(
         self,
         clip: str,
         *,
@@ -223,7 +223,7 @@ class Registry:
         values["state"] = sa.case((clips.c.version == version, state.value), else_=ClipState.DUE.value)
         self._update(clips.update().where(clips.c.clip == clip).values(**values))
 
-    def make_due(self, names: Sequence[str], *, count_retry: bool = False, lost_run: bool = False) -> int:
+    def enqueue(self, names: Sequence[str], *, count_retry: bool = False, lost_run: bool = False) -> int:
         """Make clips due again.
 
         Args:

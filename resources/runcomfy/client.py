@@ -33,11 +33,11 @@ from resources.runcomfy.download import Downloaded, Downloader
 from resources.runcomfy.errors import (
     InvalidInput,
     MissingToken,
-    NeverDelivered,
     NotReady,
+    NotSent,
     OutcomeUnknown,
-    Refused,
-    RefusedForNow,
+    RateLimited,
+    Rejected,
     RequestGone,
     ServiceUnavailable,
     UnknownModel,
@@ -164,12 +164,12 @@ class RunComfyClient:
                 finally:
                     await response.aclose()
         except transport.TooLate:
-            raise NeverDelivered(
+            raise NotSent(
                 f"{what}: nothing was sent, its claim ran out while the connection was made.",
                 remedy="It is tried again; when this recurs, look at the machine's load and I2V_LEASE_SECONDS.",
             ) from None
         except transport.NEVER_DELIVERED as error:
-            raise NeverDelivered(
+            raise NotSent(
                 f"{what}: nothing was sent, {transport.reason(error)}.",
                 remedy="Check the network and RUNCOMFY_MODEL_API_BASE.",
             ) from None
@@ -220,7 +220,7 @@ class RunComfyClient:
 
         try:
             said = wire.read_cancel(await self._again(what, once))
-        except (ServiceUnavailable, RefusedForNow, NotReady):
+        except (ServiceUnavailable, RateLimited, NotReady):
             return wire.CancelOutcome.UNCONFIRMED
         doubtful = asked > 1 and said is wire.CancelOutcome.NOT_CANCELLABLE
         return wire.CancelOutcome.UNCONFIRMED if doubtful else said
@@ -325,7 +325,7 @@ class RunComfyClient:
 
     def _pause(self, error: Exception) -> bool | float:
         """Whether a question is asked again, and after how long where the service said so."""
-        if not isinstance(error, ServiceUnavailable | RefusedForNow):
+        if not isinstance(error, ServiceUnavailable | RateLimited):
             return False
         if error.retry_after is None:
             return True
@@ -371,7 +371,7 @@ def _read_submission(what: str, response: httpx.Response, content: bytes) -> wir
             return wire.Submission(request_id)
         raise OutcomeUnknown(f"{what}: HTTP {status}, but no request id that can be used.", remedy=_HOLD_REMEDY)
     error = refusals.read_error(what, Asked.MODEL, status, body, _wait(response))
-    spelled_out = isinstance(error, RefusedForNow) or (isinstance(error, Refused) and content.strip() != b"")
+    spelled_out = isinstance(error, RateLimited) or (isinstance(error, Rejected) and content.strip() != b"")
     if spelled_out and not (error_in_success and request_id is not None):
         raise error
     raise OutcomeUnknown(error.message, request_id=request_id, remedy=_HOLD_REMEDY)

@@ -26,7 +26,7 @@ import stamina
 from pydantic import SecretStr
 
 from resources.errors import Verdict
-from resources.runcomfy.errors import DownloadError, DownloadFailed, HostRefused, OutputGone, TooLarge, Truncated
+from resources.runcomfy.errors import DisallowedHost, DownloadError, DownloadFailed, OutputGone, TooLarge, Truncated
 from resources.runcomfy.transport import open_client, reason
 from resources.schemas.inputs import Service
 from resources.settings import LOOPBACK_HOSTS
@@ -75,16 +75,16 @@ def judged(address: str, service: Service) -> httpx.URL:
         HostRefused: it breaks the rule; the message names the host at most.
     """
     if _ODD.search(address):
-        raise HostRefused("The output's address holds characters that no address of an output has.", remedy=_REMEDY)
+        raise DisallowedHost("The output's address holds characters that no address of an output has.", remedy=_REMEDY)
     try:
         url = httpx.URL(address)
     except (httpx.InvalidURL, ValueError):
-        raise HostRefused("The output's address cannot be read.", remedy=_REMEDY) from None
+        raise DisallowedHost("The output's address cannot be read.", remedy=_REMEDY) from None
     host = url.raw_host.decode("ascii").lower()
     if url.userinfo:
-        raise HostRefused("The output's address holds a user name.", remedy=_REMEDY)
+        raise DisallowedHost("The output's address holds a user name.", remedy=_REMEDY)
     if url.port is not None and not 0 < url.port < 65_536:
-        raise HostRefused("The output's address names a port that does not exist.", remedy=_REMEDY)
+        raise DisallowedHost("The output's address names a port that does not exist.", remedy=_REMEDY)
     of_service = _HOST.fullmatch(host) is not None and any(
         host == domain or host.endswith(f".{domain}") for domain in OUTPUT_DOMAINS
     )
@@ -92,7 +92,7 @@ def judged(address: str, service: Service) -> httpx.URL:
         return url
     if service == "sandbox" and url.scheme == "http" and url.host in LOOPBACK_HOSTS:
         return url
-    raise HostRefused(
+    raise DisallowedHost(
         f"The output's address ({url.scheme or 'no scheme'}, host {host or 'none'}) is not one of the service's.",
         remedy=_REMEDY,
     )
@@ -180,7 +180,7 @@ class Downloader:
                 if not response.has_redirect_location:
                     return await self._save(response, path)
                 if _ODD.search(location):
-                    raise HostRefused("The output redirects to an address that cannot be trusted.", remedy=_REMEDY)
+                    raise DisallowedHost("The output redirects to an address that cannot be trusted.", remedy=_REMEDY)
                 address = str(url.join(location))
         raise DownloadFailed(f"The output redirects more than {MAX_REDIRECTS} times.")
 

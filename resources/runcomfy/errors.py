@@ -45,13 +45,13 @@ class ServiceError(I2VError):
     """Anything that the service, or the way to it, did wrong."""
 
 
-class NeverDelivered(ServiceError):
+class NotSent(ServiceError):
     """The submit provably never reached the service: nothing was charged, and it may be sent again."""
 
     verdict = Verdict.RETRYABLE
 
 
-class RefusedForNow(ServiceError):
+class RateLimited(ServiceError):
     """429: too many requests; nothing was done.
 
     Attributes:
@@ -65,7 +65,7 @@ class RefusedForNow(ServiceError):
         self.retry_after = retry_after
 
 
-class Refused(ServiceError):
+class Rejected(ServiceError):
     """The service answered no.
 
     Attributes:
@@ -79,27 +79,27 @@ class Refused(ServiceError):
         self.http_status = http_status
 
 
-class Unauthorized(Refused):
+class Unauthorized(Rejected):
     """The token is missing, expired or revoked, or the account is inactive."""
 
 
-class NoBalance(Refused):
+class InsufficientBalance(Rejected):
     """The account has no balance left."""
 
 
-class UnknownModel(Refused):
+class UnknownModel(Rejected):
     """The service does not know the model id."""
 
 
-class RequestGone(Refused):
+class RequestGone(Rejected):
     """The service does not know the request: wrong id, deleted or expired."""
 
 
-class InvalidInput(Refused):
+class InvalidInput(Rejected):
     """The body does not match the model's schema."""
 
 
-class Forbidden(Refused):
+class Forbidden(Rejected):
     """The request belongs to somebody else."""
 
 
@@ -153,7 +153,7 @@ class DownloadError(ServiceError):
     """An output could not be fetched."""
 
 
-class HostRefused(DownloadError):
+class DisallowedHost(DownloadError):
     """The output's address, or one that it redirects to, is not one that outputs come from."""
 
 

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from resources.runcomfy import refusals, wire
 from resources.runcomfy.credentials import checked_token
 from resources.runcomfy.download import judged
-from resources.runcomfy.errors import HostRefused, LoginFailed
+from resources.runcomfy.errors import DisallowedHost, LoginFailed
 from resources.runcomfy.transport import (
     TRANSPORT_ERRORS,
     hide_addresses_in_logs,
@@ -157,7 +157,7 @@ class DeviceLogin:
             return
         try:
             judged(page, "runcomfy")
-        except HostRefused:
+        except DisallowedHost:
             raise LoginFailed("The login's page is not one of the service's; it was not opened.") from None
 
     async def _post(self, call: str, body: dict[str, str]) -> tuple[int, dict[str, Any]]:

@@ -10,11 +10,11 @@ from typing import Any
 from resources.redact import redact_line
 from resources.runcomfy.errors import (
     Forbidden,
+    InsufficientBalance,
     InvalidInput,
-    NoBalance,
     NotReady,
-    Refused,
-    RefusedForNow,
+    RateLimited,
+    Rejected,
     RequestGone,
     ServiceError,
     ServiceUnavailable,
@@ -91,19 +91,24 @@ class Asked(StrEnum):
 
 
 _SIGN_IN = "Sign in with `i2v login`, or set RUNCOMFY_TOKEN to a valid token."
-_BY_CODE: dict[int, type[Refused]] = {
+_BY_CODE: dict[int, type[Rejected]] = {
     400001: UnknownModel,
-    400002: NoBalance,
+    400002: InsufficientBalance,
     400004: Unauthorized,
     403001: Forbidden,
     404001: RequestGone,
     422: InvalidInput,
     422001: InvalidInput,
 }
-_BY_STATUS: dict[int, type[Refused]] = {401: Unauthorized, 402: NoBalance, 403: Unauthorized, 422: InvalidInput}
-_REMEDIES: dict[type[Refused], str] = {
+_BY_STATUS: dict[int, type[Rejected]] = {
+    401: Unauthorized,
+    402: InsufficientBalance,
+    403: Unauthorized,
+    422: InvalidInput,
+}
+_REMEDIES: dict[type[Rejected], str] = {
     Unauthorized: _SIGN_IN,
-    NoBalance: "Top up the account, then try again; nothing was charged for this.",
+    InsufficientBalance: "Top up the account, then try again; nothing was charged for this.",
     UnknownModel: "`i2v models` lists what the service has; I2V_MODEL_IDS pins an id.",
     RequestGone: "The service keeps requests for a limited time; look at `i2v ledger` for what was fetched.",
     InvalidInput: "Compare the inputs with `i2v models`; the service's schema may have changed.",
@@ -131,10 +136,10 @@ def read_error(
     if code == 400005:
         return NotReady(message)
     if http_status == 429 or (http_status < 400 and head == 429):
-        return RefusedForNow(message, retry_after=wait)
+        return RateLimited(message, retry_after=wait)
     if head >= 500 or head < 400:
         return ServiceUnavailable(message, retry_after=wait)
-    kind = _BY_CODE.get(code or 0) or _BY_STATUS.get(head, Refused)
+    kind = _BY_CODE.get(code or 0) or _BY_STATUS.get(head, Rejected)
     if asked is Asked.MODEL and (head == 404 or kind is RequestGone):
         kind = UnknownModel
     elif asked is Asked.REQUEST and head == 404 and kind is not RequestGone:

@@ -10,7 +10,7 @@ from pydantic import Field
 from resources.runcomfy.catalogue import Catalogue
 from resources.runcomfy.client import RunComfyClient
 from resources.runcomfy.credentials import require_token
-from resources.runcomfy.errors import RefusedForNow, ServiceUnavailable
+from resources.runcomfy.errors import RateLimited, ServiceUnavailable
 from resources.runcomfy.wire import ResultAnswer
 from resources.settings import Settings, load_settings
 
@@ -141,7 +141,7 @@ async def poll(client: RunComfyClient, request_id: str, deadline_seconds: float)
             answer = await client.result(request_id)
             if answer.state.over:
                 return answer
-        except (ServiceUnavailable, RefusedForNow) as error:
+        except (ServiceUnavailable, RateLimited) as error:
             pause = max(pause, error.retry_after or 0.0)
         left = deadline - time.monotonic()
         if left <= 0:

@@ -13,14 +13,14 @@ from typing import Any
 
 from resources.generation.factory import open_engine, options_of
 from resources.generation.run_sync import run_sync
-from resources.generation.types import NO_CAPS, Delivered, Order
+from resources.generation.types import NO_CAPS, Delivered, GenerationRequest
 from resources.ledger.ledger import Ledger
 from resources.schemas.inputs import GenerationInputs, Route, fingerprint
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
 
 
-def read_orders(spec: dict[str, Any]) -> list[Order]:
+def read_orders(spec: dict[str, Any]) -> list[GenerationRequest]:
     """The orders of a specification: the same inputs, told apart by their seeds, ``clips`` of them in each take."""
     orders = []
     clips = spec.get("clips", max(spec["seeds"]))
@@ -28,7 +28,7 @@ def read_orders(spec: dict[str, Any]) -> list[Order]:
         take, clip = (seed - 1) // clips + 1, (seed - 1) % clips + 1
         inputs = GenerationInputs.model_validate({**spec["inputs"], "seed": seed})
         name = fingerprint(spec["service"], inputs, take)
-        orders.append(Order(f"clip-{clip}", take, name, inputs, Route(spec["route"]), NO_CAPS))
+        orders.append(GenerationRequest(f"clip-{clip}", take, name, inputs, Route(spec["route"]), NO_CAPS))
     return orders
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 from i2v_assets.defs.alerts_sensor import situation
 from i2v_assets.defs.maintenance import to_retry
 from i2v_assets.operations.clips import retake_clip
-from i2v_assets.reports.alerts import Memory
+from i2v_assets.reports.alerts import AlertCursor
 from resources.ledger.base import utc_now
 from resources.settings import load_settings
 
@@ -30,7 +30,7 @@ def tried_again(stage) -> bool:
     """Whether the schedule takes the failed clip; everybody who speaks of it has to say the same."""
     settings = load_settings()
     taken = to_retry(stage.registry, settings) == ["hero"]
-    (failed,) = situation(stage.ledger, stage.registry, settings, Memory(utc_now()), utc_now()).failed
+    (failed,) = situation(stage.ledger, stage.registry, settings, AlertCursor(utc_now()), utc_now()).failed
     assert (failed.remedy == "It is tried again tonight.") == taken
     assert (BY_ITSELF in (stage.note("hero", FAILED) or "")) == taken
     return taken
@@ -38,7 +38,7 @@ def tried_again(stage) -> bool:
 
 def night(stage) -> None:
     """The schedule's run and what follows of it."""
-    stage.registry.make_due(to_retry(stage.registry, load_settings()), count_retry=True)
+    stage.registry.enqueue(to_retry(stage.registry, load_settings()), count_retry=True)
     stage.make()
 
 
@@ -66,7 +66,7 @@ def test_a_clip_is_tried_again_by_itself_until_its_attempts_are_used_up(stage, f
 
     failed = stage.request("hero")
     stage.ledger.retry(failed.fingerprint, by="somebody", attempt=failed.attempt)  # as `i2v retry` does
-    stage.registry.make_due(["hero"])
+    stage.registry.enqueue(["hero"])
     stage.make()
     assert stage.delivered() == {"hero"}
 

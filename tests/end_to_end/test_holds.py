@@ -168,7 +168,7 @@ def test_a_changed_default_asks_before_a_delivered_clip_is_paid_for_again(stage)
     assert stage.tick() == [], "a changed default makes no delivered clip due"
 
     stage.set_variable("I2V_WATERMARK", "true")
-    stage.registry.make_due(["hero"])
+    stage.registry.enqueue(["hero"])
     stage.make()
 
     assert len(stage.charges()) == 1

@@ -40,7 +40,7 @@ def test_a_clip_whose_runs_all_end_early_is_told_why(stage, monkeypatch: pytest.
     assert "RUNCOMFY_TOKEN" in check.metadata["failed"].value
 
     monkeypatch.setenv("RUNCOMFY_TOKEN", "rc-" + "x" * 32)
-    stage.registry.make_due(["hero"])  # as `i2v retry` does
+    stage.registry.enqueue(["hero"])  # as `i2v retry` does
     (run,) = stage.make()
     assert run.success
     assert stage.delivered() == {"hero"}

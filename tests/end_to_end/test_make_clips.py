@@ -80,7 +80,7 @@ def test_a_part_of_a_clip_costs_what_that_part_costs(stage) -> None:
 def test_planning_by_hand_never_starts_paid_work_later(stage, state: ClipState) -> None:
     admitted(stage, "hero")
     version = stage.clip("hero").version
-    stage.registry.answer("hero", version=version, state=state, reason="as a test", waiting_for="person")
+    stage.registry.record_result("hero", version=version, state=state, reason="as a test", waiting_for="person")
 
     assert stage.materialize("hero", select=["clip_plan"]).success
 

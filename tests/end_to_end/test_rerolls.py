@@ -53,7 +53,7 @@ def test_what_the_budget_holds_is_not_owed_and_is_paid_one_at_a_time(poor) -> No
 
     stage.set_variable("I2V_SANDBOX_BUDGET_USD_PER_DAY", "20")
     assert stage.tick("dispatch") == []
-    stage.registry.make_due(["poor"])
+    stage.registry.enqueue(["poor"])
     stage.make()
     assert len(stage.charges()) == 1, "a delivered clip that runs again without a person costs nothing"
     assert stage.materialize("poor").success

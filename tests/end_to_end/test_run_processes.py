@@ -204,7 +204,7 @@ def test_a_run_that_dagster_tries_again_has_no_second_budget_and_pays_for_no_fai
     if asked_by == "a person":
         tags = by_hand("a", "c")
     else:
-        stage.registry.make_due(names, count_retry=True)
+        stage.registry.enqueue(names, count_retry=True)
         (request,) = stage.tick()
         tags = dict(request.tags)
     crashed = launch(tags)
@@ -344,7 +344,7 @@ def test_a_run_by_hand_is_not_taken_for_lost_because_an_earlier_run_has_ended(st
     run = stage.instance.create_run_for_job(
         stage.definitions.get_job_def("make_clips_job"), tags={"dagster/partition": "hero"}
     )
-    stage.registry.begin(["hero"], run.run_id)
+    stage.registry.mark_running(["hero"], run.run_id)
     stage.later("hero", timedelta(hours=1))
 
     assert stage.tick("dispatch") == []

@@ -18,7 +18,7 @@ from i2v_assets.cli.exit_codes import DataProblem, Exit, TryLater, UsageProblem
 from i2v_assets.clip_folder.manifest import Manifest, media_of
 from i2v_assets.pipeline.manifest import manifest_of
 from i2v_assets.planning.plan import Plan
-from i2v_assets.session import Books, me, opened_books, opened_bucket, opened_client
+from i2v_assets.session import Session, current_user, open_bucket, open_client, open_session
 from resources.generation.types import Delivered
 from resources.ledger.records import RequestRow
 from resources.media.probe import video_size
@@ -27,7 +27,7 @@ from resources.schemas.inputs import Service
 
 if TYPE_CHECKING:
     from i2v_assets.briefs.brief import Brief
-    from i2v_assets.cli.run.inputs import Asked, Source, Target
+    from i2v_assets.cli.run.inputs import RunInput, Source, Target
     from i2v_assets.cli.run.progress import Course
     from i2v_assets.pipeline.read_media import ReadFile
     from i2v_assets.planning.plan import Plan, Refusal, Waiting
@@ -94,8 +94,8 @@ def run(
         if wait and download:
             _check_folder(output_dir)
         folder = output_dir if download else None
-        with opened_books() as books, TemporaryDirectory(prefix="i2v-") as scratch:
-            result, code = _run(books, target, asked, files, Path(scratch), folder, wait=wait, retry=retry, way=way)
+        with open_session() as session, TemporaryDirectory(prefix="i2v-") as scratch:
+            result, code = _run(session, target, asked, files, Path(scratch), folder, wait=wait, retry=retry, way=way)
     except KeyboardInterrupt:  # while the request is followed Ctrl-C is heard there, and told with what became of it
         fetched = "run it again, and what was sent is fetched and not paid for again"
         err.print(f"Stopped; {fetched if way.followed else 'nothing was sent'}.")
@@ -143,9 +143,9 @@ def _check_folder(folder: Path) -> None:
 
 
 def _run(
-    books: Books,
+    session: Session,
     target: "Target",
-    asked: "Asked",
+    asked: "RunInput",
     files: "Sequence[Source]",
     scratch: Path,
     folder: Path | None,
@@ -159,26 +159,26 @@ def _run(
     from i2v_assets.cli.run.progress import exit_of, follow
     from resources.storage.reachability import check_reachable
 
-    settings = books.settings
+    settings = session.settings
     if target.family is not None and target.model_id is not None:  # the id that was named is the one that is asked
         pins = {**settings.model_ids, target.family.value: target.model_id}
-        books = replace(books, settings=settings.model_copy(update={"model_ids": pins}))
-    bucket = opened_bucket(settings)
+        session = replace(session, settings=settings.model_copy(update={"model_ids": pins}))
+    bucket = open_bucket(settings)
     check_reachable(bucket, settings.service)
-    plan = _plan(books, target, replace(asked, media=(*asked.media, *files)), bucket, scratch)
+    plan = _plan(session, target, replace(asked, media=(*asked.media, *files)), bucket, scratch)
     _announce(plan, settings)
-    _again(books, plan, retry=retry)
+    _again(session, plan, retry=retry)
     way.followed = True
     run_id = f"cli-{uuid4().hex[:12]}"
-    course = follow(books, bucket, plan, scratch, run_id=run_id, wait=wait)
-    result = _result(books, plan, course)
+    course = follow(session, bucket, plan, scratch, run_id=run_id, wait=wait)
+    result = _result(session, plan, course)
     code = exit_of(course)
     if code is Exit.OK and folder is not None and not course.submitted_only:
-        code = _save(books, bucket, plan, course, folder, result)
+        code = _save(session, bucket, plan, course, folder, result)
     return result, code
 
 
-def _plan(books: Books, target: "Target", asked: "Asked", bucket: "Bucket", scratch: Path) -> "Plan":
+def _plan(session: Session, target: "Target", asked: "RunInput", bucket: "Bucket", scratch: Path) -> "Plan":
     """The plan, with everything that is in the way told before anything is paid.
 
     Raises:
@@ -197,13 +197,13 @@ def _plan(books: Books, target: "Target", asked: "Asked", bucket: "Bucket", scra
         )
     names = display_names(asked.media)
     brief = asked.brief(target, names)
-    reader = MediaReader(bucket, books.registry, scratch)
-    found = bring(asked.media, names, bucket, reader, scratch, books.settings.service)
+    reader = MediaReader(bucket, session.registry, scratch)
+    found = bring(asked.media, names, bucket, reader, scratch, session.settings.service)
     broken = [file for file in found if file.medium is None]
     if broken:
         raise DataProblem(" ".join(file.problem for file in broken), remedy=in_the_shell(broken[0].remedy))
     check_media(target, asked.media)
-    decided = asyncio.run(_decide(books, target, brief, found))
+    decided = asyncio.run(_decide(session, target, brief, found))
     if isinstance(decided, Refusal):
         text = " ".join(f"{problem.what} {problem.limit}".strip() for problem in decided.problems)
         remedies = dict.fromkeys(problem.remedy for problem in decided.problems if problem.remedy)
@@ -222,7 +222,7 @@ def _plan(books: Books, target: "Target", asked: "Asked", bucket: "Bucket", scra
 
 
 async def _decide(
-    books: Books, target: "Target", brief: "Brief", found: "Sequence[ReadFile]"
+    session: Session, target: "Target", brief: "Brief", found: "Sequence[ReadFile]"
 ) -> "Plan | Refusal | Waiting":
     from i2v_assets.pipeline.offers import Offers
     from i2v_assets.pipeline.plan import plan_options
@@ -232,11 +232,11 @@ async def _decide(
     from resources.registry.agreed_prices import CatalogueMemory
     from resources.runcomfy.catalogue import Catalogue
 
-    settings = books.settings
+    settings = session.settings
     faces = next((file.faces for file in found if file.faces), None)
-    async with opened_client(settings) as client:
+    async with open_client(settings) as client:
         catalogue = Catalogue(client, settings.model_ids, settings.price_max_age_seconds)
-        offers = Offers(catalogue, CatalogueMemory(books.ledger.database), settings.service)
+        offers = Offers(catalogue, CatalogueMemory(session.ledger.database), settings.service)
         known = await offers.now()
         decided = make_plan(
             CLIP,
@@ -268,24 +268,24 @@ def _announce(plan: "Plan", settings: "Settings") -> None:
         err.print(f"advice  {advice.words}", markup=False, highlight=False)
 
 
-def _again(books: Books, plan: "Plan", *, retry: bool) -> None:
+def _again(session: Session, plan: "Plan", *, retry: bool) -> None:
     """What was confirmed as cancelled goes again; what failed only when that is asked for, since it may be charged again."""
     from resources.ledger.records import State
 
-    known = books.ledger.get(plan.fingerprint)
+    known = session.ledger.get(plan.fingerprint)
     if known is None:
         return
     if known.state is State.CANCELLED or (known.state is State.FAILED and retry):
-        books.ledger.retry(plan.fingerprint, by=me(), attempt=known.attempt)
+        session.ledger.retry(plan.fingerprint, by=current_user(), attempt=known.attempt)
     elif known.state in (State.SUBMITTED, State.SUCCEEDED):
         err.print("The same inputs were sent before: nothing is paid again.")
 
 
-def _result(books: Books, plan: "Plan", course: "Course") -> dict[str, Any]:
+def _result(session: Session, plan: "Plan", course: "Course") -> dict[str, Any]:
     from resources.generation.types import Cancelled, Delivered, Failed, Held
 
     outcome = course.outcome
-    row: RequestRow | None = books.ledger.get(plan.fingerprint)
+    row: RequestRow | None = session.ledger.get(plan.fingerprint)
     result: dict[str, Any] = {
         "status": "stopped",
         "request_id": row.request_id if row else None,
@@ -293,7 +293,7 @@ def _result(books: Books, plan: "Plan", course: "Course") -> dict[str, Any]:
         "model_id": (row.model_id if row else None) or plan.model_id,
         "fingerprint": plan.fingerprint,
         "seed": plan.inputs.seed,
-        "service": books.settings.service,
+        "service": session.settings.service,
         "price_microdollars": row.price_microdollars if row else plan.price_microdollars,
         "cost_microdollars": row.cost_microdollars if row else None,
         "file": None,
@@ -337,14 +337,16 @@ def in_the_shell(remedy: str) -> str:
     return remedy.replace("Upload ", "Give ").replace("upload ", "give ")
 
 
-def _save(books: Books, bucket: "Bucket", plan: "Plan", course: "Course", folder: Path, result: dict[str, Any]) -> Exit:
+def _save(
+    session: Session, bucket: "Bucket", plan: "Plan", course: "Course", folder: Path, result: dict[str, Any]
+) -> Exit:
     """The video in the folder, its manifest beside it; what cannot be fetched or written is no success, though it is paid for and kept."""
     import shutil
 
     from resources.errors import I2VError
     from resources.generation.types import Delivered
 
-    row = books.ledger.get(plan.fingerprint)
+    row = session.ledger.get(plan.fingerprint)
     if not isinstance(course.outcome, Delivered) or row is None:
         return Exit.TRY_LATER
     path = folder / f"{plan.route.value}-{plan.fingerprint[:12]}.mp4"
@@ -357,7 +359,7 @@ def _save(books: Books, bucket: "Bucket", plan: "Plan", course: "Course", folder
             partial.replace(path)
         else:
             bucket.download(course.outcome.video_key, path)
-        manifest = manifest_beside(books.settings.service, plan, row, course.outcome, path)
+        manifest = manifest_beside(session.settings.service, plan, row, course.outcome, path)
         manifest_path(path).write_bytes(manifest.to_json())
     except (OSError, I2VError) as error:
         words = error.message if isinstance(error, I2VError) else (error.strerror or type(error).__name__)

@@ -71,7 +71,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunInput:
     """The inputs: media, and the rest under the project's names."""
 
     fields: Mapping[str, Any]
@@ -123,7 +123,7 @@ def read_target(name: str) -> Target:
     return Target(family_route(endpoint.family), endpoint.family, endpoint.model_id)
 
 
-def read_input(text: str, target: Target) -> Asked:
+def read_input(text: str, target: Target) -> RunInput:
     """The inputs from JSON.
 
     Raises:
@@ -152,7 +152,7 @@ def read_input(text: str, target: Target) -> Asked:
             raise DataProblem(f"The input says `{RENAMED.get(key, key)}` twice.", remedy="Leave one out.")
         else:
             fields[RENAMED.get(key, key)] = value
-    return Asked(fields, tuple(media), tuple(notes))
+    return RunInput(fields, tuple(media), tuple(notes))
 
 
 def check_media(target: Target, media: Sequence[Source]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from i2v_assets.cli.console import err
 from i2v_assets.cli.exit_codes import Exit
-from i2v_assets.session import Books
+from i2v_assets.session import Session
 
 if TYPE_CHECKING:
     from i2v_assets.planning.plan import Plan
@@ -54,7 +54,7 @@ class Course:
 
 
 def follow(
-    books: Books,
+    session: Session,
     bucket: "Bucket",
     plan: "Plan",
     scratch: Path,
@@ -65,7 +65,7 @@ def follow(
     """Take a plan through the engine; Ctrl-C cancels at the service, SIGTERM leaves the request running.
 
     Args:
-        books: The ledger.
+        session: The ledger.
         bucket: Where inputs lie and the video goes.
         plan: What to make.
         scratch: Folder for the video on its way.
@@ -86,7 +86,7 @@ def follow(
 
     with contextlib.suppress(_Stopped):
         run_sync(
-            lambda: _follow(books, bucket, plan, scratch, course, run_id=run_id, wait=wait),
+            lambda: _follow(session, bucket, plan, scratch, course, run_id=run_id, wait=wait),
             interrupted=_Stopped,
             heard=heard,
         )
@@ -94,7 +94,7 @@ def follow(
 
 
 async def _follow(
-    books: Books,
+    session: Session,
     bucket: "Bucket",
     plan: "Plan",
     scratch: Path,
@@ -104,17 +104,17 @@ async def _follow(
     wait: bool,
 ) -> None:
     from resources.generation.factory import open_engine, options_of
-    from resources.generation.types import Order
+    from resources.generation.types import GenerationRequest
 
     def stop_kind() -> Literal["person", "other"]:
         return "person" if course.interrupted is signal.SIGINT else "other"
 
-    order = Order(plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, plan.price_microdollars)
-    options = options_of(books.settings)
-    if books.settings.service == "sandbox":
+    order = GenerationRequest(plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, plan.price_microdollars)
+    options = options_of(session.settings)
+    if session.settings.service == "sandbox":
         options = replace(options, prior_seconds=SANDBOX_SECONDS)
     async with open_engine(
-        books.settings, books.ledger, bucket, scratch=scratch, run_id=run_id, stop_kind=stop_kind, options=options
+        session.settings, session.ledger, bucket, scratch=scratch, run_id=run_id, stop_kind=stop_kind, options=options
     ) as engine:
 
         async def consume() -> None:
@@ -125,7 +125,7 @@ async def _follow(
         consumer = asyncio.create_task(consume())
         teller = asyncio.create_task(
             _tell(
-                books,
+                session,
                 plan.fingerprint,
                 lambda: _submitted(course, consumer, wait),
                 lambda why: _refused(course, consumer, why),
@@ -154,7 +154,9 @@ def _refused(course: Course, consumer: "asyncio.Task[None]", why: str) -> None:
     consumer.cancel()
 
 
-async def _tell(books: Books, fingerprint: str, submitted: Callable[[], None], refused: Callable[[str], None]) -> None:
+async def _tell(
+    session: Session, fingerprint: str, submitted: Callable[[], None], refused: Callable[[str], None]
+) -> None:
     """Say what the ledger says, when it changes; on a terminal with the seconds that have passed."""
     from resources.ledger.records import State
 
@@ -165,7 +167,7 @@ async def _tell(books: Books, fingerprint: str, submitted: Callable[[], None], r
         if status is not None:
             status.start()
         while True:
-            row = await asyncio.to_thread(books.ledger.get, fingerprint)
+            row = await asyncio.to_thread(session.ledger.get, fingerprint)
             words = ""
             if row is not None and row.state is State.SUBMITTED:
                 words = f"request {row.request_id}: {'running' if row.started_at else 'submitted'}"

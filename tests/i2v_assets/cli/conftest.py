@@ -19,13 +19,13 @@ import pytest
 from PIL import Image
 
 from i2v_assets.cli.main import main
-from i2v_assets.pipeline.clip import Line
-from i2v_assets.pipeline.context import Run, Tools
-from i2v_assets.pipeline.generate import Orders
+from i2v_assets.pipeline.clip import ClipPipeline
+from i2v_assets.pipeline.context import PipelineContext, RunScope
+from i2v_assets.pipeline.generate import GenerationQueue
 from i2v_assets.pipeline.metadata import Metadata
 from i2v_assets.pipeline.offers import Offers
 from i2v_assets.pipeline.plan import plan_options
-from i2v_assets.uploads.ingest import look
+from i2v_assets.uploads.ingest import scan_uploads
 from resources.devservers.start import RunningS3, RunningSandbox, environment, start_sandbox
 from resources.generation.factory import open_engine, options_of
 from resources.ledger.ledger import Ledger
@@ -162,7 +162,7 @@ class World:
         return Ran(running.returncode, out, err)
 
     @contextmanager
-    def books(self) -> Iterator[tuple[Ledger, Registry]]:
+    def session(self) -> Iterator[tuple[Ledger, Registry]]:
         """The ledger and the registry."""
         with Ledger.open(load_settings().ledger_address) as ledger:
             yield ledger, Registry(ledger.database)
@@ -180,13 +180,13 @@ class World:
 
     def admit(self) -> None:
         """What the upload sensor does."""
-        with self.books() as (_, registry):
-            look(self.bucket, registry, load_settings())
+        with self.session() as (_, registry):
+            scan_uploads(self.bucket, registry, load_settings())
 
     def make(self, *clips: str, by_hand: bool = False) -> None:
         """What a run does with these clips."""
         self.admit()
-        with self.books() as (ledger, registry):
+        with self.session() as (ledger, registry):
             asyncio.run(self._make(ledger, registry, clips, by_hand))
 
     async def _make(self, ledger: Ledger, registry: Registry, clips: tuple[str, ...], by_hand: bool) -> None:
@@ -199,9 +199,9 @@ class World:
                 open_engine(settings, ledger, self.bucket, scratch=self.folder, run_id="run", options=options)
             )
             pool = stack.enter_context(MeasuringPool())
-            orders = Orders()
+            orders = GenerationQueue()
             await stack.enter_async_context(orders.served_by(engine.stream))
-            tools = Tools(
+            tools = PipelineContext(
                 settings=settings,
                 bucket=self.bucket,
                 ledger=ledger,
@@ -212,9 +212,9 @@ class World:
                 scratch=self.folder,
                 pool=pool,
             )
-            line = Line(tools, Silent(), Run("run", by_hand))
+            line = ClipPipeline(tools, Silent(), RunScope("run", by_hand))
             rows = registry.many(clips)
-            registry.begin(list(rows), "run")
+            registry.mark_running(list(rows), "run")
             await asyncio.gather(*(line.make(row) for row in rows.values()))
 
 

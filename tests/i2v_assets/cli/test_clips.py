@@ -8,7 +8,7 @@ import pytest
 from i2v_assets.clip_folder.manifest import read_manifest
 from i2v_assets.definitions import defs
 from i2v_assets.films.join import make_film
-from i2v_assets.films.scan import look_at_film
+from i2v_assets.films.scan import scan_film
 from resources.ledger.records import State
 from resources.registry.registry import ClipState
 from resources.settings import load_settings
@@ -22,12 +22,12 @@ def clip(world, name="hero", brief=BRIEF):
 
 
 def row(world, name="hero"):
-    with world.books() as (_, registry):
+    with world.session() as (_, registry):
         return registry.get(name)
 
 
 def states(world, name="hero"):
-    with world.books() as (ledger, _):
+    with world.session() as (ledger, _):
         return [found.state for found in ledger.list(clip=name, newest_first=False)]
 
 
@@ -345,9 +345,9 @@ def test_choosing_tries_no_failed_take_again(world):
     world.operator.fault("submit", "failed_result", message="The GPU caught fire")
     world.make("hero")
     assert row(world).state is ClipState.DELIVERED
-    with world.books() as (ledger, registry):
-        registry.make_due(["hero"], count_retry=True)  # as the retry schedule counts
-        registry.answer("hero", version=row(world).version, state=ClipState.DELIVERED)
+    with world.session() as (ledger, registry):
+        registry.enqueue(["hero"], count_retry=True)  # as the retry schedule counts
+        registry.record_result("hero", version=row(world).version, state=ClipState.DELIVERED)
         (made,) = (found.take for found in ledger.list((State.SUCCEEDED,), clip="hero"))
     before = world.operator.charges
     assert world("choose", "hero", str(made)).code == 0
@@ -394,8 +394,8 @@ def test_verify_a_film(world, tmp_path):
     world.make("hero")
     assert world("verify", "sequences/voyage").code == 65
     world.bucket.write("sequences/voyage.yaml", b"shots: [{clip: hero}, {clip: hero}]", "text/yaml")
-    with world.books() as (_, registry):
-        found = look_at_film(world.bucket, registry, {}, "voyage")
+    with world.session() as (_, registry):
+        found = scan_film(world.bucket, registry, {}, "voyage")
     assert found.version is not None
     make_film(world.bucket, found, found.version, tmp_path, load_settings(), tool="test")
     for name in ("voyage", "sequences/voyage"):

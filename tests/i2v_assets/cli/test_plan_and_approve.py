@@ -10,7 +10,7 @@ def clip(world, name="hero", brief=APPROVAL):
 
 
 def state_of(world, name):
-    with world.books() as (_, registry):
+    with world.session() as (_, registry):
         return registry.get(name)
 
 
@@ -152,7 +152,7 @@ def test_a_plan_and_its_approval_name_the_most_that_it_may_cost(world, monkeypat
     assert [take["take"] for take in told["clips"][0]["rerolls"]] == [2, 3]
     ran = world("approve", told["plan_hash"])
     assert "Approved: hero, at most $3.00." in ran.out
-    with world.books() as (ledger, _):
+    with world.session() as (ledger, _):
         takes = [*told["clips"][0]["takes"], *told["clips"][0]["rerolls"]]
         assert all(ledger.is_approved(take["fingerprint"], 1_000_000) for take in takes)
 

@@ -86,7 +86,7 @@ def test_no_wait_submits_and_the_next_run_fetches(world):
     request_id = first.out.strip()
     assert request_id in {item["request_id"] for item in world.operator.requests}
     assert not list(Path().glob("out/*.mp4"))
-    with world.books() as (ledger, _):
+    with world.session() as (ledger, _):
         assert [row.state for row in ledger.list()] == [State.SUBMITTED]
     second = world(*arguments)
     assert second.code == 0, second.err
@@ -361,7 +361,7 @@ def test_too_many_requests_are_waited_out_for_a_while_with_the_reason(world, mon
     assert ran.json["status"] == "held (service)"
     assert "takes no more requests now" in ran.json["reason"]
     assert world.operator.charges == before
-    with world.books() as (ledger, _):
+    with world.session() as (ledger, _):
         assert [row.state for row in ledger.list()] == [State.PLANNED]
 
 
@@ -372,7 +372,7 @@ def test_a_clip_called_cli_is_not_every_run(world):
     world.upload("cli/brief.yaml", b"prompt: Slow push in\n")
     world.admit()
     assert world("status", "cli", "--json").json["requests"] == []
-    with world.books() as (ledger, _):
+    with world.session() as (ledger, _):
         (row,) = ledger.list()
     assert slug(row.clip) != row.clip, "no upload can be called so"
     assert world("ledger", "list", "--clip", row.clip, "--json").json[0]["fingerprint"] == row.fingerprint
@@ -433,7 +433,7 @@ def test_ctrl_c_on_what_runs_says_that_it_runs_on(world):
     assert process.returncode == 130, err
     assert json.loads(out)["status"] == "stopped"
     assert "may be charged" in err
-    with world.books() as (ledger, _):
+    with world.session() as (ledger, _):
         assert [row.state for row in ledger.list()] == [State.SUBMITTED]
 
 

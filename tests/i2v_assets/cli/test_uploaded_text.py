@@ -38,7 +38,7 @@ def test_words_that_an_earlier_version_kept_damaged_are_read_again(world: Any) -
     world.upload("latin/hero.jpg", world.image().read_bytes())
     world.upload("latin/brief.yaml", f"prompt: {WORDS}\n".encode("latin-1"))
     key = "uploads/latin/brief.yaml"
-    with world.books() as (_, registry):
+    with world.session() as (_, registry):
         registry.memory.remember_texts({key: (world.bucket.head(key).etag, "prompt: Le caf\ufffd d\ufffdrive\n")})
     world.admit()
     assert world("status", "--json").json["clips"] == []
@@ -57,7 +57,7 @@ def test_an_accent_is_one_letter_however_it_is_spelt(world: Any, said: str, uplo
     world.upload(f"{uploaded}.jpg", world.image().read_bytes())
     world.upload(f"{said}.mp3", b"a voiceover")
     world.admit()
-    with world.books() as (_, registry):
+    with world.session() as (_, registry):
         assert registry.refusals.now() == ()
         used = {row.clip: [file.key for file in Candidate.from_content(row.content).files] for row in registry.list()}
     assert used == {

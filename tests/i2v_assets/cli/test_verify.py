@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from i2v_assets.films.join import make_film
-from i2v_assets.films.scan import look_at_film
+from i2v_assets.films.scan import scan_film
 from resources.provenance.credentials import UNSIGNED, Certificate, read, sign
 from resources.provenance.documents import Generation
 from resources.settings import load_settings
@@ -122,8 +122,8 @@ def test_a_strangers_signature_and_none_are_named_as_what_they_are(world: Any, o
 def test_a_signed_film_is_proven_under_any_name(world: Any, ours: Certificate, tmp_path: Path) -> None:
     made(world)
     world.bucket.write("sequences/voyage.yaml", b"shots: [{clip: hero}, {clip: hero}]", "text/yaml")
-    with world.books() as (_, registry):
-        found = look_at_film(world.bucket, registry, {}, "voyage")
+    with world.session() as (_, registry):
+        found = scan_film(world.bucket, registry, {}, "voyage")
     assert found.version is not None
     make_film(world.bucket, found, found.version, tmp_path, load_settings(), tool="test")
     world.bucket.download("sequences/voyage/video.mp4", Path("trip.mp4"))

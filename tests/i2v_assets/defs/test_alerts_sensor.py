@@ -26,7 +26,7 @@ from dagster._utils.error import serializable_error_info_from_exc_info
 
 from i2v_assets.defs import alerts_sensor as module
 from i2v_assets.defs.alerts_sensor import alerts_sensor
-from i2v_assets.defs.failures import told_with_remedy
+from i2v_assets.defs.failures import as_dagster_failure
 from resources.errors import Verdict
 from resources.ledger.base import utc_now
 from resources.ledger.ledger import Ledger
@@ -88,7 +88,7 @@ def registry(hook: Hook, s3_environment: Any, tmp_path: Path, monkeypatch: pytes
 def fail(registry: Registry, *clips: str, reason: str = "no face") -> None:
     registry.admit([Upload(clip, f"uploads/{clip}.jpg", "v1", "{}") for clip in clips])
     for clip in clips:
-        registry.answer(clip, version="v1", state=ClipState.FAILED, reason=reason, waiting_for="never")
+        registry.record_result(clip, version="v1", state=ClipState.FAILED, reason=reason, waiting_for="never")
 
 
 def tick(cursor: str | None = None, instance: dg.DagsterInstance | None = None) -> tuple[str, str | None]:
@@ -214,7 +214,7 @@ class Instigator:
         error = None
         if why:
             try:
-                with told_with_remedy():
+                with as_dagster_failure():
                     raise StorageUnavailable(why, remedy="Renew the keys.")
             except dg.Failure:
                 error = serializable_error_info_from_exc_info(sys.exc_info())

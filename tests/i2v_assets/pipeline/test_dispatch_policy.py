@@ -10,8 +10,8 @@ from i2v_assets.pipeline.dispatch_policy import (
     MAX_RUNS_WITHOUT_ANSWER,
     RUN_GRACE,
     Decisions,
+    DispatchInputs,
     RunState,
-    World,
     decide,
 )
 from resources.registry.rows import ClipRow, ClipState
@@ -29,7 +29,7 @@ def row(clip: str = "hero", **changes: object) -> ClipRow:
     return ClipRow(**(values | changes))  # type: ignore[arg-type]
 
 
-CLOSED = World(
+CLOSED = DispatchInputs(
     now=NOW,
     window_open=False,
     dollars_left=0,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from i2v_assets.pipeline.report import Saying
+from i2v_assets.pipeline.report import ClipReporter
 from resources.ledger.ledger import Ledger
 from resources.settings import load_settings
 
@@ -22,14 +22,14 @@ def test_the_new_file_is_planned_next(world: Any, samples: Path, monkeypatch: py
     monkeypatch.setenv("I2V_PREVIEWS", "false")
     world.put("uploads/_defaults.yaml", "resolution: 720p\nduration: 3\nprompt: Slow push in\n")
     world.put("uploads/cat.webp", samples / "product.webp")
-    planned = Saying.planned
+    planned = ClipReporter.planned
 
-    async def replaced_meanwhile(self: Saying, *arguments: Any) -> None:
+    async def replaced_meanwhile(self: ClipReporter, *arguments: Any) -> None:
         await planned(self, *arguments)
         world.put("uploads/cat.webp", samples / "portrait.png")
 
     with monkeypatch.context() as once:
-        once.setattr(Saying, "planned", replaced_meanwhile)
+        once.setattr(ClipReporter, "planned", replaced_meanwhile)
         world.tick("uploads")
     told = world.bucket.read("clips/cat/WAITING.txt").decode()
     assert "uploads/cat.webp was replaced while it waited; nothing was paid." in told

@@ -2,7 +2,7 @@
 
 import pytest
 
-from i2v_assets.uploads.ingest import look
+from i2v_assets.uploads.ingest import scan_uploads
 from resources.ledger.ledger import Ledger
 from resources.registry.registry import Registry
 from resources.settings import load_settings
@@ -41,7 +41,7 @@ def test_text_that_nothing_keeps_stops_no_look(
     with Ledger.open(address) as ledger:
         registry = Registry(ledger.database)
         for _ in range(2):  # the second look reads what the first one kept
-            look(bucket, registry, settings)
+            scan_uploads(bucket, registry, settings)
             assert {row.clip for row in registry.list()} == {"fine", "good"}
             refused = registry.refusals.now()
             assert {row.source.partition("#")[0] for row in refused} == {f"uploads/{name}" for name in BAD}

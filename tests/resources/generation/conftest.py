@@ -22,7 +22,7 @@ from resources.generation.context import utc_now
 from resources.generation.engine import Engine
 from resources.generation.factory import open_engine
 from resources.generation.shutdown import StopKind
-from resources.generation.types import EngineOptions, Order, Outcome
+from resources.generation.types import EngineOptions, GenerationRequest, Outcome
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Caps, RequestRow, State
 from resources.sandbox.switches import Switches
@@ -51,10 +51,10 @@ class House:
     before: int = 0
     web: httpx.Client = field(default_factory=httpx.Client)
 
-    def orders(self, count: int, *, first: int = 1, **changes: Any) -> list[Order]:
+    def orders(self, count: int, *, first: int = 1, **changes: Any) -> list[GenerationRequest]:
         return [self.order(first + number, **changes) for number in range(count)]
 
-    def order(self, seed: int, *, clip: str | None = None, duration: int = 3, **changes: Any) -> Order:
+    def order(self, seed: int, *, clip: str | None = None, duration: int = 3, **changes: Any) -> GenerationRequest:
         inputs = GenerationInputs(
             family=Family.HAPPYHORSE_I2V,
             prompt="drift slowly to the left",
@@ -66,7 +66,7 @@ class House:
         )
         take = changes.pop("take", 1)
         name = fingerprint("sandbox", inputs, take)
-        order = Order(clip or f"clip-{seed}", take, name, inputs, Route.ANIMATE, PER_SECOND * duration)
+        order = GenerationRequest(clip or f"clip-{seed}", take, name, inputs, Route.ANIMATE, PER_SECOND * duration)
         return replace(order, **changes)
 
     @asynccontextmanager
@@ -86,29 +86,29 @@ class House:
         ) as engine:
             yield engine
 
-    async def collect(self, orders: Iterable[Order], **options: Any) -> list[Outcome]:
+    async def collect(self, orders: Iterable[GenerationRequest], **options: Any) -> list[Outcome]:
         async with self.engine(**options) as engine, aclosing(engine.stream(orders)) as outcomes:
             return [outcome async for outcome in outcomes]
 
-    def run(self, orders: Iterable[Order], **options: Any) -> list[Outcome]:
+    def run(self, orders: Iterable[GenerationRequest], **options: Any) -> list[Outcome]:
         return asyncio.run(self.collect(orders, **options))
 
-    def one(self, order: Order, **options: Any) -> Outcome:
+    def one(self, order: GenerationRequest, **options: Any) -> Outcome:
         (outcome,) = self.run([order], **options)
         return outcome
 
-    def row(self, order: Order) -> RequestRow:
+    def row(self, order: GenerationRequest) -> RequestRow:
         row = self.ledger.get(order.fingerprint)
         assert row is not None
         return row
 
-    def states(self, orders: Iterable[Order]) -> list[State]:
+    def states(self, orders: Iterable[GenerationRequest]) -> list[State]:
         return [self.row(order).state for order in orders]
 
-    def what(self, order: Order) -> list[str]:
+    def what(self, order: GenerationRequest) -> list[str]:
         return [event.what for event in self.ledger.events(order.fingerprint)]
 
-    def child(self, orders: list[Order], ledger: Path | str, **spec: Any) -> "subprocess.Popen[str]":
+    def child(self, orders: list[GenerationRequest], ledger: Path | str, **spec: Any) -> "subprocess.Popen[str]":
         """The same orders in a process of its own (tests/crash/child.py says how it ends)."""
         self.engines += 1
         url = ledger if isinstance(ledger, str) else f"sqlite:///{ledger}"

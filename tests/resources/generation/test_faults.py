@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from resources.generation import poll
-from resources.generation.types import Delivered, Failed, Held, HeldKind, Order, Outcome
+from resources.generation.types import Delivered, Failed, GenerationRequest, Held, HeldKind, Outcome
 from resources.ledger.records import State
 from resources.runcomfy.client import RunComfyClient
 from resources.runcomfy.errors import DownloadFailed, RequestGone
@@ -102,7 +102,7 @@ def test_a_refused_body_is_no_content_refusal(house: Any) -> None:
     (failed,) = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
     assert not failed.final
     assert house.states([failed.order]) == [State.FAILED]
-    again = house.one(Order(**{**_fields(failed.order), "retry_by": "test"}))
+    again = house.one(GenerationRequest(**{**_fields(failed.order), "retry_by": "test"}))
     assert isinstance(again, Delivered)
 
 
@@ -110,7 +110,7 @@ def test_a_content_refusal_at_submit_is_remembered(house: Any) -> None:
     house.fault("submit", "http_422", message="The prompt violates our content policy.")
     order = house.order(1)
     for _ in range(2):
-        outcome = house.one(Order(**{**_fields(order), "retry_by": "test"}))
+        outcome = house.one(GenerationRequest(**{**_fields(order), "retry_by": "test"}))
         assert isinstance(outcome, Failed)
         assert outcome.final
         assert "Change the prompt" in outcome.remedy
@@ -126,7 +126,7 @@ def test_a_service_that_is_gone_was_never_reached(build_house: Any, make_sandbox
         outcomes: list[Outcome] = []
         done = asyncio.Event()
 
-        async def source() -> AsyncIterator[Order]:
+        async def source() -> AsyncIterator[GenerationRequest]:
             yield first
             await done.wait()
             house.sandbox.stop()
@@ -185,7 +185,7 @@ def test_a_failed_generation_is_tried_again_only_when_somebody_asks(house: Any) 
     assert "memory" in first.reason
     assert isinstance(house.one(order), Failed)
     assert len(house.charges()) == 1
-    again = house.one(Order(**{**_fields(order), "retry_by": "nightly"}))
+    again = house.one(GenerationRequest(**{**_fields(order), "retry_by": "nightly"}))
     assert isinstance(again, Delivered)
     assert again.attempt == 2
     assert len(house.charges()) == 2
@@ -193,7 +193,7 @@ def test_a_failed_generation_is_tried_again_only_when_somebody_asks(house: Any) 
 
 def test_attempts_are_bounded(house: Any) -> None:
     house.fault("submit", "failed_result", message="The worker ran out of memory.", times=10)
-    order = Order(**{**_fields(house.order(1)), "retry_by": "nightly"})
+    order = GenerationRequest(**{**_fields(house.order(1)), "retry_by": "nightly"})
     for _ in range(4):
         assert isinstance(house.one(order, max_attempts=2), Failed)
     assert len(house.charges()) == 2
@@ -206,14 +206,14 @@ def test_a_content_refusal_as_result_is_remembered(house: Any) -> None:
     assert kinds(outcomes) == ["Delivered", "Delivered", "Failed"]
     (failed,) = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
     assert failed.final
-    again = house.one(Order(**{**_fields(failed.order), "retry_by": "nightly"}))
+    again = house.one(GenerationRequest(**{**_fields(failed.order), "retry_by": "nightly"}))
     assert again.final
     assert len(house.charges()) == 3
 
 
 def test_a_request_that_the_service_forgot_is_not_paid_again(house: Any) -> None:
     house.fault("result", "http_404", times=100)
-    order = Order(**{**_fields(house.order(1)), "retry_by": "nightly"})
+    order = GenerationRequest(**{**_fields(house.order(1)), "retry_by": "nightly"})
     outcome = house.one(order)
     assert isinstance(outcome, Failed)
     assert outcome.final
@@ -252,12 +252,12 @@ def test_a_service_that_forgets_a_request_for_a_moment_loses_nothing(
 
 
 def test_answers_that_follow_each_other_closely_are_not_believed() -> None:
-    doubt = poll.Doubt()
+    doubt = poll.NotFoundDebounce()
     assert not any(doubt.believes(now) for now in (100.0, 103.0, 106.0, 100.0 + poll.SPREAD_SECONDS - 0.01))
     assert doubt.believes(100.0 + poll.SPREAD_SECONDS)
     doubt.forget()
     assert not doubt.believes(1000.0)
-    far = poll.Doubt()
+    far = poll.NotFoundDebounce()
     assert not any(far.believes(now) for now in (0.0, poll.SPREAD_SECONDS * 2))
 
 
@@ -320,5 +320,5 @@ def test_a_full_disk_starts_no_download(house: Any) -> None:
     assert "MiB left" in held.reason
 
 
-def _fields(order: Order) -> dict[str, Any]:
-    return {name: getattr(order, name) for name in Order.__dataclass_fields__}
+def _fields(order: GenerationRequest) -> dict[str, Any]:
+    return {name: getattr(order, name) for name in GenerationRequest.__dataclass_fields__}

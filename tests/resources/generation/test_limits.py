@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from resources.generation.orphans import adopt_orphans, order_of, settle_late
-from resources.generation.types import Delivered, Failed, Held, HeldKind, Order
+from resources.generation.types import Delivered, Failed, GenerationRequest, Held, HeldKind
 from resources.ledger.records import Caps, Claimed, NewRequest, State
 from resources.schemas.inputs import Medium, fingerprint
 from resources.storage.bucket import Bucket
@@ -118,7 +118,9 @@ def test_a_missing_input_is_found_before_anything_is_paid(house: Any) -> None:
     good = house.order(1)
     gone = Medium(**{**house.medium.model_dump(), "key": "uploads/gone.webp"})
     bad_inputs = good.inputs.model_copy(update={"images": (gone,), "seed": 9})
-    bad = Order("gone", 1, fingerprint("sandbox", bad_inputs, 1), bad_inputs, good.route, good.price_microdollars)
+    bad = GenerationRequest(
+        "gone", 1, fingerprint("sandbox", bad_inputs, 1), bad_inputs, good.route, good.price_microdollars
+    )
     outcomes = {outcome.order.clip: outcome for outcome in house.run([good, bad])}
     assert isinstance(outcomes["clip-1"], Delivered)
     assert isinstance(outcomes["gone"], Failed)
@@ -149,7 +151,7 @@ def test_a_fault_of_our_own_in_one_clip_leaves_the_others_alone(house: Any, monk
 
 
 def test_a_source_that_fails_ends_the_feeding_and_not_the_flights(house: Any) -> None:
-    async def source() -> AsyncIterator[Order]:
+    async def source() -> AsyncIterator[GenerationRequest]:
         yield house.order(1)
         yield house.order(2)
         raise LookupError("no more orders")
@@ -222,7 +224,7 @@ def test_what_a_run_leaves_can_be_adopted_while_the_run_goes_on(house: Any, why:
     async def through() -> tuple[Any, list[str]]:
         over = asyncio.Event()
 
-        async def source() -> AsyncIterator[Order]:
+        async def source() -> AsyncIterator[GenerationRequest]:
             yield first
             await over.wait()
 
@@ -292,7 +294,7 @@ def test_a_service_that_forgot_a_request_is_not_asked_for_its_cost_for_ever(hous
     assert house.ledger.spent_today("sandbox").reserved_microdollars == 600_000
 
 
-def _new(house: Any, order: Order) -> Any:
+def _new(house: Any, order: GenerationRequest) -> Any:
     async def make() -> Any:
         async with house.engine() as engine:
             return engine._ctx.new_request(order)

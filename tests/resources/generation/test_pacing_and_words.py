@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from resources.generation.rate_limit import Pacer
-from resources.generation.types import speaks_of_content
-from resources.runcomfy.errors import RefusedForNow
+from resources.generation.types import is_content_policy_refusal
+from resources.runcomfy.errors import RateLimited
 
 
 def pacer() -> tuple[Pacer, list[datetime]]:
@@ -24,7 +24,7 @@ def pacer() -> tuple[Pacer, list[datetime]]:
 def test_a_retry_after_holds_every_call_and_is_told() -> None:
     async def main() -> None:
         pace, told = pacer()
-        await pace.refused(RefusedForNow("429", retry_after=0.3))
+        await pace.refused(RateLimited("429", retry_after=0.3))
         began = time.monotonic()
         await asyncio.gather(*(pace.clear() for _ in range(10)))
         assert 0.25 < time.monotonic() - began < 2
@@ -36,14 +36,14 @@ def test_a_retry_after_holds_every_call_and_is_told() -> None:
 def test_without_a_retry_after_the_pause_doubles_until_an_answer() -> None:
     async def main() -> None:
         pace, _ = pacer()
-        first = await pace.refused(RefusedForNow("429"))
-        assert await pace.refused(RefusedForNow("429")) < 1.3  # on its way together with the first
+        first = await pace.refused(RateLimited("429"))
+        assert await pace.refused(RateLimited("429")) < 1.3  # on its way together with the first
         pace._until = 0
-        second = await pace.refused(RefusedForNow("429"))
+        second = await pace.refused(RateLimited("429"))
         assert second > first
         pace._until = 0
         pace.answered()
-        assert await pace.refused(RefusedForNow("429")) < 1.3
+        assert await pace.refused(RateLimited("429")) < 1.3
 
     asyncio.run(main())
 
@@ -73,4 +73,4 @@ def test_what_another_process_heard_holds_this_one() -> None:
     ],
 )
 def test_only_words_about_the_content_are_final(message: str | None, content: bool) -> None:
-    assert speaks_of_content(message) is content
+    assert is_content_policy_refusal(message) is content

@@ -7,7 +7,7 @@ import statistics
 
 import pytest
 
-from resources.generation.poll_schedule import Forecast, Watch, prior
+from resources.generation.poll_schedule import Forecast, PollTimer, prior
 
 
 def play(
@@ -27,7 +27,7 @@ def play(
     ages, ended, latest = [0.0] * count, [False] * count, [0.0] * count
     forecast = Forecast(*prior("happyhorse/x", 5), history=history)
     forecast.ages = lambda: [age for age, done in zip(ages, ended, strict=True) if not done]
-    watches = [Watch(forecast, min_gap=0.2, rng=dice) for _ in range(count)]
+    watches = [PollTimer(forecast, min_gap=0.2, rng=dice) for _ in range(count)]
     due = [(clock_start + 0.02 * n + watch.next_gap(0), n) for n, watch in enumerate(watches)]
     heapq.heapify(due)
     polls, delays, learned, version = 0, [], [], 0
@@ -69,13 +69,13 @@ def test_polls_are_few_and_the_end_is_noticed_soon_cold_and_learned(queue_share:
 
 def test_nothing_is_asked_while_nothing_can_be_ready() -> None:
     forecast = Forecast(40, 0.6, history=tuple(random.Random(1).gauss(60, 1) for _ in range(50)))
-    watch = Watch(forecast, min_gap=0.2, rng=random.Random(1))
+    watch = PollTimer(forecast, min_gap=0.2, rng=random.Random(1))
     assert 50 < watch.next_gap(0) < 62
 
 
 def test_gaps_close_up_around_the_end_and_open_again_after() -> None:
     forecast = Forecast(40, 0.6, history=tuple(random.Random(1).gauss(60, 3) for _ in range(50)))
-    watch = Watch(forecast, min_gap=0.2, rng=random.Random(1))
+    watch = PollTimer(forecast, min_gap=0.2, rng=random.Random(1))
     watch.running(55)
     around = watch.next_gap(60)
     assert around < 5
@@ -93,7 +93,7 @@ def test_a_batch_that_shows_its_quick_ones_first_is_not_taken_for_quick() -> Non
 
 def test_a_queue_starts_the_clock_anew() -> None:
     forecast = Forecast(40, 0.6, history=(40.0,) * 50)
-    watch = Watch(forecast, min_gap=0.2, rng=random.Random(1))
+    watch = PollTimer(forecast, min_gap=0.2, rng=random.Random(1))
     watch.queued(30)
     assert watch.next_gap(30) > 25
     assert watch.running(60)
@@ -108,6 +108,6 @@ def test_an_unknown_and_quick_service_is_found_out_by_scouts() -> None:
 
 def test_times_far_beyond_every_forecast_are_still_looked_at_every_minute() -> None:
     forecast = Forecast(40, 0.6, history=(40.0,) * 50)
-    watch = Watch(forecast, min_gap=0.2, rng=random.Random(1))
+    watch = PollTimer(forecast, min_gap=0.2, rng=random.Random(1))
     watch.running(5000)
     assert watch.next_gap(5000) == 60

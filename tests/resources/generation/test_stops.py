@@ -255,7 +255,7 @@ def test_a_claim_that_a_stop_did_not_wait_for_leaves_nothing_unknown(
     queued: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claiming, winding_down = threading.Event(), threading.Event()
-    claim, quiet = queued.ledger.claim, Context.ledger_quiet
+    claim, quiet = queued.ledger.claim, Context.drain
 
     def slow(*given: Any, **named: Any) -> Any:
         claiming.set()
@@ -267,7 +267,7 @@ def test_a_claim_that_a_stop_did_not_wait_for_leaves_nothing_unknown(
         await quiet(self)
 
     monkeypatch.setattr(queued.ledger, "claim", slow)
-    monkeypatch.setattr(Context, "ledger_quiet", noted)
+    monkeypatch.setattr(Context, "drain", noted)
     stopped(queued, 1, claiming.is_set, "other")
     order = queued.order(1)
     assert "claimed" in queued.what(order)

@@ -4,7 +4,7 @@ import pytest
 
 from resources.ledger.errors import StaleClaim, UnknownRequest
 from resources.ledger.leases import GRACE_SECONDS
-from resources.ledger.records import Claimed, NoSlot, State, Taken
+from resources.ledger.records import AlreadyClaimed, AtCapacity, Claimed, State
 
 
 def test_planning_twice_is_planning_once(book):
@@ -24,7 +24,7 @@ def test_a_claim_holds_the_request(book):
     assert row == book.row(name)
     assert (row.state, row.owner, row.run_id, row.price_microdollars) == (State.SUBMITTING, "a", "run-1", 1_000_000)
     assert row.lease_until == book.clock.now + timedelta(seconds=60)
-    assert book.claim(name, owner="b") == Taken(row)
+    assert book.claim(name, owner="b") == AlreadyClaimed(row)
 
 
 def test_an_unplanned_request_cannot_be_claimed(book):
@@ -35,7 +35,7 @@ def test_an_unplanned_request_cannot_be_claimed(book):
 def test_only_live_leases_fill_the_slots(book):
     first, second = book.at(State.SUBMITTED), book.at(State.SUBMITTING)
     third = book.plan()
-    assert book.claim(third, max_in_flight=2) == NoSlot(2)
+    assert book.claim(third, max_in_flight=2) == AtCapacity(2)
     book.ledger.release("a", fingerprint=first)
     assert isinstance(book.claim(third, max_in_flight=2), Claimed)
     book.clock.forward(61)

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from resources.ledger.errors import IllegalTransition, LedgerError, StaleClaim
-from resources.ledger.records import ALLOWED, Claimed, State, Taken
+from resources.ledger.records import ALLOWED, AlreadyClaimed, Claimed, State
 
 Call = Callable[[Any, str], object]
 
@@ -52,7 +52,7 @@ def test_a_call_moves_as_the_table_says_or_raises_and_changes_nothing(sqlite_boo
         act(sqlite_book, name)
         assert sqlite_book.row(name).state is table[state]
     elif call == "claim":
-        assert isinstance(act(sqlite_book, name), Taken)
+        assert isinstance(act(sqlite_book, name), AlreadyClaimed)
         assert sqlite_book.row(name) == before
     else:
         with pytest.raises((IllegalTransition, StaleClaim)):

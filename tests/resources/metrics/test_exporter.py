@@ -52,8 +52,8 @@ def fill(ledger: Ledger, caps, new) -> None:
         ledger.succeeded(name, attempt=1, at=row.submitted_at + timedelta(seconds=seconds), cost_microdollars=1_250_000)
     registry = Registry(ledger.database, lambda: utc_now() - timedelta(minutes=5))
     registry.admit([Upload(name, f"uploads/{name}.jpg", "v", "{}") for name in ("due", "waits", "done")])
-    registry.answer("waits", version="v", state=ClipState.WAITING, waiting_for="approval")
-    registry.answer("done", version="v", state=ClipState.DELIVERED, fingerprint="a" * 64)
+    registry.record_result("waits", version="v", state=ClipState.WAITING, waiting_for="approval")
+    registry.record_result("done", version="v", state=ClipState.DELIVERED, fingerprint="a" * 64)
     ledger.pause("sandbox", utc_now() + timedelta(seconds=60))
 
 

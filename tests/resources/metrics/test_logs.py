@@ -29,7 +29,7 @@ def test_every_line_says_whose_it_is(lines):
     log = logging.getLogger("resources.anything")
 
     async def one(clip: str, request: str) -> None:
-        with logs.bound(clip=clip):
+        with logs.log_context(clip=clip):
             log.info("before")
             await asyncio.sleep(0)
             logs.note_request(request)
@@ -37,7 +37,7 @@ def test_every_line_says_whose_it_is(lines):
         log.info("after")
 
     async def both() -> None:
-        with logs.bound(run="run-1"):
+        with logs.log_context(run="run-1"):
             await asyncio.gather(one("a", "r-a"), one("b", "r-b"))
 
     asyncio.run(both())

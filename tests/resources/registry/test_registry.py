@@ -34,7 +34,7 @@ class Desk:
         return row.state
 
     def answer(self, clip: str, state: ClipState, *, version: str = "1", **changes: object) -> None:
-        self.registry.answer(clip, version=version, state=state, **changes)  # type: ignore[arg-type]
+        self.registry.record_result(clip, version=version, state=state, **changes)  # type: ignore[arg-type]
 
 
 def upload(name: str, version: str = "1", **changes: object) -> Upload:
@@ -101,7 +101,7 @@ def test_what_a_tick_dispatched_that_was_never_committed_is_due_again(desk: Desk
     desk.registry.dispatch(["lost"], batch="2", sensor="uploads", tick=2)
     desk.registry.dispatch(["other"], batch="3", sensor="dispatch", tick=9)
 
-    assert desk.registry.forget_uncommitted("uploads", committed_tick=1) == 1
+    assert desk.registry.requeue_uncommitted("uploads", committed_tick=1) == 1
 
     assert desk.state("lost") is ClipState.DUE
     assert desk.state("kept") is desk.state("other") is ClipState.DISPATCHED
@@ -110,14 +110,14 @@ def test_what_a_tick_dispatched_that_was_never_committed_is_due_again(desk: Desk
 def test_a_run_that_began_is_not_forgotten_with_its_tick(desk: Desk) -> None:
     desk.admit("a")
     desk.registry.dispatch(["a"], batch="1", sensor="uploads", tick=2)
-    desk.registry.begin(["a"], "run-1")
-    assert desk.registry.forget_uncommitted("uploads", committed_tick=1) == 0
+    desk.registry.mark_running(["a"], "run-1")
+    assert desk.registry.requeue_uncommitted("uploads", committed_tick=1) == 0
     assert desk.state("a") is ClipState.WORKING
 
 
 def test_an_upload_that_changed_while_its_run_worked_stays_due(desk: Desk) -> None:
     desk.admit("a")
-    desk.registry.begin(["a"], "run-1")
+    desk.registry.mark_running(["a"], "run-1")
     desk.admit("a", version="2")
 
     desk.answer("a", ClipState.DELIVERED, version="1", fingerprint="f1")
@@ -156,7 +156,7 @@ def test_a_deleted_upload_is_withdrawn_unless_money_may_have_moved(
 ) -> None:
     desk.admit("a", "b")
     if state is ClipState.WORKING:
-        desk.registry.begin(["a"], "run")
+        desk.registry.mark_running(["a"], "run")
     elif state is not ClipState.DUE:
         desk.answer("a", state, waiting_for=waiting_for)
 
@@ -178,7 +178,7 @@ def test_a_look_at_one_folder_withdraws_nothing_elsewhere(desk: Desk) -> None:
 def test_retries_are_counted_until_the_upload_changes(desk: Desk) -> None:
     desk.admit("a")
     for expected in (1, 2):
-        assert desk.registry.make_due(["a"], count_retry=True) == 1
+        assert desk.registry.enqueue(["a"], count_retry=True) == 1
         row = desk.registry.get("a")
         assert row is not None
         assert row.retries == expected
@@ -196,13 +196,13 @@ def test_lost_runs_are_counted_until_there_is_an_answer_and_are_no_retries(desk:
 
     desk.admit("a")
     for expected in (1, 2):
-        desk.registry.make_due(["a"], lost_run=True)
+        desk.registry.enqueue(["a"], lost_run=True)
         assert counts() == (expected, 0)
-    desk.registry.make_due(["a"], count_retry=True)
+    desk.registry.enqueue(["a"], count_retry=True)
     assert counts() == (2, 1)
     desk.answer("a", ClipState.WAITING, waiting_for="service")
     assert counts() == (0, 1)
-    desk.registry.make_due(["a"], lost_run=True)
+    desk.registry.enqueue(["a"], lost_run=True)
     desk.admit("a", version="2")
     assert counts() == (0, 0)
 
@@ -260,7 +260,7 @@ def test_takes_are_taken_back_only_while_no_run_has_them(desk: Desk) -> None:
     desk.registry.add_take("a", take=3, seed=78)
     asked = desk.registry.get("a")
     assert asked is not None
-    desk.registry.begin(["a"], "run")
+    desk.registry.mark_running(["a"], "run")
     assert not desk.registry.take_back(asked, last=1, extra=0)
     desk.answer("a", ClipState.WAITING, waiting_for="budget")
     assert desk.registry.take_back(asked, last=2, extra=1)
@@ -335,8 +335,8 @@ def test_thousands_of_clips_are_one_statement_each_at_most(desk: Desk) -> None:
     names = tuple(f"clip-{number:04}" for number in range(1600))
     assert len(desk.admit(*names).new) == 1600
     assert len(desk.registry.dispatch(names, batch="1", sensor="uploads", tick=1)) == 1600
-    desk.registry.begin(names, "run")
+    desk.registry.mark_running(names, "run")
     assert desk.registry.counts() == {ClipState.WORKING: 1600}
     assert len(desk.registry.many(names)) == 1600
-    assert desk.registry.make_due(names) == 1600
+    assert desk.registry.enqueue(names) == 1600
     assert len(desk.admit("nobody").withdrawn) == 1600

@@ -15,15 +15,15 @@ from resources.runcomfy.catalogue import Catalogue
 from resources.runcomfy.client import RunComfyClient
 from resources.runcomfy.drift import differences
 from resources.runcomfy.errors import (
+    DisallowedHost,
     DownloadFailed,
-    HostRefused,
+    InsufficientBalance,
     InvalidInput,
     MissingToken,
-    NoBalance,
     OutcomeUnknown,
     OutputGone,
-    Refused,
-    RefusedForNow,
+    RateLimited,
+    Rejected,
     RequestGone,
     ServiceError,
     ServiceUnavailable,
@@ -159,8 +159,8 @@ def test_each_family_makes_a_video_and_reports_its_cost(
 @pytest.mark.parametrize(
     ("kind", "error", "charged"),
     [
-        ("http_401", Unauthorized, 0), ("http_402", NoBalance, 0), ("http_404", UnknownModel, 0), ("http_422", InvalidInput, 0),
-        ("http_429", RefusedForNow, 0), ("http_500", OutcomeUnknown, 0), ("http_503", OutcomeUnknown, 0), ("garbage", OutcomeUnknown, None),
+        ("http_401", Unauthorized, 0), ("http_402", InsufficientBalance, 0), ("http_404", UnknownModel, 0), ("http_422", InvalidInput, 0),
+        ("http_429", RateLimited, 0), ("http_500", OutcomeUnknown, 0), ("http_503", OutcomeUnknown, 0), ("garbage", OutcomeUnknown, None),
         ("disconnect_before", OutcomeUnknown, 0), ("disconnect_after", OutcomeUnknown, 1), ("error_200", ServiceError, 0), ("timeout", OutcomeUnknown, None),
     ],
 )  # fmt: skip
@@ -202,7 +202,7 @@ def test_a_fault_of_a_poll_is_an_error_and_never_a_verdict(
         async with open_client(kit, stand_in) as client:
             request_id = (await client.submit(HORSE, make_body(HORSE))).request_id
             fault(stand_in, "result", kind)
-            with pytest.raises((Refused, ServiceUnavailable)):
+            with pytest.raises((Rejected, ServiceUnavailable)):
                 await client.result(request_id)
             end_faults(stand_in)
             assert (await poll(client, request_id, 60)).state is RequestState.SUCCEEDED
@@ -212,7 +212,7 @@ def test_a_fault_of_a_poll_is_an_error_and_never_a_verdict(
 
 @pytest.mark.parametrize(
     ("kind", "error"),
-    [("hostile_url", HostRefused), ("truncated", Truncated), ("http_404", OutputGone), ("http_500", DownloadFailed)],
+    [("hostile_url", DisallowedHost), ("truncated", Truncated), ("http_404", OutputGone), ("http_500", DownloadFailed)],
 )
 def test_a_fault_of_a_download_leaves_no_file(
     kit: Any, stand_in: RunningSandbox, make_body: Any, tmp_path: Path, kind: str, error: type[ServiceError]

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from resources.errors import Verdict
 from resources.runcomfy.download import MAX_OUTPUT_BYTES, Downloaded, Downloader, judged
-from resources.runcomfy.errors import DownloadError, DownloadFailed, HostRefused, OutputGone, TooLarge, Truncated
+from resources.runcomfy.errors import DisallowedHost, DownloadError, DownloadFailed, OutputGone, TooLarge, Truncated
 
 VIDEO = b"\x00\x00\x00\x18ftypmp42" + b"v" * 100_000
 
@@ -81,7 +81,7 @@ def test_an_address_of_the_service_passes_for_either_service(address: str) -> No
 
 @pytest.mark.parametrize("address", BAD)
 def test_a_hostile_address_is_refused(address: str) -> None:
-    with pytest.raises(HostRefused) as caught:
+    with pytest.raises(DisallowedHost) as caught:
         judged(address, "runcomfy")
     assert caught.value.verdict is Verdict.FINAL
 
@@ -89,13 +89,13 @@ def test_a_hostile_address_is_refused(address: str) -> None:
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/x", "http://localhost:9/x", "http://[::1]:9/x"])
 def test_this_machine_passes_for_the_sandbox_alone(address: str) -> None:
     judged(address, "sandbox")
-    with pytest.raises(HostRefused):
+    with pytest.raises(DisallowedHost):
         judged(address, "runcomfy")
 
 
 @pytest.mark.parametrize("address", [a for a in BAD if "127.0.0.1/x" not in a or "\\" in a])
 def test_the_sandbox_opens_no_other_door(address: str) -> None:
-    with pytest.raises(HostRefused):
+    with pytest.raises(DisallowedHost):
         judged(address, "sandbox")
 
 
@@ -104,7 +104,7 @@ def test_no_text_passes_but_an_address_of_the_service(text: str) -> None:
     for address in (text, f"https://{text}.runcomfy.net/x", f"https://runcomfy.net{text}/x"):
         try:
             host = judged(address, "runcomfy").raw_host.decode().lower()
-        except HostRefused:
+        except DisallowedHost:
             continue
         assert host in {"runcomfy.net", "runcomfy.com"} or host.endswith((".runcomfy.net", ".runcomfy.com"))
 
@@ -232,7 +232,7 @@ def test_a_redirect_within_the_rule_is_followed(kit: Any, tmp_path: Path) -> Non
 )  # fmt: skip
 def test_a_redirect_out_of_the_rule_is_not_followed(kit: Any, tmp_path: Path, location: str) -> None:
     outcome, wire = fetch(kit, tmp_path, kit.say(302, {}, {"Location": location}))
-    assert (type(outcome), len(wire.seen)) == (HostRefused, 1)
+    assert (type(outcome), len(wire.seen)) == (DisallowedHost, 1)
 
 
 def test_the_paid_service_never_redirects_to_this_machine(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_the_paid_service_never_redirects_to_this_machine(tmp_path: Path) -> Non
     async def scenario() -> None:
         tls = ssl.create_default_context()
         downloader = Downloader(service="runcomfy", tls=tls, transport=httpx.MockTransport(answer))
-        with pytest.raises(HostRefused):
+        with pytest.raises(DisallowedHost):
             await downloader.fetch(SecretStr("https://cdn.runcomfy.net/v.mp4"), tmp_path / "v.mp4")
 
     asyncio.run(scenario())

@@ -14,8 +14,8 @@ from resources.runcomfy import wire as words
 from resources.runcomfy.errors import (
     Forbidden,
     NotReady,
-    Refused,
-    RefusedForNow,
+    RateLimited,
+    Rejected,
     RequestGone,
     ServiceError,
     ServiceUnavailable,
@@ -222,7 +222,7 @@ def test_retry_after_is_obeyed(kit: Any) -> None:
 
 def test_a_long_retry_after_is_handed_to_the_caller_instead_of_slept_through(kit: Any) -> None:
     outcome, wire = ask(kit, "status", kit.say(429, {}, {"Retry-After": "3600"}))
-    assert (type(outcome), outcome.retry_after, len(wire.seen)) == (RefusedForNow, 3600, 1)
+    assert (type(outcome), outcome.retry_after, len(wire.seen)) == (RateLimited, 3600, 1)
 
 
 def test_pauses_are_jittered(kit: Any) -> None:
@@ -230,7 +230,7 @@ def test_pauses_are_jittered(kit: Any) -> None:
 
     policy = RetryPolicy(jitter=1.0)
     client = RunComfyClient("http://127.0.0.1:1/v1", "", "", None, service="sandbox", policy=policy)
-    pauses = {client._pause(RefusedForNow("x", retry_after=2)) for _ in range(20)}
+    pauses = {client._pause(RateLimited("x", retry_after=2)) for _ in range(20)}
     assert len(pauses) > 10
     assert all(2 <= pause <= 3 for pause in pauses)
 
@@ -240,10 +240,10 @@ def test_pauses_are_jittered(kit: Any) -> None:
     [
         (404, {"error_code": 404001}, RequestGone), (400, {"error_code": 404001}, RequestGone), (403, {"error_code": 403001}, Forbidden),
         (403, {}, Unauthorized), (401, {}, Unauthorized), (400, {"error_code": 400004}, Unauthorized), (200, {"error_code": 404001}, RequestGone),
-        (200, {"error_code": "400004", "status": "completed"}, Unauthorized), (418, {"detail": "teapot"}, Refused),
+        (200, {"error_code": "400004", "status": "completed"}, Unauthorized), (418, {"detail": "teapot"}, Rejected),
     ],
 )  # fmt: skip
-def test_a_no_is_not_asked_again(kit: Any, status: int, body: object, kind: type[Refused]) -> None:
+def test_a_no_is_not_asked_again(kit: Any, status: int, body: object, kind: type[Rejected]) -> None:
     outcome, wire = ask(kit, "status", kit.say(status, body))
     assert type(outcome) is kind
     assert len(wire.seen) == 1

@@ -14,13 +14,13 @@ from pydantic import SecretStr
 from resources.errors import SettingsError, Verdict
 from resources.runcomfy.client import RunComfyClient
 from resources.runcomfy.errors import (
+    InsufficientBalance,
     InvalidInput,
     MissingToken,
-    NeverDelivered,
-    NoBalance,
+    NotSent,
     OutcomeUnknown,
-    Refused,
-    RefusedForNow,
+    RateLimited,
+    Rejected,
     ServiceError,
     Unauthorized,
     UnknownModel,
@@ -62,8 +62,8 @@ def test_an_accepted_submit_gives_the_request_id(kit: Any, status: int) -> None:
 PROOFS = [
     # (status, body, headers, class, code)
     (400, {"error_code": 400001, "error_message": "bad id"}, {}, UnknownModel, 400001),
-    (400, {"error_code": 400002, "message": "no balance"}, {}, NoBalance, 400002),
-    (402, {"detail": "pay"}, {}, NoBalance, 402),
+    (400, {"error_code": 400002, "message": "no balance"}, {}, InsufficientBalance, 400002),
+    (402, {"detail": "pay"}, {}, InsufficientBalance, 402),
     (400, {"error_code": 400004, "error": "token"}, {}, Unauthorized, 400004),
     (401, {"detail": "who"}, {}, Unauthorized, 401),
     (403, {"code": "400004"}, {}, Unauthorized, 400004),
@@ -71,15 +71,15 @@ PROOFS = [
     (404, {"error_code": 404001}, {}, UnknownModel, 404001),
     (422, {"detail": [{"loc": ["body", "duration"], "msg": "too long", "input": "x"}]}, {}, InvalidInput, 422),
     (400, {"error_code": 422001}, {}, InvalidInput, 422001),
-    (409, {"message": "conflict"}, {}, Refused, 409),
-    (200, {"error_code": 400002, "error_message": "no balance"}, {}, NoBalance, 400002),
+    (409, {"message": "conflict"}, {}, Rejected, 409),
+    (200, {"error_code": 400002, "error_message": "no balance"}, {}, InsufficientBalance, 400002),
     (200, {"error_code": 422001}, {}, InvalidInput, 422001),
 ]
 
 
 @pytest.mark.parametrize(("status", "body", "headers", "kind", "code"), PROOFS)
 def test_a_spelled_out_no_is_a_refusal(
-    kit: Any, status: int, body: object, headers: dict[str, str], kind: type[Refused], code: int
+    kit: Any, status: int, body: object, headers: dict[str, str], kind: type[Rejected], code: int
 ) -> None:
     outcome, wire = submit(kit, kit.say(status, body, headers))
     assert type(outcome) is kind
@@ -92,7 +92,7 @@ def test_a_spelled_out_no_is_a_refusal(
 )
 def test_too_many_requests_is_refused_for_now(kit: Any, status: int, headers: dict[str, str], wait: object) -> None:
     outcome, wire = submit(kit, kit.say(status, {"detail": "slow"}, headers))
-    assert isinstance(outcome, RefusedForNow)
+    assert isinstance(outcome, RateLimited)
     assert (outcome.retry_after, outcome.verdict, len(wire.seen)) == (wait, Verdict.RETRYABLE, 1)
 
 
@@ -217,13 +217,13 @@ def test_a_refused_connection_proves_that_nothing_was_delivered(kit: Any) -> Non
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     error = submit_to(kit, f"http://127.0.0.1:{port}")
-    assert type(error) is NeverDelivered
+    assert type(error) is NotSent
     assert error.verdict is Verdict.RETRYABLE
 
 
 def test_a_name_that_does_not_resolve_proves_that_nothing_was_delivered(kit: Any) -> None:
     error = submit_to(kit, "https://no-such-host.invalid", service="runcomfy")
-    assert type(error) is NeverDelivered
+    assert type(error) is NotSent
 
 
 def test_a_failed_tls_handshake_proves_that_nothing_was_delivered(kit: Any) -> None:
@@ -237,7 +237,7 @@ def test_a_failed_tls_handshake_proves_that_nothing_was_delivered(kit: Any) -> N
             assert wire.seen == []
             return caught.value
 
-    assert type(kit.run(scenario())) is NeverDelivered
+    assert type(kit.run(scenario())) is NotSent
 
 
 def test_a_full_pool_proves_that_nothing_was_delivered(kit: Any) -> None:
@@ -265,7 +265,7 @@ def test_a_full_pool_proves_that_nothing_was_delivered(kit: Any) -> None:
                     await client.submit(MODEL, BODY)
             return caught.value
 
-    assert type(kit.run(scenario())) is NeverDelivered
+    assert type(kit.run(scenario())) is NotSent
 
 
 def test_each_submit_has_a_fresh_connection(kit: Any) -> None:
@@ -369,7 +369,7 @@ def test_what_is_no_longer_wanted_when_the_connection_is_made_is_not_sent(kit: A
                 asked.append(wire.connections)
                 return False
 
-            with pytest.raises(NeverDelivered, match="nothing was sent"):
+            with pytest.raises(NotSent, match="nothing was sent"):
                 await client.submit(MODEL, BODY, may_send=may_send)
             return wire
 

@@ -32,7 +32,7 @@ class Shelf:
         for clip in clips:
             row = self.registry.get(clip)
             assert row is not None
-            self.registry.answer(clip, version=row.version, state=state, **more)
+            self.registry.record_result(clip, version=row.version, state=state, **more)
 
     def keys(self) -> list[str]:
         return list(self.instance.get_dynamic_partitions("clips"))

@@ -111,7 +111,7 @@ def test_a_clip_that_waits_too_long_warns_once_and_is_cleared(shelf: Any) -> Non
     shelf.answer("delivered", state=ClipState.DELIVERED, fingerprint="a" * 64)
     shelf.forward(hours=12.9)
     shelf.admit("young")
-    shelf.registry.make_due(["late"])  # a further try does not begin the wait anew
+    shelf.registry.enqueue(["late"])  # a further try does not begin the wait anew
     assert len(shelf.tick(waiting_schedule).run_requests) == 1
     assert _checks(shelf.run(waiting_job)) == [("late", False)]
     assert "No clip newly waits" in shelf.tick(waiting_schedule).skip_message
@@ -140,7 +140,7 @@ def test_a_wait_for_a_person_is_no_warning_and_does_not_count(shelf: Any) -> Non
         shelf.forward(hours=11)
         told += _watched(shelf)[0]
     assert told == ["stuck"]
-    shelf.registry.make_due(["asked"])  # somebody approved it
+    shelf.registry.enqueue(["asked"])  # somebody approved it
     shelf.forward(hours=11.9)
     assert _watched(shelf) == ([], [])
     shelf.forward(hours=0.2)

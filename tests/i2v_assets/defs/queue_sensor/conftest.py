@@ -16,8 +16,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 from moto.sqs.models import Queue, SQSBackend
 
-from i2v_assets.defs.queue_sensor import Seen, take_note
-from i2v_assets.uploads.ingest import Look, look
+from i2v_assets.defs.queue_sensor import Seen, ingest_messages
+from i2v_assets.uploads.ingest import UploadScan, scan_uploads
 from resources.ledger.ledger import Ledger
 from resources.registry.registry import ClipState, Registry
 from resources.settings import Settings, load_settings, variable_name
@@ -69,10 +69,10 @@ class Yard:
     def note(self, queue: UploadQueue | None = None, **changes: Any) -> Seen:
         settings = self.settings.model_copy(update=changes)
         reader = queue or UploadQueue(self.url, self.sqs, bucket=self.bucket.name)
-        return take_note(self.bucket, self.registry, self.ledger.database, reader, settings)
+        return ingest_messages(self.bucket, self.registry, self.ledger.database, reader, settings)
 
-    def sweep(self) -> Look:
-        return look(self.bucket, self.registry, self.settings)
+    def sweep(self) -> UploadScan:
+        return scan_uploads(self.bucket, self.registry, self.settings)
 
     def send(self, body: object) -> None:
         self.sqs.send_message(QueueUrl=self.url, MessageBody=body if isinstance(body, str) else json.dumps(body))

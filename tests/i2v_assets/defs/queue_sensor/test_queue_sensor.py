@@ -112,7 +112,7 @@ def test_a_replaced_upload_is_due_again(yard: Any) -> None:
     yard.put("uploads/hero.jpg")
     yard.note()
     row = yard.registry.get("hero")
-    yard.registry.answer("hero", version=row.version, state=ClipState.DELIVERED, fingerprint="f" * 64)
+    yard.registry.record_result("hero", version=row.version, state=ClipState.DELIVERED, fingerprint="f" * 64)
     yard.put("uploads/hero.jpg", data=b"another")
     yard.note()
     assert yard.registry.get("hero").state is ClipState.DUE
@@ -199,7 +199,9 @@ def test_a_brief_that_was_broken_for_a_while_leaves_the_clip_s_own_answers(yard:
     yard.put("uploads/f/brief.yaml", data=b"prompt: pan\n")
     yard.put("uploads/f/a.jpg")
     yard.note()
-    yard.registry.answer("f", version=yard.registry.get("f").version, state=ClipState.REFUSED, reason="too small")
+    yard.registry.record_result(
+        "f", version=yard.registry.get("f").version, state=ClipState.REFUSED, reason="too small"
+    )
     yard.bucket.write("clips/f/REFUSED.txt", b"too small", "text/plain")
     yard.put("uploads/f/brief.yaml", data=b"promt: pan\n")
     yard.note()
@@ -212,7 +214,9 @@ def test_a_brief_that_was_broken_for_a_while_leaves_the_clip_s_own_answers(yard:
 def test_what_was_said_of_a_clip_goes_with_its_upload(yard: Any) -> None:
     yard.put("uploads/a.jpg")
     yard.note()
-    yard.registry.answer("a", version=yard.registry.get("a").version, state=ClipState.WAITING, waiting_for="approval")
+    yard.registry.record_result(
+        "a", version=yard.registry.get("a").version, state=ClipState.WAITING, waiting_for="approval"
+    )
     yard.bucket.write("clips/a/WAITING.txt", b"It waits for approval.", "text/plain")
     yard.bucket.delete("uploads/a.jpg")
     yard.sweep()
