@@ -43,7 +43,7 @@ BY_CLASS = {
     "UsageProblem": Exit.USAGE,
     "NoSuchClip": Exit.USAGE,
     "NoSuchTake": Exit.USAGE,
-    "NotMade": Exit.DATA,
+    "TakeNotFound": Exit.DATA,
     "BucketMissing": Exit.USAGE,
     "AccessDenied": Exit.USAGE,
     "EndpointUnreachable": Exit.USAGE,

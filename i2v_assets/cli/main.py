@@ -1,7 +1,5 @@
-"""Puts the commands together and turns errors into one line and an exit code."""
+"""The `i2v` command: options that go before every command, and errors as one line and an exit code."""
 
-import functools
-import importlib
 import io
 import logging
 import os
@@ -16,6 +14,7 @@ from rich.text import Text
 from i2v_assets.cli.console import err, print_json
 from i2v_assets.cli.environment import load_environment
 from i2v_assets.cli.exit_codes import Exit, exit_code
+from i2v_assets.cli.lazy_group import LazyGroup
 from resources.errors import I2VError
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
@@ -24,30 +23,13 @@ CLICK_ERROR: type[Exception] = USAGE_ERROR.__mro__[1]
 
 app = typer.Typer(
     name="i2v",
+    cls=LazyGroup,
     pretty_exceptions_enable=False,  # a pretty traceback prints local variables, and they may hold a secret
     no_args_is_help=True,
     rich_markup_mode="markdown",
     help="Still images in a bucket become videos in the bucket. Start with `make demo`, or `i2v doctor`.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-MODULES = (
-    "local",
-    "uploading",
-    "running",
-    "clips",
-    "planning",
-    "steering",
-    "account",
-    "catalogue",
-    "ledger",
-    "verifying",
-    "gallery",
-    "metrics",
-    "doctor",
-    "settings",
-)
-"""Modules of this package whose ``app`` holds top-level commands, in the order of the help."""
 
 
 @app.callback()
@@ -56,14 +38,6 @@ def common(
 ) -> None:
     """Choose the environment before any command reads it."""
     load_environment(dev=dev)
-
-
-@functools.cache
-def assemble() -> typer.Typer:
-    """The whole command, put together once a process."""
-    for name in MODULES:
-        app.add_typer(importlib.import_module(f"i2v_assets.cli.{name}").app)
-    return app
 
 
 def main() -> None:
@@ -77,7 +51,7 @@ def main() -> None:
         ):  # in a terminal or pipe that has no such letter it is shown by its number
             stream.reconfigure(errors="backslashreplace")
     try:
-        sys.exit(assemble()(standalone_mode=False) or Exit.OK)
+        sys.exit(app(standalone_mode=False) or Exit.OK)
     except typer.Exit as stop:
         if stop.exit_code == Exit.INTERRUPTED and not isinstance(stop.exit_code, Exit):
             err.print("Stopped.")  # typer makes this of Ctrl-C, where no command has said what became of it

@@ -95,7 +95,7 @@ def choose_take(ledger: Ledger, registry: Registry, clip: str, take: int) -> Non
     """Make a take that is there the clip's video; the clip becomes due, and nothing is made for it.
 
     Raises:
-        NoSuchClip: there is none; NotMade: it has no such take that succeeded; NotNow: a take that was asked for
+        NoSuchClip: there is none; TakeNotFound: it has no such take that succeeded; ClipBusy: a take that was asked for
             is not made yet, or a run has the clip: the run that shows the chosen take would make it.
     """
     row = find_clip(registry, clip)

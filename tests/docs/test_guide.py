@@ -11,7 +11,7 @@ import pytest
 import typer.main
 
 from i2v_assets.briefs.brief import Brief, parse_brief, parse_defaults
-from i2v_assets.cli.main import assemble
+from i2v_assets.cli.main import app
 from i2v_assets.uploads.csv_batches import parse_batch
 from i2v_assets.uploads.grouping import group_uploads
 from resources.settings import Settings, variable_name
@@ -143,18 +143,17 @@ def test_commands_in_the_documents_exist() -> None:
 
 
 def _wrong(call: Call) -> str:
-    command = typer.main.get_command(assemble())
+    command = typer.main.get_command(app)
     words = [word for word in call.words if word != "--dev"]
     if not words or words[0] in {"sandbox", "COMMAND"}:
         return ""  # the sandbox's options are its own program's, and its page's tests'
     while words and not words[0].startswith("-"):
-        children = getattr(command, "commands", None)
-        if children is None:
+        if not hasattr(command, "get_command"):
             break
-        names = re.split(r"[,|]", words[0].strip(","))
-        if any(name not in children for name in names):
+        found = [command.get_command(None, name) for name in re.split(r"[,|]", words[0].strip(","))]
+        if None in found:
             return f"there is no command {words[0]}"
-        command, words = children[names[0]], words[1:]
+        command, words = found[0], words[1:]
     known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
     known |= {"--help", "-h"}
     options = [found for word in words for found in re.findall(r"^\[?(--?[a-z][a-z-]*)", word)]

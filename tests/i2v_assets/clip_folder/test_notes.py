@@ -88,7 +88,7 @@ def test_the_sandbox_is_marked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("micro", "text"), [(0, "$0.00"), (1_250_000, "$1.25"), (4_000, "$0.004"), (1_234_567, "$1.23")]
+    ("micro", "text"), [(0, "$0.00"), (1_250_000, "$1.25"), (4_000, "$0.004"), (1_234_567, "$1.234567")]
 )
 def test_dollars(micro: int, text: str) -> None:
     assert dollars(micro) == text

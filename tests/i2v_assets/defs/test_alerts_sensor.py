@@ -271,7 +271,7 @@ def test_late_clips_and_refused_uploads_are_a_line_each(
         then = utc_now() - timedelta(hours=2)
         earlier = Registry(ledger.database, lambda: then)
         earlier.admit([Upload(clip, f"uploads/{clip}.jpg", "v1", "{}") for clip in ("one", "two", "asked")])
-        earlier.answer("asked", version="v1", state=ClipState.WAITING, reason="dear", waiting_for="approval")
+        earlier.record_result("asked", version="v1", state=ClipState.WAITING, reason="dear", waiting_for="approval")
         Waits(ledger.database, lambda: then).watch(timedelta(hours=1))
     _, cursor = tick()
     (text,) = hook.heard

@@ -50,9 +50,9 @@ def test_without_a_retry_after_the_pause_doubles_until_an_answer() -> None:
 
 def test_what_another_process_heard_holds_this_one() -> None:
     pace, _ = pacer()
-    pace.heard(datetime.now(UTC) + timedelta(seconds=5))
+    pace.on_retry_after(datetime.now(UTC) + timedelta(seconds=5))
     assert 4 < pace.pausing < 5.1
-    pace.heard(None)
+    pace.on_retry_after(None)
     assert pace.pausing > 4
 
 

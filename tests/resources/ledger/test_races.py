@@ -87,7 +87,7 @@ def test_threads_of_one_process_share_a_ledger(ledger_url):
         with ThreadPoolExecutor(8) as pool:
             outcomes = list(pool.map(race, range(60)))
         assert outcomes.count("Claimed") == 10
-        assert set(outcomes) == {"Claimed", "Taken", "OverBudget"}
+        assert set(outcomes) == {"Claimed", "AlreadyClaimed", "OverBudget"}
 
 
 def test_a_claim_survives_the_death_of_its_process(ledger_url):

@@ -1,0 +1,85 @@
+"""The commands of `i2v` by name, each imported when it is used: `i2v --help` loads none of them."""
+
+import importlib
+from typing import Any, Final
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "demo": ("dev.commands", "Make videos of sample images in the sandbox, from start to end: no token, no money."),
+    "dev": (
+        "dev.commands",
+        "Keep the services up with the Dagster UI, sensors and schedules on; Ctrl-C ends all of it.",
+    ),
+    "sandbox": ("dev.commands", "Serve the Model API locally and render real, simple videos."),
+    "upload": ("upload", "Put files into the bucket, where the upload sensor finds them."),
+    "run": ("run.command", "One generation now, from files or a JSON input; prints where the video is."),
+    "status": ("status", "How far the clips are, why those that wait do, and which uploads were refused."),
+    "fetch": ("status", "Download clips' videos from the bucket, as CLIP.mp4."),
+    "plan": ("plan", "Show what would be made, by which model and at what price, before anything is paid."),
+    "approve": ("plan", "Agree to pay for a plan."),
+    "cancel": (
+        "clip_actions",
+        "Withdraw what a clip has not been paid for, and cancel what still queues at the service.",
+    ),
+    "retry": (
+        "clip_actions",
+        "Make failed or cancelled clips again; what was charged for the failure is not refunded.",
+    ),
+    "retake": (
+        "clip_actions",
+        "Make another take of a clip with another seed: it is paid for, and kept beside the others.",
+    ),
+    "choose": ("clip_actions", "Choose which take is a clip's video; costs nothing."),
+    "login": (
+        "account",
+        "Sign in at RunComfy: confirm a code in the browser, and the token is kept for the next time.",
+    ),
+    "logout": ("account", "Forget the kept token."),
+    "whoami": ("account", "Whose token is in force, and where it comes from."),
+    "balance": ("account", "What is left on the account, and what of today's budget."),
+    "models": (
+        "models",
+        "Which model id serves each route now, its price, and how it differs from what was agreed to.",
+    ),
+    "ledger": ("ledger", "The record of every paid request."),
+    "verify": (
+        "verify",
+        "Prove that a video is what the ledger paid for: bytes, manifest, and signature if it has one.",
+    ),
+    "gallery": ("gallery", "Serve the gallery on this machine until Ctrl-C, so that nothing has to be public."),
+    "metrics": ("metrics", "Serve the ledger's figures for Prometheus until Ctrl-C."),
+    "doctor": ("doctor", "Check the token, the bucket, addresses, the ledger, the catalogue, clocks and the disk."),
+    "settings": ("settings", "Every variable with its value in force, default and meaning; secrets are masked."),
+}
+"""Command -> (module of this package, one line for the list of commands), in the order of the help."""
+
+
+class LazyGroup(TyperGroup):
+    """A group that imports a command's module when the command is used, not when commands are listed."""
+
+    _listing = False
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of this name, or while the help is written a stand-in with its one line."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, line = COMMANDS[cmd_name]
+        if self._listing:
+            return TyperCommand(cmd_name, help=line)
+        loaded = importlib.import_module(f"i2v_assets.cli.{module}").app
+        group = typer.main.get_group(loaded)
+        return group if group.name == cmd_name else group.commands[cmd_name]
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help without importing any command."""
+        self._listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._listing = False
