@@ -94,7 +94,7 @@ class Catalogue:
 
         Raises:
             FamilyUnavailable: none of its ids answers.
-            RefusedForNow, ServiceUnavailable: the catalogue could not be asked.
+            RateLimited, ServiceUnavailable: the catalogue could not be asked.
             Refused: the service said no (or one of its children).
         """
         slot, asked_at = self._slots[family], self._clock()

@@ -137,8 +137,8 @@ class RunComfyClient:
             may_send: Asked right before the first byte, with the connection made; nothing is sent where it says no.
 
         Raises:
-            NeverDelivered: it provably did not leave; may be sent again.
-            RefusedForNow: 429; may be sent again, after ``retry_after`` where given.
+            NotSent: it provably did not leave; may be sent again.
+            RateLimited: 429; may be sent again, after ``retry_after`` where given.
             Refused: the service said no (or one of its children).
             OutcomeUnknown: it may have been accepted and charged.
             MissingToken: there is no token; nothing was sent.
@@ -181,7 +181,7 @@ class RunComfyClient:
         """Where a request stands; ``state.over`` means that the result is to be asked, whatever the word.
 
         Raises:
-            RefusedForNow, ServiceUnavailable: not answered, retries included; the request itself is untouched.
+            RateLimited, ServiceUnavailable: not answered, retries included; the request itself is untouched.
             Refused: the service said no (or one of its children).
         """
         what = f"Status of request {_request_path(request_id)}"
@@ -192,7 +192,7 @@ class RunComfyClient:
         """The verdict on a request, or where it stands before its end (also where the service calls that an error).
 
         Raises:
-            RefusedForNow, ServiceUnavailable: not answered, retries included; the request itself is untouched.
+            RateLimited, ServiceUnavailable: not answered, retries included; the request itself is untouched.
             Refused: the service said no (or one of its children).
         """
         what = f"Result of request {_request_path(request_id)}"
@@ -230,7 +230,7 @@ class RunComfyClient:
 
         Raises:
             UnknownModel: the service has no such id.
-            RefusedForNow, ServiceUnavailable: not answered, retries included.
+            RateLimited, ServiceUnavailable: not answered, retries included.
         """
         what = f"Catalogue entry of {_model_path(model_id)}"
         return wire.read_entry(await self._ask(what, Asked.MODEL, f"{self._api}/models/{model_id}"), model_id)
@@ -248,7 +248,7 @@ class RunComfyClient:
         """One page of the catalogue; ``limit`` 1 to 500.
 
         Raises:
-            RefusedForNow, ServiceUnavailable: not answered, retries included.
+            RateLimited, ServiceUnavailable: not answered, retries included.
         """
         wanted: dict[str, str | int | None] = {"search": search, "category": category, "kind": kind}
         wanted |= {"include_schema": "true" if include_schema else None, "limit": limit, "offset": offset}
@@ -262,7 +262,7 @@ class RunComfyClient:
         """The account's balance; can be negative.
 
         Raises:
-            RefusedForNow, ServiceUnavailable: not answered, retries included.
+            RateLimited, ServiceUnavailable: not answered, retries included.
         """
         self._check_base(self._balance)
         balance = wire.read_balance(await self._ask("Balance", Asked.OTHER, f"{self._balance}/balance"))
@@ -275,7 +275,7 @@ class RunComfyClient:
 
         Raises:
             Unauthorized: the token is no longer good.
-            RefusedForNow, ServiceUnavailable: not answered, retries included.
+            RateLimited, ServiceUnavailable: not answered, retries included.
         """
         self._check_base(self._web)
         body = await self._ask("Account", Asked.OTHER, f"{self._web}/api/auth/me")

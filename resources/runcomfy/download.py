@@ -72,7 +72,7 @@ def judged(address: str, service: Service) -> httpx.URL:
     """The address as it will be fetched.
 
     Raises:
-        HostRefused: it breaks the rule; the message names the host at most.
+        DisallowedHost: it breaks the rule; the message names the host at most.
     """
     if _ODD.search(address):
         raise DisallowedHost("The output's address holds characters that no address of an output has.", remedy=_REMEDY)
@@ -140,7 +140,7 @@ class Downloader:
         """Fetches ``url`` to ``path``, which appears whole or not at all.
 
         Raises:
-            HostRefused: the address, or one that it redirects to, breaks the rule.
+            DisallowedHost: the address, or one that it redirects to, breaks the rule.
             TooLarge: it is over the limit, by its header or by count.
             Truncated: it ended early, at every attempt.
             OutputGone: it is not there (any more).

@@ -4,11 +4,11 @@ I2VError
 |- MissingToken                 FINAL      nobody is signed in
 |- TokenMalformed              FINAL      the token could not be a token
 `- ServiceError
-   |- NeverDelivered           RETRYABLE  the submit did not leave this machine
-   |- RefusedForNow            RETRYABLE  429; `retry_after` seconds where the service says so
-   |- Refused                  FINAL      the service answered no; `code` is its own number
+   |- NotSent                  RETRYABLE  the submit did not leave this machine
+   |- RateLimited              RETRYABLE  429; `retry_after` seconds where the service says so
+   |- Rejected                 FINAL      the service answered no; `code` is its own number
    |  |- Unauthorized                     token missing, expired or revoked
-   |  |- NoBalance
+   |  |- InsufficientBalance
    |  |- UnknownModel
    |  |- RequestGone                      the service forgot the request
    |  |- InvalidInput                     the body does not match the schema
@@ -20,7 +20,7 @@ I2VError
    |- UnknownPriceUnit         FINAL      the catalogue's price cannot be read, so nothing is paid by it
    |- LoginFailed              FINAL      the device login was denied or ran out
    `- DownloadError
-      |- HostRefused           FINAL      the output's address breaks the host rule
+      |- DisallowedHost        FINAL      the output's address breaks the host rule
       |- TooLarge              FINAL
       |- Truncated             RETRYABLE  the body ended early
       |- DownloadFailed        RETRYABLE
