@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 import yaml
 
-from resources.errors import I2VError
+from resources.errors import ErrorCode, I2VError
 
 DocumentFormat: TypeAlias = Literal["yaml", "yml", "json"]
 
@@ -32,6 +32,8 @@ Postgres, half a character by no UTF-8 file, and the rest by no reader of a prom
 
 class DocumentError(I2VError):
     """A file that a person wrote cannot be read as YAML or JSON."""
+
+    code = ErrorCode.INPUT
 
 
 @dataclass(frozen=True)

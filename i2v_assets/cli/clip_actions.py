@@ -119,19 +119,26 @@ def _take_back(session: Session, row: "ClipRow") -> dict[str, Any]:
 def _hold(session: Session, row: "ClipRow", sent: bool) -> dict[str, Any]:
     """Keep the sensors from starting a clip that no run has yet; what a run has is the run's to answer."""
     from i2v_assets.clip_folder import notes
-    from i2v_assets.clip_folder.notes import Problem
     from i2v_assets.clip_folder.writer import BucketAnswers
+    from resources.problem import Problem
     from resources.registry.registry import ClipState
+    from resources.wait_reason import WaitReason
 
-    if sent or row.state not in (ClipState.DUE, ClipState.WAITING) or row.waiting_for == "person":
+    if sent or row.state not in (ClipState.DUE, ClipState.WAITING) or row.wait is WaitReason.PERSON:
         return {}
     problem = Problem(
         f"It was cancelled by {current_user()}.", remedy=f"To make it after all, run: i2v retry {row.clip}"
     )
-    note = notes.waiting(row.clip, problem, then="nothing by itself.", service=session.settings.service)
+    money = session.ledger.money_of(row.clip, row.planned_fingerprint)
+    note = notes.waiting(row.clip, problem, money, reason=WaitReason.PERSON, service=session.settings.service)
     BucketAnswers(open_bucket(session.settings)).note(row.clip, note)
     session.registry.record_result(
-        row.clip, version=row.version, state=ClipState.WAITING, reason=problem.what, waiting_for="person"
+        row.clip,
+        version=row.version,
+        state=ClipState.WAITING,
+        reason=problem.what,
+        remedy=problem.remedy,
+        waiting_for=WaitReason.PERSON,
     )
     return {"what": "it is not started any more.", "done": True, "sent": False}
 
@@ -175,13 +182,11 @@ def retry(
 def _retry(session: Session, row: "ClipRow") -> list[str]:
     from resources.ledger.records import State
     from resources.registry.registry import ClipState
+    from resources.wait_reason import WaitReason
 
-    by_person = row.state is ClipState.WAITING and row.waiting_for == "person"
-    if row.state is not ClipState.FAILED and not by_person:
-        raise UsageProblem(
-            f"It is {row.state}; only failed and cancelled clips are made again.",
-            remedy=f"`i2v retake {row.clip}` makes another take." if row.delivered_at else "",
-        )
+    waits = row.state is ClipState.WAITING and row.wait in (WaitReason.PERSON, WaitReason.LOST)
+    if row.state is not ClipState.FAILED and not waits:
+        raise UsageProblem(f"It is {row.state}; only failed and cancelled clips are made again.", remedy=_way_on(row))
     planned = _planned(session, row)
     ended = [each for each in session.ledger.list((State.FAILED, State.CANCELLED), clip=row.clip)
              if each.fingerprint in planned]  # fmt: skip
@@ -190,6 +195,15 @@ def _retry(session: Session, row: "ClipRow") -> list[str]:
         session.ledger.retry(request.fingerprint, by=current_user(), attempt=request.attempt)
     session.registry.enqueue([row.clip])
     return [request.fingerprint for request in again]
+
+
+def _way_on(row: "ClipRow") -> str:
+    """Return what lets a clip go on that this command is not for."""
+    from i2v_assets.clip_folder.notes import next_step
+
+    if row.state == "waiting":
+        return row.remedy or f"Next: {next_step(row.clip, row.wait)}"
+    return f"`i2v retake {row.clip}` makes another take." if row.delivered_at else f"See: i2v status {row.clip}"
 
 
 def _planned(session: Session, row: "ClipRow") -> set[str]:
@@ -220,13 +234,15 @@ def retake(
     from i2v_assets.briefs.brief import MAX_TAKES
     from i2v_assets.operations.clips import retake_clip, takes_of
     from resources.registry.registry import ClipState
+    from resources.wait_reason import WaitReason
 
     with open_session() as session:
         row = find_clip(session.registry, clip)
         if row.state in (ClipState.DISPATCHED, ClipState.WORKING, ClipState.DUE):
             raise TryLater(f"{clip} is {row.state}: a run makes it first.", remedy="Ask again when it is done.")
-        if row.state not in (ClipState.DELIVERED, ClipState.FAILED):
-            raise UsageProblem(f"{clip} is {row.state}.", remedy=f"`i2v status {clip}` says what to do first.")
+        lost = row.state is ClipState.WAITING and row.wait is WaitReason.LOST
+        if row.state not in (ClipState.DELIVERED, ClipState.FAILED) and not lost:
+            raise UsageProblem(f"{clip} is {row.state}.", remedy=_way_on(row))
         if takes_of(row) >= MAX_TAKES:
             raise UsageProblem(
                 f"{clip} has {takes_of(row)} takes.", remedy=f"At most {MAX_TAKES} are made of one clip."

@@ -16,6 +16,7 @@ from resources.registry.registry import ClipState, Registry
 from resources.registry.resource import LedgerResource
 from resources.settings import Settings, load_settings
 from resources.storage.resource import BucketResource
+from resources.wait_reason import WaitReason
 
 UI_KEYS = 25_000
 """Dagster's own advice for one asset (the status of more takes the UI seconds)."""
@@ -78,7 +79,7 @@ def sweep_job() -> None:
 def to_retry(registry: Registry, settings: Settings) -> list[str]:
     """The failed clips that are tried again by themselves; never one that failed for good."""
     rows = registry.list((ClipState.FAILED,))
-    return [row.clip for row in rows if row.waiting_for == "retry" and row.retries < settings.retries_per_clip]
+    return [row.clip for row in rows if row.wait is WaitReason.RETRY and row.retries < settings.retries_per_clip]
 
 
 @dg.op(

@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
-from i2v_assets.clip_folder.notes import Answer, AnswerKind, Problem
+from i2v_assets.clip_folder.notes import Answer, AnswerKind
 from i2v_assets.films.resolve import Resolved, Shot, pending
 from resources.money import dollars
+from resources.problem import Problem
 from resources.storage import keys
 from resources.storage.bucket import Bucket, ObjectInfo
+from resources.storage.errors import ObjectMissing
 
 Told = dict[tuple[str, str], str]
 """What was written by this process, by bucket and key, so that a look that finds nothing new writes nothing."""
@@ -41,20 +45,22 @@ class FilmAnswers:
         self._write(keys.sequence_key(film.name, keys.PLAN), plan_text(film), JSON)
 
     def waiting(self, film: Resolved) -> None:
-        """Some shots have no video yet."""
+        """Write the plan and the note of a film some of whose shots have no video yet."""
         waits = pending(film.shots)
         price = sum(shot.price or 0 for shot in waits if shot.inline)
         cost = f" The missing shots cost about {dollars(price)}." if price else ""
         title = f"WAITING: {film.name} is joined when all its shots are there; {len(waits)} of {len(film.shots)} are missing.{cost}"
         problems = [Problem(_words(shot), remedy=_remedy(shot)) for shot in waits]
         then = "it is joined by itself as soon as its last shot is delivered."
-        self.note(film.name, Answer(AnswerKind.WAITING, title, tuple(problems), then, self._facts))
+        answer = Answer(AnswerKind.WAITING, title, tuple(problems), then, self._facts)
+        self._write(keys.sequence_key(film.name, keys.PLAN), plan_text(film, answer), JSON)
+        self.note(film.name, answer)
 
     def refused(self, name: str, problems: Sequence[Problem]) -> None:
         """The file, or a file that it names, has to be mended."""
         title = f"REFUSED: the film {name} was not made. None of its shots was sent or paid because of it."
         then = "upload the corrected file under the same name, or what is missing. It is noticed by itself."
-        self.note(name, Answer(AnswerKind.REFUSED, title, tuple(problems), then, self._facts))
+        self.note_with_plan(name, Answer(AnswerKind.REFUSED, title, tuple(problems), then, self._facts))
 
     def double(self, key: str, other: str) -> None:
         """A file whose film is another file's already."""
@@ -65,6 +71,17 @@ class FilmAnswers:
             "upload it under another name.",
         )
         self._write(keys.refused_key(key), answer.text, TEXT)
+
+    def note_with_plan(self, name: str, answer: Answer) -> None:
+        """Write a note, and keep its answer in the film's `plan.json`, which the gallery reads."""
+        key = keys.sequence_key(name, keys.PLAN)
+        try:
+            plan = json.loads(self._bucket.read(key)) if key in self._listed or not self._listed else {}
+        except (ObjectMissing, ValueError):
+            plan = {}
+        plan = {"film": name, **(plan if isinstance(plan, dict) else {}), "answer": _plain(answer)}
+        self._write(key, _json(plan), JSON)
+        self.note(name, answer)
 
     def note(self, name: str, answer: Answer) -> None:
         """One of the three notes; the other two go, a joined film stays."""
@@ -88,10 +105,29 @@ class FilmAnswers:
         self._told[place] = text
 
 
-def plan_text(film: Resolved) -> str:
-    """``sequences/<name>/plan.json``."""
+def _plain(answer: Answer) -> dict[str, Any]:
+    problems = [asdict(problem) for problem in answer.problems]
+    return {"kind": answer.kind.value, "title": answer.title, "problems": problems, "next": answer.next}
+
+
+def read_film_answer(plan: str) -> Answer | None:
+    """Return the answer that a film's `plan.json` keeps; None if it has none, or is damaged."""
+    try:
+        found = json.loads(plan)["answer"]
+        problems = tuple(Problem(**each) for each in found["problems"])
+        return Answer(AnswerKind(found["kind"]), str(found["title"]), problems, str(found["next"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _json(plain: Mapping[str, Any]) -> str:
+    return json.dumps(plain, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def plan_text(film: Resolved, answer: Answer | None = None) -> str:
+    """Return ``sequences/<name>/plan.json``; ``answer`` is the film's note while it is not joined."""
     prices = [shot.price for shot in film.shots if shot.inline]
-    plain = {
+    plain: dict[str, Any] = {
         "film": film.name,
         "shots": [
             {
@@ -109,7 +145,9 @@ def plan_text(film: Resolved) -> str:
         ],
         "price_usd_of_its_own_shots": None if None in prices else sum(price or 0 for price in prices) / 1e6,
     }
-    return json.dumps(plain, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    if answer is not None:
+        plain["answer"] = _plain(answer)
+    return _json(plain)
 
 
 def _words(shot: Shot) -> str:

@@ -10,12 +10,12 @@ from pathlib import Path
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.briefs.yaml_reader import MAX_DOCUMENT_BYTES, DocumentFormat, decode
 from i2v_assets.clip_folder.manifest import Manifest, read_manifest
-from i2v_assets.clip_folder.notes import Problem
 from i2v_assets.films.notes import FilmAnswers, Told
 from i2v_assets.films.resolve import Resolved, ShotVideo, resolve
 from i2v_assets.films.spec import ClipShot, FilmAsked, FilmError, film_name, parse_film, shot_name
 from i2v_assets.uploads.types import Candidate
 from resources.errors import I2VError
+from resources.problem import Problem
 from resources.registry.agreed_prices import AgreedOffer
 from resources.registry.registry import ClipRow, Registry, Upload
 from resources.schemas.inputs import Family, Route
@@ -201,11 +201,12 @@ def look_at_films(
             answers.refused(film.name, refused[film.name])
             continue
         found = resolved[film.name]
-        answers.plan(found)
         version = found.version
         if version is None:
             answers.waiting(found)
-        elif made_version(bucket, listed, film.name, memory) == version:
+            continue
+        answers.plan(found)
+        if made_version(bucket, listed, film.name, memory) == version:
             answers.clear(film.name)
         else:
             due[film.name] = version

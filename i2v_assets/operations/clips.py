@@ -4,7 +4,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 from i2v_assets.uploads.types import Candidate
-from resources.errors import I2VError, Verdict
+from resources.errors import ErrorCode, I2VError, Verdict
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import State
 from resources.registry.registry import ClipRow, ClipState, Registry
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 class NoSuchClip(I2VError):
     """No clip has this name."""
+
+    code = ErrorCode.NO_SUCH_CLIP
 
 
 def find_clip(registry: "Registry", clip: str) -> "ClipRow":
@@ -37,13 +39,19 @@ def find_clip(registry: "Registry", clip: str) -> "ClipRow":
 class NoSuchTake(I2VError):
     """A seed that no endpoint takes was given."""
 
+    code = ErrorCode.NO_SUCH_TAKE
+
 
 class TakeNotFound(I2VError):
     """The clip has no take of this number that succeeded."""
 
+    code = ErrorCode.INPUT
+
 
 class ClipBusy(I2VError):
     """The clip is on its way to something that would be paid for, or a run has it."""
+
+    code = ErrorCode.CLIP_BUSY
 
     verdict = Verdict.RETRYABLE
 

@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict
-
 from resources.media.facts import AudioFacts, ImageFacts, MediaFacts, VideoFacts
 from resources.schemas.inputs import Medium, MediumKind
 
@@ -27,29 +25,6 @@ class FoundMedium:
     def kind(self) -> MediumKind:
         """Image, audio or video."""
         return self.medium.kind
-
-
-class Problem(BaseModel):
-    """One thing that is in the way of a clip.
-
-    Attributes:
-        file: The file to blame, or ``brief``.
-        what: What is wrong with it, as measured, with its name.
-        limit: What would be right.
-        remedy: What to do, with a command where one line can.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    file: str
-    what: str
-    limit: str = ""
-    remedy: str = ""
-
-    @property
-    def text(self) -> str:
-        """Everything in one line."""
-        return " ".join(part for part in (self.what, self.limit, self.remedy) if part)
 
 
 def of_kind(media: Iterable[FoundMedium], kind: MediumKind) -> tuple[FoundMedium, ...]:

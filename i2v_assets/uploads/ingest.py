@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from i2v_assets.clip_folder.notes import NO_MONEY
 from i2v_assets.clip_folder.writer import BucketAnswers
 from i2v_assets.uploads.csv_batches import MAX_BATCH_BYTES
 from i2v_assets.uploads.grouping import Grouping, RefusedUpload, group_uploads, texts_wanted
@@ -151,9 +152,18 @@ def _tell_refused(
         for source, found in by_source.items()
     ]
     news = registry.refusals.replace(rows, covers=covers)
+    there = registry.many([clip for source in news.refused if (clip := by_source[source].clip)])
+    money = registry.ledger.money_by_clip({clip: row.planned_fingerprint for clip, row in there.items()})
     for source in news.refused:
         found = by_source[source]
-        answers.refused_upload(source, found.words, found.remedy, clip=found.clip, service=service)
+        answers.refused_upload(
+            source,
+            found.words,
+            found.remedy,
+            clip=found.clip,
+            money=money.get(found.clip or "", NO_MONEY),
+            service=service,
+        )
     for source in news.gone:
         answers.upload_accepted(source)
     answers.no_longer_refused(news.freed)

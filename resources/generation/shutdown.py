@@ -13,11 +13,12 @@ from typing import Literal
 
 from resources.errors import I2VError
 from resources.generation.context import Context, InFlightRequest
-from resources.generation.types import Cancelled, Held, HeldKind, Outcome, unknown
+from resources.generation.types import Cancelled, Held, Outcome, unknown
 from resources.ledger.errors import LedgerError
 from resources.ledger.records import State
 from resources.runcomfy.errors import Rejected, ServiceError
 from resources.runcomfy.wire import CancelOutcome, RequestState
+from resources.wait_reason import WaitReason
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ async def _outcome(ctx: Context, flight: InFlightRequest, asked: "asyncio.Task[O
         return Cancelled(order, "unconfirmed", text, _FETCHED_LATER, request_id=flight.request_id)
     if flight.request_id is not None:
         return Held(
-            order, HeldKind.STOPPED, "The run was stopped; the request runs on at the service.", _FETCHED_LATER,
+            order, WaitReason.STOPPED, "The run was stopped; the request runs on at the service.", _FETCHED_LATER,
             request_id=flight.request_id,
         )  # fmt: skip
     if any(fingerprint == order.fingerprint for fingerprint, _ in ctx.posted):
@@ -131,4 +132,4 @@ async def _outcome(ctx: Context, flight: InFlightRequest, asked: "asyncio.Task[O
             row = None
         if row is not None and row.state in (State.SUBMITTING, State.UNKNOWN):
             return unknown(order, row)
-    return Held(order, HeldKind.STOPPED, "The run was stopped before it was done.", "Run it again.")
+    return Held(order, WaitReason.STOPPED, "The run was stopped before it was done.", "Run it again.")

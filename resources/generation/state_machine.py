@@ -4,7 +4,7 @@ import asyncio
 import time
 from datetime import timedelta
 
-from resources.errors import I2VError, Verdict
+from resources.errors import ErrorCode, I2VError, Verdict
 from resources.generation.context import Context, InFlightRequest, utc_now
 from resources.generation.download import fetch, find_existing_video, retry_lost_download
 from resources.generation.poll import wait_for_end
@@ -15,7 +15,6 @@ from resources.generation.types import (
     Failed,
     GenerationRequest,
     Held,
-    HeldKind,
     Outcome,
     is_content_policy_refusal,
     lost,
@@ -25,6 +24,7 @@ from resources.ledger.errors import LedgerError, StaleClaim
 from resources.ledger.records import RequestRow, State
 from resources.logs import log_context, note_request
 from resources.storage.errors import StorageError
+from resources.wait_reason import WaitReason
 
 ELSEWHERE_SECONDS = (1.0, 5.0)
 """Between two looks at a row that another process works on: the first, and the longest, jittered."""
@@ -40,18 +40,18 @@ async def follow(ctx: Context, flight: InFlightRequest) -> Outcome:
             return await _follow(ctx, flight)
     except LedgerError as error:
         if error.verdict is Verdict.RETRYABLE:
-            return Held(order, HeldKind.STORAGE, error.message, error.remedy, request_id=flight.request_id)
+            return Held.by(error, order, WaitReason.STORAGE, request_id=flight.request_id)
         return _failed(flight, error)
     except StorageError as error:
         if error.verdict is Verdict.RETRYABLE:
-            return Held(order, HeldKind.STORAGE, error.message, error.remedy, request_id=flight.request_id)
+            return Held.by(error, order, WaitReason.STORAGE, request_id=flight.request_id)
         return _failed(flight, error)
     except I2VError as error:
         return _failed(flight, error)
 
 
 def _failed(flight: InFlightRequest, error: I2VError) -> Failed:
-    return Failed(flight.order, error.message, error.remedy, verdict=error.verdict, request_id=flight.request_id)
+    return Failed.by(error, flight.order, request_id=flight.request_id)
 
 
 async def _follow(ctx: Context, flight: InFlightRequest) -> Outcome:
@@ -86,7 +86,7 @@ async def _follow(ctx: Context, flight: InFlightRequest) -> Outcome:
         if step is None:  # another process has it
             if time.monotonic() - elsewhere_since > ctx.options.deadline_seconds:
                 return Held(
-                    flight.order, HeldKind.DEADLINE, "Another run works on it, longer than this run waits.",
+                    flight.order, WaitReason.DEADLINE, "Another run works on it, longer than this run waits.",
                     "Nothing has to be done: that run delivers it.", request_id=row.request_id,
                 )  # fmt: skip
             await asyncio.sleep(nap * ctx.rng.uniform(0.5, 1.5))
@@ -166,7 +166,8 @@ async def _ended_before(ctx: Context, flight: InFlightRequest, row: RequestRow, 
     reason = row.reason or f"It was {row.state} before."
     if row.final:
         remedy = CONTENT_REMEDY if is_content_policy_refusal(reason) else f"`i2v retake {order.clip}` makes a new take."
-        return Failed(order, reason, remedy, final=True, verdict=Verdict.FINAL, request_id=row.request_id)
+        code = ErrorCode.CONTENT_REFUSED if is_content_policy_refusal(reason) else ErrorCode.GENERATION_FAILED
+        return Failed(order, reason, remedy, final=True, verdict=Verdict.FINAL, request_id=row.request_id, code=code)
     left = row.attempt < ctx.options.max_attempts
     if order.retry_by is not None and not retried and not order.adopt_only:
         if left:

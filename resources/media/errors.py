@@ -1,10 +1,12 @@
 """What can be wrong with a media file."""
 
-from resources.errors import I2VError, Verdict
+from resources.errors import ErrorCode, I2VError, Verdict
 
 
 class MediaError(I2VError):
     """A media file could not be used."""
+
+    code = ErrorCode.INPUT
 
     verdict = Verdict.FINAL
 

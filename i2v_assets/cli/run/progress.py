@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import re
 import signal
 import time
 from collections.abc import Callable
@@ -30,10 +29,11 @@ of 120 s, so every pace that the engine has was tried by then, and a person at t
 SANDBOX_SECONDS = 2.0
 """Before it has been seen, the sandbox is expected to take so long, whichever model it plays (its default is 4 s)."""
 
-TOO_MANY = 429
+TOO_MANY = "refused_for_now"
+"""The ledger's event of a submit that the service answered with 429 (too many requests)."""
 
-_HTTP = re.compile(r"\(HTTP (\d{3})(?:, code \d+)?\)")
-"""How the client ends the message of an answer that was an error."""
+SERVER_ERRORS = 500
+"""From this HTTP status on the service, and not the request, is to blame."""
 
 
 @dataclass
@@ -176,7 +176,8 @@ async def _tell(
                 words = f"request {row.request_id}: done, fetching the video"
             elif row is not None and row.state is State.PLANNED:
                 words = "planned; waiting for its turn"
-                if row.reason and _status(row.reason) == TOO_MANY:
+                events = await asyncio.to_thread(session.ledger.events, fingerprint) if row.reason else ()
+                if row.reason and events and events[-1].what == TOO_MANY:
                     words = f"not sent yet: {row.reason} It is tried again."
                     refused_since = refused_since or time.monotonic()
                     if time.monotonic() - refused_since > PACE_SECONDS:
@@ -197,36 +198,33 @@ def exit_of(course: Course) -> Exit:
     """The exit code of a generation's end, as the vendor's tool has them.
 
     An account that is refused, a service that does not answer, and a body that does not fit its schema come as held or
-    failed orders; their messages end with the HTTP status that tells them apart.
+    failed requests; their codes and HTTP statuses tell them apart.
     """
-    from resources.generation.types import Cancelled, Delivered, Failed, Held, HeldKind
+    from resources.errors import ErrorCode
+    from resources.generation.types import Cancelled, Delivered, Failed, Held
+    from resources.wait_reason import WaitReason
 
     if course.interrupted is signal.SIGINT:
         return Exit.INTERRUPTED
     match course.outcome:
         case Delivered():
             return Exit.OK
-        case Held(kind=HeldKind.ACCOUNT) as held:
-            return Exit.TRY_LATER if _status(held.reason) == 402 or "balance" in held.remedy else Exit.NO_TOKEN
-        case Held(kind=HeldKind.SERVICE) as held:
-            status = _status(held.reason)
-            return Exit.UNAVAILABLE if status is None or status >= 500 else Exit.TRY_LATER
-        case Held(kind=HeldKind.STORAGE):
+        case Held(kind=WaitReason.ACCOUNT) as held:
+            return Exit.TRY_LATER if held.code is ErrorCode.INSUFFICIENT_BALANCE else Exit.NO_TOKEN
+        case Held(kind=WaitReason.SERVICE) as held:
+            status = held.http_status
+            return Exit.UNAVAILABLE if status is None or status >= SERVER_ERRORS else Exit.TRY_LATER
+        case Held(kind=WaitReason.STORAGE):
             return Exit.UNAVAILABLE
-        case Held(kind=HeldKind.STOPPED) if course.submitted_only:
+        case Held(kind=WaitReason.STOPPED) if course.submitted_only:
             return Exit.OK
         case Held():
             return Exit.TRY_LATER
-        case Failed() as failed if _status(failed.reason) == 422:
+        case Failed(code=ErrorCode.INVALID_INPUT):
             return Exit.DATA
-        case Failed() as failed if failed.request_id is None and not failed.final and _status(failed.reason) is None:
+        case Failed(request_id=None, final=False, http_status=None):
             return Exit.UNAVAILABLE
         case Failed() | Cancelled():
             return Exit.FAILED
         case _:
             return Exit.TRY_LATER
-
-
-def _status(text: str) -> int | None:
-    found = _HTTP.search(text)
-    return int(found.group(1)) if found else None
