@@ -164,7 +164,7 @@ def situation(ledger: Ledger, registry: Registry, settings: Settings, memory: Al
 
 def _failed(row: ClipRow, settings: Settings) -> FailedClip:
     if row.wait is WaitReason.RETRY and row.retries < settings.retries_per_clip:
-        remedy = "The retry schedule tries it again."
+        remedy = "It is tried again tonight."
     else:
         remedy = row.remedy or f"See FAILED.txt, or run: i2v retry {row.clip}"
     return FailedClip(row.clip, row.updated_at, row.reason or "No reason was noted.", remedy)

@@ -135,6 +135,7 @@ class Waiting(_Outcome):
         kind: What it waits for: ``keep_face`` or ``catalogue``.
         words: What it waits for, for people.
         remedy: What a person can do.
+        to_agree: A person only has to agree to the catalogue's changed entry; False if no model id answers.
         route: The route.
         reasons: Why that route.
     """
@@ -143,6 +144,7 @@ class Waiting(_Outcome):
     kind: Literal["keep_face", "catalogue"]
     words: str
     remedy: str
+    to_agree: bool = False
     route: Route | None = None
     reasons: tuple[str, ...] = ()
 

@@ -133,6 +133,7 @@ def _family(
             kind="catalogue",
             words=f"The service's entry of {family} is not the one that was agreed to: {offer.trouble.rstrip('.')}.",
             remedy=f"Look at it with `i2v models`, then agree: i2v models --accept {family}",
+            to_agree=True,
             route=routing.route,
             reasons=routing.reasons,
         )

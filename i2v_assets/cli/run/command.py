@@ -210,8 +210,7 @@ def _plan(session: Session, target: "Target", asked: "RunInput", bucket: "Bucket
         raise DataProblem(text, remedy=in_the_shell(" ".join(remedies)))
     if isinstance(decided, Waiting):
         # A named id that does not answer is a wrong argument, also where a clip would wait for the one that keeps the face.
-        gone = decided.kind in ("catalogue", "keep_face") and "agreed" not in decided.words
-        if gone and target.model_id is not None:
+        if not decided.to_agree and target.model_id is not None:
             raise UsageProblem(f"The service has no {target.model_id} now.", remedy="`i2v models` shows what answers.")
         raise TryLater(decided.words, remedy=decided.remedy)
     if target.family is not None and decided.family is not target.family:
@@ -283,6 +282,7 @@ def _again(session: Session, plan: "Plan", *, retry: bool) -> None:
 
 def _result(session: Session, plan: "Plan", course: "Course") -> dict[str, Any]:
     from resources.generation.types import Cancelled, Delivered, Failed, Held
+    from resources.wait_reason import WaitReason
 
     outcome = course.outcome
     row: RequestRow | None = session.ledger.get(plan.fingerprint)
@@ -310,11 +310,10 @@ def _result(session: Session, plan: "Plan", course: "Course") -> dict[str, Any]:
             words = f"The service takes no more requests now: {course.refused}"
             return result | {"status": "held (service)", "reason": words, "remedy": "Run it again later."}
         case Held():
-            return result | {
-                "status": f"held ({outcome.kind})",
-                "reason": outcome.reason,
-                "remedy": in_the_shell(outcome.remedy),
-            }
+            remedy = in_the_shell(outcome.remedy)
+            if outcome.request_id is not None and outcome.kind in (WaitReason.DEADLINE, WaitReason.STOPPED):
+                remedy = "Run it again: it is fetched, and not paid for again."
+            return result | {"status": f"held ({outcome.kind})", "reason": outcome.reason, "remedy": remedy}
         case Cancelled():
             done = outcome.confirmed == "cancelled"
             remedy = "Run it again to make it after all." if done else "Run it again to fetch it when it is done."
@@ -332,8 +331,6 @@ def _result(session: Session, plan: "Plan", course: "Course") -> dict[str, Any]:
 
 def in_the_shell(remedy: str) -> str:
     """What to do, for a person without Dagster and uploads: no schedule fetches a video here, and files are given."""
-    if "adopt_orphans" in remedy:
-        return "Run it again: it is fetched, and not paid for again."
     return remedy.replace("Upload ", "Give ").replace("upload ", "give ")
 
 
