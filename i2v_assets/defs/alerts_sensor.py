@@ -112,21 +112,21 @@ NAME = "alerts"
     ),
 )
 def alerts_sensor(context: dg.SensorEvaluationContext, ledger: LedgerResource) -> dg.SensorResult | dg.SkipReason:
-    """Its cursor is what was told. A message that was not taken is told with the next one."""
+    """Send what is new; the cursor is what was sent. A message that was not accepted is sent with the next one."""
     settings = load_settings()
     if settings.alert_webhook is None or not settings.alert_webhook.get_secret_value():
         return dg.SkipReason("Alerts are off: I2V_ALERT_WEBHOOK is not set.")
     now = datetime.now(UTC)
     memory = AlertCursor.read(context.cursor, now)
     with ledger.open() as (requests, registry):
-        now_is = situation(requests, registry, settings, memory, now)
+        state = situation(requests, registry, settings, memory, now)
     origin = context.code_location_origin
-    now_is = replace(
-        now_is,
+    state = replace(
+        state,
         runs=failed_runs(context.instance, memory.since - OVERLAP, now),
         ticks=failing_ticks(context.instance, origin.location_name if origin is not None else None),
     )
-    fresh, told = news(now_is, memory)
+    fresh, cursor = news(state, memory)
     fresh = replace(fresh, runs=with_words(context.instance, fresh.runs))
     text = message(fresh, settings.ui_url, sandbox=settings.service == "sandbox")
     if text:
@@ -135,11 +135,11 @@ def alerts_sensor(context: dg.SensorEvaluationContext, ledger: LedgerResource) -
         except AlertError as error:
             context.log.warning(f"{error.text} The message is sent with the next one.")
             return dg.SkipReason(error.message)
-    return dg.SensorResult(skip_reason="Told." if text else "Nothing new.", cursor=told.text)
+    return dg.SensorResult(skip_reason="Sent." if text else "Nothing new.", cursor=cursor.text)
 
 
 def situation(ledger: Ledger, registry: Registry, settings: Settings, memory: AlertCursor, now: datetime) -> AlertState:
-    """What the ledger has to tell of, told before or not."""
+    """Return what the ledger and the registry have to report, whether it was sent before or not."""
     longest = timedelta(minutes=settings.warn_after_minutes)
     failed = [row for row in registry.list((ClipState.FAILED,)) if row.updated_at > memory.since - OVERLAP]
     waiting: dict[str, int] = {}

@@ -9,14 +9,14 @@ from resources.registry.rows import ClipRow, ClipState
 from resources.wait_reason import WaitReason
 
 MAX_RUNS_WITHOUT_ANSWER = 3
-"""After so many runs that ended without an answer for a clip, the clip is told as failed: something kills its runs."""
+"""After this many runs that ended without an answer, the clip counts as failed: something kills its runs."""
 
 RUN_GRACE = timedelta(minutes=3)
 """How long after a run's last sign Dagster may still start its retry (monitoring looks every two minutes)."""
 
 
 class RunState(StrEnum):
-    """What is known of the run that a clip is in."""
+    """State of the run that a clip is in."""
 
     ALIVE = "alive"
     ENDED = "ended"

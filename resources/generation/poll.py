@@ -40,7 +40,7 @@ took the request, is over by then."""
 
 @dataclass(slots=True)
 class NotFoundDebounce:
-    """Counts the answers of one request that it is not known (code 404001)."""
+    """Debounce "request not found" (404001): give up only after 3 such answers spread over at least 60 s."""
 
     answers: int = 0
     first: float = 0.0
@@ -53,7 +53,7 @@ class NotFoundDebounce:
         return self.answers >= ANSWERS and now - self.first >= SPREAD_SECONDS
 
     def forget(self) -> None:
-        """The service knows the request after all."""
+        """Reset: the service knows the request after all."""
         self.answers = 0
 
     @staticmethod
@@ -226,7 +226,7 @@ async def _ended(
 
 
 async def _refused(ctx: Context, flight: InFlightRequest, row: RequestRow, error: Rejected | MissingToken) -> Outcome:
-    """The service keeps refusing to speak about the request."""
+    """Return the hold of a request whose polls are refused again and again."""
     order = flight.order
     kind = WaitReason.ACCOUNT if isinstance(error, Unauthorized | MissingToken | Forbidden) else WaitReason.SERVICE
     await ctx.release(row, f"polls are refused: {error.message}")
@@ -237,7 +237,7 @@ async def _refused(ctx: Context, flight: InFlightRequest, row: RequestRow, error
 
 
 async def _gone(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Failed:
-    """The service does not know the request any more, and has said so often enough."""
+    """Record and return the failure of a request that the service no longer knows."""
     order = flight.order
     reason = f"The service no longer knows request {row.request_id}; it may have been charged."
     await ctx.in_ledger(ctx.ledger.failed, row.fingerprint, attempt=row.attempt, reason=reason, final=True)

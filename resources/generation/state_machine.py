@@ -1,4 +1,4 @@
-"""The way of one order, led by its row in the ledger: whatever state it is found in, what comes next from there."""
+"""Drive one request by its row in the ledger: whatever state it is in, take the next step from there."""
 
 import asyncio
 import time
@@ -29,11 +29,11 @@ from resources.wait_reason import WaitReason
 ELSEWHERE_SECONDS = (1.0, 5.0)
 """Between two looks at a row that another process works on: the first, and the longest, jittered."""
 STALE_LOOKS = 20
-"""So often a row may change under one's hands before that counts as a fault."""
+"""How often a row may change meanwhile before that counts as a fault."""
 
 
 async def follow(ctx: Context, flight: InFlightRequest) -> Outcome:
-    """One order to its outcome; what the ledger or the bucket cannot do holds this order alone."""
+    """Return the outcome of one request; an error of the ledger or the bucket holds this request alone."""
     order = flight.order
     try:
         with log_context(clip=order.clip, run=ctx.run_id):
@@ -132,7 +132,7 @@ async def _adopt(ctx: Context, row: RequestRow) -> RequestRow | None:
 
 
 async def _collect(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Outcome | Next | None:
-    """Succeeded before: answered from the bucket; fetched again from the service only where the bucket lacks it."""
+    """Return a video that was made before from the bucket; fetch it from the service again only if the bucket lacks it."""
     if row.delivered_at is None and not row.lost:
         mine = await _adopt(ctx, row)
         if mine is None:
@@ -161,7 +161,7 @@ async def _unknown(ctx: Context, flight: InFlightRequest, row: RequestRow, resub
 
 
 async def _ended_before(ctx: Context, flight: InFlightRequest, row: RequestRow, retried: bool) -> Outcome | Next:
-    """Failed or cancelled: final failures are remembered, the others go again only when somebody asked for it."""
+    """Return a remembered failure; one that is not final is tried again only if somebody asked for it."""
     order = flight.order
     reason = row.reason or f"It was {row.state} before."
     if row.final:

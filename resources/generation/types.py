@@ -1,4 +1,4 @@
-"""What goes into the engine and what comes out: orders, outcomes, options."""
+"""What goes into the engine and what comes out: requests, outcomes, options."""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from resources.wait_reason import WaitReason
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """One take of one clip that shall be there in the end, whoever pays for it and whenever.
+    """One take of one clip that is to be in the bucket in the end, whichever run pays for it.
 
     Attributes:
         clip: The clip's partition key.
@@ -180,7 +180,7 @@ class EngineOptions:
     allow_unknown_price: bool = False
     max_attempts: int = 3
     lease_seconds: float = 60
-    """A run that has not been heard of for so long is taken for dead; three heartbeats fit into it."""
+    """Seconds without a heartbeat after which a run counts as dead and its requests may be adopted; three heartbeats fit."""
     grace_seconds: float = GRACE_SECONDS
     """How long beyond the lease a claim whose POST may be under way is left to its owner."""
     claims: int = 4
@@ -225,18 +225,18 @@ CONTENT_REMEDY = (
 
 
 def is_content_policy_refusal(message: str | None) -> bool:
-    """True when the service's words are about what the media or the prompt show, not about form or capacity."""
+    """Return True if the service's words are about what the media or the prompt show, not about form or capacity."""
     return bool(message and _CONTENT.search(_NOT_CONTENT.sub(" ", message)))
 
 
 def lost(order: GenerationRequest, reason: str, request_id: str | None) -> Held:
-    """Made once, and gone: only a person starts what is paid for a second time."""
+    """Return the hold of a video that was made once and is gone: only a person starts what is paid for a second time."""
     remedy = f"`i2v retake {order.clip}` makes a new take, which is paid for."
     return Held(order, WaitReason.LOST, reason, remedy, request_id=request_id)
 
 
 def unknown(order: GenerationRequest, row: RequestRow) -> Held:
-    """Sent, and not heard of: only a person, with the service's console, can say what became of it."""
+    """Return the hold of a submit without an answer: only a person, with the service's console, can say what became of it."""
     why = (row.reason or "the outcome of the submit is unknown").rstrip(".")
     reason = f"It may have been submitted and charged: {why}."
     command = f"i2v ledger resolve {row.fingerprint[:12]} --request-id ID, or --not-charged."

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from i2v_assets.cli.main import main
+from i2v_assets.defs.clips import answered, make_clips
 from i2v_assets.defs.maintenance import to_retry
 from i2v_assets.pipeline.generate import GenerationQueue
 from resources.generation.factory import caps_of
@@ -137,18 +138,20 @@ def test_everybody_says_the_same_of_every_wait(
 
 
 def test_the_check_that_a_person_asks_for_says_it_again(stage: Any, held: bool) -> None:
-    repository = stage.definitions.get_repository_def()
-    for reason in (WaitReason.LOST, WaitReason.STORAGE):
-        clip = clip_of(reason)
-        before = stage.check("clip_video", "answered", clip)
-        key = dg.AssetCheckKey(dg.AssetKey("clip_video"), "answered")
-        job = repository.get_implicit_job_def_for_assets([dg.AssetKey("clip_video")])
-        again = job.get_subset(asset_selection=set(), asset_check_selection={key})
-        assert again.execute_in_process(instance=stage.instance, partition_key=clip, raise_on_error=False)
-        after = stage.check("clip_video", "answered", clip)
-        assert (after.severity, after.passed) == (before.severity, before.passed)
-        for name in ("answer", "what happens next", "what to do"):
-            assert after.metadata[name] == before.metadata[name]
+    key = dg.AssetCheckKey(dg.AssetKey("clip_video"), "answered")
+    job = dg.define_asset_job("check_again", selection=dg.AssetSelection.checks(key))
+    alone = dg.Definitions(
+        assets=[make_clips], asset_checks=[answered], jobs=[job], resources=stage.definitions.resources
+    )
+    before = stage.check("clip_video", "answered", "lost")
+    alone.resolve_job_def("check_again").execute_in_process(
+        instance=stage.instance, partition_key="lost", raise_on_error=False
+    )
+    after = stage.check("clip_video", "answered", "lost")
+    assert after.metadata["state"].value == "waiting"
+    assert (after.severity, after.passed) == (before.severity, before.passed)
+    for name in ("answer", "what happens next", "what to do"):
+        assert after.metadata[name] == before.metadata[name]
 
 
 def test_every_wait_has_a_way_out(
