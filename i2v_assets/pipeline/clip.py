@@ -67,10 +67,11 @@ class ClipPipeline:
     async def _process(self, row: ClipRow) -> ClipOutcome:
         candidate = Candidate.from_content(row.content)
         files = await self._planner.read(candidate)
-        await self._reporter.files(row.clip, candidate, files)
+        reported = self._reporter.files(row.clip, candidate, files)
         if not self._run.plan:
+            await reported
             return ClipPlanned(row)
-        planned = await self._planner.takes(row, candidate, files)
+        _, planned = await asyncio.gather(reported, self._planner.takes(row, candidate, files))
         if planned.stopped is not None:
             return _not_planned(row, planned.stopped)
         await self._reporter.planned(planned)
