@@ -144,9 +144,7 @@ def test_the_check_that_a_person_asks_for_says_it_again(stage: Any, held: bool) 
         assets=[make_clips], asset_checks=[answered], jobs=[job], resources=stage.definitions.resources
     )
     before = stage.check("clip_video", "answered", "lost")
-    alone.resolve_job_def("check_again").execute_in_process(
-        instance=stage.instance, partition_key="lost", raise_on_error=False
-    )
+    alone.resolve_job_def("check_again").execute_in_process(instance=stage.instance, tags={"dagster/partition": "lost"})
     after = stage.check("clip_video", "answered", "lost")
     assert after.metadata["state"].value == "waiting"
     assert (after.severity, after.passed) == (before.severity, before.passed)
