@@ -60,7 +60,11 @@ def _cancel_request(session: Session, request: "RequestRow") -> dict[str, Any]:
                 session.ledger.cancel_planned(request.fingerprint, current_user())
             except (IllegalTransition, StaleClaim):
                 return told | {"done": False, "what": f"take {request.take} is being sent right now; cancel it again."}
-            return told | {"done": True, "sent": False, "what": f"take {request.take} is withdrawn; nothing was paid."}
+            return told | {
+                "done": True,
+                "sent": False,
+                "what": f"take {request.take} is cancelled before it was sent; nothing was paid.",
+            }
         case State.SUBMITTING:
             return told | {"done": False, "what": f"take {request.take} is being sent right now; cancel it again."}
         case State.SUBMITTED:

@@ -17,6 +17,7 @@ from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.uploads.incremental import ScopeScanner, UploadScope, groups_of
 from i2v_assets.uploads.ingest import UploadScan, admit
 from resources.ledger.database import Database
+from resources.plurals import counted
 from resources.registry.pending_uploads import PendingUploads
 from resources.registry.registry import ClipState, Registry
 from resources.registry.resource import LedgerResource
@@ -91,7 +92,7 @@ def queue_sensor(
         words = summary(seen, registry.counts(), PendingUploads(requests.database).count())
     if not runs:
         return dg.SkipReason(words)
-    context.log.info(f"{len(due)} clips in {len(runs)} runs. {words}")
+    context.log.info(f"{counted(len(due), 'clip')} in {counted(len(runs), 'run')}. {words}")
     return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
 
 
