@@ -66,7 +66,10 @@ def test_images_beyond_a_limit(image: Make, facts: dict[str, Any], what: str, li
     [
         ({"mode": "CMYK"}, 'Fix it: magick "hero.jpg"'),
         ({"size_bytes": 10_000_001}, 'Fix it: magick "hero.jpg"'),
-        ({"format": "GIF"}, "Convert it. Then delete the old file, and correct the brief or list that names it: magick"),
+        (
+            {"format": "GIF"},
+            "Convert it. Then delete the old file, and correct the brief or list that names it: magick",
+        ),
     ],
 )
 def test_a_command_that_changes_the_ending_says_what_to_do_with_the_old_file(
