@@ -12,6 +12,7 @@ from i2v_assets.cli.status import plain_refused
 from i2v_assets.cli.wait_words import wait_words
 from i2v_assets.session import Session, current_user, open_bucket, open_session
 from resources.money import dollars
+from resources.plurals import counted
 
 if TYPE_CHECKING:
     from i2v_assets.operations.preview import Preview
@@ -115,7 +116,7 @@ def _waits(found: "Preview", plan: "Plan") -> str:
     rerolls = [line for line in found.rerolls if line.to_pay and line.plan.clip == plan.clip]
     if rerolls and plan.take == 1:
         more = dollars(found.most_for_rerolls(plan.clip)) or "an unknown price"
-        words.append(f"and at most {len(rerolls)} reroll{'s' if len(rerolls) > 1 else ''} for {more}")
+        words.append(f"and at most {counted(len(rerolls), 'reroll')} for {more}")
     return ", ".join(words)
 
 
@@ -237,7 +238,7 @@ class MoneyLeft:
         """For people."""
         return (
             f"Today {dollars(self.spent_microdollars) or '$0'} of at most {dollars(self.cap_microdollars)} and"
-            f" {self.requests} of at most {self.cap_requests} requests are used."
+            f" {self.requests} of at most {counted(self.cap_requests, 'request')} are used."
         )
 
     def plain(self) -> dict[str, int]:

@@ -138,8 +138,8 @@ def tell_waiting_clips(context: dg.OpExecutionContext, ledger: LedgerResource) -
             _check(context, clip, True, {"waits for": PERSONS_TURN} if clip in found.persons else {})
         Waits(requests.database).told([wait.clip for wait in late], over)
     context.log.info(
-        f"{len(late)} of {len(found.late)} clips are newly told as waiting longer than "
-        f"{settings.warn_after_minutes} minutes, {len(over)} no longer wait."
+        f"Waiting longer than {counted(settings.warn_after_minutes, 'minute')}: {counted(len(found.late), 'clip')} newly, "
+        f"of which {len(late)} get their warning now. No longer waiting: {len(over)}."
     )
 
 

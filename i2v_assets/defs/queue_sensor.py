@@ -161,7 +161,11 @@ def _tell(context: dg.SensorEvaluationContext, seen: Seen) -> None:
 def summary(seen: Seen, states: dict[str, int], waiting: int) -> str:
     """One line on what came in and how far the clips are."""
     parts = [f"{states[state]} {state}" for state in ClipState if states.get(state)]
-    parts += [f"{waiting} uploads settle"] if waiting else []
-    parts += [f"{seen.left} keys are left for the next look"] if seen.left else []
-    parts += [f"{len(seen.poison)} messages cannot be read"] if seen.poison else []
-    return f"{seen.messages} messages, {seen.keys} keys looked at: {', '.join(parts) or 'no clips'}."
+    parts += [counted(waiting, "upload settles", "uploads settle")] if waiting else []
+    parts += (
+        [counted(seen.left, "key is left for the next tick", "keys are left for the next tick")] if seen.left else []
+    )
+    parts += [f"{counted(len(seen.poison), 'message')} cannot be read"] if seen.poison else []
+    return (
+        f"{counted(seen.messages, 'message')}, {counted(seen.keys, 'key')} scanned: {', '.join(parts) or 'no clips'}."
+    )

@@ -115,7 +115,7 @@ def _refused(fresh: AlertState) -> str:
 
 
 def _long(minutes: int) -> str:
-    return f"{minutes // 60} h" if minutes % 60 == 0 else f"{minutes} minutes"
+    return f"{minutes // 60} h" if minutes % 60 == 0 else counted(minutes, "minute")
 
 
 def _unknown(fresh: AlertState) -> str:

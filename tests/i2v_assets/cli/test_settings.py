@@ -27,7 +27,7 @@ def test_an_empty_variable_is_unset(world: Any, monkeypatch: pytest.MonkeyPatch)
     ("variables", "words"),
     [
         ({"I2V_CLIPS_PER_RUN": "0"}, "Settings: I2V_CLIPS_PER_RUN: Input should be greater than or equal to 1."),
-        ({"I2V_TIMEZONE": "Mars/Base"}, "Settings: I2V_TIMEZONE: 'Mars/Base' is no time zone; use a name such as"),
+        ({"I2V_TIMEZONE": "Mars/Base"}, "Settings: I2V_TIMEZONE: 'Mars/Base' is"),
         ({"I2V_SERVICE": "runcomfy"}, "Settings: I2V_SERVICE=runcomfy needs an https RUNCOMFY_MODEL_API_BASE;"),
     ],
 )
