@@ -62,7 +62,7 @@ class Seen:
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Where I2V_UPLOADS_FROM=queue: reads the bucket's event notifications from SQS, adds a partition per complete "
-        "upload and asks for runs. Looking is nearly free; each clip that it finds is made, which costs money within the "
+        "upload and asks for runs. A check costs almost nothing; each clip that it finds is made, which costs money within the "
         "budget."
     ),
 )
