@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test crash bench night check check-deploy format lock clean
+.PHONY: help setup demo dev test coverage crash bench night check check-deploy format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,8 +29,14 @@ dev: $(READY) ## the same services kept up, with the Dagster UI
 	@$(BIN)/i2v dev
 
 # Two workers: most tests wait for servers, and each worker has servers of its own.
-test: $(READY) ## all tests (ARGS="tests/i2v_assets/cli -x" for some)
+test: $(READY) ## all tests (ARGS="tests/i2v_assets/cli -x" for some, ARGS="-m 'not slow'" for the daily round)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+# Python 3.12 has a way to watch code that costs little; before it coverage takes its own. With two workers as above.
+coverage: $(READY) ## the share of statements that the tests run in their own processes (ARGS="-m 'not slow'" for the daily round)
+	@mkdir -p .i2v
+	@COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') \
+	  $(BIN)/python -m pytest -q -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
 
 crash: $(READY) ## kill runs 200 times over 30 clips and count what was paid
 	@$(BIN)/python tests/crash/crash.py $(ARGS)
