@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from resources.ledger.records import Money
 from resources.money import dollars
+from resources.plurals import counted
 from resources.problem import Problem
 from resources.redact import redact
 from resources.registry.rows import ClipRow, ClipState
@@ -137,9 +138,8 @@ def refused(
         AnswerKind.REFUSED,
         f"REFUSED: {_line(clip)} was not made. {paid}",
         tuple(problems),
-        "upload the corrected file, brief or list under the name that the old one has; where its ending has changed, "
-        "remove the old one, and correct what names it. It is noticed by itself, and this text goes away once the clip "
-        "is made.",
+        "upload the corrected file under the same name (a converted file under its new name). The change is noticed by "
+        "itself, and this note goes away once the clip is made.",
         _facts(service, money),
     )
 
@@ -163,7 +163,7 @@ def failed(
     ``retries_left`` are the automatic attempts that are still to come.
     """
     if reason is WaitReason.RETRY and retries_left:
-        after = f"it is tried again by itself ({retries_left} more attempt{'s' if retries_left != 1 else ''})."
+        after = f"it is tried again by itself ({counted(retries_left, 'more attempt')})."
     else:
         after = next_step(clip, WaitReason.NEVER if reason is WaitReason.RETRY else reason)
     if money.sent:
