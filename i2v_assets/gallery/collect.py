@@ -196,20 +196,25 @@ def _read_plan(text: str) -> Mapping[str, Any]:
 
 
 def _refused_uploads(known: Answers, listed: Mapping[str, ObjectInfo]) -> list[GalleryEntry]:
-    """Return an entry for each upload that could become no clip: it has a note and no folder of its own."""
+    """Return an entry for each upload that could become no clip: it has a note and no folder of its own.
+
+    A file of a film that another file makes already has a note and no row; its entry leads to the note.
+    """
+    rows = {keys.refused_key(row.source): row for row in known.refused}
     entries = []
-    for row in known.refused:
-        key = keys.refused_key(row.source)
-        if key not in listed:
-            continue
-        answer = refused_upload(row.source, Problem(row.words, remedy=row.remedy))
+    for key in (key for key in listed if key.startswith(keys.REFUSED)):
+        file, row = key.removeprefix(keys.REFUSED), rows.get(key)
+        if row is not None:
+            name, problem = row.source.removeprefix(keys.UPLOADS), Problem(row.words, remedy=row.remedy)
+        else:
+            name, problem = file.removesuffix(".txt"), Problem("Its note says why.")
         entry = entry_of_answer(
-            row.source.removeprefix(keys.UPLOADS),
-            answer,
+            name,
+            refused_upload(row.source if row is not None else name, problem),
             listed[key].modified_at,
             service=known.service,
             folder_key=keys.REFUSED,
-            note_file=key.removeprefix(keys.REFUSED),
+            note_file=file,
         )
         entries.append(replace(entry, poster=False))
     return entries
