@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from i2v_assets.planning.media import FoundMedium
+from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.media_checks import check_media
 from resources.schemas.inputs import Family
 
-Make = Callable[..., FoundMedium]
+Make = Callable[..., MeasuredMedium]
 HORSE, T2V, I2V, DANCE = Family.HAPPYHORSE_I2V, Family.WAN_T2V, Family.WAN_I2V, Family.SEEDANCE_PRO
 
 
@@ -165,7 +165,7 @@ def test_reference_videos(image: Make, video: Make, facts: dict[str, Any], fits:
 
 
 def test_numbers_of_files(image: Make, audio: Make, video: Make) -> None:
-    def many(make: Make, count: int) -> list[FoundMedium]:
+    def many(make: Make, count: int) -> list[MeasuredMedium]:
         return [make(f"{at}.x") for at in range(count)]
 
     assert not check_media(DANCE, [*many(image, 9), *many(audio, 3), *many(video, 3)])

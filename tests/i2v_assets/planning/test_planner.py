@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from i2v_assets.briefs.brief import Brief
-from i2v_assets.planning.media import FoundMedium
+from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.planner import (
     Plan,
     PlanOffer,
@@ -21,7 +21,7 @@ from i2v_assets.planning.prompts import load_presets
 from resources.schemas.endpoints import ENDPOINTS, ids_for, to_body
 from resources.schemas.inputs import MAX_SEED, Family, Route, fingerprint
 
-Make = Callable[..., FoundMedium]
+Make = Callable[..., MeasuredMedium]
 HORSE, T2V, I2V, DANCE = Family.HAPPYHORSE_I2V, Family.WAN_T2V, Family.WAN_I2V, Family.SEEDANCE_PRO
 OFFERS: dict[Family, PlanOffer | None] = {
     family: PlanOffer(ids_for(family)[-1], 100_000, "second") for family in Family
@@ -30,7 +30,7 @@ OPTIONS = PlanOptions(service="sandbox")
 
 
 def decide(
-    media: list[FoundMedium],
+    media: list[MeasuredMedium],
     brief: dict[str, Any] | None = None,
     *,
     offers: dict[Family, PlanOffer | None] | None = None,
@@ -42,13 +42,13 @@ def decide(
     )
 
 
-def planned(media: list[FoundMedium], brief: dict[str, Any] | None = None, **more: Any) -> Plan:
+def planned(media: list[MeasuredMedium], brief: dict[str, Any] | None = None, **more: Any) -> Plan:
     decided = decide(media, brief, **more)
     assert isinstance(decided, Plan), decided
     return decided
 
 
-def refused(media: list[FoundMedium], brief: dict[str, Any] | None = None, **more: Any) -> Refusal:
+def refused(media: list[MeasuredMedium], brief: dict[str, Any] | None = None, **more: Any) -> Refusal:
     decided = decide(media, brief, **more)
     assert isinstance(decided, Refusal), decided
     return decided
