@@ -17,7 +17,7 @@ def test_films_of_clips_that_are_there(films: Any, world: Any, samples: Path) ->
     world.put("sequences/bad.yaml", "shots: [{clp: cat}]")
     world.put("sequences/one.json", '{"shots": [{"clip": "cat"}]}')
     world.tick("sequences")
-    assert "there is none of this name" in films.text("sequences/one/REFUSED.txt")
+    assert "which does not exist" in films.text("sequences/one/REFUSED.txt")
     assert "Did you mean `clip`?" in films.text("sequences/bad/REFUSED.txt")
     assert any("one.yaml" in world.bucket.read(found.key).decode() for found in world.bucket.list("clips/_refused/"))
     world.tick("uploads")
@@ -49,7 +49,7 @@ def test_films_of_clips_that_are_there(films: Any, world: Any, samples: Path) ->
 
     world.put("sequences/one.yaml", "shots: [{clip: cat}, {clip: cat, crossfade: 4}]")
     assert world.tick("sequences") == []
-    assert "has 3.00 s, and its crossfades together 4 s" in films.text("sequences/one/REFUSED.txt")
+    assert "has 3.00 s, but its crossfades need 4 s" in films.text("sequences/one/REFUSED.txt")
     assert world.bucket.head("sequences/one/video.mp4") is not None, "what was joined before stays"
 
 
@@ -63,7 +63,7 @@ def test_crossfades_that_a_clip_has_no_room_for_are_refused_before_new_shots_are
     world.put("sequences/one.yaml", film + "shots: [{clip: cat}, {prompt: It moves on, crossfade: 3.5}]")
     assert world.tick("sequences") == []
     refused = films.text("sequences/one/REFUSED.txt")
-    assert "Shot 1 (cat) has 3.00 s, and its crossfades together 3.5 s." in refused
+    assert "Shot 1 (cat) has 3.00 s, but its crossfades need 3.5 s." in refused
     assert "Shorten the crossfades" in refused
     assert films.paid() == {"cat": 1}
 
@@ -88,8 +88,8 @@ def test_a_fault_of_the_program_is_told_like_any_other_failure(
     world.tick("sequences")
     assert not any(result.success for result in world.tick("sequences"))
     failed = films.text("sequences/one/FAILED.txt")
-    assert "Its shots are there and stay; joining costs nothing." in failed
-    assert "fault of the program (RuntimeError)" in failed
+    assert "Its shots are kept. Joining costs nothing." in failed
+    assert "unexpected error (RuntimeError)" in failed
     assert "X-Amz" not in failed
     assert films.paid() == {"one--01": 1}
     assert world.bucket.head("clips/one--01/video.mp4") is not None

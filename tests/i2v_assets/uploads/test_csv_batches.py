@@ -66,12 +66,12 @@ BAD_CSV = [
     ("image,watermark\na.jpg,perhaps\n", 2, "`watermark` is 'perhaps'", "true or false"),
     ("image,prompt\na.jpg,one, two\n", 2, "3 cells for 2 columns", "double quotes"),
     ("image,images\na.jpg,b.jpg\n", 2, "both `image` and `images`", "Keep one"),
-    ("image,prompt\n,pan\n", 2, "names no image", "`image`"),
-    ("image\n../a.jpg\n", 2, "without ..", "beside the list"),
-    ("image,dub\na.jpg,en=x\n", 2, "not written as JSON", "v.mp3"),
+    ("image,prompt\n,pan\n", 2, "does not name an image", "`image`"),
+    ("image\n../a.jpg\n", 2, "without ..", "beside the CSV batch"),
+    ("image,dub\na.jpg,en=x\n", 2, "is not JSON", "v.mp3"),
     ('image,prompt\na.jpg,"open\n', 2, "cannot be read", "quotes"),
     ("image\na.jpg|./a.jpg\n", 2, "`images` names 'a.jpg' twice", "Keep one"),
-    ("image\n/uploads/a.jpg\n", 2, "beside the list, or another key of the bucket", "`uploads/shoes/1.jpg`"),
+    ("image\n/uploads/a.jpg\n", 2, "beside the CSV batch, or another key of the bucket", "`uploads/shoes/1.jpg`"),
     (f"image,prompt\na.jpg,{'x' * 131_073}\n", 2, "more than 131,072 characters", "shorten"),
     ('image,prompt\n"a\n.jpg",x\nb.jpg,"bad"x\n', 4, "cannot be read", "quotes"),
 ]
@@ -94,7 +94,7 @@ def test_a_bad_row_is_told_by_its_line(text: str, line: int, words: str, remedy:
         ('["a.jpg"]', "list"),
         ('{"image": "a.jpg", "clip": 5}', "`clip` must be text"),
         ('{"image": "a.jpg", "image": "b.jpg"}', "twice"),
-        ('{"prompt": "x"}', "names no image"),
+        ('{"prompt": "x"}', "does not name an image"),
         ("{" * 50_000, "line 1"),
     ],
 )
@@ -132,7 +132,7 @@ def test_good_rows_stay_beside_bad_ones() -> None:
 @pytest.mark.parametrize(
     ("text", "kind", "words", "remedy"),
     [
-        ("image,promt\na.jpg,x\n", "csv", "`promt` is no column", "Did you mean `prompt`?"),
+        ("image,promt\na.jpg,x\n", "csv", "`promt` is not a column", "Did you mean `prompt`?"),
         ("image,image\na.jpg,b.jpg\n", "csv", "twice", "Keep one"),
         ("", "csv", "has no rows", "one row"),
         ("image\n", "csv", "has no rows", "one row"),
@@ -189,6 +189,6 @@ def test_the_lines_that_an_open_quote_swallowed_are_named(end: str) -> None:
 
 def test_a_line_of_json_is_named_once_and_told_how_to_be_written() -> None:
     _, bad = parse_batch('{"image": "a.jpg"}\n{"image": }\n[1]\n', "x.jsonl", "jsonl")
-    assert bad[0].words == "x.jsonl line 2 is no valid JSON at column 11: Expecting value."
+    assert bad[0].words == "x.jsonl line 2 is not valid JSON at column 11: Expecting value."
     assert "line" not in bad[1].remedy
     assert "braces" in bad[1].remedy

@@ -85,9 +85,9 @@ class TestLoose:
     def test_a_voiceover_belongs_to_its_own_folder_only(self) -> None:
         found = look(["a/x.jpg", "b/x.mp3"])
         assert names(found) == {"a--x": ["x.jpg"]}
-        assert "voiceover by itself" in one_refusal(found).words
+        assert "voiceover alone" in one_refusal(found).words
 
-    @pytest.mark.parametrize(("name", "words"), [("v.mp3", "voiceover by itself"), ("v.mp4", "video by itself")])
+    @pytest.mark.parametrize(("name", "words"), [("v.mp3", "voiceover alone"), ("v.mp4", "video alone")])
     def test_audio_or_video_alone_is_refused_once_it_settled(self, name: str, words: str) -> None:
         assert words in one_refusal(look([name])).words
         young = look([Thing(name, 3)])
@@ -191,7 +191,7 @@ class TestFolder:
         assert names(found) == {"x": ["b.jpg", "refs/a.jpg", "v.mp3"]}
         (candidate,) = found.candidates
         assert candidate.source == "uploads/x/"
-        assert candidate.said_in == "uploads/x/brief.yaml"
+        assert candidate.document_key == "uploads/x/brief.yaml"
         assert candidate.brief.prompt == "pan"
         assert not found.refused
 
@@ -222,13 +222,13 @@ class TestFolder:
     @pytest.mark.parametrize(
         ("text", "words", "remedy"),
         [
-            ("promt: x", "`promt` is no key", "Did you mean `prompt`?"),
+            ("promt: x", "`promt` is not a key", "Did you mean `prompt`?"),
             ("a: b: c", "line 1, column 5", "indentation"),
             (b"\xff\xfe", "not UTF-8", "UTF-8"),
             ("images: a.mp3", "`images` names a.mp3", "brief"),
-            ("audio: a.m4a", "no route takes", 'ffmpeg -i "a.m4a"'),
+            ("audio: a.m4a", "no route accepts", 'ffmpeg -i "a.m4a"'),
             ("images: n.txt", "`images` names n.txt", "brief"),
-            ("dub: {en: a.mp3}\naudio: a.mp3", "both `audio` and `dub`", "remove `audio`"),
+            ("dub: {en: a.mp3}\naudio: a.mp3", "both `audio` and `dub`", "Remove `audio`"),
         ],
     )
     def test_a_brief_that_cannot_be_used(self, text: str | bytes, words: str, remedy: str) -> None:
@@ -240,7 +240,7 @@ class TestFolder:
         assert "x" in found.present
 
     def test_a_brief_without_media_and_a_folder_without_anything(self) -> None:
-        assert "a brief and no media" in one_refusal(look([], {"x/brief.yaml": "prompt: x"})).words
+        assert "a brief but no media" in one_refusal(look([], {"x/brief.yaml": "prompt: x"})).words
         assert "empty" in one_refusal(look(["x/"])).words
         for fine in (["x/", "x/a.jpg"], ["x/", "x/y/", "x/y/a.jpg"], [Thing("x/", 3)], ["_side/"]):
             assert not look(list(fine)).refused
@@ -254,7 +254,7 @@ class TestFolder:
 
     def test_a_brief_at_the_top_is_refused_and_hurts_nobody(self) -> None:
         found = look(["a.jpg"], {"brief.yaml": ""})
-        assert "top of uploads/" in one_refusal(found).words
+        assert "directly in uploads/" in one_refusal(found).words
         assert names(found) == {"a": ["a.jpg"]}
 
     def test_the_nearest_brief_owns_a_file(self) -> None:
@@ -334,7 +334,7 @@ class TestLists:
         found = look(["s/pics/1.jpg", "s/2.jpg", "s/3.jpg"], {"s/list.csv": self.TABLE})
         assert names(found) == {"s--red": ["pics/1.jpg"], "s--2-2": ["2.jpg"], "s--3": ["3.jpg"]}
         red = next(each for each in found.candidates if each.clip == "s--red")
-        assert (red.source, red.said_in) == ("uploads/s/list.csv#s--red", "uploads/s/list.csv")
+        assert (red.source, red.document_key) == ("uploads/s/list.csv#s--red", "uploads/s/list.csv")
 
     def test_other_keys_of_the_bucket(self) -> None:
         text = '{"clip": "a", "image": "uploads/far/1.jpg"}\n{"clip": "b", "image": "library/2.jpg"}\n'
@@ -428,7 +428,7 @@ class TestNames:
         found = look([Thing("a b.jpg", 90), Thing("a-b.jpg", 100)])
         assert [each.source for each in found.candidates] == ["uploads/a-b.jpg"]
         refusal = one_refusal(found)
-        assert refusal.words == "a b.jpg would be the clip a-b, which is a-b.jpg already."
+        assert refusal.words == "a b.jpg maps to the clip name a-b, which a-b.jpg already has."
         assert refusal.key == "uploads/a b.jpg"
 
     def test_who_was_admitted_first_keeps_it(self) -> None:
