@@ -1,4 +1,4 @@
-"""Gathers what the gallery shows: registry rows, and the manifests and notes of the bucket, each read once per version."""
+"""Collect the content of the gallery: registry rows, and the bucket's manifests and notes, read once per version."""
 
 import gzip
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 from i2v_assets.clip_folder.manifest import Manifest, ManifestError, read_manifest
 from i2v_assets.clip_folder.notes import Answer, AnswerKind, read_answer
-from i2v_assets.gallery.entries import GalleryEntry, TakeCost, entry_of_answer, entry_of_manifest
+from i2v_assets.gallery.entries import GalleryEntry, TakeCost, entry_of_manifest, entry_of_note
 from resources.registry.registry import ClipRow, ClipState
 from resources.schemas.inputs import Route, Service
 from resources.storage import keys
@@ -17,14 +17,14 @@ from resources.storage.bucket import Bucket, ObjectInfo
 from resources.storage.errors import ObjectMissing
 
 INDEX = f"{keys.GALLERY}_seen.json.gz"
-"""What was read of the bucket, by key and ETag: of 5,000 clips 2 MB, instead of 5,000 reads at every build."""
+"""Texts of the last build by key and ETag: 2 MB for 5,000 clips, instead of 5,000 reads per build."""
 
 READERS = 16
-"""Small objects read at once: each takes a round trip."""
+"""Small objects read concurrently; each takes a round trip."""
 
 LANGUAGES = "languages.jpg"
 LARGEST_DOCUMENT = 1024 * 1024
-"""Of a manifest, a plan or a note: the longest prompts and twenty takes are a tenth of it."""
+"""Maximum bytes of a manifest, a plan or a note; the longest prompts and twenty takes need a tenth of it."""
 
 _NOTES = {
     ClipState.REFUSED: AnswerKind.REFUSED,
@@ -33,8 +33,8 @@ _NOTES = {
 }
 
 
-class Seen:
-    """Texts of the bucket by key and ETag, kept in the bucket from one build to the next."""
+class TextCache:
+    """Texts of the bucket by key and ETag, stored in the bucket between builds."""
 
     def __init__(self, bucket: Bucket, listed: Mapping[str, ObjectInfo]) -> None:
         self._bucket = bucket
@@ -44,22 +44,22 @@ class Seen:
         self.fetched = 0
 
     def texts(self, wanted: Iterable[str]) -> dict[str, str]:
-        """The texts of those keys that are there; what has not changed since the last build is not fetched."""
-        there = [key for key in wanted if key in self._listed]
-        changed = [key for key in there if self._before.get(key, ["", ""])[0] != self._listed[key].etag]
+        """Return the texts of the existing keys; reads only those that changed since the last build."""
+        existing = [key for key in wanted if key in self._listed]
+        changed = [key for key in existing if self._before.get(key, ["", ""])[0] != self._listed[key].etag]
         with ThreadPoolExecutor(READERS) as pool:
             fresh = dict(zip(changed, pool.map(self._read, changed), strict=True))
         self.fetched += len(changed)
-        found: dict[str, str] = {}
-        for key in there:
+        texts: dict[str, str] = {}
+        for key in existing:
             text = fresh[key] if key in fresh else self._before[key][1]
             if text is not None:
-                found[key] = text
+                texts[key] = text
                 self._kept[key] = [self._listed[key].etag, text]
-        return found
+        return texts
 
-    def note(self, key: str, version: str) -> bool:
-        """True when ``version`` was not noted at the last build; for files that this build makes itself."""
+    def record_version(self, key: str, version: str) -> bool:
+        """Record a version of a file that this build writes; return whether it differs from the last build's."""
         self._kept[key] = [version, ""]
         return self._before.get(key, ["", ""])[0] != version
 
@@ -70,24 +70,24 @@ class Seen:
             return None  # deleted since the listing
 
     def save(self) -> None:
-        """Keep for the next build what this one used."""
+        """Store the texts of this build for the next one."""
         if self._kept != self._before:
             packed = gzip.compress(json.dumps(self._kept, separators=(",", ":")).encode(), mtime=0)
             self._bucket.write(INDEX, packed, "application/gzip")
 
 
 def _index(bucket: Bucket) -> dict[str, list[str]]:
-    """What the last build kept; a damaged index costs only a full reading."""
+    """Return the texts of the last build; a damaged index only causes a full read."""
     try:
-        found = json.loads(gzip.decompress(bucket.read(INDEX)))
+        stored = json.loads(gzip.decompress(bucket.read(INDEX)))
     except (ObjectMissing, OSError, EOFError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return stored if isinstance(stored, dict) else {}
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The entries, the manifests behind them by clip, and clips whose manifest cannot be read."""
+    """The entries, their manifests by clip, and the clips whose manifest cannot be read."""
 
     entries: tuple[GalleryEntry, ...]
     manifests: Mapping[str, Manifest]
@@ -97,43 +97,43 @@ class Contents:
 def gather(
     rows: Sequence[ClipRow],
     listed: Mapping[str, ObjectInfo],
-    seen: Seen,
+    cache: TextCache,
     service: Service,
     costs: Mapping[str, TakeCost],
 ) -> Contents:
-    """One entry per clip that has an answer, and per upload that could become none.
+    """Return one entry per clip with a video or a note, and per refused upload.
 
-    A clip that was delivered, and of which a newer version waits, failed or is refused, is shown with its video and why.
+    A delivered clip whose newer version waits, failed or was refused is shown with its video and the note.
 
     Args:
-        rows: the registry's clips.
-        listed: the objects of the bucket by key; those below ``clips/`` count.
-        seen: reads them.
-        service: whose clips the rows are.
-        costs: of takes, by their fingerprints.
+        rows: The registry's clips.
+        listed: The objects of the bucket by key; only those below ``clips/`` count.
+        cache: Reads their texts.
+        service: The service of the rows.
+        costs: Costs of takes, by fingerprint.
     """
     manifest_keys = [key for key in listed if key.startswith(keys.CLIPS) and key.endswith(f"/{keys.MANIFEST}")]
     manifests: dict[str, Manifest] = {}
     unreadable: list[str] = []
-    for key, text in seen.texts(manifest_keys).items():
+    for key, text in cache.texts(manifest_keys).items():
         clip = key.split("/")[1]
         try:
             manifests[clip] = read_manifest(text.encode(), name=key)
         except ManifestError:
             unreadable.append(clip)
-    told = [row for row in rows if row.state in _NOTES]
-    notes = seen.texts(keys.clip_key(row.clip, _NOTES[row.state].value) for row in told)
-    plans = seen.texts(keys.clip_key(row.clip, keys.PLAN) for row in told)
+    with_note = [row for row in rows if row.state in _NOTES]
+    notes = cache.texts(keys.clip_key(row.clip, _NOTES[row.state].value) for row in with_note)
+    plans = cache.texts(keys.clip_key(row.clip, keys.PLAN) for row in with_note)
     answers: dict[str, Answer] = {}
     entries: list[GalleryEntry] = []
-    for row in told:
+    for row in with_note:
         key = keys.clip_key(row.clip, _NOTES[row.state].value)
         if key not in notes:
             continue
         answers[row.clip] = read_answer(_NOTES[row.state], notes[key])
         if row.clip not in manifests or keys.clip_key(row.clip, keys.VIDEO) not in listed:
             plan = plans.get(keys.clip_key(row.clip, keys.PLAN), "")
-            entries.append(_told(row, answers[row.clip], plan, service))
+            entries.append(_entry_with_note(row, answers[row.clip], plan, service))
     without = {entry.clip for entry in entries}
     entries += [
         entry_of_manifest(
@@ -145,15 +145,15 @@ def gather(
         for clip, manifest in manifests.items()
         if clip not in without
     ]
-    entries += _refused_uploads(listed, seen, service)
+    entries += _refused_uploads(listed, cache, service)
     return Contents(tuple(entries), manifests, tuple(unreadable))
 
 
-def _told(row: ClipRow, answer: Answer, plan: str, service: Service) -> GalleryEntry:
+def _entry_with_note(row: ClipRow, answer: Answer, plan: str, service: Service) -> GalleryEntry:
     planned = _first_take(plan)
     route = planned.get("route")
     inputs = planned.get("inputs")
-    entry = entry_of_answer(
+    entry = entry_of_note(
         row.clip,
         answer,
         row.updated_at,
@@ -167,29 +167,29 @@ def _told(row: ClipRow, answer: Answer, plan: str, service: Service) -> GalleryE
 
 def _first_take(plan: str) -> dict[str, Any]:
     try:
-        found = json.loads(plan).get("takes", [{}])[0]
+        take = json.loads(plan).get("takes", [{}])[0]
     except (ValueError, AttributeError, IndexError, TypeError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return take if isinstance(take, dict) else {}
 
 
-def _refused_uploads(listed: Mapping[str, ObjectInfo], seen: Seen, service: Service) -> list[GalleryEntry]:
-    """Uploads that could become no clip: they have a note and no folder of their own."""
+def _refused_uploads(listed: Mapping[str, ObjectInfo], cache: TextCache, service: Service) -> list[GalleryEntry]:
+    """Return entries of uploads that could not become a clip: they have a note but no folder."""
     entries = []
-    for key, text in seen.texts(key for key in listed if key.startswith(keys.REFUSED)).items():
+    for key, text in cache.texts(key for key in listed if key.startswith(keys.REFUSED)).items():
         answer = read_answer(AnswerKind.REFUSED, text)
         name = answer.title.removeprefix("REFUSED: ").removeprefix(keys.UPLOADS)
         file = key.removeprefix(keys.REFUSED)
         moment = listed[key].modified_at
-        told = entry_of_answer(name, answer, moment, service=service, folder_key=keys.REFUSED, note_file=file)
-        entries.append(replace(told, poster=False))
+        entry = entry_of_note(name, answer, moment, service=service, folder_key=keys.REFUSED, note_file=file)
+        entries.append(replace(entry, poster=False))
     return entries
 
 
 def dub_groups(manifests: Iterable[Manifest]) -> dict[str, dict[str, Manifest]]:
-    """The languages of each dub that has at least two delivered, by group."""
+    """Return the delivered languages of each dub with at least two, by group."""
     groups: dict[str, dict[str, Manifest]] = {}
     for manifest in manifests:
         if manifest.dub is not None:
             groups.setdefault(manifest.dub.group, {})[manifest.dub.language] = manifest
-    return {group: dict(sorted(spoken.items())) for group, spoken in groups.items() if len(spoken) > 1}
+    return {group: dict(sorted(languages.items())) for group, languages in groups.items() if len(languages) > 1}
