@@ -118,7 +118,7 @@ def test_the_downloaded_file_is_proven(manifest: Manifest) -> None:
         (replace(Row(), take=2), "do not give its fingerprint"),
         (replace(Row(), inputs_json=Row().inputs_json.replace("1080p", "720p")), "do not give its fingerprint"),
         (replace(Row(), inputs_json="{}"), "do not give its fingerprint"),
-        (None, "no such fingerprint"),
+        (None, "does not have this fingerprint"),
     ],
 )
 def test_each_disagreement_is_found(manifest: Manifest, row: Row | None, words: str) -> None:
@@ -146,14 +146,14 @@ def test_each_disagreement_is_found(manifest: Manifest, row: Row | None, words: 
         ("media.kind", "video", "media: video"),
         ("media.size_bytes", 8, "(8 bytes)"),
         ("media", (), "media: none"),
-        ("times.created", CREATED - timedelta(days=1), "time of its making"),
+        ("times.created", CREATED - timedelta(days=1), "time of its creation"),
         ("times.submitted", CREATED, "time of its submission"),
         ("times.finished", CREATED, "time of its end"),
         ("times.delivered", CREATED, "time of its delivery"),
         ("video.key", "videos/other.mp4", "key of the video"),
         ("video.size_bytes", 1, "size of the video in bytes: 1; the ledger: 4000000"),
-        ("other_takes.seed", 9, "take 2 beside it"),
-        ("other_takes.fingerprint", "0" * 64, "take 2 beside it"),
+        ("other_takes.seed", 9, "other take 2"),
+        ("other_takes.fingerprint", "0" * 64, "other take 2"),
     ],
 )
 def test_each_falsified_word_of_the_manifest_is_found(

@@ -114,12 +114,12 @@ def test_a_clip_that_waits_too_long_warns_once_and_is_cleared(shelf: Any) -> Non
     shelf.registry.enqueue(["late"])  # a further try does not begin the wait anew
     assert len(shelf.tick(waiting_schedule).run_requests) == 1
     assert _checks(shelf.run(waiting_job)) == [("late", False)]
-    assert "No clip newly waits" in shelf.tick(waiting_schedule).skip_message
+    assert "No clip became overdue" in shelf.tick(waiting_schedule).skip_message
     assert _checks(shelf.run(waiting_job)) == []
     shelf.answer("late", state=ClipState.DELIVERED, fingerprint="b" * 64)
     assert len(shelf.tick(waiting_schedule).run_requests) == 1
     assert _checks(shelf.run(waiting_job)) == [("late", True)]
-    assert "No clip newly waits" in shelf.tick(waiting_schedule).skip_message
+    assert "No clip became overdue" in shelf.tick(waiting_schedule).skip_message
 
 
 def _watched(shelf: Any) -> tuple[list[str], list[str]]:
@@ -183,7 +183,7 @@ def test_a_person_s_turn_is_said_once_with_what_ends_it(shelf: Any) -> None:
         for event in ran.all_events
         if event.event_type_value == "ASSET_CHECK_EVALUATION"
     ]
-    assert "a person's turn" in said["waits for"].value
+    assert "waiting for a person" in said["waits for"].value
     assert "i2v approve" in said["waits for"].value
     assert _checks(shelf.run(waiting_job)) == []
 

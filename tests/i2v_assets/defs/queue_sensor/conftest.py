@@ -16,7 +16,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from moto.sqs.models import Queue, SQSBackend
 
-from i2v_assets.defs.queue_sensor import Seen, ingest_messages
+from i2v_assets.defs.queue_sensor import QueueScan, ingest_messages
 from i2v_assets.uploads.ingest import UploadScan, scan_uploads
 from resources.ledger.ledger import Ledger
 from resources.registry.registry import ClipState, Registry
@@ -66,7 +66,7 @@ class Yard:
         for key in keys:
             self.bucket.write(key, data, "application/octet-stream")
 
-    def note(self, queue: UploadQueue | None = None, **changes: Any) -> Seen:
+    def note(self, queue: UploadQueue | None = None, **changes: Any) -> QueueScan:
         settings = self.settings.model_copy(update=changes)
         reader = queue or UploadQueue(self.url, self.sqs, bucket=self.bucket.name)
         return ingest_messages(self.bucket, self.registry, self.ledger.database, reader, settings)
@@ -94,7 +94,7 @@ class Yard:
         found = self.sqs.get_queue_attributes(QueueUrl=url or self.url, AttributeNames=wanted)["Attributes"]
         return sum(int(value) for value in found.values())
 
-    def note_again(self) -> Seen:
+    def note_again(self) -> QueueScan:
         """Once the messages that an evaluation left behind are visible again."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:

@@ -103,7 +103,7 @@ def test_duplicates_and_any_order_are_one_clip(yard: Any) -> None:
     version = yard.registry.get("hero").version
     for body in events:
         yard.send(body)
-    assert yard.note().looks[0].admission.changed == ()
+    assert yard.note().scans[0].admission.changed == ()
     assert yard.registry.get("hero").version == version
     assert yard.left() == 0
 
@@ -154,14 +154,14 @@ def test_a_folder_waits_for_the_files_that_its_brief_names(yard: Any) -> None:
     assert yard.clips(ClipState.DUE) == ["f"]
     pending = PendingUploads(yard.ledger.database)
     pending.replace((), dict.fromkeys(["uploads/f/brief.yaml", "uploads/f/a.jpg"], yard.bucket.now()))
-    (found,) = yard.note(settle_seconds=30).looks
+    (found,) = yard.note(settle_seconds=30).scans
     assert found.admission.changed == ()
     assert pending.count() == 0
 
 
 def test_a_refused_upload_is_told_and_taken_back(yard: Any) -> None:
     yard.put("uploads/voice.mp3")
-    assert [found.key for look in yard.note().looks for found in look.newly_refused] == ["uploads/voice.mp3"]
+    assert [found.key for scan in yard.note().scans for found in scan.newly_refused] == ["uploads/voice.mp3"]
     assert len(list(yard.bucket.list("clips/_refused/"))) == 1
     yard.put("uploads/voice.jpg")
     yard.note()
@@ -180,7 +180,7 @@ def test_a_refused_brief_is_told_beside_its_clip_too_until_it_is_mended_or_gone(
     yard.put("pics/a.jpg")
     yard.note()
     assert "REFUSED: f was not made" in told("f")
-    assert "What: f/brief.yaml: `promt` is no key of a brief" in told("f")
+    assert "What: f/brief.yaml: `promt` is not a key of a brief" in told("f")
     assert "What to do: Did you mean `prompt`?" in told("f")
     assert "l.csv line 3: `duration` is 'x'" in told("bad")
     assert not told("good")
@@ -306,7 +306,7 @@ def test_a_crash_before_the_deletion_loses_and_doubles_nothing(
         with pytest.raises(KeyboardInterrupt):
             yard.note()
     assert yard.clips(ClipState.DUE) == ["hero"]
-    (found,) = yard.note_again().looks
+    (found,) = yard.note_again().scans
     assert found.admission.new == found.admission.changed == ()
 
 
