@@ -338,7 +338,7 @@ def test_every_process_can_load_its_instance(values: Any, tmp_path: Path) -> Non
     assert "max_concurrent_runs" not in config["run_coordinator"]["config"]
 
 
-def test_a_limit_that_stands_in_two_places_is_found(values: Any, tmp_path: Path) -> None:
+def test_a_limit_that_is_set_in_two_places_is_detected(values: Any, tmp_path: Path) -> None:
     """What the values once said, and what the test above is for: dagster-io/dagster issues 31086 and 33225."""
     values["concurrency"]["enabled"] = False
     values["additionalInstanceConfig"]["concurrency"] = {"runs": {"max_concurrent_runs": 16}}
@@ -346,7 +346,7 @@ def test_a_limit_that_stands_in_two_places_is_found(values: Any, tmp_path: Path)
         loaded(instance(values), tmp_path)
 
 
-def test_the_instance_says_the_same_as_ours(values: Any) -> None:
+def test_the_chart_s_instance_matches_deploy_dagster_yaml(values: Any) -> None:
     config, ours = instance(values), yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
     for same in ("run_retries", "retention", "telemetry"):
         assert config[same] == ours[same], same
@@ -402,7 +402,7 @@ def test_whoever_has_no_capabilities_takes_no_port_below_1024(values: Any) -> No
                 assert container[probe]["httpGet"]["port"] == port["containerPort"], probe
 
 
-def test_the_commands_of_the_docs_name_what_there_is(values: Any) -> None:
+def test_the_commands_in_the_docs_name_existing_resources(values: Any) -> None:
     assert f"deploy/{names(values)['code']} --" in DOCS
     ports = [entry["port"] for document in extra("base.yaml") if document["metadata"]["name"] == "i2v-code"
              for rule in document["spec"]["ingress"] for entry in rule["ports"]]  # fmt: skip
@@ -418,7 +418,7 @@ def test_the_daemon_is_started_anew_when_it_hangs(values: Any) -> None:
     assert start["periodSeconds"] * start["failureThreshold"] >= 300
 
 
-def test_hosts_are_told_apart(values: Any) -> None:
+def test_hosts_are_distinguished(values: Any) -> None:
     """The example's database is not the example's UI."""
     (ingress,) = [document for document in extra("ui.yaml") if document["kind"] == "Ingress"]
     (rule,) = ingress["spec"]["rules"]
@@ -508,7 +508,7 @@ def run_job(values: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return rendered
 
 
-def test_a_run_s_pod_is_what_the_launcher_says(values: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_s_pod_matches_the_launcher_config(values: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     given = values["runLauncher"]["config"]["k8sRunLauncher"]
     job = run_job(values, monkeypatch)
     template = job["spec"]["template"]
@@ -529,7 +529,7 @@ def test_a_run_s_pod_is_what_the_launcher_says(values: Any, monkeypatch: pytest.
     assert job["spec"]["backoffLimit"] == 0
 
 
-def test_what_the_code_server_says_about_runs_would_win(values: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_server_s_run_config_takes_precedence(values: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Why the values keep it from saying anything: a run would have to do with the code server's 1 GiB."""
     (code,) = values["dagster-user-deployments"]["deployments"]
     code["includeConfigInLaunchedRuns"] = {"enabled": True}

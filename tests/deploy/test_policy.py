@@ -128,7 +128,7 @@ def test_the_policy_allows_just_what_is_called(statements: dict[str, Any]) -> No
     assert all(statement["Effect"] == "Allow" for statement in statements.values())
 
 
-def test_nothing_is_called_but_what_was_found_in_the_code(bucket: Bucket, tmp_path: Path) -> None:
+def test_only_the_policy_s_actions_are_called(bucket: Bucket, tmp_path: Path) -> None:
     """Every way in which the bucket is used, against a real server, with files small and large."""
     called: set[str] = set()
     bucket._client.meta.events.register("before-call.s3", lambda model, **_: called.add(model.name))

@@ -121,7 +121,7 @@ def test_an_empty_brief_asks_for_nothing() -> None:
         ("a: b: c", "line 1, column 5", "indentation"),
     ],
 )
-def test_what_is_refused_and_how_it_is_said(text: str, words: str, remedy: str) -> None:
+def test_refusals_name_the_problem_and_the_remedy(text: str, words: str, remedy: str) -> None:
     with pytest.raises(BriefError) as caught:
         parse_brief(text, "shoes/brief.yaml", "yaml")
     error = caught.value
@@ -152,7 +152,7 @@ def test_the_other_side_of_the_limits(text: str) -> None:
     assert parse_brief(text, "b", "yaml").given
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(BriefError) as caught:
         parse_brief("promt: x\nduration: long\ntakes: 0", "b", "yaml")
     assert [word in caught.value.message for word in ("promt", "duration", "takes")] == [True] * 3
@@ -171,7 +171,7 @@ def test_messages_stay_short_and_on_one_line() -> None:
     assert len(caught.value.text) < 300
 
 
-def test_blank_text_is_no_text() -> None:
+def test_blank_text_counts_as_missing() -> None:
     assert parse_brief("prompt: '  '", "b", "yaml").prompt is None
 
 

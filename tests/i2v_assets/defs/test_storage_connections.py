@@ -56,11 +56,11 @@ def all_is_there(home: Path, url: str = "") -> None:
         assert another.get_materialized_partitions(dg.AssetKey("other")) == set(CLIPS)
 
 
-def test_events_in_sqlite_are_there_for_every_reader(tmp_path: Path) -> None:
+def test_events_in_sqlite_are_visible_to_every_reader(tmp_path: Path) -> None:
     all_is_there(tmp_path)
 
 
-def test_events_in_postgres_are_there_though_its_connections_were_cut(tmp_path: Path, postgres_url: str) -> None:
+def test_events_in_postgres_survive_cut_connections(tmp_path: Path, postgres_url: str) -> None:
     address = postgres_url.replace("postgresql://", "postgresql+psycopg2://", 1)
     (tmp_path / "dagster.yaml").write_text(yaml.safe_dump({"storage": {"postgres": {"postgres_url": address}}}))
     all_is_there(tmp_path, postgres_url)

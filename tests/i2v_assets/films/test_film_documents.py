@@ -86,5 +86,5 @@ def test_names() -> None:
         ("image: a.jpg\nshots: [a\n", "not valid YAML"),
     ],
 )
-def test_what_is_wrong_is_said(text: str, words: str) -> None:
+def test_invalid_films_are_refused_with_the_problem(text: str, words: str) -> None:
     assert words in _refused(text)

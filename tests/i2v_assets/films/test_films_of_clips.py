@@ -10,7 +10,7 @@ from resources.media import joining
 from resources.registry.registry import Registry, Upload
 
 
-def test_films_of_clips_that_are_there(films: Any, world: Any, samples: Path) -> None:
+def test_films_of_existing_clips(films: Any, world: Any, samples: Path) -> None:
     world.put("uploads/_defaults.yaml", "resolution: 720p\nduration: 3\nprompt: Slow push in\n")
     world.put("uploads/cat.jpg", samples / "pet.jpg")
     world.put("sequences/one.yaml", "shots: [{clip: cat}, {clip: cat, crossfade: 1}]")
@@ -53,7 +53,7 @@ def test_films_of_clips_that_are_there(films: Any, world: Any, samples: Path) ->
     assert world.bucket.head("sequences/one/video.mp4") is not None, "what was joined before stays"
 
 
-def test_crossfades_that_a_clip_has_no_room_for_are_refused_before_new_shots_are_paid(
+def test_crossfades_longer_than_a_clip_are_refused_before_new_shots_are_paid(
     films: Any, world: Any, samples: Path
 ) -> None:
     world.put("uploads/_defaults.yaml", "resolution: 720p\nduration: 3\nprompt: Slow push in\n")
@@ -74,7 +74,7 @@ def test_crossfades_that_a_clip_has_no_room_for_are_refused_before_new_shots_are
     assert films.json("sequences/one/manifest.json")["video"]["seconds"] == pytest.approx(8, abs=0.05)
 
 
-def test_a_fault_of_the_program_is_told_like_any_other_failure(
+def test_an_unexpected_error_is_reported_like_any_other_failure(
     films: Any, world: Any, samples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.put("sequences/one.yaml", "defaults: {resolution: 720p, duration: 3}\nimage: cat.jpg\nshots: [Slow push in]")
@@ -101,7 +101,7 @@ def test_a_fault_of_the_program_is_told_like_any_other_failure(
     assert films.paid() == {"one--01": 1}
 
 
-def test_looks_at_uploads_and_at_films_leave_each_other_s_clips_alone(tmp_path: Path) -> None:
+def test_scans_of_uploads_and_films_do_not_affect_each_other_s_clips(tmp_path: Path) -> None:
     with Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
         registry = Registry(ledger.database)
         registry.admit([Upload("film--01", "sequences/film.yaml#01", "v", "{}")], present=(), below="sequences/")

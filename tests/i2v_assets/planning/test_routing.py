@@ -69,7 +69,7 @@ def test_the_rules(
     assert reason in " ".join(routing.reasons)
 
 
-def test_a_portrait_is_told_among_the_reasons(media: Callable[[str], list[MeasuredMedium]]) -> None:
+def test_a_portrait_is_one_of_the_reasons(media: Callable[[str], list[MeasuredMedium]]) -> None:
     assert "portrait" in choose_route(Brief(), media("ia"), face=True).reasons[1]
     assert len(choose_route(Brief(), media("ia"), face=False).reasons) == 1
 

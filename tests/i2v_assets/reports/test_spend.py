@@ -59,7 +59,7 @@ def test_each_state_counts_where_it_belongs(row: Row, expected: dict[str, int]) 
     assert {name: value for name, value in totals(spend_table([row], sources=SOURCES)).items() if value} == expected
 
 
-def test_what_was_never_claimed_is_no_spend() -> None:
+def test_unclaimed_requests_are_not_spend() -> None:
     assert spend_table([Row("planned"), Row("cancelled", reserved=None, settled=None)], sources=SOURCES) == ()
 
 
@@ -109,7 +109,7 @@ def test_money_is_conserved(rows: list[Row]) -> None:
     assert sums["open"] + sums["refused"] <= sums["reserved"]
 
 
-def test_csv_keeps_every_micro_dollar_and_runs_no_formula() -> None:
+def test_csv_is_exact_to_the_micro_dollar_and_holds_no_formula() -> None:
     lines = [SpendLine(DAY, "animate", "m", '=cmd|" /C calc"', 1, 1_234_567, 7, 0, 0, 0, 12_000_000)]
     read = list(csv.DictReader(io.StringIO(to_csv(lines).decode(), newline="")))
     assert read == [

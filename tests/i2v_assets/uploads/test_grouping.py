@@ -94,7 +94,7 @@ class TestLoose:
         assert not young.refused
         assert not young.candidates
 
-    def test_a_video_beside_an_image_is_told(self) -> None:
+    def test_a_video_beside_an_image_is_refused(self) -> None:
         found = look(["x.jpg", "x.mp4"])
         assert names(found) == {"x": ["x.jpg"]}
         assert "x.mp4" in one_refusal(found).words
@@ -252,7 +252,7 @@ class TestFolder:
         found = look(["x/a.jpg"], {"x/brief.yaml": "", "x/brief.json": ""})
         assert "brief.json and brief.yaml" in one_refusal(found).words
 
-    def test_a_brief_at_the_top_is_refused_and_hurts_nobody(self) -> None:
+    def test_a_brief_at_the_top_is_refused_and_does_not_affect_other_clips(self) -> None:
         found = look(["a.jpg"], {"brief.yaml": ""})
         assert "directly in uploads/" in one_refusal(found).words
         assert names(found) == {"a": ["a.jpg"]}
@@ -431,13 +431,13 @@ class TestNames:
         assert refusal.words == "a b.jpg maps to the clip name a-b, which a-b.jpg already has."
         assert refusal.key == "uploads/a b.jpg"
 
-    def test_who_was_admitted_first_keeps_it(self) -> None:
+    def test_the_upload_that_was_admitted_first_keeps_the_name(self) -> None:
         taken = {"a-b": "uploads/a b.jpg"}
         found = look([Thing("a b.jpg", 90), Thing("a-b.jpg", 100)], taken=taken)
         assert [each.source for each in found.candidates] == ["uploads/a b.jpg"]
         assert one_refusal(found).key == "uploads/a-b.jpg"
 
-    def test_a_name_whose_upload_is_gone_is_free_again(self) -> None:
+    def test_a_name_is_free_again_after_its_upload_is_removed(self) -> None:
         assert look(["a-b.jpg"], taken={"a-b": "uploads/a b.jpg"}).candidates
 
     def test_a_partial_listing_frees_no_name(self) -> None:
@@ -501,7 +501,7 @@ class TestUnforeseen:
         assert one_refusal(found).key == "uploads/bad.csv"
 
 
-def test_what_is_said_of_a_refused_upload_can_be_kept() -> None:
+def test_the_text_of_a_refusal_can_be_stored() -> None:
     refusal = RefusedUpload("uploads/a", "It says \ud800 and \0.", "Write no \udfff.")
     assert (refusal.words, refusal.remedy) == ("It says \\ud800 and \\0.", "Write no \\udfff.")
 

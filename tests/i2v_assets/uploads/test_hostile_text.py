@@ -31,7 +31,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_text_that_nothing_keeps_stops_no_look(
+def test_unstorable_text_does_not_stop_the_scan(
     kind: str, service_env: dict[str, str], bucket: Bucket, request: pytest.FixtureRequest
 ) -> None:
     settings = load_settings()

@@ -95,7 +95,7 @@ def test_signing_leaves_the_pictures_alone(signed: Path, video: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["pictures", "index", "credentials"])
-def test_an_altered_file_is_found(signed: Path, certificate: Certificate, tmp_path: Path, place: str) -> None:
+def test_an_altered_file_is_detected(signed: Path, certificate: Certificate, tmp_path: Path, place: str) -> None:
     data = bytearray(signed.read_bytes())
     at = {
         "pictures": data.rfind(b"mdat") + 200,

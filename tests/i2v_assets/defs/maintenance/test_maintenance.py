@@ -87,7 +87,7 @@ def test_an_archive_that_died_half_way_is_ended_by_the_next(shelf: Any, monkeypa
     assert shelf.keys() == []
 
 
-def test_nothing_is_archived_unless_asked_for(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_archiving_is_off_by_default(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     add_keys(shelf.instance, ["one"])
     skipped = shelf.tick(archive_schedule).skip_message
     assert "I2V_ARCHIVE_AFTER_DAYS is 0" in skipped
@@ -130,7 +130,7 @@ def _watched(shelf: Any) -> tuple[list[str], list[str]]:
     return [wait.clip for wait in found.late], list(found.over)
 
 
-def test_a_wait_for_a_person_is_no_warning_and_does_not_count(shelf: Any) -> None:
+def test_a_wait_for_a_person_gives_no_warning_and_does_not_count(shelf: Any) -> None:
     shelf.admit("asked", "stuck")
     assert _watched(shelf) == ([], [])
     shelf.answer("stuck", state=ClipState.WAITING, waiting_for="budget")
@@ -169,7 +169,7 @@ def test_only_time_inside_the_window_counts(shelf: Any, monkeypatch: pytest.Monk
     assert _watched(shelf) == (["night"], [])
 
 
-def test_a_person_s_turn_is_said_once_with_what_ends_it(shelf: Any) -> None:
+def test_a_wait_for_a_person_is_reported_once_with_its_remedy(shelf: Any) -> None:
     shelf.forward(hours=-13)
     shelf.admit("late")
     shelf.tick(waiting_schedule)
@@ -188,7 +188,7 @@ def test_a_person_s_turn_is_said_once_with_what_ends_it(shelf: Any) -> None:
     assert _checks(shelf.run(waiting_job)) == []
 
 
-def test_a_flood_of_late_clips_is_told_in_parts(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_overdue_clips_are_reported_in_parts(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("i2v_assets.defs.maintenance.MOST_WARNINGS", 3)
     shelf.forward(days=-1)
     shelf.admit("a", "b", "c", "d", "e")
@@ -199,7 +199,7 @@ def test_a_flood_of_late_clips_is_told_in_parts(shelf: Any, monkeypatch: pytest.
     assert len(_checks(shelf.run(waiting_job))) == 0
 
 
-def test_every_schedule_says_what_it_costs() -> None:
+def test_every_schedule_states_its_cost() -> None:
     for schedule in SCHEDULES:
         text = (schedule.description or "").lower()
         assert "free" in text or "cost" in text, schedule.name
