@@ -1,4 +1,4 @@
-"""Films beside clips in the gallery: they play, lead to their shots, and are found, filtered and reached like clips."""
+"""Films beside clips in the gallery: they play, link to their shots, and can be searched, filtered and opened like clips."""
 
 import os
 from pathlib import Path

@@ -51,14 +51,14 @@ CHART_DEFAULTS = {
 
 
 def laid_over(base: Any, values: Any) -> Any:
-    """Helm's way to bring values over defaults: maps are merged, everything else is replaced."""
+    """Return values merged over defaults like Helm: maps are merged, everything else is replaced."""
     if not isinstance(base, dict) or not isinstance(values, dict):
         return values
     return {**base, **{key: laid_over(base.get(key), value) for key, value in values.items()}}
 
 
 def filled(given: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    """Chart's names to Dagster's; what is empty is left out."""
+    """Return the chart's names as Dagster's, without empty ones."""
     return {names[key]: value for key, value in given.items() if key in names and value not in (None, "", [], {})}
 
 
@@ -206,7 +206,7 @@ def instance(values: Any) -> dict[str, Any]:
 
 
 def container_context(values: Any) -> dict[str, Any] | None:
-    """What the code server says about the pods of its runs; it wins over the launcher."""
+    """Return the code server's settings for the pods of its runs, which win over the launcher's."""
     (code,) = values["dagster-user-deployments"]["deployments"]
     if not code.get("includeConfigInLaunchedRuns", {"enabled": True})["enabled"]:
         return None
@@ -237,7 +237,7 @@ def image(role: Any) -> str:
 
 
 def probes(role: Any, otherwise: list[str] | None = None) -> dict[str, Any]:
-    """Each probe that is on; for the code location also what is run when nothing else is said."""
+    """Return each enabled probe, and for the code location also the default command."""
     found = {}
     for name in ("readinessProbe", "livenessProbe", "startupProbe"):
         given = {key: value for key, value in role.get(name, {}).items() if key != "enabled"}
@@ -248,7 +248,7 @@ def probes(role: Any, otherwise: list[str] | None = None) -> dict[str, Any]:
 
 
 def pods(values: Any) -> dict[str, Any]:
-    """The pods of the three deployments, with the labels that the policies go by."""
+    """Return the pods of the three deployments, with the labels that the policies select."""
     (code,) = values["dagster-user-deployments"]["deployments"]
     webserver, daemon = values["dagsterWebserver"], values["dagsterDaemon"]
     port = webserver["service"]["port"]
@@ -322,7 +322,7 @@ def extra(name: str) -> list[Any]:
 
 
 def loaded(config: dict[str, Any], folder: Path) -> Any:
-    """By Dagster's own loader, as each process does it first of all."""
+    """Load the instance with Dagster's own loader, as each process does first."""
     (folder / "dagster.yaml").write_text(yaml.safe_dump(config))
     found, custom = dagster_instance_config(str(folder), "dagster.yaml")
     assert custom is None

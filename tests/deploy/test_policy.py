@@ -113,7 +113,7 @@ def listed(value: Any) -> list[Any]:
 
 
 def paths(statement: Any) -> list[str]:
-    """The keys that a statement is about."""
+    """Return the keys that a statement covers."""
     found = [resource["Fn::Sub"].removeprefix("${Bucket.Arn}/") for resource in listed(statement["Resource"])]
     assert all(not path.startswith("$") for path in found)
     return found
@@ -181,7 +181,7 @@ def test_paid_videos_and_uploads_cannot_be_deleted(statements: dict[str, Any]) -
 
 
 def allowed(statements: dict[str, Any], action: str, key: str) -> bool:
-    """As IAM decides: what one statement allows and none denies. A star matches slashes too, as fnmatch's does."""
+    """Return what IAM allows: one statement allows it and none denies it. A star also matches slashes, as in fnmatch."""
     effects = {
         statement["Effect"]
         for statement in statements.values()

@@ -1,4 +1,4 @@
-"""Every bad upload in one batch with good ones: each is refused in words that help, and the good ones are delivered."""
+"""Every bad upload in one batch with good ones: each is refused with a useful message, and the good ones are delivered."""
 
 import io
 import random

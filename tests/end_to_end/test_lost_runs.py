@@ -1,4 +1,4 @@
-"""Runs that end before they can answer for any clip: their own words reach the people who wait."""
+"""Runs that end before any clip has a result: their error reaches the people who wait."""
 
 import io
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Runs of `make_clips`: by hand and by ranges, a part of it, twice over the same bucket, and what the events tell."""
+"""Runs of `make_clips`: by hand and by ranges, a subset, twice over the same bucket, and the metadata of their events."""
 
 import io
 import json
@@ -26,7 +26,7 @@ def picture(shade: int = 0) -> bytes:
 
 
 def admitted(stage, *names: str) -> None:
-    """Clips that are known and have no run: the tick that asked for one was never committed, and its runs are lost."""
+    """Register clips without a run, as after a tick that was never committed and whose runs are lost."""
     for number, name in enumerate(names):
         stage.upload(f"{name}.png", picture(number))
     stage.evaluate()

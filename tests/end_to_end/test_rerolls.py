@@ -1,4 +1,4 @@
-"""Takes that a low quality score asks for: when they are made, when they are not, and what they may cost."""
+"""Extra takes after a low quality score: when they are made, when not, and what they may cost."""
 
 import json
 from datetime import UTC, datetime, timedelta

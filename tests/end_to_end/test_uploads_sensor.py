@@ -1,4 +1,4 @@
-"""The upload sensor as its daemon runs it: a cursor that loses nothing, ranges, and servers that are away."""
+"""The uploads sensor as the daemon runs it: a cursor that loses nothing, ranges, and servers that are down."""
 
 import io
 import itertools

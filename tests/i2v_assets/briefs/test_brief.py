@@ -1,4 +1,4 @@
-"""A brief says what is wrong with it in words, and never means something else than it says."""
+"""A brief is refused with a clear message, and never means anything other than its text."""
 
 import json
 import subprocess

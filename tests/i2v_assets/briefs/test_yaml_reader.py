@@ -1,4 +1,4 @@
-"""Small files that people write are read without surprises."""
+"""Small files that people write are read strictly and predictably."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Partition keys are told in the order of the database, whoever else adds some meanwhile."""
+"""Partition keys are returned in the database's order, even if another sensor adds some concurrently."""
 
 import dagster as dg
 import pytest

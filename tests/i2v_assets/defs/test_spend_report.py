@@ -1,4 +1,4 @@
-"""The spend report against the ledger, after real runs: paid, failed, refused, and answered without paying again."""
+"""The spend report matches the ledger after real runs: paid, failed, refused, and delivered without paying again."""
 
 import base64
 import csv

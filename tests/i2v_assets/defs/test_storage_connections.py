@@ -1,4 +1,4 @@
-"""Connections that are kept write what Dagster's own would, and leave the storage as it was."""
+"""Kept connections write the same as Dagster's own, and leave the storage unchanged."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def thing(context: dg.AssetExecutionContext, config: Ours) -> None:
 
 
 def cut_off(url: str) -> None:
-    """What a restart of the server does to a connection that is kept."""
+    """Cut a kept connection like a restart of the server."""
     with psycopg.connect(url, autocommit=True) as connection:
         kept = [pid for (pid,) in connection.execute(PIDS)]
         assert kept
@@ -43,7 +43,7 @@ def cut_off(url: str) -> None:
 
 
 def all_is_there(home: Path, url: str = "") -> None:
-    """Run the step, and read what it wrote through an instance of its own."""
+    """Run the step, and read its events through a separate instance."""
     with dg.DagsterInstance.from_config(str(home)) as instance:
         instance.add_dynamic_partitions("parts", ["x"])
         ran = dg.materialize(

@@ -1,4 +1,4 @@
-"""Films are read as strictly as briefs: what is wrong is said with the key, the limit and the remedy."""
+"""Films are read as strictly as briefs: a refusal names the key, the limit and the remedy."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A film's manifest: one spelling, strict reading, and what the gallery makes of it and of films that are not there."""
+"""A film's manifest: canonical text, strict reading, and the gallery's entries of joined and unfinished films."""
 
 import json
 from datetime import UTC, datetime

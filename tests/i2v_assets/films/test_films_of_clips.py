@@ -1,4 +1,4 @@
-"""Films of clips that exist by themselves, and what is told of films that cannot be made."""
+"""Films of existing clips, and the notes on films that cannot be made."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Media as they would have been found, without a file."""
+"""Measured media without files."""
 
 from collections.abc import Callable
 from typing import Any

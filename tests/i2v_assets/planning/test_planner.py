@@ -1,4 +1,4 @@
-"""A plan says everything before any money, a refusal says everything that is in the way."""
+"""A plan states everything before anything is paid, and a refusal states every problem."""
 
 from collections.abc import Callable
 from typing import Any

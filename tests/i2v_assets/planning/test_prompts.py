@@ -1,4 +1,4 @@
-"""Presets are picked for a reason, and advice is given where the makers of the models would give it."""
+"""Presets are picked for a reason, and advice follows the prompting pages of the models' makers."""
 
 from typing import Any
 

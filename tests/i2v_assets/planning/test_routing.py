@@ -1,4 +1,4 @@
-"""Every rule of the route, each with its reason, and the combinations that cannot be."""
+"""Every rule of the route with its reason, and the invalid combinations."""
 
 from collections.abc import Callable
 from typing import Any

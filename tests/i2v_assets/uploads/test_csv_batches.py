@@ -1,4 +1,4 @@
-"""A list of many clips: what spreadsheets write is read, and a bad row hurts nobody else."""
+"""A CSV batch of many clips: the output of spreadsheets is read, and a bad row does not affect the others."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What belongs together becomes a clip, what is incomplete waits, what cannot become one is refused in words."""
+"""Files that belong together become a clip, incomplete uploads wait, and the others are refused with a reason."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -463,7 +463,7 @@ class TestNames:
 
 
 class TestUnforeseen:
-    """What a reader did not foresee in one document costs that upload, and no other."""
+    """An unexpected error in one document refuses that upload and no other."""
 
     @pytest.fixture(autouse=True)
     def surprise(self, monkeypatch: pytest.MonkeyPatch) -> None:

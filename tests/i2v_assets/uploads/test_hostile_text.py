@@ -1,4 +1,4 @@
-"""Text that no database keeps: it costs the upload that holds it, and stops the look at no other."""
+"""Unstorable text refuses the upload that holds it, and does not stop the scan of the others."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Retry, archive and the watch over waiting clips."""
+"""Retries, archiving, and reports of overdue clips."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -123,7 +123,7 @@ def test_a_clip_that_waits_too_long_warns_once_and_is_cleared(shelf: Any) -> Non
 
 
 def _watched(shelf: Any) -> tuple[list[str], list[str]]:
-    """What a watch at the shelf's time tells as late and as over; told then."""
+    """Return the overdue clips and those no longer overdue at the shelf's time, and mark them as reported."""
     waits = Waits(shelf.ledger.database, lambda: shelf.now)
     found = watch(shelf.ledger.database, load_settings(), lambda: shelf.now)
     waits.told([wait.clip for wait in found.late], found.over)

@@ -89,13 +89,13 @@ class Yard:
         return {"Records": [{"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": name, "s3": s3}]}
 
     def left(self, url: str = "") -> int:
-        """Messages in a queue, those that somebody received and did not delete included."""
+        """Return the number of messages in a queue, including received ones that were not deleted."""
         wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         found = self.sqs.get_queue_attributes(QueueUrl=url or self.url, AttributeNames=wanted)["Attributes"]
         return sum(int(value) for value in found.values())
 
     def note_again(self) -> QueueScan:
-        """Once the messages that an evaluation left behind are visible again."""
+        """Evaluate again once the messages of the last evaluation are visible."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             seen = self.note()
@@ -161,13 +161,13 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Received messages are nobody's again after a second, as after the visibility timeout."""
+    """Make received messages visible again after one second, as after the visibility timeout."""
     monkeypatch.setattr(upload_queue, "HIDDEN_SECONDS", 1)
 
 
 @contextmanager
 def swift_moto() -> Iterator[None]:
-    """Without its counts, all of which moto's queue computes anew for each message that goes in and out."""
+    """Remove moto's message counts, which it recomputes for each message sent or received."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Queue, "BASE_ATTRIBUTES", [name for name in Queue.BASE_ATTRIBUTES if "Approximate" not in name])
         yield

@@ -1,4 +1,4 @@
-"""The queue sensor against a real queue protocol: S3 tells SQS, SQS is read, clips are recorded, messages go."""
+"""The queue sensor against a real queue protocol: S3 notifies SQS, clips are registered, messages are deleted."""
 
 import json
 import time
