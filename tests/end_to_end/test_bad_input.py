@@ -125,7 +125,7 @@ REFUSED_UPLOADS: dict[str, tuple[dict[str, bytes], tuple[str, ...]]] = {
         ("hero.jpg", "Upload it"),
     ),
     "uploads/empty/": ({"empty/": b""}, ("empty", "Upload media into it")),
-    "uploads/lonely/brief.yaml": ({"lonely/brief.yaml": b"prompt: push in\n"}, ("has a brief and no media",)),
+    "uploads/lonely/brief.yaml": ({"lonely/brief.yaml": b"prompt: push in\n"}, ("has a brief but no media",)),
     "uploads/nothing.jpg": ({"nothing.jpg": b""}, ("nothing.jpg", "0 bytes", "Upload it again")),
     "uploads/slides.pptx": ({"slides.pptx": b"PK"}, ("slides.pptx", "unknown type", ".jpg")),
     "uploads/outside/brief.yaml": (
