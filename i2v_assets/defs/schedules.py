@@ -55,7 +55,7 @@ sweep_schedule = dg.ScheduleDefinition(
     job=sweep_job,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description=(
-        "Nightly at 03:00: lists all uploads and finds those whose event was lost. Listing takes one LIST call per 1,000 "
+        "Nightly at 03:00: lists all uploads and finds those whose event was lost. Listing costs one LIST call per 1,000 "
         "objects. Clips that it finds are made within the budget."
     ),
 )

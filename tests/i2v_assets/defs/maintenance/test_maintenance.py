@@ -91,9 +91,9 @@ def test_archiving_is_off_by_default(shelf: Any, monkeypatch: pytest.MonkeyPatch
     add_keys(shelf.instance, ["one"])
     skipped = shelf.tick(archive_schedule).skip_message
     assert "I2V_ARCHIVE_AFTER_DAYS is 0" in skipped
-    assert "more than" not in skipped
+    assert "it displays up to" not in skipped
     monkeypatch.setattr("i2v_assets.defs.schedules.UI_KEYS", 0)
-    assert "more than" in shelf.tick(archive_schedule).skip_message
+    assert "it displays up to" in shelf.tick(archive_schedule).skip_message
 
 
 def _checks(result: dg.ExecuteInProcessResult) -> list[tuple[str | None, bool]]:
@@ -189,7 +189,7 @@ def test_a_wait_for_a_person_is_reported_once_with_its_remedy(shelf: Any) -> Non
 
 
 def test_many_overdue_clips_are_reported_in_parts(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("i2v_assets.defs.maintenance.MOST_WARNINGS", 3)
+    monkeypatch.setattr("i2v_assets.defs.maintenance.MAX_WARNINGS", 3)
     shelf.forward(days=-1)
     shelf.admit("a", "b", "c", "d", "e")
     shelf.tick(waiting_schedule)
