@@ -102,13 +102,13 @@ def _not_ready(resolved: ResolvedFilm) -> dg.Failure:
 
 def _write_failure(bucket: Bucket, name: str, error: I2VError, settings: Settings) -> None:
     """Write FAILED.txt beside the film."""
-    note = Answer(
+    answer = Answer(
         AnswerKind.FAILED,
         f"FAILED: the film {name} could not be joined. Its shots are kept. Joining costs nothing.",
         (Problem(error.message, remedy=error.remedy),),
         "it is retried when its file or one of its shots changes, or when you materialize it in the UI.",
     )
-    FilmNotes(bucket, {}, {}, sandbox=settings.service == "sandbox").note(name, note)
+    FilmNotes(bucket, {}, {}, sandbox=settings.service == "sandbox").note(name, answer)
 
 
 def metadata(resolved: ResolvedFilm, joined: JoinedFilm, settings: Settings) -> dict[str, Any]:

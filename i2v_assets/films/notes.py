@@ -60,18 +60,18 @@ class FilmNotes:
 
     def double(self, key: str, other: str) -> None:
         """Write a note about a file that has the same film name as another file."""
-        note = Answer(
+        answer = Answer(
             AnswerKind.REFUSED,
             f"REFUSED: {key}",
             (Problem(f"{key} has the same film name as {other}.", remedy="Rename one of them."),),
             "upload it under another name.",
         )
-        self._write(keys.refused_key(key), note.text, TEXT)
+        self._write(keys.refused_key(key), answer.text, TEXT)
 
-    def note(self, name: str, note: Answer) -> None:
+    def note(self, name: str, answer: Answer) -> None:
         """Write one of the three notes and delete the other two; a joined film stays."""
-        self._write(keys.sequence_key(name, note.kind.value), note.text, TEXT)
-        self.clear(name, but=note.kind.value)
+        self._write(keys.sequence_key(name, answer.kind.value), answer.text, TEXT)
+        self.clear(name, but=answer.kind.value)
 
     def clear(self, name: str, but: str = "") -> None:
         """Delete the notes that no longer apply."""

@@ -311,9 +311,9 @@ def _too_long_crossfades(shots: Sequence[Shot]) -> list[Problem]:
     return problems
 
 
-def _missing(key: str, owner: str) -> Problem:
+def _missing(key: str, who: str) -> Problem:
     return Problem(
-        f"{owner} needs {key}, which is not in the bucket.",
+        f"{who} needs {key}, which is not in the bucket.",
         remedy="Upload it, or correct its name. A name without a folder is below sequences/.",
     )
 

@@ -124,23 +124,23 @@ def gather(
     with_note = [row for row in rows if row.state in _NOTES]
     notes = cache.texts(keys.clip_key(row.clip, _NOTES[row.state].value) for row in with_note)
     plans = cache.texts(keys.clip_key(row.clip, keys.PLAN) for row in with_note)
-    read_notes: dict[str, Answer] = {}
+    answers: dict[str, Answer] = {}
     entries: list[GalleryEntry] = []
     for row in with_note:
         key = keys.clip_key(row.clip, _NOTES[row.state].value)
         if key not in notes:
             continue
-        read_notes[row.clip] = read_answer(_NOTES[row.state], notes[key])
+        answers[row.clip] = read_answer(_NOTES[row.state], notes[key])
         if row.clip not in manifests or keys.clip_key(row.clip, keys.VIDEO) not in listed:
             plan = plans.get(keys.clip_key(row.clip, keys.PLAN), "")
-            entries.append(_entry_with_note(row, read_notes[row.clip], plan, service))
+            entries.append(_entry_with_note(row, answers[row.clip], plan, service))
     without = {entry.clip for entry in entries}
     entries += [
         entry_of_manifest(
             manifest,
             poster=keys.clip_key(manifest.clip, keys.POSTER) in listed,
             costs=costs,
-            note=read_notes.get(clip),
+            note=answers.get(clip),
         )
         for clip, manifest in manifests.items()
         if clip not in without
@@ -149,13 +149,13 @@ def gather(
     return Contents(tuple(entries), manifests, tuple(unreadable))
 
 
-def _entry_with_note(row: ClipRow, note: Answer, plan: str, service: Service) -> GalleryEntry:
+def _entry_with_note(row: ClipRow, answer: Answer, plan: str, service: Service) -> GalleryEntry:
     planned = _first_take(plan)
     route = planned.get("route")
     inputs = planned.get("inputs")
     entry = entry_of_note(
         row.clip,
-        note,
+        answer,
         row.updated_at,
         service=service,
         route=Route(route) if route in set(Route) else None,
@@ -177,11 +177,11 @@ def _refused_uploads(listed: Mapping[str, ObjectInfo], cache: TextCache, service
     """Return entries of uploads that could not become a clip: they have a note but no folder."""
     entries = []
     for key, text in cache.texts(key for key in listed if key.startswith(keys.REFUSED)).items():
-        note = read_answer(AnswerKind.REFUSED, text)
-        name = note.title.removeprefix("REFUSED: ").removeprefix(keys.UPLOADS)
+        answer = read_answer(AnswerKind.REFUSED, text)
+        name = answer.title.removeprefix("REFUSED: ").removeprefix(keys.UPLOADS)
         file = key.removeprefix(keys.REFUSED)
         moment = listed[key].modified_at
-        entry = entry_of_note(name, note, moment, service=service, folder_key=keys.REFUSED, note_file=file)
+        entry = entry_of_note(name, answer, moment, service=service, folder_key=keys.REFUSED, note_file=file)
         entries.append(replace(entry, poster=False))
     return entries
 

@@ -231,7 +231,7 @@ def entry_of_film(manifest: FilmManifest, *, poster: bool = True, note: Answer |
 
 def entry_of_note(
     clip: str,
-    note: Answer,
+    answer: Answer,
     moment: datetime,
     *,
     service: Service = "runcomfy",
@@ -244,18 +244,18 @@ def entry_of_note(
     """Return the entry of a clip without a video; ``note_file`` is set if its note is outside the clip's folder."""
     return GalleryEntry(
         clip=clip,
-        status=_STATUS[note.kind],
+        status=_STATUS[answer.kind],
         moment=moment,
         service=service,
         route=route,
         prompt=prompt,
         cost_microdollars=cost_microdollars,
-        estimated=note.kind is AnswerKind.WAITING,
+        estimated=answer.kind is AnswerKind.WAITING,
         folder_key=folder_key,
-        title=note.title,
-        problems=note.problems,
-        next=note.next,
-        note_file=note_file or note.kind.value,
+        title=answer.title,
+        problems=answer.problems,
+        next=answer.next,
+        note_file=note_file or answer.kind.value,
     )
 
 

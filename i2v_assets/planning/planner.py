@@ -343,10 +343,8 @@ class _Planner:
         dialect = offer.dialect if offer else None
         allowed = self.limits.resolutions_in(dialect) if dialect else self.limits.resolutions
         if resolution not in allowed:
-            maker = offer.model_id if offer and resolution in self.limits.resolutions else str(self.family)
-            self._refuse(
-                f"`resolution` is {resolution}.", f"{maker} makes {', '.join(allowed)}.", "Write one of these."
-            )
+            who = offer.model_id if offer and resolution in self.limits.resolutions else str(self.family)
+            self._refuse(f"`resolution` is {resolution}.", f"{who} makes {', '.join(allowed)}.", "Write one of these.")
         return resolution
 
     def _aspect_ratio(self) -> str | None:

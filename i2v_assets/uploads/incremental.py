@@ -83,9 +83,9 @@ class UploadScope:
     @cached_property
     def _newest(self) -> dict[Group, datetime]:
         times: dict[Group, datetime] = {}
-        for key, info in self.objects.items():
+        for key, found in self.objects.items():
             for group in groups_of(key):
-                times[group] = max(info.modified_at, times.get(group, info.modified_at))
+                times[group] = max(found.modified_at, times.get(group, found.modified_at))
         return times
 
 
