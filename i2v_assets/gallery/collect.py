@@ -1,4 +1,4 @@
-"""Collect the content of the gallery: registry rows, and the bucket's manifests and notes, read once per version."""
+"""Gathers what the gallery shows: registry rows, and the manifests and notes of the bucket, each read once per version."""
 
 import gzip
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 from i2v_assets.clip_folder.manifest import Manifest, ManifestError, read_manifest
 from i2v_assets.clip_folder.notes import Answer, AnswerKind, read_answer
-from i2v_assets.gallery.entries import GalleryEntry, TakeCost, entry_of_manifest, entry_of_note
+from i2v_assets.gallery.entries import GalleryEntry, TakeCost, entry_of_answer, entry_of_manifest
 from resources.registry.registry import ClipRow, ClipState
 from resources.schemas.inputs import Route, Service
 from resources.storage import keys
@@ -97,43 +97,43 @@ class Contents:
 def gather(
     rows: Sequence[ClipRow],
     listed: Mapping[str, ObjectInfo],
-    cache: TextCache,
+    seen: TextCache,
     service: Service,
     costs: Mapping[str, TakeCost],
 ) -> Contents:
-    """Return one entry per clip with a video or a note, and per refused upload.
+    """One entry per clip that has an answer, and per upload that could become none.
 
-    A delivered clip whose newer version waits, failed or was refused is shown with its video and the note.
+    A clip that was delivered, and of which a newer version waits, failed or is refused, is shown with its video and why.
 
     Args:
-        rows: The registry's clips.
-        listed: The objects of the bucket by key; only those below ``clips/`` count.
-        cache: Reads their texts.
-        service: The service of the rows.
-        costs: Costs of takes, by fingerprint.
+        rows: the registry's clips.
+        listed: the objects of the bucket by key; those below ``clips/`` count.
+        seen: reads them.
+        service: whose clips the rows are.
+        costs: of takes, by their fingerprints.
     """
     manifest_keys = [key for key in listed if key.startswith(keys.CLIPS) and key.endswith(f"/{keys.MANIFEST}")]
     manifests: dict[str, Manifest] = {}
     unreadable: list[str] = []
-    for key, text in cache.texts(manifest_keys).items():
+    for key, text in seen.texts(manifest_keys).items():
         clip = key.split("/")[1]
         try:
             manifests[clip] = read_manifest(text.encode(), name=key)
         except ManifestError:
             unreadable.append(clip)
-    with_note = [row for row in rows if row.state in _NOTES]
-    notes = cache.texts(keys.clip_key(row.clip, _NOTES[row.state].value) for row in with_note)
-    plans = cache.texts(keys.clip_key(row.clip, keys.PLAN) for row in with_note)
+    told = [row for row in rows if row.state in _NOTES]
+    notes = seen.texts(keys.clip_key(row.clip, _NOTES[row.state].value) for row in told)
+    plans = seen.texts(keys.clip_key(row.clip, keys.PLAN) for row in told)
     answers: dict[str, Answer] = {}
     entries: list[GalleryEntry] = []
-    for row in with_note:
+    for row in told:
         key = keys.clip_key(row.clip, _NOTES[row.state].value)
         if key not in notes:
             continue
         answers[row.clip] = read_answer(_NOTES[row.state], notes[key])
         if row.clip not in manifests or keys.clip_key(row.clip, keys.VIDEO) not in listed:
             plan = plans.get(keys.clip_key(row.clip, keys.PLAN), "")
-            entries.append(_entry_with_note(row, answers[row.clip], plan, service))
+            entries.append(_told(row, answers[row.clip], plan, service))
     without = {entry.clip for entry in entries}
     entries += [
         entry_of_manifest(
@@ -145,15 +145,15 @@ def gather(
         for clip, manifest in manifests.items()
         if clip not in without
     ]
-    entries += _refused_uploads(listed, cache, service)
+    entries += _refused_uploads(listed, seen, service)
     return Contents(tuple(entries), manifests, tuple(unreadable))
 
 
-def _entry_with_note(row: ClipRow, answer: Answer, plan: str, service: Service) -> GalleryEntry:
+def _told(row: ClipRow, answer: Answer, plan: str, service: Service) -> GalleryEntry:
     planned = _first_take(plan)
     route = planned.get("route")
     inputs = planned.get("inputs")
-    entry = entry_of_note(
+    entry = entry_of_answer(
         row.clip,
         answer,
         row.updated_at,
@@ -167,22 +167,22 @@ def _entry_with_note(row: ClipRow, answer: Answer, plan: str, service: Service) 
 
 def _first_take(plan: str) -> dict[str, Any]:
     try:
-        take = json.loads(plan).get("takes", [{}])[0]
+        found = json.loads(plan).get("takes", [{}])[0]
     except (ValueError, AttributeError, IndexError, TypeError):
         return {}
-    return take if isinstance(take, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
-def _refused_uploads(listed: Mapping[str, ObjectInfo], cache: TextCache, service: Service) -> list[GalleryEntry]:
-    """Return entries of uploads that could not become a clip: they have a note but no folder."""
+def _refused_uploads(listed: Mapping[str, ObjectInfo], seen: TextCache, service: Service) -> list[GalleryEntry]:
+    """Uploads that could become no clip: they have a note and no folder of their own."""
     entries = []
-    for key, text in cache.texts(key for key in listed if key.startswith(keys.REFUSED)).items():
+    for key, text in seen.texts(key for key in listed if key.startswith(keys.REFUSED)).items():
         answer = read_answer(AnswerKind.REFUSED, text)
         name = answer.title.removeprefix("REFUSED: ").removeprefix(keys.UPLOADS)
         file = key.removeprefix(keys.REFUSED)
         moment = listed[key].modified_at
-        entry = entry_of_note(name, answer, moment, service=service, folder_key=keys.REFUSED, note_file=file)
-        entries.append(replace(entry, poster=False))
+        told = entry_of_answer(name, answer, moment, service=service, folder_key=keys.REFUSED, note_file=file)
+        entries.append(replace(told, poster=False))
     return entries
 
 

@@ -9,7 +9,7 @@ from i2v_assets.clip_folder.manifest import ManifestError
 from i2v_assets.clip_folder.notes import Answer, AnswerKind, read_answer
 from i2v_assets.films.manifest import read_film_manifest
 from i2v_assets.gallery.collect import TextCache
-from i2v_assets.gallery.entries import GalleryEntry, GalleryShot, entry_of_film, entry_of_note
+from i2v_assets.gallery.entries import GalleryEntry, GalleryShot, entry_of_answer, entry_of_film
 from resources.schemas.inputs import Service
 from resources.storage import keys
 from resources.storage.bucket import ObjectInfo
@@ -18,29 +18,29 @@ _FILES = (keys.MANIFEST, keys.PLAN, *keys.NOTES)
 
 
 def gather_films(
-    listed: Mapping[str, ObjectInfo], cache: TextCache, service: Service
+    listed: Mapping[str, ObjectInfo], seen: TextCache, service: Service
 ) -> tuple[tuple[GalleryEntry, ...], tuple[str, ...]]:
     """Return one entry per film that is joined or has a note, and the keys of unreadable manifests."""
     folders = sorted({film for film, _ in _films(listed)})
     wanted = [keys.sequence_key(film, name) for film in folders for name in _FILES]
-    texts = cache.texts(wanted)
+    texts = seen.texts(wanted)
     entries: list[GalleryEntry] = []
     unreadable: list[str] = []
     for film in folders:
         key = keys.sequence_key(film, keys.MANIFEST)
-        note = _note(film, texts)
+        told = _note(film, texts)
         if key in texts and keys.sequence_key(film, keys.VIDEO) in listed:
             try:
                 manifest = read_film_manifest(texts[key].encode(), name=key)
             except ManifestError:
                 unreadable.append(key)
                 continue
-            has_poster = keys.sequence_key(film, keys.POSTER) in listed
-            entries.append(entry_of_film(manifest, poster=has_poster, note=note))
-        elif note is not None:
-            moment = listed[keys.sequence_key(film, note.kind.value)].modified_at
-            entry = entry_of_note(
-                film, note, moment, service=service, folder_key=f"{keys.SEQUENCES}{film}/", note_file=note.kind.value
+            there = keys.sequence_key(film, keys.POSTER) in listed
+            entries.append(entry_of_film(manifest, poster=there, note=told))
+        elif told is not None:
+            moment = listed[keys.sequence_key(film, told.kind.value)].modified_at
+            entry = entry_of_answer(
+                film, told, moment, service=service, folder_key=f"{keys.SEQUENCES}{film}/", note_file=told.kind.value
             )
             entries.append(_planned(entry, texts.get(keys.sequence_key(film, keys.PLAN), "")))
     return tuple(entries), tuple(unreadable)

@@ -229,7 +229,7 @@ def entry_of_film(manifest: FilmManifest, *, poster: bool = True, note: Answer |
     )
 
 
-def entry_of_note(
+def entry_of_answer(
     clip: str,
     answer: Answer,
     moment: datetime,

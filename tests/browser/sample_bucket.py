@@ -20,9 +20,9 @@ from i2v_assets.gallery.entries import (
     GalleryEntry,
     GalleryShot,
     Paid,
+    entry_of_answer,
     entry_of_film,
     entry_of_manifest,
-    entry_of_note,
 )
 
 NOW = datetime(2026, 3, 31, 18, 0, tzinfo=UTC)
@@ -85,13 +85,13 @@ def many_entries(count: int) -> list[GalleryEntry]:
         clip = f"{NAMES[number % len(NAMES)]}--{number:04d}"
         moment = NOW - timedelta(hours=3 * number % 690, minutes=number % 60)
         if number % 17 == 5:
-            entries.append(entry_of_note(clip, refused(clip, [_WIDE]), moment, route=None))
+            entries.append(entry_of_answer(clip, refused(clip, [_WIDE]), moment, route=None))
         elif number % 23 == 7:
             answer = failed(clip, Problem("The service's content check refused the result.", remedy="Change the prompt."), cost_microdollars=0)  # fmt: skip
-            entries.append(entry_of_note(clip, answer, moment, prompt=PROMPTS[number % 5], cost_microdollars=0))
+            entries.append(entry_of_answer(clip, answer, moment, prompt=PROMPTS[number % 5], cost_microdollars=0))
         elif number % 13 == 3:
             answer = waiting(clip, Problem("Today's budget of $25.00 is used up.", remedy="i2v approve, or wait for tomorrow."), price_microdollars=900_000)  # fmt: skip
-            entries.append(entry_of_note(clip, answer, moment, prompt=PROMPTS[number % 5], cost_microdollars=900_000))
+            entries.append(entry_of_answer(clip, answer, moment, prompt=PROMPTS[number % 5], cost_microdollars=900_000))
         else:
             entries.append(entry_of_manifest(manifest(clip, number)))
     return entries
@@ -163,7 +163,7 @@ def write_films(root: Path) -> None:
     note = waiting("voyage", Problem("Shot 2 (voyage--02) is being made."), then="it is joined by itself.")
     shots = (GalleryShot("quay", "delivered", 437_000), GalleryShot("voyage--02", "working", 500_000))
     waits = replace(
-        entry_of_note("voyage", note, NOW - timedelta(days=1), cost_microdollars=937_000, folder_key="sequences/voyage/"),
+        entry_of_answer("voyage", note, NOW - timedelta(days=1), cost_microdollars=937_000, folder_key="sequences/voyage/"),
         film=True, shots=shots, poster=False,
     )  # fmt: skip
     write_gallery(root, [*(entry_of_manifest(clip) for clip in clips[:3]), film, waits])

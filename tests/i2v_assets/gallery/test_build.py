@@ -16,8 +16,8 @@ from i2v_assets.gallery.entries import (
     Paid,
     Status,
     TakeCost,
+    entry_of_answer,
     entry_of_manifest,
-    entry_of_note,
 )
 from resources.redact import looks_secret
 from resources.schemas.inputs import Route
@@ -155,7 +155,7 @@ def test_notes_become_entries() -> None:
         (failed("a", problem, cost_microdollars=0), Status.FAILED),
         (waiting("a", problem), Status.WAITING),
     ):
-        entry = entry_of_note("a", answer, NOW)
+        entry = entry_of_answer("a", answer, NOW)
         assert entry.status is status
         files = build_gallery([entry], NOW)
         details = _data(files, "page-000")["a"]
@@ -167,7 +167,7 @@ def test_notes_become_entries() -> None:
 def test_addresses_in_messages_are_removed() -> None:
     secret = "see https://b.example/k?X-Amz-Signature=00 there"
     answer = failed("a", Problem(secret, secret, secret), cost_microdollars=None)
-    files = build_gallery([entry_of_note("a", answer, NOW), _entry("b", findings=(secret,), reasons=(secret,))], NOW)
+    files = build_gallery([entry_of_answer("a", answer, NOW), _entry("b", findings=(secret,), reasons=(secret,))], NOW)
     for name, data in files.items():
         if name.startswith("data/"):
             assert not looks_secret(data.decode())

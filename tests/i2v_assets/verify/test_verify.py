@@ -115,9 +115,9 @@ def test_the_downloaded_file_is_proven(manifest: Manifest) -> None:
         (replace(Row(), cost_microdollars=1), "paid"),
         (replace(Row(), video_sha256="0" * 64), "names video"),
         (replace(Row(), video_sha256=None), "no download"),
-        (replace(Row(), take=2), "do not give its fingerprint"),
-        (replace(Row(), inputs_json=Row().inputs_json.replace("1080p", "720p")), "do not give its fingerprint"),
-        (replace(Row(), inputs_json="{}"), "do not give its fingerprint"),
+        (replace(Row(), take=2), "do not match its fingerprint"),
+        (replace(Row(), inputs_json=Row().inputs_json.replace("1080p", "720p")), "do not match its fingerprint"),
+        (replace(Row(), inputs_json="{}"), "do not match its fingerprint"),
         (None, "does not have this fingerprint"),
     ],
 )
