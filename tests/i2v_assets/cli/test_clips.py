@@ -7,7 +7,7 @@ import pytest
 
 from i2v_assets.clip_folder.manifest import read_manifest
 from i2v_assets.definitions import defs
-from i2v_assets.films.join import make_film
+from i2v_assets.films.join import join_film
 from i2v_assets.films.scan import scan_film
 from resources.ledger.records import State
 from resources.registry.registry import ClipState
@@ -403,7 +403,7 @@ def test_verify_a_film(world, tmp_path):
     with world.session() as (_, registry):
         found = scan_film(world.bucket, registry, {}, "voyage")
     assert found.version is not None
-    make_film(world.bucket, found, found.version, tmp_path, load_settings(), tool="test")
+    join_film(world.bucket, found, found.version, tmp_path, load_settings(), tool="test")
     for name in ("voyage", "sequences/voyage"):
         ran = world("verify", name)
         assert ran.code == 0, ran.out + ran.err
