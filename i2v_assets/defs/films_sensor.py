@@ -8,6 +8,7 @@ from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.partitions import sequences
 from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.films.scan import FilmCache, FilmScan, scan_films
+from resources.plurals import counted
 from resources.registry.agreed_prices import CatalogueMemory
 from resources.registry.registry import ClipRow
 from resources.registry.resource import LedgerResource
@@ -63,7 +64,7 @@ def sequences_sensor(
         context.log.warning(f"Film refused: {name}: {reason}")
     if not runs:
         return dg.SkipReason(summary(scan))
-    context.log.info(f"{len(due)} shots and {len(scan.due)} films are due. {summary(scan)}")
+    context.log.info(f"Due: {counted(len(due), 'shot')}, {counted(len(scan.due), 'film')}. {summary(scan)}")
     return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
 
 
@@ -96,7 +97,7 @@ def film_runs(instance: dg.DagsterInstance, scan: FilmScan) -> list[dg.RunReques
 def summary(scan: FilmScan) -> str:
     """Return one line on the films and their states."""
     waiting = [film for film in scan.resolved.values() if film.name not in scan.refused and film.version is None]
-    parts = [f"{len(waiting)} wait for their shots"] if waiting else []
-    parts += [f"{len(scan.due)} are due"] if scan.due else []
-    parts += [f"{len(scan.refused)} are refused"] if scan.refused else []
-    return f"{len(scan.films)} films: {', '.join(parts) or 'nothing to do'}."
+    parts = [counted(len(waiting), "waiting for its shots", "wait for their shots")] if waiting else []
+    parts += [counted(len(scan.due), "is due", "are due")] if scan.due else []
+    parts += [counted(len(scan.refused), "is refused", "are refused")] if scan.refused else []
+    return f"{counted(len(scan.films), 'film')}: {', '.join(parts) or 'nothing to do'}."

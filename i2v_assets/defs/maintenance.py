@@ -11,6 +11,7 @@ from i2v_assets.defs.specs import CLIP_PLAN
 from i2v_assets.uploads.ingest import scan_uploads
 from resources.ledger.base import utc_now
 from resources.ledger.database import Database
+from resources.plurals import counted
 from resources.registry.overdue import Waits, Watched
 from resources.registry.registry import ClipState, Registry
 from resources.registry.resource import LedgerResource
@@ -62,7 +63,7 @@ def sweep_uploads(context: dg.OpExecutionContext, bucket: BucketResource, ledger
         context.log.warning(f"Refused: {refused.text}")
     changes = scan.admission
     context.log.info(
-        f"{scan.objects:,} uploads: {len(changes.new)} new clips, {len(changes.changed)} changed, "
+        f"{counted(scan.objects, 'upload')}: {counted(len(changes.new), 'new clip')}, {len(changes.changed)} changed, "
         f"{len(changes.withdrawn)} withdrawn, {len(scan.newly_refused)} newly refused."
     )
 
@@ -107,7 +108,8 @@ def archive_clips(context: dg.OpExecutionContext, ledger: LedgerResource) -> Non
         return
     with ledger.open() as (_, registry):
         archived = archive(context.instance, registry, days)
-    context.log.info(f"{len(archived)} clips archived; {count_keys(context.instance):,} keys remain.")
+    left = counted(count_keys(context.instance), "key is left", "keys are left")
+    context.log.info(f"{counted(len(archived), 'clip')} archived, {left}.")
 
 
 @dg.job(
@@ -138,8 +140,8 @@ def report_overdue_clips(context: dg.OpExecutionContext, ledger: LedgerResource)
             _check(context, clip, True, {"waits for": WAITS_FOR_PERSON} if clip in watched.persons else {})
         Waits(requests.database).told([wait.clip for wait in late], over)
     context.log.info(
-        f"{len(late)} of {len(watched.late)} newly overdue clips reported (over {settings.warn_after_minutes} minutes); "
-        f"{len(over)} are no longer overdue."
+        f"Waiting longer than {counted(settings.warn_after_minutes, 'minute')}: {counted(len(watched.late), 'clip')} newly, "
+        f"of which {len(late)} get their warning now. No longer waiting: {len(over)}."
     )
 
 

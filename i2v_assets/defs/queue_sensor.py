@@ -17,6 +17,7 @@ from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.uploads.incremental import ScopeScanner, UploadScope, groups_of
 from i2v_assets.uploads.ingest import UploadScan, admit
 from resources.ledger.database import Database
+from resources.plurals import counted
 from resources.registry.pending_uploads import PendingUploads
 from resources.registry.registry import ClipState, Registry
 from resources.registry.resource import LedgerResource
@@ -92,7 +93,7 @@ def queue_sensor(
         line = summary(scan, registry.counts(), PendingUploads(requests.database).count())
     if not runs:
         return dg.SkipReason(line)
-    context.log.info(f"{len(due)} clips in {len(runs)} runs. {line}")
+    context.log.info(f"{counted(len(due), 'clip')} in {counted(len(runs), 'run')}. {line}")
     return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
 
 
@@ -162,7 +163,11 @@ def _log_problems(context: dg.SensorEvaluationContext, scan: QueueScan) -> None:
 def summary(scan: QueueScan, states: dict[str, int], waiting: int) -> str:
     """Return one line on the received messages and the clips' states."""
     parts = [f"{states[state]} {state}" for state in ClipState if states.get(state)]
-    parts += [f"{waiting} uploads settling"] if waiting else []
-    parts += [f"{scan.left} keys are left for the next evaluation"] if scan.left else []
-    parts += [f"{len(scan.poison)} messages cannot be read"] if scan.poison else []
-    return f"{scan.messages} messages, {scan.keys} keys scanned: {', '.join(parts) or 'no clips'}."
+    parts += [counted(waiting, "upload settles", "uploads settle")] if waiting else []
+    parts += (
+        [counted(scan.left, "key is left for the next tick", "keys are left for the next tick")] if scan.left else []
+    )
+    parts += [f"{counted(len(scan.poison), 'message')} cannot be read"] if scan.poison else []
+    return (
+        f"{counted(scan.messages, 'message')}, {counted(scan.keys, 'key')} scanned: {', '.join(parts) or 'no clips'}."
+    )

@@ -147,14 +147,20 @@ def _seconds(
         yield problem(measured, allowed, cut.replace("{seconds}", f"{limits.max_seconds:g}"), "Cut it:")
 
 
+_CONVERT = "Convert it. Then delete the old file, and correct the brief or CSV batch that names it:"
+"""Leads to a command whose result has another ending, so that the corrected file cannot replace the old one."""
+
+
 class _ProblemBuilder:
     """Builds the problems of one file, with its name filled into commands."""
 
     def __init__(self, medium: MeasuredMedium) -> None:
         self._name = medium.name
 
-    def __call__(self, what: str, limit: str, command: str, lead: str = "Convert it:") -> Problem:
+    def __call__(self, what: str, limit: str, command: str, lead: str = "Fix it:") -> Problem:
         path = PurePosixPath(self._name)
+        if command.endswith('"') and not command.endswith(('{ending}"', f'{path.suffix}"')):
+            lead = _CONVERT
         filled = command.replace("{file}", shown_name(path.name)).replace("{stem}", shown_name(path.stem))
         filled = filled.replace("{ending}", shown_name(path.suffix))
         return Problem(

@@ -63,6 +63,10 @@ class Claim:
     line: int | None = None
 
 
+_CONVERT = "Convert it, and name the new file in its place"
+"""What to do with a file that a brief or list names."""
+
+
 class UploadProblem(Exception):
     """An upload that cannot become a clip until it is corrected."""
 
@@ -123,7 +127,9 @@ def _checked_kind(field: str, name: str, upload: UploadObject) -> MediumKind:
     if kind is wanted:
         return kind
     if role_of(name.rpartition("/")[2]) == "convertible":
-        raise UploadProblem(f"{shown_name(name)} has a type that no route accepts.", conversion(name), upload.key)
+        raise UploadProblem(
+            f"{shown_name(name)} has a type that no route accepts.", conversion(name, _CONVERT), upload.key
+        )
     endings = ", ".join(each for each, its_kind in MEDIA_ENDINGS.items() if its_kind is wanted)
     raise UploadProblem(
         f"`{field}` names {shown_name(name)}, which is not {endings}.", "Correct the brief.", upload.key

@@ -141,7 +141,7 @@ def verify(
         result.note(SANDBOX_NOTE)
     result.note(
         "this does not prove that the service used the stated model, prompt or seed, because the service signs nothing; "
-        "nor that the ledger itself is unaltered"
+        "nor that the ledger itself is unchanged"
     )
     return result
 
@@ -213,7 +213,7 @@ def verify_film(
         result.note(SANDBOX_FILM_NOTE)
     result.note(
         "this does not prove how the shots were made (run `i2v verify` on each), nor that manifest.json and the ledger are "
-        "unaltered"
+        "unchanged"
     )
     return result
 
