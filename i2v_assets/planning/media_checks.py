@@ -147,7 +147,7 @@ def _seconds(
         yield problem(measured, allowed, cut.replace("{seconds}", f"{limits.max_seconds:g}"), "Cut it:")
 
 
-_CONVERT = "Convert it. Then delete the old file, and correct the brief or CSV batch that names it:"
+_CONVERT = "Convert it. Then delete the old file, and correct the brief or list that names it:"
 """Leads to a command whose result has another ending, so that the corrected file cannot replace the old one."""
 
 
