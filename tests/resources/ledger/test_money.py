@@ -44,7 +44,7 @@ def test_each_cap_says_its_name_and_the_variable_that_raises_it(book, service):
         assert over.cap == cap
         # The sandbox's caps per day bound its runs too.
         variable = f"I2V_SANDBOX_BUDGET_{cap[:-3].upper()}DAY" if service == "sandbox" else f"I2V_BUDGET_{cap.upper()}"
-        assert f"; {variable} raises it" in over.text
+        assert f". {variable} raises the limit." in over.text
         if cap.endswith("run"):
             assert isinstance(book.claim(name, caps=caps, run_id=f"another-{cap}"), Claimed)
             assert isinstance(book.claim(book.plan(service=service), caps=caps, run_id=None), Claimed)
@@ -56,11 +56,11 @@ def test_what_no_run_may_spend_is_told_before_todays_cap_and_names_its_own_varia
     over = refused(book.claim(book.plan(service=service)))
     assert over.cap == "usd_per_run"
     variable = "I2V_SANDBOX_BUDGET_USD_PER_DAY" if service == "sandbox" else "I2V_BUDGET_USD_PER_RUN"
-    assert over.text == f"This clip costs $1.00, and a whole run may spend $0.999999; {variable} raises it."
+    assert over.text == f"This clip costs $1.00, but one run may spend at most $0.999999. {variable} raises the limit."
     book.caps = replace(book.caps, requests_per_run=0)
     over = refused(book.claim(book.plan(service=service)))
     assert over.cap == "requests_per_run"
-    assert over.text == f"No run may send a request; {variable.replace('USD', 'REQUESTS')} raises it."
+    assert over.text == f"No run may send a request. {variable.replace('USD', 'REQUESTS')} raises the limit."
     assert refused(book.claim(book.plan(service=service), run_id=None)).cap == "usd_per_day", "no run, no cap of one"
 
 
@@ -135,7 +135,7 @@ def test_a_cost_is_asked_for_with_growing_gaps_and_not_for_ever(book):
     while book.clock.now < began + timedelta(days=30):
         for row in book.ledger.unsettled("sandbox"):
             asked.append((book.clock.now - began) // timedelta(minutes=5))
-            book.ledger.cost_not_named(row.fingerprint, attempt=row.attempt, reason="no cost yet")
+            book.ledger.cost_unavailable(row.fingerprint, attempt=row.attempt, reason="no cost yet")
         book.clock.forward(300 if len(asked) < 5 else 3600)
     assert asked[:5] == [0, 1, 3, 7, 15]
     assert 10 <= len(asked) <= 12
@@ -150,7 +150,7 @@ def test_a_cost_of_which_the_service_knows_nothing_is_given_up(book):
     book.ledger.retry(name, by="ann", attempt=1)  # an earlier attempt is asked for by itself
     for _ in range(3):
         (row,) = book.ledger.unsettled("sandbox")
-        book.ledger.cost_not_named(name, attempt=row.attempt, reason="unknown request", gone=True)
+        book.ledger.cost_unavailable(name, attempt=row.attempt, reason="unknown request", not_found=True)
         assert book.ledger.unsettled("sandbox") == ()
         book.clock.forward(3600)
     assert book.ledger.unsettled("sandbox") == ()
