@@ -14,5 +14,5 @@ def dollars(microdollars: int | None) -> str:
 
 
 def usd(microdollars: int | None) -> float | None:
-    """Return an amount as a number of US dollars, for what plots or compares it; None for None."""
+    """Return an amount in US dollars as a number, for plots and comparisons; None for None."""
     return None if microdollars is None else microdollars / MICRO

@@ -305,13 +305,13 @@ def test_a_refusal_is_news_once_and_goes_when_its_upload_is_mended(desk: Desk) -
 
     x, y = RefusedRow("uploads/x", "1", "Bad.", "Mend it."), RefusedRow("uploads/y", "1", "Bad.", "Mend it.")
     first = look(x, y)
-    assert (set(first.refused), first.gone) == ({"uploads/x", "uploads/y"}, ())
+    assert (set(first.refused), first.resolved) == ({"uploads/x", "uploads/y"}, ())
     assert look(x, y).refused == ()
     worse = replace(x, version="2", words="Worse.")
     assert look(worse, covers=lambda key: key == "uploads/x").refused == ("uploads/x",)
     assert desk.registry.refusals.now() == (worse, y)
-    assert look(covers=lambda key: key == "uploads/y").gone == ("uploads/y",)
-    assert look().gone == ("uploads/x",)
+    assert look(covers=lambda key: key == "uploads/y").resolved == ("uploads/y",)
+    assert look().resolved == ("uploads/x",)
     assert desk.registry.refusals.now() == ()
 
 
