@@ -139,5 +139,5 @@ def test_lists_filter_and_order(book):
 def test_a_cost_needs_a_submission(book):
     with pytest.raises(IllegalTransition):
         book.ledger.settle(book.plan(), 5)
-    with pytest.raises(LedgerError, match="no cost"):
+    with pytest.raises(LedgerError, match="not a valid cost"):
         book.ledger.settle(book.at(State.SUCCEEDED), -1)

@@ -131,7 +131,7 @@ def test_resolving_needs_exactly_one_word(book):
 
 def test_a_request_id_cannot_be_given_to_two_requests(book):
     first, second = book.at(State.SUBMITTED), book.at(State.UNKNOWN)
-    with pytest.raises(IllegalTransition, match="is that of"):
+    with pytest.raises(IllegalTransition, match="belongs to request"):
         book.ledger.resolve(second, by="ann", request_id=f"r-{first}")
     assert book.row(second).state is U
 

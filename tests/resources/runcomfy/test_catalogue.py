@@ -242,7 +242,7 @@ def test_another_way_to_say_the_same_is_no_drift(change: Any) -> None:
 
 
 def test_an_id_that_is_gone_an_unreadable_price_and_a_new_unit_are_drift() -> None:
-    assert differences(ENDPOINTS[HORSE], None) == (f"{HORSE} is gone from the catalogue",)
+    assert differences(ENDPOINTS[HORSE], None) == (f"{HORSE} is no longer in the catalogue",)
     assert differences(ENDPOINTS[HORSE], entry(HORSE, base_price_usd=None)) == ("the price cannot be read",)
     assert "the price is per minute" in differences(ENDPOINTS[HORSE], entry(HORSE, price_unit="minute"))[0]
     assert differences(ENDPOINTS[HORSE], entry(HORSE, input_schema=None)) == ()

@@ -329,7 +329,7 @@ def test_clock_is_the_servers(bucket, monkeypatch):
 
 def test_the_real_service_cannot_fetch_from_here(bucket, monkeypatch):
     check_reachable(bucket, "sandbox")
-    with pytest.raises(EndpointUnreachable, match="could not fetch the inputs") as caught:
+    with pytest.raises(EndpointUnreachable, match="cannot download the inputs") as caught:
         check_reachable(bucket, "runcomfy")
     assert caught.value.verdict is Verdict.FINAL
     assert "AWS_ENDPOINT_URL_S3" in caught.value.remedy
