@@ -139,7 +139,7 @@ def test_the_last_frame_is_exactly_the_last(video: Callable[..., Path], tmp_path
 
 def test_a_file_that_is_no_video(samples: Path, tmp_path: Path) -> None:
     for preview in (poster, contact_sheet, animated_webp):
-        with pytest.raises(Unreadable, match="holds no video"):
+        with pytest.raises(Unreadable, match="contains no video"):
             preview(samples / "voiceover-en.mp3")
-    with pytest.raises(Unreadable, match="holds no video"):
+    with pytest.raises(Unreadable, match="contains no video"):
         last_frame(samples / "voiceover-en.mp3", tmp_path / "last.png")

@@ -201,7 +201,7 @@ def test_the_size_that_a_header_says(video: Callable[..., Path], samples: Path) 
     for path in (video(), samples / "scene.mp4"):
         facts = probe_video(path)
         assert video_size(path) == (facts.width, facts.height, pytest.approx(facts.seconds, abs=0.05))
-    with pytest.raises(Unreadable, match="holds no video"):
+    with pytest.raises(Unreadable, match="contains no video"):
         video_size(samples / "voiceover-en.mp3")
 
 
@@ -225,9 +225,9 @@ def test_a_video_cut_short_and_a_sound_without_picture(
     path.write_bytes(video().read_bytes()[:5000])
     with pytest.raises(Unreadable, match="cut short"):
         probe_video(path)
-    with pytest.raises(Unreadable, match="holds no video"):
+    with pytest.raises(Unreadable, match="contains no video"):
         probe_video(samples / "voiceover-en.mp3")
-    with pytest.raises(Unreadable, match="holds no sound"):
+    with pytest.raises(Unreadable, match="contains no sound"):
         probe_audio(samples / "scene.mp4")
 
 

@@ -115,7 +115,7 @@ def test_the_duration(video: Make, asked: Expectation, seconds: float, passes: b
     if passes:
         assert found == {}
     else:
-        only(found, Check.TECHNICAL, "duration", f"asked were {seconds:.2f} s")
+        only(found, Check.TECHNICAL, "duration", f"instead of {seconds:.2f} s")
 
 
 def test_the_resolution(video: Make, asked: Expectation) -> None:
