@@ -60,7 +60,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class _Kept(BaseModel):
+class _SavedServer(BaseModel):
     """The addresses and credentials in a data folder, so that a restart serves the same ones."""
 
     model_config = ConfigDict(frozen=True)
@@ -114,13 +114,13 @@ def start_s3(data_dir: Path) -> RunningS3:
     data_dir.mkdir(parents=True, exist_ok=True)
     program = _program()
     with _locked(data_dir / "lock") as lock:
-        kept = _load(data_dir)
+        saved = _load(data_dir)
         for attempt in range(1, ATTEMPTS + 1):
-            if attempt > 1 or not all(map(_pair_is_free, kept.ports)):
-                kept = kept.model_copy(update={"ports": _choose_ports()})
-            _save(data_dir, kept)
+            if attempt > 1 or not all(map(_pair_is_free, saved.ports)):
+                saved = saved.model_copy(update={"ports": _choose_ports()})
+            _save(data_dir, saved)
             try:
-                return _start(program, data_dir, kept, lock)
+                return _start(program, data_dir, saved, lock)
             except ServerNotStarted as error:
                 if attempt == ATTEMPTS or not any(sign in error.message for sign in _PORT_TAKEN):
                     raise
@@ -135,11 +135,11 @@ def _program() -> str:
     return found
 
 
-def _start(program: str, data_dir: Path, kept: _Kept, lock: int) -> RunningS3:
+def _start(program: str, data_dir: Path, saved: _SavedServer, lock: int) -> RunningS3:
     # Options of the last start would override those given now.
     (data_dir / "mini.options").unlink(missing_ok=True)
-    _remove_sockets(kept.ports)
-    ports = dict(zip(_ROLES, kept.ports, strict=True))
+    _remove_sockets(saved.ports)
+    ports = dict(zip(_ROLES, saved.ports, strict=True))
     arguments = [
         program,
         "-logtostderr=true",
@@ -165,26 +165,26 @@ def _start(program: str, data_dir: Path, kept: _Kept, lock: int) -> RunningS3:
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(data_dir),
         "TMPDIR": os.environ.get("TMPDIR", "/tmp"),  # noqa: S108 - the system's own default
-        "AWS_ACCESS_KEY_ID": kept.access_key,
-        "AWS_SECRET_ACCESS_KEY": kept.secret_key,
+        "AWS_ACCESS_KEY_ID": saved.access_key,
+        "AWS_SECRET_ACCESS_KEY": saved.secret_key,
         "GOMEMLIMIT": "512MiB",
     }
     process = ChildProcess(
         arguments, log=data_dir / "weed.log", environment=environment, folder=data_dir, keep_open=(lock,)
     )
     process.wait_until(
-        lambda: _answers(ports["s3"], kept) and _has_store(ports["master"]),
+        lambda: _answers(ports["s3"], saved) and _has_store(ports["master"]),
         seconds=READY_SECONDS,
         what="The embedded S3 server",
     )
     return RunningS3(
         endpoint=f"http://127.0.0.1:{ports['s3']}",
-        access_key=kept.access_key,
-        secret_key=SecretStr(kept.secret_key),
+        access_key=saved.access_key,
+        secret_key=SecretStr(saved.secret_key),
         pid=process.pid,
         data_dir=data_dir,
         process=process,
-        ports=kept.ports,
+        ports=saved.ports,
     )
 
 
@@ -196,12 +196,12 @@ def _remove_sockets(ports: Sequence[int]) -> None:
                 socket_file.unlink()
 
 
-def _answers(port: int, kept: _Kept) -> bool:
+def _answers(port: int, saved: _SavedServer) -> bool:
     """Return True if anonymous calls are denied (403) and this server's own credentials are accepted (200).
 
     The second call distinguishes this server from another project's that took the port meanwhile.
     """
-    return _status(port, {}) == http.client.FORBIDDEN and _status(port, _signed(port, kept)) == http.client.OK
+    return _status(port, {}) == http.client.FORBIDDEN and _status(port, _signed(port, saved)) == http.client.OK
 
 
 def _has_store(port: int) -> bool:
@@ -228,13 +228,13 @@ def _status(port: int, headers: dict[str, str]) -> int | None:
         connection.close()
 
 
-def _signed(port: int, kept: _Kept) -> dict[str, str]:
+def _signed(port: int, saved: _SavedServer) -> dict[str, str]:
     from botocore.auth import S3SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
 
     request = AWSRequest("GET", f"http://127.0.0.1:{port}/")
-    S3SigV4Auth(Credentials(kept.access_key, kept.secret_key), "s3", REGION).add_auth(request)
+    S3SigV4Auth(Credentials(saved.access_key, saved.secret_key), "s3", REGION).add_auth(request)
     return dict(request.headers.items())
 
 
@@ -255,29 +255,31 @@ def _choose_ports() -> tuple[int, ...]:
     )
 
 
-def _load(data_dir: Path) -> _Kept:
+def _load(data_dir: Path) -> _SavedServer:
     file = data_dir / "server.json"
     try:
-        kept = _Kept.model_validate_json(file.read_bytes())
+        saved = _SavedServer.model_validate_json(file.read_bytes())
     except FileNotFoundError:
         return _new()
     except ValidationError:
         raise ServerNotStarted(
             f"{file} is damaged.", remedy="Remove it: the server gets new credentials and keeps its data."
         ) from None
-    return kept
+    return saved
 
 
-def _new() -> _Kept:
-    return _Kept(access_key=secrets.token_hex(10).upper(), secret_key=secrets.token_hex(20), ports=_choose_ports())
+def _new() -> _SavedServer:
+    return _SavedServer(
+        access_key=secrets.token_hex(10).upper(), secret_key=secrets.token_hex(20), ports=_choose_ports()
+    )
 
 
-def _save(data_dir: Path, kept: _Kept) -> None:
+def _save(data_dir: Path, saved: _SavedServer) -> None:
     """Write the credentials readable by the owner only, whole or not at all."""
     partial = data_dir / "server.json.partial"
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as sink:
-        json.dump(kept.model_dump(mode="json"), sink)
+        json.dump(saved.model_dump(mode="json"), sink)
     partial.replace(data_dir / "server.json")
 
 

@@ -143,7 +143,7 @@ def join(shots: Sequence[Shot], output: Path, options: FilmOptions | None = None
             container.metadata.update(options.metadata)
             writer = _Writer(container, (width, height), fps, options, sound=sound)
             pieces = mixing.levelled(mixing.mixed(files, spans, options.tracks), levels, gain, options.true_peak_db)
-            heard = writer.write(_pictures(shots, timeline, (width, height), writer.seams), pieces)
+            written = writer.write(_pictures(shots, timeline, (width, height), writer.seams), pieces)
         partial.replace(output)
     finally:
         partial.unlink(missing_ok=True)
@@ -156,7 +156,7 @@ def join(shots: Sequence[Shot], output: Path, options: FilmOptions | None = None
         seams=tuple(writer.seams),
         sound=sound,
         loudness_before_lufs=levels.lufs,
-        loudness_lufs=heard.lufs,
+        loudness_lufs=written.lufs,
         gain_db=round(gain, 2),
         size_bytes=output.stat().st_size,
     )

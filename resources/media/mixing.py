@@ -58,7 +58,7 @@ class _Reader:
 
     def _decoded(self) -> Generator[Wave, None, None]:
         while True:
-            heard = 0
+            samples_read = 0
             with open_media(self._path, self._name) as container:
                 if not container.streams.audio:
                     return
@@ -66,15 +66,15 @@ class _Reader:
                 start = _start(pictures[0]) if pictures else 0.0
                 resampler = av.AudioResampler(format="fltp", layout="stereo", rate=RATE)
                 for frame in container.decode(container.streams.audio[0]):
-                    if not heard and frame.time is not None and (late := round((frame.time - start) * RATE)) > 0:
+                    if not samples_read and frame.time is not None and (late := round((frame.time - start) * RATE)) > 0:
                         yield np.zeros((2, min(late, 60 * RATE)), np.float32)
                     for part in resampler.resample(frame):
-                        heard += part.samples
+                        samples_read += part.samples
                         yield np.asarray(part.to_ndarray(), dtype=np.float32)
                 for part in resampler.resample(None):
-                    heard += part.samples
+                    samples_read += part.samples
                     yield np.asarray(part.to_ndarray(), dtype=np.float32)
-            if not self._loop or not heard:
+            if not self._loop or not samples_read:
                 return
 
     def read(self, samples: int) -> Wave:

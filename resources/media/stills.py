@@ -17,7 +17,7 @@ _REDUCIBLE = {"L", "RGB", "RGBA", "CMYK", "YCbCr"}
 
 
 @dataclass(frozen=True)
-class StillLook:
+class StillScan:
     """An image's facts, a JPEG and a tiny WebP of it, and the faces in it (largest first.
 
     Boxes in the working copy).
@@ -29,7 +29,7 @@ class StillLook:
     faces: tuple[Face, ...]
 
 
-def look_at_image(path: Path, name: str, thumbnail_bytes: int, longer_side: int) -> StillLook:
+def scan_image(path: Path, name: str, thumbnail_bytes: int, longer_side: int) -> StillScan:
     """Return the facts, thumbnails and faces of an image, decoding it once.
 
     Args:
@@ -46,7 +46,7 @@ def look_at_image(path: Path, name: str, thumbnail_bytes: int, longer_side: int)
         facts = image_facts(stored, path)
         working = opaque(_turned(_reduced(stored), facts.rotated))
     small = jpeg(working, thumbnail_bytes, longer_side)
-    return StillLook(facts, small, glimpse(small), faces_in(working))
+    return StillScan(facts, small, glimpse(small), faces_in(working))
 
 
 def _reduced(image: Image.Image) -> Image.Image:

@@ -43,7 +43,7 @@ from resources.runcomfy.errors import (
     UnknownModel,
 )
 from resources.runcomfy.pacing import RetryPolicy, Timeouts
-from resources.runcomfy.refusals import Asked
+from resources.runcomfy.refusals import CallSubject
 from resources.runcomfy.transport import TRANSPORT_ERRORS, open_client, tls_context
 from resources.schemas.inputs import Service
 from resources.settings import is_loopback
@@ -154,7 +154,7 @@ class RunComfyClient:
             f"{self._api}/models/{model_id}",
             content=content,
             headers={**self._headers(), "Content-Type": "application/json", "Connection": "close"},
-            extensions=transport.last_look(may_send),
+            extensions=transport.last_check(may_send),
         )
         try:
             async with asyncio.timeout(self._timeouts.submit):
@@ -185,7 +185,7 @@ class RunComfyClient:
             Rejected: the service refused (or one of its children).
         """
         what = f"Status of request {_request_path(request_id)}"
-        body = await self._ask(what, Asked.REQUEST, f"{self._api}/requests/{request_id}/status")
+        body = await self._ask(what, CallSubject.REQUEST, f"{self._api}/requests/{request_id}/status")
         return wire.read_status(_about(what, request_id, body))
 
     async def result(self, request_id: str) -> wire.ResultAnswer:
@@ -197,7 +197,9 @@ class RunComfyClient:
         """
         what = f"Result of request {_request_path(request_id)}"
         try:
-            body = await self._ask(what, Asked.REQUEST, f"{self._api}/requests/{request_id}/result?include_cost=true")
+            body = await self._ask(
+                what, CallSubject.REQUEST, f"{self._api}/requests/{request_id}/result?include_cost=true"
+            )
         except NotReady:
             return wire.ResultAnswer(wire.RequestState.RUNNING, "not ready")
         return wire.read_result(_about(what, request_id, body))
@@ -212,18 +214,18 @@ class RunComfyClient:
             Rejected: the service refused (or one of its children).
         """
         what = f"Cancel of request {_request_path(request_id)}"
-        asked = 0
+        attempts = 0
 
         async def once() -> dict[str, Any]:
-            nonlocal asked
-            asked += 1
-            return await self._ask_once(what, Asked.REQUEST, f"{self._api}/requests/{request_id}/cancel", "POST")
+            nonlocal attempts
+            attempts += 1
+            return await self._ask_once(what, CallSubject.REQUEST, f"{self._api}/requests/{request_id}/cancel", "POST")
 
         try:
             said = wire.read_cancel(await self._again(what, once))
         except (ServiceUnavailable, RateLimited, NotReady):
             return wire.CancelOutcome.UNCONFIRMED
-        doubtful = asked > 1 and said is wire.CancelOutcome.NOT_CANCELLABLE
+        doubtful = attempts > 1 and said is wire.CancelOutcome.NOT_CANCELLABLE
         return wire.CancelOutcome.UNCONFIRMED if doubtful else said
 
     async def model(self, model_id: str) -> wire.CatalogueEntry:
@@ -234,7 +236,7 @@ class RunComfyClient:
             RateLimited, ServiceUnavailable: no answer after all retries.
         """
         what = f"Catalogue entry of {_model_path(model_id)}"
-        return wire.read_entry(await self._ask(what, Asked.MODEL, f"{self._api}/models/{model_id}"), model_id)
+        return wire.read_entry(await self._ask(what, CallSubject.MODEL, f"{self._api}/models/{model_id}"), model_id)
 
     async def models(
         self,
@@ -254,7 +256,7 @@ class RunComfyClient:
         wanted: dict[str, str | int | None] = {"search": search, "category": category, "kind": kind}
         wanted |= {"include_schema": "true" if include_schema else None, "limit": limit, "offset": offset}
         query = urlencode({name: value for name, value in wanted.items() if value is not None})
-        body = await self._ask("Catalogue", Asked.OTHER, f"{self._api}/models?{query}")
+        body = await self._ask("Catalogue", CallSubject.OTHER, f"{self._api}/models?{query}")
         listed, total = body.get("models"), body.get("total")
         entries = [part for part in listed if isinstance(part, dict)] if isinstance(listed, list) else []
         return ModelsPage(tuple(wire.read_entry(part) for part in entries), total if isinstance(total, int) else None)
@@ -266,7 +268,7 @@ class RunComfyClient:
             RateLimited, ServiceUnavailable: no answer after all retries.
         """
         self._check_base(self._balance)
-        balance = wire.read_balance(await self._ask("Balance", Asked.OTHER, f"{self._balance}/balance"))
+        balance = wire.read_balance(await self._ask("Balance", CallSubject.OTHER, f"{self._balance}/balance"))
         if balance is None:
             raise ServiceUnavailable("Balance: the answer contains no amount.")
         return balance
@@ -279,7 +281,7 @@ class RunComfyClient:
             RateLimited, ServiceUnavailable: no answer after all retries.
         """
         self._check_base(self._web)
-        body = await self._ask("Account", Asked.OTHER, f"{self._web}/api/auth/me")
+        body = await self._ask("Account", CallSubject.OTHER, f"{self._web}/api/auth/me")
         email = body.get("email")
         return wire.Account(str(body.get("id", "")), email if isinstance(email, str) and email else None)
 
@@ -307,8 +309,8 @@ class RunComfyClient:
             raise MissingToken("No RunComfy token was found.", remedy=HOW_TO_SIGN_IN)
         return {"Authorization": f"Bearer {self._token.get_secret_value()}", "Accept": "application/json"}
 
-    async def _ask(self, what: str, asked: Asked, url: str) -> dict[str, Any]:
-        return await self._again(what, lambda: self._ask_once(what, asked, url, "GET"))
+    async def _ask(self, what: str, subject: CallSubject, url: str) -> dict[str, Any]:
+        return await self._again(what, lambda: self._ask_once(what, subject, url, "GET"))
 
     async def _again(self, what: str, once: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
         policy = self._policy
@@ -334,7 +336,7 @@ class RunComfyClient:
             return False
         return error.retry_after + random.uniform(0, self._policy.jitter)  # noqa: S311 - spreads load, keeps no secret
 
-    async def _ask_once(self, what: str, asked: Asked, url: str, method: str) -> dict[str, Any]:
+    async def _ask_once(self, what: str, subject: CallSubject, url: str, method: str) -> dict[str, Any]:
         client = _opened(self._questions)
         request = client.build_request(method, _address(url), headers=self._headers())
         try:
@@ -348,7 +350,7 @@ class RunComfyClient:
             raise ServiceUnavailable(f"{what}: {transport.reason(error)}.") from None
         body = wire.parse_object(content)
         if not response.is_success or refusals.is_error(body, response.status_code):
-            raise refusals.read_error(what, asked, response.status_code, body, _wait(response))
+            raise refusals.read_error(what, subject, response.status_code, body, _wait(response))
         if body is None:
             raise ServiceUnavailable(f"{what}: the answer is not a JSON object (HTTP {response.status_code}).")
         return body
@@ -371,7 +373,7 @@ def _read_submission(what: str, response: httpx.Response, content: bytes) -> wir
         if request_id is not None:
             return wire.Submission(request_id)
         raise OutcomeUnknown(f"{what}: HTTP {status} without a usable request id.", remedy=_HOLD_REMEDY)
-    error = refusals.read_error(what, Asked.MODEL, status, body, _wait(response))
+    error = refusals.read_error(what, CallSubject.MODEL, status, body, _wait(response))
     spelled_out = isinstance(error, RateLimited) or (isinstance(error, Rejected) and content.strip() != b"")
     if spelled_out and not (error_in_success and request_id is not None):
         raise error

@@ -69,7 +69,7 @@ class Downloaded:
     content_type: str
 
 
-def judged(address: str, service: Service) -> httpx.URL:
+def checked_url(address: str, service: Service) -> httpx.URL:
     """Return the checked address as it will be fetched.
 
     Raises:
@@ -175,7 +175,7 @@ class Downloader:
 
     async def _follow(self, address: str, path: Path) -> Downloaded:
         for _ in range(MAX_REDIRECTS + 1):
-            url = judged(address, self._service)
+            url = checked_url(address, self._service)
             async with self._client.stream("GET", url) as response:
                 location = response.headers.get("Location", "")
                 if not response.has_redirect_location:

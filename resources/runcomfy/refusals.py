@@ -85,7 +85,7 @@ def _detail(part: object) -> str:
     return f"{place}: {part.get('msg', '')}".strip(": ")
 
 
-class Asked(StrEnum):
+class CallSubject(StrEnum):
     """The subject of a call; a 404 means something else for each."""
 
     MODEL = "model"
@@ -120,13 +120,13 @@ _REMEDIES: dict[type[Rejected], str] = {
 
 
 def read_error(
-    what: str, asked: Asked, http_status: int, body: Mapping[str, Any] | None, wait: float | None = None
+    what: str, subject: CallSubject, http_status: int, body: Mapping[str, Any] | None, wait: float | None = None
 ) -> ServiceError:
     """Return the exception for an answer, by its HTTP status and code together.
 
     Args:
         what: The call in words, for the message.
-        asked: The subject of the call.
+        subject: The subject of the call.
         http_status: The HTTP status.
         body: The JSON object of the answer, None if it is not one.
         wait: Seconds of Retry-After.
@@ -143,9 +143,9 @@ def read_error(
     if head >= 500 or head < 400:
         return ServiceUnavailable(message, retry_after=wait)
     kind = _BY_CODE.get(code or 0) or _BY_STATUS.get(head, Rejected)
-    if asked is Asked.MODEL and (head == 404 or kind is RequestGone):
+    if subject is CallSubject.MODEL and (head == 404 or kind is RequestGone):
         kind = UnknownModel
-    elif asked is Asked.REQUEST and head == 404 and kind is not RequestGone:
+    elif subject is CallSubject.REQUEST and head == 404 and kind is not RequestGone:
         # A 404 of a gateway or a wrong base does not prove that the service has lost paid work.
         return ServiceUnavailable(f"{message} (a 404 without the service's own code proves nothing)", retry_after=wait)
     elif head in {408, 425}:

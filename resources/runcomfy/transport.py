@@ -112,7 +112,7 @@ class TooLate(Exception):
     """The caller no longer wants to send; nothing was sent."""
 
 
-def last_look(may_send: Callable[[], bool]) -> dict[str, Any]:
+def last_check(may_send: Callable[[], bool]) -> dict[str, Any]:
     """Return request extensions that call ``may_send`` right before the first byte, since connecting may take long.
 
     httpcore reports each step before it starts. An exception raised there ends the call.

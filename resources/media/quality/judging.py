@@ -237,12 +237,12 @@ def _sound_score(found: Measures) -> float | None:
         return 0.0 if found.sound_asked else None
     if not found.sound_asked and _is_silent(found, DEFAULT_THRESHOLDS):
         return None  # a silent track is as good as none if no sound was requested
-    heard = _ramp(found.silent, 1.0, 0.8) * _ramp(found.clipped, 0.02, 0.0)
+    audibility = _ramp(found.silent, 1.0, 0.8) * _ramp(found.clipped, 0.02, 0.0)
     if found.loudness_lufs is not None:
-        heard *= _ramp(found.loudness_lufs, -60.0, -35.0)
+        audibility *= _ramp(found.loudness_lufs, -60.0, -35.0)
     if found.voice_match is not None:
-        heard *= _ramp(found.voice_match, 0.4, 0.9) * _ramp(abs(found.voice_offset or 0.0), 1.0, 0.1)
-    return heard
+        audibility *= _ramp(found.voice_match, 0.4, 0.9) * _ramp(abs(found.voice_offset or 0.0), 1.0, 0.1)
+    return audibility
 
 
 def _motion_score(found: Measures) -> float:

@@ -167,10 +167,11 @@ class _Watcher:
         }
         moved = self._motion.result(seconds)._asdict()
         found |= {name: round(value, 4) if isinstance(value, float) else value for name, value in moved.items()}
-        heard = self.sound.result() if self.sound is not None else None
-        if heard is not None:
+        sound_figures = self.sound.result() if self.sound is not None else None
+        if sound_figures is not None:
             found |= {
-                name: round(value, 6) if isinstance(value, float) else value for name, value in heard._asdict().items()
+                name: round(value, 6) if isinstance(value, float) else value
+                for name, value in sound_figures._asdict().items()
             }
         return found
 

@@ -46,7 +46,7 @@ _JUMP_LIKENESS = 0.7
 """Correlation of the frames before and after a cut lies below it; a flash changes brightness, not what is seen."""
 
 
-class Moved(NamedTuple):
+class MotionFigures(NamedTuple):
     """Figures of a whole video; names as in ``Measures``."""
 
     black: float
@@ -100,13 +100,13 @@ class MotionMeter:
             self._likeness.append(_correlation(grey, before) if self._change[-1] > _JUMP_CHANGE / 2 else 1.0)
         self._recent.append((seconds, grey))
 
-    def result(self, seconds: float) -> Moved:
+    def result(self, seconds: float) -> MotionFigures:
         """Return the figures; ``seconds`` is the length of the picture."""
         change = np.array(self._change)
         still = _stills(change, *map(np.array, (self._change_base, self._block, self._block_base)))
         each = seconds / max(1, len(self._black))
         runs = _runs(still)
-        return Moved(
+        return MotionFigures(
             black=float(np.mean(self._black)) if self._black else 0.0,
             motion=float(np.median(change)) if change.size else 0.0,
             still=float(still.mean()) if still.size else 1.0,

@@ -33,7 +33,7 @@ on all windows of the sample voiceovers against one another: 0.77 at 1.5 s, 0.67
 _MOST_CHANCE = 0.97
 
 
-class Heard(NamedTuple):
+class SoundFigures(NamedTuple):
     """Figures of a whole sound; names as in ``Measures``."""
 
     sound_seconds: float
@@ -117,12 +117,12 @@ class SoundMeter:
         self._silent += int((powers < 10 ** (_SILENT_DBFS / 10)).sum())
         self._rest = waiting[whole * window :]
 
-    def result(self) -> Heard | None:
+    def result(self) -> SoundFigures | None:
         """Return the figures; None if there was no sound at all."""
         self._loudness.add(None)
         if not self._samples:
             return None
-        return Heard(
+        return SoundFigures(
             sound_seconds=self._samples / self._rate,
             loudness_lufs=self._loudness.lufs,
             peak_dbfs=max(_FLOOR_DBFS, 20 * float(np.log10(max(self._peak, 1e-9)))),
@@ -188,16 +188,16 @@ class VoiceMatch(NamedTuple):
     offset: float
 
 
-def match_voice(heard: Wave, given: Wave) -> VoiceMatch:
+def match_voice(sound: Wave, given: Wave) -> VoiceMatch:
     """Find the given voice in a sound.
 
     Compared by waveform (exact, survives encoding) and by loudness curve (survives another voice colour, speed of
     filters, added music). Curves match by chance, the more the shorter they overlap, and such matches are below 0.5.
     The offset is that of the better method.
     """
-    lags, match, _ = _matches(heard, given, VOICE_RATE)
+    lags, match, _ = _matches(sound, given, VOICE_RATE)
     waveform, at_wave = _best(lags, match)
-    lags, match, overlap = _matches(_envelope(heard), _envelope(given), _ENVELOPE_RATE)
+    lags, match, overlap = _matches(_envelope(sound), _envelope(given), _ENVELOPE_RATE)
     envelope, at_envelope = _best(lags, _beyond_chance(match, overlap))
     offset = at_wave / VOICE_RATE if waveform >= min(0.3, envelope) else at_envelope / _ENVELOPE_RATE
     return VoiceMatch(waveform, envelope, offset)
@@ -223,25 +223,25 @@ def _best(lags: NDArray[np.int_], match: NDArray[np.float64]) -> tuple[float, in
     return float(np.clip(match[best], 0.0, 1.0)), int(lags[best])
 
 
-def _matches(heard: Wave, given: Wave, rate: int) -> tuple[NDArray[np.int_], NDArray[np.float64], NDArray[np.float64]]:
+def _matches(sound: Wave, given: Wave, rate: int) -> tuple[NDArray[np.int_], NDArray[np.float64], NDArray[np.float64]]:
     """Return the lags, the normalised correlation at each, and the seconds of overlap."""
-    size = min(heard.size, given.size)
+    size = min(sound.size, given.size)
     if size < rate // 4:
         return np.zeros(1, np.int_), np.zeros(1), np.zeros(1)
-    heard, given = heard - heard.mean(), given - given.mean()
-    length = 1 << int(heard.size + given.size - 1).bit_length()
-    spectrum = np.fft.rfft(heard, length) * np.conj(np.fft.rfft(given, length))
+    sound, given = sound - sound.mean(), given - given.mean()
+    length = 1 << int(sound.size + given.size - 1).bit_length()
+    spectrum = np.fft.rfft(sound, length) * np.conj(np.fft.rfft(given, length))
     product = np.fft.irfft(spectrum, length)
     reach = int(min(_MAX_OFFSET_SECONDS * rate, size * _MAX_OFFSET_PART))
     lags = np.arange(-reach, reach + 1)
-    power_heard = np.concatenate([[0.0], np.cumsum(np.square(heard, dtype=np.float64))])
+    power_sound = np.concatenate([[0.0], np.cumsum(np.square(sound, dtype=np.float64))])
     power_given = np.concatenate([[0.0], np.cumsum(np.square(given, dtype=np.float64))])
-    start_heard, start_given = np.maximum(lags, 0), np.maximum(-lags, 0)
-    overlap = np.minimum(heard.size - start_heard, given.size - start_given)
-    powers = (power_heard[start_heard + overlap] - power_heard[start_heard]) * (
+    start_sound, start_given = np.maximum(lags, 0), np.maximum(-lags, 0)
+    overlap = np.minimum(sound.size - start_sound, given.size - start_given)
+    powers = (power_sound[start_sound + overlap] - power_sound[start_sound]) * (
         power_given[start_given + overlap] - power_given[start_given]
     )
     # An overlap without power (silence) matches nothing.
-    least = 1e-6 * power_heard[-1] * power_given[-1]
+    least = 1e-6 * power_sound[-1] * power_given[-1]
     match = np.where(powers > max(least, 1e-12), product[lags] / np.sqrt(np.maximum(powers, 1e-12)), 0.0)
     return lags, match, overlap / rate

@@ -156,7 +156,7 @@ def _render(job: RenderJob, media: MediaFolder, path: Path, mark: Kind | None, s
         audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="stereo") if with_sound else None
         buffer = np.empty((job.height * 3 // 2, job.width), dtype=np.uint8)
         planes = Planes.over(buffer.reshape(-1), job.width, job.height)
-        heard = 0
+        encoded = 0
         for number in range(frames):
             if stop.is_set():
                 raise RenderStopped
@@ -167,8 +167,8 @@ def _render(job: RenderJob, media: MediaFolder, path: Path, mark: Kind | None, s
                 container.mux(video.encode(frame))
             if audio is not None:
                 until = round((number + 1) * SAMPLE_RATE / FRAMES_PER_SECOND)
-                container.mux(_encode_sound(audio, samples, heard, until))
-                heard = until
+                container.mux(_encode_sound(audio, samples, encoded, until))
+                encoded = until
         container.mux(video.encode(None))
         if audio is not None:
             container.mux(audio.encode(None))

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image, ImageOps
 
 from resources.media.faces import PORTRAIT_FACE, Face, faces_in, is_portrait
-from resources.media.stills import look_at_image
+from resources.media.stills import scan_image
 
 
 def find_faces(path: Path) -> tuple[Face, ...]:
-    return look_at_image(path, path.name, 5_000, 160).faces
+    return scan_image(path, path.name, 5_000, 160).faces
 
 
 def test_the_sample_portrait_has_one_face_where_it_is(samples: Path) -> None:
