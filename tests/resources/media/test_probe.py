@@ -231,7 +231,7 @@ def test_a_video_cut_short_and_a_sound_without_picture(
         probe_audio(samples / "scene.mp4")
 
 
-def test_a_playlist_is_no_medium_and_opens_nothing_else(tmp_path: Path, samples: Path) -> None:
+def test_a_playlist_is_refused_and_opens_nothing_else(tmp_path: Path, samples: Path) -> None:
     """FFmpeg would follow these; an upload must not make it read other files or addresses."""
     for text in (
         f"ffconcat version 1.0\nfile '{samples / 'voiceover-en.mp3'}'\n",
@@ -244,7 +244,7 @@ def test_a_playlist_is_no_medium_and_opens_nothing_else(tmp_path: Path, samples:
             probe_audio(path)
 
 
-def test_text_in_utf16_is_no_mp3(tmp_path: Path) -> None:
+def test_text_in_utf16_is_not_an_mp3(tmp_path: Path) -> None:
     path = tmp_path / "voice.mp3"
     path.write_bytes("a text saved by an old editor".encode("utf-16"))
     assert sniff(path) is None

@@ -14,7 +14,7 @@ from resources.media.stills import scan_image
 
 
 @pytest.mark.parametrize("file", ["portrait.png", "product.webp", "environment.jpg"])
-def test_it_says_the_same_as_the_separate_looks(samples: Path, file: str) -> None:
+def test_one_scan_returns_the_same_as_separate_scans(samples: Path, file: str) -> None:
     look = scan_image(samples / file, file, 5_000, 160)
     assert look.facts == probe_image(samples / file)
     with Image.open(samples / file) as opened:
@@ -37,13 +37,13 @@ def test_a_large_turned_photo_is_shown_and_measured_as_displayed(samples: Path, 
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "I;16", "CMYK", "RGBA"])
-def test_every_mode_can_be_looked_at(tmp_path: Path, mode: str) -> None:
+def test_every_mode_can_be_scanned(tmp_path: Path, mode: str) -> None:
     path = tmp_path / ("picture.tiff" if mode in {"I;16", "CMYK"} else "picture.png")
     Image.new(mode, (2400, 1600)).save(path)
     assert scan_image(path, path.name, 5_000, 160).facts.width == 2400
 
 
-def test_a_damaged_image_is_said_to_be_damaged(samples: Path, tmp_path: Path) -> None:
+def test_a_damaged_image_is_reported(samples: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.png").write_bytes((samples / "portrait.png").read_bytes()[:9000])
     with pytest.raises(Unreadable, match=r"cut\.png is damaged or cut short"):
         scan_image(tmp_path / "cut.png", "cut.png", 5_000, 160)

@@ -25,7 +25,7 @@ def lines(settings):
         logger.setLevel(logging.NOTSET)
 
 
-def test_every_line_says_whose_it_is(lines):
+def test_every_line_carries_its_ids(lines):
     log = logging.getLogger("resources.anything")
 
     async def one(clip: str, request: str) -> None:

@@ -86,7 +86,7 @@ def test_options_out_of_range_exit_with_64(tmp_path, capsys, arguments, text):
     assert text in capsys.readouterr().err
 
 
-def test_a_taken_port_is_said(start, tmp_path, capsys):
+def test_a_taken_port_is_reported(start, tmp_path, capsys):
     server = start()
     port = server.url.rsplit(":", 1)[1]
     assert main(["--data", str(tmp_path / "other"), "--port", port]) == 64
