@@ -5,7 +5,7 @@ MICRO = 1_000_000
 
 
 def dollars(microdollars: int | None) -> str:
-    """Return an amount for people, in US dollars: two places, more where the amount needs them; empty for None."""
+    """Return an amount for people, in US dollars: two places, more if the amount needs them; empty for None."""
     if microdollars is None:
         return ""
     sign = "-" if microdollars < 0 else ""

@@ -186,7 +186,7 @@ class Claims(LedgerBase):
                 {"state": row.state, "attempt": row.attempt},
                 {"owner": owner, "run_id": run_id, "lease_until": lease},
                 owner=owner,
-                reason=f"before: {row.owner or 'nobody'}",
+                reason=f"before: {row.owner or 'no owner'}",
             )
 
     def heartbeat(self, owner: str, lease_seconds: float) -> int:

@@ -11,7 +11,7 @@ from resources.registry.tables import pending_uploads
 
 
 class PendingUploads:
-    """Keys to scan again, each with its time. Each call is one transaction."""
+    """Keys to rescan, each with its time. Each call is one transaction."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime] = utc_now) -> None:
         self._database = database
@@ -23,15 +23,15 @@ class PendingUploads:
         with self._database.read() as connection:
             return tuple(connection.execute(query.order_by(pending_uploads.c.look_at).limit(limit)).scalars())
 
-    def replace(self, looked_at: Collection[str], again: Mapping[str, datetime]) -> None:
-        """Drop the scanned keys, except those to scan again, each with its time."""
-        gone = [*{*looked_at, *again}]
+    def replace(self, scanned: Collection[str], rescan: Mapping[str, datetime]) -> None:
+        """Drop the scanned keys, except those to rescan, each with its time."""
+        obsolete = [*{*scanned, *rescan}]
         with self._database.write() as connection:
-            for part in chunks(gone):
+            for part in chunks(obsolete):
                 connection.execute(pending_uploads.delete().where(pending_uploads.c.key.in_(part)))
-            if again:
+            if rescan:
                 connection.execute(
-                    pending_uploads.insert(), [{"key": key, "look_at": when} for key, when in again.items()]
+                    pending_uploads.insert(), [{"key": key, "look_at": when} for key, when in rescan.items()]
                 )
 
     def count(self) -> int:

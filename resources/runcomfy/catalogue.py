@@ -104,7 +104,7 @@ class Catalogue:
                 await self._refresh(family, slot)
             if slot.offer is None:
                 # Callers that waited for a failed query get its failure instead of repeating the query one by one.
-                raise slot.failure or FamilyUnavailable(f"{family} was not asked for")
+                raise slot.failure or FamilyUnavailable(f"{family} was not queried")
             return slot.offer
 
     async def _refresh(self, family: Family, slot: _Slot) -> None:

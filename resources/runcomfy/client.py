@@ -53,7 +53,7 @@ from resources.settings import is_loopback
 set_on_retry_hooks((LoggingOnRetryHook,))
 
 _T = TypeVar("_T")
-_HOLD_REMEDY = "It may have been accepted and charged: look at the account, then `i2v ledger resolve`."
+_HOLD_REMEDY = "It may have been accepted and charged. Check the account, then run `i2v ledger resolve`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +324,7 @@ class RunComfyClient:
         ):
             with attempt:
                 return await once()
-        raise ServiceUnavailable(f"{what}: not asked")  # unreachable: the last attempt raises
+        raise ServiceUnavailable(f"{what}: not sent")  # unreachable: the last attempt raises
 
     def _pause(self, error: Exception) -> bool | float:
         """Return whether a read call is retried, or the seconds to wait if the service gave them."""
@@ -416,7 +416,7 @@ async def service_time(api_base: str) -> datetime | None:
     async with open_client(way, httpx.Timeout(10.0)) as client:
         try:
             async with client.stream("GET", f"{api_base.rstrip('/')}/models?limit=1") as response:
-                told = parsedate_to_datetime(response.headers["Date"])
+                date = parsedate_to_datetime(response.headers["Date"])
         except (*TRANSPORT_ERRORS, KeyError, ValueError):
             return None
-    return told.astimezone(UTC)
+    return date.astimezone(UTC)

@@ -62,7 +62,7 @@ def _compare_fields(known: Mapping[str, Any], live: Mapping[str, Any]) -> list[s
             missing.remove(name)
             added.remove(heir)
             found.append(f"{name} is now called {_show(heir)}")
-    found += [f"{name} is gone" for name in missing]
+    found += [f"{name} no longer exists" for name in missing]
     found += [f"{_show(name)} is new{' and required' if name in required else ''}" for name in added]
     found += [
         f"{name} is now required" for name in required if name in old and name in new and name not in known["required"]
@@ -144,8 +144,8 @@ def _idle(word: str, value: float) -> bool:
 
 
 def _compare_values(name: str, old: list[Any], new: list[Any]) -> list[str]:
-    gone, added = [value for value in old if value not in new], [value for value in new if value not in old]
-    found = [f"{name} no longer takes {_show(value)}" for value in gone]
+    removed, added = [value for value in old if value not in new], [value for value in new if value not in old]
+    found = [f"{name} no longer takes {_show(value)}" for value in removed]
     return found + [f"{name} also takes {_show(value)}" for value in added if value is not None]
 
 

@@ -50,7 +50,7 @@ class AccountApi:
         return self._sandbox.take_fault(where, method=request.method)
 
     async def balance(self, request: Request) -> Response:
-        """``GET /balance``."""
+        """Handle ``GET /balance``."""
         account_of(request, self._sandbox.switches)
         if (fault := self._fault(Where.BALANCE, request)) is not None:
             return answer_of(fault, self._sandbox.switches, request)
@@ -60,14 +60,14 @@ class AccountApi:
         )
 
     async def who(self, request: Request) -> Response:
-        """``GET /api/auth/me``."""
+        """Handle ``GET /api/auth/me``."""
         account = account_of(request, self._sandbox.switches)
         if (fault := self._fault(Where.LOGIN, request)) is not None:
             return answer_of(fault, self._sandbox.switches, request)
         return JSONResponse({"id": f"{account}-user", "email": f"{account}@sandbox.invalid", "token_type": "Bearer"})
 
     async def start(self, request: Request) -> Response:
-        """``POST /api/cli-auth/start``."""
+        """Handle ``POST /api/cli-auth/start``."""
         if (fault := self._fault(Where.LOGIN, request)) is not None:
             return answer_of(fault, self._sandbox.switches, request)
         login = self._sandbox.logins.start(self._sandbox.switches.login_seconds)
@@ -83,7 +83,7 @@ class AccountApi:
         )
 
     async def poll(self, request: Request) -> Response:
-        """``POST /api/cli-auth/poll``."""
+        """Handle ``POST /api/cli-auth/poll``."""
         if (fault := self._fault(Where.LOGIN, request)) is not None:
             return answer_of(fault, self._sandbox.switches, request)
         try:

@@ -75,8 +75,8 @@ class ModelApi:
         try:
             raw = json.loads(body)
         except (ValueError, RecursionError):  # RecursionError: nested too deep
-            detail = [{"type": "json_invalid", "loc": ["body"], "msg": "The body is no JSON."}]
-            raise WireError(422, wire_errors.INVALID_INPUT, "The body is no JSON.", detail=detail) from None
+            detail = [{"type": "json_invalid", "loc": ["body"], "msg": "The body is not JSON."}]
+            raise WireError(422, wire_errors.INVALID_INPUT, "The body is not JSON.", detail=detail) from None
         if sandbox.balance <= 0:
             raise WireError(
                 int(sandbox.switches.no_balance), wire_errors.NO_BALANCE, "The account has no balance left."

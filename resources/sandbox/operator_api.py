@@ -134,7 +134,7 @@ class OperatorApi:
         """Set the named switches; the others stay. An empty object changes nothing."""
         changes = await _json(request)
         if not isinstance(changes, dict):
-            raise _invalid_body("The body is no object.")
+            raise _invalid_body("The body is not an object.")
         merged = {**self._sandbox.switches.model_dump(mode="json"), **changes}
         self._sandbox.set_switches(_checked(Switches, merged))
         return await self.switches(request)
@@ -194,7 +194,7 @@ class OperatorApi:
             raise WireError(404, wire_errors.UNKNOWN_REQUEST, f"There is no model {model_id}.")
         patch = await _json(request)
         if not isinstance(patch, dict):
-            raise _invalid_body("The body is no object.")
+            raise _invalid_body("The body is not an object.")
         self._sandbox.set_catalogue_changes({**self._sandbox.catalogue.changes, model_id: patch})
         return await self.catalogue(request)
 
@@ -218,7 +218,7 @@ async def _json(request: Request) -> Any:
     try:
         return await request.json()
     except (ValueError, RecursionError):
-        raise _invalid_body("The body is no JSON.") from None
+        raise _invalid_body("The body is not JSON.") from None
 
 
 def _checked(model: type[Model], raw: object) -> Model:

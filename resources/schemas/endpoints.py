@@ -78,7 +78,7 @@ ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType({endpoint.model_id: endpoin
 
 
 def ids_for(family: Family) -> tuple[str, ...]:
-    """The family's model ids, the documented one first."""
+    """Return the family's model ids, the documented one first."""
     return tuple(endpoint.model_id for endpoint in _ALL if endpoint.family is family)
 
 

@@ -88,11 +88,11 @@ class Bucket:
         Ages of uploads are measured with the server's clock, because a worker's own may be wrong. If no call was made
         before, one is made now.
         """
-        told = self._clock.now()
-        if told is None:
+        server_time = self._clock.now()
+        if server_time is None:
             self.check()
-            told = self._clock.now()
-        return told or datetime.now(UTC)
+            server_time = self._clock.now()
+        return server_time or datetime.now(UTC)
 
     @property
     def endpoint(self) -> str:
@@ -179,7 +179,7 @@ class Bucket:
         Raises:
             BucketMissing: a second call distinguishes it from a missing object, because a HEAD has no body.
         """
-        with translated(f"look at {key!r}", self.name):
+        with translated(f"read the metadata of {key!r}", self.name):
             try:
                 answer = self._client.head_object(Bucket=self.name, Key=self.prefix + key)
             except ClientError as error:

@@ -97,26 +97,26 @@ class ServerClock:
 
     def __init__(self, client: "S3Client") -> None:
         self._lock = threading.Lock()
-        self._heard: tuple[datetime, float] | None = None
+        self._received: tuple[datetime, float] | None = None
         client.meta.events.register("after-call.s3", self.hear)
 
     def now(self) -> datetime | None:
         """Return the Date header of the latest response plus the time since then; None if there was none yet."""
         with self._lock:
-            if self._heard is None:
+            if self._received is None:
                 return None
-            told, heard_at = self._heard
-        return told + timedelta(seconds=time.monotonic() - heard_at)
+            date, received_at = self._received
+        return date + timedelta(seconds=time.monotonic() - received_at)
 
     def hear(self, parsed: Mapping[str, Any], **_: object) -> None:
         """Read the time from a parsed response of botocore."""
         headers = parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {})
         try:
-            told = parsedate_to_datetime(headers["date"])
+            date = parsedate_to_datetime(headers["date"])
         except (KeyError, ValueError, TypeError):
             return
         with self._lock:
-            self._heard = (told, time.monotonic())
+            self._received = (date, time.monotonic())
 
 
 def credentials_expire_at() -> datetime | None:
@@ -134,8 +134,8 @@ def credentials_expire_at() -> datetime | None:
     moment = getattr(found, "_expiry_time", None)  # botocore keeps it there for all credentials that expire
     if isinstance(moment, datetime):
         return moment.astimezone(UTC)
-    told = os.environ.get("AWS_CREDENTIAL_EXPIRATION", "")
+    expiration = os.environ.get("AWS_CREDENTIAL_EXPIRATION", "")
     try:
-        return datetime.fromisoformat(told).astimezone(UTC) if told else None
+        return datetime.fromisoformat(expiration).astimezone(UTC) if expiration else None
     except ValueError:
         return None

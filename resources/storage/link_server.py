@@ -148,11 +148,11 @@ def _range_applies(request: Request, info: ObjectInfo, etag: str) -> bool:
 
 def _same_time(text: str | None, info: ObjectInfo, *, later: bool) -> bool:
     try:
-        told = parsedate_to_datetime(text or "")
+        date = parsedate_to_datetime(text or "")
     except ValueError:
         return False
     modified = info.modified_at.replace(microsecond=0)
-    return modified <= told if later else modified == told
+    return modified <= date if later else modified == date
 
 
 def _cut(match: re.Match[str], size: int) -> _Span | None:

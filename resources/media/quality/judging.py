@@ -114,7 +114,7 @@ def _is_silent(found: Measures, limits: Thresholds) -> bool:
 
 def _motion(found: Measures, asked: Expectation, limits: Thresholds) -> Iterator[_Seen]:
     if not found.frames:
-        yield _Seen("no_picture", Severity.ERROR, "There is no picture to look at")
+        yield _Seen("no_picture", Severity.ERROR, "There is no picture to check")
         return
     if found.black > limits.black:
         yield _Seen("black", Severity.ERROR, f"{found.black:.0%} of the frames are black")

@@ -40,7 +40,7 @@ class Expectation(BaseModel):
     sound: bool = False
     """True if the route promises sound."""
     voice: Path | None = None
-    """The voiceover that should be heard."""
+    """The voiceover that should be audible."""
     source_image: Path | None = None
     """The image that the first frame should resemble."""
     silence_allowed: bool = False

@@ -198,9 +198,9 @@ def put(field: str, **values: Any) -> Any:
 
 
 DRIFT = [
-    (lambda fields, _: fields.pop("seed"), ("seed is gone",)),
+    (lambda fields, _: fields.pop("seed"), ("seed no longer exists",)),
     (lambda fields, _: fields.update(images=fields.pop("image_url")), ("image_url is now called images",)),
-    (lambda fields, _: fields.update(length=fields.pop("duration")), ("duration is gone", "length is new")),
+    (lambda fields, _: fields.update(length=fields.pop("duration")), ("duration no longer exists", "length is new")),
     (lambda fields, _: fields.update(duration_s=fields.pop("duration")), ("duration is now called duration_s",)),
     (put("fps", type="integer"), ("fps is new",)),
     (

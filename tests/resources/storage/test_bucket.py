@@ -222,7 +222,7 @@ def test_ranges(bucket):
 def test_large_objects_are_not_read(bucket):
     bucket.write("a", b"0123456789", "text/plain")
     assert bucket.read("a", 10) == b"0123456789"
-    with pytest.raises(ObjectTooLarge, match=r"'a' has 10 bytes, at most 9"):
+    with pytest.raises(ObjectTooLarge, match=r"'a' has 10 bytes, but at most 9"):
         bucket.read("a", 9)
 
 
