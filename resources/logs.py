@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from resources.redact import redact
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _IDS: ContextVar[dict[str, str]] = ContextVar("i2v_ids", default={})  # noqa: B039 - never changed, only replaced
 
 LOGGERS = ("resources", "i2v_assets")
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""Attributes that every log record has; the others come from ``extra``."""
 
 
 @contextmanager
@@ -41,17 +44,20 @@ def note_request(request: str | None) -> None:
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats one JSON object per line: time (UTC), level, logger, message, the bound ids, and a traceback if any."""
+    """Formats one JSON object per line: time (UTC), level, logger, message, ids, ``extra``, and a traceback if any."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter`."""
-        line: dict[str, str] = {
+        line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": redact(record.getMessage()),
             **_IDS.get(),
         }
+        for name, value in vars(record).items():
+            if name not in _STANDARD:
+                line.setdefault(name, value if isinstance(value, int | float | None) else redact(str(value)))
         if record.exc_info:
             line["traceback"] = redact(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)

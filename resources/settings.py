@@ -85,9 +85,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".i2v"), description="folder for the ledger, embedded servers and scratch files")
     ledger_url: str = Field(
         "",
-        description=(
-            "SQLAlchemy URL of the ledger, e.g. postgresql+psycopg://... to share it; empty: SQLite in the data folder"
-        ),
+        description="SQLAlchemy URL of the ledger, e.g. postgresql+psycopg://... to share it; empty: SQLite in the data folder",
     )
     video_link_base: str = Field(
         "", description="URL under which people open bucket keys from the Dagster UI; empty: no links, keys only"
@@ -140,7 +138,7 @@ class Settings(BaseSettings):
     )
     on_unknown: Literal["hold", "resubmit"] = Field(
         "hold",
-        description=("what to do if a submit's outcome is unknown: `hold` for a person, or `resubmit` (may pay twice)"),
+        description="what to do if a submit's outcome is unknown: `hold` for a person, or `resubmit` (may pay twice)",
     )
     resubmit_cap: int = Field(1, ge=0, description="with on_unknown=resubmit: maximum resubmissions of one request")
     max_attempts: int = Field(

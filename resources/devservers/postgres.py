@@ -82,7 +82,7 @@ def postgres_programs() -> Path:
             return folder
     raise ServerNotStarted(
         "PostgreSQL is not installed.",
-        remedy=("Run `make setup` (it installs one), or install your system's postgresql."),
+        remedy="Run `make setup` (it installs one), or install your system's postgresql.",
     )
 
 

@@ -175,7 +175,7 @@ def _engine(url: str) -> sa.Engine:
             if not address.database or address.database == ":memory:":
                 raise LedgerError(
                     "A ledger in memory would lose the record of what was paid.",
-                    remedy=("Set I2V_LEDGER_URL to a file or a Postgres database."),
+                    remedy="Set I2V_LEDGER_URL to a file or a Postgres database.",
                 )
             Path(address.database).parent.mkdir(parents=True, exist_ok=True)
             engine = sa.create_engine(address, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)

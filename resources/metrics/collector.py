@@ -47,7 +47,7 @@ class LedgerCollector(Collector):
         try:
             found = list(self._read())
         except LedgerError as error:
-            log.warning("No figures: %s", error.text)
+            log.warning("Ledger read failed: %s", error.text)
             self.close()
             up.add_metric([], 0)
             yield up
@@ -95,7 +95,7 @@ class LedgerCollector(Collector):
         yield from (flying, unknown, paused)
         yield GaugeMetricFamily("i2v_max_in_flight", "The fleet's limit.", value=self._settings.max_in_flight)
         yield GaugeMetricFamily(
-            "i2v_orphans", ("Paid requests that no process polls and that should be adopted."), value=orphans
+            "i2v_orphans", "Paid requests that no process polls and that should be adopted.", value=orphans
         )
 
     def _money(self, spent: Spend) -> Iterator[Metric]:
@@ -143,7 +143,7 @@ def _events(now: Measures) -> Iterator[Metric]:
 def _generations(now: Measures) -> Metric:
     seconds = HistogramMetricFamily(
         "i2v_generation_seconds",
-        ("Seconds from submit to the end of the generation, of all successes."),
+        "Seconds from submit to the end of the generation, of all successes.",
         labels=["model"],
     )
     for spread in now.generations:

@@ -51,7 +51,7 @@ class Renders:
     def _done(self, path: Path, done: "asyncio.Future[None]") -> None:
         self._making.pop(path, None)
         if not done.cancelled() and (error := done.exception()) is not None:
-            _log.debug("rendering ended: %s", error)
+            _log.debug("Rendering failed: %s", error)
 
     def _make(self, job: RenderJob, mark: Kind | None, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

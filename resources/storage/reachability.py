@@ -18,9 +18,7 @@ def check_reachable(bucket: Bucket, service: Service) -> None:
     if service == "runcomfy" and stays_here(bucket.endpoint):
         raise EndpointUnreachable(
             "The S3 endpoint is on this machine, so RunComfy cannot download the inputs.",
-            remedy=(
-                "Point AWS_ENDPOINT_URL_S3 to a storage on the internet (unset it for AWS), or set I2V_SERVICE=sandbox."
-            ),
+            remedy="Point AWS_ENDPOINT_URL_S3 to a storage on the internet (unset it for AWS), or set I2V_SERVICE=sandbox.",
         )
 
 

@@ -55,6 +55,15 @@ def test_every_line_carries_its_ids(lines):
     assert found[0].keys() >= {"time", "level", "logger", "message"}
 
 
+def test_extra_fields_are_in_the_line_and_hide_no_standard_field(lines):
+    with logs.log_context(clip="a"):
+        extra = {"attempt": 2, "video_key": "videos/f.mp4", "clip": "b", "level": "none", "url": "https://x.y/5ec3e7"}
+        logging.getLogger("resources.anything").info("Video delivered", extra=extra)
+    (line,) = lines()
+    assert (line["message"], line["attempt"], line["video_key"]) == ("Video delivered", 2, "videos/f.mp4")
+    assert (line["clip"], line["level"], line["url"]) == ("a", "info", "[removed]")
+
+
 def test_no_secret_reaches_a_line(lines):
     log = logging.getLogger("i2v_assets.anything")
     try:
