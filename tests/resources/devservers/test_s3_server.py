@@ -84,7 +84,7 @@ def test_never_outlives_a_killed_parent(tmp_path):
 
 
 def test_other_ports_are_used_if_the_first_are_taken_meanwhile(tmp_path, monkeypatch):
-    """Another program binds between looking and binding: the next attempt has other ports."""
+    """Another program binds between the check and the bind: the next attempt has other ports."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
         choices = iter([(*module._choose_ports()[:4], taken), module._choose_ports()])
@@ -104,7 +104,7 @@ def test_another_servers_answer_does_not_count(s3_server):
 
 
 def test_the_reason_of_a_failed_start_is_reported(tmp_path, monkeypatch):
-    """A server that cannot work with its folder says why, in the error."""
+    """A server that cannot use its folder reports why in the error."""
     (tmp_path / "filerldb2").write_text("no folder")
     with pytest.raises(ServerNotStarted, match=r"embedded S3 server ended with code .*filerldb2") as caught:
         start_s3(tmp_path)

@@ -1,4 +1,4 @@
-"""Each submission's money is told once: as open, settled, given back, or wasted."""
+"""Each submission is reported once: as open, settled, returned, or wasted."""
 
 from i2v_assets.reports.spend import Reuse, spend_table, totals
 from resources.ledger.records import State

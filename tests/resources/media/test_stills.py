@@ -1,4 +1,4 @@
-"""One decoding tells of an image what the separate looks tell."""
+"""One scan of an image returns what the separate functions return."""
 
 import io
 from pathlib import Path

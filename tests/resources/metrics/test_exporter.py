@@ -1,4 +1,4 @@
-"""The exporter over a real ledger: what a scrape says, and what it says when the ledger is gone."""
+"""The exporter over a real ledger: its scrapes, and those while the ledger is down."""
 
 import os
 import signal

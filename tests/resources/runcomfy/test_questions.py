@@ -1,4 +1,4 @@
-"""GETs (and the free cancel): asked again where that may heal, read leniently, never believed too much."""
+"""GETs (and the free cancel): retried if a retry may help, and parsed leniently."""
 
 import asyncio
 import time

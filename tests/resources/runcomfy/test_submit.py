@@ -188,7 +188,7 @@ def test_an_answer_that_does_not_come_in_time_leaves_the_outcome_unknown(kit: An
 
 
 def test_a_server_that_closes_before_reading_leaves_the_outcome_unknown(kit: Any) -> None:
-    """The connection stood, so the request may have been written before it went away: nobody can tell."""
+    """The connection was open, so the request may have been written before it closed."""
 
     async def scenario() -> tuple[ServiceError, int]:
         async with kit.wire(close_at_once=9) as wire, kit.client(wire.base) as client:

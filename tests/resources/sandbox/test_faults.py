@@ -1,4 +1,4 @@
-"""Each fault does what the table in docs/sandbox.md says, where it says it."""
+"""Each fault has the effect that the table in docs/sandbox.md documents."""
 
 import re
 from pathlib import Path

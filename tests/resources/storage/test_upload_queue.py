@@ -1,4 +1,4 @@
-"""What messages say, and what goes wrong with a queue."""
+"""Messages of the upload queue, and its failures."""
 
 import json
 from collections.abc import Iterator
