@@ -51,9 +51,9 @@ def spend_between(connection: sa.Connection, service: str, start: datetime, end:
 def budget_refusal(
     connection: sa.Connection, service: str, *, run_id: str | None, price: int | None, caps: Caps, now: datetime
 ) -> OverBudget | None:
-    """Return the first cap that one more request at this price would exceed, naming the variable that raises it.
+    """Return the first cap that one more request at this price would exceed, or None.
 
-    Else None.
+    Its text names the variable that raises the cap.
     """
     per_run = _Cap(
         _variable(service, "RUN"),

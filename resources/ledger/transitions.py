@@ -196,9 +196,7 @@ class Claims(LedgerBase):
             return connection.execute(_HEARTBEAT, {"the_owner": owner, "the_lease": lease}).rowcount
 
     def release(self, owner: str, *, fingerprint: str | None = None) -> int:
-        """Release requests at the service, all of this owner's or one, so that others may adopt them.
-
-        Return their number.
+        """Release this owner's requests at the service, or one of them, for adoption; return their number.
 
         A row in `submitting` is not released: only its owner can say what became of it.
         """
@@ -267,7 +265,7 @@ class Claims(LedgerBase):
     def pause(self, service: str, until: datetime) -> None:
         """Pause all processes' calls to this service until then (a Retry-After that one of them received).
 
-        Never shortened.
+        A pause is never shortened.
         """
         with self.database.write() as connection:
             self._lock_service(connection, service)

@@ -18,10 +18,7 @@ _REDUCIBLE = {"L", "RGB", "RGBA", "CMYK", "YCbCr"}
 
 @dataclass(frozen=True)
 class StillScan:
-    """An image's facts, a JPEG and a tiny WebP of it, and the faces in it (largest first.
-
-    Boxes in the working copy).
-    """
+    """An image's facts, a JPEG and a tiny WebP of it, and its faces (largest first; boxes in the working copy)."""
 
     facts: ImageFacts
     thumbnail: bytes

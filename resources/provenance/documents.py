@@ -1,6 +1,6 @@
-"""The C2PA manifests of this project: of a clip, which model made it from which images.
+"""The C2PA manifests of this project.
 
-Of a film, which clips it joins.
+That of a clip names its model and images, that of a film the clips that it joins.
 
 A manifest names the fingerprint and the SHA-256 of the bytes before signing, so that a signed copy can be traced to the
 ledger (or, of a film, to its manifest.json). It contains no prompt: videos are passed on, and a prompt may be a
