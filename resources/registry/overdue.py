@@ -12,7 +12,7 @@ from resources.ledger.database import Database, chunks
 from resources.registry.rows import ClipState
 from resources.registry.tables import clips, waits
 
-WAITS_FOR_PEOPLE = frozenset({"approval", "person"})
+PEOPLE = frozenset({"approval", "person"})
 """Waits that a person has to end. They raise no warning and do not count as waiting time."""
 
 WaitMeasure: TypeAlias = Callable[[datetime, datetime], timedelta]
@@ -23,7 +23,7 @@ UNANSWERED = (ClipState.DUE, ClipState.DISPATCHED, ClipState.WORKING, ClipState.
 _SAME_UPLOAD = sa.and_(clips.c.clip == waits.c.clip, clips.c.version == waits.c.version)
 _UNANSWERED = sa.and_(
     clips.c.state.in_([state.value for state in UNANSWERED]),
-    sa.or_(clips.c.state != "waiting", clips.c.waiting_for.is_(None), clips.c.waiting_for.not_in(WAITS_FOR_PEOPLE)),
+    sa.or_(clips.c.state != "waiting", clips.c.waiting_for.is_(None), clips.c.waiting_for.not_in(PEOPLE)),
 )
 """Clips that wait, but not for a person."""
 
@@ -86,9 +86,7 @@ class Waits:
         with self._database.write() as connection:
             waiting = {row.clip: row for row in connection.execute(query)}
             known = {row.clip: row for row in connection.execute(sa.select(waits))}
-            persons = {
-                clip for clip, row in waiting.items() if row.state == "waiting" and row.waiting_for in WAITS_FOR_PEOPLE
-            }
+            persons = {clip for clip, row in waiting.items() if row.state == "waiting" and row.waiting_for in PEOPLE}
             ended = [
                 clip
                 for clip, row in known.items()
