@@ -1,4 +1,4 @@
-"""Reading of the ledger: rows, spend and open costs."""
+"""Queries of the ledger: rows, spend and open costs."""
 
 import json
 from collections import defaultdict
@@ -38,7 +38,7 @@ EXPORTED = (requests, submissions, events, approvals)
 
 
 class Reading(LedgerBase):
-    """Reading for rows, events, generation times and spend."""
+    """Queries for rows, events, generation times and spend."""
 
     def get(self, fingerprint: str) -> RequestRow | None:
         """Return the request with this fingerprint, or None."""
@@ -246,7 +246,7 @@ class ReusedLine:
 
 
 class Spending(LedgerBase):
-    """Reading for the spend report."""
+    """Queries for the spend report."""
 
     def spent(self, service: str, *, zone: tzinfo = UTC) -> tuple[SpentLine, ...]:
         """Return every submission of a service, oldest first, on the day of its claim."""
