@@ -64,7 +64,7 @@ def test_resolve(run, sqlite_book):
 def test_resolve_refuses_a_malformed_request_id(run, sqlite_book):
     name = sqlite_book.at(State.UNKNOWN)
     for text in ("https://www.runcomfy.com/requests/abc", "req 81b2", "", " ", "<id>", "a" * 129):
-        with pytest.raises(UsageProblem, match="request id has only") as caught:
+        with pytest.raises(UsageProblem, match="request id holds") as caught:
             run("resolve", name, "--request-id", text)
         assert exit_code(caught.value) is Exit.USAGE
     assert sqlite_book.row(name).state is State.UNKNOWN
