@@ -156,7 +156,7 @@ def _update_refusals(
     for source in changes.refused:
         upload = by_source[source]
         notes.refused_upload(source, upload.words, upload.remedy, clip=upload.clip, service=service)
-    for source in changes.gone:
+    for source in changes.resolved:
         notes.upload_accepted(source)
     notes.no_longer_refused(changes.freed)
     # If planning refused the clip earlier and its upload is back in that state, enqueue it to write that note again.

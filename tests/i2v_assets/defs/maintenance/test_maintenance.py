@@ -126,7 +126,7 @@ def _watched(shelf: Any) -> tuple[list[str], list[str]]:
     """Return the overdue clips and those no longer overdue at the shelf's time, and mark them as reported."""
     waits = Waits(shelf.ledger.database, lambda: shelf.now)
     found = watch(shelf.ledger.database, load_settings(), lambda: shelf.now)
-    waits.told([wait.clip for wait in found.late], found.over)
+    waits.mark_reported([wait.clip for wait in found.late], found.over)
     return [wait.clip for wait in found.late], list(found.over)
 
 
