@@ -225,7 +225,7 @@ async def _decide(
 ) -> "Plan | Refusal | Waiting":
     from i2v_assets.pipeline.offers import Offers
     from i2v_assets.pipeline.plan import plan_options
-    from i2v_assets.planning.media import FoundMedium
+    from i2v_assets.planning.media import MeasuredMedium
     from i2v_assets.planning.plan import Plan
     from i2v_assets.planning.planner import make_plan
     from resources.registry.agreed_prices import CatalogueMemory
@@ -240,7 +240,7 @@ async def _decide(
         decided = make_plan(
             CLIP,
             brief,
-            [FoundMedium(file.medium, file.name, file.facts) for file in found if file.medium and file.facts],
+            [MeasuredMedium(file.medium, file.name, file.facts) for file in found if file.medium and file.facts],
             known,
             plan_options(settings),
             face=faces.portrait if faces else None,
