@@ -23,6 +23,8 @@ FOR_PEOPLE: Mapping[str, str] = {
     "approval": "They wait for a person. Look at `i2v plan`, then `i2v approve HASH`.",
     "price": "Their price cannot be learned. Look at `i2v models`.",
     "catalogue": "The service's catalogue does not have their model, or has changed it. Look at `i2v models`.",
+    "outage": "The service does not know requests that it accepted. Nothing is submitted or given up; it goes on by itself.",
+    "no_video": "The service gave files that are no videos. They lie below videos/_rejected/, and are asked for again.",
     "storage": "The bucket or the ledger's database does not answer. Run `i2v doctor`.",
 }
 """What clips may wait for that a person can do something about; told when it begins, not for each clip."""

@@ -1,11 +1,11 @@
 """Drive one request by its row in the ledger: whatever state it is in, take the next step from there."""
 
 import asyncio
+import logging
 import time
-from datetime import timedelta
 
 from resources.errors import ErrorCode, I2VError, Verdict
-from resources.generation.context import Context, InFlightRequest, utc_now
+from resources.generation.context import Context, InFlightRequest
 from resources.generation.download import fetch, find_existing_video, retry_lost_download
 from resources.generation.poll import wait_for_end
 from resources.generation.submit import Next, submit
@@ -20,11 +20,13 @@ from resources.generation.types import (
     lost,
     unknown,
 )
-from resources.ledger.errors import LedgerError, StaleClaim
+from resources.ledger.errors import FinalOutcome, IllegalTransition, LedgerError, StaleClaim, UnknownRequest
 from resources.ledger.records import RequestRow, State
 from resources.logs import log_context, note_request
 from resources.storage.errors import StorageError
 from resources.wait_reason import WaitReason
+
+log = logging.getLogger(__name__)
 
 ELSEWHERE_SECONDS = (1.0, 5.0)
 """Between two looks at a row that another process works on: the first, and the longest, jittered."""
@@ -67,18 +69,28 @@ async def _follow(ctx: Context, flight: InFlightRequest) -> Outcome:
                 case State.PLANNED:
                     step = await submit(ctx, flight)
                 case State.SUBMITTING:
-                    await _expire(ctx, row)
+                    step = await _written_again(ctx, row)
+                    if step is None:
+                        await ctx.in_ledger(ctx.ledger.expire, grace_seconds=ctx.options.grace_seconds)
                 case State.SUBMITTED:
                     step = await _adopt_and_wait(ctx, flight, row)
                 case State.SUCCEEDED:
                     step = await _collect(ctx, flight, row)
                 case State.UNKNOWN:
-                    step = await _unknown(ctx, flight, row, resubmitted)
-                    resubmitted = True
+                    step = await _written_again(ctx, row)
+                    if step is None:
+                        step = await _unknown(ctx, flight, row, resubmitted)
+                        resubmitted = True
                 case State.FAILED | State.CANCELLED:
                     step = await _ended_before(ctx, flight, row, retried)
                     retried = True
-        except StaleClaim:  # somebody else moved the row: look again
+        except FinalOutcome:
+            raise
+        except (
+            StaleClaim,
+            UnknownRequest,
+            IllegalTransition,
+        ):  # the row was moved, or a failover forgot it: look again
             stale += 1
             if stale > STALE_LOOKS:
                 raise
@@ -98,16 +110,31 @@ async def _follow(ctx: Context, flight: InFlightRequest) -> Outcome:
 
 async def _row(ctx: Context, order: GenerationRequest) -> RequestRow:
     row = await ctx.in_ledger(ctx.ledger.get, order.fingerprint)
-    if row is None:
-        raise LedgerError(f"The ledger's row {order.fingerprint[:12]} is gone.", remedy="Rows are never to be deleted.")
+    if row is None:  # a promoted copy of the database lacks it; what this process sent for it is not sent again
+        log.warning("The ledger's row %s is gone; it is planned again.", order.fingerprint[:12])
+        row = await ctx.in_ledger(ctx.ledger.plan, ctx.new_request(order))
     return row
 
 
-async def _expire(ctx: Context, row: RequestRow) -> None:
-    """A claim whose owner died is known by its lease; one without a lease cannot be renewed and counts as dead too."""
-    grace = ctx.options.grace_seconds
-    if row.lease_until is None or row.lease_until < utc_now() - timedelta(seconds=grace):
-        await ctx.in_ledger(ctx.ledger.expire, grace_seconds=grace)
+async def _written_again(ctx: Context, row: RequestRow) -> Next | None:
+    """Record an id that this process was answered and the ledger does not have: a failover or a full disk lost it."""
+    sent = ctx.sent.of(row.fingerprint, row.attempt)
+    if sent is None or sent.request_id is None:
+        return None
+    if row.owner == ctx.owner or row.owner == sent.owner:
+        written = await ctx.in_ledger(
+            ctx.ledger.submitted, row.fingerprint,
+            attempt=row.attempt, owner=row.owner, request_id=sent.request_id,
+        )  # fmt: skip
+        if written.state is not State.SUBMITTED:
+            ctx.sent.forget(row.fingerprint, sent.attempt)
+            return None
+    elif row.state is State.UNKNOWN:
+        await ctx.in_ledger(ctx.ledger.resolve, row.fingerprint, by=sent.owner, request_id=sent.request_id)
+    else:
+        return None
+    ctx.sent.recorded(row.fingerprint, sent.attempt)
+    return Next.RELOAD
 
 
 async def _adopt_and_wait(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Outcome | Next | None:

@@ -13,6 +13,7 @@ from resources.ledger.base import COLUMNS, FINISHED, SELECT_ROW, LedgerBase, row
 from resources.ledger.budget import day_bounds, spend_between
 from resources.ledger.database import chunks
 from resources.ledger.records import Event, Money, RequestRow, Spend, SpendLine, State
+from resources.ledger.responses import COST_QUERIED
 from resources.ledger.tables import approvals, events, requests, submissions
 
 _EVENT_COLUMNS = [events.c[field.name] for field in fields(Event)]
@@ -376,7 +377,7 @@ that is missing after a week never comes, and each query costs a run."""
 NOT_FOUND_RESPONSES = 3
 """"Not found" responses after which a cost is no longer queried; the gaps spread them over 15 minutes."""
 
-COST_QUERIED, COST_NOT_FOUND = "cost_asked", "cost_gone"
+COST_NOT_FOUND = "cost_gone"
 
 _THIS = (events.c.fingerprint == submissions.c.fingerprint, events.c.attempt == submissions.c.attempt)
 _END = sa.case(

@@ -70,6 +70,12 @@ requests = sa.Table(
     sa.Column("started_at", UtcDateTime),
     sa.Column("finished_at", UtcDateTime),
     sa.Column("delivered_at", UtcDateTime),
+    sa.Column("not_found_since", UtcDateTime),
+    sa.Column("not_found_at", UtcDateTime),
+    sa.Column("ask_after", UtcDateTime),
+    sa.Column("video_checked", sa.Boolean),
+    sa.Column("replaced_sha256", sa.String(64)),
+    sa.Column("cost_doubted", sa.Boolean),
     sa.Index(None, "service", "state", "lease_until"),
     sa.Index(None, "owner", "lease_until"),
     sa.Index(None, "clip"),
@@ -93,6 +99,8 @@ submissions = sa.Table(
     sa.Column("cost_microdollars", sa.BigInteger),
     sa.Column("returned", sa.Boolean, nullable=False),
     sa.Column("request_id", sa.Text),
+    sa.Column("cost_doubted", sa.Boolean),
+    sa.Column("is_double", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index(None, "fingerprint", "attempt"),
     sa.Index(None, "service", "claimed_at", "returned", "cost_microdollars", "reserved_microdollars"),
     sa.Index(None, "run_id"),
@@ -135,5 +143,7 @@ services = sa.Table(
     sa.Column("service", sa.String(16), primary_key=True),
     sa.Column("paused_until", UtcDateTime),
     sa.Column("probed_at", UtcDateTime),
+    sa.Column("resumes", sa.Integer, nullable=False, server_default="0"),
 )
-"""One row per service. Locking it serialises claims; it also holds the pause that the service asked for."""
+"""One row per service. Locking it serialises claims; it also holds the pause that the service asked for, and how many
+times a person ended one."""

@@ -134,6 +134,8 @@ class OutcomeUnknown(ServiceError):
 
     Attributes:
         request_id: The id, if an otherwise unreadable answer contained one.
+        named_ids: All ids that the answer names; the service is asked for each before anything is sent again.
+        refusal: What the answer means if the service knows none of them; None if it proves nothing then.
     """
 
     code = ErrorCode.OUTCOME_UNKNOWN
@@ -141,9 +143,18 @@ class OutcomeUnknown(ServiceError):
     verdict = Verdict.UNKNOWN
 
     def __init__(
-        self, message: str, *, request_id: str | None = None, remedy: str = "", http_status: int | None = None
+        self,
+        message: str,
+        *,
+        request_id: str | None = None,
+        remedy: str = "",
+        http_status: int | None = None,
+        named_ids: tuple[str, ...] = (),
+        refusal: ServiceError | None = None,
     ) -> None:
         super().__init__(message, remedy=remedy, request_id=request_id, http_status=http_status)
+        self.named_ids = named_ids
+        self.refusal = refusal
 
 
 class ServiceUnavailable(ServiceError):
