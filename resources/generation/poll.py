@@ -102,10 +102,7 @@ async def wait_for_end(
         except RequestGone:
             now = time.monotonic()
             if doubt.believes(now):
-                if given_up(row):
-                    return await _gone(ctx, flight, row)
-                reason = f"The service does not know request {row.request_id}, which it accepted."
-                return await hold_not_found(ctx, flight, row, reason)
+                return await _not_found(ctx, flight, row)
             if now >= give_up:
                 return await _parked(ctx, flight, row)
             await asyncio.sleep(doubt.pause(ctx.rng))
@@ -244,6 +241,14 @@ async def _refused(ctx: Context, flight: InFlightRequest, row: RequestRow, error
     if isinstance(error, Unauthorized | MissingToken):
         ctx.stop_submitting(replace(held, request_id=None))
     return held
+
+
+async def _not_found(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Outcome:
+    """Hold a request that the service does not know; give it up after `GIVE_UP_AFTER`."""
+    if given_up(row):
+        return await _gone(ctx, flight, row)
+    reason = f"The service does not know request {row.request_id}, which it accepted."
+    return await hold_not_found(ctx, flight, row, reason)
 
 
 async def _gone(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Failed:

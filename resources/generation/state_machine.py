@@ -69,30 +69,21 @@ async def _follow(ctx: Context, flight: InFlightRequest) -> Outcome:
                 case State.PLANNED:
                     step = await submit(ctx, flight)
                 case State.SUBMITTING:
-                    step = await _written_again(ctx, row)
-                    if step is None:
-                        await ctx.in_ledger(ctx.ledger.expire, grace_seconds=ctx.options.grace_seconds)
+                    step = await _submitting(ctx, row)
                 case State.SUBMITTED:
                     step = await _adopt_and_wait(ctx, flight, row)
                 case State.SUCCEEDED:
                     step = await _collect(ctx, flight, row)
                 case State.UNKNOWN:
-                    step = await _written_again(ctx, row)
-                    if step is None:
-                        step = await _unknown(ctx, flight, row, resubmitted)
-                        resubmitted = True
+                    step = await _unknown(ctx, flight, row, resubmitted)
+                    resubmitted = True
                 case State.FAILED | State.CANCELLED:
                     step = await _ended_before(ctx, flight, row, retried)
                     retried = True
-        except FinalOutcome:
-            raise
-        except (
-            StaleClaim,
-            UnknownRequest,
-            IllegalTransition,
-        ):  # the row was moved, or a failover forgot it: look again
+        except (StaleClaim, UnknownRequest, IllegalTransition) as error:
+            # The row was moved by somebody, or forgotten by a database that failed over: look again.
             stale += 1
-            if stale > STALE_LOOKS:
+            if stale > STALE_LOOKS or isinstance(error, FinalOutcome):
                 raise
             step = Next.RETRY
         if step is None:  # another process has it
@@ -116,12 +107,20 @@ async def _row(ctx: Context, order: GenerationRequest) -> RequestRow:
     return row
 
 
+async def _submitting(ctx: Context, row: RequestRow) -> Next | None:
+    """Record the id if this process has it; a claim whose owner died becomes `unknown`."""
+    step = await _written_again(ctx, row)
+    if step is None:
+        await ctx.in_ledger(ctx.ledger.expire, grace_seconds=ctx.options.grace_seconds)
+    return step
+
+
 async def _written_again(ctx: Context, row: RequestRow) -> Next | None:
     """Record an id that this process was answered and the ledger does not have: a failover or a full disk lost it."""
     sent = ctx.sent.of(row.fingerprint, row.attempt)
     if sent is None or sent.request_id is None:
         return None
-    if row.owner == ctx.owner or row.owner == sent.owner:
+    if row.owner is not None and row.owner in (ctx.owner, sent.owner):
         written = await ctx.in_ledger(
             ctx.ledger.submitted, row.fingerprint,
             attempt=row.attempt, owner=row.owner, request_id=sent.request_id,
@@ -178,6 +177,8 @@ async def _collect(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Ou
 
 async def _unknown(ctx: Context, flight: InFlightRequest, row: RequestRow, resubmitted: bool) -> Outcome | Next:
     order = flight.order
+    if (written := await _written_again(ctx, row)) is not None:
+        return written
     if ctx.options.on_unknown == "resubmit" and not resubmitted and not order.adopt_only:
         again = await ctx.in_ledger(
             ctx.ledger.resubmit_unknown, row.fingerprint, cap=ctx.options.resubmit_cap, attempt=row.attempt

@@ -24,6 +24,8 @@ I2VError
       |- TooLarge              FINAL
       |- Truncated             RETRYABLE  the body ended early
       |- DownloadFailed        RETRYABLE
+      |  |- TooSlow                       others should go first
+      |  `- NoVideo                       the file has no two frames that can be decoded
       `- OutputGone            FINAL
 
 No message holds a token, a presigned URL or an output URL: external texts go through ``redact.redact_line`` first, and
@@ -225,6 +227,14 @@ class DownloadFailed(DownloadError):
     """The output could not be fetched this time."""
 
     verdict = Verdict.RETRYABLE
+
+
+class TooSlow(DownloadFailed):
+    """The output comes so slowly that others should go first."""
+
+
+class NoVideo(DownloadFailed):
+    """What was fetched as the video is none."""
 
 
 class OutputGone(DownloadError):

@@ -27,6 +27,9 @@ MODEL_ID = re.compile(r"(?!.*(^|/)\.{1,2}(/|$))[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)
 MAX_USD = 1_000_000
 """A cost or price above a million dollars is a parsing error, not money."""
 
+MAX_OUTPUTS = 20
+"""So many addresses of one answer are looked at; a clip is one video, and a model adds a picture or a sound to it."""
+
 MAX_QUEUE = 1_000_000
 """A place in the queue beyond this one is a parsing error, not a queue."""
 
@@ -86,7 +89,8 @@ class ResultAnswer:
     Attributes:
         state: Never ENDED.
         word: The service's own word, cleaned.
-        output_urls: Addresses under `output`, in order; secret, because each grants access.
+        output_urls: Addresses under `output`, those below `video` and `videos` first; secret, because each grants access.
+        named_videos: How many of them are below `video` or `videos`.
         error: The service's message for a failed request.
         cost_microdollars: The cost, None if the service does not (or not yet) report it.
         created_at: When the service accepted the request.
@@ -96,6 +100,7 @@ class ResultAnswer:
     state: RequestState
     word: str
     output_urls: tuple[SecretStr, ...] = ()
+    named_videos: int = 0
     error: str | None = None
     cost_microdollars: int | None = None
     created_at: datetime | None = None
@@ -212,10 +217,12 @@ def read_result(body: Mapping[str, Any]) -> ResultAnswer:
     error = None
     if state in {RequestState.FAILED, RequestState.CANCELLED}:
         error = error_text({"error": body.get("error")} if body.get("error") else body) or None
+    urls, named_videos = _output_urls(body.get("output"))
     return ResultAnswer(
         state=state,
         word=word,
-        output_urls=_output_urls(body.get("output")),
+        output_urls=urls,
+        named_videos=named_videos,
         error=error,
         cost_microdollars=cost(body.get("cost")),
         created_at=moment(body.get("created_at")),
@@ -223,8 +230,8 @@ def read_result(body: Mapping[str, Any]) -> ResultAnswer:
     )
 
 
-def _output_urls(output: object) -> tuple[SecretStr, ...]:
-    """Return every address under `output`: a mapping of names to an address, a list of them, or an object with a `url`.
+def _output_urls(output: object) -> tuple[tuple[SecretStr, ...], int]:
+    """Return every address under `output`, and how many are below `video` or `videos`: a mapping of names to an address, a list of them, or an object with a `url`.
 
     Below `video` and `videos` come first, then names that contain the word, then the others, each in the service's order:
     an output may contain a picture of the video too, as `video_cover`.
@@ -244,8 +251,9 @@ def _output_urls(output: object) -> tuple[SecretStr, ...]:
                 walk(item, min(rank, of_key), depth - 1)
 
     walk(output, 2, 4)  # deeper than any output seen, and shallow enough for a hostile one
-    ordered = [url for _, url in sorted(found, key=lambda pair: pair[0])]
-    return tuple(SecretStr(url) for url in dict.fromkeys(ordered))
+    ordered = list(dict.fromkeys(url for _, url in sorted(found, key=lambda pair: pair[0])))[:MAX_OUTPUTS]
+    named = {url for rank, url in found if rank == 0}
+    return tuple(SecretStr(url) for url in ordered), sum(url in named for url in ordered)
 
 
 _ID_NAMES = frozenset({"request_id", "requestid", "id"})
