@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from i2v_assets.cli.console import AsJson, err, out, print_json
-from i2v_assets.session import open_client
+from i2v_assets.operations.budget import budget_today
+from i2v_assets.session import open_client, open_session
 from resources.money import dollars
 from resources.settings import Settings, load_settings
 
@@ -115,13 +116,10 @@ async def _account(settings: Settings) -> "Account":
 @app.command()
 def balance(as_json: AsJson = False) -> None:
     """What is left on the account, and what of today's budget."""
-    from i2v_assets.cli.plan import money_left
-    from i2v_assets.session import open_session
-
     settings = load_settings()
     left = asyncio.run(_balance(settings))
     with open_session() as session:
-        today = money_left(session)
+        today = budget_today(session)
     if as_json:
         print_json({"service": settings.service, "balance_microdollars": left.microdollars, "today": today.plain()})
         return
