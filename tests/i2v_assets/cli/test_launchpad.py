@@ -29,7 +29,6 @@ def row(world):
         return registry.get("hero")
 
 
-
 @pytest.mark.parametrize("job", ["cancel_job", "retry_job", "retake_job", "choose_job"])
 def test_a_job_without_a_clip_says_what_to_give(world, job):
     with pytest.raises(dg.Failure, match=r"No clip was given\. Give its partition key as `clip`"):
@@ -43,7 +42,7 @@ def test_a_job_with_an_unknown_clip_names_the_one_that_is_meant(world, clip, job
 
 
 def test_an_approval_without_a_hash_says_where_it_is(world):
-    with pytest.raises(dg.Failure, match="No plan hash was given. `i2v plan`"):
+    with pytest.raises(dg.Failure, match=r"No plan hash was given\. `i2v plan`"):
         launch("approve_job")
     with pytest.raises(dg.Failure, match="'hero' is not a plan hash"):
         launch("approve_job", plan_hash="hero")
