@@ -5,8 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 PIPED_WIDTH = 160
 """Columns of a table that goes to a file or another program, where there is no window to fit."""
@@ -29,9 +31,6 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
     """A table for people; cells are shown as they are, not read as markup. Columns without names have no header."""
-    from rich.box import SIMPLE_HEAD
-    from rich.text import Text
-
     cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
     table = Table(
         title=title,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import typer
@@ -15,13 +15,22 @@ from rich.text import Text
 
 from i2v_assets.cli.console import AsJson, out, print_json
 from i2v_assets.cli.exit_codes import Exit, exit_code
+from i2v_assets.cli.run.safe_fetch import fetch_input
+from i2v_assets.pipeline.offers import LiveOffer, Offers
 from i2v_assets.session import open_bucket, open_client, open_session
 from resources.errors import I2VError
+from resources.ledger.records import State
+from resources.media.libraries import library_versions, missing_codecs
 from resources.money import dollars
+from resources.registry.agreed_prices import CatalogueMemory
+from resources.runcomfy.catalogue import Catalogue
+from resources.runcomfy.client import service_time
+from resources.schemas.endpoints import family_route
+from resources.schemas.inputs import Family
 from resources.settings import Settings, load_settings
-
-if TYPE_CHECKING:
-    from resources.storage.bucket import Bucket
+from resources.storage.bucket import Bucket
+from resources.storage.client import credentials_expire_at
+from resources.storage.reachability import check_reachable
 
 app = typer.Typer()
 
@@ -45,9 +54,9 @@ class Finding:
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Check the token, the bucket, addresses, the ledger, the catalogue, clocks, libraries and the disk. Costs nothing.
+    """Check the token, the bucket, addresses, the ledger, the catalogue, clocks and the disk.
 
-    Exit code 0 only when every line is ok.
+    It costs nothing. Exit code 0 only when every line is ok.
 
         i2v doctor
 
@@ -122,11 +131,8 @@ def _bucket(settings: Settings) -> Iterator[Finding]:
         bucket.delete(key)
 
 
-def _presigned(settings: Settings, bucket: "Bucket", key: str) -> Finding:
+def _presigned(settings: Settings, bucket: Bucket, key: str) -> Finding:
     """The address as the service would fetch it: over https from a public host, or from this machine in the sandbox."""
-    from i2v_assets.cli.run.safe_fetch import fetch_input
-    from resources.storage.reachability import check_reachable
-
     name = "presigned address"
     try:
         check_reachable(bucket, settings.service)
@@ -148,8 +154,6 @@ def _presigned(settings: Settings, bucket: "Bucket", key: str) -> Finding:
 
 
 def _credentials(settings: Settings) -> Iterator[Finding]:
-    from resources.storage.client import credentials_expire_at
-
     ends = credentials_expire_at()
     if ends is None:
         yield _good("S3 credentials", "no end is known")
@@ -169,8 +173,6 @@ def _credentials(settings: Settings) -> Iterator[Finding]:
 
 
 def _ledger(settings: Settings) -> Iterator[Finding]:
-    from resources.ledger.records import State
-
     with open_session() as session:
         session.ledger.prove_writable()
         unknown = session.ledger.list((State.UNKNOWN,), service=settings.service)
@@ -187,12 +189,6 @@ def _ledger(settings: Settings) -> Iterator[Finding]:
 
 
 def _catalogue(settings: Settings) -> Iterator[Finding]:
-    from i2v_assets.pipeline.offers import LiveOffer, Offers
-    from resources.registry.agreed_prices import CatalogueMemory
-    from resources.runcomfy.catalogue import Catalogue
-    from resources.schemas.endpoints import family_route
-    from resources.schemas.inputs import Family
-
     async def ask() -> list[LiveOffer]:
         with open_session() as session:
             async with open_client(settings) as client:
@@ -213,8 +209,6 @@ def _catalogue(settings: Settings) -> Iterator[Finding]:
 
 
 def _clocks(settings: Settings) -> Iterator[Finding]:
-    from resources.runcomfy.client import service_time
-
     bucket = open_bucket(settings)
     bucket.check()
     told = {"storage": bucket.now(), "service": asyncio.run(service_time(settings.runcomfy_model_api_base))}
@@ -231,8 +225,6 @@ def _clocks(settings: Settings) -> Iterator[Finding]:
 
 
 def _libraries(_: Settings) -> Iterator[Finding]:
-    from resources.media.libraries import library_versions, missing_codecs
-
     words = ", ".join(f"{name} {version}" for name, version in library_versions().items())
     missing = missing_codecs()
     if missing:

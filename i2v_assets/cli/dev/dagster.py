@@ -9,6 +9,8 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from urllib.error import URLError
+from urllib.request import urlopen
 
 from i2v_assets.cli.dev.services import Services
 from resources.devservers.start import ChildProcess, free_port, stop_together
@@ -85,9 +87,6 @@ def _listens(port: int) -> bool:
 
 def answers(port: int) -> bool:
     """True once the webserver answers."""
-    from urllib.error import URLError
-    from urllib.request import urlopen
-
     try:
         with urlopen(f"http://127.0.0.1:{port}/server_info", timeout=2) as answer:
             return int(answer.status) == 200
