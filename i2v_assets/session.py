@@ -1,6 +1,7 @@
-"""What commands open: the ledger with its registry, the bucket, a client of the service. Imports nothing heavy itself."""
+"""Open what an operation works with: the ledger with its registry, the bucket, a client of the service."""
 
 import getpass
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -62,5 +63,8 @@ async def open_client(settings: Settings) -> AsyncIterator[RunComfyClient]:
 
 
 def current_user() -> str:
-    """Who decides, for the ledger's events."""
-    return getpass.getuser()
+    """Return who decides, for the ledger's events: the user's name, or the uid if it has none (as in a container)."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # Python 3.13 raises OSError
+        return f"uid {os.getuid()}"

@@ -1,4 +1,4 @@
-"""`i2v doctor`: whether everything that a clip needs is there; each line is ok, or says what to do."""
+"""`i2v doctor`: check everything that a clip needs; each line is ok, or says what to do."""
 
 import asyncio
 import shutil
@@ -35,7 +35,7 @@ from resources.storage.reachability import check_reachable
 app = typer.Typer()
 
 SKEW = timedelta(seconds=30)
-"""Clocks further apart make ages of uploads and lives of addresses wrong; S3 itself refuses at 15 minutes."""
+"""If clocks are further apart, ages of uploads and lives of addresses are wrong; S3 itself refuses at 15 minutes."""
 
 FREE_BYTES = 2 * 1024**3
 """Room for the largest video that the service may send (2 GiB)."""
@@ -43,7 +43,7 @@ FREE_BYTES = 2 * 1024**3
 
 @dataclass(frozen=True)
 class Finding:
-    """One line."""
+    """One line of the report: what was checked, whether it is ok, and what to do if not."""
 
     name: str
     ok: bool
@@ -132,20 +132,20 @@ def _bucket(settings: Settings) -> Iterator[Finding]:
 
 
 def _presigned(settings: Settings, bucket: Bucket, key: str) -> Finding:
-    """The address as the service would fetch it: over https from a public host, or from this machine in the sandbox."""
+    """Fetch a presigned address as the service would: over https from a public host, or from this machine for the sandbox."""
     name = "presigned address"
     try:
         check_reachable(bucket, settings.service)
         with TemporaryDirectory(prefix="i2v-") as folder:
             path = Path(folder) / "fetched"
-            there = bucket.head(key)  # where the bucket keeps versions, the service is sent to one of them
+            there = bucket.head(key)  # if the bucket keeps versions, the service is sent to one of them
             url = bucket.presign_get(key, 60, there.version_id if there else "")
             fetch_input(url.get_secret_value(), path, settings.service, max_bytes=1_000)
             same = path.read_bytes() == b"i2v doctor"
     except I2VError as error:
         remedy = (
             "The service fetches inputs from there: AWS_ENDPOINT_URL_S3 has to be an https address on the internet, and "
-            "the credentials need s3:GetObject (s3:GetObjectVersion too, where the bucket keeps versions)."
+            "the credentials need s3:GetObject (s3:GetObjectVersion too, if the bucket keeps versions)."
         )
         return Finding(name, False, error.message, remedy, exit_code(error))
     if not same:
@@ -211,8 +211,8 @@ def _catalogue(settings: Settings) -> Iterator[Finding]:
 def _clocks(settings: Settings) -> Iterator[Finding]:
     bucket = open_bucket(settings)
     bucket.check()
-    told = {"storage": bucket.now(), "service": asyncio.run(service_time(settings.runcomfy_model_api_base))}
-    for who, moment in told.items():
+    clocks = {"storage": bucket.now(), "service": asyncio.run(service_time(settings.runcomfy_model_api_base))}
+    for who, moment in clocks.items():
         if moment is None:
             yield _good(f"clock, {who}", "tells no time")
             continue
@@ -259,4 +259,4 @@ CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Any]]], ...] = (
     ("media libraries", _libraries),
     ("disk", _disk),
 )
-"""Every check by the name that its failure carries, cheap ones and causes first."""
+"""Every check with the name of its line; cheap checks first, causes before their effects."""

@@ -6,7 +6,7 @@ from resources.errors import I2VError, SettingsError, Verdict
 
 
 class Exit(IntEnum):
-    """What the shell is told."""
+    """The exit codes of `i2v`."""
 
     OK = 0
     FAILED = 1

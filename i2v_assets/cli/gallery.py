@@ -1,4 +1,4 @@
-"""`i2v gallery`: the gallery of a private bucket, in this machine's browser."""
+"""`i2v gallery`: show the gallery of a private bucket in this machine's browser."""
 
 import socket
 import threading

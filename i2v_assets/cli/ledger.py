@@ -24,7 +24,7 @@ Which = Annotated[str, typer.Argument(help="A fingerprint or its beginning, or t
 
 
 SHORT = 12
-"""Characters of a fingerprint that tables show; enough to tell millions of requests apart."""
+"""Characters of a fingerprint that tables show; they are unique among millions of requests."""
 
 
 @app.command("list")
@@ -35,7 +35,7 @@ def list_command(
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """Requests, the newest first."""
+    """List requests, the newest first."""
     with open_session() as session:
         rows = session.ledger.list(state or None, clip, service, limit)
     if as_json:
@@ -49,7 +49,7 @@ def list_command(
 
 @app.command("show")
 def show_command(which: Which, as_json: AsJson = False) -> None:
-    """One request with everything that happened to it."""
+    """Show one request with all its events."""
     with open_session() as session:
         row = find(session.ledger, which)
         events = session.ledger.events(row.fingerprint)
@@ -70,19 +70,22 @@ def show_command(which: Which, as_json: AsJson = False) -> None:
 def resolve_command(
     which: Which,
     request_id: Annotated[
-        str | None, typer.Option(help="The service has it under this id: it is waited for and fetched.")
+        str | None, typer.Option(help="The service has it under this id: the video is waited for and fetched.")
     ] = None,
     not_charged: Annotated[
         bool, typer.Option("--not-charged", help="The service does not have it: it is planned again.")
     ] = False,
     given_up: Annotated[
-        bool, typer.Option("--given-up", help="Nobody can say: it failed for good, its money stays counted.")
+        bool,
+        typer.Option(
+            "--given-up", help="It cannot be found out: the request counts as failed for good, its money as spent."
+        ),
     ] = False,
     *,
     by: Annotated[str | None, typer.Option(help="Who decides; your user name unless given.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what became of a request whose outcome is unknown; look it up in the service's web console first.
+    """Resolve a request whose outcome is unknown; look it up in the service's web console first.
 
     A wrong --not-charged pays twice. While the run that sent it may still be alive, wait for it to end.
     """
@@ -111,7 +114,7 @@ def resolve_command(
 def export_command(
     file: Annotated[str, typer.Argument(help="The file to write; - is standard output.")] = "-",
 ) -> None:
-    """Everything as JSON lines: requests, submissions, events and approvals, from one moment."""
+    """Export everything as JSON lines: requests, submissions, events and approvals, from one moment."""
     with open_session() as session:
         if file == "-":
             session.ledger.export(sys.stdout)
@@ -132,7 +135,7 @@ def find(ledger: Ledger, which: str) -> RequestRow:
 
     Raises:
         UnknownRequest: there is none.
-        UsageProblem: several begin so.
+        UsageProblem: several begin with it.
     """
     found = ledger.starting_with(which)
     if len(found) > 1:
@@ -144,15 +147,15 @@ def find(ledger: Ledger, which: str) -> RequestRow:
 
 
 def _as_request_id(text: str) -> str:
-    """What a person typed or pasted, as the service's id: it cannot be taken back, and a wrong one fails for good.
+    """Return what a person typed or pasted as the service's id. It cannot be changed later, and a wrong one fails for good.
 
     Raises:
-        UsageProblem: no request id looks so.
+        UsageProblem: it is not a request id.
     """
     request_id = text.strip()
     if not REQUEST_ID.fullmatch(request_id):
         raise UsageProblem(
-            "A request id holds letters, digits, `_` and `-`, at most 128; what --request-id was given does not.",
+            "--request-id is not a request id, which has letters, digits, `_` and `-`, at most 128.",
             remedy="Give the id alone, as the service's web console shows it, without its address.",
         )
     return request_id

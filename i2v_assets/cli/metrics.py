@@ -1,4 +1,4 @@
-"""`i2v metrics`: the figures for Prometheus."""
+"""`i2v metrics`: serve the ledger's figures for Prometheus."""
 
 import signal
 import threading

@@ -23,7 +23,7 @@ from resources.storage.errors import StorageError
 
 
 def print_refused(refused: Sequence[RefusedRow], limit: int) -> None:
-    """A table of them, by name."""
+    """Print a table of refused uploads, by name."""
     if not refused:
         return
     print_table(
@@ -35,7 +35,7 @@ def print_refused(refused: Sequence[RefusedRow], limit: int) -> None:
 
 
 def plain_refused(refused: Sequence[RefusedRow]) -> list[dict[str, Any]]:
-    """The same for programs."""
+    """Return refused uploads for programs."""
     return [{"upload": row.source, "clip": row.clip, "reason": row.words, "remedy": row.remedy} for row in refused]
 
 
@@ -107,7 +107,7 @@ def _reason(row: ClipRow) -> str:
 
 
 def _named(session: Session, clip: str, as_json: bool) -> None:
-    """One clip, or the refused uploads that would be it."""
+    """Print one clip, or the refused uploads that would be it."""
     row, refused = session.registry.get(clip), session.registry.refusals.now(clip)
     if row is not None or not refused:
         _one(session, row or find_clip(session.registry, clip), refused, as_json)
@@ -115,7 +115,7 @@ def _named(session: Session, clip: str, as_json: bool) -> None:
         print_json({"clip": clip, "state": "refused", "refused_uploads": plain_refused(refused)})
     else:
         out.print(
-            f"{clip} is no clip yet: its upload was refused. Nothing was sent and nothing was paid.", highlight=False
+            f"{clip} is not a clip yet: its upload was refused. Nothing was sent and nothing was paid.", highlight=False
         )
         print_refused(refused, len(refused))
 
@@ -185,7 +185,7 @@ def _one(session: Session, row: ClipRow, refused: Sequence[RefusedRow], as_json:
 
 
 def _paid(*spent: Spend) -> str:
-    """What the service charged, and what it has not said yet."""
+    """Return what the service charged, and what it has not settled yet, for people."""
     settled, still_open = (sum(getattr(each, name) for each in spent) for name in _MONEY)
     if not still_open:
         return dollars(settled) or "$0.00"
@@ -198,7 +198,7 @@ def _plain_paid(*spent: Spend) -> dict[str, int]:
 
 
 def _answers(session: Session, clip: str) -> list[Any]:
-    """The clip's files in the bucket; a bucket that does not answer leaves the rest of the page readable."""
+    """Return the clip's files in the bucket; if the bucket does not answer, say so and go on without them."""
     try:
         return list(open_bucket(session.settings).list(keys.clip_key(clip, "x")[:-1]))
     except StorageError as error:

@@ -1,4 +1,4 @@
-"""`i2v upload`: files and folders into the bucket."""
+"""`i2v upload`: put files and folders into the bucket."""
 
 import mimetypes
 from pathlib import Path
@@ -49,7 +49,7 @@ def upload(
 
 
 def _check_keys(planned: list[tuple[Path, str]]) -> None:
-    """Two files under one key: the second would replace the first without a word.
+    """Raise if two files have one key: the second would silently replace the first.
 
     Raises:
         UsageProblem: names both.

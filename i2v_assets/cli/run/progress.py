@@ -1,4 +1,4 @@
-"""Follow one generation from its plan to its end: tell its progress, and give its end an exit code."""
+"""Follow one generation from its plan to its end: show its progress, and give its end an exit code."""
 
 import asyncio
 import contextlib
