@@ -65,75 +65,53 @@ def follow(session: Session, bucket: Bucket, plan: Plan, scratch: Path, *, run_i
         wait: False ends the wait once the request is recorded as submitted.
     """
     course = Course()
-
-    def on_signal(number: signal.Signals) -> None:
-        course.interrupted = number
-        if number is signal.SIGINT:
-            err.print("Stopping: asking the service to cancel ...")
-
-    with contextlib.suppress(_Stopped), _ProgressLine() as line:
-        run_sync(
-            lambda: _follow(session, bucket, plan, scratch, course, line, run_id=run_id, wait=wait),
-            interrupted=_Stopped,
-            heard=on_signal,
-        )
-    return course
-
-
-async def _follow(
-    session: Session,
-    bucket: Bucket,
-    plan: Plan,
-    scratch: Path,
-    course: Course,
-    line: "_ProgressLine",
-    *,
-    run_id: str,
-    wait: bool,
-) -> None:
     request = GenerationRequest(
         plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, plan.price_microdollars
     )
     options = options_of(session.settings)
     if session.settings.service == "sandbox":
         options = replace(options, prior_seconds=SANDBOX_SECONDS)
-    limit, refused = asyncio.timeout(None), ""
+
+    def on_signal(number: signal.Signals) -> None:
+        course.interrupted = number
+        if number is signal.SIGINT:
+            err.print("Stopping: asking the service to cancel ...")
 
     def stop_kind() -> Literal["person", "other"]:
         return "person" if course.interrupted is signal.SIGINT else "other"
 
-    def on_change(row: RequestRow, refusal: RateLimited | None) -> None:
-        nonlocal refused
-        line.show(_words(row, refusal))
-        now = asyncio.get_running_loop().time()
-        if refusal is not None:
-            limit.reschedule(limit.when() or now + PACE_SECONDS)
-            refused = refusal.message
-        elif row.state is State.SUBMITTED:
-            limit.reschedule(None if wait else now)
-            refused, course.submitted_only = "", not wait
+    async def stream() -> None:
+        limit, refused = asyncio.timeout(None), ""
 
-    try:
-        async with (
-            limit,
-            open_engine(
-                session.settings,
-                session.ledger,
-                bucket,
-                scratch=scratch,
-                run_id=run_id,
-                stop_kind=stop_kind,
-                options=options,
-                on_change=on_change,
-            ) as engine,
-            aclosing(engine.stream([request])) as outcomes,
-        ):
-            async for outcome in outcomes:
-                course.outcome = outcome
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        course.refused = refused
+        def on_change(row: RequestRow, refusal: RateLimited | None) -> None:
+            nonlocal refused
+            line.show(_words(row, refusal))
+            if limit.expired():  # the engine is winding down
+                return
+            now = asyncio.get_running_loop().time()
+            if refusal is not None:
+                limit.reschedule(limit.when() or now + PACE_SECONDS)
+                refused = refusal.message
+            elif row.state is State.SUBMITTED:
+                limit.reschedule(None if wait else now)
+                refused, course.submitted_only = "", not wait
+
+        engine = open_engine(
+            session.settings, session.ledger, bucket, scratch=scratch, run_id=run_id, options=options,
+            stop_kind=stop_kind, on_change=on_change,
+        )  # fmt: skip
+        try:
+            async with limit, engine as opened, aclosing(opened.stream([request])) as outcomes:
+                async for outcome in outcomes:
+                    course.outcome = outcome
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            course.refused = refused
+
+    with contextlib.suppress(_Stopped), _ProgressLine() as line:
+        run_sync(stream, interrupted=_Stopped, heard=on_signal)
+    return course
 
 
 def _words(row: RequestRow, refusal: RateLimited | None) -> str:
