@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from resources.ledger.ledger import Ledger
 from resources.registry.registry import Registry
@@ -17,11 +18,16 @@ from resources.storage.bucket import Bucket
 
 @dataclass(frozen=True)
 class Session:
-    """The memory of the project: requests with their money, and clips with their states."""
+    """The ledger (requests and their money), the registry (uploads and clips) and the bucket, by the settings."""
 
     settings: Settings
     ledger: Ledger
     registry: Registry
+
+    @cached_property
+    def bucket(self) -> Bucket:
+        """The bucket; nothing is asked of it yet."""
+        return open_bucket(self.settings)
 
 
 @contextmanager

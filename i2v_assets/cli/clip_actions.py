@@ -10,7 +10,7 @@ from i2v_assets.operations.cancel import cancel_clip
 from i2v_assets.operations.clips import find_clip
 from i2v_assets.operations.retry import retry_clip
 from i2v_assets.operations.takes import choose_take, retake_clip
-from i2v_assets.session import current_user, open_bucket, open_session
+from i2v_assets.session import current_user, open_session
 from resources.errors import I2VError
 from resources.money import dollars
 
@@ -26,7 +26,7 @@ def cancel(clip: Annotated[str, typer.Argument(help="A clip.")], as_json: AsJson
         i2v cancel hero
     """
     with open_session() as session:
-        cancelled = cancel_clip(session, open_bucket(session.settings), clip, by=current_user())
+        cancelled = cancel_clip(session, clip, by=current_user())
     if as_json:
         steps = [
             {
@@ -61,10 +61,9 @@ def retry(
     results: list[dict[str, Any]] = []
     worst = Exit.OK
     with open_session() as session:
-        bucket = open_bucket(session.settings)
         for name in [find_clip(session.registry, name).clip for name in dict.fromkeys(clips)]:
             try:
-                again = retry_clip(session, bucket, name, by=current_user())
+                again = retry_clip(session, name, by=current_user())
             except I2VError as error:
                 worst = worst or exit_code(error)
                 results.append({"clip": name, "due": False, "reason": error.message, "remedy": error.remedy})

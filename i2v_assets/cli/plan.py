@@ -13,7 +13,7 @@ from i2v_assets.operations.budget import budget_today
 from i2v_assets.operations.preview import Preview, open_clips, preview, scan_for_uploads
 from i2v_assets.pipeline.plan import Planned
 from i2v_assets.planning.plan import Plan, Refusal
-from i2v_assets.session import Session, current_user, open_bucket, open_session
+from i2v_assets.session import Session, current_user, open_session
 from resources.money import dollars
 from resources.registry.registry import RefusedRow
 
@@ -37,11 +37,10 @@ def plan_command(
     i2v plan --json | jq .total_microdollars
     """
     with open_session() as session:
-        bucket = open_bucket(session.settings)
         if look:
-            scan_for_uploads(session, bucket)
+            scan_for_uploads(session)
         began = time.monotonic()
-        shown = preview(session, bucket, open_clips(session, clips or ()))
+        shown = preview(session, open_clips(session, clips or ()))
         refused = [row for row in session.registry.refusals.now() if not clips or row.clip in clips]
         if as_json:
             print_json(_plain(session, shown) | {"refused_uploads": plain_refused(refused)})
@@ -156,7 +155,7 @@ def approve(
         i2v approve 4f2c9a61d0e75b38 hero shoes--0001
     """
     with open_session() as session:
-        approved = approve_plan(session, open_bucket(session.settings), plan_hash, clips or (), by=current_user())
+        approved = approve_plan(session, plan_hash, clips or (), by=current_user())
     names, total = approved.clips, approved.total_microdollars
     if as_json:
         print_json({"approved": approved.fingerprints, "clips": names, "total_microdollars": total})

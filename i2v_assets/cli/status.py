@@ -12,7 +12,7 @@ import typer
 from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import Exit, TryLater, UsageProblem, exit_code
 from i2v_assets.operations.clips import find_clip
-from i2v_assets.session import Session, open_bucket, open_session
+from i2v_assets.session import Session, open_session
 from i2v_assets.uploads.types import Candidate
 from resources.errors import I2VError
 from resources.ledger.records import Spend
@@ -200,7 +200,7 @@ def _plain_paid(*spent: Spend) -> dict[str, int]:
 def _answers(session: Session, clip: str) -> list[Any]:
     """Return the clip's files in the bucket; if the bucket does not answer, say so and go on without them."""
     try:
-        return list(open_bucket(session.settings).list(keys.clip_key(clip, "x")[:-1]))
+        return list(session.bucket.list(keys.clip_key(clip, "x")[:-1]))
     except StorageError as error:
         err.print(f"The bucket was not read: {error.text}", markup=False, highlight=False)
         return []
@@ -257,7 +257,7 @@ def _worse(worst: Exit, error: Any) -> Exit:
 
 
 def _fetch(session: Session, row: ClipRow, folder: Path, *, everything: bool) -> dict[str, Any]:
-    bucket = open_bucket(session.settings)
+    bucket = session.bucket
     key = keys.clip_key(row.clip, keys.VIDEO)
     if bucket.head(key) is None:
         words, remedy = f"It has no video: it is {row.state}.", row.reason or f"`i2v status {row.clip}` says more."

@@ -14,7 +14,7 @@ from i2v_assets.cli.exit_codes import DataProblem, Exit, UsageProblem
 from i2v_assets.clip_folder.manifest import Manifest, ManifestError, read_manifest
 from i2v_assets.films.manifest import FilmManifest, is_film_manifest, read_film_manifest
 from i2v_assets.operations.clips import NoSuchClip, find_clip
-from i2v_assets.session import Session, open_bucket, open_session
+from i2v_assets.session import Session, open_session
 from i2v_assets.verify.verify import Signature, Verification, verify_alone, verify_film
 from i2v_assets.verify.verify import verify as verify_manifest
 from resources.ledger.records import RequestRow
@@ -55,7 +55,7 @@ def of_name(session: Session, name: str, scratch: Path) -> Evidence:
         UsageProblem: there is neither.
         DataProblem: it has no video, or its manifest cannot be read.
     """
-    video, bucket = scratch / keys.VIDEO, open_bucket(session.settings)
+    video, bucket = scratch / keys.VIDEO, session.bucket
     film = name.removeprefix(keys.SEQUENCES)
     manifest = _manifest_of_film(session, film)
     if not name.startswith(keys.SEQUENCES):
@@ -156,7 +156,7 @@ def _read(session: Session, key_of: Callable[[], str]) -> tuple[str, bytes] | No
     """Return a file of the bucket with its key; None if it does not exist, or the name cannot be a key."""
     try:
         key = key_of()
-        return key, open_bucket(session.settings).read(key)
+        return key, session.bucket.read(key)
     except (ValueError, ObjectMissing):
         return None
 

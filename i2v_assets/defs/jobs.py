@@ -105,15 +105,11 @@ class Cancel(dg.Config):
 
 @dg.op(description="Withdraws what was not sent of a clip, and cancels what is queued at the service. Free.")
 def cancel_a_clip(
-    context: dg.OpExecutionContext,
-    config: Cancel,
-    runcomfy: RunComfyResource,
-    bucket: BucketResource,
-    ledger: LedgerResource,
+    context: dg.OpExecutionContext, config: Cancel, runcomfy: RunComfyResource, ledger: LedgerResource
 ) -> None:
     """Log each step; a generation that has begun runs on and may be charged."""
     with _operating(runcomfy, ledger) as session:
-        cancelled = cancel_clip(session, bucket.open(), config.clip, by=_by(context))
+        cancelled = cancel_clip(session, config.clip, by=_by(context))
     for step in cancelled.steps:
         (context.log.info if step.done else context.log.warning)(f"{config.clip}: {step.text}")
 
@@ -132,15 +128,11 @@ class Retry(dg.Config):
 
 @dg.op(description="Makes a failed or cancelled clip due again. Another attempt is paid for within the budget.")
 def retry_a_clip(
-    context: dg.OpExecutionContext,
-    config: Retry,
-    runcomfy: RunComfyResource,
-    bucket: BucketResource,
-    ledger: LedgerResource,
+    context: dg.OpExecutionContext, config: Retry, runcomfy: RunComfyResource, ledger: LedgerResource
 ) -> None:
     """The upload sensor's next tick starts it."""
     with _operating(runcomfy, ledger) as session:
-        retry_clip(session, bucket.open(), config.clip, by=_by(context))
+        retry_clip(session, config.clip, by=_by(context))
     context.log.info(f"{config.clip} is due again; the next tick of the upload sensor starts it.")
 
 
@@ -159,15 +151,11 @@ class Approve(dg.Config):
 
 @dg.op(description="Plans again and agrees to pay, if the plan still has this hash. The approved clips cost money.")
 def approve_a_plan(
-    context: dg.OpExecutionContext,
-    config: Approve,
-    runcomfy: RunComfyResource,
-    bucket: BucketResource,
-    ledger: LedgerResource,
+    context: dg.OpExecutionContext, config: Approve, runcomfy: RunComfyResource, ledger: LedgerResource
 ) -> None:
     """The dispatch sensor's next tick starts what waits for it."""
     with _operating(runcomfy, ledger) as session:
-        approved = approve_plan(session, bucket.open(), config.plan_hash, config.clips, by=_by(context))
+        approved = approve_plan(session, config.plan_hash, config.clips, by=_by(context))
     most = dollars(approved.total_microdollars) or "$0"
     context.log.info(f"Approved: {', '.join(approved.clips)}, at most {most}.")
 

@@ -38,12 +38,11 @@ class Approval:
     total_microdollars: int
 
 
-def approve_plan(session: Session, bucket: Bucket, plan_hash: str, clips: Sequence[str] = (), *, by: str) -> Approval:
+def approve_plan(session: Session, plan_hash: str, clips: Sequence[str] = (), *, by: str) -> Approval:
     """Approve the plan with this hash, of all open clips or of one. Everything is planned again first.
 
     Args:
-        session: The ledger and the registry.
-        bucket: The bucket.
+        session: The ledger, the registry and the bucket.
         plan_hash: The hash, or at least its first `SHORTEST_HASH` characters.
         clips: The clips that were planned together; empty for all that are to be made.
         by: Who approves.
@@ -60,10 +59,10 @@ def approve_plan(session: Session, bucket: Bucket, plan_hash: str, clips: Sequen
             what,
             remedy=f"`i2v plan` and a clip's WAITING.txt show it; its first {SHORTEST_HASH} characters are enough.",
         )
-    shown = preview(session, bucket, open_clips(session, clips))
+    shown = preview(session, open_clips(session, clips))
     plans = _plans_of(shown, asked)
     if plans is None:
-        changes = (_what_changed(bucket, planned, asked) for planned in shown.planned)
+        changes = (_what_changed(session.bucket, planned, asked) for planned in shown.planned)
         change = next((words for words in changes if words), None)
         raise PlanChanged(
             f"No plan of now has this hash{f': {change}' if change else ''}. Nothing was approved.",

@@ -16,7 +16,6 @@ from resources.ledger.records import RequestRow, State
 from resources.money import dollars
 from resources.registry.registry import ClipRow, ClipState
 from resources.runcomfy.wire import CancelOutcome
-from resources.storage.bucket import Bucket
 
 
 class CancelCode(StrEnum):
@@ -112,7 +111,7 @@ class Cancellation:
         return all(step.done for step in self.steps)
 
 
-def cancel_clip(session: Session, bucket: Bucket, clip: str, *, by: str) -> Cancellation:
+def cancel_clip(session: Session, clip: str, *, by: str) -> Cancellation:
     """Cancel all of a clip that can be cancelled, and return each step. A delivered video stays.
 
     Raises:
@@ -125,23 +124,23 @@ def cancel_clip(session: Session, bucket: Bucket, clip: str, *, by: str) -> Canc
     steps = [step for request in requests if (step := _cancel_request(session, request, by)) is not None]
     undo: Literal["retry", "retake"] = "retry"
     if takes := withdraw_retakes(session.ledger, session.registry, row):
-        BucketAnswers(bucket).no_longer_waiting(clip)
+        BucketAnswers(session.bucket).no_longer_waiting(clip)
         steps.append(CancelStep(CancelCode.RETAKES_WITHDRAWN, takes))
         undo = "retake"
-    elif not any(step.sent for step in steps) and hold_clip(session, bucket, row, by=by):
+    elif not any(step.sent for step in steps) and hold_clip(session, row, by=by):
         steps.append(CancelStep(CancelCode.HELD))
     if not steps:
         raise NotPossible(f"{clip} is {row.state}: there is nothing to cancel.")
     return Cancellation(clip, tuple(steps), undo)
 
 
-def hold_clip(session: Session, bucket: Bucket, row: ClipRow, *, by: str) -> bool:
+def hold_clip(session: Session, row: ClipRow, *, by: str) -> bool:
     """Keep the sensors from starting a clip until `i2v retry`; return False if a run has it or a person holds it already."""
     if row.state not in (ClipState.DUE, ClipState.WAITING) or row.waiting_for == "person":
         return False
     problem = notes.Problem(f"It was cancelled by {by}.", remedy=f"To make it after all, run: i2v retry {row.clip}")
     note = notes.waiting(row.clip, problem, then="nothing by itself.", service=session.settings.service)
-    BucketAnswers(bucket).note(row.clip, note)
+    BucketAnswers(session.bucket).note(row.clip, note)
     session.registry.record_result(
         row.clip, version=row.version, state=ClipState.WAITING, reason=problem.what, waiting_for="person"
     )

@@ -20,7 +20,6 @@ from resources.registry.agreed_prices import CatalogueMemory
 from resources.registry.registry import ClipRow, ClipState
 from resources.runcomfy.catalogue import Catalogue
 from resources.runcomfy.client import RunComfyClient
-from resources.storage.bucket import Bucket
 
 
 @dataclass(frozen=True)
@@ -92,13 +91,12 @@ class OpenPlanner:
     """The pipeline's planner with what it asks the service through."""
 
     planner: ClipPlanner
-    reader: MediaReader
     offers: Offers
     client: RunComfyClient
 
 
 @asynccontextmanager
-async def open_planner(session: Session, bucket: Bucket, scratch: Path) -> AsyncIterator[OpenPlanner]:
+async def open_planner(session: Session, scratch: Path) -> AsyncIterator[OpenPlanner]:
     """Open the pipeline's planner for the length of the block.
 
     Raises:
@@ -109,13 +107,13 @@ async def open_planner(session: Session, bucket: Bucket, scratch: Path) -> Async
     async with open_client(settings) as client:
         catalogue = Catalogue(client, settings.model_ids, settings.price_max_age_seconds)
         offers = Offers(catalogue, CatalogueMemory(session.ledger.database), settings.service)
-        reader = MediaReader(bucket, session.registry, scratch)
-        yield OpenPlanner(ClipPlanner(reader, offers.now, plan_options(settings)), reader, offers, client)
+        reader = MediaReader(session.bucket, session.registry, scratch)
+        yield OpenPlanner(ClipPlanner(reader, offers.now, plan_options(settings)), offers, client)
 
 
-def scan_for_uploads(session: Session, bucket: Bucket) -> None:
+def scan_for_uploads(session: Session) -> None:
     """Register what was uploaded since the upload sensor's last tick, as the sensor does."""
-    scan_uploads(bucket, session.registry, session.settings)
+    scan_uploads(session.bucket, session.registry, session.settings)
 
 
 def open_clips(session: Session, names: Sequence[str]) -> list[ClipRow]:
@@ -129,18 +127,18 @@ def open_clips(session: Session, names: Sequence[str]) -> list[ClipRow]:
     return list(session.registry.list((ClipState.DUE, ClipState.WAITING)))
 
 
-def preview(session: Session, bucket: Bucket, rows: Sequence[ClipRow]) -> Preview:
+def preview(session: Session, rows: Sequence[ClipRow]) -> Preview:
     """Plan these clips as a run would, and return the plans. Nothing is paid and no note is written.
 
     Raises:
         I2VError: the token is not accepted, or the bucket does not answer.
     """
     with TemporaryDirectory(prefix="i2v-") as scratch:
-        return asyncio.run(_preview(session, bucket, rows, Path(scratch)))
+        return asyncio.run(_preview(session, rows, Path(scratch)))
 
 
-async def _preview(session: Session, bucket: Bucket, rows: Sequence[ClipRow], scratch: Path) -> Preview:
-    async with open_planner(session, bucket, scratch) as opened:
+async def _preview(session: Session, rows: Sequence[ClipRow], scratch: Path) -> Preview:
+    async with open_planner(session, scratch) as opened:
         await opened.offers.now()  # a token that is not accepted is told once, not for every clip
         results = await asyncio.gather(*(_plan(opened.planner, row) for row in rows))
         try:

@@ -8,7 +8,6 @@ from i2v_assets.session import Session
 from resources.ledger.records import State
 from resources.registry.registry import ClipRow, ClipState
 from resources.storage import keys
-from resources.storage.bucket import Bucket
 from resources.storage.errors import ObjectMissing
 
 
@@ -20,7 +19,7 @@ class Retry:
     fingerprints: tuple[str, ...]
 
 
-def retry_clip(session: Session, bucket: Bucket, clip: str, *, by: str) -> Retry:
+def retry_clip(session: Session, clip: str, *, by: str) -> Retry:
     """Make a failed or cancelled clip due again. What the service charged for the failure is not refunded.
 
     Raises:
@@ -35,7 +34,7 @@ def retry_clip(session: Session, bucket: Bucket, clip: str, *, by: str) -> Retry
             f"It is {row.state}; only failed and cancelled clips are made again.",
             remedy=f"`i2v retake {clip}` makes another take." if row.delivered_at else "",
         )
-    planned = _planned_fingerprints(bucket, row)
+    planned = _planned_fingerprints(session, row)
     ended = [
         request
         for request in session.ledger.list((State.FAILED, State.CANCELLED), clip=clip)
@@ -48,11 +47,11 @@ def retry_clip(session: Session, bucket: Bucket, clip: str, *, by: str) -> Retry
     return Retry(clip, tuple(request.fingerprint for request in again))
 
 
-def _planned_fingerprints(bucket: Bucket, row: ClipRow) -> set[str]:
+def _planned_fingerprints(session: Session, row: ClipRow) -> set[str]:
     """Return the fingerprints of the clip's latest plan: requests of an older brief stay as they ended."""
     found = {row.planned_fingerprint} if row.planned_fingerprint else set()
     try:
-        stored = json.loads(bucket.read(keys.clip_key(row.clip, keys.PLAN)))
+        stored = json.loads(session.bucket.read(keys.clip_key(row.clip, keys.PLAN)))
     except (ObjectMissing, ValueError):
         return found
     return found | {take["fingerprint"] for take in stored.get("takes", ()) if "fingerprint" in take}

@@ -18,7 +18,7 @@ from i2v_assets.cli.run.plan import plan_run
 from i2v_assets.cli.run.progress import exit_of, follow
 from i2v_assets.cli.run.result import result_of, save, show
 from i2v_assets.planning.plan import Plan
-from i2v_assets.session import Session, current_user, open_bucket, open_session
+from i2v_assets.session import Session, current_user, open_session
 from resources.ledger.records import State
 from resources.money import dollars
 from resources.schemas.inputs import MediumKind
@@ -148,16 +148,15 @@ def _run(
     retry: bool,
     stage: _Stage,
 ) -> tuple[dict[str, Any], Exit]:
-    bucket = open_bucket(session.settings)
-    check_reachable(bucket, session.settings.service)
-    plan = plan_run(session, bucket, target, asked, scratch)
+    check_reachable(session.bucket, session.settings.service)
+    plan = plan_run(session, target, asked, scratch)
     _announce(plan, session.settings)
     _let_go_again(session, plan, retry=retry)
     stage.followed = True
-    course = follow(session, bucket, plan, scratch, run_id=f"cli-{uuid4().hex[:12]}", wait=wait)
+    course = follow(session, plan, scratch, run_id=f"cli-{uuid4().hex[:12]}", wait=wait)
     result, code = result_of(session, plan, course), exit_of(course)
     if code is Exit.OK and folder is not None and not course.submitted_only:
-        code = save(session, bucket, plan, course, folder, result)
+        code = save(session, plan, course, folder, result)
     return result, code
 
 

@@ -13,14 +13,13 @@ from i2v_assets.pipeline.read_media import MediaReader, ReadFile
 from i2v_assets.planning.plan import Plan, PlanOffer, Refusal, Waiting
 from i2v_assets.session import Session
 from resources.schemas.inputs import Family, MediumKind
-from resources.storage.bucket import Bucket
 
 CLIP = ":run"
 """The ledger's name for generations that belong to no clip. No upload's slug can be it, so a command about a clip is never
 about every run. Rows of earlier versions keep their old name, `cli`: the ledger is not rewritten."""
 
 
-def plan_run(session: Session, bucket: Bucket, target: Target, asked: RunInput, scratch: Path) -> Plan:
+def plan_run(session: Session, target: Target, asked: RunInput, scratch: Path) -> Plan:
     """Return the plan of one generation. Its media are in the bucket then.
 
     Raises:
@@ -33,11 +32,11 @@ def plan_run(session: Session, bucket: Bucket, target: Target, asked: RunInput, 
         )
     names = display_names(asked.media)
     brief = asked.brief(target, names)
-    reader = MediaReader(bucket, session.registry, scratch)
-    files = store_media(asked.media, names, bucket, reader, scratch, session.settings.service)
+    reader = MediaReader(session.bucket, session.registry, scratch)
+    files = store_media(asked.media, names, session.bucket, reader, scratch, session.settings.service)
     if all(file.medium is not None for file in files):
         check_media(target, asked.media)
-    decided, offers = asyncio.run(_decide(session, bucket, scratch, brief, files))
+    decided, offers = asyncio.run(_decide(session, scratch, brief, files))
     if isinstance(decided, Refusal):
         text = " ".join(f"{problem.what} {problem.limit}".strip() for problem in decided.problems)
         remedies = dict.fromkeys(problem.remedy for problem in decided.problems if problem.remedy)
@@ -55,9 +54,9 @@ def plan_run(session: Session, bucket: Bucket, target: Target, asked: RunInput, 
 
 
 async def _decide(
-    session: Session, bucket: Bucket, scratch: Path, brief: Brief, files: Sequence[ReadFile]
+    session: Session, scratch: Path, brief: Brief, files: Sequence[ReadFile]
 ) -> tuple[Plan | Refusal | Waiting, Mapping[Family, PlanOffer | None]]:
-    async with open_planner(session, bucket, scratch) as opened:
+    async with open_planner(session, scratch) as opened:
         decided = await opened.planner.decide(CLIP, brief, files, name=files[0].name if files else CLIP)
         offers = await opened.offers.now()
         if isinstance(decided, Plan) and decided.family not in offers:

@@ -19,7 +19,6 @@ from resources.generation.run_sync import run_sync
 from resources.generation.types import Cancelled, Delivered, Failed, GenerationRequest, Held, HeldKind, Outcome
 from resources.ledger.records import RequestRow, State
 from resources.runcomfy.errors import RateLimited
-from resources.storage.bucket import Bucket
 
 PACE_SECONDS = 300.0
 """How long "too many requests" (429) is waited out before the command ends as held: the pauses double from 1 s to the longest
@@ -53,12 +52,11 @@ class _Stopped(Exception):
     """A signal ended the wait, and the engine has cleaned up."""
 
 
-def follow(session: Session, bucket: Bucket, plan: Plan, scratch: Path, *, run_id: str, wait: bool) -> Course:
+def follow(session: Session, plan: Plan, scratch: Path, *, run_id: str, wait: bool) -> Course:
     """Take a plan through the engine and return its end. Ctrl-C cancels at the service, SIGTERM leaves the request running.
 
     Args:
-        session: The ledger and the settings.
-        bucket: The bucket of the inputs and the video.
+        session: The ledger, the bucket and the settings.
         plan: What to make.
         scratch: A folder for the video on its way.
         run_id: The run whose budget counts.
@@ -97,7 +95,7 @@ def follow(session: Session, bucket: Bucket, plan: Plan, scratch: Path, *, run_i
                 refused, course.submitted_only = "", not wait
 
         engine = open_engine(
-            session.settings, session.ledger, bucket, scratch=scratch, run_id=run_id, options=options,
+            session.settings, session.ledger, session.bucket, scratch=scratch, run_id=run_id, options=options,
             stop_kind=stop_kind, on_change=on_change,
         )  # fmt: skip
         try:

@@ -18,7 +18,6 @@ from resources.generation.types import Cancelled, Delivered, Failed, Held
 from resources.ledger.records import State
 from resources.media.probe import video_size
 from resources.money import dollars
-from resources.storage.bucket import Bucket
 
 
 def result_of(session: Session, plan: Plan, course: Course) -> dict[str, Any]:
@@ -75,7 +74,7 @@ def _status(course: Course, *, untouched: bool) -> dict[str, Any]:
             return {"reason": words, "remedy": "Run it again: what was sent is fetched and not paid for again."}
 
 
-def save(session: Session, bucket: Bucket, plan: Plan, course: Course, folder: Path, result: dict[str, Any]) -> Exit:
+def save(session: Session, plan: Plan, course: Course, folder: Path, result: dict[str, Any]) -> Exit:
     """Save the video in the folder with its manifest beside it, add both to ``result``, and return the exit code.
 
     A video that cannot be fetched or written is not a success, though it is paid for and kept in the bucket.
@@ -94,7 +93,7 @@ def save(session: Session, bucket: Bucket, plan: Plan, course: Course, folder: P
             shutil.copyfile(local, partial)
             partial.replace(path)
         else:
-            bucket.download(delivered.video_key, path)
+            session.bucket.download(delivered.video_key, path)
         manifest = manifest_of(
             session.settings.service,
             plan,
