@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from i2v_assets.operations.clips import NotPossible, find_clip
 from i2v_assets.session import Session
+from resources.generation.types import HeldKind
 from resources.ledger.records import State
 from resources.registry.registry import ClipRow, ClipState
 from resources.storage import keys
@@ -22,14 +23,16 @@ class Retry:
 def retry_clip(session: Session, clip: str, *, by: str) -> Retry:
     """Make a failed or cancelled clip due again. What the service charged for the failure is not refunded.
 
+    A clip whose paid video is lost is due again too: the video is looked for once more, which is free.
+
     Raises:
         NoSuchClip: there is no such clip.
-        NotPossible: it has neither failed nor been cancelled.
+        NotPossible: it has not failed, was not cancelled, and its video is not lost.
         FinalOutcome: the service's content rules refuse it for good.
     """
     row = find_clip(session.registry, clip)
-    cancelled = row.state is ClipState.WAITING and row.waiting_for == "person"
-    if row.state is not ClipState.FAILED and not cancelled:
+    waits = row.state is ClipState.WAITING and row.waiting_for in ("person", HeldKind.LOST)
+    if row.state is not ClipState.FAILED and not waits:
         raise NotPossible(
             f"It is {row.state}; only failed and cancelled clips are made again.",
             remedy=f"`i2v retake {clip}` makes another take." if row.delivered_at else "",

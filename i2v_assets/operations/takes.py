@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from i2v_assets.briefs.brief import MAX_TAKES
 from i2v_assets.operations.clips import MOVING, ClipBusy, NotPossible, TakeNotFound, find_clip, takes_of
 from i2v_assets.session import Session
+from resources.generation.types import HeldKind
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import State
 from resources.registry.registry import ClipRow, ClipState, Registry
@@ -43,7 +44,8 @@ def retake_clip(session: Session, clip: str, seed: int | None = None, *, by: str
         raise NotPossible(f"{seed} is not a seed.", remedy=f"Use a whole number from 1 to {MAX_SEED}, or leave it out.")
     if row.state in (*_WITH_A_RUN, ClipState.DUE):
         raise ClipBusy(f"{clip} is {row.state}: a run makes it first.", remedy="Ask again when it is done.")
-    if row.state not in (ClipState.DELIVERED, ClipState.FAILED):
+    lost = row.state is ClipState.WAITING and row.waiting_for == HeldKind.LOST
+    if row.state not in (ClipState.DELIVERED, ClipState.FAILED) and not lost:
         raise NotPossible(f"{clip} is {row.state}.", remedy=f"`i2v status {clip}` says what to do first.")
     take = takes_of(row) + 1
     if take > MAX_TAKES:
