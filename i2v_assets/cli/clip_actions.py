@@ -19,7 +19,7 @@ app = typer.Typer()
 
 @app.command()
 def cancel(clip: Annotated[str, typer.Argument(help="A clip.")], as_json: AsJson = False) -> None:
-    """Withdraw what was not sent, and cancel what is still queued at the service.
+    """Stop what is not sent yet, and cancel what still waits in the service's queue.
 
     A generation that has begun cannot be cancelled: it runs on and may be charged, and its video is fetched.
 

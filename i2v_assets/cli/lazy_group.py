@@ -16,7 +16,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "fetch": ("status", "Download clips' videos from the bucket, as CLIP.mp4."),
     "plan": ("plan", "Show what would be made, by which model and at what price, before anything is paid."),
     "approve": ("plan", "Agree to pay for a plan."),
-    "cancel": ("clip_actions", "Withdraw what was not sent, and cancel what is still queued at the service."),
+    "cancel": ("clip_actions", "Stop what is not sent yet, and cancel what still waits in the service's queue."),
     "retry": (
         "clip_actions",
         "Make failed or cancelled clips again; what was charged for the failure is not refunded.",

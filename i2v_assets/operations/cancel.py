@@ -93,7 +93,7 @@ class CancelStep:
                 if self.paid_microdollars
                 else "nothing was paid"
             )
-            return f"{name} is withdrawn; {paid}."
+            return f"{name} is cancelled before it was sent; {paid}."
         return f"{name} {_TEXTS[self.code]}"
 
 

@@ -104,4 +104,4 @@ def test_what_is_withdrawn_after_a_charged_failure_does_not_claim_that_nothing_w
     ran = world("cancel", "hero", "--json")
     assert ran.code == 0, ran.err
     assert "nothing was paid" not in ran.out
-    assert ran.json["done"][0]["what"] == "take 1 is withdrawn; earlier attempts cost $1.00."
+    assert ran.json["done"][0]["what"] == "take 1 is cancelled before it was sent; earlier attempts cost $1.00."
