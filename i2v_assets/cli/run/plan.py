@@ -65,7 +65,5 @@ async def _decide(
 
 
 def in_the_shell(remedy: str) -> str:
-    """Return what to do for a person without Dagster and uploads: no schedule fetches a video, and files are given."""
-    if "adopt_orphans" in remedy:
-        return "Run it again: it is fetched, and not paid for again."
+    """Return what to do for a person who gives files and does not upload them."""
     return remedy.replace("Upload ", "Give ").replace("upload ", "give ")
