@@ -63,11 +63,11 @@ def night_text(night: Figures) -> str:
     return f"""## The night
 
 {number(night["clips"])} pictures, each different, uploaded at {
-        night["uploads_per_second"]:g} a second, one in a hundred of them no picture at all; clips of 3 s at 720p;
+        night["uploads_per_second"]:g} a second, one in a hundred of them not a picture; clips of 3 s at 720p;
 generations of {night["generation_s"]:g} s (median), {night["runs_at_once"]} runs at once, the upload sensor every {
         night["sensor_s"]
     } s. The runs got {number(night["runs"].get("clips_each"))} clips each on
-average ({night["runs"]["count"]} runs, those of second tries included).
+average ({night["runs"]["count"]} runs, second tries included).
 
 {
         table(
@@ -85,7 +85,7 @@ average ({night["runs"]["count"]} runs, those of second tries included).
         )
     }
 
-All was over after {night["seconds"] / 60:.0f} minutes: **{
+Everything was done after {night["seconds"] / 60:.0f} minutes: **{
         number(pace.get("all"))
     } clips an hour** up to the last delivery, {
         number(pace.get("first_nine_tenths"))
@@ -119,10 +119,10 @@ again by the job of the nightly retry schedule, started {night["retry_runs"]} ti
 
 ### Faults
 
-Each kind is to meet about 2 % of the clips, by chance, all night long: 2 % of the submits, fetches of inputs and downloads, and a fifth of that of
-the questions for the result, of which a clip has about five. {
+Each kind should hit about 2 % of the clips, at random, all night: 2 % of the submits, fetches of inputs and downloads, and a fifth of
+that of the polls, of which a clip has about five. {
         number(sum(each["met"] for each in night["faults"]))
-    } calls had one.
+    } calls were hit.
 
 <details><summary>{len(night["faults"])} kinds</summary>
 
@@ -130,9 +130,9 @@ the questions for the result, of which a clip has about five. {
 
 </details>
 
-Left out: faults of the account (they hold every clip until a person acts), `stuck` and `stuck_in_queue` (they hold a run until its deadline
-of half an hour), a submit that times out (two minutes; to the ledger it is a `disconnect_after`), hostile addresses, and the
-defects of the video, which [the quality checks](quality.md) find.
+Left out: faults of the account (they hold every clip until a person acts), `stuck` and `stuck_in_queue` (they hold a run until its
+deadline of half an hour), a submit that times out (two minutes; for the ledger it is the same as `disconnect_after`), hostile URLs,
+and defects of the video, which [the quality checks](quality.md) find.
 """
 
 
@@ -146,8 +146,8 @@ def cpu_text(night: Figures) -> str:
 
 {table(["", "CPU seconds", "seconds a clip"], rows)}
 
-From the moment at which the fleet was up to the end of its last run; starting the code server and the daemon is not in it, starting
-the runs is.
+From the moment when the fleet was up to the end of its last run. The start of the code server and the daemon does not count; the
+start of the runs does.
 """
 
 
@@ -168,9 +168,9 @@ def memory_text(night: Figures) -> str:
 
 {table(["MiB", "largest", "second quarter", "last quarter", "ratio", "slope, MiB an hour"], rows)}
 
-Proportional set size (pages that processes share are divided among them), looked at every few seconds. The quarters and the
-slope are those of the {night["memory"]["fleet"]["loaded_samples"]} looks at which all {night["runs_at_once"]} runs were busy; the first quarter is left out, since processes grow into their
-work. For the fleet's own the last may be at most {FLAT_LIMIT} times the second (Postgres fills its buffers, the sandbox remembers all). A run process takes up to {number(night["one_run_mb"])} MiB.
+Proportional set size (pages that processes share are divided among them), sampled every few seconds. The quarters and the
+slope are those of the {night["memory"]["fleet"]["loaded_samples"]} samples in which all {night["runs_at_once"]} runs were busy; the first quarter is left out, because processes still grow
+then. For the fleet, the last quarter may be at most {FLAT_LIMIT} times the second (Postgres fills its buffers, and the sandbox keeps everything). A run process takes up to {number(night["one_run_mb"])} MiB.
 """
 
 
@@ -187,14 +187,14 @@ def rest_text(night: Figures) -> str:
         [
             ["from the end of an upload to its entry in the registry", *spread_cells(night["sensor_lag_s"])],
             ["from a run's creation to its start", *spread_cells(runs["creation_to_start_s"])],
-            ["of these in the queue, for one of the places", *spread_cells(runs["in_the_queue_s"])],
+            ["of these waiting in the queue", *spread_cells(runs["in_the_queue_s"])],
             ["of these launching", *spread_cells(runs["launch_s"])],
         ],
     )
     return f"""## Database
 
 **{number(base["mb_per_1000_clips"], 1)} MB per 1,000 clips** with indexes ({groups}). {number(base["connections_per_clip"], 1)} connections a clip were made
-to it, by everybody.
+to it in all.
 
 {tables}
 
@@ -228,7 +228,7 @@ def growth_text(growth: Sequence[Figures]) -> str:
     )
     return f"""## How cost grows
 
-The same without faults, each over a fleet and a database of its own.
+The same without faults, each with its own fleet and database.
 
 {table(head, rows)}
 
@@ -246,10 +246,10 @@ def report(figures: Figures) -> str:
         f"""# A night in small
 
     make night                      # all of it, about an hour on a quiet machine of two cores
-    make night ARGS=--quick         # a trial of some minutes; says nothing of limits
+    make night ARGS=--quick         # a trial of some minutes, without a verdict on the limits
 
 Written by `make night` on {figures["at"]}; every figure comes from that run (`benchmarks/night.json`). The machine: {machine["cores"]} cores, {machine["memory_gb"]} GB,
-{machine["system"]}, Python {machine["python"]}; everything ran on it: the fleet as processes of its own from `deploy/dagster.yaml` (code server, daemon, runs),
+{machine["system"]}, Python {machine["python"]}; everything ran on it: the fleet in its own processes from `deploy/dagster.yaml` (code server, daemon, runs),
 Postgres, an S3 server, the sandbox, and the measurement.
 
 {verdict(figures)}
@@ -261,8 +261,8 @@ Postgres, an S3 server, the sandbox, and the measurement.
     parts.append(
         """## What it does not show
 
-* The paid service: its times, its queue and its limits are not the sandbox's, and its real faults come in clusters.
-* Measures and previews (`I2V_MEASURE`, `I2V_PREVIEWS`) are off: they cost more CPU than all of the above (docs/quality.md).
+* The paid service: its times, queue and limits differ from those of the sandbox, and its real faults come in clusters.
+* Quality checks and previews (`I2V_MEASURE`, `I2V_PREVIEWS`) are off: they cost more CPU than all of the above (docs/quality.md).
 * Large pictures: these have 600 x 400 pixels.
 * Machines that die in the night: `make crash` and `tests/deploy` kill them one by one.
 """

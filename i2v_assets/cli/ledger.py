@@ -16,6 +16,7 @@ from resources.ledger.errors import UnknownRequest
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import RequestRow, State
 from resources.money import dollars
+from resources.plurals import counted
 from resources.runcomfy.wire import REQUEST_ID
 
 app = typer.Typer(name="ledger", no_args_is_help=True, help="List, show, resolve and export paid requests.")
@@ -127,7 +128,7 @@ def export_command(
                 f"{file} cannot be written: {error.strerror or type(error).__name__}.",
                 remedy="Name a file in a folder that is there; - is standard output.",
             ) from None
-    err.print(f"{lines} lines.", highlight=False)
+    err.print(f"{counted(lines, 'line')}.", highlight=False)
 
 
 def find(ledger: Ledger, which: str) -> RequestRow:

@@ -8,6 +8,7 @@ import typer
 
 from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
 from i2v_assets.cli.status import plain_refused
+from i2v_assets.cli.wait_words import wait_words
 from i2v_assets.operations.approve import approve_plan
 from i2v_assets.operations.budget import budget_today
 from i2v_assets.operations.preview import Preview, open_clips, preview, scan_for_uploads
@@ -15,6 +16,7 @@ from i2v_assets.pipeline.plan import Planned
 from i2v_assets.planning.plan import Plan, Refusal
 from i2v_assets.session import Session, current_user, open_session
 from resources.money import dollars
+from resources.plurals import counted
 from resources.registry.registry import RefusedRow
 
 app = typer.Typer()
@@ -78,11 +80,11 @@ def _row(shown: Preview, plan: Plan, note: str) -> tuple[object, ...]:
 
 def _waits(shown: Preview, plan: Plan) -> str:
     row = next(each.row for each in shown.planned if each.row.clip == plan.clip)
-    words = [f"waits for {row.waiting_for}"] if row.waiting_for and row.state == "waiting" else []
+    words = [wait_words(row.waiting_for)] if row.waiting_for and row.state == "waiting" else []
     rerolls = [take for take in shown.rerolls if take.to_pay and take.plan.clip == plan.clip]
     if rerolls and plan.take == 1:
         more = dollars(shown.most_for_rerolls(plan.clip)) or "an unknown price"
-        words.append(f"and at most {len(rerolls)} reroll{'s' if len(rerolls) > 1 else ''} for {more}")
+        words.append(f"and at most {counted(len(rerolls), 'reroll')} for {more}")
     return ", ".join(words)
 
 
@@ -101,11 +103,10 @@ def _show_money(session: Session, shown: Preview, names: list[str]) -> None:
     unpriced = f" and {shown.unpriced} at an unknown price" if shown.unpriced else ""
     rerolls = any(take.to_pay for take in shown.rerolls)
     most = f", at most {dollars(shown.most_microdollars) or '$0'} with rerolls" if rerolls else ""
-    out.print(
-        f"{count} to pay for, {dollars(shown.total_microdollars) or '$0'}{unpriced}{most};"
-        f" balance {dollars(shown.balance_microdollars) or ('$0' if shown.balance_microdollars == 0 else 'unknown')}.",
-        highlight=False,
-    )
+    total, balance = dollars(shown.total_microdollars) or "$0", dollars(shown.balance_microdollars)
+    to_pay = f"{count} to pay for, {total}{unpriced}" if count else "Nothing to pay for"
+    balance = balance or ("$0" if shown.balance_microdollars == 0 else "unknown")
+    out.print(f"{to_pay}{most}; balance {balance}.", highlight=False)
     err.print(budget_today(session).text, highlight=False)
     if shown.hash:
         out.print(f"Plan hash: {shown.hash}", highlight=False)

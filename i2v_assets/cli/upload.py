@@ -9,6 +9,7 @@ import typer
 from i2v_assets.cli.console import AsJson, err, out, print_json
 from i2v_assets.cli.exit_codes import UsageProblem
 from i2v_assets.session import open_bucket
+from resources.plurals import counted
 from resources.settings import load_settings
 
 app = typer.Typer()
@@ -45,7 +46,7 @@ def upload(
     if as_json:
         print_json([{"file": str(path), "key": key} for path, key in planned])
     else:
-        out.print(f"{len(planned)} file{'' if len(planned) == 1 else 's'} uploaded.")
+        out.print(f"{counted(len(planned), 'file')} uploaded.")
 
 
 def _check_keys(planned: list[tuple[Path, str]]) -> None:

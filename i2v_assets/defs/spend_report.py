@@ -11,6 +11,7 @@ from i2v_assets.pipeline.metadata import escape_markdown
 from i2v_assets.reports.spend import Reuse, SpendLine, plot, spend_table, summary, to_csv, totals
 from resources.ledger.ledger import Ledger
 from resources.money import usd
+from resources.plurals import counted
 from resources.registry.registry import Registry
 from resources.registry.resource import LedgerResource
 from resources.settings import Settings, load_settings
@@ -47,7 +48,9 @@ def spend(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: Led
     _write(store, ALL, content)
     today = datetime.now(UTC).astimezone(settings.zone).date()
     picture = base64.b64encode(plot(lines, today)).decode()
-    context.log.info(f"{len(lines)} lines of {len(days)} days; {written} days' files are new or changed.")
+    context.log.info(
+        f"{counted(len(lines), 'line')} of {counted(len(days), 'day')}; {counted(written, 'file')} new or changed."
+    )
     sandbox = "Sandbox: play money." if settings.service == "sandbox" else None
     return dg.MaterializeResult(
         metadata={

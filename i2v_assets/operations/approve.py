@@ -11,6 +11,7 @@ from i2v_assets.planning.plan import Plan
 from i2v_assets.session import Session
 from resources.errors import I2VError
 from resources.money import dollars
+from resources.plurals import counted
 from resources.storage import keys
 from resources.storage.bucket import Bucket
 
@@ -98,7 +99,7 @@ def _what_changed(bucket: Bucket, planned: Planned, asked: str) -> str | None:
     takes = [*stored.get("takes", ()), *stored.get("rerolls", ())]
     then = {take.get("take"): take for take in takes if isinstance(take, dict)}
     if set(then) != set(now):
-        return f"{clip} had {len(then)} takes, its rerolls counted, and has {len(now)}"
+        return f"{clip} had {counted(len(then), 'take')}, its rerolls counted, and has {len(now)}"
     for number, plan in now.items():
         before = then[number]
         if before.get("price_microdollars") != plan.price_microdollars:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from i2v_assets.session import Session
 from resources.generation.factory import caps_of
 from resources.money import dollars
+from resources.plurals import counted
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class BudgetToday:
         """Return it in one sentence, for people."""
         return (
             f"Today {dollars(self.spent_microdollars) or '$0'} of at most {dollars(self.cap_microdollars)} and"
-            f" {self.requests} of at most {self.cap_requests} requests are used."
+            f" {self.requests} of at most {counted(self.cap_requests, 'request')} are used."
         )
 
     def plain(self) -> dict[str, int]:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from i2v_assets.films.spec import film_name
 from resources.money import dollars
+from resources.plurals import counted
 from resources.storage.keys import SEQUENCES, UPLOADS
 
 TOP_FOLDER = "(top)"
@@ -165,7 +166,7 @@ def summary(lines: Sequence[SpendLine]) -> str:
     """The totals in one line of markdown."""
     sums = totals(lines)
     return (
-        f"**{dollars(sums['settled'])}** settled in {sums['requests']} requests, {dollars(sums['open'])} open, "
+        f"**{dollars(sums['settled'])}** settled in {counted(sums['requests'], 'request')}, {dollars(sums['open'])} open, "
         f"{dollars(sums['wasted'])} wasted on failures, {dollars(sums['saved'])} saved by not paying twice"
     )
 
