@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.night_charts import draw
 from benchmarks.night_verdict import FLAT_LIMIT, GROWTH_LIMIT, cost_ratio, judge
 from benchmarks.night_watch import FLEET, MEASURING, SERVERS
 
@@ -94,7 +95,7 @@ second tries, and waits of five minutes before a failed download is tried again)
         night["most_at_once"]
     } requests were at the service at once.
 
-![Progress](images/night-progress.png)
+![Progress](images/night-progress.svg)
 
 Why clips were not delivered:
 
@@ -164,7 +165,7 @@ def memory_text(night: Figures) -> str:
         )  # fmt: skip
     return f"""## Memory
 
-![Memory](images/night-memory.png)
+![Memory](images/night-memory.svg)
 
 {table(["MiB", "largest", "second quarter", "last quarter", "ratio", "slope, MiB an hour"], rows)}
 
@@ -234,7 +235,7 @@ The same without faults, each with its own fleet and database.
 
 {told}
 
-![Growth](images/night-growth.png)
+![Growth](images/night-growth.svg)
 """
 
 
@@ -248,7 +249,7 @@ def report(figures: Figures) -> str:
     make night                      # all of it, about an hour on a quiet machine of two cores
     make night ARGS=--quick         # a trial of some minutes, without a verdict on the limits
 
-Written by `make night` on {figures["at"]}; every figure comes from that run (`benchmarks/night.json`). The machine: {machine["cores"]} cores, {machine["memory_gb"]} GB,
+Written by `make night` on {figures["at"]}; every figure comes from that run (`.i2v/night/night.json` keeps them). The machine: {machine["cores"]} cores, {machine["memory_gb"]} GB,
 {machine["system"]}, Python {machine["python"]}; everything ran on it: the fleet in its own processes from `deploy/dagster.yaml` (code server, daemon, runs),
 Postgres, an S3 server, the sandbox, and the measurement.
 
@@ -272,78 +273,5 @@ Postgres, an S3 server, the sandbox, and the measurement.
 
 def write_report(figures: Figures, path: Path, images: Path) -> None:
     """The page and its pictures."""
-    images.mkdir(parents=True, exist_ok=True)
-    if figures.get("night"):
-        draw_memory(figures["night"], images / "night-memory.png")
-        draw_progress(figures["night"], images / "night-progress.png")
-    if figures.get("growth"):
-        draw_growth(figures["growth"], images / "night-growth.png")
+    draw(figures, images)
     path.write_text(report(figures))
-
-
-def _axes(width: float = 9.0) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", alpha=0.3)
-    return figure, axes
-
-
-def _save(figure: Any, path: Path) -> None:
-    figure.savefig(path, dpi=110, metadata={"Software": None})
-
-
-def draw_memory(night: Figures, path: Path) -> None:
-    """Memory of the fleet's roles, one on the other, and how many runs were alive."""
-    figure, axes = _axes()
-    minutes = [sample["at"] / 60 for sample in night["samples"]]
-    stacks = [[sample["mb"][role] for sample in night["samples"]] for role in reversed(FLEET)]
-    axes.stackplot(minutes, stacks, labels=list(reversed(FLEET)), colors=["#9ecae1", "#4292c6", "#08519c"])
-    axes.set(xlabel="minutes", ylabel="MiB (proportional)", title="Memory of the fleet", ylim=(0, None))
-    runs = axes.twinx()
-    runs.spines["top"].set_visible(False)
-    runs.step(minutes, [sample["runs"] for sample in night["samples"]], color="#d94801", linewidth=1, where="post")
-    runs.set(ylabel="run processes", ylim=(0, 2.5 * night["runs_at_once"]))
-    axes.plot([], [], color="#d94801", linewidth=1, label="run processes (right)")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=4, frameon=False)
-    _save(figure, path)
-
-
-def draw_progress(night: Figures, path: Path) -> None:
-    """Uploads, requests, deliveries, and what waited, over time."""
-    figure, axes = _axes()
-    samples = night["samples"]
-    minutes = [sample["at"] / 60 for sample in samples]
-    lines = {
-        "uploaded": [sample["uploaded"] for sample in samples],
-        "accepted by the service": [sample["accepted"] for sample in samples],
-        "delivered": [sample["states"].get("delivered", 0) for sample in samples],
-        "waiting (most for a resolution)": [sample["states"].get("waiting", 0) for sample in samples],
-        "failed (until tried again)": [sample["states"].get("failed", 0) for sample in samples],
-    }
-    for (name, values), colour in zip(
-        lines.items(), ("#969696", "#6baed6", "#238b45", "#d94801", "#a50f15"), strict=True
-    ):
-        axes.plot(minutes, values, label=name, color=colour)
-    axes.set(xlabel="minutes", ylabel="clips", title="The night", ylim=(0, None))
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, frameon=False)
-    _save(figure, path)
-
-
-def draw_growth(growth: Sequence[Figures], path: Path) -> None:
-    """CPU per clip by role at each size, with the limit that the smallest sets."""
-    figure, axes = _axes(7.0)
-    names = [f"{each['clips']:,}" for each in growth]
-    below = [0.0] * len(growth)
-    for role, colour in zip((*FLEET, "postgres"), ("#08519c", "#4292c6", "#9ecae1", "#bdbdbd"), strict=True):
-        values = [each["cpu_per_clip"][role] for each in growth]
-        axes.bar(names, values, bottom=below, label=role, color=colour, width=0.5)
-        below = [low + value for low, value in zip(below, values, strict=True)]
-    smallest = min(growth, key=lambda each: int(each["clips"]))
-    limit = GROWTH_LIMIT * smallest["cpu_per_clip"]["fleet"]
-    axes.axhline(limit, color="#d94801", linestyle="--", linewidth=1, label="limit of the fleet (without Postgres)")
-    axes.set(xlabel="clips", ylabel="CPU seconds a clip", title="What a clip costs", ylim=(0, 1.6 * max(*below, limit)))
-    axes.legend(loc="upper right", frameon=False, ncols=2)
-    _save(figure, path)

@@ -478,7 +478,8 @@ def test_an_early_ctrl_c_says_that_nothing_was_sent(world):
     assert world.operator.charges == before
 
 
-def test_the_help_knows_the_ledgers_states(world):
+def test_the_help_knows_the_ledgers_states(world, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "250")  # the list of states is not folded
     shown = "".join(world("ledger", "list", "--help").out.replace("│", "").split())
     for state in State:
         assert state.value in shown
