@@ -1,4 +1,4 @@
-"""The ledger and the registry as a Dagster resource; where they are comes from the environment."""
+"""The ledger and the registry as a Dagster resource; their address comes from the environment."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +11,11 @@ from resources.settings import load_settings
 
 
 class LedgerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Gives assets and sensors the ledger of ``I2V_LEDGER_URL``, and the registry beside it."""
+    """Opens the ledger of ``I2V_LEDGER_URL`` and the registry beside it for assets and sensors."""
 
     @contextmanager
     def open(self) -> Iterator[tuple[Ledger, Registry]]:
-        """Both, for the length of the block.
+        """Open both for the length of the block.
 
         Raises:
             LedgerUnavailable: the database cannot be reached or written.

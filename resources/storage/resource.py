@@ -1,4 +1,4 @@
-"""The bucket as a Dagster resource; where it is comes from the environment, so no secret is ever part of a config."""
+"""The bucket as a Dagster resource. Its address comes from the environment, so no config contains a secret."""
 
 import dagster as dg
 
@@ -7,10 +7,10 @@ from resources.storage.bucket import Bucket
 
 
 class BucketResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Gives assets and sensors the bucket of ``I2V_BUCKET``."""
+    """Opens the bucket of ``I2V_BUCKET`` for assets and sensors."""
 
     def open(self) -> Bucket:
-        """The bucket; nothing is contacted yet.
+        """Return the bucket, without any network call.
 
         Raises:
             SettingsError: a variable is malformed.
