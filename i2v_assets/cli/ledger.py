@@ -156,7 +156,7 @@ def _as_request_id(text: str) -> str:
     request_id = text.strip()
     if not REQUEST_ID.fullmatch(request_id):
         raise UsageProblem(
-            "--request-id is not a request id, which has letters, digits, `_` and `-`, at most 128.",
+            "A request id holds letters, digits, `_` and `-`, at most 128; what --request-id was given does not.",
             remedy="Give the id alone, as the service's web console shows it, without its address.",
         )
     return request_id
