@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
-from resources.generation.context import utc_now
+from resources.generation.context import OnChange, utc_now
 from resources.generation.engine import Engine
 from resources.generation.shutdown import StopKind
 from resources.generation.types import EngineOptions
@@ -74,6 +74,7 @@ async def open_engine(
     stop_kind: Callable[[], StopKind] = lambda: "other",
     options: EngineOptions | None = None,
     clock: Callable[[], datetime] = utc_now,
+    on_change: OnChange = lambda _row, _refusal: None,
 ) -> AsyncGenerator[Engine, None]:
     """An engine for one stream, with a client of its own.
 
@@ -87,6 +88,7 @@ async def open_engine(
         stop_kind: Tells why the stream is cancelled, when it is; called in a thread.
         options: Other limits than the settings'.
         clock: Tells whether an order may still be submitted.
+        on_change: Told each request as it is planned, submitted, seen running and done; called in the event loop.
 
     Raises:
         MissingToken: nobody is signed in.
@@ -116,4 +118,5 @@ async def open_engine(
             budget_run=budget_run,
             stop_kind=stop_kind,
             clock=clock,
+            on_change=on_change,
         )

@@ -61,6 +61,7 @@ async def _follow(ctx: Context, flight: InFlightRequest) -> Outcome:
     retried = resubmitted = False
     while True:
         note_request(row.request_id)
+        ctx.on_change(row, None)
         step: Outcome | Next | None = None
         try:
             match row.state:
@@ -118,6 +119,7 @@ async def _adopt_and_wait(ctx: Context, flight: InFlightRequest, row: RequestRow
     if not isinstance(ended, tuple):
         return ended
     answer, row = ended
+    ctx.on_change(row, None)
     return await fetch(ctx, flight, row, answer)
 
 
