@@ -1,31 +1,49 @@
-"""What commands open: the ledger with its registry, the bucket, a client of the service. Imports nothing heavy itself."""
+"""What commands and operations open: the ledger, the registry and the bucket, together. Imports nothing heavy itself."""
 
 import getpass
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from resources.ledger.ledger import Ledger
     from resources.registry.registry import Registry
     from resources.runcomfy.client import RunComfyClient
+    from resources.runcomfy.factory import OpenService
     from resources.settings import Settings
     from resources.storage.bucket import Bucket
 
 
 @dataclass(frozen=True)
 class Session:
-    """The memory of the project: requests with their money, and clips with their states."""
+    """The ledger (requests and their money), the registry (uploads and clips) and the bucket, by the settings."""
 
     settings: "Settings"
     ledger: "Ledger"
     registry: "Registry"
 
+    @cached_property
+    def bucket(self) -> "Bucket":
+        """The bucket; nothing is asked of it yet, and boto3 (0.3 s) is loaded by the commands that use it alone."""
+        return open_bucket(self.settings)
+
+    def open_service(self) -> "AbstractAsyncContextManager[OpenService]":
+        """Open the service, with its catalogue and live offers, for the length of an ``async with`` block.
+
+        Raises:
+            MissingToken, TokenMalformed: nobody is signed in.
+            SettingsError: an address does not belong to the service, or a pinned id does not serve its family.
+        """
+        from resources.runcomfy.factory import open_service
+
+        return open_service(self.settings, self.ledger.database)
+
 
 @contextmanager
 def open_session() -> Iterator[Session]:
-    """The ledger and the registry by the settings; closed with the block.
+    """Open the session that the settings describe; it is closed with the block.
 
     Raises:
         SettingsError: a variable is malformed.
@@ -41,7 +59,7 @@ def open_session() -> Iterator[Session]:
 
 
 def open_bucket(settings: "Settings") -> "Bucket":
-    """The bucket by the settings; nothing is asked yet."""
+    """Return the bucket by the settings, without a ledger; nothing is asked of it yet."""
     from resources.storage.bucket import Bucket
 
     return Bucket.from_settings(settings)
@@ -49,28 +67,18 @@ def open_bucket(settings: "Settings") -> "Bucket":
 
 @asynccontextmanager
 async def open_client(settings: "Settings") -> "AsyncIterator[RunComfyClient]":
-    """A client with the token in force, whose questions give up after some seconds: a person waits for them.
+    """Open a client alone, for questions that a person waits for: they give up after some seconds.
 
     Raises:
         MissingToken, TokenMalformed: nobody is signed in.
-        SettingsError: a base address does not belong to the service.
+        SettingsError: an address does not belong to the service.
     """
-    from resources.runcomfy.client import RunComfyClient
-    from resources.runcomfy.credentials import require_token
-    from resources.runcomfy.pacing import RetryPolicy
+    from resources.runcomfy.factory import PERSON_WAITS, build_client
 
-    client = RunComfyClient(
-        settings.runcomfy_model_api_base,
-        settings.runcomfy_serverless_api_base,
-        settings.runcomfy_web_base,
-        require_token(settings),
-        service=settings.service,
-        policy=RetryPolicy(attempts=3, total_seconds=10.0, longest_retry_after=2.0),
-    )
-    async with client:
+    async with build_client(settings, PERSON_WAITS) as client:
         yield client
 
 
 def current_user() -> str:
-    """Who decides, for the ledger's events."""
+    """Return the name of the user who decides, for the ledger's events."""
     return getpass.getuser()

@@ -9,7 +9,7 @@ import typer
 from i2v_assets.cli.console import AsJson, err, out, print_json
 from i2v_assets.cli.exit_codes import Exit, TryLater, UsageProblem
 from i2v_assets.operations.clips import find_clip
-from i2v_assets.session import Session, current_user, open_bucket, open_client, open_session
+from i2v_assets.session import Session, current_user, open_client, open_session
 from resources.money import dollars
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _take_back(session: Session, row: "ClipRow") -> dict[str, Any]:
     taken = withdraw_retakes(session.ledger, session.registry, row)
     if not taken:
         return {}
-    BucketAnswers(open_bucket(session.settings)).no_longer_waiting(row.clip)
+    BucketAnswers(session.bucket).no_longer_waiting(row.clip)
     what = f"take {', '.join(map(str, taken))} is not made; the video that is there stays."
     return {"what": what, "done": True, "sent": False, "retake": True}
 
@@ -129,7 +129,7 @@ def _hold(session: Session, row: "ClipRow", sent: bool) -> dict[str, Any]:
         f"It was cancelled by {current_user()}.", remedy=f"To make it after all, run: i2v retry {row.clip}"
     )
     note = notes.waiting(row.clip, problem, then="nothing by itself.", service=session.settings.service)
-    BucketAnswers(open_bucket(session.settings)).note(row.clip, note)
+    BucketAnswers(session.bucket).note(row.clip, note)
     session.registry.record_result(
         row.clip, version=row.version, state=ClipState.WAITING, reason=problem.what, waiting_for="person"
     )
@@ -199,7 +199,7 @@ def _planned(session: Session, row: "ClipRow") -> set[str]:
 
     found = {row.planned_fingerprint} if row.planned_fingerprint else set()
     try:
-        stored = json.loads(open_bucket(session.settings).read(keys.clip_key(row.clip, keys.PLAN)))
+        stored = json.loads(session.bucket.read(keys.clip_key(row.clip, keys.PLAN)))
     except (ObjectMissing, ValueError):
         return found
     return found | {take["fingerprint"] for take in stored.get("takes", ()) if "fingerprint" in take}

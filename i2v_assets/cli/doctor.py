@@ -186,19 +186,15 @@ def _ledger(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _catalogue(settings: Settings) -> Iterator[Finding]:
-    from i2v_assets.pipeline.offers import LiveOffer, Offers
-    from resources.registry.agreed_prices import CatalogueMemory
-    from resources.runcomfy.catalogue import Catalogue
+def _catalogue(_: Settings) -> Iterator[Finding]:
+    from resources.runcomfy.offers import LiveOffer
     from resources.schemas.endpoints import family_route
     from resources.schemas.inputs import Family
 
     async def ask() -> list[LiveOffer]:
         with open_session() as session:
-            async with open_client(settings) as client:
-                catalogue = Catalogue(client, settings.model_ids, settings.price_max_age_seconds)
-                offers = Offers(catalogue, CatalogueMemory(session.ledger.database), settings.service)
-                return [await offers.live(family) for family in Family]
+            async with session.open_service() as service:
+                return [await service.offers.live(family) for family in Family]
 
     for live in asyncio.run(ask()):
         name = f"catalogue, {family_route(live.family)}"

@@ -7,11 +7,11 @@ import typer
 
 from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import UsageProblem
-from i2v_assets.session import Session, current_user, open_client, open_session
+from i2v_assets.session import Session, current_user, open_session
 from resources.money import dollars
 
 if TYPE_CHECKING:
-    from i2v_assets.pipeline.offers import LiveOffer
+    from resources.runcomfy.offers import LiveOffer
 
 app = typer.Typer()
 
@@ -34,8 +34,8 @@ def models(
 
         i2v models --accept happyhorse-1.0/image-to-video
     """
-    from i2v_assets.pipeline.offers import agree
     from resources.registry.agreed_prices import CatalogueMemory
+    from resources.runcomfy.offers import agree
     from resources.schemas.inputs import Family, Route
 
     if route is not None and route not in list(Route):
@@ -86,16 +86,10 @@ def _price(row: dict[str, Any]) -> str:
 
 
 async def _live(session: Session) -> "list[LiveOffer]":
-    from i2v_assets.pipeline.offers import Offers
-    from resources.registry.agreed_prices import CatalogueMemory
-    from resources.runcomfy.catalogue import Catalogue
     from resources.schemas.inputs import Family
 
-    settings = session.settings
-    async with open_client(settings) as client:
-        catalogue = Catalogue(client, settings.model_ids, settings.price_max_age_seconds)
-        offers = Offers(catalogue, CatalogueMemory(session.ledger.database), settings.service)
-        return [await offers.live(family) for family in Family]
+    async with session.open_service() as service:
+        return [await service.offers.live(family) for family in Family]
 
 
 def _row(live: "LiveOffer") -> dict[str, Any]:

@@ -9,7 +9,7 @@ import typer
 from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import DataProblem, UsageProblem
 from i2v_assets.cli.status import plain_refused
-from i2v_assets.session import Session, current_user, open_bucket, open_session
+from i2v_assets.session import Session, current_user, open_session
 from resources.money import dollars
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def plan_command(
     from i2v_assets.operations.preview import open_clips, preview, scan_for_uploads
 
     with open_session() as session:
-        bucket = open_bucket(session.settings)
+        bucket = session.bucket
         if look:
             scan_for_uploads(session, bucket)
         began = time.monotonic()
@@ -182,7 +182,7 @@ def approve(
             f"{plan_hash!r} is no plan hash.", remedy=f"`i2v plan` prints it; its first {SHORTEST_HASH} characters do."
         )
     with open_session() as session:
-        bucket = open_bucket(session.settings)
+        bucket = session.bucket
         found = preview(session, bucket, open_clips(session, clips or ()))
         plans = _matching(found, asked)
         if plans is None:

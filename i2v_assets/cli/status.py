@@ -11,7 +11,7 @@ import typer
 from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import Exit, UsageProblem
 from i2v_assets.operations.clips import find_clip
-from i2v_assets.session import Session, open_bucket, open_session
+from i2v_assets.session import Session, open_session
 from resources.money import dollars
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def _answers(session: Session, clip: str) -> list[Any]:
     from resources.storage.keys import clip_key
 
     try:
-        return list(open_bucket(session.settings).list(clip_key(clip, "x")[:-1]))
+        return list(session.bucket.list(clip_key(clip, "x")[:-1]))
     except StorageError as error:
         err.print(f"The bucket was not read: {error.text}", markup=False, highlight=False)
         return []
@@ -275,7 +275,7 @@ def _fetch(session: Session, row: "ClipRow", folder: Path, *, everything: bool) 
     from resources.registry.registry import ClipState
     from resources.storage import keys
 
-    bucket = open_bucket(session.settings)
+    bucket = session.bucket
     key = keys.clip_key(row.clip, keys.VIDEO)
     if bucket.head(key) is None:
         words, remedy = f"It has no video: it is {row.state}.", row.reason or f"`i2v status {row.clip}` says more."

@@ -12,7 +12,7 @@ from rich.text import Text
 from i2v_assets.cli.console import AsJson, err, out, print_json
 from i2v_assets.cli.exit_codes import DataProblem, Exit, UsageProblem
 from i2v_assets.operations.clips import NoSuchClip, find_clip
-from i2v_assets.session import Session, open_bucket, open_session
+from i2v_assets.session import Session, open_session
 
 if TYPE_CHECKING:
     from i2v_assets.clip_folder.manifest import Manifest
@@ -57,7 +57,7 @@ def of_name(session: Session, name: str, scratch: Path) -> Evidence:
     """
     from resources.storage import keys
 
-    video, bucket = scratch / keys.VIDEO, open_bucket(session.settings)
+    video, bucket = scratch / keys.VIDEO, session.bucket
     film = name.removeprefix(keys.SEQUENCES)
     told = _manifest_of_film(session, film)
     if not name.startswith(keys.SEQUENCES):
@@ -174,7 +174,7 @@ def _read(session: Session, key_of: Callable[[], str]) -> tuple[str, bytes] | No
 
     try:
         key = key_of()
-        return key, open_bucket(session.settings).read(key)
+        return key, session.bucket.read(key)
     except (ValueError, ObjectMissing):
         return None
 

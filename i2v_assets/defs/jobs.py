@@ -13,7 +13,6 @@ from i2v_assets.defs.partitions import clips
 from i2v_assets.defs.specs import CLIP_SPECS
 from i2v_assets.operations.clips import choose_take, retake_clip
 from resources import logs
-from resources.generation.factory import open_engine
 from resources.generation.orphans import adopt_orphans, settle_late
 from resources.generation.run_sync import run_sync
 from resources.generation.types import Delivered, Outcome
@@ -51,7 +50,7 @@ def adopt(
         TemporaryDirectory(prefix="i2v-") as scratch,
     ):
         outcomes, settled = run_sync(
-            lambda: _adopt(runcomfy, bucket.open(), requests, Path(scratch), context.run.run_id),
+            lambda: _adopt(runcomfy, bucket.open(), requests, Path(scratch)),
             interrupted=dg.DagsterExecutionInterruptedError,
         )
         delivered = [found for found in outcomes if isinstance(found, Delivered)]
@@ -60,12 +59,12 @@ def adopt(
 
 
 async def _adopt(
-    runcomfy: RunComfyResource, bucket: Bucket, ledger: Ledger, scratch: Path, run_id: str
+    runcomfy: RunComfyResource, bucket: Bucket, ledger: Ledger, scratch: Path
 ) -> tuple[list[Outcome], int]:
     settings = runcomfy.settings()
     outcomes: list[Outcome] = []
     async with (
-        open_engine(settings, ledger, bucket, scratch=scratch, run_id=run_id) as engine,
+        runcomfy.engine(ledger, bucket, scratch=scratch, cancels_on_terminate=False) as engine,
         aclosing(adopt_orphans(engine, ledger, settings.service)) as stream,
     ):
         async for outcome in stream:

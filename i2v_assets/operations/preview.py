@@ -4,11 +4,12 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from i2v_assets.session import Session, open_client
+from i2v_assets.session import Session
 from resources.errors import I2VError
 from resources.money import dollars
 
@@ -111,26 +112,17 @@ def preview(session: Session, bucket: "Bucket", rows: "Sequence[ClipRow]") -> Pr
 
 
 async def _preview(session: Session, bucket: "Bucket", rows: "Sequence[ClipRow]", scratch: Path) -> Preview:
-    from i2v_assets.pipeline.offers import Offers
+    from i2v_assets.pipeline.offers import plan_offers
     from i2v_assets.pipeline.plan import ClipPlanner, plan_options
     from i2v_assets.pipeline.read_media import MediaReader
-    from resources.registry.agreed_prices import CatalogueMemory
-    from resources.runcomfy.catalogue import Catalogue
 
-    async with open_client(session.settings) as client:
-        settings = session.settings
-        offers = Offers(
-            Catalogue(client, settings.model_ids, settings.price_max_age_seconds),
-            CatalogueMemory(session.ledger.database),
-            settings.service,
-        )
-        await offers.now()  # a token that is not accepted is told once, not for every clip
-        planner = ClipPlanner(
-            MediaReader(bucket, session.registry, scratch), offers.now, plan_options(session.settings)
-        )
+    async with session.open_service() as service:
+        offers = partial(plan_offers, service.offers)
+        await offers()  # a token that is not accepted is told once, not for every clip
+        planner = ClipPlanner(MediaReader(bucket, session.registry, scratch), offers, plan_options(session.settings))
         found = await asyncio.gather(*(_one(planner, row) for row in rows))
         try:
-            left = (await client.balance()).microdollars
+            left = (await service.client.balance()).microdollars
         except I2VError:
             left = None
     planned = tuple(each for each in found if not isinstance(each, tuple))

@@ -18,7 +18,7 @@ from i2v_assets.cli.exit_codes import DataProblem, Exit, TryLater, UsageProblem
 from i2v_assets.clip_folder.manifest import Manifest, media_of
 from i2v_assets.pipeline.manifest import manifest_of
 from i2v_assets.planning.plan import Plan
-from i2v_assets.session import Session, current_user, open_bucket, open_client, open_session
+from i2v_assets.session import Session, current_user, open_session
 from resources.generation.types import Delivered
 from resources.ledger.records import RequestRow
 from resources.media.probe import video_size
@@ -163,7 +163,7 @@ def _run(
     if target.family is not None and target.model_id is not None:  # the id that was named is the one that is asked
         pins = {**settings.model_ids, target.family.value: target.model_id}
         session = replace(session, settings=settings.model_copy(update={"model_ids": pins}))
-    bucket = open_bucket(settings)
+    bucket = session.bucket
     check_reachable(bucket, settings.service)
     plan = _plan(session, target, replace(asked, media=(*asked.media, *files)), bucket, scratch)
     _announce(plan, settings)
@@ -224,32 +224,27 @@ def _plan(session: Session, target: "Target", asked: "RunInput", bucket: "Bucket
 async def _decide(
     session: Session, target: "Target", brief: "Brief", found: "Sequence[ReadFile]"
 ) -> "Plan | Refusal | Waiting":
-    from i2v_assets.pipeline.offers import Offers
+    from i2v_assets.pipeline.offers import plan_offers
     from i2v_assets.pipeline.plan import plan_options
     from i2v_assets.planning.media import FoundMedium
     from i2v_assets.planning.plan import Plan
     from i2v_assets.planning.planner import make_plan
-    from resources.registry.agreed_prices import CatalogueMemory
-    from resources.runcomfy.catalogue import Catalogue
 
-    settings = session.settings
     faces = next((file.faces for file in found if file.faces), None)
-    async with open_client(settings) as client:
-        catalogue = Catalogue(client, settings.model_ids, settings.price_max_age_seconds)
-        offers = Offers(catalogue, CatalogueMemory(session.ledger.database), settings.service)
-        known = await offers.now()
+    async with session.open_service() as service:
+        known = await plan_offers(service.offers)
         decided = make_plan(
             CLIP,
             brief,
             [FoundMedium(file.medium, file.name, file.facts) for file in found if file.medium and file.facts],
             known,
-            plan_options(settings),
+            plan_options(session.settings),
             face=faces.portrait if faces else None,
             face_share=faces.share if faces else None,
             name=found[0].name if found else CLIP,
         )
         if isinstance(decided, Plan) and decided.family not in known:
-            await catalogue.resolve(decided.family)  # a catalogue that does not answer says so by its own error
+            await service.catalogue.resolve(decided.family)  # a catalogue that does not answer says so by its own error
         return decided
 
 
