@@ -112,10 +112,6 @@ def _held(outcome: Held) -> str:
 def _failed(outcome: Failed) -> str:
     if outcome.final:
         return "The same is never submitted again: change the prompt or the media, or plan another `take`."
-    if outcome.request_id is not None or not outcome.attempts_left:
-        return (
-            "Plan it with `retry=True` for another attempt, which is paid for."
-            if outcome.attempts_left
-            else "I2V_MAX_ATTEMPTS are used up: plan another `take`, which is paid for, or raise the setting."
-        )
-    return outcome.remedy
+    if not outcome.attempts_left:
+        return "I2V_MAX_ATTEMPTS is used up: plan another `take`, which is paid for, or raise the setting."
+    return "Correct what is wrong, then plan it with `retry=True` for another attempt, which may be charged."

@@ -1,4 +1,4 @@
-"""The bucket as a Dagster resource; where it is comes from the environment, so no secret is ever part of a config."""
+"""The bucket as a Dagster resource. It has no configuration: no run config can choose a bucket or hold its keys."""
 
 import dagster as dg
 
@@ -7,10 +7,10 @@ from resources.storage.bucket import Bucket
 
 
 class BucketResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Gives assets and sensors the bucket of ``I2V_BUCKET``."""
+    """Open the bucket `I2V_BUCKET` for assets and sensors."""
 
     def open(self) -> Bucket:
-        """The bucket; nothing is contacted yet.
+        """Return the bucket; nothing is asked of it yet.
 
         Raises:
             SettingsError: a variable is malformed.
