@@ -9,6 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from i2v_assets.defs.failures import as_dagster_failure
+from i2v_assets.defs.launchpad import launchpad_fields
 from i2v_assets.defs.partitions import clips
 from i2v_assets.defs.specs import CLIP_SPECS
 from i2v_assets.operations.clips import choose_take, retake_clip
@@ -94,9 +95,13 @@ class Retake(dg.Config):
     seed: int = Field(0, description="A seed of your own, from 1; 0 derives one.")
 
 
-@dg.op(description="Asks for another take of a clip, with another seed. It is paid for within the budget.")
-def ask_for_take(context: dg.OpExecutionContext, config: Retake, ledger: LedgerResource) -> None:
+@dg.op(
+    config_schema=launchpad_fields(Retake),
+    description="Asks for another take of a clip, with another seed. It is paid for within the budget.",
+)
+def ask_for_take(context: dg.OpExecutionContext, ledger: LedgerResource) -> None:
     """The upload sensor's next tick starts it."""
+    config = Retake(**context.op_config)
     with ledger.open() as (requests, registry):
         by = f"run {context.run_id}"
         take = retake_clip(requests, registry, config.clip, config.seed or None, by=by)
@@ -116,9 +121,10 @@ class Choose(dg.Config):
     take: int = Field(description="The take's number, from 1.")
 
 
-@dg.op(description="Makes a take that is there the clip's video. Free.")
-def choose_that_take(context: dg.OpExecutionContext, config: Choose, ledger: LedgerResource) -> None:
+@dg.op(config_schema=launchpad_fields(Choose), description="Makes a take that is there the clip's video. Free.")
+def choose_that_take(context: dg.OpExecutionContext, ledger: LedgerResource) -> None:
     """The upload sensor's next tick writes it beside the clip."""
+    config = Choose(**context.op_config)
     with as_dagster_failure(), ledger.open() as (requests, registry):
         choose_take(requests, registry, config.clip, config.take)
     context.log.info(f"{config.clip} shows take {config.take} after the next tick of the upload sensor.")

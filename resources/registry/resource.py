@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import dagster as dg
-
+from resources.environment_resource import EnvironmentResource
 from resources.ledger.ledger import Ledger
 from resources.registry.registry import Registry
 from resources.settings import load_settings
 
 
-class LedgerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+class LedgerResource(EnvironmentResource):
     """Open the ledger at `I2V_LEDGER_URL`, and the registry in the same database, for assets and sensors."""
 
     @contextmanager

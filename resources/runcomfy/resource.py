@@ -13,6 +13,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from resources.dagster_runs import asked_run, stop_kind
+from resources.environment_resource import EnvironmentResource
 from resources.generation import single
 from resources.generation.engine import Engine
 from resources.generation.factory import open_engine, options_of
@@ -31,7 +32,7 @@ from resources.settings import Settings, load_settings
 from resources.storage.bucket import Bucket
 
 
-class RunComfyResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+class RunComfyResource(EnvironmentResource):
     """The door to RunComfy: check the sign-in, submit, poll, generate, and read the balance.
 
     The pipeline gets its client and its engine here, and any other asset may use the same door. Everything that costs

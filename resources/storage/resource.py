@@ -1,12 +1,11 @@
 """The bucket as a Dagster resource. It has no configuration: no run config can choose a bucket or hold its keys."""
 
-import dagster as dg
-
+from resources.environment_resource import EnvironmentResource
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
 
 
-class BucketResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+class BucketResource(EnvironmentResource):
     """Open the bucket `I2V_BUCKET` for assets and sensors."""
 
     def open(self) -> Bucket:

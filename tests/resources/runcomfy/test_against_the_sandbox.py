@@ -12,6 +12,8 @@ import pytest
 from pydantic import SecretStr
 
 from resources.devservers.start import SANDBOX_TOKEN, RunningSandbox, environment, start_sandbox
+from resources.errors import SettingsError
+from resources.registry.resource import LedgerResource
 from resources.runcomfy.catalogue import Catalogue
 from resources.runcomfy.client import RunComfyClient
 from resources.runcomfy.drift import differences
@@ -38,6 +40,7 @@ from resources.runcomfy.wire import CancelOutcome, RequestState, ResultAnswer
 from resources.schemas.endpoints import ENDPOINTS, ids_for, to_body
 from resources.schemas.inputs import Family, GenerationInputs, Medium, MediumKind
 from resources.settings import Settings, variable_name
+from resources.storage.resource import BucketResource
 
 
 @pytest.fixture(scope="module")
@@ -319,9 +322,10 @@ def test_the_resource_holds_no_secret_and_says_when_nobody_is_signed_in(monkeypa
 
 
 @pytest.mark.parametrize("field", ["api_base", "balance_base", "web_base", "token", "bucket"])
-def test_nothing_can_be_given_to_the_resource(field: str) -> None:
-    with pytest.raises(Exception, match=field):
-        RunComfyResource(**{field: "http://127.0.0.1:9/v1"})
+def test_nothing_can_be_given_to_the_resources(field: str) -> None:
+    for kind in (RunComfyResource, BucketResource, LedgerResource):
+        with pytest.raises(SettingsError, match=field):
+            kind(**{field: "http://127.0.0.1:9/v1"})
     assert not RunComfyResource.to_config_schema().as_field().config_type.fields
 
 
