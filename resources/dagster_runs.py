@@ -3,7 +3,9 @@
 from typing import Literal
 
 import dagster as dg
-from dagster._core.storage.tags import RETRY_NUMBER_TAG
+
+RETRY_NUMBER_TAG = "dagster/retry_number"
+"""Dagster's own tag of the runs that it starts again; the test of `dagster_internals` compares it on an upgrade."""
 
 TIME_LIMIT = "maximum runtime"
 """In the message of the cancel event that Dagster's run monitoring writes for its own limit (1.13)."""
