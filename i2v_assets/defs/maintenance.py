@@ -12,7 +12,7 @@ from i2v_assets.uploads.ingest import scan_uploads
 from resources.ledger.base import utc_now
 from resources.ledger.database import Database
 from resources.plurals import counted
-from resources.registry.overdue import Waits, Watched
+from resources.registry.overdue import Waits, WatchResult
 from resources.registry.registry import ClipState, Registry
 from resources.registry.resource import LedgerResource
 from resources.settings import Settings, load_settings
@@ -118,7 +118,7 @@ def archive_job() -> None:
     archive_clips()
 
 
-def watch(database: Database, settings: Settings, clock: Callable[[], datetime] = utc_now) -> Watched:
+def watch(database: Database, settings: Settings, clock: Callable[[], datetime] = utc_now) -> WatchResult:
     """Who waits longer than `warn_after_minutes`."""
     longest = timedelta(minutes=settings.warn_after_minutes)
     return Waits(database, clock).watch(longest, measured(settings))
@@ -136,7 +136,7 @@ def tell_waiting_clips(context: dg.OpExecutionContext, ledger: LedgerResource) -
             _check(context, wait.clip, False, {**words, "since": wait.since.isoformat(timespec="seconds")})
         for clip in over:
             _check(context, clip, True, {"waits for": PERSONS_TURN} if clip in found.persons else {})
-        Waits(requests.database).told([wait.clip for wait in late], over)
+        Waits(requests.database).mark_reported([wait.clip for wait in late], over)
     context.log.info(
         f"Waiting longer than {counted(settings.warn_after_minutes, 'minute')}: {counted(len(found.late), 'clip')} newly, "
         f"of which {len(late)} get their warning now. No longer waiting: {len(over)}."

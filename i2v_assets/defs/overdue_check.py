@@ -10,14 +10,14 @@ from i2v_assets.defs.specs import CLIP_PLAN
 from i2v_assets.planning.time_window import parse_window
 from resources.ledger.base import utc_now
 from resources.ledger.database import Database
-from resources.registry.overdue import Measured, Waits
+from resources.registry.overdue import WaitMeasure, Waits
 from resources.registry.resource import LedgerResource
 from resources.settings import Settings, load_settings
 
 WAITING_TOO_LONG = "waiting_too_long"
 
 
-def measured(settings: Settings) -> Measured:
+def measured(settings: Settings) -> WaitMeasure:
     """How much of a time counts as waiting: where paid work has its window, only what lies inside."""
     window = parse_window(settings.generate_only, settings.zone)
     return window.open_between if window is not None else lambda begin, end: end - begin

@@ -154,7 +154,7 @@ def _tell_refused(
     for source in news.refused:
         found = by_source[source]
         answers.refused_upload(source, found.words, found.remedy, clip=found.clip, service=service)
-    for source in news.gone:
+    for source in news.resolved:
         answers.upload_accepted(source)
     answers.no_longer_refused(news.freed)
     # A clip that its own plan refused before, and whose upload is again as it was then, is told that once more.

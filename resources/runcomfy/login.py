@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from resources.runcomfy import refusals, wire
 from resources.runcomfy.credentials import checked_token
-from resources.runcomfy.download import judged
+from resources.runcomfy.download import checked_url
 from resources.runcomfy.errors import DisallowedHost, LoginFailed
 from resources.runcomfy.transport import (
     TRANSPORT_ERRORS,
@@ -155,7 +155,7 @@ class DeviceLogin:
         if self._service == "sandbox" and is_loopback(page) and urlsplit(page).scheme in {"http", "https"}:
             return
         try:
-            judged(page, "runcomfy")
+            checked_url(page, "runcomfy")
         except DisallowedHost:
             raise LoginFailed("The login's page does not belong to the service; it was not opened.") from None
 

@@ -128,7 +128,8 @@ def test_a_clip_that_costs_more_than_a_run_may_spend_starts_no_run_until_that_is
 
     assert stage.clip("hero").waiting_for == "budget"
     note = stage.note("hero", WAITING) or ""
-    assert "This clip costs $0.60, and a whole run may spend $0.50; I2V_SANDBOX_BUDGET_USD_PER_DAY raises it." in note
+    assert "This clip costs $0.60, but one run may spend at most $0.50." in note
+    assert "I2V_SANDBOX_BUDGET_USD_PER_DAY raises the limit." in note
     stage.later("hero", timedelta(days=1))
     assert stage.tick("dispatch") == []
 

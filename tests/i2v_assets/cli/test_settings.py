@@ -12,7 +12,7 @@ def test_a_variable_that_is_no_json_is_named_and_not_quoted(
     monkeypatch.setenv(name, value)
     ran = world("status")
     assert ran.code == 64
-    assert f"Settings: {name} is no JSON" in ran.err
+    assert f"Settings: {name} is not JSON" in ran.err
     assert value not in ran.err
 
 

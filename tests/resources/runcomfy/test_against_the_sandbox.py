@@ -174,7 +174,7 @@ def test_each_family_makes_a_video_and_reports_its_cost(
         ("disconnect_before", OutcomeUnknown, 0), ("disconnect_after", OutcomeUnknown, 1), ("error_200", ServiceError, 0), ("timeout", OutcomeUnknown, None),
     ],
 )  # fmt: skip
-def test_a_fault_at_submit_is_named_by_what_it_proves_and_the_post_is_sent_once(
+def test_a_failed_submit_raises_what_it_proves_and_is_sent_once(
     kit: Any, stand_in: RunningSandbox, make_body: Any, kind: str, error: type[ServiceError], charged: int | None
 ) -> None:
     before = charges(stand_in)
@@ -194,7 +194,7 @@ def test_a_fault_at_submit_is_named_by_what_it_proves_and_the_post_is_sent_once(
     "kind", ["http_429", "http_500", "http_503", "garbage", "disconnect_before", "disconnect_after"]
 )
 @pytest.mark.parametrize("where", ["models", "balance"])
-def test_a_fault_of_a_question_heals(kit: Any, stand_in: RunningSandbox, where: str, kind: str) -> None:
+def test_a_failed_read_call_is_retried(kit: Any, stand_in: RunningSandbox, where: str, kind: str) -> None:
     fault(stand_in, where, kind, times=1)
 
     async def scenario() -> object:
@@ -205,7 +205,7 @@ def test_a_fault_of_a_question_heals(kit: Any, stand_in: RunningSandbox, where: 
 
 
 @pytest.mark.parametrize("kind", ["http_401", "http_404", "error_200", "http_500"])
-def test_a_fault_of_a_poll_is_an_error_and_never_a_verdict(
+def test_a_failed_poll_is_an_error_and_never_a_result(
     kit: Any, stand_in: RunningSandbox, make_body: Any, kind: str
 ) -> None:
     async def scenario() -> None:
@@ -243,7 +243,7 @@ def test_a_fault_of_a_download_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_request_that_is_unknown_is_gone_and_one_that_ended_is_not_cancellable(
+def test_an_unknown_request_is_not_found_and_an_ended_one_is_not_cancellable(
     kit: Any, stand_in: RunningSandbox, make_body: Any
 ) -> None:
     async def scenario() -> None:
@@ -310,7 +310,7 @@ def _env(stand_in: RunningSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.usefixtures("_env")
-def test_the_resource_holds_no_secret_and_says_when_nobody_is_signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_resource_holds_no_secret_and_reports_a_missing_token(monkeypatch: pytest.MonkeyPatch) -> None:
     resource = RunComfyResource()
     shown = repr(resource) + str(RunComfyResource.to_config_schema()) + resource.model_dump_json()
     assert SANDBOX_TOKEN not in shown

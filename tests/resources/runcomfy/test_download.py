@@ -94,13 +94,13 @@ def test_this_machine_passes_for_the_sandbox_alone(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", [a for a in BAD if "127.0.0.1/x" not in a or "\\" in a])
-def test_the_sandbox_opens_no_other_door(address: str) -> None:
+def test_the_sandbox_allows_no_other_host(address: str) -> None:
     with pytest.raises(DisallowedHost):
         judged(address, "sandbox")
 
 
 @given(st.text(max_size=60))
-def test_no_text_passes_but_an_address_of_the_service(text: str) -> None:
+def test_only_an_address_of_the_service_passes(text: str) -> None:
     for address in (text, f"https://{text}.runcomfy.net/x", f"https://runcomfy.net{text}/x"):
         try:
             host = judged(address, "runcomfy").raw_host.decode().lower()
@@ -210,7 +210,7 @@ def test_a_size_at_the_limit_passes_and_one_byte_more_is_refused_by_count(kit: A
     assert (type(outcome), len(wire.seen)) == (TooLarge, 1)
 
 
-def test_a_compressed_bomb_is_counted_as_it_unfolds(kit: Any, tmp_path: Path) -> None:
+def test_a_compressed_bomb_is_counted_while_it_is_decompressed(kit: Any, tmp_path: Path) -> None:
     import gzip
 
     bomb = gzip.compress(b"0" * 5_000_000)
@@ -257,7 +257,7 @@ def test_a_loop_of_redirects_ends(kit: Any, tmp_path: Path) -> None:
     assert (type(outcome), len(wire.seen)) == (DownloadFailed, 6)
 
 
-def test_a_folder_that_cannot_be_written_says_so(kit: Any, tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported(kit: Any, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
 
     async def scenario() -> DownloadError:

@@ -126,7 +126,7 @@ def _watched(shelf: Any) -> tuple[list[str], list[str]]:
     """What a watch at the shelf's time tells as late and as over; told then."""
     waits = Waits(shelf.ledger.database, lambda: shelf.now)
     found = watch(shelf.ledger.database, load_settings(), lambda: shelf.now)
-    waits.told([wait.clip for wait in found.late], found.over)
+    waits.mark_reported([wait.clip for wait in found.late], found.over)
     return [wait.clip for wait in found.late], list(found.over)
 
 
