@@ -1,4 +1,4 @@
-"""The one place where everything is put together."""
+"""The Dagster definitions of the project: all assets, checks, jobs, schedules, sensors and resources."""
 
 import dagster as dg
 
@@ -22,7 +22,7 @@ from resources.runcomfy.resource import RunComfyResource
 from resources.settings import load_settings
 from resources.storage.resource import BucketResource
 
-# Sensors and schedules run in whichever process loads this; a run sets its logs up again, with its id.
+# Sensors and schedules run in the process that loads this module; each run configures its logs again with its id.
 logs.configure(load_settings())
 
 defs = dg.Definitions(

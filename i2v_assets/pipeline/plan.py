@@ -12,7 +12,7 @@ from pathlib import Path
 
 from i2v_assets.pipeline.read_media import MediaReader, ReadFile
 from i2v_assets.pipeline.takes import asked_takes, reroll_takes, with_seed
-from i2v_assets.planning.media import FoundMedium
+from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting, plan_hash
 from i2v_assets.planning.planner import make_plan
 from i2v_assets.planning.prompts import load_presets
@@ -108,7 +108,7 @@ class ClipPlanner:
         planned = make_plan(
             row.clip,
             candidate.brief,
-            [FoundMedium(file.medium, file.name, file.facts) for file in files if file.medium and file.facts],
+            [MeasuredMedium(file.medium, file.name, file.facts) for file in files if file.medium and file.facts],
             await self._offers(),
             self._options,
             take=number,

@@ -1,4 +1,4 @@
-"""What failed, and whether it is tried again by itself: the ledger, the schedule and what people read say the same."""
+"""Automatic retries of failed clips: the ledger, the schedule and the notes agree."""
 
 import io
 
@@ -27,7 +27,7 @@ def picture() -> bytes:
 
 
 def tried_again(stage) -> bool:
-    """Whether the schedule takes the failed clip; everybody who speaks of it has to say the same."""
+    """Check whether the schedule retries the failed clip, and that all notes agree."""
     settings = load_settings()
     taken = to_retry(stage.registry, settings) == ["hero"]
     (failed,) = situation(stage.ledger, stage.registry, settings, AlertCursor(utc_now()), utc_now()).failed

@@ -178,7 +178,7 @@ def test_a_changed_default_asks_before_a_delivered_clip_is_paid_for_again(stage)
     assert stage.delivered() == {"hero"}
 
 
-def test_a_replaced_upload_that_had_to_wait_goes_on_without_being_asked_for_again(stage) -> None:
+def test_a_replaced_upload_that_had_to_wait_continues_without_a_new_request(stage) -> None:
     stage.set_variable("I2V_SANDBOX_BUDGET_USD_PER_DAY", "1.00")  # one clip of 0.60
     stage.upload("hero.png", picture())
     stage.make()

@@ -131,7 +131,7 @@ def two_on_their_way(stage, launch: Launch, executor: Executor) -> tuple[RunProc
 
 
 @pytest.mark.parametrize("executor", ["in_process", "multiprocess"])
-def test_a_persons_stop_cancels_what_is_queued_and_says_the_truth_of_the_rest(
+def test_a_person_s_stop_cancels_queued_requests_and_reports_the_others_correctly(
     stage, launch: Launch, executor: Executor
 ) -> None:
     run, queued, begun = two_on_their_way(stage, launch, executor)

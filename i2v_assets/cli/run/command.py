@@ -226,7 +226,7 @@ async def _decide(
 ) -> "Plan | Refusal | Waiting":
     from i2v_assets.pipeline.offers import plan_offers
     from i2v_assets.pipeline.plan import plan_options
-    from i2v_assets.planning.media import FoundMedium
+    from i2v_assets.planning.media import MeasuredMedium
     from i2v_assets.planning.plan import Plan
     from i2v_assets.planning.planner import make_plan
 
@@ -236,7 +236,7 @@ async def _decide(
         decided = make_plan(
             CLIP,
             brief,
-            [FoundMedium(file.medium, file.name, file.facts) for file in found if file.medium and file.facts],
+            [MeasuredMedium(file.medium, file.name, file.facts) for file in found if file.medium and file.facts],
             known,
             plan_options(session.settings),
             face=faces.portrait if faces else None,

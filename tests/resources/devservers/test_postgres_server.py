@@ -96,7 +96,7 @@ def test_missing_programs(monkeypatch):
 def test_a_damaged_folder_is_reported(folder):
     (folder / "cluster").mkdir(parents=True)
     (folder / "cluster" / "stranger").write_text("x")
-    with pytest.raises(ServerNotStarted, match=r"not made.*(not empty|Permission denied)"):
+    with pytest.raises(ServerNotStarted, match=r"not created.*(not empty|Permission denied)"):
         start_postgres(folder)
 
 

@@ -96,7 +96,7 @@ def test_other_ports_are_used_if_the_first_are_taken_meanwhile(tmp_path, monkeyp
 
 def test_another_servers_answer_does_not_count(s3_server):
     port = int(s3_server.endpoint.rsplit(":", 1)[1])
-    own = module._Kept(
+    own = module._SavedServer(
         access_key=s3_server.access_key, secret_key=s3_server.secret_key.get_secret_value(), ports=s3_server.ports
     )
     assert module._answers(port, own)
