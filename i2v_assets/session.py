@@ -1,17 +1,16 @@
-"""Open what an operation works with: the ledger with its registry, the bucket, a client of the service."""
+"""Open what an operation works with: the ledger with its registry, the bucket, the service."""
 
 import getpass
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
 from resources.ledger.ledger import Ledger
 from resources.registry.registry import Registry
 from resources.runcomfy.client import RunComfyClient
-from resources.runcomfy.credentials import require_token
-from resources.runcomfy.pacing import RetryPolicy
+from resources.runcomfy.factory import PERSON_WAITS, OpenService, build_client, open_service
 from resources.settings import Settings, load_settings
 from resources.storage.bucket import Bucket
 
@@ -29,10 +28,19 @@ class Session:
         """The bucket; nothing is asked of it yet."""
         return open_bucket(self.settings)
 
+    def open_service(self) -> AbstractAsyncContextManager[OpenService]:
+        """Open the service, with its catalogue and live offers, for the length of an ``async with`` block.
+
+        Raises:
+            MissingToken, TokenMalformed: nobody is signed in.
+            SettingsError: an address does not belong to the service, or a pinned id does not serve its family.
+        """
+        return open_service(self.settings, self.ledger.database)
+
 
 @contextmanager
 def open_session() -> Iterator[Session]:
-    """The ledger and the registry by the settings; closed with the block.
+    """Open the ledger and the registry by the settings; both are closed with the block.
 
     Raises:
         SettingsError: a variable is malformed.
@@ -44,27 +52,19 @@ def open_session() -> Iterator[Session]:
 
 
 def open_bucket(settings: Settings) -> Bucket:
-    """The bucket by the settings; nothing is asked yet."""
+    """Return the bucket by the settings, without a ledger; nothing is asked of it yet."""
     return Bucket.from_settings(settings)
 
 
 @asynccontextmanager
 async def open_client(settings: Settings) -> AsyncIterator[RunComfyClient]:
-    """A client with the token in force, whose questions give up after some seconds: a person waits for them.
+    """Open a client alone, for questions that a person waits for: they give up after some seconds.
 
     Raises:
         MissingToken, TokenMalformed: nobody is signed in.
-        SettingsError: a base address does not belong to the service.
+        SettingsError: an address does not belong to the service.
     """
-    client = RunComfyClient(
-        settings.runcomfy_model_api_base,
-        settings.runcomfy_serverless_api_base,
-        settings.runcomfy_web_base,
-        require_token(settings),
-        service=settings.service,
-        policy=RetryPolicy(attempts=3, total_seconds=10.0, longest_retry_after=2.0),
-    )
-    async with client:
+    async with build_client(settings, PERSON_WAITS) as client:
         yield client
 
 

@@ -16,15 +16,13 @@ from rich.text import Text
 from i2v_assets.cli.console import AsJson, out, print_json
 from i2v_assets.cli.exit_codes import Exit, exit_code
 from i2v_assets.cli.run.safe_fetch import fetch_input
-from i2v_assets.pipeline.offers import LiveOffer, Offers
 from i2v_assets.session import open_bucket, open_client, open_session
 from resources.errors import I2VError
 from resources.ledger.records import State
 from resources.media.libraries import library_versions, missing_codecs
 from resources.money import dollars
-from resources.registry.agreed_prices import CatalogueMemory
-from resources.runcomfy.catalogue import Catalogue
 from resources.runcomfy.client import service_time
+from resources.runcomfy.offers import LiveOffer
 from resources.schemas.endpoints import family_route
 from resources.schemas.inputs import Family
 from resources.settings import Settings, load_settings
@@ -188,13 +186,11 @@ def _ledger(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _catalogue(settings: Settings) -> Iterator[Finding]:
+def _catalogue(_: Settings) -> Iterator[Finding]:
     async def ask() -> list[LiveOffer]:
         with open_session() as session:
-            async with open_client(settings) as client:
-                catalogue = Catalogue(client, settings.model_ids, settings.price_max_age_seconds)
-                offers = Offers(catalogue, CatalogueMemory(session.ledger.database), settings.service)
-                return [await offers.live(family) for family in Family]
+            async with session.open_service() as service:
+                return [await service.offers.live(family) for family in Family]
 
     for live in asyncio.run(ask()):
         name = f"catalogue, {family_route(live.family)}"

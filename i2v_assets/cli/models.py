@@ -7,11 +7,10 @@ import typer
 
 from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import UsageProblem
-from i2v_assets.pipeline.offers import LiveOffer, Offers, agree
-from i2v_assets.session import Session, current_user, open_client, open_session
+from i2v_assets.session import Session, current_user, open_session
 from resources.money import dollars
 from resources.registry.agreed_prices import CatalogueMemory
-from resources.runcomfy.catalogue import Catalogue
+from resources.runcomfy.offers import LiveOffer, agree
 from resources.schemas.endpoints import LIMITS, family_route, ids_for
 from resources.schemas.inputs import Family, Route
 
@@ -84,11 +83,8 @@ def _price(row: dict[str, Any]) -> str:
 
 
 async def _live(session: Session) -> list[LiveOffer]:
-    settings = session.settings
-    async with open_client(settings) as client:
-        catalogue = Catalogue(client, settings.model_ids, settings.price_max_age_seconds)
-        offers = Offers(catalogue, CatalogueMemory(session.ledger.database), settings.service)
-        return [await offers.live(family) for family in Family]
+    async with session.open_service() as service:
+        return [await service.offers.live(family) for family in Family]
 
 
 def _row(live: LiveOffer) -> dict[str, Any]:

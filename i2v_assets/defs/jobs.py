@@ -10,6 +10,7 @@ import dagster as dg
 from pydantic import Field
 
 from i2v_assets.defs.failures import as_dagster_failure
+from i2v_assets.defs.launchpad import launchpad_fields
 from i2v_assets.defs.specs import CLIP_SPECS
 from i2v_assets.operations.approve import approve_plan
 from i2v_assets.operations.cancel import cancel_clip
@@ -17,7 +18,6 @@ from i2v_assets.operations.retry import retry_clip
 from i2v_assets.operations.takes import choose_take, retake_clip
 from i2v_assets.session import Session
 from resources import logs
-from resources.generation.factory import open_engine
 from resources.generation.orphans import adopt_orphans, settle_late
 from resources.generation.run_sync import run_sync
 from resources.generation.types import Delivered, Outcome
@@ -55,7 +55,7 @@ def adopt(
         TemporaryDirectory(prefix="i2v-") as scratch,
     ):
         outcomes, settled = run_sync(
-            lambda: _adopt(runcomfy, bucket.open(), requests, Path(scratch), context.run.run_id),
+            lambda: _adopt(runcomfy, bucket.open(), requests, Path(scratch)),
             interrupted=dg.DagsterExecutionInterruptedError,
         )
         delivered = [found for found in outcomes if isinstance(found, Delivered)]
@@ -64,12 +64,12 @@ def adopt(
 
 
 async def _adopt(
-    runcomfy: RunComfyResource, bucket: Bucket, ledger: Ledger, scratch: Path, run_id: str
+    runcomfy: RunComfyResource, bucket: Bucket, ledger: Ledger, scratch: Path
 ) -> tuple[list[Outcome], int]:
     settings = runcomfy.settings()
     outcomes: list[Outcome] = []
     async with (
-        open_engine(settings, ledger, bucket, scratch=scratch, run_id=run_id) as engine,
+        runcomfy.engine(ledger, bucket, scratch=scratch, cancels_on_terminate=False) as engine,
         aclosing(adopt_orphans(engine, ledger, settings.service)) as stream,
     ):
         async for outcome in stream:
@@ -101,11 +101,13 @@ class Cancel(dg.Config):
     clip: str = Field("", description=CLIP)
 
 
-@dg.op(description="Withdraws what was not sent of a clip, and cancels what is queued at the service. Free.")
-def cancel_a_clip(
-    context: dg.OpExecutionContext, config: Cancel, runcomfy: RunComfyResource, ledger: LedgerResource
-) -> None:
+@dg.op(
+    config_schema=launchpad_fields(Cancel),
+    description="Withdraws what was not sent of a clip, and cancels what is queued at the service. Free.",
+)
+def cancel_a_clip(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
     """Log each step; a generation that has begun runs on and may be charged."""
+    config = Cancel(**context.op_config)
     with _operating(runcomfy, ledger) as session:
         cancelled = cancel_clip(session, config.clip, by=_by(context))
     for step in cancelled.steps:
@@ -124,11 +126,13 @@ class Retry(dg.Config):
     clip: str = Field("", description=f"{CLIP} It has failed or was cancelled.")
 
 
-@dg.op(description="Makes a failed or cancelled clip due again. Another attempt is paid for within the budget.")
-def retry_a_clip(
-    context: dg.OpExecutionContext, config: Retry, runcomfy: RunComfyResource, ledger: LedgerResource
-) -> None:
+@dg.op(
+    config_schema=launchpad_fields(Retry),
+    description="Makes a failed or cancelled clip due again. Another attempt is paid for within the budget.",
+)
+def retry_a_clip(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
     """The upload sensor's next tick starts it."""
+    config = Retry(**context.op_config)
     with _operating(runcomfy, ledger) as session:
         retry_clip(session, config.clip, by=_by(context))
     context.log.info(f"{config.clip} is due again; the next tick of the upload sensor starts it.")
@@ -147,11 +151,13 @@ class Approve(dg.Config):
     clips: list[str] = Field([], description="The clips that `i2v plan` was given; empty if it was given none.")
 
 
-@dg.op(description="Plans again and agrees to pay, if the plan still has this hash. The approved clips cost money.")
-def approve_a_plan(
-    context: dg.OpExecutionContext, config: Approve, runcomfy: RunComfyResource, ledger: LedgerResource
-) -> None:
+@dg.op(
+    config_schema=launchpad_fields(Approve),
+    description="Plans again and agrees to pay, if the plan still has this hash. The approved clips cost money.",
+)
+def approve_a_plan(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
     """The dispatch sensor's next tick starts what waits for it."""
+    config = Approve(**context.op_config)
     with _operating(runcomfy, ledger) as session:
         approved = approve_plan(session, config.plan_hash, config.clips, by=_by(context))
     most = dollars(approved.total_microdollars) or "$0"
@@ -171,11 +177,13 @@ class Retake(dg.Config):
     seed: int = Field(0, description="A seed of your own, from 1; 0 derives one.")
 
 
-@dg.op(description="Asks for another take of a clip, with another seed. It is paid for within the budget.")
-def ask_for_take(
-    context: dg.OpExecutionContext, config: Retake, runcomfy: RunComfyResource, ledger: LedgerResource
-) -> None:
+@dg.op(
+    config_schema=launchpad_fields(Retake),
+    description="Asks for another take of a clip, with another seed. It is paid for within the budget.",
+)
+def ask_for_take(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
     """The upload sensor's next tick starts it."""
+    config = Retake(**context.op_config)
     with _operating(runcomfy, ledger) as session:
         due = retake_clip(session, config.clip, config.seed or None, by=_by(context))
     context.log.info(f"Take {due.take} of {due.clip} is due; the next tick of the upload sensor starts it.")
@@ -194,11 +202,13 @@ class Choose(dg.Config):
     take: int = Field(0, description="The take's number, from 1.")
 
 
-@dg.op(description="Makes a take that is there the clip's video. Free.")
-def choose_that_take(
-    context: dg.OpExecutionContext, config: Choose, runcomfy: RunComfyResource, ledger: LedgerResource
-) -> None:
+@dg.op(
+    config_schema=launchpad_fields(Choose),
+    description="Makes a take that is there the clip's video. Free.",
+)
+def choose_that_take(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
     """The upload sensor's next tick writes it beside the clip."""
+    config = Choose(**context.op_config)
     with _operating(runcomfy, ledger) as session:
         choose_take(session, config.clip, config.take)
     context.log.info(f"{config.clip} shows take {config.take} after the next tick of the upload sensor.")

@@ -4,22 +4,22 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from i2v_assets.operations.clips import find_clip
-from i2v_assets.pipeline.offers import Offers
+from i2v_assets.pipeline.offers import plan_offers
 from i2v_assets.pipeline.plan import ClipPlanner, Planned, plan_options
 from i2v_assets.pipeline.read_media import MediaReader
-from i2v_assets.planning.plan import Plan, plan_hash
-from i2v_assets.session import Session, open_client
+from i2v_assets.planning.plan import Plan, PlanOffer, plan_hash
+from i2v_assets.session import Session
 from i2v_assets.uploads.ingest import scan_uploads
 from resources.errors import I2VError
 from resources.ledger.records import State
-from resources.registry.agreed_prices import CatalogueMemory
 from resources.registry.registry import ClipRow, ClipState
-from resources.runcomfy.catalogue import Catalogue
-from resources.runcomfy.client import RunComfyClient
+from resources.runcomfy.factory import OpenService
+from resources.schemas.inputs import Family
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,14 @@ class Preview:
 
 @dataclass(frozen=True)
 class OpenPlanner:
-    """The pipeline's planner with what it asks the service through."""
+    """The pipeline's planner with the service that it asks."""
 
     planner: ClipPlanner
-    offers: Offers
-    client: RunComfyClient
+    service: OpenService
+
+    async def offers(self) -> dict[Family, PlanOffer | None]:
+        """Return each family's id and price, as `plan_offers` does."""
+        return await plan_offers(self.service.offers)
 
 
 @asynccontextmanager
@@ -103,12 +106,10 @@ async def open_planner(session: Session, scratch: Path) -> AsyncIterator[OpenPla
         MissingToken, TokenMalformed: no usable token.
         SettingsError: a base address or a pinned id does not fit, or the presets cannot be read.
     """
-    settings = session.settings
-    async with open_client(settings) as client:
-        catalogue = Catalogue(client, settings.model_ids, settings.price_max_age_seconds)
-        offers = Offers(catalogue, CatalogueMemory(session.ledger.database), settings.service)
+    async with session.open_service() as service:
         reader = MediaReader(session.bucket, session.registry, scratch)
-        yield OpenPlanner(ClipPlanner(reader, offers.now, plan_options(settings)), offers, client)
+        offers = partial(plan_offers, service.offers)
+        yield OpenPlanner(ClipPlanner(reader, offers, plan_options(session.settings)), service)
 
 
 def scan_for_uploads(session: Session) -> None:
@@ -139,10 +140,10 @@ def preview(session: Session, rows: Sequence[ClipRow]) -> Preview:
 
 async def _preview(session: Session, rows: Sequence[ClipRow], scratch: Path) -> Preview:
     async with open_planner(session, scratch) as opened:
-        await opened.offers.now()  # a token that is not accepted is told once, not for every clip
+        await opened.offers()  # a token that is not accepted is told once, not for every clip
         results = await asyncio.gather(*(_plan(opened.planner, row) for row in rows))
         try:
-            balance = (await opened.client.balance()).microdollars
+            balance = (await opened.service.client.balance()).microdollars
         except I2VError:
             balance = None
     planned = tuple(each for each in results if not isinstance(each, tuple))

@@ -58,9 +58,9 @@ async def _decide(
 ) -> tuple[Plan | Refusal | Waiting, Mapping[Family, PlanOffer | None]]:
     async with open_planner(session, scratch) as opened:
         decided = await opened.planner.decide(CLIP, brief, files, name=files[0].name if files else CLIP)
-        offers = await opened.offers.now()
+        offers = await opened.offers()
         if isinstance(decided, Plan) and decided.family not in offers:
-            await opened.offers.live(decided.family)  # a catalogue that does not answer raises its own error
+            await opened.service.offers.live(decided.family)  # a catalogue that does not answer raises its own error
         return decided, offers
 
 
