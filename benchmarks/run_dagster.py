@@ -57,7 +57,7 @@ def work(spec: Mapping[str, Any], instance: dg.DagsterInstance) -> Meter:
         assets=[make_clips],
         jobs=[make_clips_job],
         resources={
-            "runcomfy": RunComfyResource(api_base="", balance_base="", web_base=""),
+            "runcomfy": RunComfyResource(),
             "bucket": MeteredBucket(),
             "ledger": LedgerResource(),
         },

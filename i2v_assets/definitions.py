@@ -31,8 +31,11 @@ defs = dg.Definitions(
     jobs=[*JOBS, *UPKEEP_JOBS, film_job, gallery_job, spend_job],
     schedules=[*SCHEDULES, gallery_schedule, spend_schedule],
     sensors=[uploads_sensor, queue_sensor, dispatch_sensor, sequences_sensor, alerts_sensor],
+    # None of these has a field that a run's config could set: no launchpad chooses a host, a file or a bucket. Assets store
+    # no values, so Dagster's default of files in a folder of the run's choice is replaced.
     resources={
-        "runcomfy": RunComfyResource(api_base="", balance_base="", web_base=""),
+        "io_manager": dg.mem_io_manager,
+        "runcomfy": RunComfyResource(),
         "bucket": BucketResource(),
         "ledger": LedgerResource(),
     },

@@ -6,7 +6,7 @@ from resources.errors import ErrorCode, I2VError, Verdict
 
 
 class Exit(IntEnum):
-    """What the shell is told."""
+    """The exit codes of `i2v`."""
 
     OK = 0
     FAILED = 1
@@ -37,7 +37,6 @@ BY_CODE = {
     ErrorCode.UNKNOWN_MODEL: Exit.USAGE,
     ErrorCode.LEDGER_USAGE: Exit.USAGE,
     ErrorCode.NO_SUCH_CLIP: Exit.USAGE,
-    ErrorCode.NO_SUCH_TAKE: Exit.USAGE,
     ErrorCode.STORAGE_SETUP: Exit.USAGE,
     ErrorCode.FINAL_OUTCOME: Exit.FAILED,
     ErrorCode.SERVICE_UNAVAILABLE: Exit.UNAVAILABLE,

@@ -135,7 +135,6 @@ class Waiting(_Outcome):
         kind: What it waits for: ``keep_face`` or ``catalogue``.
         words: What it waits for, as text.
         remedy: What a person can do.
-        to_agree: A person only has to agree to the catalogue's changed entry; False if no model id answers.
         route: The route.
         reasons: Why that route.
     """
@@ -144,7 +143,6 @@ class Waiting(_Outcome):
     kind: Literal["keep_face", "catalogue"]
     words: str
     remedy: str
-    to_agree: bool = False
     route: Route | None = None
     reasons: tuple[str, ...] = ()
 

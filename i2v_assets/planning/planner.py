@@ -133,7 +133,6 @@ def _family(
             kind="catalogue",
             words=f"The service's entry of {family} differs from the accepted one: {offer.trouble.rstrip('.')}.",
             remedy=f"Check it with `i2v models`, then accept it: i2v models --accept {family}",
-            to_agree=True,
             route=routing.route,
             reasons=routing.reasons,
         )

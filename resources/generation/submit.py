@@ -287,9 +287,10 @@ async def _post(
         ctx.not_sent(row)
         return error if isinstance(error, NotSent) else _halted(ctx, flight, error)
     except RateLimited as error:
-        await ctx.in_ledger(
+        planned = await ctx.in_ledger(
             ctx.ledger.refused_for_now, row.fingerprint, attempt=row.attempt, owner=ctx.owner, reason=error.message
         )
+        ctx.on_change(planned, error)
         ctx.not_sent(row)
         await ctx.pacer.refused(error)
         return Next.RETRY

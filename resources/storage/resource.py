@@ -1,16 +1,15 @@
-"""The bucket as a Dagster resource. Its address comes from the environment, so no config contains a secret."""
+"""The bucket as a Dagster resource. It has no configuration: no run config can choose a bucket or hold its keys."""
 
-import dagster as dg
-
+from resources.environment_resource import EnvironmentResource
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
 
 
-class BucketResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Opens the bucket of ``I2V_BUCKET`` for assets and sensors."""
+class BucketResource(EnvironmentResource):
+    """Open the bucket `I2V_BUCKET` for assets and sensors."""
 
     def open(self) -> Bucket:
-        """Return the bucket, without any network call.
+        """Return the bucket; nothing is asked of it yet.
 
         Raises:
             SettingsError: a variable is malformed.

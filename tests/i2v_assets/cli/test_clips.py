@@ -269,6 +269,35 @@ def test_retry_of_the_take_that_is_not_final(world):
     assert row(world).state is ClipState.DELIVERED
 
 
+def lose(world):
+    """A clip that was paid for and whose video the service no longer has."""
+    clip(world)
+    world.operator.fault("download", "http_404", times=20)
+    world.make("hero")
+    world.operator.reset()
+    assert row(world).waiting_for == "lost"
+
+
+def test_retry_looks_once_more_for_a_lost_video_and_pays_nothing(world):
+    lose(world)
+    before = world.operator.charges
+    ran = world("retry", "hero")
+    assert ran.code == 0, ran.err
+    world.make("hero")
+    assert row(world).state is ClipState.DELIVERED
+    assert world.operator.charges == before
+
+
+def test_retake_of_a_lost_video_makes_a_new_one(world):
+    lose(world)
+    before = world.operator.charges
+    ran = world("retake", "hero")
+    assert ran.code == 0, ran.err
+    world.make("hero")
+    assert row(world).state is ClipState.DELIVERED
+    assert world.operator.charges == before + 1
+
+
 def test_retake_and_choose(world):
     clip(world)
     assert world("retake", "hero").code == 64

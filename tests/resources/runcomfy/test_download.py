@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from resources.errors import Verdict
-from resources.runcomfy.download import MAX_OUTPUT_BYTES, Downloaded, Downloader, judged
+from resources.runcomfy.download import MAX_OUTPUT_BYTES, Downloaded, Downloader, checked_url
 from resources.runcomfy.errors import DisallowedHost, DownloadError, DownloadFailed, OutputGone, TooLarge, Truncated
 
 VIDEO = b"\x00\x00\x00\x18ftypmp42" + b"v" * 100_000
@@ -75,35 +75,35 @@ BAD = [
 
 @pytest.mark.parametrize("address", GOOD)
 def test_an_address_of_the_service_passes_for_either_service(address: str) -> None:
-    assert judged(address, "runcomfy").host.lower().endswith(("runcomfy.net", "runcomfy.com"))
-    judged(address, "sandbox")
+    assert checked_url(address, "runcomfy").host.lower().endswith(("runcomfy.net", "runcomfy.com"))
+    checked_url(address, "sandbox")
 
 
 @pytest.mark.parametrize("address", BAD)
 def test_a_hostile_address_is_refused(address: str) -> None:
     with pytest.raises(DisallowedHost) as caught:
-        judged(address, "runcomfy")
+        checked_url(address, "runcomfy")
     assert caught.value.verdict is Verdict.FINAL
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/x", "http://localhost:9/x", "http://[::1]:9/x"])
 def test_this_machine_passes_for_the_sandbox_alone(address: str) -> None:
-    judged(address, "sandbox")
+    checked_url(address, "sandbox")
     with pytest.raises(DisallowedHost):
-        judged(address, "runcomfy")
+        checked_url(address, "runcomfy")
 
 
 @pytest.mark.parametrize("address", [a for a in BAD if "127.0.0.1/x" not in a or "\\" in a])
 def test_the_sandbox_allows_no_other_host(address: str) -> None:
     with pytest.raises(DisallowedHost):
-        judged(address, "sandbox")
+        checked_url(address, "sandbox")
 
 
 @given(st.text(max_size=60))
 def test_only_an_address_of_the_service_passes(text: str) -> None:
     for address in (text, f"https://{text}.runcomfy.net/x", f"https://runcomfy.net{text}/x"):
         try:
-            host = judged(address, "runcomfy").raw_host.decode().lower()
+            host = checked_url(address, "runcomfy").raw_host.decode().lower()
         except DisallowedHost:
             continue
         assert host in {"runcomfy.net", "runcomfy.com"} or host.endswith((".runcomfy.net", ".runcomfy.com"))

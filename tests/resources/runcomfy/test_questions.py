@@ -23,7 +23,7 @@ from resources.runcomfy.errors import (
     UnknownModel,
 )
 from resources.runcomfy.pacing import RetryPolicy
-from resources.runcomfy.refusals import Asked, error_code, error_text, read_error, retry_after
+from resources.runcomfy.refusals import CallSubject, error_code, error_text, read_error, retry_after
 from resources.runcomfy.wire import CancelOutcome, RequestState
 
 OUT = "https://files.runcomfy.net/v.mp4?sig=topsecret"
@@ -101,7 +101,7 @@ def test_no_answer_crashes_a_parser(body: dict[str, Any], status: int) -> None:
     words.read_cancel(body)
     words.read_entry(body, "a/b")
     words.read_balance(body)
-    assert isinstance(read_error("It", Asked.REQUEST, status, body), ServiceError)
+    assert isinstance(read_error("It", CallSubject.REQUEST, status, body), ServiceError)
 
 
 def test_a_result_is_read_whole(kit: Any) -> None:
@@ -349,7 +349,7 @@ def test_messages_are_read_in_the_documented_order(body: Any, said: str) -> None
 def test_code_counts_only_in_an_answer_that_http_calls_an_error() -> None:
     assert error_code({"code": 400002}, http_status=400) == 400002
     assert error_code({"code": 400002}, http_status=200) is None
-    assert isinstance(read_error("It", Asked.REQUEST, 400, {"error_code": 400005}), NotReady)
+    assert isinstance(read_error("It", CallSubject.REQUEST, 400, {"error_code": 400005}), NotReady)
 
 
 @given(st.text(max_size=3000))
