@@ -89,13 +89,13 @@ async def fetch(ctx: Context, flight: InFlightRequest, row: RequestRow, answer: 
         except RequestGone as error:
             failure = error
             if doubt.believes(time.monotonic()):
-                return await _missing(ctx, flight, row, f"The service does not have request {row.request_id}.", error)
+                return await _missing(ctx, flight, row, error)
             if not last:
                 await asyncio.sleep(doubt.pause(ctx.rng))
         except OutputGone as error:
             failure = error
             if answer is not None and answer.output_urls and attempt >= 2:  # gone at a fresh address too
-                return await _missing(ctx, flight, row, "The service does not have the video.", error)
+                return await _lost(ctx, flight, row, "The service no longer has the video.", error)
         except RateLimited as error:
             await ctx.pacer.refused(error)
             failure = error
@@ -226,12 +226,17 @@ def _measured(path: Path) -> Local:
     return Local(path, digest.hexdigest(), path.stat().st_size)
 
 
-async def _missing(
+async def _missing(ctx: Context, flight: InFlightRequest, row: RequestRow, error: RequestGone) -> Held:
+    """Hold a video that was never fetched while the service does not know its request; one that was delivered is lost."""
+    if row.delivered_at is None and not given_up(row):
+        reason = f"The service does not know request {row.request_id}, whose video it made."
+        return await hold_not_found(ctx, flight, row, reason)
+    return await _lost(ctx, flight, row, f"The service no longer has request {row.request_id}.", error)
+
+
+async def _lost(
     ctx: Context, flight: InFlightRequest, row: RequestRow, reason: str, error: DownloadError | RequestGone
 ) -> Held:
-    """Hold a video that the service made and does not have now; it is lost once it was asked for long enough."""
-    if not given_up(row):
-        return await hold_not_found(ctx, flight, row, reason)
     log.warning("Clip %s: %s (%s)", flight.order.clip, reason, error.message)
     await ctx.in_ledger(ctx.ledger.lost, row.fingerprint, reason)
     return lost(flight.order, reason, row.request_id)
