@@ -105,6 +105,14 @@ submissions = sa.Table(
     sa.Index(None, "service", "claimed_at", "returned", "cost_microdollars", "reserved_microdollars"),
     sa.Index(None, "run_id"),
     sa.Index(None, "request_id"),
+    sa.Index(
+        "uq_ledger_submissions_service_request_id",
+        "service",
+        "request_id",
+        unique=True,
+        sqlite_where=sa.text("request_id IS NOT NULL AND NOT is_double"),
+        postgresql_where=sa.text("request_id IS NOT NULL AND NOT is_double"),
+    ),
 )
 """One row per claim: what it reserved and what it cost. The budget is the sum of those that were not returned."""
 

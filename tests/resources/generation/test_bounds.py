@@ -110,7 +110,7 @@ def test_a_pause_that_is_ended_lets_a_running_batch_go_on(house: Any) -> None:
 
     async def through() -> list[Any]:
         async def end() -> None:
-            while house.ledger.paused_until("sandbox") is None:
+            while house.ledger.paused_until("sandbox") is None:  # noqa: ASYNC110 - the ledger has no event
                 await asyncio.sleep(0.05)
             await asyncio.sleep(2.5)  # the engine has read the count of ended pauses once by then
             house.ledger.resume("sandbox")

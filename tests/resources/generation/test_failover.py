@@ -1,7 +1,6 @@
 """A ledger that comes back without its latest commits, or cannot be written: what was sent is not sent again."""
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
@@ -156,11 +155,14 @@ def test_a_full_disk_stops_the_submits_at_once_and_the_ids_are_recorded_later(
 
 def test_a_full_disk_is_known_as_such(tmp_path: Any) -> None:
     ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    with pytest.raises(LedgerFull), ledger.database.write() as connection:
-        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-        connection.exec_driver_sql("CREATE TABLE filler (data BLOB)")
-        for _ in range(1000):
-            connection.exec_driver_sql("INSERT INTO filler VALUES (zeroblob(4000))")
-    assert sqlite3.SQLITE_FULL == 13
+
+    def fill() -> None:
+        with ledger.database.write() as connection:
+            connection.exec_driver_sql("CREATE TABLE filler (data BLOB)")
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+            connection.exec_driver_sql("INSERT INTO filler VALUES (zeroblob(4000000))")
+
+    with pytest.raises(LedgerFull):
+        fill()
     ledger.close()
