@@ -428,6 +428,16 @@ class LateCosts(LedgerBase):
             if _due(values.queries, values.last_query, now)
         )
 
+    def doubted_costs(self, service: str) -> tuple[RequestRow, ...]:
+        """Return the requests that ended within `COST_QUERY_PERIOD` and whose reported cost cannot be right."""
+        query = sa.select(*COLUMNS).where(
+            requests.c.service == service,
+            requests.c.cost_doubted.is_(True),
+            requests.c.finished_at > self._now() - COST_QUERY_PERIOD,
+        )
+        with self.database.read() as connection:
+            return tuple(row_of(found) for found in connection.execute(query.order_by(requests.c.finished_at)))
+
     def cost_unavailable(self, fingerprint: str, *, attempt: int, reason: str, not_found: bool = False) -> None:
         """Record that a query returned no cost; ``not_found`` if the service no longer knows the request."""
         with self.database.write() as connection:
