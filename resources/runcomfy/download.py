@@ -49,8 +49,8 @@ MAX_OUTPUT_BYTES = 2 * 1024**3
 MAX_REDIRECTS = 5
 """More than any storage needs; a loop ends here."""
 
-READ_TIMEOUT_SECONDS = 60.0
-"""Seconds of silence within a body after which it is given up."""
+READ_TIMEOUT_SECONDS = 30.0
+"""Seconds of silence within a body after which others go first; as long as a slow one is watched (`SPEED_SECONDS`)."""
 
 TOTAL_TIMEOUT_SECONDS = 1800.0
 """Seconds for a whole download: 2 GiB at 10 Mbit/s, the slowest plausible line."""
@@ -179,7 +179,12 @@ class Downloader:
         try:
             async with asyncio.timeout(TOTAL_TIMEOUT_SECONDS):
                 return await self._follow(address, path)
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.ReadTimeout) as error:
+        except httpx.ReadTimeout:
+            raise TooSlow(
+                f"The output's storage was silent for {READ_TIMEOUT_SECONDS:.0f} s.",
+                remedy="It is fetched again later, after others.",
+            ) from None
+        except (httpx.RemoteProtocolError, httpx.ReadError) as error:
             raise Truncated(f"The output's download: {reason(error)}.") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as error:
             raise DownloadFailed(f"The output's download: {reason(error)}.") from None
