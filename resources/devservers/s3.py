@@ -9,6 +9,7 @@ import random
 import secrets
 import shutil
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from resources.devservers.process import ChildProcess, ServerNotStarted
+from resources.devservers.s3_security import client_context, write_security
 
 REGION = "us-east-1"
 """Any name does: the server takes every region; this one makes bucket creation the same call as on AWS."""
@@ -139,6 +141,7 @@ def _start(program: str, data_dir: Path, kept: _Kept, lock: int) -> RunningS3:
     # Options of the last start would win over those given now.
     (data_dir / "mini.options").unlink(missing_ok=True)
     _remove_sockets(kept.ports)
+    write_security(data_dir)
     ports = dict(zip(_ROLES, kept.ports, strict=True))
     arguments = [
         program,
@@ -173,7 +176,7 @@ def _start(program: str, data_dir: Path, kept: _Kept, lock: int) -> RunningS3:
         arguments, log=data_dir / "weed.log", environment=environment, folder=data_dir, keep_open=(lock,)
     )
     process.wait_until(
-        lambda: _answers(ports["s3"], kept) and _has_store(ports["master"]),
+        lambda: _answers(ports["s3"], kept) and _has_store(ports["master"], client_context(data_dir)),
         seconds=READY_SECONDS,
         what="The embedded S3 server",
     )
@@ -204,9 +207,12 @@ def _answers(port: int, kept: _Kept) -> bool:
     return _status(port, {}) == http.client.FORBIDDEN and _status(port, _signed(port, kept)) == http.client.OK
 
 
-def _has_store(port: int) -> bool:
-    """True when the part that holds the bytes has told the master where it is: until then reads and writes fail."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+def _has_store(port: int, tls: ssl.SSLContext) -> bool:
+    """True when the part that holds the bytes has told the master where it is: until then reads and writes fail.
+
+    A server that did not read its security.toml speaks no TLS here, and so never counts as started.
+    """
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=2, context=tls)
     try:
         connection.request("GET", "/dir/status")
         topology = json.loads(connection.getresponse().read())["Topology"]

@@ -70,7 +70,7 @@ def local_dagster(services: Services, port: int, stopped: Callable[[], bool]) ->
             return
         daemon = start("daemon.log", "dagster._daemon", "run", "-w", str(workspace))
         webserver = start(
-            "webserver.log", "dagster_webserver", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)
+            "webserver.log", "i2v_assets.webserver", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)
         )
         webserver.wait_until(lambda: stopped() or answers(port), seconds=START_SECONDS, what="Dagster's webserver")
         yield None if stopped() else LocalDagster(code, daemon, webserver)
