@@ -62,7 +62,7 @@ def refuse_host(scope: Scope, names: Collection[str]) -> Refusal | None:
     if len(given) == 1 and host_is_own(given[0], names):
         return None
     return Refusal(
-        HTTPStatus.FORBIDDEN,
+        HTTPStatus.BAD_REQUEST,
         "This server does not answer under this host name. Use http://127.0.0.1, or have its operator add the name.",
     )
 
@@ -127,7 +127,7 @@ class OwnOriginOnly:
         self._exempt = frozenset(exempt)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 403."""
+        """Pass the request on, or answer 400 (host) or 403 (origin)."""
         refused = None if scope["type"] == "lifespan" else self.refusal(scope)
         if refused is None:
             await self._app(scope, receive, send)

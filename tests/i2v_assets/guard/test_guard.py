@@ -147,7 +147,7 @@ ALLOWED = {
         "POST", "/graphql", JSON, f"Origin: {site.origin}", "Sec-Fetch-Site: same-origin", body=document(LAUNCH)
     ),
     "with a charset": lambda site: site.call(
-        "POST", "/graphql", "content-type: Application/JSON; Charset=UTF-8", body=document(LAUNCH)
+        "POST", "/graphql", "content-type: application/json; Charset=UTF-8", body=document(LAUNCH)
     ),
     "under another name of this machine": lambda site: site.call(
         "POST", "/graphql", JSON, f"Origin: http://LocalHost:{site.port}", host=f"localhost:{site.port}",

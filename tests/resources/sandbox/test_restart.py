@@ -98,7 +98,7 @@ def test_it_ends_at_once_while_an_answer_is_held(start):
     with client_of(server) as client:
         client.post("/_sandbox/faults", json={"where": "balance", "kind": "timeout"})
         held = socket.create_connection((client.base_url.host, client.base_url.port))
-        held.sendall(b"GET /prod/v2/balance HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\n\r\n")
+        held.sendall(b"GET /prod/v2/balance HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\n\r\n")
         while client.get("/_sandbox/faults").json()["count"]:
             time.sleep(0.02)  # until the held call is there
         client.post(f"/v1/models/{WAN_T2V}", json={**BODY, "duration": 15})  # and a rendering goes on
