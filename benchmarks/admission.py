@@ -192,9 +192,8 @@ def deployed(storage: str = "pooled") -> Iterator[tuple[dg.DagsterInstance, Serv
 
 def launch(instance: dg.DagsterInstance, server: Server, requests: list[dg.RunRequest]) -> dict[str, Any]:
     """Write the runs that were asked for, as the daemon does after the evaluation; queueing is one event more."""
-    from dagster._core.definitions.partitions.context import partition_loading_context
-
     from i2v_assets.definitions import defs
+    from i2v_assets.defs.dagster_internals import partition_loading_context
 
     if not requests:
         return {}

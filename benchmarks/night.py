@@ -4,7 +4,7 @@
 their videos in the sandbox, whose every call fails now and then. Then the same without faults at three sizes. The verdict on
 money comes from the sandbox's own list of charges.
 
-Writes benchmarks/night.json, docs/night.md and docs/images/night-*.png; with --quick to .i2v/night/ instead. Ends with 1
+Writes .i2v/night/night.json (not committed), docs/night.md and docs/images/night-*.svg; with --quick all to .i2v/night/. Ends with 1
 when something was paid twice, was lost, or is over a limit. Everything that it starts ends with it, also on Ctrl-C.
 
 Usage: python -m benchmarks.night [--quick] [--clips 2000] [--growth 250 1000 4000] [--runs 4] [--rate 5] [--keep] [--report]
@@ -41,7 +41,7 @@ class Places:
 
     def __init__(self, quick: bool) -> None:
         trial = ROOT / ".i2v" / "night"
-        self.figures = (trial if quick else ROOT / "benchmarks") / "night.json"
+        self.figures = trial / ("trial.json" if quick else "night.json")
         self.report = (trial if quick else ROOT / "docs") / "night.md"
         self.images = self.report.parent / "images"
 

@@ -2,6 +2,7 @@
 server with its runs, the daemon. What it starts it ends, by each process' own id."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ import httpx
 import psutil
 import psycopg
 
+from i2v_assets.defs.dagster_internals import current_runs
 from resources.devservers.start import ChildProcess, environment, free_port, start_postgres, start_s3, start_sandbox
 from resources.ledger.ledger import Ledger
 from resources.registry.registry import Registry
@@ -168,12 +170,8 @@ class Fleet:
                 process.kill()
 
     def _code_answers(self) -> bool:
-        from dagster._core.errors import DagsterUserCodeUnreachableError
-        from dagster._grpc.client import DagsterGrpcClient
-
-        with contextlib.suppress(DagsterUserCodeUnreachableError):
-            return DagsterGrpcClient(port=self.code_port, host="127.0.0.1").ping("") is not None
-        return False
+        where = {"host": "127.0.0.1", "port": self.code_port}
+        return current_runs(json.dumps(where)) is not None
 
     def _has_ticked(self) -> bool:
         """A sensor was evaluated: the daemon's own start, which is no part of any clip, is over."""

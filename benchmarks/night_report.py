@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.night_charts import draw
 from benchmarks.night_verdict import FLAT_LIMIT, GROWTH_LIMIT, cost_ratio, judge
 from benchmarks.night_watch import FLEET, MEASURING, SERVERS
 
@@ -63,11 +64,11 @@ def night_text(night: Figures) -> str:
     return f"""## The night
 
 {number(night["clips"])} pictures, each different, uploaded at {
-        night["uploads_per_second"]:g} a second, one in a hundred of them no picture at all; clips of 3 s at 720p;
+        night["uploads_per_second"]:g} a second, one in a hundred of them not a picture; clips of 3 s at 720p;
 generations of {night["generation_s"]:g} s (median), {night["runs_at_once"]} runs at once, the upload sensor every {
         night["sensor_s"]
     } s. The runs got {number(night["runs"].get("clips_each"))} clips each on
-average ({night["runs"]["count"]} runs, those of second tries included).
+average ({night["runs"]["count"]} runs, second tries included).
 
 {
         table(
@@ -85,7 +86,7 @@ average ({night["runs"]["count"]} runs, those of second tries included).
         )
     }
 
-All was over after {night["seconds"] / 60:.0f} minutes: **{
+Everything was done after {night["seconds"] / 60:.0f} minutes: **{
         number(pace.get("all"))
     } clips an hour** up to the last delivery, {
         number(pace.get("first_nine_tenths"))
@@ -94,7 +95,7 @@ second tries, and waits of five minutes before a failed download is tried again)
         night["most_at_once"]
     } requests were at the service at once.
 
-![Progress](images/night-progress.png)
+![Progress](images/night-progress.svg)
 
 Why clips were not delivered:
 
@@ -119,10 +120,10 @@ again by the job of the nightly retry schedule, started {night["retry_runs"]} ti
 
 ### Faults
 
-Each kind is to meet about 2 % of the clips, by chance, all night long: 2 % of the submits, fetches of inputs and downloads, and a fifth of that of
-the questions for the result, of which a clip has about five. {
+Each kind should hit about 2 % of the clips, at random, all night: 2 % of the submits, fetches of inputs and downloads, and a fifth of
+that of the polls, of which a clip has about five. {
         number(sum(each["met"] for each in night["faults"]))
-    } calls had one.
+    } calls were hit.
 
 <details><summary>{len(night["faults"])} kinds</summary>
 
@@ -130,9 +131,9 @@ the questions for the result, of which a clip has about five. {
 
 </details>
 
-Left out: faults of the account (they hold every clip until a person acts), `stuck` and `stuck_in_queue` (they hold a run until its deadline
-of half an hour), a submit that times out (two minutes; to the ledger it is a `disconnect_after`), hostile addresses, and the
-defects of the video, which [the quality checks](quality.md) find.
+Left out: faults of the account (they hold every clip until a person acts), `stuck` and `stuck_in_queue` (they hold a run until its
+deadline of half an hour), a submit that times out (two minutes; for the ledger it is the same as `disconnect_after`), hostile URLs,
+and defects of the video, which [the quality checks](quality.md) find.
 """
 
 
@@ -146,8 +147,8 @@ def cpu_text(night: Figures) -> str:
 
 {table(["", "CPU seconds", "seconds a clip"], rows)}
 
-From the moment at which the fleet was up to the end of its last run; starting the code server and the daemon is not in it, starting
-the runs is.
+From the moment when the fleet was up to the end of its last run. The start of the code server and the daemon does not count; the
+start of the runs does.
 """
 
 
@@ -164,13 +165,13 @@ def memory_text(night: Figures) -> str:
         )  # fmt: skip
     return f"""## Memory
 
-![Memory](images/night-memory.png)
+![Memory](images/night-memory.svg)
 
 {table(["MiB", "largest", "second quarter", "last quarter", "ratio", "slope, MiB an hour"], rows)}
 
-Proportional set size (pages that processes share are divided among them), looked at every few seconds. The quarters and the
-slope are those of the {night["memory"]["fleet"]["loaded_samples"]} looks at which all {night["runs_at_once"]} runs were busy; the first quarter is left out, since processes grow into their
-work. For the fleet's own the last may be at most {FLAT_LIMIT} times the second (Postgres fills its buffers, the sandbox remembers all). A run process takes up to {number(night["one_run_mb"])} MiB.
+Proportional set size (pages that processes share are divided among them), sampled every few seconds. The quarters and the
+slope are those of the {night["memory"]["fleet"]["loaded_samples"]} samples in which all {night["runs_at_once"]} runs were busy; the first quarter is left out, because processes still grow
+then. For the fleet, the last quarter may be at most {FLAT_LIMIT} times the second (Postgres fills its buffers, and the sandbox keeps everything). A run process takes up to {number(night["one_run_mb"])} MiB.
 """
 
 
@@ -187,14 +188,14 @@ def rest_text(night: Figures) -> str:
         [
             ["from the end of an upload to its entry in the registry", *spread_cells(night["sensor_lag_s"])],
             ["from a run's creation to its start", *spread_cells(runs["creation_to_start_s"])],
-            ["of these in the queue, for one of the places", *spread_cells(runs["in_the_queue_s"])],
+            ["of these waiting in the queue", *spread_cells(runs["in_the_queue_s"])],
             ["of these launching", *spread_cells(runs["launch_s"])],
         ],
     )
     return f"""## Database
 
 **{number(base["mb_per_1000_clips"], 1)} MB per 1,000 clips** with indexes ({groups}). {number(base["connections_per_clip"], 1)} connections a clip were made
-to it, by everybody.
+to it in all.
 
 {tables}
 
@@ -228,13 +229,13 @@ def growth_text(growth: Sequence[Figures]) -> str:
     )
     return f"""## How cost grows
 
-The same without faults, each over a fleet and a database of its own.
+The same without faults, each with its own fleet and database.
 
 {table(head, rows)}
 
 {told}
 
-![Growth](images/night-growth.png)
+![Growth](images/night-growth.svg)
 """
 
 
@@ -246,10 +247,10 @@ def report(figures: Figures) -> str:
         f"""# A night in small
 
     make night                      # all of it, about an hour on a quiet machine of two cores
-    make night ARGS=--quick         # a trial of some minutes; says nothing of limits
+    make night ARGS=--quick         # a trial of some minutes, without a verdict on the limits
 
-Written by `make night` on {figures["at"]}; every figure comes from that run (`benchmarks/night.json`). The machine: {machine["cores"]} cores, {machine["memory_gb"]} GB,
-{machine["system"]}, Python {machine["python"]}; everything ran on it: the fleet as processes of its own from `deploy/dagster.yaml` (code server, daemon, runs),
+Written by `make night` on {figures["at"]}; every figure comes from that run (`.i2v/night/night.json` keeps them). The machine: {machine["cores"]} cores, {machine["memory_gb"]} GB,
+{machine["system"]}, Python {machine["python"]}; everything ran on it: the fleet in its own processes from `deploy/dagster.yaml` (code server, daemon, runs),
 Postgres, an S3 server, the sandbox, and the measurement.
 
 {verdict(figures)}
@@ -261,8 +262,8 @@ Postgres, an S3 server, the sandbox, and the measurement.
     parts.append(
         """## What it does not show
 
-* The paid service: its times, its queue and its limits are not the sandbox's, and its real faults come in clusters.
-* Measures and previews (`I2V_MEASURE`, `I2V_PREVIEWS`) are off: they cost more CPU than all of the above (docs/quality.md).
+* The paid service: its times, queue and limits differ from those of the sandbox, and its real faults come in clusters.
+* Quality checks and previews (`I2V_MEASURE`, `I2V_PREVIEWS`) are off: they cost more CPU than all of the above (docs/quality.md).
 * Large pictures: these have 600 x 400 pixels.
 * Machines that die in the night: `make crash` and `tests/deploy` kill them one by one.
 """
@@ -272,78 +273,5 @@ Postgres, an S3 server, the sandbox, and the measurement.
 
 def write_report(figures: Figures, path: Path, images: Path) -> None:
     """The page and its pictures."""
-    images.mkdir(parents=True, exist_ok=True)
-    if figures.get("night"):
-        draw_memory(figures["night"], images / "night-memory.png")
-        draw_progress(figures["night"], images / "night-progress.png")
-    if figures.get("growth"):
-        draw_growth(figures["growth"], images / "night-growth.png")
+    draw(figures, images)
     path.write_text(report(figures))
-
-
-def _axes(width: float = 9.0) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", alpha=0.3)
-    return figure, axes
-
-
-def _save(figure: Any, path: Path) -> None:
-    figure.savefig(path, dpi=110, metadata={"Software": None})
-
-
-def draw_memory(night: Figures, path: Path) -> None:
-    """Memory of the fleet's roles, one on the other, and how many runs were alive."""
-    figure, axes = _axes()
-    minutes = [sample["at"] / 60 for sample in night["samples"]]
-    stacks = [[sample["mb"][role] for sample in night["samples"]] for role in reversed(FLEET)]
-    axes.stackplot(minutes, stacks, labels=list(reversed(FLEET)), colors=["#9ecae1", "#4292c6", "#08519c"])
-    axes.set(xlabel="minutes", ylabel="MiB (proportional)", title="Memory of the fleet", ylim=(0, None))
-    runs = axes.twinx()
-    runs.spines["top"].set_visible(False)
-    runs.step(minutes, [sample["runs"] for sample in night["samples"]], color="#d94801", linewidth=1, where="post")
-    runs.set(ylabel="run processes", ylim=(0, 2.5 * night["runs_at_once"]))
-    axes.plot([], [], color="#d94801", linewidth=1, label="run processes (right)")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=4, frameon=False)
-    _save(figure, path)
-
-
-def draw_progress(night: Figures, path: Path) -> None:
-    """Uploads, requests, deliveries, and what waited, over time."""
-    figure, axes = _axes()
-    samples = night["samples"]
-    minutes = [sample["at"] / 60 for sample in samples]
-    lines = {
-        "uploaded": [sample["uploaded"] for sample in samples],
-        "accepted by the service": [sample["accepted"] for sample in samples],
-        "delivered": [sample["states"].get("delivered", 0) for sample in samples],
-        "waiting (most for a resolution)": [sample["states"].get("waiting", 0) for sample in samples],
-        "failed (until tried again)": [sample["states"].get("failed", 0) for sample in samples],
-    }
-    for (name, values), colour in zip(
-        lines.items(), ("#969696", "#6baed6", "#238b45", "#d94801", "#a50f15"), strict=True
-    ):
-        axes.plot(minutes, values, label=name, color=colour)
-    axes.set(xlabel="minutes", ylabel="clips", title="The night", ylim=(0, None))
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, frameon=False)
-    _save(figure, path)
-
-
-def draw_growth(growth: Sequence[Figures], path: Path) -> None:
-    """CPU per clip by role at each size, with the limit that the smallest sets."""
-    figure, axes = _axes(7.0)
-    names = [f"{each['clips']:,}" for each in growth]
-    below = [0.0] * len(growth)
-    for role, colour in zip((*FLEET, "postgres"), ("#08519c", "#4292c6", "#9ecae1", "#bdbdbd"), strict=True):
-        values = [each["cpu_per_clip"][role] for each in growth]
-        axes.bar(names, values, bottom=below, label=role, color=colour, width=0.5)
-        below = [low + value for low, value in zip(below, values, strict=True)]
-    smallest = min(growth, key=lambda each: int(each["clips"]))
-    limit = GROWTH_LIMIT * smallest["cpu_per_clip"]["fleet"]
-    axes.axhline(limit, color="#d94801", linestyle="--", linewidth=1, label="limit of the fleet (without Postgres)")
-    axes.set(xlabel="clips", ylabel="CPU seconds a clip", title="What a clip costs", ylim=(0, 1.6 * max(*below, limit)))
-    axes.legend(loc="upper right", frameon=False, ncols=2)
-    _save(figure, path)

@@ -5,15 +5,9 @@ memory left) its runs die with it and stay STARTED until their time limit, two h
 answers now whether it runs them finds out within one look of the run monitoring.
 """
 
-import json
-
 from dagster import DagsterRun, DefaultRunLauncher
-from dagster._core.errors import DagsterUserCodeUnreachableError
-from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
-from dagster._core.storage.tags import GRPC_INFO_TAG
-from dagster._grpc.client import DagsterGrpcClient
-from dagster._grpc.types import GetCurrentRunsResult
-from dagster._serdes import deserialize_value
+
+from i2v_assets.defs.dagster_internals import GRPC_INFO_TAG, CheckRunHealthResult, WorkerStatus, current_runs
 
 
 class WatchedRunLauncher(DefaultRunLauncher):
@@ -29,17 +23,9 @@ class WatchedRunLauncher(DefaultRunLauncher):
         where = run.tags.get(GRPC_INFO_TAG)
         if where is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "It is not known where it runs.")
-        info = json.loads(where)
-        client = DagsterGrpcClient(
-            host=info["host"],
-            port=info.get("port"),
-            socket=info.get("socket"),
-            use_ssl=bool(info.get("use_ssl", False)),
-        )
-        try:
-            answer = client.get_current_runs()
-        except DagsterUserCodeUnreachableError:
+        runs = current_runs(where)
+        if runs is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "The code server does not answer.")
-        if run.run_id in deserialize_value(answer, GetCurrentRunsResult).current_runs:
+        if run.run_id in runs:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "The code server was started anew and does not run it.")

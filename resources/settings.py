@@ -240,11 +240,14 @@ def load_settings() -> Settings:
             remedy="In a shell put all of it in single quotes: I2V_QUALITY='{\"seconds_off\": 0.3}'.",
         ) from None
     except ValidationError as error:
-        lines = "; ".join(
-            f"{variable_name(str(part['loc'][0])) if part['loc'] else 'settings'}: {part['msg']}"
-            for part in error.errors()
-        )
-        raise SettingsError(f"Settings: {lines}.", remedy="`i2v settings` lists every variable.") from None
+        problems = "; ".join(_problem(part["loc"], part["msg"]) for part in error.errors())
+        raise SettingsError(f"Settings: {problems}.", remedy="`i2v settings` lists every variable.") from None
+
+
+def _problem(location: tuple[int | str, ...], message: str) -> str:
+    """Return what is wrong with which variable; a message about several variables names them itself."""
+    words = message.removeprefix("Value error, ").rstrip(".")
+    return f"{variable_name(str(location[0]))}: {words}" if location else words
 
 
 def read_ui_hosts() -> frozenset[str]:

@@ -25,6 +25,39 @@ from resources.storage.bucket import Bucket
 from resources.storage.client import make_client
 from resources.storage.errors import StorageError
 
+SLOW = (
+    "browser",
+    "crash",
+    "deploy/test_fleet.py",
+    "deploy/test_pooled_storage.py",
+    "end_to_end",
+    "i2v_assets/cli/test_local.py",
+    "i2v_assets/defs/test_gallery_asset.py",
+    "i2v_assets/defs/test_storage_connections.py",
+    "i2v_assets/films",
+    "resources/generation/test_fleet.py",
+    "resources/generation/test_stops.py",
+    "resources/generation/test_two_runs.py",
+    "resources/ledger/test_races.py",
+    "resources/media/test_joining.py",
+    "resources/sandbox/test_load.py",
+    "resources/sandbox/test_rendering.py",
+)
+"""Folders and files with browsers, fleets, daemons, real runs or killed processes: marked `slow`. A single test elsewhere that
+takes longer than some 3 s carries the mark itself."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what the daily round leaves out."""
+    house = Path(__file__).parent
+    slow = [house / place for place in SLOW]
+    if missing := [str(place) for place in slow if not place.exists()]:
+        raise pytest.UsageError(f"tests/conftest.py marks as slow what is not there: {', '.join(missing)}")
+    for item in items:
+        if any(item.path.is_relative_to(place) for place in slow):
+            item.add_marker("slow")
+
+
 SAMPLES = Path(__file__).parent.parent / "i2v_assets" / "samples"
 
 

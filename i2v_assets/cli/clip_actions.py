@@ -23,7 +23,7 @@ app = typer.Typer()
 
 @app.command()
 def cancel(clip: Annotated[str, typer.Argument(help="A clip.")], as_json: AsJson = False) -> None:
-    """Withdraw what a clip has not been paid for, and cancel what still queues at the service.
+    """Stop what is not sent yet, and cancel what still waits in the service's queue.
 
     A generation that has begun cannot be cancelled: it runs on and may be charged, and its video is fetched.
 
@@ -60,7 +60,11 @@ def _cancel_request(session: Session, request: "RequestRow") -> dict[str, Any]:
                 session.ledger.cancel_planned(request.fingerprint, current_user())
             except (IllegalTransition, StaleClaim):
                 return told | {"done": False, "what": f"take {request.take} is being sent right now; cancel it again."}
-            return told | {"done": True, "sent": False, "what": f"take {request.take} is withdrawn; nothing was paid."}
+            return told | {
+                "done": True,
+                "sent": False,
+                "what": f"take {request.take} is cancelled before it was sent; nothing was paid.",
+            }
         case State.SUBMITTING:
             return told | {"done": False, "what": f"take {request.take} is being sent right now; cancel it again."}
         case State.SUBMITTED:

@@ -1,4 +1,4 @@
-"""Exit codes, the same as the vendor's tool where it has one (contract, section 7)."""
+"""Exit codes, the same as the vendor's tool where it has one (docs/runcomfy-api.md, section 7)."""
 
 from enum import IntEnum
 

@@ -21,7 +21,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "approve": ("plan", "Agree to pay for a plan."),
     "cancel": (
         "clip_actions",
-        "Withdraw what a clip has not been paid for, and cancel what still queues at the service.",
+        "Stop what is not sent yet, and cancel what still waits in the service's queue.",
     ),
     "retry": (
         "clip_actions",

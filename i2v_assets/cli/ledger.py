@@ -15,6 +15,7 @@ import typer
 from i2v_assets.cli.console import err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import UsageProblem
 from resources.money import dollars
+from resources.plurals import counted
 
 if TYPE_CHECKING:
     from resources.ledger.ledger import Ledger
@@ -155,7 +156,7 @@ def export_command(
                 f"{file} cannot be written: {error.strerror or type(error).__name__}.",
                 remedy="Name a file in a folder that is there; - is standard output.",
             ) from None
-    err.print(f"{lines} lines.", highlight=False)
+    err.print(f"{counted(lines, 'line')}.", highlight=False)
 
 
 def find(ledger: "Ledger", which: str) -> "RequestRow":

@@ -9,8 +9,10 @@ import typer
 from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import DataProblem, UsageProblem
 from i2v_assets.cli.status import plain_refused
+from i2v_assets.cli.wait_words import wait_words
 from i2v_assets.session import Session, current_user, open_bucket, open_session
 from resources.money import dollars
+from resources.plurals import counted
 
 if TYPE_CHECKING:
     from i2v_assets.operations.preview import Preview
@@ -90,8 +92,11 @@ def _show(session: Session, found: "Preview", names: list[str], refused: "list[R
     unpriced = f" and {found.unpriced} at an unknown price" if found.unpriced else ""
     rerolls = any(line.to_pay for line in found.rerolls)
     most = f", at most {dollars(found.most_microdollars) or '$0'} with rerolls" if rerolls else ""
+    to_pay = (
+        f"{count} to pay for, {dollars(found.total_microdollars) or '$0'}{unpriced}" if count else "Nothing to pay for"
+    )
     out.print(
-        f"{count} to pay for, {dollars(found.total_microdollars) or '$0'}{unpriced}{most};"
+        f"{to_pay}{most};"
         f" balance {dollars(found.balance_microdollars) or ('$0' if found.balance_microdollars == 0 else 'not told')}.",
         highlight=False,
     )
@@ -107,11 +112,11 @@ def _show(session: Session, found: "Preview", names: list[str], refused: "list[R
 
 def _waits(found: "Preview", plan: "Plan") -> str:
     row = next(each.row for each in found.planned if each.row.clip == plan.clip)
-    words = [f"waits for {row.waiting_for}"] if row.waiting_for and row.state == "waiting" else []
+    words = [wait_words(row.waiting_for)] if row.waiting_for and row.state == "waiting" else []
     rerolls = [line for line in found.rerolls if line.to_pay and line.plan.clip == plan.clip]
     if rerolls and plan.take == 1:
         more = dollars(found.most_for_rerolls(plan.clip)) or "an unknown price"
-        words.append(f"and at most {len(rerolls)} reroll{'s' if len(rerolls) > 1 else ''} for {more}")
+        words.append(f"and at most {counted(len(rerolls), 'reroll')} for {more}")
     return ", ".join(words)
 
 
@@ -233,7 +238,7 @@ class MoneyLeft:
         """For people."""
         return (
             f"Today {dollars(self.spent_microdollars) or '$0'} of at most {dollars(self.cap_microdollars)} and"
-            f" {self.requests} of at most {self.cap_requests} requests are used."
+            f" {self.requests} of at most {counted(self.cap_requests, 'request')} are used."
         )
 
     def plain(self) -> dict[str, int]:

@@ -10,9 +10,11 @@ import typer
 
 from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import Exit, UsageProblem
+from i2v_assets.cli.wait_words import wait_words
 from i2v_assets.operations.clips import find_clip
 from i2v_assets.session import Session, open_bucket, open_session
 from resources.money import dollars
+from resources.plurals import counted
 
 if TYPE_CHECKING:
     from resources.registry.registry import RefusedRow
@@ -86,7 +88,7 @@ def status(
         )
     print_refused(refused, limit)
     words = [f"{count} {name}" for name, count in sorted(counts.items())]
-    words += [f"{len(refused)} upload{'s' if len(refused) > 1 else ''} refused"] if refused else []
+    words += [f"{counted(len(refused), 'upload')} refused"] if refused else []
     out.print(", ".join(words), highlight=False)
     if len(rows) > limit:
         err.print(f"The newest {limit} of {len(rows)}; --limit shows more.", highlight=False)
@@ -104,7 +106,7 @@ def _states(names: "list[str] | tuple[()]") -> list[Any]:
 def _reason(row: "ClipRow") -> str:
     if row.state in ("dispatched", "working"):
         return ""  # what it waited for is out of the way
-    waits = f"waits for {row.waiting_for}: " if row.state == "waiting" and row.waiting_for else ""
+    waits = f"{wait_words(row.waiting_for)}: " if row.state == "waiting" and row.waiting_for else ""
     return f"{waits}{row.reason or ''}"
 
 

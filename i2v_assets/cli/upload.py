@@ -8,6 +8,7 @@ import typer
 
 from i2v_assets.cli.console import err, out, print_json
 from i2v_assets.cli.exit_codes import UsageProblem
+from resources.plurals import counted
 from resources.settings import load_settings
 
 app = typer.Typer()
@@ -46,7 +47,7 @@ def upload(
     if as_json:
         print_json([{"file": str(path), "key": key} for path, key in planned])
     else:
-        out.print(f"{len(planned)} file{'' if len(planned) == 1 else 's'} uploaded.")
+        out.print(f"{counted(len(planned), 'file')} uploaded.")
 
 
 def _check_keys(planned: list[tuple[Path, str]]) -> None:

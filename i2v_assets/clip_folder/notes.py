@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from resources.money import dollars
+from resources.plurals import counted
 from resources.redact import redact
 from resources.schemas.inputs import Service
 
@@ -78,9 +79,8 @@ def refused(clip: str, problems: Sequence[Problem], *, service: Service = "runco
         AnswerKind.REFUSED,
         f"REFUSED: {_line(clip)} was not made. Nothing was sent to the service and nothing was paid.",
         tuple(problems),
-        "upload the corrected file, brief or list under the name that the old one has; where its ending has changed, "
-        "remove the old one, and correct what names it. It is noticed by itself, and this text goes away once the clip "
-        "is made.",
+        "upload the corrected file under the same name (a converted file under its new name). The change is noticed by "
+        "itself, and this note goes away once the clip is made.",
         _facts(service),
     )
 
@@ -108,7 +108,7 @@ def failed(
     else:
         paid = f"{dollars(cost_microdollars)} was charged."
     if retries_left:
-        after = f"it is tried again by itself ({retries_left} more attempt{'s' if retries_left != 1 else ''})."
+        after = f"it is tried again by itself ({counted(retries_left, 'more attempt')})."
     elif final:
         after = "nothing by itself. Upload a changed file or brief."
     else:

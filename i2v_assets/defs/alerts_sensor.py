@@ -5,10 +5,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick, InstigatorType, TickStatus
-from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from i2v_assets.clip_folder.notes import AnswerKind, read_answer
+from i2v_assets.defs.dagster_internals import (
+    WILL_RETRY_TAG,
+    InstigatorState,
+    InstigatorTick,
+    InstigatorType,
+    TickStatus,
+)
 from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.overdue_check import measured
 from i2v_assets.defs.runs import why_ended, words_of

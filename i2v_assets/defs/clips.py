@@ -29,6 +29,7 @@ from resources.generation.run_sync import run_sync
 from resources.ledger.ledger import Ledger
 from resources.media.quality.model import Check, Severity
 from resources.media.quality.pool import MeasuringPool
+from resources.plurals import counted
 from resources.redact import redact
 from resources.registry.agreed_prices import CatalogueMemory
 from resources.registry.registry import ClipRow, ClipState, Registry
@@ -160,14 +161,14 @@ def report(context: dg.AssetExecutionContext, results: Sequence[Result]) -> None
     """Say what became of the batch; fail the step, with one table, when any clip failed."""
     counts = {state: sum(result.state is state for result in results) for state in ClipState}
     words = ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing to do"
-    context.log.info(f"{len(results)} clips: {words}.")
+    context.log.info(f"{counted(len(results), 'clip')}: {words}.")
     # A run that only looked has nothing to say of a clip that failed before.
     failed = [result for result in results if result.state is ClipState.FAILED and result.reason]
     if failed:
         rows = [f"| {result.clip} | {_cell(result.reason)} | {_cell(result.remedy)} |" for result in failed]
         table = "\n".join(["| clip | why | what to do |", "|---|---|---|", *rows])
         raise dg.Failure(
-            description=f"{len(failed)} of {len(results)} clips failed: "
+            description=f"{len(failed)} of {counted(len(results), 'clip')} failed: "
             + "; ".join(f"{result.clip}: {result.reason}" for result in failed[:5]),
             metadata={"failed": dg.MetadataValue.md(table), "clips": json.dumps([result.clip for result in failed])},
             allow_retries=False,

@@ -18,6 +18,7 @@ from i2v_assets.planning.time_window import parse_window
 from resources.generation.factory import caps_of
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import State
+from resources.plurals import counted
 from resources.registry.registry import ClipRow, ClipState, Registry
 from resources.registry.resource import LedgerResource
 from resources.settings import Settings, load_settings
@@ -35,8 +36,8 @@ WATCHED = (ClipState.WAITING, ClipState.DISPATCHED, ClipState.WORKING)
     minimum_interval_seconds=max(load_settings().sensor_seconds, 15),
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
-        "Starts clips whose gate has opened (approval, budget, night window, an outcome that became known) and those "
-        "whose run ended without an answer. Looking is free; what it starts is paid for within the budget."
+        "Starts waiting clips once what they wait for has come (approval, budget, night window, the outcome of a request), "
+        "and clips whose run ended without a result. A check is free; what it starts is paid for within the budget."
     ),
 )
 def dispatch_sensor(
@@ -57,8 +58,11 @@ def dispatch_sensor(
         )
     if not runs:
         waiting = sum(row.state is ClipState.WAITING for row in rows)
-        return dg.SkipReason(f"{waiting} clips wait, {len(rows) - waiting} are on their way; no gate has opened.")
-    context.log.info(f"{len(due)} clips go on in {len(runs)} runs.")
+        busy = counted(len(rows) - waiting, "clip is", "clips are")
+        return dg.SkipReason(
+            f"{counted(waiting, 'clip waits', 'clips wait')} and {busy} under way. Nothing that a clip waits for has changed."
+        )
+    context.log.info(f"{counted(len(due), 'clip')} started in {counted(len(runs), 'run')}.")
     return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
 
 
@@ -135,7 +139,7 @@ def given_up(clip: str, why: str, run: dg.DagsterRun | None) -> Problem:
     where = f"the log of run {run.run_id} in the Dagster UI" if run is not None else "the runs' logs in the Dagster UI"
     if why:
         return Problem(
-            f"{words} The last one said: {why}", remedy=f"Mend that (see {where}), then run: i2v retry {clip}"
+            f"{words} The last one said: {why}", remedy=f"Fix that (see {where}), then run: i2v retry {clip}"
         )
     return Problem(words, remedy=f"Look at {where}, then run: i2v retry {clip}")
 

@@ -8,6 +8,7 @@ from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.partitions import sequences
 from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.films.scan import FilmCache, LookAtFilms, look_at_films
+from resources.plurals import counted
 from resources.registry.agreed_prices import CatalogueMemory
 from resources.registry.registry import ClipRow
 from resources.registry.resource import LedgerResource
@@ -63,7 +64,7 @@ def sequences_sensor(
         context.log.warning(f"The film {name} cannot be made: {why}")
     if not runs:
         return dg.SkipReason(summary(found))
-    context.log.info(f"{len(due)} shots and {len(found.due)} films are due. {summary(found)}")
+    context.log.info(f"Due: {counted(len(due), 'shot')}, {counted(len(found.due), 'film')}. {summary(found)}")
     return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
 
 
@@ -96,7 +97,7 @@ def film_runs(instance: dg.DagsterInstance, found: LookAtFilms) -> list[dg.RunRe
 def summary(found: LookAtFilms) -> str:
     """One line on the films and how far they are."""
     waits = [film for film in found.resolved.values() if film.name not in found.refused and film.version is None]
-    parts = [f"{len(waits)} wait for their shots"] if waits else []
-    parts += [f"{len(found.due)} are due"] if found.due else []
-    parts += [f"{len(found.refused)} are refused"] if found.refused else []
-    return f"{len(found.films)} films: {', '.join(parts) or 'nothing to do'}."
+    parts = [counted(len(waits), "waits for its shots", "wait for their shots")] if waits else []
+    parts += [counted(len(found.due), "is due", "are due")] if found.due else []
+    parts += [counted(len(found.refused), "is refused", "are refused")] if found.refused else []
+    return f"{counted(len(found.films), 'film')}: {', '.join(parts) or 'nothing to do'}."

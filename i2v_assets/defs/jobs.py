@@ -9,7 +9,6 @@ import dagster as dg
 from pydantic import Field
 
 from i2v_assets.defs.failures import as_dagster_failure
-from i2v_assets.defs.partitions import clips
 from i2v_assets.defs.specs import CLIP_SPECS
 from i2v_assets.operations.clips import choose_take, retake_clip
 from resources import logs
@@ -27,7 +26,6 @@ from resources.storage.resource import BucketResource
 make_clips_job = dg.define_asset_job(
     "make_clips_job",
     selection=dg.AssetSelection.assets(*(spec.key for spec in CLIP_SPECS)).without_checks(),
-    partitions_def=clips,
     description="Makes the clips of a range of partitions, each on its own way. Paid for within the budget, once.",
     executor_def=dg.in_process_executor,
 )

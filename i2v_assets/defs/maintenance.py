@@ -11,6 +11,7 @@ from i2v_assets.defs.specs import CLIP_PLAN
 from i2v_assets.uploads.ingest import scan_uploads
 from resources.ledger.base import utc_now
 from resources.ledger.database import Database
+from resources.plurals import counted
 from resources.registry.overdue import Waits, Watched
 from resources.registry.registry import ClipState, Registry
 from resources.registry.resource import LedgerResource
@@ -64,7 +65,7 @@ def sweep_uploads(context: dg.OpExecutionContext, bucket: BucketResource, ledger
         context.log.warning(f"Refused: {refused.text}")
     changes = found.admission
     context.log.info(
-        f"{found.objects:,} uploads: {len(changes.new)} new clips, {len(changes.changed)} changed, "
+        f"{counted(found.objects, 'upload')}: {counted(len(changes.new), 'new clip')}, {len(changes.changed)} changed, "
         f"{len(changes.withdrawn)} gone, {len(found.newly_refused)} newly refused."
     )
 
@@ -107,7 +108,8 @@ def archive_clips(context: dg.OpExecutionContext, ledger: LedgerResource) -> Non
         return
     with ledger.open() as (_, registry):
         gone = archive(context.instance, registry, days)
-    context.log.info(f"{len(gone)} clips were archived, {keys_left(context.instance):,} keys are left.")
+    left = counted(keys_left(context.instance), "key is left", "keys are left")
+    context.log.info(f"{counted(len(gone), 'clip')} archived, {left}.")
 
 
 @dg.job(description="Takes long delivered clips out of the UI's partitions. Free; files and history stay.")
@@ -136,8 +138,8 @@ def tell_waiting_clips(context: dg.OpExecutionContext, ledger: LedgerResource) -
             _check(context, clip, True, {"waits for": PERSONS_TURN} if clip in found.persons else {})
         Waits(requests.database).told([wait.clip for wait in late], over)
     context.log.info(
-        f"{len(late)} of {len(found.late)} clips are newly told as waiting longer than "
-        f"{settings.warn_after_minutes} minutes, {len(over)} no longer wait."
+        f"Waiting longer than {counted(settings.warn_after_minutes, 'minute')}: {counted(len(found.late), 'clip')} newly, "
+        f"of which {len(late)} get their warning now. No longer waiting: {len(over)}."
     )
 
 

@@ -17,6 +17,7 @@ from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.uploads.incremental import ScopeScanner, UploadScope, groups_of
 from i2v_assets.uploads.ingest import UploadScan, admit
 from resources.ledger.database import Database
+from resources.plurals import counted
 from resources.registry.pending_uploads import PendingUploads
 from resources.registry.registry import ClipState, Registry
 from resources.registry.resource import LedgerResource
@@ -61,7 +62,7 @@ class Seen:
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Where I2V_UPLOADS_FROM=queue: reads the bucket's event notifications from SQS, adds a partition per complete "
-        "upload and asks for runs. Looking is nearly free; each clip that it finds is made, which costs money within the "
+        "upload and asks for runs. A check costs almost nothing; each clip that it finds is made, which costs money within the "
         "budget."
     ),
 )
@@ -91,7 +92,7 @@ def queue_sensor(
         words = summary(seen, registry.counts(), PendingUploads(requests.database).count())
     if not runs:
         return dg.SkipReason(words)
-    context.log.info(f"{len(due)} clips in {len(runs)} runs. {words}")
+    context.log.info(f"{counted(len(due), 'clip')} in {counted(len(runs), 'run')}. {words}")
     return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
 
 
@@ -160,7 +161,11 @@ def _tell(context: dg.SensorEvaluationContext, seen: Seen) -> None:
 def summary(seen: Seen, states: dict[str, int], waiting: int) -> str:
     """One line on what came in and how far the clips are."""
     parts = [f"{states[state]} {state}" for state in ClipState if states.get(state)]
-    parts += [f"{waiting} uploads settle"] if waiting else []
-    parts += [f"{seen.left} keys are left for the next look"] if seen.left else []
-    parts += [f"{len(seen.poison)} messages cannot be read"] if seen.poison else []
-    return f"{seen.messages} messages, {seen.keys} keys looked at: {', '.join(parts) or 'no clips'}."
+    parts += [counted(waiting, "upload settles", "uploads settle")] if waiting else []
+    parts += (
+        [counted(seen.left, "key is left for the next tick", "keys are left for the next tick")] if seen.left else []
+    )
+    parts += [f"{counted(len(seen.poison), 'message')} cannot be read"] if seen.poison else []
+    return (
+        f"{counted(seen.messages, 'message')}, {counted(seen.keys, 'key')} scanned: {', '.join(parts) or 'no clips'}."
+    )

@@ -2,18 +2,15 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import dagster as dg
-from dagster._core.storage.tags import RETRY_NUMBER_TAG
 
+from i2v_assets.defs.dagster_internals import RETRY_NUMBER_TAG
 from i2v_assets.defs.partitions import BATCH_TAG
 from i2v_assets.pipeline.dispatch_policy import RunState
 from resources.redact import redact
 from resources.registry.registry import ClipRow
-
-if TYPE_CHECKING:
-    from dagster_shared.error import SerializableErrorInfo
 
 ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
 ROOT_RUN_TAG = "dagster/root_run_id"
@@ -31,6 +28,17 @@ _CLASS = re.compile(r"^[A-Za-z_][\w.]*: ")
 """The name of its class, with which an error's message begins: `resources.storage.errors.StorageError: `."""
 
 _TELLING = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ENGINE_EVENT, dg.DagsterEventType.RUN_FAILURE}
+
+
+class ErrorInfo(Protocol):
+    """An error as Dagster keeps it in an event or a tick."""
+
+    @property
+    def message(self) -> str: ...  # noqa: D102
+    @property
+    def cls_name(self) -> str | None: ...  # noqa: D102
+    @property
+    def cause(self) -> "ErrorInfo | None": ...  # noqa: D102
 
 
 class LatestRuns:
@@ -52,7 +60,7 @@ class LatestRuns:
                 for run in instance.get_runs(dg.RunsFilter(tags={tag: part})):
                     tries[tag, run.tags[tag]].append(run)
         self._latest: dict[_Tries, dg.DagsterRun] = {
-            key: max(found, key=lambda run: int(run.tags.get("dagster/retry_number", "0")))
+            key: max(found, key=lambda run: int(run.tags.get(RETRY_NUMBER_TAG, "0")))
             for key, runs in tries.items()
             if (found := [*self._first(key), *runs])
         }
@@ -102,7 +110,7 @@ def why_ended(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
     return ""
 
 
-def words_of(error: "SerializableErrorInfo | None") -> str:
+def words_of(error: "ErrorInfo | None") -> str:
     """What an error says to people, without secrets: what a step or a tick told for them, else the error behind all others."""
     at = error
     while at is not None and at.cls_name != dg.Failure.__name__:
@@ -120,7 +128,7 @@ def _words(event: dg.DagsterEvent) -> str:
     return _innermost(event.engine_event_data.error)
 
 
-def _innermost(error: "SerializableErrorInfo | None") -> str:
+def _innermost(error: "ErrorInfo | None") -> str:
     """The message of the error behind the others: the outer ones are Dagster's own, about the step that failed."""
     while error is not None and error.cause is not None:
         error = error.cause

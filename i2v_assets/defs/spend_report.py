@@ -1,6 +1,5 @@
 """The spend report: what was reserved, settled, wasted and saved, by day, route, model and upload folder."""
 
-import base64
 from collections import defaultdict
 from datetime import UTC, date, datetime
 
@@ -8,9 +7,10 @@ import dagster as dg
 
 from i2v_assets.defs.specs import OWNERS
 from i2v_assets.pipeline.metadata import escape_markdown
-from i2v_assets.reports.spend import Reuse, SpendLine, plot, spend_table, summary, to_csv, totals
+from i2v_assets.reports.spend import Reuse, SpendLine, chart, spend_table, summary, to_csv, totals
 from resources.ledger.ledger import Ledger
 from resources.money import usd
+from resources.plurals import counted
 from resources.registry.registry import Registry
 from resources.registry.resource import LedgerResource
 from resources.settings import Settings, load_settings
@@ -20,7 +20,9 @@ from resources.storage.resource import BucketResource
 
 FOLDER = "spend/"
 ALL = f"{FOLDER}all.csv"
+CHART = f"{FOLDER}chart.svg"
 CSV = "text/csv; charset=utf-8"
+SVG = "image/svg+xml"
 
 
 @dg.asset(
@@ -31,7 +33,8 @@ CSV = "text/csv; charset=utf-8"
     kinds={"s3", "csv"},
     code_version="1",
     description=(
-        "What the ledger paid, by day, route, model and upload folder: `spend/<day>.csv` and `spend/all.csv`. Free."
+        "What the ledger paid, by day, route, model and upload folder: `spend/<day>.csv`, `spend/all.csv` and "
+        "`spend/chart.svg`. Free."
     ),
 )
 def spend(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: LedgerResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -46,17 +49,19 @@ def spend(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: Led
     content = to_csv(lines)
     _write(store, ALL, content)
     today = datetime.now(UTC).astimezone(settings.zone).date()
-    picture = base64.b64encode(plot(lines, today)).decode()
-    context.log.info(f"{len(lines)} lines of {len(days)} days; {written} days' files are new or changed.")
+    _write(store, CHART, chart(lines, today).encode(), SVG)
+    context.log.info(
+        f"{counted(len(lines), 'line')} of {counted(len(days), 'day')}; {counted(written, 'file')} new or changed."
+    )
     sandbox = "Sandbox: play money." if settings.service == "sandbox" else None
     return dg.MaterializeResult(
         metadata={
             "summary": dg.MetadataValue.md(summary(lines)),
-            "plot": dg.MetadataValue.md(f"![dollars a day](data:image/png;base64,{picture})"),
             **_amounts("", totals(lines)),
             **_amounts("today_", totals(days.get(today, ()))),
             "days": len(days),
             "key": ALL,
+            "chart": CHART,
             "table": dg.MetadataValue.md(_latest(lines)),
             **({"sandbox": sandbox} if sandbox else {}),
         }
@@ -95,14 +100,14 @@ def _latest(lines: tuple[SpendLine, ...], at_most: int = 20) -> str:
     return "\n".join([head, "|---|---|---|---|" + "---:|" * 6, *rows])
 
 
-def _write(bucket: Bucket, key: str, content: bytes) -> bool:
+def _write(bucket: Bucket, key: str, content: bytes, content_type: str = CSV) -> bool:
     """Write a file unless it says the same already."""
     try:
         if bucket.read(key) == content:
             return False
     except ObjectMissing:
         pass
-    bucket.write(key, content, CSV)
+    bucket.write(key, content, content_type)
     return True
 
 

@@ -17,12 +17,16 @@ from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from sqlalchemy.pool import NullPool
 
-SQLITE = ("_connect", "has_table", "_has_asset_key_col_on_connection")
-POSTGRES = ("_engine", "has_table")
-"""The parts of a storage that the block has its own ways for."""
+from i2v_assets.defs.dagster_internals import (
+    POSTGRES_MEMBERS,
+    SQLITE_MEMBERS,
+    SqliteMembers,
+    postgres_engine,
+    sqlite_members,
+    uses_changing_passwords,
+)
 
 log = logging.getLogger(__name__)
 
@@ -42,43 +46,38 @@ def kept_connections(instance: dg.DagsterInstance) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for storage in (instance.event_log_storage, instance.run_storage):
-            if type(storage) is SqliteEventLogStorage and all(hasattr(storage, name) for name in SQLITE):
-                stack.enter_context(_sqlite(storage))
-            elif _connects_to_postgres_anew(storage):
-                stack.enter_context(_postgres(storage))
+            engine = postgres_engine(storage)
+            if (members := sqlite_members(storage)) is not None:
+                stack.enter_context(_sqlite(storage, members))
+            elif engine is not None and isinstance(engine.pool, NullPool):
+                stack.enter_context(_postgres(storage, engine))
             else:
                 log.debug("%s keeps its connections by itself.", type(storage).__name__)
         yield
 
 
-def _connects_to_postgres_anew(storage: object) -> bool:
-    engine = getattr(storage, "_engine", None)
-    return isinstance(engine, sa.Engine) and engine.dialect.name == "postgresql" and isinstance(engine.pool, NullPool)
-
-
 @contextmanager
-def _sqlite(storage: SqliteEventLogStorage) -> Iterator[None]:
+def _sqlite(storage: object, own: SqliteMembers) -> Iterator[None]:
     open_: dict[str, sa.Connection] = {}
-    own = storage._connect
 
     @contextmanager
     def connect(shard: str) -> Iterator[sa.Connection]:
-        if shard not in storage._initialized_dbs:
-            with own(shard) as connection:
+        if shard not in own.initialized:
+            with own.connect(shard) as connection:
                 yield connection
             return
-        with storage._db_lock:
+        with own.lock:
             if shard not in open_:
                 # The lock keeps the threads apart, so SQLite's own check that there is only one has nothing to add.
                 given = {"timeout": BUSY_SECONDS, "check_same_thread": False}
-                open_[shard] = sa.create_engine(storage.conn_string_for_shard(shard), connect_args=given).connect()
+                open_[shard] = sa.create_engine(own.url_of(shard), connect_args=given).connect()
             with open_[shard].begin():
                 yield open_[shard]
 
     # The second is asked with the connection that is open, which says nothing new about the same file.
-    tables, columns = _once_true(storage.has_table), _once_true(storage._has_asset_key_col_on_connection, 1)
+    tables, columns = _once_true(own.has_table), _once_true(own.has_asset_key_column, 1)
     try:
-        with _replaced(storage, dict(zip(SQLITE, (connect, tables, columns), strict=True))):
+        with _replaced(storage, dict(zip(SQLITE_MEMBERS, (connect, tables, columns), strict=True))):
             yield
     finally:
         for connection in open_.values():
@@ -87,20 +86,21 @@ def _sqlite(storage: SqliteEventLogStorage) -> Iterator[None]:
 
 
 @contextmanager
-def _postgres(storage: Any) -> Iterator[None]:
-    if getattr(storage, "_token_provider", None) is not None:  # passwords that change are Dagster's own affair
+def _postgres(storage: Any, own: sa.Engine) -> Iterator[None]:
+    if uses_changing_passwords(storage):  # passwords that change are Dagster's own affair
         yield
         return
     engine = sa.create_engine(
-        storage._engine.url,
+        own.url,
         isolation_level="AUTOCOMMIT",  # as Dagster's own
         pool_size=POOL_SIZE,
         max_overflow=POOL_OVERFLOW,
         pool_pre_ping=True,  # a server that was restarted meanwhile is connected to anew, and Dagster tries that again
     )
-    kept: dict[str, object] = {"_engine": engine}
-    if hasattr(storage, "has_table"):
-        kept["has_table"] = _once_true(storage.has_table)
+    engine_member, table_member = POSTGRES_MEMBERS
+    kept: dict[str, object] = {engine_member: engine}
+    if hasattr(storage, table_member):
+        kept[table_member] = _once_true(storage.has_table)
     try:
         with _replaced(storage, kept):
             yield

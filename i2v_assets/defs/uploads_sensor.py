@@ -8,6 +8,7 @@ from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.uploads.ingest import UploadScan, scan_uploads
+from resources.plurals import counted
 from resources.registry.registry import ClipState
 from resources.registry.resource import LedgerResource
 from resources.settings import load_settings
@@ -62,7 +63,7 @@ def uploads_sensor(
         states = registry.counts()
     if not requests:
         return dg.SkipReason(summary(found, states))
-    context.log.info(f"{len(due)} clips in {len(requests)} runs. {summary(found, states)}")
+    context.log.info(f"{counted(len(due), 'clip')} in {counted(len(requests), 'run')}. {summary(found, states)}")
     return dg.SensorResult(run_requests=requests, cursor=str(committed + 1))
 
 
@@ -71,5 +72,5 @@ def summary(found: UploadScan, states: dict[str, int]) -> str:
     waits = found.grouping.settling
     parts = [f"{states[state]} {state}" for state in ClipState if states.get(state)]
     parts += [f"{len(waits)} settling ({waits[0].words})"] if waits else []
-    parts += [f"{len(found.grouping.refused)} uploads refused"] if found.grouping.refused else []
-    return f"{found.objects} objects under uploads/: {', '.join(parts) or 'no clips'}."
+    parts += [f"{counted(len(found.grouping.refused), 'upload')} refused"] if found.grouping.refused else []
+    return f"{counted(found.objects, 'object')} under uploads/: {', '.join(parts) or 'no clips'}."

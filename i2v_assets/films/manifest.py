@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from i2v_assets.clip_folder.manifest import Line, ManifestError, MicroDollars, Moment, canonical, fields_of
+from resources.plurals import counted
 from resources.schemas.inputs import Sha256
 
 SCHEMA_VERSION: Final = 1
@@ -100,7 +101,7 @@ class FilmManifest(_Part):
     @model_validator(mode="after")
     def _seams_fit(self) -> Self:
         if len(self.seams) != len(self.shots) - 1:
-            raise ValueError(f"{len(self.seams)} seams between {len(self.shots)} shots")
+            raise ValueError(f"{counted(len(self.seams), 'seam')} between {counted(len(self.shots), 'shot')}")
         return self
 
     @property

@@ -111,7 +111,7 @@ def choose_take(ledger: Ledger, registry: Registry, clip: str, take: int) -> Non
         numbers = ", ".join(map(str, sorted(owed)))
         raise ClipBusy(
             f"{clip} is {row.state}, and take {numbers} is asked for and not made yet: choosing would make it.",
-            remedy=f"Choose when it is there, or withdraw it first: i2v cancel {clip}",
+            remedy=f"Choose when it is there, or cancel it first: i2v cancel {clip}",
         )
     if not registry.choose(clip, take):
         waits = f" ({row.reason})" if row.state is ClipState.WAITING and row.reason else ""

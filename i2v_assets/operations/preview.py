@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from i2v_assets.session import Session, open_client
 from resources.errors import I2VError
 from resources.money import dollars
+from resources.plurals import counted
 
 if TYPE_CHECKING:
     from i2v_assets.pipeline.plan import Planned
@@ -184,7 +185,7 @@ def what_changed(bucket: "Bucket", planned: "Planned", asked_hash: str) -> str |
     takes = [*stored.get("takes", ()), *stored.get("rerolls", ())]
     then = {take.get("take"): take for take in takes if isinstance(take, dict)}
     if set(then) != set(now):
-        return f"{clip} had {len(then)} takes, its rerolls counted, and has {len(now)}"
+        return f"{clip} had {counted(len(then), 'take')}, its rerolls counted, and has {len(now)}"
     for number, plan in now.items():
         before = then[number]
         if before.get("price_microdollars") != plan.price_microdollars:

@@ -144,14 +144,20 @@ def _seconds(say: "_Say", seconds: float, longer: bool, limits: MediaLimits, pad
         yield say(measured, allowed, cut.replace("{seconds}", f"{limits.max_seconds:g}"), "Cut it:")
 
 
+_CONVERT = "Convert it. Then delete the old file, and correct the brief or list that names it:"
+"""Leads to a command whose result has another ending, so that the corrected file cannot take the old one's place."""
+
+
 class _Say:
     """Words about one file."""
 
     def __init__(self, found: FoundMedium) -> None:
         self._name = found.name
 
-    def __call__(self, what: str, limit: str, command: str, lead: str = "Mend it:") -> Problem:
+    def __call__(self, what: str, limit: str, command: str, lead: str = "Fix it:") -> Problem:
         path = PurePosixPath(self._name)
+        if command.endswith('"') and not command.endswith(('{ending}"', f'{path.suffix}"')):
+            lead = _CONVERT
         filled = command.replace("{file}", shown_name(path.name)).replace("{stem}", shown_name(path.stem))
         filled = filled.replace("{ending}", shown_name(path.suffix))
         return Problem(

@@ -4,6 +4,7 @@ from urllib.parse import quote
 
 from i2v_assets.reports.alerts import FOR_PEOPLE, AlertState, FailedRun, FailingTicks
 from resources.money import dollars
+from resources.plurals import counted
 from resources.redact import redact
 
 MOST_LINES = 10
@@ -40,7 +41,7 @@ def message(fresh: AlertState, ui_url: str = "", *, sandbox: bool = False) -> st
 def _failed(fresh: AlertState, ui_url: str) -> str:
     if not fresh.failed:
         return ""
-    lines = [f"*{_count(len(fresh.failed), 'clip')} failed*"]
+    lines = [f"*{counted(len(fresh.failed), 'clip')} failed*"]
     for found in fresh.failed[:MOST_LINES]:
         name = _plain(found.clip)
         if ui_url:
@@ -59,8 +60,8 @@ def _runs(fresh: AlertState, ui_url: str) -> str:
     if not jobs:
         return ""
     lines = [
-        f"*{_count(len(fresh.runs), 'run')} failed* and will not be tried again by Dagster. Mend what it says, then start "
-        "the job from its launchpad or wait for its next time."
+        f"*{counted(len(fresh.runs), 'run')} failed* and will not be tried again by Dagster. Fix what it says, then start "
+        "the job from its launchpad, or wait for its next time."
     ]
     for job, runs in jobs.items():
         latest = runs[-1]
@@ -81,8 +82,8 @@ def _ticks(fresh: AlertState, ui_url: str) -> str:
         return ""
     where = f"<{ui_url.rstrip('/')}/automation|under Automation>" if ui_url else "under Automation in the Dagster UI"
     lines = [
-        f"*{_count(len(fresh.ticks), 'sensor or schedule', 'sensors or schedules')} cannot do their work* ({where}): until "
-        "that is mended, nothing of theirs is started. `i2v doctor` looks at token, bucket, clock and ledger."
+        f"*{counted(len(fresh.ticks), 'sensor or schedule', 'sensors or schedules')} cannot do their work* ({where}): until "
+        "that is fixed, they start nothing. `i2v doctor` checks token, bucket, clock and ledger."
     ]
     for why, failing in whys.items():
         lines.append(f"• {', '.join(_plain(each.name) for each in failing)}: {why or 'no words'}")
@@ -95,7 +96,7 @@ def _late(fresh: AlertState) -> str:
         return ""
     wait = "have" if count > 1 else "has"
     return (
-        f"*{_count(count, 'clip')} {wait} been without an answer for over {_long(fresh.late.minutes)}*, the first since "
+        f"*{counted(count, 'clip')} {wait} been without an answer for over {_long(fresh.late.minutes)}*, the first since "
         f"{fresh.late.since[0]:%Y-%m-%d %H:%M} UTC. `i2v status` says what they wait for; the check `waiting_too_long` of "
         "each says since when."
     )
@@ -108,13 +109,13 @@ def _refused(fresh: AlertState) -> str:
     names = ", ".join(_plain(found.name) for found in fresh.refused[:MOST_NAMES])
     more = f" and {count - MOST_NAMES:,} more" if count > MOST_NAMES else ""
     return (
-        f"*{_count(count, 'upload')} refused*: {names}{more}. Nothing was paid. `i2v status --state refused` says why and "
+        f"*{counted(count, 'upload')} refused*: {names}{more}. Nothing was paid. `i2v status --state refused` says why and "
         "what to do, as do the notes below `clips/_refused/` and the REFUSED.txt of a clip."
     )
 
 
 def _long(minutes: int) -> str:
-    return f"{minutes // 60} h" if minutes % 60 == 0 else f"{minutes} minutes"
+    return f"{minutes // 60} h" if minutes % 60 == 0 else counted(minutes, "minute")
 
 
 def _unknown(fresh: AlertState) -> str:
@@ -122,7 +123,7 @@ def _unknown(fresh: AlertState) -> str:
         return ""
     price = sum(found.price_microdollars or 0 for found in fresh.unknown)
     lines = [
-        f"*{_count(len(fresh.unknown), 'request')} of unknown outcome* (up to {dollars(price)}): sent, and no answer came. "
+        f"*{counted(len(fresh.unknown), 'request')} of unknown outcome* (up to {dollars(price)}): sent, and no answer came. "
         "Look each up at the service, then run `i2v ledger resolve` with `--request-id ID`, `--not-charged` or "
         "`--given-up`; until then it is not sent again."
     ]
@@ -138,12 +139,8 @@ def _waiting(fresh: AlertState, sandbox: bool) -> str:
         spent = f" ({dollars(fresh.spent)} of {dollars(fresh.cap)})" if kind == "budget" else ""
         wait = "wait" if count > 1 else "waits"
         words = FOR_PEOPLE[kind].replace("I2V_BUDGET", "I2V_SANDBOX_BUDGET") if sandbox else FOR_PEOPLE[kind]
-        lines.append(f"*{_count(count, 'clip')} {wait} for: {kind}*{spent}. {words}")
+        lines.append(f"*{counted(count, 'clip')} {wait} for: {kind}*{spent}. {words}")
     return "\n".join(lines)
-
-
-def _count(number: int, what: str, several: str = "") -> str:
-    return f"{number:,} {what if number == 1 else several or what + 's'}"
 
 
 def _plain(text: str) -> str:

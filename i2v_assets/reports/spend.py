@@ -1,4 +1,4 @@
-"""What was spent: a table by day, route, model and upload folder, as CSV and as a small plot. Pure: rows in, bytes out."""
+"""What was spent: a table by day, route, model and upload folder, as CSV and as a chart. Pure: rows in, bytes out."""
 
 import csv
 import datetime as dt
@@ -9,7 +9,9 @@ from dataclasses import astuple, dataclass, fields
 from typing import Protocol
 
 from i2v_assets.films.spec import film_name
+from i2v_assets.reports.svg_chart import Chart
 from resources.money import dollars
+from resources.plurals import counted
 from resources.storage.keys import SEQUENCES, UPLOADS
 
 TOP_FOLDER = "(top)"
@@ -18,13 +20,11 @@ TOP_FOLDER = "(top)"
 NO_UPLOAD = "(no upload)"
 """The folder of what nobody uploaded: `i2v run` makes videos of local files."""
 
-PLOT_MAX_BYTES = 15 * 1024
-"""A plot lies in Dagster's event log for ever, once a day; 15 KB a day are 5 MB a year."""
-
-PLOT_DAYS = 30
-"""Days in the plot: bars stay wide enough to read in the UI's metadata column."""
+CHART_DAYS = 30
+"""Days in the chart: the bars stay wide enough to point at."""
 
 _COLOURS = {"settled": "#2f6f4f", "open": "#9fc5ae", "wasted": "#c0492f", "saved": "#5b7db1"}
+_STACKED = ("settled", "wasted", "open")
 _MICRO = 1_000_000
 
 
@@ -165,39 +165,36 @@ def summary(lines: Sequence[SpendLine]) -> str:
     """The totals in one line of markdown."""
     sums = totals(lines)
     return (
-        f"**{dollars(sums['settled'])}** settled in {sums['requests']} requests, {dollars(sums['open'])} open, "
+        f"**{dollars(sums['settled'])}** settled in {counted(sums['requests'], 'request')}, {dollars(sums['open'])} open, "
         f"{dollars(sums['wasted'])} wasted on failures, {dollars(sums['saved'])} saved by not paying twice"
     )
 
 
-def plot(lines: Sequence[SpendLine], today: dt.date) -> bytes:
-    """A PNG of at most ``PLOT_MAX_BYTES``: dollars a day over the last ``PLOT_DAYS`` days, saved money below the axis."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    days = [today - dt.timedelta(days=back) for back in range(PLOT_DAYS - 1, -1, -1)]
+def chart(lines: Sequence[SpendLine], today: dt.date) -> str:
+    """Return an SVG of dollars a day over the last ``CHART_DAYS`` days; saved money is below the axis."""
+    days = [today - dt.timedelta(days=back) for back in range(CHART_DAYS - 1, -1, -1)]
     series = _series(lines, days)
-    for dpi in (100, 72, 50):
-        figure = Figure(figsize=(7, 2.6), dpi=dpi, layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.add_subplot()
-        below = [0.0] * len(days)
-        for name in ("settled", "wasted", "open"):
-            axes.bar(range(len(days)), series[name], bottom=below, color=_COLOURS[name], label=name, width=0.8)
-            below = [low + high for low, high in zip(below, series[name], strict=True)]
-        axes.bar(range(len(days)), [-v for v in series["saved"]], color=_COLOURS["saved"], label="saved", width=0.8)
-        axes.axhline(0, color="#444444", linewidth=0.8)
-        axes.set_xticks(range(0, len(days), 7), [days[at].strftime("%d %b") for at in range(0, len(days), 7)])
-        axes.yaxis.set_major_formatter(lambda value, _: f"${abs(value):,.10g}")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(ncols=4, frameon=False, fontsize=8, loc="upper left")
-        axes.margins(x=0.01, y=0.25)
-        picture = io.BytesIO()
-        figure.savefig(picture, format="png", pil_kwargs={"optimize": True})
-        image = picture.getvalue()
-        if len(image) <= PLOT_MAX_BYTES:
-            return image
-    return image
+    spent = [sum(series[name][index] for name in _STACKED) for index in range(len(days))]
+    picture = Chart(
+        f"Dollars a day, {days[0].isoformat()} to {today.isoformat()}",
+        "In these days: " + ", ".join(f"{name} ${sum(amounts):,.2f}" for name, amounts in series.items()) + ".",
+        x=(-0.5, len(days) - 0.5),
+        values=[*spent, *(-amount for amount in series["saved"])],
+        x_ticks={at: days[at].strftime("%d %b") for at in range(0, len(days), 7)},
+        y_label=lambda value: f"${abs(value):,.10g}",
+    )
+    for name, colour in _COLOURS.items():
+        picture.legend(name, colour)
+    for index, day in enumerate(days):
+        below = 0.0
+        for name in (*_STACKED, "saved"):
+            amount = series[name][index]
+            if amount:
+                low, high = (-amount, 0.0) if name == "saved" else (below, below + amount)
+                label = f"{day.isoformat()}: ${amount:,.2f} {name}"
+                picture.bar(index, low, high, width=0.8, colour=_COLOURS[name], label=label)
+                below = max(below, high)
+    return picture.render()
 
 
 def _series(lines: Sequence[SpendLine], days: Sequence[dt.date]) -> dict[str, list[float]]:

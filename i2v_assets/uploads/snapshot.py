@@ -63,6 +63,10 @@ class Claim:
     line: int | None = None
 
 
+_CONVERT = "Convert it, and name the new file in its place"
+"""What to do with a file that a brief or list names."""
+
+
 class UploadProblem(Exception):
     """An upload that cannot become a clip as it is."""
 
@@ -122,7 +126,9 @@ def _checked_kind(field: str, name: str, found: UploadObject) -> MediumKind:
     if kind is wanted:
         return kind
     if role_of(name.rpartition("/")[2]) == "convertible":
-        raise UploadProblem(f"{shown_name(name)} is of a type that no route takes.", conversion(name), found.key)
+        raise UploadProblem(
+            f"{shown_name(name)} is of a type that no route takes.", conversion(name, _CONVERT), found.key
+        )
     endings = ", ".join(each for each, its_kind in MEDIA_ENDINGS.items() if its_kind is wanted)
     raise UploadProblem(f"`{field}` names {shown_name(name)}, which is not {endings}.", "Correct the brief.", found.key)
 

@@ -243,16 +243,16 @@ def role_of(name: str) -> Role:
     return "convertible" if ending in CONVERTIBLE else "unknown"
 
 
-def conversion(name: str) -> str:
-    """The command that turns a file into what the routes take."""
+def conversion(name: str, lead: str = "Convert it") -> str:
+    """Return the command that turns a file into what the routes take, after words that lead to it."""
     stem, ending = split_name(name)
     kind = CONVERTIBLE[ending]
     source, target = shown_name(name), shown_name(stem)
     if kind is MediumKind.IMAGE:
-        return f'Convert it: magick "{source}[0]" "{target}.png"'
+        return f'{lead}: magick "{source}[0]" "{target}.png"'
     if kind is MediumKind.AUDIO:
-        return f'Convert it: ffmpeg -i "{source}" "{target}.mp3"'
-    return f'Convert it: ffmpeg -i "{source}" "{target}.mp4"'
+        return f'{lead}: ffmpeg -i "{source}" "{target}.mp3"'
+    return f'{lead}: ffmpeg -i "{source}" "{target}.mp4"'
 
 
 def shown_name(name: str) -> str:

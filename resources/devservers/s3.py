@@ -133,7 +133,10 @@ def _program() -> str:
     beside_python = Path(sys.executable).with_name("weed")
     found = str(beside_python) if beside_python.exists() else shutil.which("weed")
     if found is None:
-        raise ServerNotStarted("The embedded S3 server's program `weed` is not installed.", remedy="Run `make setup`.")
+        raise ServerNotStarted(
+            "The embedded S3 server's program `weed` is not installed.",
+            remedy="Install the extra `sandbox`: `make setup` in a checkout, or pip install 'i2v-assets[sandbox]'.",
+        )
     return found
 
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from resources.ledger.records import CapName, Caps, OverBudget, Spend
 from resources.ledger.tables import submissions
 from resources.money import dollars
+from resources.plurals import counted
 
 USD = 1_000_000
 
@@ -111,7 +112,7 @@ def _never(cap: _Cap, price: int) -> OverBudget | None:
 def _over(cap: _Cap, spent: Spend, price: int) -> OverBudget | None:
     if spent.requests + 1 > cap.most_requests:
         return OverBudget(
-            f"{spent.requests} of at most {cap.most_requests} requests {cap.where} are used;"
+            f"{spent.requests} of at most {counted(cap.most_requests, 'request')} {cap.where} are used;"
             f" {cap.variable.format('REQUESTS')} raises it.",
             cap.requests,
         )

@@ -58,7 +58,7 @@ class Decisions(LedgerBase):
         """Withdraw what was not submitted yet."""
         with self.database.write() as connection:
             row = self._row(connection, fingerprint, lock=True)
-            changes = {"state": State.CANCELLED, "reason": f"withdrawn by {by}", "finished_at": self._now()}
+            changes = {"state": State.CANCELLED, "reason": f"cancelled by {by}", "finished_at": self._now()}
             guards = {"state": State.PLANNED, "attempt": row.attempt}
             moved = self._move(connection, fingerprint, "withdrawn", guards, changes, owner=by)
             if moved is None:

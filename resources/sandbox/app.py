@@ -51,5 +51,5 @@ def create_app(sandbox: Sandbox) -> Starlette:
         lifespan=lifespan,
         exception_handlers={WireError: wire_error, HTTPException: http_error, Exception: crash},
     )
-    app.router.redirect_slashes = False  # the contract: no redirects
+    app.router.redirect_slashes = False  # docs/runcomfy-api.md, section 9: no redirects
     return app

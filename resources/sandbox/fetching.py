@@ -21,7 +21,7 @@ INLINE_LIMITS = {
     MediumKind.AUDIO: 16 * MEBIBYTE,
     MediumKind.VIDEO: 32 * MEBIBYTE,
 }
-"""Largest ``data:`` URIs that the vendor's partner nodes send (contract, section 5)."""
+"""Largest ``data:`` URIs that the vendor's partner nodes send (docs/runcomfy-api.md, section 5)."""
 
 FETCH_LIMIT = 200 * MEBIBYTE
 """No medium of any model comes near this; a stop for endless answers."""

@@ -11,7 +11,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Service = Literal["runcomfy", "sandbox"]
 
 MAX_SEED = 2_147_483_647
-"""Largest seed of every endpoint (contract, section 6); 0 means random there, so the project never sends it."""
+"""Largest seed of every endpoint (docs/runcomfy-api.md, section 6); 0 means random there, so the project never sends it."""
 
 
 class Route(StrEnum):

@@ -4,6 +4,7 @@ import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -203,11 +204,18 @@ def test_growth_over_the_limit_is_said() -> None:
 def test_the_page_has_the_figures_and_draws_them(tmp_path: Path) -> None:
     write_report(_figures(), tmp_path / "night.md", tmp_path / "images")
     page = (tmp_path / "night.md").read_text()
+    charts = {
+        name: ElementTree.fromstring((tmp_path / "images" / f"night-{name}.svg").read_text())
+        for name in ("memory", "progress", "growth")
+    }
     for words in ("Nothing was paid twice", "4,321 clips an hour", "33.3 MB per 1,000 clips", "**1.25 times**"):
         assert words in page
-    for name in ("memory", "progress", "growth"):
-        assert f"(images/night-{name}.png)" in page
-        assert (tmp_path / "images" / f"night-{name}.png").stat().st_size > 5000
+    for name in charts:
+        assert f"(images/night-{name}.svg)" in page
+    assert charts["growth"].findtext("{*}desc") == "250 clips: 0.800 s a clip; 4,000 clips: 1.000 s a clip"
+    assert charts["memory"].findtext("{*}desc") == "At most 300 MiB in all."
+    assert len(charts["memory"].findall("{*}polygon")) == len(FLEET)
+    assert len(charts["progress"].findall("{*}polyline")) == 5
 
 
 def test_the_page_says_what_is_wrong_or_missing() -> None:

@@ -193,3 +193,56 @@ def test_variables_in_the_documents_exist() -> None:
         if name not in known
     }
     assert not unknown
+
+
+CODE = [
+    file
+    for folder in ("i2v_assets", "resources", "benchmarks", "deploy", "tests")
+    for file in sorted((ROOT / folder).rglob("*"))
+    if file.suffix in {".py", ".yaml", ".toml", ".js", ".example"} and "tmp" not in file.parts
+] + [ROOT / "Makefile", ROOT / "pyproject.toml", ROOT / ".importlinter"]
+
+
+def test_documents_that_the_code_cites_are_in_the_repository() -> None:
+    """A page by its path, a section of it by its number."""
+    wrong, sections = [], 0
+    for file in CODE:
+        text = file.read_text(encoding="utf-8")
+        for cited in re.finditer(r"\bdocs/[\w/-]+\.md\b(?:, section (\d+))?", text):
+            page = ROOT / cited[0].partition(",")[0]
+            heading = f"## {cited[1]}. " if cited[1] else ""
+            sections += bool(heading)
+            if not page.exists() or (heading and heading not in page.read_text(encoding="utf-8")):
+                wrong.append(f"{file.relative_to(ROOT)}: {cited[0]}")
+        wrong += [
+            f"{file.relative_to(ROOT)}: {cited[0]}"
+            for cited in re.finditer(r"\((?:the )?(?:contract|design)[,)]", text)
+            if file != Path(__file__)
+        ]
+    assert not wrong, "\n".join(wrong)
+    assert sections >= 4
+
+
+def test_every_decision_has_a_date_a_status_and_its_line_in_the_list() -> None:
+    listed = (ROOT / "docs" / "adr" / "README.md").read_text(encoding="utf-8")
+    decisions = sorted((ROOT / "docs" / "adr").glob("0*.md"))
+    assert [int(page.name[:4]) for page in decisions] == list(range(1, len(decisions) + 1))
+    for page in decisions:
+        title, _, status = page.read_text(encoding="utf-8").split("\n")[:3]
+        assert title.startswith(f"# {int(page.name[:4])}. ")
+        assert re.match(r"20\d\d-\d\d-\d\d.* · (Accepted|Superseded by|Rejected)", status), page.name
+        assert f"({page.name})" in listed
+        paths = re.findall(r"`((?:i2v_assets|resources|deploy|docs|tests)/[\w/.-]+)`", page.read_text(encoding="utf-8"))
+        gone = [path for path in paths if not (ROOT / path).exists() and path not in _MOVED]
+        assert not gone, f"{page.name}: {gone}"
+
+
+_MOVED = {"i2v_assets/making/", "i2v_assets/money.py"}
+"""Paths that decisions name because they are no longer, or never were, in the repository."""
+
+
+def test_paths_in_the_architecture_exist() -> None:
+    for page in (ROOT / "docs" / "architecture.md", ROOT / "CONTRIBUTING.md"):
+        paths = re.findall(r"`((?:i2v_assets|resources|tests|docs)/[\w/.-]*)`", page.read_text(encoding="utf-8"))
+        assert len(paths) > 8
+        assert [path for path in paths if not (ROOT / path).exists()] == []

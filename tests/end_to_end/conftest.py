@@ -51,7 +51,7 @@ def dagster_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         instance.add_dynamic_partitions("clips", ["made-before"])
         instance.delete_dynamic_partition("clips", "made-before")
         assert list(instance.get_runs()) == []
-        instance.get_event_records(dg.EventRecordsFilter(dg.DagsterEventType.ASSET_MATERIALIZATION), limit=1)
+        instance.fetch_materializations(dg.AssetKey("clip_video"), limit=1)
     return home
 
 

@@ -24,9 +24,6 @@ MARK = "TEST_HOUSE"  # not I2V_*: those do not reach the services
 START_SECONDS = 180
 """It takes 11 s on two busy cores; tests may have many neighbours."""
 
-END_SECONDS = 15
-"""It takes 5 to 7 s on two busy cores; after this the rest of Dagster is killed."""
-
 
 def until(holds: Callable[[], object], what: str, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
@@ -102,14 +99,10 @@ def test_it_comes_up_makes_a_clip_and_leaves_nothing_behind(tmp_path: Path, monk
         )
         assert [(clip["clip"], clip["state"]) for clip in json.loads(told.stdout)["clips"]] == [("hero", "delivered")]
 
-        began = time.monotonic()
         dev.send_signal(signal.SIGINT)
         assert dev.wait(60) == 0, log.read_text()
-        seconds = time.monotonic() - began
     finally:
         dev.kill()
         dev.wait()
-    print(f"ended {seconds:.1f} s after Ctrl-C")
     assert inhabitants(tmp_path) == []
-    assert seconds < END_SECONDS
     assert not (tmp_path / "dev" / "environment").exists()

@@ -137,14 +137,10 @@ def test_a_persons_stop_cancels_what_is_queued_and_says_the_truth_of_the_rest(
     run, queued, begun = two_on_their_way(stage, launch, executor)
 
     stage.instance.report_run_canceling(stage.instance.get_run_by_id(run.run_id))  # as Terminate in the UI does
-    stopped = time.monotonic()
     run.process.send_signal(signal.SIGTERM)
     until(lambda: ledger_states(stage)[queued] is State.CANCELLED, "the cancellation", 30)
-    seconds = time.monotonic() - stopped
     run.end()
 
-    print(f"cancelled {seconds:.1f} s after Terminate ({executor})")
-    assert seconds < 10, "5 s at the service, and what a busy machine adds"
     assert run.status is dg.DagsterRunStatus.CANCELED
     assert ledger_states(stage)[begun] is State.SUBMITTED
     service = {stage.ledger.find(each["request_id"]).clip: each["state"] for each in stage.requests()}

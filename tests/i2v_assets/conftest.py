@@ -34,7 +34,8 @@ class World:
     def tick(self, sensor: str) -> list["dg.ExecuteInProcessResult"]:
         """One evaluation of a sensor, and the runs that it asks for."""
         import dagster as dg
-        from dagster._core.definitions.partitions.context import partition_loading_context
+
+        from i2v_assets.defs.dagster_internals import partition_loading_context
 
         repository = self.defs.get_repository_def()
         definition = repository.get_sensor_def(sensor)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from i2v_assets.briefs.brief import Brief, brief_from
 from i2v_assets.briefs.yaml_reader import Document, read_document
 from i2v_assets.cli.exit_codes import DataProblem, UsageProblem
+from resources.plurals import counted
 from resources.schemas.endpoints import ENDPOINTS, family_route
 from resources.schemas.inputs import Family, MediumKind, Route
 
@@ -163,7 +164,7 @@ def check_media(target: Target, media: Sequence[Source]) -> None:
     """
     counts = {kind: sum(source.kind is kind for source in media) for kind in MediumKind}
     images, sounds, videos = (counts[kind] for kind in (MediumKind.IMAGE, MediumKind.AUDIO, MediumKind.VIDEO))
-    given = f"{images} images, {sounds} sounds and {videos} videos were given."
+    given = f"given: {counted(images, 'image')}, {counted(sounds, 'sound')}, {counted(videos, 'video')}."
     if target.route is Route.ANIMATE and (images != 1 or sounds or videos):
         raise DataProblem(
             f"animate takes exactly one image and nothing else; {given}",

@@ -34,8 +34,8 @@
     const play = days.some((day) => day[2] > 0);
     const dearest = days[sums.indexOf(Math.max(...sums))];
     const words = total
-      ? `${I2V.money(total)} in ${days.length} days, most on ${I2V.day(dearest[0])}: ${I2V.money(dearest[1] + dearest[2])}${play ? " (with play money)" : ""}`
-      : `nothing in ${days.length} days`;
+      ? `${I2V.money(total)} in ${days.length} ${days.length === 1 ? "day" : "days"}, most on ${I2V.day(dearest[0])}: ${I2V.money(dearest[1] + dearest[2])}${play ? " (with play money)" : ""}`
+      : `nothing in ${days.length} ${days.length === 1 ? "day" : "days"}`;
     document.getElementById("chart-note").textContent = words;
     const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": `Paid per day: ${words}`, preserveAspectRatio: "none" });
     const bars = []; // those that can be chosen

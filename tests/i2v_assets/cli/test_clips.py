@@ -161,7 +161,7 @@ def test_cancel_what_waits_for_the_budget_withdraws_it(world, monkeypatch):
     assert states(world) == [State.PLANNED]
     ran = world("cancel", "hero", "--json")
     assert ran.code == 0, ran.err
-    assert "withdrawn; nothing was paid" in ran.json["done"][0]["what"]
+    assert "cancelled before it was sent; nothing was paid" in ran.json["done"][0]["what"]
     assert states(world) == [State.CANCELLED]
     monkeypatch.delenv("I2V_SANDBOX_BUDGET_USD_PER_DAY")
     assert "cancelled before" in " ".join(world("plan", "hero", "--json").json["clips"][0]["takes"][0]["note"].split())

@@ -42,7 +42,7 @@ def test_the_plan_of_one_clip_and_of_a_delivered_one(world):
     assert "Nothing is to be made" in world("plan").out
     ran = world("plan", "hero")
     assert "made before, costs nothing" in " ".join(ran.out.replace("│", " ").split())
-    assert "0 to pay for, $0.00" in ran.out
+    assert "Nothing to pay for; balance $" in ran.out
     assert world("plan", "nobody").code == 64
     assert "Did you mean hero?" in world("plan", "heroo").err
 

@@ -21,3 +21,24 @@ def test_an_empty_variable_is_unset(world: Any, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("I2V_DATA_DIR", "")
     values = {row["name"]: row["value"] for row in world("settings", "--json").json}
     assert (values["I2V_CLIPS_PER_RUN"], values["I2V_DATA_DIR"]) == ("100", ".i2v")
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"I2V_CLIPS_PER_RUN": "0"}, "Settings: I2V_CLIPS_PER_RUN: Input should be greater than or equal to 1."),
+        ({"I2V_TIMEZONE": "Mars/Base"}, "Settings: I2V_TIMEZONE: 'Mars/Base' is"),
+        ({"I2V_SERVICE": "runcomfy"}, "Settings: I2V_SERVICE=runcomfy needs an https RUNCOMFY_MODEL_API_BASE;"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named_once_and_without_the_librarys_words(
+    world: Any, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    ran = world("status")
+    told = " ".join(ran.err.split())
+    assert ran.code == 64
+    assert words in told
+    assert "Value error" not in told
+    assert "settings:" not in told

@@ -18,9 +18,8 @@ def test_a_refusal_says_what_which_limit_what_to_do_and_what_comes_next() -> Non
         "Limit: aspect from 0.4 to 2.5\n"
         "What to do: Crop it to 2250 x 900 or taller.\n"
         "\n"
-        "What happens next: upload the corrected file, brief or list under the name that the old one has; where its "
-        "ending has changed, remove the old one, and correct what names it. It is noticed by itself, and this text goes "
-        "away once the clip is made.\n"
+        "What happens next: upload the corrected file under the same name (a converted file under its new name). "
+        "The change is noticed by itself, and this note goes away once the clip is made.\n"
     )
 
 

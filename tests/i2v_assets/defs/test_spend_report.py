@@ -1,12 +1,11 @@
 """The spend report against the ledger, after real runs: paid, failed, refused, and answered without paying again."""
 
-import base64
 import csv
 import io
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
-from i2v_assets.reports.spend import PLOT_MAX_BYTES
 from resources.ledger.ledger import Ledger
 from resources.settings import load_settings
 
@@ -40,9 +39,10 @@ def test_the_report_says_what_the_ledger_says(world: Any, samples: Path, monkeyp
     lines = _csv(world, "spend/all.csv")
     assert {line["folder"] for line in lines} == {"(top)", "pets"}
     assert sum(float(line["settled_usd"]) for line in lines) * 1e6 == sum(paid.values())
-    picture = base64.b64decode(told["plot"].partition("base64,")[2].rstrip(")"))
-    assert picture[:4] == b"\x89PNG"
-    assert len(picture) <= PLOT_MAX_BYTES
+    assert told["chart"] == "spend/chart.svg"
+    chart = ElementTree.fromstring(world.bucket.read(told["chart"]))
+    assert f"settled ${told['settled_usd']:,.2f}" in chart.findtext("{*}desc", "")
+    assert world.bucket.head(told["chart"]).content_type == "image/svg+xml"
     assert _csv(world, f"spend/{lines[0]['day']}.csv") == lines
 
     world.tick("uploads")  # told again, saved nothing

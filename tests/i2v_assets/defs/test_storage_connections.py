@@ -6,7 +6,8 @@ import dagster as dg
 import psycopg
 import yaml
 
-from i2v_assets.defs.storage_connections import POSTGRES, SQLITE, kept_connections
+from i2v_assets.defs.dagster_internals import POSTGRES_MEMBERS, SQLITE_MEMBERS
+from i2v_assets.defs.storage_connections import kept_connections
 
 PARTS = dg.DynamicPartitionsDefinition(name="parts")
 CLIPS = ("one", "two", "three")
@@ -25,7 +26,7 @@ def thing(context: dg.AssetExecutionContext, config: Ours) -> None:
     before = dict(vars(storage))
     with kept_connections(context.instance):
         changed = {name for name, value in vars(storage).items() if before.get(name) is not value}
-        assert changed >= set(POSTGRES if config.url else SQLITE)
+        assert changed >= set(POSTGRES_MEMBERS if config.url else SQLITE_MEMBERS)
         for clip in CLIPS:
             context.log_event(dg.AssetMaterialization("other", partition=clip, tags={"dagster/data_version": clip}))
             if config.url and clip != CLIPS[-1]:

@@ -61,6 +61,24 @@ def test_images_beyond_a_limit(image: Make, facts: dict[str, Any], what: str, li
     assert remedy in problem.remedy
 
 
+@pytest.mark.parametrize(
+    ("facts", "lead"),
+    [
+        ({"mode": "CMYK"}, 'Fix it: magick "hero.jpg"'),
+        ({"size_bytes": 10_000_001}, 'Fix it: magick "hero.jpg"'),
+        (
+            {"format": "GIF"},
+            "Convert it. Then delete the old file, and correct the brief or list that names it: magick",
+        ),
+    ],
+)
+def test_a_command_that_changes_the_ending_says_what_to_do_with_the_old_file(
+    image: Make, facts: dict[str, Any], lead: str
+) -> None:
+    (problem,) = check_media(HORSE, [image(**facts)])
+    assert problem.remedy.startswith(lead)
+
+
 @pytest.mark.parametrize("family", [I2V, DANCE])
 def test_print_colours_and_animations_are_refused_everywhere(image: Make, audio: Make, family: Family) -> None:
     media = [image(mode="CMYK", animated=True), audio(seconds=5)]

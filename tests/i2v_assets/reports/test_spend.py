@@ -1,22 +1,20 @@
 import csv
 import datetime as dt
 import io
-import random
 from dataclasses import dataclass
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 from i2v_assets.reports.spend import (
     NO_UPLOAD,
-    PLOT_MAX_BYTES,
     TOP_FOLDER,
     Reuse,
     SpendLine,
+    chart,
     folder_of,
-    plot,
     spend_table,
     summary,
     to_csv,
@@ -149,23 +147,61 @@ def test_folders(source: str | None, folder: str) -> None:
     assert folder_of(source) == folder
 
 
-@pytest.mark.parametrize("count", [0, 2000])
-def test_the_plot_is_a_small_picture(count: int) -> None:
-    chance = random.Random(1)
+def _chart(lines: tuple[SpendLine, ...]) -> ElementTree.Element:
+    return ElementTree.fromstring(chart(lines, DAY))
+
+
+def _bars(picture: ElementTree.Element) -> dict[str, ElementTree.Element]:
+    return {
+        bar.findtext("{*}title", ""): bar for bar in picture.findall(".//{*}rect") if bar.find("{*}title") is not None
+    }
+
+
+def test_the_chart_has_a_bar_for_every_amount_of_the_last_days() -> None:
     rows = [
-        Row(
-            state=chance.choice(STATES),
-            reserved=chance.randrange(10**6, 10**7),
-            settled=chance.choice([None, chance.randrange(10**6, 10**7)]),
-            day=DAY - dt.timedelta(days=chance.randrange(30)),
-        )
-        for _ in range(count)
+        Row(),
+        Row("failed", settled=400_000),
+        Row("submitted", settled=None, reserved=2_000_000),
+        Row(day=DAY - dt.timedelta(days=29), settled=5_000_000),
+        Row(day=DAY - dt.timedelta(days=30), settled=7_000_000),
     ]
-    reuses = [Reuse(row.day, row.route, row.model_id, row.clip, 2_000_000) for row in rows[:300]]
-    image = plot(spend_table(rows, reuses, sources=SOURCES), DAY)
-    assert len(image) <= PLOT_MAX_BYTES
-    with Image.open(io.BytesIO(image)) as opened:
-        assert opened.format == "PNG"
-        assert opened.width >= 350
-        colours = opened.convert("RGB").getcolors(opened.width * opened.height) or []
-    assert (len(colours) > 8) or count == 0
+    picture = _chart(spend_table(rows, [Reuse(DAY, "animate", "m", "shoes--0009", 600_000)], sources=SOURCES))
+    bars = _bars(picture)
+    assert list(bars) == [
+        "2026-01-31: $5.00 settled",
+        "2026-03-01: $0.90 settled",
+        "2026-03-01: $0.40 wasted",
+        "2026-03-01: $2.00 open",
+        "2026-03-01: $0.60 saved",
+    ]
+    heights = [float(bar.get("height", "")) for bar in bars.values()]
+    dollars_each = [5.0, 0.9, 0.4, 2.0, 0.6]
+    assert heights == pytest.approx([heights[0] / 5 * amount for amount in dollars_each], abs=0.2)
+    edges = [(float(bar.get("y", "")), height) for bar, height in zip(bars.values(), heights, strict=True)]
+    _, settled, wasted, open_, saved = edges
+    assert [wasted[0] + wasted[1], open_[0] + open_[1]] == pytest.approx([settled[0], wasted[0]], abs=0.2)  # stacked
+    assert saved[0] == pytest.approx(settled[0] + settled[1], abs=0.2)  # below the axis
+
+
+def test_the_chart_says_in_words_what_it_shows() -> None:
+    picture = _chart(spend_table([Row()], sources=SOURCES))
+    assert picture.get("role") == "img"
+    assert picture.get("aria-labelledby") == "title desc"
+    assert picture.findtext("{*}title[@id='title']") == "Dollars a day, 2026-01-31 to 2026-03-01"
+    said = picture.findtext("{*}desc[@id='desc']")
+    assert said == "In these days: settled $0.90, open $0.00, wasted $0.00, saved $0.00."
+
+
+def test_a_chart_of_nothing_is_an_empty_chart() -> None:
+    assert _bars(_chart(())) == {}
+
+
+@given(st.lists(_rows))
+def test_every_bar_lies_within_the_chart(rows: list[Row]) -> None:
+    reuses = [Reuse(row.day, row.route, row.model_id, row.clip, row.reserved or 0) for row in rows]
+    picture = _chart(spend_table(rows, reuses, sources=SOURCES))
+    width, height = float(picture.get("width", "")), float(picture.get("height", ""))
+    for bar in picture.findall(".//{*}rect"):
+        x, y, wide, high = (float(bar.get(name, "0")) for name in ("x", "y", "width", "height"))
+        assert 0 <= x <= x + wide <= width
+        assert 0 <= y <= y + high <= height

@@ -59,9 +59,7 @@ def parent_of(*grandchild):
 def test_several_end_together_with_all_that_they_started(tmp_path):
     children = [up(ChildProcess(parent_of(*SLEEPER), log=tmp_path / f"log-{number}")) for number in range(2)]
     grandchildren = [int(child.log.read_text().split()[0]) for child in children]
-    began = time.monotonic()
     stop_together(children, seconds=20)
-    assert time.monotonic() - began < 10
     assert [child.process.returncode for child in children] == [-signal.SIGTERM] * 2
     assert all(gone(pid) for pid in grandchildren)
     stop_together(children)

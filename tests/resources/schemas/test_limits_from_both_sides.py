@@ -142,7 +142,7 @@ def test_the_limits_as_data_are_the_limits_of_the_bodies(endpoint: Endpoint) -> 
             assert {"image": limits.images, "audio": limits.audios, "video": limits.videos}[kind].max_count == at_most
 
 
-def test_the_numbers_of_the_media_are_the_contracts() -> None:
+def test_the_limits_of_media_are_the_documented_ones() -> None:
     horse, wan, face, seed = (
         LIMITS[f] for f in (Family.HAPPYHORSE_I2V, Family.WAN_T2V, Family.WAN_I2V, Family.SEEDANCE_PRO)
     )

@@ -373,10 +373,7 @@ def test_many_messages_in_one_evaluation(yard: Any, swift: Any) -> None:
     with swift():
         yard.put(keys[0])  # the others are told of and not there, as after a delivery that came late
         yard.send_many([yard.event(key) for key in keys])
-        began = time.monotonic()
         seen = yard.note()
-        seconds = time.monotonic() - began
     assert seen.messages >= len(keys)
     assert yard.clips(ClipState.DUE) == ["crowd--0000"]
     assert yard.left() == 0
-    assert seconds < 60

@@ -1,0 +1,155 @@
+"""Single parts, measured: grouping a listing, the sandbox's polls, a poll beside rendering, one rendering.
+
+Each line says what was measured and the limit. It ends with 1 when a limit is passed, which on a busy machine says nothing.
+
+Usage: python -m benchmarks.parts [--only grouping polls waits rendering]
+"""
+
+import argparse
+import asyncio
+import hashlib
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import cv2
+import psutil
+
+from i2v_assets.uploads.grouping import group_uploads
+from resources.devservers.start import RunningSandbox, start_sandbox
+from resources.sandbox.drawing.job import MediaFolder, RenderJob
+from resources.sandbox.drawing.render import render
+from resources.schemas.inputs import Family
+from resources.storage.bucket import ObjectInfo
+
+SAMPLE = Path(__file__).parents[1] / "i2v_assets" / "samples" / "pet.jpg"
+MODEL = "wan-ai/wan-2-7/text-to-video"
+REQUESTS = 1500
+"""In flight at once: more than a night's largest batch has."""
+
+
+def grouping() -> float:
+    """Return the CPU seconds of grouping 90,000 pictures and 10,000 sounds."""
+    now = datetime.now(UTC)
+    then = now - timedelta(minutes=1)
+    things = [ObjectInfo(f"uploads/f{i // 1000}/{i:06}.jpg", 1000, "e", then) for i in range(90_000)]
+    things += [ObjectInfo(f"uploads/f{i // 1000}/{i:06}.mp3", 1000, "e", then) for i in range(10_000)]
+    began = time.process_time()
+    found = group_uploads(things, now, 30, {}, {})
+    spent = time.process_time() - began
+    if len(found.candidates) != 90_000:
+        raise SystemExit(f"{len(found.candidates)} clips were found, not 90000.")
+    return spent
+
+
+def polls() -> float:
+    """Return the sandbox's CPU milliseconds for a poll, with many requests in flight."""
+    with _sandbox(generation_seconds=3600, render="cached") as sandbox:
+        process = psutil.Process(sandbox.pid)
+
+        async def measure() -> float:
+            async with _session(sandbox) as session:
+                ids = await _submit(session, REQUESTS)
+                await asyncio.gather(*(_status(session, each) for each in ids))
+                before = process.cpu_times()
+                await asyncio.gather(*(_status(session, each) for each in ids))
+                after = process.cpu_times()
+                return (after.user + after.system - before.user - before.system) / len(ids) * 1000
+
+        return asyncio.run(measure())
+
+
+def waits() -> float:
+    """Return the median milliseconds of a poll while two videos render."""
+    with _sandbox(generation_seconds=0, generation_spread=0, queue_share=0) as sandbox:
+
+        async def measure() -> float:
+            async with _session(sandbox) as session:
+                left = await _submit(session, 2, duration=3)
+                took = []
+                while left:
+                    began = time.monotonic()
+                    if await _status(session, left[0]) == "completed":
+                        left = left[1:]
+                    took.append(time.monotonic() - began)
+                    await asyncio.sleep(0.01)
+                return statistics.median(took) * 1000
+
+        return asyncio.run(measure())
+
+
+def rendering() -> float:
+    """Return the CPU seconds of rendering 5 s of 720p with the most expensive camera move, in one thread as in the server."""
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory(prefix="i2v-bench-") as folder:
+        media = MediaFolder(Path(folder) / "media")
+        content = SAMPLE.read_bytes()
+        sha256 = hashlib.sha256(content).hexdigest()
+        media.path(sha256).write_bytes(content)
+        job = RenderJob(
+            model_id="a/b", family=Family.HAPPYHORSE_I2V, prompt="orbit", seconds=5, width=1280, height=720,
+            resolution="720p", seed=5, images=(sha256,),
+        )  # fmt: skip
+        began = time.process_time()
+        render(job, media, Path(folder) / "video.mp4", mark=None, stop=threading.Event())
+        return time.process_time() - began
+
+
+PARTS: dict[str, tuple[Callable[[], float], float, str]] = {
+    "grouping": (grouping, 6, "CPU s for 100,000 uploads"),  # 2 s on a quiet machine
+    "polls": (polls, 0.8, "CPU ms a poll of the sandbox"),  # 0.2 ms on a quiet machine
+    "waits": (waits, 50, "ms a poll takes while two videos render (median)"),
+    "rendering": (rendering, 4, "CPU s for 5 s of 720p"),
+}
+
+
+@contextmanager
+def _sandbox(**options: object) -> Iterator[RunningSandbox]:
+    with (
+        tempfile.TemporaryDirectory(prefix="i2v-bench-sandbox-") as folder,
+        start_sandbox(Path(folder), **options) as sandbox,
+    ):
+        yield sandbox
+
+
+def _session(sandbox: RunningSandbox) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=40)
+    return aiohttp.ClientSession(sandbox.url, headers={"Authorization": "Bearer x"}, connector=connector)
+
+
+async def _submit(session: aiohttp.ClientSession, count: int, duration: int = 2) -> list[str]:
+    async def one(seed: int) -> str:
+        body = {"prompt": "Pan.", "duration": duration, "resolution": "720p", "seed": seed}
+        async with session.post(f"/v1/models/{MODEL}", json=body) as answer:
+            return str((await answer.json())["request_id"])
+
+    return await asyncio.gather(*(one(seed) for seed in range(1, count + 1)))
+
+
+async def _status(session: aiohttp.ClientSession, request_id: str) -> str:
+    async with session.get(f"/v1/requests/{request_id}/status") as answer:
+        return str((await answer.json())["status"])
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS))
+    over = False
+    for name in parser.parse_args(words).only:
+        measure, limit, unit = PARTS[name]
+        found = measure()
+        over |= found > limit
+        print(f"{name:10} {found:8.2f} {unit}; at most {limit:g}", flush=True)
+    return int(over)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

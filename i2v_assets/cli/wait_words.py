@@ -1,0 +1,26 @@
+"""What a clip waits for, in words that complete "waits for ..."."""
+
+_WORDS = {
+    "account": "the account",
+    "approval": "approval",
+    "budget": "the budget",
+    "catalogue": "the model catalogue",
+    "deadline": "the service, which still works on it",
+    "download": "its download",
+    "keep_face": "a model that keeps the face",
+    "lost": "a new take, since its video is lost",
+    "person": "`i2v retry`",
+    "price": "a price",
+    "price_changed": "a new plan, since the price changed",
+    "replaced": "a new plan, since a file changed",
+    "service": "the service",
+    "stopped": "the next run",
+    "storage": "the bucket or the ledger",
+    "unknown": "a decision about a request of unknown outcome",
+    "window": "the hours in which paid work may start",
+}
+
+
+def wait_words(waiting_for: str) -> str:
+    """Return "waits for ..." for the reason that the registry keeps; an unknown reason is shown as it is."""
+    return f"waits for {_WORDS.get(waiting_for, waiting_for)}"

@@ -1,0 +1,116 @@
+"""What the project uses beyond Dagster's public interface is there; a failure names what an upgrade breaks."""
+
+import ast
+import importlib
+import inspect
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster_postgres import DagsterPostgresStorage
+from dagster_postgres.event_log import PostgresEventLogStorage
+from dagster_postgres.run_storage import PostgresRunStorage
+from dagster_postgres.schedule_storage import PostgresScheduleStorage
+
+ROOT = Path(__file__).parents[3]
+HOME = "i2v_assets/defs/dagster_internals.py"
+
+LAUNCHER = "deploy: a run whose process is gone stays STARTED until its time limit (i2v_assets/run_launcher.py)"
+ALERTS = "alerts: sensors and schedules that fail are not told (i2v_assets/defs/alerts_sensor.py)"
+SQLITE = "speed: SQLite's connections are not kept, an event costs 12 ms of CPU instead of 3"
+USES = {
+    ("dagster._core.definitions.partitions.context", "partition_loading_context"): "tests, benchmarks: no sensor ticks",
+    ("dagster._core.errors", "DagsterUserCodeUnreachableError"): LAUNCHER,
+    ("dagster._core.launcher", "CheckRunHealthResult"): LAUNCHER,
+    ("dagster._core.launcher", "WorkerStatus"): LAUNCHER,
+    ("dagster._core.scheduler.instigation", "InstigatorState"): ALERTS,
+    ("dagster._core.scheduler.instigation", "InstigatorTick"): ALERTS,
+    ("dagster._core.scheduler.instigation", "InstigatorType"): ALERTS,
+    ("dagster._core.scheduler.instigation", "TickStatus"): ALERTS,
+    ("dagster._core.storage.event_log.sqlite.sqlite_event_log", "SqliteEventLogStorage"): SQLITE,
+    ("dagster._core.storage.tags", "GRPC_INFO_TAG"): LAUNCHER,
+    ("dagster._core.storage.tags", "RETRY_NUMBER_TAG"): "budget: an automatic retry would get a budget of its own",
+    ("dagster._core.storage.tags", "WILL_RETRY_TAG"): "alerts: a run that Dagster starts again is told as failed",
+    ("dagster._grpc.client", "DagsterGrpcClient"): LAUNCHER,
+    ("dagster._grpc.types", "GetCurrentRunsResult"): LAUNCHER,
+    ("dagster._serdes", "ConfigurableClassData"): "deploy: dagster.yaml cannot name i2v_assets/pooled_storage.py",
+}
+"""Each private name of Dagster, and what stops working without it."""
+
+TAGS = {
+    "GRPC_INFO_TAG": ".dagster/grpc_info",
+    "RETRY_NUMBER_TAG": "dagster/retry_number",
+    "WILL_RETRY_TAG": "dagster/will_retry",
+}
+"""Runs of earlier releases carry them: another text means that those are not understood any more."""
+
+POOLED = "deploy: every access to Postgres connects anew (i2v_assets/pooled_storage.py)"
+
+
+def private_imports(path: Path) -> set[tuple[str, str]]:
+    """Every import of a module of Dagster's own, anywhere in a file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {(node.module, alias.name) for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {(alias.name, "") for alias in node.names}
+    return {each for each in found if is_private(each[0])}
+
+
+def is_private(module: str) -> bool:
+    package, *inner = module.split(".")
+    return package == "dagster_shared" or (
+        package.startswith("dagster") and any(part.startswith("_") for part in inner)
+    )
+
+
+@pytest.mark.parametrize(("module", "name"), USES)
+def test_every_private_name_is_there(module: str, name: str) -> None:
+    try:
+        getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        pytest.fail(f"{error}. Without it: {USES[module, name]}")
+
+
+def test_one_module_imports_them_and_the_table_has_them_all() -> None:
+    files = {path.relative_to(ROOT).as_posix(): path for room in ("i2v_assets", "resources", "benchmarks")
+             for path in (ROOT / room).rglob("*.py")}  # fmt: skip
+    users = {name: found for name, path in files.items() if (found := private_imports(path))}
+    assert users == {HOME: set(USES)}
+
+
+def test_the_search_sees_every_kind_of_import(tmp_path: Path) -> None:
+    file = tmp_path / "module.py"
+    file.write_text(
+        "import dagster\nimport dagster._core.x\ndef f():\n from dagster_k8s._y import z\n import dagster_shared.a\n"
+    )
+    assert private_imports(file) == {("dagster._core.x", ""), ("dagster_k8s._y", "z"), ("dagster_shared.a", "")}
+
+
+@pytest.mark.parametrize(("name", "text"), TAGS.items())
+def test_tags_are_called_as_in_earlier_releases(name: str, text: str) -> None:
+    from i2v_assets.defs import dagster_internals
+
+    assert getattr(dagster_internals, name) == text
+
+
+def test_the_members_of_the_sqlite_event_log_are_there(tmp_path: Path) -> None:
+    from i2v_assets.defs.dagster_internals import SQLITE_MEMBERS, sqlite_members
+
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        storage = instance.event_log_storage
+        assert sqlite_members(storage) is not None, f"{type(storage).__name__}. Without it: {SQLITE}"
+        assert [name for name in SQLITE_MEMBERS if not callable(getattr(storage, name, None))] == [], SQLITE
+
+
+def test_the_members_of_the_postgres_storages_are_there() -> None:
+    for made in (PostgresRunStorage, PostgresEventLogStorage, PostgresScheduleStorage):
+        source = inspect.getsource(made)
+        for member in ("self._engine", "self.postgres_url", "self._token_provider"):
+            assert member in source, f"{made.__name__}.{member}: {POOLED}"
+        assert {"should_autocreate_tables", "token_provider"} <= set(inspect.signature(made).parameters), POOLED
+    assert callable(PostgresEventLogStorage.has_table), POOLED
+    source = inspect.getsource(DagsterPostgresStorage)
+    for member in ("_run_storage", "_event_log_storage", "_schedule_storage"):
+        assert f"self.{member}" in source, f"DagsterPostgresStorage.{member}: {POOLED}"
