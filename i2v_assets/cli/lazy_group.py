@@ -12,6 +12,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "dev.commands",
         "Keep the services up with the Dagster UI, sensors and schedules on; Ctrl-C ends all of it.",
     ),
+    "serve": ("serve", "Keep Dagster up for the paid service on this machine; Ctrl-C ends all of it."),
     "sandbox": ("dev.commands", "Serve the Model API locally and render real, simple videos."),
     "upload": ("upload", "Put files into the bucket, where the upload sensor finds them."),
     "run": ("run.command", "One generation now, from files or a JSON input; prints where the video is."),
