@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from resources.money import dollars
+from resources.outside_text import plain
 from resources.plurals import counted
 from resources.redact import redact
 from resources.schemas.inputs import Service
@@ -43,10 +44,10 @@ class Answer:
     @property
     def text(self) -> str:
         """The file's content: UTF-8 lines, no markup, nothing that grants access to anything."""
-        blocks = [self.title, *(_block(problem, number) for number, problem in self._numbered())]
-        blocks.append(f"What happens next: {self.next}")
+        blocks = [_line(self.title), *(_block(problem, number) for number, problem in self._numbered())]
+        blocks.append(f"What happens next: {_line(self.next)}")
         if self.facts:
-            blocks.append("\n".join(self.facts))
+            blocks.append("\n".join(map(_line, self.facts)))
         return redact("\n\n".join(block for block in blocks if block)) + "\n"
 
     def _numbered(self) -> list[tuple[int, Problem]]:
@@ -65,7 +66,7 @@ def _block(problem: Problem, number: int) -> str:
 
 def _line(text: str) -> str:
     """One line: a name or a message from outside must not be able to write lines of its own."""
-    return " ".join(text.split())
+    return plain(text)
 
 
 def _facts(service: Service, request_id: str | None = None) -> tuple[str, ...]:

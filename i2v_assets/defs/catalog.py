@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import dagster as dg
 
 from i2v_assets.defs.event_log import dagster_metadata
-from i2v_assets.pipeline.metadata import Json, Markdown, escape_markdown
+from i2v_assets.pipeline.metadata import Json, Markdown
 from i2v_assets.pipeline.offers import LiveOffer, Offers
+from resources.outside_text import escape_markdown
 from resources.registry.agreed_prices import CatalogueMemory
 from resources.registry.resource import LedgerResource
 from resources.runcomfy.resource import RunComfyResource
@@ -53,8 +54,8 @@ def model_catalogue(runcomfy: RunComfyResource, ledger: LedgerResource) -> Itera
         memory = CatalogueMemory(requests.database)
         found = asyncio.run(ask())
     rows = [
-        f"| {live.family.value} | {live.offer.endpoint.model_id if live.offer else 'no id answers'} "
-        f"| {_price(live)} | {escape_markdown('; '.join(live.differences)) or 'as known'} |"
+        f"| {live.family.value} | {escape_markdown(live.offer.endpoint.model_id) if live.offer else 'no id answers'} "
+        f"| {escape_markdown(_price(live))} | {escape_markdown('; '.join(live.differences)) or 'as known'} |"
         for live in found
     ]
     table = "\n".join(["| endpoint | id that answers | price | differences |", "|---|---|---|---|", *rows])

@@ -17,8 +17,9 @@ from i2v_assets.films.manifest import SANDBOX_FILM_NOTE
 from i2v_assets.films.notes import FilmAnswers
 from i2v_assets.films.resolve import Resolved, pending
 from i2v_assets.films.scan import scan_film
-from i2v_assets.pipeline.metadata import escape_markdown, inline_jpeg
+from i2v_assets.pipeline.metadata import inline_jpeg
 from resources.errors import I2VError
+from resources.outside_text import escape_markdown, lines, plain
 from resources.redact import redact
 from resources.registry.agreed_prices import CatalogueMemory
 from resources.registry.resource import LedgerResource
@@ -55,10 +56,10 @@ def film(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: Ledg
         error = raised if isinstance(raised, I2VError) else _unforeseen(raised)
         if error is not raised:
             # A message may hold an address that grants access (rule 5 of the house).
-            context.log.error(redact("".join(traceback.format_exception(raised))))  # noqa: TRY400
+            context.log.error(lines(redact("".join(traceback.format_exception(raised)))))  # noqa: TRY400
         _tell(store, name, error, settings)
         raise dg.Failure(
-            description=error.message, metadata={"what to do": error.remedy}, allow_retries=False
+            description=plain(error.message), metadata={"what to do": plain(error.remedy)}, allow_retries=False
         ) from None
     return dg.MaterializeResult(metadata=metadata(found, made, settings), data_version=dg.DataVersion(made.sha256[:16]))
 

@@ -8,6 +8,7 @@ from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.partitions import sequences
 from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.films.scan import FilmCache, LookAtFilms, look_at_films
+from resources.outside_text import plain
 from resources.plurals import counted
 from resources.registry.agreed_prices import CatalogueMemory
 from resources.registry.registry import ClipRow
@@ -61,10 +62,10 @@ def sequences_sensor(
         )
     runs += film_runs(context.instance, found)
     for name, why in found.refused.items():
-        context.log.warning(f"The film {name} cannot be made: {why}")
+        context.log.warning(plain(f"The film {name} cannot be made: {why}"))
     if not runs:
         return dg.SkipReason(summary(found))
-    context.log.info(f"Due: {counted(len(due), 'shot')}, {counted(len(found.due), 'film')}. {summary(found)}")
+    context.log.info(plain(f"Due: {counted(len(due), 'shot')}, {counted(len(found.due), 'film')}. {summary(found)}"))
     return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
 
 

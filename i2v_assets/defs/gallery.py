@@ -15,6 +15,7 @@ from i2v_assets.gallery.collect import LANGUAGES, Seen, dub_groups, gather
 from i2v_assets.gallery.collect_films import gather_films
 from i2v_assets.gallery.entries import Paid, Status, TakeCost
 from resources.ledger.ledger import Ledger
+from resources.outside_text import plain
 from resources.registry.resource import LedgerResource
 from resources.schemas.inputs import Service
 from resources.settings import Settings, load_settings
@@ -46,10 +47,10 @@ def gallery(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: L
     seen = Seen(store, listed)
     contents = gather(rows, listed, seen, settings.service, costs)
     for clip in contents.unreadable:
-        context.log.warning(f"clips/{clip}/{keys.MANIFEST} cannot be read, so {clip} is not shown.")
+        context.log.warning(plain(f"clips/{clip}/{keys.MANIFEST} cannot be read, so {clip} is not shown."))
     films, unreadable = gather_films(listed, seen, settings.service)
     for key in unreadable:
-        context.log.warning(f"{key} cannot be read, so its film is not shown.")
+        context.log.warning(plain(f"{key} cannot be read, so its film is not shown."))
     sheets = _language_sheets(store, contents.manifests, seen)
     files = build_gallery((*contents.entries, *films), datetime.now(UTC), paid=paid, zone=settings.zone)
     written = _write(store, files, seen)

@@ -17,6 +17,7 @@ from resources.generation.orphans import adopt_orphans, settle_late
 from resources.generation.run_sync import run_sync
 from resources.generation.types import Delivered, Outcome
 from resources.ledger.ledger import Ledger
+from resources.outside_text import plain
 from resources.registry.registry import ClipState, Registry
 from resources.registry.resource import LedgerResource
 from resources.runcomfy.resource import RunComfyResource
@@ -54,7 +55,7 @@ def adopt(
         )
         delivered = [found for found in outcomes if isinstance(found, Delivered)]
         registry.enqueue(_unanswered(registry, {found.order.clip for found in delivered}))
-    context.log.info(f"{len(delivered)} of {len(outcomes)} orphans delivered, {settled} costs settled.")
+    context.log.info(plain(f"{len(delivered)} of {len(outcomes)} orphans delivered, {settled} costs settled."))
 
 
 async def _adopt(
@@ -99,7 +100,7 @@ def ask_for_take(context: dg.OpExecutionContext, config: Retake, ledger: LedgerR
     with ledger.open() as (requests, registry):
         by = f"run {context.run_id}"
         take = retake_clip(requests, registry, config.clip, config.seed or None, by=by)
-    context.log.info(f"Take {take} of {config.clip} is asked for; the next tick of the upload sensor starts it.")
+    context.log.info(plain(f"Take {take} of {config.clip} is asked for; the next tick of the upload sensor starts it."))
 
 
 @dg.job(description="`i2v retake` from the launchpad: another take of a clip. Costs money.")
@@ -120,7 +121,7 @@ def choose_that_take(context: dg.OpExecutionContext, config: Choose, ledger: Led
     """The upload sensor's next tick writes it beside the clip."""
     with as_dagster_failure(), ledger.open() as (requests, registry):
         choose_take(requests, registry, config.clip, config.take)
-    context.log.info(f"{config.clip} shows take {config.take} after the next tick of the upload sensor.")
+    context.log.info(plain(f"{config.clip} shows take {config.take} after the next tick of the upload sensor."))
 
 
 @dg.job(description="`i2v choose` from the launchpad: which take a clip shows. Free.")

@@ -11,6 +11,7 @@ from i2v_assets.defs.specs import CLIP_PLAN
 from i2v_assets.uploads.ingest import scan_uploads
 from resources.ledger.base import utc_now
 from resources.ledger.database import Database
+from resources.outside_text import plain
 from resources.plurals import counted
 from resources.registry.overdue import Waits, Watched
 from resources.registry.registry import ClipState, Registry
@@ -62,11 +63,13 @@ def sweep_uploads(context: dg.OpExecutionContext, bucket: BucketResource, ledger
     with ledger.open() as (_, registry):
         found = scan_uploads(bucket.open(), registry, load_settings())
     for refused in found.newly_refused:
-        context.log.warning(f"Refused: {refused.text}")
+        context.log.warning(plain(f"Refused: {refused.text}"))
     changes = found.admission
     context.log.info(
-        f"{counted(found.objects, 'upload')}: {counted(len(changes.new), 'new clip')}, {len(changes.changed)} changed, "
-        f"{len(changes.withdrawn)} gone, {len(found.newly_refused)} newly refused."
+        plain(
+            f"{counted(found.objects, 'upload')}: {counted(len(changes.new), 'new clip')}, {len(changes.changed)} changed, "
+            f"{len(changes.withdrawn)} gone, {len(found.newly_refused)} newly refused."
+        )
     )
 
 
@@ -90,7 +93,7 @@ def retry_failed_clips(context: dg.OpExecutionContext, ledger: LedgerResource) -
     with ledger.open() as (_, registry):
         names = to_retry(registry, load_settings())
         registry.enqueue(names, count_retry=True)
-    context.log.info(f"{len(names)} failed clips are tried again: {', '.join(names[:20])}")
+    context.log.info(plain(f"{len(names)} failed clips are tried again: {', '.join(names[:20])}"))
 
 
 @dg.job(description="Tries failed clips again. Each costs what it cost before, within the budget.")
@@ -109,7 +112,7 @@ def archive_clips(context: dg.OpExecutionContext, ledger: LedgerResource) -> Non
     with ledger.open() as (_, registry):
         gone = archive(context.instance, registry, days)
     left = counted(keys_left(context.instance), "key is left", "keys are left")
-    context.log.info(f"{counted(len(gone), 'clip')} archived, {left}.")
+    context.log.info(plain(f"{counted(len(gone), 'clip')} archived, {left}."))
 
 
 @dg.job(description="Takes long delivered clips out of the UI's partitions. Free; files and history stay.")
@@ -138,8 +141,10 @@ def tell_waiting_clips(context: dg.OpExecutionContext, ledger: LedgerResource) -
             _check(context, clip, True, {"waits for": PERSONS_TURN} if clip in found.persons else {})
         Waits(requests.database).told([wait.clip for wait in late], over)
     context.log.info(
-        f"Waiting longer than {counted(settings.warn_after_minutes, 'minute')}: {counted(len(found.late), 'clip')} newly, "
-        f"of which {len(late)} get their warning now. No longer waiting: {len(over)}."
+        plain(
+            f"Waiting longer than {counted(settings.warn_after_minutes, 'minute')}: {counted(len(found.late), 'clip')} newly, "
+            f"of which {len(late)} get their warning now. No longer waiting: {len(over)}."
+        )
     )
 
 

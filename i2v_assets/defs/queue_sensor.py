@@ -17,6 +17,7 @@ from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.uploads.incremental import ScopeScanner, UploadScope, groups_of
 from i2v_assets.uploads.ingest import UploadScan, admit
 from resources.ledger.database import Database
+from resources.outside_text import plain
 from resources.plurals import counted
 from resources.registry.pending_uploads import PendingUploads
 from resources.registry.registry import ClipState, Registry
@@ -92,7 +93,7 @@ def queue_sensor(
         words = summary(seen, registry.counts(), PendingUploads(requests.database).count())
     if not runs:
         return dg.SkipReason(words)
-    context.log.info(f"{counted(len(due), 'clip')} in {counted(len(runs), 'run')}. {words}")
+    context.log.info(plain(f"{counted(len(due), 'clip')} in {counted(len(runs), 'run')}. {words}"))
     return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
 
 
@@ -151,11 +152,11 @@ def look_again(
 def _tell(context: dg.SensorEvaluationContext, seen: Seen) -> None:
     for found in seen.looks:
         for refused in found.newly_refused:
-            context.log.warning(f"Refused: {refused.text}")
+            context.log.warning(plain(f"Refused: {refused.text}"))
     for message in seen.poison:
-        context.log.warning(f"Message {message.message_id} is left to the dead-letter queue: {message.problem}")
+        context.log.warning(plain(f"Message {message.message_id} is left to the dead-letter queue: {message.problem}"))
     for folder in seen.cut:
-        context.log.warning(f"uploads/{folder} holds too much for one look: the nightly sweep looks at it.")
+        context.log.warning(plain(f"uploads/{folder} holds too much for one look: the nightly sweep looks at it."))
 
 
 def summary(seen: Seen, states: dict[str, int], waiting: int) -> str:

@@ -7,13 +7,14 @@ from i2v_assets.clip_folder import notes
 from i2v_assets.clip_folder.notes import Problem
 from i2v_assets.clip_folder.writer import BucketAnswers
 from i2v_assets.pipeline.context import PipelineContext, Result
-from i2v_assets.pipeline.metadata import Events, Markdown, Metadata, escape_markdown, files_metadata, plan_metadata
+from i2v_assets.pipeline.metadata import Events, Markdown, Metadata, files_metadata, plan_metadata
 from i2v_assets.pipeline.plan import Planned
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.planning.plan import Plan, total_price
 from i2v_assets.uploads.types import Candidate
 from resources.generation.types import Cancelled, Failed, Held, HeldKind
 from resources.ledger.records import State
+from resources.outside_text import escape_markdown
 from resources.registry.registry import ClipRow, ClipState
 from resources.schemas.inputs import MediumKind
 from resources.storage import keys

@@ -54,8 +54,8 @@ _TYPES = {
 }
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
 
-_PAGE = re.compile(rf"{GALLERY}[^/]+")
-"""The gallery's own page and its parts: the only files that may run as a page. Uploaders write below ``sequences/``."""
+_PAGE = f"{GALLERY}index.html"
+"""The only file that may run as a page, with scripts and styles of its folder. Uploaders write below ``sequences/``."""
 
 _ACTIVE = frozenset({".html", ".svg"})
 """What a browser shows as a page that may run scripts."""
@@ -121,7 +121,7 @@ async def _answer(request: Request, bucket: Bucket, info: ObjectInfo) -> Respons
         "X-Content-Type-Options": "nosniff",
         "Cross-Origin-Resource-Policy": "same-origin",  # no page of another origin or port takes it as its own part
     }
-    if _suffix(info.key) in _ACTIVE and not _PAGE.fullmatch(info.key):
+    if _suffix(info.key) in _ACTIVE and info.key != _PAGE:
         headers["Content-Security-Policy"] = "sandbox"
     if _unchanged(request, info, etag):
         return Response(status_code=304, headers=headers)
@@ -143,7 +143,7 @@ async def _answer(request: Request, bucket: Bucket, info: ObjectInfo) -> Respons
 def _content_type(info: ObjectInfo) -> str:
     """By the name first: what the browser does with it must not depend on what an uploader declared."""
     suffix = _suffix(info.key)
-    if suffix in _OF_A_PAGE and not _PAGE.fullmatch(info.key):
+    if suffix in _OF_A_PAGE and not info.key.startswith(GALLERY):
         suffix = ".txt"
     return _TYPES.get(suffix, "application/octet-stream")
 

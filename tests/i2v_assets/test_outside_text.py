@@ -1,0 +1,114 @@
+"""Every Markdown, log line, page and message of the project is made of escaped words; the first tests read the code."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.text import Text
+
+ROOT = Path(__file__).parents[2] / "i2v_assets"
+MARKUP = re.compile(r"\| |\* |!\[|\]\(")
+"""What tells an f-string that becomes Markdown from others, in a module that makes any."""
+
+ESCAPES = {"escape_markdown", "inline_jpeg", "dollars", "_amount"}
+NUMBERS = {"int", "len", "round"}
+OURS = {
+    # Numbers, hashes and words of this project's own closed lists.
+    *(
+        "shot.number",
+        "seam.colour_step",
+        "seam.picture_step",
+        "line.day",
+        "line.route",
+        "line.requests",
+        "problem.severity",
+    ),
+    *("shot.video.sha256[:16]", "found.medium.sha256[:16]", "live.family.value", "base64_jpeg", "base64_webp"),
+    *("picture", "link"),  # a `data:` picture of this project, and an address of keys.clip_key
+}
+
+
+def modules() -> Iterator[tuple[Path, ast.Module]]:
+    for path in sorted(ROOT.rglob("*.py")):
+        yield path, ast.parse(path.read_text())
+
+
+def makes_markdown(tree: ast.Module) -> bool:
+    return any(
+        isinstance(node, ast.Call)
+        and ((isinstance(node.func, ast.Name) and node.func.id == "Markdown")
+             or (isinstance(node.func, ast.Attribute) and node.func.attr == "md"))
+        for node in ast.walk(tree)
+    )  # fmt: skip
+
+
+def is_escaped(part: ast.FormattedValue) -> bool:
+    value = part.value
+    if part.format_spec is not None or ast.unparse(value) in OURS:
+        return True  # a format of numbers refuses text
+    calls = [node for node in ast.walk(value) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    if any(call.func.id in ESCAPES | NUMBERS for call in calls):  # type: ignore[attr-defined]
+        return True
+    return "map(escape_markdown" in ast.unparse(value)
+
+
+def test_every_markdown_is_made_of_escaped_words() -> None:
+    looked, bare = 0, []
+    for path, tree in modules():
+        if not makes_markdown(tree):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                text = "".join(part.value for part in node.values if isinstance(part, ast.Constant))
+                if MARKUP.search(text):
+                    looked += 1
+                    bare += [
+                        f"{path.name}:{node.lineno} {ast.unparse(part.value)}"
+                        for part in node.values
+                        if isinstance(part, ast.FormattedValue) and not is_escaped(part)
+                    ]
+    assert looked >= 12
+    assert bare == []
+
+
+def test_markdown_is_escaped_by_the_one_function() -> None:
+    for path, tree in modules():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                assert not re.search("escape.*(markdown|html|slack)", node.name), f"{path}:{node.lineno} escapes by itself"
+
+
+def test_every_log_line_with_words_is_made_plain() -> None:
+    looked = 0
+    for path, tree in modules():
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+                and node.func.attr in ("debug", "info", "warning", "error", "exception")
+                and isinstance(node.func.value, ast.Attribute) and node.func.value.attr == "log"
+            ):  # fmt: skip
+                looked += 1
+                said = node.args[0]
+                made = (
+                    isinstance(said, ast.Call)
+                    and isinstance(said.func, ast.Name)
+                    and said.func.id in ("plain", "lines")
+                )
+                assert made or isinstance(said, ast.Constant), f"{path}:{node.lineno} {ast.unparse(said)}"
+    assert looked >= 15
+
+
+def test_a_terminal_gets_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    from i2v_assets.cli.console import SafeConsole, print_json, print_table
+
+    evil = "\x1b[2J\x9b31m\u202etxt.exe"
+    console = SafeConsole(soft_wrap=True)
+    console.print(evil, markup=False)
+    console.print(Text("ok ").append(evil))
+    print_table(["a"], [[evil]])
+    print_json({"a": evil})
+    told = capsys.readouterr().out
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", told), repr(told)
+    assert "txt.exe" in told
