@@ -73,9 +73,9 @@ def escape_json(document: str) -> str:
 
 
 def _visible(char: str) -> str:
-    if char in "\n ":
+    if char in "\n \u2028\u2029":
         return char
-    if char in "\t\r\u2028\u2029\x0b\x0c\x85":
+    if char in "\t\r\x0b\x0c\x85":
         return " "
     return f"\\u{{{ord(char):x}}}" if _is_hidden(char) else char
 

@@ -77,7 +77,9 @@ def test_markdown_is_escaped_by_the_one_function() -> None:
     for path, tree in modules():
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
-                assert not re.search("escape.*(markdown|html|slack)", node.name), f"{path}:{node.lineno} escapes by itself"
+                assert not re.search("escape.*(markdown|html|slack)", node.name), (
+                    f"{path}:{node.lineno} escapes by itself"
+                )
 
 
 def test_every_log_line_with_words_is_made_plain() -> None:
