@@ -6,7 +6,7 @@ from resources.errors import I2VError, SettingsError, Verdict
 
 
 class Exit(IntEnum):
-    """What the shell is told."""
+    """The exit codes of `i2v`."""
 
     OK = 0
     FAILED = 1
@@ -42,7 +42,8 @@ BY_CLASS = {
     "FinalOutcome": Exit.FAILED,
     "UsageProblem": Exit.USAGE,
     "NoSuchClip": Exit.USAGE,
-    "NoSuchTake": Exit.USAGE,
+    "NotPossible": Exit.USAGE,
+    "PlanChanged": Exit.DATA,
     "TakeNotFound": Exit.DATA,
     "BucketMissing": Exit.USAGE,
     "AccessDenied": Exit.USAGE,

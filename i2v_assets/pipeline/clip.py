@@ -5,12 +5,14 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from i2v_assets.clip_folder.notes import Problem
 from i2v_assets.pipeline.context import PipelineContext, Result, RunScope
 from i2v_assets.pipeline.deliver import Delivery, record_reuse
 from i2v_assets.pipeline.gates import Gate, Hold, gate
 from i2v_assets.pipeline.metadata import Events
+from i2v_assets.pipeline.offers import plan_offers
 from i2v_assets.pipeline.plan import ClipPlanner, Planned
 from i2v_assets.pipeline.read_media import MediaReader
 from i2v_assets.pipeline.report import ClipReporter
@@ -41,7 +43,7 @@ class ClipPipeline:
         self._say = ClipReporter(context, events)
         self._delivery = Delivery(context, events)
         reader = MediaReader(context.bucket, context.registry, context.scratch)
-        self._planner = ClipPlanner(reader, context.offers.now, context.options)
+        self._planner = ClipPlanner(reader, partial(plan_offers, context.offers), context.options)
         self._window = parse_window(context.settings.generate_only, context.settings.zone)
 
     async def make(self, row: ClipRow) -> Result:

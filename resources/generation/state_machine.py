@@ -61,6 +61,7 @@ async def _follow(ctx: Context, flight: InFlightRequest) -> Outcome:
     retried = resubmitted = False
     while True:
         note_request(row.request_id)
+        ctx.on_change(row, None)
         step: Outcome | Next | None = None
         try:
             match row.state:
@@ -110,7 +111,18 @@ async def _expire(ctx: Context, row: RequestRow) -> None:
         await ctx.in_ledger(ctx.ledger.expire, grace_seconds=grace)
 
 
+async def _leave(ctx: Context, row: RequestRow, order: GenerationRequest) -> Held:
+    """Leave a submitted request to whoever adopts it: the caller asked for its submission alone."""
+    await ctx.in_ledger(ctx.ledger.release, ctx.owner, fingerprint=row.fingerprint)
+    return Held(
+        order, HeldKind.DEADLINE, "It is at the service; this run does not wait for it.",
+        "The schedule `adopt_orphans` or the next run fetches it.", request_id=row.request_id,
+    )  # fmt: skip
+
+
 async def _adopt_and_wait(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Outcome | Next | None:
+    if not flight.order.wait:
+        return await _leave(ctx, row, flight.order)
     mine = await _adopt(ctx, row)
     if mine is None:
         return None
@@ -118,6 +130,7 @@ async def _adopt_and_wait(ctx: Context, flight: InFlightRequest, row: RequestRow
     if not isinstance(ended, tuple):
         return ended
     answer, row = ended
+    ctx.on_change(row, None)
     return await fetch(ctx, flight, row, answer)
 
 
@@ -133,6 +146,8 @@ async def _adopt(ctx: Context, row: RequestRow) -> RequestRow | None:
 
 async def _collect(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Outcome | Next | None:
     """Succeeded before: answered from the bucket; fetched again from the service only where the bucket lacks it."""
+    if not flight.order.wait:
+        return await _leave(ctx, row, flight.order)
     if row.delivered_at is None and not row.lost:
         mine = await _adopt(ctx, row)
         if mine is None:

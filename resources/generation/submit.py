@@ -265,9 +265,10 @@ async def _post(
         ctx.posted.discard((row.fingerprint, row.attempt))
         return error if isinstance(error, NotSent) else _halted(ctx, flight, error)
     except RateLimited as error:
-        await ctx.in_ledger(
+        planned = await ctx.in_ledger(
             ctx.ledger.refused_for_now, row.fingerprint, attempt=row.attempt, owner=ctx.owner, reason=error.message
         )
+        ctx.on_change(planned, error)
         ctx.posted.discard((row.fingerprint, row.attempt))
         await ctx.pacer.refused(error)
         return Next.RETRY

@@ -21,13 +21,13 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 @contextmanager
 def serving(settings: Settings, *, host: str, port: int) -> Iterator[int]:
-    """Serve ``/metrics`` for the length of the block; gives the port (``port`` 0 takes a free one).
+    """Serve ``/metrics`` for the length of the block; yield the port (``port`` 0 picks a free one).
 
     It answers under this machine's names and I2V_UI_HOSTS; where it listens for other machines under addresses too, by
     which Prometheus finds its targets.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is in use.
     """
     collector = LedgerCollector(settings, lambda: Ledger.open(settings.ledger_address))
     registry = CollectorRegistry(auto_describe=False)

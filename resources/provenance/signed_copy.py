@@ -1,4 +1,4 @@
-"""The outcome of signing a video: the file to show, and the line that tells people about it."""
+"""The result of signing a video: the file to show, and the line that tells people about it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Signing:
-    """One line for people, and the signed file (the caller's to delete) with its hash; no file where it is unsigned."""
+    """One line for people, and the signed file (the caller deletes it) with its hash; no file if it is unsigned."""
 
     line: str
     path: Path | None = None
@@ -14,6 +14,6 @@ class Signing:
     size_bytes: int | None = None
 
     def discard(self) -> None:
-        """Remove the local file."""
+        """Delete the local file."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What can go wrong with the service, named by what each failure proves.
+"""Errors of the service, named by what each failure proves.
 
 I2VError
 |- MissingToken                 FINAL      nobody is signed in
@@ -26,7 +26,7 @@ I2VError
       |- DownloadFailed        RETRYABLE
       `- OutputGone            FINAL
 
-No message holds a token, a presigned URL or an output URL: texts from outside go through ``redact.redact_line`` first, and
+No message holds a token, a presigned URL or an output URL: external texts go through ``redact.redact_line`` first, and
 exceptions of the HTTP library, whose messages and attributes hold them, are never chained.
 """
 
@@ -42,20 +42,20 @@ class TokenMalformed(I2VError):
 
 
 class ServiceError(I2VError):
-    """Anything that the service, or the way to it, did wrong."""
+    """An error of the service or of the connection to it."""
 
 
 class NotSent(ServiceError):
-    """The submit provably never reached the service: nothing was charged, and it may be sent again."""
+    """The submit provably never reached the service: it may be sent again."""
 
     verdict = Verdict.RETRYABLE
 
 
 class RateLimited(ServiceError):
-    """429: too many requests; nothing was done.
+    """429: too many requests; the service did nothing.
 
     Attributes:
-        retry_after: Seconds that the service asked for, None where it did not say.
+        retry_after: Seconds that the service asked for, None if it gave none.
     """
 
     verdict = Verdict.RETRYABLE
@@ -66,10 +66,10 @@ class RateLimited(ServiceError):
 
 
 class Rejected(ServiceError):
-    """The service answered no.
+    """The service refused the call.
 
     Attributes:
-        code: The service's own numeric code, or the HTTP status where the body had none.
+        code: The service's own numeric code, or the HTTP status if the body had none.
         http_status: The HTTP status.
     """
 
@@ -100,14 +100,14 @@ class InvalidInput(Rejected):
 
 
 class Forbidden(Rejected):
-    """The request belongs to somebody else."""
+    """The request belongs to another account."""
 
 
 class OutcomeUnknown(ServiceError):
-    """The submit was sent, or may have been, and no readable answer came: it may have been accepted and charged.
+    """The submit was or may have been sent, and no readable answer came: it may have been accepted and charged.
 
     Attributes:
-        request_id: The id where an answer that made no sense otherwise still held one.
+        request_id: The id, if an otherwise unreadable answer contained one.
     """
 
     verdict = Verdict.UNKNOWN
@@ -118,10 +118,10 @@ class OutcomeUnknown(ServiceError):
 
 
 class ServiceUnavailable(ServiceError):
-    """A question to the service went unanswered: 5xx, timeout, disconnect or nonsense, after the retries.
+    """A read call got no answer: 5xx, timeout, disconnect or nonsense, after all retries.
 
     Attributes:
-        retry_after: Seconds that the service asked for, None where it did not say.
+        retry_after: Seconds that the service asked for, None if it gave none.
     """
 
     verdict = Verdict.RETRYABLE
@@ -132,7 +132,7 @@ class ServiceUnavailable(ServiceError):
 
 
 class NotReady(ServiceError):
-    """The result was asked before the end (code 400005)."""
+    """The result was fetched before the request ended (code 400005)."""
 
     verdict = Verdict.RETRYABLE
 
@@ -146,7 +146,7 @@ class UnknownPriceUnit(ServiceError):
 
 
 class LoginFailed(ServiceError):
-    """The device login was denied, ran out or could not be understood."""
+    """The device login was denied, expired or could not be parsed."""
 
 
 class DownloadError(ServiceError):
@@ -154,11 +154,11 @@ class DownloadError(ServiceError):
 
 
 class DisallowedHost(DownloadError):
-    """The output's address, or one that it redirects to, is not one that outputs come from."""
+    """The output's address, or one that it redirects to, is not an allowed one."""
 
 
 class TooLarge(DownloadError):
-    """The output is larger than any output may be."""
+    """The output exceeds the size limit."""
 
 
 class Truncated(DownloadError):
@@ -174,4 +174,4 @@ class DownloadFailed(DownloadError):
 
 
 class OutputGone(DownloadError):
-    """The output is not there any more (404, 410) or not for us (403)."""
+    """The output no longer exists (404, 410) or access to it is denied (403)."""

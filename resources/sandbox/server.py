@@ -24,11 +24,11 @@ from resources.sandbox.wire_errors import TRANSPORT_KEY
 BACKLOG = 4096
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 1
-"""How long answers may still take after the signal to end; a fault's held answer would take for ever."""
+"""Seconds that answers may still take after the signal to stop; a fault's held answer would take for ever."""
 
 
 class _Protocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]  # the class is chosen at run time
-    """Leaves the connection in the scope, so that a fault can cut it."""
+    """Puts the connection into the scope, so that a fault can cut it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -42,7 +42,7 @@ class _Protocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]  # the class
 
 
 class _Server(uvicorn.Server):
-    """Says its address once it listens."""
+    """Prints its address once it listens."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then print the one line."""
@@ -55,7 +55,7 @@ class _Server(uvicorn.Server):
 
 @contextlib.contextmanager
 def _alone(data: Path) -> Iterator[None]:
-    """Keep a second sandbox off the same data folder; the lock goes with the process, however it ends."""
+    """Keep a second sandbox off the same data folder; the lock ends with the process, however it ends."""
     data.mkdir(parents=True, exist_ok=True)
     with (data / "lock").open("w") as file:
         try:
@@ -88,7 +88,7 @@ def serve(config: SandboxConfig) -> None:
     Raises:
         SandboxConfigError: the port or the data folder is taken.
     """
-    cv2.setNumThreads(1)  # two renderings at once are all that a small machine has cores for
+    cv2.setNumThreads(1)  # one for each core of a small machine
     with _alone(config.data), contextlib.closing(_listen(config)) as listener:
         server = _Server(
             uvicorn.Config(
@@ -113,6 +113,6 @@ def _names(config: SandboxConfig) -> set[str]:
 
 
 def fail(error: SandboxConfigError) -> int:
-    """Say why the sandbox cannot start; the exit code of bad arguments (sysexits: 64)."""
+    """Print why the sandbox cannot start; return the exit code of bad arguments (sysexits: 64)."""
     print(error.text, file=sys.stderr)
     return 64

@@ -1,4 +1,4 @@
-"""`i2v demo`, `i2v dev` and `i2v sandbox`: the whole of it on one machine, without a token."""
+"""`i2v demo`, `i2v dev` and `i2v sandbox`: the whole project on one machine, without a token."""
 
 import os
 import signal
@@ -10,7 +10,12 @@ from typing import Annotated
 import typer
 
 from i2v_assets.cli.console import err
+from i2v_assets.cli.dev.dagster import local_dagster, require_free
+from i2v_assets.cli.dev.demo import run_demo
+from i2v_assets.cli.dev.services import local_services
 from i2v_assets.cli.environment import DEV_FOLDER, KEPT_IN_DEV, data_root, enter, write_dev_file
+from resources.settings import load_settings
+from resources.storage.bucket import Bucket
 
 app = typer.Typer()
 
@@ -19,9 +24,7 @@ app = typer.Typer()
 def demo(
     output_dir: Annotated[Path, typer.Option(help="Where the finished files go.")] = Path("demo-videos"),
 ) -> None:
-    """Sample images to videos in the sandbox, from start to end: no token, no money, nothing left running."""
-    from i2v_assets.cli.dev.demo import run_demo
-
+    """Make videos of sample images in the sandbox, from start to end: no token, no money."""
     raise typer.Exit(run_demo(data_root() / "demo", output_dir))
 
 
@@ -30,12 +33,7 @@ def dev(
     port: Annotated[int, typer.Option(help="Of the Dagster UI, on 127.0.0.1.")] = 3000,
     generation_seconds: Annotated[float, typer.Option(help="How long the sandbox takes for a clip (median).")] = 10,
 ) -> None:
-    """Keep the services up with the Dagster UI, sensors and schedules on; Ctrl-C ends all of it."""
-    from i2v_assets.cli.dev.dagster import local_dagster, require_free
-    from i2v_assets.cli.dev.services import local_services
-    from resources.settings import load_settings
-    from resources.storage.bucket import Bucket
-
+    """Run the local services and the Dagster UI, with sensors and schedules on, until Ctrl-C."""
     require_free(port)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -66,6 +64,6 @@ def _ours(name: str) -> bool:
     add_help_option=False,
 )
 def sandbox(context: typer.Context) -> None:
-    """A local server that speaks the Model API and renders real, simple videos; `i2v sandbox --help` has its options."""
+    """Serve the Model API locally and render real, simple videos."""
     # This process becomes the sandbox: a parent that waits for it would leave it running when it is ended itself.
     os.execv(sys.executable, [sys.executable, "-m", "resources.sandbox", *context.args])  # noqa: S606 - a list, no shell

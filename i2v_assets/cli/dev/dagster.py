@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
 from i2v_assets.cli.dev.services import Programs
 from i2v_assets.cli.exit_codes import TryLater, UsageProblem
@@ -21,12 +23,12 @@ from resources.devservers.start import ChildProcess, stop_together
 MODULE = "i2v_assets.definitions"
 START_SECONDS = 120
 SECONDS_TO_END = 10.0
-"""What is left after it is killed. A run that is under way leaves its requests to be adopted, which takes some seconds."""
+"""Seconds until what is left is killed. A run that is under way leaves its requests to be adopted, which takes some seconds."""
 
 
 @dataclass(frozen=True)
 class LocalDagster:
-    """The processes; each writes a log of its own."""
+    """The three processes; each writes its own log."""
 
     code_server: ChildProcess
     daemon: ChildProcess
@@ -34,7 +36,7 @@ class LocalDagster:
 
     @property
     def ended(self) -> ChildProcess | None:
-        """One that has ended by itself, None while all run."""
+        """Return a process that has ended by itself, None while all run."""
         return next((each for each in (self.code_server, self.daemon, self.webserver) if not each.running), None)
 
     def watch(self, stopped: threading.Event) -> None:
@@ -55,13 +57,13 @@ def local_dagster(
     """Start Dagster's processes, the webserver behind its guard; all of it ends with the block.
 
     Args:
-        programs: their environment and folder.
-        port: of the webserver.
-        stopped: a person wants no more of it; asked while it starts.
-        host: address that the webserver listens on.
+        programs: Environment and folder of the processes.
+        port: The webserver's.
+        stopped: Returns True once a person has stopped it; asked while Dagster starts.
+        host: The address that the webserver listens on.
 
     Yields:
-        The processes, None where a person stopped it meanwhile.
+        The processes; None if a person stopped it while it started.
 
     Raises:
         ServerNotStarted: one of them did not come up.
@@ -122,10 +124,7 @@ def require_free(port: int, host: str = "127.0.0.1") -> None:
 
 
 def answers(port: int, host: str = "127.0.0.1") -> bool:
-    """True once the webserver answers."""
-    from urllib.error import URLError
-    from urllib.request import urlopen
-
+    """Return True once the webserver answers."""
     try:
         name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(  # noqa: S104 - asked, not bound
             host, f"[{host}]" if ":" in host else host

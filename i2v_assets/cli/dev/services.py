@@ -1,4 +1,4 @@
-"""The services of one machine, started together: S3 server, sandbox, links to the bucket, and Dagster."""
+"""Start the services of one machine together: S3 server, sandbox, links to the bucket, and Dagster."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Programs:
-    """Where the project's processes keep their files and logs, and their environment."""
+    """Where the project's processes keep files and logs, and their environment."""
 
     data_dir: Path
     environment: Mapping[str, str]
@@ -99,7 +99,7 @@ def local_services(
 
 
 def dagster_home(data_dir: Path, home: Path | None = None) -> Path:
-    """Return Dagster's folder, in the data folder unless another is given, with the instance's settings of this version."""
+    """Return Dagster's folder, in the data folder unless given, with this version's settings of the instance."""
     home = home or data_dir / "dagster"
     home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(HERE / "dagster_local.yaml", home / "dagster.yaml")

@@ -23,7 +23,7 @@ def _copy(world: Any, folder: Path) -> Path:
 
 @pytest.fixture
 def made(world: Any, samples: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A portrait in two languages, a refused upload, a clip that waits for its approval, an upload of no known type."""
+    """A portrait in two languages, a refused upload, a clip that waits for approval, and an upload of an unknown type."""
     monkeypatch.setenv("I2V_MEASURE", "false")
     short = "duration: 2\nresolution: 720p\n"
     world.put(

@@ -1,4 +1,4 @@
-"""A film's manifest: one spelling, strict reading, and what the gallery makes of it and of films that are not there."""
+"""A film's manifest: canonical text, strict reading, and the gallery's entries of joined and unfinished films."""
 
 import json
 from datetime import UTC, datetime
@@ -51,7 +51,7 @@ PLAIN: dict[str, Any] = {
 }
 
 
-def test_there_is_one_spelling() -> None:
+def test_the_text_is_canonical() -> None:
     manifest = FilmManifest.model_validate(PLAIN)
     data = manifest.to_json()
     assert data == json.dumps(json.loads(data), sort_keys=True, indent=2, ensure_ascii=False).encode() + b"\n"
@@ -81,7 +81,7 @@ def test_a_film_of_the_sandbox_is_marked() -> None:
         ({"schema_version": 2}, "schema_version"),
     ],
 )
-def test_what_is_no_manifest_of_a_film_is_refused(changes: dict[str, Any], words: str) -> None:
+def test_an_invalid_film_manifest_is_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ManifestError) as refused:
         read_film_manifest(json.dumps({**PLAIN, **changes}).encode())
     assert words in refused.value.message
@@ -137,7 +137,7 @@ def test_a_damaged_manifest_is_named_and_leaves_the_others() -> None:
     assert unreadable == ("sequences/one/manifest.json",)
 
 
-def test_an_entry_says_how_far_its_price_is_known() -> None:
+def test_an_entry_marks_an_estimated_price() -> None:
     manifest = FilmManifest.model_validate({**PLAIN, "shots": [SHOT, {**SHOT, "cost_microdollars": None}]})
     assert entry_of_film(manifest).estimated
     assert not entry_of_film(FilmManifest.model_validate(PLAIN)).estimated
