@@ -1,10 +1,10 @@
 """Dagster's real webserver over a small code location: behind the guard in one process, and behind the guard as a proxy."""
 
 import http.client
-import shutil
+import json
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -19,15 +19,13 @@ from guard_site import LOCATION, Site
 START_SECONDS = 90
 
 
-@pytest.fixture(scope="module")
-def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]:
-    """``guarded``: guard and app in one process; ``bare``: Dagster's own; ``proxy``: the guard before ``bare``."""
-    home = tmp_path_factory.mktemp("dagster")
-    shutil.copyfile(HERE / "dagster_local.yaml", home / "dagster.yaml")
+@contextmanager
+def running(home: Path, settings: str, names: Sequence[str]) -> Iterator[dict[str, Site]]:
+    """Start webservers over a new instance and wait until they answer."""
+    (home / "dagster.yaml").write_text(settings)
     (home / "location.py").write_text(LOCATION)
-    (home / "workspace.yaml").write_text(
-        "load_from: [{python_file: {relative_path: location.py, attribute: defs, location_name: small}}]\n"
-    )
+    place = {"relative_path": "location.py", "attribute": "defs", "location_name": "small"}
+    (home / "workspace.yaml").write_text(json.dumps({"load_from": [{"python_file": place}]}))  # JSON is YAML too
     ports = {name: free_port() for name in ("guarded", "bare", "proxy")}
     workspace = ["-w", str(home / "workspace.yaml"), "-h", "127.0.0.1"]
     commands = {
@@ -45,15 +43,37 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]
     with ExitStack() as stack:
         instance = stack.enter_context(dg.DagsterInstance.from_config(str(home)))
         instance.get_runs_count()  # the databases are made once, before three processes want to
-        found = {name: Site(port, instance) for name, port in ports.items()}
+        found = {name: Site(ports[name], instance) for name in names}
         children = {
             name: stack.enter_context(
-                ChildProcess([sys.executable, "-m", *command], log=home / f"{name}.log", environment=environment)
+                ChildProcess([sys.executable, "-m", *commands[name]], log=home / f"{name}.log", environment=environment)
             )
-            for name, command in commands.items()
+            for name in names
         }
         for name, child in children.items():
-            child.wait_until(lambda name=name: _up(found[name]), seconds=START_SECONDS, what=name)  # type: ignore[misc]
+            child.wait_until(lambda site=found[name]: _up(site), seconds=START_SECONDS, what=name)  # type: ignore[misc]
+        yield found
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]:
+    """``guarded``: guard and app in one process; ``bare``: Dagster's own; ``proxy``: the guard before ``bare``.
+
+    Runs are queued and never started, since no daemon runs.
+    """
+    settings = (HERE / "dagster_local.yaml").read_text()
+    with running(tmp_path_factory.mktemp("dagster"), settings, ("guarded", "bare", "proxy")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def live_sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]:
+    """The same, but a run starts at once."""
+    settings = (
+        "telemetry: {enabled: false}\nnux: {enabled: false}\n"
+        "run_coordinator: {module: dagster._core.run_coordinator, class: DefaultRunCoordinator}\n"
+    )
+    with running(tmp_path_factory.mktemp("live"), settings, ("guarded", "bare", "proxy")) as found:
         yield found
 
 

@@ -8,12 +8,38 @@ from urllib.parse import quote
 
 import dagster as dg
 
-LOCATION = """
+HOSTILE = (
+    "x ![z](/graphql?query=mutation{launchPipelineExecution}).png",
+    "![z][1] [1]: /graphql?query=x",
+    "[click](javascript:alert(1)) [me](https://evil.example)",
+    "<img src=x onerror=alert(1)> <script>alert(1)</script> <a href=https://evil.example>a</a>",
+    "<https://evil.example> www.evil.example https://evil.example/x a@evil.example",
+    "a | b `code` **bold** ~~gone~~ # no heading",
+    "# no heading",
+    "- no list",
+    "1. no list",
+    "&lt;b&gt; photo\u202egnp.exe \x1b[31mred",
+)
+"""Names and words as strangers write them."""
+
+LAUNCH = (
+    'mutation Launch { launchPipelineExecution(executionParams: {selector: {repositoryLocationName: "small", '
+    'repositoryName: "__repository__", pipelineName: "paid"}, runConfigData: "{}"}) '
+    "{ __typename ... on PythonError { message } } }"
+)
+"""What starts a run, as a page would write it."""
+
+LOCATION = f"""
 import dagster as dg
+from i2v_assets.pipeline.metadata import thumbnail_markdown
+from resources.outside_text import escape_markdown
+
+HOSTILE = {HOSTILE!r}
+TRAP = "![a picture](/graphql?query={quote(LAUNCH)})"
 
 @dg.op
-def step():
-    print("a line of the log")
+def step(context):
+    context.log.info("a line of the log")
 
 @dg.job
 def paid():
@@ -23,15 +49,19 @@ def paid():
 def hourly():
     return dg.SkipReason("nothing")
 
-defs = dg.Definitions(jobs=[paid], sensors=[hourly], assets=[dg.AssetSpec("outside")])
+@dg.asset
+def made():
+    rows = ["| name | why |", "|---|---|", *(f"| {{escape_markdown(text)}} | {{escape_markdown(text)}} |" for text in HOSTILE)]
+    entries = [f"* {{escape_markdown(text)}}" for text in HOSTILE]
+    return dg.MaterializeResult(metadata={{
+        "table": dg.MetadataValue.md("\\n".join(rows)),
+        "entries": dg.MetadataValue.md("\\n".join(entries)),
+        "trap": dg.MetadataValue.md(TRAP),
+    }})
+
+defs = dg.Definitions(jobs=[paid], sensors=[hourly], assets=[made, dg.AssetSpec("outside")])
 """
 
-LAUNCH = (
-    'mutation Launch { launchPipelineExecution(executionParams: {selector: {repositoryLocationName: "small", '
-    'repositoryName: "__repository__", pipelineName: "paid"}, runConfigData: "{}"}) '
-    "{ __typename ... on PythonError { message } } }"
-)
-"""What starts a run, as a page would write it."""
 
 READ = "query Read { version }"
 
