@@ -118,7 +118,7 @@ def test_the_state_is_the_owner_s_and_grants_nothing(start, media, media_server,
     with client_of(server) as client:
         answer = client.post(
             "/v1/models/happyhorse/happyhorse-1-0/image-to-video",
-            json={"image_url": address, "prompt": "Pan.", "duration": 3, "resolution": "720p"},
+            json={"image_url": address, "prompt": "Pan.", "duration": 3, "resolution": "720P"},
         )
         assert answer.status_code == 200, answer.text
         shown = client.get(f"/_sandbox/requests/{answer.json()['request_id']}").text
