@@ -114,3 +114,78 @@ def test_a_terminal_gets_no_control_characters(capsys: pytest.CaptureFixture[str
     told = capsys.readouterr().out
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", told), repr(told)
     assert "txt.exe" in told
+
+
+NAME = "x ![z](/graphql?query=mutation{launchPipelineExecution}).png"
+WORDS = (
+    NAME,
+    "[a](https://evil.example)",
+    "<img src=x>",
+    "a | b",
+    "\x1b[2J \u202e",
+    "**bold** `code` www.evil.example",
+    "<!channel>",
+)
+
+
+def is_text(markdown: str) -> bool:
+    """Whether the words above stand in a Markdown as text alone: escaped, on the lines that they were put on."""
+    bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", re.sub(r"!\[[^\]]*\]\(data:[^)]*\)", "", markdown))
+    return not re.search(r"!\[|\]\(|<img|<!|\*\*b|`code|www\.evil|https://|[\x1b\u202e]", bare)
+
+
+def test_the_table_of_a_failed_run_shows_names_as_text() -> None:
+    """An upload's name ended in it raw, and looking at the run started a paid one."""
+    import dagster as dg
+
+    from i2v_assets.defs.clips import report
+    from i2v_assets.pipeline.context import Result
+    from resources.registry.registry import ClipState
+
+    results = [Result(f"clip-{number}", ClipState.FAILED, word, word) for number, word in enumerate(WORDS)]
+    with pytest.raises(dg.Failure) as failed:
+        report(dg.build_asset_context(), results)
+    table = failed.value.metadata["failed"].value
+    assert is_text(table), table
+    assert all(len(re.findall(r"(?<!\\)\|", line)) == 4 for line in table.splitlines()), "no word opens another cell"
+    assert not re.search("[\x00-\x1f\u202e]", failed.value.description or "")
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_files_prompts_and_reasons_are_text(word: str) -> None:
+    from i2v_assets.defs.event_log import dagster_metadata
+    from i2v_assets.pipeline.metadata import files_metadata, inline_jpeg
+    from i2v_assets.pipeline.read_media import ReadFile
+    from resources.schemas.inputs import Medium, MediumKind
+
+    medium = Medium(
+        kind=MediumKind.IMAGE, key=f"uploads/{word}", sha256="a" * 64, size_bytes=9, content_type="image/png"
+    )
+    found = ReadFile(f"uploads/{word}", word, medium, None, "AAAA", "AAAA", problem=word)
+    shown = dagster_metadata(files_metadata([found]))
+    for name in ("table", "pictures"):
+        assert is_text(str(shown[name].value)), shown[name].value
+    assert is_text(inline_jpeg("AAAA", word))
+    assert not re.search("[\x1b\u202e]", str(shown["keys"].value))
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_notes_and_alerts_are_text(word: str) -> None:
+    from datetime import UTC, datetime
+
+    from i2v_assets.clip_folder import notes
+    from i2v_assets.reports.alert_message import message
+    from i2v_assets.reports.alerts import AlertState, FailedClip, RefusedUpload
+    from resources.problem import Problem
+
+    note = notes.refused("clip", [Problem(f"{word}\nWhat happens next: nothing", word, word)]).text
+    assert not re.search("[\x00-\x09\x0b-\x1f\u202e]", note)
+    assert note.count("\nWhat happens next: ") == 1
+    now = datetime(2026, 3, 10, 12, tzinfo=UTC)
+    state = AlertState(
+        now, [FailedClip("clip", now, word, word)], [], {}, 0, 0, refused=[RefusedUpload(f"uploads/{word}", word)]
+    )
+    told = message(state)
+    assert "<!" not in told
+    assert "<http" not in told
+    assert not re.search("[\x1b\u202e]", told)
