@@ -130,7 +130,8 @@ WORDS = (
 
 def is_text(markdown: str) -> bool:
     """Whether the words above stand in a Markdown as text alone: escaped, on the lines that they were put on."""
-    bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", re.sub(r"!\[[^\]]*\]\(data:[^)]*\)", "", markdown))
+    bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", markdown)
+    bare = re.sub(r"!\[[^\]]*\]\(data:[^)]*\)", "", bare)  # this project's own pictures
     return not re.search(r"!\[|\]\(|<img|<!|\*\*b|`code|www\.evil|https://|[\x1b\u202e]", bare)
 
 

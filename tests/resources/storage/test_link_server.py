@@ -246,7 +246,7 @@ def test_pages_out_of_the_bucket_run_nothing(client, bucket, key, content_type, 
 DATES = st.one_of(
     st.sampled_from(
         [
-            "Mon, 01 Jan 2024 00:00:00 -0000", "Mon, 01 Jan 99999 00:00:00 GMT", "Mon, 01 Jan 2024 00:00:00 +999999999",
+            "Mon, 01 Jan 2024 00:00:00 -0000", "Mon, 01 Jan 99999 00:00:00 GMT", f"Mon, 01 Jan 2024 00:00:00 +{'9' * 30}", f"Mon, 01 Jan {'9' * 30} 00:00:00 GMT",
             "Mon, 32 Jan 2024 25:61:61 GMT", "01 Jan", ",", "-", "Mon", "1 1 1 1 1 1", "Mon, 01 Jan 0000 00:00:00 GMT",
         ]
     ),
