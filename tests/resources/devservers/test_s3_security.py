@@ -4,6 +4,7 @@ import http.client
 import socket
 import ssl
 import stat
+import time
 
 import psutil
 import pytest
@@ -19,8 +20,14 @@ PATHS = ("/", "/buckets/planted/uploads/planted.png", "/planted/uploads/planted.
 
 
 def ports_of(server):
-    found = psutil.Process(server.pid).net_connections("tcp")
-    return sorted({each.laddr.port for each in found if each.status == psutil.CONN_LISTEN})
+    """Every port on which the server listens: S3, master, volume, filer and admin, each with gRPC; the last come late."""
+    deadline = time.monotonic() + 60
+    while True:
+        found = psutil.Process(server.pid).net_connections("tcp")
+        ports = sorted({each.laddr.port for each in found if each.status == psutil.CONN_LISTEN})
+        if len(ports) >= 10 or time.monotonic() > deadline:
+            return ports
+        time.sleep(0.05)
 
 
 def without_certificate():
