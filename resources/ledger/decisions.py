@@ -182,7 +182,8 @@ class Decisions(LedgerBase):
 
     def is_approved(self, fingerprint: str, price_microdollars: int | None) -> bool:
         """True when a person agreed to this price or a higher one; an unknown price only where that was agreed to."""
-        query = sa.select(approvals.c.id).where(approvals.c.fingerprint == fingerprint).limit(1)
+        standing = (approvals.c.fingerprint == fingerprint, approvals.c.voided_at.is_(None))
+        query = sa.select(approvals.c.id).where(*standing).limit(1)
         if price_microdollars is None:
             query = query.where(approvals.c.price_microdollars.is_(None))
         else:

@@ -13,9 +13,10 @@ from resources.ledger.decisions import Decisions
 from resources.ledger.queries import LateCosts, Reading, Spending
 from resources.ledger.responses import Answers
 from resources.ledger.transitions import Claims
+from resources.ledger.witnessed import Witnessed
 
 
-class Ledger(Claims, Answers, Decisions, Reading, LateCosts, Spending):
+class Ledger(Claims, Answers, Decisions, Witnessed, Reading, LateCosts, Spending):
     """One row per fingerprint, one event per change, one transaction per call; safe for threads and processes.
 
     The promise: no POST for a fingerprint while an earlier POST for it may still be charged or deliver. Only `claim`

@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -45,6 +45,8 @@ class ObjectInfo:
     """Known from a HEAD or a GET only."""
     version_id: str = ""
     """Likewise; empty where the bucket keeps no versions."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Likewise: what the writer added."""
 
 
 @dataclass(frozen=True)
@@ -286,6 +288,37 @@ class Bucket:
         with translated(f"write {key!r}", self.name):
             return _unless_taken(lambda: self._client.put_object(**put, IfNoneMatch="*"))
 
+    def write_if(self, key: str, data: bytes, content_type: str, *, etag: str | None) -> str | None:
+        """Put a small object only if the key is free (``etag`` None) or still holds the object with this ETag.
+
+        Returns:
+            The new object's ETag; None if the condition did not hold. After a lost answer boto3's second attempt meets
+            the object of the first: then the writer itself is told None, and has to read what is there.
+        """
+        put: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key, "Body": data, "ContentType": content_type}
+        put |= {"IfNoneMatch": "*"} if etag is None else {"IfMatch": f'"{etag}"'}
+        answers: list[Any] = []
+        with translated(f"write {key!r}", self.name):
+            try:
+                written = _unless_taken(lambda: answers.append(self._client.put_object(**put)))
+            except ClientError as error:
+                if etag is not None and status_of(error) == 404:  # the object that was to be replaced is gone
+                    return None
+                raise
+        return answers[-1]["ETag"].strip('"') if written else None
+
+    def read_tagged(self, key: str, max_bytes: int) -> tuple[bytes, str] | None:
+        """Return the first ``max_bytes`` + 1 bytes of a small object with its ETag, None if there is none."""
+        with translated(f"read {key!r}", self.name):
+            try:
+                answer = self._client.get_object(Bucket=self.name, Key=self.prefix + key)
+            except ClientError as error:
+                if error_code(error) == "NoSuchBucket" or status_of(error) != 404:
+                    raise
+                return None
+            with answer["Body"] as body:
+                return body.read(max_bytes + 1), answer["ETag"].strip('"')
+
     def upload(self, path: Path, key: str, content_type: str, metadata: Mapping[str, str] | None = None) -> None:
         """Stream a file to an object, in parts when it is large, over an older object if there is one.
 
@@ -409,6 +442,7 @@ def _info(key: str, answer: Mapping[str, Any]) -> ObjectInfo:
         answer["LastModified"].astimezone(UTC),
         answer.get("ContentType", ""),
         "" if version == "null" else version,  # where versions are suspended: the one that is written over
+        answer.get("Metadata") or {},
     )
 
 
