@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from i2v_assets.cli import ledger_recovery
 from i2v_assets.cli.console import err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import UsageProblem
 from resources.money import dollars
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from resources.ledger.records import RequestRow
 
 app = typer.Typer(name="ledger", no_args_is_help=True, help="The record of every request that can cost money.")
+
+ledger_recovery.add_to(app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Which = Annotated[str, typer.Argument(help="A fingerprint or its beginning, or the service's request id.")]

@@ -30,10 +30,16 @@ class Ledger(Claims, Answers, Decisions, Witnessed, Reading, LateCosts, Spending
 
         Raises:
             LedgerUnavailable: it cannot be reached or written.
+            NotALedger: its SQLite file is empty, damaged or another program's.
             LedgerError: the URL is of another kind of database, or a newer program made the tables.
             SettingsError: the URL is malformed.
         """
         return cls(Database.open(url), clock)
+
+    @property
+    def name(self) -> str:
+        """Which ledger this is, for people: where it is, and the beginning of its id."""
+        return f"{self.database.place} (id {self.id[:8]})"
 
     @property
     def engine(self) -> sa.Engine:

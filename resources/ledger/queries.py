@@ -13,7 +13,7 @@ from resources.ledger.base import COLUMNS, FINISHED, SELECT_ROW, LedgerBase, row
 from resources.ledger.budget import day_bounds, spend_between
 from resources.ledger.database import chunks
 from resources.ledger.records import Event, Money, RequestRow, Spend, SpendLine, State
-from resources.ledger.tables import approvals, events, requests, submissions
+from resources.ledger.tables import approvals, events, identity, requests, submissions
 
 _EVENT_COLUMNS = [events.c[field.name] for field in fields(Event)]
 _BY_REQUEST_ID = (
@@ -200,14 +200,14 @@ class Reading(LedgerBase):
     def export(self, file: TextIO) -> int:
         """Write everything as JSON lines, the newest state of each request and every event; how many lines.
 
-        Each line has ``table`` (requests, submissions, events, approvals) beside the columns. One snapshot: it is read
+        Each line has ``table`` (identity, requests, submissions, events, approvals) beside the columns. One snapshot: it is read
         in one transaction.
         """
         lines = 0
         with self.database.read() as connection:
             if not self.database.is_sqlite:
                 connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-            for table in EXPORTED:
+            for table in (identity, *EXPORTED):
                 kind = table.name.removeprefix("ledger_")
                 query = sa.select(table).order_by(*table.primary_key.columns)
                 for found in connection.execution_options(yield_per=500).execute(query).mappings():

@@ -76,10 +76,12 @@ class Bucket:
         """The bucket of ``I2V_BUCKET`` through boto3's own configuration chain; contacts nobody, creates nothing.
 
         Raises:
+            SettingsError: I2V_BUCKET is not set.
             AccessDenied: the profile named by AWS_PROFILE does not exist.
         """
-        with translated("set up the client", settings.bucket):
-            return cls(settings.bucket, make_client())
+        name = settings.required_bucket
+        with translated("set up the client", name):
+            return cls(name, make_client())
 
     def __repr__(self) -> str:
         return f"Bucket({self.name!r}, prefix={self.prefix!r})"
