@@ -118,11 +118,14 @@ def _value(column: sa.Column[Any], value: Any, number: int) -> Any:
         if moment is None or moment.tzinfo is None:
             raise wrong
         return moment
-    kind = bool if isinstance(column.type, sa.Boolean) else int if isinstance(column.type, sa.Integer) else str
-    if not isinstance(value, kind) or (kind is int and (isinstance(value, bool) or abs(value) >= 2**63)):
-        raise wrong
-    length = getattr(column.type, "length", None)
-    if kind is str and length is not None and len(value) > length:
+    if isinstance(column.type, sa.Boolean):
+        fits = isinstance(value, bool)
+    elif isinstance(column.type, sa.Integer):
+        fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+    else:
+        length = getattr(column.type, "length", None)
+        fits = isinstance(value, str) and (length is None or len(value) <= length)
+    if not fits:
         raise wrong
     return value
 
