@@ -1,1 +1,1 @@
-"""Side-by-side measurements, each a command."""
+"""Benchmarks; each module is a command."""

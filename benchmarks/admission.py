@@ -1,11 +1,11 @@
-"""One sensor evaluation over thousands of new uploads, measured: found, recorded, keys added, runs asked for.
+"""Measure one sensor evaluation over thousands of new uploads: scanning, registering, adding keys, requesting runs.
 
-The listing sensor looks into a real S3 server; the queue sensor too, and reads moto's queue. That is one Python process which
-takes and gives some 300 messages a second (SQS thousands), so its share of the seconds is told and does not count towards
-the limit. Dagster is a real instance on Postgres, with the storage of deploy/dagster.yaml.
+The listing sensor lists a real S3 server. The queue sensor does too, and reads moto's queue, a single Python process that
+handles some 300 messages a second (SQS: thousands). Its share of the time is reported and does not count towards the limit.
+Dagster is a real instance on Postgres, with the storage of deploy/dagster.yaml.
 
-Beside it: what launching the runs takes that one evaluation asks for, as the daemon does it in the same tick (the run is
-written, with a planned event for each asset of each clip), and the same over Dagster's own storage.
+The launch benchmark measures launching the runs that one evaluation requests, as the daemon does in the same tick (it writes
+the run, with a planned event for each asset of each clip), and the same with Dagster's own storage.
 
 Usage: python -m benchmarks.admission [--uploads 5000] [--only listing|queue|folders|launch] [--launches 10] [--results FILE]
 """
@@ -40,7 +40,7 @@ from resources.storage.bucket import Bucket
 from resources.storage.client import make_client
 
 LIMIT_SECONDS = 20.0
-"""What one evaluation may take for 5,000 uploads; Dagster ends it after 60 s."""
+"""Maximum seconds of one evaluation of 5,000 uploads; Dagster stops an evaluation after 60 s."""
 
 KINDS = ("listing", "queue", "folders", "launch")
 
@@ -54,11 +54,11 @@ import logging, sys, threading, time
 from moto.server import main
 from moto.sqs import models
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
-# For each message that goes in or out moto counts all others, and asks a slow clock for each of them.
+# For each message sent or received, moto counts all others and calls a slow clock for each.
 models.Queue.BASE_ATTRIBUTES = [name for name in models.Queue.BASE_ATTRIBUTES if "Approximate" not in name]
 models.unix_time = lambda: time.time()
 models.unix_time_millis = lambda: time.time() * 1000
-# Nor is its queue made for calls at once.
+# Its queue is not thread-safe.
 lock, receive = threading.Lock(), models.SQSBackend.receive_message
 def receive_alone(*arguments, **named):
     with lock:
@@ -69,7 +69,7 @@ main(["-H", "127.0.0.1", "-p", sys.argv[1]])
 
 
 def keys_of(kind: str, count: int) -> list[tuple[str, bytes]]:
-    """So many uploads: loose pictures in ten folders, or folders with a brief and a picture each."""
+    """Return `count` uploads: loose images in ten folders, or folders with a brief and an image each."""
     if kind == "folders":
         return [
             (f"uploads/night/{number:05}/{name}", data)
@@ -81,7 +81,7 @@ def keys_of(kind: str, count: int) -> list[tuple[str, bytes]]:
 
 @contextmanager
 def moto() -> Iterator[str]:
-    """moto's server as a process of its own."""
+    """Run moto's server in a separate process and yield its address."""
     port = free_port()
     with subprocess.Popen([sys.executable, "-c", MOTO, str(port)], stderr=subprocess.DEVNULL) as process:
         try:
@@ -100,13 +100,13 @@ def moto() -> Iterator[str]:
 
 
 def upload(bucket: Bucket, uploads: list[tuple[str, bytes]]) -> None:
-    """Put them there, sixteen at a time."""
+    """Upload all objects, sixteen at a time."""
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda each: bucket.write(each[0], each[1], "application/octet-stream"), uploads))
 
 
-def tell(url: str, bucket: str, keys: list[str]) -> None:
-    """One event notification for each key, as S3 words it."""
+def notify(url: str, bucket: str, keys: list[str]) -> None:
+    """Send one event notification per key, in the format of S3."""
     from resources.storage import upload_queue
 
     client: Any = upload_queue.make_client(url)
@@ -120,7 +120,7 @@ def tell(url: str, bucket: str, keys: list[str]) -> None:
 
 
 def evaluate(sensor: Any, instance: dg.DagsterInstance, cursor: str | None = None) -> tuple[Any, float, float]:
-    """One evaluation: its result, its seconds, and the CPU seconds of this process."""
+    """Evaluate a sensor once; return the result, the seconds, and the CPU seconds of this process."""
     from resources.registry.resource import LedgerResource
     from resources.storage.resource import BucketResource
 
@@ -145,13 +145,13 @@ def _timed(call: Callable[..., Any], seconds: list[float]) -> Callable[..., Any]
 
 
 class Server:
-    """The database under an instance: what it has used up."""
+    """Resource usage of an instance's database server."""
 
     def __init__(self, pid: int, url: str) -> None:
         self.pid, self.url = pid, url
 
     def cpu_seconds(self) -> float:
-        """Of the server and of all its processes, those that ended too."""
+        """Return the CPU seconds of the server and all its processes, including those that ended."""
         server = psutil.Process(self.pid)
         own = server.cpu_times()
         total = own.user + own.system + own.children_user + own.children_system
@@ -162,7 +162,7 @@ class Server:
         return float(total)
 
     def connections(self) -> int:
-        """Made since it began."""
+        """Return the number of connections since the server started."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             row = connection.execute("SELECT sessions FROM pg_stat_database WHERE datname = current_database()")
             return int(row.fetchone()[0])  # type: ignore[index]
@@ -170,9 +170,9 @@ class Server:
 
 @contextmanager
 def deployed(storage: str = "pooled") -> Iterator[tuple[dg.DagsterInstance, Server]]:
-    """An instance with the storage of deploy/dagster.yaml, or with Dagster's own in its place."""
+    """Yield an instance with the storage of deploy/dagster.yaml, or with Dagster's own storage instead."""
     folder = Path(tempfile.mkdtemp(prefix="i2v-bench-postgres-"))
-    folder.chmod(0o755)  # PostgreSQL runs as another user where this one is root
+    folder.chmod(0o755)  # PostgreSQL runs as another user if this process is root
     try:
         with start_postgres(folder / "postgres") as server:
             ours = {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "dagster", "PGPASSWORD": "any"}
@@ -191,7 +191,7 @@ def deployed(storage: str = "pooled") -> Iterator[tuple[dg.DagsterInstance, Serv
 
 
 def launch(instance: dg.DagsterInstance, server: Server, requests: list[dg.RunRequest]) -> dict[str, Any]:
-    """Write the runs that were asked for, as the daemon does after the evaluation; queueing is one event more."""
+    """Create the requested runs like the daemon after an evaluation; queueing adds one more event."""
     from i2v_assets.definitions import defs
     from i2v_assets.defs.dagster_internals import partition_loading_context
 
@@ -213,13 +213,13 @@ def launch(instance: dg.DagsterInstance, server: Server, requests: list[dg.RunRe
         "launch_seconds": round(statistics.median(seconds), 2),
         "launch_cpu": round((used.ru_utime + used.ru_stime - cpu.ru_utime - cpu.ru_stime) / many, 2),
         "launch_server_cpu": round(server_used / many, 2),
-        # One of them is that of the second question.
+        # One connection belongs to the second call of connections().
         "launch_connections": round((server.connections() - connections - 1) / many),
     }
 
 
 def measure_launch(storage: str, launches: int) -> dict[str, Any]:
-    """So many runs of 100 clips each over one kind of storage."""
+    """Measure launching `launches` runs of 100 clips each with one kind of storage."""
     with deployed(storage) as (instance, server):
         keys = [f"clip-{number:05}" for number in range(CLIPS_PER_RUN * launches)]
         instance.add_dynamic_partitions("clips", keys)
@@ -228,7 +228,7 @@ def measure_launch(storage: str, launches: int) -> dict[str, Any]:
 
 
 def measure(kind: str, count: int, launches: int) -> dict[str, Any]:
-    """One way of noticing so many uploads."""
+    """Measure one way of detecting `count` uploads."""
     from resources.ledger.ledger import Ledger
     from resources.registry.registry import Registry
     from resources.settings import load_settings
@@ -248,14 +248,14 @@ def measure(kind: str, count: int, launches: int) -> dict[str, Any]:
             setattr(UploadQueue, name, _timed(getattr(UploadQueue, name), queue_seconds))
         url = boto3.client("sqs").create_queue(QueueName=kind)["QueueUrl"]
         os.environ["I2V_UPLOAD_QUEUE_URL"] = url
-        tell(url, bucket.name, [key for key, _ in uploads])
+        notify(url, bucket.name, [key for key, _ in uploads])
     from i2v_assets.defs.queue_sensor import queue_sensor
     from i2v_assets.defs.uploads_sensor import uploads_sensor
 
     with deployed() as (instance, server):
         result, seconds, cpu = evaluate(uploads_sensor if kind == "listing" else queue_sensor, instance)
         keys = len(instance.get_dynamic_partitions("clips"))
-        # An evaluation over nothing new, after one that admitted everything.
+        # A second evaluation without new uploads, after the first admitted everything.
         _, idle, _ = evaluate(uploads_sensor if kind == "listing" else queue_sensor, instance, result.cursor)
         launched = launch(instance, server, list(getattr(result, "run_requests", None) or ())[:launches])
     with Ledger.open(load_settings().ledger_address) as ledger:
@@ -276,7 +276,7 @@ def measure(kind: str, count: int, launches: int) -> dict[str, Any]:
 
 
 def child(kind: str, count: int, launches: int, s3_variables: dict[str, str]) -> dict[str, Any]:
-    """Measure in a process of its own, over a ledger of its own."""
+    """Measure in a separate process with a separate ledger."""
     with tempfile.TemporaryDirectory(prefix="i2v-bench-") as folder, moto() as moto_url:
         variables = {
             **os.environ,
@@ -291,16 +291,16 @@ def child(kind: str, count: int, launches: int, s3_variables: dict[str, str]) ->
         }
         command = [sys.executable, "-m", "benchmarks.admission", "--child", kind]
         command += ["--uploads", str(count), "--launches", str(launches)]
-        told = subprocess.run(command, env=variables, check=True, stdout=subprocess.PIPE, text=True).stdout
-        return dict(json.loads(told.splitlines()[-1]))
+        output = subprocess.run(command, env=variables, check=True, stdout=subprocess.PIPE, text=True).stdout
+        return dict(json.loads(output.splitlines()[-1]))
 
 
 def main() -> int:
-    """Measure and print; 1 when a figure is over its limit."""
+    """Measure and print; return 1 if a figure is over its limit."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--uploads", type=int, default=5000)
     parser.add_argument("--only", nargs="*", choices=KINDS)
-    parser.add_argument("--launches", type=int, default=10, help="runs that are launched of those that were asked for")
+    parser.add_argument("--launches", type=int, default=10, help="how many of the requested runs to launch")
     parser.add_argument("--results", type=Path)
     parser.add_argument("--child", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -312,15 +312,15 @@ def main() -> int:
         )
         print(json.dumps(measured))
         return 0
-    found = []
+    results = []
     with tempfile.TemporaryDirectory(prefix="i2v-bench-s3-") as folder, start_s3(Path(folder)) as s3:
         for kind in given.only or KINDS:
             for storage in ("pooled", "Dagster's own") if kind == "launch" else ("",):
-                found.append(child(kind + storage, given.uploads, given.launches, environment(s3=s3)))
-    evaluations = [each for each in found if "seconds" in each]
+                results.append(child(kind + storage, given.uploads, given.launches, environment(s3=s3)))
+    evaluations = [each for each in results if "seconds" in each]
     for title, rows in (
         (f"One evaluation over {given.uploads:,} new uploads", evaluations),
-        (f"Launching runs of {CLIPS_PER_RUN} clips", [each for each in found if "seconds" not in each]),
+        (f"Launching runs of {CLIPS_PER_RUN} clips", [each for each in results if "seconds" not in each]),
     ):
         table = Table(title=title)
         for name in rows[0] if rows else ():
@@ -330,7 +330,7 @@ def main() -> int:
         if rows:
             Console(width=200).print(table)
     if given.results:
-        given.results.write_text(json.dumps(found, indent=2) + "\n")
+        given.results.write_text(json.dumps(results, indent=2) + "\n")
     return int(
         any(
             each["seconds"] - each["of_these_the_queue"] > each["limit_seconds"] or each["keys"] != each["clips"]

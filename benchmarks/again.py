@@ -1,8 +1,8 @@
-"""The same bucket processed twice: how long a batch takes whose clips are all there, and that it costs nothing.
+"""Process the same bucket twice: measure the time of a batch whose clips all exist, and check that it costs nothing.
 
-A real S3 server and a real sandbox in processes of their own, as for `benchmarks.batch`; the run is a range as a person asks
-for it. The clock goes from the run's start to its end in a process that is warm, since the first run was in it: a run of its
-own adds what every run costs, 2.5 s of CPU.
+A real S3 server and a real sandbox run in separate processes, as in `benchmarks.batch`. The run is a range, as a person requests
+it. The clock covers the run in a warm process, because the first run used the same process. A separate run adds what every run
+costs, 2.5 s of CPU.
 
 Usage: python -m benchmarks.again [--clips 30] [--results FILE]
 """
@@ -31,7 +31,7 @@ JOB = "make_clips_job"
 
 
 def measure(folder: Path, clips: int, stack: ExitStack) -> dict[str, float]:
-    """Make the clips, and let them be made again."""
+    """Make the clips twice and measure the second time."""
     sandbox = stack.enter_context(start_sandbox(folder / "sandbox", generation_seconds=0.2, render="cached"))
     s3 = stack.enter_context(start_s3(folder / "s3"))
     places = {"s3": s3, "sandbox": sandbox, "bucket": "again", "data_dir": folder / "data"}
@@ -39,7 +39,7 @@ def measure(folder: Path, clips: int, stack: ExitStack) -> dict[str, float]:
     os.environ.update(environment(**places, **settings))
     os.environ["DAGSTER_HOME"] = str(dagster_home(folder / "data"))
     upload(clips)
-    import dagster as dg  # only now: the definitions read the settings as they are loaded
+    import dagster as dg  # imported late, because the definitions read the settings on import
 
     from benchmarks.run_dagster import requested
     from i2v_assets.definitions import defs
@@ -66,7 +66,7 @@ def measure(folder: Path, clips: int, stack: ExitStack) -> dict[str, float]:
 
 
 def upload(clips: int) -> None:
-    """So many pictures, each with bytes of its own."""
+    """Upload `clips` images, each with different bytes."""
     bucket = Bucket("again", make_client())
     bucket.ensure()
     bucket.write("uploads/_defaults.yaml", b"duration: 3\nresolution: 720p\n", "application/yaml")
@@ -77,15 +77,15 @@ def upload(clips: int) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="The same bucket processed twice.")
+    parser = argparse.ArgumentParser(description="Process the same bucket twice.")
     parser.add_argument("--clips", type=int, default=30)
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args(words)
     with tempfile.TemporaryDirectory(prefix="i2v-bench-") as folder, ExitStack() as stack:
-        found = measure(Path(folder), given.clips, stack)
-    given.results.write_text(json.dumps(found, indent=2) + "\n")
-    print(json.dumps(found, indent=2))
-    return 1 if found["charges_of_the_second_time"] else 0
+        figures = measure(Path(folder), given.clips, stack)
+    given.results.write_text(json.dumps(figures, indent=2) + "\n")
+    print(json.dumps(figures, indent=2))
+    return 1 if figures["charges_of_the_second_time"] else 0
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""One batch of clips, measured: how near to the slowest clip it ends, and what waiting costs.
+"""Measure one batch of clips: its duration compared with the slowest clip, and the cost of waiting.
 
-A real S3 server runs in a process of its own, and so does a real sandbox (cached rendering, log-normal generation times),
-a fresh one with the same seed for each contestant. Each contestant runs in a process of its own, one after the other. The
-engine and the plain client make what Dagster's first batch planned, so their requests take the sandbox the same times.
+A real S3 server and a real sandbox (cached rendering, log-normal generation times) run in separate processes. Each contestant
+gets a new sandbox with the same seed, and contestants run one after the other in separate processes. The engine and the plain
+client make the clips that Dagster's first batch planned, so their requests take the same times in the sandbox.
 
 Usage: python -m benchmarks.batch [--quick] [--clips 200] [--median 30] [--p95 90] [--only NAME ...] [--results FILE]
 """
@@ -48,13 +48,13 @@ class Contestant:
 
     Attributes:
         name: Its name in the results.
-        module: What runs it.
-        why: What it is, in words.
-        data: Its data folder; whoever shares one starts with what the other learned.
-        pictures: Its set of uploads; other pictures are other requests, whose times are other draws.
-        clips: How many it makes at most: the dear ones make fewer.
-        take: Another take of the same inputs is another request.
-        settings: Of its own.
+        module: The module that runs it.
+        why: Its description.
+        data: Its data folder; contestants that share one start with the times that the other learned.
+        pictures: Its set of uploads; other images are other requests with other random times.
+        clips: Maximum number of clips; slow contestants make fewer.
+        take: The take number; another take of the same inputs is another request.
+        settings: Its own settings.
     """
 
     name: str
@@ -71,17 +71,17 @@ LEAN = {"I2V_MEASURE": "false", "I2V_PREVIEWS": "false"}
 FULL = {"I2V_MEASURE": "true", "I2V_PREVIEWS": "true"}
 DAGSTER, ENGINE = "benchmarks.run_dagster", "benchmarks.run_engine"
 CONTESTANTS = (
-    Contestant("batch_cold", DAGSTER, "one Dagster range run, knowing nothing of the times", "dagster", settings=LEAN),
+    Contestant("batch_cold", DAGSTER, "one Dagster range run without learned times", "dagster", settings=LEAN),
     Contestant(
-        "batch_learned", DAGSTER, "the same, with the ledger of the batch before", "dagster", "b", settings=LEAN
+        "batch_learned", DAGSTER, "the same with the ledger of the previous batch", "dagster", "b", settings=LEAN
     ),
     Contestant(
         "batch_measured", DAGSTER, "the same with measures and previews, on 50 clips", "dagster", "c", 50, settings=FULL
     ),
-    Contestant("engine_cold", ENGINE, "the engine without Dagster, knowing nothing of the times", "engine"),
-    Contestant("engine_learned", ENGINE, "the engine, with the ledger of the batch before", "engine", take=2),
+    Contestant("engine_cold", ENGINE, "the engine without Dagster or learned times", "engine"),
+    Contestant("engine_learned", ENGINE, "the engine with the ledger of the previous batch", "engine", take=2),
     Contestant(
-        "run_per_clip", "benchmarks.run_each", "one Dagster run for each clip, on 8 clips", "dagster", "d", 8,
+        "run_per_clip", "benchmarks.run_each", "one Dagster run per clip, on 8 clips", "dagster", "d", 8,
         settings=LEAN,
     ),
     Contestant("plain_poll_2s", "benchmarks.run_plain", "a plain client that polls every 2 s", "plain"),
@@ -97,7 +97,7 @@ LIMITS = {
 
 
 def measured(figures: Figures, records: dict[str, dict[str, Any]]) -> dict[str, float]:
-    """The figures of a batch beside what the sandbox says of the same requests."""
+    """Return the figures of a batch, compared with the sandbox's records of the same requests."""
     spans = {name: records[name]["finished_at"] - records[name]["created_at"] for name in figures.noticed}
     delays = [max(at - records[name]["finished_at"], 0.0) / spans[name] for name, at in figures.noticed.items()]
     slowest = max(spans.values())
@@ -115,7 +115,7 @@ def measured(figures: Figures, records: dict[str, dict[str, Any]]) -> dict[str, 
 
 
 class Measurement:
-    """The S3 server, and the contestants one after the other."""
+    """Runs the S3 server, and the contestants one after the other."""
 
     def __init__(self, folder: Path, stack: ExitStack, given: argparse.Namespace) -> None:
         self.folder, self.given = folder, given
@@ -123,7 +123,7 @@ class Measurement:
         self.inputs: list[str] = []
 
     def run(self, contestant: Contestant) -> dict[str, float]:
-        """One contestant's batch, in a bucket of its own and against a sandbox of its own."""
+        """Run one contestant's batch with its own bucket and sandbox."""
         given, name = self.given, contestant.name
         with start_sandbox(
             self.folder / f"sandbox-{name}",
@@ -178,17 +178,17 @@ class Measurement:
             tail = (self.folder / f"{contestant.name}.log").read_text()[-3000:]
             raise SystemExit(f"{contestant.name} ended with {process.returncode}: {tail}")
         figures = Figures(**json.loads(process.stdout.splitlines()[-1]))
-        answer = httpx.get(f"{sandbox.url}/_sandbox/requests", timeout=60).raise_for_status().json()
-        records = {item["request_id"]: item for item in answer["requests"]}
+        response = httpx.get(f"{sandbox.url}/_sandbox/requests", timeout=60).raise_for_status().json()
+        records = {item["request_id"]: item for item in response["requests"]}
         figures.noticed = {name: at for name, at in figures.noticed.items() if name in records}
         if not len(records) == len(figures.noticed) == figures.clips == count:
             raise SystemExit(f"{contestant.name}: {len(records)} requests, {len(figures.noticed)} ends, {count} clips")
         if not self.inputs:
-            self._remember(env)
+            self._keep_inputs(env)
         return measured(figures, records)
 
     def _upload(self, env: Mapping[str, str], contestant: Contestant, count: int) -> dict[str, object]:
-        """The pictures of this contestant, each with bytes of its own. Returns the first one's medium."""
+        """Upload the images of this contestant, each with different bytes; return the first one's medium."""
         os.environ.update(env)
         bucket = Bucket(env["I2V_BUCKET"], make_client())
         bucket.ensure()
@@ -207,14 +207,14 @@ class Measurement:
             "size_bytes": len(first), "content_type": "image/webp",
         }  # fmt: skip
 
-    def _remember(self, env: Mapping[str, str]) -> None:
-        """What Dagster's first batch planned, for those who cannot plan."""
+    def _keep_inputs(self, env: Mapping[str, str]) -> None:
+        """Keep the inputs that Dagster's first batch planned, for the contestants without a planner."""
         with Ledger.open(f"sqlite:///{Path(env['I2V_DATA_DIR']) / 'ledger.sqlite'}") as ledger:
             self.inputs = [row.inputs_json for row in ledger.list() if row.take == 1]
 
 
 def show(results: dict[str, dict[str, float]]) -> None:
-    """The table."""
+    """Print the results as a table."""
     table = Table(title="One batch", header_style="bold")
     table.add_column("")
     for name in results:
@@ -229,12 +229,12 @@ def show(results: dict[str, dict[str, float]]) -> None:
 
 
 def write(path: Path, results: dict[str, dict[str, float]]) -> None:
-    """The figures of the first contestant, and those of each under its name."""
+    """Write the figures of the first contestant, and those of each under its name."""
     path.write_text(json.dumps({**next(iter(results.values())), **results}, indent=2) + "\n")
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="One batch of clips, measured.")
+    parser = argparse.ArgumentParser(description="Measure one batch of clips.")
     parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--median", type=float, default=30.0, help="seconds of generation")
     parser.add_argument("--p95", type=float, default=90.0)

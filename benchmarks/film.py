@@ -1,8 +1,8 @@
-"""A long film, measured: the memory of the process that joins it, and whether its length is that of its shots.
+"""Measure a long film: the memory of the process that joins it, and whether its length matches its shots.
 
-Clips of five seconds are made of the project's sample pictures and sounds: three of five have the film's size, the others
-another size, frame rate or sample rate, or no sound. They are joined by the project's own joining, with a crossfade at
-every second seam and a looped music track, then the previews of a film are made. Each length runs in a process of its own.
+Clips of five seconds are made from the project's sample images and sounds. Three of five have the film's size; the others have
+another size, frame rate or sample rate, or no sound. The project's own code joins them, with a crossfade at every second seam
+and a looped music track, and makes the previews. Each length runs in a separate process.
 
 Usage: nice -n 15 python -m benchmarks.film [--minutes 10] [--height 1080] [--results benchmarks/film.json]
 """
@@ -33,17 +33,17 @@ from resources.media.probe import probe_video, sha256_file
 SAMPLES = Path(__file__).parent.parent / "i2v_assets" / "samples"
 
 LIMIT_MB = 1000.0
-"""Resident memory at most, for a film of ten minutes."""
+"""Maximum resident memory for a film of ten minutes."""
 
 LIMIT_GROWTH_MB = 100.0
-"""Ten minutes over one: what x264 and the allocator hold moves a little; what grows with the film would be gigabytes."""
+"""Maximum growth from one to ten minutes. x264 and the allocator vary a little; a leak per frame would be gigabytes."""
 
 SECONDS = 5
 CROSSFADE = Fraction(1, 2)
 
 
 class Kind(NamedTuple):
-    """One kind of clip; sizes in parts of the film's height."""
+    """One kind of clip; sizes are relative to the film's height."""
 
     picture: str
     width: Fraction
@@ -64,7 +64,7 @@ KINDS = (
 
 
 def write_clip(path: Path, kind: Kind, height: int) -> None:
-    """Five seconds of a picture that is pushed in, with grain as cameras have it."""
+    """Write five seconds of an image with a push-in and camera-like grain."""
     size = (round(kind.width * height) & ~1, round(kind.height * height) & ~1)
     picture = cv2.imread(str(SAMPLES / kind.picture), cv2.IMREAD_COLOR)
     fill = max(size[0] / picture.shape[1], size[1] / picture.shape[0]) * 1.02
@@ -90,8 +90,8 @@ def write_clip(path: Path, kind: Kind, height: int) -> None:
             resampler = av.AudioResampler(format="fltp", layout="stereo", rate=kind.rate)
             at = 0
             with av.open(str(SAMPLES / kind.sound)) as source:
-                for heard in source.decode(audio=0):
-                    for part in resampler.resample(heard):
+                for decoded in source.decode(audio=0):
+                    for part in resampler.resample(decoded):
                         if at < SECONDS * kind.rate:
                             part.pts, part.time_base = at, Fraction(1, kind.rate)
                             container.mux(voice.encode(part))
@@ -100,15 +100,15 @@ def write_clip(path: Path, kind: Kind, height: int) -> None:
 
 
 def peak_mb() -> float:
-    """The largest resident memory that this process had (VmHWM)."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    if found is None:
-        raise SystemExit("This system tells no VmHWM in /proc/self/status: measure on Linux.")
-    return int(found[1]) / 1024
+    """Return the peak resident memory of this process (VmHWM)."""
+    match = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    if match is None:
+        raise SystemExit("/proc/self/status has no VmHWM on this system. Run this on Linux.")
+    return int(match[1]) / 1024
 
 
 def measure(folder: Path, shots: int) -> dict[str, Any]:
-    """Join so many shots in this process, and look at the result."""
+    """Join `shots` shots in this process, and measure the result."""
     idle, began = peak_mb(), time.monotonic()
     clips = [folder / f"{number}.mp4" for number in range(len(KINDS))]
     film = [
@@ -149,38 +149,38 @@ def measure(folder: Path, shots: int) -> dict[str, Any]:
 
 
 def child(folder: Path, shots: int) -> dict[str, Any]:
-    """The same in a process of its own: memory that was used once is not given back, so each length needs one."""
+    """Measure in a separate process, because freed memory does not return to the system."""
     command = [sys.executable, "-m", "benchmarks.film", "--child", str(folder), "--shots", str(shots)]
-    told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return dict(json.loads(told.splitlines()[-1]))
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return dict(json.loads(output.splitlines()[-1]))
 
 
 def faults(films: list[dict[str, Any]]) -> list[str]:
-    """What is over its limit, in words; the films in order of their length."""
-    found = [
+    """Return a message for each figure over its limit; the films are ordered by length."""
+    over = [
         f"{film['shots']} shots took {film['mb_peak']} MB, the limit is {LIMIT_MB:g}"
         for film in films
         if film["mb_peak"] > LIMIT_MB
     ]
     growth = films[-1]["mb_peak"] - films[0]["mb_peak"]
     if growth > LIMIT_GROWTH_MB:
-        found.append(f"memory grew by {growth:.0f} MB from {films[0]['shots']} to {films[-1]['shots']} shots")
-    found += [
+        over.append(f"memory grew by {growth:.0f} MB from {films[0]['shots']} to {films[-1]['shots']} shots")
+    over += [
         f"{film['shots']} shots became {film['seconds']} s instead of {film['wanted_seconds']} s"
         for film in films
         if film["frames_off"] > 1
     ]
-    return found
+    return over
 
 
 def shots_for(minutes: float) -> int:
-    """So many shots that the film, less its crossfades, is at least as long."""
+    """Return the number of shots for a film that is at least `minutes` long after crossfades."""
     each = SECONDS - float(CROSSFADE) / 2
     return max(2, -int(-minutes * 60 // each))
 
 
 def main() -> int:
-    """Measure and print; 1 when a figure is over its limit."""
+    """Measure and print; return 1 if a figure is over its limit."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--height", type=int, default=1080)
@@ -203,12 +203,12 @@ def main() -> int:
     for film in films:
         table.add_row(*(str(value) for value in film.values()))
     Console(width=200).print(table)
-    found = faults(films)
-    for fault in found:
+    over = faults(films)
+    for fault in over:
         print(fault)
     if given.results:
-        given.results.write_text(json.dumps({"films": films, "faults": found}, indent=2) + "\n")
-    return 1 if found else 0
+        given.results.write_text(json.dumps({"films": films, "faults": over}, indent=2) + "\n")
+    return 1 if over else 0
 
 
 if __name__ == "__main__":

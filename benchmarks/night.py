@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[1]
 
 
 class Places:
-    """Where the figures, the report and its pictures go."""
+    """Paths of the figures, the report and its images."""
 
     def __init__(self, quick: bool) -> None:
         trial = ROOT / ".i2v" / "night"
@@ -47,7 +47,7 @@ class Places:
 
 
 def machine() -> dict[str, object]:
-    """What it ran on."""
+    """Return a description of this machine."""
     return {
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9),
@@ -57,7 +57,7 @@ def machine() -> dict[str, object]:
 
 
 def arguments(words: Sequence[str] | None) -> argparse.Namespace:
-    """The options."""
+    """Parse the options."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.night", description="A night in small, measured.")
     parser.add_argument("--clips", type=int, help="of the night with faults; 0 leaves it out (2000)")
     parser.add_argument("--growth", type=int, nargs="*", help="sizes of the nights without faults (250 1000 4000)")
@@ -77,7 +77,7 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 class Measurement:
-    """The nights one after the other, and their figures as they come."""
+    """Runs the nights one after the other, and writes their figures as they come."""
 
     def __init__(self, given: argparse.Namespace, places: Places) -> None:
         self.given, self.places = given, places
@@ -92,7 +92,7 @@ class Measurement:
             self.figures["growth"] = []
 
     def run(self) -> None:
-        """All of them."""
+        """Run all nights."""
         folder = Path(tempfile.mkdtemp(prefix="i2v-night-"))
         folder.chmod(0o755)  # PostgreSQL runs as another user where this one is root
         try:
@@ -116,13 +116,13 @@ class Measurement:
         self.write()
 
     def _guarded(self, folder: Path, clips: int, *, faults: bool) -> dict[str, Any] | None:
-        """A night whose servers fail is told and leaves the others alone."""
+        """Run a night; if its servers fail, report it and leave the other nights alone."""
         try:
             return self._night(folder, clips, faults=faults)
         except (I2VError, psycopg.Error, httpx.HTTPError) as error:
-            words = f"{clips} clips {'with' if faults else 'without'} faults: {type(error).__name__}: {error}"
-            say(f"Not measured: {words}")
-            self.figures["not_measured"].append(words)
+            reason = f"{clips} clips {'with' if faults else 'without'} faults: {type(error).__name__}: {error}"
+            say(f"Not measured: {reason}")
+            self.figures["not_measured"].append(reason)
             return None
 
     def _night(self, folder: Path, clips: int, *, faults: bool) -> dict[str, Any]:
@@ -142,21 +142,21 @@ class Measurement:
         with Fleet(
             place, runs=night.runs, generation_seconds=night.generation_seconds, settings=night.settings
         ) as fleet:
-            found = measure(fleet, night, self._so_far)
+            figures = measure(fleet, night, self._so_far)
         if not given.keep:
             shutil.rmtree(place, ignore_errors=True)
         say(
-            f"{clips} clips: {found['delivered']} delivered, {found['refused']} refused, {found['failed']} failed, "
-            f"{found['waiting']} waiting in {found['seconds']:.0f} s; CPU {found['cpu_per_clip']['fleet']:.3f} s a clip."
+            f"{clips} clips: {figures['delivered']} delivered, {figures['refused']} refused, {figures['failed']} failed, "
+            f"{figures['waiting']} waiting in {figures['seconds']:.0f} s; CPU {figures['cpu_per_clip']['fleet']:.3f} s a clip."
         )
-        return found
+        return figures
 
     def _so_far(self, now: dict[str, Any]) -> None:
         self.figures["now"] = now
         self.write()
 
     def write(self) -> None:
-        """The figures as they are; never half a file."""
+        """Write the current figures atomically."""
         path = self.places.figures
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
@@ -169,7 +169,7 @@ def _end(number: int, _: object) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Measure, write, judge."""
+    """Measure, write the report, and return 1 if anything is wrong."""
     given = arguments(words)
     places = Places(given.quick)
     for number in (signal.SIGINT, signal.SIGTERM):  # also where the shell made it ignore them

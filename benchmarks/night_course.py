@@ -1,4 +1,4 @@
-"""One night from the first upload to the last answer: the uploads, the person who settles what nobody knows, the end."""
+"""Run one night from the first upload to the last result: the uploads, a person who resolves unknown outcomes, the end."""
 
 import contextlib
 import io
@@ -27,7 +27,7 @@ from benchmarks.night_verdict import (
     paid_twice,
     reasons,
     spread,
-    unanswered,
+    without_result,
 )
 from benchmarks.night_watch import FLEET, MEASURING, SERVERS, Sample, Watch
 from resources.ledger.errors import LedgerError
@@ -38,32 +38,31 @@ from resources.storage.errors import StorageError
 
 SAMPLE = Path(__file__).parents[1] / "i2v_assets" / "samples" / "product.webp"
 BAD_EVERY = 100
-"""In the night with faults one upload in so many is no picture at all, so that something is refused."""
+"""In the night with faults, one upload in this many is not an image, so that something is refused."""
 ON_ITS_WAY = (ClipState.DUE, ClipState.DISPATCHED, ClipState.WORKING)
 STEP_SECONDS = 5.0
-TOLD_SECONDS = 15.0
+PROGRESS_SECONDS = 15.0
 SETTLED_SECONDS = 10.0
-"""After so long no POST can still be on its way into a sandbox on this machine."""
+"""Seconds after which no POST can still be on its way to a sandbox on this machine."""
 RETRY_GAP = 60.0
-"""Seconds between two starts of the retry job: a sensor's tick and a run's start lie in between."""
+"""Seconds between two starts of the retry job; a sensor's tick and a run's start need less."""
 STILL_SECONDS = 600.0
-"""When nothing has changed for so long the rest waits for something that does not come; a failed download is tried again
-after five minutes."""
+"""Seconds without a change after which the remaining clips count as stuck; a failed download is retried after five minutes."""
 
 
 @dataclass(frozen=True)
 class Night:
-    """What is to be done.
+    """Parameters of one night.
 
     Attributes:
-        clips: Uploads.
-        rate: Uploads a second.
-        runs: At once.
-        generation_seconds: Median.
-        faults: With faults and bad uploads.
-        quick: Leave out faults that take long.
-        sensor_seconds: Between two looks of the upload sensor.
-        deadline_seconds: For all of it.
+        clips: Number of uploads.
+        rate: Uploads per second.
+        runs: Concurrent runs.
+        generation_seconds: Median generation time.
+        faults: True for a night with faults and bad uploads.
+        quick: Leave out slow faults.
+        sensor_seconds: Seconds between two evaluations of the uploads sensor.
+        deadline_seconds: Seconds for the whole night.
     """
 
     clips: int
@@ -77,17 +76,17 @@ class Night:
 
     @property
     def settings(self) -> dict[str, object]:
-        """The fleet's settings beyond the usual ones; a request has three attempts (I2V_MAX_ATTEMPTS), so two retries."""
+        """The fleet's extra settings. A request has three attempts (I2V_MAX_ATTEMPTS), which are two retries."""
         return {"sensor_seconds": self.sensor_seconds, "clips_per_run": 100, "retries_per_clip": 2}
 
 
-def say(words: str) -> None:
-    """A line of progress."""
-    print(f"{datetime.now(UTC):%H:%M:%S} {words}", file=sys.stderr, flush=True)
+def say(message: str) -> None:
+    """Print a line of progress."""
+    print(f"{datetime.now(UTC):%H:%M:%S} {message}", file=sys.stderr, flush=True)
 
 
 class Uploader:
-    """Drops pictures in at a steady rate, each different from all others; a thread of its own."""
+    """Uploads images at a steady rate in a separate thread; all images differ."""
 
     def __init__(self, fleet: Fleet, night: Night) -> None:
         self.fleet, self.night = fleet, night
@@ -98,15 +97,15 @@ class Uploader:
 
     @property
     def done(self) -> bool:
-        """All are there."""
+        """True if all uploads are complete."""
         return len(self.at) == self.night.clips
 
     def start(self) -> None:
-        """Begin."""
+        """Start uploading."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End it, done or not."""
+        """Stop, whether or not all uploads are complete."""
         self._over.set()
         self._thread.join(60)
 
@@ -127,7 +126,7 @@ class Uploader:
     def _bytes(self, image: Image.Image, number: int) -> bytes:
         if self.night.faults and number % BAD_EVERY == BAD_EVERY // 2:
             return f"no picture, number {number}".encode()
-        for place in range(4):  # four grey squares that survive the encoder tell the number
+        for place in range(4):  # four grey squares that survive the encoder identify the image
             shade = (number >> 4 * place) % 16 * 16
             image.paste((shade, shade, shade), (place * 8, 0, place * 8 + 8, 8))
         out = io.BytesIO()
@@ -136,7 +135,7 @@ class Uploader:
 
 
 class Person:
-    """What a person with the service's console does in the morning, and the retry schedule a little earlier."""
+    """Acts like a person with the service's console in the morning, and like the nightly retry schedule."""
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
@@ -145,9 +144,9 @@ class Person:
         self._retried_at = 0.0
 
     def resolve(self) -> None:
-        """Settle unknown outcomes from the service's own records.
+        """Resolve unknown outcomes from the service's own records.
 
-        The one request with the row's seed that came after the row's last claim is the one whose answer was lost.
+        The only request with the row's seed after the row's last claim is the one whose response was lost.
         """
         now = datetime.now(UTC)
         unknown = self.fleet.ledger.list(states=[State.UNKNOWN])
@@ -164,14 +163,14 @@ class Person:
                 if item["body"].get("seed") == row.seed and item["created_at"] >= claimed
             ]
             if len(ids) > 1:
-                continue  # it stays unknown, and so the night's verdict names it
+                continue  # it stays unknown, so the night's verdict reports it
             self.fleet.ledger.resolve(
                 row.fingerprint, by="make night", request_id=ids[0] if ids else None, not_charged=not ids
             )
             self.resolved["charged" if ids else "not charged"] += 1
 
     def retry(self) -> bool:
-        """Start the job of the nightly retry schedule where a failed clip has a retry left; True when there is one."""
+        """Start the nightly retry job if a failed clip has a retry left; return whether there is one."""
         left = int(self.fleet.env["I2V_RETRIES_PER_CLIP"])
         failed = self.fleet.registry.list((ClipState.FAILED,))
         again = [row for row in failed if row.waiting_for == "retry" and row.retries < left]
@@ -183,7 +182,7 @@ class Person:
 
 
 class Course:
-    """Runs one night over a fleet that is up, and measures it."""
+    """Runs and measures one night on a running fleet."""
 
     def __init__(self, fleet: Fleet, night: Night, write: Callable[[dict[str, Any]], None]) -> None:
         self.fleet, self.night, self._write = fleet, night, write
@@ -197,7 +196,7 @@ class Course:
         self.watch = Watch(fleet, 2.0 if night.clips < 500 else 5.0, lambda: len(self.uploader.at))
 
     def run(self) -> dict[str, Any]:
-        """To the end, or to the deadline; the figures either way."""
+        """Run until the end or the deadline, and return the figures."""
         self.uploader.start()
         try:
             self._until_the_end()
@@ -208,7 +207,7 @@ class Course:
         return self.figures()
 
     def _until_the_end(self) -> None:
-        told, changed, last = 0.0, self.watch.elapsed, ""
+        reported, changed, last = 0.0, self.watch.elapsed, ""
         while True:
             now = self.watch.elapsed
             with contextlib.suppress(LedgerError, httpx.HTTPError):
@@ -217,23 +216,23 @@ class Course:
                     return
                 state = json.dumps([states, len(self.uploader.at)], sort_keys=True)
                 changed, last = (now, state) if state != last else (changed, last)
-            if now - told >= TOLD_SECONDS:
-                told = now
-                self._tell()
+            if now - reported >= PROGRESS_SECONDS:
+                reported = now
+                self._report_progress()
             dead = self.fleet.alive()
             self.broken = self.uploader.failure or "; ".join(dead)
             if not self.broken and now > self.night.deadline_seconds:
-                self.broken = f"not at its end after {now / 60:.0f} minutes"
+                self.broken = f"not finished after {now / 60:.0f} minutes"
             if self.broken:
                 say(f"Stopped: {self.broken}")
                 return
             if self.uploader.done and now - changed > STILL_SECONDS:
-                say(f"Nothing has changed for {STILL_SECONDS / 60:.0f} minutes; the rest waits.")
+                say(f"No change for {STILL_SECONDS / 60:.0f} minutes; the remaining clips wait.")
                 return
             time.sleep(STEP_SECONDS)
 
     def _step(self, states: dict[str, int]) -> bool:
-        """What a person and the schedules do; True at the end."""
+        """Do what a person and the schedules do; return True at the end."""
         if not self.uploader.done or sum(states.values()) < self.night.clips:
             return False
         if states.get(ClipState.DUE, 0) + states.get(ClipState.DISPATCHED, 0) == 0:
@@ -243,7 +242,7 @@ class Course:
         again = self.person.retry()
         return not again and not states.get(ClipState.WAITING) and not self.watch.busy
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         if not self.watch.samples:
             return
         now = self.watch.samples[-1]
@@ -262,7 +261,7 @@ class Course:
     # Figures
 
     def tables(self) -> dict[str, int]:
-        """Bytes of each table with its indexes, and of the whole database."""
+        """Return the bytes of each table with its indexes, and of the whole database."""
         query = (
             "SELECT c.relname, pg_total_relation_size(c.oid) FROM pg_class c "
             "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' AND c.relkind = 'r'"
@@ -271,12 +270,12 @@ class Course:
         return sizes | {"all": int(self.fleet.ask_database("SELECT pg_database_size(current_database())")[0][0])}
 
     def connections(self) -> int:
-        """How many connections were ever made to the database; each is a process that it starts."""
+        """Return the total number of connections to the database; each starts a server process."""
         query = "SELECT sessions FROM pg_stat_database WHERE datname = current_database()"
         return int(self.fleet.ask_database(query)[0][0])
 
     def database(self) -> dict[str, Any]:
-        """Growth of the database."""
+        """Return the growth of the database."""
         grown = {name: size - self.tables_before.get(name, 0) for name, size in self.tables().items()}
         per = 1000 / self.night.clips / 1e6
         groups: Counter[str] = Counter()
@@ -293,7 +292,7 @@ class Course:
         }
 
     def launches(self) -> dict[str, Any]:
-        """How long runs of clips waited in the queue, and how long they took to begin from there."""
+        """Return how long runs waited in the queue, and how long they took to start from there."""
         queued, launched, whole = [], [], []
         taken = dg.DagsterEventType.PIPELINE_STARTING
         with dg.DagsterInstance.get() as instance:
@@ -315,7 +314,7 @@ class Course:
         }
 
     def videos(self) -> dict[str, int]:
-        """Sizes of the clips' videos in the bucket."""
+        """Return the sizes of the clips' videos in the bucket."""
         found = {}
         for info in self.fleet.bucket.list("clips/"):
             clip, _, name = info.key.removeprefix("clips/").partition("/")
@@ -346,7 +345,7 @@ class Course:
             "seconds": round(final.at, 1),
             **{state: states.get(state, 0) for state in ("delivered", "refused", "failed", "waiting")},
             "reasons": reasons(rows.values()),
-            "missing": unanswered(names, rows, self.videos()),
+            "missing": without_result(names, rows, self.videos()),
             "broken": self.broken,
             "charges": charges["count"],
             "made": sum(record["state"] == "succeeded" for record in records),
@@ -372,7 +371,7 @@ class Course:
         }
 
     def _pace(self, rows: dict[str, ClipRow]) -> dict[str, float]:
-        """Delivered clips an hour: over all until the last delivery, and while all runs were busy."""
+        """Return delivered clips per hour: until the last delivery, and until nine tenths were delivered."""
         delivered = sorted(row.delivered_at.timestamp() for row in rows.values() if row.delivered_at)
         if not delivered:
             return {}
@@ -392,15 +391,15 @@ class Course:
         }
 
     def _one_run(self) -> float:
-        """Largest mean memory of a run process, in MiB."""
+        """Return the largest mean memory of a run process, in MiB."""
         busy = [sample.mb["runs"] / sample.runs for sample in self.watch.samples if sample.runs]
         return round(max(busy, default=0.0), 1)
 
 
 def measure(fleet: Fleet, night: Night, write: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """One night over a fleet that is up.
+    """Run one night on a running fleet and return its figures.
 
     Raises:
-        psycopg.Error, httpx.HTTPError: a server did not answer when the figures were gathered.
+        psycopg.Error, httpx.HTTPError: a server did not respond when the figures were collected.
     """
     return Course(fleet, night, write).run()

@@ -1,9 +1,9 @@
-"""The bad night: which faults the sandbox is told to have. Each meets a set share of the clips, spread over the night.
+"""The faults of the sandbox in the bad night. Each affects a set share of the clips, spread over the night.
 
-Left out, with their reasons: what concerns the account and not a clip (401, 402: every clip then waits for a person);
-`stuck` and `stuck_in_queue`, which hold a run until its deadline of half an hour, and a submit that times out, which holds
-it for two minutes (to the ledger it is a `disconnect_after`); a hostile address, which is an attack; and the defects of the
-video itself, which the quality checks find and which cost no request.
+Left out, with reasons: account faults (401, 402), because every clip then waits for a person; `stuck` and `stuck_in_queue`,
+which hold a run until its deadline of half an hour; a submit that times out, which holds it for two minutes (to the ledger it
+is a `disconnect_after`); a hostile address, which is an attack; and defects of the video, which the quality checks detect and
+which cost no request.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,17 +13,16 @@ from typing import Any
 import httpx
 
 SHARE = 0.02
-"""Of the clips, for each kind."""
+"""Share of the clips that each kind affects."""
 
 POLLS = 5
-"""Questions for the result that a clip costs, about: a kind there hits so many times more rarely, so that it too meets
-2 % of the clips."""
+"""Approximate polls per clip. A fault of polls is this many times rarer, so that it too affects 2 % of the clips."""
 
 MANY = 1_000_000
-"""They are not used up in a night."""
+"""More than a night can use up."""
 
 ASK_SECONDS = 20.0
-"""What the sandbox may take to answer its operator on a machine whose cores are all taken."""
+"""Timeout of the sandbox's operator API on a machine whose cores are all busy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +31,9 @@ class Fault:
 
     Attributes:
         where: The call.
-        kind: What happens there; docs/sandbox.md has the table.
+        kind: The fault; docs/sandbox.md has the table.
         more: Further fields of the fault.
-        slow: What it hits is answered only after half a minute or more, too long for a trial.
+        slow: True if the affected call takes half a minute or more, too long for a trial.
     """
 
     where: str
@@ -44,18 +43,18 @@ class Fault:
 
     @property
     def name(self) -> str:
-        """As the report calls it."""
+        """The fault's name in the report."""
         return f"{self.where} {self.kind}"
 
 
 SOON: dict[str, object] = {"retry_after": 1}
-"""A pause is obeyed by the whole fleet, and a hundred of them are to leave time to work."""
+"""The whole fleet obeys a pause, so pauses are short: a night has about a hundred of them."""
 
 CONTENT: dict[str, object] = {"message": "The picture violates the content policy."}
-"""A refusal that no second try mends: the clip fails for good, with this reason."""
+"""A permanent refusal: the clip fails with this reason, and a retry cannot help."""
 
 FAILED: dict[str, object] = {"message": "The generation failed: no worker was left."}
-"""A failure that may go well the next time; the sandbox's own words speak of content, which is never tried again."""
+"""A retryable failure; the sandbox's default message names content, which is never retried."""
 
 FAULTS = (
     Fault("submit", "http_422", CONTENT),
@@ -93,11 +92,11 @@ FAULTS = (
     Fault("download", "truncated"),
     Fault("download", "too_large", slow=True),
 )
-"""Every kind that makes sense for a clip."""
+"""Every kind that applies to a clip."""
 
 
 def bodies(faults: Sequence[Fault], share: float = SHARE) -> list[dict[str, object]]:
-    """What the sandbox is sent before the night: each kind hits its calls by chance, from the sandbox's own seed."""
+    """Return the sandbox's fault configuration; each kind hits its calls at random, from the sandbox's seed."""
     return [
         {
             "where": fault.where, "kind": fault.kind, "times": MANY,
@@ -108,16 +107,16 @@ def bodies(faults: Sequence[Fault], share: float = SHARE) -> list[dict[str, obje
 
 
 def queue(url: str, faults: Sequence[Fault]) -> None:
-    """From now on the sandbox has these faults.
+    """Configure these faults in the sandbox.
 
     Raises:
-        httpx.HTTPError: it does not take them.
+        httpx.HTTPError: the sandbox rejects them.
     """
     httpx.post(f"{url}/_sandbox/faults", json=bodies(faults), timeout=ASK_SECONDS, trust_env=False).raise_for_status()
 
 
 def met(queued: Sequence[Mapping[str, Any]], accepted: int) -> list[dict[str, Any]]:
-    """How many calls met each kind, also for each hundred accepted requests; from what the sandbox says of its queue."""
+    """Return how many calls each kind hit, and per hundred accepted requests, from the sandbox's queue."""
     return [
         {
             "fault": f"{entry['where']} {entry['kind']}",

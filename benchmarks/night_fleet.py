@@ -31,14 +31,14 @@ START_SECONDS = 180.0
 ASK_SECONDS = 60.0
 """What the sandbox may take to list 4,000 requests while all cores are taken."""
 LEDGER_URL = "postgresql+psycopg://"
-"""libpq's own variables say the rest, as in a deployment."""
+"""libpq's own variables hold the rest, as in a deployment."""
 
 
 def instance_settings(text: str, runs: int) -> str:
-    """deploy/dagster.yaml with so many runs at once.
+    """Return the text of deploy/dagster.yaml with `runs` concurrent runs.
 
     Raises:
-        ValueError: the file no longer says how many.
+        ValueError: the file no longer sets the number of runs.
     """
     changed, count = re.subn(r"(max_concurrent_runs|default_limit): \d+", rf"\1: {runs}", text)
     if count != 2:
@@ -47,13 +47,13 @@ def instance_settings(text: str, runs: int) -> str:
 
 
 class Fleet:
-    """All processes over one bucket and one sandbox; a context manager.
+    """Starts all processes with one bucket and one sandbox; a context manager.
 
     Args:
-        folder: of its own; other users must be able to enter it.
-        runs: at once.
-        generation_seconds: median of the sandbox's times.
-        settings: I2V_ settings beyond the fleet's own, by the names of their fields.
+        folder: The fleet's own folder; other users must be able to enter it.
+        runs: Concurrent runs.
+        generation_seconds: Median generation time of the sandbox.
+        settings: Extra I2V_ settings, by field name.
     """
 
     def __init__(self, folder: Path, *, runs: int, generation_seconds: float, settings: Mapping[str, object]) -> None:
@@ -102,7 +102,7 @@ class Fleet:
         self.code = self._child("code", "dagster", "api", "grpc", "-h", "127.0.0.1", "-p", str(self.code_port), "-m",
                                 "i2v_assets.definitions")  # fmt: skip
         self.code.wait_until(self._code_answers, seconds=START_SECONDS, what="The code server")
-        self._stack.callback(self._remember_runs)  # all of this happens in the opposite order at the end
+        self._stack.callback(self._remember_runs)  # at the end, callbacks run in reverse order
         self.daemon = self._child("daemon", "dagster._daemon", "run", "-w", str(DEPLOY / "workspace.yaml"))
         self.daemon.wait_until(self._has_ticked, seconds=START_SECONDS, what="The daemon")
 
@@ -140,7 +140,7 @@ class Fleet:
         }
 
     def _as_the_fleet(self) -> None:
-        """This process reads the same settings until the fleet ends."""
+        """Give this process the fleet's environment until the fleet ends."""
         before = dict(os.environ)
 
         def restore() -> None:
@@ -159,12 +159,12 @@ class Fleet:
         return child
 
     def _remember_runs(self) -> None:
-        """Before the code server is ended: its runs live on where it is killed."""
+        """Remember the runs before the code server ends, because runs survive a killed code server."""
         with contextlib.suppress(psutil.NoSuchProcess):
             self._last_runs = psutil.Process(self.code.pid).children(recursive=True)
 
     def _end_runs(self) -> None:
-        """After the code server: a run that outlived it is ended by its own id."""
+        """Kill runs that outlived the code server, by process id."""
         for process in self._last_runs:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -174,30 +174,30 @@ class Fleet:
         return current_runs(json.dumps(where)) is not None
 
     def _has_ticked(self) -> bool:
-        """A sensor was evaluated: the daemon's own start, which is no part of any clip, is over."""
+        """Return whether a sensor was evaluated, after which the daemon's start is over."""
         time.sleep(0.5)
         with contextlib.suppress(psycopg.Error):
             return bool(self.ask_database("SELECT count(*) FROM job_ticks")[0][0])
         return False
 
-    # Asking
+    # Queries
 
     def ask_database(self, query: str) -> list[tuple[Any, ...]]:
-        """Rows of the fleet's database."""
+        """Return rows of the fleet's database."""
         with psycopg.connect("", connect_timeout=10, options="-c statement_timeout=60000") as connection:
             return connection.execute(query.encode()).fetchall()
 
     def ask_sandbox(self, path: str) -> Any:
-        """What the sandbox tells its operator."""
+        """Return data from the sandbox's operator API."""
         address = f"{self.sandbox.url}/_sandbox/{path}"
         return httpx.get(address, timeout=ASK_SECONDS, trust_env=False).raise_for_status().json()
 
     def launch(self, job: str) -> ChildProcess:
-        """Ask for a run of a job as its schedule or a person does; the command goes on by itself."""
+        """Launch a job like its schedule or a person; returns without waiting."""
         return self._child("launch", "dagster", "job", "launch", "-w", str(DEPLOY / "workspace.yaml"), "-j", job)
 
     def alive(self) -> list[str]:
-        """Of the processes that should run those that do not, with the ends of their logs."""
+        """Return an error with the log's end for each process that should run but does not."""
         roles: dict[str, ChildProcess] = {
             "code server": self.code,
             "daemon": self.daemon,
@@ -208,7 +208,7 @@ class Fleet:
 
 
 def make_folder(parent: Path, name: str) -> Path:
-    """A folder that the database's user can enter too."""
+    """Create a folder that the database's user can enter."""
     folder = parent / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

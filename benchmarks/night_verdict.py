@@ -1,4 +1,4 @@
-"""What a night's records amount to: figures and complaints. Pure."""
+"""Figures and complaints from a night's records. Pure."""
 
 import math
 import re
@@ -8,27 +8,27 @@ from itertools import pairwise
 from typing import Any
 
 GROWTH_LIMIT = 1.3
-"""CPU per clip of the largest night, at most so many times that of the smallest."""
+"""Maximum ratio of the CPU per clip of the largest night to that of the smallest."""
 FLAT_LIMIT = 1.15
-"""Memory in the last quarter of the time in which all runs were busy, over that in the second quarter."""
+"""Maximum ratio of memory in the last quarter of the fully loaded time to that in the second quarter."""
 JUDGED = ("fleet", "runs", "code server", "daemon")
-"""Whose memory has to be flat: Postgres fills its buffers, and the sandbox remembers every request by its nature."""
+"""Roles whose memory must be flat. Postgres fills its buffers, and the sandbox stores every request by design."""
 FAULT_PERCENT = 1.0
-"""On average each kind must have met at least so many of a hundred requests, half of what was meant: else it shows little."""
-ANSWERED = frozenset({"delivered", "refused", "failed", "waiting"})
-"""States in which a clip's owner has been told something."""
+"""Minimum mean percentage of requests that each kind of fault hit: half the intended share. Below it the night proves little."""
+WITH_RESULT = frozenset({"delivered", "refused", "failed", "waiting"})
+"""States in which a clip has a result or a note."""
 MIN_LOADED = 16
-"""Samples under full load, four in each quarter: fewer say nothing of memory over time."""
+"""Minimum samples under full load, four per quarter; fewer cannot show a trend in memory."""
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which this share lies (nearest rank)."""
+    """Return the value below which this share of the values lies (nearest rank)."""
     ordered = sorted(values)
     return ordered[max(math.ceil(share * len(ordered)) - 1, 0)]
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median, 95th percentile and the largest; nothing for no values."""
+    """Return median, 95th percentile and maximum; empty if there are no values."""
     if not values:
         return {}
     return {
@@ -40,19 +40,19 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def paid_twice(charges: Sequence[Mapping[str, Any]], requests: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Inputs that were charged again although their request had not failed.
+    """Return inputs that were charged again although their request had not failed.
 
-    A charge after the service itself said that the request had failed is a retry that somebody asked for; any other
-    second charge of the same input is the fault that this project promises not to have.
+    A charge after the service reported the request as failed is an intended retry. Any other second charge of the same
+    input is the error that this project promises to prevent.
     """
-    known = {request["request_id"]: request for request in requests}
+    by_id = {request["request_id"]: request for request in requests}
     by_input: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for charge in sorted(charges, key=lambda each: each["at"]):
         by_input[charge["input_sha256"]].append(charge)
     twice = []
-    for name, found in by_input.items():
-        for before, after in pairwise(found):
-            request = known.get(before["request_id"], {})
+    for name, same_input in by_input.items():
+        for before, after in pairwise(same_input):
+            request = by_id.get(before["request_id"], {})
             ended = request.get("finished_at")
             if request.get("state") != "failed" or ended is None or ended > after["at"]:
                 twice.append(name)
@@ -61,12 +61,12 @@ def paid_twice(charges: Sequence[Mapping[str, Any]], requests: Sequence[Mapping[
 
 
 def charged_again(charges: Sequence[Mapping[str, Any]]) -> int:
-    """Charges beyond the first of their input, whatever the reason."""
+    """Return the number of charges beyond the first of their input, for any reason."""
     return len(charges) - len({charge["input_sha256"] for charge in charges})
 
 
 def most_at_once(requests: Sequence[Mapping[str, Any]]) -> int:
-    """The largest number of requests that were at the service at the same time."""
+    """Return the maximum number of concurrent requests at the service."""
     moments = []
     for request in requests:
         if request["finished_at"] is not None:
@@ -78,13 +78,13 @@ def most_at_once(requests: Sequence[Mapping[str, Any]]) -> int:
     return most
 
 
-def unanswered(names: Collection[str], rows: Mapping[str, Any], videos: Mapping[str, int]) -> list[str]:
-    """Uploaded clips that are neither delivered nor have a reason.
+def without_result(names: Collection[str], rows: Mapping[str, Any], videos: Mapping[str, int]) -> list[str]:
+    """Return uploaded clips that are neither delivered nor have a reason.
 
     Args:
-        names: what was uploaded.
-        rows: the registry's rows by clip; each has `state` and `reason`.
-        videos: sizes of the videos in the bucket, by clip.
+        names: The uploaded clips.
+        rows: The registry's rows by clip; each has `state` and `reason`.
+        videos: Sizes of the videos in the bucket, by clip.
     """
     missing = []
     for name in names:
@@ -93,8 +93,8 @@ def unanswered(names: Collection[str], rows: Mapping[str, Any], videos: Mapping[
             missing.append(f"{name}: no sensor found it")
         elif row.state == "delivered":
             if not videos.get(name):
-                missing.append(f"{name}: delivered, and there is no video")
-        elif row.state not in ANSWERED:
+                missing.append(f"{name}: delivered, but it has no video")
+        elif row.state not in WITH_RESULT:
             missing.append(f"{name}: still {row.state}")
         elif not row.reason:
             missing.append(f"{name}: {row.state} without a reason")
@@ -102,33 +102,33 @@ def unanswered(names: Collection[str], rows: Mapping[str, Any], videos: Mapping[
 
 
 def reasons(rows: Collection[Any]) -> list[dict[str, Any]]:
-    """Why clips were not delivered, alike reasons together, the most frequent first."""
+    """Return why clips were not delivered, grouped by similar reasons, most frequent first."""
     counts: Counter[tuple[str, str]] = Counter()
     for row in rows:
         if row.state != "delivered":
-            told = re.sub(r"\b[0-9a-f-]{8,}\b|\bn\d+\b(\.\w+)?", "...", row.reason or "")
-            counts[str(row.state), told] += 1
-    return [{"state": state, "reason": told, "clips": count} for (state, told), count in counts.most_common()]
+            reason = re.sub(r"\b[0-9a-f-]{8,}\b|\bn\d+\b(\.\w+)?", "...", row.reason or "")
+            counts[str(row.state), reason] += 1
+    return [{"state": state, "reason": reason, "clips": count} for (state, reason), count in counts.most_common()]
 
 
 def loaded(samples: Sequence[Mapping[str, Any]], runs: int) -> list[Mapping[str, Any]]:
-    """The samples in which all runs were busy."""
+    """Return the samples in which all runs were busy."""
     return [sample for sample in samples if sample["runs"] >= runs]
 
 
 def flatness(samples: Sequence[Mapping[str, Any]], runs: int, roles: Sequence[str]) -> dict[str, Any]:
-    """Memory of the roles under full load: the mean of its second and its last quarter, and the slope.
+    """Return the roles' memory under full load: the means of its second and last quarter, and the slope.
 
-    The first quarter is left out, since processes that have just begun are still growing into their work.
+    The first quarter is left out, because new processes still allocate their working memory.
     """
-    found = loaded(samples, runs)
+    busy = loaded(samples, runs)
     sums = [sum(sample["mb"][role] for role in roles) for sample in samples]
-    figures: dict[str, Any] = {"max_mb": round(max(sums), 1) if sums else 0.0, "loaded_samples": len(found)}
-    if len(found) < MIN_LOADED:
+    figures: dict[str, Any] = {"max_mb": round(max(sums), 1) if sums else 0.0, "loaded_samples": len(busy)}
+    if len(busy) < MIN_LOADED:
         return figures
-    at = [sample["at"] / 3600 for sample in found]
-    mb = [sum(sample["mb"][role] for role in roles) for sample in found]
-    quarter = len(found) // 4
+    at = [sample["at"] / 3600 for sample in busy]
+    mb = [sum(sample["mb"][role] for role in roles) for sample in busy]
+    quarter = len(busy) // 4
     second, last = _mean(mb[quarter : 2 * quarter]), _mean(mb[-quarter:])
     middle_at, middle_mb = _mean(at), _mean(mb)
     variance = sum((each - middle_at) ** 2 for each in at)
@@ -147,7 +147,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def cost_ratio(growth: Sequence[Mapping[str, Any]], account: str = "fleet") -> float | None:
-    """CPU per clip of the largest night over that of the smallest; None where there is no pair of different size."""
+    """Return the CPU per clip of the largest night divided by that of the smallest; None if all sizes are equal."""
     nights = sorted(growth, key=lambda each: each["clips"])
     if len(nights) < 2 or nights[0]["clips"] == nights[-1]["clips"]:
         return None
@@ -155,15 +155,15 @@ def cost_ratio(growth: Sequence[Mapping[str, Any]], account: str = "fleet") -> f
 
 
 def complaints_of(night: Mapping[str, Any], what: str) -> list[str]:
-    """What is wrong with one night."""
+    """Return what is wrong with one night."""
     wrong = []
     if night["paid_twice"]:
         wrong.append(f"{what}: {len(night['paid_twice'])} inputs were paid twice: {', '.join(night['paid_twice'][:5])}")
     if night["missing"]:
-        told = "; ".join(night["missing"][:10])
-        wrong.append(f"{what}: {len(night['missing'])} clips are neither delivered nor have a reason: {told}")
+        examples = "; ".join(night["missing"][:10])
+        wrong.append(f"{what}: {len(night['missing'])} clips are neither delivered nor have a reason: {examples}")
     made, delivered = night["made"], night["delivered"]
-    if not delivered <= made <= delivered + night["waiting"]:  # what waits may have its video at the service
+    if not delivered <= made <= delivered + night["waiting"]:  # a waiting clip may have its video at the service
         wrong.append(f"{what}: the service made {made} videos, {delivered} clips have theirs, {night['waiting']} wait")
     met = [each["percent"] for each in night["faults"]]
     if met and sum(met) < FAULT_PERCENT * len(met):
@@ -174,7 +174,7 @@ def complaints_of(night: Mapping[str, Any], what: str) -> list[str]:
 
 
 def judge(figures: Mapping[str, Any]) -> list[str]:
-    """All that is wrong with the figures; empty when nothing is."""
+    """Return everything that is wrong with the figures; empty if nothing is."""
     wrong = [f"not measured: {words}" for words in figures.get("not_measured", ())]
     night = figures.get("night")
     if night:

@@ -1,4 +1,4 @@
-"""Looks at a fleet every few seconds: memory and CPU of each role, and how far the clips are."""
+"""Sample a fleet every few seconds: memory and CPU of each role, and the states of the clips."""
 
 import contextlib
 import os
@@ -15,14 +15,14 @@ from resources.ledger.errors import LedgerError
 
 MEBIBYTE = 1024**2
 FLEET = ("runs", "code server", "daemon")
-"""What a deployment calls its workers; the rest are servers that somebody else may run, and the measurement itself."""
+"""The workers of a deployment. The other roles are servers that may run elsewhere, and the measurement itself."""
 SERVERS = ("postgres", "s3 server", "sandbox")
 MEASURING = "measurement"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One look.
+    """One sample of the fleet.
 
     Attributes:
         at: Seconds since the clocks were started.
@@ -46,11 +46,11 @@ class Sample:
 
     @property
     def fleet_mb(self) -> float:
-        """All of the fleet's own processes."""
+        """Memory of all the fleet's own processes."""
         return sum(self.mb[role] for role in FLEET)
 
     def plain(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the sample as plain data for JSON."""
         return {
             name: {key: round(each, 1) for key, each in value.items()} if isinstance(value, dict) else round(value, 1)
             for name, value in asdict(self).items()
@@ -59,16 +59,16 @@ class Sample:
 
 @dataclass
 class Tree:
-    """CPU and memory of a process and all that it started.
+    """CPU and memory of a process and its descendants.
 
     Attributes:
         own: CPU seconds of the process itself.
-        children: CPU seconds of its children, those that have ended and were waited for included.
+        children: CPU seconds of its children, including those that ended and were waited for.
         pss: Proportional memory of all, in MiB.
         rss: Resident memory of all, in MiB.
-        child_pss: That of the children alone.
-        child_rss: That of the children alone.
-        count: Children alive.
+        child_pss: Proportional memory of the children alone.
+        child_rss: Resident memory of the children alone.
+        count: Number of living children.
     """
 
     own: float = 0.0
@@ -81,37 +81,37 @@ class Tree:
 
 
 def tree(pid: int) -> Tree:
-    """Measure one; a process that has just ended counts as nothing."""
-    found = Tree()
+    """Measure a process tree; a process that has just ended counts as zero."""
+    usage = Tree()
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
         times = process.cpu_times()
-        found.own = times.user + times.system
-        found.children = times.children_user + times.children_system
-        found.pss, found.rss = _memory(process)
+        usage.own = times.user + times.system
+        usage.children = times.children_user + times.children_system
+        usage.pss, usage.rss = _memory(process)
         for child in process.children():
             below = tree(child.pid)
-            found.children += below.own + below.children
-            found.child_pss += below.pss
-            found.child_rss += below.rss
+            usage.children += below.own + below.children
+            usage.child_pss += below.pss
+            usage.child_rss += below.rss
             with contextlib.suppress(psutil.NoSuchProcess):
-                found.count += any("spawn_main" in word for word in child.cmdline())
-        found.pss += found.child_pss
-        found.rss += found.child_rss
-    return found
+                usage.count += any("spawn_main" in word for word in child.cmdline())
+        usage.pss += usage.child_pss
+        usage.rss += usage.child_rss
+    return usage
 
 
 def _memory(process: psutil.Process) -> tuple[float, float]:
     rss = process.memory_info().rss / MEBIBYTE
     try:
         return process.memory_full_info().pss / MEBIBYTE, rss
-    except psutil.AccessDenied:  # another user's process, where this one is not root: the database
+    except psutil.AccessDenied:  # the database runs as another user if this process is not root
         return rss, rss
 
 
 @dataclass
 class Counted:
-    """What the measurement itself knows."""
+    """Counts that the measurement reads."""
 
     uploaded: int = 0
     states: dict[str, int] = field(default_factory=dict)
@@ -119,12 +119,12 @@ class Counted:
 
 
 class Watch:
-    """A thread that takes samples, and the CPU account.
+    """Takes samples and CPU usage in a separate thread.
 
     Args:
-        fleet: what is looked at.
-        seconds: between two looks.
-        uploaded: tells how many clips were uploaded.
+        fleet: The fleet.
+        seconds: Seconds between two samples.
+        uploaded: Returns how many clips were uploaded.
     """
 
     def __init__(self, fleet: Fleet, seconds: float, uploaded: Callable[[], int]) -> None:
@@ -134,7 +134,7 @@ class Watch:
         self._began = time.monotonic()
         self._before = self._cpu(self._trees())
         self._last = Counted()
-        self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
+        self._thread = threading.Thread(target=self._sample, name="watch", daemon=True)
         self._thread.start()
 
     def _trees(self) -> dict[str, Tree]:
@@ -150,11 +150,11 @@ class Watch:
 
     @staticmethod
     def _cpu(trees: dict[str, Tree]) -> dict[str, float]:
-        """Runs are the code server's children; the kernel adds those that ended to its account of them."""
-        used = {role: found.own + found.children for role, found in trees.items()}
+        """Return CPU seconds by role. Runs are the code server's children, and the kernel adds ended ones to its account."""
+        used = {role: usage.own + usage.children for role, usage in trees.items()}
         code = trees["code server"]
         used |= {"runs": code.children, "code server": code.own}
-        times = psutil.Process().cpu_times()  # without the children: they are the fleet
+        times = psutil.Process().cpu_times()  # without its children, which are the fleet
         return used | {MEASURING: times.user + times.system}
 
     @property
@@ -164,18 +164,18 @@ class Watch:
 
     @property
     def busy(self) -> bool:
-        """A run was alive at the last look."""
+        """True if a run was alive at the last sample."""
         return not self.samples or self.samples[-1].runs > 0
 
     def _since(self, now: dict[str, float]) -> dict[str, float]:
         return {role: now[role] - self._before[role] for role in (*FLEET, *SERVERS, MEASURING)}
 
     def take(self) -> Sample:
-        """One look."""
+        """Take one sample."""
         trees = self._trees()
         code = trees["code server"]
-        mb = {role: found.pss for role, found in trees.items()}
-        rss = {role: found.rss for role, found in trees.items()}
+        mb = {role: usage.pss for role, usage in trees.items()}
+        rss = {role: usage.rss for role, usage in trees.items()}
         mb |= {"runs": code.child_pss, "code server": code.pss - code.child_pss}
         rss |= {"runs": code.child_rss, "code server": code.rss - code.child_rss}
         mine = psutil.Process(os.getpid())
@@ -193,7 +193,7 @@ class Watch:
         )
 
     def _count(self) -> None:
-        """How far the clips are; a server that does not answer in a busy moment leaves the last figures."""
+        """Update the counts; a busy server that does not respond leaves the last ones."""
         import httpx
 
         self._last.uploaded = self.uploaded()
@@ -202,11 +202,11 @@ class Watch:
         with contextlib.suppress(httpx.HTTPError):
             self._last.accepted = int(self.fleet.ask_sandbox("health")["requests"])
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         while not self._over.wait(self.seconds):
             self.samples.append(self.take())
 
     def stop(self) -> None:
-        """End the thread; the samples stay."""
+        """Stop the thread and keep the samples."""
         self._over.set()
         self._thread.join(120)

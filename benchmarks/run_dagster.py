@@ -1,7 +1,8 @@
-"""One batch as a Dagster range run of `make_clips`: the real sensor asks for it, a real instance records it.
+"""Run one batch as a Dagster range run of `make_clips`, requested by the real sensor on a real instance.
 
-The clocks start when the run sets up its resources, right before its step starts; everything after that counts, all of
-Dagster included. The libraries that look at media are loaded before, since their memory does not grow with the clips. With `tags` in the specification only the run of these tags is executed (for `run_each`).
+The clocks start when the run sets up its resources, just before its step, and include all of Dagster from there. Media libraries
+are imported before, because their memory does not grow with the clips. If the specification has `tags`, only the run with
+these tags is executed (for `run_each`).
 """
 
 import sys
@@ -18,19 +19,19 @@ from i2v_assets.defs.clips import make_clips
 from i2v_assets.defs.jobs import make_clips_job
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import State
-from resources.media import stills  # noqa: F401 - see above
+from resources.media import stills  # noqa: F401 - imported early, see the module's docstring
 from resources.registry.registry import ClipState, Registry
 from resources.registry.resource import LedgerResource
 from resources.runcomfy.resource import RunComfyResource
 from resources.settings import load_settings
 from resources.storage.resource import BucketResource
 
-LOOK_SECONDS = 1.0
+SAMPLE_SECONDS = 1.0
 _meters: list[Meter] = []
 
 
 class MeteredBucket(BucketResource):
-    """The bucket's resource, which is also told when a run begins."""
+    """The bucket's resource, which also starts the clocks of a run."""
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Start the clocks."""
@@ -38,7 +39,7 @@ class MeteredBucket(BucketResource):
 
 
 def requested(instance: dg.DagsterInstance) -> Iterator[Mapping[str, str]]:
-    """The tags of the runs that the upload sensor asks for."""
+    """Yield the tags of the runs that the uploads sensor requests."""
     repository = defs.get_repository_def()
     sensor, resources = repository.get_sensor_def("uploads"), repository.get_top_level_resources()
     needed = {key: resources[key] for key in sensor.required_resource_keys}
@@ -50,13 +51,13 @@ def requested(instance: dg.DagsterInstance) -> Iterator[Mapping[str, str]]:
 
 
 def work(spec: Mapping[str, Any], instance: dg.DagsterInstance) -> Meter:
-    """Execute the run, and gather what it left behind."""
+    """Execute the run and return its measurements."""
     (tags,) = [spec["tags"]] if "tags" in spec else list(requested(instance))
     metered = dg.Definitions(
         assets=[make_clips],
         jobs=[make_clips_job],
         resources={
-            "runcomfy": RunComfyResource(api_base="", balance_base="", web_base=""),
+            "runcomfy": RunComfyResource(),
             "bucket": MeteredBucket(),
             "ledger": LedgerResource(),
         },
@@ -65,17 +66,17 @@ def work(spec: Mapping[str, Any], instance: dg.DagsterInstance) -> Meter:
     job = metered.get_job_def("make_clips_job")
     over = threading.Event()
 
-    def look() -> None:
-        while not over.wait(LOOK_SECONDS):
+    def sample() -> None:
+        while not over.wait(SAMPLE_SECONDS):
             if _meters:
                 _meters[0].waiting()
 
-    looking = threading.Thread(target=look, daemon=True)
-    looking.start()
+    sampling = threading.Thread(target=sample, daemon=True)
+    sampling.start()
     result = job.execute_in_process(instance=instance, tags=dict(tags), raise_on_error=False)
     meter = _meters[0]
     over.set()
-    looking.join()
+    sampling.join()
     clips = [event.partition for event in result.asset_materializations_for_node("make_clips") if _is_video(event)]
     meter.end(len(clips))
     for event in result.asset_materializations_for_node("make_clips"):
@@ -89,14 +90,14 @@ def _is_video(event: dg.AssetMaterialization) -> bool:
 
 
 def noticed(ledger: Ledger, run_id_clips: set[str]) -> dict[str, float]:
-    """Unix time at which the end of each request of these clips was noticed, by request id."""
-    found = {}
+    """Return the Unix time at which the end of each request was noticed, by request id."""
+    times = {}
     for row in ledger.list(states=[State.SUCCEEDED]):
         if row.clip in run_id_clips and row.request_id is not None:
             for event in ledger.events(row.fingerprint):
                 if event.what == "succeeded":
-                    found[row.request_id] = event.at.timestamp()
-    return found
+                    times[row.request_id] = event.at.timestamp()
+    return times
 
 
 def main() -> int:
@@ -113,7 +114,7 @@ def main() -> int:
         else:
             names = {row.clip for row in rows}
         meter.figures.noticed = noticed(ledger, names)
-    meter.tell()
+    meter.print_figures()
     return 0 if meter.figures.clips else 1
 
 

@@ -1,7 +1,7 @@
-"""The same clips with one Dagster run, and so one process, for each: what `make_clips` would cost without ranges.
+"""Run the same clips with one Dagster run and process per clip: the cost of `make_clips` without ranges.
 
-Its CPU seconds are those of the whole processes, imports included, since every clip pays for them anew; its memory is
-that of the processes.
+Its CPU seconds cover the whole processes including imports, because every clip pays for them; its memory is that of the
+processes.
 """
 
 import json
@@ -29,8 +29,8 @@ def main() -> int:
     for number, tags in enumerate(runs):
         path = folder / f"run-{number}.json"
         path.write_text(json.dumps({**spec, "tags": tags}))
-        words = [sys.executable, "-m", "benchmarks.run_dagster", str(path)]
-        children.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
+        command = [sys.executable, "-m", "benchmarks.run_dagster", str(path)]
+        children.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
     meter = Meter()
     total = meter.figures
     total.mb_idle = 0.0
@@ -45,7 +45,7 @@ def main() -> int:
         total.polls += one.polls
         total.noticed |= one.noticed
     total.seconds = time.monotonic() - began
-    meter.tell()
+    meter.print_figures()
     return 0
 
 

@@ -1,4 +1,4 @@
-"""One batch through the project's engine, without Dagster."""
+"""Run one batch through the project's engine without Dagster."""
 
 import asyncio
 import sys
@@ -21,12 +21,12 @@ from resources.storage.bucket import Bucket
 async def work() -> bool:
     spec = read_spec()
     settings = load_settings()
-    orders = []
-    take = spec["take"]  # another take of the same inputs is another request that takes the sandbox the same time
+    requests = []
+    take = spec["take"]  # another take of the same inputs is another request with the same time in the sandbox
     for number, inputs in enumerate(inputs_of(spec)):
         name = fingerprint("sandbox", inputs, take)
-        orders.append(GenerationRequest(f"clip-{number}", take, name, inputs, Route.ANIMATE, NO_CAPS))
-    told: Counter[str] = Counter()
+        requests.append(GenerationRequest(f"clip-{number}", take, name, inputs, Route.ANIMATE, NO_CAPS))
+    outcomes_by_type: Counter[str] = Counter()
     with Ledger.open(settings.ledger_address) as ledger:
         async with open_engine(
             settings,
@@ -34,34 +34,34 @@ async def work() -> bool:
             Bucket.from_settings(settings),
             scratch=Path(spec["scratch"]),
             run_id=spec["run_id"],
-            options=replace(options_of(settings), max_in_flight=len(orders)),
+            options=replace(options_of(settings), max_in_flight=len(requests)),
         ) as engine:
             meter = Meter()
 
-            async def look() -> None:
+            async def sample() -> None:
                 while True:
                     await asyncio.sleep(1)
                     meter.waiting()
 
-            looking = asyncio.create_task(look())
-            async with aclosing(engine.stream(orders)) as outcomes:
+            sampling = asyncio.create_task(sample())
+            async with aclosing(engine.stream(requests)) as outcomes:
                 async for outcome in outcomes:
-                    told[type(outcome).__name__] += 1
+                    outcomes_by_type[type(outcome).__name__] += 1
                     if isinstance(outcome, Delivered):
                         meter.figures.polls += outcome.polls
                         if outcome.local_path is not None:
                             outcome.local_path.unlink(missing_ok=True)
-            looking.cancel()
-            meter.end(len(orders))
+            sampling.cancel()
+            meter.end(len(requests))
         for row in ledger.list(states=[State.SUCCEEDED]):
             if row.take != take:
                 continue
             for event in ledger.events(row.fingerprint):
                 if event.what == "succeeded" and row.request_id is not None:
                     meter.figures.noticed[row.request_id] = event.at.timestamp()
-    meter.tell()
-    print(f"{time.strftime('%H:%M:%S')} {dict(told)}", file=sys.stderr)
-    return told["Delivered"] == len(orders)
+    meter.print_figures()
+    print(f"{time.strftime('%H:%M:%S')} {dict(outcomes_by_type)}", file=sys.stderr)
+    return outcomes_by_type["Delivered"] == len(requests)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The same batch by a plain client: submit, ask for the status every 2 s (as the vendor's own tool does), download.
+"""Run the same batch with a plain client: submit, poll every 2 s (like the vendor's own tool), download.
 
-No ledger, no budget, no pace: what is left out makes it cheaper, not dearer.
+It has no ledger, budget or rate limit, which only makes it cheaper.
 """
 
 import asyncio
@@ -49,25 +49,25 @@ async def work() -> None:
             meter.figures.noticed[request_id] = time.time()
             url = (await http.get(f"requests/{request_id}/result")).json()["output"]["video"]
             path = scratch / f"{request_id}.mp4"
-            async with http.stream("GET", url, headers={"Authorization": ""}) as answer:
+            async with http.stream("GET", url, headers={"Authorization": ""}) as response:
                 with path.open("wb") as file:
-                    async for part in answer.aiter_bytes():
+                    async for part in response.aiter_bytes():
                         file.write(part)
             await asyncio.to_thread(bucket.upload, path, video_key(f"{number:064x}"), "video/mp4")
             path.unlink()
 
-        async def look() -> None:
+        async def sample() -> None:
             while True:
                 await asyncio.sleep(1)
                 meter.waiting()
 
-        looking = asyncio.create_task(look())
+        sampling = asyncio.create_task(sample())
         async with asyncio.TaskGroup() as group:
             for number, inputs in enumerate(clips):
                 group.create_task(one(number, inputs))
-        looking.cancel()
+        sampling.cancel()
         meter.end(len(clips))
-    meter.tell()
+    meter.print_figures()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the contestants of a measurement share: the orders, the clocks, and how a child tells its figures."""
+"""Shared parts of the contestants of a measurement: the requests, the clocks, and the output of their figures."""
 
 import json
 import resource
@@ -17,15 +17,15 @@ MEBIBYTE = 1024**2
 
 @dataclass
 class Figures:
-    """What one contestant measured of itself.
+    """The figures that one contestant measured of itself.
 
     Attributes:
-        clips: How many it made.
-        seconds: From its start to its last video.
-        cpu_seconds: Its own CPU, from its start on.
+        clips: Number of clips that it made.
+        seconds: Time from its start to its last video.
+        cpu_seconds: Its CPU seconds since its start.
         mb_idle: Resident memory before the first clip.
-        mb_waiting: The same while all clips wait.
-        polls: Calls made to learn of the ends.
+        mb_waiting: Resident memory while all clips wait.
+        polls: Number of status calls.
         noticed: Unix time at which each request's end was noticed, by request id.
     """
 
@@ -39,31 +39,31 @@ class Figures:
 
 
 class Meter:
-    """Measures this process from the moment it is made."""
+    """Measures this process from the creation of the meter."""
 
     def __init__(self) -> None:
-        self._began, self._cpu, self._looked = time.monotonic(), _cpu(), 0.0
+        self._began, self._cpu, self._sampling = time.monotonic(), _cpu(), 0.0
         self.figures = Figures(mb_idle=memory())
 
     def waiting(self) -> None:
-        """Look at the memory; the largest look while everything waits counts. The look's own CPU counts as nobody's."""
+        """Sample the memory and keep the peak while everything waits; the sample's own CPU is not counted."""
         began = time.thread_time()
         self.figures.mb_waiting = max(self.figures.mb_waiting, memory())
-        self._looked += time.thread_time() - began
+        self._sampling += time.thread_time() - began
 
     def end(self, clips: int) -> None:
         """Stop the clocks."""
         self.figures.clips = clips
         self.figures.seconds = time.monotonic() - self._began
-        self.figures.cpu_seconds = _cpu() - self._cpu - self._looked
+        self.figures.cpu_seconds = _cpu() - self._cpu - self._sampling
 
     @staticmethod
     def whole_process() -> float:
-        """CPU seconds of this process since it was started, imports included."""
+        """Return the CPU seconds of this process since its start, including imports."""
         return _cpu()
 
-    def tell(self) -> None:
-        """Print the figures as one JSON line, for the measuring parent."""
+    def print_figures(self) -> None:
+        """Print the figures as one JSON line for the measuring parent."""
         print(json.dumps(asdict(self.figures)), flush=True)
 
 
@@ -73,18 +73,18 @@ def _cpu() -> float:
 
 
 def memory() -> float:
-    """Resident memory of this process and its children (the pool that measures videos) in MiB."""
+    """Return the resident memory of this process and its children (the pool that measures videos) in MiB."""
     process = psutil.Process()
     return float(sum(each.memory_info().rss for each in (process, *process.children()))) / MEBIBYTE
 
 
 def read_spec() -> dict[str, Any]:
-    """The specification whose path is the first argument."""
+    """Return the specification at the path in the first argument."""
     return dict(json.loads(Path(sys.argv[1]).read_text()))
 
 
 def inputs_of(spec: dict[str, Any]) -> list[GenerationInputs]:
-    """The clips: what Dagster's run planned for the same uploads, or else one picture told apart by seeds."""
+    """Return the inputs: those that Dagster's run planned for the same uploads, or one image with different seeds."""
     if spec["inputs"]:
         return [GenerationInputs.model_validate_json(text) for text in spec["inputs"]]
     return [_inputs(spec, seed) for seed in range(1, spec["clips"] + 1)]

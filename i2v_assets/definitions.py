@@ -1,4 +1,4 @@
-"""The one place where everything is put together."""
+"""The Dagster definitions of the project: all assets, checks, jobs, schedules, sensors and resources."""
 
 import dagster as dg
 
@@ -22,7 +22,7 @@ from resources.runcomfy.resource import RunComfyResource
 from resources.settings import load_settings
 from resources.storage.resource import BucketResource
 
-# Sensors and schedules run in whichever process loads this; a run sets its logs up again, with its id.
+# Sensors and schedules run in the process that loads this module; each run configures its logs again with its id.
 logs.configure(load_settings())
 
 defs = dg.Definitions(
@@ -31,8 +31,11 @@ defs = dg.Definitions(
     jobs=[*JOBS, *UPKEEP_JOBS, film_job, gallery_job, spend_job],
     schedules=[*SCHEDULES, gallery_schedule, spend_schedule],
     sensors=[uploads_sensor, queue_sensor, dispatch_sensor, sequences_sensor, alerts_sensor],
+    # None of these has a field that a run's config could set: no launchpad chooses a host, a file or a bucket. Assets store
+    # no values, so Dagster's default of files in a folder of the run's choice is replaced.
     resources={
-        "runcomfy": RunComfyResource(api_base="", balance_base="", web_base=""),
+        "io_manager": dg.mem_io_manager,
+        "runcomfy": RunComfyResource(),
         "bucket": BucketResource(),
         "ledger": LedgerResource(),
     },

@@ -1,7 +1,8 @@
-"""Dagster's Postgres storage over one pool of connections for each process.
+"""Dagster's Postgres storage with one connection pool per process.
 
-Dagster's own connects anew for each access, for which the server starts a process. The run of a range of 100 clips begins
-with 600 planned events of two accesses each; the daemon and the code server make hundreds a minute while nothing happens.
+Dagster's own storage opens a connection for each access, and the server starts a process for each connection. A run of 100
+clips begins with 600 planned events of two accesses each, and an idle daemon and code server make hundreds of accesses a
+minute.
 """
 
 import os
@@ -22,45 +23,45 @@ if TYPE_CHECKING:
     from dagster_postgres.auth import PgTokenProvider
 
 POOL_SIZE = 4
-"""Connections of one process that stay open. A run needs one at a time, and two within a transaction; the daemon's sensors
-are evaluated by four threads. It opens them as they are needed, so a run holds one or two."""
+"""Connections of one process that stay open. A run needs one, or two within a transaction; the daemon evaluates sensors in four
+threads. They are opened on demand, so a run holds one or two."""
 
 POOL_OVERFLOW = -1
-"""More are opened as they are needed and closed after use, without a limit, as Dagster's own are: some accesses need a
-second connection while they hold the first, and threads that wait for each other's second would wait for ever."""
+"""Further connections are opened on demand and closed after use, without a limit, like Dagster's own. Some accesses need a
+second connection while they hold the first, so a limit could deadlock threads that wait for each other."""
 
 _engines: dict[str, sa.Engine] = {}
 
 
 def engine_of(url: str, token_provider: "PgTokenProvider | None" = None) -> sa.Engine:
-    """This process' engine for an address. Nothing is connected yet."""
-    found = _engines.get(url)
-    if found is None:
+    """Return this process' engine for an address; it connects on first use."""
+    engine = _engines.get(url)
+    if engine is None:
         made = create_pg_engine(
             url,
             token_provider,
-            isolation_level="AUTOCOMMIT",  # as Dagster's own
+            isolation_level="AUTOCOMMIT",  # same as Dagster's own engine
             pool_size=POOL_SIZE,
             max_overflow=POOL_OVERFLOW,
-            # A connection is tried before it is used: after a restart of the server all are connected anew.
+            # Test a connection before use, so that the pool reconnects after a restart of the server.
             pool_pre_ping=True,
         )
-        found = _engines.setdefault(url, made)  # one of two threads at once wins; the other's has connected nothing
-    return found
+        engine = _engines.setdefault(url, made)  # of two concurrent threads one wins; the other engine never connected
+    return engine
 
 
-def _forget() -> None:
-    """In a forked child: the sockets are its parent's, and stay open for it."""
+def _drop_inherited_engines() -> None:
+    """Drop the engines in a forked child without closing their sockets, which belong to the parent."""
     for engine in _engines.values():
         engine.dispose(close=False)
     _engines.clear()
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_drop_inherited_engines)
 
 
 class _Pooled:
-    """Stands before one of Dagster's storages and gives it the process' engine in place of its own."""
+    """Mixin that makes one of Dagster's storages use the process' engine."""
 
     postgres_url: str
     _token_provider: "PgTokenProvider | None"
@@ -72,35 +73,35 @@ class _Pooled:
 
     @_engine.setter
     def _engine(self, made: sa.Engine) -> None:
-        # Dagster makes two: at first one that keeps nothing, which never connects; in the webserver then one that keeps
-        # connections with a time limit of the UI's own for each statement, which is used.
+        # Dagster sets this twice: first to an engine without a pool, which never connects; then, in the webserver only, to a
+        # pooled engine with the UI's statement timeout, which must be used.
         self._webserver = None if isinstance(made.pool, NullPool) else made
 
 
 class PooledRunStorage(_Pooled, PostgresRunStorage):
-    """Dagster's runs."""
+    """Dagster's run storage with the process' engine."""
 
 
 class PooledEventLogStorage(_Pooled, PostgresEventLogStorage):
-    """Dagster's events. That a table is there is not asked again once it was: each event of a partition would ask."""
+    """Dagster's event log storage with the process' engine; caches existing tables, which each event would query again."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         self._tables: set[str] = set()
         super().__init__(*given, **named)
 
     def has_table(self, table_name: str) -> bool:
-        """Whether a table is there."""
+        """Return whether a table exists."""
         if table_name not in self._tables and super().has_table(table_name):
             self._tables.add(table_name)
         return table_name in self._tables
 
 
 class PooledScheduleStorage(_Pooled, PostgresScheduleStorage):
-    """Dagster's ticks, and what sensors and schedules remember."""
+    """Dagster's schedule storage (ticks and cursors) with the process' engine."""
 
 
 class PooledPostgresStorage(DagsterPostgresStorage):
-    """Set as `storage: custom:` in dagster.yaml, with the configuration of `storage: postgres:`."""
+    """Storage for `storage: custom:` in dagster.yaml; takes the configuration of `storage: postgres:`."""
 
     def __init__(
         self,
@@ -109,7 +110,7 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         inst_data: ConfigurableClassData | None = None,
         token_provider: "PgTokenProvider | None" = None,
     ) -> None:
-        # The storages that this makes are replaced: without tables to look for they connect to nothing.
+        # The storages that this creates are replaced below. With autocreation off they never connect.
         super().__init__(postgres_url, False, inst_data, token_provider)
         self.should_autocreate_tables = should_autocreate_tables
         given: Any = {"should_autocreate_tables": should_autocreate_tables, "token_provider": token_provider}
@@ -118,10 +119,10 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         self._schedule_storage = PooledScheduleStorage(postgres_url, **given)
 
     @classmethod
-    def from_config_value(  # Dagster's own names its class
+    def from_config_value(  # Dagster's version names its own class
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "PooledPostgresStorage":
-        """From dagster.yaml."""
+        """Return the storage that dagster.yaml configures."""
         return cls(
             postgres_url=pg_url_from_config(config_value),
             should_autocreate_tables=config_value.get("should_autocreate_tables", True),

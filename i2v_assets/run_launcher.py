@@ -1,8 +1,8 @@
-"""Dagster's default launcher, which also notices when a run's process is gone.
+"""Dagster's default run launcher, plus detection of runs whose process died.
 
-The default launcher starts runs as processes of the code server. When that server is killed (a deploy, an eviction, no
-memory left) its runs die with it and stay STARTED until their time limit, two hours later. Asking the server that
-answers now whether it runs them finds out within one look of the run monitoring.
+The default launcher starts runs as processes of the code server. If that server is killed (a deploy, an eviction, out of
+memory), its runs die too but stay STARTED until their time limit two hours later. This launcher asks the current code server
+whether it runs them, so the next pass of the run monitoring detects them.
 """
 
 from dagster import DagsterRun, DefaultRunLauncher
@@ -11,21 +11,21 @@ from i2v_assets.defs.dagster_internals import GRPC_INFO_TAG, CheckRunHealthResul
 
 
 class WatchedRunLauncher(DefaultRunLauncher):
-    """Set as `run_launcher` in dagster.yaml."""
+    """Launcher for `run_launcher` in dagster.yaml."""
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """It does."""
+        """Always True."""
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """What the code server says of the run; one that does not answer proves nothing, since it may be starting."""
+        """Return the health of a run from its code server; an unreachable server may be starting and proves nothing."""
         where = run.tags.get(GRPC_INFO_TAG)
         if where is None:
-            return CheckRunHealthResult(WorkerStatus.RUNNING, "It is not known where it runs.")
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "The run's code server is unknown.")
         runs = current_runs(where)
         if runs is None:
-            return CheckRunHealthResult(WorkerStatus.RUNNING, "The code server does not answer.")
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "The code server does not respond.")
         if run.run_id in runs:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "The code server was started anew and does not run it.")
+        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "The code server was restarted and no longer runs it.")

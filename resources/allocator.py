@@ -1,4 +1,4 @@
-"""How the C library hands out memory to threads."""
+"""Memory settings of the C library for threads."""
 
 import ctypes
 import sys
@@ -6,15 +6,14 @@ import sys
 _M_ARENA_MAX = -8
 """The option's number in glibc's malloc.h (mallopt(3))."""
 ARENAS = 2
-"""glibc gives threads up to eight arenas per core, each of which keeps what its busiest moment needed. A run's twenty
+"""glibc gives threads up to eight arenas per core, and each keeps the memory of its busiest moment. A run's twenty
 threads share the interpreter's lock, so they seldom meet in malloc: with two arenas a batch needs 15 MB less."""
 
 
 def limit_malloc_arenas() -> None:
-    """Let this process' threads share a few arenas; says nothing where the C library is not glibc.
+    """Limit the malloc arenas of this process to `ARENAS`; do nothing if the C library is not glibc.
 
-    The same as MALLOC_ARENA_MAX in the environment, which is out of reach once the process runs. Threads that are there
-    already keep theirs.
+    This is MALLOC_ARENA_MAX, which cannot be set once the process runs. Existing threads keep their arenas.
     """
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

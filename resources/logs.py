@@ -1,7 +1,7 @@
-"""Log lines as JSON, each with the clip, the request and the run that it speaks of.
+"""Log lines as JSON, each with the ids of its clip, request and run.
 
-The ids travel in context variables: whoever begins to work on a clip binds them, and every line that is logged below says
-them, in coroutines and in threads that ``asyncio.to_thread`` starts.
+The ids are context variables. Code that starts work on a clip binds them, and every line logged below carries them,
+also in coroutines and in threads that ``asyncio.to_thread`` starts.
 """
 
 import json
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from resources.redact import redact
 
@@ -22,10 +22,13 @@ _IDS: ContextVar[dict[str, str]] = ContextVar("i2v_ids", default={})  # noqa: B0
 
 LOGGERS = ("resources", "i2v_assets")
 
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""Attributes that every log record has; the others come from ``extra``."""
+
 
 @contextmanager
 def log_context(*, clip: str | None = None, request: str | None = None, run: str | None = None) -> Iterator[None]:
-    """Say these ids in every line that is logged in the block, besides those that are bound already."""
+    """Add these ids to every line logged in the block, besides those already bound."""
     given = {"clip": clip, "request": request, "run": run}
     token = _IDS.set(_IDS.get() | {name: value for name, value in given.items() if value is not None})
     try:
@@ -35,30 +38,33 @@ def log_context(*, clip: str | None = None, request: str | None = None, run: str
 
 
 def note_request(request: str | None) -> None:
-    """From here on, to the end of the block that bound the clip, lines speak of this request, or of none."""
+    """Bind this request (or none) from here to the end of the block that bound the clip."""
     others = {name: value for name, value in _IDS.get().items() if name != "request"}
     _IDS.set(others if request is None else others | {"request": request})
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (UTC), level, logger, message, the ids that are bound, and a traceback if any."""
+    """Formats one JSON object per line: time (UTC), level, logger, message, ids, ``extra``, and a traceback if any."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter`."""
-        line: dict[str, str] = {
+        line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": redact(record.getMessage()),
             **_IDS.get(),
         }
+        for name, value in vars(record).items():
+            if name not in _STANDARD:
+                line.setdefault(name, value if isinstance(value, int | float | None) else redact(str(value)))
         if record.exc_info:
             line["traceback"] = redact(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)
 
 
 def configure(settings: "Settings", stream: TextIO | None = None) -> None:
-    """With ``I2V_LOG_JSON`` the project's loggers write JSON lines to standard error; may be called again."""
+    """Send the project's log lines as JSON to standard error if ``I2V_LOG_JSON`` is set; may be called again."""
     if not settings.log_json:
         return
     for name in LOGGERS:
@@ -74,7 +80,7 @@ def configure(settings: "Settings", stream: TextIO | None = None) -> None:
 
 @contextmanager
 def of_run(run: str) -> Iterator[None]:
-    """Set logging up for a run: lines as the settings say, each with the run's id."""
+    """Configure logging for a run: lines as the settings say, each with the run's id."""
     from resources.settings import load_settings
 
     configure(load_settings())

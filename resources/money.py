@@ -5,7 +5,7 @@ MICRO = 1_000_000
 
 
 def dollars(microdollars: int | None) -> str:
-    """Return an amount for people, in US dollars: two places, more where the amount needs them; empty for None."""
+    """Return an amount for people, in US dollars: two places, more if the amount needs them; empty for None."""
     if microdollars is None:
         return ""
     sign = "-" if microdollars < 0 else ""
@@ -14,5 +14,5 @@ def dollars(microdollars: int | None) -> str:
 
 
 def usd(microdollars: int | None) -> float | None:
-    """Return an amount as a number of US dollars, for what plots or compares it; None for None."""
+    """Return an amount in US dollars as a number, for plots and comparisons; None for None."""
     return None if microdollars is None else microdollars / MICRO

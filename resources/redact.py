@@ -1,4 +1,4 @@
-"""The one place that takes addresses and credentials out of text, for logs, notes, the ledger, manifests and the UI.
+"""The only place that removes addresses and credentials from text: for logs, notes, the ledger, manifests and the UI.
 
 Presigned addresses and output addresses grant access to whoever holds them, so every address is removed, not only the
 ones that are recognisably signed.
@@ -8,7 +8,7 @@ import json
 import re
 
 REMOVED = "[removed]"
-"""What stands where a secret was."""
+"""The replacement for a secret."""
 
 MAX_LINE = 500
 """Characters of a service's message that are kept: enough for a sentence, too few for an HTML page."""
@@ -21,7 +21,7 @@ _CREDENTIALS = (
     r"\bx-amz-[a-z-]+=\S+",
     r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*",  # a JSON web token
 )
-# One slash is enough: clients mend `https:/host`. Two letters at least, so that `C:/` stays readable.
+# One slash is enough: clients correct `https:/host`. Two letters at least, so that `C:/` stays readable.
 _ADDRESS = rf"\b[a-z][a-z0-9+.-]+:/{{1,2}}{_END}+"
 _SIGNED = rf"\bhttps?://{_END}*[?&]{_END}*(?:signature|token|credential|x-amz-|key-pair-id|sig=){_END}*"
 _SECRETS = re.compile("|".join((_DATA, _ADDRESS, *_CREDENTIALS)), re.IGNORECASE)
@@ -34,7 +34,7 @@ def redact(text: str) -> str:
 
 
 def redact_inputs(text: str) -> str:
-    """Return a prompt without signed addresses, tokens and inline media; a plain address that it speaks of stays."""
+    """Return a prompt without signed addresses, tokens and inline media; a plain address in its text stays."""
     return _SECRETS_OF_INPUTS.sub(REMOVED, text)
 
 
@@ -47,5 +47,5 @@ def redact_line(value: object, *, limit: int = MAX_LINE) -> str:
 
 
 def looks_secret(text: str) -> bool:
-    """Return whether the text holds something that reads like an address or a credential."""
+    """Return True if the text contains what looks like an address or a credential."""
     return _SECRETS.search(text) is not None

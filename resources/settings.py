@@ -1,8 +1,8 @@
 """Every environment variable of the project, in one table.
 
-Three kinds of names: ``I2V_*`` are the project's own; ``RUNCOMFY_*`` are the names that the vendor's command-line tool
-reads, kept so that one environment serves both; S3 is configured by boto3's own chain (``AWS_ENDPOINT_URL_S3``,
-``AWS_PROFILE``, roles), which this table leaves alone.
+There are three kinds of names. ``I2V_*`` are the project's own. ``RUNCOMFY_*`` are read by the vendor's command-line
+tool and kept, so that one environment serves both. S3 is configured by boto3's own chain (``AWS_ENDPOINT_URL_S3``,
+``AWS_PROFILE``, roles), which is not part of this table.
 """
 
 import os
@@ -21,14 +21,14 @@ from resources.errors import SettingsError
 from resources.schemas.inputs import Service
 
 USD = 1_000_000
-"""Micro-dollars in a dollar; all money is integer micro-dollars."""
+"""Micro-dollars in a US dollar; all money is integer micro-dollars."""
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
-"""What may receive the token and plain http: few, and exactly these."""
+"""The only hosts that may receive the token over plain http."""
 
 
 def is_loopback(url: str) -> bool:
-    """True when the URL's host is this machine, in one of the three ways that are trusted."""
+    """Return True if the URL's host is one of `LOOPBACK_HOSTS`."""
     return (urlsplit(url).hostname or "") in LOOPBACK_HOSTS
 
 
@@ -51,14 +51,14 @@ Dollars = Annotated[float, Field(ge=0)]
 
 
 class Settings(BaseSettings):
-    """Defaults, units and meanings of every variable; ``i2v settings`` prints this table with the values in force."""
+    """Defaults, units and meanings of every variable; ``i2v settings`` prints this table with the current values."""
 
     model_config = SettingsConfigDict(
         env_prefix="I2V_",
         frozen=True,
         extra="ignore",
         populate_by_name=True,
-        env_ignore_empty=True,  # `I2V_DATA_DIR=` means unset, and not the working folder
+        env_ignore_empty=True,  # `I2V_DATA_DIR=` means unset, not the working folder
     )
 
     # The service
@@ -66,7 +66,7 @@ class Settings(BaseSettings):
         "runcomfy", description="who makes the videos: `runcomfy` (paid) or `sandbox` (local, free)"
     )
     runcomfy_token: SecretStr | None = Field(
-        None, validation_alias=_vendor("RUNCOMFY_TOKEN"), description="API token; wins over the vendor's token file"
+        None, validation_alias=_vendor("RUNCOMFY_TOKEN"), description="API token; overrides the vendor's token file"
     )
     runcomfy_config_dir: Path | None = Field(
         None, validation_alias=_vendor("RUNCOMFY_CONFIG_DIR"), description="folder of the vendor's token file"
@@ -74,17 +74,17 @@ class Settings(BaseSettings):
     runcomfy_model_api_base: str = Field(
         "https://model-api.runcomfy.net/v1",
         validation_alias=_vendor("RUNCOMFY_MODEL_API_BASE"),
-        description="base of the Model API, with /v1",
+        description="base URL of the Model API, with /v1",
     )
     runcomfy_serverless_api_base: str = Field(
         "https://api.runcomfy.net/prod/v2",
         validation_alias=_vendor("RUNCOMFY_SERVERLESS_API_BASE"),
-        description="base of the balance call, with /prod/v2",
+        description="base URL of the balance call, with /prod/v2",
     )
     runcomfy_web_base: str = Field(
         "https://www.runcomfy.com",
         validation_alias=_vendor("RUNCOMFY_WEB_BASE"),
-        description="base of the device login",
+        description="base URL of the device login",
     )
     model_ids: dict[str, str] = Field(
         default_factory=dict,
@@ -100,71 +100,78 @@ class Settings(BaseSettings):
     )
     ledger_url: str = Field(
         "",
-        description="SQLAlchemy URL of the ledger; empty: SQLite in the data folder; postgresql+psycopg://... shared",
+        description="SQLAlchemy URL of the ledger, e.g. postgresql+psycopg://... to share it; empty: SQLite in the data folder",
     )
     video_link_base: str = Field(
-        "", description="address under which people open bucket keys from the Dagster UI; empty: no links, keys only"
+        "", description="URL under which people open bucket keys from the Dagster UI; empty: no links, keys only"
     )
-    ui_url: str = Field("", description="address of the Dagster UI, for links in alerts")
+    ui_url: str = Field("", description="URL of the Dagster UI, for links in alerts")
 
     # Runs and waiting
-    clips_per_run: int = Field(100, ge=1, le=1000, description="most clips in one Dagster run")
-    max_in_flight: int = Field(200, ge=1, description="most requests at the service at once, over the whole fleet")
+    clips_per_run: int = Field(100, ge=1, le=1000, description="maximum clips in one Dagster run")
+    max_in_flight: int = Field(200, ge=1, description="maximum requests at the service at once, over the whole fleet")
     deadline_seconds: Seconds = Field(
-        1800, gt=0, description="how long a run waits for one request before it leaves it for later adoption"
+        1800, gt=0, description="how long a run waits for one request before it leaves the request for later adoption"
     )
     lease_seconds: Seconds = Field(
         60,
         gt=0,
-        description="a run that was not heard of for so long is taken for dead, and its requests for adoptable",
+        description="time without a heartbeat after which a run counts as dead and its requests may be adopted",
     )
-    settle_seconds: Seconds = Field(30, description="how long an upload's files must have been left alone")
-    sensor_seconds: int = Field(15, ge=1, description="how often the sensors look, at least")
+    settle_seconds: Seconds = Field(
+        30, description=("how long an upload's files must stay unchanged before the upload counts as complete")
+    )
+    sensor_seconds: int = Field(15, ge=1, description="shortest interval between two scans of the uploads")
     max_upload_bytes: int = Field(
-        2 * 1024**3, ge=1, description="largest upload that is looked at at all, in bytes; larger ones are refused"
+        2 * 1024**3, ge=1, description="largest accepted upload, in bytes; larger files are refused unread"
     )
     presign_seconds: int = Field(
         3600,
         ge=60,
         le=604_800,
-        description="life of the presigned input URLs, made at submit; must outlive the service's queue",
+        description="lifetime of the presigned input URLs, made at submit; must be longer than the service's queue",
     )
     inline_input_bytes: int = Field(
-        0, ge=0, le=6 * 1024**2, description="inputs up to this size go as data: URIs (undocumented); 0: never"
+        0, ge=0, le=6 * 1024**2, description="inputs up to this size are sent as data: URIs (undocumented); 0: never"
     )
 
     # Money
-    budget_usd_per_day: Dollars = Field(25, description="most dollars a day (reserved or settled)")
-    budget_requests_per_day: int = Field(500, ge=0, description="most paid requests a day")
-    budget_usd_per_run: Dollars = Field(25, description="most dollars in one run")
-    budget_requests_per_run: int = Field(500, ge=0, description="most paid requests in one run")
+    budget_usd_per_day: Dollars = Field(25, description="maximum dollars per day, reserved or settled")
+    budget_requests_per_day: int = Field(500, ge=0, description="maximum paid requests per day")
+    budget_usd_per_run: Dollars = Field(25, description="maximum dollars in one run")
+    budget_requests_per_run: int = Field(500, ge=0, description="maximum paid requests in one run")
     sandbox_budget_usd_per_day: Dollars = Field(
-        1000, description="the sandbox's own cap per day (its dollars are play money)"
+        1000, description="the sandbox's own maximum dollars per day (play money)"
     )
-    sandbox_budget_requests_per_day: int = Field(100_000, ge=0, description="the sandbox's own cap of requests a day")
-    timezone: str = Field("UTC", description="where the budget's day, schedules and the night window are counted")
-    allow_unknown_price: bool = Field(False, description="submit although the price cannot be learned")
-    require_approval: bool = Field(False, description="hold every clip until `i2v approve` or a person materializes it")
+    sandbox_budget_requests_per_day: int = Field(
+        100_000, ge=0, description=("the sandbox's own maximum requests per day")
+    )
+    timezone: str = Field("UTC", description="time zone of the budget's day, the schedules and the night window")
+    allow_unknown_price: bool = Field(False, description="submit even if the price cannot be read")
+    require_approval: bool = Field(
+        False, description=("hold every clip until a person approves it with `i2v approve` or materializes it")
+    )
     on_unknown: Literal["hold", "resubmit"] = Field(
-        "hold", description="a submit whose outcome is unknown: `hold` for a person, or `resubmit` (may pay twice)"
+        "hold",
+        description="what to do if a submit's outcome is unknown: `hold` for a person, or `resubmit` (may pay twice)",
     )
-    resubmit_cap: int = Field(1, ge=0, description="with on_unknown=resubmit: most resubmissions of one request")
+    resubmit_cap: int = Field(1, ge=0, description="with on_unknown=resubmit: maximum resubmissions of one request")
     max_attempts: int = Field(
-        3, ge=1, description="attempts of one request after failures that the service answered for"
+        3, ge=1, description="maximum attempts of one request after failures that the service reported"
     )
     generate_only: str = Field(
         "", description="window for paid work such as 22:00-06:00 (in `timezone`); empty: always"
     )
 
-    # What clips are like where the brief is silent
+    # Defaults for what a brief does not set
     watermark: bool = Field(
-        False, description="the service's watermark; always sent, since its default differs by source"
+        False, description="the service's watermark; always sent, because its default differs by source"
     )
     keep_face: Literal["auto", "always", "never"] = Field(
         "auto", description="lip-sync clips with an image use the endpoint that shows that person"
     )
-    presets_file: str = Field("", description="YAML file that overrides motion presets; empty: the shipped ones")
-    price_max_age_seconds: Seconds = Field(300, description="how long a price from the catalogue is believed")
+    presets_file: str = Field("", description="YAML file that overrides motion presets; empty: the built-in ones")
+    price_max_age_seconds: Seconds = Field(300, description="how long a price from the catalogue stays valid")
 
     # Quality
     measure: bool = Field(True, description="measure each video after the download")
@@ -178,16 +185,16 @@ class Settings(BaseSettings):
     c2pa_certificate: str = Field("", description="PEM chain that signs videos, signer first; empty: unsigned")
     c2pa_key: str = Field("", description="PEM key (PKCS#8, no password) of the C2PA certificate")
     c2pa_timestamp_url: str = Field(
-        "", description="RFC 3161 authority that dates signatures; empty: they expire with the certificate"
+        "", description="RFC 3161 authority that timestamps signatures; empty: they expire with the certificate"
     )
 
     # Overnight
-    uploads_from: Literal["listing", "queue"] = Field("listing", description="how uploads are noticed")
+    uploads_from: Literal["listing", "queue"] = Field("listing", description="how new uploads are detected")
     upload_queue_url: str = Field("", description="SQS queue with the bucket's event notifications")
     archive_after_days: int = Field(
-        0, ge=0, description="delivered clips leave the UI's partitions after so long; 0: never"
+        0, ge=0, description="age at which delivered clips leave the UI's partitions; 0: never"
     )
-    warn_after_minutes: int = Field(720, ge=1, description="a clip waiting longer than this raises a warning check")
+    warn_after_minutes: int = Field(720, ge=1, description="a clip that waits longer than this raises a warning check")
     retries_per_clip: int = Field(1, ge=0, description="automatic retries of a failed clip by the nightly schedule")
     alert_webhook: SecretStr | None = Field(None, description="Slack-compatible webhook for failures")
     log_json: bool = Field(False, description="log lines as JSON, with clip, request and run ids")
@@ -198,21 +205,22 @@ class Settings(BaseSettings):
         try:
             ZoneInfo(value)
         except (KeyError, ValueError) as error:
-            raise ValueError(f"{value!r} is no time zone; use a name such as Europe/Berlin") from error
+            raise ValueError(f"{value!r} is not a time zone; use a name such as Europe/Berlin") from error
         return value
 
     @model_validator(mode="after")
     def _service_and_base_agree(self) -> Self:
-        """The sandbox and the real service never mix: each refuses the other's address."""
+        """Refuse a sandbox service with a remote address, and the real service with a local one."""
         loopback = is_loopback(self.runcomfy_model_api_base)
         if self.service == "sandbox" and not loopback:
             raise ValueError(
-                "I2V_SERVICE=sandbox needs RUNCOMFY_MODEL_API_BASE to be a sandbox on this machine"
-                " (start one with `i2v sandbox`, or use `make dev`)"
+                "I2V_SERVICE=sandbox needs RUNCOMFY_MODEL_API_BASE to be a sandbox on this machine. Start one with"
+                " `i2v sandbox`, or use `make dev`"
             )
         if self.service == "runcomfy" and not self.runcomfy_model_api_base.startswith("https://"):
             raise ValueError(
-                "I2V_SERVICE=runcomfy needs an https RUNCOMFY_MODEL_API_BASE; for a local sandbox set I2V_SERVICE=sandbox"
+                "I2V_SERVICE=runcomfy needs an https RUNCOMFY_MODEL_API_BASE. Set I2V_SERVICE=sandbox for a local"
+                " sandbox"
             )
         return self
 
@@ -275,24 +283,24 @@ class Settings(BaseSettings):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The time zone of `timezone`."""
+        """Return the time zone of `timezone`."""
         return ZoneInfo(self.timezone)
 
 
 def load_settings() -> Settings:
-    """Settings from the environment (and nothing else: a `.env` file is loaded by the processes' starters).
+    """Return the settings from the environment alone; the programs that start processes load a `.env` file.
 
     Raises:
-        SettingsError: a variable is malformed or contradicts another; names each of them.
+        SettingsError: a variable is malformed or contradicts another; all of them are named.
     """
     try:
         return Settings()
-    except UnreadableVariable as error:  # before any check: a variable that holds JSON does not
+    except UnreadableVariable as error:  # raised before validation, for variables that hold JSON
         field = re.search(r'field "(\w+)"', str(error))
         name = variable_name(field[1]) if field else "a variable"
         raise SettingsError(
-            f"Settings: {name} is no JSON ({error.__cause__}).",
-            remedy="In a shell put all of it in single quotes: I2V_QUALITY='{\"seconds_off\": 0.3}'.",
+            f"Settings: {name} is not JSON ({error.__cause__}).",
+            remedy="In a shell, put the whole value in single quotes: I2V_QUALITY='{\"seconds_off\": 0.3}'.",
         ) from None
     except ValidationError as error:
         problems = "; ".join(_problem(part["loc"], part["msg"]) for part in error.errors())
@@ -306,7 +314,7 @@ def _problem(location: tuple[int | str, ...], message: str) -> str:
 
 
 def variable_name(field: str) -> str:
-    """The environment variable of a field."""
+    """Return the environment variable of a field."""
     info = Settings.model_fields.get(field)
     if info is not None and isinstance(info.validation_alias, AliasChoices):
         return str(info.validation_alias.choices[0])

@@ -1,4 +1,4 @@
-"""One webhook that takes ``{"text": ...}`` as JSON: Slack's, and what speaks like it (Mattermost, Rocket.Chat, Zulip)."""
+"""One webhook that takes ``{"text": ...}`` as JSON: Slack's, and compatible ones (Mattermost, Rocket.Chat, Zulip)."""
 
 from typing import TYPE_CHECKING
 
@@ -10,21 +10,21 @@ if TYPE_CHECKING:
     import httpx
 
 SECONDS = 10.0
-"""For connecting, and between two bytes: a message is no reason to hold an evaluation up."""
+"""Seconds to connect, and between two bytes: a message must not delay a sensor's evaluation."""
 
 
 class AlertError(I2VError):
-    """The message was not taken; its text never holds the webhook's address, which is a secret."""
+    """The message was not accepted. The error never contains the webhook's address, which is a secret."""
 
 
 class AlertNotTaken(AlertError):
-    """The webhook could not be reached, or cannot take messages now."""
+    """The webhook could not be reached, or cannot accept messages now."""
 
     verdict = Verdict.RETRYABLE
 
 
 class Webhook:
-    """Where alerts go."""
+    """The webhook that receives alerts."""
 
     def __init__(self, url: SecretStr, *, transport: "httpx.BaseTransport | None" = None) -> None:
         self._url = url
@@ -37,8 +37,8 @@ class Webhook:
         """Post one message.
 
         Raises:
-            AlertNotTaken: not reached, slow, 429 or 5xx: the same message makes sense later.
-            AlertError: refused, or the address is malformed: the setting has to be mended.
+            AlertNotTaken: not reached, slow, 429 or 5xx; sending the message again later may work.
+            AlertError: rejected, or the address is malformed; the setting must be corrected.
         """
         import httpx
 
@@ -50,7 +50,7 @@ class Webhook:
             with httpx.Client(timeout=SECONDS, transport=self._transport, trust_env=self._transport is None) as client:
                 status = client.post(self._url.get_secret_value(), json={"text": text}).status_code
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError):
-            failure: AlertError = AlertError("The alert webhook is no address of the web.", remedy=remedy)
+            failure: AlertError = AlertError("I2V_ALERT_WEBHOOK is not a web address.", remedy=remedy)
         except (httpx.HTTPError, OSError) as error:
             failure = AlertNotTaken(f"The alert webhook does not answer: {type(error).__name__}.", remedy=remedy)
         else:

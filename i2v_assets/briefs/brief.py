@@ -1,7 +1,7 @@
-"""What a person asks for: ``brief.yaml`` beside the media, with every field optional.
+"""The brief: what a person asks for in ``brief.yaml`` beside the media. Every field is optional.
 
-A brief is read strictly, because a misspelt key would cost a generation that nobody wanted: unknown keys are refused
-with a suggestion, values of the wrong type are explained in words.
+A brief is read strictly, because a misspelt key would pay for an unwanted generation. Unknown keys are refused with a
+suggestion; values of the wrong type are refused with the expected type.
 """
 
 import difflib
@@ -28,31 +28,31 @@ from i2v_assets.briefs.yaml_reader import Document, DocumentError, DocumentForma
 from resources.schemas.inputs import MAX_SEED, Route
 
 MAX_TAKES = 20
-"""Most takes that one brief may ask for; each is paid for."""
+"""Maximum takes per brief; each is paid for."""
 
 MAX_REROLLS = 5
-"""Most further takes that a low quality score may cause by itself."""
+"""Maximum extra takes that low quality scores may trigger automatically."""
 
 MAX_SHOTS = 40
-"""Most shots over one image: 10 minutes of film at the 15 s where every route ends."""
+"""Maximum shots over one image: 10 minutes of film at 15 s per shot, the longest that any route makes."""
 
 
 class BriefError(DocumentError):
-    """A brief, a defaults file or a row of a list cannot be used as it is."""
+    """A brief, a defaults file or a row of a CSV batch cannot be used."""
 
 
 def relative_name(value: object) -> object:
-    """A file name inside the clip's own folder; ``./`` is dropped.
+    """Return a file name inside the clip's own folder, without a leading ``./``.
 
     Raises:
-        ValueError: empty, absolute, or leading out of the folder.
+        ValueError: the name is empty, absolute, or points outside the folder.
     """
     if not isinstance(value, str):
         return value
     name = value.strip()
     parts = name.split("/")
     if not name or name.endswith("/"):
-        raise ValueError("names no file")
+        raise ValueError("does not name a file")
     if name.startswith(("/", "\\")) or "://" in name or ".." in parts or ".." in name.split("\\"):
         raise ValueError("must name a file inside the brief's own folder, without a leading / and without ..")
     return "/".join(part for part in parts if part not in {"", "."})
@@ -62,18 +62,18 @@ FileName = Annotated[StrictStr, BeforeValidator(relative_name)]
 
 
 class MediaRef(BaseModel):
-    """One file that the brief assigns, with what it stands for (used on the multi-modal route)."""
+    """One file that the brief assigns, with its role (used on the multi-modal route)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: FileName = Field(description="file name, relative to the brief")
     role: Annotated[StrictStr, Field(min_length=1, max_length=60)] | None = Field(
-        None, description="what is taken from it on the multi-modal route: subject, lighting, voice, ..."
+        None, description="what to take from it on the multi-modal route: subject, lighting, voice, ..."
     )
 
 
 def _as_list(value: object) -> object:
-    """One file alone is a list of one; a bare name is a file without a role."""
+    """Return a tuple for a single file or a list; a bare name becomes a file without a role."""
     items = value if isinstance(value, list | tuple) else [value]
     return tuple({"file": item} if isinstance(item, str) else item for item in items)
 
@@ -89,7 +89,7 @@ def _language(value: str) -> str:
 
 
 def _no_blank(value: object) -> object:
-    """Text without white space around it; only white space is no text."""
+    """Return text without surrounding white space; None if it is only white space."""
     return (value.strip() or None) if isinstance(value, str) else value
 
 
@@ -100,86 +100,91 @@ AspectRatio: TypeAlias = Literal["adaptive", "16:9", "9:16", "1:1", "4:3", "3:4"
 
 
 class Reroll(BaseModel):
-    """Another take with a new seed when the quality score is low; inside the budget, never after a content refusal."""
+    """Extra takes with a new seed while the quality score is low; within the budget, never after a content refusal."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    below: Annotated[float, Field(gt=0, le=1, strict=True)] = Field(description="score under which another is made")
-    at_most: Annotated[StrictInt, Field(ge=1, le=MAX_REROLLS)] = Field(1, description="most further takes")
+    below: Annotated[float, Field(gt=0, le=1, strict=True)] = Field(
+        description="score below which another take is made"
+    )
+    at_most: Annotated[StrictInt, Field(ge=1, le=MAX_REROLLS)] = Field(1, description="maximum extra takes")
 
 
 class Brief(BaseModel):
-    """What a person asks for. Every key may be left out; the defaults are said beside each."""
+    """What a person asks for. Every key is optional; its description names the default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", title="Brief")
 
     prompt: Annotated[Text | None, BeforeValidator(_no_blank)] = Field(
-        None, description="what moves and how; without it a motion preset is used"
+        None, description="what moves and how; a motion preset is used if omitted"
     )
     motion: Annotated[StrictStr | None, BeforeValidator(_lowered)] = Field(
         None, description="motion preset: portrait, product, environment, character, or one of the project's own"
     )
     route: Annotated[Route | None, BeforeValidator(_lowered)] = Field(
-        None, description="animate, lip_sync or multi_modal; without it the media and the prompt decide"
+        None, description="animate, lip_sync or multi_modal; the media and the prompt decide if omitted"
     )
-    images: MediaList | None = Field(None, description="images in order, the first is the subject")
-    audio: MediaList | None = Field(None, description="voiceover, or sounds of the multi-modal route, in order")
-    videos: MediaList | None = Field(None, description="reference clips of the multi-modal route, in order")
+    images: MediaList | None = Field(None, description="images in order; the first is the subject")
+    audio: MediaList | None = Field(None, description="voiceover, or sounds for the multi-modal route, in order")
+    videos: MediaList | None = Field(None, description="reference clips for the multi-modal route, in order")
     duration: Annotated[StrictInt, Field(ge=1)] | Literal["match_audio"] | None = Field(
-        None, description="whole seconds, or match_audio (the default on lip_sync): as long as the voiceover"
+        None, description="whole seconds, or match_audio (the default on lip_sync): the length of the voiceover"
     )
     resolution: Annotated[Resolution | None, BeforeValidator(_lowered)] = Field(
-        None, description="480p, 720p, 1080p or 4k, as far as the route's model has it"
+        None, description="480p, 720p, 1080p or 4k, if the route's model supports it"
     )
     aspect_ratio: Annotated[AspectRatio | None, BeforeValidator(_lowered)] = Field(
-        None, description='such as "16:9", where the route does not take it from the image'
+        None, description='such as "16:9", if the route does not take it from the image'
     )
     seed: Annotated[StrictInt, Field(ge=1, le=MAX_SEED)] | None = Field(
-        None, description="of the first take; derived from the media where left out"
+        None, description="seed of the first take; derived from the media if omitted"
     )
     takes: Annotated[StrictInt, Field(ge=1, le=MAX_TAKES)] | None = Field(
-        None, description="how many takes to make, each paid for (1 where left out)"
+        None, description="number of takes to make, each paid for (default 1)"
     )
     choose: Annotated[Literal["first", "best"] | None, BeforeValidator(_lowered)] = Field(
-        None, description="which take the clip shows: first, or best by quality score (the default with reroll)"
+        None, description="which take the clip shows: first, or best by quality score (the default if reroll is set)"
     )
     negative_prompt: Annotated[Text | None, BeforeValidator(_no_blank)] = Field(
         None, description="what must not appear; lip_sync only"
     )
-    prompt_expansion: StrictBool | None = Field(None, description="lip_sync: the model may widen the prompt (true)")
-    watermark: StrictBool | None = Field(None, description="the service's watermark; the project's setting if left out")
-    generate_audio: StrictBool | None = Field(None, description="multi_modal: the model makes sound (true)")
+    prompt_expansion: StrictBool | None = Field(
+        None, description="lip_sync: the model may expand the prompt (default true)"
+    )
+    watermark: StrictBool | None = Field(None, description="the service's watermark; the project's setting if omitted")
+    generate_audio: StrictBool | None = Field(None, description="multi_modal: the model makes sound (default true)")
     may_be_silent: StrictBool | None = Field(
-        None, description="the quality checks accept a video without sound where the model should make it (false)"
+        None,
+        description="the quality checks accept a video without sound even if the model should make it (default false)",
     )
     keep_face: StrictBool | Literal["auto"] | None = Field(
-        None, description="lip_sync with an image: show that person (auto), or do without (false)"
+        None, description="lip_sync with an image: show that person (default auto), or leave the image out (false)"
     )
     priority: Annotated[StrictInt, Field(ge=-100, le=100)] | None = Field(
-        None, description="higher goes first (0 where left out)"
+        None, description="higher goes first (default 0)"
     )
-    needs_approval: StrictBool | None = Field(None, description="wait for `i2v approve` before it is paid for")
+    needs_approval: StrictBool | None = Field(None, description="wait for `i2v approve` before paying for it")
     dub: Annotated[dict[Annotated[StrictStr, AfterValidator(_language)], FileName], Field(min_length=1)] | None = Field(
         None, description="one clip per language: its voiceover by language code"
     )
-    reroll: Reroll | None = Field(None, description="another take when the quality score is low")
+    reroll: Reroll | None = Field(None, description="extra takes while the quality score is low")
     shots: (
         Annotated[tuple[Annotated[Text, Field(min_length=1)], ...], Field(min_length=2, max_length=MAX_SHOTS)] | None
-    ) = Field(None, description="prompts of a longer film over one image, one shot each")
+    ) = Field(None, description="prompts of a longer film over one image, one per shot")
 
     @property
     def given(self) -> Mapping[str, Any]:
-        """The fields that were written down, an empty one too."""
+        """The fields that the brief sets, including empty ones."""
         return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
 
     @property
     def names_media(self) -> bool:
-        """True when the brief says which files it is made from."""
+        """True if the brief lists the files that it is made from."""
         return self.images is not None or self.audio is not None or self.videos is not None
 
 
 FILE_FIELDS = ("images", "audio", "videos", "dub")
-"""Fields that name files, and so belong to one clip's own brief."""
+"""Fields that name files and therefore belong to one clip's own brief."""
 
 _EXPECTED: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -192,7 +197,7 @@ _EXPECTED: Final[Mapping[str, str]] = MappingProxyType(
         "duration": "a whole number of seconds from 1, or match_audio",
         "resolution": "480p, 720p, 1080p or 4k",
         "aspect_ratio": "adaptive, 16:9, 9:16, 1:1, 4:3, 3:4 or 21:9",
-        "seed": f"a whole number from 1 to {MAX_SEED} (0 means random at the service, leave the key out for a derived one)",
+        "seed": f"a whole number from 1 to {MAX_SEED} (0 means random at the service; leave the key out for a derived seed)",
         "takes": f"a whole number from 1 to {MAX_TAKES}",
         "choose": "first or best",
         "negative_prompt": "text",
@@ -211,15 +216,15 @@ _EXPECTED: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def parse_brief(text: str, name: str, kind: DocumentFormat) -> Brief:
-    """Reads a brief.
+    """Read a brief.
 
     Args:
         text: The file's text.
         name: What to call the file in messages, such as ``shoes/brief.yaml``.
-        kind: How it is written.
+        kind: The format of the text.
 
     Raises:
-        BriefError: it cannot be read or asks for what no clip can be; names the file, the key, the limit, the remedy.
+        BriefError: the brief cannot be read or used; names the file, the key, the limit and the remedy.
     """
     try:
         return _parsed(text, name, kind)
@@ -235,10 +240,10 @@ def _parsed(text: str, name: str, kind: DocumentFormat) -> Brief:
 
 
 def parse_defaults(text: str, name: str, kind: DocumentFormat) -> Brief:
-    """Reads a folder's ``_defaults`` file: a brief that names no files.
+    """Read a folder's ``_defaults`` file: a brief that names no files.
 
     Raises:
-        BriefError: as for a brief, or it names files.
+        BriefError: the file is not a valid brief, or it names files.
     """
     brief = parse_brief(text, name, kind)
     naming = [field for field in FILE_FIELDS if getattr(brief, field) is not None]
@@ -251,21 +256,21 @@ def parse_defaults(text: str, name: str, kind: DocumentFormat) -> Brief:
 
 
 def brief_from(document: Document, name: str, *, listed: bool = False) -> Brief:
-    """Checks the keys and values of a read document.
+    """Return the brief in a parsed document, after checking its keys and values.
 
     Args:
-        document: What was read.
+        document: The parsed document.
         name: What to call it in messages.
-        listed: It is a row of a list, which may also name files elsewhere in the bucket.
+        listed: True for a row of a CSV batch, which may also name files elsewhere in the bucket.
 
     Raises:
-        BriefError: all that is wrong with it, in one message.
+        BriefError: a key or value is wrong; lists all problems in one message.
     """
     try:
         brief = Brief.model_validate(document.data)
     except ValidationError as error:
         problems: dict[str, tuple[str, str]] = {}
-        # A misspelt key also leaves its right spelling missing: the misspelling is what to tell.
+        # A misspelt required key is also reported as missing; report the misspelling only.
         for detail in sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden"):
             if not detail["loc"]:  # the document as a whole, not one of its keys
                 raise BriefError(f"{name} cannot be read as a brief.", remedy="Retype it, in UTF-8.") from None
@@ -274,20 +279,20 @@ def brief_from(document: Document, name: str, *, listed: bool = False) -> Brief:
         words, remedies = zip(*problems.values(), strict=True)
         text, remedy = f"{name}: {'; '.join(words)}.", " ".join(dict.fromkeys(remedies))
         if listed:
-            text, remedy = (said.replace("inside the brief's own folder", _LISTED_FILES) for said in (text, remedy))
+            text, remedy = (part.replace("inside the brief's own folder", _LISTED_FILES) for part in (text, remedy))
             remedy = remedy.replace("inside the brief's folder", _LISTED_FILES)
         raise BriefError(text, remedy=remedy) from None
     _check_once(brief, document, name)
     return brief
 
 
-_LISTED_FILES = "beside the list, or another key of the bucket as `uploads/shoes/1.jpg`"
+_LISTED_FILES = "beside the CSV batch, or another key of the bucket such as `uploads/shoes/1.jpg`"
 
 
 def _check_once(brief: Brief, document: Document, name: str) -> None:
-    """No file twice under one key: it would be sent once, and every number behind it would mean another file.
+    """Refuse a file that is listed twice under one key: it would be sent once, and later numbers would shift.
 
-    Here and not in the model, which also reads what earlier versions admitted.
+    This check is not in the model, because the model also reads briefs that earlier versions admitted.
     """
     for field in ("images", "audio", "videos"):
         files = [ref.file for ref in getattr(brief, field) or ()]
@@ -306,12 +311,12 @@ def _in_words(detail: ErrorDetails, document: Document) -> tuple[str, str]:
     key = str(detail["loc"][0])
     where = _line(document, key)
     if key not in Brief.model_fields:
-        return f"`{key}` is no key of a brief{where}", suggestion(key, Brief.model_fields)
+        return f"`{key}` is not a key of a brief{where}", suggestion(key, Brief.model_fields)
     value = document.data.get(key)
     inner = [part for part in detail["loc"][1:] if isinstance(part, str)]
     if detail["type"] == "extra_forbidden":
-        known = Reroll.model_fields if key == "reroll" else MediaRef.model_fields
-        return f"`{inner[-1]}` is no key under `{key}`{where}", suggestion(inner[-1], known)
+        allowed = Reroll.model_fields if key == "reroll" else MediaRef.model_fields
+        return f"`{inner[-1]}` is not a key under `{key}`{where}", suggestion(inner[-1], allowed)
     if detail["type"] == "missing":
         return f"`{key}` lacks `{inner[-1]}`{where}", f"`{key}` must be {_EXPECTED[key]}."
     if detail["type"] == "value_error":
@@ -319,13 +324,13 @@ def _in_words(detail: ErrorDetails, document: Document) -> tuple[str, str]:
         return f"`{key}` holds {_shown(detail['input'])}, which {reason}{where}", f"`{key}` must be {_EXPECTED[key]}."
     if inner and key == "reroll":
         return f"`{key}.{inner[-1]}` is {_shown(detail['input'])}{where}", f"`{key}` must be {_EXPECTED[key]}."
-    if isinstance(value, list) and len(detail["loc"]) > 1:  # one of its parts is wrong, a list may well stand there
+    if isinstance(value, list) and len(detail["loc"]) > 1:  # an item of the list is wrong, not the list itself
         return f"`{key}` holds {_shown(detail['input'])}{where}", f"`{key}` must be {_EXPECTED[key]}."
     return f"`{key}` is {_shown(value)}{where}", f"`{key}` must be {_EXPECTED[key]}."
 
 
 def _shown(value: object) -> str:
-    """A value as it may stand in a message: short, on one line."""
+    """Return a value for a message: short and on one line."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float | str):
@@ -336,16 +341,16 @@ def _shown(value: object) -> str:
     return plain_type(value)
 
 
-def suggestion(word: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
-    """The nearest known word, or all of them."""
-    near = difflib.get_close_matches(word.strip().lower().replace("-", "_").replace(" ", "_"), list(known), 1, 0.6)
-    return f"Did you mean `{near[0]}`?" if near else f"Known keys: {', '.join(known)}."
+def suggestion(word: str, allowed: Mapping[str, object] | tuple[str, ...]) -> str:
+    """Return a hint with the closest allowed word, or with all of them."""
+    near = difflib.get_close_matches(word.strip().lower().replace("-", "_").replace(" ", "_"), list(allowed), 1, 0.6)
+    return f"Did you mean `{near[0]}`?" if near else f"Allowed: {', '.join(allowed)}."
 
 
 def merge(defaults: Brief, brief: Brief) -> Brief:
-    """The brief on top of its folder's defaults: what the brief writes down wins, an empty key too.
+    """Return the brief on top of its folder's defaults: every key that the brief sets wins, even an empty one.
 
-    For nested folders fold from the outermost to the nearest.
+    For nested folders, merge from the outermost folder inwards.
     """
     given = {**defaults.given, **brief.given}
     return Brief.model_construct(_fields_set=set(given), **given)

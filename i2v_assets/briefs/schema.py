@@ -1,6 +1,6 @@
 """The JSON Schema of a brief, committed so that editors complete and check ``brief.yaml``.
 
-``python -m i2v_assets.briefs.schema`` writes it anew after a change of the model; a test tells when that was forgotten.
+Run ``python -m i2v_assets.briefs.schema`` after a change to the model; a test fails if the committed file is out of date.
 """
 
 import json
@@ -13,12 +13,12 @@ SCHEMA_FILE = Path(__file__).parent.parent / "brief.schema.json"
 
 
 def brief_schema() -> dict[str, Any]:
-    """The schema of what people may write, the short forms included (one file name in place of a list)."""
+    """Return the schema of what people may write, including short forms (one file name instead of a list)."""
     schema = Brief.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["description"] = "What a person asks for in brief.yaml. Every key may be left out."
+    schema["description"] = "What a person asks for in brief.yaml. Every key is optional."
     definition = MediaRef.__name__
-    schema["$defs"][definition]["description"] = "A file of the brief's folder, with what is taken from it."
+    schema["$defs"][definition]["description"] = "A file in the brief's folder, with what to take from it."
     either = {"anyOf": [{"type": "string", "minLength": 1}, {"$ref": f"#/$defs/{definition}"}]}
     for name in ("images", "audio", "videos"):
         schema["properties"][name]["anyOf"] = [
@@ -30,7 +30,7 @@ def brief_schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """The schema as the committed file holds it."""
+    """Return the text of the committed schema file."""
     return json.dumps(brief_schema(), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -1,9 +1,9 @@
-"""Small YAML and JSON files that people write, read without surprises.
+"""Strict reader for small YAML and JSON files that people write.
 
-Read in one dialect, whichever of the two it is: ``yes``, ``no`` and ``on`` are words (a dub into ``no``, Norwegian, is a
-language), ``16:9`` is a ratio and not a number in base 60, ``0001`` keeps its zeros, dates stay words. What a file could
-use against its reader is refused: anchors and aliases (a few lines can expand to gigabytes), tags, deep nesting, keys
-given twice (the first would be lost without a word), characters that nothing can keep, anything over 64 KB.
+Both formats follow one dialect: ``yes``, ``no`` and ``on`` are text (``no`` is also the language code of Norwegian), ``16:9`` is
+a ratio and not a base-60 number, ``0001`` keeps its zeros, and dates stay text. Input that could harm the reader is refused:
+anchors and aliases (a few lines can expand to gigabytes), tags, deep nesting, duplicate keys (the first would be lost
+silently), characters that cannot be stored, and anything over 64 KB.
 """
 
 import json
@@ -19,15 +19,15 @@ from resources.errors import ErrorCode, I2VError
 DocumentFormat: TypeAlias = Literal["yaml", "yml", "json"]
 
 MAX_DOCUMENT_BYTES = 64 * 1024
-"""Largest brief, defaults or preset file. A brief with every field and a prompt at the longest limit has 6 KB."""
+"""Maximum size of a brief, defaults or preset file. A brief with every field and the longest prompt has 6 KB."""
 
 MAX_DEPTH = 6
-"""Deepest nesting; the deepest that any file of the project needs is 3."""
+"""Maximum nesting depth; the project's own files need at most 3."""
 
 
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-"""No text of people: control characters but tab and line ends, and halves of characters. A NUL is taken by no column of
-Postgres, half a character by no UTF-8 file, and the rest by no reader of a prompt; escapes (``\\0``, ``\\ud800``) write them."""
+"""Characters that cannot be stored or sent: control characters except tab and line ends, and lone surrogates. Postgres rejects
+NUL, UTF-8 cannot encode a lone surrogate, and the rest has no place in a prompt. Escapes (``\\0``, ``\\ud800``) produce them."""
 
 
 class DocumentError(I2VError):
@@ -38,14 +38,14 @@ class DocumentError(I2VError):
 
 @dataclass(frozen=True)
 class Document:
-    """The top level of a file: its keys with their values, and the line (from 1) where each key stands, where known."""
+    """The top level of a file: its keys and values, and the line of each key (from 1) if the format has lines."""
 
     data: dict[str, Any]
     lines: dict[str, int] = field(default_factory=dict)
 
 
 def decode(data: bytes, name: str) -> str:
-    """The text of a UTF-8 file, with or without a byte order mark.
+    """Return the text of a UTF-8 file, with or without a byte order mark.
 
     Raises:
         DocumentError: the bytes are not UTF-8.
@@ -58,20 +58,20 @@ def decode(data: bytes, name: str) -> str:
 
 
 def read_document(text: str, name: str, kind: DocumentFormat) -> Document:
-    """Reads a file whose top level is a list of keys; an empty file has none.
+    """Read a file whose top level is a mapping; an empty file gives an empty document.
 
     Args:
         text: The file's text.
         name: What to call the file in messages.
-        kind: How it is written.
+        kind: The format of the text.
 
     Raises:
-        DocumentError: too large, malformed (with the line), a key twice, or no keys at the top.
+        DocumentError: the file is too large, malformed (with the line), repeats a key, or is not a mapping.
     """
     if len(text.encode("utf-8", "replace")) > MAX_DOCUMENT_BYTES:
         raise DocumentError(
             f"{name} is larger than {MAX_DOCUMENT_BYTES // 1024} KB.",
-            remedy="Keep only the keys that are needed in it.",
+            remedy="Keep only the keys that it needs.",
         )
     document = _read_json(text, name) if kind == "json" else _read_yaml(text, name)
     if document is None:
@@ -79,48 +79,48 @@ def read_document(text: str, name: str, kind: DocumentFormat) -> Document:
     data, lines = document
     if not isinstance(data, dict):
         raise DocumentError(
-            f"{name} must hold keys with values, such as `prompt: slow push in`, and holds {plain_type(data)}.",
+            f"{name} must hold keys with values, such as `prompt: slow push in`, but holds {plain_type(data)}.",
             remedy='Write keys and values between braces: {"prompt": "slow push in"}.'
             if kind == "json"
             else "Write one key per line.",
         )
     for key in data:
         if not isinstance(key, str):
-            raise DocumentError(f"{name}: the key {key!r} is no word.", remedy="Put it in quotes, or remove it.")
+            raise DocumentError(f"{name}: the key {key!r} is not text.", remedy="Put it in quotes, or remove it.")
     check_characters(data, name)
     return Document(data, lines)
 
 
 def check_characters(data: Mapping[str, Any], name: str) -> None:
-    """Every text of a document, its keys too, is one that can be kept and sent.
+    """Check that every text of a document, including its keys, can be stored and sent.
 
     Raises:
-        DocumentError: one holds a control character or half a character; names the key.
+        DocumentError: a text holds a control character or a lone surrogate; names the key.
     """
     for key, value in data.items():
-        waiting: list[object] = [key, value]
-        while waiting:
-            part = waiting.pop()
+        pending: list[object] = [key, value]
+        while pending:
+            part = pending.pop()
             if isinstance(part, dict):
-                waiting += [*part, *part.values()]
+                pending += [*part, *part.values()]
             elif isinstance(part, list | tuple):
-                waiting += part
-            elif isinstance(part, str) and (found := _UNFIT.search(part)):
-                what = "half a character" if "\ud800" <= found[0] <= "\udfff" else "a control character"
+                pending += part
+            elif isinstance(part, str) and (unfit := _UNFIT.search(part)):
+                what = "half a character" if "\ud800" <= unfit[0] <= "\udfff" else "a control character"
                 raise DocumentError(
-                    f"{name}: `{writable(key)}` holds {what} (U+{ord(found[0]):04X}).",
+                    f"{name}: `{writable(key)}` holds {what} (U+{ord(unfit[0]):04X}).",
                     remedy="Retype the text there, and save the file as UTF-8.",
                 )
 
 
 def writable(text: str) -> str:
-    """A word of a document as it may stand in a message: what cannot be printed as its number, not too long."""
+    """Return a word of a document for a message: unprintable characters escaped, at most 60 characters."""
     shown = text if text.isprintable() else ascii(text)[1:-1]
     return shown if len(shown) <= 60 else f"{shown[:57]}..."
 
 
 def plain_type(value: object) -> str:
-    """What a value is, in words for people."""
+    """Return the type of a value in plain words."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -166,8 +166,8 @@ def _read_yaml(text: str, name: str) -> tuple[Any, dict[str, int]] | None:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
         raise DocumentError(
-            f"{name} is no valid YAML at {where}: {error.problem or error.context or 'it cannot be read'}.",
-            remedy="Check the indentation there, and put text that holds `: ` or `#`, or that begins with a sign, in quotes.",
+            f"{name} is not valid YAML at {where}: {error.problem or error.context or 'it cannot be read'}.",
+            remedy="Check the indentation there. Quote text that holds `: ` or `#`, or that begins with a sign.",
         ) from None
     except yaml.YAMLError:
         raise DocumentError(f"{name} holds characters that YAML does not allow.", remedy="Retype the text.") from None
@@ -182,12 +182,12 @@ def _check_events(text: str, name: str) -> None:
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise DocumentError(
                 f"{name} uses a YAML anchor or alias (& or *) in line {line}, which is not allowed.",
-                remedy="Write the value out, or put text that begins with & or * in quotes.",
+                remedy="Write the value out. Quote text that begins with & or *.",
             )
         if isinstance(event, yaml.NodeEvent) and getattr(event, "tag", None):
             raise DocumentError(
                 f"{name} uses a YAML tag (!) in line {line}, which is not allowed.",
-                remedy="Put text that begins with ! in quotes.",
+                remedy="Quote text that begins with !.",
             )
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
@@ -198,31 +198,33 @@ def _check_events(text: str, name: str) -> None:
 
 
 def _too_deep(name: str) -> DocumentError:
-    return DocumentError(f"{name} nests deeper than {MAX_DEPTH} levels.", remedy="No key needs that.")
+    return DocumentError(
+        f"{name} nests deeper than {MAX_DEPTH} levels.", remedy="Remove the extra levels; no key needs them."
+    )
 
 
 def _check_keys(node: yaml.Node, name: str) -> dict[str, int]:
-    """Refuses keys given twice at any level; gives the lines of those at the top."""
+    """Refuse duplicate keys at any level and return the lines of the top-level keys."""
     top: dict[str, int] = {}
-    waiting = [node]
-    while waiting:
-        current = waiting.pop()
+    pending = [node]
+    while pending:
+        current = pending.pop()
         if isinstance(current, yaml.SequenceNode):
-            waiting.extend(current.value)
+            pending.extend(current.value)
         if not isinstance(current, yaml.MappingNode):
             continue
         seen: dict[str, int] = {}
         for key, value in current.value:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
-                raise DocumentError(f"{name}: the key in line {line} is no word.", remedy="Use a word as the key.")
+                raise DocumentError(f"{name}: the key in line {line} is not a word.", remedy="Use a word as the key.")
             if key.value in seen:
                 raise DocumentError(
                     f"{name} gives `{writable(key.value)}` twice, in lines {seen[key.value]} and {line}.",
                     remedy="Keep one of them.",
                 )
             seen[key.value] = line
-            waiting.append(value)
+            pending.append(value)
         if current is node:
             top = seen
     return top
@@ -234,10 +236,10 @@ def _read_json(text: str, name: str) -> tuple[Any, dict[str, int]] | None:
     try:
         data = json.loads(text, object_pairs_hook=_unique(name), parse_constant=_no_constant(name))
     except json.JSONDecodeError as error:
-        # The line of a list is named by the list, and has none of its own.
+        # A row of a JSONL batch is a document of one line; its line in the batch is part of `name`.
         where = f"line {error.lineno}, column {error.colno}" if "\n" in text.strip() else f"column {error.colno}"
         raise DocumentError(
-            f"{name} is no valid JSON at {where}: {error.msg}.",
+            f"{name} is not valid JSON at {where}: {error.msg}.",
             remedy="Check quotes and commas there.",
         ) from None
     except RecursionError:
@@ -263,7 +265,7 @@ def _unique(name: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
 
 def _no_constant(name: str) -> Callable[[str], Any]:
     def refuse(word: str) -> Any:
-        raise DocumentError(f"{name} holds {word}, which is no number.", remedy="Write a number.")
+        raise DocumentError(f"{name} holds {word}, which is not a number.", remedy="Write a number.")
 
     return refuse
 

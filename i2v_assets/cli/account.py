@@ -1,18 +1,21 @@
 """`i2v login`, `logout`, `whoami` and `balance`: the account."""
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from i2v_assets.cli.console import AsJson, err, out, print_json
-from i2v_assets.session import open_client
+from i2v_assets.operations.budget import budget_today
+from i2v_assets.session import open_client, open_session
+from resources.errors import I2VError
 from resources.money import dollars
+from resources.runcomfy.credentials import delete_token, require_token, token_path, write_token
+from resources.runcomfy.errors import LoginFailed
+from resources.runcomfy.login import LoginPrompt
+from resources.runcomfy.login import login as device_login
+from resources.runcomfy.wire import Account, Balance
 from resources.settings import Settings, load_settings
-
-if TYPE_CHECKING:
-    from resources.runcomfy.login import LoginPrompt
-    from resources.runcomfy.wire import Account, Balance
 
 app = typer.Typer()
 
@@ -30,13 +33,9 @@ def login(
 
         i2v login --no-browser      # on a server: open the page elsewhere
     """
-    from resources.runcomfy.credentials import write_token
-    from resources.runcomfy.errors import LoginFailed
-    from resources.runcomfy.login import login as device_login
-
     settings = load_settings()
 
-    def show(prompt: "LoginPrompt") -> None:
+    def show(prompt: LoginPrompt) -> None:
         err.print(f"Open this page and confirm the code {prompt.user_code}:", markup=False, highlight=False)
         err.print(f"  {prompt.verify_url}", markup=False, highlight=False)
         if browser:
@@ -63,8 +62,6 @@ def login(
 
 
 async def _email(settings: Settings) -> str | None:
-    from resources.errors import I2VError
-
     try:
         async with open_client(settings) as client:
             return (await client.account()).email
@@ -78,9 +75,10 @@ def _from_environment(settings: Settings) -> bool:
 
 @app.command()
 def logout(as_json: AsJson = False) -> None:
-    """Forget the kept token. It stays valid at RunComfy until it is revoked there."""
-    from resources.runcomfy.credentials import delete_token, token_path
+    """Delete the kept token.
 
+    It stays valid at RunComfy until it is revoked there.
+    """
     settings = load_settings()
     removed = delete_token(settings)
     if _from_environment(settings):
@@ -93,9 +91,7 @@ def logout(as_json: AsJson = False) -> None:
 
 @app.command()
 def whoami(as_json: AsJson = False) -> None:
-    """Whose token is in force, and where it comes from."""
-    from resources.runcomfy.credentials import require_token, token_path
-
+    """Show whose token is in force, and where it comes from."""
     settings = load_settings()
     require_token(settings)
     account = asyncio.run(_account(settings))
@@ -107,21 +103,18 @@ def whoami(as_json: AsJson = False) -> None:
     err.print(f"The token comes from {origin}.", markup=False, highlight=False)
 
 
-async def _account(settings: Settings) -> "Account":
+async def _account(settings: Settings) -> Account:
     async with open_client(settings) as client:
         return await client.account()
 
 
 @app.command()
 def balance(as_json: AsJson = False) -> None:
-    """What is left on the account, and what of today's budget."""
-    from i2v_assets.cli.plan import money_left
-    from i2v_assets.session import open_session
-
+    """Show what is left on the account, and of today's budget."""
     settings = load_settings()
     left = asyncio.run(_balance(settings))
     with open_session() as session:
-        today = money_left(session)
+        today = budget_today(session)
     if as_json:
         print_json({"service": settings.service, "balance_microdollars": left.microdollars, "today": today.plain()})
         return
@@ -129,6 +122,6 @@ def balance(as_json: AsJson = False) -> None:
     err.print(today.text, markup=False, highlight=False)
 
 
-async def _balance(settings: Settings) -> "Balance":
+async def _balance(settings: Settings) -> Balance:
     async with open_client(settings) as client:
         return await client.balance()

@@ -1,22 +1,18 @@
-"""`i2v cancel`, `retry`, `retake` and `choose`: what a person decides about a clip that is there already."""
+"""`i2v cancel`, `retry`, `retake` and `choose`: what a person asks of a clip that is there already."""
 
-import asyncio
-import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from i2v_assets.cli.console import AsJson, err, out, print_json
-from i2v_assets.cli.exit_codes import Exit, TryLater, UsageProblem
+from i2v_assets.cli.exit_codes import Exit, exit_code
+from i2v_assets.operations.cancel import cancel_clip
 from i2v_assets.operations.clips import find_clip
-from i2v_assets.session import Session, current_user, open_bucket, open_client, open_session
+from i2v_assets.operations.retry import retry_clip
+from i2v_assets.operations.takes import choose_take, retake_clip
+from i2v_assets.session import current_user, open_session
+from resources.errors import I2VError
 from resources.money import dollars
-
-if TYPE_CHECKING:
-    from resources.ledger.records import RequestRow
-    from resources.registry.registry import ClipRow
-    from resources.runcomfy.wire import CancelOutcome
-    from resources.settings import Settings
 
 app = typer.Typer()
 
@@ -30,150 +26,50 @@ def cancel(clip: Annotated[str, typer.Argument(help="A clip.")], as_json: AsJson
         i2v cancel hero
     """
     with open_session() as session:
-        row = find_clip(session.registry, clip)
-        done = [_cancel_request(session, request) for request in session.ledger.list(clip=clip, newest_first=False)]
-        done = [each for each in done if each]
-        held = _take_back(session, row) or _hold(session, row, any(each["sent"] for each in done))
-        if held:
-            done.append(held)
-    if not done:
-        raise UsageProblem(f"{clip} is {row.state}: nothing of it is to be cancelled.")
+        cancelled = cancel_clip(session, clip, by=current_user())
     if as_json:
-        print_json({"clip": clip, "done": done})
-    else:
-        for each in done:
-            out.print(f"{clip}: {each['what']}", markup=False, highlight=False)
-        again = "retry" if not done[-1].get("retake") else "retake"
-        err.print(f"`i2v {again} {clip}` makes it after all.", highlight=False)
-    raise typer.Exit(Exit.OK if all(each["done"] for each in done) else Exit.TRY_LATER)
-
-
-def _cancel_request(session: Session, request: "RequestRow") -> dict[str, Any]:
-    """One request of the clip; empty where there is nothing to cancel."""
-    from resources.ledger.errors import IllegalTransition, StaleClaim
-    from resources.ledger.records import State
-
-    told: dict[str, Any] = {"take": request.take, "request_id": request.request_id, "sent": True}
-    match request.state:
-        case State.PLANNED:
-            try:
-                session.ledger.cancel_planned(request.fingerprint, current_user())
-            except (IllegalTransition, StaleClaim):
-                return told | {"done": False, "what": f"take {request.take} is being sent right now; cancel it again."}
-            return told | {
-                "done": True,
-                "sent": False,
-                "what": f"take {request.take} is cancelled before it was sent; nothing was paid.",
+        steps = [
+            {
+                "code": step.code,
+                "take": step.takes[0] if len(step.takes) == 1 else None,
+                "takes": step.takes,
+                "request_id": step.request_id,
+                "sent": step.sent,
+                "done": step.done,
+                "what": step.text,
             }
-        case State.SUBMITTING:
-            return told | {"done": False, "what": f"take {request.take} is being sent right now; cancel it again."}
-        case State.SUBMITTED:
-            return told | _cancel_sent(session, request)
-        case State.UNKNOWN:
-            words = "the outcome of its submit is unknown: look it up at the service, then `i2v ledger resolve`."
-            return told | {"done": False, "what": f"take {request.take}: {words}"}
-        case _:
-            return {}
-
-
-def _cancel_sent(session: Session, request: "RequestRow") -> dict[str, Any]:
-    """Ask the service, look once more where it does not confirm, and write down what it said."""
-    from resources.runcomfy.wire import CancelOutcome
-
-    said = asyncio.run(_ask_cancel(session.settings, request.request_id or ""))
-    name = f"take {request.take} (request {request.request_id})"
-    if said is CancelOutcome.CANCELLED:
-        reason = f"cancelled by {current_user()}"
-        session.ledger.cancelled(request.fingerprint, attempt=request.attempt, reason=reason)
-        return {"done": True, "what": f"{name} is cancelled; the service confirmed it."}
-    words = {
-        CancelOutcome.NOT_CANCELLABLE: "has begun and cannot be cancelled; it runs on and may be charged.",
-        CancelOutcome.REQUESTED: "is to be cancelled, which the service has not confirmed yet; it may be charged.",
-        CancelOutcome.UNCONFIRMED: "may run on: the service did not confirm the cancellation.",
-    }[said]
-    session.ledger.note(request.fingerprint, current_user(), f"cancel: {said}")
-    return {"done": False, "what": f"{name} {words}"}
-
-
-async def _ask_cancel(settings: "Settings", request_id: str) -> "CancelOutcome":
-    from resources.runcomfy.wire import CancelOutcome, RequestState
-
-    async with open_client(settings) as client:
-        said = await client.cancel(request_id)
-        if said is not CancelOutcome.CANCELLED:
-            state = (await client.result(request_id)).state
-            if state is RequestState.CANCELLED:
-                return CancelOutcome.CANCELLED
-        return said
-
-
-def _take_back(session: Session, row: "ClipRow") -> dict[str, Any]:
-    """Of a delivered clip only the takes that were asked for since are withdrawn: its video stays, and nothing waits."""
-    from i2v_assets.clip_folder.writer import BucketAnswers
-    from i2v_assets.operations.clips import withdraw_retakes
-
-    taken = withdraw_retakes(session.ledger, session.registry, row)
-    if not taken:
-        return {}
-    BucketAnswers(open_bucket(session.settings)).no_longer_waiting(row.clip)
-    what = f"take {', '.join(map(str, taken))} is not made; the video that is there stays."
-    return {"what": what, "done": True, "sent": False, "retake": True}
-
-
-def _hold(session: Session, row: "ClipRow", sent: bool) -> dict[str, Any]:
-    """Keep the sensors from starting a clip that no run has yet; what a run has is the run's to answer."""
-    from i2v_assets.clip_folder import notes
-    from i2v_assets.clip_folder.writer import BucketAnswers
-    from resources.problem import Problem
-    from resources.registry.registry import ClipState
-    from resources.wait_reason import WaitReason
-
-    if sent or row.state not in (ClipState.DUE, ClipState.WAITING) or row.wait is WaitReason.PERSON:
-        return {}
-    problem = Problem(
-        f"It was cancelled by {current_user()}.", remedy=f"To make it after all, run: i2v retry {row.clip}"
-    )
-    money = session.ledger.money_of(row.clip, row.planned_fingerprint)
-    note = notes.waiting(row.clip, problem, money, reason=WaitReason.PERSON, service=session.settings.service)
-    BucketAnswers(open_bucket(session.settings)).note(row.clip, note)
-    session.registry.record_result(
-        row.clip,
-        version=row.version,
-        state=ClipState.WAITING,
-        reason=problem.what,
-        remedy=problem.remedy,
-        waiting_for=WaitReason.PERSON,
-    )
-    return {"what": "it is not started any more.", "done": True, "sent": False}
+            for step in cancelled.steps
+        ]
+        print_json({"clip": clip, "done": steps})
+    else:
+        for step in cancelled.steps:
+            out.print(f"{clip}: {step.text}", markup=False, highlight=False)
+        err.print(f"`i2v {cancelled.undo} {clip}` makes it after all.", highlight=False)
+    raise typer.Exit(Exit.OK if cancelled.done else Exit.TRY_LATER)
 
 
 @app.command()
 def retry(
     clips: Annotated[list[str], typer.Argument(help="Clips that failed or were cancelled.")], as_json: AsJson = False
 ) -> None:
-    """Make failed or cancelled clips again; what the service charged for the failure is not paid back by it.
+    """Make failed or cancelled clips again; what was charged for the failure is not refunded.
 
     A refusal by the service's content rules is final for the same media and prompt: change them instead.
 
         i2v retry hero shoes--0001
     """
-    from resources.errors import I2VError
-
     results: list[dict[str, Any]] = []
     worst = Exit.OK
     with open_session() as session:
-        rows = [find_clip(session.registry, name) for name in dict.fromkeys(clips)]
-        for row in rows:
+        for name in [find_clip(session.registry, name).clip for name in dict.fromkeys(clips)]:
             try:
-                again = _retry(session, row)
+                again = retry_clip(session, name, by=current_user())
             except I2VError as error:
-                from i2v_assets.cli.exit_codes import exit_code
-
                 worst = worst or exit_code(error)
-                results.append({"clip": row.clip, "due": False, "reason": error.message, "remedy": error.remedy})
-                err.print(f"{row.clip}: {error.text}", markup=False, highlight=False)
+                results.append({"clip": name, "due": False, "reason": error.message, "remedy": error.remedy})
+                err.print(f"{name}: {error.text}", markup=False, highlight=False)
             else:
-                results.append({"clip": row.clip, "due": True, "requests": again})
+                results.append({"clip": name, "due": True, "requests": again.fingerprints})
     if as_json:
         print_json(results)
     else:
@@ -181,46 +77,6 @@ def retry(
             if result["due"]:
                 out.print(f"{result['clip']} is due again.", markup=False, highlight=False)
     raise typer.Exit(worst)
-
-
-def _retry(session: Session, row: "ClipRow") -> list[str]:
-    from resources.ledger.records import State
-    from resources.registry.registry import ClipState
-    from resources.wait_reason import WaitReason
-
-    waits = row.state is ClipState.WAITING and row.wait in (WaitReason.PERSON, WaitReason.LOST)
-    if row.state is not ClipState.FAILED and not waits:
-        raise UsageProblem(f"It is {row.state}; only failed and cancelled clips are made again.", remedy=_way_on(row))
-    planned = _planned(session, row)
-    ended = [each for each in session.ledger.list((State.FAILED, State.CANCELLED), clip=row.clip)
-             if each.fingerprint in planned]  # fmt: skip
-    again = [each for each in ended if not each.final] or ended  # where all are final, the ledger says so
-    for request in again:
-        session.ledger.retry(request.fingerprint, by=current_user(), attempt=request.attempt)
-    session.registry.enqueue([row.clip])
-    return [request.fingerprint for request in again]
-
-
-def _way_on(row: "ClipRow") -> str:
-    """Return what lets a clip go on that this command is not for."""
-    from i2v_assets.clip_folder.notes import next_step
-
-    if row.state == "waiting":
-        return row.remedy or f"Next: {next_step(row.clip, row.wait)}"
-    return f"`i2v retake {row.clip}` makes another take." if row.delivered_at else f"See: i2v status {row.clip}"
-
-
-def _planned(session: Session, row: "ClipRow") -> set[str]:
-    """The fingerprints of the clip's latest plan: those of an older brief stay as they ended."""
-    from resources.storage import keys
-    from resources.storage.errors import ObjectMissing
-
-    found = {row.planned_fingerprint} if row.planned_fingerprint else set()
-    try:
-        stored = json.loads(open_bucket(session.settings).read(keys.clip_key(row.clip, keys.PLAN)))
-    except (ObjectMissing, ValueError):
-        return found
-    return found | {take["fingerprint"] for take in stored.get("takes", ()) if "fingerprint" in take}
 
 
 @app.command()
@@ -235,30 +91,14 @@ def retake(
 
     i2v retake hero --seed 42
     """
-    from i2v_assets.briefs.brief import MAX_TAKES
-    from i2v_assets.operations.clips import retake_clip, takes_of
-    from resources.registry.registry import ClipState
-    from resources.wait_reason import WaitReason
-
     with open_session() as session:
-        row = find_clip(session.registry, clip)
-        if row.state in (ClipState.DISPATCHED, ClipState.WORKING, ClipState.DUE):
-            raise TryLater(f"{clip} is {row.state}: a run makes it first.", remedy="Ask again when it is done.")
-        lost = row.state is ClipState.WAITING and row.wait is WaitReason.LOST
-        if row.state not in (ClipState.DELIVERED, ClipState.FAILED) and not lost:
-            raise UsageProblem(f"{clip} is {row.state}.", remedy=_way_on(row))
-        if takes_of(row) >= MAX_TAKES:
-            raise UsageProblem(
-                f"{clip} has {takes_of(row)} takes.", remedy=f"At most {MAX_TAKES} are made of one clip."
-            )
-        number = retake_clip(session.ledger, session.registry, clip, seed, by=current_user())
-        price = row.price_microdollars
+        due = retake_clip(session, clip, seed, by=current_user())
     if as_json:
-        print_json({"clip": clip, "take": number, "seed": seed, "price_microdollars": price})
+        print_json({"clip": clip, "take": due.take, "seed": seed, "price_microdollars": due.price_microdollars})
         return
-    costs = f", for about {dollars(price)}" if price else ""
-    out.print(f"Take {number} of {clip} is due{costs}.", markup=False, highlight=False)
-    err.print(f"`i2v choose {clip} {number}` makes it the clip's video once it is there.", highlight=False)
+    costs = f", for about {dollars(due.price_microdollars)}" if due.price_microdollars else ""
+    out.print(f"Take {due.take} of {clip} is due{costs}.", markup=False, highlight=False)
+    err.print(f"`i2v choose {clip} {due.take}` makes it the clip's video once it is there.", highlight=False)
 
 
 @app.command()
@@ -271,14 +111,8 @@ def choose(
 
     i2v choose hero 2
     """
-    from i2v_assets.operations.clips import choose_take
-    from resources.registry.registry import ClipState
-
     with open_session() as session:
-        row = find_clip(session.registry, clip)
-        if row.state in (ClipState.DISPATCHED, ClipState.WORKING):
-            raise TryLater(f"{clip} is {row.state}: a run has it.", remedy="Choose again when it is done.")
-        choose_take(session.ledger, session.registry, clip, take)
+        choose_take(session, clip, take)
     if as_json:
         print_json({"clip": clip, "chosen_take": take})
     else:

@@ -1,18 +1,20 @@
-"""Where the command writes: results on stdout, everything else on stderr. Rich obeys NO_COLOR by itself."""
+"""Write results to stdout and everything else to stderr. Rich obeys NO_COLOR by itself."""
 
 import json
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 PIPED_WIDTH = 160
-"""Columns of a table that goes to a file or another program, where there is no window to fit."""
+"""Columns of a table that goes to a file or another program, which has no window to fit."""
 
 SHORT_CELL = 20
-"""Columns with no longer cell are not folded: names, states, prices and times stay whole while the others give way."""
+"""Columns whose cells are all this short are not folded: names, states, prices and times stay whole."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
@@ -23,15 +25,12 @@ err = Console(stderr=True, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout, for programs."""
+    """Print one JSON document on stdout, for programs."""
     out.file.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
-    """A table for people; cells are shown as they are, not read as markup. Columns without names have no header."""
-    from rich.box import SIMPLE_HEAD
-    from rich.text import Text
-
+    """Print a table for people. Cells are never read as markup; columns without names have no header."""
     cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
     table = Table(
         title=title,

@@ -1,4 +1,4 @@
-"""`i2v doctor`: whether everything that a clip needs is there; each line is ok, or says what to do."""
+"""`i2v doctor`: check everything that a clip needs; each line is ok, or says what to do."""
 
 import asyncio
 import shutil
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import typer
@@ -15,18 +15,25 @@ from rich.text import Text
 
 from i2v_assets.cli.console import AsJson, out, print_json
 from i2v_assets.cli.exit_codes import Exit, exit_code
+from i2v_assets.cli.run.safe_fetch import fetch_input
 from i2v_assets.session import open_bucket, open_client, open_session
 from resources.errors import I2VError
+from resources.ledger.records import State
+from resources.media.libraries import library_versions, missing_codecs
 from resources.money import dollars
+from resources.runcomfy.client import service_time
+from resources.runcomfy.offers import LiveOffer
+from resources.schemas.endpoints import family_route
+from resources.schemas.inputs import Family
 from resources.settings import Settings, load_settings
-
-if TYPE_CHECKING:
-    from resources.storage.bucket import Bucket
+from resources.storage.bucket import Bucket
+from resources.storage.client import credentials_expire_at
+from resources.storage.reachability import check_reachable
 
 app = typer.Typer()
 
 SKEW = timedelta(seconds=30)
-"""Clocks further apart make ages of uploads and lives of addresses wrong; S3 itself refuses at 15 minutes."""
+"""If clocks are further apart, ages of uploads and lives of addresses are wrong; S3 itself refuses at 15 minutes."""
 
 FREE_BYTES = 2 * 1024**3
 """Room for the largest video that the service may send (2 GiB)."""
@@ -34,7 +41,7 @@ FREE_BYTES = 2 * 1024**3
 
 @dataclass(frozen=True)
 class Finding:
-    """One line."""
+    """One line of the report: what was checked, whether it is ok, and what to do if not."""
 
     name: str
     ok: bool
@@ -45,9 +52,9 @@ class Finding:
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Check the token, the bucket, addresses, the ledger, the catalogue, clocks, libraries and the disk. Costs nothing.
+    """Check the token, the bucket, addresses, the ledger, the catalogue, clocks and the disk.
 
-    Exit code 0 only when every line is ok.
+    It costs nothing. Exit code 0 only when every line is ok.
 
         i2v doctor
 
@@ -122,24 +129,21 @@ def _bucket(settings: Settings) -> Iterator[Finding]:
         bucket.delete(key)
 
 
-def _presigned(settings: Settings, bucket: "Bucket", key: str) -> Finding:
-    """The address as the service would fetch it: over https from a public host, or from this machine in the sandbox."""
-    from i2v_assets.cli.run.safe_fetch import fetch_input
-    from resources.storage.reachability import check_reachable
-
+def _presigned(settings: Settings, bucket: Bucket, key: str) -> Finding:
+    """Fetch a presigned address as the service would: over https from a public host, or from this machine for the sandbox."""
     name = "presigned address"
     try:
         check_reachable(bucket, settings.service)
         with TemporaryDirectory(prefix="i2v-") as folder:
             path = Path(folder) / "fetched"
-            there = bucket.head(key)  # where the bucket keeps versions, the service is sent to one of them
+            there = bucket.head(key)  # if the bucket keeps versions, the service is sent to one of them
             url = bucket.presign_get(key, 60, there.version_id if there else "")
             fetch_input(url.get_secret_value(), path, settings.service, max_bytes=1_000)
             same = path.read_bytes() == b"i2v doctor"
     except I2VError as error:
         remedy = (
             "The service fetches inputs from there: AWS_ENDPOINT_URL_S3 has to be an https address on the internet, and "
-            "the credentials need s3:GetObject (s3:GetObjectVersion too, where the bucket keeps versions)."
+            "the credentials need s3:GetObject (s3:GetObjectVersion too, if the bucket keeps versions)."
         )
         return Finding(name, False, error.message, remedy, exit_code(error))
     if not same:
@@ -148,8 +152,6 @@ def _presigned(settings: Settings, bucket: "Bucket", key: str) -> Finding:
 
 
 def _credentials(settings: Settings) -> Iterator[Finding]:
-    from resources.storage.client import credentials_expire_at
-
     ends = credentials_expire_at()
     if ends is None:
         yield _good("S3 credentials", "no end is known")
@@ -169,8 +171,6 @@ def _credentials(settings: Settings) -> Iterator[Finding]:
 
 
 def _ledger(settings: Settings) -> Iterator[Finding]:
-    from resources.ledger.records import State
-
     with open_session() as session:
         session.ledger.prove_writable()
         unknown = session.ledger.list((State.UNKNOWN,), service=settings.service)
@@ -186,19 +186,11 @@ def _ledger(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _catalogue(settings: Settings) -> Iterator[Finding]:
-    from i2v_assets.pipeline.offers import LiveOffer, Offers
-    from resources.registry.agreed_prices import CatalogueMemory
-    from resources.runcomfy.catalogue import Catalogue
-    from resources.schemas.endpoints import family_route
-    from resources.schemas.inputs import Family
-
+def _catalogue(_: Settings) -> Iterator[Finding]:
     async def ask() -> list[LiveOffer]:
         with open_session() as session:
-            async with open_client(settings) as client:
-                catalogue = Catalogue(client, settings.model_ids, settings.price_max_age_seconds)
-                offers = Offers(catalogue, CatalogueMemory(session.ledger.database), settings.service)
-                return [await offers.live(family) for family in Family]
+            async with session.open_service() as service:
+                return [await service.offers.live(family) for family in Family]
 
     for live in asyncio.run(ask()):
         name = f"catalogue, {family_route(live.family)}"
@@ -213,12 +205,10 @@ def _catalogue(settings: Settings) -> Iterator[Finding]:
 
 
 def _clocks(settings: Settings) -> Iterator[Finding]:
-    from resources.runcomfy.client import service_time
-
     bucket = open_bucket(settings)
     bucket.check()
-    told = {"storage": bucket.now(), "service": asyncio.run(service_time(settings.runcomfy_model_api_base))}
-    for who, moment in told.items():
+    clocks = {"storage": bucket.now(), "service": asyncio.run(service_time(settings.runcomfy_model_api_base))}
+    for who, moment in clocks.items():
         if moment is None:
             yield _good(f"clock, {who}", "tells no time")
             continue
@@ -231,8 +221,6 @@ def _clocks(settings: Settings) -> Iterator[Finding]:
 
 
 def _libraries(_: Settings) -> Iterator[Finding]:
-    from resources.media.libraries import library_versions, missing_codecs
-
     words = ", ".join(f"{name} {version}" for name, version in library_versions().items())
     missing = missing_codecs()
     if missing:
@@ -267,4 +255,4 @@ CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Any]]], ...] = (
     ("media libraries", _libraries),
     ("disk", _disk),
 )
-"""Every check by the name that its failure carries, cheap ones and causes first."""
+"""Every check with the name of its line; cheap checks first, causes before their effects."""

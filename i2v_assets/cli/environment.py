@@ -1,4 +1,4 @@
-"""Which environment a command works in: the process' own, with a `.env` file or a running `make dev` beneath it."""
+"""Choose the environment of a command: the process' own, filled up from a `.env` file or a running `make dev`."""
 
 import os
 from collections.abc import Collection, Mapping
@@ -11,7 +11,7 @@ from resources.errors import SettingsError
 DEV_FOLDER = "dev"
 
 _DECIDES = ("AWS_", "RUNCOMFY_", "I2V_")
-"""Names that decide where the files, the money and the memory are. The local services bring their own."""
+"""Prefixes of variables that decide which bucket, account and ledger are used. The local services set their own."""
 
 KEPT_IN_DEV = frozenset(
     f"I2V_{name}"
@@ -22,32 +22,32 @@ KEPT_IN_DEV = frozenset(
         *("SETTLE_SECONDS", "SENSOR_SECONDS", "CLIPS_PER_RUN", "MAX_IN_FLIGHT", "DEADLINE_SECONDS", "LEASE_SECONDS"),
         # what may be sent and spent there
         *("MAX_UPLOAD_BYTES", "INLINE_INPUT_BYTES", "SANDBOX_BUDGET_USD_PER_DAY", "SANDBOX_BUDGET_REQUESTS_PER_DAY"),
-        # how it is told
+        # how it is shown
         *("TIMEZONE", "LOG_JSON"),
     )
 )
-"""All that `make dev` takes over from the shell and from `.env`: what cannot lead it to anything outside this machine,
-and cannot hold its clips back. Everything else there is meant for production (its ledger, bucket, queue, window, approval,
-webhook), or is set by the services."""
+"""All that `make dev` takes from the shell and from `.env`: variables that cannot lead it outside this machine and cannot
+hold its clips back. Everything else is meant for production (ledger, bucket, queue, window, approval, webhook), or is set
+by the services."""
 
 
 def data_root() -> Path:
-    """The data folder of this project (I2V_DATA_DIR, or `.i2v` here)."""
+    """Return the data folder of this project (I2V_DATA_DIR, or `.i2v` here)."""
     return Path(os.environ.get("I2V_DATA_DIR") or ".i2v")
 
 
 def dev_file() -> Path:
-    """Where `make dev` leaves the environment of its services while it runs."""
+    """Return the file in which `make dev` keeps the environment of its services while it runs."""
     return data_root() / DEV_FOLDER / "environment"
 
 
 def load_environment(*, dev: bool) -> None:
-    """Add variables of `.env` that the process does not have yet; with ``dev`` see what the running `make dev` sees.
+    """Add variables of `.env` that the process does not have; with ``dev`` use the environment of the running `make dev`.
 
     Raises:
         SettingsError: ``dev`` was asked for, but `make dev` does not run here.
     """
-    load_dotenv(Path(".env"), override=False)  # for --dev too: it may say where the data folder is
+    load_dotenv(Path(".env"), override=False)  # for --dev too: it may set the data folder
     if dev:
         if not dev_file().exists():
             raise SettingsError("`make dev` does not run in this folder.", remedy="Start it, or leave out --dev.")
@@ -55,22 +55,22 @@ def load_environment(*, dev: bool) -> None:
 
 
 def without_production(variables: Mapping[str, str], keep: Collection[str] = ()) -> dict[str, str]:
-    """The variables that decide nothing about services, and those of ``keep``.
+    """Return the variables that decide nothing about services, and those of ``keep``.
 
-    One left over is enough to lead astray: AWS_SESSION_TOKEN beside the local server's keys makes it refuse every call.
+    A single one left over breaks the rest: with AWS_SESSION_TOKEN beside its keys the local server refuses every call.
     """
     return {name: value for name, value in variables.items() if name in keep or not name.startswith(_DECIDES)}
 
 
 def enter(variables: Mapping[str, str]) -> None:
-    """Let this process work with the services of these variables alone."""
+    """Make this process use the services of these variables alone."""
     for name in os.environ.keys() - without_production(os.environ).keys():
         del os.environ[name]
     os.environ.update(variables)
 
 
 def write_dev_file(variables: dict[str, str]) -> Path:
-    """Leave the services' environment for other shells; only its owner may read it, since it holds S3 keys."""
+    """Write the services' environment for other shells, and return the file; only its owner may read it, for its S3 keys."""
     path = dev_file()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)

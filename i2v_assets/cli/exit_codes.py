@@ -6,7 +6,7 @@ from resources.errors import ErrorCode, I2VError, Verdict
 
 
 class Exit(IntEnum):
-    """What the shell is told."""
+    """The exit codes of `i2v`."""
 
     OK = 0
     FAILED = 1
@@ -38,7 +38,6 @@ BY_CODE = {
     ErrorCode.LEDGER_USAGE: Exit.USAGE,
     ErrorCode.LEDGER_FOREIGN: Exit.USAGE,
     ErrorCode.NO_SUCH_CLIP: Exit.USAGE,
-    ErrorCode.NO_SUCH_TAKE: Exit.USAGE,
     ErrorCode.STORAGE_SETUP: Exit.USAGE,
     ErrorCode.FINAL_OUTCOME: Exit.FAILED,
     ErrorCode.SERVICE_UNAVAILABLE: Exit.UNAVAILABLE,

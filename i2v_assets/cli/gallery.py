@@ -1,5 +1,6 @@
-"""`i2v gallery`: the gallery of a private bucket, in this machine's browser."""
+"""`i2v gallery`: show the gallery of a private bucket in this machine's browser."""
 
+import socket
 import threading
 import time
 from typing import Annotated
@@ -9,7 +10,9 @@ import typer
 from i2v_assets.cli.console import AsJson, err, out, print_json
 from i2v_assets.cli.exit_codes import TryLater
 from i2v_assets.session import open_bucket
+from resources.devservers.start import free_port
 from resources.settings import load_settings
+from resources.storage.link_server import serve_links
 
 app = typer.Typer()
 
@@ -22,15 +25,12 @@ def gallery(
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Serve the gallery on this machine until Ctrl-C, with range requests, so that nothing has to be public.
+    """Serve the gallery on this machine until Ctrl-C, so that nothing has to be public.
 
-    Only finished work is given out (clips, videos, sequences, the gallery itself), never the uploads.
+    Only finished work is served (clips, videos, sequences, the gallery itself), never the uploads.
 
         i2v gallery --open
     """
-    from resources.devservers.start import free_port
-    from resources.storage.link_server import serve_links
-
     bucket = open_bucket(load_settings())
     if bucket.head(PAGE) is None:
         raise TryLater(
@@ -57,8 +57,6 @@ def gallery(
 
 def _open(address: str, port: int) -> None:
     """Open the page once the server listens."""
-    import socket
-
     give_up = time.monotonic() + 10
     while time.monotonic() < give_up:
         try:

@@ -1,4 +1,4 @@
-"""The commands of `i2v` by name, each imported when it is used: `i2v --help` loads none of them."""
+"""The commands of `i2v` by name, each imported when it is used: `i2v --help` imports none of them."""
 
 import importlib
 from typing import Any, Final
@@ -8,21 +8,15 @@ from typer.core import TyperCommand, TyperGroup
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("dev.commands", "Make videos of sample images in the sandbox, from start to end: no token, no money."),
-    "dev": (
-        "dev.commands",
-        "Keep the services up with the Dagster UI, sensors and schedules on; Ctrl-C ends all of it.",
-    ),
+    "dev": ("dev.commands", "Run the local services and the Dagster UI, with sensors and schedules on, until Ctrl-C."),
     "sandbox": ("dev.commands", "Serve the Model API locally and render real, simple videos."),
     "upload": ("upload", "Put files into the bucket, where the upload sensor finds them."),
-    "run": ("run.command", "One generation now, from files or a JSON input; prints where the video is."),
-    "status": ("status", "How far the clips are, why those that wait do, and which uploads were refused."),
+    "run": ("run.command", "Make one video now, from files or a JSON input, and print where it is."),
+    "status": ("status", "Show how far the clips are, why those that wait do, and which uploads were refused."),
     "fetch": ("status", "Download clips' videos from the bucket, as CLIP.mp4."),
     "plan": ("plan", "Show what would be made, by which model and at what price, before anything is paid."),
     "approve": ("plan", "Agree to pay for a plan."),
-    "cancel": (
-        "clip_actions",
-        "Stop what is not sent yet, and cancel what still waits in the service's queue.",
-    ),
+    "cancel": ("clip_actions", "Stop what is not sent yet, and cancel what still waits in the service's queue."),
     "retry": (
         "clip_actions",
         "Make failed or cancelled clips again; what was charged for the failure is not refunded.",
@@ -36,14 +30,14 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "account",
         "Sign in at RunComfy: confirm a code in the browser, and the token is kept for the next time.",
     ),
-    "logout": ("account", "Forget the kept token."),
-    "whoami": ("account", "Whose token is in force, and where it comes from."),
-    "balance": ("account", "What is left on the account, and what of today's budget."),
+    "logout": ("account", "Delete the kept token."),
+    "whoami": ("account", "Show whose token is in force, and where it comes from."),
+    "balance": ("account", "Show what is left on the account, and of today's budget."),
     "models": (
         "models",
-        "Which model id serves each route now, its price, and how it differs from what was agreed to.",
+        "Show which model id serves each route now, its price, and how it differs from what was agreed to.",
     ),
-    "ledger": ("ledger", "The record of every paid request."),
+    "ledger": ("ledger", "List, show, resolve and export paid requests."),
     "verify": (
         "verify",
         "Prove that a video is what the ledger paid for: bytes, manifest, and signature if it has one.",
@@ -51,13 +45,13 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "gallery": ("gallery", "Serve the gallery on this machine until Ctrl-C, so that nothing has to be public."),
     "metrics": ("metrics", "Serve the ledger's figures for Prometheus until Ctrl-C."),
     "doctor": ("doctor", "Check the token, the bucket, addresses, the ledger, the catalogue, clocks and the disk."),
-    "settings": ("settings", "Every variable with its value in force, default and meaning; secrets are masked."),
+    "settings": ("settings", "Show every variable with its value in force, default and meaning; secrets are masked."),
 }
-"""Command -> (module of this package, one line for the list of commands), in the order of the help."""
+"""Command -> (module of this package, the first line of its help), in the order of the help. A test compares both."""
 
 
 class LazyGroup(TyperGroup):
-    """A group that imports a command's module when the command is used, not when commands are listed."""
+    """Import a command's module when the command is used, not when the commands are listed."""
 
     _listing = False
 
@@ -66,7 +60,7 @@ class LazyGroup(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return the command of this name, or while the help is written a stand-in with its one line."""
+        """Return the command of this name, or only its line of help while the list is written."""
         if cmd_name not in COMMANDS:
             return None
         module, line = COMMANDS[cmd_name]

@@ -1,78 +1,47 @@
-"""`i2v ledger`: what was requested, what became of it, and the answer to an unknown outcome."""
+"""`i2v ledger`: every paid request, what became of it, and how to resolve an unknown outcome."""
 
-import getpass
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from i2v_assets.cli import ledger_recovery
-from i2v_assets.cli.console import err, out, print_json, print_table
+from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import UsageProblem
+from i2v_assets.session import current_user, open_session
+from resources.ledger.errors import UnknownRequest
+from resources.ledger.ledger import Ledger
+from resources.ledger.records import RequestRow, State
 from resources.money import dollars
 from resources.plurals import counted
+from resources.runcomfy.wire import REQUEST_ID
 
-if TYPE_CHECKING:
-    from resources.ledger.ledger import Ledger
-    from resources.ledger.records import RequestRow
-
-app = typer.Typer(name="ledger", no_args_is_help=True, help="The record of every request that can cost money.")
+app = typer.Typer(name="ledger", no_args_is_help=True, help="List, show, resolve and export paid requests.")
 
 ledger_recovery.add_to(app)
 
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Which = Annotated[str, typer.Argument(help="A fingerprint or its beginning, or the service's request id.")]
 
 
-class StateName(StrEnum):
-    """The ledger's states, written out, since the ledger itself is too heavy to be imported for a help text."""
-
-    PLANNED = "planned"
-    SUBMITTING = "submitting"
-    SUBMITTED = "submitted"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    UNKNOWN = "unknown"
-
-
 SHORT = 12
-"""Characters of a fingerprint that tables show; enough to tell millions of requests apart."""
-
-
-@contextmanager
-def _ledger() -> "Iterator[Ledger]":
-    from resources.ledger.ledger import Ledger
-    from resources.settings import load_settings
-
-    ledger = Ledger.open(load_settings().ledger_address)
-    try:
-        yield ledger
-    finally:
-        ledger.close()
+"""Characters of a fingerprint that tables show; they are unique among millions of requests."""
 
 
 @app.command("list")
 def list_command(
-    state: Annotated[
-        list[StateName] | None, typer.Option(help="Only in this state; may be given more than once.")
-    ] = None,
+    state: Annotated[list[State] | None, typer.Option(help="Only in this state; may be given more than once.")] = None,
     clip: Annotated[str | None, typer.Option(help="Only of this clip.")] = None,
     service: Annotated[str | None, typer.Option(help="Only at this service: runcomfy or sandbox.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """Requests, the newest first."""
-    from resources.ledger.records import State
-
-    with _ledger() as ledger:
-        rows = ledger.list([State(name) for name in state] if state else None, clip, service, limit)
+    """List requests, the newest first."""
+    with open_session() as session:
+        rows = session.ledger.list(state or None, clip, service, limit)
     if as_json:
         print_json([asdict(row) for row in rows])
         return
@@ -84,10 +53,10 @@ def list_command(
 
 @app.command("show")
 def show_command(which: Which, as_json: AsJson = False) -> None:
-    """One request with everything that happened to it."""
-    with _ledger() as ledger:
-        row = find(ledger, which)
-        events = ledger.events(row.fingerprint)
+    """Show one request with all its events."""
+    with open_session() as session:
+        row = find(session.ledger, which)
+        events = session.ledger.events(row.fingerprint)
     if as_json:
         print_json({**asdict(row), "events": [asdict(event) for event in events]})
         return
@@ -105,19 +74,22 @@ def show_command(which: Which, as_json: AsJson = False) -> None:
 def resolve_command(
     which: Which,
     request_id: Annotated[
-        str | None, typer.Option(help="The service has it under this id: it is waited for and fetched.")
+        str | None, typer.Option(help="The service has it under this id: the video is waited for and fetched.")
     ] = None,
     not_charged: Annotated[
         bool, typer.Option("--not-charged", help="The service does not have it: it is planned again.")
     ] = False,
     given_up: Annotated[
-        bool, typer.Option("--given-up", help="Nobody can say: it failed for good, its money stays counted.")
+        bool,
+        typer.Option(
+            "--given-up", help="It cannot be found out: the request counts as failed for good, its money as spent."
+        ),
     ] = False,
     *,
     by: Annotated[str | None, typer.Option(help="Who decides; your user name unless given.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what became of a request whose outcome is unknown; look it up in the service's web console first.
+    """Resolve a request whose outcome is unknown; look it up in the service's web console first.
 
     A wrong --not-charged pays twice. While the run that sent it may still be alive, wait for it to end.
     """
@@ -128,10 +100,10 @@ def resolve_command(
         )
     if request_id is not None:
         request_id = _as_request_id(request_id)
-    with _ledger() as ledger:
-        row = ledger.resolve(
-            find(ledger, which).fingerprint,
-            by=by or getpass.getuser(),
+    with open_session() as session:
+        row = session.ledger.resolve(
+            find(session.ledger, which).fingerprint,
+            by=by or current_user(),
             request_id=request_id,
             not_charged=not_charged,
             given_up=given_up,
@@ -146,14 +118,14 @@ def resolve_command(
 def export_command(
     file: Annotated[str, typer.Argument(help="The file to write; - is standard output.")] = "-",
 ) -> None:
-    """Everything as JSON lines: requests, submissions, events and approvals, from one moment."""
-    with _ledger() as ledger:
+    """Export everything as JSON lines: requests, submissions, events and approvals, from one moment."""
+    with open_session() as session:
         if file == "-":
-            ledger.export(sys.stdout)
+            session.ledger.export(sys.stdout)
             return
         try:
             with Path(file).open("w", encoding="utf-8") as sink:
-                lines = ledger.export(sink)
+                lines = session.ledger.export(sink)
         except OSError as error:
             raise UsageProblem(
                 f"{file} cannot be written: {error.strerror or type(error).__name__}.",
@@ -162,15 +134,13 @@ def export_command(
     err.print(f"{counted(lines, 'line')}.", highlight=False)
 
 
-def find(ledger: "Ledger", which: str) -> "RequestRow":
-    """The one request that a person means.
+def find(ledger: Ledger, which: str) -> RequestRow:
+    """Return the one request that a person means.
 
     Raises:
         UnknownRequest: there is none.
-        UsageProblem: several begin so.
+        UsageProblem: several begin with it.
     """
-    from resources.ledger.errors import UnknownRequest
-
     found = ledger.starting_with(which)
     if len(found) > 1:
         raise UsageProblem(f"{which!r} begins more than one fingerprint.", remedy="Type more of it.")
@@ -181,13 +151,11 @@ def find(ledger: "Ledger", which: str) -> "RequestRow":
 
 
 def _as_request_id(text: str) -> str:
-    """What a person typed or pasted, as the service's id: it cannot be taken back, and a wrong one fails for good.
+    """Return what a person typed or pasted as the service's id. It cannot be changed later, and a wrong one fails for good.
 
     Raises:
-        UsageProblem: no request id looks so.
+        UsageProblem: it is not a request id.
     """
-    from resources.runcomfy.wire import REQUEST_ID
-
     request_id = text.strip()
     if not REQUEST_ID.fullmatch(request_id):
         raise UsageProblem(
@@ -197,7 +165,7 @@ def _as_request_id(text: str) -> str:
     return request_id
 
 
-def _line(row: "RequestRow") -> tuple[object, ...]:
+def _line(row: RequestRow) -> tuple[object, ...]:
     return (
         row.fingerprint[:SHORT],
         row.clip,
@@ -211,7 +179,7 @@ def _line(row: "RequestRow") -> tuple[object, ...]:
     )
 
 
-def _details(row: "RequestRow") -> Iterator[tuple[str, str]]:
+def _details(row: RequestRow) -> Iterator[tuple[str, str]]:
     for name, value in asdict(row).items():
         if name.endswith("_microdollars"):
             yield name.removesuffix("_microdollars"), dollars(value)

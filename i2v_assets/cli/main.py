@@ -41,9 +41,9 @@ def common(
 
 
 def main() -> None:
-    """Entry point of `i2v`."""
+    """Run `i2v` and exit with its code; an error becomes one line and its remedy."""
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
-    # What the client asks again by itself is no news to a person; that it gave up comes as an error.
+    # A retry of the client is not news to a person; that it gave up comes as an error.
     logging.getLogger("stamina").setLevel(logging.ERROR)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(
@@ -54,7 +54,7 @@ def main() -> None:
         sys.exit(app(standalone_mode=False) or Exit.OK)
     except typer.Exit as stop:
         if stop.exit_code == Exit.INTERRUPTED and not isinstance(stop.exit_code, Exit):
-            err.print("Stopped.")  # typer makes this of Ctrl-C, where no command has said what became of it
+            err.print("Stopped.")  # typer's own exit after Ctrl-C, which no command has answered
         sys.exit(stop.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         err.print("Stopped.")
@@ -73,5 +73,5 @@ def main() -> None:
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
-    """True when a program reads what the command prints, which then is JSON also where the command fails early."""
+    """Return True if a program reads the output: then it is JSON even if the command fails early."""
     return not {"--json", "--output=json"}.isdisjoint(arguments) or ("--output", "json") in pairwise(arguments)

@@ -1,11 +1,16 @@
-"""`i2v metrics`: the figures for Prometheus."""
+"""`i2v metrics`: serve the ledger's figures for Prometheus."""
 
+import signal
+import threading
 from typing import Annotated
 
 import typer
 
 from i2v_assets.cli.console import err
 from i2v_assets.cli.exit_codes import UsageProblem
+from resources import logs
+from resources.metrics.server import serving
+from resources.settings import load_settings
 
 app = typer.Typer()
 
@@ -18,17 +23,12 @@ def metrics(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = PORT,
     host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines scrape; there is no login.")] = "127.0.0.1",
 ) -> None:
-    """Serve the ledger's figures for Prometheus until Ctrl-C; docs/operations.md has the list and what to alert on.
+    """Serve the ledger's figures for Prometheus until Ctrl-C.
+
+    docs/operations.md has the list and what to alert on.
 
     i2v metrics --port 9464
     """
-    import signal
-    import threading
-
-    from resources import logs
-    from resources.metrics.server import serving
-    from resources.settings import load_settings
-
     settings = load_settings()
     logs.configure(settings)
     stopped = threading.Event()

@@ -1,17 +1,18 @@
 """`i2v models`: what the service offers now, and the agreement to what has changed."""
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import UsageProblem
-from i2v_assets.session import Session, current_user, open_client, open_session
+from i2v_assets.session import Session, current_user, open_session
 from resources.money import dollars
-
-if TYPE_CHECKING:
-    from i2v_assets.pipeline.offers import LiveOffer
+from resources.registry.agreed_prices import CatalogueMemory
+from resources.runcomfy.offers import LiveOffer, agree
+from resources.schemas.endpoints import LIMITS, family_route, ids_for
+from resources.schemas.inputs import Family, Route
 
 app = typer.Typer()
 
@@ -24,9 +25,9 @@ def models(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Which model id serves each route right now, at what price, and how it differs from what was agreed to.
+    """Show which model id serves each route now, its price, and how it differs from what was agreed to.
 
-    A price or a schema that has changed stops its route until somebody agrees to it.
+    A price or a schema that has changed stops its route until a person agrees to it.
 
         i2v models
 
@@ -34,10 +35,6 @@ def models(
 
         i2v models --accept happyhorse-1.0/image-to-video
     """
-    from i2v_assets.pipeline.offers import agree
-    from resources.registry.agreed_prices import CatalogueMemory
-    from resources.schemas.inputs import Family, Route
-
     if route is not None and route not in list(Route):
         raise UsageProblem(f"There is no route {route!r}.", remedy=f"Routes: {', '.join(Route)}.")
     unknown = [name for name in accept or () if name not in list(Family)]
@@ -85,22 +82,12 @@ def _price(row: dict[str, Any]) -> str:
     return f"{dollars(row['price_microdollars']) or 'unknown'} per {row['price_unit']}"
 
 
-async def _live(session: Session) -> "list[LiveOffer]":
-    from i2v_assets.pipeline.offers import Offers
-    from resources.registry.agreed_prices import CatalogueMemory
-    from resources.runcomfy.catalogue import Catalogue
-    from resources.schemas.inputs import Family
-
-    settings = session.settings
-    async with open_client(settings) as client:
-        catalogue = Catalogue(client, settings.model_ids, settings.price_max_age_seconds)
-        offers = Offers(catalogue, CatalogueMemory(session.ledger.database), settings.service)
-        return [await offers.live(family) for family in Family]
+async def _live(session: Session) -> list[LiveOffer]:
+    async with session.open_service() as service:
+        return [await service.offers.live(family) for family in Family]
 
 
-def _row(live: "LiveOffer") -> dict[str, Any]:
-    from resources.schemas.endpoints import LIMITS, family_route, ids_for
-
+def _row(live: LiveOffer) -> dict[str, Any]:
     limits, offer = LIMITS[live.family], live.offer
     tiers = limits.resolutions_in(offer.endpoint.dialect) if offer else limits.resolutions
     return {

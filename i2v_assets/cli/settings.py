@@ -1,11 +1,9 @@
 """`i2v settings`: every variable, its value, default and meaning."""
 
-from typing import Annotated
-
 import typer
 from pydantic import SecretStr
 
-from i2v_assets.cli.console import print_json, print_table
+from i2v_assets.cli.console import AsJson, print_json, print_table
 from resources.settings import Settings, load_settings, variable_name
 
 app = typer.Typer()
@@ -32,8 +30,8 @@ def _without_password(url: str) -> str:
 
 
 @app.command("settings")
-def settings_command(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """Every variable with its value in force, default and meaning; secrets are masked.
+def settings_command(as_json: AsJson = False) -> None:
+    """Show every variable with its value in force, default and meaning; secrets are masked.
 
     S3 is configured by boto3's own variables and files (AWS_ENDPOINT_URL_S3, AWS_PROFILE, roles).
     """

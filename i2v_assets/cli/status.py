@@ -2,26 +2,31 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
-from i2v_assets.cli.exit_codes import Exit, UsageProblem
+from i2v_assets.cli.exit_codes import Exit, TryLater, UsageProblem, exit_code
 from i2v_assets.cli.wait_words import wait_words
+from i2v_assets.clip_folder.notes import Answer, answer_of
 from i2v_assets.operations.clips import find_clip
-from i2v_assets.session import Session, open_bucket, open_session
+from i2v_assets.session import Session, open_session
+from i2v_assets.uploads.types import Candidate
+from resources.errors import I2VError
+from resources.ledger.records import Spend
 from resources.money import dollars
 from resources.plurals import counted
+from resources.registry.registry import ClipRow, ClipState, RefusedRow
+from resources.storage import keys
+from resources.storage.errors import StorageError
 
-if TYPE_CHECKING:
-    from resources.registry.registry import RefusedRow
 
-
-def print_refused(refused: "Sequence[RefusedRow]", limit: int) -> None:
-    """A table of them, by name."""
+def print_refused(refused: Sequence[RefusedRow], limit: int) -> None:
+    """Print a table of refused uploads, by name."""
     if not refused:
         return
     print_table(
@@ -32,15 +37,10 @@ def print_refused(refused: "Sequence[RefusedRow]", limit: int) -> None:
         err.print(f"The first {limit} of {len(refused)} refused uploads; --limit shows more.", highlight=False)
 
 
-def plain_refused(refused: "Sequence[RefusedRow]") -> list[dict[str, Any]]:
-    """The same for programs."""
+def plain_refused(refused: Sequence[RefusedRow]) -> list[dict[str, Any]]:
+    """Return refused uploads for programs."""
     return [{"upload": row.source, "clip": row.clip, "reason": row.words, "remedy": row.remedy} for row in refused]
 
-
-if TYPE_CHECKING:
-    from i2v_assets.clip_folder.notes import Answer
-    from resources.ledger.records import Spend
-    from resources.registry.registry import ClipRow, RefusedRow
 
 app = typer.Typer()
 
@@ -56,7 +56,7 @@ def status(
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = SHOWN,
     as_json: AsJson = False,
 ) -> None:
-    """How far the clips are, why those that wait do, and which uploads were refused.
+    """Show how far the clips are, why those that wait do, and which uploads were refused.
 
     i2v status
 
@@ -96,15 +96,13 @@ def status(
 
 
 def _states(names: "list[str] | tuple[()]") -> list[Any]:
-    from resources.registry.registry import ClipState
-
     unknown = [name for name in names if name not in list(ClipState)]
     if unknown:
         raise UsageProblem(f"There is no state {unknown[0]!r}.", remedy=f"States: {', '.join(ClipState)}.")
     return [ClipState(name) for name in names]
 
 
-def _reason(row: "ClipRow") -> str:
+def _reason(row: ClipRow) -> str:
     if row.state in ("dispatched", "working"):
         return ""  # what it waited for is out of the way
     waits = f"{wait_words(row.waiting_for)}: " if row.state == "waiting" and row.waiting_for else ""
@@ -112,7 +110,7 @@ def _reason(row: "ClipRow") -> str:
 
 
 def _named(session: Session, clip: str, as_json: bool) -> None:
-    """One clip, or the refused uploads that would be it."""
+    """Print one clip, or the refused uploads that would be it."""
     row, refused = session.registry.get(clip), session.registry.refusals.now(clip)
     if row is not None or not refused:
         _one(session, row or find_clip(session.registry, clip), refused, as_json)
@@ -120,23 +118,18 @@ def _named(session: Session, clip: str, as_json: bool) -> None:
         print_json({"clip": clip, "state": "refused", "refused_uploads": plain_refused(refused)})
     else:
         out.print(
-            f"{clip} is no clip yet: its upload was refused. Nothing was sent and nothing was paid.", highlight=False
+            f"{clip} is not a clip yet: its upload was refused. Nothing was sent and nothing was paid.", highlight=False
         )
         print_refused(refused, len(refused))
 
 
-def _one(session: Session, row: "ClipRow", refused: "Sequence[RefusedRow]", as_json: bool) -> None:
-    from i2v_assets.uploads.types import Candidate
-
+def _one(session: Session, row: ClipRow, refused: Sequence[RefusedRow], as_json: bool) -> None:
     candidate = Candidate.from_content(row.content)
     requests = sorted(session.ledger.list(clip=row.clip, newest_first=False), key=lambda request: request.take)
     events = {request.fingerprint: session.ledger.events(request.fingerprint) for request in requests}
     paid = session.ledger.spend_of(row.clip)
-    answers = _answers(session, row.clip)
-    answer = _answer(session, row)
+    answers, answer = _answers(session, row.clip), _answer(session, row)
     if as_json:
-        from dataclasses import asdict
-
         print_json(
             {
                 **_plain(row),
@@ -200,17 +193,15 @@ def _one(session: Session, row: "ClipRow", refused: "Sequence[RefusedRow]", as_j
         )
 
 
-def _answer(session: Session, row: "ClipRow") -> "Answer | None":
+def _answer(session: Session, row: ClipRow) -> Answer | None:
     """Return what the clip's note in the bucket says too."""
-    from i2v_assets.clip_folder.notes import answer_of
-
     settings = session.settings
     money = session.ledger.money_of(row.clip, row.planned_fingerprint)
     return answer_of(row, money, service=settings.service, retries_per_clip=settings.retries_per_clip)
 
 
-def _paid(*spent: "Spend") -> str:
-    """What the service charged, and what it has not said yet."""
+def _paid(*spent: Spend) -> str:
+    """Return what the service charged, and what it has not settled yet, for people."""
     settled, still_open = (sum(getattr(each, name) for each in spent) for name in _MONEY)
     if not still_open:
         return dollars(settled) or "$0.00"
@@ -218,23 +209,20 @@ def _paid(*spent: "Spend") -> str:
     return f"{said}{dollars(still_open)} that the service has not settled yet"
 
 
-def _plain_paid(*spent: "Spend") -> dict[str, int]:
+def _plain_paid(*spent: Spend) -> dict[str, int]:
     return {name: sum(getattr(each, name) for each in spent) for name in _MONEY}
 
 
 def _answers(session: Session, clip: str) -> list[Any]:
-    """The clip's files in the bucket; a bucket that does not answer leaves the rest of the page readable."""
-    from resources.storage.errors import StorageError
-    from resources.storage.keys import clip_key
-
+    """Return the clip's files in the bucket; if the bucket does not answer, say so and go on without them."""
     try:
-        return list(open_bucket(session.settings).list(clip_key(clip, "x")[:-1]))
+        return list(session.bucket.list(keys.clip_key(clip, "x")[:-1]))
     except StorageError as error:
         err.print(f"The bucket was not read: {error.text}", markup=False, highlight=False)
         return []
 
 
-def _plain(row: "ClipRow") -> dict[str, Any]:
+def _plain(row: ClipRow) -> dict[str, Any]:
     names = ("clip", "state", "source", "priority", "waiting_for", "reason", "remedy", "run_id", "fingerprint", "planned_fingerprint",
              "price_microdollars", "chosen_take", "extra_takes", "retries", "admitted_at", "updated_at", "delivered_at")  # fmt: skip
     return {name: getattr(row, name) for name in names}
@@ -261,8 +249,6 @@ def fetch(
 
     i2v fetch hero shoes--0001 --output-dir videos --all
     """
-    from resources.errors import I2VError
-
     fetched: list[dict[str, Any]] = []
     worst = Exit.OK
     with open_session() as session:
@@ -283,18 +269,11 @@ def fetch(
 
 
 def _worse(worst: Exit, error: Any) -> Exit:
-    from i2v_assets.cli.exit_codes import exit_code
-
     return worst or exit_code(error)
 
 
-def _fetch(session: Session, row: "ClipRow", folder: Path, *, everything: bool) -> dict[str, Any]:
-    from i2v_assets.cli.exit_codes import TryLater
-    from resources.errors import I2VError
-    from resources.registry.registry import ClipState
-    from resources.storage import keys
-
-    bucket = open_bucket(session.settings)
+def _fetch(session: Session, row: ClipRow, folder: Path, *, everything: bool) -> dict[str, Any]:
+    bucket = session.bucket
     key = keys.clip_key(row.clip, keys.VIDEO)
     if bucket.head(key) is None:
         words, remedy = f"It has no video: it is {row.state}.", row.reason or f"`i2v status {row.clip}` says more."

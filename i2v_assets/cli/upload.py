@@ -1,4 +1,4 @@
-"""`i2v upload`: files and folders into the bucket."""
+"""`i2v upload`: put files and folders into the bucket."""
 
 import mimetypes
 from pathlib import Path
@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from i2v_assets.cli.console import err, out, print_json
+from i2v_assets.cli.console import AsJson, err, out, print_json
 from i2v_assets.cli.exit_codes import UsageProblem
+from i2v_assets.session import open_bucket
 from resources.plurals import counted
 from resources.settings import load_settings
 
@@ -21,7 +22,7 @@ NAMES_LAST = (".yaml", ".yml", ".json", ".csv", ".jsonl")
 def upload(
     paths: Annotated[list[Path], typer.Argument(help="Images, voiceovers, folders with a brief.yaml, CSV lists.")],
     folder: Annotated[str, typer.Option(help="Folder of the bucket below uploads/ to put them in.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Put files into the bucket, where the upload sensor finds them.
 
@@ -33,9 +34,7 @@ def upload(
 
         i2v upload campaign/
     """
-    from resources.storage.bucket import Bucket
-
-    bucket = Bucket.from_settings(load_settings())
+    bucket = open_bucket(load_settings())
     prefix = f"uploads/{folder.strip('/')}/" if folder.strip("/") else "uploads/"
     planned = sorted(
         (pair for path in paths for pair in _keys(path, prefix)), key=lambda pair: pair[0].suffix.lower() in NAMES_LAST
@@ -51,7 +50,7 @@ def upload(
 
 
 def _check_keys(planned: list[tuple[Path, str]]) -> None:
-    """Two files under one key: the second would replace the first without a word.
+    """Raise if two files have one key: the second would silently replace the first.
 
     Raises:
         UsageProblem: names both.

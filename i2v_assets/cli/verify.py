@@ -1,70 +1,68 @@
-"""`i2v verify`: does this file come from what the ledger paid for?"""
+"""`i2v verify`: prove that a file is what the ledger paid for."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from i2v_assets.cli.console import AsJson, err, out, print_json
 from i2v_assets.cli.exit_codes import DataProblem, Exit, UsageProblem
+from i2v_assets.clip_folder.manifest import Manifest, ManifestError, read_manifest
+from i2v_assets.films.manifest import FilmManifest, is_film_manifest, read_film_manifest
 from i2v_assets.operations.clips import NoSuchClip, find_clip
-from i2v_assets.session import Session, open_bucket, open_session
-
-if TYPE_CHECKING:
-    from i2v_assets.clip_folder.manifest import Manifest
-    from i2v_assets.films.manifest import FilmManifest
-    from i2v_assets.verify.verify import Signature, Verification
-    from resources.ledger.records import RequestRow
-    from resources.provenance.credentials import Credential
+from i2v_assets.session import Session, open_session
+from i2v_assets.verify.verify import Signature, Verification, verify_alone, verify_film
+from i2v_assets.verify.verify import verify as verify_manifest
+from resources.ledger.records import RequestRow
+from resources.media.probe import sha256_file
+from resources.provenance.credentials import Certificate, Credential, ProvenanceError, available
+from resources.provenance.credentials import read as read_credential
+from resources.storage import keys
+from resources.storage.errors import ObjectMissing
 
 NO_EXTRA = "the extra `provenance` is not installed"
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """A file with everything that speaks about it."""
+    """A file with its manifest, its signature and its rows in the ledger."""
 
     sha256: str
-    signature: "Signature"
-    manifest: "Manifest | FilmManifest | None"
-    row: "RequestRow | None"
-    rows: "Mapping[str, RequestRow]" = field(default_factory=dict)
+    signature: Signature
+    manifest: Manifest | FilmManifest | None
+    row: RequestRow | None
+    rows: Mapping[str, RequestRow] = field(default_factory=dict)
     """The ledger's rows by fingerprint: of a film those of its shots, of a clip those of its other takes."""
 
 
-def judge(found: Evidence) -> "Verification":
-    """The verdict on the evidence."""
-    from i2v_assets.films.manifest import FilmManifest
-    from i2v_assets.verify.verify import verify, verify_alone, verify_film
-
+def judge(found: Evidence) -> Verification:
+    """Return the verdict on the evidence."""
     if isinstance(found.manifest, FilmManifest):
         return verify_film(found.manifest, found.sha256, found.rows, found.signature)
     if found.manifest is not None:
-        return verify(found.manifest, found.sha256, found.row, found.signature, found.rows)
+        return verify_manifest(found.manifest, found.sha256, found.row, found.signature, found.rows)
     return verify_alone(found.sha256, found.row, found.signature)
 
 
 def of_name(session: Session, name: str, scratch: Path) -> Evidence:
-    """A clip of the bucket, else a film.
+    """Return the evidence for a clip of the bucket, else for a film.
 
     Raises:
         UsageProblem: there is neither.
         DataProblem: it has no video, or its manifest cannot be read.
     """
-    from resources.storage import keys
-
-    video, bucket = scratch / keys.VIDEO, open_bucket(session.settings)
+    video, bucket = scratch / keys.VIDEO, session.bucket
     film = name.removeprefix(keys.SEQUENCES)
-    told = _manifest_of_film(session, film)
+    manifest = _manifest_of_film(session, film)
     if not name.startswith(keys.SEQUENCES):
         try:
             find_clip(session.registry, name)
         except NoSuchClip as error:
-            if told is None:
+            if manifest is None:
                 words = f"{name!r} is neither a file nor a clip nor a film."
                 raise UsageProblem(words, remedy=error.remedy) from None
         else:
@@ -72,27 +70,24 @@ def of_name(session: Session, name: str, scratch: Path) -> Evidence:
                 raise DataProblem(f"{name} has no video.", remedy=f"`i2v status {name}` says how far it is.")
             bucket.download(keys.clip_key(name, keys.VIDEO), video)
             of_clip = _manifest_of_clip(session, name)
-            return _told(session, video, of_clip) if of_clip is not None else _of_bytes(session, video, name)
-    if told is None or bucket.head(keys.sequence_key(film, keys.VIDEO)) is None:
+            return _evidence(session, video, of_clip) if of_clip is not None else _of_bytes(session, video, name)
+    if manifest is None or bucket.head(keys.sequence_key(film, keys.VIDEO)) is None:
         raise DataProblem(f"The film {film} is not joined.", remedy=f"See sequences/{film}/ for what it waits for.")
     bucket.download(keys.sequence_key(film, keys.VIDEO), video)
-    return _told(session, video, told)
+    return _evidence(session, video, manifest)
 
 
 def of_file(session: Session, path: Path, named: Path | None) -> Evidence:
-    """A file: with the manifest that was named, else one beside it that names its bytes, else what the bucket has of it.
+    """Return the evidence for a file, with the named manifest, else one beside it that names its bytes, else the bucket's.
 
     Raises:
-        UsageProblem: the manifest that was named is no file.
-        ManifestError: it is no manifest of this project.
+        UsageProblem: the named manifest is not a file.
+        ManifestError: it is not a manifest of this project.
     """
-    from i2v_assets.clip_folder.manifest import ManifestError
-    from resources.media.probe import sha256_file
-
     if named is not None:
         if not named.is_file():
-            raise UsageProblem(f"{named} is no file.")
-        return _told(session, path, _read_any(named))
+            raise UsageProblem(f"{named} is not a file.")
+        return _evidence(session, path, _read_any(named))
     sha256 = sha256_file(path)
     for each in (path.with_suffix(".manifest.json"), path.with_name("manifest.json")):
         if not each.is_file():
@@ -101,16 +96,14 @@ def of_file(session: Session, path: Path, named: Path | None) -> Evidence:
             found = _read_any(each)
         except ManifestError:
             found = None
-        if found is not None and _speaks_of(found, sha256):
-            return _told(session, path, found)
-        err.print(f"{each.name} beside it is not used: it does not speak of this file.", markup=False, highlight=False)
+        if found is not None and _names(found, sha256):
+            return _evidence(session, path, found)
+        err.print(f"{each.name} beside it is not used: it is not about this file.", markup=False, highlight=False)
     return _of_bytes(session, path, path.stem)
 
 
 def _of_bytes(session: Session, path: Path, name: str) -> Evidence:
-    """By its bytes, else by what its signature says, else by the clip or film of its name."""
-    from resources.media.probe import sha256_file
-
+    """Return the evidence by the file's bytes, else by its signature, else by the clip or film of its name."""
     sha256, (credential, unread) = sha256_file(path), _credential(session, path)
     same = [row for row in session.ledger.list() if row.video_sha256 == sha256]
     # The sandbox draws the same bytes for more than one request: the one of this name is meant then.
@@ -119,71 +112,57 @@ def _of_bytes(session: Session, path: Path, name: str) -> Evidence:
         row = session.ledger.get(credential.fingerprint)
     if row is not None:
         for clip in dict.fromkeys((name, row.clip)):  # two clips of the same inputs share a payment
-            told = _manifest_of_clip(session, clip)
-            if told is not None and told.fingerprint == row.fingerprint:
-                return _told(session, path, told)
+            manifest = _manifest_of_clip(session, clip)
+            if manifest is not None and manifest.fingerprint == row.fingerprint:
+                return _evidence(session, path, manifest)
         return Evidence(sha256, _signature(credential, unread, None), None, row)
     signed_as = [_film_of(credential)] if credential is not None and credential.shots_sha256 else []
     films = [film for film in (_manifest_of_film(session, each) for each in (*signed_as, name)) if film is not None]
-    told = _manifest_of_clip(session, name)
+    manifest = _manifest_of_clip(session, name)
     for film in films:
         of_it = credential is not None and credential.fingerprint == film.version
-        if told is None or of_it or _speaks_of(film, sha256):
-            return _told(session, path, film)
-    if told is not None:
-        return _told(session, path, told)
+        if manifest is None or of_it or _names(film, sha256):
+            return _evidence(session, path, film)
+    if manifest is not None:
+        return _evidence(session, path, manifest)
     return Evidence(sha256, _signature(credential, unread, None), None, None)
 
 
-def _film_of(credential: "Credential") -> str:
-    """The film's name, as its C2PA manifest has it for a title."""
+def _film_of(credential: Credential) -> str:
+    """Return the film's name from the title of its C2PA manifest."""
     return credential.title.removeprefix("SANDBOX ").removesuffix(".mp4")
 
 
-def _speaks_of(manifest: "Manifest | FilmManifest", sha256: str) -> bool:
+def _names(manifest: Manifest | FilmManifest, sha256: str) -> bool:
     return sha256 in {manifest.video.sha256, manifest.video.signed_sha256}
 
 
-def _read_any(path: Path) -> "Manifest | FilmManifest":
-    from i2v_assets.clip_folder.manifest import read_manifest
-    from i2v_assets.films.manifest import is_film_manifest, read_film_manifest
-
+def _read_any(path: Path) -> Manifest | FilmManifest:
     data = path.read_bytes()
     return (read_film_manifest if is_film_manifest(data) else read_manifest)(data, name=path.name)
 
 
-def _manifest_of_clip(session: Session, clip: str) -> "Manifest | None":
-    from i2v_assets.clip_folder.manifest import read_manifest
-    from resources.storage import keys
-
+def _manifest_of_clip(session: Session, clip: str) -> Manifest | None:
     found = _read(session, lambda: keys.clip_key(clip, keys.MANIFEST))
     return read_manifest(found[1], name=found[0]) if found else None
 
 
-def _manifest_of_film(session: Session, film: str) -> "FilmManifest | None":
-    from i2v_assets.films.manifest import read_film_manifest
-    from resources.storage import keys
-
+def _manifest_of_film(session: Session, film: str) -> FilmManifest | None:
     found = _read(session, lambda: keys.sequence_key(film, keys.MANIFEST))
     return read_film_manifest(found[1], name=found[0]) if found else None
 
 
 def _read(session: Session, key_of: Callable[[], str]) -> tuple[str, bytes] | None:
-    """A file of the bucket, by its key; None where there is none, or nothing can have such a name."""
-    from resources.storage.errors import ObjectMissing
-
+    """Return a file of the bucket with its key; None if it does not exist, or the name cannot be a key."""
     try:
         key = key_of()
-        return key, open_bucket(session.settings).read(key)
+        return key, session.bucket.read(key)
     except (ValueError, ObjectMissing):
         return None
 
 
-def _told(session: Session, path: Path, manifest: "Manifest | FilmManifest") -> Evidence:
-    """The evidence for a file that a manifest speaks of."""
-    from i2v_assets.clip_folder.manifest import Manifest
-    from resources.media.probe import sha256_file
-
+def _evidence(session: Session, path: Path, manifest: Manifest | FilmManifest) -> Evidence:
+    """Return the evidence for a file with its manifest."""
     sha256, (credential, unread) = sha256_file(path), _credential(session, path)
     if isinstance(manifest, Manifest):
         row = session.ledger.get(manifest.fingerprint)
@@ -196,31 +175,27 @@ def _told(session: Session, path: Path, manifest: "Manifest | FilmManifest") -> 
     return Evidence(sha256, _signature(credential, unread, stored), manifest, None, rows)
 
 
-def _stored(session: Session, manifest: "Manifest") -> str | None:
-    """The signed copy of these bytes, as the bucket's manifest names it: one beside the file is no witness for that."""
+def _stored(session: Session, manifest: Manifest) -> str | None:
+    """Return the hash of the signed copy from the bucket's manifest; a manifest beside the file could not prove it."""
     found = _manifest_of_clip(session, manifest.clip)
     return found.video.signed_sha256 if found is not None and found.fingerprint == manifest.fingerprint else None
 
 
-def _rows(session: Session, fingerprints: Iterable[str]) -> "dict[str, RequestRow]":
+def _rows(session: Session, fingerprints: Iterable[str]) -> dict[str, RequestRow]:
     found = {fingerprint: session.ledger.get(fingerprint) for fingerprint in fingerprints}
     return {fingerprint: row for fingerprint, row in found.items() if row is not None}
 
 
-def _signature(credential: "Credential | None", unread: str, stored_sha256: str | None) -> "Signature":
-    from i2v_assets.verify.verify import Signature
-
+def _signature(credential: Credential | None, unread: str, stored_sha256: str | None) -> Signature:
     return Signature(credential, unread, stored_sha256)
 
 
-def _credential(session: Session, path: Path) -> "tuple[Credential | None, str]":
-    """The file's C2PA manifest, and why none was read where that was not possible."""
-    from resources.provenance.credentials import Certificate, ProvenanceError, available, read
-
+def _credential(session: Session, path: Path) -> tuple[Credential | None, str]:
+    """Return the file's C2PA manifest, or why it could not be read."""
     if not available():
         return None, NO_EXTRA
     try:
-        return read(path, Certificate.from_settings(session.settings)), ""
+        return read_credential(path, Certificate.from_settings(session.settings)), ""
     except ProvenanceError as error:
         return None, error.text
 
@@ -233,10 +208,10 @@ def verify(
     what: Annotated[
         str, typer.Argument(metavar="CLIP|FILM|FILE", help="A clip or a film of the bucket, or a video file.")
     ],
-    manifest: Annotated[Path | None, typer.Option(help="The file's manifest.json, where it lies elsewhere.")] = None,
+    manifest: Annotated[Path | None, typer.Option(help="The file's manifest.json, if it lies elsewhere.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Prove that a video is what the ledger paid for: its bytes, its manifest, its signature where it has one.
+    """Prove that a video is what the ledger paid for: bytes, manifest, and signature if it has one.
 
     Of a film: that it is what was joined, and each of its shots what the ledger paid for. A clip goes before a film of the
     same name; sequences/NAME is the film. Exit code 0 when it is proven, 1 when it is not.

@@ -1,4 +1,4 @@
-"""The model catalogue: each route's live entry, and what in it nobody has agreed to yet."""
+"""The asset `model_catalogue`: each endpoint's live entry, and the changes that nobody has agreed to yet."""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,9 +7,8 @@ import dagster as dg
 
 from i2v_assets.defs.event_log import dagster_metadata
 from i2v_assets.pipeline.metadata import Json, Markdown, escape_markdown
-from i2v_assets.pipeline.offers import LiveOffer, Offers
-from resources.registry.agreed_prices import CatalogueMemory
 from resources.registry.resource import LedgerResource
+from resources.runcomfy.offers import LiveOffer
 from resources.runcomfy.resource import RunComfyResource
 from resources.schemas.inputs import Family
 
@@ -17,7 +16,7 @@ MODEL_CATALOGUE = dg.AssetKey("model_catalogue")
 
 
 def check_name(family: Family) -> str:
-    """The check of a family: letters, digits and underscores only."""
+    """Return the name of a family's check: letters, digits and underscores only."""
     return "".join(char if char.isalnum() else "_" for char in family.value)
 
 
@@ -25,8 +24,8 @@ CHECKS = [
     dg.AssetCheckSpec(
         check_name(family),
         asset=MODEL_CATALOGUE,
-        description=f"{family.value} is what the code knows, at the price that was agreed to. Fails with the difference "
-        "in words and stops only what is made with it; `i2v models --accept` agrees.",
+        description=f"{family.value} is as the code knows it, at the agreed price. A failure names each difference and "
+        "stops this endpoint alone; `i2v models --accept` agrees to it.",
     )
     for family in Family
 ]
@@ -41,16 +40,14 @@ CHECKS = [
     description="Each endpoint as the service offers it now: the id that answers, its price and its schema. Free.",
 )
 def model_catalogue(runcomfy: RunComfyResource, ledger: LedgerResource) -> Iterator[object]:
-    """Ask the service, and compare."""
+    """Ask the service for each entry, and compare it with what was agreed to."""
     settings = runcomfy.settings()
 
     async def ask() -> list[LiveOffer]:
-        async with runcomfy.client() as client:
-            offers = Offers(runcomfy.catalogue(client), memory, settings.service)
-            return [await offers.live(family) for family in Family]
+        async with runcomfy.service(requests) as service:
+            return [await service.offers.live(family) for family in Family]
 
     with ledger.open() as (requests, _):
-        memory = CatalogueMemory(requests.database)
         found = asyncio.run(ask())
     rows = [
         f"| {live.family.value} | {live.offer.endpoint.model_id if live.offer else 'no id answers'} "

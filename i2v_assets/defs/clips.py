@@ -14,19 +14,17 @@ from i2v_assets.clip_folder.notes import answer_of
 from i2v_assets.defs.event_log import DagsterEvents, dagster_metadata
 from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.partitions import BATCH_TAG, clips
-from i2v_assets.defs.runs import asked_run, is_retry, stop_kind
 from i2v_assets.defs.specs import CLIP_PLAN, CLIP_PREVIEW, CLIP_SPECS, CLIP_VIDEO
 from i2v_assets.defs.storage_connections import kept_connections
 from i2v_assets.pipeline.clip import ClipPipeline
 from i2v_assets.pipeline.context import PipelineContext, Result, RunScope
 from i2v_assets.pipeline.generate import GenerationQueue
-from i2v_assets.pipeline.offers import Offers
 from i2v_assets.pipeline.plan import plan_options
 from i2v_assets.pipeline.postprocess import finding_metadata, measure_again
 from i2v_assets.pipeline.report import ClipReporter, answer_metadata, make_clip
 from resources import logs
 from resources.allocator import limit_malloc_arenas
-from resources.generation.factory import open_engine
+from resources.dagster_runs import is_retry
 from resources.generation.run_sync import run_sync
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Money
@@ -34,9 +32,9 @@ from resources.media.quality.model import Check, Severity
 from resources.media.quality.pool import MeasuringPool
 from resources.plurals import counted
 from resources.redact import redact
-from resources.registry.agreed_prices import CatalogueMemory
 from resources.registry.registry import ClipRow, ClipState, Registry
 from resources.registry.resource import LedgerResource
+from resources.runcomfy.factory import build_offers
 from resources.runcomfy.resource import RunComfyResource
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
@@ -88,17 +86,7 @@ async def _make_all(
     settings = runcomfy.settings()
     rows, unknown = _rows(context, registry)
     async with AsyncExitStack() as stack:
-        engine = await stack.enter_async_context(
-            open_engine(
-                settings,
-                ledger,
-                bucket,
-                scratch=scratch,
-                run_id=context.run.run_id,
-                budget_run=asked_run(context.instance, context.run),
-                stop_kind=lambda: stop_kind(context.instance, context.run.run_id),
-            )
-        )
+        engine = await stack.enter_async_context(runcomfy.engine(ledger, bucket, scratch=scratch))
         pool = stack.enter_context(MeasuringPool())
         queue = GenerationQueue()
         await stack.enter_async_context(queue.served_by(engine.stream))
@@ -107,7 +95,7 @@ async def _make_all(
             bucket=bucket,
             ledger=ledger,
             registry=registry,
-            offers=Offers(engine.catalogue, CatalogueMemory(ledger.database), settings.service),
+            offers=build_offers(settings, engine.catalogue, ledger.database),
             options=plan_options(settings),
             generate=queue.generate,
             scratch=scratch,

@@ -1,4 +1,4 @@
-"""The sequence sensor: each file below `sequences/` becomes a film."""
+"""The sequences sensor: each file below `sequences/` becomes a film."""
 
 import dagster as dg
 
@@ -7,7 +7,7 @@ from i2v_assets.defs.films import film_job
 from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.partitions import sequences
 from i2v_assets.defs.run_requests import request_runs
-from i2v_assets.films.scan import FilmCache, LookAtFilms, look_at_films
+from i2v_assets.films.scan import FilmCache, FilmScan, scan_films
 from resources.plurals import counted
 from resources.registry.agreed_prices import CatalogueMemory
 from resources.registry.registry import ClipRow
@@ -22,10 +22,10 @@ FILM_TAG = "i2v/film"
 """Name and version of the film that a run joins."""
 
 TRIES = 3
-"""Joining costs nothing, but what failed three times for the same shots will fail again."""
+"""Attempts to join per film version; joining is free, but three failures for the same shots predict another."""
 
 _ENDED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
-_memory = FilmCache()
+_cache = FilmCache()
 
 
 @dg.sensor(
@@ -41,14 +41,14 @@ _memory = FilmCache()
 def sequences_sensor(
     context: dg.SensorEvaluationContext, bucket: BucketResource, ledger: LedgerResource
 ) -> dg.SensorResult | dg.SkipReason:
-    """One look at the films; its cursor is only the number of the last committed tick."""
+    """Scan the films; the cursor is only the number of the last committed tick."""
     settings = load_settings()
     committed = int(context.cursor or 0)
     with as_dagster_failure(), ledger.open() as (requests, registry):
         registry.requeue_uncommitted(NAME, committed)
         agreed = CatalogueMemory(requests.database).agreed(settings.service)
-        found = look_at_films(bucket.open(), registry, agreed, _memory, sandbox=settings.service == "sandbox")
-        add_films(context.instance, found)
+        scan = scan_films(bucket.open(), registry, agreed, _cache, sandbox=settings.service == "sandbox")
+        add_films(context.instance, scan)
         due = [row for row in registry.due() if _is_shot(row)]
         runs = request_runs(
             context.instance,
@@ -59,12 +59,12 @@ def sequences_sensor(
             clips_per_run=settings.clips_per_run,
             job_name=make_clips_job.name,
         )
-    runs += film_runs(context.instance, found)
-    for name, why in found.refused.items():
-        context.log.warning(f"The film {name} cannot be made: {why}")
+    runs += film_runs(context.instance, scan)
+    for name, reason in scan.refused.items():
+        context.log.warning(f"Film refused: {name}: {reason}")
     if not runs:
-        return dg.SkipReason(summary(found))
-    context.log.info(f"Due: {counted(len(due), 'shot')}, {counted(len(found.due), 'film')}. {summary(found)}")
+        return dg.SkipReason(summary(scan))
+    context.log.info(f"Due: {counted(len(due), 'shot')}, {counted(len(scan.due), 'film')}. {summary(scan)}")
     return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
 
 
@@ -72,19 +72,19 @@ def _is_shot(row: ClipRow) -> bool:
     return row.source.startswith(SEQUENCES)
 
 
-def add_films(instance: dg.DagsterInstance, found: LookAtFilms) -> None:
-    """Add the partitions that are not there yet."""
+def add_films(instance: dg.DagsterInstance, scan: FilmScan) -> None:
+    """Add the missing partitions."""
     name = str(sequences.name)
-    known = set(instance.get_dynamic_partitions(name)) if found.films else set()
-    new = [film.name for film in found.films if film.name not in known]
+    present = set(instance.get_dynamic_partitions(name)) if scan.films else set()
+    new = [film.name for film in scan.films if film.name not in present]
     if new:
         instance.add_dynamic_partitions(name, new)
 
 
-def film_runs(instance: dg.DagsterInstance, found: LookAtFilms) -> list[dg.RunRequest]:
-    """A run for each film that is complete and not joined, unless one is at it or enough have failed."""
+def film_runs(instance: dg.DagsterInstance, scan: FilmScan) -> list[dg.RunRequest]:
+    """Return a run request for each due film, unless a run is active or too many have failed."""
     requests = []
-    for name, version in found.due.items():
+    for name, version in scan.due.items():
         tag = {FILM_TAG: f"{name}:{version}"}
         before = instance.get_runs(dg.RunsFilter(tags=tag))
         if len(before) >= TRIES or any(run.status not in _ENDED for run in before):
@@ -94,10 +94,10 @@ def film_runs(instance: dg.DagsterInstance, found: LookAtFilms) -> list[dg.RunRe
     return requests
 
 
-def summary(found: LookAtFilms) -> str:
-    """One line on the films and how far they are."""
-    waits = [film for film in found.resolved.values() if film.name not in found.refused and film.version is None]
-    parts = [counted(len(waits), "waits for its shots", "wait for their shots")] if waits else []
-    parts += [counted(len(found.due), "is due", "are due")] if found.due else []
-    parts += [counted(len(found.refused), "is refused", "are refused")] if found.refused else []
-    return f"{counted(len(found.films), 'film')}: {', '.join(parts) or 'nothing to do'}."
+def summary(scan: FilmScan) -> str:
+    """Return one line on the films and their states."""
+    waiting = [film for film in scan.resolved.values() if film.name not in scan.refused and film.version is None]
+    parts = [counted(len(waiting), "waiting for its shots", "wait for their shots")] if waiting else []
+    parts += [counted(len(scan.due), "is due", "are due")] if scan.due else []
+    parts += [counted(len(scan.refused), "is refused", "are refused")] if scan.refused else []
+    return f"{counted(len(scan.films), 'film')}: {', '.join(parts) or 'nothing to do'}."

@@ -11,7 +11,7 @@ import dagster as dg
 from i2v_assets.clip_folder.manifest import Manifest
 from i2v_assets.defs.specs import OWNERS
 from i2v_assets.gallery.build import build_gallery, content_type
-from i2v_assets.gallery.collect import LANGUAGES, Answers, Seen, dub_groups, gather
+from i2v_assets.gallery.collect import LANGUAGES, Answers, TextCache, dub_groups, gather
 from i2v_assets.gallery.collect_films import gather_films
 from i2v_assets.gallery.entries import Paid, Status, TakeCost
 from resources.ledger.ledger import Ledger
@@ -34,12 +34,12 @@ PAGE = f"{keys.GALLERY}index.html"
     kinds={"s3", "html"},
     code_version="1",
     description=(
-        "One static page, `gallery/index.html`, with every clip and film: videos, and what became of the others "
-        "with its remedy. Reads only what changed since the last build. Free."
+        "One static page, `gallery/index.html`, with every clip and film: the videos, and for all others the state "
+        "and remedy. Reads only what changed since the last build. Free."
     ),
 )
 def gallery(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: LedgerResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Looks at the registry and the bucket, and writes what is new."""
+    """Read the registry and the bucket, and write the changed files of the gallery."""
     settings, store = load_settings(), bucket.open()
     with ledger.open() as (requests, registry):
         rows, costs, paid = registry.list(), _costs(requests), _paid(requests, settings)
@@ -52,25 +52,25 @@ def gallery(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: L
             service=settings.service,
             retries_per_clip=settings.retries_per_clip,
         )
-    listed = {found.key: found for below in (keys.CLIPS, keys.SEQUENCES) for found in store.list(below)}
-    seen = Seen(store, listed)
-    contents = gather(known, listed, seen)
+    listed = {info.key: info for prefix in (keys.CLIPS, keys.SEQUENCES) for info in store.list(prefix)}
+    cache = TextCache(store, listed)
+    contents = gather(known, listed, cache)
     for clip in contents.unreadable:
-        context.log.warning(f"clips/{clip}/{keys.MANIFEST} cannot be read, so {clip} is not shown.")
-    films, unreadable = gather_films(listed, seen, settings.service)
+        context.log.warning(f"Clip left out of the gallery: clips/{clip}/{keys.MANIFEST} cannot be read.")
+    films, unreadable = gather_films(listed, cache, settings.service)
     for key in unreadable:
-        context.log.warning(f"{key} cannot be read, so its film is not shown.")
-    sheets = _language_sheets(store, contents.manifests, seen)
+        context.log.warning(f"Film left out of the gallery: {key} cannot be read.")
+    sheets = _language_sheets(store, contents.manifests, cache)
     files = build_gallery((*contents.entries, *films), datetime.now(UTC), paid=paid, zone=settings.zone)
-    written = _write(store, files, seen)
-    seen.save()
+    written = _write(store, files, cache)
+    cache.save()
     counts = {status.value: sum(entry.status is status for entry in contents.entries) for status in Status}
     return dg.MaterializeResult(
         metadata={
             "clips": len(contents.entries),
             **counts,
             "films": len(films),
-            "documents_read": seen.fetched,
+            "documents_read": cache.fetched,
             "files_written": written,
             "bytes": sum(len(data) for data in files.values()),
             "language_sheets": sheets,
@@ -86,7 +86,7 @@ WITHOUT_VIDEO = (ClipState.WAITING, ClipState.FAILED, ClipState.REFUSED)
 
 
 def _costs(ledger: Ledger) -> dict[str, TakeCost]:
-    """What each take cost, by its fingerprint."""
+    """Return the cost of each take, by fingerprint."""
     costs: dict[str, TakeCost] = {}
     for row in ledger.list():
         amount = row.cost_microdollars if row.cost_microdollars is not None else row.price_microdollars
@@ -96,7 +96,7 @@ def _costs(ledger: Ledger) -> dict[str, TakeCost]:
 
 
 def _paid(ledger: Ledger, settings: Settings) -> tuple[Paid, ...]:
-    """Every payment, as the spend report has them, of the service and of the sandbox: a bucket may hold clips of both."""
+    """Return every payment of the service and of the sandbox, because a bucket may hold clips of both."""
     services: tuple[Service, ...] = ("runcomfy", "sandbox")
     return tuple(
         Paid(line.day, service, line.settled if line.settled is not None else line.reserved or 0)
@@ -110,34 +110,34 @@ def _link(settings: Settings) -> Mapping[str, dg.MetadataValue[str]]:
     return {"page": dg.MetadataValue.url(f"{base}/{PAGE}")} if base else {}
 
 
-def _write(bucket: Bucket, files: Mapping[str, bytes], seen: Seen) -> int:
-    """Write the files that changed, the page itself last, and remove pages of details that are no more."""
-    there = {found.key for found in bucket.list(keys.GALLERY)}
+def _write(bucket: Bucket, files: Mapping[str, bytes], cache: TextCache) -> int:
+    """Write the changed files, the page itself last, delete outdated pages of details, and return how many were written."""
+    present = {info.key for info in bucket.list(keys.GALLERY)}
     written = 0
     for name, data in sorted(files.items(), key=lambda item: item[0] == "index.html"):
         key = f"{keys.GALLERY}{name}"
-        if seen.note(key, hashlib.sha256(data).hexdigest()) or key not in there:
-            # Every other file is asked for with a stamp of its content.
+        if cache.record_version(key, hashlib.sha256(data).hexdigest()) or key not in present:
+            # Only the page is requested without a stamp of its content, so only the page must not be cached.
             bucket.write(key, data, content_type(name), cache_control="no-cache" if name == "index.html" else "")
             written += 1
     data_files = f"{keys.GALLERY}data/"
-    bucket.delete_many(key for key in there if key.startswith(data_files) and key[len(keys.GALLERY) :] not in files)
+    bucket.delete_many(key for key in present if key.startswith(data_files) and key[len(keys.GALLERY) :] not in files)
     return written
 
 
-def _language_sheets(bucket: Bucket, manifests: Mapping[str, Manifest], seen: Seen) -> int:
-    """A contact sheet for each dub whose languages have changed; how many there are in all."""
+def _language_sheets(bucket: Bucket, manifests: Mapping[str, Manifest], cache: TextCache) -> int:
+    """Write a contact sheet for each dub whose languages changed; return the number of dubs."""
     from resources.media.previews import side_by_side
 
     groups = dub_groups(manifests.values())
-    for group, spoken in groups.items():
+    for group, languages in groups.items():
         key = keys.clip_key(group, LANGUAGES)
-        version = hashlib.sha256("".join(found.video.sha256 for found in spoken.values()).encode()).hexdigest()
-        if not seen.note(key, version):
+        version = hashlib.sha256("".join(manifest.video.sha256 for manifest in languages.values()).encode()).hexdigest()
+        if not cache.record_version(key, version):
             continue
         with TemporaryDirectory(prefix="i2v-") as folder:
             videos = []
-            for language, manifest in spoken.items():
+            for language, manifest in languages.items():
                 path = Path(folder) / f"{language}.mp4"
                 bucket.download(manifest.video.key, path)
                 videos.append((language, path))
@@ -158,5 +158,5 @@ gallery_schedule = dg.ScheduleDefinition(
     execution_timezone=load_settings().timezone,
     job=gallery_job,
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every hour: brings the gallery page up to date. Free: it reads the bucket and asks the service nothing.",
+    description="Every hour: updates the gallery page. Free: it reads the bucket and does not call the service.",
 )

@@ -1,7 +1,8 @@
 """The jobs that sensors and schedules start, and the small ones that a person starts from the launchpad."""
 
 import asyncio
-from contextlib import aclosing
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,14 +10,19 @@ import dagster as dg
 from pydantic import Field
 
 from i2v_assets.defs.failures import as_dagster_failure
+from i2v_assets.defs.launchpad import launchpad_fields
 from i2v_assets.defs.specs import CLIP_SPECS
-from i2v_assets.operations.clips import choose_take, retake_clip
+from i2v_assets.operations.approve import approve_plan
+from i2v_assets.operations.cancel import cancel_clip
+from i2v_assets.operations.retry import retry_clip
+from i2v_assets.operations.takes import choose_take, retake_clip
+from i2v_assets.session import Session
 from resources import logs
-from resources.generation.factory import open_engine
 from resources.generation.orphans import adopt_orphans, settle_late
 from resources.generation.run_sync import run_sync
 from resources.generation.types import Delivered, Outcome
 from resources.ledger.ledger import Ledger
+from resources.money import dollars
 from resources.registry.registry import ClipState, Registry
 from resources.registry.resource import LedgerResource
 from resources.runcomfy.resource import RunComfyResource
@@ -49,7 +55,7 @@ def adopt(
         TemporaryDirectory(prefix="i2v-") as scratch,
     ):
         outcomes, settled = run_sync(
-            lambda: _adopt(runcomfy, bucket.open(), requests, Path(scratch), context.run.run_id),
+            lambda: _adopt(runcomfy, bucket.open(), requests, Path(scratch)),
             interrupted=dg.DagsterExecutionInterruptedError,
         )
         delivered = [found for found in outcomes if isinstance(found, Delivered)]
@@ -58,12 +64,12 @@ def adopt(
 
 
 async def _adopt(
-    runcomfy: RunComfyResource, bucket: Bucket, ledger: Ledger, scratch: Path, run_id: str
+    runcomfy: RunComfyResource, bucket: Bucket, ledger: Ledger, scratch: Path
 ) -> tuple[list[Outcome], int]:
     settings = runcomfy.settings()
     outcomes: list[Outcome] = []
     async with (
-        open_engine(settings, ledger, bucket, scratch=scratch, run_id=run_id) as engine,
+        runcomfy.engine(ledger, bucket, scratch=scratch, cancels_on_terminate=False) as engine,
         aclosing(adopt_orphans(engine, ledger, settings.service)) as stream,
     ):
         async for outcome in stream:
@@ -86,20 +92,101 @@ def adopt_orphans_job() -> None:
     adopt()
 
 
+CLIP = "The clip's partition key, such as hero or shoes--0001."
+
+
+class Cancel(dg.Config):
+    """Which clip to cancel."""
+
+    clip: str = Field("", description=CLIP)
+
+
+@dg.op(
+    config_schema=launchpad_fields(Cancel),
+    description="Withdraws what was not sent of a clip, and cancels what is queued at the service. Free.",
+)
+def cancel_a_clip(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
+    """Log each step; a generation that has begun runs on and may be charged."""
+    config = Cancel(**context.op_config)
+    with _operating(runcomfy, ledger) as session:
+        cancelled = cancel_clip(session, config.clip, by=_by(context))
+    for step in cancelled.steps:
+        (context.log.info if step.done else context.log.warning)(f"{config.clip}: {step.text}")
+
+
+@dg.job(description="`i2v cancel` from the launchpad: withdraw or cancel a clip. Free.")
+def cancel_job() -> None:
+    """One op."""
+    cancel_a_clip()
+
+
+class Retry(dg.Config):
+    """Which clip to make again."""
+
+    clip: str = Field("", description=f"{CLIP} It has failed or was cancelled.")
+
+
+@dg.op(
+    config_schema=launchpad_fields(Retry),
+    description="Makes a failed or cancelled clip due again. Another attempt is paid for within the budget.",
+)
+def retry_a_clip(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
+    """The upload sensor's next tick starts it."""
+    config = Retry(**context.op_config)
+    with _operating(runcomfy, ledger) as session:
+        retry_clip(session, config.clip, by=_by(context))
+    context.log.info(f"{config.clip} is due again; the next tick of the upload sensor starts it.")
+
+
+@dg.job(description="`i2v retry` from the launchpad: make a failed or cancelled clip again. Costs money.")
+def retry_job() -> None:
+    """One op."""
+    retry_a_clip()
+
+
+class Approve(dg.Config):
+    """Which plan to agree to."""
+
+    plan_hash: str = Field("", description="From `i2v plan`, a clip's WAITING.txt or its `clip_plan` in the UI.")
+    clips: list[str] = Field([], description="The clips that `i2v plan` was given; empty if it was given none.")
+
+
+@dg.op(
+    config_schema=launchpad_fields(Approve),
+    description="Plans again and agrees to pay, if the plan still has this hash. The approved clips cost money.",
+)
+def approve_a_plan(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
+    """The dispatch sensor's next tick starts what waits for it."""
+    config = Approve(**context.op_config)
+    with _operating(runcomfy, ledger) as session:
+        approved = approve_plan(session, config.plan_hash, config.clips, by=_by(context))
+    most = dollars(approved.total_microdollars) or "$0"
+    context.log.info(f"Approved: {', '.join(approved.clips)}, at most {most}.")
+
+
+@dg.job(description="`i2v approve` from the launchpad: agree to pay for a plan. Costs money.")
+def approve_job() -> None:
+    """One op."""
+    approve_a_plan()
+
+
 class Retake(dg.Config):
     """Another take of a clip; it is paid for."""
 
-    clip: str = Field(description="The clip's partition key.")
+    clip: str = Field("", description=CLIP)
     seed: int = Field(0, description="A seed of your own, from 1; 0 derives one.")
 
 
-@dg.op(description="Asks for another take of a clip, with another seed. It is paid for within the budget.")
-def ask_for_take(context: dg.OpExecutionContext, config: Retake, ledger: LedgerResource) -> None:
+@dg.op(
+    config_schema=launchpad_fields(Retake),
+    description="Asks for another take of a clip, with another seed. It is paid for within the budget.",
+)
+def ask_for_take(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
     """The upload sensor's next tick starts it."""
-    with ledger.open() as (requests, registry):
-        by = f"run {context.run_id}"
-        take = retake_clip(requests, registry, config.clip, config.seed or None, by=by)
-    context.log.info(f"Take {take} of {config.clip} is asked for; the next tick of the upload sensor starts it.")
+    config = Retake(**context.op_config)
+    with _operating(runcomfy, ledger) as session:
+        due = retake_clip(session, config.clip, config.seed or None, by=_by(context))
+    context.log.info(f"Take {due.take} of {due.clip} is due; the next tick of the upload sensor starts it.")
 
 
 @dg.job(description="`i2v retake` from the launchpad: another take of a clip. Costs money.")
@@ -111,15 +198,19 @@ def retake_job() -> None:
 class Choose(dg.Config):
     """Which take a clip shows."""
 
-    clip: str = Field(description="The clip's partition key.")
-    take: int = Field(description="The take's number, from 1.")
+    clip: str = Field("", description=CLIP)
+    take: int = Field(0, description="The take's number, from 1.")
 
 
-@dg.op(description="Makes a take that is there the clip's video. Free.")
-def choose_that_take(context: dg.OpExecutionContext, config: Choose, ledger: LedgerResource) -> None:
+@dg.op(
+    config_schema=launchpad_fields(Choose),
+    description="Makes a take that is there the clip's video. Free.",
+)
+def choose_that_take(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
     """The upload sensor's next tick writes it beside the clip."""
-    with as_dagster_failure(), ledger.open() as (requests, registry):
-        choose_take(requests, registry, config.clip, config.take)
+    config = Choose(**context.op_config)
+    with _operating(runcomfy, ledger) as session:
+        choose_take(session, config.clip, config.take)
     context.log.info(f"{config.clip} shows take {config.take} after the next tick of the upload sensor.")
 
 
@@ -129,4 +220,25 @@ def choose_job() -> None:
     choose_that_take()
 
 
-JOBS = (make_clips_job, catalogue_job, adopt_orphans_job, retake_job, choose_job)
+@contextmanager
+def _operating(runcomfy: RunComfyResource, ledger: LedgerResource) -> Iterator[Session]:
+    """Open what an operation works with; its errors end the step with their remedy."""
+    with as_dagster_failure(), ledger.open() as (requests, registry):
+        yield Session(runcomfy.settings(), requests, registry)
+
+
+def _by(context: dg.OpExecutionContext) -> str:
+    """Return who decides, for the ledger's events: whoever started the run."""
+    return f"run {context.run_id}"
+
+
+JOBS = (
+    make_clips_job,
+    catalogue_job,
+    adopt_orphans_job,
+    cancel_job,
+    retry_job,
+    approve_job,
+    retake_job,
+    choose_job,
+)

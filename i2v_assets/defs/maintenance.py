@@ -1,4 +1,4 @@
-"""What keeps the house in order by the clock: sweep, retry, archive, and the watch over clips that wait."""
+"""Scheduled maintenance: scan all uploads, retry failed clips, archive, and report overdue clips."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from i2v_assets.uploads.ingest import scan_uploads
 from resources.ledger.base import utc_now
 from resources.ledger.database import Database
 from resources.plurals import counted
-from resources.registry.overdue import Waits, Watched
+from resources.registry.overdue import Waits, WatchResult
 from resources.registry.registry import ClipState, Registry
 from resources.registry.resource import LedgerResource
 from resources.settings import Settings, load_settings
@@ -20,13 +20,13 @@ from resources.storage.resource import BucketResource
 from resources.wait_reason import WaitReason
 
 UI_KEYS = 25_000
-"""Dagster's own advice for one asset (the status of more takes the UI seconds)."""
+"""Dagster's recommended maximum of partitions per asset; above it the UI takes seconds to show their status."""
 
 
 def archive(instance: dg.DagsterInstance, registry: Registry, days: int) -> tuple[str, ...]:
-    """Remove the keys of clips that were delivered so many days ago; a new upload of one adds its key again.
+    """Remove the partition keys of clips that were delivered at least `days` ago; a new upload adds its key again.
 
-    The registry is told first: should this stop half way, a key too many stays, and the next run removes it.
+    The registry is updated first: if this stops halfway, extra keys stay and the next run removes them.
 
     Returns:
         The clips that were archived now.
@@ -35,8 +35,8 @@ def archive(instance: dg.DagsterInstance, registry: Registry, days: int) -> tupl
     names = registry.archive(registry.delivered_before(timedelta(days=days)))
     archived = set(registry.archived())
     _delete(instance, name, [key for key in instance.get_dynamic_partitions(name) if key in archived])
-    # An upload that came meanwhile has made its clip due and its key may be gone again: that run is started anew
-    # (`due_after_lost_run`), and adds the key.
+    # A concurrent upload may have enqueued its clip before this removed its key. That run is requested again
+    # (`due_after_lost_run`), which adds the key.
     return names
 
 
@@ -45,107 +45,109 @@ def _delete(instance: dg.DagsterInstance, name: str, keys: Sequence[str]) -> Non
         instance.delete_dynamic_partition(name, key)
 
 
-def keys_left(instance: dg.DagsterInstance) -> int:
-    """How many keys the UI shows."""
+def count_keys(instance: dg.DagsterInstance) -> int:
+    """Return the number of keys in the UI."""
     return len(instance.get_dynamic_partitions(str(clips.name)))
 
 
-PERSONS_TURN = (
-    "It is a person's turn: look at `i2v plan`, then `i2v approve HASH`; or `i2v retry CLIP` where it was stopped."
-)
-MOST_WARNINGS = 200
-"""Warnings of one run: each is an event that is kept for ever. The rest is told by the next run."""
+WAITS_FOR_PERSON = "It is waiting for a person. Check `i2v plan`, then run `i2v approve HASH`; if it was stopped, run `i2v retry CLIP`."
+MAX_WARNINGS = 200
+"""Maximum warnings per run, because each is a permanent event. The next run reports the rest."""
 
 
-@dg.op(description="Lists all uploads and takes note of what events lost. The upload sensor's next tick starts it.")
+@dg.op(description="Lists all uploads and registers those whose event was lost. The sensor's next tick starts them.")
 def sweep_uploads(context: dg.OpExecutionContext, bucket: BucketResource, ledger: LedgerResource) -> None:
-    """The same look as the listing sensor's, without its 60 s."""
+    """Scan the uploads like the listing sensor, but without its limit of 60 s."""
     with ledger.open() as (_, registry):
-        found = scan_uploads(bucket.open(), registry, load_settings())
-    for refused in found.newly_refused:
+        scan = scan_uploads(bucket.open(), registry, load_settings())
+    for refused in scan.newly_refused:
         context.log.warning(f"Refused: {refused.text}")
-    changes = found.admission
+    changes = scan.admission
     context.log.info(
-        f"{counted(found.objects, 'upload')}: {counted(len(changes.new), 'new clip')}, {len(changes.changed)} changed, "
-        f"{len(changes.withdrawn)} gone, {len(found.newly_refused)} newly refused."
+        f"{counted(scan.objects, 'upload')}: {counted(len(changes.new), 'new clip')}, {len(changes.changed)} changed, "
+        f"{len(changes.withdrawn)} withdrawn, {len(scan.newly_refused)} newly refused."
     )
 
 
-@dg.job(description="Finds uploads whose event was lost. Looking is free; what it finds is made within the budget.")
+@dg.job(
+    description="Finds uploads whose event was lost. Scanning is free; clips that it finds are made within the budget."
+)
 def sweep_job() -> None:
-    """One op."""
+    """Run its only op."""
     sweep_uploads()
 
 
 def to_retry(registry: Registry, settings: Settings) -> list[str]:
-    """The failed clips that are tried again by themselves; never one that failed for good."""
+    """Return the failed clips to retry automatically; never a permanent failure."""
     rows = registry.list((ClipState.FAILED,))
     return [row.clip for row in rows if row.wait is WaitReason.RETRY and row.retries < settings.retries_per_clip]
 
 
 @dg.op(
-    description="Makes failed clips due again, each at most I2V_RETRIES_PER_CLIP times. Their new requests are paid for."
+    description="Enqueues failed clips again, each at most I2V_RETRIES_PER_CLIP times. Their new requests cost money."
 )
 def retry_failed_clips(context: dg.OpExecutionContext, ledger: LedgerResource) -> None:
-    """The upload sensor's next tick starts them."""
+    """Enqueue failed clips; the sensor's next tick starts them."""
     with ledger.open() as (_, registry):
         names = to_retry(registry, load_settings())
         registry.enqueue(names, count_retry=True)
-    context.log.info(f"{len(names)} failed clips are tried again: {', '.join(names[:20])}")
+    context.log.info(f"{len(names)} failed clips enqueued: {', '.join(names[:20])}")
 
 
-@dg.job(description="Tries failed clips again. Each costs what it cost before, within the budget.")
+@dg.job(description="Retries failed clips. Each retry costs as much as before, within the budget.")
 def retry_failed_job() -> None:
-    """One op."""
+    """Run its only op."""
     retry_failed_clips()
 
 
 @dg.op(description="Removes the keys of clips that were delivered I2V_ARCHIVE_AFTER_DAYS ago. Files and history stay.")
 def archive_clips(context: dg.OpExecutionContext, ledger: LedgerResource) -> None:
-    """A new upload of an archived clip adds its key again."""
+    """Remove the keys of clips that were delivered long ago; a new upload adds its key again."""
     days = load_settings().archive_after_days
     if not days:
-        context.log.info("Nothing is archived: I2V_ARCHIVE_AFTER_DAYS is 0.")
+        context.log.info("Archiving is off: I2V_ARCHIVE_AFTER_DAYS is 0.")
         return
     with ledger.open() as (_, registry):
-        gone = archive(context.instance, registry, days)
-    left = counted(keys_left(context.instance), "key is left", "keys are left")
-    context.log.info(f"{counted(len(gone), 'clip')} archived, {left}.")
+        archived = archive(context.instance, registry, days)
+    left = counted(count_keys(context.instance), "key is left", "keys are left")
+    context.log.info(f"{counted(len(archived), 'clip')} archived, {left}.")
 
 
-@dg.job(description="Takes long delivered clips out of the UI's partitions. Free; files and history stay.")
+@dg.job(
+    description="Removes clips that were delivered long ago from the UI's partitions. Free; files and history stay."
+)
 def archive_job() -> None:
-    """One op."""
+    """Run its only op."""
     archive_clips()
 
 
-def watch(database: Database, settings: Settings, clock: Callable[[], datetime] = utc_now) -> Watched:
-    """Who waits longer than `warn_after_minutes`."""
+def watch(database: Database, settings: Settings, clock: Callable[[], datetime] = utc_now) -> WatchResult:
+    """Return the clips that wait longer than `warn_after_minutes`."""
     longest = timedelta(minutes=settings.warn_after_minutes)
     return Waits(database, clock).watch(longest, measured(settings))
 
 
-@dg.op(description="Logs the warning check `waiting_too_long` of clips that wait too long. Free.")
-def tell_waiting_clips(context: dg.OpExecutionContext, ledger: LedgerResource) -> None:
-    """Each clip once, and once more when it is over."""
+@dg.op(name="tell_waiting_clips", description="Reports the warning check `waiting_too_long` of overdue clips. Free.")
+def report_overdue_clips(context: dg.OpExecutionContext, ledger: LedgerResource) -> None:
+    """Report each overdue clip once, and once more when it is no longer overdue."""
     settings = load_settings()
     with ledger.open() as (requests, _):
-        found = watch(requests.database, settings)
-        late, over = found.late[:MOST_WARNINGS], found.over[:MOST_WARNINGS]
+        watched = watch(requests.database, settings)
+        late, over = watched.late[:MAX_WARNINGS], watched.over[:MAX_WARNINGS]
         for wait in late:
-            words = {"state": wait.state.value, "waiting for": wait.waiting_for or "", "reason": wait.reason or ""}
-            _check(context, wait.clip, False, {**words, "since": wait.since.isoformat(timespec="seconds")})
+            details = {"state": wait.state.value, "waiting for": wait.waiting_for or "", "reason": wait.reason or ""}
+            _check(context, wait.clip, False, {**details, "since": wait.since.isoformat(timespec="seconds")})
         for clip in over:
-            _check(context, clip, True, {"waits for": PERSONS_TURN} if clip in found.persons else {})
-        Waits(requests.database).told([wait.clip for wait in late], over)
+            _check(context, clip, True, {"waits for": WAITS_FOR_PERSON} if clip in watched.persons else {})
+        Waits(requests.database).mark_reported([wait.clip for wait in late], over)
     context.log.info(
-        f"Waiting longer than {counted(settings.warn_after_minutes, 'minute')}: {counted(len(found.late), 'clip')} newly, "
+        f"Waiting longer than {counted(settings.warn_after_minutes, 'minute')}: {counted(len(watched.late), 'clip')} newly, "
         f"of which {len(late)} get their warning now. No longer waiting: {len(over)}."
     )
 
 
 def _check(context: dg.OpExecutionContext, clip: str, passed: bool, metadata: dict[str, str]) -> None:
-    # Dagster takes it from an op too; only its annotation leaves it out.
+    # Dagster accepts this event from an op, although the type annotation does not list it.
     context.log_event(
         dg.AssetCheckEvaluation(  # type: ignore[arg-type]
             asset_key=CLIP_PLAN,
@@ -158,10 +160,10 @@ def _check(context: dg.OpExecutionContext, clip: str, passed: bool, metadata: di
     )
 
 
-@dg.job(description="Warns of clips that wait longer than I2V_WARN_AFTER_MINUTES. Free.")
+@dg.job(description="Warns about clips that wait longer than I2V_WARN_AFTER_MINUTES. Free.")
 def waiting_job() -> None:
-    """One op."""
-    tell_waiting_clips()
+    """Run its only op."""
+    report_overdue_clips()
 
 
 UPKEEP_JOBS = (sweep_job, retry_failed_job, archive_job, waiting_job)

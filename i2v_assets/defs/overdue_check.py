@@ -10,15 +10,15 @@ from i2v_assets.defs.specs import CLIP_PLAN
 from i2v_assets.planning.time_window import parse_window
 from resources.ledger.base import utc_now
 from resources.ledger.database import Database
-from resources.registry.overdue import Measured, Waits
+from resources.registry.overdue import WaitMeasure, Waits
 from resources.registry.resource import LedgerResource
 from resources.settings import Settings, load_settings
 
 WAITING_TOO_LONG = "waiting_too_long"
 
 
-def measured(settings: Settings) -> Measured:
-    """How much of a time counts as waiting: where paid work has its window, only what lies inside."""
+def measured(settings: Settings) -> WaitMeasure:
+    """Return how to measure waiting: with a time window for paid work, only time inside the window counts."""
     window = parse_window(settings.generate_only, settings.zone)
     return window.open_between if window is not None else lambda begin, end: end - begin
 
@@ -26,7 +26,7 @@ def measured(settings: Settings) -> Measured:
 def late_since(
     database: Database, settings: Settings, clip: str, clock: Callable[[], datetime] = utc_now
 ) -> datetime | None:
-    """Since when a clip waits, where that is too long; None where it is not, or where it is a person's turn."""
+    """Return when an overdue clip started to wait; None if it is not overdue or waits for a person."""
     longest = timedelta(minutes=settings.warn_after_minutes)
     return Waits(database, clock).since(clip, longer_than=longest, measured=measured(settings))
 
@@ -36,13 +36,13 @@ def late_since(
     name=WAITING_TOO_LONG,
     partitions_def=clips,
     description=(
-        "Warns when a clip has been without its answer for longer than I2V_WARN_AFTER_MINUTES. Neither the time outside "
-        "the window of I2V_GENERATE_ONLY nor a wait for a person (an approval) counts. A schedule reports it; run alone, "
-        "it looks again. Free."
+        "Warns if a clip has had no result for longer than I2V_WARN_AFTER_MINUTES. Time outside the window of "
+        "I2V_GENERATE_ONLY and waits for a person (an approval) do not count. A schedule reports it; running it alone "
+        "checks again. Free."
     ),
 )
 def waiting_too_long(context: dg.AssetCheckExecutionContext, ledger: LedgerResource) -> dg.AssetCheckResult:
-    """Says again since when a clip waits."""
+    """Check again since when a clip waits."""
     with ledger.open() as (requests, _):
         since = late_since(requests.database, load_settings(), context.partition_key)
     return dg.AssetCheckResult(

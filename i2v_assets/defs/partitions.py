@@ -1,4 +1,4 @@
-"""The two sets of dynamic partitions, and how due keys become the contiguous ranges that one run can take."""
+"""The two sets of dynamic partitions, and cutting due keys into contiguous ranges of one run each."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 clips = dg.DynamicPartitionsDefinition(name="clips")
-"""One key per video to be made; keys keep the order in which they were added."""
+"""One key per clip; keys keep the order in which they were added."""
 
 sequences = dg.DynamicPartitionsDefinition(name="sequences")
 """One key per film that joins clips."""
@@ -17,7 +17,7 @@ RANGE_END = "dagster/asset_partition_range_end"
 
 @dataclass(frozen=True)
 class KeyRange:
-    """A contiguous range of partition keys, both ends included; ``due`` are the keys in it that are to be made."""
+    """A contiguous range of partition keys, both ends included; ``due`` are the keys in it that the run makes."""
 
     start: str
     end: str
@@ -25,7 +25,7 @@ class KeyRange:
 
     @property
     def tags(self) -> dict[str, str]:
-        """The run tags by which Dagster runs this range as one run."""
+        """The run tags that make Dagster run this range as one run."""
         return {RANGE_START: self.start, RANGE_END: self.end}
 
 
@@ -33,10 +33,10 @@ def cut_ranges(keys: Sequence[str], due: Collection[str], at_most: int) -> Itera
     """Cover the due keys with as few ranges as possible, none longer than ``at_most`` keys.
 
     Args:
-        keys: all partition keys in the order in which they were added: a reversed range succeeds with no keys at all,
-            and an unknown key fails the whole sensor tick.
-        due: the keys to be made; those not in ``keys`` are left out.
-        at_most: most keys in a range, those that are not due included (Dagster writes an event for each before the run).
+        keys: All partition keys in the order in which they were added. A reversed range succeeds without any keys, and an
+            unknown key fails the whole sensor tick.
+        due: The due keys; those not in ``keys`` are left out.
+        at_most: Maximum keys in a range, including keys that are not due (Dagster writes an event per key before the run).
     """
     wanted = set(due)
     start = 0
@@ -55,6 +55,6 @@ def cut_ranges(keys: Sequence[str], due: Collection[str], at_most: int) -> Itera
 
 
 BATCH_TAG = "i2v/batch"
-"""By it a clip's run is found again; the registry keeps the same value. Runs without it were started by a person."""
+"""Run tag that links a run to its clips in the registry. Runs without it were started by a person."""
 
 PRIORITY_TAG = "dagster/priority"

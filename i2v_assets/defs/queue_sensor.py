@@ -1,8 +1,8 @@
-"""The queue sensor: what S3 says of each upload becomes partitions and runs, however many objects the bucket holds.
+"""The queue sensor: S3 event notifications become partitions and runs, however many objects the bucket holds.
 
-A message is deleted once its clips are recorded in the registry, in a transaction of its own that does not depend on the
-tick: a tick that dies earlier gets its messages again, a tick that dies later makes its runs again (`Registry`). Uploads that
-are not complete yet are kept in the registry too, since no further event may come for them.
+A message is deleted once its clips are committed to the registry, independently of the tick. If the evaluation dies earlier,
+its messages are delivered again; if it dies later, its runs are requested again (`Registry`). Uploads that are not complete
+yet are stored in the registry too, because no further event may come for them.
 """
 
 import time
@@ -28,29 +28,30 @@ from resources.storage.upload_queue import UploadMessage, UploadQueue
 
 NAME = "upload_queue"
 
-MOST_MESSAGES = 5_000
+MAX_MESSAGES = 5_000
 RECEIVE_SECONDS = 15.0
-"""An evaluation has 60 s in all: these for receiving, as many for looking, some for deleting and for the run requests."""
+"""An evaluation has 60 s: 15 for receiving, 15 for scanning, and the rest for deleting and for the run requests."""
 
-KEYS_AT_ONCE = 1_000
-LOOK_SECONDS = 30.0
-"""Keys are looked at by so many; once the evaluation is this old, the rest is kept for the next one."""
+KEYS_PER_BATCH = 1_000
+SCAN_SECONDS = 30.0
+"""Keys are scanned in batches; once the evaluation has run this long, the remaining keys are left for the next one."""
 
 DELETE_SECONDS = 10.0
 
-LOOK_AGAIN_SECONDS = 15.0
+RESCAN_SECONDS = 15.0
 GIVE_UP = timedelta(hours=1)
-"""A folder whose files do not come is looked at for so long after its last change; then its next event, or the sweep, does."""
+"""Time after a folder's last change during which its missing files are waited for; later its next event, or the nightly
+scan, picks them up."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What one evaluation saw: how many messages and keys, and what looking at them changed."""
+class QueueScan:
+    """The result of one evaluation: the messages, the number of keys, and the scans of those keys."""
 
     messages: int
     poison: tuple[UploadMessage, ...]
     keys: int
-    looks: tuple[UploadScan, ...]
+    scans: tuple[UploadScan, ...]
     cut: tuple[str, ...]
     left: int
 
@@ -61,25 +62,25 @@ class Seen:
     minimum_interval_seconds=load_settings().sensor_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
-        "Where I2V_UPLOADS_FROM=queue: reads the bucket's event notifications from SQS, adds a partition per complete "
-        "upload and asks for runs. A check costs almost nothing; each clip that it finds is made, which costs money within the "
-        "budget."
+        "If I2V_UPLOADS_FROM=queue: reads the bucket's event notifications from SQS, adds a partition per complete "
+        "upload and requests runs. Scanning costs only a few SQS and S3 requests; each clip that it finds is made, which "
+        "costs money within the budget."
     ),
 )
 def queue_sensor(
     context: dg.SensorEvaluationContext, bucket: BucketResource, ledger: LedgerResource
 ) -> dg.SensorResult | dg.SkipReason:
-    """One look at the queue; its cursor is only the number of the last committed tick."""
+    """Receive and ingest messages; the cursor is only the number of the last committed tick."""
     settings = load_settings()
     if settings.uploads_from != "queue":
-        return dg.SkipReason("Uploads are found by listing the bucket (I2V_UPLOADS_FROM=listing).")
+        return dg.SkipReason("Uploads come from a listing of the bucket (I2V_UPLOADS_FROM=listing).")
     committed = int(context.cursor or 0)
     with as_dagster_failure(), ledger.open() as (requests, registry):
         registry.requeue_uncommitted(NAME, committed)
-        seen = ingest_messages(
+        scan = ingest_messages(
             bucket.open(), registry, requests.database, UploadQueue.from_settings(settings), settings
         )
-        _tell(context, seen)
+        _log_problems(context, scan)
         due = registry.due()
         runs = request_runs(
             context.instance,
@@ -89,83 +90,84 @@ def queue_sensor(
             tick=committed + 1,
             clips_per_run=settings.clips_per_run,
         )
-        words = summary(seen, registry.counts(), PendingUploads(requests.database).count())
+        line = summary(scan, registry.counts(), PendingUploads(requests.database).count())
     if not runs:
-        return dg.SkipReason(words)
-    context.log.info(f"{counted(len(due), 'clip')} in {counted(len(runs), 'run')}. {words}")
+        return dg.SkipReason(line)
+    context.log.info(f"{counted(len(due), 'clip')} in {counted(len(runs), 'run')}. {line}")
     return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
 
 
 def ingest_messages(
     bucket: Bucket, registry: Registry, database: Database, queue: UploadQueue, settings: Settings
-) -> Seen:
-    """Receive, look at what is affected, record it, and only then delete the messages.
+) -> QueueScan:
+    """Receive messages, scan and register the affected uploads, and only then delete the messages.
 
     Raises:
-        StorageError, LedgerError: no message was deleted whose clips are not recorded; all others come again.
+        StorageError: the bucket or the queue does not respond.
+        LedgerError: the registry does not respond. In both cases messages whose clips are not committed stay in the queue.
     """
     began = time.monotonic()
-    bucket.check()  # while the bucket cannot be looked at no message is taken: each delivery counts towards dead letters
-    messages = queue.receive(at_most=MOST_MESSAGES, seconds=RECEIVE_SECONDS)
+    bucket.check()  # before receiving, because each delivery of a message counts towards the dead-letter queue
+    messages = queue.receive(at_most=MAX_MESSAGES, seconds=RECEIVE_SECONDS)
     pending = PendingUploads(database)
-    heard = dict.fromkeys(key for message in messages for key in message.keys)
-    keys = list(dict.fromkeys([*heard, *pending.due(MOST_MESSAGES)]))
-    looks: list[UploadScan] = []
+    notified = dict.fromkeys(key for message in messages for key in message.keys)
+    keys = list(dict.fromkeys([*notified, *pending.due(MAX_MESSAGES)]))
+    scans: list[UploadScan] = []
     cut: list[str] = []
     start = 0
-    while start < len(keys) and (start == 0 or time.monotonic() - began < LOOK_SECONDS):
-        part = keys[start : start + KEYS_AT_ONCE]
+    while start < len(keys) and (start == 0 or time.monotonic() - began < SCAN_SECONDS):
+        part = keys[start : start + KEYS_PER_BATCH]
         start += len(part)
-        gathered = ScopeScanner(bucket, registry).gather(part)
-        found = admit(bucket, registry, settings, list(gathered.objects.values()), whole=False, covers=gathered.covers)
-        pending.replace(part, look_again(part, gathered, found, bucket.now(), settings.settle_seconds))
-        looks.append(found)
-        cut += gathered.cut
+        scope = ScopeScanner(bucket, registry).gather(part)
+        scanned = admit(bucket, registry, settings, list(scope.objects.values()), whole=False, covers=scope.covers)
+        pending.replace(part, rescan_times(part, scope, scanned, bucket.now(), settings.settle_seconds))
+        scans.append(scanned)
+        cut += scope.cut
     left = keys[start:]
     now = bucket.now()
     pending.replace((), dict.fromkeys(left, now))
     poison = tuple(message for message in messages if message.problem)
     queue.delete((message.receipt for message in messages if not message.problem), seconds=DELETE_SECONDS)
-    return Seen(len(messages), poison, len(keys), tuple(looks), tuple(cut), len(left))
+    return QueueScan(len(messages), poison, len(keys), tuple(scans), tuple(cut), len(left))
 
 
-def look_again(
-    keys: list[str], gathered: UploadScope, found: UploadScan, now: datetime, settle_seconds: float
+def rescan_times(
+    keys: list[str], scope: UploadScope, scanned: UploadScan, now: datetime, settle_seconds: float
 ) -> dict[str, datetime]:
-    """Which of these keys are not done with, and when to look again: an upload that settles sends no further event."""
+    """Return the keys to scan again and when, because a settling upload sends no further event."""
     settle = timedelta(seconds=settle_seconds)
-    waiting = {group for each in found.grouping.settling for group in groups_of(each.source)}
-    again: dict[str, datetime] = {}
+    settling = {group for each in scanned.grouping.settling for group in groups_of(each.source)}
+    due_at: dict[str, datetime] = {}
     for key in keys:
-        groups = gathered.groups.get(key, set())
-        newest = gathered.newest(group for group in groups if group.kind == "name")
+        groups = scope.groups.get(key, set())
+        newest = scope.newest(group for group in groups if group.kind == "name")
         if newest is not None and newest + settle > now:
-            again[key] = newest + settle
-        elif not waiting.isdisjoint(groups):
-            changed = gathered.newest(groups)
+            due_at[key] = newest + settle
+        elif not settling.isdisjoint(groups):
+            changed = scope.newest(groups)
             if changed is not None and changed + GIVE_UP + settle > now:
-                again[key] = now + max(settle, timedelta(seconds=LOOK_AGAIN_SECONDS))
-    return again
+                due_at[key] = now + max(settle, timedelta(seconds=RESCAN_SECONDS))
+    return due_at
 
 
-def _tell(context: dg.SensorEvaluationContext, seen: Seen) -> None:
-    for found in seen.looks:
-        for refused in found.newly_refused:
+def _log_problems(context: dg.SensorEvaluationContext, scan: QueueScan) -> None:
+    for uploads in scan.scans:
+        for refused in uploads.newly_refused:
             context.log.warning(f"Refused: {refused.text}")
-    for message in seen.poison:
-        context.log.warning(f"Message {message.message_id} is left to the dead-letter queue: {message.problem}")
-    for folder in seen.cut:
-        context.log.warning(f"uploads/{folder} holds too much for one look: the nightly sweep looks at it.")
+    for message in scan.poison:
+        context.log.warning(f"Message {message.message_id} left for the dead-letter queue: {message.problem}")
+    for folder in scan.cut:
+        context.log.warning(f"uploads/{folder} holds too many objects for one scan; the nightly scan covers it.")
 
 
-def summary(seen: Seen, states: dict[str, int], waiting: int) -> str:
-    """One line on what came in and how far the clips are."""
+def summary(scan: QueueScan, states: dict[str, int], waiting: int) -> str:
+    """Return one line on the received messages and the clips' states."""
     parts = [f"{states[state]} {state}" for state in ClipState if states.get(state)]
     parts += [counted(waiting, "upload settles", "uploads settle")] if waiting else []
     parts += (
-        [counted(seen.left, "key is left for the next tick", "keys are left for the next tick")] if seen.left else []
+        [counted(scan.left, "key is left for the next tick", "keys are left for the next tick")] if scan.left else []
     )
-    parts += [f"{counted(len(seen.poison), 'message')} cannot be read"] if seen.poison else []
+    parts += [f"{counted(len(scan.poison), 'message')} cannot be read"] if scan.poison else []
     return (
-        f"{counted(seen.messages, 'message')}, {counted(seen.keys, 'key')} scanned: {', '.join(parts) or 'no clips'}."
+        f"{counted(scan.messages, 'message')}, {counted(scan.keys, 'key')} scanned: {', '.join(parts) or 'no clips'}."
     )

@@ -1,4 +1,4 @@
-"""Turns due clips into runs: their keys are added, and cut into ranges of at most `clips_per_run`."""
+"""Turn due clips into runs: add their partition keys and cut them into ranges of at most `clips_per_run`."""
 
 from collections.abc import Sequence
 from uuid import uuid4
@@ -10,17 +10,17 @@ from resources.registry.registry import ClipRow, Registry
 
 
 def add_keys(instance: dg.DagsterInstance, names: Sequence[str]) -> list[str]:
-    """Add the keys that are not there yet, in this order. Returns all keys in the order in which they were added.
+    """Add the missing keys in this order, and return all keys in the order in which they were added.
 
-    The order is read again after adding: sensors are evaluated side by side, and what another one added meanwhile lies
-    before or between these; a range in any other order than the database's holds no keys.
+    The keys are read again after adding, because sensors are evaluated concurrently and another one may have added keys in
+    between. A range in any other order than the database's holds no keys.
 
-    Through the instance, since a sensor result's own way asks the database once per key (10 s for a thousand keys).
+    Keys are added through the instance, because a sensor result queries the database once per key (10 s for 1,000 keys).
     """
     name = str(clips.name)
     present = instance.get_dynamic_partitions(name)
-    known = set(present)
-    new = [key for key in dict.fromkeys(names) if key not in known]
+    present_keys = set(present)
+    new = [key for key in dict.fromkeys(names) if key not in present_keys]
     if new:
         instance.add_dynamic_partitions(name, new)
         return list(instance.get_dynamic_partitions(name))
@@ -37,10 +37,10 @@ def request_runs(
     clips_per_run: int,
     job_name: str | None = None,
 ) -> list[dg.RunRequest]:
-    """Run requests for due clips, those with the highest priority first; the registry notes which run each is in.
+    """Return run requests for due clips, highest priority first, and record each clip's run in the registry.
 
-    Each request has a key of its own: what the same evaluation asked for is committed once by Dagster, and what was
-    never committed is asked for again, with another key.
+    Each request has a unique run key, so Dagster commits the requests of one evaluation once. An evaluation that was never
+    committed is requested again with new run keys.
     """
     keys = add_keys(instance, [row.clip for row in due])
     requests = []

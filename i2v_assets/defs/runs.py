@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import dagster as dg
 
@@ -133,37 +133,3 @@ def _innermost(error: "ErrorInfo | None") -> str:
     while error is not None and error.cause is not None:
         error = error.cause
     return error.message if error is not None else ""
-
-
-TIME_LIMIT = "maximum runtime"
-"""In the message of the cancel event that Dagster's run monitoring writes for its own limit (1.13)."""
-
-
-def stop_kind(instance: dg.DagsterInstance, run_id: str) -> Literal["person", "other"]:
-    """``person`` only for Terminate: it alone shows as CANCELING without being the run monitoring's own doing."""
-    run = instance.get_run_by_id(run_id)
-    if run is None or run.status is not dg.DagsterRunStatus.CANCELING:
-        return "other"
-    events = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.PIPELINE_CANCELING).records
-    by_limit = any(TIME_LIMIT in (record.event_log_entry.dagster_event.message or "") for record in events
-                   if record.event_log_entry.dagster_event is not None)  # fmt: skip
-    return "other" if by_limit else "person"
-
-
-def is_retry(run: dg.DagsterRun) -> bool:
-    """Whether Dagster started it by itself, after an earlier one crashed; a person's re-execution is none."""
-    return RETRY_NUMBER_TAG in run.tags
-
-
-def asked_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
-    """The run that somebody asked for: with all its retries it has one budget, or three runs would have three.
-
-    It is the root run but where a person has re-executed one, who asked again; of a run that was deleted meanwhile only
-    the root is still known.
-    """
-    while is_retry(run) and run.parent_run_id is not None:
-        before = instance.get_run_by_id(run.parent_run_id)
-        if before is None:
-            return run.root_run_id or run.run_id
-        run = before
-    return run.run_id

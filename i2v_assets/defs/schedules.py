@@ -1,4 +1,4 @@
-"""What happens by the clock. Each can be switched in the UI, and says what it costs."""
+"""Schedules. Each can be switched in the UI, and its description states what it costs."""
 
 import dagster as dg
 
@@ -6,7 +6,7 @@ from i2v_assets.defs.jobs import adopt_orphans_job, catalogue_job
 from i2v_assets.defs.maintenance import (
     UI_KEYS,
     archive_job,
-    keys_left,
+    count_keys,
     retry_failed_job,
     sweep_job,
     to_retry,
@@ -24,12 +24,12 @@ ZONE = load_settings().timezone
     cron_schedule="*/5 * * * *",
     job=adopt_orphans_job,
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every five minutes: fetches what was paid for by runs that died, and settles costs. Free.",
+    description="Every five minutes: downloads the paid videos of dead runs, and settles costs. Free.",
 )
 def adopt_orphans_schedule(
     context: dg.ScheduleEvaluationContext, ledger: LedgerResource
 ) -> dg.RunRequest | dg.SkipReason:
-    """Starts a run only where there is something to fetch: a run costs 2.5 s of CPU, a look next to nothing."""
+    """Request a run only if there are orphans or unsettled costs: a run takes 2.5 s of CPU, the query almost none."""
     service = load_settings().service
     with ledger.open() as (requests, _):
         dead = requests.expire()
@@ -45,7 +45,7 @@ catalogue_schedule = dg.ScheduleDefinition(
     execution_timezone=ZONE,
     job=catalogue_job,
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Daily at 05:00: compares the service's endpoints and prices with what was agreed to. Free.",
+    description="Daily at 05:00: compares the service's endpoints and prices with the accepted ones. Free.",
 )
 
 sweep_schedule = dg.ScheduleDefinition(
@@ -55,8 +55,8 @@ sweep_schedule = dg.ScheduleDefinition(
     job=sweep_job,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description=(
-        "Nightly at 03:00: lists all uploads and finds what events lost. Looking costs one LIST call per 1,000 objects; "
-        "what it finds is made within the budget."
+        "Nightly at 03:00: lists all uploads and finds those whose event was lost. Listing costs one LIST call per 1,000 "
+        "objects. Clips that it finds are made within the budget."
     ),
 )
 
@@ -68,17 +68,17 @@ sweep_schedule = dg.ScheduleDefinition(
     job=retry_failed_job,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description=(
-        "Nightly at 01:30: tries failed clips again, each at most I2V_RETRIES_PER_CLIP times. **Costs money**: each costs "
-        "what it cost before, within the budget. What failed for good is never tried again."
+        "Nightly at 01:30: retries failed clips, each at most I2V_RETRIES_PER_CLIP times. **Costs money**: each retry costs "
+        "as much as before, within the budget. Permanent failures are never retried."
     ),
 )
 def retry_schedule(context: dg.ScheduleEvaluationContext, ledger: LedgerResource) -> dg.RunRequest | dg.SkipReason:
-    """Starts a run only where a clip is to be tried again."""
+    """Request a run only if a failed clip can be retried."""
     settings = load_settings()
     with ledger.open() as (_, registry):
         names = to_retry(registry, settings)
     if not names:
-        return dg.SkipReason(f"No failed clip has one of its {settings.retries_per_clip} retries left.")
+        return dg.SkipReason(f"No failed clip has any of its {settings.retries_per_clip} retries left.")
     return dg.RunRequest(run_key=_tick(context))
 
 
@@ -89,17 +89,17 @@ def retry_schedule(context: dg.ScheduleEvaluationContext, ledger: LedgerResource
     job=archive_job,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description=(
-        "Nightly at 04:00: takes clips that were delivered I2V_ARCHIVE_AFTER_DAYS ago out of the UI's partitions; files "
-        "and history stay, and a new upload brings a clip back. Free."
+        "Nightly at 04:00: removes clips that were delivered I2V_ARCHIVE_AFTER_DAYS ago from the UI's partitions. Files "
+        "and history stay, and a new upload restores a clip. Free."
     ),
 )
 def archive_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Says when the UI has more keys than it shows well, where nothing is archived."""
+    """Request a run if archiving is on; otherwise report if the UI has more keys than it displays well."""
     if load_settings().archive_after_days:
         return dg.RunRequest(run_key=_tick(context))
-    keys = keys_left(context.instance)
-    more = f" The UI has {keys:,} keys, more than the {UI_KEYS:,} that it shows well." if keys > UI_KEYS else ""
-    return dg.SkipReason(f"Nothing is archived: I2V_ARCHIVE_AFTER_DAYS is 0.{more}")
+    keys = count_keys(context.instance)
+    more = f" The UI has {keys:,} keys; it displays up to {UI_KEYS:,} well." if keys > UI_KEYS else ""
+    return dg.SkipReason(f"Archiving is off: I2V_ARCHIVE_AFTER_DAYS is 0.{more}")
 
 
 @dg.schedule(
@@ -109,16 +109,16 @@ def archive_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | d
     job=waiting_job,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description=(
-        "Every fifteen minutes: a clip that has been without its answer for longer than I2V_WARN_AFTER_MINUTES gets a "
-        "warning check. Free."
+        "Every fifteen minutes: reports a warning check for each clip without a result for longer than "
+        "I2V_WARN_AFTER_MINUTES. Free."
     ),
 )
 def waiting_schedule(context: dg.ScheduleEvaluationContext, ledger: LedgerResource) -> dg.RunRequest | dg.SkipReason:
-    """Starts a run only where there is something to tell."""
+    """Request a run only if a clip became overdue or is no longer overdue."""
     with ledger.open() as (requests, _):
-        found = watch(requests.database, load_settings())
-    if not found.late and not found.over:
-        return dg.SkipReason("No clip newly waits too long.")
+        watched = watch(requests.database, load_settings())
+    if not watched.late and not watched.over:
+        return dg.SkipReason("No clip became overdue.")
     return dg.RunRequest(run_key=_tick(context))
 
 

@@ -1,4 +1,4 @@
-"""What Dagster shows of a clip's assets and checks: keys, descriptions, owners, kinds, code versions."""
+"""Specs of a clip's assets: keys, descriptions, owners, kinds, code versions."""
 
 import dagster as dg
 
@@ -8,7 +8,7 @@ GROUP = "clips"
 OWNERS = ["team:creative-operations"]
 
 CODE_VERSION = "1"
-"""Rises when the same upload would give another plan or another answer."""
+"""Increment when the same upload would give a different plan or result."""
 
 SOURCE_IMAGES = dg.AssetKey("source_images")
 SOURCE_AUDIO = dg.AssetKey("source_audio")
@@ -35,21 +35,21 @@ def _spec(key: dg.AssetKey, description: str, kinds: set[str], deps: list[dg.Ass
 CLIP_SPECS = (
     _spec(
         SOURCE_IMAGES,
-        "The still images that a clip is made from, as they lie in the bucket: size as displayed, format, hash. Free.",
+        "The still images of a clip in the bucket: displayed size, format, hash. Free.",
         {"s3", "jpeg"},
         [],
     ),
-    _spec(SOURCE_AUDIO, "The voiceovers and sounds of a clip; 0 files where it has none. Free.", {"s3", "mp3"}, []),
-    _spec(SOURCE_VIDEOS, "The reference clips; 0 files where it has none. Free.", {"s3", "mp4"}, []),
+    _spec(SOURCE_AUDIO, "The voiceovers and sounds of a clip; 0 files if it has none. Free.", {"s3", "mp3"}, []),
+    _spec(SOURCE_VIDEOS, "The reference videos of a clip; 0 files if it has none. Free.", {"s3", "mp4"}, []),
     _spec(
         CLIP_PLAN,
-        "The decision before any money: route with its reasons, the exact request, the price; or a refusal. Free.",
+        "The decision before anything is paid: route with reasons, exact request, price; or a refusal. Free.",
         {"python"},
         [SOURCE_IMAGES, SOURCE_AUDIO, SOURCE_VIDEOS],
     ),
     _spec(
         CLIP_VIDEO,
-        "The video: submitted once, fetched, and stored in the bucket. **Costs money** unless it was paid for before.",
+        "The video: submitted once, downloaded, and stored in the bucket. **Costs money** unless it was already paid for.",
         {"runcomfy", "mp4", "s3"},
         [CLIP_PLAN],
     ),

@@ -38,7 +38,7 @@ SVG = "image/svg+xml"
     ),
 )
 def spend(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: LedgerResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Reads the ledger and writes what changed; a day changes after its end when the service settles late."""
+    """Read the ledger and write the changed files; a past day changes if the service settles late."""
     settings, store = load_settings(), bucket.open()
     with ledger.open() as (requests, registry):
         lines = table(requests, registry, settings)
@@ -69,25 +69,25 @@ def spend(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: Led
 
 
 def table(ledger: Ledger, registry: Registry, settings: Settings) -> tuple[SpendLine, ...]:
-    """The table of the service in force: sandbox and service never mix."""
+    """Return the table of the current service; the sandbox and the service never mix."""
     reuses = (
-        Reuse(found.day, found.route, found.model_id, found.clip, found.price)
-        for found in ledger.reuses(settings.service, zone=settings.zone)
+        Reuse(reuse.day, reuse.route, reuse.model_id, reuse.clip, reuse.price)
+        for reuse in ledger.reuses(settings.service, zone=settings.zone)
     )
-    # Of withdrawn clips too: what they cost was paid all the same.
+    # Withdrawn clips are included, because their requests were paid too.
     sources = {row.clip: row.source for row in registry.list()}
     return spend_table(ledger.spent(settings.service, zone=settings.zone), reuses, sources=sources)
 
 
 def _amounts(prefix: str, sums: dict[str, int]) -> dict[str, float | int]:
-    """Sums as numbers, so that Dagster plots them from day to day."""
+    """Return sums as numbers, so that Dagster plots them over time."""
     return {f"{prefix}requests": sums["requests"]} | {
         f"{prefix}{name}_usd": usd(amount) or 0.0 for name, amount in sums.items() if name != "requests"
     }
 
 
 def _latest(lines: tuple[SpendLine, ...], at_most: int = 20) -> str:
-    """The newest lines as a table."""
+    """Return the newest lines as a markdown table."""
     head = "| day | route | model | folder | requests | reserved | settled | refused | wasted | saved |"
     rows = [
         f"| {line.day} | {line.route} | {escape_markdown(line.model_id)} | {escape_markdown(line.folder)} | {line.requests} | "
@@ -101,7 +101,7 @@ def _latest(lines: tuple[SpendLine, ...], at_most: int = 20) -> str:
 
 
 def _write(bucket: Bucket, key: str, content: bytes, content_type: str = CSV) -> bool:
-    """Write a file unless it says the same already."""
+    """Write a file unless its content is unchanged; return whether it was written."""
     try:
         if bucket.read(key) == content:
             return False
@@ -124,5 +124,5 @@ spend_schedule = dg.ScheduleDefinition(
     execution_timezone=load_settings().timezone,
     job=spend_job,
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Daily at 00:15: writes what was spent, wasted and saved. Free: it reads the ledger.",
+    description="Daily at 00:15: writes the amounts spent, wasted and saved. Free: it reads the ledger.",
 )

@@ -1,4 +1,4 @@
-"""The upload sensor: what lies under `uploads/` becomes partitions and runs."""
+"""The uploads sensor: uploads below `uploads/` become partitions and runs."""
 
 import time
 
@@ -18,7 +18,7 @@ NAME = "uploads"
 
 OUTGROWN_OBJECTS = 100_000
 OUTGROWN_SECONDS = 20.0
-"""Above either the listing is no longer the right way: an evaluation has 60 s in all, and each costs 100 LIST calls."""
+"""Limits above which the queue should replace the listing: an evaluation has 60 s, and 100,000 objects need 100 LIST calls."""
 
 
 @dg.sensor(
@@ -27,28 +27,28 @@ OUTGROWN_SECONDS = 20.0
     minimum_interval_seconds=load_settings().sensor_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
-        "Finds complete uploads, adds a partition per clip and asks for runs. Looking is free; each clip that it finds "
+        "Finds complete uploads, adds a partition per clip and requests runs. Scanning is free; each clip that it finds "
         "is made, which costs money within the budget."
     ),
 )
 def uploads_sensor(
     context: dg.SensorEvaluationContext, bucket: BucketResource, ledger: LedgerResource
 ) -> dg.SensorResult | dg.SkipReason:
-    """One look at the uploads; its cursor is only the number of the last committed tick."""
+    """Scan the uploads; the cursor is only the number of the last committed tick."""
     settings = load_settings()
     if settings.uploads_from != "listing":
-        return dg.SkipReason("Uploads are told by the queue (I2V_UPLOADS_FROM=queue).")
+        return dg.SkipReason("Uploads come from the queue (I2V_UPLOADS_FROM=queue).")
     committed = int(context.cursor or 0)
     with as_dagster_failure(), ledger.open() as (_, registry):
         registry.requeue_uncommitted(NAME, committed)
         began = time.monotonic()
-        found = scan_uploads(bucket.open(), registry, settings)
+        scan = scan_uploads(bucket.open(), registry, settings)
         seconds = time.monotonic() - began
-        for refused in found.newly_refused:
+        for refused in scan.newly_refused:
             context.log.warning(f"Refused: {refused.text}")
-        if found.objects > OUTGROWN_OBJECTS or seconds > OUTGROWN_SECONDS:
+        if scan.objects > OUTGROWN_OBJECTS or seconds > OUTGROWN_SECONDS:
             context.log.warning(
-                f"Listing {found.objects:,} uploads took {seconds:.0f} s: this bucket has outgrown the listing. "
+                f"Listing {scan.objects:,} uploads took {seconds:.0f} s, which is too slow for a sensor. "
                 "Set I2V_UPLOADS_FROM=queue and I2V_UPLOAD_QUEUE_URL (docs/deploy.md)."
             )
         due = registry.due()
@@ -62,15 +62,15 @@ def uploads_sensor(
         )
         states = registry.counts()
     if not requests:
-        return dg.SkipReason(summary(found, states))
-    context.log.info(f"{counted(len(due), 'clip')} in {counted(len(requests), 'run')}. {summary(found, states)}")
+        return dg.SkipReason(summary(scan, states))
+    context.log.info(f"{counted(len(due), 'clip')} in {counted(len(requests), 'run')}. {summary(scan, states)}")
     return dg.SensorResult(run_requests=requests, cursor=str(committed + 1))
 
 
-def summary(found: UploadScan, states: dict[str, int]) -> str:
-    """One line on what lies in the bucket and how far it is."""
-    waits = found.grouping.settling
+def summary(scan: UploadScan, states: dict[str, int]) -> str:
+    """Return one line on the uploads and the clips' states."""
+    settling = scan.grouping.settling
     parts = [f"{states[state]} {state}" for state in ClipState if states.get(state)]
-    parts += [f"{len(waits)} settling ({waits[0].words})"] if waits else []
-    parts += [f"{counted(len(found.grouping.refused), 'upload')} refused"] if found.grouping.refused else []
-    return f"{counted(found.objects, 'object')} under uploads/: {', '.join(parts) or 'no clips'}."
+    parts += [f"{len(settling)} settling ({settling[0].words})"] if settling else []
+    parts += [f"{counted(len(scan.grouping.refused), 'upload')} refused"] if scan.grouping.refused else []
+    return f"{counted(scan.objects, 'object')} under uploads/: {', '.join(parts) or 'no clips'}."

@@ -1,4 +1,4 @@
-"""Joins a film whose shots are all there, and writes it beside its file."""
+"""Join a film whose shots are all delivered, and store it beside its file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from i2v_assets.films.manifest import (
     FilmTrack,
     FilmVideo,
 )
-from i2v_assets.films.resolve import Resolved, ShotVideo
+from i2v_assets.films.resolve import ResolvedFilm, ShotVideo
 from i2v_assets.films.sign import signed_film
 from resources.media import joining, mixing
 from resources.media.previews import contact_sheet, poster
@@ -25,51 +25,55 @@ from resources.storage.bucket import Bucket
 
 POSTER_BYTES = 200_000
 INLINE_POSTER_BYTES = 10_000
-"""As of a clip: base64 takes a third more, and 15 KB at most go into an event."""
+"""Same as a clip's poster: base64 adds a third, and an event holds at most 15 KB."""
 
 
 @dataclass(frozen=True)
-class MadeFilm:
-    """A film that was joined and stored."""
+class JoinedFilm:
+    """A joined and stored film."""
 
     film: joining.Film
     inline_poster: bytes
     manifest: FilmManifest
     provenance: str
-    """One line for people."""
+    """Whether the film is signed, in one line for people."""
 
     @property
     def sha256(self) -> str:
-        """Of the film as it was joined, before it was signed."""
+        """Hash of the joined film before signing."""
         return self.manifest.video.sha256
 
 
-def make_film(
-    bucket: Bucket, found: Resolved, version: str, scratch: Path, settings: Settings, *, tool: str
-) -> MadeFilm:
-    """Fetch the shots, join them, sign and store the film; the manifest comes last, so that it never speaks of what is not there.
+def join_film(
+    bucket: Bucket, film: ResolvedFilm, version: str, scratch: Path, settings: Settings, *, tool: str
+) -> JoinedFilm:
+    """Download the shots, join them, then sign and store the film.
+
+    The manifest is written last, so that it never names a missing object.
 
     Raises:
-        CannotJoin: the crossfades do not fit; Unreadable: a file is damaged; StorageError: the bucket does not answer.
+        CannotJoin: the crossfades do not fit.
+        Unreadable: a file is damaged.
+        StorageError: the bucket does not respond.
     """
     sandbox = settings.service == "sandbox"
-    videos = [shot.video for shot in found.shots if shot.video is not None]
+    videos = [shot.video for shot in film.shots if shot.video is not None]
     local = {video.key: scratch / f"{number:03d}.mp4" for number, video in enumerate(videos)}
     for key, path in local.items():
         bucket.download(key, path)
-    tracks = _tracks(bucket, found, scratch)
+    tracks = _tracks(bucket, film, scratch)
     options = joining.FilmOptions(tracks=tuple(tracks), metadata={"comment": SANDBOX_FILM_NOTE} if sandbox else {})
     shots = [
         joining.Shot(path=local[video.key], name=shot.clip, crossfade=shot.crossfade)
-        for shot, video in zip(found.shots, videos, strict=True)
+        for shot, video in zip(film.shots, videos, strict=True)
     ]
     output = scratch / "film.mp4"
-    film = joining.join(shots, output, options)
-    manifest = _manifest(found, videos, tracks, film, version, sha256_file(output), sandbox=sandbox, tool=tool)
-    signing = signed_film(bucket, found, output, _composition(manifest, tool), local, settings)
+    joined = joining.join(shots, output, options)
+    manifest = _manifest(film, videos, tracks, joined, version, sha256_file(output), sandbox=sandbox, tool=tool)
+    signing = signed_film(bucket, film, output, _composition(manifest, tool), local, settings)
     signed = {"signed_sha256": signing.sha256, "signed_size_bytes": signing.size_bytes}
     manifest = manifest.model_copy(update={"video": manifest.video.model_copy(update=signed)})
-    name = found.name
+    name = film.name
     bucket.upload(signing.path or output, keys.sequence_key(name, keys.VIDEO), "video/mp4")
     picture = poster(output, max_bytes=POSTER_BYTES, longer_side=1280)
     bucket.write(keys.sequence_key(name, keys.POSTER), picture, "image/jpeg")
@@ -77,7 +81,7 @@ def make_film(
     bucket.write(keys.sequence_key(name, keys.MANIFEST), manifest.to_json(), "application/json")
     bucket.delete_many(keys.sequence_key(name, note) for note in keys.NOTES)
     small = poster(output, max_bytes=INLINE_POSTER_BYTES, longer_side=320)
-    return MadeFilm(film, small, manifest, signing.line)
+    return JoinedFilm(joined, small, manifest, signing.line)
 
 
 def _composition(manifest: FilmManifest, tool: str) -> documents.Composition:
@@ -91,38 +95,38 @@ def _composition(manifest: FilmManifest, tool: str) -> documents.Composition:
     )
 
 
-def _tracks(bucket: Bucket, found: Resolved, scratch: Path) -> Sequence[mixing.Track]:
+def _tracks(bucket: Bucket, film: ResolvedFilm, scratch: Path) -> Sequence[mixing.Track]:
     tracks = []
-    for number, track in enumerate(found.tracks):
+    for number, track in enumerate(film.tracks):
         path = scratch / f"track-{number}"
-        bucket.download(track.asked.key, path)
-        name = track.asked.key.rpartition("/")[2]
+        bucket.download(track.spec.key, path)
+        name = track.spec.key.rpartition("/")[2]
         tracks.append(
             mixing.Track(
                 path=path,
                 name=name,
-                gain_db=track.asked.gain_db,
-                loop=track.asked.loop,
-                fade_out_seconds=track.asked.fade_out,
+                gain_db=track.spec.gain_db,
+                loop=track.spec.loop,
+                fade_out_seconds=track.spec.fade_out,
             )
         )
     return tracks
 
 
 def _manifest(
-    found: Resolved,
+    film: ResolvedFilm,
     videos: Sequence[ShotVideo],
     tracks: Sequence[mixing.Track],
-    film: joining.Film,
+    joined: joining.Film,
     version: str,
     sha256: str,
     *,
     sandbox: bool,
     tool: str,
 ) -> FilmManifest:
-    starts = [0.0, *(seam.at_seconds for seam in film.seams)]
+    starts = [0.0, *(seam.at_seconds for seam in joined.seams)]
     return FilmManifest(
-        film=found.name,
+        film=film.name,
         version=version,
         sandbox=sandbox,
         made_at=datetime.now(UTC).replace(microsecond=0),
@@ -138,29 +142,29 @@ def _manifest(
                 starts_from_last_frame=shot.from_last_frame,
                 cost_microdollars=video.cost,
             )
-            for shot, video, start in zip(found.shots, videos, starts, strict=True)
+            for shot, video, start in zip(film.shots, videos, starts, strict=True)
         ),
         tracks=tuple(
             FilmTrack(
-                key=track.asked.key,
+                key=track.spec.key,
                 etag=track.etag,
                 sha256=sha256_file(local.path),
-                gain_db=track.asked.gain_db,
-                loop=track.asked.loop,
+                gain_db=track.spec.gain_db,
+                loop=track.spec.loop,
             )
-            for track, local in zip(found.tracks, tracks, strict=True)
+            for track, local in zip(film.tracks, tracks, strict=True)
         ),
-        seams=tuple(FilmSeam(**seam.model_dump()) for seam in film.seams),
+        seams=tuple(FilmSeam(**seam.model_dump()) for seam in joined.seams),
         video=FilmVideo(
-            key=keys.sequence_key(found.name, keys.VIDEO),
+            key=keys.sequence_key(film.name, keys.VIDEO),
             sha256=sha256,
-            size_bytes=film.size_bytes,
-            width=film.width,
-            height=film.height,
-            fps=film.fps,
-            frames=film.frames,
-            seconds=film.seconds,
-            loudness_lufs=film.loudness_lufs,
+            size_bytes=joined.size_bytes,
+            width=joined.width,
+            height=joined.height,
+            fps=joined.fps,
+            frames=joined.frames,
+            seconds=joined.seconds,
+            loudness_lufs=joined.loudness_lufs,
         ),
         versions={"i2v-assets": tool},
     )

@@ -1,4 +1,4 @@
-"""What the bucket tells of a film that is not there yet: its plan, and why it waits or cannot be made."""
+"""Notes about a film that is not joined yet: its plan, and why it waits or is refused."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,15 +6,15 @@ from dataclasses import asdict
 from typing import Any
 
 from i2v_assets.clip_folder.notes import Answer, AnswerKind
-from i2v_assets.films.resolve import Resolved, Shot, pending
+from i2v_assets.films.resolve import ResolvedFilm, Shot, pending
 from resources.money import dollars
 from resources.problem import Problem
 from resources.storage import keys
 from resources.storage.bucket import Bucket, ObjectInfo
 from resources.storage.errors import ObjectMissing
 
-Told = dict[tuple[str, str], str]
-"""What was written by this process, by bucket and key, so that a look that finds nothing new writes nothing."""
+WrittenNotes = dict[tuple[str, str], str]
+"""Texts that this process wrote, by bucket and key, so that a scan without changes writes nothing."""
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
@@ -23,51 +23,53 @@ _STATES = {
     "due": "is about to be made",
     "dispatched": "is about to be made",
     "working": "is being made",
-    "planned": "waits for the shot before it",
+    "planned": "is waiting for the shot before it",
     "delivered": "is being made again",
-    "waiting": "waits",
+    "waiting": "is waiting",
     "refused": "was refused",
     "failed": "failed",
 }
 
 
-class FilmAnswers:
-    """Writes beside a film; one of the notes at most is there at any time."""
+class FilmNotes:
+    """Writes the notes of films; a film has at most one note at a time."""
 
-    def __init__(self, bucket: Bucket, listed: Mapping[str, ObjectInfo], told: Told, *, sandbox: bool) -> None:
+    def __init__(
+        self, bucket: Bucket, listed: Mapping[str, ObjectInfo], written: WrittenNotes, *, sandbox: bool
+    ) -> None:
         self._bucket = bucket
         self._listed = listed
-        self._told = told
+        self._written = written
         self._facts = ("Service: sandbox (for testing; no money)",) if sandbox else ()
 
-    def plan(self, film: Resolved) -> None:
-        """Which clips the film is made of, how far each is, what it costs."""
+    def plan(self, film: ResolvedFilm) -> None:
+        """Write the film's plan: its clips, the state of each, and the price."""
         self._write(keys.sequence_key(film.name, keys.PLAN), plan_text(film), JSON)
 
-    def waiting(self, film: Resolved) -> None:
-        """Write the plan and the note of a film some of whose shots have no video yet."""
-        waits = pending(film.shots)
-        price = sum(shot.price or 0 for shot in waits if shot.inline)
+    def waiting(self, film: ResolvedFilm) -> None:
+        """Write the plan and a note about shots that have no video yet."""
+        missing = pending(film.shots)
+        price = sum(shot.price or 0 for shot in missing if shot.inline)
         cost = f" The missing shots cost about {dollars(price)}." if price else ""
-        title = f"WAITING: {film.name} is joined when all its shots are there; {len(waits)} of {len(film.shots)} are missing.{cost}"
-        problems = [Problem(_words(shot), remedy=_remedy(shot)) for shot in waits]
-        then = "it is joined by itself as soon as its last shot is delivered."
+        title = f"WAITING: {film.name} is missing {len(missing)} of {len(film.shots)} shots.{cost}"
+        problems = [Problem(_state(shot), remedy=_remedy(shot)) for shot in missing]
+        then = "the film is joined automatically when its last shot is delivered."
         answer = Answer(AnswerKind.WAITING, title, tuple(problems), then, self._facts)
         self._write(keys.sequence_key(film.name, keys.PLAN), plan_text(film, answer), JSON)
         self.note(film.name, answer)
 
     def refused(self, name: str, problems: Sequence[Problem]) -> None:
-        """The file, or a file that it names, has to be mended."""
-        title = f"REFUSED: the film {name} was not made. None of its shots was sent or paid because of it."
-        then = "upload the corrected file under the same name, or what is missing. It is noticed by itself."
+        """Write a note that the file, or a file that it names, must be corrected."""
+        title = f"REFUSED: the film {name} was not joined. While it is refused, none of its shots is submitted."
+        then = "upload the corrected file under the same name, or the missing file. The next scan picks it up."
         self.note_with_plan(name, Answer(AnswerKind.REFUSED, title, tuple(problems), then, self._facts))
 
     def double(self, key: str, other: str) -> None:
-        """A file whose film is another file's already."""
+        """Write a note about a file that has the same film name as another file."""
         answer = Answer(
             AnswerKind.REFUSED,
             f"REFUSED: {key}",
-            (Problem(f"{key} would be the same film as {other}.", remedy="Rename one of them."),),
+            (Problem(f"{key} has the same film name as {other}.", remedy="Rename one of them."),),
             "upload it under another name.",
         )
         self._write(keys.refused_key(key), answer.text, TEXT)
@@ -84,25 +86,25 @@ class FilmAnswers:
         self.note(name, answer)
 
     def note(self, name: str, answer: Answer) -> None:
-        """One of the three notes; the other two go, a joined film stays."""
+        """Write one of the three notes and delete the other two; a joined film stays."""
         self._write(keys.sequence_key(name, answer.kind.value), answer.text, TEXT)
         self.clear(name, but=answer.kind.value)
 
     def clear(self, name: str, but: str = "") -> None:
-        """Remove the notes that are no longer true."""
-        gone = [keys.sequence_key(name, note) for note in keys.NOTES if note != but]
-        there = [key for key in gone if key in self._listed]
-        if there:
-            self._bucket.delete_many(there)
-        for key in gone:
-            self._told.pop((self._bucket.name, key), None)
+        """Delete the notes that no longer apply."""
+        outdated = [keys.sequence_key(name, note) for note in keys.NOTES if note != but]
+        existing = [key for key in outdated if key in self._listed]
+        if existing:
+            self._bucket.delete_many(existing)
+        for key in outdated:
+            self._written.pop((self._bucket.name, key), None)
 
     def _write(self, key: str, text: str, content_type: str) -> None:
         place = (self._bucket.name, key)
-        if self._told.get(place) == text and key in self._listed:
+        if self._written.get(place) == text and key in self._listed:
             return
         self._bucket.write(key, text.encode(), content_type)
-        self._told[place] = text
+        self._written[place] = text
 
 
 def _plain(answer: Answer) -> dict[str, Any]:
@@ -124,7 +126,7 @@ def _json(plain: Mapping[str, Any]) -> str:
     return json.dumps(plain, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def plan_text(film: Resolved, answer: Answer | None = None) -> str:
+def plan_text(film: ResolvedFilm, answer: Answer | None = None) -> str:
     """Return ``sequences/<name>/plan.json``; ``answer`` is the film's note while it is not joined."""
     prices = [shot.price for shot in film.shots if shot.inline]
     plain: dict[str, Any] = {
@@ -150,14 +152,14 @@ def plan_text(film: Resolved, answer: Answer | None = None) -> str:
     return _json(plain)
 
 
-def _words(shot: Shot) -> str:
+def _state(shot: Shot) -> str:
     why = f": {shot.reason}" if shot.reason else "."
     return f"Shot {shot.number} ({shot.clip}) {_STATES.get(shot.state, shot.state)}{why}"
 
 
 def _remedy(shot: Shot) -> str:
     if shot.state == "failed":
-        return f"See clips/{shot.clip}/FAILED.txt; `i2v retry {shot.clip}` tries again."
+        return f"See clips/{shot.clip}/FAILED.txt. To try again: i2v retry {shot.clip}"
     if shot.state in ("refused", "waiting"):
         return f"See clips/{shot.clip}/{shot.state.upper()}.txt"
     return ""

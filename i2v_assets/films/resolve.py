@@ -1,4 +1,4 @@
-"""How far each shot of a film is, and what becomes a clip now. Pure: the world is asked through `Surroundings`."""
+"""Resolve the state of each shot of a film, and which shots become clips now. Pure: `FilmSource` reads the bucket."""
 
 import difflib
 import hashlib
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from i2v_assets.briefs.brief import Brief
-from i2v_assets.films.spec import ClipShot, FilmAsked, InlineShot, TrackAsked, shot_name, with_image
+from i2v_assets.films.spec import ClipShot, FilmSpec, InlineShot, TrackSpec, shot_name, with_image
 from i2v_assets.uploads.snapshot import version_of
 from i2v_assets.uploads.types import MEDIA_ENDINGS, Candidate, UploadFile, UploadKind, UploadObject, split_name
 from resources.problem import Problem
@@ -16,17 +16,17 @@ from resources.registry.rows import ClipRow, ClipState
 from resources.schemas.inputs import MediumKind
 
 FILM_VERSION = 1
-"""Rises when the same shots would be joined into another film."""
+"""Increment when joining the same shots would produce a different film."""
 
 HALF_A_FRAME = 0.02
-"""Seconds, at 25 frames a second: joining rounds to whole frames, so this much too long still fits."""
+"""Tolerance in seconds at 25 frames per second, because joining rounds to whole frames."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShotVideo:
-    """A delivered video: where it lies and what it is. ``cost`` in micro-dollars, None while it is not settled.
+    """A delivered video. ``cost`` is in micro-dollars; None until it is settled.
 
-    ``signed_sha256`` is of the copy in its clip's folder, None where that is not signed.
+    ``signed_sha256`` is the hash of the copy in its clip's folder; None if that copy is not signed.
     """
 
     key: str
@@ -39,20 +39,20 @@ class ShotVideo:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One shot of a film and how far it is.
+    """One shot of a film and its state.
 
     Attributes:
         number: From 1.
-        clip: The clip that it is.
-        crossfade: Seconds that it overlaps with the shot before.
-        inline: It is written in the film's file.
-        from_last_frame: It starts from the last frame of the shot before.
-        video: Its delivered video, None while there is none for what is asked for now.
-        state: How far its clip is, in a word.
+        clip: The clip of the shot.
+        crossfade: Seconds of overlap with the previous shot.
+        inline: True if the film's file defines the shot.
+        from_last_frame: True if it starts from the last frame of the previous shot.
+        video: Its delivered video; None until there is one for the current version.
+        state: The state of its clip, in one word.
         reason: Why it has no video.
-        price: What it costs (planned) or will cost (estimated), in micro-dollars; None where that is not known yet.
-        estimated: The price is an estimate, since the shot cannot be planned before its first frame is known. Nobody
-            approves it and no order carries it: with the frame the shot becomes a clip, whose plan has its own price.
+        price: Planned or estimated cost in micro-dollars; None if unknown.
+        estimated: True if the price is an estimate, because the shot cannot be planned before its first frame exists.
+            An estimate is never approved or submitted: once the frame exists, the clip's plan has its own price.
     """
 
     number: int
@@ -69,22 +69,22 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A sound under the film, as it lies in the bucket."""
+    """A sound track of the film, with its current ETag in the bucket."""
 
-    asked: TrackAsked
+    spec: TrackSpec
     etag: str
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
-    """A film as it stands.
+class ResolvedFilm:
+    """A film in its current state.
 
     Attributes:
         name: The partition key.
         shots: All of its shots, in order.
-        tracks: Its sounds.
+        tracks: Its sound tracks.
         uploads: The shots that become clips now.
-        problems: What has to be mended before anything is made or paid.
+        problems: What must be corrected before any shot is made or paid.
     """
 
     name: str
@@ -95,12 +95,12 @@ class Resolved:
 
     @property
     def clips(self) -> frozenset[str]:
-        """Every clip that its own shots are or will be."""
+        """The clips of the shots that the film's file defines."""
         return frozenset(shot.clip for shot in self.shots if shot.inline)
 
     @property
     def version(self) -> str | None:
-        """Hash over all that the film is joined from; None while a shot is missing."""
+        """Hash over the film's inputs; None while a shot is missing."""
         videos = [shot.video for shot in self.shots]
         if self.problems or any(video is None for video in videos):
             return None
@@ -108,7 +108,7 @@ class Resolved:
             FILM_VERSION,
             [[shot.video.sha256 if shot.video else "", shot.crossfade] for shot in self.shots],
             [
-                [track.asked.key, track.etag, track.asked.gain_db, track.asked.loop, track.asked.fade_out]
+                [track.spec.key, track.etag, track.spec.gain_db, track.spec.loop, track.spec.fade_out]
                 for track in self.tracks
             ],
         ]
@@ -116,65 +116,65 @@ class Resolved:
 
 
 class FilmSource(Protocol):
-    """What is asked of the world while a film is looked at."""
+    """Reads what resolving a film needs."""
 
     def file(self, key: str) -> UploadObject | None:
-        """An object of the bucket, or None."""
+        """Return an object of the bucket, or None."""
 
     def video(self, row: ClipRow) -> ShotVideo:
-        """The video of a delivered clip."""
+        """Return the video of a delivered clip."""
 
     def last_frame(self, film: str, video: ShotVideo) -> UploadObject | None:
-        """The last frame of a video as an image in the bucket; None when it is left for the next look."""
+        """Return the last frame of a video as an image in the bucket; None if the next scan has to extract it."""
 
     def estimate(self, brief: Brief) -> int | None:
-        """What a shot over one image will cost about, in micro-dollars; None where nobody knows."""
+        """Return the estimated cost of a shot over one image in micro-dollars; None if the price is unknown."""
 
 
 def resolve(
     name: str,
     source: str,
-    asked: FilmAsked,
+    spec: FilmSpec,
     rows: Mapping[str, ClipRow],
     sources: Mapping[str, str],
-    world: FilmSource,
-) -> Resolved:
-    """Looks at every shot in order.
+    film_source: FilmSource,
+) -> ResolvedFilm:
+    """Resolve every shot of a film in order.
 
     Args:
-        name: the film.
-        source: the key of its file.
-        asked: what the file asks for.
-        rows: the clips that its shots are, as far as they are known.
-        sources: whose every known clip is, by its name.
-        world: the bucket.
+        name: The film's name.
+        source: The key of its file.
+        spec: The content of its file.
+        rows: The registered clips of its shots, by name.
+        sources: The source of every registered clip, by name.
+        film_source: Reads the bucket.
     """
     shots: list[Shot] = []
     uploads: list[Candidate] = []
     problems: list[Problem] = []
-    for number, shot in enumerate(asked.shots, start=1):
+    for number, shot in enumerate(spec.shots, start=1):
         if isinstance(shot, ClipShot):
-            shots.append(_existing(number, shot, rows, sources, world, problems))
+            shots.append(_existing(number, shot, rows, sources, film_source, problems))
             continue
         clip = shot_name(name, number)
         own = f"{source}#{number:02d}"
         if sources.get(clip, own).partition("#")[0] != source:
-            what = f"Shot {number} would be the clip {clip}, which is {sources[clip]} already."
+            what = f"Shot {number} maps to the clip name {clip}, which {sources[clip]} already has."
             problems.append(Problem(what, remedy="Rename one of them."))
-        candidate = _candidate(name, clip, own, shot, shots[-1] if shots else None, world, problems)
+        candidate = _candidate(name, clip, own, shot, shots[-1] if shots else None, film_source, problems)
         if candidate is not None:
             uploads.append(candidate)
-        shots.append(_inline(number, shot, clip, candidate, rows.get(clip), world))
+        shots.append(_inline(number, shot, clip, candidate, rows.get(clip), film_source))
     tracks = []
-    for track in asked.tracks:
-        found = world.file(track.key)
-        if found is None:
+    for track in spec.tracks:
+        sound = film_source.file(track.key)
+        if sound is None:
             problems.append(_missing(track.key, "The film"))
         else:
-            tracks.append(Track(track, found.etag))
+            tracks.append(Track(track, sound.etag))
     problems += _too_long_crossfades(shots)
-    # Nothing is paid for a film that cannot be joined.
-    return Resolved(name, tuple(shots), tuple(tracks), () if problems else tuple(uploads), tuple(problems))
+    # A film that cannot be joined must not pay for any shot.
+    return ResolvedFilm(name, tuple(shots), tuple(tracks), () if problems else tuple(uploads), tuple(problems))
 
 
 def _existing(
@@ -182,16 +182,16 @@ def _existing(
     shot: ClipShot,
     rows: Mapping[str, ClipRow],
     sources: Mapping[str, str],
-    world: FilmSource,
+    film_source: FilmSource,
     problems: list[Problem],
 ) -> Shot:
     row = rows.get(shot.clip)
     if row is None or row.state is ClipState.WITHDRAWN:
         near = difflib.get_close_matches(shot.clip, list(sources), 1)
         remedy = f"Did you mean {near[0]}?" if near else "`i2v status` lists the clips."
-        problems.append(Problem(f"Shot {number} is the clip {shot.clip}, and there is none of this name.", "", remedy))
+        problems.append(Problem(f"Shot {number} names the clip {shot.clip}, which does not exist.", "", remedy))
         return Shot(number, shot.clip, shot.crossfade, False, False, None, "missing")
-    video = _video(row, row.version, world)
+    video = _video(row, row.version, film_source)
     return Shot(
         number,
         shot.clip,
@@ -211,15 +211,15 @@ def _inline(
     clip: str,
     candidate: Candidate | None,
     row: ClipRow | None,
-    world: FilmSource,
+    film_source: FilmSource,
 ) -> Shot:
     video, state, reason, price = None, "due", "", None
     if candidate is None:
         state = "planned"
         if shot.from_last_frame:
-            reason = f"It starts from the last frame of shot {number - 1}, which is not known yet."
+            reason = f"It starts from the last frame of shot {number - 1}, which does not exist yet."
     elif row is not None and row.version == candidate.version:
-        video = _video(row, candidate.version, world)
+        video = _video(row, candidate.version, film_source)
         state = "delivered" if video else row.state.value
         reason = "" if video else row.reason or ""
         price = video.cost if video else None
@@ -234,16 +234,16 @@ def _inline(
         video=video,
         state=state,
         reason=reason,
-        price=world.estimate(shot.brief) if estimated else price,
+        price=film_source.estimate(shot.brief) if estimated else price,
         estimated=estimated,
     )
 
 
-def _video(row: ClipRow, version: str, world: FilmSource) -> ShotVideo | None:
-    """The clip's video, when it is of what is asked for now."""
+def _video(row: ClipRow, version: str, film_source: FilmSource) -> ShotVideo | None:
+    """Return the clip's video if it was made for the current version."""
     if row.state is not ClipState.DELIVERED or row.answered_version != version:
         return None
-    return world.video(row)
+    return film_source.video(row)
 
 
 def _candidate(
@@ -252,18 +252,18 @@ def _candidate(
     source: str,
     shot: InlineShot,
     before: Shot | None,
-    world: FilmSource,
+    film_source: FilmSource,
     problems: list[Problem],
 ) -> Candidate | None:
-    """The shot as an upload; None while its first frame or one of its files is not there."""
+    """Return the shot as an upload; None while its first frame or one of its files is missing."""
     brief, files = shot.brief, []
     if shot.from_last_frame:
-        found = world.last_frame(film, before.video) if before is not None and before.video is not None else None
-        if found is None or before is None:
+        frame = film_source.last_frame(film, before.video) if before is not None and before.video is not None else None
+        if frame is None or before is None:
             return None
         name = f"last-frame-of-{before.clip}.png"
         brief = with_image(brief, name)
-        files.append(UploadFile(name, found.key, found.etag, MediumKind.IMAGE, found.size_bytes))
+        files.append(UploadFile(name, frame.key, frame.etag, MediumKind.IMAGE, frame.size_bytes))
     named = [
         (ref.file, kind)
         for refs, kind in (
@@ -274,14 +274,14 @@ def _candidate(
         for ref in refs or ()
     ]
     for key, kind in named:
-        there = world.file(key)
-        if there is None:
+        upload = film_source.file(key)
+        if upload is None:
             problems.append(_missing(key, clip))
         elif MEDIA_ENDINGS.get(split_name(key.rpartition("/")[2])[1]) is not kind:
             endings = ", ".join(ending for ending, of in MEDIA_ENDINGS.items() if of is kind)
             problems.append(Problem(f"{clip} names {key}, which is not {endings}.", remedy="Correct the film's file."))
         else:
-            files.append(UploadFile(key, there.key, there.etag, kind, there.size_bytes))
+            files.append(UploadFile(key, upload.key, upload.etag, kind, upload.size_bytes))
     if problems:
         return None
     return Candidate(
@@ -291,28 +291,33 @@ def _candidate(
         files=tuple(files),
         brief=brief,
         version=version_of(files, brief),
-        said_in=source.partition("#")[0],
+        document_key=source.partition("#")[0],
     )
 
 
 def _too_long_crossfades(shots: Sequence[Shot]) -> list[Problem]:
-    """Crossfades that a delivered video has no room for: the file tells no length of a clip, nor of a shot that follows its sound."""
+    """Return problems for crossfades that are longer than a delivered video.
+
+    The film's file does not state the length of an existing clip, nor of a shot that matches its sound.
+    """
     problems = []
     for shot, after in zip(shots, (*shots[1:], None), strict=True):
         taken = shot.crossfade + (after.crossfade if after is not None else 0.0)
         if shot.video is not None and taken > shot.video.seconds + HALF_A_FRAME:
-            what = f"Shot {shot.number} ({shot.clip}) has {shot.video.seconds:.2f} s, and its crossfades together {taken:g} s."
-            problems.append(Problem(what, remedy="Shorten the crossfades, or take a longer clip."))
+            what = (
+                f"Shot {shot.number} ({shot.clip}) has {shot.video.seconds:.2f} s, but its crossfades need {taken:g} s."
+            )
+            problems.append(Problem(what, remedy="Shorten the crossfades, or use a longer clip."))
     return problems
 
 
 def _missing(key: str, who: str) -> Problem:
     return Problem(
-        f"{who} needs {key}, and there is no such file in the bucket.",
-        remedy="Upload it, or correct its name (a name without a folder lies below sequences/).",
+        f"{who} needs {key}, which is not in the bucket.",
+        remedy="Upload it, or correct its name. A name without a folder is below sequences/.",
     )
 
 
 def pending(shots: Sequence[Shot]) -> tuple[Shot, ...]:
-    """The shots that have no video."""
+    """Return the shots that have no video."""
     return tuple(shot for shot in shots if shot.video is None)

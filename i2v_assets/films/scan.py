@@ -1,4 +1,4 @@
-"""A look at ``sequences/``: each file is a film; its shots become clips, and people are told what it waits for."""
+"""Scan ``sequences/``: each file is a film, whose shots become clips. Notes say what a film waits for."""
 
 import json
 import tempfile
@@ -10,9 +10,9 @@ from pathlib import Path
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.briefs.yaml_reader import MAX_DOCUMENT_BYTES, DocumentFormat, decode
 from i2v_assets.clip_folder.manifest import Manifest, read_manifest
-from i2v_assets.films.notes import FilmAnswers, Told
-from i2v_assets.films.resolve import Resolved, ShotVideo, resolve
-from i2v_assets.films.spec import ClipShot, FilmAsked, FilmError, film_name, parse_film, shot_name
+from i2v_assets.films.notes import FilmNotes, WrittenNotes
+from i2v_assets.films.resolve import ResolvedFilm, ShotVideo, resolve
+from i2v_assets.films.spec import ClipShot, FilmError, FilmSpec, film_name, parse_film, shot_name
 from i2v_assets.uploads.types import Candidate
 from resources.errors import I2VError
 from resources.problem import Problem
@@ -25,55 +25,55 @@ from resources.storage.bucket import Bucket, ObjectInfo
 from resources.storage.errors import ObjectMissing
 
 FRAME_SECONDS = 20.0
-"""How long one look may cut frames (each takes under a second): a sensor's evaluation has 60 s in all."""
+"""Seconds that one scan may spend on extracting frames (each takes under 1 s); a sensor evaluation has 60 s in all."""
 
 _KINDS: Mapping[str, DocumentFormat] = {".yaml": "yaml", ".yml": "yml", ".json": "json"}
 
 
 @dataclass
 class FilmCache:
-    """What a process remembers between looks: it only spares reading again, and may be lost at any time."""
+    """Cached reads of earlier scans in this process; may be lost at any time."""
 
     videos: dict[tuple[str, str], tuple[object, ShotVideo]] = field(default_factory=dict)
     made: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
-    told: Told = field(default_factory=dict)
+    written: WrittenNotes = field(default_factory=dict)
 
 
 class BucketFilmSource:
-    """The bucket as films ask it; see `Surroundings`."""
+    """Implements `FilmSource` on the bucket."""
 
     def __init__(
         self,
         bucket: Bucket,
         listed: Mapping[str, ObjectInfo],
-        memory: FilmCache,
+        cache: FilmCache,
         agreed: Mapping[str, AgreedOffer],
         *,
         cut_frames: bool,
     ) -> None:
         self._bucket = bucket
-        self._memory = memory
+        self._cache = cache
         self._agreed = agreed
         self._files: dict[str, ObjectInfo | None] = dict(listed)
         self._until = time.monotonic() + (FRAME_SECONDS if cut_frames else 0)
 
     def file(self, key: str) -> ObjectInfo | None:
-        """An object of the bucket, or None."""
+        """Return an object of the bucket, or None."""
         if key not in self._files:
             self._files[key] = None if key.startswith(keys.SEQUENCES) else self._bucket.head(key)
         return self._files[key]
 
     def video(self, row: ClipRow) -> ShotVideo:
-        """The video of a delivered clip, read again only when the clip was answered again."""
+        """Return the video of a delivered clip; reads the manifest only if the clip changed."""
         place = (self._bucket.name, row.clip)
-        known = self._memory.videos.get(place)
-        if known is None or known[0] != row.updated_at:
+        cached = self._cache.videos.get(place)
+        if cached is None or cached[0] != row.updated_at:
             manifest = read_manifest(self._bucket.read(keys.clip_key(row.clip, keys.MANIFEST)), name=row.clip)
-            known = self._memory.videos[place] = (row.updated_at, _video_of(manifest))
-        return known[1]
+            cached = self._cache.videos[place] = (row.updated_at, _video_of(manifest))
+        return cached[1]
 
     def last_frame(self, film: str, video: ShotVideo) -> ObjectInfo | None:
-        """The last frame as a PNG beside the film, cut once per video."""
+        """Return the last frame as a PNG beside the film, extracted once per video."""
         from resources.media.previews import last_frame
 
         key = keys.frame_key(film, video.sha256)
@@ -86,7 +86,7 @@ class BucketFilmSource:
         return self._files.get(key)
 
     def estimate(self, brief: Brief) -> int | None:
-        """By the price that was agreed to last for the route over one image."""
+        """Return the estimated cost by the accepted price of the route over one image."""
         if brief.duration == "match_audio":
             return None
         route = brief.route or (Route.LIP_SYNC if brief.audio else Route.ANIMATE)
@@ -120,7 +120,7 @@ def _video_of(manifest: Manifest) -> ShotVideo:
 
 @dataclass(frozen=True)
 class FilmFile:
-    """One file below ``sequences/`` and the film that it is."""
+    """One file below ``sequences/`` and the film that it defines."""
 
     name: str
     key: str
@@ -129,66 +129,67 @@ class FilmFile:
 
 
 @dataclass(frozen=True)
-class LookAtFilms:
-    """What one look found.
+class FilmScan:
+    """The result of one scan.
 
     Attributes:
-        films: Every file's film, by the order of their keys.
-        resolved: Those that could be read, by name.
-        due: Films that are complete and not joined yet: name -> version.
-        refused: Films that cannot be made as they are: name -> why.
+        films: Every film, ordered by key.
+        resolved: The readable films, by name.
+        due: Films that are complete but not joined yet: name -> version.
+        refused: Films that must be corrected first: name -> reason.
     """
 
     films: tuple[FilmFile, ...]
-    resolved: Mapping[str, Resolved]
+    resolved: Mapping[str, ResolvedFilm]
     due: Mapping[str, str]
     refused: Mapping[str, str]
 
 
 def film_files(listed: Iterable[ObjectInfo]) -> tuple[tuple[FilmFile, ...], tuple[tuple[str, str], ...]]:
-    """The films of a listing, and files whose name another film has: (key, the other's key)."""
+    """Return the films of a listing, and files with a duplicate film name: (key, the other's key)."""
     films: dict[str, FilmFile] = {}
-    double: list[tuple[str, str]] = []
-    for found in sorted(listed, key=lambda each: (each.key.endswith(".json"), each.key)):
-        name = found.key.removeprefix(keys.SEQUENCES)
+    duplicates: list[tuple[str, str]] = []
+    for info in sorted(listed, key=lambda each: (each.key.endswith(".json"), each.key)):
+        name = info.key.removeprefix(keys.SEQUENCES)
         ending = name[name.rfind(".") :].lower() if "." in name else ""
         if "/" in name or name.startswith((".", "_")) or ending not in _KINDS:
             continue
-        film = FilmFile(film_name(found.key), found.key, found.etag, _KINDS[ending])
+        film = FilmFile(film_name(info.key), info.key, info.etag, _KINDS[ending])
         if film.name in films:
-            double.append((found.key, films[film.name].key))
+            duplicates.append((info.key, films[film.name].key))
         else:
             films[film.name] = film
-    return tuple(films.values()), tuple(double)
+    return tuple(films.values()), tuple(duplicates)
 
 
-def look_at_films(
+def scan_films(
     bucket: Bucket,
     registry: Registry,
     agreed: Mapping[str, AgreedOffer],
-    memory: FilmCache,
+    cache: FilmCache,
     *,
     sandbox: bool,
-) -> LookAtFilms:
-    """Take note of every film: admit the shots that can be made, cut last frames, tell what is missing.
+) -> FilmScan:
+    """Scan every film: admit its shots, extract last frames, and write notes about what is missing.
 
-    Walking it twice changes nothing the second time. A film that cannot be looked at leaves the others alone.
+    A second scan of unchanged films changes nothing. A film that cannot be scanned does not affect the others.
 
     Raises:
-        StorageError, LedgerError: the bucket or the registry does not answer at all.
+        StorageError: the bucket does not respond.
+        LedgerError: the registry does not respond.
     """
-    listed = {found.key: found for found in bucket.list(keys.SEQUENCES)}
-    files, double = film_files(listed.values())
+    listed = {info.key: info for info in bucket.list(keys.SEQUENCES)}
+    files, duplicates = film_files(listed.values())
     sources = registry.sources()
-    world = BucketFilmSource(bucket, listed, memory, agreed, cut_frames=True)
-    answers = FilmAnswers(bucket, listed, memory.told, sandbox=sandbox)
-    asked, refused = _read_all(bucket, registry, files)
-    rows = registry.many(sorted({clip for name, film in asked.items() for clip in _clips(name, film)}))
-    resolved: dict[str, Resolved] = {}
+    film_source = BucketFilmSource(bucket, listed, cache, agreed, cut_frames=True)
+    notes = FilmNotes(bucket, listed, cache.written, sandbox=sandbox)
+    specs, refused = _read_all(bucket, registry, files)
+    rows = registry.many(sorted({clip for name, film in specs.items() for clip in _clips(name, film)}))
+    resolved: dict[str, ResolvedFilm] = {}
     for film in files:
-        if film.name in asked:
+        if film.name in specs:
             try:
-                resolved[film.name] = resolve(film.name, film.key, asked[film.name], rows, sources, world)
+                resolved[film.name] = resolve(film.name, film.key, specs[film.name], rows, sources, film_source)
             except I2VError as error:
                 refused[film.name] = (Problem(error.message, remedy=error.remedy),)
                 continue
@@ -198,45 +199,47 @@ def look_at_films(
     due: dict[str, str] = {}
     for film in files:
         if film.name in refused:
-            answers.refused(film.name, refused[film.name])
+            notes.refused(film.name, refused[film.name])
             continue
-        found = resolved[film.name]
-        version = found.version
+        current = resolved[film.name]
+        version = current.version
         if version is None:
-            answers.waiting(found)
+            notes.waiting(current)
             continue
-        answers.plan(found)
-        if made_version(bucket, listed, film.name, memory) == version:
-            answers.clear(film.name)
+        notes.plan(current)
+        if joined_version(bucket, listed, film.name, cache) == version:
+            notes.clear(film.name)
         else:
             due[film.name] = version
-            answers.clear(film.name, but=keys.FAILED_NOTE)  # it speaks of an earlier try of the joining
-    for key, other in double:
-        answers.double(key, other)
-    words = {name: " ".join(problem.what for problem in problems) for name, problems in refused.items()}
-    return LookAtFilms(files, resolved, due, words)
+            notes.clear(film.name, but=keys.FAILED_NOTE)  # it describes an earlier attempt to join
+    for key, other in duplicates:
+        notes.double(key, other)
+    reasons = {name: " ".join(problem.what for problem in problems) for name, problems in refused.items()}
+    return FilmScan(files, resolved, due, reasons)
 
 
-def scan_film(bucket: Bucket, registry: Registry, agreed: Mapping[str, AgreedOffer], name: str) -> Resolved:
-    """One film as it stands; changes nothing.
+def scan_film(bucket: Bucket, registry: Registry, agreed: Mapping[str, AgreedOffer], name: str) -> ResolvedFilm:
+    """Return one film in its current state; changes nothing.
 
     Raises:
-        FilmError: there is no such file, or it cannot be used; StorageError, LedgerError: no answer.
+        FilmError: the file does not exist or cannot be used.
+        StorageError: the bucket does not respond.
+        LedgerError: the registry does not respond.
     """
-    listed = {found.key: found for found in bucket.list(keys.SEQUENCES)}
+    listed = {info.key: info for info in bucket.list(keys.SEQUENCES)}
     files, _ = film_files(listed.values())
-    film = next((found for found in files if found.name == name), None)
+    film = next((file for file in files if file.name == name), None)
     if film is None:
-        raise FilmError(f"There is no film {name} below sequences/.", remedy=f"Upload sequences/{name}.yaml.")
-    asked, refused = _read_all(bucket, registry, [film])
+        raise FilmError(f"The film {name} is not below sequences/.", remedy=f"Upload sequences/{name}.yaml.")
+    specs, refused = _read_all(bucket, registry, [film])
     if name in refused:
         raise FilmError(refused[name][0].what, remedy=refused[name][0].remedy)
-    world = BucketFilmSource(bucket, listed, FilmCache(), agreed, cut_frames=False)
-    rows = registry.many(_clips(name, asked[name]))
-    return resolve(name, film.key, asked[name], rows, registry.sources(), world)
+    film_source = BucketFilmSource(bucket, listed, FilmCache(), agreed, cut_frames=False)
+    rows = registry.many(_clips(name, specs[name]))
+    return resolve(name, film.key, specs[name], rows, registry.sources(), film_source)
 
 
-def _clips(name: str, film: FilmAsked) -> list[str]:
+def _clips(name: str, film: FilmSpec) -> list[str]:
     return [
         shot.clip if isinstance(shot, ClipShot) else shot_name(name, number)
         for number, shot in enumerate(film.shots, start=1)
@@ -245,45 +248,45 @@ def _clips(name: str, film: FilmAsked) -> list[str]:
 
 def _read_all(
     bucket: Bucket, registry: Registry, files: Iterable[FilmFile]
-) -> tuple[dict[str, FilmAsked], dict[str, tuple[Problem, ...]]]:
-    """The films that can be read, and why the others cannot; unchanged files come from the registry."""
+) -> tuple[dict[str, FilmSpec], dict[str, tuple[Problem, ...]]]:
+    """Return the readable films, and the problems of the others; unchanged files come from the registry."""
     cache = registry.memory.texts()
     fresh: dict[str, tuple[str, str]] = {}
-    asked: dict[str, FilmAsked] = {}
+    specs: dict[str, FilmSpec] = {}
     refused: dict[str, tuple[Problem, ...]] = {}
     for film in files:
-        known = cache.get(film.key)
+        cached = cache.get(film.key)
         try:
-            if known is None or known[0] != film.etag:
+            if cached is None or cached[0] != film.etag:
                 data = bucket.read(film.key, max_bytes=MAX_DOCUMENT_BYTES * 2)
-                known = fresh[film.key] = (film.etag, decode(data, film.key.removeprefix(keys.SEQUENCES)))
-            asked[film.name] = parse_film(known[1], film.key.removeprefix(keys.SEQUENCES), film.kind)
+                cached = fresh[film.key] = (film.etag, decode(data, film.key.removeprefix(keys.SEQUENCES)))
+            specs[film.name] = parse_film(cached[1], film.key.removeprefix(keys.SEQUENCES), film.kind)
         except ObjectMissing:
-            refused[film.name] = (Problem(f"{film.key} is gone.", remedy="Upload it again."),)
+            refused[film.name] = (Problem(f"{film.key} no longer exists.", remedy="Upload it again."),)
         except I2VError as error:
             refused[film.name] = (Problem(error.message, remedy=error.remedy),)
     registry.memory.remember_texts(fresh)
-    return asked, refused
+    return specs, refused
 
 
 def _admit(
     registry: Registry,
     files: Iterable[FilmFile],
-    resolved: Mapping[str, Resolved],
+    resolved: Mapping[str, ResolvedFilm],
     refused: Mapping[str, object],
     sources: Mapping[str, str],
 ) -> None:
-    """The shots that can be made become clips; those that no film asks for any more are withdrawn.
+    """Register the shots that can be made as clips, and withdraw those that no film contains any more.
 
-    A shot whose first frame is not known is withdrawn as well: made now, it would start from a frame that is no more.
+    A shot whose first frame does not exist yet is withdrawn too: made now, it would start from an outdated frame.
     """
     uploads: list[Candidate] = []
     present: set[str] = set()
     unclear = {film.key for film in files if film.name in refused}
-    for found in resolved.values():
-        if found.name not in refused:
-            uploads += found.uploads
-            present |= {upload.clip for upload in found.uploads}
+    for film in resolved.values():
+        if film.name not in refused:
+            uploads += film.uploads
+            present |= {upload.clip for upload in film.uploads}
     present |= {clip for clip, source in sources.items() if source.partition("#")[0] in unclear}
     registry.admit(
         [Upload(upload.clip, upload.source, upload.version, upload.content(), upload.priority) for upload in uploads],
@@ -292,18 +295,18 @@ def _admit(
     )
 
 
-def made_version(bucket: Bucket, listed: Mapping[str, ObjectInfo], name: str, memory: FilmCache) -> str | None:
-    """The version of the film that lies in the bucket, None where there is none."""
+def joined_version(bucket: Bucket, listed: Mapping[str, ObjectInfo], name: str, cache: FilmCache) -> str | None:
+    """Return the version of the joined film in the bucket; None if there is none."""
     key = keys.sequence_key(name, keys.MANIFEST)
     if key not in listed or keys.sequence_key(name, keys.VIDEO) not in listed:
         return None
     place = (bucket.name, name)
-    known = memory.made.get(place)
-    if known is None or known[0] != listed[key].etag:
+    cached = cache.made.get(place)
+    if cached is None or cached[0] != listed[key].etag:
         try:
             plain = json.loads(bucket.read(key))
         except (ObjectMissing, ValueError):
             return None
         version = str(plain.get("version", "")) if isinstance(plain, dict) else ""
-        known = memory.made[place] = (listed[key].etag, version)
-    return known[1]
+        cached = cache.made[place] = (listed[key].etag, version)
+    return cached[1]

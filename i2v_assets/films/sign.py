@@ -1,10 +1,10 @@
-"""The copy of a film that its folder shows: signed with Content Credentials where a certificate is configured."""
+"""Sign a joined film with Content Credentials if a certificate is configured."""
 
 import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from i2v_assets.films.resolve import Resolved, ShotVideo
+from i2v_assets.films.resolve import ResolvedFilm, ShotVideo
 from resources.media.probe import sha256_file
 from resources.provenance.credentials import UNSIGNED, Certificate, ProvenanceError, Signing, sign
 from resources.provenance.documents import Composition, Source
@@ -18,26 +18,26 @@ log = logging.getLogger(__name__)
 
 def signed_film(
     bucket: Bucket,
-    found: Resolved,
+    film: ResolvedFilm,
     joined: Path,
     composition: Composition,
     local: Mapping[str, Path],
     settings: Settings,
 ) -> Signing:
-    """A signed copy of a joined film, with its shots as ingredients: each with its own manifest where it is signed.
+    """Return a signed copy of a joined film, with its shots as ingredients.
 
-    What cannot be signed stays unsigned, and says so.
+    A signed shot keeps its own manifest. If signing fails, the film stays unsigned and the result gives the reason.
 
     Args:
-        bucket: where the signed copies of the shots lie.
-        found: the film.
-        joined: the file; the signed copy is made beside it.
-        composition: what the film says of itself.
-        local: the shots' delivered files, by their keys.
-        settings: the certificate.
+        bucket: The bucket with the signed copies of the shots.
+        film: The film.
+        joined: The joined file; the signed copy is written beside it.
+        composition: The film's own statement.
+        local: The shots' delivered files, by key.
+        settings: The certificate's settings.
 
     Raises:
-        StorageError: the bucket does not answer.
+        StorageError: the bucket does not respond.
     """
     try:
         certificate = Certificate.from_settings(settings)
@@ -49,19 +49,24 @@ def signed_film(
                 f"{shot.clip}.mp4",
                 "video/mp4",
             )
-            for shot in found.shots
+            for shot in film.shots
             if shot.video is not None
         }
         path = joined.with_name("signed.mp4")
         sha256 = sign(joined, path, composition, list(sources.values()), certificate)
     except ProvenanceError as error:
-        log.warning("The film %s stays unsigned: %s %s", found.name, error.message, error.remedy)
+        log.warning(
+            "Film left unsigned: %s %s",
+            error.message,
+            error.remedy,
+            extra={"action": "film_unsigned", "film": film.name},
+        )
         return Signing(f"{UNSIGNED}: {error.message} {error.remedy}")
     return Signing("signed with Content Credentials (C2PA)", path, sha256, path.stat().st_size)
 
 
 def _signed_shot(bucket: Bucket, clip: str, video: ShotVideo, scratch: Path) -> Path | None:
-    """The signed copy of these very bytes; None where there is none, or where it has been made again since."""
+    """Return the signed copy of exactly this video; None if it is unsigned or was made again since."""
     if video.signed_sha256 is None:
         return None
     path = scratch / f"signed-{clip}.mp4"

@@ -1,6 +1,6 @@
-"""Reads ``sequences/<name>.yaml``: which shots a film has, how they follow one another, what sounds under them. Pure.
+"""Parse ``sequences/<name>.yaml``: the shots of a film, their transitions and its sound tracks. Pure.
 
-Read as strictly as a brief: a misspelt key would cost a film that nobody wanted.
+A film is read as strictly as a brief, because a misspelt key would pay for an unwanted film.
 """
 
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ from resources.schemas.limits import DEFAULT_DURATION
 from resources.storage.keys import SEQUENCES, UPLOADS, slug
 
 MAX_SHOTS = 100
-"""Most shots of a film: 25 minutes at the 15 s where every route ends; longer films are films of films by hand."""
+"""Maximum shots of a film: 25 minutes at 15 s per shot, the longest that any route makes."""
 
 MAX_CROSSFADE = 10.0
-"""Longest crossfade in seconds: the longest shot has 15, and both its ends may fade."""
+"""Maximum crossfade in seconds: the longest shot has 15 s, and both its ends may fade."""
 
 CONTINUITY = ("last_frame", "none")
 TOP_KEYS = ("shots", "image", "continuity", "crossfade", "music", "voice", "defaults")
@@ -27,12 +27,12 @@ _NOT_IN_DEFAULTS = ("images", "audio", "videos", "dub", "shots")
 
 
 class FilmError(DocumentError):
-    """A film's file cannot be used as it is."""
+    """A film's file cannot be used until it is corrected."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClipShot:
-    """A clip that exists by itself; ``crossfade`` is the seconds that it overlaps with the shot before (0: a cut)."""
+    """An existing clip; ``crossfade`` is its overlap with the previous shot in seconds (0: a cut)."""
 
     clip: str
     crossfade: float
@@ -40,17 +40,17 @@ class ClipShot:
 
 @dataclass(frozen=True, slots=True)
 class InlineShot:
-    """A shot written in the film's file; it becomes the clip ``<film>--<number>``."""
+    """A shot that the film's file defines; it becomes the clip ``<film>--<number>``."""
 
     brief: Brief
     crossfade: float
     from_last_frame: bool
-    """It starts from the last frame of the shot before."""
+    """True if it starts from the last frame of the previous shot."""
 
 
 @dataclass(frozen=True, slots=True)
-class TrackAsked:
-    """A sound under the whole film; ``key`` is where it lies in the bucket."""
+class TrackSpec:
+    """A sound track of the whole film; ``key`` is its key in the bucket."""
 
     key: str
     gain_db: float
@@ -59,47 +59,47 @@ class TrackAsked:
 
 
 @dataclass(frozen=True, slots=True)
-class FilmAsked:
-    """What a file asks for. Files of the briefs are keys of the bucket."""
+class FilmSpec:
+    """The content of a film's file. Files in its briefs are keys of the bucket."""
 
     shots: tuple[ClipShot | InlineShot, ...]
-    tracks: tuple[TrackAsked, ...] = ()
+    tracks: tuple[TrackSpec, ...] = ()
 
 
-_TRACKS: Final[Mapping[str, TrackAsked]] = MappingProxyType(
+_TRACKS: Final[Mapping[str, TrackSpec]] = MappingProxyType(
     {
-        # Music lies 12 dB below the shots' own sound and lasts as long as the film.
-        "music": TrackAsked("", -12.0, loop=True, fade_out=2.0),
-        "voice": TrackAsked("", 0.0, loop=False, fade_out=0.0),
+        # Music plays 12 dB below the shots' own sound and lasts as long as the film.
+        "music": TrackSpec("", -12.0, loop=True, fade_out=2.0),
+        "voice": TrackSpec("", 0.0, loop=False, fade_out=0.0),
     }
 )
 
 
 def film_name(key: str) -> str:
-    """The partition key of ``sequences/<name>.yaml``."""
+    """Return the partition key of ``sequences/<name>.yaml``."""
     return slug(UPLOADS + key.removeprefix(SEQUENCES))
 
 
 def shot_name(film: str, number: int) -> str:
-    """The clip of a shot that is written in the film's file."""
+    """Return the clip name of a shot that the film's file defines."""
     return f"{film}--{number:02d}"
 
 
 def file_key(name: str) -> str:
-    """Where a file that a film names lies: a key below ``uploads/`` or ``sequences/``, or a name beside the film's file."""
+    """Return the key of a file that a film names; a bare name is beside the film's file."""
     return name if name.startswith((UPLOADS, SEQUENCES)) else f"{SEQUENCES}{name}"
 
 
-def parse_film(text: str, name: str, kind: DocumentFormat) -> FilmAsked:
-    """Reads a film's file.
+def parse_film(text: str, name: str, kind: DocumentFormat) -> FilmSpec:
+    """Parse a film's file.
 
     Args:
-        text: the file's text.
-        name: what to call the file in messages.
-        kind: how it is written.
+        text: The file's text.
+        name: What to call the file in messages.
+        kind: The format of the text.
 
     Raises:
-        FilmError: it cannot be read or asks for what no film can be; names the key, the limit and the remedy.
+        FilmError: the file cannot be read or used; names the key, the limit and the remedy.
     """
     try:
         return _parsed(text, name, kind)
@@ -110,9 +110,9 @@ def parse_film(text: str, name: str, kind: DocumentFormat) -> FilmAsked:
 
 
 @lru_cache(maxsize=1024)  # a sensor reads the same unchanged files at every tick
-def _parsed(text: str, name: str, kind: DocumentFormat) -> FilmAsked:
+def _parsed(text: str, name: str, kind: DocumentFormat) -> FilmSpec:
     data = read_document(text, name, kind).data
-    _known(data, TOP_KEYS, name, "a film")
+    _check_keys(data, TOP_KEYS, name, "a film")
     listed = data.get("shots")
     if not isinstance(listed, list) or not 1 <= len(listed) <= MAX_SHOTS:
         raise FilmError(
@@ -130,12 +130,12 @@ def _parsed(text: str, name: str, kind: DocumentFormat) -> FilmAsked:
     )
     tracks = tuple(_track(data[part], part, name) for part in _TRACKS if data.get(part) is not None)
     _check_crossfades(shots, name)
-    return FilmAsked(shots, tracks)
+    return FilmSpec(shots, tracks)
 
 
 @dataclass(frozen=True, slots=True)
 class _Film:
-    """What the shots of a film share."""
+    """Values that the shots of a film share."""
 
     defaults: Brief
     image: str | None
@@ -149,22 +149,22 @@ def _shot(written: object, where: str, number: int, film: _Film) -> ClipShot | I
         raise FilmError(
             f"{where} is {plain_type(written)}.", remedy="Write a prompt, `clip: <name>`, or the keys of a brief."
         )
-    _known(plain, SHOT_KEYS, where, "a shot")
-    said = dict(plain)
-    crossfade = _number(said.pop("crossfade", film.crossfade), f"{where}: `crossfade`", 0, MAX_CROSSFADE, "seconds")
+    _check_keys(plain, SHOT_KEYS, where, "a shot")
+    own_keys = dict(plain)
+    crossfade = _number(own_keys.pop("crossfade", film.crossfade), f"{where}: `crossfade`", 0, MAX_CROSSFADE, "seconds")
     if number == 1:
-        crossfade = 0.0  # there is nothing before it to fade from
-    if "clip" in said:
-        clip = said.pop("clip")
-        if said:
+        crossfade = 0.0  # the first shot has no previous shot to fade from
+    if "clip" in own_keys:
+        clip = own_keys.pop("clip")
+        if own_keys:
             raise FilmError(
-                f"{where} names a clip and also `{next(iter(said))}`.",
-                remedy="A clip has its own brief: keep `clip` (and `crossfade`), or write a new shot without `clip`.",
+                f"{where} names a clip and also `{next(iter(own_keys))}`.",
+                remedy="A clip has its own brief. Keep only `clip` and `crossfade`, or write a new shot without `clip`.",
             )
         if not isinstance(clip, str) or not clip.strip():
             raise FilmError(f"{where}: `clip` is {plain_type(clip)}.", remedy="`clip` must be the name of a clip.")
         return ClipShot(clip.strip(), crossfade)
-    own = _with_keys(brief_from(Document(said), where))
+    own = _with_keys(brief_from(Document(own_keys), where))
     first_frame = film.chained and number > 1 and own.images is None
     if own.images is None and not first_frame:
         if film.image is not None:
@@ -178,7 +178,7 @@ def _shot(written: object, where: str, number: int, film: _Film) -> ClipShot | I
 
 
 def _with_keys(brief: Brief) -> Brief:
-    """The brief with the keys of its files in place of their names."""
+    """Return the brief with the keys of its files instead of their names."""
     changes = {
         field: tuple(ref.model_copy(update={"file": file_key(ref.file)}) for ref in refs)
         for field in ("images", "audio", "videos")
@@ -193,7 +193,7 @@ def _with(brief: Brief, **changes: object) -> Brief:
 
 
 def with_image(brief: Brief, name: str) -> Brief:
-    """A shot's brief with the image that it starts from."""
+    """Return a shot's brief with the image that it starts from."""
     return _with(brief, images=(MediaRef(file=name, role=None),))
 
 
@@ -216,22 +216,22 @@ def _continuity(written: object, name: str, *, default: bool) -> bool:
     if written not in CONTINUITY:
         raise FilmError(
             f"{name}: `continuity` is {written!r}."[:200],
-            remedy="`continuity` must be last_frame (each shot starts where the one before ends) or none.",
+            remedy="`continuity` must be last_frame (each shot starts from the last frame of the previous one) or none.",
         )
     return written == "last_frame"
 
 
-def _track(written: object, part: str, name: str) -> TrackAsked:
+def _track(written: object, part: str, name: str) -> TrackSpec:
     usual = _TRACKS[part]
     plain: object = {"file": written} if isinstance(written, str) else written
     where = f"{name}: `{part}`"
     if not isinstance(plain, dict) or "file" not in plain:
-        raise FilmError(f"{where} names no file.", remedy=f"Write `{part}: <file>`, or `file:` below `{part}:`.")
-    _known(plain, ("file", "gain_db", "loop", "fade_out"), where, "a track")
+        raise FilmError(f"{where} does not name a file.", remedy=f"Write `{part}: <file>`, or `file:` below `{part}:`.")
+    _check_keys(plain, ("file", "gain_db", "loop", "fade_out"), where, "a track")
     loop = plain.get("loop", usual.loop)
     if not isinstance(loop, bool):
         raise FilmError(f"{where}: `loop` is {plain_type(loop)}.", remedy="`loop` must be true or false.")
-    return TrackAsked(
+    return TrackSpec(
         key=_file(plain["file"], where),
         gain_db=_number(plain.get("gain_db", usual.gain_db), f"{where}: `gain_db`", -60, 20, "decibels"),
         loop=loop,
@@ -240,7 +240,7 @@ def _track(written: object, part: str, name: str) -> TrackAsked:
 
 
 def _check_crossfades(shots: tuple[ClipShot | InlineShot, ...], name: str) -> None:
-    """Refuses, before any money, crossfades that a shot of known length has no room for."""
+    """Refuse crossfades that are longer than a shot of known length, before anything is paid."""
     for number, shot in enumerate(shots, start=1):
         if not isinstance(shot, InlineShot) or shot.brief.duration == "match_audio" or shot.brief.audio:
             continue
@@ -248,22 +248,24 @@ def _check_crossfades(shots: tuple[ClipShot | InlineShot, ...], name: str) -> No
         taken = shot.crossfade + (shots[number].crossfade if number < len(shots) else 0)
         if taken > seconds:
             raise FilmError(
-                f"{name} shot {number} has {seconds} s, and its crossfades together {taken:g} s.",
+                f"{name} shot {number} has {seconds} s, but its crossfades need {taken:g} s.",
                 remedy="Shorten the crossfades, or lengthen the shot by `duration`.",
             )
 
 
-def _known(data: Mapping[str, Any], known: tuple[str, ...], where: str, what: str) -> None:
+def _check_keys(data: Mapping[str, Any], allowed: tuple[str, ...], where: str, what: str) -> None:
     for key in data:
-        if key not in known:
-            raise FilmError(f"{where}: `{key}` is no key of {what}.", remedy=suggestion(str(key), known))
+        if key not in allowed:
+            raise FilmError(f"{where}: `{key}` is not a key of {what}.", remedy=suggestion(str(key), allowed))
 
 
 def _file(written: object, where: str) -> str:
     try:
         name = relative_name(written)
     except ValueError as error:
-        raise FilmError(f"{where} {error}.", remedy="Name a file beside the film's, or a key below uploads/.") from None
+        raise FilmError(
+            f"{where} {error}.", remedy="Name a file beside the film's file, or a key below uploads/."
+        ) from None
     if not isinstance(name, str):
         raise FilmError(f"{where} is {plain_type(written)}.", remedy="It must be the name of a file.")
     return file_key(name)

@@ -1,1 +1,1 @@
-"""The static gallery page: entries in, files out. Pure."""
+"""The static gallery page of all clips and films."""

@@ -1,9 +1,9 @@
-"""Builds the gallery's files: the static page, and the data as scripts.
+"""Build the gallery's files: the static page, and the data as scripts.
 
-The data are scripts and not JSON, because a page opened from a local copy (``file:``) may load scripts and may not fetch.
+The data are scripts and not JSON, because a page opened from a local copy (``file:``) may load scripts but not fetch.
 ``data/index.js`` holds one short row per clip or film, ``data/prompts.js`` the searchable prompts (loaded at the first
-search), ``data/page-NNN.js`` the details (loaded when one is opened). What was paid comes from the ledger and not from the
-entries: clips of the same inputs share a payment, and what failed may have cost something too.
+search), ``data/page-NNN.js`` the details (loaded when one is opened). Amounts paid come from the ledger and not from the
+entries: clips of the same inputs share a payment, and failed requests may have cost something too.
 """
 
 import hashlib
@@ -21,13 +21,13 @@ from resources.redact import redact
 from resources.schemas.inputs import Route
 
 PAGE_SIZE = 100
-"""Clips in one file of details: about 100 KB, which a phone loads before a dialog has opened."""
+"""Clips per file of details: about 100 KB, which a phone loads while a dialog opens."""
 
 CHART_DAYS = 30
 """Days in the chart."""
 
 TEASER = 160
-"""Characters of the problem and of the remedy on a card; the whole text is in the details."""
+"""Maximum characters of the problem and of the remedy on a card; the details hold the full text."""
 
 STATIC = (
     "index.html",
@@ -52,27 +52,27 @@ _ROUTES = tuple(Route)
 
 
 def content_type(name: str) -> str:
-    """The media type of one of the gallery's files."""
+    """Return the media type of one of the gallery's files."""
     return _TYPES[Path(name).suffix]
 
 
 def build_gallery(
     entries: Iterable[GalleryEntry], now: datetime, *, paid: Iterable[Paid] = (), zone: tzinfo = UTC
 ) -> dict[str, bytes]:
-    """Every file of the gallery by its name below ``gallery/``; the same entries and time give the same bytes.
+    """Return every file of the gallery, by its name below ``gallery/``; the result is deterministic.
 
     Args:
-        entries: the clips and films, in any order.
-        now: when this is built; shown, and the end of the chart.
-        paid: every payment, with the days as in ``zone``: the totals and the chart.
-        zone: in which days and times are shown.
+        entries: The clips and films, in any order.
+        now: The build time; shown on the page, and the end of the chart.
+        paid: Every payment with its day in ``zone``, for the totals and the chart.
+        zone: The time zone of all days and times.
     """
     ordered = sorted(entries, key=lambda entry: entry.key)
     ordered.sort(key=lambda entry: entry.moment, reverse=True)
     clips, paid = [entry for entry in ordered if not entry.film], tuple(paid)
-    spoken = {entry.clip: entry.prompt for entry in clips}
+    prompt_of = {entry.clip: entry.prompt for entry in clips}
     prompts: dict[str, int] = {}
-    rows = [_row(entry, _searched(entry, spoken), prompts, zone) for entry in ordered]
+    rows = [_row(entry, _searched(entry, prompt_of), prompts, zone) for entry in ordered]
     data: dict[str, bytes] = {}
     groups, films = _groups(clips), _films(ordered)
     for number, start in enumerate(range(0, len(ordered), PAGE_SIZE)):
@@ -95,22 +95,22 @@ def build_gallery(
     data["data/index.js"] = _script("index", index)
     files = {name: (Path(__file__).parent / "static" / name).read_bytes() for name in STATIC}
     stamp = _digest([*files.values(), data["data/index.js"]])
-    # The stamp keeps a browser from joining a new page with an old script out of its cache.
+    # The stamp prevents a browser from combining a new page with a cached old script.
     files["index.html"] = files["index.html"].replace(b"?v=0", b"?v=" + stamp.encode())
     return {**files, **data}
 
 
-def _searched(entry: GalleryEntry, spoken: Mapping[str, str]) -> str:
-    """What a search looks through besides the name; of a film the names and prompts of its shots."""
+def _searched(entry: GalleryEntry, prompt_of: Mapping[str, str]) -> str:
+    """Return the searchable text besides the name; for a film, the names and prompts of its shots."""
     if not entry.film:
         return entry.prompt
     return "\n".join(
-        dict.fromkeys(text for shot in entry.shots for text in (shot.clip, spoken.get(shot.clip, "")) if text)
+        dict.fromkeys(text for shot in entry.shots for text in (shot.clip, prompt_of.get(shot.clip, "")) if text)
     )
 
 
 def _row(entry: GalleryEntry, searched: str, prompts: dict[str, int], zone: tzinfo) -> list[Any]:
-    """One clip or film of the index; the order of the columns is that of ``I2V.row`` in data.js."""
+    """Return the index row of one clip or film; ``I2V.row`` in data.js has the same column order."""
     first = entry.problems[0] if entry.problems else None
     flags = (
         (1 if entry.service == "sandbox" else 0)
@@ -175,7 +175,7 @@ def _groups(entries: Sequence[GalleryEntry]) -> dict[str, list[GalleryEntry]]:
 
 
 def _films(entries: Sequence[GalleryEntry]) -> dict[str, list[str]]:
-    """The films that each clip is a shot of, by the clip's name."""
+    """Return the films that use each clip as a shot, by the clip's name."""
     films: dict[str, list[str]] = defaultdict(list)
     for entry in sorted(entries, key=lambda entry: entry.clip):
         for clip in dict.fromkeys(shot.clip for shot in entry.shots):
@@ -193,7 +193,7 @@ def _totals(entries: Sequence[GalleryEntry], paid: Sequence[Paid]) -> dict[str, 
 
 
 def _chart(paid: Iterable[Paid], now: datetime, zone: tzinfo) -> list[list[Any]]:
-    """Per day, oldest first: the day, micro-dollars paid to the service, micro-dollars of play money."""
+    """Return one row per day, oldest first: the day, and micro-dollars paid to the service and to the sandbox."""
     today = now.astimezone(zone).date().toordinal()
     days = {day: [0, 0] for day in range(today - CHART_DAYS + 1, today + 1)}
     for each in paid:
@@ -204,7 +204,7 @@ def _chart(paid: Iterable[Paid], now: datetime, zone: tzinfo) -> list[list[Any]]
 
 
 def _link(key: str) -> str:
-    """A key of the bucket as an address relative to ``gallery/index.html``."""
+    """Return a key of the bucket as an address relative to ``gallery/index.html``."""
     return "../" + "/".join(quote(part) for part in key.split("/"))
 
 
@@ -214,7 +214,7 @@ def _teaser(text: str) -> str:
 
 
 def _script(name: str, value: object) -> bytes:
-    """``I2V.put(name, value)``; ASCII only and without ``<``, so no text can end the script or start another."""
+    """Return ``I2V.put(name, value)`` in ASCII without ``<``, so that no text can end the script or start another."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     return f"I2V.put({json.dumps(name)},{text});\n".encode("ascii")
 

@@ -19,18 +19,18 @@ from resources.storage.bucket import Bucket, ObjectInfo
 from resources.storage.errors import ObjectMissing
 
 INDEX = f"{keys.GALLERY}_seen.json.gz"
-"""What was read of the bucket, by key and ETag: of 5,000 clips 2 MB, instead of 5,000 reads at every build."""
+"""Texts of the last build by key and ETag: 2 MB for 5,000 clips, instead of 5,000 reads per build."""
 
 READERS = 16
-"""Small objects read at once: each takes a round trip."""
+"""Small objects read concurrently; each takes a round trip."""
 
 LANGUAGES = "languages.jpg"
 LARGEST_DOCUMENT = 1024 * 1024
-"""Of a manifest, a plan or a note: the longest prompts and twenty takes are a tenth of it."""
+"""Maximum bytes of a manifest, a plan or a note; the longest prompts and twenty takes need a tenth of it."""
 
 
-class Seen:
-    """Texts of the bucket by key and ETag, kept in the bucket from one build to the next."""
+class TextCache:
+    """Texts of the bucket by key and ETag, stored in the bucket between builds."""
 
     def __init__(self, bucket: Bucket, listed: Mapping[str, ObjectInfo]) -> None:
         self._bucket = bucket
@@ -40,22 +40,22 @@ class Seen:
         self.fetched = 0
 
     def texts(self, wanted: Iterable[str]) -> dict[str, str]:
-        """The texts of those keys that are there; what has not changed since the last build is not fetched."""
-        there = [key for key in wanted if key in self._listed]
-        changed = [key for key in there if self._before.get(key, ["", ""])[0] != self._listed[key].etag]
+        """Return the texts of the existing keys; reads only those that changed since the last build."""
+        existing = [key for key in wanted if key in self._listed]
+        changed = [key for key in existing if self._before.get(key, ["", ""])[0] != self._listed[key].etag]
         with ThreadPoolExecutor(READERS) as pool:
             fresh = dict(zip(changed, pool.map(self._read, changed), strict=True))
         self.fetched += len(changed)
-        found: dict[str, str] = {}
-        for key in there:
+        texts: dict[str, str] = {}
+        for key in existing:
             text = fresh[key] if key in fresh else self._before[key][1]
             if text is not None:
-                found[key] = text
+                texts[key] = text
                 self._kept[key] = [self._listed[key].etag, text]
-        return found
+        return texts
 
-    def note(self, key: str, version: str) -> bool:
-        """True when ``version`` was not noted at the last build; for files that this build makes itself."""
+    def record_version(self, key: str, version: str) -> bool:
+        """Record a version of a file that this build writes; return whether it differs from the last build's."""
         self._kept[key] = [version, ""]
         return self._before.get(key, ["", ""])[0] != version
 
@@ -66,24 +66,24 @@ class Seen:
             return None  # deleted since the listing
 
     def save(self) -> None:
-        """Keep for the next build what this one used."""
+        """Store the texts of this build for the next one."""
         if self._kept != self._before:
             packed = gzip.compress(json.dumps(self._kept, separators=(",", ":")).encode(), mtime=0)
             self._bucket.write(INDEX, packed, "application/gzip")
 
 
 def _index(bucket: Bucket) -> dict[str, list[str]]:
-    """What the last build kept; a damaged index costs only a full reading."""
+    """Return the texts of the last build; a damaged index only causes a full read."""
     try:
-        found = json.loads(gzip.decompress(bucket.read(INDEX)))
+        stored = json.loads(gzip.decompress(bucket.read(INDEX)))
     except (ObjectMissing, OSError, EOFError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return stored if isinstance(stored, dict) else {}
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The entries, the manifests behind them by clip, and clips whose manifest cannot be read."""
+    """The entries, their manifests by clip, and the clips whose manifest cannot be read."""
 
     entries: tuple[GalleryEntry, ...]
     manifests: Mapping[str, Manifest]
@@ -116,7 +116,7 @@ class Answers:
         return answer_of(row, money, service=self.service, retries_per_clip=self.retries_per_clip)
 
 
-def gather(known: Answers, listed: Mapping[str, ObjectInfo], seen: Seen) -> Contents:
+def gather(known: Answers, listed: Mapping[str, ObjectInfo], seen: TextCache) -> Contents:
     """Return one entry per clip that has an answer, and per upload that could become none.
 
     A clip that was delivered, and of which a newer version waits, failed or is refused, is shown with its video and why.
@@ -196,29 +196,34 @@ def _read_plan(text: str) -> Mapping[str, Any]:
 
 
 def _refused_uploads(known: Answers, listed: Mapping[str, ObjectInfo]) -> list[GalleryEntry]:
-    """Return an entry for each upload that could become no clip: it has a note and no folder of its own."""
+    """Return an entry for each upload that could become no clip: it has a note and no folder of its own.
+
+    A file of a film that another file makes already has a note and no row; its entry leads to the note.
+    """
+    rows = {keys.refused_key(row.source): row for row in known.refused}
     entries = []
-    for row in known.refused:
-        key = keys.refused_key(row.source)
-        if key not in listed:
-            continue
-        answer = refused_upload(row.source, Problem(row.words, remedy=row.remedy))
+    for key in (key for key in listed if key.startswith(keys.REFUSED)):
+        file, row = key.removeprefix(keys.REFUSED), rows.get(key)
+        if row is not None:
+            name, problem = row.source.removeprefix(keys.UPLOADS), Problem(row.words, remedy=row.remedy)
+        else:
+            name, problem = file.removesuffix(".txt"), Problem("Its note says why.")
         entry = entry_of_answer(
-            row.source.removeprefix(keys.UPLOADS),
-            answer,
+            name,
+            refused_upload(row.source if row is not None else name, problem),
             listed[key].modified_at,
             service=known.service,
             folder_key=keys.REFUSED,
-            note_file=key.removeprefix(keys.REFUSED),
+            note_file=file,
         )
         entries.append(replace(entry, poster=False))
     return entries
 
 
 def dub_groups(manifests: Iterable[Manifest]) -> dict[str, dict[str, Manifest]]:
-    """The languages of each dub that has at least two delivered, by group."""
+    """Return the delivered languages of each dub with at least two, by group."""
     groups: dict[str, dict[str, Manifest]] = {}
     for manifest in manifests:
         if manifest.dub is not None:
             groups.setdefault(manifest.dub.group, {})[manifest.dub.language] = manifest
-    return {group: dict(sorted(spoken.items())) for group, spoken in groups.items() if len(spoken) > 1}
+    return {group: dict(sorted(languages.items())) for group, languages in groups.items() if len(languages) > 1}

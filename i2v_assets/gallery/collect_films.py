@@ -1,4 +1,4 @@
-"""What the gallery shows of films: their manifests, and the notes and plans of those that are not there."""
+"""Collect the films of the gallery: their manifests, and the notes and plans of unfinished films."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from i2v_assets.clip_folder.manifest import ManifestError
 from i2v_assets.clip_folder.notes import Answer, AnswerKind
 from i2v_assets.films.manifest import read_film_manifest
 from i2v_assets.films.notes import read_film_answer
-from i2v_assets.gallery.collect import Seen
+from i2v_assets.gallery.collect import TextCache
 from i2v_assets.gallery.entries import GalleryEntry, GalleryShot, entry_of_answer, entry_of_film
 from resources.schemas.inputs import Service
 from resources.storage import keys
@@ -19,9 +19,9 @@ _FILES = (keys.MANIFEST, keys.PLAN, *keys.NOTES)
 
 
 def gather_films(
-    listed: Mapping[str, ObjectInfo], seen: Seen, service: Service
+    listed: Mapping[str, ObjectInfo], seen: TextCache, service: Service
 ) -> tuple[tuple[GalleryEntry, ...], tuple[str, ...]]:
-    """One entry per film that is joined or has a note, and the keys of manifests that cannot be read."""
+    """Return one entry per film that is joined or has a note, and the keys of unreadable manifests."""
     folders = sorted({film for film, _ in _films(listed)})
     wanted = [keys.sequence_key(film, name) for film in folders for name in _FILES]
     texts = seen.texts(wanted)
@@ -48,7 +48,7 @@ def gather_films(
 
 
 def _films(listed: Mapping[str, ObjectInfo]) -> Iterator[tuple[str, str]]:
-    """The folders that hold a file of a film; people's own folders of media are none."""
+    """Yield the folders that hold a film's files; other folders of media do not count."""
     for key in listed:
         folder, _, name = key.removeprefix(keys.SEQUENCES).partition("/")
         if key.startswith(keys.SEQUENCES) and name in _FILES and folder == keys.slug(folder):
@@ -68,14 +68,14 @@ def _note(film: str, texts: Mapping[str, str], listed: Mapping[str, ObjectInfo])
 
 
 def _planned(entry: GalleryEntry, plan: str) -> GalleryEntry:
-    """With the shots of its plan, and what they cost as far as that is known."""
+    """Return the entry with the shots of its plan and their known costs."""
     try:
         read = json.loads(plan)["shots"]
         shots = tuple(_shot(each) for each in read)
     except (ValueError, KeyError, TypeError, AttributeError):
         shots = ()
-    known = {shot.clip: shot.cost_microdollars for shot in shots if shot.cost_microdollars is not None}
-    price = sum(known.values()) if known else None
+    costs = {shot.clip: shot.cost_microdollars for shot in shots if shot.cost_microdollars is not None}
+    price = sum(costs.values()) if costs else None
     return replace(entry, film=True, poster=False, shots=shots, cost_microdollars=price, estimated=True)
 
 

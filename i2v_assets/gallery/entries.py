@@ -1,4 +1,4 @@
-"""What the gallery shows of one clip."""
+"""Entries of the gallery: one per clip or film."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from resources.schemas.inputs import Route, Service
 
 
 class Status(StrEnum):
-    """Where a clip stands."""
+    """State of a clip in the gallery."""
 
     DELIVERED = "delivered"
     WAITING = "waiting"
@@ -31,7 +31,7 @@ _STATUS = {
 
 @dataclass(frozen=True)
 class Paid:
-    """One payment of the ledger, on the day on which it was made; a price counts until the cost is reported."""
+    """One payment of the ledger and its day; the reserved price counts until the cost is reported."""
 
     day: date
     service: Service
@@ -40,7 +40,7 @@ class Paid:
 
 @dataclass(frozen=True)
 class TakeCost:
-    """What one take cost, or, where ``estimated``, what was reserved for it."""
+    """The cost of one take; if ``estimated``, the amount reserved for it."""
 
     microdollars: int
     estimated: bool = False
@@ -59,7 +59,7 @@ class GalleryTake:
 
 @dataclass(frozen=True)
 class GalleryShot:
-    """One shot of a film; ``what`` is where it starts in the film, or why it is not there yet."""
+    """One shot of a film; ``what`` is its start in the film, or why it has no video yet."""
 
     clip: str
     what: str
@@ -68,12 +68,12 @@ class GalleryShot:
 
 @dataclass(frozen=True)
 class GalleryEntry:
-    """One clip of the gallery, or one film (``film``), whose cost is what its ``shots`` cost: counted there already.
+    """One clip of the gallery, or one film (``film``). A film's cost is that of its ``shots``, which count as clips already.
 
-    ``moment`` is when it was delivered, or when the answer was written; ``cost_microdollars`` what its takes cost or, where
-    ``estimated``, what that or the clip would cost. Clips of the same inputs share a payment, so costs are not added up:
-    sums are the ledger's. ``folder_key`` is where its files lie, ``clips/<clip>/`` unless said otherwise;
-    ``poster`` False shows the video's own first frame instead of ``poster.jpg``.
+    ``moment`` is when the video or the note was written. ``cost_microdollars`` is the cost of the takes; if ``estimated``,
+    the reserved or expected cost. Clips of the same inputs share a payment, so the gallery never sums these costs: totals
+    come from the ledger. ``folder_key`` is the folder of its files, by default ``clips/<clip>/``. If ``poster`` is False,
+    the page shows the video's first frame instead of ``poster.jpg``.
     """
 
     clip: str
@@ -107,12 +107,12 @@ class GalleryEntry:
 
     @property
     def key(self) -> str:
-        """What the page knows it by: a film may have the name of a clip."""
+        """The entry's unique key on the page; a film may have the name of a clip."""
         return f"film:{self.clip}" if self.film else self.clip
 
     @property
     def folder(self) -> str:
-        """The key of the clip's folder, with a slash at its end."""
+        """The key of the clip's folder, with a trailing slash."""
         return self.folder_key or f"clips/{self.clip}/"
 
 
@@ -123,13 +123,13 @@ def entry_of_manifest(
     costs: Mapping[str, TakeCost] = MappingProxyType({}),
     note: Answer | None = None,
 ) -> GalleryEntry:
-    """The entry of a delivered clip; what is shown comes from its manifest.
+    """Return the entry of a delivered clip, from its manifest.
 
     Args:
-        manifest: the clip's.
-        poster: it has a poster.jpg.
-        costs: of takes, by their fingerprints; where the chosen one's is missing, the manifest's counts.
-        note: why a newer version of it is not there, while this one is shown.
+        manifest: The clip's manifest.
+        poster: True if it has a poster.jpg.
+        costs: Costs of takes, by fingerprint; the manifest's cost is used if the chosen take is missing.
+        note: The note on a newer version that has no video yet.
     """
     cost = _cost(manifest, costs)
     chosen = GalleryTake(manifest.take, manifest.seed, manifest.video.key, manifest.quality, chosen=True)
@@ -137,7 +137,7 @@ def entry_of_manifest(
     facts = [
         ("Model", manifest.model_id),
         ("Seed", str(manifest.seed)),
-        ("Asked for", _asked(manifest)),
+        ("Asked for", _requested(manifest)),
         ("Motion preset", manifest.preset or ""),
         ("Negative prompt", manifest.negative_prompt or ""),
         ("In the queue", _seconds(manifest.queue_seconds)),
@@ -176,19 +176,22 @@ def entry_of_manifest(
 
 
 def _cost(manifest: Manifest, costs: Mapping[str, TakeCost]) -> TakeCost | None:
-    """What all of a clip's takes cost, each once; None where nobody knows."""
+    """Return the cost of all takes of a clip, each counted once; None if unknown."""
     own = manifest.cost_microdollars
-    told = own if own is not None else manifest.price_microdollars
-    known = {} if told is None else {manifest.fingerprint: TakeCost(told, estimated=own is None)}
+    recorded = own if own is not None else manifest.price_microdollars
+    by_fingerprint = {} if recorded is None else {manifest.fingerprint: TakeCost(recorded, estimated=own is None)}
     takes = (manifest.fingerprint, *(take.fingerprint for take in manifest.other_takes))
-    known |= {each: costs[each] for each in takes if each in costs}
-    if not known:
+    by_fingerprint |= {each: costs[each] for each in takes if each in costs}
+    if not by_fingerprint:
         return None
-    return TakeCost(sum(cost.microdollars for cost in known.values()), any(cost.estimated for cost in known.values()))
+    return TakeCost(
+        sum(cost.microdollars for cost in by_fingerprint.values()),
+        any(cost.estimated for cost in by_fingerprint.values()),
+    )
 
 
 def entry_of_film(manifest: FilmManifest, *, poster: bool = True, note: Answer | None = None) -> GalleryEntry:
-    """The entry of a joined film; ``note`` is there while it is being made again, or cannot be."""
+    """Return the entry of a joined film; ``note`` is set while a newer version waits, failed or was refused."""
     video = manifest.video
     unknown = any(shot.cost_microdollars is None for shot in manifest.shots)
     step = max((seam.colour_step for seam in manifest.seams), default=None)
@@ -239,7 +242,7 @@ def entry_of_answer(
     folder_key: str = "",
     note_file: str = "",
 ) -> GalleryEntry:
-    """The entry of a clip without a video; ``note_file`` where its text is no file of the clip's folder."""
+    """Return the entry of a clip without a video; ``note_file`` is set if its note is outside the clip's folder."""
     return GalleryEntry(
         clip=clip,
         status=_STATUS[answer.kind],
@@ -257,7 +260,7 @@ def entry_of_answer(
     )
 
 
-def _asked(manifest: Manifest) -> str:
+def _requested(manifest: Manifest) -> str:
     parts = (f"{manifest.duration} s", manifest.resolution, manifest.aspect_ratio or "")
     return ", ".join(part for part in parts if part)
 

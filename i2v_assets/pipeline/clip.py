@@ -8,11 +8,13 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from i2v_assets.pipeline.context import PipelineContext, RunScope
 from i2v_assets.pipeline.deliver import Delivery
 from i2v_assets.pipeline.gates import Gate, Hold, gate
 from i2v_assets.pipeline.generate import Generated, generate_takes
+from i2v_assets.pipeline.offers import plan_offers
 from i2v_assets.pipeline.outcome import (
     ClipFailed,
     ClipOutcome,
@@ -52,7 +54,7 @@ class ClipPipeline:
         self._reporter = reporter
         self._delivery = Delivery(context)
         reader = MediaReader(context.bucket, context.registry, context.scratch)
-        self._planner = ClipPlanner(reader, context.offers.now, context.options)
+        self._planner = ClipPlanner(reader, partial(plan_offers, context.offers), context.options)
         self._window = parse_window(context.settings.generate_only, context.settings.zone)
 
     async def process_clip(self, row: ClipRow) -> ClipOutcome:

@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from i2v_assets.pipeline.offers import Offers
 from i2v_assets.planning.plan import PlanOptions
 from resources.generation.types import GenerationRequest, Outcome
 from resources.ledger.ledger import Ledger
 from resources.media.quality.pool import MeasuringPool
 from resources.registry.registry import ClipState, Registry
+from resources.runcomfy.offers import Offers
 from resources.settings import Settings
 from resources.storage.bucket import Bucket
 

@@ -5,14 +5,15 @@ Nothing is written. Free of Dagster, so that the command line plans with the sam
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from i2v_assets.briefs.brief import Brief
 from i2v_assets.pipeline.read_media import MediaReader, ReadFile
 from i2v_assets.pipeline.takes import asked_takes, reroll_takes, with_seed
-from i2v_assets.planning.media import FoundMedium
+from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting, plan_hash
 from i2v_assets.planning.planner import make_plan
 from i2v_assets.planning.prompts import load_presets
@@ -101,25 +102,35 @@ class ClipPlanner:
         self, row: ClipRow, candidate: Candidate, files: tuple[ReadFile, ...], number: int
     ) -> Plan | Refusal | Waiting:
         """One take of a clip."""
-        unreadable = [found for found in files if found.medium is None]
-        if unreadable:
-            return Refusal.of(row.clip, [(found.problem, found.remedy) for found in unreadable])
-        faces = next((file.faces for file in files if file.faces), None)
-        planned = make_plan(
-            row.clip,
-            candidate.brief,
-            [FoundMedium(file.medium, file.name, file.facts) for file in files if file.medium and file.facts],
-            await self._offers(),
-            self._options,
-            take=number,
-            face=faces.portrait if faces else None,
-            face_share=faces.share if faces else None,
-            name=candidate.source,
-        )
+        planned = await self.decide(row.clip, candidate.brief, files, take=number, name=candidate.source)
         seed = json.loads(row.take_seeds or "{}").get(str(number))
         if isinstance(planned, Plan) and seed is not None:
             return with_seed(planned, self._options.service, seed)
         return planned
+
+    async def decide(
+        self, clip: str, brief: Brief, files: Sequence[ReadFile], *, take: int = 1, name: str
+    ) -> Plan | Refusal | Waiting:
+        """Return the decision on one take of a brief and the files it names, for a registered clip or for none.
+
+        Raises:
+            I2VError: the catalogue does not answer, or the token is not accepted.
+        """
+        unreadable = [found for found in files if found.medium is None]
+        if unreadable:
+            return Refusal.of(clip, [(found.problem, found.remedy) for found in unreadable])
+        faces = next((file.faces for file in files if file.faces), None)
+        return make_plan(
+            clip,
+            brief,
+            [MeasuredMedium(file.medium, file.name, file.facts) for file in files if file.medium and file.facts],
+            await self._offers(),
+            self._options,
+            take=take,
+            face=faces.portrait if faces else None,
+            face_share=faces.share if faces else None,
+            name=name,
+        )
 
 
 def plan_options(settings: Settings) -> PlanOptions:

@@ -95,7 +95,7 @@ class MediaReader:
     def _measure(self, path: Path, name: str) -> dict[str, Any]:
         from resources.media.faces import is_portrait
         from resources.media.probe import probe_audio, probe_video, sha256_file, sniff
-        from resources.media.stills import look_at_image
+        from resources.media.stills import scan_image
 
         try:
             found = sniff(path)
@@ -112,7 +112,7 @@ class MediaReader:
                 "content_type": content_type,
             }
             if kind is MediumKind.IMAGE:
-                look = look_at_image(path, name, THUMBNAIL_BYTES, THUMBNAIL_SIDE)
+                look = scan_image(path, name, THUMBNAIL_BYTES, THUMBNAIL_SIDE)
                 read["facts"] = _plain(look.facts)
                 read["thumbnail"] = base64.b64encode(look.thumbnail).decode()
                 read["glimpse"] = base64.b64encode(look.glimpse).decode()

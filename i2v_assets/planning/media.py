@@ -1,4 +1,4 @@
-"""What was found of a clip before it is planned: its media with their facts, and what is wrong with them."""
+"""Inputs of planning: the media of a clip with their measured facts, and the problems with them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from resources.schemas.inputs import Medium, MediumKind
 
 
 @dataclass(frozen=True, slots=True)
-class FoundMedium:
-    """One readable file of a clip.
+class MeasuredMedium:
+    """One readable file of a clip with its measured facts.
 
     Attributes:
-        medium: Its bytes and where they lie.
-        name: As the brief calls it.
-        facts: What was measured.
+        medium: Its hash, size and key.
+        name: Its name in the brief.
+        facts: The measured facts.
     """
 
     medium: Medium
@@ -27,27 +27,27 @@ class FoundMedium:
         return self.medium.kind
 
 
-def of_kind(media: Iterable[FoundMedium], kind: MediumKind) -> tuple[FoundMedium, ...]:
-    """The media of one kind, in order."""
+def of_kind(media: Iterable[MeasuredMedium], kind: MediumKind) -> tuple[MeasuredMedium, ...]:
+    """Return the media of one kind, in order."""
     return tuple(each for each in media if each.kind is kind)
 
 
-def image_facts(found: FoundMedium) -> ImageFacts:
-    """The facts of an image."""
-    if not isinstance(found.facts, ImageFacts):
-        raise TypeError(f"{found.name} was not measured as an image")
-    return found.facts
+def image_facts(medium: MeasuredMedium) -> ImageFacts:
+    """Return the facts of an image."""
+    if not isinstance(medium.facts, ImageFacts):
+        raise TypeError(f"{medium.name} was not measured as an image")
+    return medium.facts
 
 
-def audio_facts(found: FoundMedium) -> AudioFacts:
-    """The facts of a sound file."""
-    if not isinstance(found.facts, AudioFacts):
-        raise TypeError(f"{found.name} was not measured as sound")
-    return found.facts
+def audio_facts(medium: MeasuredMedium) -> AudioFacts:
+    """Return the facts of a sound file."""
+    if not isinstance(medium.facts, AudioFacts):
+        raise TypeError(f"{medium.name} was not measured as sound")
+    return medium.facts
 
 
-def video_facts(found: FoundMedium) -> VideoFacts:
-    """The facts of a video."""
-    if not isinstance(found.facts, VideoFacts):
-        raise TypeError(f"{found.name} was not measured as a video")
-    return found.facts
+def video_facts(medium: MeasuredMedium) -> VideoFacts:
+    """Return the facts of a video."""
+    if not isinstance(medium.facts, VideoFacts):
+        raise TypeError(f"{medium.name} was not measured as a video")
+    return medium.facts

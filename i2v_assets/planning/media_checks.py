@@ -1,44 +1,43 @@
-"""Checks of what was measured against what an endpoint takes, before anything is paid.
+"""Check measured media against the limits of an endpoint before anything is paid.
 
-Nothing is changed silently: what does not fit is refused with its limit, and with a command that mends it where one line
-can.
+Nothing is changed silently: media outside a limit are refused with that limit, and with a command that fixes them if one
+line is enough.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 
-from i2v_assets.planning.media import FoundMedium, audio_facts, image_facts, of_kind, video_facts
+from i2v_assets.planning.media import MeasuredMedium, audio_facts, image_facts, of_kind, video_facts
 from i2v_assets.uploads.types import shown_name
 from resources.problem import Problem
 from resources.schemas.endpoints import LIMITS, MediaLimits
 from resources.schemas.inputs import Family, MediumKind
 
 _BAD_MODES = frozenset({"CMYK", "LAB", "YCbCr", "HSV"})
-"""Colour modes that are not for screens; JPEG and PNG in the others are shown alike everywhere."""
-
+"""Colour modes that screens do not show reliably; JPEG and PNG in all other modes are shown alike everywhere."""
 
 _FINEST = 6
-"""Most digits of a figure: one byte in megabytes, one microsecond in seconds."""
+"""Maximum decimal places of a figure: one byte in megabytes, one microsecond in seconds."""
 
 
-def check_media(family: Family, found: Sequence[FoundMedium]) -> tuple[Problem, ...]:
-    """Everything about the media that the family would refuse, or silently cut.
+def check_media(family: Family, media: Sequence[MeasuredMedium]) -> tuple[Problem, ...]:
+    """Return every problem with the media that the family would refuse or silently cut.
 
     Args:
         family: The endpoint.
-        found: The media that would be sent, in order.
+        media: The media that would be sent, in order.
     """
     problems: list[Problem] = []
     for kind in MediumKind:
         limits = LIMITS[family].media(kind)
-        media = of_kind(found, kind)
-        problems.extend(_count(family, kind, limits, media))
+        same_kind = of_kind(media, kind)
+        problems.extend(_count(family, kind, limits, same_kind))
         check = _CHECKS[kind]
-        problems.extend(problem for each in media if limits.max_count for problem in check(each, limits))
+        problems.extend(problem for each in same_kind if limits.max_count for problem in check(each, limits))
     return tuple(problems)
 
 
-def _count(family: Family, kind: MediumKind, limits: MediaLimits, media: Sequence[FoundMedium]) -> Iterator[Problem]:
+def _count(family: Family, kind: MediumKind, limits: MediaLimits, media: Sequence[MeasuredMedium]) -> Iterator[Problem]:
     if len(media) > limits.max_count:
         over = media[limits.max_count]
         most = f"at most {limits.max_count}" if limits.max_count else "no"
@@ -51,109 +50,113 @@ def _count(family: Family, kind: MediumKind, limits: MediaLimits, media: Sequenc
         )
     elif len(media) < limits.min_count:
         limit = f"{family} needs at least {limits.min_count}."
-        yield Problem(file="brief", what=f"There is no {kind} file.", limit=limit, remedy="Upload one.")
+        yield Problem(file="brief", what=f"The clip has no {kind} file.", limit=limit, remedy="Upload one.")
 
 
-def _image(found: FoundMedium, limits: MediaLimits) -> Iterator[Problem]:
-    facts, say = image_facts(found), _Say(found)
+def _image(medium: MeasuredMedium, limits: MediaLimits) -> Iterator[Problem]:
+    facts, problem = image_facts(medium), _ProblemBuilder(medium)
     if facts.format.upper() not in limits.formats:
-        yield say(
+        yield problem(
             f"is a {facts.format} image by its content.",
             f"Allowed are {', '.join(limits.formats)}.",
             'magick "{file}[0]" "{stem}.png"',
         )
     if facts.mode in _BAD_MODES:
-        yield say(
-            f"is in the colour mode {facts.mode}, for print and not for screens.",
+        yield problem(
+            f"is in the colour mode {facts.mode}, which is for print and not for screens.",
             "Allowed are RGB and grey.",
             'magick "{file}" -colorspace sRGB "{stem}-rgb{ending}"',
         )
     if facts.animated:
-        yield say("is animated.", "Only still images are animated here.", 'magick "{file}[0]" "{stem}-still{ending}"')
+        yield problem("is animated.", "Only still images are allowed.", 'magick "{file}[0]" "{stem}-still{ending}"')
     if limits.max_bytes is not None and facts.size_bytes > limits.max_bytes:
-        yield say(
+        yield problem(
             f"has {_megabytes(facts.size_bytes, limits.max_bytes)}.",
             f"At most {_megabytes(limits.max_bytes, facts.size_bytes)} are allowed.",
             'magick "{file}" -resize "3840x3840>" -quality 90 "{stem}-small.jpg"',
         )
     if limits.min_side is not None and min(facts.width, facts.height) < limits.min_side:
-        yield say(
+        yield problem(
             f"has {facts.width} x {facts.height} pixels.",
             f"Each side needs at least {limits.min_side} pixels.",
             f'magick "{{file}}" -resize "{limits.min_side}x{limits.min_side}^" "{{stem}}-large{{ending}}"',
-            "Better upload a larger original; this only enlarges it:",
+            "Upload a larger original. This command only enlarges it:",
         )
     aspect = facts.width / facts.height
     if limits.max_aspect is not None and aspect > limits.max_aspect:
-        yield say(
+        yield problem(
             f"is {facts.width} x {facts.height}, {_apart(aspect, limits.max_aspect, 3)} times as wide as high.",
             f"At most {limits.max_aspect:g} to 1 is allowed.",
             f'magick "{{file}}" -gravity center -crop {limits.max_aspect:g}:1 +repage "{{stem}}-cut{{ending}}"',
         )
     if limits.min_aspect is not None and aspect < limits.min_aspect:
-        yield say(
+        yield problem(
             f"is {facts.width} x {facts.height}, {_apart(1 / aspect, 1 / limits.min_aspect, 3)} times as high as wide.",
             f"At most 1 to {1 / limits.min_aspect:g} is allowed.",
             f'magick "{{file}}" -gravity center -crop 1:{1 / limits.min_aspect:g} +repage "{{stem}}-cut{{ending}}"',
         )
 
 
-def _audio(found: FoundMedium, limits: MediaLimits) -> Iterator[Problem]:
-    facts, say = audio_facts(found), _Say(found)
+def _audio(medium: MeasuredMedium, limits: MediaLimits) -> Iterator[Problem]:
+    facts, problem = audio_facts(medium), _ProblemBuilder(medium)
     container = facts.container.upper()
     if container not in limits.formats or (container == "WAV" and not facts.codec.startswith("pcm_")):
         inside = f"{facts.container} holding {facts.codec}"
-        yield say(
+        yield problem(
             f"is {inside} by its content.",
             f"Allowed are {', '.join(limits.formats)} (WAV with PCM).",
             'ffmpeg -i "{file}" -vn "{stem}-ok.mp3"',
         )
     if limits.max_bytes is not None and facts.size_bytes > limits.max_bytes:
-        yield say(
+        yield problem(
             f"has {_megabytes(facts.size_bytes, limits.max_bytes)}.",
             f"At most {_megabytes(limits.max_bytes, facts.size_bytes)} are allowed.",
             'ffmpeg -i "{file}" -b:a 128k "{stem}-small.mp3"',
         )
-    yield from _seconds(say, facts.seconds, facts.longer, limits, 'ffmpeg -i "{file}" -af apad -t {seconds} "{stem}-padded{ending}"',
+    yield from _seconds(problem, facts.seconds, facts.longer, limits, 'ffmpeg -i "{file}" -af apad -t {seconds} "{stem}-padded{ending}"',
                         'ffmpeg -i "{file}" -t {seconds} "{stem}-cut{ending}"')  # fmt: skip
 
 
-def _video(found: FoundMedium, limits: MediaLimits) -> Iterator[Problem]:
-    facts, say = video_facts(found), _Say(found)
+def _video(medium: MeasuredMedium, limits: MediaLimits) -> Iterator[Problem]:
+    facts, problem = video_facts(medium), _ProblemBuilder(medium)
     if facts.container.upper() not in limits.formats:
-        yield say(
+        yield problem(
             f"is a {facts.container} file by its content.",
             f"Allowed are {', '.join(limits.formats)}.",
             'ffmpeg -i "{file}" -c:v libx264 -pix_fmt yuv420p "{stem}-ok.mp4"',
         )
     if limits.max_bytes is not None and facts.size_bytes > limits.max_bytes:
-        yield say(
+        yield problem(
             f"has {_megabytes(facts.size_bytes, limits.max_bytes)}.",
             f"At most {_megabytes(limits.max_bytes, facts.size_bytes)} are allowed.",
             'ffmpeg -i "{file}" -crf 28 "{stem}-small.mp4"',
         )
-    yield from _seconds(say, facts.seconds, False, limits, "", 'ffmpeg -i "{file}" -t {seconds} "{stem}-cut{ending}"')
+    yield from _seconds(
+        problem, facts.seconds, False, limits, "", 'ffmpeg -i "{file}" -t {seconds} "{stem}-cut{ending}"'
+    )
 
 
-def _seconds(say: "_Say", seconds: float, longer: bool, limits: MediaLimits, pad: str, cut: str) -> Iterator[Problem]:
+def _seconds(
+    problem: "_ProblemBuilder", seconds: float, longer: bool, limits: MediaLimits, pad: str, cut: str
+) -> Iterator[Problem]:
     allowed = f"It must have {limits.min_seconds:g} to {limits.max_seconds:g} s." if limits.max_seconds else ""
     if limits.min_seconds is not None and seconds < limits.min_seconds:
-        yield say(f"has {_apart(seconds, limits.min_seconds, 2)} s.", allowed, pad.replace("{seconds}", f"{limits.min_seconds:g}"),
+        yield problem(f"has {_apart(seconds, limits.min_seconds, 2)} s.", allowed, pad.replace("{seconds}", f"{limits.min_seconds:g}"),
                   "Upload a longer one" + (", or pad it with silence:" if pad else "."))  # fmt: skip
     if limits.max_seconds is not None and seconds > limits.max_seconds:
         measured = f"has more than {seconds:.0f} s." if longer else f"has {_apart(seconds, limits.max_seconds, 2)} s."
-        yield say(measured, allowed, cut.replace("{seconds}", f"{limits.max_seconds:g}"), "Cut it:")
+        yield problem(measured, allowed, cut.replace("{seconds}", f"{limits.max_seconds:g}"), "Cut it:")
 
 
 _CONVERT = "Convert it. Then delete the old file, and correct the brief or list that names it:"
-"""Leads to a command whose result has another ending, so that the corrected file cannot take the old one's place."""
+"""Leads to a command whose result has another ending, so that the corrected file cannot replace the old one."""
 
 
-class _Say:
-    """Words about one file."""
+class _ProblemBuilder:
+    """Builds the problems of one file, with its name filled into commands."""
 
-    def __init__(self, found: FoundMedium) -> None:
-        self._name = found.name
+    def __init__(self, medium: MeasuredMedium) -> None:
+        self._name = medium.name
 
     def __call__(self, what: str, limit: str, command: str, lead: str = "Fix it:") -> Problem:
         path = PurePosixPath(self._name)
@@ -171,13 +174,13 @@ def _megabytes(size: int, other: int) -> str:
 
 
 def _apart(value: float, other: float, digits: int) -> str:
-    """A value with at least so many digits, and as many as it takes to tell it from the other one, told beside it."""
+    """Return a value with at least `digits` decimals, and as many as distinguish it from the limit beside it."""
     while digits < _FINEST and f"{value:.{digits}f}" == f"{other:.{digits}f}":
         digits += 1
     return f"{value:.{digits}f}"
 
 
-_CHECKS: dict[MediumKind, Callable[[FoundMedium, MediaLimits], Iterator[Problem]]] = {
+_CHECKS: dict[MediumKind, Callable[[MeasuredMedium, MediaLimits], Iterator[Problem]]] = {
     MediumKind.IMAGE: _image,
     MediumKind.AUDIO: _audio,
     MediumKind.VIDEO: _video,

@@ -1,4 +1,4 @@
-"""What planning ends with: a plan, a refusal, or a wait. All are plain data that go to JSON and back."""
+"""The outcomes of planning: a plan, a refusal, or a wait. All are plain data that round-trip through JSON."""
 
 import hashlib
 import json
@@ -16,18 +16,18 @@ from resources.schemas.endpoints import ENDPOINTS, Dialect
 from resources.schemas.inputs import Family, GenerationInputs, Route, Service, Sha256
 
 PLAN_VERSION: Final = 1
-"""Rises when a plan's fields change their meaning."""
+"""Increment when a plan's fields change their meaning."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanOffer:
-    """What the live catalogue says of one endpoint family.
+    """The live catalogue's entry of one endpoint family.
 
     Attributes:
-        model_id: The id that answered.
-        price_microdollars_per_unit: Base price, None where it cannot be read.
-        price_unit: ``second``, ``output``, ``image``, or a word that nobody knows.
-        trouble: How the entry differs from what was agreed to, in words; it stops the family until a person agrees.
+        model_id: The id that is available.
+        price_microdollars_per_unit: Base price; None if it cannot be read.
+        price_unit: ``second``, ``output``, ``image``, or an unknown word.
+        trouble: How the entry differs from the accepted one; planning waits until a person accepts the change.
     """
 
     model_id: str
@@ -37,22 +37,22 @@ class PlanOffer:
 
     @property
     def dialect(self) -> Dialect | None:
-        """The generation of the id, None for an id that the code does not know."""
+        """The dialect of the model id; None for an unknown id."""
         endpoint = ENDPOINTS.get(self.model_id)
         return endpoint.dialect if endpoint else None
 
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """What decides where a brief is silent.
+    """Settings that apply to every key that a brief leaves out.
 
     Attributes:
         service: Part of every fingerprint.
-        watermark: The service's watermark, sent wherever the endpoint has the switch.
-        keep_face: What a lip-sync clip with an image does.
-        presets: The motion presets in force.
-        allow_unknown_price: Plan although the price cannot be read.
-        measured: Videos are measured; without a score nothing is made again for it.
+        watermark: The service's watermark; sent if the endpoint has the switch.
+        keep_face: Whether a lip-sync clip with an image must show that person.
+        presets: The motion presets, by name.
+        allow_unknown_price: Plan even if the price cannot be read.
+        measured: Videos are measured; there are no rerolls without a score.
         version: The project's version, for manifests.
     """
 
@@ -72,23 +72,23 @@ class _Outcome(BaseModel):
 
 
 class Plan(_Outcome):
-    """The decision before any money.
+    """Decision to make one take of a clip; nothing is paid yet.
 
     Attributes:
         clip: The partition key.
         take: Its number, from 1.
         route: The kind of generation.
-        reasons: Why, in words.
+        reasons: Why this route, as text.
         family: The endpoint.
-        inputs: Exactly what will be asked for.
-        fingerprint: Over the service, the inputs and the take.
-        price_microdollars: Of this take; None where the price cannot be learned.
-        model_id: The id that answers now, None where the catalogue was not asked.
-        preset: The motion preset that gave the prompt, None for a person's own words.
-        preset_reason: Why it is that one.
-        advice: What could be better.
+        inputs: Exactly what will be submitted.
+        fingerprint: Hash over the service, the inputs and the take.
+        price_microdollars: Price of this take; None if the price is unknown.
+        model_id: The id that is available now; None if the catalogue was not queried.
+        preset: The motion preset of the prompt; None for a prompt from the brief.
+        preset_reason: Why that preset was chosen.
+        advice: Possible improvements.
         may_be_silent: The quality checks accept a video without sound.
-        version: Of this form.
+        version: Version of this format.
     """
 
     decision: Literal["planned"] = "planned"
@@ -109,11 +109,11 @@ class Plan(_Outcome):
 
 
 class Refusal(_Outcome):
-    """The clip cannot be made as it is.
+    """Decision not to make the clip until its upload is corrected.
 
     Attributes:
-        problems: Everything that is in the way.
-        route: The route, as far as it was decided.
+        problems: Every reason why the clip cannot be made.
+        route: The route; None if it was not decided.
         reasons: Why that route.
     """
 
@@ -124,18 +124,17 @@ class Refusal(_Outcome):
 
     @classmethod
     def of(cls, clip: str, problems: Iterable[tuple[str, str]], file: str = "") -> Self:
-        """A refusal from pairs of what is wrong and its remedy."""
+        """Return a refusal from pairs of a problem and its remedy."""
         return cls(clip=clip, problems=tuple(Problem(file=file, what=what, remedy=remedy) for what, remedy in problems))
 
 
 class Waiting(_Outcome):
-    """Nothing is wrong with the clip, but something has to change before it can be made.
+    """Decision to wait: the upload is fine, but something else has to change first.
 
     Attributes:
         kind: What it waits for: ``keep_face`` or ``catalogue``.
-        words: What it waits for, for people.
+        words: What it waits for, as text.
         remedy: What a person can do.
-        to_agree: A person only has to agree to the catalogue's changed entry; False if no model id answers.
         route: The route.
         reasons: Why that route.
     """
@@ -144,17 +143,16 @@ class Waiting(_Outcome):
     kind: Literal["keep_face", "catalogue"]
     words: str
     remedy: str
-    to_agree: bool = False
     route: Route | None = None
     reasons: tuple[str, ...] = ()
 
 
 def plan_hash(plans: Sequence[Plan], rerolls: Sequence[Plan] = ()) -> str:
-    """What an approval approves: the fingerprints, prices and catalogue entries of some plans, in any order.
+    """Return the hash that an approval covers: fingerprints, prices and catalogue entries of the plans, in any order.
 
     Args:
-        plans: What will be made.
-        rerolls: What may be made besides, when a quality score is low.
+        plans: The plans that will be made.
+        rerolls: Extra takes that may be made if a quality score is low.
     """
     certain, possible = ([_approved(plan) for plan in each] for each in (plans, rerolls))
     lines = sorted(json.dumps(line) for line in [*certain, *([*line, "reroll"] for line in possible)])
@@ -166,5 +164,5 @@ def _approved(plan: Plan) -> list[str | int | None]:
 
 
 def total_price(plans: Iterable[Plan]) -> int:
-    """What they cost together, in micro-dollars, as far as the prices are known."""
+    """Return the sum of the known prices, in micro-dollars."""
     return sum(plan.price_microdollars or 0 for plan in plans)

@@ -1,7 +1,7 @@
-"""From a brief, its media and the catalogue to a plan, a refusal or a wait: the decision before any money.
+"""Decide from a brief, its media and the catalogue: a plan, a refusal or a wait. Nothing is paid here.
 
-Everything that decides the price or the picture stands in the plan's inputs, also where it is a default, so that a
-default that moves at the service changes nothing.
+The inputs of a plan state everything that decides the price or the picture, including defaults, so that a changed
+default at the service has no effect.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from i2v_assets.briefs.brief import Brief, BriefError, MediaRef
-from i2v_assets.planning.media import FoundMedium, audio_facts, image_facts, of_kind
+from i2v_assets.planning.media import MeasuredMedium, audio_facts, image_facts, of_kind
 from i2v_assets.planning.media_checks import check_media
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting, plan_hash
 from i2v_assets.planning.prompt_advice import Advice, PromptFacts, advise
@@ -25,7 +25,7 @@ from resources.schemas.inputs import MAX_SEED, Family, GenerationInputs, MediumK
 from resources.schemas.limits import DEFAULT_DURATION
 
 __all__ = [
-    "FoundMedium",
+    "MeasuredMedium",
     "Plan",
     "PlanOffer",
     "PlanOptions",
@@ -37,17 +37,17 @@ __all__ = [
 ]
 
 ENCODER_PADDING = 0.06
-"""Seconds by which a sound may pass a whole second and still count as that long: MP3 encoders pad by up to 2,257 samples
-(0.051 s at 44.1 kHz), and a second more would be paid for nothing but that silence."""
+"""Seconds of sound beyond a whole second that are ignored: MP3 encoders pad by up to 2,257 samples (0.051 s at 44.1 kHz), and
+a further paid second would hold only that silence."""
 
 NOTICEABLE = 0.5
-"""Seconds of silence or cut that are told."""
+"""Seconds of silence or of cut voice from which the plan gives advice."""
 
 
 def make_plan(
     clip: str,
     brief: Brief,
-    found_media: Sequence[FoundMedium],
+    media: Sequence[MeasuredMedium],
     offers: Mapping[Family, PlanOffer | None],
     options: PlanOptions,
     *,
@@ -56,25 +56,25 @@ def make_plan(
     face_share: float | None = None,
     name: str = "",
 ) -> Plan | Refusal | Waiting:
-    """Plans one take of a clip.
+    """Plan one take of a clip.
 
     Args:
         clip: The partition key.
-        brief: What is asked for, the folders' defaults included.
-        found_media: The readable media in the brief's order.
-        offers: What the catalogue says of each family: None where no id answers, left out where it was not asked.
-        options: What decides where the brief is silent.
+        brief: The brief, merged with the folders' defaults.
+        media: The readable media in the brief's order.
+        offers: The catalogue's entry by family: None if no id is available, absent if it was not queried.
+        options: Settings for every key that the brief leaves out.
         take: Number of the take, from 1.
-        face: Whether the image is a portrait; None where nobody looked.
-        face_share: Part of the frame of the largest face.
-        name: What the upload was called, for the choice of a preset; the clip's name where left out.
+        face: Whether the image is a portrait; None if it was not checked.
+        face_share: Share of the frame that the largest face fills, from 0 to 1.
+        name: The upload's name, for choosing a preset; defaults to the clip's name.
     """
     if brief.shots is not None:
-        words = "The brief lists `shots`, which make a film and not one clip."
+        words = "The brief lists `shots`, which make a film and not a single clip."
         return Refusal.of(
             clip, [(words, f"Write them into sequences/{clip}.yaml instead, or keep one `prompt`.")], "brief"
         )
-    media = _ordered(brief, found_media)
+    media = _ordered(brief, media)
     try:
         routing = choose_route(brief, media, face)
     except RouteImpossible as error:
@@ -92,32 +92,32 @@ def make_plan(
 
 
 def derived_seed(media_hashes: Sequence[str], prompt: str, take: int, base: int | None = None) -> int:
-    """A seed that is the same for the same work: from 1 to `MAX_SEED`, never 0 (which means random at the service).
+    """Return a seed from 1 to `MAX_SEED` that is the same for the same work; 0 would mean random at the service.
 
     Args:
-        media_hashes: The hashes of the media that it depends on.
+        media_hashes: The hashes of the media that the seed depends on.
         prompt: The prompt.
         take: Number of the take.
-        base: The brief's own seed, which further takes are then derived from instead.
+        base: The brief's own seed; if given, further takes are derived from it alone.
     """
     plain = [base, take] if base is not None else [list(media_hashes), prompt, take]
     digest = hashlib.sha256(json.dumps(plain, ensure_ascii=True).encode()).digest()
     return int.from_bytes(digest[:8], "big") % MAX_SEED + 1
 
 
-def _ordered(brief: Brief, media: Sequence[FoundMedium]) -> tuple[FoundMedium, ...]:
-    """Images, videos, sounds, each in the order of the brief; a dub's voiceover is its sound."""
+def _ordered(brief: Brief, media: Sequence[MeasuredMedium]) -> tuple[MeasuredMedium, ...]:
+    """Return images, videos and sounds, each in the order of the brief; a dub's voiceover is its sound."""
     place = {ref.file: at for refs in (brief.images, brief.videos, brief.audio) for at, ref in enumerate(refs or ())}
     kinds = (MediumKind.IMAGE, MediumKind.VIDEO, MediumKind.AUDIO)
     return tuple(
-        each for kind in kinds for each in sorted(of_kind(media, kind), key=lambda found: place.get(found.name, 0))
+        each for kind in kinds for each in sorted(of_kind(media, kind), key=lambda medium: place.get(medium.name, 0))
     )
 
 
 def _family(
     clip: str,
     brief: Brief,
-    media: Sequence[FoundMedium],
+    media: Sequence[MeasuredMedium],
     routing: Routing,
     offers: Mapping[Family, PlanOffer | None],
     options: PlanOptions,
@@ -131,9 +131,8 @@ def _family(
         return Waiting(
             clip=clip,
             kind="catalogue",
-            words=f"The service's entry of {family} is not the one that was agreed to: {offer.trouble.rstrip('.')}.",
-            remedy=f"Look at it with `i2v models`, then agree: i2v models --accept {family}",
-            to_agree=True,
+            words=f"The service's entry of {family} differs from the accepted one: {offer.trouble.rstrip('.')}.",
+            remedy=f"Check it with `i2v models`, then accept it: i2v models --accept {family}",
             route=routing.route,
             reasons=routing.reasons,
         )
@@ -144,18 +143,18 @@ def _family(
             clip=clip,
             kind="keep_face",
             words=(
-                "The service offers no endpoint now that takes both an image and a voice. The documented one (Wan"
-                " text-to-video with audio_url) takes no image: the person on it would not appear."
+                "The service has no endpoint now that takes both an image and a voice. The documented one (Wan"
+                " text-to-video with audio_url) takes no image, so the person in it would not appear."
             ),
-            remedy="Wait until it does, or write `keep_face: false` in the brief to make the clip without that person.",
+            remedy="Wait until it has one, or write `keep_face: false` in the brief to make the clip without that person.",
             route=routing.route,
             reasons=routing.reasons,
         )
     return Waiting(
         clip=clip,
         kind="catalogue",
-        words=f"No model id of {family} answers in the service's catalogue, so the route {routing.route} is closed.",
-        remedy="`i2v models` shows what answers; I2V_MODEL_IDS pins another id.",
+        words=f"The service's catalogue has no model id of {family}, so the route {routing.route} is not available.",
+        remedy="`i2v models` shows the available ids. I2V_MODEL_IDS sets another id.",
         route=routing.route,
         reasons=routing.reasons,
     )
@@ -168,13 +167,13 @@ def _drops_face(brief: Brief, options: PlanOptions) -> bool:
 
 
 class _Planner:
-    """One take of one clip on a decided family; gathers everything that is in the way."""
+    """Plans one take of one clip for a chosen family and collects every problem."""
 
     def __init__(
         self,
         clip: str,
         brief: Brief,
-        media: Sequence[FoundMedium],
+        media: Sequence[MeasuredMedium],
         family: Family,
         options: PlanOptions,
         take: int,
@@ -242,7 +241,7 @@ class _Planner:
     def _refusal(self, routing: Routing) -> Refusal:
         return Refusal(clip=self.clip, problems=tuple(self.problems), route=routing.route, reasons=routing.reasons)
 
-    def _kind(self, kind: MediumKind) -> tuple[FoundMedium, ...]:
+    def _kind(self, kind: MediumKind) -> tuple[MeasuredMedium, ...]:
         return of_kind(self.media, kind)
 
     def _refuse(self, what: str, limit: str, remedy: str) -> None:
@@ -288,10 +287,10 @@ class _Planner:
         return self.options.presets[self.preset]
 
     def _refs(self, kind: MediumKind) -> tuple[MediaRef | None, ...]:
-        said = {
+        refs_by_file = {
             ref.file: ref for refs in (self.brief.images, self.brief.videos, self.brief.audio) for ref in refs or ()
         }
-        return tuple(said.get(each.name) for each in self._kind(kind))
+        return tuple(refs_by_file.get(each.name) for each in self._kind(kind))
 
     def _prompt_facts(self) -> PromptFacts:
         return PromptFacts(
@@ -306,77 +305,77 @@ class _Planner:
 
     def _duration(self, route: Route) -> int:
         low, high = self.limits.min_duration, self.limits.max_duration
-        asked = self.brief.duration
+        duration = self.brief.duration
         voices = self._kind(MediumKind.AUDIO)
-        if asked is None and route is Route.LIP_SYNC:
-            asked = "match_audio"
-        if asked is None:
+        if duration is None and route is Route.LIP_SYNC:
+            duration = "match_audio"
+        if duration is None:
             return DEFAULT_DURATION
-        if asked == "match_audio":
+        if duration == "match_audio":
             if not voices:
-                self._refuse("`duration: match_audio` needs a voiceover, and there is none.", "",
+                self._refuse("`duration: match_audio` needs a voiceover, and the clip has none.", "",
                              f"Upload one, or write whole seconds from {low} to {high}.")  # fmt: skip
                 return DEFAULT_DURATION
             seconds = audio_facts(voices[0]).seconds
-            asked = min(max(math.ceil(seconds - ENCODER_PADDING), low), high)
-        elif not low <= asked <= high:
-            self._refuse(f"`duration` is {asked} s.", f"The route {route} makes {low} to {high} s.",
-                         f"Write a number from {low} to {high}; longer films are several clips joined.")  # fmt: skip
+            duration = min(max(math.ceil(seconds - ENCODER_PADDING), low), high)
+        elif not low <= duration <= high:
+            self._refuse(f"`duration` is {duration} s.", f"The route {route} makes {low} to {high} s.",
+                         f"Write a number from {low} to {high}. For a longer film, join several clips.")  # fmt: skip
             return DEFAULT_DURATION
         if route is Route.LIP_SYNC:
-            self._compare(asked, audio_facts(voices[0]).seconds, high)
-        return asked
+            self._compare(duration, audio_facts(voices[0]).seconds, high)
+        return duration
 
     def _compare(self, duration: int, seconds: float, high: int) -> None:
-        """Tells of the silence or the cut where clip and voice differ."""
+        """Advise if the clip ends in silence or cuts the voice."""
         if duration - seconds >= NOTICEABLE:
-            self._advise("voice_shorter", f"The voice has {seconds:.1f} s and the clip {duration} s: its last"
-                         f" {duration - seconds:.1f} s are silent.")  # fmt: skip
+            self._advise("voice_shorter", f"The voice has {seconds:.1f} s and the clip {duration} s. The last"
+                         f" {duration - seconds:.1f} s of the clip are silent.")  # fmt: skip
         elif seconds - duration >= NOTICEABLE:
-            longest = f" (the longest that the route makes is {high} s)" if duration == high else ""
-            self._advise("voice_cut", f"The voice has {seconds:.1f} s and the clip {duration} s{longest}: the last"
+            longest = " (the route's maximum)" if duration == high else ""
+            self._advise("voice_cut", f"The voice has {seconds:.1f} s and the clip {duration} s{longest}. The last"
                          f" {seconds - duration:.1f} s of the voice are cut.")  # fmt: skip
 
     def _resolution(self, offer: PlanOffer | None) -> str:
-        asked = self.brief.resolution
-        if asked is None:
+        resolution = self.brief.resolution
+        if resolution is None:
             return self.limits.default_resolution
         dialect = offer.dialect if offer else None
         allowed = self.limits.resolutions_in(dialect) if dialect else self.limits.resolutions
-        if asked not in allowed:
-            who = offer.model_id if offer and asked in self.limits.resolutions else str(self.family)
-            self._refuse(f"`resolution` is {asked}.", f"{who} makes {', '.join(allowed)}.", "Write one of these.")
-        return asked
+        if resolution not in allowed:
+            who = offer.model_id if offer and resolution in self.limits.resolutions else str(self.family)
+            self._refuse(f"`resolution` is {resolution}.", f"{who} makes {', '.join(allowed)}.", "Write one of these.")
+        return resolution
 
     def _aspect_ratio(self) -> str | None:
-        asked, allowed = self.brief.aspect_ratio, self.limits.aspect_ratios
-        if asked is None:
+        aspect_ratio, allowed = self.brief.aspect_ratio, self.limits.aspect_ratios
+        if aspect_ratio is None:
             return self.limits.default_aspect_ratio
         if not allowed:
-            self._refuse(f"`aspect_ratio` is {asked}.", f"{self.family} takes the aspect of its image.",
+            self._refuse(f"`aspect_ratio` is {aspect_ratio}.", f"{self.family} takes the aspect of its image.",
                          "Remove `aspect_ratio` and crop the image instead.")  # fmt: skip
-        elif asked not in allowed:
+        elif aspect_ratio not in allowed:
             self._refuse(
-                f"`aspect_ratio` is {asked}.", f"{self.family} makes {', '.join(allowed)}.", "Write one of these."
+                f"`aspect_ratio` is {aspect_ratio}.",
+                f"{self.family} makes {', '.join(allowed)}.",
+                "Write one of these.",
             )
-        return asked
+        return aspect_ratio
 
     # Switches
 
     def _switches(self) -> dict[str, bool | None]:
-        """Every switch that the endpoint has, with its value said; what it has not and cannot do is refused."""
+        """Return an explicit value for each switch of the endpoint; refuse what the endpoint cannot do."""
         brief, limits = self.brief, self.limits
         negative = brief.negative_prompt
         if negative and not limits.max_negative_prompt:
             self._refuse("`negative_prompt` is set.", f"{self.family} has no such input.",
-                         "Say in `prompt` what must hold instead, such as “packaging unchanged”.")  # fmt: skip
+                         "Describe in `prompt` what must stay instead, such as “packaging unchanged”.")  # fmt: skip
         elif negative and len(negative) > limits.max_negative_prompt:
             self._refuse(f"`negative_prompt` has {len(negative)} characters.",
                          f"At most {limits.max_negative_prompt} are allowed.", "Shorten it.")  # fmt: skip
         if brief.generate_audio is False and not limits.generate_audio:
-            self._refuse(
-                "`generate_audio` is false.", f"{self.family} always has its sound.", "Remove `generate_audio`."
-            )
+            self._refuse("`generate_audio` is false.", f"{self.family} always has sound.", "Remove `generate_audio`.")
         if brief.prompt_expansion is True and not limits.prompt_expansion:
             self._refuse(
                 "`prompt_expansion` is true.", f"{self.family} has no such switch.", "Remove `prompt_expansion`."
@@ -396,7 +395,7 @@ class _Planner:
         base = self.brief.seed
         if base is not None:
             return base if self.take == 1 else derived_seed((), "", self.take, base)
-        # All languages of a dub share one seed, so their voices are no part of it.
+        # All languages of a dub share one seed, so their voices are not part of it.
         media = [each for each in self.media if not (self.brief.dub and each.kind is MediumKind.AUDIO)]
         return derived_seed([each.medium.sha256 for each in media], prompt, self.take)
 

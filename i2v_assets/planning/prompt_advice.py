@@ -1,7 +1,7 @@
-"""Advice about a prompt: what the models' makers say makes good clips, as far as it can be read off the words.
+"""Advice about a prompt, from the prompting pages of the models' makers.
 
-Never blocking: a person may know better. The sources are the models' prompting pages: the image fixes the look and the
-prompt drives the motion, a motion verb leads, one primary motion, references are numbered, styles are not mixed.
+Advice never blocks a clip, because a person may know better. The pages say: the image fixes the look and the prompt drives the
+motion; start with a motion verb; use one primary motion; number the references; do not mix styles.
 """
 
 import re
@@ -11,25 +11,25 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from i2v_assets.planning.routing import references, speaks_of_talking
+from i2v_assets.planning.routing import mentions_speech, references
 from resources.schemas.endpoints import LIMITS, prompt_units
 from resources.schemas.inputs import Family, MediumKind, Route
 
 NEAR = 0.9
-"""Part of the limit from which a prompt is called long."""
+"""Share of the limit from which a prompt counts as long."""
 
 SMALL_FACE = 0.05
-"""Part of the frame that a face should fill on the default route (model page of HappyHorse)."""
+"""Minimum share of the frame that a face should fill on the default route (model page of HappyHorse)."""
 
 _LEAD_WORDS = 6
-"""A verb among these many first words counts as leading: "the camera slowly pushes in" has it in the fourth."""
+"""Number of first words in which a verb counts as leading; in "the camera slowly pushes in" it is the fourth."""
 
 _LEAD_CHINESE = 2 * _LEAD_WORDS
-"""The same in Chinese, which has no blanks: most of its words have two characters."""
+"""The same limit in characters for Chinese, which has no spaces; most of its words have two characters."""
 
 
 class Advice(BaseModel):
-    """One piece of advice; the code is stable, the words are for people."""
+    """One piece of advice: a stable code and a text for people."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,14 +38,14 @@ class Advice(BaseModel):
 
 
 class PromptFacts(BaseModel):
-    """What advice needs to know beside the prompt.
+    """Inputs of the advice besides the prompt.
 
     Attributes:
         family: The endpoint.
         images: Number of images sent.
         videos: Number of reference videos sent.
         audios: Number of sounds sent.
-        face_share: Part of the frame of the largest face, None where nobody looked or there is none.
+        face_share: Share of the frame that the largest face fills; None if unchecked or without a face.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -93,8 +93,8 @@ _TURNS = tuple(
     )
     for words in _WAYS
 )
-"""A camera motion with its direction, and the one that follows: "pan left then pan right", "tilt up and down"; but "pan
-from left to right" is one motion."""
+"""A camera motion with its direction and the next one: "pan left then pan right", "tilt up and down". "Pan from left to
+right" is one motion."""
 _VERBS = re.compile(
     r"\b(?:push|pull|doll(?:y|ie)|zoom|pan(?:n)?|tilt|orbit|circl|arc|rotat|track|follow|truck|cran|ris|ascend|descend"
     r"|drift|glid|float|reveal|blink|breath|turn|walk|run|danc|wav|smil|nod|look|open|clos|pour|spin|fly|flies|jump|fall"
@@ -113,7 +113,7 @@ _STILL = re.compile(
 _CAMERA = re.compile(
     r"\b(?:track|doll|pan|tilt|orbit|crane|truck|zoom|push|pull|follow|drift|glid|fl(?:y|ies)|arc|mov)\w*"
 )
-"""What makes a shot a motion: "tracking shot of the car" describes no still."""
+"""Words that make a shot a motion: "tracking shot of the car" does not describe a still."""
 _STYLES: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
     {
         name: re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE)
@@ -132,19 +132,19 @@ _STYLES: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
 
 
 def advise(prompt: str, route: Route, facts: PromptFacts) -> tuple[Advice, ...]:
-    """Everything that could be better about a prompt.
+    """Return everything that could be better about a prompt.
 
     Args:
-        prompt: As it would be sent.
+        prompt: The prompt as it would be sent.
         route: The clip's route.
-        facts: What is sent beside it.
+        facts: The other inputs.
     """
-    found = [*_length(prompt, facts), *_references(prompt, route, facts), *_styles(prompt)]
-    if route is not Route.LIP_SYNC:  # there the shot is described and the voice moves it
-        found += _motion(prompt)
+    advice = [*_length(prompt, facts), *_references(prompt, route, facts), *_styles(prompt)]
+    if route is not Route.LIP_SYNC:  # lip-sync prompts describe the shot; the voice drives the motion
+        advice += _motion(prompt)
     if route is Route.ANIMATE:
-        found += _animate(prompt, facts)
-    return tuple(Advice(code=code, words=words) for code, words in found)
+        advice += _animate(prompt, facts)
+    return tuple(Advice(code=code, words=words) for code, words in advice)
 
 
 def _motion(prompt: str) -> Iterator[tuple[str, str]]:
@@ -152,13 +152,13 @@ def _motion(prompt: str) -> Iterator[tuple[str, str]]:
     if not _VERBS.search(lead):
         yield (
             "no_motion_verb",
-            "The prompt does not begin with a motion. Lead with one verb: drift, dolly in, orbit, tilt up, blink, breathe.",
+            "The prompt does not begin with a motion. Start with one verb: drift, dolly in, orbit, tilt up, blink, breathe.",
         )
     motions = [name for name, pattern in _MOTIONS.items() if pattern.search(prompt)] + list(_turns(prompt))
     if len(motions) > 1 or list(_turns(prompt)):
         yield (
             "several_motions",
-            f"The prompt asks for several motions ({', '.join(motions)}). One primary motion for each clip holds best.",
+            f"The prompt asks for several motions ({', '.join(motions)}). One primary motion per clip works best.",
         )
 
 
@@ -169,11 +169,11 @@ def _lead(prompt: str) -> str:
 
 
 def _turns(prompt: str) -> Iterator[str]:
-    """Motions that go one way and then the other."""
+    """Yield the pairs of opposite directions that the prompt names."""
     for words, pattern in _TURNS:
-        said = {part.lower() for match in pattern.findall(prompt) for part in match if part}
+        directions = {part.lower() for match in pattern.findall(prompt) for part in match if part}
         for one, other in (words[:2], words[2:]):
-            if {one, other} <= said:
+            if {one, other} <= directions:
                 yield f"{one} and {other}"
 
 
@@ -181,17 +181,17 @@ def _animate(prompt: str, facts: PromptFacts) -> Iterator[tuple[str, str]]:
     if any(not (match[0].endswith("of") and _CAMERA.search(match[0].lower())) for match in _STILL.finditer(prompt)):
         yield (
             "describes_still",
-            "The prompt describes the picture. The image already fixes the look: say what moves and what must hold.",
+            "The prompt describes the picture, which the image already fixes. Describe what moves and what must stay.",
         )
-    if speaks_of_talking(prompt) and not facts.audios:
+    if mentions_speech(prompt) and not facts.audios:
         yield (
             "talking_without_voice",
-            "The prompt lets somebody talk, but there is no voiceover: nobody's lips will follow words. Upload one.",
+            "The prompt describes speech, but the clip has no voiceover, so lips will not match words. Upload one.",
         )
     if facts.face_share is not None and 0 < facts.face_share < SMALL_FACE:
         yield (
             "small_face",
-            f"The face fills {facts.face_share:.1%} of the frame; under {SMALL_FACE:.0%} it may change. Crop closer to it.",
+            f"The face fills {facts.face_share:.1%} of the frame; below {SMALL_FACE:.0%} it may change. Crop closer to it.",
         )
 
 
@@ -201,7 +201,7 @@ def _references(prompt: str, route: Route, facts: PromptFacts) -> Iterator[tuple
     if route is Route.MULTI_MODAL and not named and sum(counts.values()) > 1:
         yield (
             "references_not_numbered",
-            "The prompt does not say what to take from where. Number the media:"
+            "The prompt does not refer to its media by number. Number them:"
             " “subject from image 1, camera motion from video 1, voice from audio 1”.",
         )
     missing = [f"{kind} {number}" for kind, number in named if number > counts[kind]]

@@ -1,4 +1,4 @@
-"""What the prompt of a clip is: a person's own words, or a motion preset; and how media are named in it."""
+"""The prompt of a clip: a person's own words or a motion preset, with numbered references to its media."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -27,10 +27,10 @@ __all__ = [
 
 PRESETS_FILE: Final = Path(__file__).with_name("presets.yaml")
 SPEAKER: Final = "speaker"
-"""The preset of lip-sync clips: the text-to-video endpoint sees no picture, so the shot itself has to be described."""
+"""The preset of lip-sync clips. The text-to-video endpoint gets no image, so this preset describes the shot itself."""
 
 MAX_PRESET = 2000
-"""Longest preset in characters; leaves room for numbered references under every route's limit."""
+"""Maximum characters of a preset; leaves room for numbered references within every route's limit."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
@@ -63,15 +63,15 @@ _HINTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 
 @cache
 def shipped_presets() -> Mapping[str, str]:
-    """The presets that come with the project."""
+    """Return the presets that ship with the project."""
     return load_presets(None)
 
 
 def load_presets(text: str | None, name: str = "presets") -> Mapping[str, str]:
-    """The shipped presets, some of them replaced or others added by a project's own file.
+    """Return the shipped presets, with a project's own presets added or replacing them.
 
     Args:
-        text: The YAML text of the project's file, None where there is none.
+        text: The YAML text of the project's file; None if it has none.
         name: What to call that file in messages.
 
     Raises:
@@ -83,7 +83,7 @@ def load_presets(text: str | None, name: str = "presets") -> Mapping[str, str]:
     for preset, prompt in own.items():
         if not _NAME.fullmatch(preset):
             raise BriefError(
-                f"{name}: `{preset}` is no name of a preset.", remedy="Use small letters, digits, - and _."
+                f"{name}: `{preset}` is not a valid preset name.", remedy="Use small letters, digits, - and _."
             )
         if not isinstance(prompt, str) or not 1 <= len(prompt.strip()) <= MAX_PRESET:
             raise BriefError(
@@ -101,24 +101,24 @@ def pick_preset(
     aspect: float | None = None,
     presets: Mapping[str, str] | None = None,
 ) -> tuple[str, str]:
-    """The motion preset of a clip without a prompt, and why it is that one.
+    """Return the motion preset of a clip without a prompt, and why it was chosen.
 
     Args:
-        brief: What is asked for; its ``motion`` wins.
-        face_is_portrait: What the face detector says; None where it did not look.
-        names: File and folder names, which often say what is shown.
+        brief: The brief; its ``motion`` wins.
+        face_is_portrait: The face detector's result; None if it did not run.
+        names: File and folder names, which often name the subject.
         route: The clip's route.
-        aspect: Width over height of the image.
-        presets: Those in force; the shipped ones where left out.
+        aspect: Width divided by height of the image.
+        presets: The available presets; the shipped ones if omitted.
 
     Raises:
         BriefError: the brief names a preset that does not exist.
     """
-    known = shipped_presets() if presets is None else presets
+    available = shipped_presets() if presets is None else presets
     if brief.motion is not None:
-        if brief.motion not in known:
+        if brief.motion not in available:
             raise BriefError(
-                f"`motion: {brief.motion[:40]}` is no motion preset.", remedy=suggestion(brief.motion, known)
+                f"`motion: {brief.motion[:40]}` is not a motion preset.", remedy=suggestion(brief.motion, available)
             )
         return brief.motion, "The brief names it."
     if route is Route.LIP_SYNC:
@@ -142,10 +142,10 @@ def _words(names: Sequence[str]) -> list[str]:
 def reference_line(
     images: Sequence[MediaRef | None], videos: Sequence[MediaRef | None], audios: Sequence[MediaRef | None]
 ) -> str:
-    """The media of a multi-modal clip by number, such as ``Subject from image 1, voice from audio 1``.
+    """Return a line that numbers the media of a multi-modal clip (``Subject from image 1, voice from audio 1``).
 
     Args:
-        images: For each image what the brief says of it, None where it says nothing.
+        images: The brief's entry of each image; None for an image that the brief does not list.
         videos: The same for the reference videos.
         audios: The same for the sounds.
     """
@@ -163,5 +163,5 @@ def reference_line(
 
 
 def has_roles(brief: Brief) -> bool:
-    """True when the brief says of some medium what is taken from it."""
+    """Return whether the brief gives a role to any medium."""
     return any(ref.role for refs in (brief.images, brief.videos, brief.audio) for ref in refs or ())

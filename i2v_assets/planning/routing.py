@@ -1,7 +1,7 @@
-"""Which kind of generation a clip is, and why: (brief, media) to a route with its reasons in words.
+"""Choose the kind of generation of a clip, and explain why: (brief, media) to a route with reasons.
 
-An explicit ``route`` wins; else reference videos, several images or several sounds go multi_modal, and so does a prompt
-that names its media by number; else a voiceover makes lip_sync; else an image is animated.
+An explicit ``route`` wins. Otherwise reference videos, several images, several sounds, or a prompt that numbers its media
+select multi_modal; a voiceover selects lip_sync; a single image is animated.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from i2v_assets.briefs.brief import Brief
-from i2v_assets.planning.media import FoundMedium, of_kind
+from i2v_assets.planning.media import MeasuredMedium, of_kind
 from resources.errors import I2VError
 from resources.schemas.inputs import Family, MediumKind, Route
 
@@ -21,7 +21,7 @@ _WORDS = {
 _NUMBER = r"#?\s*[1-9](?![0-9A-Za-z]|[:.]\d)"
 _BETWEEN = r"\s*(?:,|，|、|&|\+|\band\b|\bor\b|和|与|及|或)\s*"
 _RANGE = r"\s*(?:-|–|~|\bto\b|到|至)\s*"
-# What may stand behind the last number of "image 1 and 2": no noun, since "image 1 and 2 people" names one image.
+# The last number of "image 1 and 2" must not be followed by a noun: "image 1 and 2 people" names one image.
 _NO_NOUN = r"(?!\s+(?!(?:and|or|as|at|by|for|from|in|into|is|are|of|on|onto|over|to|under|with|while|together|respectively)\b)[A-Za-z])"
 # "image 2", "@image2", "video #1", "images 1 and 2", "image 1, 2 and 3", "images 1-3"; not "video 16:9", "audio 1.5" or
 # "video 4k".
@@ -46,17 +46,17 @@ _FAMILIES = {
 
 
 class RouteImpossible(I2VError):
-    """The media do not fit the route, or there is nothing to make a clip from."""
+    """The media do not fit the route, or the clip has no media."""
 
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """A decision with its reasons.
+    """A route with the reasons for choosing it.
 
     Attributes:
         route: The kind of generation.
-        family_preference: Endpoint families that can serve it, the best first.
-        reasons: Why, in words, the deciding one first.
+        family_preference: Endpoint families that support it, best first.
+        reasons: Why this route, the deciding reason first.
     """
 
     route: Route
@@ -65,38 +65,36 @@ class Routing:
 
 
 def references(prompt: str) -> tuple[tuple[MediumKind, int], ...]:
-    """The media that a prompt names by number, such as ``image 2`` or ``images 1 and 2``; each once."""
-    found = (
+    """Return the media that a prompt names by number, such as ``image 2`` or ``images 1 and 2``, without duplicates."""
+    numbered = (
         (kind, number)
         for kind, pattern in _REFERENCES.items()
         for match in pattern.finditer(prompt)
         for first, last in _DIGIT_OR_RANGE.findall(match["many"] or match["one"])
         for number in range(int(first), int(last or first) + 1)
     )
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(numbered))
 
 
-def speaks_of_talking(prompt: str) -> bool:
-    """True when the prompt lets somebody talk or sing."""
+def mentions_speech(prompt: str) -> bool:
+    """Return whether the prompt describes talking or singing."""
     return _TALKING.search(prompt) is not None
 
 
-def choose_route(brief: Brief, media: Sequence[FoundMedium], face: bool | None = None) -> Routing:
-    """Chooses the route of a clip.
+def choose_route(brief: Brief, media: Sequence[MeasuredMedium], face: bool | None = None) -> Routing:
+    """Choose the route of a clip.
 
     Args:
-        brief: What is asked for, defaults included.
+        brief: The brief, merged with its defaults.
         media: The clip's media.
-        face: Whether the first image is a portrait; None where nobody looked.
+        face: Whether the first image is a portrait; None if it was not checked.
 
     Raises:
-        RouteImpossible: the media do not fit; says what would.
+        RouteImpossible: the media do not fit the route; the remedy names what would fit.
     """
     counts = {kind: len(of_kind(media, kind)) for kind in MediumKind}
     if not media:
-        raise RouteImpossible(
-            "There is no image, audio or video to make a clip from.", remedy="Upload an image beside the brief."
-        )
+        raise RouteImpossible("The clip has no image, audio or video.", remedy="Upload an image beside the brief.")
     if brief.route is not None:
         _check_explicit(brief.route, counts)
         return _routing(brief.route, counts, (f"The brief says `route: {brief.route}`.",))
@@ -105,7 +103,7 @@ def choose_route(brief: Brief, media: Sequence[FoundMedium], face: bool | None =
             return _routing(Route.MULTI_MODAL, counts, reasons)
     if counts[MediumKind.AUDIO]:
         reasons = ("There is one voiceover.",)
-        if speaks_of_talking(brief.prompt or ""):
+        if mentions_speech(brief.prompt or ""):
             reasons = ("The prompt lets somebody talk, and there is one voiceover.",)
         if face:
             reasons += ("The image is a portrait.",)
@@ -125,7 +123,7 @@ def _many_media(_: Brief, counts: dict[MediumKind, int]) -> tuple[str, ...]:
 
 
 def _numbered(brief: Brief, counts: dict[MediumKind, int]) -> tuple[str, ...]:
-    """Only media that exist speak for a route: "image 2" beside one image is a slip, which the advice tells."""
+    """Return a reason if the prompt numbers media that the clip has; other numbers are slips, covered by the advice."""
     named = [f"{kind} {number}" for kind, number in references(brief.prompt or "") if number <= counts[kind]]
     return (f"The prompt names its media by number ({', '.join(named)}).",) if named else ()
 
@@ -142,22 +140,22 @@ def _check_explicit(route: Route, counts: dict[MediumKind, int]) -> None:
     if route is Route.ANIMATE:
         if images != 1:
             raise RouteImpossible(
-                f"`route: animate` takes exactly one image, and there are {images}.",
+                f"`route: animate` takes exactly one image, and the clip has {images}.",
                 remedy="Name one under `images`, or use `route: multi_modal`." if images else "Upload an image.",
             )
         if sounds or videos:
             raise RouteImpossible(
-                f"`route: animate` uses no {'voiceover' if sounds else 'reference video'}, and there is one.",
+                f"`route: animate` takes no {'voiceover' if sounds else 'reference video'}, and the clip has one.",
                 remedy="Name only the image under `images`, or remove `route`.",
             )
     elif route is Route.LIP_SYNC:
         if sounds != 1:
             raise RouteImpossible(
-                f"`route: lip_sync` takes exactly one voiceover, and there are {sounds}.",
+                f"`route: lip_sync` takes exactly one voiceover, and the clip has {sounds}.",
                 remedy="Name one under `audio`." if sounds else "Upload a WAV or MP3 beside the image.",
             )
         if images > 1 or videos:
             raise RouteImpossible(
-                f"`route: lip_sync` takes one image at most and no video; there are {images} and {videos}.",
+                f"`route: lip_sync` takes at most one image and no video; the clip has {images} and {videos}.",
                 remedy="Name one under `images`, or use `route: multi_modal`.",
             )

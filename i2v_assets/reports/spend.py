@@ -1,4 +1,4 @@
-"""What was spent: a table by day, route, model and upload folder, as CSV and as a chart. Pure: rows in, bytes out."""
+"""The spend report: a table by day, route, model and upload folder, as CSV and as a chart. Pure."""
 
 import csv
 import datetime as dt
@@ -15,10 +15,10 @@ from resources.plurals import counted
 from resources.storage.keys import SEQUENCES, UPLOADS
 
 TOP_FOLDER = "(top)"
-"""The folder of clips that were uploaded straight under ``uploads/``."""
+"""The folder of clips that were uploaded directly under ``uploads/``."""
 
 NO_UPLOAD = "(no upload)"
-"""The folder of what nobody uploaded: `i2v run` makes videos of local files."""
+"""The folder of videos without an upload: `i2v run` makes videos from local files."""
 
 CHART_DAYS = 30
 """Days in the chart: the bars stay wide enough to point at."""
@@ -29,7 +29,7 @@ _MICRO = 1_000_000
 
 
 class SpendRow(Protocol):
-    """One request of the ledger; amounts in micro-dollars. ``day`` is the day in the project's time zone."""
+    """One request of the ledger; amounts in micro-dollars, ``day`` in the project's time zone."""
 
     @property
     def day(self) -> dt.date: ...  # noqa: D102
@@ -49,7 +49,7 @@ class SpendRow(Protocol):
 
 @dataclass(frozen=True)
 class Reuse:
-    """A delivery that cost nothing, because its fingerprint was already paid for, and what it would have cost."""
+    """A delivery that cost nothing because its fingerprint was already paid for; ``price`` is the amount saved."""
 
     day: dt.date
     route: str
@@ -62,9 +62,9 @@ class Reuse:
 class SpendLine:
     """One line of the table; amounts in micro-dollars.
 
-    ``reserved`` was set aside before the requests, ``settled`` is what the service reported, ``open`` is the part of
-    ``reserved`` that may still be charged, ``refused`` the part that was given back because nothing was charged,
-    ``wasted`` the part of ``settled`` that brought no video, ``saved`` what was delivered without paying again.
+    ``reserved`` was set aside before the requests; ``settled`` is what the service reported; ``open`` is the part of
+    ``reserved`` that may still be charged; ``refused`` is the part that was released because nothing was charged;
+    ``wasted`` is the part of ``settled`` that produced no video; ``saved`` was delivered without paying again.
     """
 
     day: dt.date
@@ -85,10 +85,10 @@ _ENDED_WITHOUT_VIDEO = frozenset({"failed", "cancelled"})
 
 
 def folder_of(source: str | None) -> str:
-    """The folder that holds a clip's upload, by the clip's source in the registry.
+    """Return the folder that holds a clip's upload, by the clip's source in the registry.
 
-    A picture's is the folder that it lies in; so is a list's and that of a folder with a brief, which is one clip: the folders
-    of a campaign's clips are summed in the campaign. Dubs are where their brief is, a film's shots under their film.
+    For a loose image or a CSV batch that is its own folder. A folder with a brief is one clip, so the folder above it counts:
+    a campaign's clips are summed per campaign. Dubs count where their brief is, and a film's shots under their film.
     """
     if source is None:
         return NO_UPLOAD
@@ -102,12 +102,12 @@ def folder_of(source: str | None) -> str:
 def spend_table(
     rows: Iterable[SpendRow], reuses: Iterable[Reuse] = (), *, sources: Mapping[str, str]
 ) -> tuple[SpendLine, ...]:
-    """The table, newest day first, then by route, model and folder. Requests that were never claimed are left out.
+    """Return the table, newest day first, then by route, model and folder; unclaimed requests are left out.
 
     Args:
-        rows: the ledger's submissions.
-        reuses: deliveries that cost nothing.
-        sources: where each clip's upload lies, by the clip's name.
+        rows: The ledger's submissions.
+        reuses: Deliveries that cost nothing.
+        sources: The source of each clip's upload, by the clip's name.
     """
     sums: dict[tuple[dt.date, str, str, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(_AMOUNTS, 0))
     for row in rows:
@@ -130,7 +130,7 @@ def spend_table(
 
 
 def totals(lines: Iterable[SpendLine]) -> dict[str, int]:
-    """The sum of every amount (micro-dollars) and the number of requests."""
+    """Return the sum of every amount (micro-dollars) and the number of requests."""
     result = dict.fromkeys(_AMOUNTS, 0)
     for line in lines:
         for name in _AMOUNTS:
@@ -139,7 +139,10 @@ def totals(lines: Iterable[SpendLine]) -> dict[str, int]:
 
 
 def to_csv(lines: Iterable[SpendLine]) -> bytes:
-    """The table as CSV (UTF-8, comma, CRLF as RFC 4180 says); amounts in dollars with six digits, so nothing is rounded."""
+    """Return the table as CSV (UTF-8, comma, CRLF as in RFC 4180).
+
+    Amounts are dollars with six decimals, so nothing is rounded.
+    """
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow([part.name if part.name not in _AMOUNTS[1:] else f"{part.name}_usd" for part in fields(SpendLine)])
@@ -152,7 +155,7 @@ def to_csv(lines: Iterable[SpendLine]) -> bytes:
 
 
 def _cell(text: str) -> str:
-    """A text that a spreadsheet would run as a formula is made plain text."""
+    """Return a text that no spreadsheet runs as a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
@@ -162,7 +165,7 @@ def _decimal(microdollars: int) -> str:
 
 
 def summary(lines: Sequence[SpendLine]) -> str:
-    """The totals in one line of markdown."""
+    """Return the totals in one line of markdown."""
     sums = totals(lines)
     return (
         f"**{dollars(sums['settled'])}** settled in {counted(sums['requests'], 'request')}, {dollars(sums['open'])} open, "

@@ -1,8 +1,8 @@
-"""Many clips in one file: ``uploads/<batch>.csv`` or ``.jsonl``, one row for each clip.
+"""CSV batches: many clips in one ``uploads/<batch>.csv`` or ``.jsonl``, one row per clip.
 
-The columns are the keys of a brief, and ``clip`` for the clip's name; ``image`` and ``video`` do for one file of its kind,
-``|`` stands between several. Spreadsheets write commas or semicolons, with or without a byte order mark; all are read.
-A bad row is refused by its line number and leaves the others alone.
+The columns are the keys of a brief, plus ``clip`` for the clip's name. ``image`` and ``video`` are aliases for a single file, and
+``|`` separates several. Commas, semicolons and tabs are accepted, with or without a byte order mark, as spreadsheets write them.
+A bad row is refused by its line number and does not affect the others.
 """
 
 import csv
@@ -21,15 +21,15 @@ from i2v_assets.briefs.yaml_reader import Document, DocumentError, check_charact
 BatchFormat: TypeAlias = Literal["csv", "jsonl"]
 
 MAX_BATCH_BYTES = 16 * 1024 * 1024
-"""Largest list: 20,000 rows with a prompt of 800 characters each."""
+"""Maximum size: 20,000 rows with a prompt of 800 characters each."""
 
 MAX_BATCH_ROWS = 20_000
-"""Most rows: two nights of ten thousand clips; more belong in another file."""
+"""Maximum rows: two nights of ten thousand clips; more belong in another file."""
 
 CLIP_COLUMN = "clip"
 _ALIASES = {"image": "images", "video": "videos", "audios": "audio"}
 COLUMNS = (CLIP_COLUMN, *Brief.model_fields, *_ALIASES)
-"""Every column that a list may have."""
+"""Every column that a CSV batch may have."""
 
 _WHOLE_NUMBERS = frozenset({"seed", "takes", "priority", "duration"})
 _SWITCHES = frozenset(
@@ -42,12 +42,12 @@ _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0"
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """One clip of a list.
+    """One clip of a CSV batch.
 
     Attributes:
-        line: Where the row begins, from 1.
+        line: First line of the row, from 1.
         clip: The clip's name as written, or the file's stem with the number of the row.
-        brief: What the row asks for.
+        brief: The row's brief.
     """
 
     line: int
@@ -57,7 +57,7 @@ class BatchRow:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that cannot become a clip, with the reason and what to do; ``clip`` is its name, where that can be read."""
+    """A row that cannot become a clip, with the reason and remedy; ``clip`` is its name, if it can be read."""
 
     line: int
     words: str
@@ -66,18 +66,18 @@ class BadRow:
 
 
 def parse_batch(text: str | bytes, name: str, kind: BatchFormat) -> tuple[tuple[BatchRow, ...], tuple[BadRow, ...]]:
-    """Reads a list of clips.
+    """Read a CSV batch.
 
     Args:
         text: The file's text or its bytes in UTF-8.
         name: What to call the file in messages.
-        kind: How it is written.
+        kind: The format of the text.
 
     Returns:
-        The rows that can become clips, and those that cannot.
+        The rows that can become clips, and the rows that cannot.
 
     Raises:
-        BriefError: the whole file is unusable: not UTF-8, too large, no or unknown columns.
+        BriefError: the whole file cannot be used: it is not UTF-8, too large, or has no or unknown columns.
     """
     try:
         return _parsed(decode(text, name) if isinstance(text, bytes) else text.removeprefix("\ufeff"), name, kind)
@@ -87,34 +87,34 @@ def parse_batch(text: str | bytes, name: str, kind: BatchFormat) -> tuple[tuple[
         raise BriefError(error.message, remedy=error.remedy) from None
 
 
-@lru_cache(maxsize=8)  # a sensor reads the same unchanged lists at every tick
+@lru_cache(maxsize=8)  # a sensor reads the same unchanged batches at every tick
 def _parsed(text: str, name: str, kind: BatchFormat) -> tuple[tuple[BatchRow, ...], tuple[BadRow, ...]]:
     if len(text.encode("utf-8", "replace")) > MAX_BATCH_BYTES:
         raise BriefError(
-            f"{name} is larger than {MAX_BATCH_BYTES // 1024**2} MB.", remedy="Split it into several lists."
+            f"{name} is larger than {MAX_BATCH_BYTES // 1024**2} MB.", remedy="Split it into several files."
         )
     rows: list[BatchRow] = []
     bad: list[BadRow] = []
-    for number, (line, found, named) in enumerate(
+    for number, (line, cells_or_error, readable_cells) in enumerate(
         _csv_rows(text, name) if kind == "csv" else _json_rows(text, name), start=1
     ):
         if number > MAX_BATCH_ROWS:
-            raise BriefError(f"{name} has more than {MAX_BATCH_ROWS} rows.", remedy="Split it into several lists.")
+            raise BriefError(f"{name} has more than {MAX_BATCH_ROWS} rows.", remedy="Split it into several files.")
         try:
-            rows.append(_row(line, number, found, name))
+            rows.append(_row(line, number, cells_or_error, name))
         except DocumentError as error:
-            bad.append(BadRow(line, error.message, error.remedy, _written_name(named, number)))
+            bad.append(BadRow(line, error.message, error.remedy, _written_name(readable_cells, number)))
     if not rows and not bad:
-        raise BriefError(f"{name} has no rows.", remedy="Write one row for each clip below the line of column names.")
+        raise BriefError(f"{name} has no rows.", remedy="Write one row per clip below the line of column names.")
     return tuple(rows), tuple(bad)
 
 
-def _row(line: int, number: int, found: dict[str, Any] | DocumentError, name: str) -> BatchRow:
-    if isinstance(found, DocumentError):
-        raise found
+def _row(line: int, number: int, cells_or_error: dict[str, Any] | DocumentError, name: str) -> BatchRow:
+    if isinstance(cells_or_error, DocumentError):
+        raise cells_or_error
     where = f"{name} line {line}"
-    check_characters(found, where)
-    data = dict(found)
+    check_characters(cells_or_error, where)
+    data = dict(cells_or_error)
     clip = data.pop(CLIP_COLUMN, None)
     for alias, field in _ALIASES.items():
         if alias not in data:
@@ -128,7 +128,7 @@ def _row(line: int, number: int, found: dict[str, Any] | DocumentError, name: st
     if not isinstance(clip, str):
         raise BriefError(f"{where}: `clip` must be text.", remedy="Put the name in quotes.")
     if not (brief.names_media or brief.dub):
-        raise BriefError(f"{where} names no image and no other file.", remedy="Fill in the column `image`.")
+        raise BriefError(f"{where} does not name an image or another file.", remedy="Fill in the column `image`.")
     return BatchRow(line, clip.strip(), brief)
 
 
@@ -139,15 +139,15 @@ def _name_of(brief: Brief, number: int) -> str:
     return f"row-{number}"
 
 
-def _written_name(named: Mapping[str, Any], number: int) -> str | None:
-    """The clip's name of a row that cannot be read as a whole, None where nothing says it."""
-    clip = named.get(CLIP_COLUMN)
+def _written_name(readable_cells: Mapping[str, Any], number: int) -> str | None:
+    """Return the clip's name of a row that cannot be read as a whole; None if the name cannot be read either."""
+    clip = readable_cells.get(CLIP_COLUMN)
     if clip is not None and not isinstance(clip, str):
         return None
     if clip and clip.strip():
         return clip.strip()
     for column in ("image", "images", "audio", "audios", "video", "videos"):
-        first = named.get(column)
+        first = readable_cells.get(column)
         while isinstance(first, list | dict) and first:
             first = first[0] if isinstance(first, list) else first.get("file")
         if isinstance(first, str) and first.strip():
@@ -156,7 +156,7 @@ def _written_name(named: Mapping[str, Any], number: int) -> str | None:
 
 
 _Row: TypeAlias = tuple[int, dict[str, Any] | DocumentError, Mapping[str, Any]]
-"""The line, what was read or why it cannot be, and the cells that may tell the clip's name."""
+"""The line, the cells or the reason why they cannot be read, and the cells that may hold the clip's name."""
 
 
 def _json_rows(text: str, name: str) -> Iterator[_Row]:
@@ -164,8 +164,8 @@ def _json_rows(text: str, name: str) -> Iterator[_Row]:
         if not written.strip():
             continue
         try:
-            found = read_document(written, f"{name} line {line}", "json").data
-            yield line, found, found
+            data = read_document(written, f"{name} line {line}", "json").data
+            yield line, data, data
         except DocumentError as error:
             yield line, error, {}
 
@@ -190,15 +190,18 @@ def _csv_rows(text: str, name: str) -> Iterator[_Row]:
         if columns is None:
             columns = _columns(cells, name)
             continue
-        named = dict(zip(columns, cells, strict=False))
+        readable_cells = dict(zip(columns, cells, strict=False))
         try:
-            yield line, _cells(columns, cells, f"{name} line {line}"), named
+            yield line, _cells(columns, cells, f"{name} line {line}"), readable_cells
         except BriefError as bad:
-            yield line, bad, named
+            yield line, bad, readable_cells
 
 
 def _unread(error: csv.Error, name: str, first: int, last: int) -> BriefError:
-    """An opening quote without a closing one swallows the lines below it: they are named, since none of them is made."""
+    """Return the error of a row that the CSV parser cannot read.
+
+    An unclosed quote swallows the lines below it, so the message names all of them: none becomes a clip.
+    """
     where = f"line {first}" if first == last else f"lines {first} to {last}, read as one row,"
     if "field larger" in str(error):
         return BriefError(
@@ -206,12 +209,12 @@ def _unread(error: csv.Error, name: str, first: int, last: int) -> BriefError:
             remedy=f"Close the quote that opens in line {first}, or shorten the cell.",
         )
     return BriefError(
-        f"{name} {where} cannot be read: {error}.", remedy="Check its quotes: every opening one needs a closing one."
+        f"{name} {where} cannot be read: {error}.", remedy="Check its quotes. Every opening quote needs a closing one."
     )
 
 
 def _delimiter(text: str) -> str:
-    """The separator that the line of column names uses most; a tab is what a copied table has."""
+    """Return the separator that the line of column names uses most; tables copied from a spreadsheet use tabs."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     return max(",;\t", key=first.count)
 
@@ -223,7 +226,7 @@ def _columns(cells: Sequence[str], name: str) -> Sequence[str]:
     for column in columns:
         if column not in COLUMNS:
             raise BriefError(
-                f"{name}: `{writable(column)}` is no column of a list.", remedy=suggestion(column, COLUMNS)
+                f"{name}: `{writable(column)}` is not a column of a CSV batch.", remedy=suggestion(column, COLUMNS)
             )
         if columns.count(column) > 1:
             raise BriefError(f"{name} has the column `{column}` twice.", remedy="Keep one of them.")
@@ -234,7 +237,7 @@ def _cells(columns: Sequence[str], cells: Sequence[str], where: str) -> dict[str
     if any(cell.strip() for cell in cells[len(columns) :]):
         raise BriefError(
             f"{where} has {len(cells)} cells for {len(columns)} columns.",
-            remedy="Put text that holds the separator in double quotes.",
+            remedy="Quote text that holds the separator with double quotes.",
         )
     return {
         column: _value(column, cell.strip(), where)
@@ -244,7 +247,7 @@ def _cells(columns: Sequence[str], cells: Sequence[str], where: str) -> dict[str
 
 
 def _value(column: str, cell: str, where: str) -> object:
-    """What a cell means for its column; what it cannot mean stays text, which the brief then refuses in words."""
+    """Return a cell's value for its column; a value that does not fit stays text, which the brief then refuses."""
     field = _ALIASES.get(column, column)
     if field in _WHOLE_NUMBERS and re.fullmatch(r"[-+]?[0-9]{1,12}", cell):
         return int(cell)
@@ -256,5 +259,7 @@ def _value(column: str, cell: str, where: str) -> object:
         try:
             return json.loads(cell)
         except (ValueError, RecursionError):
-            raise BriefError(f"{where}: `{field}` is not written as JSON.", remedy='Such as {"en": "v.mp3"}.') from None
+            raise BriefError(
+                f"{where}: `{field}` is not JSON.", remedy='Write JSON, such as {"en": "v.mp3"}.'
+            ) from None
     return cell

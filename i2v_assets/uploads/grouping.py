@@ -1,12 +1,12 @@
-"""From a listing of ``uploads/`` to clips: what belongs together, what is complete, what is refused and why.
+"""Group a listing of ``uploads/`` into clips: which files belong together, which are complete, and which are refused.
 
-* A loose image is a clip, with the voiceover of the same name beside it; complete when nothing of that name changed for
-  `settle_seconds`.
-* A folder with a brief is one clip of the files that the brief names; complete when all of them exist. A brief that names
-  none takes every medium of its folder, once they have settled.
-* A row of a list is a clip of the files that it names; those are then no loose clips. Media in a folder whose name begins
-  with ``_`` never are.
-* Two uploads whose names clean to one: who was admitted first keeps the name, the other is refused by name.
+* A loose image is a clip, together with the voiceover of the same name. It is complete if no file of that name changed
+  for `settle_seconds`.
+* A folder with a brief is one clip, made from the files that the brief names. It is complete if all of them exist. If
+  the brief names no files, the clip takes all media of its folder once they have settled.
+* A row of a CSV batch is a clip, made from the files that it names; these are then not loose clips. Media in a folder
+  whose name begins with ``_`` are never loose clips.
+* If two uploads map to the same clip name, the one that was admitted first keeps it and the other is refused.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from i2v_assets.uploads.layouts import batch_claims, folder_claims, hold_mentioned, loose_claims
-from i2v_assets.uploads.snapshot import Claim, Look
+from i2v_assets.uploads.snapshot import Claim, Snapshot
 from i2v_assets.uploads.tree import (
     Defaults,
     Entry,
@@ -24,7 +24,7 @@ from i2v_assets.uploads.tree import (
     in_side_folder,
     owners,
     texts_wanted,
-    unforeseen,
+    unexpected_failure,
 )
 from i2v_assets.uploads.types import (
     MEDIA_ENDINGS,
@@ -65,30 +65,30 @@ def group_uploads(
     max_bytes: int | None = None,
     whole: bool = True,
 ) -> Grouping:
-    """Groups a listing of uploads into clips.
+    """Group a listing of uploads into clips.
 
     Args:
         objects: The objects below ``uploads/``.
-        now: The server's time (objects carry the server's times).
-        settle_seconds: How long files must have been left alone.
-        read_text: The text of each object that `texts_wanted` gives, by key; what depends on a missing one settles.
-        taken: Clip names already given, each with its source; a name whose source is gone is free again.
-        elsewhere: Objects outside ``uploads/`` that lists name, as far as they exist.
+        now: The storage server's time, because objects carry that server's times.
+        settle_seconds: Seconds without a change after which files count as settled.
+        read_text: The text of each object in `texts_wanted`, by key; clips whose text is missing stay settling.
+        taken: Admitted clip names, each with its source; a name is free again once its source is removed.
+        elsewhere: Existing objects outside ``uploads/`` that CSV batches name.
         max_bytes: Larger files are refused.
-        whole: False when the listing covers a part of the uploads: then no given name is free again.
+        whole: False if the listing covers only a part of the uploads; then no admitted name is freed.
     """
     tree = build_tree(objects)
     defaults = Defaults(tree, read_text)
     settle = timedelta(seconds=settle_seconds)
-    look = Look(now, settle, read_text, tree, defaults, {found.key: found for found in elsewhere}, max_bytes)
+    snapshot = Snapshot(now, settle, read_text, tree, defaults, {item.key: item for item in elsewhere}, max_bytes)
     unseen: set[str] = set()
     claims: list[Claim] = []
     refused = list(defaults.refused)
-    for found in _everything(look, unseen):
-        if isinstance(found, Claim):
-            claims.append(found)
+    for claim in _all_claims(snapshot, unseen):
+        if isinstance(claim, Claim):
+            claims.append(claim)
         else:
-            refused.append(found)
+            refused.append(claim)
     winners = _settle_names(claims, taken, refused, whole=whole)
     candidates = [each for each in winners if isinstance(each, Candidate)]
     refused += [each for each in winners if isinstance(each, RefusedUpload)]
@@ -101,14 +101,14 @@ def group_uploads(
     )
 
 
-def _everything(look: Look, unseen: set[str]) -> Iterator[Claim | RefusedUpload]:
-    tree = look.tree
+def _all_claims(snapshot: Snapshot, unseen: set[str]) -> Iterator[Claim | RefusedUpload]:
+    tree = snapshot.tree
     for entry in tree.briefs.pop("", ()):
-        words = f"{entry.name} lies at the top of uploads/, beside every other clip."
+        words = f"{entry.name} is directly in uploads/, beside all other clips."
         yield RefusedUpload(entry.object.key, words, "Put it in a folder of its own, with the clip's media.")
     listed: set[str] = set()
     for batch in tree.batches:
-        yield from _of_list(look, batch, unseen, listed)
+        yield from _batch_claims(snapshot, batch, unseen, listed)
     owner = owners(tree)
     owned: dict[str, list[Entry]] = {folder: [] for folder in tree.briefs}
     loose: dict[tuple[str, str], list[Entry]] = {}
@@ -121,51 +121,49 @@ def _everything(look: Look, unseen: set[str]) -> Iterator[Claim | RefusedUpload]
         elif entry.object.key not in listed and not in_side_folder(entry.folder):
             loose.setdefault((entry.folder, composed(split_name(entry.name)[0])), []).append(entry)
     for folder, briefs in tree.briefs.items():
-        yield from _of_folder(look, folder, briefs, owned[folder])
+        yield from _folder_claims(snapshot, folder, briefs, owned[folder])
     for (folder, stem), group in loose.items():
-        yield from loose_claims(look, folder, stem, group)
-    yield from _empty_folders(look, tree)
+        yield from loose_claims(snapshot, folder, stem, group)
+    yield from _empty_folders(snapshot, tree)
 
 
-# A document is whatever anybody wrote. What its reader did not foresee costs that upload, never the look at all others.
+# A document can hold anything. An unexpected error must refuse that upload alone and never stop the scan of the others.
 
 
-def _of_list(look: Look, batch: Entry, unseen: set[str], listed: set[str]) -> list[Claim | RefusedUpload]:
+def _batch_claims(snapshot: Snapshot, batch: Entry, unseen: set[str], listed: set[str]) -> list[Claim | RefusedUpload]:
     try:
-        return list(batch_claims(look, batch, unseen, listed))
-    except Exception as error:  # noqa: BLE001 - told to its owner, and in the log with its traceback
-        hold_mentioned(look, batch, listed)
-        return [unforeseen(batch, error)]
+        return list(batch_claims(snapshot, batch, unseen, listed))
+    except Exception as error:  # noqa: BLE001 - becomes a refusal, with its traceback in the log
+        hold_mentioned(snapshot, batch, listed)
+        return [unexpected_failure(batch, error)]
 
 
-def _of_folder(look: Look, folder: str, briefs: list[Entry], media: list[Entry]) -> list[Claim]:
+def _folder_claims(snapshot: Snapshot, folder: str, briefs: list[Entry], media: list[Entry]) -> list[Claim]:
     try:
-        return list(folder_claims(look, folder, briefs, media))
+        return list(folder_claims(snapshot, folder, briefs, media))
     except Exception as error:  # noqa: BLE001 - as above
         source = f"{UPLOADS}{folder}/"
-        refused = replace(unforeseen(briefs[0], error), clip=slug(source))
+        refused = replace(unexpected_failure(briefs[0], error), clip=slug(source))
         return [Claim(slug(source), source, briefs[0].object.modified_at, refused)]
 
 
 def _unknown(entry: Entry) -> RefusedUpload:
     ending = shown_name(split_name(entry.name)[1])
-    known = ", ".join(MEDIA_ENDINGS)
+    allowed = ", ".join(MEDIA_ENDINGS)
     what = (
         f"{shown_name(entry.name)} is of an unknown type ({ending})."
         if ending
         else f"{shown_name(entry.name)} has no type."
     )
-    return RefusedUpload(
-        entry.object.key, what, f"Uploads are {known}, brief.yaml, _defaults.yaml, .csv and .jsonl lists."
-    )
+    return RefusedUpload(entry.object.key, what, f"Allowed are {allowed}, brief.yaml, _defaults.yaml, .csv and .jsonl.")
 
 
-def _empty_folders(look: Look, tree: Tree) -> Iterator[RefusedUpload]:
-    """Folder markers with nothing below: some tools make one for each folder, so only an old lone one tells something."""
+def _empty_folders(snapshot: Snapshot, tree: Tree) -> Iterator[RefusedUpload]:
+    """Yield a refusal for each old folder marker with nothing below it; some tools create markers for every folder."""
     marked = {folder for folder, _ in tree.markers}
     above = {folder.rpartition("/")[0] for folder in marked}
     for folder, marker in tree.markers:
-        if folder in tree.folders or folder in above or not look.settled(marker.modified_at):
+        if folder in tree.folders or folder in above or not snapshot.settled(marker.modified_at):
             continue
         if not in_side_folder(folder):
             words = f"The folder {shown_name(folder)} is empty."
@@ -175,33 +173,35 @@ def _empty_folders(look: Look, tree: Tree) -> Iterator[RefusedUpload]:
 def _settle_names(
     claims: Iterable[Claim], taken: Mapping[str, str], refused: list[RefusedUpload], *, whole: bool
 ) -> list[Candidate | Settling | RefusedUpload]:
-    """One outcome for each name; adds a refusal for every other upload that wants it."""
+    """Return one outcome for each clip name, and append a refusal for every other upload with that name."""
     by_name: dict[str, list[Claim]] = {}
     for claim in claims:
         by_name.setdefault(claim.clip, []).append(claim)
     winners: list[Candidate | Settling | RefusedUpload] = []
-    for name, wanting in by_name.items():
+    for name, rivals in by_name.items():
         owner = taken.get(name)
-        # Whether a film still has its shot does not show here, so its name is not free.
+        # A listing does not show whether a film still has this shot, so the shot's name is not free.
         free = whole and not (owner or "").startswith(SEQUENCES)
-        if len(wanting) == 1 and (owner is None or owner == wanting[0].source or free):
-            winners.append(wanting[0].outcome)
+        if len(rivals) == 1 and (owner is None or owner == rivals[0].source or free):
+            winners.append(rivals[0].outcome)
             continue
-        first = min(wanting, key=lambda claim: (claim.source != owner, claim.since, claim.source))
+        first = min(rivals, key=lambda claim: (claim.source != owner, claim.since, claim.source))
         if owner is None or free or first.source == owner:
             owner = first.source
-        for claim in wanting:
+        for claim in rivals:
             if claim.source == owner:
                 winners.append(claim.outcome)
             elif isinstance(claim.outcome, RefusedUpload):
-                refused.append(replace(claim.outcome, clip=None))  # what is wrong with it comes before its name
+                refused.append(replace(claim.outcome, clip=None))  # its own problem comes before the name conflict
             else:
                 refused.append(_name_taken(claim, owner))
     return winners
 
 
 def _name_taken(claim: Claim, owner: str) -> RefusedUpload:
-    words = f"{_shown_source(claim.source)} would be the clip {claim.clip}, which is {_shown_source(owner)} already."
+    words = (
+        f"{_shown_source(claim.source)} maps to the clip name {claim.clip}, which {_shown_source(owner)} already has."
+    )
     return RefusedUpload(claim.source.partition("#")[0], words, "Rename one of them.", line=claim.line)
 
 

@@ -1,4 +1,4 @@
-"""A look at the uploads: what lies there is grouped into clips, taken note of, and told to its owner where refused."""
+"""Scan the uploads: group them into clips, register the complete ones, and write notes about refused ones."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -17,12 +17,12 @@ from resources.storage.errors import ObjectMissing
 from resources.storage.keys import UPLOADS
 
 READERS = 16
-"""Briefs read at once: a brief takes a round trip each, and a thousand may arrive together."""
+"""Briefs read concurrently: each takes a round trip, and a thousand may arrive together."""
 
 
 @dataclass(frozen=True)
 class UploadScan:
-    """What one look found and changed."""
+    """The result of one scan."""
 
     objects: int
     grouping: Grouping
@@ -31,14 +31,15 @@ class UploadScan:
 
 
 def scan_uploads(bucket: Bucket, registry: Registry, settings: Settings) -> UploadScan:
-    """List the uploads and take note of every complete one. Walking it twice changes nothing the second time.
+    """List the uploads and register every complete one; a second scan of unchanged uploads changes nothing.
 
     Raises:
-        StorageError, LedgerError: the bucket or the registry does not answer; the next look starts over.
+        StorageError, LedgerError: the bucket or the registry does not respond; the next scan starts over.
     """
-    known = frozenset(registry.sources().values())  # before the listing: what another look admits meanwhile is not gone
-    objects = list(bucket.list(UPLOADS, markers=True))  # an empty folder is told to its owner
-    return admit(bucket, registry, settings, objects, whole=True, covers=known.__contains__)
+    # Read before the listing: an upload that another scan admits meanwhile must not count as removed.
+    registered = frozenset(registry.sources().values())
+    objects = list(bucket.list(UPLOADS, markers=True))  # with markers, to refuse empty folders
+    return admit(bucket, registry, settings, objects, whole=True, covers=registered.__contains__)
 
 
 def admit(
@@ -50,21 +51,21 @@ def admit(
     whole: bool,
     covers: Callable[[str], bool],
 ) -> UploadScan:
-    """Take note of the complete uploads among some objects.
+    """Register the complete uploads among some objects.
 
     Args:
-        bucket: where they lie.
-        registry: where they are noted.
-        settings: how long they settle, how large they may be.
-        objects: what was listed.
-        whole: they are all that there are.
-        covers: of which known uploads (by their source) the objects are all: one that is covered and not there is gone.
-            Of a part of the uploads nothing else is admitted or refused.
+        bucket: The bucket with the objects.
+        registry: The registry of clips and refusals.
+        settings: The settle time and the maximum size.
+        objects: The listed objects.
+        whole: True if the objects are a full listing of the uploads.
+        covers: Returns whether the objects include all files of an upload, given its source. A covered upload that is
+            not among the objects was removed. In a partial listing only covered uploads are admitted or refused.
     """
     texts = read_texts(bucket, registry, objects)
     taken = registry.sources()
     elsewhere: list[ObjectInfo] = []
-    looked_up: set[str] = set()
+    queried: set[str] = set()
     while True:
         grouping = group_uploads(
             objects,
@@ -76,68 +77,69 @@ def admit(
             max_bytes=settings.max_upload_bytes,
             whole=whole,
         )
-        unseen = [key for key in grouping.unseen if key not in looked_up]
+        unseen = [key for key in grouping.unseen if key not in queried]
         if not unseen:
             break
-        looked_up.update(unseen)
+        queried.update(unseen)
         with ThreadPoolExecutor(READERS) as pool:
-            elsewhere += [found for found in pool.map(bucket.head, unseen) if found is not None]
+            elsewhere += [info for info in pool.map(bucket.head, unseen) if info is not None]
     uploads = (
-        Upload(found.clip, found.source, found.version, found.content(), found.priority)
-        for found in grouping.candidates
-        if whole or covers(found.source)
+        Upload(each.clip, each.source, each.version, each.content(), each.priority)
+        for each in grouping.candidates
+        if whole or covers(each.source)
     )
-    elsewhere_known = {clip for clip, source in taken.items() if not covers(source)}
-    admission = registry.admit(uploads, present=grouping.present | elsewhere_known)
-    refused = tuple(found for found in grouping.refused if whole or covers(found.key))
-    answers = BucketAnswers(bucket)
-    answers.withdrawn(admission.withdrawn)
-    newly_refused = _tell_refused(
-        answers, registry, refused, settings.service, present=grouping.present, covers=None if whole else covers
+    not_covered = {clip for clip, source in taken.items() if not covers(source)}
+    admission = registry.admit(uploads, present=grouping.present | not_covered)
+    refused = tuple(each for each in grouping.refused if whole or covers(each.key))
+    notes = BucketAnswers(bucket)
+    notes.withdrawn(admission.withdrawn)
+    newly_refused = _update_refusals(
+        notes, registry, refused, settings.service, present=grouping.present, covers=None if whole else covers
     )
     return UploadScan(len(objects), grouping, admission, newly_refused)
 
 
 def read_texts(bucket: Bucket, registry: Registry, objects: Iterable[ObjectInfo]) -> dict[str, str | bytes]:
-    """The briefs, defaults and lists among the objects; those that were read before come from the registry.
+    """Return the texts of the briefs, defaults and CSV batches among the objects, by key.
 
-    What is not UTF-8 is handed over as bytes, for whose reader it is to refuse: half-read words would be paid for.
+    Texts that were read before come from the registry. Text that is not UTF-8 is returned as bytes, so that its parser refuses
+    it: a prompt with replaced characters would be paid for.
     """
-    wanted = {found.key: found for found in texts_wanted(objects)}
+    wanted = {info.key: info for info in texts_wanted(objects)}
     cache = registry.memory.texts()
     texts: dict[str, str | bytes] = {
-        key: cache[key][1] for key, found in wanted.items() if key in cache and cache[key][0] == found.etag
+        key: cache[key][1] for key, info in wanted.items() if key in cache and cache[key][0] == info.etag
     }
-    missing = [found for key, found in wanted.items() if key not in texts]
+    missing = [info for key, info in wanted.items() if key not in texts]
 
-    def read(found: ObjectInfo) -> tuple[ObjectInfo, str | bytes | None]:
-        if found.size_bytes == 0:
-            return found, ""  # an empty object has no range to read
+    def read(info: ObjectInfo) -> tuple[ObjectInfo, str | bytes | None]:
+        if info.size_bytes == 0:
+            return info, ""  # an empty object has no range to read
         try:
-            # One byte more than the largest that is read: the reader of the document then says that it is too large.
-            with bucket.open_range(found.key, 0, MAX_BATCH_BYTES) as stream:
-                return found, _text(stream.read())
+            # One byte more than the limit, so that the parser refuses the document as too large.
+            with bucket.open_range(info.key, 0, MAX_BATCH_BYTES) as stream:
+                return info, _text(stream.read())
         except ObjectMissing:
-            return found, None  # deleted since the listing: the next look will not see it
+            return info, None  # deleted since the listing; the next scan will not list it
 
     with ThreadPoolExecutor(READERS) as pool:
-        fresh = {found: text for found, text in pool.map(read, missing) if text is not None}
+        fresh = {info: text for info, text in pool.map(read, missing) if text is not None}
     registry.memory.remember_texts(
-        {found.key: (found.etag, text) for found, text in fresh.items() if isinstance(text, str)}
+        {info.key: (info.etag, text) for info, text in fresh.items() if isinstance(text, str)}
     )
-    return texts | {found.key: text for found, text in fresh.items()}
+    return texts | {info.key: text for info, text in fresh.items()}
 
 
 def _text(data: bytes) -> str | bytes:
     try:
-        # One that is too large is cut, perhaps within a letter, and refused for its size whatever it says.
+        # A document over the limit is cut, perhaps within a character; it is refused for its size anyway.
         return data.decode("utf-8-sig", "strict" if len(data) <= MAX_BATCH_BYTES else "replace")
     except UnicodeDecodeError:
         return data
 
 
-def _tell_refused(
-    answers: BucketAnswers,
+def _update_refusals(
+    notes: BucketAnswers,
     registry: Registry,
     refused: tuple[RefusedUpload, ...],
     service: Service,
@@ -145,33 +147,33 @@ def _tell_refused(
     present: frozenset[str],
     covers: Callable[[str], bool] | None,
 ) -> tuple[RefusedUpload, ...]:
-    """Write a note for each new refusal; take back the notes of those that are gone."""
-    by_source = {found.source: found for found in refused}
+    """Register the refusals, write a note for each new one, delete the notes of resolved ones, and return the new ones."""
+    by_source = {upload.source: upload for upload in refused}
     rows = [
-        RefusedRow(source, _version(found), found.words, found.remedy, found.clip)
-        for source, found in by_source.items()
+        RefusedRow(source, _version(upload), upload.words, upload.remedy, upload.clip)
+        for source, upload in by_source.items()
     ]
-    news = registry.refusals.replace(rows, covers=covers)
-    there = registry.many([clip for source in news.refused if (clip := by_source[source].clip)])
-    money = registry.ledger.money_by_clip({clip: row.planned_fingerprint for clip, row in there.items()})
-    for source in news.refused:
-        found = by_source[source]
-        answers.refused_upload(
+    changes = registry.refusals.replace(rows, covers=covers)
+    known = registry.many([clip for source in changes.refused if (clip := by_source[source].clip)])
+    money = registry.ledger.money_by_clip({clip: row.planned_fingerprint for clip, row in known.items()})
+    for source in changes.refused:
+        upload = by_source[source]
+        notes.refused_upload(
             source,
-            found.words,
-            found.remedy,
-            clip=found.clip,
-            money=money.get(found.clip or "", NO_MONEY),
+            upload.words,
+            upload.remedy,
+            clip=upload.clip,
+            money=money.get(upload.clip or "", NO_MONEY),
             service=service,
         )
-    for source in news.gone:
-        answers.upload_accepted(source)
-    answers.no_longer_refused(news.freed)
-    # A clip that its own plan refused before, and whose upload is again as it was then, is told that once more.
-    known = registry.many([clip for clip in news.freed if clip in present])
-    registry.enqueue([clip for clip, row in known.items() if row.state is ClipState.REFUSED])
-    return tuple(by_source[source] for source in news.refused)
+    for source in changes.resolved:
+        notes.upload_accepted(source)
+    notes.no_longer_refused(changes.freed)
+    # If planning refused the clip earlier and its upload is back in that state, enqueue it to write that note again.
+    freed = registry.many([clip for clip in changes.freed if clip in present])
+    registry.enqueue([clip for clip, row in freed.items() if row.state is ClipState.REFUSED])
+    return tuple(by_source[source] for source in changes.refused)
 
 
-def _version(found: RefusedUpload) -> str:
-    return hashlib.sha256(f"{found.clip}\n{found.text}".encode()).hexdigest()[:16]
+def _version(upload: RefusedUpload) -> str:
+    return hashlib.sha256(f"{upload.clip}\n{upload.text}".encode()).hexdigest()[:16]

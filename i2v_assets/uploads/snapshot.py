@@ -1,4 +1,4 @@
-"""What every way of uploading shares: the look at one moment, a claim on a name, and how files are found and checked."""
+"""Shared by all upload layouts: the snapshot of one scan, a claim on a clip name, and finding and checking files."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ from resources.schemas.inputs import MediumKind
 
 Outcome: TypeAlias = Candidate | Settling | RefusedUpload
 Finder: TypeAlias = Callable[[str], UploadObject | None]
-"""The object that a name in a brief or a row means, None when there is none."""
+"""Returns the object that a name in a brief or a row refers to, or None."""
 
 _FIELD_KINDS = {
     "images": MediumKind.IMAGE,
@@ -36,8 +36,8 @@ _FIELD_KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One look at the uploads."""
+class Snapshot:
+    """Inputs of one scan of the uploads."""
 
     now: datetime
     settle: timedelta
@@ -48,13 +48,13 @@ class Look:
     max_bytes: int | None
 
     def settled(self, changed: datetime) -> bool:
-        """True when nothing happened since for as long as uploads must have been left alone."""
+        """Return whether nothing has changed since `changed` for at least the settle time."""
         return changed + self.settle <= self.now
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An outcome under the clip name that it has or would have; the earliest keeps the name."""
+    """An upload's outcome and the clip name that it claims; the earliest claim keeps the name."""
 
     clip: str
     source: str
@@ -68,7 +68,7 @@ _CONVERT = "Convert it, and name the new file in its place"
 
 
 class UploadProblem(Exception):
-    """An upload that cannot become a clip as it is."""
+    """An upload that cannot become a clip until it is corrected."""
 
     def __init__(self, words: str, remedy: str, key: str = "") -> None:
         super().__init__(words)
@@ -78,28 +78,28 @@ class UploadProblem(Exception):
 
 
 class FileMissing(UploadProblem):
-    """A file that is named is not there, or not yet."""
+    """A file that a brief or a row names does not exist yet."""
 
 
 def languages(clip: str, brief: Brief) -> Iterator[tuple[str, Brief]]:
-    """The clips that one brief makes: one for each language of its dub, or itself."""
+    """Yield the clips of one brief: one per language of its dub, or the clip itself."""
     if not brief.dub:
         yield clip, brief
         return
     if brief.audio is not None:
         raise UploadProblem(
-            "The brief gives both `audio` and `dub`.", "Each language has its voiceover in `dub`: remove `audio`."
+            "The brief sets both `audio` and `dub`.", "Remove `audio`. Each language has its voiceover in `dub`."
         )
     for language, file in brief.dub.items():
         yield f"{clip}--{language}", brief.model_copy(update={"dub": {language: file}})
 
 
 def named_files(brief: Brief, find: Finder) -> tuple[UploadFile, ...]:
-    """The files that a brief names, in its order.
+    """Return the files that a brief names, in its order.
 
     Raises:
-        FileMissing: one of them is not there.
-        UploadProblem: one of them is of another kind than its key says.
+        FileMissing: a file does not exist.
+        UploadProblem: a file has another kind than its key in the brief requires.
     """
     named: list[tuple[str, str]] = [("images", ref.file) for ref in brief.images or ()]
     named += [("videos", ref.file) for ref in brief.videos or ()]
@@ -108,58 +108,61 @@ def named_files(brief: Brief, find: Finder) -> tuple[UploadFile, ...]:
     files: dict[str, UploadFile] = {}
     missing: list[str] = []
     for field, name in named:
-        found = find(name)
-        if found is None:
+        upload = find(name)
+        if upload is None:
             missing.append(name)
             continue
-        kind = _checked_kind(field, name, found)
-        files[name] = UploadFile(name, found.key, found.etag, kind, found.size_bytes)
+        kind = _checked_kind(field, name, upload)
+        files[name] = UploadFile(name, upload.key, upload.etag, kind, upload.size_bytes)
     if missing:
         names = ", ".join(f"`{shown_name(name)}`" for name in missing)
-        raise FileMissing(f"There is no {names}.", "Upload it, or correct the name (small and capital letters count).")
+        what = "File" if len(missing) == 1 else "Files"
+        raise FileMissing(f"{what} not found: {names}.", "Upload it, or correct the name. Names are case-sensitive.")
     return tuple(files.values())
 
 
-def _checked_kind(field: str, name: str, found: UploadObject) -> MediumKind:
+def _checked_kind(field: str, name: str, upload: UploadObject) -> MediumKind:
     ending = split_name(name.rpartition("/")[2])[1]
     kind, wanted = MEDIA_ENDINGS.get(ending), _FIELD_KINDS[field]
     if kind is wanted:
         return kind
     if role_of(name.rpartition("/")[2]) == "convertible":
         raise UploadProblem(
-            f"{shown_name(name)} is of a type that no route takes.", conversion(name, _CONVERT), found.key
+            f"{shown_name(name)} has a type that no route accepts.", conversion(name, _CONVERT), upload.key
         )
     endings = ", ".join(each for each, its_kind in MEDIA_ENDINGS.items() if its_kind is wanted)
-    raise UploadProblem(f"`{field}` names {shown_name(name)}, which is not {endings}.", "Correct the brief.", found.key)
+    raise UploadProblem(
+        f"`{field}` names {shown_name(name)}, which is not {endings}.", "Correct the brief.", upload.key
+    )
 
 
-def check_sizes(look: Look, files: Sequence[UploadFile], changed: datetime) -> None:
-    """Raises what is wrong with the sizes of files; an empty one may still be on its way.
+def check_sizes(snapshot: Snapshot, files: Sequence[UploadFile], changed: datetime) -> None:
+    """Check the sizes of a clip's files; an empty file may still be uploading.
 
     Raises:
-        FileMissing: one is empty and was touched lately.
-        UploadProblem: one is empty or larger than is looked at.
+        FileMissing: a file is empty and changed recently.
+        UploadProblem: a file is empty or larger than the limit.
     """
     for file in files:
         if file.size_bytes == 0:
-            problem = UploadProblem if look.settled(changed) else FileMissing
+            problem = UploadProblem if snapshot.settled(changed) else FileMissing
             raise problem(f"{shown_name(file.name)} is empty (0 bytes).", "Upload it again.", file.key)
-        if look.max_bytes is not None and file.size_bytes > look.max_bytes:
+        if snapshot.max_bytes is not None and file.size_bytes > snapshot.max_bytes:
             raise UploadProblem(
-                f"{shown_name(file.name)} has {file.size_bytes:,} bytes; at most {look.max_bytes:,} are looked at.",
+                f"{shown_name(file.name)} has {file.size_bytes:,} bytes; at most {snapshot.max_bytes:,} are allowed.",
                 "Upload a smaller file, or raise I2V_MAX_UPLOAD_BYTES.",
                 file.key,
             )
 
 
 def entry_files(entries: Sequence[Entry], folder: str) -> tuple[UploadFile, ...]:
-    """Media of a folder under their names relative to it."""
+    """Return media of a folder, named relative to it."""
     start = len(folder) + 1 if folder else 0
     return tuple(entry.file(entry.path[start:]) for entry in entries)
 
 
 def version_of(files: Sequence[UploadFile], own: Brief) -> str:
-    """Hash over the files' names and versions and what the clip's own brief says, however that is written down."""
-    said = own.model_dump(mode="json", exclude_unset=True) if own.model_fields_set else {}
-    plain = [[[file.name, file.etag] for file in files], said]
+    """Return a hash over the files' names and ETags and the content of the clip's own brief, whatever its formatting."""
+    brief_keys = own.model_dump(mode="json", exclude_unset=True) if own.model_fields_set else {}
+    plain = [[[file.name, file.etag] for file in files], brief_keys]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What lies under ``uploads/``: the kinds of files, and what becomes of them."""
+"""Types of uploads: the files under ``uploads/``, and what becomes of them."""
 
 import json
 import unicodedata
@@ -14,7 +14,7 @@ from resources.schemas.inputs import MediumKind
 
 
 class UploadObject(Protocol):
-    """One object as a listing shows it; the storage's `ObjectInfo` is one."""
+    """One listed object; the storage's `ObjectInfo` implements it."""
 
     @property
     def key(self) -> str:
@@ -38,10 +38,10 @@ class UploadFile:
     """One file that a clip is made from.
 
     Attributes:
-        name: As the brief calls it: relative to the clip's folder, or the file's own name.
-        key: Where it lies in the bucket.
-        etag: Its version there.
-        kind: By its name; the bytes are asked later.
+        name: Its name in the brief: relative to the clip's folder, or the file's own name.
+        key: Its key in the bucket.
+        etag: Its ETag in the bucket.
+        kind: Image, audio or video, by its name; the content is checked later.
         size_bytes: Its size.
     """
 
@@ -56,11 +56,11 @@ class UploadKind(StrEnum):
     """How a clip was uploaded."""
 
     LOOSE = "loose"
-    """An image, with the voiceover of the same name if there is one."""
+    """A loose image, with the voiceover of the same name if there is one."""
     FOLDER = "folder"
     """A folder with a brief."""
     ROW = "row"
-    """A row of a list."""
+    """A row of a CSV batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,13 @@ class Candidate:
 
     Attributes:
         clip: The partition key.
-        source: Whose clip it is: the image's key, the folder's (ending in a slash), or ``<list>#<name>``.
+        source: Which upload owns the clip: an image's key, a folder's key (ending in a slash), or ``<csv batch>#<name>``.
         kind: How it was uploaded.
-        files: What it is made from, in the order that the brief gives or by name.
-        brief: What is asked for, the folders' defaults included.
-        version: Hash over the files' names and ETags and the clip's own brief; defaults are no part of it, so that a
-            changed default makes nothing due.
-        said_in: The key of the brief or list, None for a loose image.
+        files: The files that it is made from, in the brief's order or by name.
+        brief: The brief, merged with the folders' defaults.
+        version: Hash over the files' names and ETags and the clip's own brief. Defaults are not part of it, so a
+            changed default does not enqueue any clip.
+        document_key: The key of the brief or CSV batch; None for a loose image.
     """
 
     clip: str
@@ -84,7 +84,7 @@ class Candidate:
     files: tuple[UploadFile, ...]
     brief: Brief
     version: str
-    said_in: str | None = None
+    document_key: str | None = None
 
     @property
     def priority(self) -> int:
@@ -92,7 +92,7 @@ class Candidate:
         return self.brief.priority or 0
 
     def content(self) -> str:
-        """Everything as JSON, for keeping; `from_content` reads it."""
+        """Return the candidate as JSON for storage; `from_content` reads it."""
         plain: dict[str, Any] = {
             "clip": self.clip,
             "source": self.source,
@@ -100,13 +100,13 @@ class Candidate:
             "files": [[file.name, file.key, file.etag, file.kind, file.size_bytes] for file in self.files],
             "brief": self.brief.model_dump(mode="json", exclude_unset=True),
             "version": self.version,
-            "said_in": self.said_in,
+            "said_in": self.document_key,
         }
         return json.dumps(plain, sort_keys=True, ensure_ascii=True)
 
     @classmethod
     def from_content(cls, content: str) -> Self:
-        """The candidate that `content` wrote."""
+        """Return the candidate from the JSON that `content` wrote."""
         plain = json.loads(content)
         return cls(
             clip=plain["clip"],
@@ -117,7 +117,7 @@ class Candidate:
             ),
             brief=Brief.model_validate(plain["brief"]),
             version=plain["version"],
-            said_in=plain["said_in"],
+            document_key=plain["said_in"],
         )
 
 
@@ -132,14 +132,14 @@ class Settling:
 
 @dataclass(frozen=True, slots=True)
 class RefusedUpload:
-    """An upload that cannot become a clip as it is.
+    """An upload that cannot become a clip until it is corrected.
 
     Attributes:
-        key: The object that is to blame.
+        key: The object with the problem.
         words: What is wrong, with the limit.
         remedy: What to do.
-        clip: The clip that it would have been, where the name is its own.
-        line: The row of a list.
+        clip: The clip that it would become; None if the name belongs to another upload.
+        line: The line of a row in a CSV batch.
     """
 
     key: str
@@ -149,32 +149,32 @@ class RefusedUpload:
     line: int | None = None
 
     def __post_init__(self) -> None:
-        # Words may quote an upload, and go into a database and a text file: neither keeps a NUL or half a character.
+        # The text may quote an upload and goes into a database and a text file; neither stores a NUL or a lone surrogate.
         for name in ("words", "remedy"):
-            kept = getattr(self, name).encode(errors="backslashreplace").decode().replace("\0", "\\0")
-            object.__setattr__(self, name, kept)
+            storable = getattr(self, name).encode(errors="backslashreplace").decode().replace("\0", "\\0")
+            object.__setattr__(self, name, storable)
 
     @property
     def source(self) -> str:
-        """One name for each refusal: the key, with the line of a list."""
+        """The refusal's identity: the key, with the line of a row in a CSV batch."""
         return self.key if self.line is None else f"{self.key}#line-{self.line}"
 
     @property
     def text(self) -> str:
-        """Words and remedy, for people."""
+        """The problem and the remedy in one line."""
         return f"{self.words} {self.remedy}".strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """What one look at the uploads shows.
+    """The result of grouping a listing of uploads.
 
     Attributes:
         candidates: Complete clips, sorted by priority (highest first) and source.
         settling: Clips that are not complete yet.
-        refused: What cannot become a clip.
-        unseen: Keys outside ``uploads/`` that lists name and that the caller has not shown; look them up and ask again.
-        present: Every clip whose files are there, complete or not, refused or not.
+        refused: Uploads that cannot become a clip.
+        unseen: Keys outside ``uploads/`` that CSV batches name and the caller did not pass; look them up and group again.
+        present: Every clip whose upload exists, whether it is complete, settling or refused.
     """
 
     candidates: tuple[Candidate, ...]
@@ -198,7 +198,7 @@ MEDIA_ENDINGS: Final[Mapping[str, MediumKind]] = MappingProxyType(
         ".mov": MediumKind.VIDEO,
     }
 )
-"""The endings of what the routes take (model pages)."""
+"""The file types that the routes accept (model pages)."""
 
 CONVERTIBLE: Final[Mapping[str, MediumKind]] = MappingProxyType(
     dict.fromkeys(
@@ -207,7 +207,7 @@ CONVERTIBLE: Final[Mapping[str, MediumKind]] = MappingProxyType(
     | dict.fromkeys((".m4a", ".aac", ".ogg", ".oga", ".opus", ".flac", ".aif", ".aiff", ".wma"), MediumKind.AUDIO)
     | dict.fromkeys((".webm", ".mkv", ".avi", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp", ".ts"), MediumKind.VIDEO)
 )
-"""Media that no route takes, and that one command turns into what they take."""
+"""Media that no route accepts, but that one command converts to an accepted type."""
 
 _IGNORED_NAMES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db"})
 _IGNORED_ENDINGS = (".tmp", ".part", ".partial", ".crdownload", ".filepart", "~")
@@ -215,25 +215,25 @@ _DOCUMENT_ENDINGS = frozenset({".yaml", ".yml", ".json"})
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """Stem and ending (lower case) of a file name."""
+    """Return the stem and the lower-case ending of a file name."""
     dot = name.rfind(".")
     return (name, "") if dot <= 0 else (name[:dot], name[dot:].lower())
 
 
 def composed(name: str) -> str:
-    """A name in the one of Unicode's two spellings that most keyboards write.
+    """Return a name in Unicode's composed form (NFC), which most keyboards type.
 
-    macOS stores and uploads the other one: to a person both are the same name, to the bucket two keys. Names are compared
-    in this spelling; what is fetched is the key as it is.
+    macOS uploads the decomposed form: to a person the same name, to the bucket another key. Names are compared in this form;
+    objects are fetched by their actual key.
     """
     return unicodedata.normalize("NFC", name)
 
 
 def role_of(name: str) -> Role:
-    """What a file is, by its name alone."""
+    """Return the role of a file, by its name alone."""
     stem, ending = split_name(name)
     if ending in MEDIA_ENDINGS:
-        return "ignored" if name.startswith("._") else "media"  # "._": what macOS leaves beside each file
+        return "ignored" if name.startswith("._") else "media"  # "._": macOS writes such a file beside each file
     if name.startswith((".", "~$")) or name.lower() in _IGNORED_NAMES or name.lower().endswith(_IGNORED_ENDINGS):
         return "ignored"
     if ending in _DOCUMENT_ENDINGS and stem.lower() in {"brief", "_defaults"}:
@@ -244,7 +244,7 @@ def role_of(name: str) -> Role:
 
 
 def conversion(name: str, lead: str = "Convert it") -> str:
-    """Return the command that turns a file into what the routes take, after words that lead to it."""
+    """Return a remedy with the command that converts a file to an accepted type, after `lead`."""
     stem, ending = split_name(name)
     kind = CONVERTIBLE[ending]
     source, target = shown_name(name), shown_name(stem)
@@ -256,5 +256,5 @@ def conversion(name: str, lead: str = "Convert it") -> str:
 
 
 def shown_name(name: str) -> str:
-    """A name as it may stand in a message or between the quotes of a command: one line, nothing that a shell obeys."""
+    """Return a name for a message or a quoted shell argument: one line, without characters that a shell expands."""
     return "".join(char if char.isprintable() and char not in '"$`\\!' else "_" for char in name)[:200]

@@ -1,7 +1,7 @@
-"""What a manifest says that the ledger knows as well, side by side. Pure; ``verification`` judges by it.
+"""Compare a manifest's statements with the ledger's rows. Pure; `verify` decides by the result.
 
-The inputs are compared with those of the ledger's row, and those with the row's own fingerprint: who falsifies a prompt in
-both places has to falsify the fingerprint too, and with it the video's key and the request.
+The manifest is compared with the inputs in the ledger's row, and those inputs with the row's own fingerprint. To falsify a
+prompt in both places, one must also falsify the fingerprint, and with it the video's key and the request.
 """
 
 from collections import Counter
@@ -16,14 +16,14 @@ from i2v_assets.clip_folder.manifest import Manifest
 from resources.schemas.inputs import GenerationInputs, MediumKind, Service, fingerprint
 
 SECONDS_APART = 0.001
-"""Durations are differences of times that the ledger keeps to the microsecond; a float's last digits may differ."""
+"""Tolerance of durations: the ledger stores times to the microsecond, and float arithmetic may change the last digits."""
 
 SHOWN = 60
-"""Characters of a text in a line: enough to see which of two prompts it is."""
+"""Maximum characters of a text in a line: enough to tell two prompts apart."""
 
 
 class PaidRow(Protocol):
-    """What is asked of the ledger's row of a fingerprint."""
+    """The fields of a ledger row that verification reads."""
 
     @property
     def fingerprint(self) -> str: ...  # noqa: D102
@@ -69,16 +69,16 @@ class PaidRow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One thing that the manifest says (``told``) and the ledger knows (``known``), as people read them."""
+    """One statement of the manifest (``stated``) beside the ledger's value (``recorded``), as text for people."""
 
     what: str
     holds: bool
-    told: str
-    known: str
+    stated: str
+    recorded: str
 
 
-def asked_for(manifest: Manifest, row: PaidRow) -> GenerationInputs | None:
-    """The inputs that the row's fingerprint is of; None where those in the row do not give it, or cannot be read."""
+def fingerprinted_inputs(manifest: Manifest, row: PaidRow) -> GenerationInputs | None:
+    """Return the inputs behind the row's fingerprint; None if the row's inputs do not match it or cannot be read."""
     try:
         inputs = GenerationInputs.model_validate_json(row.inputs_json)
     except ValidationError:
@@ -86,13 +86,13 @@ def asked_for(manifest: Manifest, row: PaidRow) -> GenerationInputs | None:
     service = cast("Service", row.service)
     if fingerprint(service, inputs, row.take) == row.fingerprint:
         return inputs
-    # The ledger keeps no signed address, not even where a prompt holds one; then the fingerprint vouches for the manifest's words.
-    told = inputs.model_copy(update={"prompt": manifest.prompt, "negative_prompt": manifest.negative_prompt})
-    return told if fingerprint(service, told, row.take) == row.fingerprint else None
+    # The ledger redacts signed addresses, even in a prompt. Then the fingerprint confirms the manifest's prompt instead.
+    stated = inputs.model_copy(update={"prompt": manifest.prompt, "negative_prompt": manifest.negative_prompt})
+    return stated if fingerprint(service, stated, row.take) == row.fingerprint else None
 
 
 def claims_on_inputs(manifest: Manifest, inputs: GenerationInputs) -> Iterator[Claim]:
-    """What was asked for: all of it is in the fingerprint."""
+    """Yield the claims on the inputs; all of them are part of the fingerprint."""
     yield _same("family", manifest.family, inputs.family.value)
     yield _same("prompt", manifest.prompt, inputs.prompt)
     yield _same("negative prompt", manifest.negative_prompt, inputs.negative_prompt)
@@ -100,20 +100,20 @@ def claims_on_inputs(manifest: Manifest, inputs: GenerationInputs) -> Iterator[C
     yield _same("duration", manifest.duration, inputs.duration)
     yield _same("resolution", manifest.resolution, inputs.resolution)
     yield _same("aspect ratio", manifest.aspect_ratio, inputs.aspect_ratio)
-    told = [(medium.kind, medium.sha256, medium.size_bytes) for medium in manifest.media]
-    known = [(medium.kind, medium.sha256, medium.size_bytes) for medium in inputs.media]
-    yield Claim("media", Counter(told) == Counter(known), _media(told), _media(known))
+    stated = [(medium.kind, medium.sha256, medium.size_bytes) for medium in manifest.media]
+    recorded = [(medium.kind, medium.sha256, medium.size_bytes) for medium in inputs.media]
+    yield Claim("media", Counter(stated) == Counter(recorded), _media(stated), _media(recorded))
 
 
 def claims_on_course(manifest: Manifest, row: PaidRow) -> Iterator[Claim]:
-    """What became of the request: what the manifest leaves open (None) was not known when it was written."""
+    """Yield the claims on the request's course; None in the manifest was unknown when it was written."""
     yield _same("take", manifest.take, row.take)
     yield _same("route", manifest.route.value, row.route)
-    yield _known("price in micro-dollars", manifest.price_microdollars, row.price_microdollars)
+    yield _same_if_stated("price in micro-dollars", manifest.price_microdollars, row.price_microdollars)
     times = manifest.times
-    yield _same("time of its making", times.created, row.created_at)
-    yield _known("time of its submission", times.submitted, row.submitted_at)
-    yield _known("time of its end", times.finished, row.finished_at)
+    yield _same("time of its creation", times.created, row.created_at)
+    yield _same_if_stated("time of its submission", times.submitted, row.submitted_at)
+    yield _same_if_stated("time of its end", times.finished, row.finished_at)
     if row.delivered_at is not None:
         yield _same("time of its delivery", times.delivered, row.delivered_at)
     started = row.started_at or row.submitted_at
@@ -124,28 +124,28 @@ def claims_on_course(manifest: Manifest, row: PaidRow) -> Iterator[Claim]:
 
 
 def claims_on_takes(manifest: Manifest, rows: Mapping[str, PaidRow]) -> Iterator[Claim]:
-    """The other takes that the manifest lists; ``rows`` are the ledger's, by their fingerprints."""
+    """Yield the claims on the manifest's other takes; ``rows`` are the ledger's, by fingerprint."""
     for other in manifest.other_takes:
         row = rows.get(other.fingerprint)
-        told = (other.take, other.seed, other.video_key)
-        known = (row.take, row.seed, row.video_key) if row is not None else None
-        yield _same(f"take {other.take} beside it", told, known)
+        stated = (other.take, other.seed, other.video_key)
+        recorded = (row.take, row.seed, row.video_key) if row is not None else None
+        yield _same(f"other take {other.take}", stated, recorded)
 
 
-def _same(what: str, told: object, known: object) -> Claim:
-    return Claim(what, told == known, _shown(told), _shown(known))
+def _same(what: str, stated: object, recorded: object) -> Claim:
+    return Claim(what, stated == recorded, _shown(stated), _shown(recorded))
 
 
-def _known(what: str, told: object, known: object) -> Claim:
-    """As `_same`, but the manifest may say nothing."""
-    return Claim(what, told in {None, known}, _shown(told), _shown(known))
+def _same_if_stated(what: str, stated: object, recorded: object) -> Claim:
+    """Return a claim like `_same` that also holds if the manifest gives no value."""
+    return Claim(what, stated in {None, recorded}, _shown(stated), _shown(recorded))
 
 
-def _seconds(what: str, told: float | None, begin: datetime | None, end: datetime | None) -> Claim:
+def _seconds(what: str, stated: float | None, begin: datetime | None, end: datetime | None) -> Claim:
     if begin is None or end is None:
-        return Claim(what, told is None, _shown(told), "none")
-    known = (end - begin).total_seconds()
-    return Claim(what, told is None or abs(told - known) <= SECONDS_APART, _shown(told), _shown(known))
+        return Claim(what, stated is None, _shown(stated), "none")
+    recorded = (end - begin).total_seconds()
+    return Claim(what, stated is None or abs(stated - recorded) <= SECONDS_APART, _shown(stated), _shown(recorded))
 
 
 def _media(media: Iterable[tuple[MediumKind, str, int]]) -> str:

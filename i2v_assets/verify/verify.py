@@ -1,4 +1,4 @@
-"""Does this file come from what the ledger paid for? The pure part of ``i2v verify``."""
+"""Verify whether a file comes from a request that the ledger paid for. The pure part of ``i2v verify``."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -7,13 +7,20 @@ from typing import Protocol
 
 from i2v_assets.clip_folder.manifest import SANDBOX_NOTE, Manifest
 from i2v_assets.films.manifest import SANDBOX_FILM_NOTE, FilmManifest
-from i2v_assets.verify.compare import Claim, PaidRow, asked_for, claims_on_course, claims_on_inputs, claims_on_takes
+from i2v_assets.verify.compare import (
+    Claim,
+    PaidRow,
+    claims_on_course,
+    claims_on_inputs,
+    claims_on_takes,
+    fingerprinted_inputs,
+)
 from resources.money import dollars
 from resources.provenance.credentials import UNSIGNED
 
 
 class Credential(Protocol):
-    """What is asked of a C2PA manifest that was read from the file (see ``resources.provenance``)."""
+    """The fields of a file's C2PA manifest that verification reads (see ``resources.provenance``)."""
 
     @property
     def line(self) -> str: ...  # noqa: D102
@@ -33,13 +40,13 @@ class Credential(Protocol):
 
 @dataclass(frozen=True)
 class Signature:
-    """What is known of the file's signature.
+    """The signature of a file.
 
     Attributes:
-        credential: Its C2PA manifest, None when it carries none or none could be read.
-        unread: Why it was not looked for or cannot be read; empty when it was.
-        stored_sha256: Of the signed copy, as the bucket's own manifest names it; None where that is not there. A manifest
-            beside the file is no witness for it: whoever altered the file may have written that as well.
+        credential: Its C2PA manifest; None if it has none or none could be read.
+        unread: Why it was not read; empty if it was.
+        stored_sha256: Hash of the signed copy according to the manifest in the bucket; None if that is missing. A manifest
+            beside a local file proves nothing, because whoever altered the file may have written it too.
     """
 
     credential: Credential | None = None
@@ -55,7 +62,7 @@ class Signature:
 
     @property
     def judged(self) -> bool:
-        """True where a certificate is here to say whose signature it is, or there is no signature."""
+        """True if a local certificate can identify the signer, or the file is unsigned."""
         return self.credential.judged if self.credential is not None else not self.unread
 
 
@@ -64,19 +71,19 @@ NO_SIGNATURE = Signature()
 
 @dataclass
 class Verification:
-    """The outcome: ``ok`` and one line per thing that was looked at, ending with what this does not prove."""
+    """The outcome: ``ok``, and one line per check, ending with what this does not prove."""
 
     lines: list[str] = field(default_factory=list)
     ok: bool = True
 
     def check(self, holds: bool, good: str, bad: str) -> bool:
-        """Adds one line, and fails the verification when it does not hold."""
+        """Add one line, fail the verification if the check does not hold, and return the check."""
         self.lines.append(f"ok    {good}" if holds else f"WRONG {bad}")
         self.ok = self.ok and holds
         return holds
 
-    def say(self, text: str) -> None:
-        """Adds a line that decides nothing."""
+    def note(self, text: str) -> None:
+        """Add a line that does not affect the outcome."""
         self.lines.append(f"note  {text}")
 
 
@@ -87,24 +94,24 @@ def verify(
     signature: Signature = NO_SIGNATURE,
     others: Mapping[str, PaidRow] = MappingProxyType({}),
 ) -> Verification:
-    """Compares a file with the manifest beside it and with the ledger's row of the manifest's fingerprint.
+    """Compare a file with its manifest, and with the ledger's row of the manifest's fingerprint.
 
-    The ledger decides: the file counts as proven when its bytes are the bytes that the ledger recorded at the download.
-    A signed copy has other bytes; it is proven by its C2PA manifest, which must be valid and name the ledger's bytes, or,
-    where no certificate is here to judge by, by the bucket's manifest, which names its SHA-256.
+    The ledger decides: a file is proven if its bytes are those that the ledger recorded at the download. A signed copy has
+    other bytes. It is proven by its C2PA manifest, which must be valid and name the ledger's bytes. Without a local
+    certificate, it is proven by the bucket's manifest, which names its SHA-256.
 
     Args:
-        manifest: what is said about the clip.
-        file_sha256: SHA-256 (hex) of the file in hand.
-        row: the ledger's row, None when it has none.
-        signature: the file's.
-        others: the ledger's rows of the manifest's other takes, by their fingerprints.
+        manifest: The clip's manifest.
+        file_sha256: SHA-256 (hex) of the file.
+        row: The ledger's row; None if it has none.
+        signature: The file's signature.
+        others: The ledger's rows of the manifest's other takes, by fingerprint.
     """
     result = Verification()
-    if not result.check(row is not None, "the ledger has this fingerprint", "the ledger has no such fingerprint") or (
-        row is None
-    ):
-        result.say("without the ledger's row nothing is proven about who made this file or what was paid")
+    if not result.check(
+        row is not None, "the ledger has this fingerprint", "the ledger does not have this fingerprint"
+    ) or (row is None):
+        result.note("without a row of the ledger nothing is proven about the origin of this file or its payment")
         return result
     result.check(
         row.fingerprint == manifest.fingerprint,
@@ -120,7 +127,7 @@ def verify(
     _inputs(result, manifest, row)
     _claims(result, claims_on_takes(manifest, others))
     if row.clip != manifest.clip:
-        result.say(f"it was paid for as the clip {row.clip}: the same inputs are not paid for twice")
+        result.note(f"it was paid for as the clip {row.clip}, because the same inputs are not paid for twice")
     if row.video_sha256 is not None:
         result.check(
             manifest.video.sha256 == row.video_sha256,
@@ -129,35 +136,35 @@ def verify(
         )
     _bytes(result, file_sha256, row, signature)
     if signature.credential is not None and manifest.video.signed_sha256 not in {None, file_sha256}:
-        result.say("the manifest names another signed copy: this one was signed at another time")
+        result.note("the manifest names another signed copy; this one was signed at another time")
     if manifest.sandbox:
-        result.say(SANDBOX_NOTE)
-    result.say(
-        "this does not prove that the service used the stated model, prompt or seed: that is what was asked for, and the "
-        "service signs nothing; nor that the ledger itself was left alone"
+        result.note(SANDBOX_NOTE)
+    result.note(
+        "this does not prove that the service used the stated model, prompt or seed, because the service signs nothing; "
+        "nor that the ledger itself is unchanged"
     )
     return result
 
 
 def verify_alone(file_sha256: str, row: PaidRow | None, signature: Signature = NO_SIGNATURE) -> Verification:
-    """Compares a file that no manifest speaks of with the ledger's row that recorded its bytes, or that its signature names.
+    """Compare a file without a manifest with the ledger's row that has its bytes or that its signature names.
 
     Args:
-        file_sha256: SHA-256 (hex) of the file in hand.
-        row: the ledger's row, None when it has none.
-        signature: the file's.
+        file_sha256: SHA-256 (hex) of the file.
+        row: The ledger's row; None if it has none.
+        signature: The file's signature.
     """
     result = Verification()
     if row is None:
-        result.check(False, "", f"no request of the ledger brought these bytes ({file_sha256[:12]})")
-        result.say(signature.line)
-        result.say("a file that was cut, converted or signed elsewhere has other bytes")
+        result.check(False, "", f"no request in the ledger produced these bytes ({file_sha256[:12]})")
+        result.note(signature.line)
+        result.note("a file that was cut, converted or signed elsewhere has other bytes")
         return result
     result.check(row.state == "succeeded", "the request succeeded", f"the ledger says that the request is {row.state}")
     _bytes(result, file_sha256, row, signature)
-    result.say(f"request {row.request_id} of clip {row.clip}, take {row.take}, model {row.model_id}")
-    result.say(f"fingerprint {row.fingerprint[:12]}, service {row.service}")
-    result.say("no manifest of this take was found, so only the ledger was asked")
+    result.note(f"request {row.request_id} of clip {row.clip}, take {row.take}, model {row.model_id}")
+    result.note(f"fingerprint {row.fingerprint[:12]}, service {row.service}")
+    result.note("this take has no manifest, so only the ledger was checked")
     return result
 
 
@@ -167,20 +174,20 @@ def verify_film(
     rows: Mapping[str, PaidRow],
     signature: Signature = NO_SIGNATURE,
 ) -> Verification:
-    """Compares a film with its manifest, and each of its shots with the ledger.
+    """Compare a film with its manifest, and each of its shots with the ledger.
 
     Args:
-        manifest: what the bucket says about the film.
-        file_sha256: SHA-256 (hex) of the file in hand.
-        rows: the ledger's rows of the shots, by their fingerprints.
-        signature: the file's.
+        manifest: The film's manifest from the bucket.
+        file_sha256: SHA-256 (hex) of the file.
+        rows: The ledger's rows of the shots, by fingerprint.
+        signature: The file's signature.
     """
     result, video = Verification(), manifest.video
     for number, shot in enumerate(manifest.shots, start=1):
         row = rows.get(shot.fingerprint)
         result.check(
             row is not None and row.state == "succeeded" and row.video_sha256 == shot.sha256,
-            f"shot {number} ({shot.clip}): the bytes that request {row.request_id if row else ''} brought",
+            f"shot {number} ({shot.clip}): the bytes that request {row.request_id if row else ''} produced",
             f"shot {number} ({shot.clip}): the ledger records no such bytes for fingerprint {shot.fingerprint[:12]}",
         )
         if row is not None:
@@ -188,7 +195,7 @@ def verify_film(
                 shot.cost_microdollars in {None, row.cost_microdollars, row.price_microdollars}
                 and shot.video_key == row.video_key,
                 f"shot {number}: its cost and its video's key",
-                f"shot {number}: the manifest's cost or key of the video is not the ledger's",
+                f"shot {number}: the manifest's cost or video key differs from the ledger's",
             )
             result.check(
                 (row.service == "sandbox") == manifest.sandbox,
@@ -197,16 +204,16 @@ def verify_film(
             )
     if file_sha256 == video.sha256:
         result.check(True, f"the file is byte for byte what was joined (SHA-256 {file_sha256[:12]})", "")
-        result.say(signature.line)
+        result.note(signature.line)
     elif _signed(result, file_sha256, signature, "the film that the manifest names"):
         _film_credential(result, manifest, signature.credential)
         if video.signed_sha256 != file_sha256:
-            result.say("the manifest names another signed copy: this one was signed at another time")
+            result.note("the manifest names another signed copy; this one was signed at another time")
     if manifest.sandbox:
-        result.say(SANDBOX_FILM_NOTE)
-    result.say(
-        "this does not prove how the shots were made (see `i2v verify` of each), nor that nobody changed manifest.json or "
-        "the ledger"
+        result.note(SANDBOX_FILM_NOTE)
+    result.note(
+        "this does not prove how the shots were made (run `i2v verify` on each), nor that manifest.json and the ledger are "
+        "unchanged"
     )
     return result
 
@@ -236,9 +243,9 @@ def _request(result: Verification, manifest: Manifest, row: PaidRow) -> None:
         f"the manifest names model {manifest.model_id}, the ledger {row.model_id}",
     )
     if row.cost_microdollars is None:
-        result.say("the service has not reported the cost yet")
+        result.note("the service has not reported the cost yet")
     else:
-        # A manifest is written at delivery; the service may report the cost later, so None is no contradiction.
+        # A manifest is written at delivery, and the service may report the cost later, so None is not a contradiction.
         result.check(
             manifest.cost_microdollars in {None, row.cost_microdollars},
             f"paid {dollars(row.cost_microdollars)}",
@@ -248,24 +255,24 @@ def _request(result: Verification, manifest: Manifest, row: PaidRow) -> None:
 
 
 def _inputs(result: Verification, manifest: Manifest, row: PaidRow) -> None:
-    inputs = asked_for(manifest, row)
+    inputs = fingerprinted_inputs(manifest, row)
     if inputs is None:
         result.check(
-            False, "", "the inputs in the ledger's row do not give its fingerprint: one of the two was changed"
+            False, "", "the inputs in the ledger's row do not match its fingerprint, so one of the two was changed"
         )
         return
-    result.check(True, "the fingerprint is of the ledger's inputs", "")
+    result.check(True, "the fingerprint matches the ledger's inputs", "")
     _claims(result, claims_on_inputs(manifest, inputs))
 
 
 def _claims(result: Verification, claims: Iterable[Claim]) -> None:
-    """One line for all that holds, one for each that does not."""
+    """Add one line for all claims that hold, and one line for each that does not."""
     held: list[str] = []
     for claim in claims:
         if claim.holds:
             held.append(claim.what)
         else:
-            result.check(False, "", f"the manifest says {claim.what}: {claim.told}; the ledger: {claim.known}")
+            result.check(False, "", f"the manifest says {claim.what}: {claim.stated}; the ledger: {claim.recorded}")
     if held:
         result.check(True, f"as in the ledger: {', '.join(held)}", "")
 
@@ -277,7 +284,7 @@ def _bytes(result: Verification, file_sha256: str, row: PaidRow, signature: Sign
         return
     if file_sha256 == row.video_sha256:
         result.check(True, f"the file is byte for byte what was downloaded (SHA-256 {file_sha256[:12]})", "")
-        result.say(signature.line)
+        result.note(signature.line)
         return
     if not _signed(result, file_sha256, signature, "what was downloaded") or credential is None:
         return
@@ -288,18 +295,18 @@ def _bytes(result: Verification, file_sha256: str, row: PaidRow, signature: Sign
     )
 
 
-def _signed(result: Verification, file_sha256: str, signature: Signature, else_it_is: str) -> bool:
-    """Whether a file with bytes of its own is a signed copy of this project."""
+def _signed(result: Verification, file_sha256: str, signature: Signature, expected: str) -> bool:
+    """Check whether a file with other bytes is a signed copy of this project."""
     credential = signature.credential
     if credential is None and signature.judged:
-        bad = f"the file (SHA-256 {file_sha256[:12]}) is not {else_it_is}; {signature.line}"
+        bad = f"the file (SHA-256 {file_sha256[:12]}) is not {expected}; {signature.line}"
         return result.check(False, "", bad)
     if credential is not None and (credential.valid or credential.judged or not credential.intact):
         return result.check(credential.valid, signature.line, signature.line)
-    # Nobody can say here whose signature it is: the bucket says which file the signed copy is.
-    result.say(signature.line)
+    # Without a certificate the signer is unknown, so the bucket's manifest decides which file is the signed copy.
+    result.note(signature.line)
     return result.check(
         file_sha256 == signature.stored_sha256,
         "the file is byte for byte the signed copy that the bucket's manifest names",
-        f"the file (SHA-256 {file_sha256[:12]}) is neither {else_it_is} nor the signed copy that the bucket's manifest names",
+        f"the file (SHA-256 {file_sha256[:12]}) is neither {expected} nor the signed copy that the bucket's manifest names",
     )

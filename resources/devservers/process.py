@@ -1,4 +1,4 @@
-"""Child processes that never outlive the process that started them, and are ended by their own id only."""
+"""Child processes that never outlive their parent and are stopped only by their own id."""
 
 import atexit
 import contextlib
@@ -16,10 +16,10 @@ from typing import Self
 
 from resources.errors import ErrorCode, I2VError
 
-# Runs in the child before the program: asks the kernel for a signal when the parent dies, then becomes the program.
-# A process of its own instead of subprocess' preexec_fn, which can deadlock in a parent that has threads. On a system
+# Runs in the child before the program: asks the kernel for a signal when the parent dies, then becomes the program. It
+# is a process of its own instead of subprocess' preexec_fn, which can deadlock in a parent with threads. On a system
 # without prctl (macOS) the child relies on the parent's `stop`. The parent may have died in between: hence getppid.
-# Becoming another user comes before asking, since it would clear the death signal, and after the imports, since that
+# Changing the user comes before the request, because it clears the death signal, and after the imports, because that
 # user may not be able to read Python's library.
 _GUARD = """
 import os, sys
@@ -42,11 +42,11 @@ os.execvpe(program[0], program, os.environ)
 """
 
 STOP_SECONDS = 10.0
-"""How long a child may take to end after the polite signal before it is killed."""
+"""Seconds that a child may take to end after the first signal before it is killed."""
 
 
 class ServerNotStarted(I2VError):
-    """An embedded server did not come up; the message ends with the last lines of its log."""
+    """An embedded server did not start; the message ends with the last lines of its log."""
 
     code = ErrorCode.SERVER_NOT_STARTED
 
@@ -55,7 +55,7 @@ class _Launcher:
     """Starts every child from one thread that lives as long as this process.
 
     The kernel ties the death signal to the thread that forked, not to the process: a server started from a short-lived
-    thread would be ended together with that thread.
+    thread would end with that thread.
     """
 
     def __init__(self) -> None:
@@ -79,10 +79,10 @@ _launcher = _Launcher()
 
 
 def stop_together(children: "Sequence[ChildProcess]", seconds: float = STOP_SECONDS) -> None:
-    """End several children and everything that they started, all at the same time.
+    """Stop several children and all their descendants at the same time.
 
-    Each child's whole group gets its polite signal at once, so that nothing waits for a child's own manner of ending its
-    children; what is left of a group after ``seconds`` is killed.
+    Each child's whole group gets its signal at once, so that no child's own way of ending its children is waited for.
+    What is left of a group after ``seconds`` is killed.
     """
     deadline = time.monotonic() + seconds
     left = {child.pid: child for child in children}
@@ -106,7 +106,7 @@ def _signal_group(group: int, number: signal.Signals) -> None:
 
 
 def _group_lives(group: int) -> bool:
-    """True while a process of the group runs; those that only wait to be reaped by somebody do not count."""
+    """Return True while a process of the group runs; zombies do not count."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -124,15 +124,15 @@ def _group_lives(group: int) -> bool:
 
 
 class ChildProcess:
-    """A program in its own process group (Ctrl-C reaches only the parent, which ends its children in order).
+    """A program in its own process group (Ctrl-C reaches only the parent, which stops its children in order).
 
     Args:
         arguments: the program and its arguments.
-        log: file that gets what the program writes (appended).
-        environment: the whole environment of the child; None hands down this process' own.
+        log: file that the program's output is appended to.
+        environment: the whole environment of the child; None passes on this process' own.
         folder: working directory of the child.
-        stop_signal: the polite signal; also what the kernel sends when this process dies.
-        user: user to become (needs root); empty stays.
+        stop_signal: the signal to stop it; the kernel also sends it when this process dies.
+        user: user to become (needs root); empty keeps the user.
         output: file that gets stdout alone (from its beginning); None sends it to the log too.
         keep_open: file descriptors that the child inherits, such as a lock's.
     """
@@ -175,19 +175,19 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        """Process id, also after the end."""
+        """Return the process id, also after the end."""
         return self.process.pid
 
     @property
     def running(self) -> bool:
-        """True until the child has ended."""
+        """Return True until the child has ended."""
         return self.process.poll() is None
 
     def wait(self, seconds: float) -> int:
         """Wait for the child to end by itself and return its exit code.
 
         Raises:
-            ServerNotStarted: it did not end in time; it is stopped.
+            ServerNotStarted: it did not end in time and was stopped.
         """
         try:
             code = self.process.wait(seconds)
@@ -198,15 +198,15 @@ class ChildProcess:
         return code
 
     def wait_until(self, ready: Callable[[], bool], *, seconds: float, what: str) -> None:
-        """Wait until ``ready()`` holds.
+        """Wait until ``ready()`` returns True.
 
         Args:
-            ready: asked every 30 ms (a small part of the second that the servers need).
+            ready: called every 30 ms (a small part of the second that the servers need).
             seconds: deadline.
             what: the server's name in the error.
 
         Raises:
-            ServerNotStarted: the child ended or the deadline passed; the child is stopped.
+            ServerNotStarted: the child ended or the deadline passed; the child was stopped.
         """
         deadline = time.monotonic() + seconds
         while not ready():
@@ -218,22 +218,23 @@ class ChildProcess:
             time.sleep(0.03)
 
     def log_tail(self, lines: int = 8) -> str:
-        """The last lines of the log, on one line."""
+        """Return the last lines of the log, on one line."""
         try:
             text = self.log.read_text(errors="replace")
         except OSError:
-            return "It left no log."
+            return "It wrote no log."
         return "Last log lines: " + " | ".join(text.splitlines()[-lines:])
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
-        """End the child by its own id: the polite signal first, SIGKILL after ``seconds``. May be called again."""
+        """Stop the child by its own id: its stop signal first, SIGKILL after ``seconds``. May be called again."""
         atexit.unregister(self.stop)
         if self.process.poll() is None:
             self.process.send_signal(self._stop_signal)
             try:
                 self.process.wait(seconds)
             except subprocess.TimeoutExpired:
-                # The group, since a killed parent cannot end its own children; the group was made for this child alone.
+                # The whole group, because a killed parent cannot stop its own children; the group belongs to this child
+                # alone.
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()

@@ -1,4 +1,4 @@
-"""The embedded S3 server: a real SeaweedFS (`weed mini`) on loopback, with credentials and ports of its own."""
+"""The embedded S3 server: a real SeaweedFS (`weed mini`) on loopback, with its own credentials and ports."""
 
 import contextlib
 import fcntl
@@ -22,28 +22,28 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from resources.devservers.process import ChildProcess, ServerNotStarted
 
 REGION = "us-east-1"
-"""Any name does: the server takes every region; this one makes bucket creation the same call as on AWS."""
+"""Any name works: the server accepts every region. With this one, creating a bucket is the same call as on AWS."""
 
 READY_SECONDS = 30.0
-"""Measured: 1 s on an idle machine with two cores; the rest is for a busy one."""
+"""Seconds until the server must answer. Measured: 1 s on an idle machine with two cores; the rest is for a busy one."""
 
 ATTEMPTS = 4
-"""Starts with other ports when somebody took one between looking and binding."""
+"""Starts with other ports if another program took one between the check and the bind."""
 
-# weed's gRPC ports are its HTTP ports + 10000. Below 22768 both lie below Linux' ephemeral ports (32768 and up), so that
-# no outgoing connection of another program can hold one.
+# weed's gRPC ports are its HTTP ports + 10000. Below 22768 both lie below Linux' ephemeral ports (32768 and up), so no
+# outgoing connection of another program can hold one.
 _PORTS = range(20_000, 22_768)
 _GRPC_OFFSET = 10_000
 _ROLES = ("master", "volume", "filer", "admin", "s3")
 
 _PORT_TAKEN = ("is not available on", "address already in use")
-"""What the server's log says when somebody took a port between looking and binding."""
+"""Log lines of the server if another program took a port between the check and the bind."""
 
 _LOCK_SECONDS = 15.0
 
 
 def port_is_free(port: int) -> bool:
-    """True when nothing listens on the loopback port now."""
+    """Return True if nothing listens on the loopback port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -54,14 +54,14 @@ def port_is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A loopback port that is free now; another program may take it before its use, so callers retry."""
+    """Return a free loopback port. Another program may take it before its use, so callers retry."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-class _Kept(BaseModel):
-    """What a data folder keeps so that a restart serves the same addresses and credentials."""
+class _SavedServer(BaseModel):
+    """The addresses and credentials in a data folder, so that a restart serves the same ones."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -85,11 +85,11 @@ class RunningS3:
 
     @property
     def log(self) -> Path:
-        """The server's log file."""
+        """Return the server's log file."""
         return self.process.log
 
     def stop(self) -> None:
-        """End the server; the data stays. May be called again."""
+        """Stop the server; the data stays. May be called again."""
         self.process.stop()
         _remove_sockets(self.ports)
 
@@ -105,22 +105,22 @@ class RunningS3:
 def start_s3(data_dir: Path) -> RunningS3:
     """Start the server over a data folder and wait until it answers (about a second).
 
-    A restart over the same folder keeps data, credentials and, where they are still free, ports.
+    A restart over the same folder keeps data, credentials and, if they are still free, ports.
 
     Raises:
-        ServerNotStarted: the program is missing, another server uses the folder, or it did not come up.
+        ServerNotStarted: the program is missing, another server uses the folder, or the server did not start.
     """
     data_dir = data_dir.absolute()
     data_dir.mkdir(parents=True, exist_ok=True)
     program = _program()
     with _locked(data_dir / "lock") as lock:
-        kept = _load(data_dir)
+        saved = _load(data_dir)
         for attempt in range(1, ATTEMPTS + 1):
-            if attempt > 1 or not all(map(_pair_is_free, kept.ports)):
-                kept = kept.model_copy(update={"ports": _choose_ports()})
-            _save(data_dir, kept)
+            if attempt > 1 or not all(map(_pair_is_free, saved.ports)):
+                saved = saved.model_copy(update={"ports": _choose_ports()})
+            _save(data_dir, saved)
             try:
-                return _start(program, data_dir, kept, lock)
+                return _start(program, data_dir, saved, lock)
             except ServerNotStarted as error:
                 if attempt == ATTEMPTS or not any(sign in error.message for sign in _PORT_TAKEN):
                     raise
@@ -138,18 +138,18 @@ def _program() -> str:
     return found
 
 
-def _start(program: str, data_dir: Path, kept: _Kept, lock: int) -> RunningS3:
-    # Options of the last start would win over those given now.
+def _start(program: str, data_dir: Path, saved: _SavedServer, lock: int) -> RunningS3:
+    # Options of the last start would override those given now.
     (data_dir / "mini.options").unlink(missing_ok=True)
-    _remove_sockets(kept.ports)
-    ports = dict(zip(_ROLES, kept.ports, strict=True))
+    _remove_sockets(saved.ports)
+    ports = dict(zip(_ROLES, saved.ports, strict=True))
     arguments = [
         program,
         "-logtostderr=true",
         "mini",
         f"-dir={data_dir}",
         "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",  # without it the server listens on every interface
+        "-ip.bind=127.0.0.1",  # otherwise the server listens on every interface
         *(f"-{role}.port={port}" for role, port in ports.items()),
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
@@ -160,55 +160,55 @@ def _start(program: str, data_dir: Path, kept: _Kept, lock: int) -> RunningS3:
         "-s3.autoCreateBucket=false",
         "-master.volumeSizeLimitMB=64",
         "-volume.max=2000",
-        "-volume.preStopSeconds=0",  # nobody is behind a load balancer here
+        "-volume.preStopSeconds=0",  # there is no load balancer to deregister from
     ]
     # An environment of its own: WEED_* variables and $HOME/.seaweedfs would change the server. Without credentials in
-    # it, the server lets everyone in. The memory limit keeps it at 400 MB (930 MB without).
+    # it, the server accepts everyone. The memory limit keeps it at 400 MB (930 MB without).
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(data_dir),
         "TMPDIR": os.environ.get("TMPDIR", "/tmp"),  # noqa: S108 - the system's own default
-        "AWS_ACCESS_KEY_ID": kept.access_key,
-        "AWS_SECRET_ACCESS_KEY": kept.secret_key,
+        "AWS_ACCESS_KEY_ID": saved.access_key,
+        "AWS_SECRET_ACCESS_KEY": saved.secret_key,
         "GOMEMLIMIT": "512MiB",
     }
     process = ChildProcess(
         arguments, log=data_dir / "weed.log", environment=environment, folder=data_dir, keep_open=(lock,)
     )
     process.wait_until(
-        lambda: _answers(ports["s3"], kept) and _has_store(ports["master"]),
+        lambda: _answers(ports["s3"], saved) and _has_store(ports["master"]),
         seconds=READY_SECONDS,
         what="The embedded S3 server",
     )
     return RunningS3(
         endpoint=f"http://127.0.0.1:{ports['s3']}",
-        access_key=kept.access_key,
-        secret_key=SecretStr(kept.secret_key),
+        access_key=saved.access_key,
+        secret_key=SecretStr(saved.secret_key),
         pid=process.pid,
         data_dir=data_dir,
         process=process,
-        ports=kept.ports,
+        ports=saved.ports,
     )
 
 
 def _remove_sockets(ports: Sequence[int]) -> None:
-    """Remove the files of the local sockets, which the server always makes there and often leaves behind."""
+    """Remove the files of the local sockets, which the server always creates there and often leaves behind."""
     for port in (*ports, *(port + _GRPC_OFFSET for port in ports)):
         for socket_file in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - the server's choice
             with contextlib.suppress(PermissionError, FileNotFoundError):
                 socket_file.unlink()
 
 
-def _answers(port: int, kept: _Kept) -> bool:
-    """True when strangers are kept out (403) and this server's own credentials are let in (200).
+def _answers(port: int, saved: _SavedServer) -> bool:
+    """Return True if anonymous calls are denied (403) and this server's own credentials are accepted (200).
 
-    The second question tells this server from another project's that took the port meanwhile.
+    The second call distinguishes this server from another project's that took the port meanwhile.
     """
-    return _status(port, {}) == http.client.FORBIDDEN and _status(port, _signed(port, kept)) == http.client.OK
+    return _status(port, {}) == http.client.FORBIDDEN and _status(port, _signed(port, saved)) == http.client.OK
 
 
 def _has_store(port: int) -> bool:
-    """True when the part that holds the bytes has told the master where it is: until then reads and writes fail."""
+    """Return True if the volume server has registered with the master: until then reads and writes fail."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
         connection.request("GET", "/dir/status")
@@ -231,13 +231,13 @@ def _status(port: int, headers: dict[str, str]) -> int | None:
         connection.close()
 
 
-def _signed(port: int, kept: _Kept) -> dict[str, str]:
+def _signed(port: int, saved: _SavedServer) -> dict[str, str]:
     from botocore.auth import S3SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
 
     request = AWSRequest("GET", f"http://127.0.0.1:{port}/")
-    S3SigV4Auth(Credentials(kept.access_key, kept.secret_key), "s3", REGION).add_auth(request)
+    S3SigV4Auth(Credentials(saved.access_key, saved.secret_key), "s3", REGION).add_auth(request)
     return dict(request.headers.items())
 
 
@@ -254,39 +254,41 @@ def _choose_ports() -> tuple[int, ...]:
                 return tuple(chosen)
     raise ServerNotStarted(
         f"No free ports for the embedded S3 server between {_PORTS.start} and {_PORTS.stop}.",
-        remedy="End servers that are not needed any more.",
+        remedy="Stop servers that are no longer needed.",
     )
 
 
-def _load(data_dir: Path) -> _Kept:
+def _load(data_dir: Path) -> _SavedServer:
     file = data_dir / "server.json"
     try:
-        kept = _Kept.model_validate_json(file.read_bytes())
+        saved = _SavedServer.model_validate_json(file.read_bytes())
     except FileNotFoundError:
         return _new()
     except ValidationError:
         raise ServerNotStarted(
             f"{file} is damaged.", remedy="Remove it: the server gets new credentials and keeps its data."
         ) from None
-    return kept
+    return saved
 
 
-def _new() -> _Kept:
-    return _Kept(access_key=secrets.token_hex(10).upper(), secret_key=secrets.token_hex(20), ports=_choose_ports())
+def _new() -> _SavedServer:
+    return _SavedServer(
+        access_key=secrets.token_hex(10).upper(), secret_key=secrets.token_hex(20), ports=_choose_ports()
+    )
 
 
-def _save(data_dir: Path, kept: _Kept) -> None:
-    """Write credentials for the owner's eyes only, whole or not at all."""
+def _save(data_dir: Path, saved: _SavedServer) -> None:
+    """Write the credentials readable by the owner only, whole or not at all."""
     partial = data_dir / "server.json.partial"
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as sink:
-        json.dump(kept.model_dump(mode="json"), sink)
+        json.dump(saved.model_dump(mode="json"), sink)
     partial.replace(data_dir / "server.json")
 
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[int]:
-    """Hold the folder's lock; the server inherits it, so it is held exactly as long as a server runs over the folder."""
+    """Hold the folder's lock. The server inherits it, so it is held exactly while a server runs over the folder."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         # A server whose parent was killed needs a moment to end.

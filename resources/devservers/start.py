@@ -1,4 +1,4 @@
-"""The one door into the sandbox's house: starts and ends the embedded servers."""
+"""Starts and stops the embedded servers; the only entry to the sandbox."""
 
 import json
 import sys
@@ -28,10 +28,11 @@ __all__ = [
 ]
 
 SANDBOX_TOKEN = "sandbox-token"  # noqa: S105 - worth nothing: the sandbox takes any token
-"""What clients of a started sandbox send."""
+"""The token that clients of a started sandbox send."""
 
 _READY_SECONDS = 30.0
-"""A Python process with the media libraries takes 1 to 2 s to come up on an idle machine with two cores."""
+"""Seconds until the sandbox must listen. With the media libraries it takes 1 to 2 s on an idle machine with two cores.
+"""
 
 
 @dataclass
@@ -39,23 +40,23 @@ class RunningSandbox:
     """A started sandbox; use it as a context manager or call `stop`."""
 
     url: str
-    """Where it listens, without a slash at the end."""
+    """The sandbox's address, without a trailing slash."""
     pid: int
     data_dir: Path
     process: ChildProcess = field(repr=False)
 
     @property
     def model_api_base(self) -> str:
-        """What RUNCOMFY_MODEL_API_BASE has to be."""
+        """Return the value of RUNCOMFY_MODEL_API_BASE."""
         return f"{self.url}/v1"
 
     @property
     def serverless_api_base(self) -> str:
-        """What RUNCOMFY_SERVERLESS_API_BASE has to be."""
+        """Return the value of RUNCOMFY_SERVERLESS_API_BASE."""
         return f"{self.url}/prod/v2"
 
     def stop(self) -> None:
-        """End the sandbox; its state stays in the data folder. May be called again."""
+        """Stop the sandbox; its state stays in the data folder. May be called again."""
         self.process.stop()
 
     def __enter__(self) -> Self:
@@ -71,12 +72,12 @@ def start_sandbox(data_dir: Path, **options: object) -> RunningSandbox:
     """Start the sandbox on a free loopback port and wait until it listens.
 
     Args:
-        data_dir: folder of its state and videos (made when missing).
-        options: the sandbox's own options with underscores: ``generation_seconds=0.2, render="cached"``; None leaves
-            one out.
+        data_dir: folder of its state and videos (created if missing).
+        options: the sandbox's own options with underscores: ``generation_seconds=0.2, render="cached"``; None omits
+            one.
 
     Raises:
-        ServerNotStarted: it did not come up, for instance because an option is unknown.
+        ServerNotStarted: the sandbox did not start, for example because an option is unknown.
     """
     data_dir = data_dir.absolute()
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -103,7 +104,7 @@ def start_sandbox(data_dir: Path, **options: object) -> RunningSandbox:
 def environment(
     s3: RunningS3 | None = None, sandbox: RunningSandbox | None = None, **settings: object
 ) -> dict[str, str]:
-    """The variables under which a child process (or this one) uses the started servers.
+    """Return the environment variables with which a process uses the started servers.
 
     Args:
         s3: adds boto3's own variables.

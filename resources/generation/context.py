@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from resources.errors import Verdict
 from resources.generation.poll_schedule import Forecast, prior
@@ -22,6 +22,7 @@ from resources.ledger.ledger import Ledger
 from resources.ledger.records import NewRequest, RequestRow
 from resources.runcomfy.catalogue import Catalogue
 from resources.runcomfy.client import RunComfyClient
+from resources.runcomfy.errors import RateLimited
 from resources.schemas.inputs import Service
 from resources.storage.bucket import Bucket
 from resources.storage.errors import StorageError
@@ -30,6 +31,9 @@ from resources.witness.store import Place
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
+
+OnChange: TypeAlias = Callable[[RequestRow, RateLimited | None], None]
+"""Told each change of a request that a person may want to see, with the refusal if the service has no room for it now."""
 
 STORAGE_TRIES = 4
 """Tries of a bucket call, beyond boto3's own."""
@@ -78,6 +82,7 @@ class Context:
     budget_run: str
     rng: random.Random = field(default_factory=random.Random)
     clock: Callable[[], datetime] = field(default_factory=lambda: utc_now)
+    on_change: OnChange = lambda _row, _refusal: None
     pacer: Pacer = field(init=False)
     stopping: bool = field(init=False, default=False)
     halt: Held | None = field(init=False, default=None)

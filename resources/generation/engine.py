@@ -11,7 +11,7 @@ from pathlib import Path
 
 from resources.errors import Verdict
 from resources.generation import witness
-from resources.generation.context import Context, InFlightRequest, utc_now
+from resources.generation.context import Context, InFlightRequest, OnChange, utc_now
 from resources.generation.shutdown import StopKind, get_stop_reason, wind_down
 from resources.generation.state_machine import follow
 from resources.generation.types import EngineOptions, Failed, GenerationRequest, Outcome
@@ -48,6 +48,7 @@ class Engine:
         stop_kind: Tells why the stream is cancelled, when it is; called in a thread.
         rng: Source of all jitter.
         clock: Tells whether an order may still be submitted.
+        on_change: Told each request as it is planned, submitted, seen running and done; called in the event loop.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Engine:
         stop_kind: Callable[[], StopKind] = lambda: "other",
         rng: random.Random | None = None,
         clock: Callable[[], datetime] = utc_now,
+        on_change: OnChange = lambda _row, _refusal: None,
     ) -> None:
         self._ctx = Context(
             service,
@@ -80,6 +82,7 @@ class Engine:
             budget_run=budget_run or run_id,
             rng=rng or random.Random(),  # noqa: S311 - jitter
             clock=clock,
+            on_change=on_change,
         )
         self._stop_kind = stop_kind
         self._locks: dict[str, asyncio.Lock] = {}

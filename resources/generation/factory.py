@@ -1,4 +1,4 @@
-"""An engine by the settings: the client, the catalogue and the limits that go with it."""
+"""Build the engine from the settings, with its limits, its caps and a client of its own."""
 
 import os
 import secrets
@@ -8,27 +8,25 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
-from resources.generation.context import utc_now
+from resources.generation.context import OnChange, utc_now
 from resources.generation.engine import Engine
 from resources.generation.shutdown import StopKind
 from resources.generation.types import EngineOptions
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Caps
-from resources.runcomfy.catalogue import Catalogue
-from resources.runcomfy.client import RunComfyClient
-from resources.runcomfy.credentials import require_token
+from resources.runcomfy.factory import build_catalogue, build_client
 from resources.runcomfy.pacing import RetryPolicy
 from resources.settings import USD, Settings
 from resources.storage.bucket import Bucket
 from resources.storage.reachability import check_reachable
 
 ENGINE_RETRIES = RetryPolicy(attempts=2, total_seconds=10.0, longest_retry_after=0.0)
-"""The client's own retries under the engine: a blink of the network, no more. The engine repeats polls by itself, and a
-Retry-After has to reach its pacer, which holds back every call instead of the one that heard it."""
+"""Retries of the client under the engine: two tries within 10 s. The engine repeats polls by itself, and a Retry-After has
+to reach its pacer, which delays every call and not only the one that got it."""
 
 
 def caps_of(settings: Settings) -> Caps:
-    """The caps of the service in force; the sandbox has its own per day, which bound a run too."""
+    """Return the caps of the service in force; the sandbox has its own per day, which limit a run too."""
     if settings.service == "sandbox":
         dollars, count = round(settings.sandbox_budget_usd_per_day * USD), settings.sandbox_budget_requests_per_day
         return Caps(dollars, count, dollars, count, settings.zone)
@@ -42,7 +40,7 @@ def caps_of(settings: Settings) -> Caps:
 
 
 def options_of(settings: Settings) -> EngineOptions:
-    """The engine's limits as the settings have them."""
+    """Return the engine's limits by the settings."""
     return EngineOptions(
         caps=caps_of(settings),
         max_in_flight=settings.max_in_flight,
@@ -58,7 +56,7 @@ def options_of(settings: Settings) -> EngineOptions:
 
 
 def new_owner() -> str:
-    """A name for whoever claims: it says where to look, and no two engines ever share one."""
+    """Return a new name for the owner of claims: host, process and a random part, so that no two engines share one."""
     return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
 
 
@@ -74,39 +72,33 @@ async def open_engine(
     stop_kind: Callable[[], StopKind] = lambda: "other",
     options: EngineOptions | None = None,
     clock: Callable[[], datetime] = utc_now,
+    on_change: OnChange = lambda _row, _refusal: None,
 ) -> AsyncGenerator[Engine, None]:
-    """An engine for one stream, with a client of its own.
+    """Open an engine for one stream, with a client of its own.
 
     Args:
         settings: The settings in force.
         ledger: An opened ledger.
-        bucket: Where inputs lie and videos go.
-        scratch: Folder for videos on their way.
+        bucket: Holds the inputs and gets the videos.
+        scratch: Folder for videos between download and upload.
         run_id: The run that works.
-        budget_run: Whose budget per run counts, where it is another's: a run that is tried again has no new one.
-        stop_kind: Tells why the stream is cancelled, when it is; called in a thread.
+        budget_run: The run whose budget counts; empty: ``run_id``. A retried run shares the budget of the first try.
+        stop_kind: Returns why the stream was cancelled; called in a thread, and only then.
         options: Other limits than the settings'.
-        clock: Tells whether an order may still be submitted.
+        clock: Returns the time by which a request may still be submitted.
+        on_change: Called in the event loop with each request as it is planned, submitted, seen running and done.
 
     Raises:
         MissingToken: nobody is signed in.
-        EndpointUnreachable: the paid service could not fetch inputs from this bucket.
-        SettingsError: a base address or a pinned id does not fit.
+        EndpointUnreachable: the paid service cannot fetch inputs from this bucket.
+        SettingsError: an address or a pinned id does not fit.
     """
     check_reachable(bucket, settings.service)
-    client = RunComfyClient(
-        settings.runcomfy_model_api_base,
-        settings.runcomfy_serverless_api_base,
-        settings.runcomfy_web_base,
-        require_token(settings),
-        service=settings.service,
-        policy=ENGINE_RETRIES,
-    )
-    async with client:
+    async with build_client(settings, ENGINE_RETRIES) as client:
         yield Engine(
             settings.service,
             client,
-            Catalogue(client, settings.model_ids, settings.price_max_age_seconds),
+            build_catalogue(settings, client),
             bucket,
             ledger,
             options or options_of(settings),
@@ -116,4 +108,5 @@ async def open_engine(
             budget_run=budget_run,
             stop_kind=stop_kind,
             clock=clock,
+            on_change=on_change,
         )

@@ -77,6 +77,6 @@ async def settle_late(ledger: Ledger, client: RunComfyClient, service: Service) 
 def _not_named(ledger: Ledger, row: RequestRow, reason: str, *, gone: bool = False) -> None:
     """Keep that it was asked in vain, so that the next time comes later, or never."""
     try:
-        ledger.cost_not_named(row.fingerprint, attempt=row.attempt, reason=reason, gone=gone)
+        ledger.cost_unavailable(row.fingerprint, attempt=row.attempt, reason=reason, not_found=gone)
     except LedgerError as error:
         log.warning("Request %s: that it was asked could not be recorded (%s).", row.request_id, error.message)

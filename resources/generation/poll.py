@@ -159,6 +159,7 @@ async def _unfinished(
         watch.queued(age)
     elif watch.running(age):
         await _note_start(ctx, row, watch)
+        ctx.on_change(replace(row, started_at=utc_now()), None)
     flight.age = max(age - watch.started, 0.0)
 
 

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import Literal
 
 from resources.errors import I2VError
+from resources.generation.cancel import CANCEL_TEXTS, cancel_request, record_cancel
 from resources.generation.context import Context, InFlightRequest
 from resources.generation.types import Cancelled, Held, Outcome, unknown
 from resources.ledger.errors import LedgerError
 from resources.ledger.records import State
-from resources.runcomfy.errors import Rejected, ServiceError
-from resources.runcomfy.wire import CancelOutcome, RequestState
+from resources.runcomfy.errors import ServiceError
+from resources.runcomfy.wire import CancelOutcome
 from resources.wait_reason import WaitReason
 
 log = logging.getLogger(__name__)
@@ -26,12 +27,6 @@ StopKind = Literal["person", "other"]
 RECORD_SECONDS = 1.0
 """Of the time for stopping, what is left for writing down what happened."""
 
-_TEXTS: dict[CancelOutcome, str] = {
-    CancelOutcome.CANCELLED: "Cancelled at the service before it began.",
-    CancelOutcome.NOT_CANCELLABLE: "It had begun and cannot be cancelled; it runs on and may be charged.",
-    CancelOutcome.REQUESTED: "The service took the wish to cancel and has not confirmed it; it may be charged.",
-    CancelOutcome.UNCONFIRMED: "The service did not confirm the cancellation; it may run on and be charged.",
-}
 _FETCHED_LATER = "Nothing is lost: when it succeeds, the schedule `adopt_orphans` or the next run fetches it."
 
 
@@ -77,30 +72,24 @@ async def wind_down(ctx: Context, kind: StopKind, began: float) -> list[Outcome]
 
 
 async def _cancel(ctx: Context, flight: InFlightRequest, request_id: str, gate: asyncio.Semaphore) -> Outcome:
-    """Ask the service to cancel, and record what it says; if it is not cancelled, look once more."""
+    """Cancel one request at the service, and return what became of it; a service that fails leaves it unconfirmed."""
     order = flight.order
     async with gate:
         try:
-            said = await ctx.client.cancel(request_id)
-            if said is not CancelOutcome.CANCELLED:
-                state = (await ctx.client.result(request_id)).state
-                if state is RequestState.CANCELLED:
-                    said = CancelOutcome.CANCELLED
-        except Rejected as error:
-            log.warning("Request %s: the cancel was refused (%s).", request_id, error.message)
+            said = await cancel_request(ctx.client, request_id)
+        except ServiceError as error:
+            log.warning("Request %s: the cancel failed (%s).", request_id, error.message)
             said = CancelOutcome.UNCONFIRMED
-        except ServiceError:
-            said = CancelOutcome.UNCONFIRMED
-    text = _TEXTS[said]
+    text = CANCEL_TEXTS[said]
     try:
-        if said is CancelOutcome.CANCELLED:
-            await ctx.in_ledger(
-                ctx.ledger.cancelled, order.fingerprint, attempt=flight.attempt, reason="cancelled by a person"
-            )
-            return Cancelled(order, "cancelled", text, "Run the clip again.", request_id=request_id)
-        await ctx.in_ledger(ctx.ledger.note, order.fingerprint, ctx.owner, f"stopped by a person: {text}")
+        await ctx.in_ledger(
+            record_cancel, ctx.ledger, order.fingerprint, flight.attempt, said, by="a person", owner=ctx.owner
+        )
     except LedgerError as error:
         log.warning("Clip %s: the stop could not be recorded (%s).", order.clip, error.message)
+    else:
+        if said is CancelOutcome.CANCELLED:
+            return Cancelled(order, "cancelled", text, "Run the clip again.", request_id=request_id)
     confirmed: Literal["not_cancellable", "unconfirmed"] = (
         "not_cancellable" if said is CancelOutcome.NOT_CANCELLABLE else "unconfirmed"
     )
@@ -112,13 +101,15 @@ async def _outcome(ctx: Context, flight: InFlightRequest, asked: "asyncio.Task[O
     if asked is not None:
         if asked.done() and not asked.cancelled() and asked.exception() is None:
             return asked.result()
-        text = _TEXTS[CancelOutcome.UNCONFIRMED]
+        said = CancelOutcome.UNCONFIRMED
         try:
             async with asyncio.timeout(RECORD_SECONDS):
-                await ctx.in_ledger(ctx.ledger.note, order.fingerprint, ctx.owner, f"stopped by a person: {text}")
+                await ctx.in_ledger(
+                    record_cancel, ctx.ledger, order.fingerprint, flight.attempt, said, by="a person", owner=ctx.owner
+                )
         except (I2VError, TimeoutError):
             log.warning("Clip %s: the stop could not be recorded.", order.clip)
-        return Cancelled(order, "unconfirmed", text, _FETCHED_LATER, request_id=flight.request_id)
+        return Cancelled(order, "unconfirmed", CANCEL_TEXTS[said], _FETCHED_LATER, request_id=flight.request_id)
     if flight.request_id is not None:
         return Held(
             order, WaitReason.STOPPED, "The run was stopped; the request runs on at the service.", _FETCHED_LATER,

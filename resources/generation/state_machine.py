@@ -62,6 +62,7 @@ async def _follow(ctx: Context, flight: InFlightRequest) -> Outcome:
     retried = resubmitted = False
     while True:
         note_request(row.request_id)
+        ctx.on_change(row, None)
         step: Outcome | Next | None = None
         try:
             match row.state:
@@ -112,7 +113,18 @@ async def _expire(ctx: Context, row: RequestRow) -> None:
         await ctx.in_ledger(ctx.ledger.expire, grace_seconds=grace)
 
 
+async def _leave(ctx: Context, row: RequestRow, order: GenerationRequest) -> Held:
+    """Leave a submitted request to whoever adopts it: the caller asked for its submission alone."""
+    await ctx.in_ledger(ctx.ledger.release, ctx.owner, fingerprint=row.fingerprint)
+    return Held(
+        order, WaitReason.DEADLINE, "It is at the service; this run does not wait for it.",
+        "The schedule `adopt_orphans` or the next run fetches it.", request_id=row.request_id,
+    )  # fmt: skip
+
+
 async def _adopt_and_wait(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Outcome | Next | None:
+    if not flight.order.wait:
+        return await _leave(ctx, row, flight.order)
     mine = await _adopt(ctx, row)
     if mine is None:
         return None
@@ -120,6 +132,7 @@ async def _adopt_and_wait(ctx: Context, flight: InFlightRequest, row: RequestRow
     if not isinstance(ended, tuple):
         return ended
     answer, row = ended
+    ctx.on_change(row, None)
     return await fetch(ctx, flight, row, answer)
 
 
@@ -135,6 +148,8 @@ async def _adopt(ctx: Context, row: RequestRow) -> RequestRow | None:
 
 async def _collect(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Outcome | Next | None:
     """Return a video that was made before from the bucket; fetch it from the service again only if the bucket lacks it."""
+    if not flight.order.wait:
+        return await _leave(ctx, row, flight.order)
     if row.delivered_at is None and not row.lost:
         mine = await _adopt(ctx, row)
         if mine is None:

@@ -290,9 +290,10 @@ async def _post(
         witness.under_way(ctx, row, sent=False)
         return error if isinstance(error, NotSent) else _halted(ctx, flight, error)
     except RateLimited as error:
-        await ctx.in_ledger(
+        planned = await ctx.in_ledger(
             ctx.ledger.refused_for_now, row.fingerprint, attempt=row.attempt, owner=ctx.owner, reason=error.message
         )
+        ctx.on_change(planned, error)
         ctx.posted.discard((row.fingerprint, row.attempt))
         witness.under_way(ctx, row, sent=False)
         await ctx.pacer.refused(error)

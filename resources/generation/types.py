@@ -29,6 +29,7 @@ class GenerationRequest:
         retry_by: Who asked for another attempt after a failure that is not final; None: nobody did.
         adopt_only: Never submit: fetch what was submitted before, or say what is left.
         not_after: From this moment on nothing is submitted for it; None: at any time.
+        wait: False submits and leaves the request at the service, for `poll`, another run or `adopt_orphans` to fetch.
     """
 
     clip: str
@@ -41,6 +42,7 @@ class GenerationRequest:
     retry_by: str | None = None
     adopt_only: bool = False
     not_after: datetime | None = None
+    wait: bool = True
 
 
 @dataclass(frozen=True, slots=True)

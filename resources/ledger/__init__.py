@@ -1,1 +1,1 @@
-"""The SQL record of every request, written before money can move."""
+"""The SQL record of every paid request, written before money can move."""

@@ -1,4 +1,4 @@
-"""What all calls of the ledger share: a guarded move with its event, and the refusal of one that does not apply."""
+"""The parts that all ledger calls share: a guarded update with its event, and the error if it does not apply."""
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
@@ -24,21 +24,21 @@ FINISHED = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 
 
 MAX_REASON = 2000
-"""Characters of a reason that are kept; a service's error page may be long."""
+"""Characters of a reason that are kept; an error page of the service may be long."""
 
 
 def stored_reason(reason: str | None) -> str | None:
-    """Return a reason as the ledger keeps it: without addresses and credentials, at most `MAX_REASON` characters."""
+    """Return a reason as the ledger stores it: redacted, at most `MAX_REASON` characters."""
     return None if reason is None else redact(reason)[:MAX_REASON]
 
 
 def utc_now() -> datetime:
-    """The time, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 def row_of(found: Iterable[Any]) -> RequestRow:
-    """A row of the table, its columns in the order of `COLUMNS`."""
+    """Return the `RequestRow` of a database row whose columns are in the order of `COLUMNS`."""
     values = list(found)
     values[_STATE] = State(values[_STATE])
     return RequestRow(*values)
@@ -46,7 +46,10 @@ def row_of(found: Iterable[Any]) -> RequestRow:
 
 @functools.cache
 def move_statement(guards: tuple[str, ...], changes: tuple[str, ...]) -> sa.sql.dml.ReturningUpdate[Any]:
-    """A guarded UPDATE that returns the changed row; built once for each set of columns, since building costs time."""
+    """Return a guarded UPDATE that returns the changed row.
+
+    Cached for each set of columns, because building it is slow.
+    """
     conditions = [requests.c[name] == sa.bindparam(f"if_{name}") for name in guards]
     return (
         requests.update()
@@ -58,7 +61,7 @@ def move_statement(guards: tuple[str, ...], changes: tuple[str, ...]) -> sa.sql.
 
 @functools.cache
 def submission_statement(changes: tuple[str, ...]) -> sa.Update:
-    """Changes the submissions of one attempt that stand (those whose money was not returned)."""
+    """Return an UPDATE of the submissions of one attempt whose reservation was not returned."""
     return (
         submissions.update()
         .where(
@@ -78,15 +81,15 @@ class LedgerBase:
         self._now = clock
 
     def _row(self, connection: sa.Connection, fingerprint: str, *, lock: bool = False) -> RequestRow:
-        """The row, in a writing transaction with its lock.
+        """Return the row of a fingerprint, locked if ``lock`` is set (in a writing transaction).
 
         Raises:
-            UnknownRequest: there is none.
+            UnknownRequest: no row has this fingerprint.
         """
         found = connection.execute(LOCK_ROW if lock else SELECT_ROW, {"the_fingerprint": fingerprint}).one_or_none()
         if found is None:
             raise UnknownRequest(
-                f"The ledger has no request {fingerprint[:12]}.", remedy="`i2v ledger list` shows what there is."
+                f"The ledger has no request {fingerprint[:12]}.", remedy="`i2v ledger list` shows all requests."
             )
         return row_of(found)
 
@@ -101,7 +104,7 @@ class LedgerBase:
         owner: str | None = None,
         reason: str | None = None,
     ) -> RequestRow | None:
-        """One guarded UPDATE with its event; None, and nothing changed, when the guards do not hold."""
+        """Run one guarded UPDATE and write its event; return None and change nothing if the guards do not match."""
         parameters = {"the_fingerprint": fingerprint}
         parameters |= {f"if_{name}": value for name, value in guards.items()}
         parameters |= {f"to_{name}": value for name, value in changes.items()}
@@ -147,7 +150,7 @@ class LedgerBase:
         reason: str | None = None,
         attempt: int | None = None,
     ) -> None:
-        """An event without a change of state."""
+        """Write an event without a change of state."""
         self._event(connection, row, what, from_state=row.state, owner=owner, reason=reason, attempt=attempt)
 
     def _change_submission(self, connection: sa.Connection, fingerprint: str, attempt: int, **changes: Any) -> int:
@@ -166,9 +169,9 @@ class LedgerBase:
         reason: str | None,
         returned: bool = False,
     ) -> RequestRow:
-        """What became of a submit, told by the one who claimed: from `submitting`, and from nowhere else.
+        """Record the outcome of a submit, reported by the owner of the claim; only a request in `submitting` changes.
 
-        An answer that comes too late changes no row; it is kept as an event, for whoever has to decide.
+        An outcome that comes too late changes no row. It is kept as an event for the person who decides.
         """
         guards = {"state": State.SUBMITTING, "attempt": attempt, "owner": owner}
         with self.database.write() as connection:
@@ -185,21 +188,21 @@ class LedgerBase:
 
     @staticmethod
     def _refusal(row: RequestRow, what: str, attempt: int, owner: str | None = None) -> LedgerError:
-        """Why a change does not apply to this row."""
+        """Return the error that says why a change does not apply to this row."""
         name = row.fingerprint[:12]
         if row.attempt != attempt:
             return StaleClaim(
-                f"Request {name} is at attempt {row.attempt}; `{what}` speaks of attempt {attempt}.",
+                f"Request {name} is at attempt {row.attempt}; `{what}` is about attempt {attempt}.",
                 remedy="Nothing was changed.",
             )
         if owner is not None and row.owner != owner:
             return StaleClaim(
-                f"Request {name} belongs to {row.owner or 'nobody'}; `{what}` came from {owner}.",
+                f"Request {name} belongs to {row.owner or 'no owner'}; `{what}` came from {owner}.",
                 remedy="Nothing was changed.",
             )
         if owner is not None and row.state is State.UNKNOWN:
             return StaleClaim(
-                f"The lease on request {name} ran out before `{what}`, and its outcome now counts as unknown.",
+                f"The lease on request {name} ran out before `{what}`. Its outcome is now unknown.",
                 remedy="`i2v ledger resolve` settles it.",
             )
         return IllegalTransition(

@@ -1,4 +1,4 @@
-"""The caps: what a claim may still reserve."""
+"""The budget caps: how much a claim may still reserve."""
 
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import NamedTuple
@@ -34,7 +34,7 @@ _OF_RUN = sa.select(*_SUMS).where(
 
 
 def day_bounds(now: datetime, zone: tzinfo) -> tuple[datetime, datetime]:
-    """When the day around this moment begins and ends in a zone, in UTC; a day of 23 or 25 hours is one day."""
+    """Return the start and end, in UTC, of the day that contains ``now`` in a zone; a day may have 23 or 25 hours."""
     day = now.astimezone(zone).date()
     start = datetime.combine(day, time(), tzinfo=zone)
     end = datetime.combine(day + timedelta(days=1), time(), tzinfo=zone)
@@ -42,7 +42,7 @@ def day_bounds(now: datetime, zone: tzinfo) -> tuple[datetime, datetime]:
 
 
 def spend_between(connection: sa.Connection, service: str, start: datetime, end: datetime) -> Spend:
-    """What was claimed between two moments and not returned; Postgres sums come as Decimal and are whole."""
+    """Return the spend claimed between two moments and not returned. Postgres sums come as Decimal and are whole."""
     requests, settled, reserved = connection.execute(
         _OF_DAY, {"the_service": service, "the_start": start, "the_end": end}
     ).one()
@@ -52,7 +52,10 @@ def spend_between(connection: sa.Connection, service: str, start: datetime, end:
 def budget_refusal(
     connection: sa.Connection, service: str, *, run_id: str | None, price: int | None, caps: Caps, now: datetime
 ) -> OverBudget | None:
-    """The first cap that one more request at this price would pass, or None; it names the variable that raises it."""
+    """Return the first cap that one more request at this price would exceed, or None.
+
+    Its text names the variable that raises the cap.
+    """
     per_run = _Cap(
         _variable(service, "RUN"),
         "in this run",
@@ -61,7 +64,7 @@ def budget_refusal(
         caps.usd_per_run_microdollars,
         caps.requests_per_run,
     )
-    # First what no later run and no other day would change: who waits for tomorrow in vain has to read why.
+    # Check first what no later run and no other day would change: otherwise the message suggests waiting in vain.
     if run_id is not None and (never := _never(per_run, price or 0)) is not None:
         return never
     start, end = day_bounds(now, caps.zone)
@@ -83,7 +86,10 @@ def budget_refusal(
 
 
 def _variable(service: str, part: str) -> str:
-    """How the variables of a cap end; the sandbox has caps of its own, per day, which bound a run too."""
+    """Return the variable names of a cap as a template.
+
+    The sandbox has daily caps of its own, which also bound a run.
+    """
     return "I2V_SANDBOX_BUDGET_{}_PER_DAY" if service == "sandbox" else f"I2V_BUDGET_{{}}_PER_{part}"
 
 
@@ -97,13 +103,15 @@ class _Cap(NamedTuple):
 
 
 def _never(cap: _Cap, price: int) -> OverBudget | None:
-    """What no run can send, however little it has spent."""
+    """Return the cap that blocks this request in every run, however little was spent; else None."""
     if cap.most_requests < 1:
-        return OverBudget(f"No run may send a request; {cap.variable.format('REQUESTS')} raises it.", cap.requests)
+        return OverBudget(
+            f"No run may send a request. {cap.variable.format('REQUESTS')} raises the limit.", cap.requests
+        )
     if price > cap.most:
         return OverBudget(
-            f"This clip costs {dollars(price)}, and a whole run may spend {dollars(cap.most)};"
-            f" {cap.variable.format('USD')} raises it.",
+            f"This clip costs {dollars(price)}, but one run may spend at most {dollars(cap.most)}."
+            f" {cap.variable.format('USD')} raises the limit.",
             cap.usd,
         )
     return None
@@ -112,14 +120,14 @@ def _never(cap: _Cap, price: int) -> OverBudget | None:
 def _over(cap: _Cap, spent: Spend, price: int) -> OverBudget | None:
     if spent.requests + 1 > cap.most_requests:
         return OverBudget(
-            f"{spent.requests} of at most {counted(cap.most_requests, 'request')} {cap.where} are used;"
-            f" {cap.variable.format('REQUESTS')} raises it.",
+            f"{spent.requests} of at most {counted(cap.most_requests, 'request')} {cap.where} are used."
+            f" {cap.variable.format('REQUESTS')} raises the limit.",
             cap.requests,
         )
     if spent.microdollars + price > cap.most:
         return OverBudget(
-            f"{dollars(spent.microdollars)} of at most {dollars(cap.most)} {cap.where} are spent or reserved, and this clip"
-            f" costs {dollars(price)}; {cap.variable.format('USD')} raises it.",
+            f"{dollars(spent.microdollars)} of at most {dollars(cap.most)} {cap.where} are spent or reserved. This"
+            f" clip costs {dollars(price)}. {cap.variable.format('USD')} raises the limit.",
             cap.usd,
         )
     return None

@@ -1,4 +1,4 @@
-"""The database under the ledger: SQLite or Postgres, its transactions, its errors, its migrations."""
+"""The database under the ledger: SQLite or Postgres, its transactions, errors and migrations."""
 
 import os
 import threading
@@ -16,7 +16,7 @@ from resources.ledger.errors import LedgerError, LedgerUnavailable
 from resources.ledger.sqlite_file import begin_file, check_file
 
 BUSY_SECONDS = 30
-"""How long a transaction waits for another one's lock before it gives up."""
+"""Seconds that a transaction waits for another transaction's lock before it fails."""
 
 ADVISORY_LOCK = 0x693276_6C6564
 """The Postgres lock that migrations take ("i2v led"); any number that Dagster does not use."""
@@ -27,21 +27,21 @@ VERSION_TABLE = "ledger_version"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 READING = {"i2v_reading": True}
-"""Execution options of a transaction that only reads: on SQLite it takes no write lock."""
+"""Execution options of a read-only transaction: on SQLite it takes no write lock."""
 
 OWN_FAULTS = (sa.exc.IntegrityError, sa.exc.DataError, sa.exc.ProgrammingError, sa.exc.NotSupportedError)
-"""What a statement of this program did wrong. Everything else is the database's state, and passes: a standby after a
-failover, for one, refuses writes as an InternalError."""
+"""Errors caused by this program's own statements. All others come from the state of the database and are temporary:
+after a failover, for example, a standby refuses writes with an InternalError."""
 
 _alembic = threading.Lock()
 
 
 class Database:
-    """One engine with its two kinds of transactions.
+    """One SQLAlchemy engine with read and write transactions.
 
-    SQLite: WAL with synchronous=FULL, so that a committed row is on the disk before the caller goes on (and pays). A
-    writing transaction takes the write lock when it begins, so it never fails half way; writers of one process queue up
-    here instead of polling SQLite's lock.
+    SQLite runs in WAL mode with synchronous=FULL, so that a committed row is on the disk before the caller continues
+    (and pays). A write transaction takes the write lock when it begins, so it never fails half way. Writers of one
+    process queue here instead of polling SQLite's lock.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -52,10 +52,10 @@ class Database:
 
     @classmethod
     def open(cls, url: str) -> "Database":
-        """Connect, and bring the tables up to date; a SQLite file that is not there is begun.
+        """Connect and migrate the tables to the newest version. A SQLite file that does not exist is created.
 
         Raises:
-            LedgerUnavailable: it cannot be reached or written.
+            LedgerUnavailable: the database cannot be reached or written.
             NotALedger: the SQLite file is empty, damaged or another program's.
             LedgerError: the URL is of another kind of database, or the tables are newer than this program.
             SettingsError: the URL is malformed.
@@ -88,27 +88,30 @@ class Database:
         return f"{url.host or os.environ.get('PGHOST') or 'local'}/{url.database or os.environ.get('PGDATABASE') or ''}"
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close all connections."""
         self.engine.dispose()
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A transaction that only reads."""
-        with _told(), self._reading.begin() as connection:
+        """Open a read-only transaction."""
+        with _translated(), self._reading.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """A transaction that is on the disk when this ends, or did not happen."""
+        """Open a transaction that is either on the disk when the block ends, or not made at all."""
         if self.is_sqlite:
-            with self._writer, _told(), self.engine.begin() as connection:
+            with self._writer, _translated(), self.engine.begin() as connection:
                 yield connection
         else:
-            with _told(), self.engine.begin() as connection:
+            with _translated(), self.engine.begin() as connection:
                 yield connection
 
     def upsert(self, table: sa.Table) -> sa.Insert:
-        """An INSERT that writes over the row of the same primary key; deleting first would let two writers collide."""
+        """Return an INSERT that replaces the row of the same primary key.
+
+        Deleting first would let two writers collide.
+        """
         statement = self._insert(table)
         taken = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
         upsert: sa.Insert = statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=taken)
@@ -120,7 +123,7 @@ class Database:
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
     def migrate(self) -> None:
-        """Bring the tables up to date, once, however many processes begin at the same time."""
+        """Migrate the tables to the newest version, once, however many processes start at the same time."""
         with self.read() as connection:
             if _version(connection) == head():
                 return
@@ -134,13 +137,16 @@ class Database:
                 return
             if found is not None and found > head():
                 raise LedgerError(
-                    f"The ledger's tables are of version {found}, this program knows versions up to {head()}.",
-                    remedy="Install the newer i2v-assets that made them.",
+                    f"The ledger's tables have version {found}. This program knows versions up to {head()}.",
+                    remedy="Install the i2v-assets version that made them, or a newer one.",
                 )
             _upgrade(connection)
 
     def _write_ahead_log(self) -> None:
-        """WAL stays set in the file; setting it needs the file alone, and SQLite does not wait for that by itself."""
+        """Set WAL mode, which stays set in the file.
+
+        It needs the file alone, and SQLite does not wait for that by itself.
+        """
         deadline = time.monotonic() + BUSY_SECONDS
         pause = 0.01
         while True:
@@ -155,7 +161,7 @@ class Database:
             except self.engine.dialect.loaded_dbapi.OperationalError as error:
                 if time.monotonic() > deadline or "locked" not in str(error):
                     raise _unavailable(error) from None
-                time.sleep(pause)  # the lock of another process has no event to wait for
+                time.sleep(pause)  # another process's lock has no event to wait for
                 pause = min(2 * pause, 0.5)
             finally:
                 raw.close()
@@ -171,7 +177,7 @@ def _fill(draft: Path) -> None:
 
 
 def head() -> str:
-    """The newest migration that this program has: its file is called ``v<revision>_<name>.py``."""
+    """Return the newest migration of this program; its file is called ``v<revision>_<name>.py``."""
     return max(path.name[1:5] for path in (MIGRATIONS / "versions").glob("v[0-9][0-9][0-9][0-9]_*.py"))
 
 
@@ -182,7 +188,7 @@ def _version(connection: sa.Connection) -> str | None:
 
 
 def _upgrade(connection: sa.Connection) -> None:
-    """Alembic is imported here: most processes find the tables up to date and are spared its import."""
+    """Run the migrations. Alembic is imported here because most processes find the tables up to date."""
     from alembic import command
     from alembic.config import Config
 
@@ -198,7 +204,10 @@ def _engine(url: str) -> sa.Engine:
         kind = address.get_backend_name()
         if kind == "sqlite":
             if not address.database or address.database == ":memory:":
-                raise LedgerError("A ledger in memory would forget what was paid.", remedy="Give it a file.")
+                raise LedgerError(
+                    "A ledger in memory would lose the record of what was paid.",
+                    remedy="Set I2V_LEDGER_URL to a file or a Postgres database.",
+                )
             Path(address.database).parent.mkdir(parents=True, exist_ok=True)
             engine = sa.create_engine(address, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
             sa.event.listen(engine, "connect", _sqlite_connect)
@@ -207,8 +216,8 @@ def _engine(url: str) -> sa.Engine:
         if kind == "postgresql":
             if address.drivername == "postgresql":
                 address = address.set(drivername="postgresql+psycopg")
-            # A claim counts what was spent after it has waited for the service's row, and has to see what was committed
-            # meanwhile. REPEATABLE READ, which a server may have as its default, would show it the time before.
+            # A claim waits for the service's row and then sums the spend, so it must see what was committed meanwhile.
+            # REPEATABLE READ, which a server may have as its default, would show the state before the wait.
             return sa.create_engine(
                 address,
                 isolation_level="READ COMMITTED",
@@ -217,10 +226,11 @@ def _engine(url: str) -> sa.Engine:
                 connect_args={"connect_timeout": 10, "options": f"-c lock_timeout={BUSY_SECONDS}s"},
             )
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError):
-        kind = "unknown"  # the message of these may hold the URL with its password
+        kind = "unknown"  # the text of these errors may contain the URL with its password
     except OSError as error:
         raise LedgerUnavailable(
-            f"The ledger's folder cannot be made: {error.strerror}.", remedy="Check I2V_DATA_DIR and its rights."
+            f"The ledger's folder cannot be created: {error.strerror}.",
+            remedy="Check I2V_DATA_DIR and its permissions.",
         ) from None
     raise LedgerError(
         f"The ledger's URL is of the kind {kind}, not sqlite or postgresql+psycopg.",
@@ -229,31 +239,31 @@ def _engine(url: str) -> sa.Engine:
 
 
 def _address(url: str) -> sa.URL:
-    """The URL in its parts. Nothing of a malformed one is quoted: who knows which part of it is the password.
+    """Return the parsed URL. Errors quote no part of a malformed URL, because any part may be the password.
 
     Raises:
-        SettingsError: a part is not where it should be.
-        ArgumentError: it is no URL at all.
+        SettingsError: a part is not in its place.
+        ArgumentError: the text is not a URL.
     """
     remedy = "Set I2V_LEDGER_URL to postgresql+psycopg://user:password@host:port/database."
     try:
         address = sa.make_url(url)
     except ValueError:
         raise SettingsError(
-            "The ledger's URL has something else than a number where the port belongs; is there a host after the"
-            " password, with an @ before it?",
+            "The ledger's URL does not have a number as its port. Check that a host follows the password, with an @"
+            " before it.",
             remedy=remedy,
         ) from None
     if address.get_backend_name() == "postgresql" and url.count("@") > 1:
         raise SettingsError(
-            "The ledger's URL has more than one @, so that it is not certain where the password ends.",
-            remedy=f"Write an @ within the user or the password as %40. {remedy}",
+            "The ledger's URL has more than one @, so it is unclear where the password ends.",
+            remedy=f"Write an @ in the user or the password as %40. {remedy}",
         )
     return address
 
 
 def _sqlite_connect(connection: SqliteConnection, _record: Any) -> None:
-    connection.isolation_level = None  # transactions begin where _sqlite_begin says, not where the driver guesses
+    connection.isolation_level = None  # transactions begin in _sqlite_begin, not where the driver guesses
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
 
@@ -264,8 +274,8 @@ def _sqlite_begin(connection: sa.Connection) -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """The driver's errors in the project's own words: those of SQLAlchemy may hold parameters or the URL."""
+def _translated() -> Iterator[None]:
+    """Convert database errors into LedgerUnavailable. SQLAlchemy's own may contain parameters or the URL."""
     try:
         yield
     except sa.exc.DBAPIError as error:
@@ -273,14 +283,14 @@ def _told() -> Iterator[None]:
             raise
         raise _unavailable(error.orig) from None
     except sa.exc.TimeoutError:
-        raise LedgerUnavailable("All connections to the ledger are in use.", remedy="Run it again later.") from None
+        raise LedgerUnavailable("All connections to the ledger are in use.", remedy="Try again later.") from None
 
 
 def _unavailable(error: BaseException | None) -> LedgerUnavailable:
     lines = str(error).strip().splitlines() or [""]
     return LedgerUnavailable(
         f"The ledger's database cannot be used: {lines[0]}.",
-        remedy="Check that its disk has room and can be written, or that I2V_LEDGER_URL points to a running Postgres.",
+        remedy="Check that its disk is writable and not full, or that I2V_LEDGER_URL points to a running Postgres.",
     )
 
 
@@ -289,6 +299,6 @@ CHUNK = 500
 
 
 def chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The names in parts that one statement takes."""
+    """Yield the names in parts that fit into one statement."""
     for start in range(0, len(names), CHUNK):
         yield names[start : start + CHUNK]

@@ -1,4 +1,4 @@
-"""What people decide, and the bounded rules that decide for them: retries, unknown outcomes, approvals."""
+"""Decisions of people, and the bounded rules that decide for them: retries, unknown outcomes, approvals."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,24 +24,24 @@ _FRESH: dict[str, Any] = {
     "started_at": None,
     "finished_at": None,
 }
-"""A new attempt: nothing of the last one stays in the row; it stays in the submissions and events."""
+"""The columns of a new attempt. Values of the last attempt leave the row and stay in submissions and events."""
 
 
 class Decisions(LedgerBase):
-    """Everything that is not the service's word."""
+    """All changes that do not come from the service."""
 
     def retry(self, fingerprint: str, *, by: str, attempt: int) -> RequestRow:
         """Plan a failed or cancelled request again, as its next attempt.
 
         Args:
             fingerprint: the request.
-            by: who asks for it.
-            attempt: the attempt that was seen to have failed: two who see the same failure make one new attempt of it.
+            by: the person or rule that asks.
+            attempt: the attempt that was seen to fail; if two callers see the same failure, one new attempt is made.
 
         Raises:
-            StaleClaim: it is at another attempt by now: look again.
+            StaleClaim: the request is at another attempt by now; read it again.
             FinalOutcome: the same inputs are never sent again.
-            IllegalTransition: it has neither failed nor been cancelled.
+            IllegalTransition: the request has neither failed nor been cancelled.
         """
         with self.database.write() as connection:
             row = self._row(connection, fingerprint, lock=True)
@@ -50,12 +50,12 @@ class Decisions(LedgerBase):
             if row.final:
                 raise FinalOutcome(
                     f"Request {fingerprint[:12]} failed for good: {row.reason or 'no reason was given'}.",
-                    remedy="Change the clip's media or brief, or ask for a new take.",
+                    remedy="Change the clip's media or brief, or request a new take.",
                 )
             return self._again(connection, row, "retry", by, None)
 
     def cancel_planned(self, fingerprint: str, by: str) -> RequestRow:
-        """Withdraw what was not submitted yet."""
+        """Cancel a request that was not submitted yet."""
         with self.database.write() as connection:
             row = self._row(connection, fingerprint, lock=True)
             changes = {"state": State.CANCELLED, "reason": f"cancelled by {by}", "finished_at": self._now()}
@@ -74,22 +74,24 @@ class Decisions(LedgerBase):
         not_charged: bool = False,
         given_up: bool = False,
     ) -> RequestRow:
-        """A person says what became of a request whose outcome is unknown; exactly one of the three.
+        """Record a person's decision about a request of unknown outcome. Exactly one of the three options is given.
 
         Args:
             fingerprint: the request.
-            by: who says so.
-            request_id: it is at the service under this id: `submitted`, and adopted by the next run.
-            not_charged: the service does not have it and will not charge it: `planned` again, its money returned.
-            given_up: nobody knows: `failed` for good, its money stays counted; only a new take is sent.
+            by: the person who decides.
+            request_id: the service has the request under this id: it becomes `submitted`, and the next run adopts it.
+            not_charged: the service does not have it and will not charge it: it becomes `planned` and its reservation
+                is returned.
+            given_up: its outcome stays unknown: it becomes `failed` for good, its reservation stays counted, and only a
+                new take is sent.
 
         Raises:
             IllegalTransition: the outcome is not unknown, or the request id belongs to another request.
         """
         if (request_id is not None) + not_charged + given_up != 1:
             raise LedgerError(
-                "Say one of: its request id, that it was not charged, or that it is given up.",
-                remedy="The service's web console lists the requests and what they cost.",
+                "Give exactly one of: the request id, --not-charged, --given-up.",
+                remedy="The service's web console lists the requests and their costs.",
             )
         with self.database.write() as connection:
             row = self._row(connection, fingerprint, lock=True)
@@ -116,24 +118,26 @@ class Decisions(LedgerBase):
             return self._move(connection, fingerprint, "resolved", guards, changes, owner=by, reason=reason) or row
 
     def resubmit_unknown(self, fingerprint: str, *, cap: int, attempt: int) -> RequestRow | None:
-        """Plan a request of unknown outcome again, because the settings say so (`on_unknown: resubmit`); may pay twice.
+        """Plan a request of unknown outcome again if the settings allow it (`on_unknown: resubmit`).
+
+        This may pay twice.
 
         Args:
             fingerprint: the request.
-            cap: how often at most.
+            cap: how many times at most.
             attempt: the attempt whose outcome was seen to be unknown.
 
         Returns:
-            The row; None when it was resubmitted ``cap`` times already and stays `unknown`.
+            The row, or None if it was resubmitted ``cap`` times already and stays `unknown`.
 
         Raises:
-            StaleClaim: its outcome is known by now, or it is at another attempt: look again.
+            StaleClaim: its outcome is known by now, or it is at another attempt; read it again.
         """
         with self.database.write() as connection:
             row = self._row(connection, fingerprint, lock=True)
             if row.attempt != attempt or row.state is not State.UNKNOWN:
                 raise StaleClaim(
-                    f"Request {fingerprint[:12]} is {row.state} at attempt {row.attempt}, and no longer unknown at"
+                    f"Request {fingerprint[:12]} is {row.state} at attempt {row.attempt}. It is no longer unknown at"
                     f" attempt {attempt}.",
                     remedy="Nothing was changed.",
                 )
@@ -146,7 +150,7 @@ class Decisions(LedgerBase):
     def _again(
         self, connection: sa.Connection, row: RequestRow, what: str, by: str, reason: str | None, **more: Any
     ) -> RequestRow:
-        """The next attempt. Its new number makes every answer that still comes for the last one stale."""
+        """Start the next attempt. Its number makes every late response to the last attempt stale."""
         changes = {**_FRESH, "attempt": row.attempt + 1, **more}
         guards = {"state": row.state, "attempt": row.attempt}
         moved = self._move(connection, row.fingerprint, what, guards, changes, owner=by, reason=reason or row.reason)
@@ -163,14 +167,14 @@ class Decisions(LedgerBase):
         ).scalar()
         if other is not None:
             raise IllegalTransition(
-                f"The service's request {request_id} is that of {other[:12]}.",
-                remedy="Look up the id of this one; `i2v ledger show` says when it was sent.",
+                f"Request id {request_id} belongs to request {other[:12]}.",
+                remedy="Look up the id of this request. `i2v ledger show` says when it was sent.",
             )
 
     # Approvals
 
     def approve(self, plan_hash: str, fingerprints_with_prices: Mapping[str, int | None], by: str) -> None:
-        """Note that a person agreed to pay these prices (micro-dollars; None: a price that is not known)."""
+        """Record that a person agreed to pay these prices (micro-dollars; None for an unknown price)."""
         at = self._now()
         rows = [
             {"fingerprint": name, "plan_hash": plan_hash, "price_microdollars": price, "approved_by": by, "at": at}
@@ -181,7 +185,10 @@ class Decisions(LedgerBase):
                 connection.execute(approvals.insert(), rows)
 
     def is_approved(self, fingerprint: str, price_microdollars: int | None) -> bool:
-        """True when a person agreed to this price or a higher one; an unknown price only where that was agreed to."""
+        """Return True if a person agreed to this price or a higher one.
+
+        An unknown price needs an approval of its own.
+        """
         standing = (approvals.c.fingerprint == fingerprint, approvals.c.voided_at.is_(None))
         query = sa.select(approvals.c.id).where(*standing).limit(1)
         if price_microdollars is None:

@@ -1,18 +1,18 @@
-"""What can go wrong with the ledger."""
+"""Errors of the ledger."""
 
 from resources.errors import ErrorCode, I2VError, Verdict
 
 
 class LedgerError(I2VError):
-    """The ledger refused a call, or could not be reached."""
+    """The ledger refused a call or could not be reached."""
 
     code = ErrorCode.LEDGER
 
 
 class LedgerUnavailable(LedgerError):
-    """The database could not be reached, read or written; nothing was changed, or the change is not known.
+    """The database could not be reached, read or written. Nothing was changed, or the outcome of the change is unknown.
 
-    A claim that raised this must not be followed by a POST.
+    Send no POST after a claim that raised this.
     """
 
     code = ErrorCode.LEDGER_UNAVAILABLE
@@ -27,19 +27,19 @@ class UnknownRequest(LedgerError):
 
 
 class StaleClaim(LedgerError):
-    """The caller no longer holds the request: another owner or a later attempt does, or a person has to decide."""
+    """The caller no longer owns the request: another owner or a later attempt does, or a person has to decide."""
 
     code = ErrorCode.LEDGER_STALE
 
 
 class IllegalTransition(LedgerError):
-    """The request's state does not allow this change; nothing was changed."""
+    """The request's state does not allow this change. Nothing was changed."""
 
     code = ErrorCode.LEDGER_USAGE
 
 
 class FinalOutcome(IllegalTransition):
-    """The outcome is final for these inputs (a content refusal, a given-up request): it is never sent again."""
+    """The outcome is final for these inputs (a content refusal, an abandoned request): they are never sent again."""
 
     code = ErrorCode.FINAL_OUTCOME
 

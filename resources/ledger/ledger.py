@@ -1,4 +1,4 @@
-"""The ledger itself: every request, written down before money can move."""
+"""The ledger: every paid request, recorded before money can move."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -11,25 +11,25 @@ from resources.ledger.base import utc_now
 from resources.ledger.database import Database
 from resources.ledger.decisions import Decisions
 from resources.ledger.queries import LateCosts, Reading, Spending
-from resources.ledger.responses import Answers
+from resources.ledger.responses import Responses
 from resources.ledger.transitions import Claims
 from resources.ledger.witnessed import Witnessed
 
 
-class Ledger(Claims, Answers, Decisions, Witnessed, Reading, LateCosts, Spending):
-    """One row per fingerprint, one event per change, one transaction per call; safe for threads and processes.
+class Ledger(Claims, Responses, Decisions, Witnessed, Reading, LateCosts, Spending):
+    """One row per fingerprint, one event per change, one transaction per call. Safe for threads and processes.
 
-    The promise: no POST for a fingerprint while an earlier POST for it may still be charged or deliver. Only `claim`
-    allows a POST, it leaves `planned` once, and nothing returns to `planned` but what never arrived, what the service
-    has answered for, and what a person (or `on_unknown=resubmit`) decided.
+    The guarantee: no POST for a fingerprint while an earlier POST for it may still be charged or deliver. Only `claim`
+    allows a POST, and it takes a request out of `planned` once. A request returns to `planned` only if the POST never
+    arrived, if the service answered for it, or by the decision of a person (or of `on_unknown=resubmit`).
     """
 
     @classmethod
     def open(cls, url: str, clock: Callable[[], datetime] = utc_now) -> Self:
-        """Open the ledger at a SQLAlchemy URL and bring its tables up to date.
+        """Open the ledger at a SQLAlchemy URL and migrate its tables to the newest version.
 
         Raises:
-            LedgerUnavailable: it cannot be reached or written.
+            LedgerUnavailable: the database cannot be reached or written.
             NotALedger: its SQLite file is empty, damaged or another program's.
             LedgerError: the URL is of another kind of database, or a newer program made the tables.
             SettingsError: the URL is malformed.
@@ -43,11 +43,14 @@ class Ledger(Claims, Answers, Decisions, Witnessed, Reading, LateCosts, Spending
 
     @property
     def engine(self) -> sa.Engine:
-        """For the other tables of this database. On SQLite its transactions take the write lock as they begin."""
+        """Return the engine, for other tables of this database.
+
+        On SQLite its transactions take the write lock as they begin.
+        """
         return self.database.engine
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close all connections."""
         self.database.close()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Questions to the ledger; none of them changes anything."""
+"""Queries of the ledger: rows, spend and open costs."""
 
 import json
 from collections import defaultdict
@@ -55,22 +55,22 @@ EXPORTED = (requests, submissions, events, approvals)
 
 
 class Reading(LedgerBase):
-    """Rows, events, times and money."""
+    """Queries for rows, events, generation times and spend."""
 
     def get(self, fingerprint: str) -> RequestRow | None:
-        """The request, or None."""
+        """Return the request with this fingerprint, or None."""
         with self.database.read() as connection:
             found = connection.execute(SELECT_ROW, {"the_fingerprint": fingerprint}).one_or_none()
         return None if found is None else row_of(found)
 
     def find(self, request_id: str) -> RequestRow | None:
-        """The request that the service knows under this id, in whichever attempt, or None."""
+        """Return the request that the service knows under this id, in any of its attempts, or None."""
         with self.database.read() as connection:
             found = connection.execute(_BY_REQUEST_ID, {"the_id": request_id}).first()
         return None if found is None else row_of(found)
 
     def starting_with(self, prefix: str) -> tuple[RequestRow, ...]:
-        """The requests whose fingerprint begins so; for people, who type the beginning."""
+        """Return up to 10 requests whose fingerprint starts with the prefix; people type only the beginning."""
         query = sa.select(*COLUMNS).where(requests.c.fingerprint.startswith(prefix, autoescape=True)).limit(10)
         return self._rows(query)
 
@@ -82,7 +82,7 @@ class Reading(LedgerBase):
         limit: int | None = None,
         newest_first: bool = True,
     ) -> tuple[RequestRow, ...]:
-        """Requests by state, clip and service, in the order in which they were planned."""
+        """Return requests by state, clip and service, in the order in which they were planned."""
         query = sa.select(*COLUMNS).limit(limit)
         if states is not None:
             query = query.where(requests.c.state.in_(sorted(states)))
@@ -94,18 +94,21 @@ class Reading(LedgerBase):
         return self._rows(query.order_by(*(column.desc() if newest_first else column for column in order)))
 
     def claimed_by(self, owner: str) -> tuple[RequestRow, ...]:
-        """What this owner has claimed and not told the outcome of."""
+        """Return the requests that this owner has claimed and whose outcome is not recorded."""
         query = sa.select(*COLUMNS).where(requests.c.owner == owner, requests.c.state == State.SUBMITTING)
         return self._rows(query)
 
     def events(self, fingerprint: str) -> tuple[Event, ...]:
-        """Everything that happened to a request, oldest first."""
+        """Return all events of a request, oldest first."""
         query = sa.select(*_EVENT_COLUMNS).where(events.c.fingerprint == fingerprint).order_by(events.c.id)
         with self.database.read() as connection:
             return tuple(_event_of(found) for found in connection.execute(query).mappings())
 
     def generation_times(self, service: str, model_id: str, duration: int, limit: int = 200) -> tuple[float, ...]:
-        """Seconds from submit to end of the latest successes, newest first; clocks that disagree are left out."""
+        """Return the seconds from submit to end of the latest successes, newest first.
+
+        Values that are not positive, from clocks that disagree, are left out.
+        """
         with self.database.read() as connection:
             found = connection.execute(
                 _GENERATION_TIMES,
@@ -117,17 +120,20 @@ class Reading(LedgerBase):
     # Money
 
     def spend(self, day: date, *, service: str, zone: tzinfo = UTC) -> Spend:
-        """What was spent and reserved on a day; it counts where it was claimed, also when settled later."""
+        """Return the spend of a day: settled and reserved.
+
+        A submission counts on the day of its claim, also if settled later.
+        """
         start, end = day_bounds(datetime.combine(day, time(12), tzinfo=zone), zone)
         with self.database.read() as connection:
             return spend_between(connection, service, start, end)
 
     def spent_today(self, service: str, zone: tzinfo = UTC) -> Spend:
-        """What counts against today's caps."""
+        """Return the spend that counts against today's caps."""
         return self.spend(self._now().astimezone(zone).date(), service=service, zone=zone)
 
     def spend_table(self, since: date, *, service: str | None = None, zone: tzinfo = UTC) -> tuple[SpendLine, ...]:
-        """Spend by day, service, route, model and clip since a day, oldest first."""
+        """Return spend by day, service, route, model and clip since a day, oldest first."""
         start, _ = day_bounds(datetime.combine(since, time(12), tzinfo=zone), zone)
         query = (
             sa.select(
@@ -153,7 +159,7 @@ class Reading(LedgerBase):
         return tuple(_line(key, sums[key]) for key in sorted(sums))
 
     def spend_of(self, clip: str) -> dict[str, Spend]:
-        """What each of a clip's requests cost, all its attempts together, by fingerprint."""
+        """Return the spend of each of a clip's requests by fingerprint, all attempts together."""
         query = (
             sa.select(
                 submissions.c.fingerprint,
@@ -195,13 +201,13 @@ class Reading(LedgerBase):
             found[clip] |= {row.id: row for row in by_fingerprint.get(fingerprint or "", ())}
         return {clip: _money(rows.values(), planned[clip]) for clip, rows in found.items()}
 
-    # For programs
+    # Export
 
     def export(self, file: TextIO) -> int:
-        """Write everything as JSON lines, the newest state of each request and every event; how many lines.
+        """Write the newest state of each request and every event as JSON lines; return the number of lines.
 
-        Each line has ``table`` (identity, requests, submissions, events, approvals) beside the columns. One snapshot: it is read
-        in one transaction.
+        Each line has ``table`` (identity, requests, submissions, events, approvals) beside the columns. All lines are read
+        in one transaction, so they are one snapshot.
         """
         lines = 0
         with self.database.read() as connection:
@@ -262,19 +268,19 @@ def _event_of(found: sa.RowMapping) -> Event:
 def _plain(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
-    raise TypeError(f"{type(value).__name__} has no place in the export")
+    raise TypeError(f"{type(value).__name__} cannot be exported")
 
 
 REUSED = "reused"
-"""The event of a delivery that an earlier payment answered."""
+"""The event of a delivery that reused an earlier paid video."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpentLine:
-    """One submission. ``state`` is its own end, which is not that of its request when a later attempt followed.
+    """One submission. ``state`` is its own end, not that of its request if a later attempt followed.
 
-    ``reserved`` and ``settled`` are micro-dollars; ``settled`` is 0 where the money was given back, None while the
-    service has not said what it charged.
+    ``reserved`` and ``settled`` are micro-dollars. ``settled`` is 0 if the reservation was returned, and None while the
+    service has not reported a cost.
     """
 
     day: date
@@ -288,7 +294,7 @@ class SpentLine:
 
 @dataclass(frozen=True, slots=True)
 class ReusedLine:
-    """One delivery without a payment of its own; ``price`` is what the first one cost, in micro-dollars."""
+    """One delivery without a payment of its own; ``price`` is what the reused video cost, in micro-dollars."""
 
     day: date
     route: str
@@ -298,10 +304,10 @@ class ReusedLine:
 
 
 class Spending(LedgerBase):
-    """For the spend report."""
+    """Queries for the spend report."""
 
     def spent(self, service: str, *, zone: tzinfo = UTC) -> tuple[SpentLine, ...]:
-        """Every submission of a service, oldest first, on the day on which it was claimed."""
+        """Return every submission of a service, oldest first, on the day of its claim."""
         query = (
             sa.select(submissions, requests.c.route, requests.c.clip, requests.c.state, requests.c.attempt.label("now"))
             .join(requests, requests.c.fingerprint == submissions.c.fingerprint)
@@ -313,10 +319,10 @@ class Spending(LedgerBase):
         return tuple(_spent(row, zone) for row in rows)
 
     def reused(self, fingerprint: str, *, clip: str, version: str) -> None:
-        """Note that a version of a clip's upload was answered by a video that was paid for before; noted once.
+        """Record once that a version of a clip's upload was delivered from a video paid for earlier.
 
         Raises:
-            UnknownRequest: the ledger has no such request.
+            UnknownRequest: no row has this fingerprint.
         """
         with self.database.write() as connection:
             row = self._row(connection, fingerprint, lock=True)
@@ -326,7 +332,7 @@ class Spending(LedgerBase):
                 self._remark(connection, row, REUSED, owner=clip, reason=version)
 
     def reuses(self, service: str, *, zone: tzinfo = UTC) -> tuple[ReusedLine, ...]:
-        """Every delivery that was answered by an earlier payment, oldest first."""
+        """Return every delivery that reused an earlier paid video, oldest first."""
         price = sa.func.coalesce(requests.c.cost_microdollars, requests.c.price_microdollars, 0)
         query = (
             sa.select(events.c.at, events.c.owner, requests.c.route, requests.c.model_id, price.label("price"))
@@ -347,9 +353,9 @@ def _spent(row: sa.RowMapping, zone: tzinfo) -> SpentLine:
     if row["returned"]:
         state, settled = State.FAILED.value, 0
     elif row["attempt"] < row["now"]:
-        state = State.FAILED.value  # another attempt follows only after this one brought no video
+        state = State.FAILED.value  # another attempt follows only after this one delivered no video
     if settled is None and state in (State.FAILED, State.CANCELLED):
-        state = State.SUBMITTED.value  # it brought nothing, and may still be charged: its reservation stays open
+        state = State.SUBMITTED.value  # it delivered nothing and may still be charged: its reservation stays open
     return SpentLine(
         day=row["claimed_at"].astimezone(zone).date(),
         route=row["route"],
@@ -361,36 +367,36 @@ def _spent(row: sa.RowMapping, zone: tzinfo) -> SpentLine:
     )
 
 
-FIRST_GAP = timedelta(minutes=5)
-"""From the first time that a cost was asked for to the second, and the schedule's own pace; each further gap is twice as
-long, so that a cost that never comes is asked for 12 times, and a common one is known soon."""
-ASKED_FOR = timedelta(days=7)
-"""So long after the end a cost is asked for. One that is worked out with a delay comes within days, weekend included;
-one that has not come after a week never will, and each time it is asked for costs a run."""
-GONE_ANSWERS = 3
-"""So many answers that the service does not know the request end the asking; the gaps spread them over 15 minutes."""
+FIRST_COST_QUERY_GAP = timedelta(minutes=5)
+"""Time from the first query for a cost to the second, and the pace of the schedule. Each further gap is twice as long:
+a cost that never comes is queried 12 times, and a usual one is known soon."""
+COST_QUERY_PERIOD = timedelta(days=7)
+"""Time after the end of a request in which its cost is queried. A delayed cost comes within days, weekend included. One
+that is missing after a week never comes, and each query costs a run."""
+NOT_FOUND_RESPONSES = 3
+""""Not found" responses after which a cost is no longer queried; the gaps spread them over 15 minutes."""
 
-ASKED, GONE = "cost_asked", "cost_gone"
+COST_QUERIED, COST_NOT_FOUND = "cost_asked", "cost_gone"
 
 _THIS = (events.c.fingerprint == submissions.c.fingerprint, events.c.attempt == submissions.c.attempt)
 _END = sa.case(
     (submissions.c.attempt == requests.c.attempt, sa.func.coalesce(requests.c.finished_at, submissions.c.claimed_at)),
-    else_=submissions.c.claimed_at,  # the end of an earlier attempt is not in the row any more
+    else_=submissions.c.claimed_at,  # the row no longer has the end of an earlier attempt
 )
 
 
-def _asked(what: sa.ColumnElement[Any], *kinds: str) -> sa.ScalarSelect[Any]:
+def _from_events(what: sa.ColumnElement[Any], *kinds: str) -> sa.ScalarSelect[Any]:
     return sa.select(what).where(*_THIS, events.c.what.in_(kinds)).correlate(submissions).scalar_subquery()
 
 
 class LateCosts(LedgerBase):
-    """What was reserved stays counted until its cost is known, also when nobody asks for it any more."""
+    """Open costs. A reservation stays counted until its cost is known, also after the last query."""
 
     def unsettled(self, service: str) -> tuple[RequestRow, ...]:
-        """What ended, whose cost is not known, and for whose cost it is time to ask (again).
+        """Return ended submissions whose cost is unknown and is due to be queried.
 
-        One row per submission, ``attempt`` and ``request_id`` being its own. Pass both on:
-        ``settle(row.fingerprint, cost, attempt=row.attempt)``, or `cost_not_named` where no cost was told.
+        There is one row per submission; ``attempt`` and ``request_id`` are its own. Pass both on:
+        ``settle(row.fingerprint, cost, attempt=row.attempt)``, or `cost_unavailable` if the service reports no cost.
         """
         now = self._now()
         query = (
@@ -398,8 +404,8 @@ class LateCosts(LedgerBase):
                 *COLUMNS,
                 submissions.c.attempt.label("its_attempt"),
                 submissions.c.request_id.label("its_id"),
-                _asked(sa.func.count(), ASKED, GONE).label("asked"),
-                _asked(sa.func.max(events.c.at), ASKED, GONE).label("asked_at"),
+                _from_events(sa.func.count(), COST_QUERIED, COST_NOT_FOUND).label("queries"),
+                _from_events(sa.func.max(events.c.at), COST_QUERIED, COST_NOT_FOUND).label("last_query"),
             )
             .join(submissions, submissions.c.fingerprint == requests.c.fingerprint)
             .where(
@@ -408,8 +414,8 @@ class LateCosts(LedgerBase):
                 submissions.c.returned.is_(False),
                 submissions.c.request_id.is_not(None),
                 sa.or_(requests.c.state.in_(FINISHED), submissions.c.attempt < requests.c.attempt),
-                sa.type_coerce(_END, requests.c.finished_at.type) > now - ASKED_FOR,
-                _asked(sa.func.count(), GONE) < GONE_ANSWERS,
+                sa.type_coerce(_END, requests.c.finished_at.type) > now - COST_QUERY_PERIOD,
+                _from_events(sa.func.count(), COST_NOT_FOUND) < NOT_FOUND_RESPONSES,
             )
             .order_by(submissions.c.id)
         )
@@ -418,16 +424,16 @@ class LateCosts(LedgerBase):
         return tuple(
             replace(row_of(values[:-4]), attempt=values.its_attempt, request_id=values.its_id)
             for values in found
-            if _due(values.asked, values.asked_at, now)
+            if _due(values.queries, values.last_query, now)
         )
 
-    def cost_not_named(self, fingerprint: str, *, attempt: int, reason: str, gone: bool = False) -> None:
-        """It was asked for a cost and named none; ``gone``: since the service does not know the request any more."""
+    def cost_unavailable(self, fingerprint: str, *, attempt: int, reason: str, not_found: bool = False) -> None:
+        """Record that a query returned no cost; ``not_found`` if the service no longer knows the request."""
         with self.database.write() as connection:
             row = self._row(connection, fingerprint)
-            self._remark(connection, row, GONE if gone else ASKED, reason=reason, attempt=attempt)
+            self._remark(connection, row, COST_NOT_FOUND if not_found else COST_QUERIED, reason=reason, attempt=attempt)
 
 
-def _due(asked: int, asked_at: datetime | None, now: datetime) -> bool:
-    """True when the gap since the last asking is over."""
-    return asked_at is None or now >= asked_at + FIRST_GAP * 2 ** (asked - 1)
+def _due(queries: int, last_query: datetime | None, now: datetime) -> bool:
+    """Return True if the gap since the last query is over."""
+    return last_query is None or now >= last_query + FIRST_COST_QUERY_GAP * 2 ** (queries - 1)

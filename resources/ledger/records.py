@@ -1,4 +1,4 @@
-"""What goes into the ledger and what comes out of it, as plain data. Money is integer micro-dollars, times are UTC."""
+"""The ledger's inputs and outputs as plain data. Money is integer micro-dollars, times are UTC."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 
 class State(StrEnum):
-    """Where a request stands; `submitting`, `submitted` and `unknown` may cost money."""
+    """The state of a request; `submitting`, `submitted` and `unknown` may cost money."""
 
     PLANNED = "planned"
     SUBMITTING = "submitting"
@@ -28,7 +28,7 @@ ALLOWED: Mapping[State, frozenset[State]] = {
     State.CANCELLED: frozenset({State.PLANNED}),
     State.UNKNOWN: frozenset({State.SUBMITTED, State.PLANNED, State.FAILED}),
 }
-"""All transitions; the database refuses any other by a trigger, whoever writes."""
+"""All transitions. A database trigger refuses every other one, whichever program writes."""
 
 
 CapName: TypeAlias = Literal["usd_per_day", "requests_per_day", "usd_per_run", "requests_per_run"]
@@ -36,7 +36,7 @@ CapName: TypeAlias = Literal["usd_per_day", "requests_per_day", "usd_per_run", "
 
 @dataclass(frozen=True, slots=True)
 class NewRequest:
-    """A generation that somebody wants; ``inputs_json`` holds the inputs under the project's own names."""
+    """A generation to plan; ``inputs_json`` holds the inputs under the project's own names."""
 
     fingerprint: str
     service: str
@@ -55,9 +55,9 @@ class RequestRow:
     """One request. ``attempt`` starts at 1; no two POSTs that may have arrived share an attempt.
 
     ``price_microdollars`` is what the claim reserved, ``cost_microdollars`` what the service reported. ``final`` means
-    that the same inputs are never sent again. ``lost`` means that a succeeded video is gone from bucket and service.
-    ``started_at`` is when the service was first seen working, ``finished_at`` when it was done. ``resubmissions`` counts
-    the times that an unknown outcome was sent again.
+    that the same inputs are never sent again. ``lost`` means that a succeeded video is neither in the bucket nor at the
+    service. ``started_at`` is when the service was first seen working, ``finished_at`` when it ended. ``resubmissions``
+    counts how often an unknown outcome was sent again.
     """
 
     fingerprint: str
@@ -141,7 +141,7 @@ class CameToLight:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened to a request; never changed, never removed."""
+    """One event of a request; never changed or deleted."""
 
     id: int
     fingerprint: str
@@ -156,7 +156,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """The most that may be spent; ``zone`` says where the day begins."""
+    """The budget limits; ``zone`` says when a day begins."""
 
     usd_per_day_microdollars: int
     requests_per_day: int
@@ -167,21 +167,21 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """The caller holds the request and its money is reserved: it may POST, once."""
+    """The caller owns the request and its price is reserved: it may send one POST."""
 
     row: RequestRow
 
 
 @dataclass(frozen=True, slots=True)
 class AlreadyClaimed:
-    """The request is not `planned`: somebody has it, or it has ended. The row says which."""
+    """The request is not `planned`: another owner has it, or it has ended. The row says which."""
 
     row: RequestRow
 
 
 @dataclass(frozen=True, slots=True)
 class OverBudget:
-    """The claim would pass a cap; the row stays `planned`. ``text`` says so in plain words."""
+    """The claim would exceed a cap; the row stays `planned`. ``text`` is the message for people."""
 
     text: str
     cap: CapName
@@ -189,7 +189,7 @@ class OverBudget:
 
 @dataclass(frozen=True, slots=True)
 class AtCapacity:
-    """As many requests are in flight, over all processes, as may be."""
+    """The limit of requests in flight, over all processes, is reached."""
 
     in_flight: int
 
@@ -199,7 +199,7 @@ ClaimOutcome: TypeAlias = Claimed | AlreadyClaimed | OverBudget | AtCapacity
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """What was spent: ``settled`` as the service reported it, ``reserved`` where it has not yet."""
+    """Money spent: ``settled`` is what the service reported, ``reserved`` what it has not reported yet."""
 
     requests: int
     settled_microdollars: int
@@ -207,13 +207,13 @@ class Spend:
 
     @property
     def microdollars(self) -> int:
-        """All of it."""
+        """Return settled plus reserved micro-dollars."""
         return self.settled_microdollars + self.reserved_microdollars
 
 
 @dataclass(frozen=True, slots=True)
 class SpendLine(Spend):
-    """What one clip cost on one day with one model."""
+    """The spend of one clip on one day with one model."""
 
     day: date
     service: str

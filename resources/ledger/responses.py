@@ -1,4 +1,4 @@
-"""What the service said: to a submit, about a request, about its cost."""
+"""Changes that the service's responses make: to a submit, a poll, a cost query."""
 
 from datetime import datetime
 from typing import Any
@@ -13,16 +13,18 @@ from resources.ledger.tables import submissions
 _FREE: dict[str, Any] = {"owner": None, "lease_until": None, "run_id": None, "price_microdollars": None}
 
 
-class Answers(LedgerBase):
-    """From `submitting` to the delivered video. Calls for what is recorded already change nothing and are no error."""
+class Responses(LedgerBase):
+    """From `submitting` to the delivered video. Recording the same thing twice changes nothing and is not an error."""
 
     def submitted(self, fingerprint: str, *, attempt: int, owner: str, request_id: str) -> RequestRow:
-        """The service took it. Accepted late as well (from `unknown`), since a known request id is the truth.
+        """Record that the service accepted the request.
+
+        A late response is accepted too (from `unknown`): a known request id is proof.
 
         Raises:
-            StaleClaim: another owner or attempt holds the row. The request id is not lost: it is kept with the attempt
-                it belongs to, and when the row was only planned again, the row becomes `submitted` for whoever adopts it.
-            IllegalTransition: the attempt has another request id already; this one is kept as an event.
+            StaleClaim: another owner or attempt holds the row. The request id is kept with the attempt it belongs to.
+                If the row was only planned again, it becomes `submitted` for the run that adopts it.
+            IllegalTransition: the attempt already has another request id; this one is kept as an event.
         """
         now = self._now()
         changes = {"state": State.SUBMITTED, "request_id": request_id, "submitted_at": now, "reason": None}
@@ -45,10 +47,12 @@ class Answers(LedgerBase):
     def _keep_stray(
         self, connection: sa.Connection, row: RequestRow, attempt: int, *, owner: str, request_id: str
     ) -> None:
-        """A request id that comes when its row has moved on: it exists and costs, so the attempt's money counts again.
+        """Keep a request id that arrives after its row has moved on.
 
-        When the next attempt is only planned, it must not be paid for as well: the row takes the request that exists,
-        by the same two steps as any other, and waits to be adopted.
+        It exists and costs, so the attempt's money counts again.
+
+        If the next attempt is only planned, it must not be paid for as well. The row takes the existing request by the
+        same two steps as any other, and waits to be adopted.
         """
         self._remark(
             connection,
@@ -85,21 +89,24 @@ class Answers(LedgerBase):
             self._move(connection, row.fingerprint, what, guards, changes, owner=owner, reason=why)
 
     def never_delivered(self, fingerprint: str, *, attempt: int, owner: str, reason: str) -> RequestRow:
-        """The POST never arrived: `planned` again, its money returned."""
+        """Record that the POST never arrived: `planned` again, its reservation returned."""
         changes = {"state": State.PLANNED, "reason": stored_reason(reason), **_FREE}
         return self._answer(
             fingerprint, "never_delivered", attempt=attempt, owner=owner, changes=changes, reason=reason, returned=True
         )
 
     def refused_for_now(self, fingerprint: str, *, attempt: int, owner: str, reason: str) -> RequestRow:
-        """The service has no room now (429): `planned` again, its money returned."""
+        """Record that the service has no capacity now (429): `planned` again, its reservation returned."""
         changes = {"state": State.PLANNED, "reason": stored_reason(reason), **_FREE}
         return self._answer(
             fingerprint, "refused_for_now", attempt=attempt, owner=owner, changes=changes, reason=reason, returned=True
         )
 
     def refused(self, fingerprint: str, *, attempt: int, owner: str, reason: str, final: bool) -> RequestRow:
-        """The service refused the submit (4xx with a body): `failed`, its money returned; ``final`` forbids a retry."""
+        """Record that the service rejected the submit (4xx with a body): `failed`, its reservation returned.
+
+        ``final`` forbids a retry.
+        """
         changes = {
             "state": State.FAILED,
             "reason": stored_reason(reason),
@@ -112,16 +119,16 @@ class Answers(LedgerBase):
         )
 
     def outcome_unknown(self, fingerprint: str, *, attempt: int, owner: str, reason: str) -> RequestRow:
-        """It was sent and no answer came: `unknown`; the money stays reserved."""
+        """Record that the POST was sent and no response came: `unknown`; its reservation stays."""
         changes = {"state": State.UNKNOWN, "reason": stored_reason(reason), "lease_until": None}
         return self._answer(
             fingerprint, "outcome_unknown", attempt=attempt, owner=owner, changes=changes, reason=reason
         )
 
-    # What polling tells; anybody who polls may record it
+    # Responses to polls; any process that polls may record them
 
     def started(self, fingerprint: str, at: datetime) -> RequestRow:
-        """The service was first seen working on it."""
+        """Record when the service was first seen working on the request."""
         with self.database.write() as connection:
             row = self._row(connection, fingerprint, lock=True)
             if row.state is not State.SUBMITTED or row.started_at is not None:
@@ -138,13 +145,13 @@ class Answers(LedgerBase):
     def succeeded(
         self, fingerprint: str, *, attempt: int, cost_microdollars: int | None = None, at: datetime | None = None
     ) -> RequestRow:
-        """The video is made.
+        """Record that the service finished the video.
 
         Args:
             fingerprint: the request.
             attempt: the attempt that was polled.
-            cost_microdollars: what the service says that it cost, where it says so already.
-            at: when it was done, where the service says so; otherwise now. Expected waiting times rest on it.
+            cost_microdollars: the cost, if the service reports it already.
+            at: when it ended, if the service says so; otherwise now. Expected waiting times are computed from it.
         """
         return self._verdict(
             fingerprint, State.SUCCEEDED, attempt, cost=cost_microdollars, at=at, changes={"reason": None}
@@ -160,7 +167,10 @@ class Answers(LedgerBase):
         cost_microdollars: int | None = None,
         at: datetime | None = None,
     ) -> RequestRow:
-        """The service gave up on it; ``final`` forbids a retry. The reservation stays until the cost is known."""
+        """Record that the service failed the request; ``final`` forbids a retry.
+
+        The reservation stays until the cost is known.
+        """
         changes = {"reason": stored_reason(reason), "final": final, "lease_until": None}
         return self._verdict(
             fingerprint, State.FAILED, attempt, cost=cost_microdollars, at=at, changes=changes, reason=reason
@@ -175,7 +185,7 @@ class Answers(LedgerBase):
         cost_microdollars: int | None = None,
         at: datetime | None = None,
     ) -> RequestRow:
-        """The service confirmed that it was cancelled. The reservation stays until the cost is known."""
+        """Record that the service confirmed the cancel. The reservation stays until the cost is known."""
         changes = {"reason": stored_reason(reason), "lease_until": None}
         return self._verdict(
             fingerprint, State.CANCELLED, attempt, cost=cost_microdollars, at=at, changes=changes, reason=reason
@@ -202,10 +212,10 @@ class Answers(LedgerBase):
                     raise self._refusal(row, state.value, attempt)
             return row if cost is None else self._settle(connection, row, cost, attempt)
 
-    # The video and the money
+    # Delivery and cost
 
     def delivered(self, fingerprint: str, *, video_key: str, sha256: str, size_bytes: int) -> RequestRow:
-        """The video is in the bucket, whole.
+        """Record that the whole video is in the bucket.
 
         Raises:
             IllegalTransition: the request has not succeeded.
@@ -229,7 +239,10 @@ class Answers(LedgerBase):
             return moved or row
 
     def lost(self, fingerprint: str, reason: str) -> RequestRow:
-        """A succeeded request's video is neither in the bucket nor at the service: only a new take brings one."""
+        """Record that a succeeded request's video is neither in the bucket nor at the service.
+
+        Only a new take replaces it.
+        """
         with self.database.write() as connection:
             row = self._row(connection, fingerprint, lock=True)
             if row.state is not State.SUCCEEDED:
@@ -249,10 +262,10 @@ class Answers(LedgerBase):
             return self._move(connection, fingerprint, "lost", guards, changes, reason=reason) or row
 
     def settle(self, fingerprint: str, cost_microdollars: int, *, attempt: int | None = None) -> RequestRow:
-        """Record what an attempt really cost, now or when the service says so later; the current attempt unless given.
+        """Record what an attempt really cost; the current attempt unless another is given.
 
         Raises:
-            IllegalTransition: the attempt was never at the service.
+            IllegalTransition: the attempt never reached the service.
         """
         with self.database.write() as connection:
             row = self._row(connection, fingerprint, lock=True)
@@ -260,7 +273,7 @@ class Answers(LedgerBase):
 
     def _settle(self, connection: sa.Connection, row: RequestRow, cost: int, attempt: int) -> RequestRow:
         if cost < 0:
-            raise LedgerError(f"A cost of {cost} micro-dollars is no cost.", remedy="Nothing was changed.")
+            raise LedgerError(f"{cost} micro-dollars is not a valid cost.", remedy="Nothing was changed.")
         known = connection.execute(
             sa.select(submissions.c.id, submissions.c.cost_microdollars)
             .where(
@@ -274,7 +287,7 @@ class Answers(LedgerBase):
         ).one_or_none()
         if known is None:
             raise IllegalTransition(
-                f"Request {row.fingerprint[:12]} has no submission of attempt {attempt} that could cost.",
+                f"Request {row.fingerprint[:12]} has no chargeable submission of attempt {attempt}.",
                 remedy="Nothing was changed.",
             )
         if known.cost_microdollars == cost:
@@ -294,6 +307,6 @@ class Answers(LedgerBase):
         return moved or row
 
     def note(self, fingerprint: str, owner: str, reason: str) -> None:
-        """Keep something that was seen without a change of state (a cancel that was not confirmed, a deadline)."""
+        """Record an observation without a change of state (an unconfirmed cancel, a deadline)."""
         with self.database.write() as connection:
             self._remark(connection, self._row(connection, fingerprint), "note", owner=owner, reason=reason)

@@ -1,4 +1,4 @@
-"""The ledger's tables. Migrations make them in a database; this is how the code speaks of them."""
+"""The ledger's tables as the code uses them. Migrations create them in a database."""
 
 from datetime import UTC, datetime
 
@@ -6,20 +6,20 @@ import sqlalchemy as sa
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
-    """A time in UTC, aware in Python; SQLite, which has no zones, holds it naive with a fixed width that sorts."""
+    """A time in UTC, aware in Python. SQLite has no time zones and stores it naive, in a fixed width that sorts."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Into the database."""
+        """Return the value as it is stored in the database."""
         if value is None:
             return None
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Out of the database."""
+        """Return the stored value as an aware time in UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -33,7 +33,7 @@ metadata = sa.MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-"""All tables of the ledger's database. The names begin with ``ledger_``, since Dagster's may lie beside them."""
+"""All tables of the ledger's database. The names begin with ``ledger_`` because Dagster's tables may be in it too."""
 
 requests = sa.Table(
     "ledger_requests",
@@ -115,7 +115,7 @@ events = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Index(None, "fingerprint", "id"),
 )
-"""One row per change, only ever added."""
+"""One row per change; rows are only added."""
 
 approvals = sa.Table(
     "ledger_approvals",
@@ -129,7 +129,7 @@ approvals = sa.Table(
     sa.Column("voided_at", UtcDateTime),
     sa.Index(None, "fingerprint"),
 )
-"""What people agreed to pay for, and until when that held."""
+"""What people agreed to pay, and until when that holds."""
 
 identity = sa.Table(
     "ledger_identity",
@@ -137,7 +137,7 @@ identity = sa.Table(
     sa.Column("id", sa.String(32), primary_key=True),
     sa.Column("created_at", UtcDateTime, nullable=False),
 )
-"""One row: the name under which the bucket knows this ledger."""
+"""One row: the id under which buckets know this ledger."""
 
 services = sa.Table(
     "ledger_services",
@@ -146,4 +146,4 @@ services = sa.Table(
     sa.Column("paused_until", UtcDateTime),
     sa.Column("probed_at", UtcDateTime),
 )
-"""One row per service: its lock makes claims come one after the other; and the pause that the service asked for."""
+"""One row per service. Locking it serialises claims; it also holds the pause that the service asked for."""

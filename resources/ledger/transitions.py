@@ -1,4 +1,4 @@
-"""Who works on which request: claims with their money, leases, adoption."""
+"""Ownership of requests: claims with their reservations, leases, adoption."""
 
 from datetime import datetime, timedelta
 
@@ -35,10 +35,10 @@ _INSERT_SUBMISSION = submissions.insert()
 
 
 class Claims(LedgerBase):
-    """From `planned` to `submitting`, and who holds what."""
+    """From `planned` to `submitting`, and which process owns what."""
 
     def plan(self, new: NewRequest) -> RequestRow:
-        """Write down that this is wanted; the row as it is when the fingerprint is known already."""
+        """Plan a request; return the existing row if the fingerprint is already planned."""
         with self.database.read() as connection:
             known = connection.execute(SELECT_ROW, {"the_fingerprint": new.fingerprint}).one_or_none()
         if known is not None:
@@ -56,7 +56,7 @@ class Claims(LedgerBase):
             }
             made = connection.execute(self._insert_new(requests).returning(requests.c.fingerprint), values).first()
             row = self._row(connection, new.fingerprint)
-            if made is not None:  # two processes may plan the same at once
+            if made is not None:  # two processes may plan the same request at once
                 self._event(connection, row, "planned", from_state=None)
         return row
 
@@ -73,25 +73,25 @@ class Claims(LedgerBase):
         max_in_flight: int,
         nonce: str | None = None,
     ) -> ClaimOutcome:
-        """Take a planned request and reserve its money, in one transaction that is on the disk when this returns.
+        """Claim a planned request and reserve its price, in one transaction that is on the disk when this returns.
 
-        All claims of a service come one after the other (SQLite: the write lock; Postgres: the service's row), so that
-        no two of them pass a cap or `max_in_flight` together.
+        Claims of a service are serialised (SQLite: the write lock; Postgres: the service's row), so that two of them
+        cannot exceed a cap or `max_in_flight` together.
 
         Args:
             fingerprint: the request.
-            owner: who claims; unique to a process.
-            run_id: whose cap per run counts.
-            lease_seconds: how long the claim holds without a heartbeat.
-            price_microdollars: what is reserved; None (a price that is not known) reserves nothing but counts as a request.
-            model_id: the id that will be sent.
-            caps: the most that may be spent.
+            owner: the claiming process; unique to a process.
+            run_id: the run whose cap counts.
+            lease_seconds: how long the claim is valid without a heartbeat.
+            price_microdollars: the amount to reserve; None (an unknown price) reserves nothing but counts as a request.
+            model_id: the model id that will be sent.
+            caps: the budget limits.
             max_in_flight: the most requests with a live lease, over all processes.
             nonce: what tells this claim from every other in the bucket's record.
 
         Raises:
             UnknownRequest: the request was never planned.
-            LedgerUnavailable: it is not known whether the claim was made: do not POST.
+            LedgerUnavailable: it is unknown whether the claim was made; send no POST.
         """
         with self.database.write() as connection:
             service = self._row(connection, fingerprint).service
@@ -124,7 +124,7 @@ class Claims(LedgerBase):
                 owner=owner,
                 reason=None if run_id is None else f"run {run_id}",
             )
-            if claimed is None:  # only where a writer ignores the locks; the UPDATE's guard has the last word
+            if claimed is None:  # only if a writer ignores the locks; the UPDATE's guard decides
                 return AlreadyClaimed(self._row(connection, fingerprint))
             connection.execute(
                 _INSERT_SUBMISSION,
@@ -144,11 +144,11 @@ class Claims(LedgerBase):
         return Claimed(claimed)
 
     def renew(self, fingerprint: str, *, attempt: int, owner: str, lease_seconds: float) -> RequestRow | None:
-        """A new lease for a claim that was held up before its POST; asked for only while nothing of it was sent.
+        """Renew the lease of a claim that was delayed before its POST. Call it only if nothing was sent.
 
         Returns:
-            The row; None when the claim is no longer the owner's: then it must not be acted upon. Where its outcome
-            counts as unknown by now, an event tells whoever has to decide that nothing was sent.
+            The row, or None if the claim no longer belongs to the owner: then send nothing. If its outcome already
+            counts as unknown, an event records that nothing was sent.
         """
         ours = (requests.c.state == State.SUBMITTING, requests.c.attempt == attempt, requests.c.owner == owner)
         lease = self._now() + timedelta(seconds=lease_seconds)
@@ -163,16 +163,16 @@ class Claims(LedgerBase):
                 return row_of(renewed)
             row = self._row(connection, fingerprint)
             if row.state is State.UNKNOWN and row.attempt == attempt and row.owner == owner:
-                reason = "its owner was held up beyond its lease, and sent nothing"
+                reason = "its owner was delayed beyond its lease and sent nothing"
                 self._remark(connection, row, "late_answer", owner=owner, reason=reason)
         return None
 
     def adopt(self, fingerprint: str, *, owner: str, run_id: str | None, lease_seconds: float) -> RequestRow | None:
-        """Take over a request that is at the service and that nobody polls: it is polled, never submitted again.
+        """Take over a request that is at the service and that no process polls. It is polled, never submitted again.
 
         Returns:
-            The row, `submitted` or `succeeded` without its video; None when someone else holds it or there is nothing
-            to wait for. One's own row is returned with a new lease.
+            The row, `submitted` or `succeeded` without its video; None if another owner holds it or nothing is left to
+            wait for. A row that the caller already owns is returned with a new lease.
         """
         with self.database.write() as connection:
             row = self._row(connection, fingerprint, lock=True)
@@ -189,19 +189,19 @@ class Claims(LedgerBase):
                 {"state": row.state, "attempt": row.attempt},
                 {"owner": owner, "run_id": run_id, "lease_until": lease},
                 owner=owner,
-                reason=f"before: {row.owner or 'nobody'}",
+                reason=f"before: {row.owner or 'no owner'}",
             )
 
     def heartbeat(self, owner: str, lease_seconds: float) -> int:
-        """Keep everything that this owner holds; how many rows that are."""
+        """Renew the leases of all requests that this owner holds; return their number."""
         lease = self._now() + timedelta(seconds=lease_seconds)
         with self.database.write() as connection:
             return connection.execute(_HEARTBEAT, {"the_owner": owner, "the_lease": lease}).rowcount
 
     def release(self, owner: str, *, fingerprint: str | None = None) -> int:
-        """Let go of what is at the service, all or one, for others to adopt; how many rows that were.
+        """Release this owner's requests at the service, or one of them, for adoption; return their number.
 
-        A row in `submitting` is not let go: nobody but its owner can say what became of it.
+        A row in `submitting` is not released: only its owner can say what became of it.
         """
         where = [
             requests.c.owner == owner,
@@ -218,10 +218,10 @@ class Claims(LedgerBase):
         return len(rows)
 
     def expire(self, *, grace_seconds: float = GRACE_SECONDS) -> tuple[RequestRow, ...]:
-        """Rows whose owner died between the claim and the recorded answer become `unknown`; those rows.
+        """Change rows whose owner died between the claim and the recorded response to `unknown`; return those rows.
 
         Args:
-            grace_seconds: how long beyond its lease an owner is not taken for dead yet (see `leases`).
+            grace_seconds: seconds after the end of the lease until an owner counts as dead (see `leases`).
         """
         dead = (
             requests.c.state == State.SUBMITTING,
@@ -231,7 +231,7 @@ class Claims(LedgerBase):
         with self.database.read() as connection:
             if connection.execute(due.limit(1)).first() is None:
                 return ()
-        reason = "its owner stopped between the claim and the service's answer"
+        reason = "its owner stopped between the claim and the service's response"
         with self.database.write() as connection:
             changed = connection.execute(
                 requests.update()
@@ -245,7 +245,7 @@ class Claims(LedgerBase):
         return rows
 
     def orphans(self, service: str) -> tuple[RequestRow, ...]:
-        """Requests that somebody should adopt: at the service, or done without a delivered video, and nobody's."""
+        """Return requests to adopt: without an owner, and at the service or succeeded without a delivered video."""
         waiting = requests.c.state == State.SUBMITTED
         undelivered = sa.and_(
             requests.c.state == State.SUCCEEDED, requests.c.delivered_at.is_(None), requests.c.lost.is_(False)
@@ -256,7 +256,7 @@ class Claims(LedgerBase):
             return tuple(row_of(found) for found in connection.execute(query.order_by(requests.c.created_at)))
 
     def prove_writable(self) -> None:
-        """Write something small and wait until it is on the disk; called before anything is paid for.
+        """Write a small change and wait until it is on the disk; called before anything is paid for.
 
         Raises:
             LedgerUnavailable: the ledger cannot be written, so nothing may be submitted.
@@ -266,7 +266,10 @@ class Claims(LedgerBase):
             connection.execute(services.update().where(services.c.service == "").values(probed_at=self._now()))
 
     def pause(self, service: str, until: datetime) -> None:
-        """No process asks this service before then (a Retry-After that one of them heard); never shortened."""
+        """Pause all processes' calls to this service until then (a Retry-After that one of them received).
+
+        A pause is never shortened.
+        """
         with self.database.write() as connection:
             self._lock_service(connection, service)
             connection.execute(
@@ -279,7 +282,7 @@ class Claims(LedgerBase):
             )
 
     def paused_until(self, service: str) -> datetime | None:
-        """When the service may be asked again; None when it may be asked now."""
+        """Return when the service may be called again, or None if it may be called now."""
         with self.database.read() as connection:
             until = connection.execute(
                 sa.select(services.c.paused_until).where(services.c.service == service)
@@ -287,7 +290,7 @@ class Claims(LedgerBase):
         return until if until is not None and until > self._now() else None
 
     def _insert_new(self, table: sa.Table) -> sa.Insert:
-        """An INSERT that leaves a row that is there alone."""
+        """Return an INSERT that does nothing if the row exists."""
         if self.database.is_sqlite:
             from sqlalchemy.dialects import sqlite
 
@@ -303,7 +306,7 @@ class Claims(LedgerBase):
 
     @staticmethod
     def _set(connection: sa.Connection, row: RequestRow, **values: object) -> RequestRow:
-        """Change columns that are no step of the request's life."""
+        """Change columns that are not a step of the request's life."""
         found = connection.execute(
             requests.update().where(requests.c.fingerprint == row.fingerprint).values(**values).returning(*COLUMNS)
         ).one()

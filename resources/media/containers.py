@@ -1,8 +1,8 @@
-"""Opening files with FFmpeg by their content, never by their name.
+"""Opens media files with FFmpeg by their content, never by their name.
 
-FFmpeg would also accept playlists (HLS, DASH, concat, SDP), which make it read *other* files and addresses. Uploads are
-other people's files, so the demuxer is chosen here from the first bytes and forced; a playlist named ``voice.mp3`` is no
-medium at all.
+FFmpeg would also accept playlists (HLS, DASH, concat, SDP), which make it read *other* files and addresses. Uploads
+come from other people, so the demuxer is chosen here from the first bytes and forced; a playlist named ``voice.mp3`` is
+not accepted.
 """
 
 import codecs
@@ -20,10 +20,10 @@ HEAD_BYTES = 4096
 """Enough for every signature below (the farthest is MPEG-TS's third sync byte, at 376)."""
 
 _SAFE = {"protocol_whitelist": "file"}
-"""A file must not send FFmpeg anywhere else."""
+"""Keeps FFmpeg from opening any other address or file."""
 _HEADER_ONLY = {"skip_frame": "all", "threads": "1", "probesize": "32"}
-"""FFmpeg decodes the first pictures to learn what the header does not say, with a decoder thread per core; 32 bytes is the
-least that it probes."""
+"""FFmpeg decodes the first pictures to learn what the header does not say, with a decoder thread per core. 32 bytes is
+its smallest probe size."""
 
 _TS_PACKET = 188
 _STILL_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis"}
@@ -50,13 +50,16 @@ _SIGNATURES = (
 
 
 def head(path: Path, size: int = HEAD_BYTES) -> bytes:
-    """The first bytes of a file."""
+    """Return the first bytes of a file."""
     with path.open("rb") as file:
         return file.read(size)
 
 
 def container_of(start: bytes) -> str | None:
-    """The container that the first bytes announce (``mp4``, ``mov``, ``wav``, ``mp3``, ...); None: no audio or video."""
+    """Return the container that the first bytes announce (``mp4``, ``mov``, ``wav``, ``mp3``, ...).
+
+    None if not audio or video.
+    """
     if start[4:8] == b"ftyp":
         brand = start[8:12]
         return None if brand in _STILL_BRANDS else "mov" if brand == b"qt  " else "mp4"
@@ -73,28 +76,28 @@ def container_of(start: bytes) -> str | None:
 
 
 def _raw_mpeg_audio(start: bytes) -> str | None:
-    """MP3 (or MP2) and AAC without any header: told by the 12 sync bits and fields that must not be reserved."""
+    """Return ``mp3`` (also for MP2) or ``aac`` without a header: detected by the 12 sync bits and the reserved fields."""
     if len(start) < 4 or start[0] != 0xFF or start[1] & 0xE0 != 0xE0:
         return None
     version, layer = (start[1] >> 3) & 3, (start[1] >> 1) & 3
     if layer == 0 and start[1] & 0xF0 == 0xF0:
         return "aac"
-    # Layer I (3) is left out: nobody uploads it, and FF FE is how UTF-16 text starts.
+    # Layer I (3) is excluded: it is not used any more, and UTF-16 text starts with FF FE.
     bitrate, rate = start[2] >> 4, (start[2] >> 2) & 3
     return "mp3" if layer in {1, 2} and version != 1 and bitrate != 15 and rate != 3 else None
 
 
 @contextmanager
 def open_media(path: Path, name: str = "", *, header_only: bool = False) -> Iterator[av.container.InputContainer]:
-    """Open an audio or video file with the demuxer that its content asks for.
+    """Open an audio or video file with the demuxer for its content.
 
     Args:
         path: the local file.
-        name: how people know the file (its key in the bucket); the path's own name if empty.
-        header_only: decode no picture while opening: a twentieth of the CPU, and only what the header says is known.
+        name: the file's name for people (its key in the bucket); the path's own name if empty.
+        header_only: decode no picture while opening: a twentieth of the CPU, and only the header's facts are known.
 
     Raises:
-        Unreadable: empty, no audio or video, or damaged, here or while the caller reads it.
+        Unreadable: the file is empty, not audio or video, or damaged, here or while the caller reads it.
     """
     name = name or path.name
     container = container_of(head(path))
@@ -128,7 +131,7 @@ def _what_instead(path: Path) -> str:
 
 
 def is_text(start: bytes) -> bool:
-    """True when the first bytes of a file are UTF-8 text."""
+    """Return True if the first bytes of a file are UTF-8 text."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(start)  # a character cut by the end of the piece is fine
     except UnicodeDecodeError:
@@ -137,10 +140,10 @@ def is_text(start: bytes) -> bool:
 
 
 def _demuxer(container: str) -> str:
-    # FFmpeg's demuxers have the names of their families: one reads MP4 and QuickTime alike.
+    # FFmpeg's demuxers have family names: one reads both MP4 and QuickTime.
     return "mov" if container == "mp4" else container
 
 
 def moving_streams(container: av.container.InputContainer) -> list[av.VideoStream]:
-    """The video streams but for cover pictures."""
+    """Return the video streams without cover pictures."""
     return [stream for stream in container.streams.video if not stream.disposition & av.stream.Disposition.attached_pic]

@@ -1,4 +1,4 @@
-"""What can be wrong with a media file."""
+"""Errors of media files."""
 
 from resources.errors import ErrorCode, I2VError, Verdict
 
@@ -12,7 +12,7 @@ class MediaError(I2VError):
 
 
 class Unreadable(MediaError):
-    """The file is not what it says, is damaged, or is too large to be opened safely."""
+    """The file is not what its name says, is damaged, or is too large to open safely."""
 
 
 class MeasuringFailed(MediaError):

@@ -1,9 +1,9 @@
-"""Faces in still images, found with the Haar cascades that ship in OpenCV's wheel.
+"""Faces in still images, found with the Haar cascades in OpenCV's wheel.
 
 Measured on the project's samples in 240 variants (random crops of 45 to 100 %, mirrored, brighter, darker): the face of
 `portrait.png` was found in all of the 60 variants that show it whole; cup, rocket and cat (180 variants) gave none. One
-cascade alone finds 'faces' in 12 of the cat's 60 variants, hence two that must agree. Profiles and faces that look away
-are not found; the brief's own words decide then.
+cascade alone finds 'faces' in 12 of the cat's 60 variants, so two must agree. Profiles and averted faces are not found;
+the brief's own words decide then.
 """
 
 import threading
@@ -18,19 +18,21 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 PORTRAIT_FACE = 0.15
-"""A picture is a portrait when its largest face is at least this wide, of the shorter side. In the sample portrait, cut
-from the waist up, the face has 0.19, in its crops up to 0.40; in a full-length picture or a group it has less than 0.1."""
+"""Smallest width of the largest face, relative to the shorter side, for a picture to count as a portrait. In the sample
+portrait, cut from the waist up, the face has 0.19, in its crops up to 0.40; in a full-length picture or a group it has
+less than 0.1."""
 
 _WORKING_SIDE = 320
-"""Pixels of the longer side. Beside 480 with steps of 1.15 it finds the same portraits and 35 of 40 faces of 1 to 3 % of
-the picture, instead of all, for a third of the CPU: with a picture in each clip this is the dearest look of all."""
+"""Pixels of the longer side. Compared with 480 and steps of 1.15, it finds the same portraits and 35 of 40 faces of 1
+to 3 % of the picture, instead of all, for a third of the CPU: with a picture in each clip this is the most expensive
+measurement."""
 _SMALLEST_FACE = 20
-"""In pixels at the working size, the smallest that the cascades know: 0.4 % of a square picture, far below the 5 % that the
-service recommends."""
+"""In pixels at the working size, the smallest that the cascades support: 0.4 % of a square picture, far below the 5 %
+that the service recommends."""
 _STEP = 1.2
-"""Between the sizes that are tried."""
+"""Factor between the sizes that are tried."""
 _AROUND = 0.4
-"""Part of a found face's side that is looked at on each of its sides to confirm it."""
+"""Margin around a found face that is searched to confirm it, relative to the face's side."""
 _NEIGHBOURS_TO_FIND, _NEIGHBOURS_TO_CONFIRM = 2, 2
 _SAME_PLACE = 0.4
 
@@ -51,21 +53,21 @@ class Face(BaseModel):
 
     @property
     def share(self) -> float:
-        """Part of the image's area, 0 to 1."""
+        """Return the face's part of the image's area, 0 to 1."""
         return self.w * self.h / (self.image_width * self.image_height)
 
     @property
     def width_share(self) -> float:
-        """Width of the face over the image's shorter side."""
+        """Return the width of the face relative to the image's shorter side."""
         return self.w / min(self.image_width, self.image_height)
 
 
-cv2.setNumThreads(1)  # callers are threads themselves; OpenCV's own would spin beside them
+cv2.setNumThreads(1)  # callers are threads already; OpenCV's own would spin beside them
 _loaded = threading.local()
 
 
 def _classifier(name: str) -> cv2.CascadeClassifier:
-    """A classifier keeps scratch state, so each thread has its own; loading one takes 20 ms."""
+    """Return this thread's classifier: it keeps scratch state, so each thread needs its own. Loading takes 20 ms."""
     known: dict[str, cv2.CascadeClassifier] = _loaded.__dict__.setdefault("classifiers", {})
     if name not in known:
         known[name] = cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / f"haarcascade_frontalface_{name}.xml"))
@@ -86,7 +88,7 @@ def _overlap(one: Box, other: Box) -> float:
 
 
 def _confirmed(box: Box, grey: NDArray[np.uint8]) -> bool:
-    """True when another cascade finds a face at the same place too."""
+    """Return True if another cascade finds a face at the same place too."""
     margin = round(max(box[2:]) * _AROUND)
     left, top = max(0, box[0] - margin), max(0, box[1] - margin)
     part = grey[top : box[1] + box[3] + margin, left : box[0] + box[2] + margin]
@@ -95,12 +97,12 @@ def _confirmed(box: Box, grey: NDArray[np.uint8]) -> bool:
 
 
 def faces_in(image: Image.Image) -> tuple[Face, ...]:
-    """The faces in an image (as displayed), largest first."""
+    """Return the faces in an image (as displayed), largest first."""
     grey = image.convert("L")
     scale = _WORKING_SIDE / max(grey.size)
     size = (max(1, round(grey.width * scale)), max(1, round(grey.height * scale)))
     pixels = np.asarray(grey.resize(size, Image.Resampling.BILINEAR))
-    found = _boxes("default", pixels, _NEIGHBOURS_TO_FIND)  # the cheaper of the two looks everywhere
+    found = _boxes("default", pixels, _NEIGHBOURS_TO_FIND)  # the cheaper of the two searches everywhere
     confirmed = [box for box in found if _confirmed(box, pixels)]
     faces = [
         Face(
@@ -117,5 +119,5 @@ def faces_in(image: Image.Image) -> tuple[Face, ...]:
 
 
 def is_portrait(faces: Sequence[Face]) -> bool:
-    """True when one face is large enough to be what the image is about (``PORTRAIT_FACE``)."""
+    """Return True if one face is large enough for the image to be about it (``PORTRAIT_FACE``)."""
     return any(face.width_share >= PORTRAIT_FACE for face in faces)

@@ -1,13 +1,13 @@
-"""What was measured of a media file: plain data, so that the pure rooms can reason about it without a decoder.
+"""Measured facts of a media file as plain data, so that pure code can use them without a decoder.
 
-``probe.py`` beside this file fills these from the real bytes.
+``probe.py`` beside this file reads them from the bytes.
 """
 
 from pydantic import BaseModel, ConfigDict
 
 
 class ImageFacts(BaseModel):
-    """An image; ``width`` and ``height`` in pixels as displayed, after the camera's rotation note was obeyed."""
+    """An image; ``width`` and ``height`` in pixels as displayed, after EXIF rotation."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -20,11 +20,11 @@ class ImageFacts(BaseModel):
     animated: bool
     size_bytes: int
     rotated: bool = False
-    """True when the camera's note (EXIF) turns or mirrors the stored pixels."""
+    """True if EXIF turns or mirrors the stored pixels."""
 
 
 class AudioFacts(BaseModel):
-    """A sound file; ``seconds`` were counted by decoding."""
+    """A sound file; ``seconds`` are counted by decoding."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -36,7 +36,7 @@ class AudioFacts(BaseModel):
     channels: int
     size_bytes: int
     longer: bool = False
-    """True when decoding stopped early: the file is at least that long."""
+    """True if decoding stopped early: the file is at least that long."""
 
 
 class VideoFacts(BaseModel):

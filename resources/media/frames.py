@@ -1,4 +1,4 @@
-"""Single pictures out of a video, as players show them, without holding the video."""
+"""Single pictures of a video, as players show them, without holding the video in memory."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,30 +13,30 @@ from resources.media.errors import Unreadable
 from resources.media.probe import displayed_size
 
 _SEEK_GAP_SECONDS = 3.0
-"""Pictures farther apart than this are reached by seeking; nearer ones by decoding on, since key frames of generated
-videos lie up to 250 frames apart and a seek would decode the same frames again."""
+"""Pictures farther apart than this are reached by seeking, nearer ones by decoding: key frames of generated videos lie
+up to 250 frames apart, so a seek would decode the same frames again."""
 
 
 def picture_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:
-    """The stream that is the video, set to decode with all the threads that help.
+    """Return the main video stream, set to decode with all useful threads.
 
     Raises:
-        Unreadable: the file holds no video.
+        Unreadable: the file contains no video.
     """
     streams = moving_streams(container)
     if not streams:
-        raise Unreadable(f"{name} holds no video.", remedy="Fetch or export the video again.")
+        raise Unreadable(f"{name} contains no video.", remedy="Fetch or export the video again.")
     streams[0].thread_type = "AUTO"
     return streams[0]
 
 
 def to_picture(stream: av.VideoStream, frame: av.VideoFrame, longer_side: int | None = None) -> Image.Image:
-    """A frame as displayed (rotation and pixel shape obeyed), made smaller before it is converted.
+    """Return a frame as displayed (rotation and pixel shape applied), scaled down before it is converted.
 
     Args:
         stream: the stream that the frame came from.
         frame: the decoded frame.
-        longer_side: pixels of the longer side at most; None keeps the size.
+        longer_side: maximum pixels of the longer side; None keeps the size.
     """
     width, height, rotation = displayed_size(stream, frame)
     if rotation in {90, 270}:
@@ -45,16 +45,16 @@ def to_picture(stream: av.VideoStream, frame: av.VideoFrame, longer_side: int | 
         width, height = max(2, round(width * scale)), max(2, round(height * scale))
     smaller = frame.reformat(width=width, height=height, format="rgb24", interpolation=Interpolation.AREA)
     picture = Image.fromarray(smaller.to_ndarray())
-    # FFmpeg and Pillow both count the angle against the clock.
+    # FFmpeg and Pillow both count the angle counterclockwise.
     return picture.rotate(frame.rotation, expand=True) if rotation else picture
 
 
 def pictures_at(
     video: Path, times: Iterable[float], longer_side: int, name: str = ""
 ) -> Iterator[tuple[float, Image.Image]]:
-    """The pictures shown at these times (seconds from the start, ascending), each with the time it starts at.
+    """Yield the pictures shown at these times (seconds from the start, ascending), each with its own start time.
 
-    A time past the end gives the last picture. Only one frame is held at a time.
+    A time past the end yields the last picture. Only one frame is held at a time.
 
     Raises:
         Unreadable: no video, or damaged.
@@ -66,7 +66,9 @@ def pictures_at(
         decoding = iter(container.decode(stream))
         current = next(decoding, None)
         if current is None or base is None:
-            raise Unreadable(f"{name} holds no picture that can be decoded.", remedy="Fetch or export the video again.")
+            raise Unreadable(
+                f"{name} contains no picture that can be decoded.", remedy="Fetch or export the video again."
+            )
         start = current.time or 0.0
         following = next(decoding, None)
         for wanted in times:
@@ -81,7 +83,7 @@ def pictures_at(
 
 
 def last_frame(video: Path, path: Path, name: str = "") -> Path:
-    """Write the exact last frame of a video as a PNG of full size, for the next shot to start from.
+    """Write the exact last frame of a video as a full-size PNG, from which the next shot starts.
 
     Raises:
         Unreadable: no video, or damaged.
@@ -90,7 +92,7 @@ def last_frame(video: Path, path: Path, name: str = "") -> Path:
     with open_media(video, name) as container:
         stream = picture_stream(container, name)
         last = None
-        # From the last key frame on; a file without an index is decoded from its start instead.
+        # From the last key frame on; a file without an index is decoded from its start.
         for offset in (stream.duration or 0, 0):
             container.seek((stream.start_time or 0) + offset, stream=stream)
             for frame in container.decode(stream):
@@ -98,6 +100,8 @@ def last_frame(video: Path, path: Path, name: str = "") -> Path:
             if last is not None:
                 break
         if last is None:
-            raise Unreadable(f"{name} holds no picture that can be decoded.", remedy="Fetch or export the video again.")
+            raise Unreadable(
+                f"{name} contains no picture that can be decoded.", remedy="Fetch or export the video again."
+            )
         to_picture(stream, last).save(path, format="PNG")
     return path

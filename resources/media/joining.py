@@ -1,4 +1,4 @@
-"""Shots become a film: normalised, joined by cuts and crossfades, encoded as one file while they are read."""
+"""Joins shots to a film: normalised, with cuts and crossfades, encoded into one file while they are read."""
 
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -24,30 +24,30 @@ from resources.media.quality.sound import LoudnessMeter
 from resources.media.timeline import Timeline, plan_timeline
 
 Planes = NDArray[np.uint8]
-"""A picture as YUV 4:2:0: the luma rows, below them the chroma rows."""
+"""A picture as YUV 4:2:0: the luma rows, followed by the chroma rows."""
 
 _BLACK, _NO_COLOUR = 16, 128
 _SEAM_SIDE = 64
 
 
 class Shot(BaseModel):
-    """One clip of a film and how it is reached from the one before."""
+    """One clip of a film, and its transition from the clip before."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Path
     name: str = ""
     crossfade: float = Field(0.0, ge=0)
-    """Seconds that it overlaps with the shot before; 0 is a cut."""
+    """Seconds of overlap with the shot before; 0 is a cut."""
 
     @property
     def label(self) -> str:
-        """How people know it."""
+        """Return the shot's name for people."""
         return self.name or self.path.name
 
 
 class FilmOptions(BaseModel):
-    """How the film is written; None takes what most of the shots have, by length."""
+    """Options of the film; None takes what most of the shots have, by length."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,18 +56,18 @@ class FilmOptions(BaseModel):
     fps: Fraction | None = None
     tracks: tuple[mixing.Track, ...] = ()
     loudness_lufs: float = -16.0
-    """Integrated loudness of the whole film; what the platforms for short videos play at (between -14 and -18)."""
+    """Integrated loudness of the whole film; platforms for short videos use -14 to -18."""
     true_peak_db: float = -1.5
-    """No peak above it after encoding (EBU R 128 and the platforms ask for -1 to -2)."""
+    """Highest peak after encoding (EBU R 128 and the platforms ask for -1 to -2)."""
     crf: int = Field(18, ge=0, le=51)
-    """x264's quality; 18 cannot be told from the shots."""
+    """x264's quality; 18 cannot be distinguished from the shots."""
     preset: str = "veryfast"
     metadata: Mapping[str, str] = {}
     """Written into the file."""
 
 
 class Seam(BaseModel):
-    """Where two shots meet."""
+    """The boundary between two shots."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -77,13 +77,13 @@ class Seam(BaseModel):
     before: str
     after: str
     colour_step: float
-    """Distance of the mean colours in CIELAB: about 2 can just be seen, above 10 it looks like another scene."""
+    """Distance of the mean colours in CIELAB: about 2 is barely visible, above 10 it looks like another scene."""
     picture_step: float
     """Mean difference in grey levels between the last picture of one and the first of the other."""
 
 
 class Film(BaseModel):
-    """What was written."""
+    """The written film."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -103,17 +103,17 @@ class Film(BaseModel):
 def join(shots: Sequence[Shot], output: Path, options: FilmOptions | None = None) -> Film:
     """Write a film (MP4, H.264 and AAC) of shots in order.
 
-    Shots of other sizes are fitted in with black bars, other frame rates are resampled, missing sound is silence. Two shots
-    are open at a time and one frame of each is held, so memory does not grow with the film.
+    Shots of other sizes get black bars, other frame rates are resampled, missing sound is silence. Two shots are open
+    at a time with one frame of each, so memory does not grow with the film.
 
     Args:
         shots: at least one.
-        output: written beside itself first, so that it is whole or not there.
+        output: written to a file beside it first, so that it is complete or missing.
         options: size, rate, tracks, loudness.
 
     Raises:
         CannotJoin: no shots, or crossfades longer than their shots.
-        Unreadable: a shot or a track is damaged, or no video.
+        Unreadable: a shot or a track is damaged, or a shot is not a video.
     """
     options = options or FilmOptions()
     facts = [probe_video(shot.path, shot.label) for shot in shots]
@@ -143,7 +143,7 @@ def join(shots: Sequence[Shot], output: Path, options: FilmOptions | None = None
             container.metadata.update(options.metadata)
             writer = _Writer(container, (width, height), fps, options, sound=sound)
             pieces = mixing.levelled(mixing.mixed(files, spans, options.tracks), levels, gain, options.true_peak_db)
-            heard = writer.write(_pictures(shots, timeline, (width, height), writer.seams), pieces)
+            written = writer.write(_pictures(shots, timeline, (width, height), writer.seams), pieces)
         partial.replace(output)
     finally:
         partial.unlink(missing_ok=True)
@@ -156,14 +156,14 @@ def join(shots: Sequence[Shot], output: Path, options: FilmOptions | None = None
         seams=tuple(writer.seams),
         sound=sound,
         loudness_before_lufs=levels.lufs,
-        loudness_lufs=heard.lufs,
+        loudness_lufs=written.lufs,
         gain_db=round(gain, 2),
         size_bytes=output.stat().st_size,
     )
 
 
 def _rate(facts: VideoFacts) -> Fraction:
-    """The frame rate as a fraction that players know: 24, 25, 30, 24000/1001, ..."""
+    """Return the frame rate as a fraction that players know: 24, 25, 30, 24000/1001, ..."""
     for known in (
         Fraction(24),
         Fraction(25),
@@ -224,14 +224,14 @@ class _Writer:
         self._samples = 0
 
     def write(self, pictures: Iterator[Planes], pieces: Iterator[mixing.Wave]) -> mixing.Levels:
-        """Write everything; the sound's real level comes back."""
+        """Write everything and return the sound's real level."""
         peak = 0.0
         for number, planes in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
             frame.pts, frame.time_base = number, 1 / self._fps
             frame.colorspace, frame.color_range = 1, ColorRange.MPEG
             self._container.mux(self._picture.encode(frame))
-            # The sound runs along with the picture: the file can be played from its start, and nothing piles up.
+            # The sound is written along with the picture: the file plays from its start, and nothing piles up.
             while self._sound is not None and self._samples < (number + 1) / self._fps * mixing.RATE:
                 piece = next(pieces, None)
                 if piece is None:
@@ -255,7 +255,7 @@ class _Writer:
 
 
 def _pictures(shots: Sequence[Shot], timeline: Timeline, size: tuple[int, int], seams: list[Seam]) -> Iterator[Planes]:
-    """The film's pictures in order; fills ``seams`` as they pass."""
+    """Yield the film's pictures in order; ``seams`` is filled meanwhile."""
     before: _Open | None = None
     last: Planes | None = None
     for number, (shot, span) in enumerate(zip(shots, timeline.spans, strict=True)):
@@ -279,12 +279,12 @@ def _pictures(shots: Sequence[Shot], timeline: Timeline, size: tuple[int, int], 
 
 
 class _Open:
-    """A shot that is being read. Its first picture is known at once, and comes again as the first of its pictures."""
+    """An open shot. Its first picture is known at once and is repeated as the first of its pictures."""
 
     def __init__(self, pictures: Generator[Planes, None, None]) -> None:
         self.first = next(pictures)
         self._pictures = pictures
-        # A crossfade may be as long as the shot: then the first picture is not shown before the next shot asks for it.
+        # A crossfade may be as long as the shot: then the first picture is shown only when the next shot asks for it.
         self._coming = chain([self.first], pictures)
 
     def next(self) -> Planes:
@@ -329,7 +329,7 @@ def _small(planes: Planes) -> Planes:
 
 
 def _shot_pictures(shot: Shot, frames: int, fps: Fraction, size: tuple[int, int]) -> Generator[Planes, None, None]:
-    """Exactly ``frames`` pictures of a shot at the film's rate and size: each is the one shown at its time."""
+    """Yield exactly ``frames`` pictures of a shot at the film's rate and size: each is the one shown at its time."""
     with open_media(shot.path, shot.label) as container:
         stream = picture_stream(container, shot.label)
         decoding = iter(container.decode(stream))
@@ -338,7 +338,7 @@ def _shot_pictures(shot: Shot, frames: int, fps: Fraction, size: tuple[int, int]
         following = next(decoding, None)
         planes: Planes | None = None
         for number in range(frames):
-            # Half a millisecond of grace: time stamps are rounded to the container's clock.
+            # Half a millisecond of tolerance: time stamps are rounded to the container's clock.
             while following is not None and (following.time or 0.0) - start <= float(number / fps) + 5e-4:
                 current, following, planes = following, next(decoding, None), None
             if planes is None:
@@ -347,7 +347,7 @@ def _shot_pictures(shot: Shot, frames: int, fps: Fraction, size: tuple[int, int]
 
 
 def _fitted(stream: av.VideoStream, frame: av.VideoFrame, size: tuple[int, int]) -> Planes:
-    """A frame as displayed, scaled to fit and set on black."""
+    """Return a frame as displayed, scaled to fit, on black."""
     width, height, rotation = displayed_size(stream, frame)
     scale = min(size[0] / width, size[1] / height)
     # Within one percent the picture is stretched: bars of a few pixels look like a fault.
@@ -377,7 +377,7 @@ def _padded(inner: Planes, inner_size: tuple[int, int], size: tuple[int, int]) -
     whole = np.full((height * 3 // 2, width), _NO_COLOUR, np.uint8)
     whole[:height] = _BLACK
     whole[top : top + down, left : left + across] = inner[:down]
-    # Each chroma plane lies as half-wide rows, two to a row of the array.
+    # Each chroma plane consists of half-wide rows, two to a row of the array.
     for plane in range(2):
         target = whole[height:].reshape(2, height // 2, width // 2)[plane]
         source = inner[down:].reshape(2, down // 2, across // 2)[plane]

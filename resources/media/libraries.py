@@ -1,4 +1,4 @@
-"""Which media libraries are at work, and whether they can do what the project asks of them."""
+"""The media libraries in use, and whether they have the needed codecs."""
 
 import av
 import cv2
@@ -11,17 +11,17 @@ NEEDED: tuple[tuple[str, str], ...] = (
     ("libx264", "w"),
     ("aac", "w"),
 )
-"""Codecs that are read (r) and written (w): videos come as H.264 with AAC, voiceovers as MP3, films are written."""
+"""Codecs to read (r) and write (w): videos are H.264 with AAC, voiceovers MP3, and films are written."""
 
 
 def library_versions() -> dict[str, str]:
-    """Names and versions, FFmpeg's own libraries among them."""
+    """Return names and versions, including FFmpeg's own libraries."""
     parts = {name: ".".join(map(str, version)) for name, version in sorted(av.library_versions.items())}
     return {"PyAV": av.__version__, "Pillow": PIL.__version__, "OpenCV": cv2.__version__, **parts}
 
 
 def missing_codecs() -> tuple[str, ...]:
-    """What is needed and not there."""
+    """Return the needed codecs that are missing."""
     missing = []
     for name, mode in NEEDED:
         try:

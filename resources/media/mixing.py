@@ -1,4 +1,4 @@
-"""The sound of a film, piece by piece: shots faded into one another, tracks below them, levelled once at the end."""
+"""The sound of a film, piece by piece: crossfaded shots over tracks, with its loudness normalised at the end."""
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
@@ -22,12 +22,12 @@ RATE = 48_000
 _BASE = Fraction(1, RATE)
 _PIECE = 4_800
 _CLICK_FREE = RATE // 200
-"""5 ms: a cut in the middle of a wave clicks, so short a fade cannot be heard."""
+"""5 ms: a cut in the middle of a wave clicks, and a fade this short is inaudible."""
 
 MAX_GAIN_DB = 20.0
-"""A film that is nearly silent is not made loud: that would raise its noise."""
+"""Limit of the gain: a nearly silent film is not made loud, because that would amplify its noise."""
 _LIMIT_MARGIN_DB = 1.0
-"""Between the limiter (samples) and the promised true peak: what lies between samples, and AAC's own ringing."""
+"""Between the limiter (samples) and the promised true peak: room for peaks between samples and for AAC's ringing."""
 
 
 class Track(BaseModel):
@@ -39,7 +39,7 @@ class Track(BaseModel):
     name: str = ""
     gain_db: float = 0.0
     loop: bool = False
-    """Starts again when it is shorter than the film."""
+    """Starts again if it is shorter than the film."""
     fade_out_seconds: float = Field(0.0, ge=0)
 
 
@@ -48,7 +48,7 @@ def _start(stream: av.VideoStream) -> float:
 
 
 class _Reader:
-    """Reads a sound in any number of samples, stereo at ``RATE``; silence when there is none or no more."""
+    """Reads a sound in pieces of any length, stereo at ``RATE``; silence if there is none or no more."""
 
     def __init__(self, stack: ExitStack, path: Path, name: str, *, loop: bool = False) -> None:
         self._path, self._name, self._loop = path, name, loop
@@ -58,7 +58,7 @@ class _Reader:
 
     def _decoded(self) -> Generator[Wave, None, None]:
         while True:
-            heard = 0
+            samples_read = 0
             with open_media(self._path, self._name) as container:
                 if not container.streams.audio:
                     return
@@ -66,15 +66,15 @@ class _Reader:
                 start = _start(pictures[0]) if pictures else 0.0
                 resampler = av.AudioResampler(format="fltp", layout="stereo", rate=RATE)
                 for frame in container.decode(container.streams.audio[0]):
-                    if not heard and frame.time is not None and (late := round((frame.time - start) * RATE)) > 0:
+                    if not samples_read and frame.time is not None and (late := round((frame.time - start) * RATE)) > 0:
                         yield np.zeros((2, min(late, 60 * RATE)), np.float32)
                     for part in resampler.resample(frame):
-                        heard += part.samples
+                        samples_read += part.samples
                         yield np.asarray(part.to_ndarray(), dtype=np.float32)
                 for part in resampler.resample(None):
-                    heard += part.samples
+                    samples_read += part.samples
                     yield np.asarray(part.to_ndarray(), dtype=np.float32)
-            if not self._loop or not heard:
+            if not self._loop or not samples_read:
                 return
 
     def read(self, samples: int) -> Wave:
@@ -90,7 +90,7 @@ class _Reader:
 
 
 class _Voice:
-    """One shot's sound with its fades; ``at`` is where it has been read to, from the shot's start."""
+    """One shot's sound with its fades; ``at`` is the position read so far, from the shot's start."""
 
     def __init__(self, reader: _Reader, span: Span, fade_in: int, fade_out: int) -> None:
         self._reader, self._length = reader, span.length
@@ -103,12 +103,12 @@ class _Voice:
         self._at += samples
         rise = np.clip(at / max(1, self._fade_in), 0, 1)
         fall = np.clip((self._length - at) / max(1, self._fade_out), 0, 1)
-        # Equal power: two different sounds keep their loudness while one goes over into the other.
+        # Equal power: two different sounds keep their loudness during the crossfade.
         return wave * (np.sin(rise * np.pi / 2) * np.sin(fall * np.pi / 2)).astype(np.float32)
 
 
 def mixed(shots: Sequence[tuple[Path, str]], spans: Sequence[Span], tracks: Sequence[Track]) -> Iterator[Wave]:
-    """The film's sound in pieces of at most 0.1 s, as loud as its sources.
+    """Yield the film's sound in pieces of at most 0.1 s, as loud as its sources.
 
     Args:
         shots: each shot's file and name.
@@ -138,7 +138,7 @@ def mixed(shots: Sequence[tuple[Path, str]], spans: Sequence[Span], tracks: Sequ
                     piece = piece + _track_piece(track, reader, done, size, total)
                 yield piece
                 done += size
-            # The shot before is over: of a film of hundreds, two are open.
+            # The shot before has ended: of a film of hundreds, two are open.
             closing.close()
             before, closing = voice, opened
 
@@ -152,7 +152,7 @@ def _track_piece(track: Track, reader: _Reader, start: int, size: int, total: in
 
 
 def to_frame(wave: Wave, at: int) -> av.AudioFrame:
-    """Samples as a frame at a position in samples."""
+    """Return samples as a frame at a position in samples."""
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(wave, dtype=np.float32), format="fltp", layout="stereo")
     frame.sample_rate = RATE
     frame.pts = at
@@ -171,7 +171,7 @@ class Levels(BaseModel):
 
 
 def measure_levels(pieces: Iterator[Wave]) -> Levels:
-    """Loudness and peak of a sound, heard once."""
+    """Return the loudness and peak of a sound, reading it once."""
     meter, peak, at = LoudnessMeter(), 0.0, 0
     for piece in pieces:
         peak = max(peak, float(np.abs(piece).max(initial=0.0)))
@@ -182,12 +182,12 @@ def measure_levels(pieces: Iterator[Wave]) -> Levels:
 
 
 def gain_for(levels: Levels, target_lufs: float) -> float:
-    """Decibels that bring a sound to the wanted loudness; 0 for silence, never more than ``MAX_GAIN_DB``."""
+    """Return the decibels that bring a sound to the target loudness; 0 for silence, never more than ``MAX_GAIN_DB``."""
     return 0.0 if levels.lufs is None else min(MAX_GAIN_DB, target_lufs - levels.lufs)
 
 
 def levelled(pieces: Iterator[Wave], levels: Levels, gain_db: float, true_peak_db: float) -> Iterator[Wave]:
-    """The sound with a gain; peaks above the limit are turned down by FFmpeg's look-ahead limiter, if there are any."""
+    """Yield the sound with a gain; FFmpeg's look-ahead limiter reduces peaks above the limit, if there are any."""
     ceiling = true_peak_db - _LIMIT_MARGIN_DB
     if levels.peak_dbfs + gain_db <= ceiling:
         for piece in pieces:

@@ -25,11 +25,11 @@ __all__ = [
 ]
 
 INLINE_BYTES = 15 * 1024
-"""Most bytes of a picture that goes into the metadata of an event: events are kept for ever."""
+"""Most bytes of a picture in the metadata of an event: events are kept for ever."""
 
 GLIMPSE_BYTES = 520
-"""Dagster's UI shows Markdown in its place up to 999 characters, the rest behind a click; base64 takes a third more than the
-bytes, and some 250 characters are for a link and the words for those who see no pictures."""
+"""Dagster's UI shows up to 999 characters of Markdown inline, the rest behind a click. Base64 adds a third to the
+bytes, and some 250 characters are for a link and the alternative text."""
 _GLIMPSES = ((192, 30), (192, 15), (160, 15), (160, 5), (128, 10), (128, 2), (96, 5), (96, 0), (64, 0), (32, 0))
 
 _QUALITIES = (82, 70, 58, 46, 35)
@@ -38,10 +38,10 @@ _POSTER_CANDIDATES = 9
 
 
 def thumbnail(path: Path, max_bytes: int = INLINE_BYTES, longer_side: int = 480, name: str = "") -> bytes:
-    """A JPEG of an image, turned as displayed, of at most ``max_bytes``; transparency becomes white.
+    """Return a JPEG of an image, turned as displayed, of at most ``max_bytes``; transparency becomes white.
 
     Raises:
-        Unreadable: no image, damaged, or too large to be opened.
+        Unreadable: not an image, damaged, or too large to open.
         MediaError: ``max_bytes`` is too small for any picture.
     """
     with open_image(path, name) as stored:
@@ -50,7 +50,7 @@ def thumbnail(path: Path, max_bytes: int = INLINE_BYTES, longer_side: int = 480,
 
 
 def opaque(image: Image.Image) -> Image.Image:
-    """An image as RGB of 8 bits: transparency becomes white, deeper pixels keep their highest bits."""
+    """Return an image as RGB of 8 bits: transparency becomes white, deeper pixels keep their highest bits."""
     if image.has_transparency_data:
         layered = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), layered).convert("RGB")
@@ -61,13 +61,13 @@ def opaque(image: Image.Image) -> Image.Image:
 
 
 def jpeg(image: Image.Image, max_bytes: int | None, longer_side: int) -> bytes:
-    """The best JPEG of an image that fits: quality falls first, then size.
+    """Return the best JPEG of an image that fits; quality is reduced first, then size.
 
     Raises:
         MediaError: nothing fits into ``max_bytes``.
     """
     side = min(longer_side, max(image.size))
-    smallest = min(_SMALLEST_SIDE, side)  # an image that is smaller than that is tried as it is
+    smallest = min(_SMALLEST_SIDE, side)  # a smaller image is tried at its own size
     while side >= smallest:
         scale = side / max(image.size)
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -82,10 +82,10 @@ def jpeg(image: Image.Image, max_bytes: int | None, longer_side: int) -> bytes:
 
 
 def smaller(picture: bytes, max_bytes: int, longer_side: int) -> bytes:
-    """A smaller JPEG of a JPEG that was made here, decoded at the size that is needed.
+    """Return a smaller JPEG of a JPEG that was made here, decoded at the needed size.
 
     Raises:
-        Unreadable: it is no picture any more.
+        Unreadable: it is not a picture.
         MediaError: ``max_bytes`` is too small for any picture.
     """
     try:
@@ -97,7 +97,7 @@ def smaller(picture: bytes, max_bytes: int, longer_side: int) -> bytes:
 
 
 def glimpse(picture: bytes, max_bytes: int = GLIMPSE_BYTES) -> bytes:
-    """A tiny WebP of a small picture (such as `thumbnail` makes), as large as fits into ``max_bytes``."""
+    """Return a tiny WebP of a small picture (such as `thumbnail` makes), as large as fits into ``max_bytes``."""
     with Image.open(io.BytesIO(picture)) as opened:
         shown = opened.convert("RGB")
     written: dict[int, bytes] = {}
@@ -107,12 +107,12 @@ def glimpse(picture: bytes, max_bytes: int = GLIMPSE_BYTES) -> bytes:
         scale = min(1.0, side / max(shown.size))
         size = (max(1, round(shown.width * scale)), max(1, round(shown.height * scale)))
         file = io.BytesIO()
-        # Method 2 of 6: a tenth larger than the last one, for a fifth of its time.
+        # Method 2 of 6: a tenth larger than method 6, in a fifth of its time.
         shown.resize(size, Image.Resampling.LANCZOS).save(file, "WEBP", quality=quality, method=2)
         written[step] = file.getvalue()
         return -len(written[step])
 
-    steps = range(len(_GLIMPSES) - 1)  # the last is what remains when nothing else fits
+    steps = range(len(_GLIMPSES) - 1)  # the last one remains if nothing else fits
     best = bisect.bisect_left(steps, -max_bytes, key=size_of)
     if best not in written:
         size_of(best)
@@ -120,18 +120,18 @@ def glimpse(picture: bytes, max_bytes: int = GLIMPSE_BYTES) -> bytes:
 
 
 def _evenly(seconds: float, count: int) -> list[float]:
-    """Times in the middle of ``count`` equal parts, so that neither the first nor the last frame is among them."""
+    """Return times in the middle of ``count`` equal parts, so that neither the first nor the last frame is included."""
     return [seconds * (number + 0.5) / count for number in range(count)]
 
 
 def poster(video: Path, max_bytes: int = INLINE_BYTES, longer_side: int = 480, name: str = "") -> bytes:
-    """A JPEG of one good frame of a video.
+    """Return a JPEG of one good frame of a video.
 
-    Of nine frames over the whole length the one with the most contrast wins (the standard deviation of its brightness):
-    black, white and faded frames have next to none.
+    Of nine frames over the whole length, the one with the highest contrast is used (the standard deviation of its
+    brightness): black, white and faded frames have next to none.
 
     Raises:
-        Unreadable: no video, or damaged.
+        Unreadable: not a video, or damaged.
         MediaError: ``max_bytes`` is too small for any picture.
     """
     times = _evenly(probe_video(video, name).seconds, _POSTER_CANDIDATES)
@@ -146,10 +146,10 @@ def _contrast(picture: Image.Image) -> float:
 def contact_sheet(
     video: Path, *, count: int = 9, columns: int = 3, tile: int = 360, max_bytes: int | None = None, name: str = ""
 ) -> bytes:
-    """A JPEG of ``count`` frames over the whole length, each with its time in seconds.
+    """Return a JPEG of ``count`` frames over the whole length, each with its time in seconds.
 
     Raises:
-        Unreadable: no video, or damaged.
+        Unreadable: not a video, or damaged.
         MediaError: ``max_bytes`` is too small for any picture.
     """
     times = _evenly(probe_video(video, name).seconds, count)
@@ -159,7 +159,7 @@ def contact_sheet(
 
 
 def grid(tiles: Sequence[Image.Image], columns: int, gap: int = 6) -> Image.Image:
-    """Pictures of one size side by side, row by row, on dark ground."""
+    """Return pictures of one size side by side, row by row, on a dark background."""
     width, height = max(tile.width for tile in tiles), max(tile.height for tile in tiles)
     columns = min(columns, len(tiles))
     rows = math.ceil(len(tiles) / columns)
@@ -181,10 +181,10 @@ def _labelled(picture: Image.Image, text: str) -> Image.Image:
 
 
 def side_by_side(videos: Sequence[tuple[str, Path]], max_bytes: int | None = None, tile: int = 360) -> bytes:
-    """A JPEG with one row per video (takes, languages): its label and three frames, for people to compare.
+    """Return a JPEG with one row per video (takes, languages): its label and three frames, for comparison.
 
     Raises:
-        Unreadable: one of them is no video, or damaged.
+        Unreadable: one of them is not a video, or damaged.
         MediaError: ``max_bytes`` is too small for any picture.
     """
     tiles = []
@@ -205,20 +205,20 @@ def animated_webp(
     max_bytes: int = 400 * 1024,
     name: str = "",
 ) -> bytes:
-    """A small silent animation of a video that loops.
+    """Return a small silent looping animation of a video.
 
     A video longer than ``max_frames / fps`` seconds is shown whole but faster, so that memory and size stay bounded.
 
     Args:
         video: the local file.
-        longer_side: pixels.
+        longer_side: pixels of the longer side.
         fps: pictures per second.
-        max_frames: pictures at most.
-        max_bytes: the file is made coarser until it fits.
-        name: how people know the file.
+        max_frames: maximum pictures.
+        max_bytes: quality is reduced until the file fits.
+        name: the file's name for people.
 
     Raises:
-        Unreadable: no video, or damaged.
+        Unreadable: not a video, or damaged.
         MediaError: ``max_bytes`` is too small for any picture.
     """
     seconds = probe_video(video, name).seconds

@@ -1,4 +1,4 @@
-"""Facts about uploaded files, read from their content: a name or a header may lie, the decoded bytes do not."""
+"""Facts about uploaded files, read from their content: a name or header may be wrong, the decoded bytes are not."""
 
 import hashlib
 import struct
@@ -33,15 +33,15 @@ __all__ = [
 ]
 
 MAX_PIXELS = 64_000_000
-"""Largest image that is decoded (192 MB as RGB). Covers 8K (33 Mpx) and 50 Mpx phones; beyond it a small file that
-unpacks to gigabytes (a decompression bomb) is the likelier explanation."""
+"""Largest image that is decoded (192 MB as RGB). It covers 8K (33 Mpx) and 50 Mpx phones; a larger small file is more
+likely a decompression bomb."""
 
 MAX_AUDIO_SECONDS = 600.0
-"""Where decoding for a length stops. The longest audio that any endpoint takes has 30 s; beyond ten minutes the exact
-length no longer matters, and a long recording costs no more than about a second."""
+"""Seconds after which decoding for a length stops. The longest audio that any endpoint takes has 30 s. Beyond ten
+minutes the exact length no longer matters, and a long recording then costs about a second."""
 
 _IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "ICO", "PPM")
-# Pillow's other readers are left out on purpose: some (EPS) start other programs.
+# Pillow's other readers are excluded on purpose: some (EPS) start other programs.
 _TURNED = {5, 6, 7, 8}
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, OverflowError, MemoryError)
 
@@ -51,13 +51,13 @@ warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 
 def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex; read in pieces."""
+    """Return the SHA-256 of a file's bytes in hex; the file is read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sniff(path: Path) -> tuple[MediumKind, str] | None:
-    """The kind and content type that a file's bytes show; None for anything that is no image, audio or video."""
+    """Return the kind and content type that a file's bytes show; None if it is not an image, audio or video."""
     start = head(path)
     if (still := _still_type(start)) is not None:
         return MediumKind.IMAGE, still
@@ -71,7 +71,7 @@ def sniff(path: Path) -> tuple[MediumKind, str] | None:
             if opened.streams.audio:
                 return MediumKind.AUDIO, _AUDIO_TYPES.get(container, f"audio/{container}")
     except Unreadable:
-        # The signature was right but the rest is not; what it was meant to be is still known.
+        # The signature was right but the rest is not; the intended kind is still known.
         return _MEANT.get(container)
     return None
 
@@ -113,19 +113,19 @@ def _still_type(start: bytes) -> str | None:
     ):
         if start.startswith(magic):
             return content_type
-    # Two letters alone would also be text; a bitmap's header says its own size next, and then four zero bytes.
+    # Two letters alone would also be text; a bitmap's header continues with its own size and four zero bytes.
     return "image/bmp" if start[:2] == b"BM" and start[6:10] == bytes(4) else None
 
 
 def open_image(path: Path, name: str = "") -> Image.Image:
-    """An image decoded whole, still as stored (not turned).
+    """Return an image decoded whole, still as stored (not rotated).
 
     Raises:
-        Unreadable: no image, cut short, damaged, or larger than ``MAX_PIXELS``.
+        Unreadable: not an image, cut short, damaged, or larger than ``MAX_PIXELS``.
     """
     name = name or path.name
     too_large = Unreadable(
-        f"{name} has more than {MAX_PIXELS // 1_000_000} megapixels; it is not opened.",
+        f"{name} has more than {MAX_PIXELS // 1_000_000} megapixels, so it was not opened.",
         remedy="Scale the image down (4096 px on its longer side is plenty) and upload it again.",
     )
     try:
@@ -159,27 +159,27 @@ def _why_no_image(path: Path) -> str:
 
 
 def probe_image(path: Path, name: str = "") -> ImageFacts:
-    """Facts about an image, after decoding it to its end.
+    """Return facts about an image, after decoding it to its end.
 
     Args:
         path: the local file.
-        name: how people know the file (its key in the bucket); the path's own name if empty.
+        name: the file's name for people (its key in the bucket); the path's own name if empty.
 
     Raises:
-        Unreadable: no image, cut short, damaged, or larger than ``MAX_PIXELS``.
+        Unreadable: not an image, cut short, damaged, or larger than ``MAX_PIXELS``.
     """
     with open_image(path, name) as image:
         return image_facts(image, path)
 
 
 def image_facts(image: Image.Image, path: Path) -> ImageFacts:
-    """Facts about an image that `open_image` decoded from the file at ``path``."""
+    """Return facts about an image that `open_image` decoded from the file at ``path``."""
     try:
         orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except (*_DAMAGED, TypeError):
-        orientation = 1  # a broken note is no note
+        orientation = 1  # a broken EXIF block counts as none
     width, height = image.size
-    # An MPO is a JPEG with further pictures behind it (phones store depth maps and previews so), no animation.
+    # An MPO is a JPEG followed by further pictures (phones store depth maps and previews in it), not an animation.
     multi = image.format == "MPO"
     return ImageFacts(
         width=height if orientation in _TURNED else width,
@@ -193,17 +193,17 @@ def image_facts(image: Image.Image, path: Path) -> ImageFacts:
 
 
 def probe_audio(path: Path, name: str = "") -> AudioFacts:
-    """Facts about a sound file (or the sound of a video), with its length counted by decoding.
+    """Return facts about a sound file (or the sound of a video), with its length counted by decoding.
 
-    Headers are not believed: an MP3 of variable bit rate without one is estimated wrongly by every player.
+    Headers are unreliable: players estimate the length of a variable-bit-rate MP3 without a header wrongly.
 
     Raises:
-        Unreadable: no sound in it, damaged, or cut short before the first sound.
+        Unreadable: it has no sound, is damaged, or is cut short before the first sound.
     """
     name = name or path.name
     with open_media(path, name) as container:
         if not container.streams.audio:
-            raise Unreadable(f"{name} holds no sound.", remedy="Upload a WAV or MP3 with the voice or music.")
+            raise Unreadable(f"{name} contains no sound.", remedy="Upload a WAV or MP3 with the voice or music.")
         stream = container.streams.audio[0]
         seconds = 0.0
         for frame in container.decode(stream):
@@ -211,7 +211,7 @@ def probe_audio(path: Path, name: str = "") -> AudioFacts:
             if seconds >= MAX_AUDIO_SECONDS:
                 break
         if not seconds:
-            raise Unreadable(f"{name} holds no sound that can be decoded.", remedy="Export it again as WAV or MP3.")
+            raise Unreadable(f"{name} contains no sound that can be decoded.", remedy="Export it again as WAV or MP3.")
         return AudioFacts(
             seconds=round(seconds, 6),
             codec=stream.codec_context.codec.canonical_name,
@@ -224,26 +224,28 @@ def probe_audio(path: Path, name: str = "") -> AudioFacts:
 
 
 def probe_video(path: Path, name: str = "") -> VideoFacts:
-    """Facts about a video: its packets are counted to the end (the header is not believed), its first frame decoded.
+    """Return facts about a video: all packets are counted (the header is unreliable), and the first frame is decoded.
 
     Raises:
-        Unreadable: no video, damaged, or cut short.
+        Unreadable: not a video, damaged, or cut short.
     """
     name = name or path.name
     with open_media(path, name) as container:
         videos = moving_streams(container)
         if not videos:
-            raise Unreadable(f"{name} holds no video.", remedy="Upload an MP4 with a picture.")
+            raise Unreadable(f"{name} contains no video.", remedy="Upload an MP4 with a picture.")
         stream = videos[0]
         audio = container.streams.audio[0].codec_context.codec.canonical_name if container.streams.audio else None
         first = next(iter(container.decode(stream)), None)
         if first is None:
-            raise Unreadable(f"{name} holds no picture that can be decoded.", remedy="Export it again as MP4 (H.264).")
+            raise Unreadable(
+                f"{name} contains no picture that can be decoded.", remedy="Export it again as MP4 (H.264)."
+            )
         width, height, rotation = displayed_size(stream, first)
         container.seek(0)
         frames, seconds = _count_packets(container, stream)
         if not frames or not seconds:
-            raise Unreadable(f"{name} holds no picture that can be timed.", remedy="Export it again as MP4 (H.264).")
+            raise Unreadable(f"{name} contains no picture with a time stamp.", remedy="Export it again as MP4 (H.264).")
         return VideoFacts(
             seconds=round(float(seconds), 6),
             width=width,
@@ -259,23 +261,23 @@ def probe_video(path: Path, name: str = "") -> VideoFacts:
 
 
 def video_size(path: Path, name: str = "") -> tuple[int, int, float]:
-    """Width, height and seconds as the header says; no picture is decoded.
+    """Return width, height and seconds from the header; no picture is decoded.
 
-    For files of known making; an upload's header may lie.
+    Use it for files made by the project; an upload's header may be wrong.
 
     Raises:
-        Unreadable: no video, or damaged.
+        Unreadable: not a video, or damaged.
     """
     with open_media(path, name or path.name, header_only=True) as container:
         videos = moving_streams(container)
         if not videos:
-            raise Unreadable(f"{name or path.name} holds no video.", remedy="Fetch it again.")
+            raise Unreadable(f"{name or path.name} contains no video.", remedy="Fetch it again.")
         seconds = float(container.duration or 0) / av.time_base
         return videos[0].codec_context.width, videos[0].codec_context.height, seconds
 
 
 def _count_packets(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[int, Fraction]:
-    """Frames and length of the picture from its packets, which costs reading but no decoding."""
+    """Return frames and length of the picture from its packets, which needs reading but no decoding."""
     base = stream.time_base or Fraction(1, 90_000)
     frames, start, end, longest = 0, None, None, 0
     for packet in container.demux(stream):
@@ -289,7 +291,7 @@ def _count_packets(container: av.container.InputContainer, stream: av.VideoStrea
     if start is None or end is None:
         return frames, Fraction(0)
     seconds = (end - start) * base
-    if longest == 0 and frames > 1:  # some containers give no durations: the last frame lasts as long as the others
+    if longest == 0 and frames > 1:  # some containers give no durations: the last frame gets that of the others
         seconds += seconds / (frames - 1)
     if not seconds and stream.average_rate:
         seconds = frames / stream.average_rate
@@ -297,7 +299,7 @@ def _count_packets(container: av.container.InputContainer, stream: av.VideoStrea
 
 
 def displayed_size(stream: av.VideoStream, frame: av.VideoFrame) -> tuple[int, int, int]:
-    """Width and height as a player shows them, and the rotation in degrees (0, 90, 180 or 270)."""
+    """Return width and height as a player shows them, and the rotation in degrees (0, 90, 180 or 270)."""
     rotation = round(frame.rotation) % 360
     width, height = frame.width, frame.height
     if (shape := stream.sample_aspect_ratio) and shape > 0:

@@ -1,4 +1,4 @@
-"""All that is looked up in one uploaded image, from one decoding: a photo of 12 megapixels takes 0.1 s to decode."""
+"""All facts of one uploaded image from one decode: a photo of 12 megapixels takes 0.1 s to decode."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +11,14 @@ from resources.media.previews import glimpse, jpeg, opaque
 from resources.media.probe import image_facts, open_image
 
 _WORKING_SIDE = 960
-"""Pixels of the longer side, at least, of the copy that pictures and faces are taken from: twice what either needs."""
+"""Minimum pixels of the longer side of the copy that pictures and faces are taken from: twice what either needs."""
 
 _REDUCIBLE = {"L", "RGB", "RGBA", "CMYK", "YCbCr"}
 
 
 @dataclass(frozen=True)
-class StillLook:
-    """An image's facts, a JPEG and a tiny WebP of it, and the faces in it (largest first; boxes in the working copy)."""
+class StillScan:
+    """An image's facts, a JPEG and a tiny WebP of it, and its faces (largest first; boxes in the working copy)."""
 
     facts: ImageFacts
     thumbnail: bytes
@@ -26,24 +26,24 @@ class StillLook:
     faces: tuple[Face, ...]
 
 
-def look_at_image(path: Path, name: str, thumbnail_bytes: int, longer_side: int) -> StillLook:
-    """Look at an image once.
+def scan_image(path: Path, name: str, thumbnail_bytes: int, longer_side: int) -> StillScan:
+    """Return the facts, thumbnails and faces of an image, decoding it once.
 
     Args:
         path: the local file.
-        name: how people know the file.
-        thumbnail_bytes: the thumbnail's size at most.
+        name: the file's name for people.
+        thumbnail_bytes: the thumbnail's maximum size.
         longer_side: the thumbnail's longer side in pixels.
 
     Raises:
-        Unreadable: no image, cut short, damaged, or too large to be opened.
+        Unreadable: not an image, cut short, damaged, or too large to open.
         MediaError: ``thumbnail_bytes`` is too small for any picture.
     """
     with open_image(path, name) as stored:
         facts = image_facts(stored, path)
         working = opaque(_turned(_reduced(stored), facts.rotated))
     small = jpeg(working, thumbnail_bytes, longer_side)
-    return StillLook(facts, small, glimpse(small), faces_in(working))
+    return StillScan(facts, small, glimpse(small), faces_in(working))
 
 
 def _reduced(image: Image.Image) -> Image.Image:

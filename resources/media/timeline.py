@@ -1,7 +1,7 @@
-"""When each shot of a film starts and ends, in frames and samples; pure.
+"""Start and end of each shot of a film, in frames and samples; pure.
 
-Times are added up exactly and rounded once per boundary, so that a film of many shots is not longer or shorter than its
-shots minus their overlaps by more than half a frame.
+Times are added exactly and rounded once per boundary, so that a film of many shots is at most half a frame longer or
+shorter than its shots minus their overlaps.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class Span(BaseModel):
 
     @property
     def length(self) -> int:
-        """Frames that the shot gives, with its overlaps."""
+        """Return the frames of the shot, including its overlaps."""
         return self.end - self.start
 
 
@@ -37,16 +37,16 @@ class Timeline(BaseModel):
 
     @property
     def frames(self) -> int:
-        """Length of the film."""
+        """Return the number of frames of the film."""
         return self.spans[-1].end
 
     @property
     def seconds(self) -> Fraction:
-        """Length of the film."""
+        """Return the length of the film."""
         return self.frames / self.fps
 
     def in_samples(self, rate: int) -> tuple[Span, ...]:
-        """The same spans in sound samples: each boundary lies where its frame lies."""
+        """Return the same spans in sound samples: each boundary lies where its frame lies."""
 
         def at(frame: int) -> int:
             return round(frame / self.fps * rate)
@@ -58,11 +58,10 @@ class Timeline(BaseModel):
 
 
 def plan_timeline(shots: Sequence[tuple[str, Fraction, Fraction]], fps: Fraction) -> Timeline:
-    """Place shots one after the other.
+    """Return the timeline of shots placed one after the other.
 
     Args:
-        shots: of each its name, its length in seconds, and the seconds of crossfade from the one before (0: a cut; of the
-            first shot it is ignored).
+        shots: name, length in seconds, and seconds of crossfade from the shot before (0: a cut; ignored for the first).
         fps: frames per second of the film.
 
     Raises:

@@ -1,1 +1,1 @@
-"""Figures for Prometheus, read from the ledger."""
+"""Prometheus metrics, read from the ledger."""

@@ -1,4 +1,4 @@
-"""``python -m resources.metrics --port 9464``: the exporter as a process of its own."""
+"""``python -m resources.metrics --port 9464``: the exporter as its own process."""
 
 import argparse
 import signal
@@ -11,12 +11,12 @@ from resources.metrics.server import serving
 from resources.settings import load_settings
 
 PORT = 9464
-"""The port that OpenTelemetry's Prometheus exporters take by default."""
+"""The default port of OpenTelemetry's Prometheus exporters."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM."""
-    parser = argparse.ArgumentParser(prog="python -m resources.metrics", description="Figures for Prometheus.")
+    parser = argparse.ArgumentParser(prog="python -m resources.metrics", description="Prometheus metrics.")
     parser.add_argument("--port", type=int, default=PORT)
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines scrape; there is no login")
     given = parser.parse_args(arguments)

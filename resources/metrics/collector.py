@@ -1,4 +1,4 @@
-"""The ledger as Prometheus sees it. Every scrape reads anew: the figures are the fleet's, not this process'."""
+"""The ledger as Prometheus metrics. Every scrape reads again: the values are the fleet's, not this process'."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -17,7 +17,8 @@ from resources.settings import USD, Settings
 log = logging.getLogger(__name__)
 
 BOUNDS = (15.0, 30.0, 60.0, 90.0, 120.0, 180.0, 240.0, 300.0, 450.0, 600.0, 900.0, 1800.0)
-"""Seconds: the service's generations take one to five minutes, and a run gives up waiting after `deadline_seconds` (1,800)."""
+"""Histogram bounds in seconds: the service's generations take one to five minutes, and a run stops waiting after
+`deadline_seconds` (1,800)."""
 
 CLIPS_HELP = "Clips by state, and what the waiting ones wait for."
 
@@ -27,8 +28,8 @@ class LedgerCollector(Collector):
 
     Args:
         settings: the caps and the service.
-        open_ledger: opens it; done at the first scrape and again after a failure, so that a database that is down at the
-            start, or for a while, is a figure (``i2v_up 0``) and not the end of the exporter.
+        open_ledger: opens the ledger, at the first scrape and again after a failure. A database that is down is then a
+            metric (``i2v_up 0``) and does not stop the exporter.
     """
 
     def __init__(self, settings: Settings, open_ledger: Callable[[], Ledger]) -> None:
@@ -37,16 +38,16 @@ class LedgerCollector(Collector):
         self._opened: tuple[Ledger, FleetMeasures] | None = None
 
     def describe(self) -> list[Metric]:
-        """Nothing: the registry would otherwise read the ledger to learn the names."""
+        """Return nothing: otherwise the registry would read the ledger to learn the names."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """All metrics; of a ledger that does not answer only that it does not."""
-        up = GaugeMetricFamily("i2v_up", "1 while the ledger answers.")
+        """Yield all metrics; if the ledger does not answer, only ``i2v_up 0``."""
+        up = GaugeMetricFamily("i2v_up", "1 if the ledger answers, else 0.")
         try:
             found = list(self._read())
         except LedgerError as error:
-            log.warning("No figures: %s", error.text)
+            log.warning("Ledger read failed: %s", error.text)
             self.close()
             up.add_metric([], 0)
             yield up
@@ -56,7 +57,7 @@ class LedgerCollector(Collector):
         yield from found
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the ledger."""
         if self._opened is not None:
             self._opened[0].close()
             self._opened = None
@@ -82,10 +83,10 @@ class LedgerCollector(Collector):
         yield states
         flying = GaugeMetricFamily("i2v_in_flight", "Requests with a live lease, in all processes.", labels=["service"])
         unknown = GaugeMetricFamily(
-            "i2v_unknown_requests", "Requests whose outcome a person has to resolve.", labels=["service"]
+            "i2v_unknown_requests", "Requests of unknown outcome that a person has to resolve.", labels=["service"]
         )
         paused = GaugeMetricFamily(
-            "i2v_paused_seconds", "How long the service still asked everybody to wait (429).", labels=["service"]
+            "i2v_paused_seconds", "Seconds until the service may be called again (429).", labels=["service"]
         )
         for service, count in now.in_flight.items():
             flying.add_metric([service], count)
@@ -93,20 +94,22 @@ class LedgerCollector(Collector):
             paused.add_metric([service], now.paused_seconds.get(service, 0.0))
         yield from (flying, unknown, paused)
         yield GaugeMetricFamily("i2v_max_in_flight", "The fleet's limit.", value=self._settings.max_in_flight)
-        yield GaugeMetricFamily("i2v_orphans", "Paid requests that nobody polls: adoption is due.", value=orphans)
+        yield GaugeMetricFamily(
+            "i2v_orphans", "Paid requests that no process polls and that should be adopted.", value=orphans
+        )
 
     def _money(self, spent: Spend) -> Iterator[Metric]:
         settings = self._settings
         sandbox = settings.service == "sandbox"
-        today = GaugeMetricFamily("i2v_spend_today_dollars", "Today's dollars, by what is known.", labels=["kind"])
+        today = GaugeMetricFamily("i2v_spend_today_dollars", "Today's dollars: settled and reserved.", labels=["kind"])
         today.add_metric(["settled"], spent.settled_microdollars / USD)
         today.add_metric(["reserved"], spent.reserved_microdollars / USD)
         yield today
         cap = settings.sandbox_budget_usd_per_day if sandbox else settings.budget_usd_per_day
         most = settings.sandbox_budget_requests_per_day if sandbox else settings.budget_requests_per_day
-        yield GaugeMetricFamily("i2v_budget_dollars", "The day's cap in dollars.", value=cap)
+        yield GaugeMetricFamily("i2v_budget_dollars", "The daily cap in dollars.", value=cap)
         yield GaugeMetricFamily("i2v_requests_today", "Paid requests today.", value=spent.requests)
-        yield GaugeMetricFamily("i2v_budget_requests", "The day's cap in requests.", value=most)
+        yield GaugeMetricFamily("i2v_budget_requests", "The daily cap in requests.", value=most)
 
     @staticmethod
     def _clips(now: Measures, pending: int) -> Iterator[Metric]:
@@ -117,19 +120,19 @@ class LedgerCollector(Collector):
         yield GaugeMetricFamily(
             "i2v_queue_age_seconds", "Age of the oldest clip that no run works on yet.", value=now.queue_age_seconds
         )
-        yield GaugeMetricFamily("i2v_pending_uploads", "Uploads from the queue that are not complete.", value=pending)
+        yield GaugeMetricFamily("i2v_pending_uploads", "Uploads from the queue that are incomplete.", value=pending)
 
 
 EVENTS = {
-    "refused": ("i2v_refusals", "Requests that the service refused."),
-    "refused_for_now": ("i2v_too_many_requests", "Submits that the service refused for now (429)."),
-    "adopted": ("i2v_adoptions", "Requests that were taken over from a run that died."),
+    "refused": ("i2v_refusals", "Requests that the service rejected."),
+    "refused_for_now": ("i2v_too_many_requests", "Submits that the service rejected temporarily (429)."),
+    "adopted": ("i2v_adoptions", "Requests adopted from a run that died."),
     "never_delivered": ("i2v_never_delivered", "Submits that did not reach the service."),
-    "outcome_unknown": ("i2v_outcomes_unknown", "Submits whose outcome is not known."),
-    "expired": ("i2v_dead_claims", "Claims whose owner died before the answer was recorded."),
-    "delivered": ("i2v_videos_delivered", "Videos that reached the bucket."),
+    "outcome_unknown": ("i2v_outcomes_unknown", "Submits of unknown outcome."),
+    "expired": ("i2v_dead_claims", "Claims whose owner died before the response was recorded."),
+    "delivered": ("i2v_videos_delivered", "Videos delivered to the bucket."),
 }
-"""What is counted of the ledger's events."""
+"""The counter for each kind of ledger event."""
 
 
 def _events(now: Measures) -> Iterator[Metric]:
@@ -139,7 +142,9 @@ def _events(now: Measures) -> Iterator[Metric]:
 
 def _generations(now: Measures) -> Metric:
     seconds = HistogramMetricFamily(
-        "i2v_generation_seconds", "From submit to the end of the generation, of all that succeeded.", labels=["model"]
+        "i2v_generation_seconds",
+        "Seconds from submit to the end of the generation, of all successes.",
+        labels=["model"],
     )
     for spread in now.generations:
         buckets = [(str(bound), float(count)) for bound, count in zip(BOUNDS, spread.within, strict=True)]

@@ -1,4 +1,4 @@
-"""Sums over the ledger and the registry, for those who watch: counts, ages, and how long generations take."""
+"""Sums over the ledger and the registry for monitoring: counts, ages, and generation times."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,12 +17,12 @@ from resources.registry.rows import ClipState
 from resources.registry.tables import clips
 
 SETTLED_AFTER = timedelta(minutes=5)
-"""Events this old are counted once and for all; of younger ones another writer may still commit an earlier number."""
+"""Events older than this are counted once; a writer may still commit a lower number than that of a younger one."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """How long the generations of one model took: how many within each bound, how many in all, seconds in all."""
+    """Generation times of one model: counts within each bound, total count, total seconds."""
 
     model_id: str
     within: tuple[int, ...]
@@ -44,7 +44,7 @@ class Measures:
 
 
 class FleetMeasures:
-    """Takes measures; each is one reading transaction. Remembers counts of old events, so it is made once."""
+    """Takes measurements; each is one read transaction. Create it once: it keeps the counts of old events."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime] = utc_now) -> None:
         self._database = database
@@ -53,10 +53,10 @@ class FleetMeasures:
         self._counted_to = 0
 
     def take(self, service: str, bounds: Sequence[float]) -> Measures:
-        """The measures now.
+        """Return the current measurements.
 
         Args:
-            service: whose generations are timed.
+            service: the service whose generations are timed.
             bounds: upper bounds of the times, in seconds.
         """
         now = self._clock()
@@ -97,7 +97,7 @@ class FleetMeasures:
         )
 
     def _events(self, connection: sa.Connection, now: datetime) -> Counter[str]:
-        """How often each thing happened. Old events are counted once: the table grows for ever."""
+        """Return the number of events of each kind. Old events are counted once, because the table only grows."""
         old = connection.execute(
             sa.select(sa.func.max(events.c.id)).where(events.c.id > self._counted_to, events.c.at < now - SETTLED_AFTER)
         ).scalar_one_or_none()

@@ -12,10 +12,10 @@ from resources.settings import Settings
 
 @contextmanager
 def serving(settings: Settings, *, host: str, port: int) -> Iterator[int]:
-    """Serve ``/metrics`` for the length of the block; gives the port (``port`` 0 takes a free one).
+    """Serve ``/metrics`` for the length of the block; yield the port (``port`` 0 picks a free one).
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is in use.
     """
     collector = LedgerCollector(settings, lambda: Ledger.open(settings.ledger_address))
     registry = CollectorRegistry(auto_describe=False)

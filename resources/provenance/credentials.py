@@ -1,4 +1,4 @@
-"""Signs a video with a C2PA manifest and reads one back, through c2pa-python; what it says is in ``documents``."""
+"""Signs a video with a C2PA manifest and reads one back, through c2pa-python; its contents are in ``documents``."""
 
 import hashlib
 import json
@@ -24,15 +24,15 @@ UNSIGNED = "unsigned: this file carries no Content Credentials (C2PA)"
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _ALGORITHMS = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 _READ_ONLY_LOCALLY = {"remote_manifest_fetch": False, "ocsp_fetch": False}
-"""A file from anywhere is read without opening connections that it names."""
+"""Files from outside are read without opening connections that they name."""
 
 
 class ProvenanceError(I2VError):
-    """Signing or reading Content Credentials did not work."""
+    """Signing or reading Content Credentials failed."""
 
 
 class CertificateUnusable(ProvenanceError):
-    """The certificate or its key cannot be read or does not fit."""
+    """The certificate or its key cannot be read, or they do not fit."""
 
 
 class SigningFailed(ProvenanceError):
@@ -40,7 +40,7 @@ class SigningFailed(ProvenanceError):
 
 
 class UnreadableCredential(ProvenanceError):
-    """The file has something that cannot be read as a C2PA manifest, or is no video."""
+    """The file is not a video, or its data cannot be read as a C2PA manifest."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Signing:
 
 
 def available() -> bool:
-    """True when the extra ``provenance`` is installed."""
+    """Return True if the extra ``provenance`` is installed."""
     return find_spec("c2pa") is not None
 
 
@@ -67,8 +67,7 @@ def available() -> bool:
 class Certificate:
     """A signing certificate: PEM chain, leaf first, and the PEM of its unencrypted private key.
 
-    ``timestamp_url`` is an RFC 3161 time-stamp authority; without one a signature stops being valid when the certificate
-    expires.
+    ``timestamp_url`` is an RFC 3161 time-stamp authority; without one a signature expires with the certificate.
     """
 
     chain: Path
@@ -77,7 +76,7 @@ class Certificate:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self | None:
-        """The configured certificate, None when none is.
+        """Return the configured certificate, or None.
 
         Raises:
             CertificateUnusable: one of the two variables is missing, or the extra is not installed.
@@ -86,7 +85,7 @@ class Certificate:
             return None
         if not settings.c2pa_certificate or not settings.c2pa_key:
             raise CertificateUnusable(
-                "Only one of I2V_C2PA_CERTIFICATE and I2V_C2PA_KEY is set.", remedy="Set both, or none."
+                "Only one of I2V_C2PA_CERTIFICATE and I2V_C2PA_KEY is set.", remedy="Set both, or neither."
             )
         if not available():
             raise CertificateUnusable(
@@ -97,22 +96,22 @@ class Certificate:
 
     @property
     def certificates(self) -> tuple[str, ...]:
-        """The chain's certificates as PEM: the signer's own, then its authorities (at least one)."""
+        """Return the chain's certificates as PEM: the signer's own, then its authorities (at least one)."""
         found = tuple(_CERTIFICATE.findall(_text(self.chain)))
         if len(found) < 2:
             raise CertificateUnusable(
-                f"{self.chain.name} holds {len(found)} certificates, a chain has at least 2.",
-                remedy="It has to be a PEM chain: the signer's own certificate first, then that of its authority.",
+                f"{self.chain.name} has {len(found)} certificates; a chain has at least 2.",
+                remedy="Use a PEM chain: the signer's own certificate first, then that of its authority.",
             )
         return found
 
 
 @dataclass(frozen=True)
 class Credential:
-    """A C2PA manifest that was read from a file.
+    """A C2PA manifest read from a file.
 
-    ``intact``: the bytes are the signed ones. ``valid``: intact, and the signer has the name of the certificate that was
-    given to ``read``, vouched for by the same authority (so a renewed certificate is still the project's own).
+    ``intact``: the bytes are the signed ones. ``valid``: intact, and the signer has the name of the certificate passed
+    to ``read`` and the same authority (so a renewed certificate is still the project's own).
     """
 
     intact: bool
@@ -127,13 +126,13 @@ class Credential:
     sandbox: bool
     problems: tuple[str, ...]
     shots_sha256: tuple[str, ...] = ()
-    """Of a film: the bytes that were delivered for its shots, in order; its fingerprint is its version."""
+    """Of a film: hashes of the bytes delivered for its shots, in order; its fingerprint is its version."""
     judged: bool = True
-    """A certificate was given to judge the signer by."""
+    """True if a certificate was given to verify the signer."""
 
     @property
     def line(self) -> str:
-        """One honest line for people."""
+        """Return one line for people that claims no more than was checked."""
         if not self.intact:
             return f"altered: the Content Credentials do not fit this file ({', '.join(self.problems) or 'invalid'})"
         if self.shots_sha256:
@@ -153,13 +152,13 @@ class Credential:
 def sign(
     video: Path, out: Path, made: Generation | Composition, sources: Sequence[Source], certificate: Certificate
 ) -> str:
-    """Writes a signed copy of an MP4 and returns its SHA-256 (hex); the pictures and sound are not touched.
+    """Write a signed copy of an MP4 and return its SHA-256 (hex); picture and sound are not changed.
 
-    A source that is signed itself brings its own manifest along. Sources of a type that C2PA does not know are named by their hash only.
+    A signed source keeps its own manifest. Sources of a type that C2PA does not know are named by their hash only.
 
     Raises:
         CertificateUnusable: the certificate or key cannot be read or do not fit each other.
-        SigningFailed: the library refused; nothing is left at ``out``.
+        SigningFailed: the library failed; nothing is left at ``out``.
     """
     import c2pa
 
@@ -183,18 +182,21 @@ def sign(
         partial.unlink(missing_ok=True)
         raise SigningFailed(
             f"{made.title} was not signed: {_short(error)}.",
-            remedy="Check that I2V_C2PA_KEY is the key of the first certificate in I2V_C2PA_CERTIFICATE, and the time stamp address.",
+            remedy=(
+                "Check that I2V_C2PA_KEY is the key of the first certificate in I2V_C2PA_CERTIFICATE, and the"
+                " time-stamp address."
+            ),
         ) from None
     partial.replace(out)
     return _sha256(out)
 
 
 def read(video: Path, certificate: Certificate | None = None) -> Credential | None:
-    """The C2PA manifest in a video, None when it has none; opens no connection.
+    """Return the C2PA manifest in a video, or None; opens no connection.
 
     Args:
         video: the file.
-        certificate: whose signature counts as the project's own; None accepts nobody, so ``valid`` is False.
+        certificate: the certificate whose signatures count as the project's own; with None, ``valid`` is False.
 
     Raises:
         UnreadableCredential: the file cannot be read, or its manifest is malformed.
@@ -246,7 +248,7 @@ def _context(certificate: Certificate | None) -> "c2pa.Context":
     import c2pa
 
     trust = {"trust_anchors": "\n".join(certificate.certificates[1:]) + "\n"} if certificate else {}
-    # The library checks a signature right after making it; reading the whole file again is `read`'s business.
+    # The library checks a signature right after making it; `read` checks the whole file.
     verify = {"verify_trust": certificate is not None, "verify_after_sign": False, **_READ_ONLY_LOCALLY}
     return c2pa.Context(c2pa.Settings.from_dict({"trust": trust, "verify": verify}))
 
@@ -294,7 +296,7 @@ def _leaf(certificate: Certificate) -> "x509.Certificate":
 
 
 def _same_name(signature: dict[str, Any], certificate: Certificate) -> bool:
-    """True when a signature's signer has the common name and the organization of the certificate.
+    """Return True if a signature's signer has the common name and organization of the certificate.
 
     The library calls the signer's organization ``issuer``.
     """
@@ -323,7 +325,7 @@ def _sha256(path: Path) -> str:
 
 
 def _short(error: Exception) -> str:
-    """The first line of a message, without what may hold a key or an address."""
+    """Return the first line of a message, without what may contain a key or an address."""
     first = str(error).split("\n", 1)[0]
     return re.sub(r"\S+://\S+|-----BEGIN.*", "[removed]", first)[:200].rstrip(".")
 

@@ -1,7 +1,10 @@
-"""What a C2PA manifest of this project says: of a clip which model made it of which images, of a film which clips it joins.
+"""The C2PA manifests of this project.
 
-It names the fingerprint and the SHA-256 of the bytes before they were signed, so that a signed copy can be traced to the
-ledger (or, of a film, to its manifest.json). It holds no prompt: a video is passed on, a prompt may be a business secret.
+That of a clip names its model and images, that of a film the clips that it joins.
+
+A manifest names the fingerprint and the SHA-256 of the bytes before signing, so that a signed copy can be traced to the
+ledger (or, of a film, to its manifest.json). It contains no prompt: videos are passed on, and a prompt may be a
+business secret.
 """
 
 from collections.abc import Sequence
@@ -12,7 +15,7 @@ from typing import Any, ClassVar
 _TOOL = "i2v-assets"
 
 ASSERTION = "org.i2v-assets.generation"
-"""Label of the project's own assertion; C2PA asks for a name in reverse-domain form."""
+"""Label of the project's own assertion; C2PA requires a name in reverse-domain form."""
 
 _SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _TRAINED = _SOURCE_TYPES + "trainedAlgorithmicMedia"
@@ -32,7 +35,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Generation:
-    """What the manifest says about the making of a clip."""
+    """The manifest's facts about the making of a clip."""
 
     relationship: ClassVar[str] = "inputTo"
 
@@ -48,7 +51,7 @@ class Generation:
 
 @dataclass(frozen=True)
 class FilmShot:
-    """One shot: its clip, the SHA-256 of the bytes that were delivered for it, and their fingerprint."""
+    """One shot: its clip, the SHA-256 of the bytes delivered for it, and their fingerprint."""
 
     clip: str
     sha256: str
@@ -57,7 +60,7 @@ class FilmShot:
 
 @dataclass(frozen=True)
 class Composition:
-    """What the manifest says about the making of a film; ``joined_sha256`` is of the file before it was signed."""
+    """The manifest's facts about the making of a film; ``joined_sha256`` is of the file before signing."""
 
     relationship: ClassVar[str] = "componentOf"
 
@@ -70,7 +73,7 @@ class Composition:
 
 
 def document_of(made: Generation | Composition, sources: Sequence[Source]) -> dict[str, Any]:
-    """The manifest as c2pa-python takes it; the sources are its ingredients ``source:0``, ``source:1``, ..."""
+    """Return the manifest as c2pa-python takes it; the sources are its ingredients ``source:0``, ``source:1``, ..."""
     return _joined(made, sources) if isinstance(made, Composition) else _generated(made, sources)
 
 

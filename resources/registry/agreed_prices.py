@@ -1,4 +1,4 @@
-"""What of the live catalogue was agreed to: prices, and differences that a person accepted."""
+"""The accepted parts of the live catalogue: prices, and differences that a person accepted."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from resources.registry.tables import catalogue
 
 @dataclass(frozen=True)
 class AgreedOffer:
-    """An endpoint family as it was agreed to last; ``accepted`` are the differences that a person let pass."""
+    """An endpoint family's entry as last accepted; ``accepted`` are the differences that a person accepted."""
 
     family: str
     model_id: str
@@ -33,7 +33,7 @@ class CatalogueMemory:
         self._clock = clock
 
     def agreed(self, service: str) -> dict[str, AgreedOffer]:
-        """What was agreed to, by family."""
+        """Return the accepted entries by family."""
         with self._database.read() as connection:
             rows = connection.execute(sa.select(catalogue).where(catalogue.c.service == service)).mappings().all()
         return {
@@ -60,7 +60,7 @@ class CatalogueMemory:
         differences: Sequence[str],
         by: str,
     ) -> None:
-        """Agree to a family's live entry as it is."""
+        """Accept a family's live entry as it is."""
         with self._database.write() as connection:
             connection.execute(
                 self._database.upsert(catalogue).values(

@@ -1,4 +1,4 @@
-"""Uploads whose event was heard and whose clip is not complete yet: kept here, since no further event may come."""
+"""Uploads whose event arrived and whose clip is incomplete, kept because no further event may come."""
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
@@ -11,30 +11,30 @@ from resources.registry.tables import pending_uploads
 
 
 class PendingUploads:
-    """Keys to be looked at again, each with the time. Each call is one transaction."""
+    """Keys to rescan, each with its time. Each call is one transaction."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime] = utc_now) -> None:
         self._database = database
         self._clock = clock
 
     def due(self, limit: int) -> tuple[str, ...]:
-        """The keys whose time has come, those that have waited longest first."""
+        """Return the keys that are due for a scan, oldest first."""
         query = sa.select(pending_uploads.c.key).where(pending_uploads.c.look_at <= self._clock())
         with self._database.read() as connection:
             return tuple(connection.execute(query.order_by(pending_uploads.c.look_at).limit(limit)).scalars())
 
-    def replace(self, looked_at: Collection[str], again: Mapping[str, datetime]) -> None:
-        """Forget the keys that were looked at, but for those that have to be looked at again, and when."""
-        gone = [*{*looked_at, *again}]
+    def replace(self, scanned: Collection[str], rescan: Mapping[str, datetime]) -> None:
+        """Drop the scanned keys, except those to rescan, each with its time."""
+        obsolete = [*{*scanned, *rescan}]
         with self._database.write() as connection:
-            for part in chunks(gone):
+            for part in chunks(obsolete):
                 connection.execute(pending_uploads.delete().where(pending_uploads.c.key.in_(part)))
-            if again:
+            if rescan:
                 connection.execute(
-                    pending_uploads.insert(), [{"key": key, "look_at": when} for key, when in again.items()]
+                    pending_uploads.insert(), [{"key": key, "look_at": when} for key, when in rescan.items()]
                 )
 
     def count(self) -> int:
-        """How many keys are kept."""
+        """Return the number of keys."""
         with self._database.read() as connection:
             return connection.execute(sa.select(sa.func.count()).select_from(pending_uploads)).scalar_one()

@@ -1,4 +1,4 @@
-"""Uploads that can be no clip, and what their owners were told: so that nobody is told twice, and each when it is over."""
+"""Uploads that cannot become clips, as last reported: each refusal is reported once, and once when it is resolved."""
 
 from collections.abc import Callable, Collection
 
@@ -16,18 +16,19 @@ class UploadRefusals:
         self._database = database
 
     def replace(self, refused: Collection[RefusedRow], *, covers: Callable[[str], bool] | None = None) -> Refusals:
-        """Take note of what a look refused, and tell what is news and what is refused no more.
+        """Record the refusals of a scan; return the new and the resolved ones.
 
         Args:
-            refused: what a look refused.
-            covers: what the look covered: what it did not refuse of that is refused no more. None: all uploads.
+            refused: the uploads that the scan refused.
+            covers: returns True for a key that the scan covered. Covered uploads that were not refused are resolved.
+                None: all uploads.
         """
         with self._database.write() as connection:
             known = {row.key: row for row in connection.execute(sa.select(refused_uploads))}
             news = [row for row in refused if row.source not in known or known[row.source].version != row.version]
-            there = {row.source for row in refused}
-            gone = tuple(key for key in known if key not in there and (covers is None or covers(key)))
-            for part in chunks(gone):
+            refused_now = {row.source for row in refused}
+            resolved = tuple(key for key in known if key not in refused_now and (covers is None or covers(key)))
+            for part in chunks(resolved):
                 connection.execute(refused_uploads.delete().where(refused_uploads.c.key.in_(part)))
             if news:
                 rows = [
@@ -41,12 +42,14 @@ class UploadRefusals:
                     for row in sorted(news, key=lambda row: row.source)
                 ]
                 connection.execute(self._database.upsert(refused_uploads), rows)
-        left = {key: row.clip for key, row in known.items() if key not in gone} | {row.source: row.clip for row in news}
+        left = {key: row.clip for key, row in known.items() if key not in resolved} | {
+            row.source: row.clip for row in news
+        }
         freed = {row.clip for row in known.values() if row.clip is not None} - set(left.values())
-        return Refusals(tuple(row.source for row in news), gone, tuple(sorted(freed)))
+        return Refusals(tuple(row.source for row in news), resolved, tuple(sorted(freed)))
 
     def now(self, clip: str | None = None) -> tuple[RefusedRow, ...]:
-        """The uploads that are refused now, all or those that would be one clip."""
+        """Return the current refusals, all or those of one clip."""
         query = sa.select(refused_uploads).order_by(refused_uploads.c.key)
         if clip is not None:
             query = query.where(refused_uploads.c.clip == clip)

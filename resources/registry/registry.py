@@ -1,13 +1,13 @@
-"""What was uploaded and how far each clip has come: the memory of the sensors.
+"""The uploads and the state of each clip: what the sensors remember.
 
-It holds no money (the requests do that) and may be rebuilt from the bucket. Clips move like this:
+It holds no money (the ledger does) and may be rebuilt from the bucket. Clips move like this:
 
-new or changed upload -> due -> dispatched (a sensor asked for a run) -> working (the run began)
+new or changed upload -> due -> dispatched (a sensor requested a run) -> working (the run began)
     -> delivered | refused | failed | waiting; each of them -> due again when its upload changes or its gate opens
 
 A sensor's tick commits its run requests after the evaluation, so a clip dispatched in a tick that never committed would
-be lost: each dispatch carries the tick's number, and the next evaluation, which knows the last committed number from its
-cursor, makes the later ones due again.
+be lost. Each dispatch therefore carries the tick's number. The next evaluation knows the last committed number from its
+cursor and makes later ones due again.
 """
 
 import json
@@ -59,15 +59,15 @@ _OWED = (
 """Clips without an answer that the ledger says money may have moved for: they stay when their upload is deleted."""
 
 ADMISSION_LOCK = 0x693276_61646D
-"""The Postgres lock of an admission ("i2v adm"), so that two looks at once do not both add a clip."""
+"""The Postgres lock of an admission ("i2v adm"), so that two scans at once do not both add a clip."""
 
 
 class Registry:
     """The uploads and clips of one bucket, in the ledger's database. Each call is one transaction.
 
     Attributes:
-        memory: what was read of the uploaded files.
-        refusals: the uploads that can be no clip.
+        memory: the cache of what was read from uploaded files.
+        refusals: the uploads that cannot become clips.
         ledger: the requests in the same database, to read.
     """
 
@@ -83,25 +83,25 @@ class Registry:
     def admit(
         self, uploads: Iterable[Upload], *, present: Collection[str] | None = None, below: str = "uploads/"
     ) -> Admission:
-        """Take note of complete uploads: new ones and those with another version become due.
+        """Record complete uploads; new ones and those with another version become due.
 
         Args:
-            uploads: the complete uploads that a look at the bucket found.
-            present: all clips whose files are still there, complete or settling; known clips that are not among them
-                and that nothing was paid for are withdrawn. None where the look covered only a part of the bucket.
-            below: the folder that was looked at: clips whose source lies elsewhere are not withdrawn.
+            uploads: the complete uploads that a scan of the bucket found.
+            present: all clips whose files still exist, complete or settling. Known clips that are not among them and that
+                nothing was paid for are withdrawn. None if the scan covered only part of the bucket.
+            below: the scanned folder; clips whose source lies elsewhere are not withdrawn.
         """
         now = self._clock()
         new: list[str] = []
         changed: list[str] = []
         with self._database.write() as connection:
-            if not self._database.is_sqlite:  # a sensor and the nightly sweep may look at once
+            if not self._database.is_sqlite:  # a sensor and the nightly sweep may scan at once
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADMISSION_LOCK})
             known = {
                 row.clip: (row.version, row.state, row.source)
                 for row in connection.execute(sa.select(clips.c.clip, clips.c.version, clips.c.state, clips.c.source))
             }
-            said = self._said_before(connection)
+            said = self._contents_without_video(connection)
             additions: list[dict[str, Any]] = []
             for upload in uploads:
                 values: dict[str, Any] = {
@@ -131,8 +131,8 @@ class Registry:
             withdrawn = self._withdraw(connection, known, present, below, now)
         return Admission(tuple(new), tuple(changed), withdrawn)
 
-    def _said_before(self, connection: sa.Connection) -> dict[str, str]:
-        """What clips without a video were asked to be: a corrected default makes those due, and no delivered one."""
+    def _contents_without_video(self, connection: sa.Connection) -> dict[str, str]:
+        """Return the content of each clip without a video; only those become due when a default is corrected."""
         query = sa.select(clips.c.clip, clips.c.content).where(clips.c.state.in_([state.value for state in UNMADE]))
         return {row.clip: row.content for row in connection.execute(query)}
 
@@ -146,41 +146,41 @@ class Registry:
     ) -> tuple[str, ...]:
         if present is None:
             return ()
-        gone = tuple(
+        withdrawn = tuple(
             clip
             for clip, (_, state, source) in known.items()
             if state in UNMADE and clip not in present and source.startswith(below)
         )
-        if gone:
+        if withdrawn:
             owed = set(connection.execute(_OWED).scalars())
-            gone = tuple(clip for clip in gone if clip not in owed)
-        for part in chunks(gone):
+            withdrawn = tuple(clip for clip in withdrawn if clip not in owed)
+        for part in chunks(withdrawn):
             connection.execute(
                 clips.update().where(clips.c.clip.in_(part)).values(state=ClipState.WITHDRAWN, updated_at=now)
             )
-        return gone
+        return withdrawn
 
     def sources(self) -> dict[str, str]:
-        """Which upload each clip's name belongs to: who is admitted first keeps it."""
+        """Return the upload that each clip's name belongs to; the first admitted upload keeps the name."""
         with self._database.read() as connection:
             rows = connection.execute(
                 sa.select(clips.c.clip, clips.c.source).where(clips.c.state != ClipState.WITHDRAWN)
             )
             return {row.clip: row.source for row in rows}
 
-    # From due to answered
+    # Results
 
     def due(self, limit: int | None = None) -> tuple[ClipRow, ...]:
-        """The clips to be made next, highest priority first, then in the order of admission."""
+        """Return the clips to dispatch next, highest priority first, then in the order of admission."""
         query = sa.select(clips).where(clips.c.state == ClipState.DUE)
         query = query.order_by(clips.c.priority.desc(), clips.c.admitted_at, clips.c.clip).limit(limit)
         return self._rows(query)
 
     def dispatch(self, names: Sequence[str], *, batch: str, sensor: str, tick: int) -> tuple[str, ...]:
-        """Note that a run is asked for; ``batch`` is also the run's tag.
+        """Record that a run is requested for these clips; ``batch`` is also the run's tag.
 
         Returns:
-            Those that were still due: another sensor may have been faster with the others.
+            The clips that were still due; another sensor may have dispatched the others.
         """
         taken: list[str] = []
         values = {"batch": batch, "sensor": sensor, "tick": tick, "run_id": None, "updated_at": self._clock()}
@@ -195,7 +195,7 @@ class Registry:
         return tuple(taken)
 
     def requeue_uncommitted(self, sensor: str, committed_tick: int) -> int:
-        """Make due again what a tick dispatched that never committed. Returns how many."""
+        """Make clips due again that were dispatched in a tick that never committed; return their number."""
         return self._update(
             clips.update()
             .where(clips.c.state == ClipState.DISPATCHED, clips.c.sensor == sensor, clips.c.tick > committed_tick)
@@ -203,7 +203,7 @@ class Registry:
         )
 
     def mark_running(self, names: Sequence[str], run_id: str) -> None:
-        """Note that a run works on these clips."""
+        """Record that a run works on these clips."""
         for part in chunks(names):
             values = {
                 "state": ClipState.WORKING,
@@ -225,9 +225,9 @@ class Registry:
         fingerprint: str | None = None,
         price_microdollars: int | None = None,
     ) -> None:
-        """Record what became of a clip's version; an upload that changed meanwhile stays due.
+        """Record the result of a clip's version. If the upload changed meanwhile, the clip stays due.
 
-        ``fingerprint`` is that of the plan's first take; of a delivered clip it is kept until the next delivery.
+        ``fingerprint`` is that of the plan's first take. A delivered clip keeps it until the next delivery.
         """
         now = self._clock()
         values: dict[str, Any] = {
@@ -254,8 +254,8 @@ class Registry:
 
         Args:
             names: the clips.
-            count_retry: it counts against the retries of each.
-            lost_run: each was in a run that ended without an answer for it, which is counted until it has one.
+            count_retry: count it against the retries of each clip.
+            lost_run: the clips were in a run that ended without a result for them; counted until there is one.
         """
         count = 0
         for part in chunks(names):
@@ -268,12 +268,12 @@ class Registry:
         return count
 
     def add_take(self, clip: str, *, take: int, seed: int | None = None) -> None:
-        """One more take of a clip beyond what its brief asks for; the clip becomes due.
+        """Request one more take of a clip than its brief asks for; the clip becomes due.
 
         Args:
             clip: the clip.
             take: its number.
-            seed: a seed that a person gives it; None derives one.
+            seed: a seed that a person chose; None derives one.
         """
         with self._database.write() as connection:
             found = connection.execute(sa.select(clips.c.take_seeds).where(clips.c.clip == clip)).scalar()
@@ -285,21 +285,21 @@ class Registry:
             connection.execute(clips.update().where(clips.c.clip == clip).values(**values))
 
     def add_reroll(self, clip: str, *, version: str, take: int, extra_takes: int) -> bool:
-        """Note a take that a low quality score asks for, before it is ordered: its number is nobody else's from then on.
+        """Record a take that a low quality score asks for, before it is submitted, so that its number stays reserved.
 
         Args:
             clip: the clip.
             version: the version of the upload that it is a take of.
             take: its number.
-            extra_takes: the further takes that there are without it.
+            extra_takes: the number of extra takes without this one.
 
         Returns:
-            False where the upload changed, or a person asked for a take, since those were counted.
+            False if the upload changed, or a person requested a take, since those were counted.
         """
         return self._reroll(clip, version, extra_takes, 1, lambda takes: [*takes, take])
 
     def take_back_reroll(self, clip: str, *, version: str, take: int, extra_takes: int) -> bool:
-        """Forget a reroll for which no money moved; ``extra_takes`` counts it. False as for `add_reroll`."""
+        """Drop a reroll that cost no money; ``extra_takes`` includes it. Returns False as `add_reroll` does."""
         return self._reroll(clip, version, extra_takes, -1, lambda takes: [each for each in takes if each != take])
 
     def _reroll(
@@ -316,15 +316,15 @@ class Registry:
             return connection.execute(clips.update().where(counted).values(**values)).rowcount == 1
 
     def take_back(self, row: ClipRow, *, last: int, extra: int) -> bool:
-        """Take back the takes above ``last`` that a person asked for and no run has made: the clip is delivered as before.
+        """Drop the takes above ``last`` that a person requested and no run has made; the clip is delivered as before.
 
         Args:
             row: the clip as it was read.
-            last: the number of the last take that stays.
-            extra: how many of those are beyond what the brief asks for.
+            last: the number of the last take to keep.
+            extra: how many of the kept takes exceed what the brief asks for.
 
         Returns:
-            False where the clip has moved on meanwhile: nothing is changed.
+            False if the clip has changed meanwhile; nothing is changed then.
         """
         seeds = {number: seed for number, seed in json.loads(row.take_seeds or "{}").items() if int(number) <= last}
         values: dict[str, Any] = {
@@ -354,46 +354,46 @@ class Registry:
         return bool(self._update(clips.update().where(clips.c.clip == row.clip, *unchanged).values(**values)))
 
     def choose(self, clip: str, take: int) -> bool:
-        """Fix which take is a delivered clip's video; the clip becomes due.
+        """Choose which take is a delivered clip's video; the clip becomes due.
 
-        No failure is tried again for it, so that it costs nothing for takes that are there.
+        Failures are not retried for it, so that it costs nothing if the takes exist.
 
         Returns:
-            False where the clip is not delivered (any more): a run that began now could make other takes.
+            False if the clip is not (or no longer) delivered: a run that starts now could make other takes.
         """
         values = {"chosen_take": take, "state": ClipState.DUE, "batch": None, "retries": 0, "updated_at": self._clock()}
         delivered = clips.c.state == ClipState.DELIVERED
         return bool(self._update(clips.update().where(clips.c.clip == clip, delivered).values(**values)))
 
-    # Reading
+    # Queries
 
     def get(self, clip: str) -> ClipRow | None:
-        """One clip, or None."""
+        """Return one clip, or None."""
         rows = self._rows(sa.select(clips).where(clips.c.clip == clip))
         return rows[0] if rows else None
 
     def many(self, names: Sequence[str]) -> dict[str, ClipRow]:
-        """The clips of these names that are known."""
+        """Return the known clips of these names."""
         found: dict[str, ClipRow] = {}
         for part in chunks(names):
             found |= {row.clip: row for row in self._rows(sa.select(clips).where(clips.c.clip.in_(part)))}
         return found
 
     def list(self, states: Collection[ClipState] = (), limit: int | None = None) -> tuple[ClipRow, ...]:
-        """Clips in the order of admission, of these states or of all."""
+        """Return clips in the order of admission, in these states or in all."""
         query = sa.select(clips).order_by(clips.c.admitted_at, clips.c.clip).limit(limit)
         if states:
             query = query.where(clips.c.state.in_([state.value for state in states]))
         return self._rows(query)
 
     def counts(self) -> dict[str, int]:
-        """How many clips are in each state."""
+        """Return the number of clips in each state."""
         with self._database.read() as connection:
             rows = connection.execute(sa.select(clips.c.state, sa.func.count()).group_by(clips.c.state))
             return {row[0]: row[1] for row in rows}
 
     def delivered_before(self, age: timedelta) -> tuple[str, ...]:
-        """Delivered clips that are older than this and still among the partitions."""
+        """Return delivered clips that are older than this and still among the partitions."""
         query = sa.select(clips).where(
             clips.c.state == ClipState.DELIVERED,
             clips.c.archived_at.is_(None),
@@ -402,7 +402,10 @@ class Registry:
         return tuple(row.clip for row in self._rows(query))
 
     def archive(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Note that these clips leave the partitions; those that are still delivered and were not archived before."""
+        """Record that these clips leave the partitions.
+
+        Return those that are still delivered and were not archived before.
+        """
         now = self._clock()
         taken: list[str] = []
         with self._database.write() as connection:
@@ -414,7 +417,7 @@ class Registry:
         return tuple(taken)
 
     def archived(self) -> tuple[str, ...]:
-        """The clips that have left the partitions."""
+        """Return the clips that have left the partitions."""
         query = sa.select(clips.c.clip).where(clips.c.archived_at.is_not(None), clips.c.state == ClipState.DELIVERED)
         with self._database.read() as connection:
             return tuple(connection.execute(query).scalars())

@@ -1,21 +1,20 @@
-"""The ledger and the registry as a Dagster resource; where they are comes from the environment."""
+"""The ledger and the registry as a Dagster resource. It has no configuration: no run config can choose a database."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import dagster as dg
-
+from resources.environment_resource import EnvironmentResource
 from resources.ledger.ledger import Ledger
 from resources.registry.registry import Registry
 from resources.settings import load_settings
 
 
-class LedgerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Gives assets and sensors the ledger of ``I2V_LEDGER_URL``, and the registry beside it."""
+class LedgerResource(EnvironmentResource):
+    """Open the ledger at `I2V_LEDGER_URL`, and the registry in the same database, for assets and sensors."""
 
     @contextmanager
     def open(self) -> Iterator[tuple[Ledger, Registry]]:
-        """Both, for the length of the block.
+        """Open both for the length of the block.
 
         Raises:
             LedgerUnavailable: the database cannot be reached or written.

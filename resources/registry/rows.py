@@ -1,4 +1,4 @@
-"""What the registry knows of uploads and clips, as data."""
+"""The registry's uploads and clips as plain data."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from resources.wait_reason import WaitReason, wait_reason
 
 
 class ClipState(StrEnum):
-    """How far a clip has come."""
+    """The state of a clip."""
 
     DUE = "due"
     DISPATCHED = "dispatched"
@@ -25,14 +25,14 @@ UNMADE = (ClipState.DUE, ClipState.WAITING, ClipState.REFUSED)
 FRESH = {"extra_takes": 0, "retries": 0, "lost_runs": 0}
 
 NO_TAKES = {"extra_takes": 0, "take_seeds": None, "chosen_take": None, "rerolls": None}
-"""What a new version starts with: the takes, seeds and choices that were made belong to the old bytes."""
+"""What a new version starts with: takes, seeds and choices belong to the old bytes."""
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A complete upload: one clip and what it is made from.
+    """A complete upload: one clip and its inputs.
 
-    ``version`` is a hash over its files' names and ETags; ``content`` is JSON that the planner understands (files, brief).
+    ``version`` is a hash over its files' names and ETags; ``content`` is JSON for the planner (files, brief).
     """
 
     clip: str
@@ -44,14 +44,13 @@ class Upload:
 
 @dataclass(frozen=True)
 class ClipRow:
-    """One clip with its upload and its latest answer; times are UTC.
+    """One clip with its upload and its latest result; times are UTC.
 
-    ``extra_takes`` were made beyond what the brief asks for; ``take_seeds`` is JSON of the seeds that a person gave them,
-    ``rerolls`` a JSON list of the numbers of those that a low quality score asked for.
-    ``waiting_for`` is a `WaitReason`; ``reason`` and ``remedy`` say the same in words.
-    ``retries`` counts failed generations that were tried again, ``lost_runs`` runs that ended without an answer.
-    ``answered_version`` is the version of the upload that the latest answer is about, ``delivered_version`` the one that the
-    video is of.
+    ``extra_takes`` were made beyond what the brief asks for. ``take_seeds`` is JSON of the seeds that a person gave
+    them, ``rerolls`` a JSON list of the numbers of those that a low quality score asked for. ``waiting_for`` is a
+    `WaitReason`; ``reason`` and ``remedy`` say the same in words. ``retries`` counts failed
+    generations that were tried again, ``lost_runs`` runs that ended without a result. ``answered_version`` is the
+    version of the upload that the latest result is about, ``delivered_version`` the one that the video is of.
     """
 
     clip: str
@@ -89,7 +88,7 @@ class ClipRow:
 
 @dataclass(frozen=True)
 class Admission:
-    """What one look at the uploads changed."""
+    """The changes that one scan of the uploads made."""
 
     new: tuple[str, ...]
     changed: tuple[str, ...]
@@ -101,11 +100,11 @@ class RefusedRow:
     """An upload that cannot become a clip.
 
     Attributes:
-        source: the key that is to blame, with the line of a list.
-        version: changes with what is said of it.
+        source: the key that is at fault, with the line of a list.
+        version: changes when the refusal changes.
         words: what is wrong.
         remedy: what to do.
-        clip: the clip that it would be, where that name is its own.
+        clip: the clip that it would be, if that name is known.
     """
 
     source: str
@@ -117,14 +116,14 @@ class RefusedRow:
 
 @dataclass(frozen=True)
 class Refusals:
-    """What a look changed among the refused uploads.
+    """The changes that a scan made to the refused uploads.
 
     Attributes:
-        refused: sources that are refused since then, or for another reason than before.
-        gone: sources that are refused no more.
-        freed: clips that no refused upload would be any more.
+        refused: sources refused for the first time, or for another reason than before.
+        resolved: sources that are no longer refused.
+        freed: clip names that no refused upload uses any longer.
     """
 
     refused: tuple[str, ...]
-    gone: tuple[str, ...]
+    resolved: tuple[str, ...]
     freed: tuple[str, ...]

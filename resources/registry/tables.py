@@ -39,7 +39,7 @@ clips = sa.Table(
     sa.Index(None, "batch"),
     sa.Index(None, "run_id"),
 )
-"""One row per clip: its upload, and how far it has come."""
+"""One row per clip: its upload and its state."""
 
 media_facts = sa.Table(
     "registry_media_facts",
@@ -48,7 +48,7 @@ media_facts = sa.Table(
     sa.Column("etag", sa.Text, nullable=False),
     sa.Column("facts", sa.Text, nullable=False),
 )
-"""What was measured of an uploaded file."""
+"""Measured facts of uploaded files."""
 
 texts = sa.Table(
     "registry_texts",
@@ -57,7 +57,7 @@ texts = sa.Table(
     sa.Column("etag", sa.Text, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
 )
-"""Briefs, defaults and lists as they were last read."""
+"""Briefs, defaults and lists as last read."""
 
 refused_uploads = sa.Table(
     "registry_refused_uploads",
@@ -68,7 +68,7 @@ refused_uploads = sa.Table(
     sa.Column("words", sa.Text),
     sa.Column("remedy", sa.Text),
 )
-"""Uploads that can be no clip and whose owner was told: why, and which clip each would be, where that is known."""
+"""Refused uploads as last reported: the problem, the remedy, and the clip that each would be, if known."""
 
 catalogue = sa.Table(
     "registry_catalogue",
@@ -82,7 +82,7 @@ catalogue = sa.Table(
     sa.Column("accepted_by", sa.Text, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
 )
-"""What of the live catalogue was agreed to, by endpoint family: the price, and differences that a person accepted."""
+"""Accepted catalogue entries by endpoint family: the price, and differences that a person accepted."""
 
 pending_uploads = sa.Table(
     "registry_pending_uploads",
@@ -91,7 +91,7 @@ pending_uploads = sa.Table(
     sa.Column("look_at", UtcDateTime, nullable=False),
     sa.Index(None, "look_at"),
 )
-"""Keys whose event was heard and whose clip is not complete: they are looked at again though no event comes."""
+"""Keys whose event arrived and whose clip is incomplete: they are scanned again even if no event comes."""
 
 waits = sa.Table(
     "registry_waits",
@@ -101,6 +101,6 @@ waits = sa.Table(
     sa.Column("since", UtcDateTime, nullable=False),
     sa.Column("told_at", UtcDateTime),
 )
-"""Since when each unanswered clip has been without an answer, and when that was told as too long."""
+"""When each unanswered clip started waiting, and when that was reported as overdue."""
 
 tables = (catalogue, clips, media_facts, texts, refused_uploads, pending_uploads, waits)

@@ -1,1 +1,1 @@
-"""The service on the wire: its client, its errors, the token, the live catalogue, and the Dagster resource."""
+"""The service's HTTP API: its client, errors, token, live catalogue, and the Dagster resource."""

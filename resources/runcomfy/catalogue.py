@@ -1,7 +1,7 @@
-"""Which model id serves a family right now, and at what price: the live catalogue, cached.
+"""The live catalogue, cached: which model id serves a family now, and at what price.
 
-Two generations of ids are about and an account resolves one of them, so the catalogue is asked: the documented id first,
-then the catalogue's own, unless a setting pins one.
+The service has two generations of ids, and an account resolves one of them. So the catalogue is queried: the documented
+id first, then the catalogue's own, unless a setting pins one.
 """
 
 import asyncio
@@ -28,8 +28,8 @@ class Offer:
     Attributes:
         endpoint: The id that answered, with its dialect.
         entry: Its live catalogue entry.
-        price_microdollars_per_unit: Base price, None where it cannot be read.
-        price_unit: ``second``, ``output``, ``image``, or a word that nobody knows.
+        price_microdollars_per_unit: Base price, None if it cannot be read.
+        price_unit: ``second``, ``output``, ``image``, or an unknown word.
     """
 
     endpoint: Endpoint
@@ -38,17 +38,17 @@ class Offer:
     price_unit: str
 
     def price_microdollars(self, inputs: GenerationInputs) -> int:
-        """The price of one generation.
+        """Return the price of one generation in micro-dollars.
 
         Raises:
-            UnknownPriceUnit: it cannot be read.
+            UnknownPriceUnit: the price or its unit cannot be read.
         """
         return price_microdollars(self.entry, inputs)
 
 
 @dataclass(slots=True)
 class _Slot:
-    """What is known of one family; the lock makes a batch ask once."""
+    """The cached offer of one family; the lock makes concurrent callers share one query."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     at: float = float("-inf")
@@ -61,8 +61,8 @@ class Catalogue:
 
     Args:
         client: An opened client.
-        pins: Model ids by family (``settings.model_ids``); a pinned id is the only one that is asked.
-        max_age_seconds: How long an offer is believed.
+        pins: Model ids by family (``settings.model_ids``); only a pinned id is queried.
+        max_age_seconds: How long an offer stays valid.
         clock: Monotonic seconds.
 
     Raises:
@@ -90,12 +90,12 @@ class Catalogue:
         self._slots = {family: _Slot() for family in Family}
 
     async def resolve(self, family: Family) -> Offer:
-        """The family's offer, at most ``max_age_seconds`` old; many callers at once cost one question.
+        """Return the family's offer, at most ``max_age_seconds`` old; concurrent callers share one query.
 
         Raises:
             FamilyUnavailable: none of its ids answers.
-            RateLimited, ServiceUnavailable: the catalogue could not be asked.
-            Refused: the service said no (or one of its children).
+            RateLimited, ServiceUnavailable: the catalogue could not be queried.
+            Rejected: the service refused (or one of its children).
         """
         slot, asked_at = self._slots[family], self._clock()
         async with slot.lock:
@@ -103,8 +103,8 @@ class Catalogue:
             if not fresh:
                 await self._refresh(family, slot)
             if slot.offer is None:
-                # Whoever waited while the question failed gets that failure, instead of asking again one by one.
-                raise slot.failure or FamilyUnavailable(f"{family} was not asked for")
+                # Callers that waited for a failed query get its failure instead of repeating the query one by one.
+                raise slot.failure or FamilyUnavailable(f"{family} was not queried")
             return slot.offer
 
     async def _refresh(self, family: Family, slot: _Slot) -> None:
@@ -134,6 +134,6 @@ def _family(name: str) -> Family:
         return Family(name)
     except ValueError:
         raise SettingsError(
-            f"I2V_MODEL_IDS names {name!r}, which is no endpoint family.",
+            f"I2V_MODEL_IDS names {name!r}, which is not an endpoint family.",
             remedy=f"Known families: {', '.join(Family)}.",
         ) from None

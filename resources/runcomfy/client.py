@@ -1,11 +1,11 @@
-"""The client of the Model API: async, typed, and careful with the one call that costs money.
+"""The asynchronous, typed client of the Model API; submits, which cost money, are sent once.
 
-Questions are asked again after failures that asking again may heal, with jittered back-off, obeying Retry-After. The
-submit is sent exactly once per call: what its failure proves is in the error's class (see ``errors``). Addresses are
-built from the configured bases alone, redirects are never followed, and the token goes nowhere else.
+Read calls are retried with jittered back-off that obeys Retry-After. A submit is sent exactly once per call; the class
+of its error says what the failure proves (see ``errors``). URLs are built from the configured bases alone, redirects
+are never followed, and the token goes nowhere else.
 
-A task that is cancelled while it submits leaves the outcome unknown too; the caller, who wrote its intent down
-beforehand, has to treat it so.
+A task that is cancelled during a submit also leaves the outcome unknown. The caller has recorded its intent beforehand
+and must treat it so.
 """
 
 import asyncio
@@ -43,17 +43,17 @@ from resources.runcomfy.errors import (
     UnknownModel,
 )
 from resources.runcomfy.pacing import RetryPolicy, Timeouts
-from resources.runcomfy.refusals import Asked
+from resources.runcomfy.refusals import CallSubject
 from resources.runcomfy.transport import TRANSPORT_ERRORS, open_client, tls_context
 from resources.schemas.inputs import Service
 from resources.settings import is_loopback
 
-# stamina reports through structlog where that is installed (Dagster brings it), and structlog prints to stdout, which
-# belongs to results.
+# stamina reports through structlog if that is installed (Dagster brings it), and structlog prints to stdout, which is
+# for results.
 set_on_retry_hooks((LoggingOnRetryHook,))
 
 _T = TypeVar("_T")
-_HOLD_REMEDY = "It may have been accepted and charged: look at the account, then `i2v ledger resolve`."
+_HOLD_REMEDY = "It may have been accepted and charged. Check the account, then run `i2v ledger resolve`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +65,20 @@ class ModelsPage:
 
 
 class RunComfyClient:
-    """Talks to one service; an async context manager, to be used in one event loop.
+    """Client of one service; an async context manager, to be used in one event loop.
 
     Args:
         api_base: Base of the Model API, with /v1.
         balance_base: Base of the balance call, with /prod/v2.
         web_base: Base of the device login and of whoami.
-        token: The API token; None for the calls that need none.
-        service: Whether this is the paid service (https alone) or a local sandbox (loopback alone).
-        transport: Replaces every transport, for tests; its exceptions must be as exact as httpx' own.
-        policy: How questions are asked again.
-        timeouts: Seconds that calls may take.
+        token: The API token; None for calls that need none.
+        service: The paid service (https only) or a local sandbox (loopback only).
+        transport: Replaces every transport, for tests; its exceptions must be as exact as those of httpx.
+        policy: How read calls are retried.
+        timeouts: Timeouts of the calls, in seconds.
 
     Raises:
-        SettingsError: a base is no address of that service.
+        SettingsError: a base is not an address of that service.
     """
 
     def __init__(
@@ -129,17 +129,17 @@ class RunComfyClient:
     async def submit(
         self, model_id: str, body: Mapping[str, object], *, may_send: Callable[[], bool] = lambda: True
     ) -> wire.Submission:
-        """Sends the paid POST once.
+        """Send the paid POST once and return the accepted submission.
 
         Args:
             model_id: The endpoint.
-            body: What is sent, as JSON.
-            may_send: Asked right before the first byte, with the connection made; nothing is sent where it says no.
+            body: The JSON body.
+            may_send: Called right before the first byte, on an open connection; nothing is sent if it returns False.
 
         Raises:
-            NotSent: it provably did not leave; may be sent again.
-            RateLimited: 429; may be sent again, after ``retry_after`` where given.
-            Refused: the service said no (or one of its children).
+            NotSent: it provably was not sent; it may be sent again.
+            RateLimited: 429; it may be sent again, after ``retry_after`` if given.
+            Rejected: the service refused (or one of its children).
             OutcomeUnknown: it may have been accepted and charged.
             MissingToken: there is no token; nothing was sent.
         """
@@ -147,14 +147,14 @@ class RunComfyClient:
         try:
             content = json.dumps(body, allow_nan=False).encode()
         except (TypeError, ValueError) as error:
-            raise InvalidInput(f"{what}: the body is no JSON ({type(error).__name__})") from None
+            raise InvalidInput(f"{what}: the body is not JSON ({type(error).__name__})") from None
         client = _opened(self._submits)
         request = client.build_request(
             "POST",
             f"{self._api}/models/{model_id}",
             content=content,
             headers={**self._headers(), "Content-Type": "application/json", "Connection": "close"},
-            extensions=transport.last_look(may_send),
+            extensions=transport.last_check(may_send),
         )
         try:
             async with asyncio.timeout(self._timeouts.submit):
@@ -166,7 +166,7 @@ class RunComfyClient:
         except transport.TooLate:
             raise NotSent(
                 f"{what}: nothing was sent, its claim ran out while the connection was made.",
-                remedy="It is tried again; when this recurs, look at the machine's load and I2V_LEASE_SECONDS.",
+                remedy="It is sent again. If this recurs, check the machine's load and I2V_LEASE_SECONDS.",
             ) from None
         except transport.NEVER_DELIVERED as error:
             raise NotSent(
@@ -178,62 +178,65 @@ class RunComfyClient:
         return _read_submission(what, response, answer)
 
     async def status(self, request_id: str) -> wire.StatusAnswer:
-        """Where a request stands; ``state.over`` means that the result is to be asked, whatever the word.
+        """Return the state of a request. ``state.over`` means that the result can be fetched, whatever the word is.
 
         Raises:
-            RateLimited, ServiceUnavailable: not answered, retries included; the request itself is untouched.
-            Refused: the service said no (or one of its children).
+            RateLimited, ServiceUnavailable: no answer after all retries; the request itself is unaffected.
+            Rejected: the service refused (or one of its children).
         """
         what = f"Status of request {_request_path(request_id)}"
-        body = await self._ask(what, Asked.REQUEST, f"{self._api}/requests/{request_id}/status")
+        body = await self._ask(what, CallSubject.REQUEST, f"{self._api}/requests/{request_id}/status")
         return wire.read_status(_about(what, request_id, body))
 
     async def result(self, request_id: str) -> wire.ResultAnswer:
-        """The verdict on a request, or where it stands before its end (also where the service calls that an error).
+        """Return the result of a request, or its state if it has not ended (even if the service calls that an error).
 
         Raises:
-            RateLimited, ServiceUnavailable: not answered, retries included; the request itself is untouched.
-            Refused: the service said no (or one of its children).
+            RateLimited, ServiceUnavailable: no answer after all retries; the request itself is unaffected.
+            Rejected: the service refused (or one of its children).
         """
         what = f"Result of request {_request_path(request_id)}"
         try:
-            body = await self._ask(what, Asked.REQUEST, f"{self._api}/requests/{request_id}/result?include_cost=true")
+            body = await self._ask(
+                what, CallSubject.REQUEST, f"{self._api}/requests/{request_id}/result?include_cost=true"
+            )
         except NotReady:
             return wire.ResultAnswer(wire.RequestState.RUNNING, "not ready")
         return wire.read_result(_about(what, request_id, body))
 
     async def cancel(self, request_id: str) -> wire.CancelOutcome:
-        """Asks to cancel; only queued requests can be. Unconfirmed where no readable answer came to the first asking.
+        """Cancel a request; only queued requests can be cancelled.
 
-        What cannot be cancelled when asked again may have been cancelled by the first asking, whose answer was lost.
+        Unconfirmed if the first attempt got no readable answer: if a retry then finds nothing to cancel, the first
+        attempt may have cancelled it.
 
         Raises:
-            Refused: the service said no (or one of its children).
+            Rejected: the service refused (or one of its children).
         """
         what = f"Cancel of request {_request_path(request_id)}"
-        asked = 0
+        attempts = 0
 
         async def once() -> dict[str, Any]:
-            nonlocal asked
-            asked += 1
-            return await self._ask_once(what, Asked.REQUEST, f"{self._api}/requests/{request_id}/cancel", "POST")
+            nonlocal attempts
+            attempts += 1
+            return await self._ask_once(what, CallSubject.REQUEST, f"{self._api}/requests/{request_id}/cancel", "POST")
 
         try:
             said = wire.read_cancel(await self._again(what, once))
         except (ServiceUnavailable, RateLimited, NotReady):
             return wire.CancelOutcome.UNCONFIRMED
-        doubtful = asked > 1 and said is wire.CancelOutcome.NOT_CANCELLABLE
+        doubtful = attempts > 1 and said is wire.CancelOutcome.NOT_CANCELLABLE
         return wire.CancelOutcome.UNCONFIRMED if doubtful else said
 
     async def model(self, model_id: str) -> wire.CatalogueEntry:
-        """The live catalogue entry of an id.
+        """Return the live catalogue entry of an id.
 
         Raises:
             UnknownModel: the service has no such id.
-            RateLimited, ServiceUnavailable: not answered, retries included.
+            RateLimited, ServiceUnavailable: no answer after all retries.
         """
         what = f"Catalogue entry of {_model_path(model_id)}"
-        return wire.read_entry(await self._ask(what, Asked.MODEL, f"{self._api}/models/{model_id}"), model_id)
+        return wire.read_entry(await self._ask(what, CallSubject.MODEL, f"{self._api}/models/{model_id}"), model_id)
 
     async def models(
         self,
@@ -245,45 +248,45 @@ class RunComfyClient:
         limit: int = 100,
         offset: int = 0,
     ) -> ModelsPage:
-        """One page of the catalogue; ``limit`` 1 to 500.
+        """Return one page of the catalogue; ``limit`` is 1 to 500.
 
         Raises:
-            RateLimited, ServiceUnavailable: not answered, retries included.
+            RateLimited, ServiceUnavailable: no answer after all retries.
         """
         wanted: dict[str, str | int | None] = {"search": search, "category": category, "kind": kind}
         wanted |= {"include_schema": "true" if include_schema else None, "limit": limit, "offset": offset}
         query = urlencode({name: value for name, value in wanted.items() if value is not None})
-        body = await self._ask("Catalogue", Asked.OTHER, f"{self._api}/models?{query}")
+        body = await self._ask("Catalogue", CallSubject.OTHER, f"{self._api}/models?{query}")
         listed, total = body.get("models"), body.get("total")
         entries = [part for part in listed if isinstance(part, dict)] if isinstance(listed, list) else []
         return ModelsPage(tuple(wire.read_entry(part) for part in entries), total if isinstance(total, int) else None)
 
     async def balance(self) -> wire.Balance:
-        """The account's balance; can be negative.
+        """Return the account's balance, which can be negative.
 
         Raises:
-            RateLimited, ServiceUnavailable: not answered, retries included.
+            RateLimited, ServiceUnavailable: no answer after all retries.
         """
         self._check_base(self._balance)
-        balance = wire.read_balance(await self._ask("Balance", Asked.OTHER, f"{self._balance}/balance"))
+        balance = wire.read_balance(await self._ask("Balance", CallSubject.OTHER, f"{self._balance}/balance"))
         if balance is None:
-            raise ServiceUnavailable("Balance: the answer holds no amount.")
+            raise ServiceUnavailable("Balance: the answer contains no amount.")
         return balance
 
     async def account(self) -> wire.Account:
-        """Who the token belongs to.
+        """Return the account that the token belongs to.
 
         Raises:
-            Unauthorized: the token is no longer good.
-            RateLimited, ServiceUnavailable: not answered, retries included.
+            Unauthorized: the token is no longer valid.
+            RateLimited, ServiceUnavailable: no answer after all retries.
         """
         self._check_base(self._web)
-        body = await self._ask("Account", Asked.OTHER, f"{self._web}/api/auth/me")
+        body = await self._ask("Account", CallSubject.OTHER, f"{self._web}/api/auth/me")
         email = body.get("email")
         return wire.Account(str(body.get("id", "")), email if isinstance(email, str) and email else None)
 
     async def download(self, url: SecretStr, path: Path) -> Downloaded:
-        """Fetches an output to ``path``; see ``download``.
+        """Download an output to ``path``; see ``download``.
 
         Raises:
             DownloadError: one of its children.
@@ -291,7 +294,7 @@ class RunComfyClient:
         return await _opened(self._downloader).fetch(url, path)
 
     def _check_base(self, base: str) -> None:
-        """The token goes to https at the paid service and to this machine at a sandbox, nowhere else."""
+        """Check that the token goes only to https at the paid service, or to this machine at a sandbox."""
         parts = urlsplit(base)
         good = is_loopback(base) if self._service == "sandbox" else parts.scheme == "https"
         if parts.scheme not in {"http", "https"} or not good or parts.username or parts.query or parts.fragment:
@@ -306,8 +309,8 @@ class RunComfyClient:
             raise MissingToken("No RunComfy token was found.", remedy=HOW_TO_SIGN_IN)
         return {"Authorization": f"Bearer {self._token.get_secret_value()}", "Accept": "application/json"}
 
-    async def _ask(self, what: str, asked: Asked, url: str) -> dict[str, Any]:
-        return await self._again(what, lambda: self._ask_once(what, asked, url, "GET"))
+    async def _ask(self, what: str, subject: CallSubject, url: str) -> dict[str, Any]:
+        return await self._again(what, lambda: self._ask_once(what, subject, url, "GET"))
 
     async def _again(self, what: str, once: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
         policy = self._policy
@@ -321,10 +324,10 @@ class RunComfyClient:
         ):
             with attempt:
                 return await once()
-        raise ServiceUnavailable(f"{what}: not asked")  # unreachable: the last attempt raises
+        raise ServiceUnavailable(f"{what}: not sent")  # unreachable: the last attempt raises
 
     def _pause(self, error: Exception) -> bool | float:
-        """Whether a question is asked again, and after how long where the service said so."""
+        """Return whether a read call is retried, or the seconds to wait if the service gave them."""
         if not isinstance(error, ServiceUnavailable | RateLimited):
             return False
         if error.retry_after is None:
@@ -333,7 +336,7 @@ class RunComfyClient:
             return False
         return error.retry_after + random.uniform(0, self._policy.jitter)  # noqa: S311 - spreads load, keeps no secret
 
-    async def _ask_once(self, what: str, asked: Asked, url: str, method: str) -> dict[str, Any]:
+    async def _ask_once(self, what: str, subject: CallSubject, url: str, method: str) -> dict[str, Any]:
         client = _opened(self._questions)
         request = client.build_request(method, _address(url), headers=self._headers())
         try:
@@ -347,22 +350,23 @@ class RunComfyClient:
             raise ServiceUnavailable(f"{what}: {transport.reason(error)}.") from None
         body = wire.parse_object(content)
         if not response.is_success or refusals.is_error(body, response.status_code):
-            raise refusals.read_error(what, asked, response.status_code, body, _wait(response))
+            raise refusals.read_error(what, subject, response.status_code, body, _wait(response))
         if body is None:
             raise ServiceUnavailable(
-                f"{what}: the answer is no JSON object (HTTP {response.status_code}).", http_status=response.status_code
+                f"{what}: the answer is not a JSON object (HTTP {response.status_code}).",
+                http_status=response.status_code,
             )
         return body
 
 
 @functools.lru_cache(4096)  # about as many requests as a fleet has at once
 def _address(url: str) -> httpx.URL:
-    """An address, taken apart once: httpx looks at each of its characters, at every poll of the same request."""
+    """Return a parsed URL, cached: httpx checks every character, and each poll of a request uses the same URL."""
     return httpx.URL(url)
 
 
 def _read_submission(what: str, response: httpx.Response, content: bytes) -> wire.Submission:
-    """What the answer to a submit proves; only a refusal that is spelled out frees the money."""
+    """Return the submission that an answer proves; only an explicit refusal releases the reservation."""
     status, body = response.status_code, wire.parse_object(content)
     given = (body or {}).get("request_id")
     given = str(given) if isinstance(given, int) and not isinstance(given, bool) else given
@@ -371,8 +375,8 @@ def _read_submission(what: str, response: httpx.Response, content: bytes) -> wir
     if response.is_success and not error_in_success:
         if request_id is not None:
             return wire.Submission(request_id)
-        raise OutcomeUnknown(f"{what}: HTTP {status}, but no request id that can be used.", remedy=_HOLD_REMEDY)
-    error = refusals.read_error(what, Asked.MODEL, status, body, _wait(response))
+        raise OutcomeUnknown(f"{what}: HTTP {status} without a usable request id.", remedy=_HOLD_REMEDY)
+    error = refusals.read_error(what, CallSubject.MODEL, status, body, _wait(response))
     spelled_out = isinstance(error, RateLimited) or (isinstance(error, Rejected) and content.strip() != b"")
     if spelled_out and not (error_in_success and request_id is not None):
         raise error
@@ -384,7 +388,7 @@ def _wait(response: httpx.Response) -> float | None:
 
 
 def _about(what: str, request_id: str, body: dict[str, Any]) -> dict[str, Any]:
-    """The answer, unless it names another request: then something between us and the service mixed answers up."""
+    """Return the answer unless it names another request: then a proxy may have mixed answers up."""
     named = body.get("request_id")
     if named is not None and str(named) != request_id:
         raise ServiceUnavailable(f"{what}: the answer is about another request.")
@@ -393,13 +397,13 @@ def _about(what: str, request_id: str, body: dict[str, Any]) -> dict[str, Any]:
 
 def _request_path(request_id: str) -> str:
     if not wire.REQUEST_ID.fullmatch(request_id):
-        raise RequestGone("A request id holds letters, digits, `_` and `-`, at most 128; this one does not.")
+        raise RequestGone("A request id has only letters, digits, `_` and `-`, at most 128; this one does not.")
     return request_id
 
 
 def _model_path(model_id: str) -> str:
     if not wire.MODEL_ID.fullmatch(model_id):
-        raise UnknownModel("A model id is made of letters, digits, `.`, `_` and `-` between slashes; this one is not.")
+        raise UnknownModel("A model id has only letters, digits, `.`, `_` and `-` between slashes; this one does not.")
     return model_id
 
 
@@ -410,12 +414,12 @@ def _opened(part: _T | None) -> _T:
 
 
 async def service_time(api_base: str) -> datetime | None:
-    """The Date header of whatever the service answers, without a token; None where it tells no time or does not answer."""
+    """Return the Date header of any answer of the service, sent without a token; None if there is none."""
     way = httpx.AsyncHTTPTransport(verify=tls_context(), trust_env=False)
     async with open_client(way, httpx.Timeout(10.0)) as client:
         try:
             async with client.stream("GET", f"{api_base.rstrip('/')}/models?limit=1") as response:
-                told = parsedate_to_datetime(response.headers["Date"])
+                date = parsedate_to_datetime(response.headers["Date"])
         except (*TRANSPORT_ERRORS, KeyError, ValueError):
             return None
-    return told.astimezone(UTC)
+    return date.astimezone(UTC)

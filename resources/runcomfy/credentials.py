@@ -1,6 +1,6 @@
-"""Where the token comes from and where it is kept.
+"""Read and write the API token.
 
-``RUNCOMFY_TOKEN`` (trimmed, not empty) wins over the vendor's token file, which is shared with the vendor's own
+``RUNCOMFY_TOKEN`` (trimmed, not empty) takes precedence over the token file, which is shared with the vendor's own
 command-line tool: ``$RUNCOMFY_CONFIG_DIR/token.json``, else ``$XDG_CONFIG_HOME/runcomfy/token.json``, else
 ``~/.config/runcomfy/token.json``.
 """
@@ -24,21 +24,22 @@ _MAX_FILE_BYTES = 64 * 1024  # a token file has some hundred bytes; anything lar
 
 
 def checked_token(text: str, origin: str) -> SecretStr:
-    """The token without white space around it.
+    """Return the token without surrounding white space.
 
     Raises:
-        TokenMalformed: it is empty, or holds white space, control characters or letters beyond ASCII.
+        TokenMalformed: it is empty, or contains white space, control characters or characters beyond ASCII.
     """
     token = text.strip()
     if not token or any(not "!" <= letter <= "~" for letter in token):
         raise TokenMalformed(
-            f"The token in {origin} is malformed: printable ASCII without white space.", remedy=_MALFORMED_REMEDY
+            f"The token in {origin} is malformed: it must be printable ASCII without white space.",
+            remedy=_MALFORMED_REMEDY,
         )
     return SecretStr(token)
 
 
 def token_path(settings: Settings) -> Path:
-    """The token file, whether it exists or not."""
+    """Return the path of the token file, which may not exist."""
     if settings.runcomfy_config_dir is not None:
         return settings.runcomfy_config_dir.expanduser() / "token.json"
     config_home = os.environ.get("XDG_CONFIG_HOME", "").strip()
@@ -48,10 +49,11 @@ def token_path(settings: Settings) -> Path:
 
 
 def load_token(settings: Settings) -> SecretStr | None:
-    """The token in force, None where nobody is signed in.
+    """Return the token in force; None if nobody is signed in.
 
     Raises:
-        TokenMalformed: there is one, but it cannot be a token; silently falling back could use another account.
+        TokenMalformed: the first source holds something that cannot be a token. The next source is not tried: it could
+            belong to another account.
     """
     if settings.runcomfy_token is not None and settings.runcomfy_token.get_secret_value().strip():
         return checked_token(settings.runcomfy_token.get_secret_value(), "RUNCOMFY_TOKEN")
@@ -67,21 +69,21 @@ def load_token(settings: Settings) -> SecretStr | None:
             remedy="Make it readable for you alone (chmod 600), or sign in with `i2v login`.",
         ) from None
     except (ValueError, RecursionError):
-        raise TokenMalformed(f"The token file {path} is no JSON.", remedy=_MALFORMED_REMEDY) from None
+        raise TokenMalformed(f"The token file {path} is not JSON.", remedy=_MALFORMED_REMEDY) from None
     token = content.get("access_token") if isinstance(content, dict) else None
     if token is None:
         return None
     if not isinstance(token, str):
-        raise TokenMalformed(f"The token in {path} is no text.", remedy=_MALFORMED_REMEDY)
+        raise TokenMalformed(f"The token in {path} is not text.", remedy=_MALFORMED_REMEDY)
     return checked_token(token, str(path))
 
 
 def require_token(settings: Settings) -> SecretStr:
-    """The token in force.
+    """Return the token in force.
 
     Raises:
-        MissingToken: nobody is signed in; the remedy says how to.
-        TokenMalformed: there is one, but it cannot be a token.
+        MissingToken: nobody is signed in; the remedy says how to sign in.
+        TokenMalformed: there is a token, but it cannot be one.
     """
     token = load_token(settings)
     if token is None:
@@ -90,7 +92,7 @@ def require_token(settings: Settings) -> SecretStr:
 
 
 def write_token(settings: Settings, token: SecretStr, *, user_email: str | None = None) -> Path:
-    """Keeps a token for the next time: 0600, whole or not at all, a new folder 0700; returns where.
+    """Write the token file (mode 0600, atomically; a new folder gets 0700) and return its path.
 
     Raises:
         TokenMalformed: it cannot be a token.
@@ -98,12 +100,12 @@ def write_token(settings: Settings, token: SecretStr, *, user_email: str | None 
     """
     plain = checked_token(token.get_secret_value(), "the login's answer").get_secret_value()
     path = token_path(settings)
-    if not path.parent.exists():  # a folder that was there is its owner's: it may hold other things that others read
+    if not path.parent.exists():  # an existing folder keeps its mode: it may hold other files that others read
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.parent.chmod(0o700)
     content = {"access_token": plain, "refresh_token": None, "expires_at": None, "user_email": user_email}
     partial = path.with_name(f".token.{secrets.token_hex(6)}.tmp")
-    # Created with its final mode: a file that is narrowed afterwards was readable for a moment.
+    # Created with its final mode: a file whose mode is changed later is readable for a moment.
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -118,7 +120,7 @@ def write_token(settings: Settings, token: SecretStr, *, user_email: str | None 
 
 
 def delete_token(settings: Settings) -> bool:
-    """Forgets the kept token; False when there was none. ``RUNCOMFY_TOKEN`` is the environment's and stays."""
+    """Delete the token file and return whether there was one; ``RUNCOMFY_TOKEN`` stays in force."""
     try:
         token_path(settings).unlink()
     except FileNotFoundError:
@@ -127,7 +129,7 @@ def delete_token(settings: Settings) -> bool:
 
 
 def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # not every file system can
+    with contextlib.suppress(OSError):  # not every file system can sync a folder
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -1,11 +1,11 @@
-"""Fetches outputs.
+"""Download of outputs.
 
-The threat: the address of an output comes out of an answer. Whoever can write that answer, or answer for the host, could
-make this process fetch an internal address, follow a redirect to one, fill the disk, or hand over the token. So every
-address is judged as it was parsed by the library that then fetches it, redirects are followed by hand and judged alike,
-no token or cookie is sent, and what arrives is counted while it is written.
+The threat: an output's address comes from an answer. Whoever can write that answer, or answer for the host, could make
+this process fetch an internal address, follow a redirect to one, fill the disk, or leak the token. So every address is
+checked as it was parsed by the library that fetches it, redirects are followed by hand and checked alike, no token or
+cookie is sent, and bytes are counted while they are written.
 
-The rule: https, on `runcomfy.net` or `runcomfy.com` or below, nothing in the address that two parsers could read in two
+The rule: https, on `runcomfy.net` or `runcomfy.com` or a subdomain, with nothing that two parsers could read in two
 ways. With the sandbox also plain http to this machine.
 """
 
@@ -41,48 +41,49 @@ MAX_REDIRECTS = 5
 """More than any storage needs; a loop ends here."""
 
 READ_TIMEOUT_SECONDS = 60.0
-"""Silence in the middle of a body before it is given up."""
+"""Seconds of silence within a body after which it is given up."""
 
 TOTAL_TIMEOUT_SECONDS = 1800.0
-"""A whole download: 2 GiB at 10 Mbit/s, the slowest line that anybody renders videos over."""
+"""Seconds for a whole download: 2 GiB at 10 Mbit/s, the slowest plausible line."""
 
 ATTEMPTS = 4
-"""Downloads are free, so a blink of the storage is waited out here: 0.5 to 4 s, then the caller decides."""
+"""Attempts of one download. Downloads are free, so short storage failures are waited out here: 0.5 to 4 s, then the
+caller decides."""
 
 _ODD = re.compile(r"[^\x21-\x7e]|\\")
-"""White space, control characters, letters beyond ASCII, a backslash: what parsers disagree on."""
+"""White space, control characters, non-ASCII letters, a backslash: parsers disagree on these."""
 
 _HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 """Plain labels alone: `%2f` in a host is a slash to some parsers."""
 
 _NO_VIDEO = ("text/", "application/json", "application/xml", "application/xhtml")
-"""Content types of error pages, which come with HTTP 200 at times."""
+"""Content types of error pages, which sometimes come with HTTP 200."""
 
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
-    """A file that arrived whole."""
+    """A completely downloaded file."""
 
     size_bytes: int
     sha256: str
     content_type: str
 
 
-def judged(address: str, service: Service) -> httpx.URL:
-    """The address as it will be fetched.
+def checked_url(address: str, service: Service) -> httpx.URL:
+    """Return the checked address as it will be fetched.
 
     Raises:
-        DisallowedHost: it breaks the rule; the message names the host at most.
+        DisallowedHost: it breaks the rule; the message names at most the host.
     """
     if _ODD.search(address):
-        raise DisallowedHost("The output's address holds characters that no address of an output has.", remedy=_REMEDY)
+        raise DisallowedHost("The output's address contains characters that are not allowed.", remedy=_REMEDY)
     try:
         url = httpx.URL(address)
     except (httpx.InvalidURL, ValueError):
         raise DisallowedHost("The output's address cannot be read.", remedy=_REMEDY) from None
     host = url.raw_host.decode("ascii").lower()
     if url.userinfo:
-        raise DisallowedHost("The output's address holds a user name.", remedy=_REMEDY)
+        raise DisallowedHost("The output's address contains a user name.", remedy=_REMEDY)
     if url.port is not None and not 0 < url.port < 65_536:
         raise DisallowedHost("The output's address names a port that does not exist.", remedy=_REMEDY)
     of_service = _HOST.fullmatch(host) is not None and any(
@@ -102,10 +103,10 @@ _REMEDY = "Nothing was fetched. Outputs come over https from runcomfy.net or run
 
 
 class Downloader:
-    """Fetches outputs to disk; shares nothing with the clients that hold the token.
+    """Downloads outputs to disk; shares nothing with the clients that hold the token.
 
     Args:
-        service: Whose outputs; only the sandbox's may come from this machine.
+        service: The service of the outputs; only the sandbox's may come from this machine.
         tls: The TLS context.
         transport: Replaces the network, for tests.
         attempts: Most attempts of one download.
@@ -133,17 +134,17 @@ class Downloader:
         )
 
     async def aclose(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         await self._client.aclose()
 
     async def fetch(self, url: SecretStr, path: Path) -> Downloaded:
-        """Fetches ``url`` to ``path``, which appears whole or not at all.
+        """Download ``url`` to ``path``, which appears whole or not at all.
 
         Raises:
             DisallowedHost: the address, or one that it redirects to, breaks the rule.
-            TooLarge: it is over the limit, by its header or by count.
+            TooLarge: it exceeds the limit, by its header or by count.
             Truncated: it ended early, at every attempt.
-            OutputGone: it is not there (any more).
+            OutputGone: it is not, or no longer, there.
             DownloadFailed: it could not be fetched, at any attempt.
         """
         async for attempt in stamina.retry_context(
@@ -174,7 +175,7 @@ class Downloader:
 
     async def _follow(self, address: str, path: Path) -> Downloaded:
         for _ in range(MAX_REDIRECTS + 1):
-            url = judged(address, self._service)
+            url = checked_url(address, self._service)
             async with self._client.stream("GET", url) as response:
                 location = response.headers.get("Location", "")
                 if not response.has_redirect_location:
@@ -189,13 +190,13 @@ class Downloader:
         self._check_head(response, content_type)
         announced = _length(response)
         if announced is not None and announced > self._max_bytes:
-            raise TooLarge(f"The output says it has {announced} bytes; the limit is {self._max_bytes}.")
+            raise TooLarge(f"The output announces {announced} bytes; the limit is {self._max_bytes}.")
         digest, size = hashlib.sha256(), 0
         with _growing(path) as file:
             async for part in response.aiter_bytes():
                 size += len(part)
                 if size > self._max_bytes:
-                    raise TooLarge(f"The output has more than {self._max_bytes} bytes, whatever its header says.")
+                    raise TooLarge(f"The output has more than {self._max_bytes} bytes, although its header says less.")
                 digest.update(part)
                 file.write(part)
             if announced is not None and response.num_bytes_downloaded != announced:
@@ -209,7 +210,7 @@ class Downloader:
         if status in {403, 404, 410}:
             raise OutputGone(
                 f"The output cannot be fetched any more (HTTP {status}).",
-                remedy="Outputs live for a limited time: ask for the result again, or make a new take.",
+                remedy="Outputs are stored for a limited time. Fetch the result again, or request a new take.",
                 http_status=status,
             )
         if status != 200:
@@ -219,7 +220,7 @@ class Downloader:
 
 
 def _again(error: Exception) -> bool | float:
-    """Retryable failures, and a 404 too: a storage may lag behind the verdict by a moment."""
+    """Return whether a download is retried. A 404 is: a storage may lag a moment behind the result."""
     if isinstance(error, OutputGone):
         return True
     return isinstance(error, DownloadError) and error.verdict is Verdict.RETRYABLE
@@ -232,7 +233,7 @@ def _length(response: httpx.Response) -> int | None:
 
 @contextlib.contextmanager
 def _growing(path: Path) -> Iterator[IO[bytes]]:
-    """A file beside ``path`` that takes its name once it is whole and on disk, and vanishes otherwise."""
+    """Open a file beside ``path`` that gets its name once it is whole and on disk, and is deleted otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.part")
     try:

@@ -1,7 +1,7 @@
-"""What the live catalogue says that the code does not know: pure, in plain words.
+"""Differences between the live catalogue and the code, in plain words; pure.
 
-Only what both sides state is compared: the catalogue may leave out a limit, and that proves nothing. What it adds is a
-difference, since it may change what is made or paid.
+Only what both sides state is compared: the catalogue may omit a limit, and that proves nothing. What it adds is a
+difference, because it may change the video or its price.
 """
 
 from collections.abc import Mapping
@@ -23,20 +23,21 @@ _LIMITS = {
 }
 _TYPES = {"int": "integer", "float": "number", "double": "number", "str": "string", "bool": "boolean", "list": "array"}
 _LIKE = 0.5
-"""How alike two names must be to be read as a renamed field; `image_url` and `image_urls` are, `seed` and `fps` not."""
+"""How similar two names must be to count as a renamed field; `image_url` and `image_urls` are, `seed` and `fps` are
+not."""
 
 _NOTHING_SENT: tuple[object, ...] = (None, [], "")
 
 
 def differences(endpoint: Endpoint, entry: CatalogueEntry | None) -> tuple[str, ...]:
-    """Each difference between an endpoint as the code knows it and its live entry, in plain words; empty where none.
+    """Return each difference between an endpoint in the code and its live entry, in plain words.
 
     Args:
-        endpoint: What the code knows.
-        entry: What the catalogue says, None where the id is gone. Without a schema only the price's unit is looked at.
+        endpoint: The endpoint as the code knows it.
+        entry: The live entry, None if the id is no longer listed. Without a schema only the price unit is compared.
     """
     if entry is None:
-        return (f"{endpoint.model_id} is gone from the catalogue",)
+        return (f"{endpoint.model_id} is no longer in the catalogue",)
     found: list[str] = []
     if entry.base_price_microdollars is None:
         found.append("the price cannot be read")
@@ -61,7 +62,7 @@ def _compare_fields(known: Mapping[str, Any], live: Mapping[str, Any]) -> list[s
             missing.remove(name)
             added.remove(heir)
             found.append(f"{name} is now called {_show(heir)}")
-    found += [f"{name} is gone" for name in missing]
+    found += [f"{name} no longer exists" for name in missing]
     found += [f"{_show(name)} is new{' and required' if name in required else ''}" for name in added]
     found += [
         f"{name} is now required" for name in required if name in old and name in new and name not in known["required"]
@@ -80,7 +81,7 @@ def _properties(schema: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _plain(part: Mapping[str, Any]) -> dict[str, Any]:
-    """A field without the ways in which schemas say "or null"."""
+    """Return a field without the ways in which schemas say "or null"."""
     for word in ("anyOf", "oneOf"):
         branches = part.get(word)
         if isinstance(branches, list):
@@ -98,7 +99,7 @@ def _type(part: Mapping[str, Any]) -> str:
 
 
 def _heir(name: str, old: Mapping[str, Any], added: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """The added field that looks like the missing one under a new name."""
+    """Return the added field that looks like the missing one under a new name."""
 
     def likeness(other: str) -> float:
         same_media = "format" in old and _medium(old) == _medium(added[other])
@@ -138,13 +139,13 @@ def _same(live: object, known: object) -> bool:
 
 
 def _idle(word: str, value: float) -> bool:
-    """A limit that forbids nothing the project sends: "at least one character", "at least no entry"."""
+    """Return True for a limit that excludes nothing the project sends: "at least one character", "at least no entry"."""
     return word in {"minLength", "minItems"} and value <= (1 if word == "minLength" else 0)
 
 
 def _compare_values(name: str, old: list[Any], new: list[Any]) -> list[str]:
-    gone, added = [value for value in old if value not in new], [value for value in new if value not in old]
-    found = [f"{name} no longer takes {_show(value)}" for value in gone]
+    removed, added = [value for value in old if value not in new], [value for value in new if value not in old]
+    found = [f"{name} no longer takes {_show(value)}" for value in removed]
     return found + [f"{name} also takes {_show(value)}" for value in added if value is not None]
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong with the service, named by what each failure proves.
+"""Errors of the service, named by what each failure proves.
 
 I2VError
 |- MissingToken                 FINAL      nobody is signed in
@@ -26,7 +26,7 @@ I2VError
       |- DownloadFailed        RETRYABLE
       `- OutputGone            FINAL
 
-No message holds a token, a presigned URL or an output URL: texts from outside go through ``redact.redact_line`` first, and
+No message holds a token, a presigned URL or an output URL: external texts go through ``redact.redact_line`` first, and
 exceptions of the HTTP library, whose messages and attributes hold them, are never chained.
 """
 
@@ -46,13 +46,13 @@ class TokenMalformed(I2VError):
 
 
 class ServiceError(I2VError):
-    """Anything that the service, or the way to it, did wrong."""
+    """An error of the service or of the connection to it."""
 
     code = ErrorCode.SERVICE
 
 
 class NotSent(ServiceError):
-    """The submit provably never reached the service: nothing was charged, and it may be sent again."""
+    """The submit provably never reached the service: it may be sent again."""
 
     code = ErrorCode.NOT_SENT
 
@@ -60,10 +60,10 @@ class NotSent(ServiceError):
 
 
 class RateLimited(ServiceError):
-    """429: too many requests; nothing was done.
+    """429: too many requests; the service did nothing.
 
     Attributes:
-        retry_after: Seconds that the service asked for, None where it did not say.
+        retry_after: Seconds that the service asked for, None if it gave none.
     """
 
     code = ErrorCode.RATE_LIMITED
@@ -78,7 +78,7 @@ class RateLimited(ServiceError):
 
 
 class Rejected(ServiceError):
-    """The service answered no.
+    """The service refused the call.
 
     Attributes:
         service_code: The service's own numeric code, or the HTTP status if the body had none.
@@ -124,16 +124,16 @@ class InvalidInput(Rejected):
 
 
 class Forbidden(Rejected):
-    """The request belongs to somebody else."""
+    """The request belongs to another account."""
 
     code = ErrorCode.FORBIDDEN
 
 
 class OutcomeUnknown(ServiceError):
-    """The submit was sent, or may have been, and no readable answer came: it may have been accepted and charged.
+    """The submit was or may have been sent, and no readable answer came: it may have been accepted and charged.
 
     Attributes:
-        request_id: The id where an answer that made no sense otherwise still held one.
+        request_id: The id, if an otherwise unreadable answer contained one.
     """
 
     code = ErrorCode.OUTCOME_UNKNOWN
@@ -147,10 +147,10 @@ class OutcomeUnknown(ServiceError):
 
 
 class ServiceUnavailable(ServiceError):
-    """A question to the service went unanswered: 5xx, timeout, disconnect or nonsense, after the retries.
+    """A read call got no answer: 5xx, timeout, disconnect or nonsense, after all retries.
 
     Attributes:
-        retry_after: Seconds that the service asked for, None where it did not say.
+        retry_after: Seconds that the service asked for, None if it gave none.
     """
 
     code = ErrorCode.SERVICE_UNAVAILABLE
@@ -165,7 +165,7 @@ class ServiceUnavailable(ServiceError):
 
 
 class NotReady(ServiceError):
-    """The result was asked before the end (code 400005)."""
+    """The result was fetched before the request ended (code 400005)."""
 
     code = ErrorCode.NOT_READY
 
@@ -185,7 +185,7 @@ class UnknownPriceUnit(ServiceError):
 
 
 class LoginFailed(ServiceError):
-    """The device login was denied, ran out or could not be understood."""
+    """The device login was denied, expired or could not be parsed."""
 
     code = ErrorCode.LOGIN_FAILED
 
@@ -197,11 +197,11 @@ class DownloadError(ServiceError):
 
 
 class DisallowedHost(DownloadError):
-    """The output's address, or one that it redirects to, is not one that outputs come from."""
+    """The output's address, or one that it redirects to, is not an allowed one."""
 
 
 class TooLarge(DownloadError):
-    """The output is larger than any output may be."""
+    """The output exceeds the size limit."""
 
 
 class Truncated(DownloadError):
@@ -217,6 +217,6 @@ class DownloadFailed(DownloadError):
 
 
 class OutputGone(DownloadError):
-    """The output is not there any more (404, 410) or not for us (403)."""
+    """The output no longer exists (404, 410) or access to it is denied (403)."""
 
     code = ErrorCode.OUTPUT_GONE

@@ -1,7 +1,6 @@
-"""The device login: a code for the browser, then asking until the person has confirmed it there.
+"""The device login: show a code for the browser, then poll until the person has confirmed it there.
 
-Nothing here needs a token, and the address that is opened in the person's browser is judged first: it comes out of an
-answer.
+Nothing here needs a token. The page that is opened in the browser comes from an answer, so its host is checked first.
 """
 
 import asyncio
@@ -17,7 +16,7 @@ from pydantic import SecretStr
 
 from resources.runcomfy import refusals, wire
 from resources.runcomfy.credentials import checked_token
-from resources.runcomfy.download import judged
+from resources.runcomfy.download import checked_url
 from resources.runcomfy.errors import DisallowedHost, LoginFailed
 from resources.runcomfy.transport import (
     TRANSPORT_ERRORS,
@@ -31,24 +30,24 @@ from resources.schemas.inputs import Service
 from resources.settings import is_loopback
 
 LONGEST_WAIT_SECONDS = 1800.0
-"""An answer that promises a longer life of its code is not waited for longer than this."""
+"""Longest wait for a confirmation, whatever lifetime of the code the service names."""
 
 SHORTEST_POLL_SECONDS = 1.0
-"""The service's own lower bound between two questions."""
+"""Shortest pause between two polls; the service's own lower bound (docs/runcomfy-api.md)."""
 
 _REMEDY = "Run `i2v login` again, or set RUNCOMFY_TOKEN."
 
 
 @dataclass(frozen=True, slots=True)
 class LoginPrompt:
-    """What the person needs: a page to open and the code to confirm there.
+    """A page to open and the code to confirm there.
 
     Attributes:
-        user_code: The code that the page shows too.
+        user_code: The code, which the page shows too.
         verify_url: The page.
-        expires_in_seconds: How long the code lives.
-        poll_seconds: Pause between two questions.
-        device_code: Proves that it is us who ask; a secret.
+        expires_in_seconds: Lifetime of the code.
+        poll_seconds: Pause between two polls.
+        device_code: Proves that the polls come from here; a secret.
     """
 
     user_code: str
@@ -59,17 +58,17 @@ class LoginPrompt:
 
 
 class DeviceLogin:
-    """One login: ``start`` gives the code, ``wait`` the token; an async context manager.
+    """One login: ``start`` returns the code, ``wait`` the token; an async context manager.
 
     Args:
-        web_base: Base of the service's web pages.
-        service: Judges the bases: https for the paid service, this machine for a sandbox.
-        sleep: Waits between questions; tests pass their own.
-        clock: Monotonic seconds.
+        web_base: Base address of the service's web pages.
+        service: Decides which base is allowed: https for the paid service, this machine for a sandbox.
+        sleep: Waits between polls; tests pass their own.
+        clock: Returns monotonic seconds.
         transport: Replaces the network, for tests.
 
     Raises:
-        LoginFailed: the base is no address of that service.
+        LoginFailed: the base is not an address of that service.
     """
 
     def __init__(
@@ -86,7 +85,7 @@ class DeviceLogin:
         if not good:
             raise LoginFailed(
                 f"RUNCOMFY_WEB_BASE cannot be used with I2V_SERVICE={service}.",
-                remedy="https for the paid service, this machine for a sandbox.",
+                remedy="Use https for the paid service, and this machine for a sandbox.",
             )
         self._service: Service = service
         self._sleep, self._clock = sleep, clock
@@ -104,7 +103,7 @@ class DeviceLogin:
         await self._client.aclose()
 
     async def start(self) -> LoginPrompt:
-        """Asks for a code.
+        """Request a code.
 
         Raises:
             LoginFailed: there was no usable answer.
@@ -125,7 +124,7 @@ class DeviceLogin:
         )
 
     async def wait(self, prompt: LoginPrompt) -> SecretStr:
-        """Asks until the person has answered; a failed question is asked again, as long as the code lives.
+        """Poll until the person has answered, and return the token; a failed poll is repeated until the code expires.
 
         Raises:
             LoginFailed: denied, expired, or the answer holds no token.
@@ -136,7 +135,7 @@ class DeviceLogin:
             await self._sleep(min(prompt.poll_seconds, max(deadline - self._clock(), 0.0)))
             body: dict[str, Any] = {}
             try:
-                # 410 carries denied and expired in the same JSON, so the word decides and not the HTTP status.
+                # HTTP 410 has denied and expired in the same JSON, so the word decides and not the status.
                 _, body = await self._post("poll", {"device_code": prompt.device_code.get_secret_value()})
             except LoginFailed:
                 if self._clock() >= deadline:
@@ -156,9 +155,9 @@ class DeviceLogin:
         if self._service == "sandbox" and is_loopback(page) and urlsplit(page).scheme in {"http", "https"}:
             return
         try:
-            judged(page, "runcomfy")
+            checked_url(page, "runcomfy")
         except DisallowedHost:
-            raise LoginFailed("The login's page is not one of the service's; it was not opened.") from None
+            raise LoginFailed("The login's page does not belong to the service; it was not opened.") from None
 
     async def _post(self, call: str, body: dict[str, str]) -> tuple[int, dict[str, Any]]:
         try:
@@ -173,7 +172,7 @@ class DeviceLogin:
 
 
 async def login(web_base: str, *, service: Service, show: Callable[[LoginPrompt], None]) -> SecretStr:
-    """The whole device login: ``show`` gets the code and the page to open.
+    """Run the whole device login and return the token; ``show`` is called with the code and the page to open.
 
     Raises:
         LoginFailed: denied, expired, or no usable answer.

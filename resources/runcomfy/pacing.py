@@ -1,19 +1,19 @@
-"""How long calls may take, and how questions are asked again."""
+"""Timeouts of calls, and how read calls are retried."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How questions are asked again; a submit never is.
+    """How read calls are retried; a submit never is.
 
     Attributes:
-        attempts: Most attempts of one question, the first included.
+        attempts: Most attempts of one call, the first included.
         first_wait: Seconds before the second attempt; doubles from there.
-        longest_wait: Longest pause by back-off.
-        jitter: Random seconds on top, so that a batch does not come back as one.
-        total_seconds: No new attempt after so long.
-        longest_retry_after: A longer Retry-After is handed to the caller instead of being slept through here.
+        longest_wait: Longest pause of the back-off.
+        jitter: Random seconds added, so that a batch does not retry all at once.
+        total_seconds: No new attempt after this time.
+        longest_retry_after: A longer Retry-After is passed to the caller instead of being waited for here.
     """
 
     attempts: int = 5
@@ -26,13 +26,13 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds that a call may take.
+    """Timeouts of a call, in seconds.
 
     Attributes:
         connect: To connect, TLS included.
         pool: To get a free connection.
-        question_read: Silence within an answer to a question.
-        question: A whole question, against answers that drip.
+        question_read: Silence within the answer to a read call.
+        question: A whole read call, in case an answer drips.
         submit_read: Silence before and within a submit's answer; long, since giving up leaves the outcome unknown.
         submit: A whole submit.
     """

@@ -1,6 +1,6 @@
-"""What a generation will cost, from the catalogue's base price and its unit: pure, in whole micro-dollars.
+"""The price of a generation, from the catalogue's base price and its unit: pure, in whole micro-dollars.
 
-A price that cannot be read stops the payment, so a unit that nobody knows is an error and never a guess.
+An unreadable price stops the payment, so an unknown unit is an error and never a guess.
 """
 
 from resources.runcomfy.errors import UnknownPriceUnit
@@ -8,13 +8,13 @@ from resources.runcomfy.wire import CatalogueEntry
 from resources.schemas.inputs import GenerationInputs
 
 PRICE_UNITS = ("second", "output", "image")
-"""The units that the catalogue is known to print."""
+"""The known units of the catalogue."""
 
 
 def price_microdollars(entry: CatalogueEntry, inputs: GenerationInputs) -> int:
-    """The price of one generation.
+    """Return the price of one generation in micro-dollars.
 
-    ``second`` is a second of the video asked for, ``output`` one video, ``image`` an image sent in (at least one).
+    ``second`` is a second of the requested video, ``output`` one video, ``image`` an input image (at least one).
 
     Raises:
         UnknownPriceUnit: the entry has no readable price, or its unit is none of these.

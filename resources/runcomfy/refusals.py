@@ -1,4 +1,4 @@
-"""Reading the service's refusals: which error an answer amounts to, by its HTTP status and its code together."""
+"""Parsing of the service's errors: which exception an answer means, by its HTTP status and code together."""
 
 import math
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from resources.runcomfy.errors import (
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds of a Retry-After header (a number or a date), None where it is missing or makes no sense."""
+    """Return the seconds of a Retry-After header (a number or a date), None if it is missing or malformed."""
     if not value:
         return None
     try:
@@ -39,7 +39,7 @@ def retry_after(value: str | None, now: datetime) -> float | None:
 
 
 def error_code(body: Mapping[str, Any] | None, *, http_status: int) -> int | None:
-    """The service's own code; `code` counts only in an answer that HTTP calls an error."""
+    """Return the service's own code; `code` counts only if the HTTP status is an error."""
     if body is None:
         return None
     values = [body.get("error_code")] + ([body.get("code")] if http_status >= 400 else [])
@@ -54,12 +54,12 @@ def error_code(body: Mapping[str, Any] | None, *, http_status: int) -> int | Non
 
 
 def is_error(body: Mapping[str, Any] | None, http_status: int) -> bool:
-    """True for an HTTP error and for HTTP 200 with a non-null top-level `error_code`."""
+    """Return True for an HTTP error, and for HTTP 200 with a non-null top-level `error_code`."""
     return http_status >= 400 or (body is not None and body.get("error_code") is not None)
 
 
 def error_text(body: Mapping[str, Any] | None) -> str:
-    """The message of an error body, in the order that the service's clients look."""
+    """Return the message of an error body, with the fields in the order that the service's clients use."""
     body = body or {}
     for name in ("error_message", "message", "error", "detail"):
         value = body.get(name)
@@ -74,7 +74,10 @@ def error_text(body: Mapping[str, Any] | None) -> str:
 
 
 def _detail(part: object) -> str:
-    """One problem of a `detail` list: where and what; its `input` is left out, since it repeats what was sent."""
+    """Return one problem of a `detail` list: where and what.
+
+    Its `input` is omitted because it repeats what was sent.
+    """
     if not isinstance(part, dict):
         return str(part)
     where = part.get("loc")
@@ -82,8 +85,8 @@ def _detail(part: object) -> str:
     return f"{place}: {part.get('msg', '')}".strip(": ")
 
 
-class Asked(StrEnum):
-    """What a call is about, since a 404 means another thing for each."""
+class CallSubject(StrEnum):
+    """The subject of a call; a 404 means something else for each."""
 
     MODEL = "model"
     REQUEST = "request"
@@ -110,22 +113,22 @@ _REMEDIES: dict[type[Rejected], str] = {
     Unauthorized: _SIGN_IN,
     InsufficientBalance: "Top up the account, then try again; nothing was charged for this.",
     UnknownModel: "`i2v models` lists what the service has; I2V_MODEL_IDS pins an id.",
-    RequestGone: "The service keeps requests for a limited time; look at `i2v ledger` for what was fetched.",
+    RequestGone: "The service keeps requests for a limited time. `i2v ledger` shows what was downloaded.",
     InvalidInput: "Compare the inputs with `i2v models`; the service's schema may have changed.",
     Forbidden: "Use the token of the account that submitted the request.",
 }
 
 
 def read_error(
-    what: str, asked: Asked, http_status: int, body: Mapping[str, Any] | None, wait: float | None = None
+    what: str, subject: CallSubject, http_status: int, body: Mapping[str, Any] | None, wait: float | None = None
 ) -> ServiceError:
-    """The error that an answer amounts to, by its HTTP status and its code together.
+    """Return the exception for an answer, by its HTTP status and code together.
 
     Args:
         what: The call in words, for the message.
-        asked: What the call is about.
+        subject: The subject of the call.
         http_status: The HTTP status.
-        body: The JSON object of the answer, None where it was none.
+        body: The JSON object of the answer, None if it is not one.
         wait: Seconds of Retry-After.
     """
     code = error_code(body, http_status=http_status)
@@ -140,11 +143,11 @@ def read_error(
     if head >= 500 or head < 400:
         return ServiceUnavailable(message, retry_after=wait, http_status=http_status)
     kind = _BY_CODE.get(code or 0) or _BY_STATUS.get(head, Rejected)
-    if asked is Asked.MODEL and (head == 404 or kind is RequestGone):
+    if subject is CallSubject.MODEL and (head == 404 or kind is RequestGone):
         kind = UnknownModel
-    elif asked is Asked.REQUEST and head == 404 and kind is not RequestGone:
-        # A gateway's or a wrong base's 404: not the service's word that paid work is gone.
-        doubt = f"{message}; a 404 without the service's own code is not believed"
+    elif subject is CallSubject.REQUEST and head == 404 and kind is not RequestGone:
+        # A 404 of a gateway or a wrong base does not prove that the service has lost paid work.
+        doubt = f"{message} (a 404 without the service's own code proves nothing)"
         return ServiceUnavailable(doubt, retry_after=wait, http_status=http_status)
     elif head in {408, 425}:
         return ServiceUnavailable(message, retry_after=wait, http_status=http_status)
@@ -152,5 +155,5 @@ def read_error(
 
 
 def _http_like(code: int) -> int:
-    """The HTTP status that a code of six digits begins with."""
+    """Return the HTTP status that a code of six digits begins with."""
     return code // 1000 if code >= 1000 else code

@@ -1,153 +1,257 @@
-"""The service as Dagster assets see it."""
+"""The RunComfy service as a Dagster resource: sign-in, generations and the account, for any asset."""
 
 import asyncio
-import random
-import time
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import dagster as dg
-from pydantic import Field
+from pydantic import PrivateAttr
 
-from resources.runcomfy.catalogue import Catalogue
+from resources.dagster_runs import asked_run, stop_kind
+from resources.environment_resource import EnvironmentResource
+from resources.generation import single
+from resources.generation.engine import Engine
+from resources.generation.factory import open_engine, options_of
+from resources.generation.run_sync import run_sync
+from resources.generation.shutdown import StopKind
+from resources.generation.types import Delivered, EngineOptions, GenerationRequest, Outcome
+from resources.ledger.ledger import Ledger
+from resources.ledger.records import RequestRow
+from resources.registry.registry import Registry
 from resources.runcomfy.client import RunComfyClient
-from resources.runcomfy.credentials import require_token
-from resources.runcomfy.errors import RateLimited, ServiceUnavailable
-from resources.runcomfy.wire import ResultAnswer
+from resources.runcomfy.factory import PERSON_WAITS, OpenService, build_client, open_service
+from resources.runcomfy.pacing import RetryPolicy
+from resources.runcomfy.wire import Account, Balance
+from resources.schemas.inputs import GenerationInputs, Medium
 from resources.settings import Settings, load_settings
-
-FIRST_POLL_SECONDS = 2.0
-"""The first look at a request; the vendor's own tool looks every 2 s."""
-
-LONGEST_POLL_SECONDS = 15.0
-"""The pause between two looks grows by half each time up to this: a generation takes a minute or more."""
+from resources.storage.bucket import Bucket
 
 
-class RunComfyResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Auth, submit and poll for assets.
+class RunComfyResource(EnvironmentResource):
+    """The door to RunComfy: check the sign-in, submit, poll, generate, and read the balance.
 
-    The token is no field: it is read from RUNCOMFY_TOKEN or the vendor's token file at the moment it is used, so it is in
-    no run config, no GraphQL answer and no log. What is a field is harmless, and empty where the environment decides.
+    The pipeline gets its client and its engine here, and any other asset may use the same door. Everything that costs
+    money goes through the plan, the caps and the ledger, and the same request is never paid for twice.
 
-    Paid work of the project goes through the ledger, which owns the promise that nothing is paid twice; ``submit`` here
-    makes no such promise, it sends.
+    It has no configuration. Addresses, the token, the bucket and the ledger come from the environment when they are used,
+    so no run config can send a token to another host, and none of them is in a run's config or in an answer of the UI.
     """
 
-    api_base: str = Field("", description="base of the Model API with /v1; empty: RUNCOMFY_MODEL_API_BASE")
-    balance_base: str = Field("", description="base of the balance call; empty: RUNCOMFY_SERVERLESS_API_BASE")
-    web_base: str = Field("", description="base of the web pages; empty: RUNCOMFY_WEB_BASE")
+    _run: dg.DagsterRun | None = PrivateAttr(None)
+    _instance: dg.DagsterInstance | None = PrivateAttr(None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Remember the run: its budget and its Terminate button are this resource's too."""
+        self._run, self._instance = context.run, context.instance
 
     def settings(self) -> Settings:
-        """The settings in force, with this resource's bases in place of the environment's.
+        """Return the settings in force.
 
         Raises:
-            SettingsError: a variable is malformed, or a base does not belong to the service.
+            SettingsError: a variable is malformed, or an address does not belong to the service.
         """
-        settings = load_settings()
-        given = {
-            "runcomfy_model_api_base": self.api_base,
-            "runcomfy_serverless_api_base": self.balance_base,
-            "runcomfy_web_base": self.web_base,
-        }
-        return settings.model_copy(update={name: value for name, value in given.items() if value})
+        return load_settings()
 
-    def check_auth(self) -> None:
-        """Says early that nobody is signed in.
+    # The account
 
-        Raises:
-            MissingToken: nobody is.
-            TokenMalformed: the token cannot be one.
-        """
-        require_token(self.settings())
-
-    def client(self) -> RunComfyClient:
-        """A client, to be opened with ``async with`` in the loop that uses it.
+    def check_auth(self) -> Account:
+        """Return the account that the token in force belongs to, as the service says now. Free.
 
         Raises:
             MissingToken: nobody is signed in.
             TokenMalformed: the token cannot be one.
-            SettingsError: a base does not belong to the service.
+            Unauthorized: the service does not accept the token.
+            ServiceUnavailable: the service does not answer.
         """
-        settings = self.settings()
-        return client_from(settings)
+        return asyncio.run(self._account())
 
-    def catalogue(self, client: RunComfyClient) -> Catalogue:
-        """The live catalogue through an opened client.
+    async def _account(self) -> Account:
+        async with self.client(PERSON_WAITS) as client:
+            return await client.account()
+
+    def balance(self) -> Balance:
+        """Return what is left on the account. Free.
 
         Raises:
-            SettingsError: a pinned id does not serve its family.
+            MissingToken, TokenMalformed, Unauthorized: nobody is signed in.
+            ServiceUnavailable: the service does not answer.
         """
-        settings = self.settings()
-        return Catalogue(client, settings.model_ids, settings.price_max_age_seconds)
+        return asyncio.run(self._balance())
 
-    def submit(self, model_id: str, body: dict[str, object]) -> str:
-        """Submits once and returns the request id; costs money, and keeps no record.
+    async def _balance(self) -> Balance:
+        async with self.client(PERSON_WAITS) as client:
+            return await client.balance()
+
+    # Generations
+
+    def medium(self, key: str) -> Medium:
+        """Return a file of the bucket as an input for `plan`. Free.
 
         Raises:
-            ServiceError: see ``RunComfyClient.submit``.
+            ObjectMissing, StorageError: the bucket has no such file, or does not answer.
+            Unreadable: it is not an image, audio or video.
         """
+        with TemporaryDirectory(prefix="i2v-") as scratch:
+            return single.read_medium(Bucket.from_settings(load_settings()), key, Path(scratch))
 
-        async def once() -> str:
-            async with self.client() as client:
-                return (await client.submit(model_id, body)).request_id
-
-        return asyncio.run(once())
-
-    def poll(self, request_id: str, *, deadline_seconds: float | None = None) -> ResultAnswer:
-        """Waits for a request's verdict; a look that fails does not end the wait.
+    def plan(self, name: str, inputs: GenerationInputs, *, take: int = 1, retry: bool = False) -> GenerationRequest:
+        """Return a request with the price that the service asks now. Sends nothing and costs nothing.
 
         Args:
-            request_id: The request.
+            name: How the ledger, its commands and the spend report call it; not the name of a clip.
+            inputs: What to make.
+            take: From 1; another take of the same inputs is another request, which is paid for.
+            retry: Make another attempt if the same request failed or was cancelled before; it may be charged again.
+
+        Raises:
+            NameTaken: a clip has that name.
+            BodyInvalid: the inputs do not fit the endpoint; names each field with its limit.
+            NotAgreed: the endpoint's price or schema changed, and nobody agreed to that.
+            UnknownPriceUnit: the price cannot be read.
+            MissingToken, ServiceError: the service cannot be asked.
+        """
+        retry_by = f"run {self._run_id()}" if retry else None
+        with self._ledger() as (settings, ledger):
+            single.check_name(Registry(ledger.database), name)
+
+            async def ask() -> GenerationRequest:
+                async with self.service(ledger) as service:
+                    return await single.plan_request(
+                        service.offers, settings, name, inputs, take=take, retry_by=retry_by
+                    )
+
+            return asyncio.run(ask())
+
+    def submit(self, request: GenerationRequest) -> RequestRow:
+        """Submit a planned request once, and return the ledger's row of it. Costs money, within the caps.
+
+        A request that was submitted before is not submitted again: its row is returned.
+
+        Raises:
+            RequestHeld: it was not submitted, and may be later; ``kind`` says why (a cap, the price, the account, ...).
+            RequestFailed, RequestCancelled: it failed or was cancelled; ``plan(..., retry=True)`` makes another attempt.
+            MissingToken, LedgerError, StorageError: there is no token, no ledger or no bucket.
+        """
+        with self._ledger() as (settings, ledger):
+            return single.submitted(ledger, self._outcome(settings, ledger, replace(request, wait=False)))
+
+    def poll(
+        self, request: RequestRow | GenerationRequest | str, *, deadline_seconds: float | None = None
+    ) -> Delivered:
+        """Wait for a submitted request, store its video in the bucket, and return the delivery. Submits nothing.
+
+        Args:
+            request: What `submit` returned, what was planned, or the service's request id.
             deadline_seconds: How long to wait; None: I2V_DEADLINE_SECONDS.
 
         Raises:
-            ServiceUnavailable: it has not ended in time; it runs on, and can be polled again.
-            Refused: the service said no (or one of its children).
+            UnknownRequest: the ledger has no such request.
+            RequestHeld: it has not ended in time, or cannot be fetched now; poll it again.
+            RequestFailed, RequestCancelled: it ended without a video.
         """
-        wait = self.settings().deadline_seconds if deadline_seconds is None else deadline_seconds
+        with self._ledger() as (settings, ledger):
+            options = options_of(settings)
+            if deadline_seconds is not None:
+                options = replace(options, deadline_seconds=deadline_seconds)
+            order = single.recorded(ledger, request)
+            return single.delivered(self._outcome(settings, ledger, order, options))
 
-        async def until() -> ResultAnswer:
-            async with self.client() as client:
-                return await poll(client, request_id, wait)
+    def generate(self, request: GenerationRequest) -> Delivered:
+        """Submit a planned request, wait for it, and return the delivery: its video is in the bucket.
 
-        return asyncio.run(until())
+        Run it again after a crash, a stop or a deadline: what was submitted is fetched and not paid for again.
 
+        Raises:
+            RequestHeld: it waits (a cap, the price, the account, the deadline, ...); run it again later.
+            RequestFailed, RequestCancelled: it ended without a video.
+            MissingToken, LedgerError, StorageError: there is no token, no ledger or no bucket.
+        """
+        with self._ledger() as (settings, ledger):
+            return single.delivered(self._outcome(settings, ledger, request))
 
-def client_from(settings: Settings) -> RunComfyClient:
-    """A client by the settings, not yet opened.
+    # For assets that run many requests at once, as the pipeline does
 
-    Raises:
-        MissingToken: nobody is signed in.
-        TokenMalformed: the token cannot be one.
-        SettingsError: a base does not belong to the service.
-    """
-    return RunComfyClient(
-        settings.runcomfy_model_api_base,
-        settings.runcomfy_serverless_api_base,
-        settings.runcomfy_web_base,
-        require_token(settings),
-        service=settings.service,
-    )
+    def client(self, policy: RetryPolicy | None = None) -> RunComfyClient:
+        """Return a client, to be opened with ``async with`` in the event loop that uses it.
 
+        Raises:
+            MissingToken, TokenMalformed: nobody is signed in.
+            SettingsError: an address does not belong to the service.
+        """
+        return build_client(load_settings(), policy)
 
-async def poll(client: RunComfyClient, request_id: str, deadline_seconds: float) -> ResultAnswer:
-    """Looks at one request until it ends.
+    def service(self, ledger: Ledger) -> AbstractAsyncContextManager[OpenService]:
+        """Open a client with the catalogue and the live offers over it, for an ``async with`` block.
 
-    Raises:
-        ServiceUnavailable: it has not ended in time; it runs on, and can be polled again.
-        Refused: the service said no (or one of its children).
-    """
-    deadline, pause = time.monotonic() + deadline_seconds, FIRST_POLL_SECONDS
-    while True:
-        try:
-            answer = await client.result(request_id)
-            if answer.state.over:
-                return answer
-        except (ServiceUnavailable, RateLimited) as error:
-            pause = max(pause, error.retry_after or 0.0)
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise ServiceUnavailable(
-                f"Request {request_id} has not ended within {deadline_seconds:g} s.",
-                remedy="It runs on at the service and can be polled again.",
-            )
-        await asyncio.sleep(min(pause * random.uniform(0.8, 1.2), left))  # noqa: S311 - spreads load
-        pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
+        Raises:
+            MissingToken, TokenMalformed: nobody is signed in.
+            SettingsError: an address does not belong to the service, or a pinned id does not serve its family.
+        """
+        return open_service(load_settings(), ledger.database, policy=None)
+
+    def engine(
+        self,
+        ledger: Ledger,
+        bucket: Bucket,
+        *,
+        scratch: Path,
+        options: EngineOptions | None = None,
+        cancels_on_terminate: bool = True,
+    ) -> AbstractAsyncContextManager[Engine]:
+        """Open an engine for one stream of requests, on the budget of the current run.
+
+        Args:
+            ledger: An opened ledger.
+            bucket: Holds the inputs and gets the videos.
+            scratch: Folder for videos between download and upload.
+            options: Other limits than the settings'.
+            cancels_on_terminate: Terminate cancels what still queues at the service; False leaves it there.
+
+        Raises:
+            MissingToken: nobody is signed in.
+            EndpointUnreachable: the paid service cannot fetch inputs from this bucket.
+            SettingsError: an address or a pinned id does not fit.
+        """
+        return open_engine(
+            load_settings(),
+            ledger,
+            bucket,
+            scratch=scratch,
+            run_id=self._run_id(),
+            budget_run=asked_run(self._instance, self._run) if self._run and self._instance else "",
+            stop_kind=self._stop_kind if cancels_on_terminate else lambda: "other",
+            options=options,
+        )
+
+    def _run_id(self) -> str:
+        """Return the run, or the process if no run of Dagster uses the resource."""
+        return self._run.run_id if self._run is not None else f"{socket.gethostname()}/{os.getpid()}"
+
+    def _stop_kind(self) -> StopKind:
+        if self._run is None or self._instance is None:
+            return "other"
+        return stop_kind(self._instance, self._run.run_id)
+
+    @contextmanager
+    def _ledger(self) -> Iterator[tuple[Settings, Ledger]]:
+        settings = load_settings()
+        with Ledger.open(settings.ledger_address) as ledger:
+            yield settings, ledger
+
+    def _outcome(
+        self, settings: Settings, ledger: Ledger, request: GenerationRequest, options: EngineOptions | None = None
+    ) -> Outcome:
+        """Run one request to its outcome, so that Terminate and a deploy are handled as for the pipeline's runs."""
+        bucket = Bucket.from_settings(settings)
+
+        async def run() -> Outcome:
+            async with self.engine(ledger, bucket, scratch=Path(scratch), options=options) as engine:
+                return await single.run_one(engine, request)
+
+        with TemporaryDirectory(prefix="i2v-") as scratch:
+            return run_sync(run, interrupted=dg.DagsterExecutionInterruptedError)

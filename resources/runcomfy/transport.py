@@ -1,11 +1,11 @@
-"""How bytes travel: two transports, what their exceptions prove, and a log that holds no address.
+"""HTTP transports: two of them, what their exceptions prove, and a log without addresses.
 
-Questions (GETs, thousands of them) go through aiohttp's connection pool, which costs a third of httpx' own CPU per call
-with many in flight. Its adapter does not tell failures apart precisely: a server that closes after reading the request
-arrives as ``httpx.ConnectTimeout``, as if nothing had been sent. That is harmless for a question, which is asked again.
+Read calls (thousands of GETs) use aiohttp's connection pool, which costs a third of httpx' own CPU per call with many
+in flight. Its adapter does not distinguish failures precisely: a server that closes after reading the request is
+reported as ``httpx.ConnectTimeout``, as if nothing had been sent. That is harmless for a read call, which is retried.
 
-The paid submit must know, so it goes through httpx' own transport, whose exceptions are exact, and each on a fresh
-connection: a stale pooled one would fail after the request was written, and nobody could say whether it was read.
+A paid submit must know, so it uses httpx' own transport, whose exceptions are exact, and a fresh connection each time:
+a stale pooled one could fail after the request was written, leaving it unknown whether it was read.
 """
 
 import functools
@@ -20,19 +20,19 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 QUESTIONS_AT_ONCE = 64
-"""Connections for questions; more questions than that wait for a free one."""
+"""Connections for read calls; further calls wait for a free one."""
 
 SUBMITS_AT_ONCE = 64
-"""Connections for submits: a batch of hundreds goes out in a few waves, with no flood of TLS handshakes."""
+"""Connections for submits: a batch of hundreds goes out in a few waves, without a flood of TLS handshakes."""
 
 FIRST_BYTE = "http11.send_request_headers.started"
-"""httpcore's name of the moment before it writes to a connection that is made; submits speak HTTP/1.1 alone."""
+"""httpcore's event right before it writes to an open connection; submits use HTTP/1.1 only."""
 
 MAX_ANSWER_BYTES = 80 * 1024**2
-"""Largest answer that is read: a result may echo a request, and a request may hold 64 MiB of ``data:`` URIs."""
+"""Largest answer that is read: a result may echo a request, and a request may contain 64 MiB of ``data:`` URIs."""
 
 KEEP_ALIVE_SECONDS = 30.0
-"""Idle connections for questions are kept so long; polls come every few seconds."""
+"""Seconds that idle connections for read calls are kept; polls come every few seconds."""
 
 NEVER_DELIVERED = (
     httpx.ConnectError,  # refused, no route, no such name, TLS handshake failed
@@ -40,18 +40,18 @@ NEVER_DELIVERED = (
     httpx.PoolTimeout,
     httpx.UnsupportedProtocol,
 )
-"""What proves that a submit through ``submit_transport`` was never sent. Everything else proves nothing."""
+"""Exceptions that prove that a submit through ``submit_transport`` was never sent. All others prove nothing."""
 
 TRANSPORT_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, OSError, TimeoutError)
-"""Everything that the two transports raise for a call that got no readable answer."""
+"""All exceptions of the two transports for a call without a readable answer."""
 
 
 class AnswerTooLarge(httpx.HTTPError):
-    """The answer is larger than any answer may be."""
+    """The answer exceeds ``MAX_ANSWER_BYTES``."""
 
 
 class _HideAddresses(logging.Filter):
-    """Reduces addresses in httpx' log lines to their host: output URLs and presigned URLs are secrets."""
+    """Reduces addresses in httpx' log lines to their hosts: output URLs and presigned URLs are secrets."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
@@ -62,24 +62,24 @@ class _HideAddresses(logging.Filter):
 
 
 def hide_addresses_in_logs() -> None:
-    """Makes httpx log hosts instead of addresses, in this process; may be called again."""
+    """Make httpx log hosts instead of addresses in this process; may be called again."""
     logger = logging.getLogger("httpx")
     if not any(isinstance(known, _HideAddresses) for known in logger.filters):
         logger.addFilter(_HideAddresses())
 
 
 class _NoCookies(CookieJar):
-    """Takes no cookies and gives none; looking for them costs as much as reading a short answer."""
+    """Accepts and sends no cookies; looking for them costs as much as reading a short answer."""
 
     def extract_cookies(self, response: Any, request: Any) -> None:
-        """Take none."""
+        """Accept none."""
 
     def add_cookie_header(self, request: Any) -> None:
-        """Give none."""
+        """Send none."""
 
 
 def open_client(way: httpx.AsyncBaseTransport, timeout: httpx.Timeout, **headers: str) -> httpx.AsyncClient:
-    """A client that follows no redirect, keeps no cookie and takes nothing from the environment."""
+    """Return a client that follows no redirects, keeps no cookies and ignores the environment."""
     return httpx.AsyncClient(
         transport=way, timeout=timeout, follow_redirects=False, trust_env=False, headers=headers or None,
         cookies=_NoCookies(),
@@ -88,12 +88,12 @@ def open_client(way: httpx.AsyncBaseTransport, timeout: httpx.Timeout, **headers
 
 @functools.cache
 def tls_context() -> ssl.SSLContext:
-    """One context for all clients of this process: making one reads the certificate store, which takes some 20 ms."""
+    """Return the TLS context that all clients of this process share; making one takes about 20 ms."""
     return httpx.create_ssl_context()
 
 
 def question_transport(tls: ssl.SSLContext) -> httpx.AsyncBaseTransport:
-    """A pool for questions; keeps no cookies. aiohttp itself asks once more where a connection is lost."""
+    """Return a connection pool for read calls, without cookies. aiohttp retries once if a connection is lost."""
 
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=QUESTIONS_AT_ONCE, ssl=tls, keepalive_timeout=KEEP_ALIVE_SECONDS)
@@ -103,19 +103,19 @@ def question_transport(tls: ssl.SSLContext) -> httpx.AsyncBaseTransport:
 
 
 def submit_transport(tls: ssl.SSLContext) -> httpx.AsyncBaseTransport:
-    """A fresh connection for every call, and no retries of any kind."""
+    """Return a transport that opens a fresh connection for every call and never retries."""
     limits = httpx.Limits(max_connections=SUBMITS_AT_ONCE, max_keepalive_connections=0)
     return httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits, retries=0)
 
 
 class TooLate(Exception):
-    """The caller no longer wants what was about to be sent; nothing was."""
+    """The caller no longer wants to send; nothing was sent."""
 
 
-def last_look(may_send: Callable[[], bool]) -> dict[str, Any]:
-    """Request extensions that ask once more right before the first byte, when connecting may have taken its time.
+def last_check(may_send: Callable[[], bool]) -> dict[str, Any]:
+    """Return request extensions that call ``may_send`` right before the first byte, since connecting may take long.
 
-    httpcore tells of each step; what is raised there ends the call, and its "started" comes before the step.
+    httpcore reports each step before it starts. An exception raised there ends the call.
     """
 
     async def trace(step: str, _: dict[str, Any]) -> None:
@@ -126,10 +126,10 @@ def last_look(may_send: Callable[[], bool]) -> dict[str, Any]:
 
 
 async def read_answer(response: httpx.Response) -> bytes:
-    """The decoded body.
+    """Return the decoded body.
 
     Raises:
-        AnswerTooLarge: it is larger than ``MAX_ANSWER_BYTES``.
+        AnswerTooLarge: the body exceeds ``MAX_ANSWER_BYTES``.
     """
     parts: list[bytes] = []
     size = 0
@@ -142,7 +142,7 @@ async def read_answer(response: httpx.Response) -> bytes:
 
 
 def reason(error: BaseException) -> str:
-    """What happened, in words without an address; the adapter's cause is asked first, since it is the exact one."""
+    """Return what happened, in words without an address; the adapter's cause comes first because it is exact."""
     exact = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
     for kinds, words in _WORDS:
         if isinstance(exact, kinds):
@@ -151,7 +151,7 @@ def reason(error: BaseException) -> str:
 
 
 _WORDS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
-    ((AnswerTooLarge,), "the answer is too large to be one"),
+    ((AnswerTooLarge,), "the answer is too large"),
     ((aiohttp.ClientConnectorDNSError,), "the host's name could not be resolved"),
     ((httpx.ConnectTimeout, aiohttp.ConnectionTimeoutError), "no connection in time"),
     ((httpx.ConnectError, aiohttp.ClientConnectorError), "no connection could be made"),

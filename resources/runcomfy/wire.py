@@ -1,7 +1,7 @@
-"""Reading the service's answers: pure, lenient, and never louder than what an answer says.
+"""Parsing of the service's answers: pure, lenient, and claiming no more than an answer says.
 
-A word that nobody knows is neither an end nor a success. A number that cannot be a price is no price. Texts of the
-service may quote the user's own presigned URLs, so every text passes ``redact.redact_line`` before a person or a log sees it.
+An unknown word is neither an end nor a success. A number that cannot be a price is not a price. The service's texts may
+quote the user's own presigned URLs, so every text passes ``redact.redact_line`` before a person or a log sees it.
 """
 
 import json
@@ -19,54 +19,54 @@ from resources.redact import redact_line
 from resources.runcomfy.refusals import error_text
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-"""A request id as the project accepts it; goes into paths, so nothing else may."""
+"""The accepted form of a request id; it becomes part of a path, so nothing else is allowed."""
 
 MODEL_ID = re.compile(r"(?!.*(^|/)\.{1,2}(/|$))[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
-"""A model id goes into the path as it is; a dot segment would leave it."""
+"""The accepted form of a model id; it becomes part of a path, so dot segments are excluded."""
 
 MAX_USD = 1_000_000
-"""A cost or price above a million dollars is a mistake of the wire, not money."""
+"""A cost or price above a million dollars is a parsing error, not money."""
 
 
 class RequestState(StrEnum):
-    """Where a request stands, as far as an answer can be understood."""
+    """The state of a request, as far as an answer can be understood."""
 
     WAITING = "waiting"
     RUNNING = "running"
     ENDED = "ended"
-    """Only from /status: it is over, and the result says how."""
+    """Only from /status: the request has ended, and the result says how."""
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
     UNREADABLE_WORD = "unreadable_word"
-    """A word that nobody knows: not finished yet."""
+    """An unknown word: not finished yet."""
 
     @property
     def over(self) -> bool:
-        """True when nothing more will happen; on /status the result is still to be asked."""
+        """Return True if the request has ended; after /status the result still has to be fetched."""
         return self in {RequestState.ENDED, RequestState.SUCCEEDED, RequestState.FAILED, RequestState.CANCELLED}
 
 
 class CancelOutcome(StrEnum):
-    """What became of a wish to cancel."""
+    """The outcome of a cancel."""
 
     CANCELLED = "cancelled"
     NOT_CANCELLABLE = "not_cancellable"
     REQUESTED = "requested"
     UNCONFIRMED = "unconfirmed"
-    """The answer does not say: look at the request's status."""
+    """The answer does not say; check the request's status."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """An accepted submit. Of the answer only the id can be relied on."""
+    """An accepted submit. Only the id of the answer is reliable."""
 
     request_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class StatusAnswer:
-    """An answer of /status; ``queue_position`` is 0- or 1-based, nobody knows which."""
+    """An answer of /status; whether ``queue_position`` starts at 0 or 1 is unknown."""
 
     state: RequestState
     word: str
@@ -75,15 +75,15 @@ class StatusAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ResultAnswer:
-    """An answer of /result, the verdict on a request.
+    """An answer of /result.
 
     Attributes:
         state: Never ENDED.
         word: The service's own word, cleaned.
-        output_urls: Addresses under `output`, in order; secret, since whoever holds one can fetch it.
+        output_urls: Addresses under `output`, in order; secret, because each grants access.
         error: The service's message for a failed request.
-        cost_microdollars: What it cost, None where the service does not say (yet).
-        created_at: When the service took the request.
+        cost_microdollars: The cost, None if the service does not (or not yet) report it.
+        created_at: When the service accepted the request.
         finished_at: When it ended.
     """
 
@@ -98,7 +98,7 @@ class ResultAnswer:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueEntry:
-    """One model of the live catalogue; a price that cannot be read is None."""
+    """One model of the live catalogue; an unreadable price is None."""
 
     model_id: str
     display_name: str
@@ -117,14 +117,14 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who the token belongs to."""
+    """The account that the token belongs to."""
 
     user_id: str
     email: str | None
 
 
 def parse_json(content: bytes) -> object:
-    """The JSON value of a body, or None where it is none (an HTML page, half an answer, absurd nesting)."""
+    """Return the JSON value of a body, or None if it is not JSON (an HTML page, half an answer, absurd nesting)."""
     try:
         return json.loads(content)
     except (ValueError, RecursionError):
@@ -132,13 +132,13 @@ def parse_json(content: bytes) -> object:
 
 
 def parse_object(content: bytes) -> dict[str, Any] | None:
-    """The JSON object of a body, or None."""
+    """Return the JSON object of a body, or None."""
     value = parse_json(content)
     return value if isinstance(value, dict) else None
 
 
 def microdollars(usd: object) -> int | None:
-    """Dollars of the wire as whole micro-dollars, rounded up; None for what cannot be an amount of money."""
+    """Return dollars as whole micro-dollars, rounded up; None if the value cannot be an amount of money."""
     if isinstance(usd, bool) or not isinstance(usd, int | float | str):
         return None
     try:
@@ -151,13 +151,13 @@ def microdollars(usd: object) -> int | None:
 
 
 def cost(usd: object) -> int | None:
-    """A cost or price in micro-dollars: like ``microdollars`` but never negative."""
+    """Return a cost or price in micro-dollars: like ``microdollars``, but never negative."""
     amount = microdollars(usd)
     return amount if amount is not None and amount >= 0 else None
 
 
 def moment(value: object) -> datetime | None:
-    """A time of the wire (ISO 8601 or seconds since 1970) in UTC, or None."""
+    """Return a time (ISO 8601 or seconds since 1970) in UTC, or None."""
     try:
         if isinstance(value, str):
             parsed = datetime.fromisoformat(value.strip())
@@ -187,7 +187,7 @@ _RESULT_WORDS = _STATUS_WORDS | {"completed": RequestState.SUCCEEDED, "succeeded
 
 
 def read_status(body: Mapping[str, Any]) -> StatusAnswer:
-    """An answer of /status."""
+    """Parse an answer of /status."""
     key, word = _word(body)
     position = body.get("queue_position")
     if isinstance(position, bool) or not isinstance(position, int):
@@ -196,7 +196,10 @@ def read_status(body: Mapping[str, Any]) -> StatusAnswer:
 
 
 def read_result(body: Mapping[str, Any]) -> ResultAnswer:
-    """An answer of /result; outputs are looked for under `output` alone, since `input` may echo the user's own URLs."""
+    """Parse an answer of /result.
+
+    Outputs are read from `output` alone, because `input` may echo the user's own URLs.
+    """
     key, word = _word(body)
     state = _RESULT_WORDS.get(key, RequestState.UNREADABLE_WORD)
     error = None
@@ -214,9 +217,9 @@ def read_result(body: Mapping[str, Any]) -> ResultAnswer:
 
 
 def _output_urls(output: object) -> tuple[SecretStr, ...]:
-    """Every address under `output`: a mapping of names to an address, a list of them, or an object with a `url`.
+    """Return every address under `output`: a mapping of names to an address, a list of them, or an object with a `url`.
 
-    Names that speak of the video come first, since an output may hold a picture of it too.
+    Names that suggest a video come first, because an output may contain a picture of it too.
     """
     found: list[tuple[int, str]] = []
 
@@ -230,13 +233,13 @@ def _output_urls(output: object) -> tuple[SecretStr, ...]:
             for name, item in value.items():
                 walk(item, 0 if "video" in str(name).lower() else rank, depth - 1)
 
-    walk(output, 1, 4)  # deeper than any output seen, shallow enough for a hostile one
+    walk(output, 1, 4)  # deeper than any output seen, and shallow enough for a hostile one
     ordered = [url for _, url in sorted(found, key=lambda pair: pair[0])]
     return tuple(SecretStr(url) for url in dict.fromkeys(ordered))
 
 
 def read_cancel(body: Mapping[str, Any] | None) -> CancelOutcome:
-    """An answer of /cancel: `outcome` is trusted, `status` is not."""
+    """Parse an answer of /cancel: `outcome` is reliable, `status` is not."""
     word = (body or {}).get("outcome")
     return {
         "cancelled": CancelOutcome.CANCELLED,
@@ -247,7 +250,7 @@ def read_cancel(body: Mapping[str, Any] | None) -> CancelOutcome:
 
 
 def read_entry(body: Mapping[str, Any], asked: str = "") -> CatalogueEntry:
-    """One entry of the catalogue."""
+    """Parse one entry of the catalogue."""
     schema = body.get("input_schema")
     unit = body.get("price_unit")
     return CatalogueEntry(
@@ -261,7 +264,7 @@ def read_entry(body: Mapping[str, Any], asked: str = "") -> CatalogueEntry:
 
 
 def read_balance(body: Mapping[str, Any]) -> Balance | None:
-    """The balance, None where the answer holds none; the whole number wins over the float."""
+    """Parse the balance; None if the answer has none. The integer overrides the float."""
     exact = body.get("balance_microdollars")
     if isinstance(exact, int) and not isinstance(exact, bool):
         return Balance(exact)

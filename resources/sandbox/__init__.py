@@ -1,1 +1,1 @@
-"""The service's stand-in: a local server that speaks the Model API and renders real, simple videos."""
+"""A local stand-in for the service: a server that speaks the Model API and renders real, simple videos."""

@@ -1,4 +1,4 @@
-"""``python -m resources.sandbox``: the stand-in as a process of its own."""
+"""``python -m resources.sandbox``: the sandbox as its own process."""
 
 import argparse
 import sys
@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def build_config(arguments: Sequence[str] | None = None) -> SandboxConfig:
-    """The configuration of a command line; None reads the process' own.
+    """Return the configuration of a command line; None reads the process' own.
 
     Raises:
         SandboxConfigError: an option is out of range.
@@ -42,7 +42,7 @@ def build_config(arguments: Sequence[str] | None = None) -> SandboxConfig:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until a signal; returns the exit code."""
+    """Serve until a signal; return the exit code."""
     try:
         serve(build_config(arguments))
     except SandboxConfigError as error:

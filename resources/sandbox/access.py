@@ -1,4 +1,4 @@
-"""Who calls: tokens and accounts. Any printable token is good, so that no set-up is needed."""
+"""Tokens and accounts of callers. Any printable token is accepted, so that no set-up is needed."""
 
 from starlette.requests import Request
 
@@ -7,17 +7,17 @@ from resources.sandbox.switches import Switches
 from resources.sandbox.wire_errors import WireError
 
 REFUSED_TOKENS = ("expired", "revoked", "invalid")
-"""Tokens that begin so are refused."""
+"""Prefixes of tokens that are refused."""
 
 OTHER_ACCOUNT = "other"
-"""Tokens that begin so belong to another account, whose requests the first may not read."""
+"""Prefix of tokens of another account, whose requests the first account may not read."""
 
 
 def account_of(request: Request, switches: Switches) -> str:
-    """The account that the call's token belongs to.
+    """Return the account that the call's token belongs to.
 
     Raises:
-        WireError: the token is missing or refused, in the status of the switch.
+        WireError: the token is missing or refused, with the status that the switch sets.
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     good = scheme.lower() == "bearer" and token.isascii() and token.isprintable() and token.strip() == token != ""

@@ -1,4 +1,4 @@
-"""What the service keeps outside the Model API: balance, who am I, and the device login."""
+"""The service's routes outside the Model API: balance, current account, and the device login."""
 
 import html
 from urllib.parse import parse_qs
@@ -28,14 +28,14 @@ class AccountApi:
     """The routes outside ``/v1``.
 
     Args:
-        sandbox: What they talk to.
+        sandbox: The sandbox behind them.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
     def routes(self) -> list[BaseRoute]:
-        """The routes."""
+        """Return the routes."""
         return [
             Route("/prod/v2/balance", self.balance, methods=["GET"]),
             Route("/v1/balance", self.balance, methods=["GET"]),
@@ -50,7 +50,7 @@ class AccountApi:
         return self._sandbox.take_fault(where, method=request.method)
 
     async def balance(self, request: Request) -> Response:
-        """``GET /balance``."""
+        """Handle ``GET /balance``."""
         account_of(request, self._sandbox.switches)
         if (fault := self._fault(Where.BALANCE, request)) is not None:
             return answer_of(fault, self._sandbox.switches, request)
@@ -60,14 +60,14 @@ class AccountApi:
         )
 
     async def who(self, request: Request) -> Response:
-        """``GET /api/auth/me``."""
+        """Handle ``GET /api/auth/me``."""
         account = account_of(request, self._sandbox.switches)
         if (fault := self._fault(Where.LOGIN, request)) is not None:
             return answer_of(fault, self._sandbox.switches, request)
         return JSONResponse({"id": f"{account}-user", "email": f"{account}@sandbox.invalid", "token_type": "Bearer"})
 
     async def start(self, request: Request) -> Response:
-        """``POST /api/cli-auth/start``."""
+        """Handle ``POST /api/cli-auth/start``."""
         if (fault := self._fault(Where.LOGIN, request)) is not None:
             return answer_of(fault, self._sandbox.switches, request)
         login = self._sandbox.logins.start(self._sandbox.switches.login_seconds)
@@ -83,7 +83,7 @@ class AccountApi:
         )
 
     async def poll(self, request: Request) -> Response:
-        """``POST /api/cli-auth/poll``."""
+        """Handle ``POST /api/cli-auth/poll``."""
         if (fault := self._fault(Where.LOGIN, request)) is not None:
             return answer_of(fault, self._sandbox.switches, request)
         try:
@@ -105,14 +105,14 @@ class AccountApi:
         return JSONResponse(content, int(self._sandbox.switches.login_ended_status) if ended else 200)
 
     async def page(self, request: Request) -> Response:
-        """The page that a person opens to approve."""
+        """Return the page on which a person approves a login."""
         login = self._sandbox.logins.of_user(request.query_params.get("code", ""))
         if login is None or login.status != "pending":
             return HTMLResponse(_PAGE.format(content="<p>This code is unknown, used or expired.</p>"), 404)
         return HTMLResponse(_PAGE.format(content=_FORM.format(code=html.escape(login.user_code))))
 
     async def decide(self, request: Request) -> Response:
-        """The page's buttons."""
+        """Record the decision of the page's buttons."""
         fields = parse_qs((await request.body()).decode("utf-8", "replace"))
         login = self._sandbox.logins.of_user(fields.get("code", [""])[0])
         decision = fields.get("decision", [""])[0]

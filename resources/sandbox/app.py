@@ -1,4 +1,4 @@
-"""The Starlette application: every route, and errors as the service writes them."""
+"""The Starlette application: every route, and errors in the service's format."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +18,7 @@ from resources.sandbox.wire_errors import WireError, error_response
 
 
 def create_app(sandbox: Sandbox) -> Starlette:
-    """The application over a sandbox that it opens and closes."""
+    """Return the application over a sandbox that it opens and closes."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -27,11 +27,11 @@ def create_app(sandbox: Sandbox) -> Starlette:
         await sandbox.close()
 
     async def wire_error(_: Request, error: Exception) -> Response:
-        assert isinstance(error, WireError)  # noqa: S101 - what the table below registers it for
+        assert isinstance(error, WireError)  # noqa: S101 - registered for this type below
         return error.response(sandbox.switches)
 
     async def http_error(_: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)  # noqa: S101 - what the table below registers it for
+        assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type below
         code = error.status_code * 1000
         return error_response(
             sandbox.switches, error.status_code, code, error.detail, headers=dict(error.headers or {})

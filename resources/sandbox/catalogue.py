@@ -1,4 +1,4 @@
-"""The models that the sandbox has, as the service's catalogue prints them."""
+"""The sandbox's models in the format of the service's catalogue."""
 
 import copy
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ KIND = "video"
 
 
 def merge(target: Any, patch: Any) -> Any:
-    """A JSON merge patch: objects are merged, null removes, anything else replaces."""
+    """Apply a JSON merge patch: objects are merged, null removes, anything else replaces."""
     if not isinstance(patch, Mapping):
         return patch
     merged = dict(target) if isinstance(target, Mapping) else {}
@@ -60,25 +60,25 @@ class Catalogue:
         }
 
     def has(self, model_id: str, switches: Switches) -> bool:
-        """True when the id resolves, with the switches as they are."""
+        """Return True if the id resolves with the current switches."""
         endpoint = ENDPOINTS.get(model_id)
         if endpoint is None or model_id in switches.missing_models:
             return False
         return switches.documented_ids if endpoint.dialect == "documented" else switches.catalogue_ids
 
     def entry(self, model_id: str, switches: Switches) -> dict[str, Any]:
-        """One entry with the changes; the id must resolve."""
+        """Return one entry with the changes; the id must resolve."""
         entry = copy.deepcopy(self._entries[model_id])
         entry["price_unit"] = switches.price_unit
         changed: dict[str, Any] = merge(entry, self.changes.get(model_id, {}))
         return changed
 
     def entries(self, switches: Switches) -> list[dict[str, Any]]:
-        """Every entry that resolves."""
+        """Return every entry that resolves."""
         return [self.entry(model_id, switches) for model_id in self._entries if self.has(model_id, switches)]
 
     def price_microdollars(self, model_id: str, seconds: int, switches: Switches) -> int:
-        """What a submission costs: by the second or by the piece, as the entry says."""
+        """Return the cost of a submission: per second or per output, as the entry says."""
         entry = self.entry(model_id, switches)
         base = entry.get("base_price_usd")
         units = seconds if entry.get("price_unit") == "second" else 1

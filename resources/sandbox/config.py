@@ -1,4 +1,4 @@
-"""How one sandbox is set up."""
+"""The options of a sandbox."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ DEFAULT_PORT = 8188
 DEFAULT_GENERATION_SECONDS = 4.0
 DEFAULT_SPREAD = 0.35
 DEFAULT_PRICE_PER_SECOND = 0.2
-"""Dollars; invented. Other hosts of these models ask 0.1 to 0.7 dollars a second, so that 5 s cost about a dollar."""
+"""Dollars; invented. Other hosts of these models charge 0.1 to 0.7 dollars a second, so 5 s cost about a dollar."""
 DEFAULT_BALANCE = 100_000.0
 DEFAULT_QUEUE_SHARE = 0.2
 
@@ -28,17 +28,18 @@ class SandboxConfig:
     """The sandbox's options.
 
     Attributes:
-        data: Folder for the state, the outputs and the media; made when missing.
+        data: Folder for the state, the outputs and the media; created if missing.
         host: Address to listen on.
-        port: Port to listen on; 0 takes a free one.
+        port: Port to listen on; 0 picks a free one.
         generation_seconds: Median time from accepted to ready, in seconds.
         generation_spread: Sigma of the log-normal generation times; 0 makes all the same. 0.67 gives p95 = 3 x median.
         price_per_second: Price of one output second in dollars.
-        public_base: Base of the output URLs, such as ``http://files.runcomfy.net:8188``; empty: where the client called.
+        public_base: Base of the output URLs, such as ``http://files.runcomfy.net:8188``; empty: the address that the
+            client called.
         render: ``full`` renders each request, ``cached`` one file per model, duration, resolution and aspect.
-        seed: Decides the generation times and which calls a fault with a probability hits.
+        seed: Determines the generation times and which calls a fault with a probability hits.
         balance: Dollars on the account of a new data folder.
-        queue_share: Part of the generation time that a request waits in the queue, where it can be cancelled.
+        queue_share: Part of the generation time that a request waits in the queue, during which it can be cancelled.
     """
 
     data: Path
@@ -60,7 +61,7 @@ class SandboxConfig:
             SandboxConfigError: names the option and its range.
         """
         if not 0 <= self.port <= 65535:
-            raise SandboxConfigError(f"--port {self.port} is no port.", remedy="Use 0 to 65535; 0 takes a free one.")
+            raise SandboxConfigError(f"--port {self.port} is not a port.", remedy="Use 0 to 65535; 0 picks a free one.")
         for name, value in (
             ("--generation-seconds", self.generation_seconds),
             ("--generation-spread", self.generation_spread),
@@ -76,10 +77,10 @@ class SandboxConfig:
             parts = urlsplit(self.public_base)
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise SandboxConfigError(
-                    f"--public-base {self.public_base!r} is no http(s) base.", remedy="Use http://HOST:PORT."
+                    f"--public-base {self.public_base!r} is not an http(s) base.", remedy="Use http://HOST:PORT."
                 )
 
     @property
     def price_microdollars(self) -> int:
-        """Price of one output second in micro-dollars."""
+        """Return the price of one output second in micro-dollars."""
         return round(self.price_per_second * 1_000_000)

@@ -1,4 +1,4 @@
-"""The sandbox itself: accepts, keeps time, renders, remembers. The routes are a thin layer over this."""
+"""The sandbox itself: it accepts, times, renders and stores requests. The routes are a thin layer over it."""
 
 import asyncio
 import bisect
@@ -25,7 +25,7 @@ DEFAULT_FAILURE = "The generation failed: the output did not pass the content ch
 
 
 class Sandbox:
-    """Everything behind the routes; lives on one event loop.
+    """The state and actions behind the routes; lives on one event loop.
 
     Args:
         config: The options.
@@ -57,16 +57,16 @@ class Sandbox:
         self._fetcher = Fetcher(self.media)
         self._renders = Renders(self.media)
 
-    # Life
+    # Start and stop
 
     async def open(self) -> None:
-        """Take up the work that an earlier process left."""
+        """Resume the work of an earlier process."""
         for generation in self._file.load():
             self._remember(generation)
             self._begin_at_start(generation)
 
     async def close(self) -> None:
-        """Stop rendering and close the state; what is unfinished goes on at the next start."""
+        """Stop rendering and close the state; unfinished work continues at the next start."""
         for task in self._tasks:
             task.cancel()
         self._renders.close()
@@ -77,12 +77,12 @@ class Sandbox:
     # Requests
 
     async def submit(self, endpoint: Endpoint, raw: object, account: str, mark: Fault | None) -> Generation:
-        """Validate, fetch, accept and charge.
+        """Validate a body, fetch its media, accept the request and charge it.
 
         Args:
             endpoint: The model.
             raw: The parsed JSON body.
-            account: Who pays.
+            account: The account that pays.
             mark: A fault that the request carries from now on.
 
         Raises:
@@ -130,7 +130,7 @@ class Sandbox:
         bisect.insort(self._starts, generation.start_at)
 
     def queue_position(self, generation: Generation, now: float) -> int:
-        """How many requests leave the queue before this one, counted from the switch's base."""
+        """Return how many requests leave the queue before this one, plus the switch's base."""
         ahead = bisect.bisect_left(self._starts, generation.start_at) - bisect.bisect_right(self._starts, now)
         return max(ahead, 0) + self.switches.queue_base
 
@@ -146,7 +146,7 @@ class Sandbox:
             self._file.save(generation)
 
     def cancel(self, generation: Generation) -> bool:
-        """Cancel a request that still waits in the queue; False when it has left it."""
+        """Cancel a request in the queue; return False if it has left the queue."""
         if generation.state(time.time()) is not State.IN_QUEUE:
             return False
         generation.cancelled_at = time.time()
@@ -157,18 +157,18 @@ class Sandbox:
     # Videos
 
     def video_path(self, generation: Generation) -> Path:
-        """The file that the request's output is, which may have to be rendered still."""
+        """Return the file of the request's output, which may not be rendered yet."""
         defect = generation.mark if generation.mark in VIDEO_KINDS else None
         if self.config.render == "cached":
             return self.outputs / "cached" / generation.job.cache_name(defect)
         return self.outputs / f"{generation.request_id}{f'.{defect}' if defect else ''}.mp4"
 
     async def video(self, generation: Generation) -> Path:
-        """The request's video, rendered now if a fault asked for another one than was made.
+        """Return the request's video; render it now if a fault needs another one than was made.
 
         Raises:
             RenderFailed: the media cannot be drawn.
-            RenderStopped: the sandbox is ending.
+            RenderStopped: the sandbox is stopping.
         """
         path = self.video_path(generation)
         defect = generation.mark if generation.mark in VIDEO_KINDS else None
@@ -210,7 +210,7 @@ class Sandbox:
     def take_fault(
         self, where: Where, model_id: str | None = None, request_id: str | None = None, *, method: str = ""
     ) -> Fault | None:
-        """The fault that hits this call, if any; its count is stored. A HEAD only looks: the fault is for the call itself."""
+        """Return the fault that hits this call, if any, and store its count. A HEAD does not use the fault up."""
         if method == "HEAD":
             return None
         fault = self.faults.take(where, model_id=model_id, request_id=request_id)
@@ -219,7 +219,7 @@ class Sandbox:
         return fault
 
     def store_faults(self) -> None:
-        """Write the queue of faults."""
+        """Store the queue of faults."""
         self._file.store_setting(
             "faults",
             [
@@ -229,7 +229,7 @@ class Sandbox:
         )
 
     def set_switches(self, switches: Switches) -> None:
-        """Throw the switches."""
+        """Replace the switches."""
         self.switches = switches
         self._file.store_setting("switches", switches.model_dump(mode="json"))
 
@@ -239,24 +239,24 @@ class Sandbox:
         self._file.store_setting("catalogue", changes)
 
     def set_balance(self, microdollars: int) -> None:
-        """Set what is left on the account now."""
+        """Set the account's current balance."""
         self.opening_balance = microdollars + self._charged - self.refunded
         self._file.store_setting("opening_balance", self.opening_balance)
 
     @property
     def refunded(self) -> int:
-        """Micro-dollars given back for cancelled requests, and for failed ones where they are free."""
+        """Return the micro-dollars refunded for cancelled requests, and for failed ones if they are free."""
         if self.switches.charge_failed:
             return self._refunded
         return sum(item.price_microdollars for item in self.requests.values() if self.is_refunded(item))
 
     def is_refunded(self, generation: Generation) -> bool:
-        """True when the charge was given back."""
+        """Return True if the charge was refunded."""
         if generation.cancelled_at is not None:
             return True
         return not self.switches.charge_failed and generation.state(time.time()) is State.FAILED
 
     @property
     def balance(self) -> int:
-        """Micro-dollars left on the account."""
+        """Return the account's balance in micro-dollars."""
         return self.opening_balance - self._charged + self.refunded

@@ -1,4 +1,4 @@
-"""Faults that an operator queues: which call they hit, what they do there, and how long they last."""
+"""Faults that an operator queues: which calls they hit, what they do, and how long they last."""
 
 import random
 from collections.abc import Iterable
@@ -92,7 +92,7 @@ VIDEO_KINDS = frozenset(
 """Defects of the video itself: they stay with the request that they hit."""
 
 MARKING_KINDS = VIDEO_KINDS | {Kind.FAILED_RESULT, Kind.STUCK, Kind.STUCK_IN_QUEUE, Kind.HOSTILE_URL}
-"""Kinds that change what becomes of a request; the call itself is answered normally."""
+"""Kinds that change the result of a request; the call itself is answered normally."""
 
 _CONNECTION = {Kind.TIMEOUT, Kind.DISCONNECT_BEFORE, Kind.DISCONNECT_AFTER, Kind.GARBAGE}
 _ANSWERS = set(HTTP_KINDS) | _CONNECTION | {Kind.ERROR_200}
@@ -112,7 +112,7 @@ ALLOWED: dict[Where, frozenset[Kind]] = {
         set(HTTP_KINDS) | {Kind.TIMEOUT, Kind.DISCONNECT_BEFORE, Kind.GARBAGE, Kind.FAILED_RESULT}
     ),
 }
-"""Which kinds make sense where; another pair is refused with 422."""
+"""The kinds that are possible for each call; another pair is rejected with 422."""
 
 _ACCEPTS = frozenset({Kind.DISCONNECT_AFTER, Kind.TIMEOUT, Kind.GARBAGE})
 
@@ -122,13 +122,13 @@ class Fault(BaseModel):
 
     Attributes:
         where: The call that it hits.
-        kind: What it does.
+        kind: Its effect.
         times: How many calls it hits before it is used up.
         model_id: Only requests of this model; None hits all.
         request_id: Only this request.
         retry_after: Seconds in a ``Retry-After`` header, with http_429 and http_503.
         probability: Chance that a matching call is hit; drawn from the sandbox's seed.
-        accepted: At submit: whether the request is accepted and charged behind the bad answer. None: yes for
+        accepted: For submits: whether the request is accepted and charged behind the bad answer. None: yes for
             disconnect_after, timeout and garbage, no otherwise.
         message: The text of failed_result and of the http errors.
         url: The address of hostile_url.
@@ -156,7 +156,7 @@ class Fault(BaseModel):
 
     @property
     def accepts(self) -> bool:
-        """True when a submit that it hits is accepted and charged all the same."""
+        """Return True if a submit that it hits is accepted and charged all the same."""
         return self.kind in _ACCEPTS if self.accepted is None else self.accepted
 
 
@@ -165,7 +165,7 @@ class QueuedFault:
     """A fault in the queue.
 
     Attributes:
-        fault: What was queued.
+        fault: The fault.
         left: Calls that it will still hit.
         hit: Calls that it has hit.
     """
@@ -176,7 +176,7 @@ class QueuedFault:
 
 
 class FaultQueue:
-    """The queued faults in order; the first that matches a call is the one that hits it."""
+    """The queued faults in order; the first that matches a call hits it."""
 
     def __init__(self, seed: int, queued: Iterable[QueuedFault] = ()) -> None:
         self._random = random.Random(f"faults/{seed}")  # noqa: S311 - a test's dice, not a secret
@@ -188,24 +188,24 @@ class FaultQueue:
         self._by_where.setdefault(entry.fault.where, []).append(entry)
 
     def add(self, fault: Fault) -> None:
-        """Queue one more."""
+        """Queue one more fault."""
         self._insert(QueuedFault(fault, fault.times))
 
     def clear(self) -> int:
-        """Drop all; returns how many were still waiting."""
+        """Remove all faults; return how many were queued."""
         waiting = len(self.queued)
         self._by_where.clear()
         return waiting
 
     @property
     def queued(self) -> list[QueuedFault]:
-        """What is still waiting, in order per call."""
+        """Return the queued faults, in order per call."""
         return [entry for entries in self._by_where.values() for entry in entries]
 
     def take(self, where: Where, *, model_id: str | None = None, request_id: str | None = None) -> Fault | None:
-        """The fault that hits this call, counted down; None when there is none."""
+        """Return the fault that hits this call, counted down, or None."""
         entries = self._by_where.get(where)
-        if not entries:  # the ordinary poll
+        if not entries:  # an ordinary poll
             return None
         for entry in entries:
             fault = entry.fault

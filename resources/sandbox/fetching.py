@@ -1,4 +1,4 @@
-"""Gets the media of a body as the service would: one plain GET of an address, or a ``data:`` URI."""
+"""Fetches the media of a body as the service would: one plain GET of a URL, or a ``data:`` URI."""
 
 import asyncio
 import base64
@@ -24,19 +24,19 @@ INLINE_LIMITS = {
 """Largest ``data:`` URIs that the vendor's partner nodes send (docs/runcomfy-api.md, section 5)."""
 
 FETCH_LIMIT = 200 * MEBIBYTE
-"""No medium of any model comes near this; a stop for endless answers."""
+"""A limit for endless answers; no medium of any model is nearly this large."""
 
 FETCH_SECONDS = 30.0
 AT_ONCE = 32
 
 
 class FetchFailed(Exception):
-    """The bytes could not be had; the text is for the ``detail`` list and holds no URL."""
+    """The bytes could not be fetched; the text is for the ``detail`` list and contains no URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A medium that arrived.
+    """A fetched medium.
 
     Attributes:
         sha256: Hash of its bytes.
@@ -56,15 +56,15 @@ class Fetcher:
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def fetch(self, url: str, kind: MediumKind, fault: Fault | None) -> Fetched:
-        """Get the bytes of one medium.
+        """Fetch the bytes of one medium.
 
         Args:
             url: http(s) address or ``data:`` URI.
-            kind: What it should be, for the limit of inline data.
+            kind: The expected kind, for the limit of inline data.
             fault: A fault that hits this fetch.
 
         Raises:
-            FetchFailed: no bytes came, or too many.
+            FetchFailed: no bytes arrived, or too many.
         """
         if fault is not None:
             self._fail(fault)
@@ -98,7 +98,7 @@ class Fetcher:
                     if size > FETCH_LIMIT:
                         raise FetchFailed(f"the file is larger than {FETCH_LIMIT // MEBIBYTE} MiB")
                     chunks.append(chunk)
-        except httpx.ConnectTimeout:  # the transport says so of a refused connection too
+        except httpx.ConnectTimeout:  # the transport also reports a refused connection so
             raise FetchFailed("the address could not be reached") from None
         except httpx.TimeoutException:
             raise FetchFailed(f"the address did not answer within {FETCH_SECONDS:.0f} s") from None
@@ -127,7 +127,7 @@ def _inline(url: str, kind: MediumKind) -> bytes:
     try:
         data = base64.b64decode(payload, validate=True) if head.endswith(";base64") else unquote_to_bytes(payload)
     except (binascii.Error, ValueError):
-        raise FetchFailed("the data: URI is no valid base64") from None
+        raise FetchFailed("the data: URI is not valid base64") from None
     if len(data) > INLINE_LIMITS[kind]:
         raise FetchFailed(f"inline {kind} data is larger than {INLINE_LIMITS[kind] // MEBIBYTE} MiB")
     return data

@@ -1,4 +1,4 @@
-"""One accepted request: everything that is known of it, and what a poll sees at a moment."""
+"""One accepted request: its facts, and its state at a moment."""
 
 import math
 import random
@@ -13,7 +13,7 @@ from resources.sandbox.faults import Kind
 
 
 class State(StrEnum):
-    """What a request is at a moment."""
+    """The state of a request at a moment."""
 
     IN_QUEUE = "in_queue"
     IN_PROGRESS = "in_progress"
@@ -31,20 +31,20 @@ class Generation(BaseModel):
     Attributes:
         request_id: Its id on the wire.
         number: Its place in the order of acceptance, from 1.
-        account: Who may read it.
-        model_id: The id that was asked.
+        account: The account that may read it.
+        model_id: The id in the call.
         body: The request body; data: URIs are shortened.
         input_sha256: Hash of the canonical body with each medium as the hash of its bytes.
-        price_microdollars: What was charged.
+        price_microdollars: The amount charged.
         created_at: When it was accepted.
         start_at: When it leaves the queue.
         ready_at: When its generation time is over.
-        job: What is rendered.
-        cancelled_at: When it was cancelled, None if it was not.
-        rendered_at: When its video was there, None before.
-        failure: Why it fails, None when it does not.
-        mark: The fault that it carries, None for an ordinary one.
-        hostile_url: The address that it names as its output, with the fault of that name.
+        job: The rendering job.
+        cancelled_at: When it was cancelled, or None.
+        rendered_at: When its video was ready, or None.
+        failure: Why it fails, or None.
+        mark: The fault that it carries, or None.
+        hostile_url: The URL that it returns as its output, with the fault of that name.
     """
 
     model_config = ConfigDict(validate_assignment=False)
@@ -67,7 +67,7 @@ class Generation(BaseModel):
     hostile_url: str | None = None
 
     def state(self, now: float) -> State:
-        """What a poll at ``now`` sees; the clock decides, so that nothing has to be written while it waits."""
+        """Return the state at ``now``. It depends only on the clock, so nothing is written while the request waits."""
         if self.cancelled_at is not None:
             return State.CANCELLED
         if now < self.start_at or self.mark is Kind.STUCK_IN_QUEUE:
@@ -79,7 +79,7 @@ class Generation(BaseModel):
         return State.IN_PROGRESS if self.rendered_at is None else State.SUCCEEDED
 
     def finished_at(self, now: float) -> float | None:
-        """When it ended, None before."""
+        """Return when the request ended, or None."""
         match self.state(now):
             case State.CANCELLED:
                 return self.cancelled_at
@@ -92,17 +92,17 @@ class Generation(BaseModel):
 
     @property
     def needs_video(self) -> bool:
-        """True while somebody has to render it."""
+        """Return True while its video has to be rendered."""
         return self.rendered_at is None and self.cancelled_at is None and self.failure is None
 
 
 def generation_seconds(config: SandboxConfig, input_sha256: str, repetition: int) -> float:
-    """Log-normal generation time with the configured median; the same input takes the same time in every sandbox.
+    """Return a log-normal time with the configured median; the same input takes the same time in every sandbox.
 
     Args:
         config: Median, spread and seed.
         input_sha256: The request's inputs.
-        repetition: How often the same inputs were accepted before.
+        repetition: How many times the same inputs were accepted before.
     """
     dice = random.Random(f"time/{config.seed}/{input_sha256}/{repetition}")  # noqa: S311 - no secret
     return config.generation_seconds * math.exp(config.generation_spread * dice.gauss(0, 1))

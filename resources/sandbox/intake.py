@@ -1,4 +1,4 @@
-"""From a submitted body to a request: validation, media, hash, and the job to render."""
+"""From a submitted body to a request: validation, media, hash, and the rendering job."""
 
 import asyncio
 import hashlib
@@ -33,7 +33,7 @@ Detail = dict[str, Any]
 Location = tuple[str | int, ...]
 
 _DEFAULT_ASPECT = 16 / 9
-"""Of a video that has neither an asked aspect nor a picture to take it from."""
+"""Aspect of a video with neither a requested aspect nor a picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class Intake:
     Attributes:
         body: The body for the record, with data: URIs shortened.
         input_sha256: Hash of the canonical body with each medium as the hash of its bytes.
-        job: What to render.
-        late_failure: Why the request will fail although it is accepted; None for an ordinary one.
+        job: The rendering job.
+        late_failure: Why the request will fail although it is accepted, or None.
     """
 
     body: dict[str, Any]
@@ -83,7 +83,7 @@ def _slots(endpoint: Endpoint, body: dict[str, Any]) -> list[_Slot]:
 
 
 def _replace(body: dict[str, Any], replacements: dict[Location, str]) -> dict[str, Any]:
-    """The body with other values in its media fields."""
+    """Return the body with other values in its media fields."""
     changed = json.loads(json.dumps(body))
     for location, value in replacements.items():
         if len(location) == 1:
@@ -106,12 +106,12 @@ async def take_in(
     Args:
         endpoint: The model.
         raw: The parsed JSON.
-        fetcher: Gets the media.
-        folder: Where they lie then.
-        next_fault: Gives the fault that hits the next fetch, if any.
+        fetcher: Fetches the media.
+        folder: The folder for the media.
+        next_fault: Returns the fault that hits the next fetch, if any.
 
     Raises:
-        WireError: 422 with a ``detail`` list: a field, or a medium that cannot be had or that the model refuses.
+        WireError: 422 with a ``detail`` list: a field, or a medium that cannot be fetched or that the model rejects.
     """
     try:
         checked = endpoint.body.model_validate(raw)
@@ -166,7 +166,7 @@ def _job(
     hashes: dict[Location, str],
     arrived: list[tuple[Fetched, Measured]],
 ) -> RenderJob:
-    """What to render; ``values`` is the body with the model's defaults."""
+    """Return the rendering job; ``values`` is the body with the model's defaults."""
 
     def of(kind: MediumKind) -> tuple[str, ...]:
         return tuple(hashes[slot.location] for slot in slots if slot.kind is kind)

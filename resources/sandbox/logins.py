@@ -19,9 +19,9 @@ class Login:
 
     Attributes:
         device_code: The client's secret.
-        user_code: What the person sees.
+        user_code: The code that the person sees.
         expires_at: Monotonic seconds.
-        decision: What the person said.
+        decision: The person's decision.
         token: The access token once authorized.
     """
 
@@ -33,29 +33,29 @@ class Login:
 
     @property
     def status(self) -> str:
-        """What a poll answers."""
+        """Return the status that a poll answers."""
         if self.decision == "pending" and time.monotonic() > self.expires_at:
             return "expired"
         return self.decision
 
 
 class Logins:
-    """Logins of this process; they live minutes and are not stored."""
+    """Logins of this process; they live for minutes and are not stored."""
 
     def __init__(self) -> None:
         self._by_device: dict[str, Login] = {}
 
     def start(self, seconds: float) -> Login:
-        """Begin a login that lives so long."""
+        """Start a login that expires after ``seconds``."""
         letters = "".join(secrets.choice(_ALPHABET) for _ in range(8))
         login = Login(secrets.token_urlsafe(24), f"{letters[:4]}-{letters[4:]}", time.monotonic() + seconds)
         self._by_device[login.device_code] = login
         return login
 
     def of_device(self, device_code: str) -> Login | None:
-        """The login of a client's secret."""
+        """Return the login of a client's secret."""
         return self._by_device.get(device_code)
 
     def of_user(self, user_code: str) -> Login | None:
-        """The login that a person sees."""
+        """Return the login of a user code."""
         return next((login for login in self._by_device.values() if login.user_code == user_code.strip().upper()), None)

@@ -1,4 +1,4 @@
-"""What the model refuses of media that did arrive, measured on the real bytes."""
+"""The model's limits of fetched media, measured on the real bytes."""
 
 import warnings
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ _ORIENTATION = 0x0112
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was found in a medium.
+    """The facts of a medium.
 
     Attributes:
         aspect: Displayed width over height, None for sound.
         seconds: Length, None for images.
-        problem: Why no model takes it, None when it can be read.
-        format: JPEG, PNG, WEBP, WAV, MP3, MP4, MOV, or what the decoder calls it.
+        problem: Why no model takes it, None if it can be read.
+        format: JPEG, PNG, WEBP, WAV, MP3, MP4, MOV, or the decoder's name for it.
         short_side: Pixels of the shorter side, None for sound.
     """
 
@@ -41,7 +41,7 @@ class Measured:
 
 @lru_cache(maxsize=4096)
 def measure(path: Path, kind: MediumKind) -> Measured:
-    """Measure a file that is named by the hash of its bytes (so that the answer can be kept)."""
+    """Measure a file that is named by the hash of its bytes, so that the answer can be cached."""
     if kind is MediumKind.IMAGE:
         return _measure_image(path)
     return _measure_stream(path, "audio" if kind is MediumKind.AUDIO else "video")
@@ -54,7 +54,7 @@ def _measure_image(path: Path) -> Measured:
             with Image.open(path) as image:
                 if image.mode not in _IMAGE_MODES:
                     return Measured(str(image.format), problem=f"colour mode {image.mode} is not supported")
-                # MPO is a phone's JPEG with a second picture behind the first; decoders read it as a JPEG.
+                # MPO is a phone's JPEG followed by a second picture; decoders read it as a JPEG.
                 format_ = "JPEG" if image.format == "MPO" else str(image.format)
                 if format_ != "JPEG" and getattr(image, "n_frames", 1) > 1:
                     return Measured(format_, problem="animated images are not supported")
@@ -106,12 +106,12 @@ def _format(container: str, brand: str) -> str:
 
 
 def problems(found: Measured, size_bytes: int, limits: MediaLimits) -> list[str]:
-    """Every limit of the model that the medium breaks, in words.
+    """Return every limit of the model that the medium breaks, in words.
 
     Args:
-        found: What was measured.
+        found: The facts of the medium.
         size_bytes: Size of the file.
-        limits: The model's.
+        limits: The model's limits.
     """
     if found.problem:
         return [found.problem]
@@ -128,7 +128,7 @@ def problems(found: Measured, size_bytes: int, limits: MediaLimits) -> list[str]
         if limits.min_aspect is not None and found.aspect < limits.min_aspect:
             broken.append(f"aspect {found.aspect:.2f} is below {limits.min_aspect}")
     if found.seconds is not None:
-        # A tenth for encoders' padding: an MP3 of exactly 30 s decodes to a little more.
+        # A tenth of a second for encoders' padding: an MP3 of exactly 30 s decodes to a little more.
         if limits.max_seconds is not None and found.seconds > limits.max_seconds + 0.1:
             broken.append(f"{found.seconds:.1f} s are longer than {limits.max_seconds} s")
         if limits.min_seconds is not None and found.seconds < limits.min_seconds - 0.1:

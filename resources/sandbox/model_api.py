@@ -21,7 +21,7 @@ from resources.schemas.endpoints import ENDPOINTS
 
 BASE = "/v1"
 UNKNOWN_WORD = "reticulating_splines"
-"""A state that no source knows."""
+"""A state that no source documents."""
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+")
 _LARGEST_PAGE = 500
@@ -33,14 +33,14 @@ class ModelApi:
     """The routes below ``/v1``.
 
     Args:
-        sandbox: What they talk to.
+        sandbox: The sandbox behind them.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
     def routes(self) -> list[BaseRoute]:
-        """The routes, the polled ones first."""
+        """Return the routes, the polled ones first."""
         one = BASE + "/requests/{request_id}"
         return [
             Route(one + "/status", self.status, methods=["GET"]),
@@ -55,7 +55,7 @@ class ModelApi:
     # Submit
 
     async def submit(self, request: Request) -> Response:
-        """``POST /models/{model_id}``: validates, fetches the media, accepts and charges."""
+        """Handle ``POST /models/{model_id}``: validate, fetch the media, accept and charge."""
         sandbox = self._sandbox
         model_id = request.path_params["model_id"]
         body = await request.body()
@@ -75,8 +75,8 @@ class ModelApi:
         try:
             raw = json.loads(body)
         except (ValueError, RecursionError):  # RecursionError: nested too deep
-            detail = [{"type": "json_invalid", "loc": ["body"], "msg": "The body is no JSON."}]
-            raise WireError(422, wire_errors.INVALID_INPUT, "The body is no JSON.", detail=detail) from None
+            detail = [{"type": "json_invalid", "loc": ["body"], "msg": "The body is not JSON."}]
+            raise WireError(422, wire_errors.INVALID_INPUT, "The body is not JSON.", detail=detail) from None
         if sandbox.balance <= 0:
             raise WireError(
                 int(sandbox.switches.no_balance), wire_errors.NO_BALANCE, "The account has no balance left."
@@ -94,7 +94,7 @@ class ModelApi:
     # Requests
 
     async def status(self, request: Request) -> Response:
-        """``GET /requests/{id}/status``."""
+        """Handle ``GET /requests/{id}/status``."""
         generation = self._generation(request)
         fault = self._fault(Where.STATUS, generation, request)
         if fault is not None and fault.kind is not Kind.UNKNOWN_WORD:
@@ -123,7 +123,7 @@ class ModelApi:
                 return state.value
 
     async def result(self, request: Request) -> Response:
-        """``GET /requests/{id}/result``."""
+        """Handle ``GET /requests/{id}/result``."""
         sandbox, switches = self._sandbox, self._sandbox.switches
         generation = self._generation(request)
         fault = self._fault(Where.RESULT, generation, request)
@@ -160,7 +160,7 @@ class ModelApi:
         return JSONResponse(content)
 
     async def cancel(self, request: Request) -> Response:
-        """``POST /requests/{id}/cancel``: works in the queue only."""
+        """Handle ``POST /requests/{id}/cancel``, which works only in the queue."""
         sandbox = self._sandbox
         generation = self._generation(request)
         fault = sandbox.take_fault(Where.CANCEL, generation.model_id, generation.request_id)
@@ -186,7 +186,7 @@ class ModelApi:
         return generation
 
     def _fault(self, where: Where, generation: Generation, request: Request) -> Fault | None:
-        """The fault that answers this call; one that marks the request is laid on it first."""
+        """Return the fault that answers this call; one that marks the request is stored with it first."""
         fault = self._sandbox.take_fault(where, generation.model_id, generation.request_id, method=request.method)
         if fault is not None and fault.kind in MARKING_KINDS:
             self._sandbox.mark(generation, fault)
@@ -204,7 +204,7 @@ class ModelApi:
     # Catalogue
 
     async def models(self, request: Request) -> Response:
-        """``GET /models``."""
+        """Handle ``GET /models``."""
         self._catalogue_call(request)
         if (answer := self._models_fault(request)) is not None:
             return answer
@@ -226,7 +226,7 @@ class ModelApi:
         return JSONResponse({"models": page, "total": len(found), "limit": limit, "offset": offset})
 
     async def categories(self, request: Request) -> Response:
-        """``GET /models/categories``."""
+        """Handle ``GET /models/categories``."""
         self._catalogue_call(request)
         if (answer := self._models_fault(request)) is not None:
             return answer
@@ -234,7 +234,7 @@ class ModelApi:
         return JSONResponse({"categories": sorted({name for entry in entries for name in entry.get("categories", [])})})
 
     async def model(self, request: Request) -> Response:
-        """``GET /models/{model_id}``."""
+        """Handle ``GET /models/{model_id}``."""
         self._catalogue_call(request)
         model_id = request.path_params["model_id"]
         if (answer := self._models_fault(request, model_id)) is not None:

@@ -1,4 +1,4 @@
-"""The server as an OpenAPI 3.1 document, the models' bodies included."""
+"""The server as an OpenAPI 3.1 document, including the models' bodies."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ _OPERATIONS: tuple[tuple[str, str, str], ...] = (
 
 
 def openapi() -> dict[str, Any]:
-    """The document."""
+    """Return the document."""
     schemas: dict[str, Any] = {
         "Fault": Fault.model_json_schema(ref_template="#/components/schemas/{model}"),
         "Switches": Switches.model_json_schema(),

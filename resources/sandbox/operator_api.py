@@ -1,4 +1,4 @@
-"""``/_sandbox/``: what an operator or a test wants to see and to change. It asks for no token."""
+"""``/_sandbox/``: the API for operators and tests. It needs no token."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class NewBalance(BaseModel):
-    """What is to be left on the account."""
+    """The account's new balance."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -33,7 +33,7 @@ class NewBalance(BaseModel):
 
 
 class LoginDecision(BaseModel):
-    """What the person says to a device login."""
+    """The person's decision on a device login."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -45,14 +45,14 @@ class OperatorApi:
     """The operator's routes.
 
     Args:
-        sandbox: What they show and change.
+        sandbox: The sandbox that they show and change.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
     def routes(self) -> list[BaseRoute]:
-        """The routes."""
+        """Return the routes."""
         table: tuple[tuple[str, str, Handler], ...] = (
             ("GET", "/health", self.health),
             ("GET", "/charges", self.charges),
@@ -73,14 +73,14 @@ class OperatorApi:
         return [Route(BASE + path, handler, methods=[method]) for method, path, handler in table]
 
     async def health(self, request: Request) -> Response:
-        """Answers once the server is up."""
+        """Answer once the server is up."""
         config = self._sandbox.config
         return JSONResponse({"ok": True, "requests": len(self._sandbox.requests), "render": config.render})
 
     # Money and requests
 
     async def charges(self, request: Request) -> Response:
-        """One entry per accepted submission; what was given back is not in the total."""
+        """Return one entry per accepted submission; refunds are not in the total."""
         items = list(self._sandbox.requests.values())
         return JSONResponse(
             {
@@ -101,13 +101,13 @@ class OperatorApi:
         )
 
     async def requests(self, request: Request) -> Response:
-        """Every request with its state and times."""
+        """Return every request with its state and times."""
         now = time.time()
         items = [self._plain(item, now) for item in self._sandbox.requests.values()]
         return JSONResponse({"count": len(items), "requests": items})
 
     async def request(self, request: Request) -> Response:
-        """One request."""
+        """Return one request."""
         generation = self._sandbox.requests.get(request.path_params["request_id"])
         if generation is None:
             raise WireError(404, wire_errors.UNKNOWN_REQUEST, "There is no such request.")
@@ -127,20 +127,20 @@ class OperatorApi:
     # Switches and faults
 
     async def switches(self, request: Request) -> Response:
-        """The switches as they are."""
+        """Return the current switches."""
         return JSONResponse(self._sandbox.switches.model_dump(mode="json"))
 
     async def set_switches(self, request: Request) -> Response:
-        """Throw the named switches; the others stay. An empty object changes nothing."""
+        """Set the named switches; the others stay. An empty object changes nothing."""
         changes = await _json(request)
         if not isinstance(changes, dict):
-            raise _invalid_body("The body is no object.")
+            raise _invalid_body("The body is not an object.")
         merged = {**self._sandbox.switches.model_dump(mode="json"), **changes}
         self._sandbox.set_switches(_checked(Switches, merged))
         return await self.switches(request)
 
     async def faults(self, request: Request) -> Response:
-        """The faults that wait."""
+        """Return the queued faults."""
         waiting = self._sandbox.faults.queued
         return JSONResponse(
             {
@@ -162,7 +162,7 @@ class OperatorApi:
         return JSONResponse({"queued": len(faults)}, 201)
 
     async def clear_faults(self, request: Request) -> Response:
-        """Drop every fault that waits; requests keep the ones that they carry."""
+        """Remove every queued fault; requests keep the faults that they carry."""
         cleared = self._sandbox.faults.clear()
         self._sandbox.store_faults()
         return JSONResponse({"cleared": cleared})
@@ -170,12 +170,12 @@ class OperatorApi:
     # Account and catalogue
 
     async def set_balance(self, request: Request) -> Response:
-        """Set what is left on the account."""
+        """Set the account's balance."""
         self._sandbox.set_balance(round(_checked(NewBalance, await _json(request)).balance_usd * 1_000_000))
         return JSONResponse({"balance_microdollars": self._sandbox.balance})
 
     async def decide_login(self, request: Request) -> Response:
-        """Say what the person would say to a device login."""
+        """Approve or deny a device login."""
         said = _checked(LoginDecision, await _json(request))
         login = self._sandbox.logins.of_user(said.user_code)
         if login is None:
@@ -184,27 +184,27 @@ class OperatorApi:
         return JSONResponse({"status": login.status})
 
     async def catalogue(self, request: Request) -> Response:
-        """The changes to the catalogue, by model id."""
+        """Return the changes to the catalogue, by model id."""
         return JSONResponse(self._sandbox.catalogue.changes)
 
     async def change_catalogue(self, request: Request) -> Response:
-        """Change an entry by a JSON merge patch: null removes, so that a field can be renamed, a limit moved."""
+        """Change an entry by a JSON merge patch. Null removes, so a field can be renamed or a limit moved."""
         model_id = request.path_params["model_id"]
         if model_id not in ENDPOINTS:
             raise WireError(404, wire_errors.UNKNOWN_REQUEST, f"There is no model {model_id}.")
         patch = await _json(request)
         if not isinstance(patch, dict):
-            raise _invalid_body("The body is no object.")
+            raise _invalid_body("The body is not an object.")
         self._sandbox.set_catalogue_changes({**self._sandbox.catalogue.changes, model_id: patch})
         return await self.catalogue(request)
 
     async def restore_catalogue(self, request: Request) -> Response:
-        """Take back every change to the catalogue."""
+        """Undo every change to the catalogue."""
         self._sandbox.set_catalogue_changes({})
         return await self.catalogue(request)
 
     async def openapi(self, request: Request) -> Response:
-        """This server as an OpenAPI document."""
+        """Return this server as an OpenAPI document."""
         return JSONResponse(openapi())
 
 
@@ -218,7 +218,7 @@ async def _json(request: Request) -> Any:
     try:
         return await request.json()
     except (ValueError, RecursionError):
-        raise _invalid_body("The body is no JSON.") from None
+        raise _invalid_body("The body is not JSON.") from None
 
 
 def _checked(model: type[Model], raw: object) -> Model:

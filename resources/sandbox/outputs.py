@@ -1,4 +1,4 @@
-"""Serves the videos: whole or in ranges, and with the faults of a download."""
+"""Serves the videos, whole or in ranges, and with the faults of a download."""
 
 import mimetypes
 import time
@@ -15,27 +15,27 @@ from resources.sandbox.generation import Generation, State
 from resources.sandbox.wire_errors import Cut, WireError, answer_of
 
 ANNOUNCED_BYTES = 3 * 1024**3
-"""What too_large says in Content-Length: above the 2 GiB that a client accepts."""
+"""Content-Length of the fault too_large: above the 2 GiB that a client accepts."""
 
 _TYPE = mimetypes.types_map.get(".mp4", "video/mp4")
 
 
 class Outputs:
-    """The public storage: whoever holds the URL may read, no token is asked.
+    """The public storage: whoever has the URL may read; no token is needed.
 
     Args:
-        sandbox: Whose videos they are.
+        sandbox: The sandbox of the videos.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
     def routes(self) -> list[BaseRoute]:
-        """The one route."""
+        """Return the one route."""
         return [Route("/outputs/{name}", self.download, methods=["GET"])]
 
     async def download(self, request: Request) -> Response:
-        """``GET /outputs/{request_id}.mp4``."""
+        """Handle ``GET /outputs/{request_id}.mp4``."""
         sandbox = self._sandbox
         generation = sandbox.requests.get(request.path_params["name"].removesuffix(".mp4"))
         if generation is None or generation.state(time.time()) is not State.SUCCEEDED:

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class Renders:
-    """Makes files, each once.
+    """Renders files, each once.
 
     Threads, not processes: decoding, warping and encoding leave the interpreter's lock, threads start at once, and
     they cannot outlive a killed server.
@@ -31,11 +31,11 @@ class Renders:
         self._making: dict[Path, asyncio.Future[None]] = {}
 
     async def ensure(self, job: RenderJob, mark: Kind | None, path: Path) -> None:
-        """Have the file, rendering it unless it is there or on the way.
+        """Return once the file exists; render it unless it exists or is in progress.
 
         Raises:
             RenderFailed: the media cannot be drawn.
-            RenderStopped: the server is ending.
+            RenderStopped: the server is stopping.
         """
         if path.exists():  # noqa: ASYNC240 - one stat
             return
@@ -45,13 +45,13 @@ class Renders:
             making = loop.run_in_executor(self._pool, self._make, job, mark, path)
             self._making[path] = making
             making.add_done_callback(lambda done: self._done(path, done))
-        # Shielded: one who gives up waiting does not take the file from the others.
+        # Shielded: a caller that stops waiting must not cancel the rendering for the others.
         await asyncio.shield(making)
 
     def _done(self, path: Path, done: "asyncio.Future[None]") -> None:
         self._making.pop(path, None)
         if not done.cancelled() and (error := done.exception()) is not None:
-            _log.debug("rendering ended: %s", error)
+            _log.debug("Rendering failed: %s", error)
 
     def _make(self, job: RenderJob, mark: Kind | None, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

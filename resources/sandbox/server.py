@@ -22,11 +22,11 @@ from resources.sandbox.wire_errors import TRANSPORT_KEY
 BACKLOG = 4096
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 1
-"""How long answers may still take after the signal to end; a fault's held answer would take for ever."""
+"""Seconds that answers may still take after the signal to stop; a fault's held answer would take for ever."""
 
 
 class _Protocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]  # the class is chosen at run time
-    """Leaves the connection in the scope, so that a fault can cut it."""
+    """Puts the connection into the scope, so that a fault can cut it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -40,7 +40,7 @@ class _Protocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]  # the class
 
 
 class _Server(uvicorn.Server):
-    """Says its address once it listens."""
+    """Prints its address once it listens."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then print the one line."""
@@ -53,7 +53,7 @@ class _Server(uvicorn.Server):
 
 @contextlib.contextmanager
 def _alone(data: Path) -> Iterator[None]:
-    """Keep a second sandbox off the same data folder; the lock goes with the process, however it ends."""
+    """Keep a second sandbox off the same data folder; the lock ends with the process, however it ends."""
     data.mkdir(parents=True, exist_ok=True)
     with (data / "lock").open("w") as file:
         try:
@@ -86,7 +86,7 @@ def serve(config: SandboxConfig) -> None:
     Raises:
         SandboxConfigError: the port or the data folder is taken.
     """
-    cv2.setNumThreads(1)  # two renderings at once are all that a small machine has cores for
+    cv2.setNumThreads(1)  # one for each core of a small machine
     with _alone(config.data), contextlib.closing(_listen(config)) as listener:
         server = _Server(
             uvicorn.Config(
@@ -105,6 +105,6 @@ def serve(config: SandboxConfig) -> None:
 
 
 def fail(error: SandboxConfigError) -> int:
-    """Say why the sandbox cannot start; the exit code of bad arguments (sysexits: 64)."""
+    """Print why the sandbox cannot start; return the exit code of bad arguments (sysexits: 64)."""
     print(error.text, file=sys.stderr)
     return 64

@@ -1,7 +1,7 @@
-"""What survives a restart: requests, faults, switches and the account, in one SQLite file.
+"""The state that survives a restart: requests, faults, switches and the account, in one SQLite file.
 
-Everything is also in memory; a poll reads only that. The file is written when something happens: a request is accepted,
-rendered or cancelled, a fault hits, a switch is thrown.
+Everything is also in memory, and a poll reads only that. The file is written on each event: a request is accepted,
+rendered or cancelled, a fault hits, a switch changes.
 """
 
 import json
@@ -24,13 +24,13 @@ class StateFile:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(path, isolation_level=None)
-        # NORMAL in WAL survives the death of the process, which is all that a sandbox promises.
+        # NORMAL in WAL survives the death of the process, which is all that a sandbox guarantees.
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.executescript(_SCHEMA)
 
     def load(self) -> Iterator[Generation]:
-        """Every request in the order of acceptance."""
+        """Yield every request in the order of acceptance."""
         for (record,) in self._connection.execute("SELECT record FROM requests ORDER BY number"):
             yield Generation.model_validate_json(record)
 
@@ -42,7 +42,7 @@ class StateFile:
         )
 
     def setting(self, name: str) -> Any:
-        """A stored value, None when it was never stored."""
+        """Return a stored value, or None."""
         row = self._connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
         return None if row is None else json.loads(row[0])
 

@@ -1,4 +1,4 @@
-"""Where the sources about the service disagree, the sandbox plays either side."""
+"""Switches for points on which the sources about the service disagree."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Switches(BaseModel):
-    """Every switch with the side that is on by default (the documentation's, where it says anything)."""
+    """Every switch with its default side (that of the documentation, if it says anything)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Errors as the service writes them, and answers that are none."""
+"""Errors in the service's format, and broken answers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +22,7 @@ INTERNAL = 500001
 UNAVAILABLE = 503001
 
 TRANSPORT_KEY = "sandbox.transport"
-"""Where the server leaves the connection in the ASGI scope, for the faults that cut it."""
+"""The key under which the server puts the connection into the ASGI scope, for faults that cut it."""
 
 
 class WireError(Exception):
@@ -36,7 +36,7 @@ class WireError(Exception):
         self.detail = detail
 
     def response(self, switches: Switches) -> JSONResponse:
-        """The answer in the spelling of the switches."""
+        """Return the answer in the spelling of the switches."""
         return error_response(switches, self.status, self.code, self.text, detail=self.detail)
 
 
@@ -49,7 +49,7 @@ def error_response(
     detail: Sequence[dict[str, Any]] | None = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """An error's body: the numeric code, the text, and for invalid input the list of what is wrong."""
+    """Return an error's body: the numeric code, the text, and for invalid input the list of problems."""
     content: dict[str, Any] = {switches.error_code_name: code, switches.error_text_name: text}
     if detail is not None:
         if switches.error_text_name == "detail":
@@ -65,7 +65,7 @@ async def _until_gone(receive: Receive) -> None:
 
 
 class Hold(Response):
-    """No answer at all until the client gives up."""
+    """No answer until the client gives up."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wait for the disconnect."""
@@ -73,7 +73,7 @@ class Hold(Response):
 
 
 class Cut(Response):
-    """The connection is closed, at once or after a part of the body.
+    """Closes the connection, at once or after a part of the body.
 
     Args:
         headers: Sent with ``part``; None cuts before the first byte.
@@ -94,7 +94,7 @@ class Cut(Response):
             raw = [(name.lower().encode(), value.encode()) for name, value in self._start.items()]
             await send({"type": "http.response.start", "status": 200, "headers": raw})
             await send({"type": "http.response.body", "body": self._part, "more_body": True})
-            transport.close()  # unlike abort, this sends what is in the buffer first
+            transport.close()  # unlike abort, this first sends what is in the buffer
         await _until_gone(receive)
 
 
@@ -110,7 +110,7 @@ _TEXTS = {
 
 
 def answer_of(fault: Fault, switches: Switches, request: Request) -> Response:
-    """The bad answer of a fault that answers (not of one that marks a request)."""
+    """Return the bad answer of a fault that answers (not of one that marks a request)."""
     if fault.kind in HTTP_KINDS:
         code, text = _TEXTS[fault.kind]
         headers = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after:g}"}

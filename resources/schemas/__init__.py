@@ -1,1 +1,1 @@
-"""What the service's endpoints take: the inputs under the project's own names, their limits, and the wire bodies."""
+"""The inputs of the service's endpoints: the inputs under the project's own names, their limits, and the wire bodies."""

@@ -1,7 +1,7 @@
 """The request bodies on the wire: one model per endpoint, each field with its limit and its source.
 
-Field names, values and defaults here are the service's and drift; the project's own names are in ``inputs.py``. A
-media field holds an http(s) URL or a ``data:`` URI. Validation errors never print the input, since URLs are secrets.
+Field names, values and defaults here are the service's and may change; the project's own names are in ``inputs.py``. A
+media field holds an http(s) URL or a ``data:`` URI. Validation errors never print the input, because URLs are secrets.
 """
 
 from typing import Annotated, Any, Literal
@@ -34,7 +34,7 @@ def _says(source: str, **schema: Any) -> dict[str, Any]:
 
 
 class Body(BaseModel):
-    """What every body shares: exact types, no unknown field, and no input in an error's text."""
+    """The common base: exact types, no unknown fields, and no input in an error's text."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
@@ -58,7 +58,7 @@ class _HappyHorse(Body):
     )
     prompt: Annotated[str, _prompt_of(Family.HAPPYHORSE_I2V)] = Field(
         max_length=_HAPPYHORSE.prompt.max_units,
-        description="at most 5000 characters, 2500 where Chinese",
+        description="at most 5000 characters, or 2500 if Chinese",
         json_schema_extra=_says(HAPPYHORSE_PAGE),
     )
     resolution: Literal["720P", "1080P"] = Field(
@@ -83,7 +83,7 @@ class HappyHorseDocumented(_HappyHorse):
 
 
 class HappyHorseCatalogue(_HappyHorse):
-    """HappyHorse 1.0 image-to-video under the catalogue's id, where the watermark's default is the other one."""
+    """HappyHorse 1.0 image-to-video under the catalogue's id, whose default for the watermark is the opposite."""
 
     watermark: bool = Field(
         False, description="marks the picture; always sent", json_schema_extra=_says("catalogue entry: false")
@@ -192,7 +192,7 @@ class _Seedance(Body):
 
 
 class SeedanceDocumented(_Seedance):
-    """Seedance 2.0 Pro under the documented id: lists under singular names, two resolutions."""
+    """Seedance 2.0 Pro under the documented id: singular names for lists, two resolutions."""
 
     image_url: list[_Url] = _IMAGES
     video_url: list[_Url] = _VIDEOS

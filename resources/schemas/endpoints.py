@@ -1,7 +1,7 @@
 """The service's endpoints: which ids serve a family, and how inputs become the body of the id that answered.
 
-A family has up to two ids of two generations, and which of them an account resolves is not known beforehand; the body
-is written in the dialect of the id that answers.
+A family has up to two ids of two generations, and which of them an account resolves is unknown beforehand. The body is
+written in the dialect of the id that answers.
 """
 
 from collections.abc import Callable, Mapping
@@ -43,7 +43,7 @@ __all__ = [
 
 
 class BodyInvalid(I2VError):
-    """The inputs do not fit the endpoint; names each field with its limit, never its value."""
+    """The inputs do not fit the endpoint. The error names each field with its limit, never its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Endpoint:
 
     Attributes:
         model_id: The id on the wire, with slashes.
-        family: What it is, whichever the generation of its id.
+        family: The family, whichever the generation of its id.
         dialect: The generation: field names and defaults.
         body: The request body.
     """
@@ -78,17 +78,19 @@ ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType({endpoint.model_id: endpoin
 
 
 def ids_for(family: Family) -> tuple[str, ...]:
-    """The family's model ids, the documented one first."""
+    """Return the family's model ids, the documented one first."""
     return tuple(endpoint.model_id for endpoint in _ALL if endpoint.family is family)
 
 
 def to_body(endpoint: Endpoint, inputs: GenerationInputs, url_of: Callable[[Medium], str]) -> dict[str, object]:
-    """The request body in the endpoint's dialect; holds exactly what the inputs say, no default is left to chance.
+    """Return the request body in the endpoint's dialect.
+
+    Every input is sent explicitly, so no default of the service applies.
 
     Args:
         endpoint: The id that answered.
-        inputs: What to make, under the project's names.
-        url_of: Gives the address under which the service fetches a medium, or a ``data:`` URI.
+        inputs: The generation, under the project's names.
+        url_of: Returns the URL from which the service downloads a medium, or a ``data:`` URI.
 
     Raises:
         BodyInvalid: the inputs do not fit the endpoint.
@@ -135,7 +137,7 @@ def _media_fields(endpoint: Endpoint, inputs: GenerationInputs, url_of: Callable
 
 
 def _misfits(endpoint: Endpoint, inputs: GenerationInputs) -> list[str]:
-    """Inputs that the body could not carry, so that none is dropped silently."""
+    """Return inputs that the body cannot carry, so that none is dropped silently."""
     limits = LIMITS[endpoint.family]
     problems: list[str] = []
     if inputs.family is not endpoint.family:
@@ -153,11 +155,13 @@ def _misfits(endpoint: Endpoint, inputs: GenerationInputs) -> list[str]:
                 else f"{of_kind.min_count} to {of_kind.max_count}"
             )
             problems.append(f"takes {wanted} {kind} files, not {len(media)}")
-        problems += [f"a {medium.kind} stands among the {kind} files" for medium in media if medium.kind is not kind]
+        problems += [
+            (f"one of the {kind} files is of the kind {medium.kind}") for medium in media if medium.kind is not kind
+        ]
     if inputs.resolution not in limits.resolutions_in(endpoint.dialect):
         problems.append(f"resolution must be one of {', '.join(limits.resolutions_in(endpoint.dialect))}")
     if inputs.watermark is None and limits.watermark:
-        problems.append("watermark must be said, since its default differs between the service's sources")
+        problems.append("watermark must be set, because its default differs between the service's sources")
     for name, value, has in (
         ("aspect_ratio", inputs.aspect_ratio, bool(limits.aspect_ratios)),
         ("negative_prompt", inputs.negative_prompt, bool(limits.max_negative_prompt)),
@@ -171,14 +175,14 @@ def _misfits(endpoint: Endpoint, inputs: GenerationInputs) -> list[str]:
 
 
 def input_schema(endpoint: Endpoint) -> dict[str, Any]:
-    """The endpoint's inputs as the service's catalogue prints them: JSON-Schema-like, flat, with media formats."""
+    """Return the endpoint's inputs as the service's catalogue prints them: JSON-Schema-like, flat, with media formats."""
     schema = endpoint.body.model_json_schema()
     properties = {name: _flat(part) for name, part in schema["properties"].items()}
     return {"type": "object", "properties": properties, "required": schema.get("required", [])}
 
 
 def _flat(part: dict[str, Any]) -> dict[str, Any]:
-    """One field without pydantic's title, pattern, source and null branch."""
+    """Return one field without pydantic's title, pattern, source and null branch."""
     branches = [branch for branch in part.get("anyOf", []) if branch.get("type") != "null"]
     flat = {**(branches[0] if branches else {}), **part}
     dropped = {"title", "pattern", "source", "anyOf"}

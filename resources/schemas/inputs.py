@@ -1,4 +1,4 @@
-"""A generation under the project's own names, which stay when the wire's names drift, and its fingerprint."""
+"""A generation under the project's own names, which stay the same if the wire's names change, and its fingerprint."""
 
 import hashlib
 import json
@@ -40,10 +40,10 @@ class MediumKind(StrEnum):
 
 
 class Medium(BaseModel):
-    """One input file, known by its bytes; where it lies in the bucket is no part of any fingerprint.
+    """One input file, identified by its bytes; its place in the bucket is not part of any fingerprint.
 
-    ``etag`` and ``version_id`` name the object whose bytes were hashed, as far as they are known: an upload may be replaced
-    under its key. They are of this run alone, and are written nowhere.
+    ``etag`` and ``version_id`` name the object whose bytes were hashed, as far as known: an upload may be replaced
+    under its key. They apply to this run alone, and are stored nowhere.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,7 +58,7 @@ class Medium(BaseModel):
 
 
 class GenerationInputs(BaseModel):
-    """Everything that decides what a generation shows; a field is None where its endpoint has no such input.
+    """Everything that determines a generation; a field is None if its endpoint has no such input.
 
     ``resolution`` is the tier in lower case (``480p``, ``720p``, ``1080p``, ``4k``), ``duration`` whole seconds.
     """
@@ -81,15 +81,15 @@ class GenerationInputs(BaseModel):
 
     @property
     def media(self) -> tuple[Medium, ...]:
-        """All media in the order images, videos, audios."""
+        """Return all media in the order images, videos, audios."""
         return (*self.images, *self.videos, *self.audios)
 
 
 def fingerprint(service: Service, inputs: GenerationInputs, take: int) -> str:
-    """SHA-256 (hex) over the service, the inputs with each medium as the hash of its bytes, and the take number.
+    """Return the SHA-256 (hex) over the service, the inputs (each medium by its bytes) and the take number.
 
-    Nothing volatile goes in: no key, URL, time, run, and no model id that answered. A field that is None is left out,
-    so that an input added later does not change the fingerprints of clips that do not use it.
+    Nothing volatile is included: no key, URL, time, run, or model id that answered. A field that is None is omitted, so
+    that an input added later does not change the fingerprints of clips that do not use it.
     """
     plain = inputs.model_dump(mode="json", exclude_none=True)
     for kind in ("images", "audios", "videos"):

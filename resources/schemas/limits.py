@@ -1,8 +1,8 @@
-"""What each endpoint family takes, as data, each number with its source.
+"""The limits of each endpoint family as data, each number with its source.
 
-The numbers are those of the service's model pages. Where no source gives a number the field is None, which means "not
-checked here, the service judges". Megabytes are read as 10^6 bytes, the smaller reading, so that no file passes here
-that the service could refuse.
+The numbers are those of the service's model pages. If no source gives a number, the field is None, which means "not
+checked here, the service decides". Megabytes are read as 10^6 bytes, the smaller reading, so that no file passes here
+that the service could reject.
 """
 
 from collections.abc import Mapping
@@ -13,18 +13,18 @@ from typing import Literal
 from resources.schemas.inputs import Family, MediumKind, Route
 
 Dialect = Literal["documented", "catalogue"]
-"""The two generations of model ids and field names that the service answers to."""
+"""The two generations of model ids and field names that the service accepts."""
 
 MEGABYTE = 1_000_000
 """The smaller reading of MB."""
 
 DEFAULT_DURATION = 5
-"""Seconds of every family where nothing is asked (model pages)."""
+"""Default duration of every family in seconds (model pages)."""
 
 
 @dataclass(frozen=True, slots=True)
 class MediaLimits:
-    """How many files of one kind a family takes, and what each may be.
+    """How many files of one kind a family takes, and the limits of each.
 
     Attributes:
         min_count: Fewest files.
@@ -36,7 +36,7 @@ class MediaLimits:
         max_aspect: Largest displayed width over height.
         min_seconds: Shortest length of each.
         max_seconds: Longest length of each.
-        source: Where the numbers come from.
+        source: Source of the numbers.
     """
 
     min_count: int = 0
@@ -53,14 +53,14 @@ class MediaLimits:
 
 @dataclass(frozen=True, slots=True)
 class PromptLimits:
-    """How long a prompt may be; the service cuts a longer one silently.
+    """The length limit of a prompt; the service cuts a longer one silently.
 
     Attributes:
         max_units: Most units.
-        unit: What one unit is: a character, or an English word.
-        chinese_weight: Units that one Chinese character takes.
-        source: Where the numbers come from.
-        max_characters: Most characters where words are counted: letters without a blank would pass as one word.
+        unit: The unit: a character, or an English word.
+        chinese_weight: Units that one Chinese character counts for.
+        source: Source of the numbers.
+        max_characters: Most characters if words are counted: letters without a blank would pass as one word.
     """
 
     max_units: int
@@ -72,25 +72,25 @@ class PromptLimits:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Everything that can be checked of a family's inputs before any money moves.
+    """All limits of a family's inputs that can be checked before any money moves.
 
     Attributes:
-        prompt: Length of the prompt.
+        prompt: Length limit of the prompt.
         min_duration: Shortest clip in whole seconds.
         max_duration: Longest clip in whole seconds.
         resolutions: Tiers under the project's names that any of the family's ids takes, smallest first.
         default_resolution: The service's own default.
-        resolutions_by_dialect: Tiers of one generation of ids where the two differ.
-        aspect_ratios: Allowed values; empty where the endpoint has no such field.
-        default_aspect_ratio: The service's own default, None where there is no such field.
-        max_negative_prompt: Most characters; 0 where there is no such field.
+        resolutions_by_dialect: Tiers of one generation of ids, if the two differ.
+        aspect_ratios: Allowed values; empty if the endpoint has no such field.
+        default_aspect_ratio: The service's own default, None if there is no such field.
+        max_negative_prompt: Most characters; 0 if there is no such field.
         images: Still images.
         audios: Sound files.
         videos: Reference clips.
-        watermark: True where the endpoint has the switch.
-        generate_audio: True where the endpoint has the switch.
-        prompt_expansion: True where the endpoint has the switch.
-        source: Where the numbers outside the nested limits come from.
+        watermark: True if the endpoint has the switch.
+        generate_audio: True if the endpoint has the switch.
+        prompt_expansion: True if the endpoint has the switch.
+        source: Source of the numbers outside the nested limits.
     """
 
     prompt: PromptLimits
@@ -111,11 +111,11 @@ class Limits:
     prompt_expansion: bool = False
 
     def media(self, kind: MediumKind) -> MediaLimits:
-        """The limits of one kind of media."""
+        """Return the limits of one kind of media."""
         return {MediumKind.IMAGE: self.images, MediumKind.AUDIO: self.audios, MediumKind.VIDEO: self.videos}[kind]
 
     def resolutions_in(self, dialect: Dialect) -> tuple[str, ...]:
-        """The tiers that an id of that generation takes."""
+        """Return the tiers that an id of that generation takes."""
         return self.resolutions_by_dialect.get(dialect, self.resolutions)
 
 
@@ -124,12 +124,14 @@ WAN_T2V_PAGE = "model page of Wan 2.7 text-to-video"
 WAN_I2V_PAGE = "catalogue entry of Wan 2.7 image-to-video"
 SEEDANCE_PAGE = "model page of Seedance 2.0 Pro"
 
-_CHARACTERS = PromptLimits(5000, "characters", 2, "model pages: 5000 characters, 2500 where Chinese; longer is cut")
+_CHARACTERS = PromptLimits(
+    5000, "characters", 2, ("model pages: 5000 characters, or 2500 if Chinese; longer prompts are cut")
+)
 _WORDS = PromptLimits(
     1000,
     "words",
     2,
-    f"{SEEDANCE_PAGE}: 1000 English words or 500 Chinese characters; longer is cut",
+    f"{SEEDANCE_PAGE}: 1000 English words or 500 Chinese characters; longer prompts are cut",
     max_characters=6000,  # 1000 English words of five letters (what typists count as a word) and a blank each
 )
 _STILL_FORMATS = ("JPEG", "PNG", "WEBP")
@@ -166,7 +168,7 @@ LIMITS: Mapping[Family, Limits] = MappingProxyType(
             max_negative_prompt=500,
             prompt_expansion=True,
             audios=MediaLimits(
-                min_count=1,  # optional on the wire, but without a voiceover nothing is lip-synced
+                min_count=1,  # optional on the wire, but without a voiceover there is no lip-sync
                 max_count=1,
                 formats=("WAV", "MP3"),
                 max_bytes=15 * MEGABYTE,
@@ -186,9 +188,9 @@ LIMITS: Mapping[Family, Limits] = MappingProxyType(
             prompt_expansion=True,
             images=MediaLimits(
                 min_count=1,
-                max_count=1,  # `end_image_url` is the service's; the project has no word for it
+                max_count=1,  # `end_image_url` is the service's name; the project does not use the field
                 formats=_STILL_FORMATS,
-                source="no source gives limits of this image; the formats are those that the service takes elsewhere",
+                source="no source gives limits of this image; the formats are those that the service accepts elsewhere",
             ),
             audios=MediaLimits(
                 min_count=0,
@@ -214,7 +216,7 @@ LIMITS: Mapping[Family, Limits] = MappingProxyType(
             images=MediaLimits(
                 max_count=9,
                 formats=_STILL_FORMATS,
-                source=f"{SEEDANCE_PAGE}: 0 to 9; the formats are those that the service takes elsewhere",
+                source=f"{SEEDANCE_PAGE}: 0 to 9; the formats are those that the service accepts elsewhere",
             ),
             audios=MediaLimits(
                 max_count=3,
@@ -247,5 +249,5 @@ _ROUTES: Mapping[Family, Route] = MappingProxyType(
 
 
 def family_route(family: Family) -> Route:
-    """The route that a family serves."""
+    """Return the route that a family serves."""
     return _ROUTES[family]

@@ -1,11 +1,11 @@
-"""How long a prompt is in the service's own measure, since the service cuts a longer one without a word.
+"""The length of a prompt in the service's own units, because the service cuts a longer one silently.
 
 The sources give two numbers for each family, one for English and one, half as large, for Chinese. A mixed prompt is
-measured with one ruler that agrees with both: a Chinese character takes two units, everything else one.
+measured with one rule that agrees with both: a Chinese character counts as two units, everything else as one.
 
-Where English words are counted, scripts without blanks between words would pass as one word. No source gives them a
-number. The pages that count characters give a Chinese one the room of two others, and here it has the room of two
-words: so a character of such a script takes one word.
+If English words are counted, scripts without blanks between words would pass as one word, and no source gives them a
+number. The pages that count characters count a Chinese one as two others; here it counts as two words. So a character
+of another such script counts as one word.
 """
 
 import re
@@ -38,7 +38,7 @@ _NO_BLANKS = re.compile(
 
 
 def prompt_units(limits: PromptLimits, prompt: str) -> int:
-    """The length of a prompt in the units of ``limits``: characters (code points), or words between white space."""
+    """Return the length of a prompt in the units of ``limits``: characters (code points), or words between white space."""
     chinese, rest = len(_CHINESE.findall(prompt)), _CHINESE.sub(" " if limits.unit == "words" else "", prompt)
     plain = len(rest)
     if limits.unit == "words":
@@ -47,7 +47,7 @@ def prompt_units(limits: PromptLimits, prompt: str) -> int:
 
 
 def prompt_problem(family: Family, prompt: str) -> str | None:
-    """Why the family would refuse or cut the prompt, in one line with the limit; None where it fits."""
+    """Return why the family would refuse or cut the prompt, in one line with the limit; None if it fits."""
     if not prompt.strip():
         return "The prompt is empty."
     limits = LIMITS[family].prompt

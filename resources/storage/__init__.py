@@ -1,1 +1,1 @@
-"""The bucket: its layout, its objects and the loopback server for its links. The only room that talks to S3."""
+"""The bucket: its layout, its objects and the loopback link server. The only package that talks to S3."""

@@ -1,4 +1,4 @@
-"""The bucket as the project uses it: list, read, write, write only when new, presign."""
+"""The bucket's operations: list, read, write, write only if new, presign."""
 
 import contextlib
 import shutil
@@ -35,23 +35,23 @@ _COPY_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """One object as a listing or a HEAD shows it; ``etag`` without quotes, ``modified_at`` in UTC with whole seconds."""
+    """One object as a listing or a HEAD shows it; ``etag`` has no quotes, ``modified_at`` is UTC in whole seconds."""
 
     key: str
     size_bytes: int
     etag: str
     modified_at: datetime
     content_type: str = ""
-    """Known from a HEAD or a GET only."""
+    """Set only by a HEAD or a GET."""
     version_id: str = ""
-    """Likewise; empty where the bucket keeps no versions."""
+    """Set only by a HEAD or a GET; empty if the bucket keeps no versions."""
     metadata: Mapping[str, str] = field(default_factory=dict)
-    """Likewise: what the writer added."""
+    """Set only by a HEAD or a GET: what the writer added."""
 
 
 @dataclass(frozen=True)
 class FolderListing:
-    """What lies directly in a folder, whether folders lie in it, and whether the objects are all."""
+    """The objects directly in a folder, whether it has subfolders, and whether the listing is complete."""
 
     objects: tuple[ObjectInfo, ...]
     has_folders: bool
@@ -59,10 +59,10 @@ class FolderListing:
 
 
 class Bucket:
-    """One bucket, or the part of it below ``prefix`` (all keys that go in and out are without it). Thread-safe.
+    """One bucket, or the part of it below ``prefix`` (keys are passed and returned without it). Thread-safe.
 
-    Every call raises a `StorageError`: `BucketMissing`, `AccessDenied`, `ObjectMissing` and `BadRequest` are final,
-    `StorageUnavailable` makes sense to try again (after boto3's own retries).
+    Every call raises a `StorageError`. `BucketMissing`, `AccessDenied`, `ObjectMissing` and `BadRequest` are final;
+    `StorageUnavailable` may be retried (after boto3's own retries).
     """
 
     def __init__(self, name: str, client: "S3Client", prefix: str = "") -> None:
@@ -73,7 +73,7 @@ class Bucket:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """The bucket of ``I2V_BUCKET`` through boto3's own configuration chain; contacts nobody, creates nothing.
+        """Return the bucket of ``I2V_BUCKET`` through boto3's own configuration chain, without any network call.
 
         Raises:
             SettingsError: I2V_BUCKET is not set.
@@ -87,30 +87,31 @@ class Bucket:
         return f"Bucket({self.name!r}, prefix={self.prefix!r})"
 
     def now(self) -> datetime:
-        """The server's time (asks when nothing was asked before); this machine's where the server tells none.
+        """Return the server's time, to the second; this machine's time if the server sends none.
 
-        Ages of uploads are measured with this clock, since a worker's own may be wrong. Good to a second.
+        Ages of uploads are measured with the server's clock, because a worker's own may be wrong. If no call was made
+        before, one is made now.
         """
-        told = self._clock.now()
-        if told is None:
+        server_time = self._clock.now()
+        if server_time is None:
             self.check()
-            told = self._clock.now()
-        return told or datetime.now(UTC)
+            server_time = self._clock.now()
+        return server_time or datetime.now(UTC)
 
     @property
     def endpoint(self) -> str:
-        """The address of the S3 endpoint in force."""
+        """Return the URL of the S3 endpoint in use."""
         return self._client.meta.endpoint_url
 
     # The bucket itself
 
     def check(self) -> None:
-        """One listing of one key: the bucket exists, answers and may be listed."""
+        """List one key, to check that the bucket exists, answers and may be listed."""
         with translated("list", self.name):
             self._client.list_objects_v2(Bucket=self.name, Prefix=self.prefix, MaxKeys=1)
 
     def ensure(self) -> None:
-        """Create the bucket when it is missing (development and tests; a real one is made by its owner)."""
+        """Create the bucket if it is missing (for development and tests; a real bucket is made by its owner)."""
         try:
             self.check()
         except BucketMissing:
@@ -123,19 +124,19 @@ class Bucket:
 
     def _create(self) -> None:
         region = self._client.meta.region_name
-        if region and region != "us-east-1":  # the one region that must not be named here
+        if region and region != "us-east-1":  # this region must not be named here
             configuration: Any = {"LocationConstraint": region}
             self._client.create_bucket(Bucket=self.name, CreateBucketConfiguration=configuration)
         else:
             self._client.create_bucket(Bucket=self.name)
 
-    # Looking
+    # Listing
 
     def list(self, prefix: str = "", start_after: str | None = None, *, markers: bool = False) -> Iterator[ObjectInfo]:
-        """Every object below a prefix, page by page; folder markers (keys that end in ``/``) only where asked for.
+        """Yield every object below a prefix, page by page; folder markers (keys that end in ``/``) only if requested.
 
-        The order is the server's own: byte order at AWS, folder by folder elsewhere. So no cursor may rest on it, and
-        ``start_after`` is applied here, to each key, instead of being sent (servers differ on that too).
+        The order is the server's own: byte order at AWS, folder by folder elsewhere. So no cursor may depend on it.
+        ``start_after`` is compared here with each key, instead of being sent, because servers differ on it too.
         """
         arguments: dict[str, str] = {"Bucket": self.name, "Prefix": self.prefix + prefix}
         while True:
@@ -153,11 +154,11 @@ class Bucket:
             arguments["ContinuationToken"] = page["NextContinuationToken"]
 
     def list_folder(self, prefix: str, *, pages: int) -> FolderListing:
-        """The objects directly below a prefix that ends in ``/``, not those of its folders; folder markers are left out.
+        """Return the objects directly below a prefix that ends in ``/``, without subfolders and folder markers.
 
         Args:
             prefix: the folder.
-            pages: most LIST calls; each shows up to 1,000 objects and folders.
+            pages: maximum LIST calls; each shows up to 1,000 objects and folders.
         """
         arguments: dict[str, str] = {"Bucket": self.name, "Prefix": self.prefix + prefix, "Delimiter": "/"}
         found: dict[str, ObjectInfo] = {}
@@ -177,12 +178,12 @@ class Bucket:
         return FolderListing(tuple(found.values()), has_folders, complete=False)
 
     def head(self, key: str) -> ObjectInfo | None:
-        """What is known about an object without its content; None when there is none.
+        """Return an object's metadata without its content, or None if it does not exist.
 
         Raises:
-            BucketMissing: told apart from a missing object by a second question, since a HEAD has no body.
+            BucketMissing: a second call distinguishes it from a missing object, because a HEAD has no body.
         """
-        with translated(f"look at {key!r}", self.name):
+        with translated(f"read the metadata of {key!r}", self.name):
             try:
                 answer = self._client.head_object(Bucket=self.name, Key=self.prefix + key)
             except ClientError as error:
@@ -196,29 +197,32 @@ class Bucket:
     # Reading
 
     def read(self, key: str, max_bytes: int | None = None) -> bytes:
-        """The whole object in memory.
+        """Return the whole object in memory.
 
         Args:
             key: the object.
-            max_bytes: largest object that is read; None reads any.
+            max_bytes: largest object to read; None for any size.
 
         Raises:
-            ObjectMissing: there is none.
-            ObjectTooLarge: it is larger than ``max_bytes``.
+            ObjectMissing: the object does not exist.
+            ObjectTooLarge: the object exceeds ``max_bytes``.
         """
         with translated(f"read {key!r}", self.name):
             answer = self._client.get_object(Bucket=self.name, Key=self.prefix + key)
             with answer["Body"] as body:
                 if max_bytes is not None and answer["ContentLength"] > max_bytes:
                     raise ObjectTooLarge(
-                        f"Bucket {self.name!r}: {key!r} has {answer['ContentLength']:,} bytes, at most {max_bytes:,}"
-                        " are read.",
+                        f"Bucket {self.name!r}: {key!r} has {answer['ContentLength']:,} bytes, but at most"
+                        f" {max_bytes:,} are read.",
                         remedy="Upload a smaller file.",
                     )
                 return body.read()
 
     def open_range(self, key: str, first: int | None = None, last: int | None = None) -> "IO[bytes]":
-        """A stream of an object's bytes ``first`` to ``last`` (both included; None: all); the caller closes it."""
+        """Return a stream of an object's bytes ``first`` to ``last`` (both included; None for all).
+
+        The caller closes it.
+        """
         with translated(f"read {key!r}", self.name):
             if first is None:
                 answer = self._client.get_object(Bucket=self.name, Key=self.prefix + key)
@@ -229,16 +233,16 @@ class Bucket:
             return stream  # type: ignore[no-any-return]
 
     def fetch(self, key: str, path: Path) -> ObjectInfo:
-        """Download a file of moderate size with a single GET, and say which version of the object these bytes are.
+        """Download a file of moderate size with a single GET, and return which version of the object these bytes are.
 
         Raises:
-            ObjectMissing: there is none.
+            ObjectMissing: the object does not exist.
             OSError: the file cannot be written.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.part")
         try:
-            for last in (False, False, True):  # boto3 tries requests again, but not a body that breaks off
+            for last in (False, False, True):  # boto3 retries requests, but not a body that breaks off
                 try:
                     with translated(f"download {key!r}", self.name):
                         answer = self._client.get_object(Bucket=self.name, Key=self.prefix + key)
@@ -257,22 +261,22 @@ class Bucket:
         """Stream an object to a file, which appears under its name only when it is whole.
 
         Raises:
-            ObjectMissing: there is none.
+            ObjectMissing: the object does not exist.
             OSError: the file cannot be written.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with translated(f"download {key!r}", self.name):
-                # boto3 downloads to a temporary name beside it and tries broken bodies again.
+                # boto3 downloads to a temporary file beside it and retries broken bodies.
                 self._client.download_file(self.name, self.prefix + key, str(path), Config=transfer_config())
         except ObjectMissing:
-            self.check()  # its HEAD cannot tell a missing bucket from a missing object
+            self.check()  # its HEAD does not distinguish a missing bucket from a missing object
             raise
 
     # Writing
 
     def write(self, key: str, data: bytes, content_type: str, *, cache_control: str = "") -> None:
-        """Put a small object, over an older one if there is one; ``cache_control`` is told to browsers that read it."""
+        """Write a small object, replacing an existing one; ``cache_control`` is sent to browsers that read it."""
         put: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key, "Body": data, "ContentType": content_type}
         if cache_control:
             put["CacheControl"] = cache_control
@@ -280,11 +284,11 @@ class Bucket:
             self._client.put_object(**put)
 
     def write_new(self, key: str, data: bytes, content_type: str) -> bool:
-        """Put a small object unless there is one; of several writers at once at most one is told True.
+        """Write a small object if it does not exist; of several concurrent writers at most one gets True.
 
         Returns:
-            True when this call wrote it; False when the key was taken (its object stays as it is). After a lost answer
-            boto3's second attempt finds the object of the first: then the writer itself is told False.
+            True if this call wrote it; False if the key exists (its object stays unchanged). If an answer is lost,
+            boto3's second attempt finds the object of the first, and the writer itself gets False.
         """
         put: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key, "Body": data, "ContentType": content_type}
         with translated(f"write {key!r}", self.name):
@@ -322,7 +326,7 @@ class Bucket:
                 return body.read(max_bytes + 1), answer["ETag"].strip('"')
 
     def upload(self, path: Path, key: str, content_type: str, metadata: Mapping[str, str] | None = None) -> None:
-        """Stream a file to an object, in parts when it is large, over an older object if there is one.
+        """Stream a file to an object, in parts if it is large, replacing an existing one.
 
         Raises:
             OSError: the file cannot be read.
@@ -337,10 +341,10 @@ class Bucket:
             )
 
     def upload_new(self, path: Path, key: str, content_type: str, metadata: Mapping[str, str] | None = None) -> bool:
-        """Stream a file to an object unless there is one already; of several writers at once at most one is told True.
+        """Stream a file to an object if it does not exist; of several concurrent writers at most one gets True.
 
         Returns:
-            True when this call wrote it; False when the key was taken (see `write_new`).
+            True if this call wrote it; False if the key exists (see `write_new`).
 
         Raises:
             OSError: the file cannot be read.
@@ -355,13 +359,13 @@ class Bucket:
         if path.stat().st_size <= PART_BYTES:
             with translated(f"upload {key!r}", self.name):
                 return _unless_taken(put)
-        if self.head(key) is not None:  # spares sending a large file for nothing; the condition still decides
+        if self.head(key) is not None:  # avoids sending a large file in vain; the condition still decides
             return False
         with translated(f"upload {key!r}", self.name):
             return _unless_taken(lambda: self._put_parts(path, where, about))
 
     def _put_parts(self, path: Path, where: Mapping[str, Any], about: Mapping[str, Any]) -> None:
-        """A multipart upload by hand: boto3's own does not carry the condition to the completing call."""
+        """Upload in parts without boto3's managed upload, which cannot pass the condition to the completing call."""
         upload_id = self._client.create_multipart_upload(**where, **about)["UploadId"]
         try:
             parts: list[Any] = []
@@ -374,15 +378,16 @@ class Bucket:
                 **where, UploadId=upload_id, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
             )
         except BaseException:
-            # Parts of an upload that is not ended cost money until somebody aborts it.
+            # Parts of an unfinished upload cost money until they are aborted.
             with contextlib.suppress(ClientError, BotoCoreError):
                 self._client.abort_multipart_upload(**where, UploadId=upload_id)
             raise
 
     def copy(self, source: str, target: str) -> None:
-        """Copy an object of at most 5 GiB within the bucket on the server's side, with content type and metadata.
+        """Copy an object of at most 5 GiB within the bucket, on the server, with content type and metadata.
 
-        One call (S3 API reference, CopyObject); boto3's managed copy asks first and starts threads, for four times the CPU.
+        This is one call (S3 API reference, CopyObject). boto3's managed copy makes a HEAD and starts threads, for four
+        times the CPU.
         """
         with translated(f"copy {source!r} to {target!r}", self.name):
             self._client.copy_object(
@@ -394,15 +399,15 @@ class Bucket:
     # Deleting
 
     def delete(self, key: str) -> None:
-        """Remove an object; no error when there is none."""
+        """Delete an object; a missing object is not an error."""
         with translated(f"delete {key!r}", self.name):
             self._client.delete_object(Bucket=self.name, Key=self.prefix + key)
 
     def delete_many(self, keys: Iterable[str]) -> None:
-        """Remove objects, 1,000 per call.
+        """Delete objects, 1,000 per call.
 
         Raises:
-            StorageError: names the first key that could not be removed; the others of its thousand are gone.
+            StorageError: names the first key that could not be deleted; the others of its thousand are deleted.
         """
         remaining = iter(keys)
         while batch := list(islice(remaining, _DELETE_MANY)):
@@ -418,14 +423,14 @@ class Bucket:
                     remedy="Check that the credentials may delete there.",
                 )
 
-    # Sharing
+    # Presigned URLs
 
     def presign_get(self, key: str, seconds: int, version_id: str = "") -> SecretStr:
-        """A URL that reads one object for so many seconds; made locally, so it says nothing about existence.
+        """Return a URL that reads one object for ``seconds``; made locally, so the object may not exist.
 
-        With a version it reads those bytes whatever is uploaded over them (the signer needs s3:GetObjectVersion).
+        With a version it reads those bytes, whatever is uploaded over them (the signer needs s3:GetObjectVersion).
 
-        It is a key to the media: never log it, never store it.
+        The URL grants access to the media: never log or store it.
         """
         wanted = {"Bucket": self.name, "Key": self.prefix + key}
         if version_id:
@@ -435,7 +440,7 @@ class Bucket:
 
 
 def _info(key: str, answer: Mapping[str, Any]) -> ObjectInfo:
-    """What a HEAD or a GET tells of its object."""
+    """Return the metadata in an answer to HEAD or GET."""
     version = answer.get("VersionId") or ""
     return ObjectInfo(
         key,
@@ -443,20 +448,20 @@ def _info(key: str, answer: Mapping[str, Any]) -> ObjectInfo:
         answer["ETag"].strip('"'),
         answer["LastModified"].astimezone(UTC),
         answer.get("ContentType", ""),
-        "" if version == "null" else version,  # where versions are suspended: the one that is written over
+        "" if version == "null" else version,  # if versions are suspended, this is the overwritten one
         answer.get("Metadata") or {},
     )
 
 
 def _unless_taken(write: Callable[[], object]) -> bool:
-    """Run a conditional write; False when its condition did not hold."""
+    """Run a conditional write; return False if its condition failed."""
     for last in (False, False, True):
         try:
             write()
         except ClientError as error:
             if status_of(error) == 412:
                 return False
-            # 409: another write or delete of this key was under way; S3's reference says to send it again.
+            # 409: another write or delete of this key was in progress; S3's reference says to retry.
             if status_of(error) != 409 or last:
                 raise
         else:

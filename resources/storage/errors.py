@@ -1,7 +1,7 @@
-"""What can go wrong with the bucket, and the translation of boto3's errors.
+"""Errors of the bucket, and the translation of boto3's errors.
 
-Messages name the bucket and the key. They never hold a URL: boto3's own messages hold endpoints, and presigned URLs in
-a log would be keys to the media.
+Messages name the bucket and the key, never a URL: boto3's own messages contain endpoints, and presigned URLs in a log
+would grant access to the media.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from resources.errors import ErrorCode, I2VError, Verdict
 
 
 class StorageError(I2VError):
-    """The bucket did not do what was asked."""
+    """A call to the bucket failed."""
 
     code = ErrorCode.STORAGE
 
@@ -32,21 +32,21 @@ class AccessDenied(StorageError):
 
 
 class ObjectMissing(StorageError):
-    """There is no object under the key."""
+    """The object does not exist."""
 
     code = ErrorCode.OBJECT_MISSING
 
 
 class ObjectTooLarge(StorageError):
-    """The object is larger than the reader wants to hold."""
+    """The object exceeds the reader's limit."""
 
 
 class BadRequest(StorageError):
-    """The storage refused the call for another reason; the same call will be refused again."""
+    """The storage rejected the call for another reason; a retry will be rejected too."""
 
 
 class StorageUnavailable(StorageError):
-    """The storage could not be reached, or answered that it cannot serve now."""
+    """The storage could not be reached, or cannot serve now."""
 
     code = ErrorCode.STORAGE_UNAVAILABLE
 
@@ -74,24 +74,24 @@ _LATER = frozenset(
 )  # fmt: skip
 
 CREDENTIALS_REMEDY = (
-    "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE, or the machine's role) and that they may list,"
-    " read and write this bucket."
+    "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE, or the machine's role), and that they may"
+    " list, read and write this bucket."
 )
-REACH_REMEDY = "Check AWS_ENDPOINT_URL_S3 and the network; with the embedded server, start it with `make dev`."
+REACH_REMEDY = "Check AWS_ENDPOINT_URL_S3 and the network. Start the embedded server with `make dev`."
 
 
 def error_code(error: ClientError) -> str:
-    """The S3 error code, or the HTTP status where there is no body (HEAD)."""
+    """Return the S3 error code, or the HTTP status if there is no body (HEAD)."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def http_status(error: ClientError) -> int:
-    """The HTTP status, 0 when unknown."""
+    """Return the HTTP status, 0 if it is unknown."""
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def translate(error: Exception, what: str, bucket: str) -> StorageError:
-    """The project's error for one of boto3's.
+    """Return the project's error for one of boto3's.
 
     Args:
         error: a botocore or boto3 exception.
@@ -105,8 +105,8 @@ def translate(error: Exception, what: str, bucket: str) -> StorageError:
         return AccessDenied(f"{where}: no S3 credentials were found.", remedy=CREDENTIALS_REMEDY)
     if isinstance(error, S3UploadFailedError | S3TransferFailedError) and isinstance(error.__context__, ClientError):
         return _translate_answer(error.__context__, where, bucket)
-    # The rest of botocore's tree is about reaching the endpoint (refused, DNS, TLS, timeouts, broken bodies). The class
-    # name says which without the URL that the message holds.
+    # The rest of botocore's errors are about reaching the endpoint (refused, DNS, TLS, timeouts, broken bodies). The
+    # class name says which, without the URL in the message.
     return StorageUnavailable(f"{where}: {type(error).__name__}.", remedy=REACH_REMEDY)
 
 
@@ -119,17 +119,17 @@ def _translate_answer(error: ClientError, where: str, bucket: str) -> StorageErr
     if code in _DENIED or status in (401, 403):
         return AccessDenied(f"{where}: {code or status}.", remedy=CREDENTIALS_REMEDY)
     if code in _MISSING_KEY or status == 404:
-        return ObjectMissing(f"{where}: there is no such object.", remedy="It may have been deleted or renamed.")
+        return ObjectMissing(f"{where}: the object does not exist.", remedy="It may have been deleted or renamed.")
     if status == 501 or code == "NotImplemented":
         return BadRequest(f"{where}: {code or status}.", remedy="The storage lacks a feature that the project needs.")
-    if code in _LATER or status >= 500 or status == 429:
+    if code in _LATER or status >= 500 or status in (409, 429):
         return StorageUnavailable(f"{where}: {code or status}.", remedy="It is tried again later.")
     return BadRequest(f"{where}: {code or status}.", remedy="The storage may lack a feature that the project needs.")
 
 
 @contextlib.contextmanager
 def translated(what: str, bucket: str) -> Iterator[None]:
-    """Turn boto3's errors into the project's, without their chain (it would print their URLs)."""
+    """Translate boto3's errors into the project's, without their chain (its text contains URLs)."""
     try:
         yield
     except (ClientError, BotoCoreError, S3UploadFailedError, S3TransferFailedError) as error:

@@ -1,4 +1,4 @@
-"""The bucket's layout and the clean names of clips. Pure.
+"""The bucket's layout and the slugs of clips. Pure.
 
 uploads/hero.jpg                         a loose image is a clip `hero`; hero.mp3 beside it is its voiceover
 uploads/shoes/0001.jpg                   in a folder too: clip `shoes--0001`
@@ -25,7 +25,7 @@ GALLERY = "gallery/"
 
 BRIEF = "brief.yaml"
 DEFAULTS = "_defaults.yaml"
-"""Names of the two files below ``uploads/`` that are no media."""
+"""The two files below ``uploads/`` that are not media."""
 
 # Files of a clip below clips/<clip>/.
 MEDIA = "media.json"
@@ -40,13 +40,13 @@ WAITING_NOTE = "WAITING.txt"
 NOTES = (REFUSED_NOTE, FAILED_NOTE, WAITING_NOTE)
 
 FOLDER_JOINT = "--"
-"""Between the parts of a clip's name; never inside a part."""
+"""Separates the parts of a clip's name; never part of one."""
 
 MAX_NAME = 100
-"""Longest clip name: it becomes a partition key, a folder and a file name (255 bytes at most on common disks)."""
+"""Longest clip name: it becomes a partition key, a folder and a file name (at most 255 bytes on common disks)."""
 
 _HASH_DIGITS = 8
-"""Two of 10,000 names share a hash of 32 bits with a chance of 1 %, and then the later one is refused by name."""
+"""With 32 bits, two of 10,000 names collide with a chance of 1 %; the later one is then refused by name."""
 
 _FOREIGN = re.compile(r"[^A-Za-z0-9_-]+")
 _HYPHENS = re.compile(r"-{2,}")
@@ -63,7 +63,7 @@ _LETTERS = str.maketrans(
 
 
 def slug(key_or_name: str) -> str:
-    """The clean name of an upload: ``uploads/shoes/0001.jpg`` and ``shoes/0001`` both become ``shoes--0001``.
+    """Return the slug of an upload: ``uploads/shoes/0001.jpg`` and ``shoes/0001`` both become ``shoes--0001``.
 
     Lossy and deterministic. Folders are joined by ``--``; in each part accents are folded and everything else outside
     ``[A-Za-z0-9_-]`` becomes one hyphen, runs of hyphens become one, hyphens at the ends and underscores at the
@@ -85,9 +85,9 @@ def slug(key_or_name: str) -> str:
 
 
 def video_key(fingerprint: str) -> str:
-    """Where the video of a fingerprint lies, written once."""
+    """Return the key of a fingerprint's video, which is written once."""
     if not _FINGERPRINT.fullmatch(fingerprint):
-        raise ValueError(f"{fingerprint!r} is no fingerprint")
+        raise ValueError(f"{fingerprint!r} is not a fingerprint")
     return f"{VIDEOS}{fingerprint}.mp4"
 
 
@@ -116,37 +116,37 @@ def ledger_key(service: str) -> str:
 
 
 def clip_key(clip: str, name: str) -> str:
-    """Where a clip's file lies, such as ``clip_key("hero", VIDEO)``."""
+    """Return the key of a clip's file, such as ``clip_key("hero", VIDEO)``."""
     return f"{CLIPS}{_checked(clip)}/{_checked_file(name)}"
 
 
 def sequence_key(sequence: str, name: str) -> str:
-    """Where a sequence's file lies."""
+    """Return the key of a sequence's file."""
     return f"{SEQUENCES}{_checked(sequence)}/{_checked_file(name)}"
 
 
 def frame_key(sequence: str, video_sha256: str) -> str:
-    """Where the last frame of a video lies from which a sequence's next shot starts."""
+    """Return the key of a video's last frame, from which a sequence's next shot starts."""
     if not _FINGERPRINT.fullmatch(video_sha256):
-        raise ValueError(f"{video_sha256!r} is no SHA-256")
+        raise ValueError(f"{video_sha256!r} is not a SHA-256")
     return f"{SEQUENCES}{_checked(sequence)}/frames/{video_sha256}.png"
 
 
 def refused_key(source_key: str) -> str:
-    """Where it is written why an upload could not become a clip; each source key has a note of its own."""
+    """Return the key of the note that says why an upload was refused; each source key has its own."""
     return f"{REFUSED}{slug(source_key)}-{_digest(source_key)}.txt"
 
 
 def _checked(name: str) -> str:
-    """Guard against a name from outside that did not go through `slug`."""
+    """Return the name, or raise if it did not go through `slug`."""
     if not _CLEAN.fullmatch(name):
-        raise ValueError(f"{name!r} is no clean name")
+        raise ValueError(f"{name!r} is not a slug")
     return name
 
 
 def _checked_file(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", name):
-        raise ValueError(f"{name!r} is no file name of the layout")
+        raise ValueError(f"{name!r} is not a file name of the layout")
     return name
 
 
@@ -165,6 +165,9 @@ def _substitute(text: str) -> str:
 
 
 def _digest(text: str) -> str:
-    """Hash of a name; the same for both Unicode spellings of an accent (macOS uploads the decomposed one)."""
+    """Return the hash of a name.
+
+    It is the same for both Unicode forms of an accent (macOS uploads decomposed names).
+    """
     composed = unicodedata.normalize("NFC", text)
     return hashlib.sha256(composed.encode(errors="surrogatepass")).hexdigest()[:_HASH_DIGITS]

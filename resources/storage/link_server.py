@@ -1,7 +1,7 @@
-"""A loopback server for the links of the Dagster UI: bucket keys as addresses, read only, with range requests.
+"""A loopback server for links in the Dagster UI: bucket keys as URLs, read only, with range requests.
 
 Run it beside the UI: ``python -m resources.storage.link_server --port 3001``. It reads the bucket of the settings with
-the process' own S3 credentials and gives out only the folders of finished work.
+the process' own S3 credentials and serves only the folders of finished work.
 """
 
 import argparse
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from uvicorn import Server
 
 SERVED = (CLIPS, VIDEOS, SEQUENCES, GALLERY)
-"""Folders that are given out; uploads are not."""
+"""Folders that are served; uploads are not."""
 
 _CHUNK_BYTES = 256 * 1024
 _TYPES = {
@@ -61,23 +61,23 @@ class _Span:
 
 
 def links_app(bucket: Bucket, prefixes: Sequence[str] = SERVED) -> Starlette:
-    """The app: GET and HEAD of ``/<key>`` for keys below the prefixes.
+    """Return the app: GET and HEAD of ``/<key>`` for keys below the prefixes.
 
-    Requests under another host name than this machine's are refused, so that no foreign page reads the videos through
-    a name that it makes point here.
+    Requests for a host name other than this machine's are refused, so that another web page cannot read the videos
+    through a name that it points here.
     """
 
     async def serve(request: Request) -> Response:
         key = request.path_params["key"]
         if not _is_served(key, prefixes):
-            return PlainTextResponse("There is nothing under this address.\n", 404)
+            return PlainTextResponse("This address does not exist.\n", 404)
         try:
             info = await run_in_threadpool(bucket.head, key)
             if info is None:
-                return PlainTextResponse(f"There is no {key}.\n", 404)
+                return PlainTextResponse(f"{key} does not exist.\n", 404)
             return await _answer(request, bucket, info)
         except ObjectMissing:
-            return PlainTextResponse(f"There is no {key}.\n", 404)
+            return PlainTextResponse(f"{key} does not exist.\n", 404)
         except StorageError as error:
             return PlainTextResponse(f"{error.text}\n", 403 if isinstance(error, AccessDenied) else 503)
 
@@ -88,7 +88,10 @@ def links_app(bucket: Bucket, prefixes: Sequence[str] = SERVED) -> Starlette:
 
 
 def _is_served(key: str, prefixes: Sequence[str]) -> bool:
-    """True for a plain key below a served folder; S3 servers differ on ``..`` and ``//``, so neither gets there."""
+    """Return True for a plain key below a served folder.
+
+    S3 servers differ on ``..`` and ``//``, so neither is passed on.
+    """
     parts = key.split("/")
     return (
         key.startswith(tuple(prefixes))
@@ -126,7 +129,7 @@ async def _answer(request: Request, bucket: Bucket, info: ObjectInfo) -> Respons
 
 
 def _content_type(info: ObjectInfo) -> str:
-    """By the name first: what the browser does with it must not depend on what an uploader declared."""
+    """Return the content type by the name first, so that an uploader's declaration does not control the browser."""
     suffix = info.key[info.key.rfind(".") :].lower()
     return _TYPES.get(suffix, "application/octet-stream")
 
@@ -138,24 +141,24 @@ def _unchanged(request: Request, info: ObjectInfo, etag: str) -> bool:
 
 
 def _range_applies(request: Request, info: ObjectInfo, etag: str) -> bool:
-    """If-Range: a part only of the very object that the client has the rest of."""
+    """Return whether If-Range allows a part: only if the client has the rest of this very object."""
     condition = request.headers.get("if-range")
     return condition is None or condition == etag or _same_time(condition, info, later=False)
 
 
 def _same_time(text: str | None, info: ObjectInfo, *, later: bool) -> bool:
     try:
-        told = parsedate_to_datetime(text or "")
+        date = parsedate_to_datetime(text or "")
     except ValueError:
         return False
     modified = info.modified_at.replace(microsecond=0)
-    return modified <= told if later else modified == told
+    return modified <= date if later else modified == date
 
 
 def _cut(match: re.Match[str], size: int) -> _Span | None:
-    """The bytes of a single range (RFC 9110, 14.1.2); None when there are none of them.
+    """Return the bytes of a single range (RFC 9110, 14.1.2), or None if the object has none of them.
 
-    Several ranges at once are answered with the whole object, as the RFC allows.
+    Several ranges are answered with the whole object, as the RFC allows.
     """
     first, last = match.groups()
     if first:
@@ -187,7 +190,7 @@ def serve_links(bucket: Bucket, port: int, host: str = "127.0.0.1") -> None:
 def _server(bucket: Bucket, port: int, host: str) -> "Server":
     import uvicorn
 
-    # No access log: it would grow with every seek in a video. A browser that keeps a video open must not delay the end.
+    # No access log: every seek in a video would add a line. A browser that keeps a video open must not delay shutdown.
     config = uvicorn.Config(
         links_app(bucket), host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=1
     )

@@ -1,4 +1,4 @@
-"""Whether the paid service could fetch from the S3 endpoint in force."""
+"""Whether the paid service can download from the S3 endpoint in use."""
 
 import ipaddress
 import socket
@@ -10,23 +10,22 @@ from resources.storage.errors import EndpointUnreachable
 
 
 def check_reachable(bucket: Bucket, service: Service) -> None:
-    """Refuse the real service over a server on this machine.
+    """Refuse the paid service with an S3 server on this machine.
 
     Raises:
-        EndpointUnreachable: the service could not fetch the inputs; nothing should be submitted.
+        EndpointUnreachable: the service could not download the inputs; submit nothing.
     """
     if service == "runcomfy" and stays_here(bucket.endpoint):
         raise EndpointUnreachable(
-            "The S3 endpoint is on this machine, where RunComfy could not fetch the inputs.",
-            remedy="Point AWS_ENDPOINT_URL_S3 at a storage that the internet can reach (unset it for AWS), or set"
-            " I2V_SERVICE=sandbox.",
+            "The S3 endpoint is on this machine, so RunComfy cannot download the inputs.",
+            remedy="Point AWS_ENDPOINT_URL_S3 to a storage on the internet (unset it for AWS), or set I2V_SERVICE=sandbox.",
         )
 
 
 def stays_here(url: str) -> bool:
-    """True when the URL's host is this machine in any spelling, so that nobody outside can reach it.
+    """Return True if the URL's host is this machine in any spelling, so that it cannot be reached from outside.
 
-    Only to refuse by: for what may be trusted there is `settings.is_loopback`.
+    Use it only to refuse; what may be trusted is decided by `settings.is_loopback`.
     """
     host = (urlsplit(url).hostname or "").rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):  # RFC 6761: never anything else

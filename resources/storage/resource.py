@@ -1,16 +1,15 @@
-"""The bucket as a Dagster resource; where it is comes from the environment, so no secret is ever part of a config."""
+"""The bucket as a Dagster resource. It has no configuration: no run config can choose a bucket or hold its keys."""
 
-import dagster as dg
-
+from resources.environment_resource import EnvironmentResource
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
 
 
-class BucketResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Gives assets and sensors the bucket of ``I2V_BUCKET``."""
+class BucketResource(EnvironmentResource):
+    """Open the bucket `I2V_BUCKET` for assets and sensors."""
 
     def open(self) -> Bucket:
-        """The bucket; nothing is contacted yet.
+        """Return the bucket; nothing is asked of it yet.
 
         Raises:
             SettingsError: a variable is malformed.

@@ -1,8 +1,8 @@
-"""The queue of the bucket's event notifications: S3 tells SQS of each upload, and here the messages are read.
+"""The SQS queue of the bucket's event notifications, one for each upload.
 
-A message stays in the queue until it is deleted by its receipt; whoever received it has it alone for `HIDDEN_SECONDS`. One
-that nobody deletes comes again, and after the queue's ``maxReceiveCount`` it goes to the dead-letter queue. So what cannot be
-read is left alone here, and the redrive policy (deploy/) takes it out of the way without losing it.
+A message stays in the queue until it is deleted by its receipt; a receiver has it alone for `HIDDEN_SECONDS`. A message
+that is not deleted comes again, and after the queue's ``maxReceiveCount`` it goes to the dead-letter queue. So
+unreadable messages are left here, and the redrive policy (deploy/) removes them without losing them.
 """
 
 import json
@@ -29,16 +29,16 @@ BATCH = 10
 """Most messages in one receive or delete call (SQS API reference)."""
 
 LONG_POLL_SECONDS = 5
-"""How long the first receive waits for a message: long polls ask all of SQS' servers, and cost no more."""
+"""Seconds that the first receive waits for a message: long polls query all of SQS' servers, and cost no more."""
 
 DRAIN_SECONDS = 1
-"""How long the further ones wait before the queue counts as empty."""
+"""Seconds that further receives wait before the queue counts as empty."""
 
 HIDDEN_SECONDS = 180
-"""For so long a received message is nobody else's: three times the longest evaluation of a sensor (60 s)."""
+"""SQS visibility timeout in seconds: three times the longest evaluation of a sensor (60 s)."""
 
 RECEIVERS = 8
-"""Receives at once while the queue is full; a call takes 10 to 50 ms and brings ten messages at most."""
+"""Concurrent receives while the queue is full; a call takes 10 to 50 ms and returns at most ten messages."""
 
 _REGION = re.compile(r"//sqs\.([a-z0-9-]+)\.amazonaws\.")
 
@@ -48,12 +48,12 @@ class QueueMissing(StorageError):
 
 
 class PoisonMessage(StorageError):
-    """A message that is no event notification of the bucket."""
+    """A message that is not an event notification of the bucket."""
 
 
 @dataclass(frozen=True)
 class UploadMessage:
-    """One message: its receipt, the keys that it tells of, or why it cannot be read."""
+    """One message: its receipt, and its keys or why it cannot be read."""
 
     message_id: str
     receipt: str
@@ -62,42 +62,42 @@ class UploadMessage:
 
 
 def read_event(body: str, bucket: str, prefix: str = "") -> tuple[str, ...]:
-    """The keys of one event notification; none for S3's test event and for keys outside the prefix.
+    """Return the keys of one event notification; none for S3's test event and for keys outside the prefix.
 
-    Keys arrive URL-encoded as in a form: ``+`` is a space, ``%2B`` a plus.
+    Keys are URL-encoded as in a form: ``+`` is a space, ``%2B`` a plus.
 
     Args:
         body: the message's body.
-        bucket: the bucket that is meant; events of another one are no business of ours.
-        prefix: the part of the bucket that is ours; the keys that are returned are without it.
+        bucket: the expected bucket; an event of another one is an error.
+        prefix: the project's part of the bucket; keys are returned without it.
 
     Raises:
-        PoisonMessage: it is something else.
+        PoisonMessage: the message is something else.
     """
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
         raise PoisonMessage("It is not JSON.") from None
     if not isinstance(content, dict):
-        raise PoisonMessage("It is no event notification.")
+        raise PoisonMessage("It is not an event notification.")
     if content.get("Event") == "s3:TestEvent":
         return ()
     records = content.get("Records")
     if not isinstance(records, list) or not records:
-        raise PoisonMessage("It holds no records.")
+        raise PoisonMessage("It contains no records.")
     keys = (_key_of(record, bucket) for record in records)
     return tuple(key.removeprefix(prefix) for key in keys if key.startswith(prefix))
 
 
 def _key_of(record: Any, bucket: str) -> str:
     try:
-        name, told, key = record["eventName"], record["s3"]["bucket"]["name"], record["s3"]["object"]["key"]
+        name, bucket_name, key = record["eventName"], record["s3"]["bucket"]["name"], record["s3"]["object"]["key"]
     except (KeyError, TypeError):
-        raise PoisonMessage("A record of it is no event of S3.") from None
+        raise PoisonMessage("A record is not an S3 event.") from None
     if not isinstance(name, str) or not isinstance(key, str) or not name.startswith("Object"):
-        raise PoisonMessage("A record of it is no event of an object.")
-    if told != bucket:
-        raise PoisonMessage(f"It speaks of the bucket {told!r}, not of {bucket!r}.")
+        raise PoisonMessage("A record is not an object event.")
+    if bucket_name != bucket:
+        raise PoisonMessage(f"It is about the bucket {bucket_name!r}, not {bucket!r}.")
     try:
         return unquote_plus(key, errors="strict")
     except UnicodeDecodeError:
@@ -115,7 +115,7 @@ class UploadQueue:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """The queue of ``I2V_UPLOAD_QUEUE_URL`` through boto3's own configuration; contacts nobody.
+        """Return the queue of ``I2V_UPLOAD_QUEUE_URL`` through boto3's own configuration, without any network call.
 
         Raises:
             SettingsError: no queue is named.
@@ -133,7 +133,7 @@ class UploadQueue:
             )
 
     def receive(self, *, at_most: int, seconds: float) -> list[UploadMessage]:
-        """What is in the queue, at most so many messages and for at most about so long; each message once.
+        """Return at most ``at_most`` messages, each once, within about ``seconds``.
 
         The messages stay in the queue, hidden for `HIDDEN_SECONDS`, until `delete`.
         """
@@ -161,7 +161,7 @@ class UploadQueue:
             )
         messages = answer.get("Messages", [])
         for message in messages:
-            found[message["MessageId"]] = self._read(message)  # a second delivery has the receipt that holds
+            found[message["MessageId"]] = self._read(message)  # a second delivery has the valid receipt
         return len(messages)
 
     def _read(self, message: Any) -> UploadMessage:
@@ -172,10 +172,10 @@ class UploadQueue:
             return UploadMessage(name, receipt, problem=problem.message)
 
     def delete(self, receipts: Iterable[str], *, seconds: float) -> int:
-        """Take messages out of the queue, for at most about so long.
+        """Delete messages from the queue, within about ``seconds``.
 
         Returns:
-            How many are still there: they come again, which does no harm.
+            The number of messages that are still there; they come again, which is harmless.
         """
         deadline = time.monotonic() + seconds
         every = list(receipts)
@@ -195,7 +195,7 @@ class UploadQueue:
 
 
 def make_client(url: str) -> "SQSClient":
-    """A client by boto3's own chain; the region is that of the queue's address, or else the configured one."""
+    """Return a client from boto3's own chain; the region is that of the queue's URL, or else the configured one."""
     import boto3
     from botocore.config import Config
 
@@ -220,7 +220,7 @@ _REMEDY = "Check I2V_UPLOAD_QUEUE_URL, and that the credentials may receive and 
 
 @contextmanager
 def _translated(what: str) -> Iterator[None]:
-    """boto3's errors in the project's words, without their chain (it would print addresses)."""
+    """Translate boto3's errors, without their chain (its text contains addresses)."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:
@@ -235,7 +235,7 @@ def _failure(error: ClientError | BotoCoreError, where: str) -> StorageError:
         return StorageUnavailable(f"{where}: {type(error).__name__}.", remedy=_REMEDY)
     code, status = error_code(error), http_status(error)
     if "NonExistentQueue" in code or "QueueDoesNotExist" in code:
-        return QueueMissing(f"{where}: there is no such queue.", remedy=_REMEDY)
+        return QueueMissing(f"{where}: the queue does not exist.", remedy=_REMEDY)
     if code in _DENIED or status in (401, 403):
         return AccessDenied(f"{where}: {code or status}.", remedy=_REMEDY)
     if status >= 500 or status == 429 or "Throttl" in code:

@@ -22,7 +22,7 @@ from benchmarks.night_verdict import (
     percentile,
     reasons,
     spread,
-    unanswered,
+    without_result,
 )
 from benchmarks.night_watch import FLEET, MEASURING, SERVERS
 from resources.sandbox.faults import Fault as SandboxFault
@@ -98,7 +98,7 @@ def test_every_clip_without_video_or_reason_is_named() -> None:
         "silent": Row("failed"),
         "stuck": Row("working"),
     }
-    told = unanswered([*rows, "lost"], rows, {"made": 10})
+    told = without_result([*rows, "lost"], rows, {"made": 10})
     assert [each.partition(":")[0] for each in told] == ["gone", "silent", "stuck", "lost"]
 
 

@@ -1,7 +1,7 @@
 """A real browser over a gallery of real files.
 
-The browser is the system's Chromium (Debian's decodes H.264; Playwright's own build does not). Where there is none, the
-tests say so in the summary and are skipped, or fail with ``I2V_REQUIRE_BROWSER=1``, as the checks set it.
+The browser is the system's Chromium (Debian's decodes H.264; Playwright's own build does not). Without it, these tests are
+skipped, or fail if ``I2V_REQUIRE_BROWSER=1``, which the checks set.
 """
 
 import functools
@@ -46,7 +46,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
-    """Any static host, with single byte ranges, which browsers ask for to seek in a video."""
+    """A static host with single byte ranges, which browsers request to seek in a video."""
 
     def log_message(self, format: str, *args: object) -> None:
         pass

@@ -1,4 +1,4 @@
-"""A made-up bucket for looking at: entries of every kind, a few real videos and posters."""
+"""A sample bucket for viewing: entries of every kind, a few real videos and posters."""
 
 import hashlib
 import math
@@ -160,7 +160,7 @@ def film_manifest(name: str, clips: list[Manifest]) -> FilmManifest:
 
 
 def write_films(root: Path) -> None:
-    """Three clips, a film of two of them and one that is gone, and a film that waits for a shot."""
+    """Three clips, a film of two of them and one missing clip, and a film that waits for a shot."""
     clips = [manifest(name, number) for number, name in enumerate(("harbour", "quay", "lighthouse", "gone"))]
     film = entry_of_film(film_manifest("harbour", [clips[0], clips[1], clips[3]]))
     note = waiting("voyage", Problem("Shot 2 (voyage--02) is being made."), Money(), reason=WaitReason.BUDGET)

@@ -1,4 +1,4 @@
-"""Without a browser the tests say so, and where a browser is required they fail."""
+"""Without a browser the tests are skipped; if a browser is required they fail."""
 
 import os
 import shutil

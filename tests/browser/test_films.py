@@ -1,4 +1,4 @@
-"""Films beside clips in the gallery: they play, lead to their shots, and are found, filtered and reached like clips."""
+"""Films beside clips in the gallery: they play, link to their shots, and can be searched, filtered and opened like clips."""
 
 import os
 from pathlib import Path
@@ -73,7 +73,7 @@ def test_a_film_leads_to_its_shots_and_a_clip_to_its_films(opened: Page) -> None
     expect(waiting).to_contain_text("Its shots, about")
 
 
-def test_films_are_filtered_and_found(opened: Page) -> None:
+def test_films_can_be_filtered_and_searched(opened: Page) -> None:
     films = opened.get_by_role("button", name="Films 2")
     films.click()
     expect(opened.locator("#count")).to_have_text("2 of 5 clips and films")

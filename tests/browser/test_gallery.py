@@ -131,7 +131,7 @@ def test_a_view_can_be_shared_as_an_address(page: Page, folder: Path) -> None:
     expect(page.locator("#count")).to_have_text("3 of 63 clips")
 
 
-def test_refusals_say_what_to_do(page: Page, folder: Path) -> None:
+def test_refusals_show_the_remedy(page: Page, folder: Path) -> None:
     _open(page, folder, "#status=refused")
     page.locator(".card .name").first.click()
     dialog = page.get_by_role("dialog")
@@ -318,7 +318,7 @@ def test_back_closes_the_dialog_on_a_phone(browser: Browser, folder: Path) -> No
     context.close()
 
 
-def test_reduced_motion_plays_only_when_asked(browser: Browser, folder: Path) -> None:
+def test_reduced_motion_plays_only_on_request(browser: Browser, folder: Path) -> None:
     context = browser.new_context(reduced_motion="reduce", viewport={"width": 1440, "height": 900})
     page = context.new_page()
     _open(page, folder)
@@ -354,7 +354,7 @@ def test_texts_have_contrast(browser: Browser, folder: Path, scheme: str) -> Non
     context.close()
 
 
-def test_an_incomplete_copy_says_so(page: Page, tmp_path: Path, folder: Path) -> None:
+def test_an_incomplete_copy_shows_a_warning(page: Page, tmp_path: Path, folder: Path) -> None:
     for source in (folder / "gallery").iterdir():
         if source.is_file():
             (tmp_path / source.name).write_bytes(source.read_bytes())

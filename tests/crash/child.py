@@ -1,4 +1,4 @@
-"""One run of the engine as a process of its own, to be killed from outside.
+"""One engine run in a separate process, to be killed from outside.
 
 Usage: python child.py SPEC.json; the environment holds the settings. Prints one JSON line per outcome, exits 0 when
 every order was delivered, 3 when not, 130 when a signal ended it.

@@ -1,4 +1,4 @@
-"""Kill runs at every state of the ledger and at random moments, start them again, and count what was paid.
+"""Kill runs at every state of the ledger and at random moments, restart them, and count what was paid.
 
 Starts a real S3 server and a real sandbox, then runs a child process over and over. At run level the child is a run of
 `make_clips` with a real Dagster instance and its sensors; at engine level it is the engine alone, which lives faster.

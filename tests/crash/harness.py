@@ -1,4 +1,4 @@
-"""Kills a child process over and over, plays the person between its lives, and gives the verdict.
+"""Kill a child process repeatedly, act as the person between its lives, and give the verdict.
 
 Each life is ended by SIGKILL from outside, at a moment that the ledger or the clock names. Between lives unknown outcomes
 are resolved from the service's own records. The verdict comes from the sandbox's own list of charges.
@@ -47,7 +47,7 @@ NOT_ALL = 3
 
 @dataclass
 class Tally:
-    """What happened."""
+    """Counts of one crash test."""
 
     kills: Counter[str] = field(default_factory=Counter)
     lives: int = 0
@@ -86,7 +86,7 @@ class Crash:
     # One life
 
     def spec(self, whole: bool) -> Path:
-        """What the child shall make: the takes of this round, or all."""
+        """Return the child's specification: the takes of this round, or all takes."""
         path = self.folder / "spec.json"
         path.write_text(
             json.dumps(
@@ -125,7 +125,7 @@ class Crash:
         return {row.fingerprint: row for row in self.ledger.list()}
 
     def life(self, moment: str) -> bool:
-        """Start a child and kill it at the moment; False when it ended by itself before."""
+        """Start a child and kill it at the moment; return False if it ended before."""
         before = self.rows()
         process = self.start()
         ends = time.monotonic() + LIFE
@@ -146,7 +146,7 @@ class Crash:
         return True
 
     def reached(self, moment: str, before: dict[str, RequestRow]) -> bool:
-        """True when some row has come to the moment within this life."""
+        """Return whether a row reached the moment within this life."""
         if moment == "downloading":
             return any((self.folder / "scratch").glob(self.parts))
         for name, row in self.rows().items():
@@ -166,7 +166,7 @@ class Crash:
     # The person
 
     def resolve(self) -> None:
-        """Settle unknown outcomes from the service's own records, as a person with its console would."""
+        """Resolve unknown outcomes from the service's own records, like a person with its console."""
         known = {int(item["body"]["seed"]): item["request_id"] for item in self.get("requests")["requests"]}
         self.ledger.expire(grace_seconds=GRACE)
         for row in self.ledger.list(states=[State.UNKNOWN]):
@@ -206,7 +206,7 @@ class Crash:
     # All lives
 
     def run(self, kills: int) -> None:
-        """Live and die until there were so many kills, then live to the end."""
+        """Start and kill the child until the number of kills is reached, then let it finish."""
         moments: list[str] = []
         idle = 0
         lose_at = sorted(self.dice.sample(range(1, kills + 1), self.losses))
@@ -233,7 +233,7 @@ class Crash:
         self.finish()
 
     def possible(self, moment: str) -> bool:
-        """Whether a life can come to this moment; a planned row appears in a round's first lives alone."""
+        """Return whether a life can reach this moment; planned rows appear only in a round's first lives."""
         return moment != "planned" or len(self.rows()) < len(self.seeds)
 
     def done(self) -> bool:
@@ -246,7 +246,7 @@ class Crash:
         self.seeds += range(len(self.seeds) + 1, len(self.seeds) + self.clips + 1)
 
     def finish(self) -> None:
-        """Lives without kills until everything is there."""
+        """Run lives without kills until everything is delivered."""
         ends = time.monotonic() + 300
         while True:
             process = self.start(whole=True)

@@ -1,4 +1,4 @@
-"""One life of a real run process of `make_clips`: what the daemon asks for is executed here, under a real instance.
+"""One life of a real run process of `make_clips`, which executes what the daemon would request.
 
 The sensors are evaluated first, as the daemon does it. A run that an earlier life left behind is reported as failed, as
 run monitoring does it, and started again with its tags, as a run retry does it (without its limit of two, since this
@@ -23,7 +23,7 @@ ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRun
 
 
 def asked_for(instance: dg.DagsterInstance, name: str) -> Iterator[Mapping[str, str]]:
-    """The tags of the runs that a sensor asks for; nothing was committed before, as far as it knows."""
+    """Return the tags of the runs that a sensor requests, as if nothing had been committed before."""
     repository = defs.get_repository_def()
     sensor, resources = repository.get_sensor_def(name), repository.get_top_level_resources()
     needed = {key: resources[key] for key in sensor.required_resource_keys}
@@ -35,7 +35,7 @@ def asked_for(instance: dg.DagsterInstance, name: str) -> Iterator[Mapping[str, 
 
 
 def left_behind(instance: dg.DagsterInstance, registry: Registry) -> list[Mapping[str, str]]:
-    """Close the runs of dead processes; the tags of those whose clips still have no answer."""
+    """Close the runs of dead processes, and return the tags of those whose clips have no result yet."""
     for run in instance.get_runs():
         if run.status not in ENDED:
             instance.report_run_failed(run, "Its process is gone.")
@@ -49,7 +49,7 @@ def left_behind(instance: dg.DagsterInstance, registry: Registry) -> list[Mappin
 
 
 def execute(instance: dg.DagsterInstance, runs: Sequence[Mapping[str, str]]) -> None:
-    """The runs of these tags, one after the other in this process."""
+    """Execute the runs with these tags in this process, one after the other."""
     job = defs.get_job_def("make_clips_job")
     for tags in runs:
         job.execute_in_process(instance=instance, tags=dict(tags), raise_on_error=False)

@@ -1,4 +1,4 @@
-"""The harness around whole runs of Dagster: uploads instead of orders, the bucket's answers beside the ledger's rows."""
+"""The harness around whole Dagster runs: uploads instead of requests, and the bucket's notes beside the ledger's rows."""
 
 import io
 import shutil

@@ -1,4 +1,4 @@
-"""Runs killed at every state of the ledger and at random moments: nothing is paid twice, everything arrives.
+"""Runs killed at every state of the ledger and at random moments: nothing is paid twice, everything is delivered.
 
 `make crash` does the same with 200 kills of whole runs over 30 clips, and with ARGS=--lose-ledger destroys the ledger 20 times
 on the way. Here few of the 20 are at run level, since each of

@@ -1,4 +1,4 @@
-"""A whole deployment by hand: what the containers of deploy/compose.yaml run, as processes on loopback."""
+"""A whole deployment without containers: the processes of deploy/compose.yaml on loopback."""
 
 import contextlib
 import os
@@ -54,7 +54,7 @@ SETTINGS = {
 
 
 def until(condition: Callable[[], object], seconds: float, what: str | Callable[[], str]) -> None:
-    """Wait for a condition; the look at it may take a while itself."""
+    """Wait for a condition, whose check may take a while itself."""
     give_up = time.monotonic() + seconds
     while not condition():
         said = what() if callable(what) else what
@@ -95,7 +95,7 @@ class Fleet:
         self.expected = 0
 
     def open(self) -> None:
-        """What needs this process' environment to be the fleet's."""
+        """Yield objects that need the fleet's environment in this process."""
         self.bucket = Bucket.from_settings(load_settings())
         self.bucket.ensure()
         self.bucket.write("uploads/_defaults.yaml", b"duration: 3\nresolution: 720p\n", "application/yaml")
@@ -107,7 +107,7 @@ class Fleet:
     # Processes
 
     def start(self, role: str) -> None:
-        """Start a process as its container would, and wait until its health check passes where others need it."""
+        """Start a process as its container would, and wait for its health check if others depend on it."""
         workspace = ["-w", str(DEPLOY / "workspace.yaml")]
         module = ["-m", "i2v_assets.definitions"]
         commands = {
@@ -128,14 +128,14 @@ class Fleet:
             child.wait_until(self.ui_answers, seconds=START_SECONDS, what="The webserver")
 
     def kill(self, role: str) -> None:
-        """SIGKILL to all that a container holds: the process and what it started."""
+        """Send SIGKILL to everything in a container: the process and its children."""
         child = self.children[role]
         assert child.running, f"the {role} ended by itself. {child.log_tail()}"
         os.killpg(child.pid, signal.SIGKILL)
         child.process.wait(10)
 
     def kill_postgres(self) -> None:
-        """SIGKILL to the server with all its backends, then the same server over the same files."""
+        """Send SIGKILL to the server and all its backends, then start it again over the same files."""
         server = psutil.Process(self.postgres.pid)
         group = [server, *server.children(recursive=True)]
         for process in group:
@@ -154,7 +154,7 @@ class Fleet:
         return [child for child in children if any("spawn_main" in word for word in child.cmdline())]
 
     def code_answers(self) -> bool:
-        """As the container's health check asks."""
+        """Return the result of the container's health check."""
         from dagster._grpc.client import DagsterGrpcClient
         from dagster._grpc.server import DagsterUserCodeUnreachableError
 
@@ -163,7 +163,7 @@ class Fleet:
         return False
 
     def ui_answers(self) -> bool:
-        """As the container's health check asks."""
+        """Return the result of the container's health check."""
         try:
             return httpx.get(f"http://127.0.0.1:{self.ui_port}/server_info", timeout=5).status_code == 200
         except httpx.TransportError:
@@ -181,7 +181,7 @@ class Fleet:
     # Clips
 
     def upload(self, count: int) -> list[str]:
-        """Drop pictures in, each different from all others; the names of their clips."""
+        """Upload images that all differ, and return the names of their clips."""
         self.waves += 1
         names = [f"wave{self.waves}-{number}" for number in range(count)]
         for number, name in enumerate(names):
@@ -199,7 +199,7 @@ class Fleet:
         return [row for row in self.ledger.list(limit=1000) if row.clip in names]
 
     def wait_until_half_way(self, names: list[str]) -> None:
-        """Until the service has some of them and has delivered none: the moment at which a loss would cost most."""
+        """Wait until the service has some requests and delivered none, when a loss would cost most."""
         until(
             lambda: any(row.state is State.SUBMITTED for row in self.requests(names)),
             180,
@@ -208,7 +208,7 @@ class Fleet:
         assert not any(row.delivered_at for row in self.requests(names)), "too late to be the middle"
 
     def wait_until_delivered(self, names: list[str], seconds: float) -> None:
-        """Until all are there, while a person resolves what became unknown."""
+        """Wait until all clips are delivered, resolving unknown outcomes like a person."""
 
         def done() -> bool:
             try:
@@ -226,7 +226,7 @@ class Fleet:
         return "; ".join(told + [f"{row.clip} {row.state}" for row in self.requests(names)]) or "no clips"
 
     def resolve(self) -> None:
-        """Settle unknown outcomes from the service's own records, as a person with its console would."""
+        """Resolve unknown outcomes from the service's own records, like a person with its console."""
         unknown = self.ledger.list(states=[State.UNKNOWN])
         if not unknown:
             return
@@ -241,7 +241,7 @@ class Fleet:
     # The verdict
 
     def check(self, names: list[str]) -> None:
-        """Every clip has its video, and was paid once."""
+        """Check that every clip has its video and was paid once."""
         charges = self.ask("charges")
         times = Counter(charge["input_sha256"] for charge in charges["charges"])
         assert not [name for name, count in times.items() if count > 1], "paid more than once"
@@ -255,7 +255,7 @@ class Fleet:
         assert self.ledger.spent_today("sandbox").settled_microdollars == charges["total_microdollars"]
 
     def stop(self) -> None:
-        """End everything by its own id."""
+        """Stop every process by its id."""
         for child in reversed(self.children.values()):
             child.stop()
         if hasattr(self, "ledger"):

@@ -51,14 +51,14 @@ CHART_DEFAULTS = {
 
 
 def laid_over(base: Any, values: Any) -> Any:
-    """Helm's way to bring values over defaults: maps are merged, everything else is replaced."""
+    """Return values merged over defaults like Helm: maps are merged, everything else is replaced."""
     if not isinstance(base, dict) or not isinstance(values, dict):
         return values
     return {**base, **{key: laid_over(base.get(key), value) for key, value in values.items()}}
 
 
 def filled(given: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    """Chart's names to Dagster's; what is empty is left out."""
+    """Return the chart's names as Dagster's, without empty ones."""
     return {names[key]: value for key, value in given.items() if key in names and value not in (None, "", [], {})}
 
 
@@ -206,7 +206,7 @@ def instance(values: Any) -> dict[str, Any]:
 
 
 def container_context(values: Any) -> dict[str, Any] | None:
-    """What the code server says about the pods of its runs; it wins over the launcher."""
+    """Return the code server's settings for the pods of its runs, which win over the launcher's."""
     (code,) = values["dagster-user-deployments"]["deployments"]
     if not code.get("includeConfigInLaunchedRuns", {"enabled": True})["enabled"]:
         return None
@@ -237,7 +237,7 @@ def image(role: Any) -> str:
 
 
 def probes(role: Any, otherwise: list[str] | None = None) -> dict[str, Any]:
-    """Each probe that is on; for the code location also what is run when nothing else is said."""
+    """Return each enabled probe, and for the code location also the default command."""
     found = {}
     for name in ("readinessProbe", "livenessProbe", "startupProbe"):
         given = {key: value for key, value in role.get(name, {}).items() if key != "enabled"}
@@ -248,7 +248,7 @@ def probes(role: Any, otherwise: list[str] | None = None) -> dict[str, Any]:
 
 
 def pods(values: Any) -> dict[str, Any]:
-    """The pods of the three deployments, with the labels that the policies go by."""
+    """Return the pods of the three deployments, with the labels that the policies select."""
     (code,) = values["dagster-user-deployments"]["deployments"]
     webserver, daemon = values["dagsterWebserver"], values["dagsterDaemon"]
     port = webserver["service"]["port"]
@@ -322,7 +322,7 @@ def extra(name: str) -> list[Any]:
 
 
 def loaded(config: dict[str, Any], folder: Path) -> Any:
-    """By Dagster's own loader, as each process does it first of all."""
+    """Load the instance with Dagster's own loader, as each process does first."""
     (folder / "dagster.yaml").write_text(yaml.safe_dump(config))
     found, custom = dagster_instance_config(str(folder), "dagster.yaml")
     assert custom is None
@@ -338,7 +338,7 @@ def test_every_process_can_load_its_instance(values: Any, tmp_path: Path) -> Non
     assert "max_concurrent_runs" not in config["run_coordinator"]["config"]
 
 
-def test_a_limit_that_stands_in_two_places_is_found(values: Any, tmp_path: Path) -> None:
+def test_a_limit_that_is_set_in_two_places_is_detected(values: Any, tmp_path: Path) -> None:
     """What the values once said, and what the test above is for: dagster-io/dagster issues 31086 and 33225."""
     values["concurrency"]["enabled"] = False
     values["additionalInstanceConfig"]["concurrency"] = {"runs": {"max_concurrent_runs": 16}}
@@ -346,7 +346,7 @@ def test_a_limit_that_stands_in_two_places_is_found(values: Any, tmp_path: Path)
         loaded(instance(values), tmp_path)
 
 
-def test_the_instance_says_the_same_as_ours(values: Any) -> None:
+def test_the_chart_s_instance_matches_deploy_dagster_yaml(values: Any) -> None:
     config, ours = instance(values), yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
     for same in ("run_retries", "retention", "telemetry"):
         assert config[same] == ours[same], same
@@ -402,7 +402,7 @@ def test_whoever_has_no_capabilities_takes_no_port_below_1024(values: Any) -> No
                 assert container[probe]["httpGet"]["port"] == port["containerPort"], probe
 
 
-def test_the_commands_of_the_docs_name_what_there_is(values: Any) -> None:
+def test_the_commands_in_the_docs_name_existing_resources(values: Any) -> None:
     assert f"deploy/{names(values)['code']} --" in DOCS
     ports = [entry["port"] for document in extra("base.yaml") if document["metadata"]["name"] == "i2v-code"
              for rule in document["spec"]["ingress"] for entry in rule["ports"]]  # fmt: skip
@@ -418,7 +418,7 @@ def test_the_daemon_is_started_anew_when_it_hangs(values: Any) -> None:
     assert start["periodSeconds"] * start["failureThreshold"] >= 300
 
 
-def test_hosts_are_told_apart(values: Any) -> None:
+def test_hosts_are_distinguished(values: Any) -> None:
     """The example's database is not the example's UI."""
     (ingress,) = [document for document in extra("ui.yaml") if document["kind"] == "Ingress"]
     (rule,) = ingress["spec"]["rules"]
@@ -508,7 +508,7 @@ def run_job(values: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return rendered
 
 
-def test_a_run_s_pod_is_what_the_launcher_says(values: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_s_pod_matches_the_launcher_config(values: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     given = values["runLauncher"]["config"]["k8sRunLauncher"]
     job = run_job(values, monkeypatch)
     template = job["spec"]["template"]
@@ -529,7 +529,7 @@ def test_a_run_s_pod_is_what_the_launcher_says(values: Any, monkeypatch: pytest.
     assert job["spec"]["backoffLimit"] == 0
 
 
-def test_what_the_code_server_says_about_runs_would_win(values: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_server_s_run_config_takes_precedence(values: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Why the values keep it from saying anything: a run would have to do with the code server's 1 GiB."""
     (code,) = values["dagster-user-deployments"]["deployments"]
     code["includeConfigInLaunchedRuns"] = {"enabled": True}

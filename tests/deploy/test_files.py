@@ -155,7 +155,7 @@ def test_compose_gives_runs_memory_and_keeps_their_scratch_out_of_it() -> None:
                 assert megabytes(mount.split("size=")[1]) <= megabytes(service["mem_limit"]) / 2, name
 
 
-def test_what_the_image_says_it_can_be_is_there() -> None:
+def test_every_role_of_the_image_exists() -> None:
     """The roles of the Dockerfile's table, each with its health check."""
     roles = re.findall(r"^#   (\S+(?: location)?)  +", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
     services = read("compose.yaml")["services"]
@@ -175,7 +175,7 @@ def test_what_compose_asks_for_is_in_the_example() -> None:
     assert asked <= given
 
 
-def test_the_docs_say_what_compose_does() -> None:
+def test_the_docs_match_the_compose_file() -> None:
     docs = (DEPLOY.parent / "docs" / "deploy.md").read_text()
     services = read("compose.yaml")["services"]
     for name in re.findall(r"docker compose (?:stop|exec(?: -T)?) ([a-z0-9 ]+?)(?:  |\n| i2v| sh| pg_)", docs):

@@ -113,7 +113,7 @@ def listed(value: Any) -> list[Any]:
 
 
 def paths(statement: Any) -> list[str]:
-    """The keys that a statement is about."""
+    """Return the keys that a statement covers."""
     found = [resource["Fn::Sub"].removeprefix("${Bucket.Arn}/") for resource in listed(statement["Resource"])]
     assert all(not path.startswith("$") for path in found)
     return found
@@ -128,7 +128,7 @@ def test_the_policy_allows_just_what_is_called(statements: dict[str, Any]) -> No
     assert all(statement["Effect"] == "Allow" for statement in statements.values())
 
 
-def test_nothing_is_called_but_what_was_found_in_the_code(bucket: Bucket, tmp_path: Path) -> None:
+def test_only_the_policy_s_actions_are_called(bucket: Bucket, tmp_path: Path) -> None:
     """Every way in which the bucket is used, against a real server, with files small and large."""
     called: set[str] = set()
     bucket._client.meta.events.register("before-call.s3", lambda model, **_: called.add(model.name))
@@ -181,7 +181,7 @@ def test_paid_videos_and_uploads_cannot_be_deleted(statements: dict[str, Any]) -
 
 
 def allowed(statements: dict[str, Any], action: str, key: str) -> bool:
-    """As IAM decides: what one statement allows and none denies. A star matches slashes too, as fnmatch's does."""
+    """Return what IAM allows: one statement allows it and none denies it. A star also matches slashes, as in fnmatch."""
     effects = {
         statement["Effect"]
         for statement in statements.values()

@@ -119,7 +119,7 @@ def test_folders_of_the_guide_become_the_clips_that_it_says() -> None:
         "spring--cup", "spring--launch-pad", "spring--cat", "spring--cat-4s", "spring--pad-1080",
     }  # fmt: skip
     assert [each.text for each in grouping.refused] == [
-        "spring/looks.csv line 5: There is no `img/0004.jpg`. Upload it, or correct the name (small and capital letters count)."
+        "spring/looks.csv line 5: File not found: `img/0004.jpg`. Upload it, or correct the name. Names are case-sensitive."
     ]
     assert not grouping.settling
 

@@ -1,4 +1,4 @@
-"""The whole line on one machine: real S3, real sandbox, a real Dagster instance, its real sensors and real runs.
+"""The whole pipeline on one machine: real S3, real sandbox, a real Dagster instance, its real sensors and real runs.
 
 Sensors are evaluated as the daemon does it, with a cursor that is kept only when a tick is committed; the runs that they
 ask for are executed in this process, which saves two seconds for each. `test_daemon.py` goes the same way with the
@@ -44,7 +44,7 @@ has both."""
 
 @pytest.fixture(scope="session")
 def dagster_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Dagster folder with its databases made (0.6 s); each test gets a copy."""
+    """A Dagster folder with created databases (0.6 s); each test gets a copy."""
     home = tmp_path_factory.mktemp("dagster-template")
     (home / "dagster.yaml").write_text((HERE / "dagster_local.yaml").read_text() + IN_THIS_PROCESS)
     with dg.DagsterInstance.from_config(str(home)) as instance:
@@ -57,7 +57,7 @@ def dagster_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def ledger_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty ledger with its tables made."""
+    """An empty ledger with created tables."""
     path = tmp_path_factory.mktemp("ledger-template") / "ledger.sqlite"
     Ledger.open(f"sqlite:///{path}").close()
     return path
@@ -65,7 +65,7 @@ def ledger_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    """One sandbox for all tests (a start takes 2 s of CPU, a video 1 to 3): each looks at what came after its begin."""
+    """One sandbox for all tests (a start takes 2 s of CPU, a video 1 to 3); each test reads only its own records."""
     options = {"generation_seconds": 0.2, "generation_spread": 0, "render": "cached", "seed": 1, "balance": 1_000_000}
     with start_sandbox(tmp_path_factory.mktemp("sandbox"), **options) as server:
         yield server
@@ -91,7 +91,7 @@ class Tick:
 
 @dataclass
 class Stage:
-    """Everything around the line, and what everybody saw of it afterwards."""
+    """The servers around the pipeline, and helpers that read the results."""
 
     bucket: Bucket
     sandbox: RunningSandbox
@@ -112,7 +112,7 @@ class Stage:
     # What people do
 
     def upload(self, name: str, content: bytes | str | Path) -> None:
-        """Put one file below uploads/; a Path is a sample."""
+        """Upload one file below uploads/; a Path is a sample."""
         data = content.encode() if isinstance(content, str) else content
         if isinstance(data, Path):
             data = (self.samples / data).read_bytes()
@@ -121,7 +121,7 @@ class Stage:
     def materialize(
         self, *clips: str, select: Sequence[str] = (), tags: Mapping[str, str] = {}
     ) -> dg.ExecuteInProcessResult:
-        """What the UI's Materialize does with one key, or with a range from the first to the last."""
+        """Materialize one key or a range like the UI."""
         where = (
             {"dagster/partition": clips[0]}
             if len(clips) == 1
@@ -148,21 +148,21 @@ class Stage:
         return Tick(name, list(data.run_requests or []), data.skip_message or "", data.cursor)
 
     def commit(self, tick: Tick) -> None:
-        """What the daemon does after an evaluation: the cursor is kept (a skipped tick's too)."""
+        """Commit a tick like the daemon: store its cursor (also of a skipped tick)."""
         self.cursors[tick.name] = tick.cursor
 
     def tick(self, name: str = "uploads") -> list[dg.RunRequest]:
-        """A whole tick."""
+        """Run a whole tick."""
         tick = self.evaluate(name)
         self.commit(tick)
         return tick.requests
 
     def execute(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
-        """One run that a sensor asked for."""
+        """Execute one requested run."""
         return self._job(JOB).execute_in_process(instance=self.instance, tags=dict(request.tags), raise_on_error=False)
 
     def make(self, name: str = "uploads") -> list[dg.ExecuteInProcessResult]:
-        """A tick of a sensor and all runs that it asks for."""
+        """Run a sensor's tick and all runs that it requests."""
         return [self.execute(request) for request in self.tick(name)]
 
     def _job(self, name: str) -> dg.JobDefinition:
@@ -183,12 +183,12 @@ class Stage:
         return {row.clip: row.state for row in self.registry.list()}
 
     def request(self, clip: str) -> RequestRow:
-        """The ledger's row of a clip that has one take."""
+        """Return the ledger's row of a clip that has one take."""
         (row,) = [row for row in self.ledger.list() if row.clip == clip]
         return row
 
     def charges(self) -> list[dict[str, Any]]:
-        """What this test was charged for."""
+        """Return the charges of this test."""
         return list(self._sandbox("charges")["charges"])[self.charges_before :]
 
     def requests(self) -> list[dict[str, Any]]:
@@ -208,28 +208,28 @@ class Stage:
 
     @property
     def data(self) -> Path:
-        """The project's data folder."""
+        """Return the project's data folder."""
         return load_settings().data_dir
 
     def note(self, clip: str, name: str = "REFUSED.txt") -> str | None:
-        """What the bucket tells of a clip, or None."""
+        """Return the text of a clip's note, or None."""
         try:
             return self.bucket.read(keys.clip_key(clip, name)).decode()
         except ObjectMissing:
             return None
 
     def refusals(self) -> dict[str, str]:
-        """The notes on uploads that became no clip, by key."""
+        """Return the notes on uploads that did not become a clip, by key."""
         return {found.key: self.bucket.read(found.key).decode() for found in self.bucket.list(keys.REFUSED)}
 
     def delivered(self) -> set[str]:
-        """The clips whose video is in the bucket."""
+        """Return the clips whose video is in the bucket."""
         return {
             found.key.split("/")[1] for found in self.bucket.list(keys.CLIPS) if found.key.endswith(f"/{keys.VIDEO}")
         }
 
     def events(self, asset: str, clip: str) -> list[dg.EventLogRecord]:
-        """Materializations of a clip's asset, the latest first."""
+        """Return the materializations of a clip's asset, newest first."""
         records = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[clip])
         return list(self.instance.fetch_materializations(records, limit=100).records)
 
@@ -239,7 +239,7 @@ class Stage:
         return {name: value.value for name, value in materialization.metadata.items()}
 
     def check(self, asset: str, name: str, clip: str) -> dg.AssetCheckEvaluation | None:
-        """The latest evaluation of a check for one clip, or None."""
+        """Return the latest evaluation of a check for one clip, or None."""
         records = self.instance.event_log_storage.get_asset_check_execution_history(
             dg.AssetCheckKey(dg.AssetKey(asset), name), limit=1000
         )
@@ -260,7 +260,7 @@ def stage(
     service_env: dict[str, str], bucket: Bucket, sandbox: RunningSandbox, samples: Path, dagster_template: Path,
     ledger_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Stage]:  # fmt: skip
-    """The line with clips of 3 s at 720p where nothing else is said.
+    """The pipeline with clips of 3 s at 720p by default.
 
     Measures and previews are off, since they take a second of CPU for each clip and have tests of their own.
     """

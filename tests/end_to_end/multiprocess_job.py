@@ -17,7 +17,7 @@ defs = dg.Definitions(
         )
     ],
     resources={
-        "runcomfy": RunComfyResource(api_base="", balance_base="", web_base=""),
+        "runcomfy": RunComfyResource(),
         "bucket": BucketResource(),
         "ledger": LedgerResource(),
     },

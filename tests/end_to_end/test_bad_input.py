@@ -1,4 +1,4 @@
-"""Every bad upload in one batch with good ones: each is refused in words that help, and the good ones are delivered."""
+"""Every bad upload in one batch with good ones: each is refused with a useful message, and the good ones are delivered."""
 
 import io
 import random
@@ -125,7 +125,7 @@ REFUSED_UPLOADS: dict[str, tuple[dict[str, bytes], tuple[str, ...]]] = {
         ("hero.jpg", "Upload it"),
     ),
     "uploads/empty/": ({"empty/": b""}, ("empty", "Upload media into it")),
-    "uploads/lonely/brief.yaml": ({"lonely/brief.yaml": b"prompt: push in\n"}, ("has a brief and no media",)),
+    "uploads/lonely/brief.yaml": ({"lonely/brief.yaml": b"prompt: push in\n"}, ("has a brief but no media",)),
     "uploads/nothing.jpg": ({"nothing.jpg": b""}, ("nothing.jpg", "0 bytes", "Upload it again")),
     "uploads/slides.pptx": ({"slides.pptx": b"PK"}, ("slides.pptx", "unknown type", ".jpg")),
     "uploads/outside/brief.yaml": (
@@ -186,7 +186,7 @@ def test_every_bad_upload_is_refused_in_words_that_help_while_the_others_are_del
     assert len(stage.charges()) == 2, "what is refused costs nothing"
 
 
-def test_a_look_at_the_same_bad_uploads_again_changes_nothing(stage) -> None:
+def test_a_second_scan_of_the_same_bad_uploads_changes_nothing(stage) -> None:
     stage.upload("small.png", picture(299, 400))
     stage.upload("slides.pptx", b"PK")
     stage.make()
@@ -240,7 +240,7 @@ def test_a_photo_turned_by_its_camera_is_measured_as_people_see_it(stage) -> Non
     assert request["height"] > request["width"]
 
 
-def test_of_two_uploads_with_one_clean_name_the_first_keeps_it_and_the_other_is_refused_by_name(stage) -> None:
+def test_the_first_of_two_uploads_keeps_a_clip_name_and_the_other_is_refused(stage) -> None:
     stage.upload("Hero Shot.png", picture(400, 300, shade=1))
     stage.make()
     stage.upload("Hero-Shot.png", picture(400, 300, shade=2))
@@ -259,7 +259,7 @@ def test_of_two_uploads_with_one_clean_name_the_first_keeps_it_and_the_other_is_
 
 
 @pytest.mark.parametrize("bad", [b"no picture at all", picture(299, 400)])
-def test_an_upload_mended_under_its_name_is_delivered_and_its_refusal_vanishes(stage, bad: bytes) -> None:
+def test_an_upload_corrected_under_its_name_is_delivered_and_its_refusal_is_deleted(stage, bad: bytes) -> None:
     stage.upload("hero.png", bad)
     stage.make()
     assert stage.note("hero") is not None
@@ -273,7 +273,7 @@ def test_an_upload_mended_under_its_name_is_delivered_and_its_refusal_vanishes(s
     assert len(stage.charges()) == 1
 
 
-def test_a_brief_mended_later_makes_its_clip(stage) -> None:
+def test_a_brief_corrected_later_makes_its_clip(stage) -> None:
     stage.upload("film/brief.yaml", "promt: push in\n")
     stage.upload("film/a.png", picture(400, 300))
     assert stage.make() == []

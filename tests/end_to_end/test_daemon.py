@@ -1,4 +1,4 @@
-"""The same way with everything in processes of its own: daemon, code server, run workers. Nothing of it stays."""
+"""The pipeline in separate processes: daemon, code server, run workers. No process is left behind."""
 
 import io
 import os

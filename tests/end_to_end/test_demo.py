@@ -1,4 +1,4 @@
-"""`i2v demo` as a person runs it who also works with the real service: in a shell and a folder full of production settings."""
+"""`i2v demo` as a person with production settings in the shell and the folder runs it."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""`i2v dev` as a person uses it: it comes up, a file becomes a clip, and Ctrl-C ends all of it."""
+"""`i2v dev` as a person uses it: it starts, a file becomes a clip, and Ctrl-C stops everything."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What failed, and whether it is tried again by itself: the ledger, the schedule and what people read say the same."""
+"""Automatic retries of failed clips: the ledger, the schedule and the notes agree."""
 
 import io
 
@@ -7,8 +7,9 @@ from PIL import Image
 
 from i2v_assets.defs.alerts_sensor import situation
 from i2v_assets.defs.maintenance import to_retry
-from i2v_assets.operations.clips import retake_clip
+from i2v_assets.operations.takes import retake_clip
 from i2v_assets.reports.alerts import AlertCursor
+from i2v_assets.session import Session
 from resources.ledger.base import utc_now
 from resources.settings import load_settings
 
@@ -27,7 +28,7 @@ def picture() -> bytes:
 
 
 def tried_again(stage) -> bool:
-    """Whether the schedule takes the failed clip; everybody who speaks of it has to say the same."""
+    """Check whether the schedule retries the failed clip, and that all notes agree."""
     settings = load_settings()
     taken = to_retry(stage.registry, settings) == ["hero"]
     (failed,) = situation(stage.ledger, stage.registry, settings, AlertCursor(utc_now()), utc_now()).failed
@@ -78,7 +79,7 @@ def test_a_clip_is_tried_again_for_the_take_that_can_still_come(stage) -> None:
     assert not tried_again(stage), "what the content rules refuse is final"
 
     stage.fault(**CRASH)
-    retake_clip(stage.ledger, stage.registry, "hero", None, by="somebody")
+    retake_clip(Session(load_settings(), stage.ledger, stage.registry), "hero", by="somebody")
     stage.make()
     assert tried_again(stage), "its second take is not"
 

@@ -82,7 +82,7 @@ def test_a_clip_that_waits_for_a_slot_until_its_window_is_over_is_not_paid(stage
     now = datetime.now(UTC)
     stage.set_variable("I2V_GENERATE_ONLY", f"{now - timedelta(hours=2):%H:%M}-{now + timedelta(hours=2):%H:%M}")
     looks = chain([now] * 2, repeat(now + timedelta(hours=3)))
-    monkeypatch.setattr("i2v_assets.defs.clips.open_engine", partial(open_engine, clock=lambda: next(looks)))
+    monkeypatch.setattr("resources.runcomfy.resource.open_engine", partial(open_engine, clock=lambda: next(looks)))
     stage.upload("hero.png", picture(2))
     stage.make()
 
@@ -128,7 +128,8 @@ def test_a_clip_that_costs_more_than_a_run_may_spend_starts_no_run_until_that_is
 
     assert stage.clip("hero").waiting_for == "budget"
     note = stage.note("hero", WAITING) or ""
-    assert "This clip costs $0.60, and a whole run may spend $0.50; I2V_SANDBOX_BUDGET_USD_PER_DAY raises it." in note
+    assert "This clip costs $0.60, but one run may spend at most $0.50." in note
+    assert "I2V_SANDBOX_BUDGET_USD_PER_DAY raises the limit." in note
     stage.later("hero", timedelta(days=1))
     assert stage.tick("dispatch") == []
 
@@ -177,7 +178,7 @@ def test_a_changed_default_asks_before_a_delivered_clip_is_paid_for_again(stage)
     assert stage.delivered() == {"hero"}
 
 
-def test_a_replaced_upload_that_had_to_wait_goes_on_without_being_asked_for_again(stage) -> None:
+def test_a_replaced_upload_that_had_to_wait_continues_without_a_new_request(stage) -> None:
     stage.set_variable("I2V_SANDBOX_BUDGET_USD_PER_DAY", "1.00")  # one clip of 0.60
     stage.upload("hero.png", picture())
     stage.make()

@@ -57,7 +57,7 @@ def ui(stage, tmp_path: Path) -> Iterator[str]:
         yield address
 
 
-def test_a_clips_page_shows_its_picture_and_a_refusal_says_what_to_do(stage, chromium: str, ui: str) -> None:
+def test_a_clip_s_page_shows_its_picture_and_a_refusal_shows_the_remedy(stage, chromium: str, ui: str) -> None:
     stage.set_variable("I2V_PREVIEWS", "true")
     stage.set_variable("I2V_VIDEO_LINK_BASE", "http://127.0.0.1:9/")
     stage.upload("pet.jpg", Path("pet.jpg"))

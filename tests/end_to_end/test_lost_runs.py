@@ -1,4 +1,4 @@
-"""Runs that end before they can answer for any clip: their own words reach the people who wait."""
+"""Runs that end before any clip has a result: their error reaches the people who wait."""
 
 import io
 from datetime import timedelta
@@ -18,7 +18,7 @@ def picture() -> bytes:
     return out.getvalue()
 
 
-def test_a_clip_whose_runs_all_end_early_is_told_why(stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clip_whose_runs_all_end_early_gets_the_reason(stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RUNCOMFY_TOKEN")
     stage.upload("hero.png", picture())
     for number in range(MAX_RUNS_WITHOUT_ANSWER):
@@ -73,7 +73,7 @@ def test_secrets_in_the_words_of_a_run_stay_in_dagster(instance: dg.DagsterInsta
     assert len(why_ended(instance, run)) == MOST_WORDS
 
 
-def test_a_run_that_said_nothing_is_quoted_with_nothing(instance: dg.DagsterInstance) -> None:
+def test_a_run_without_an_error_is_reported_without_a_quote(instance: dg.DagsterInstance) -> None:
     @dg.job
     def empty() -> None:
         pass

@@ -1,4 +1,4 @@
-"""Runs of `make_clips`: by hand and by ranges, a part of it, twice over the same bucket, and what the events tell."""
+"""Runs of `make_clips`: by hand and by ranges, a subset, twice over the same bucket, and the metadata of their events."""
 
 import io
 import json
@@ -26,7 +26,7 @@ def picture(shade: int = 0) -> bytes:
 
 
 def admitted(stage, *names: str) -> None:
-    """Clips that are known and have no run: the tick that asked for one was never committed, and its runs are lost."""
+    """Register clips without a run, as after a tick that was never committed and whose runs are lost."""
     for number, name in enumerate(names):
         stage.upload(f"{name}.png", picture(number))
     stage.evaluate()
@@ -51,7 +51,7 @@ def test_a_range_by_hand_makes_every_clip_in_it(stage) -> None:
     assert [len(stage.events("clip_video", clip)) for clip in "abcd"] == [1, 1, 1, 0]
 
 
-def test_a_key_that_no_upload_belongs_to_is_told_and_leaves_the_others_alone(stage) -> None:
+def test_a_key_without_an_upload_is_reported_and_does_not_affect_the_others(stage) -> None:
     admitted(stage, "a", "b")
     stage.instance.add_dynamic_partitions("clips", ["typed-by-hand"])
 
@@ -89,7 +89,7 @@ def test_planning_by_hand_never_starts_paid_work_later(stage, state: ClipState) 
     assert stage.clip("hero").state is not ClipState.WORKING
 
 
-def test_events_tell_people_what_they_want_to_know(stage) -> None:
+def test_events_hold_the_metadata_that_people_need(stage) -> None:
     stage.set_variable("I2V_PREVIEWS", "true")
     stage.set_variable("I2V_MEASURE", "true")
     stage.set_variable("I2V_VIDEO_LINK_BASE", "http://127.0.0.1:9/")
@@ -215,7 +215,7 @@ def test_the_same_bucket_twice_costs_nothing_and_asks_nothing_the_second_time(st
     assert stage.metadata("clip_video", "clip-03")["paid_in_this_run"] is False
 
 
-def test_a_clip_that_fails_leaves_the_others_alone_and_is_told_in_one_table(stage) -> None:
+def test_a_failed_clip_does_not_affect_the_others_and_is_listed_in_one_table(stage) -> None:
     for number, name in enumerate(("a", "b", "c")):
         stage.upload(f"{name}.png", picture(number))
     stage.fault(where="submit", kind="failed_result", times=1, message="the picture could not be processed")

@@ -1,4 +1,4 @@
-"""Takes that a low quality score asks for: when they are made, when they are not, and what they may cost."""
+"""Extra takes after a low quality score: when they are made, when not, and what they may cost."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -129,7 +129,7 @@ def test_an_approval_covers_the_rerolls_that_it_named(poor) -> None:
     assert document(stage, "manifest")["take"] == 2
 
 
-def test_a_take_that_nobody_approved_is_not_made(poor) -> None:
+def test_an_unapproved_take_is_not_made(poor) -> None:
     stage = poor("needs_approval: true")
     stage.make()
     plan = document(stage, "plan")

@@ -131,7 +131,7 @@ def two_on_their_way(stage, launch: Launch, executor: Executor) -> tuple[RunProc
 
 
 @pytest.mark.parametrize("executor", ["in_process", "multiprocess"])
-def test_a_persons_stop_cancels_what_is_queued_and_says_the_truth_of_the_rest(
+def test_a_person_s_stop_cancels_queued_requests_and_reports_the_others_correctly(
     stage, launch: Launch, executor: Executor
 ) -> None:
     run, queued, begun = two_on_their_way(stage, launch, executor)
@@ -245,7 +245,7 @@ def test_the_words_of_the_time_limit_are_still_those_of_run_monitoring() -> None
     """A pin: were they to change with Dagster, a time limit would be taken for a person's stop."""
     from dagster._daemon.monitoring import run_monitoring
 
-    from i2v_assets.defs.runs import TIME_LIMIT
+    from resources.dagster_runs import TIME_LIMIT
 
     assert f"Canceling due to exceeding {TIME_LIMIT} of" in Path(run_monitoring.__file__).read_text()
 

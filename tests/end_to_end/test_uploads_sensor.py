@@ -1,4 +1,4 @@
-"""The upload sensor as its daemon runs it: a cursor that loses nothing, ranges, and servers that are away."""
+"""The uploads sensor as the daemon runs it: a cursor that loses nothing, ranges, and servers that are down."""
 
 import io
 import itertools
@@ -31,7 +31,7 @@ def keys_of(stage, requests) -> list[list[str]]:
     ]
 
 
-def test_two_uploads_within_one_second_are_both_found(stage) -> None:
+def test_two_uploads_within_one_second_are_both_detected(stage) -> None:
     while time.time() % 1 > 0.5:  # so that both ticks fall into one second of the server's clock
         time.sleep(0.02)
     stage.upload("first.png", picture(1))
@@ -161,7 +161,7 @@ def test_a_bucket_that_is_down_is_a_clear_error_and_the_next_tick_goes_on(
     assert keys_of(stage, stage.tick()) == [["hero"]]
 
 
-def test_a_service_that_is_down_makes_the_clip_wait_with_words_and_it_goes_on_later(
+def test_a_clip_waits_with_a_reason_while_the_service_is_down_and_continues_later(
     stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage.upload("hero.png", picture(1))
@@ -193,7 +193,7 @@ def failure_of(run) -> str:
     return event.step_failure_data.user_failure_data.description
 
 
-def test_no_token_for_the_real_service_is_told_with_how_to_get_one(
+def test_a_missing_token_for_the_real_service_is_an_error_with_a_remedy(
     stage, tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage.upload("hero.png", picture(1))
@@ -211,7 +211,7 @@ def test_no_token_for_the_real_service_is_told_with_how_to_get_one(
     assert "RUNCOMFY_TOKEN" in said
 
 
-def test_the_real_service_is_not_asked_to_fetch_from_this_machine(stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_real_service_never_gets_an_address_of_this_machine(stage, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.upload("hero.png", picture(1))
     monkeypatch.setenv("I2V_SERVICE", "runcomfy")
     for name in ("RUNCOMFY_MODEL_API_BASE", "RUNCOMFY_SERVERLESS_API_BASE", "RUNCOMFY_WEB_BASE"):

@@ -1,4 +1,4 @@
-"""`i2v demo`, `i2v dev` and `i2v sandbox`: the whole of it on one machine, without a token."""
+"""`i2v demo`, `i2v dev` and `i2v sandbox`: the whole project on one machine, without a token."""
 
 import os
 import signal
@@ -11,8 +11,13 @@ from typing import Annotated
 import typer
 
 from i2v_assets.cli.console import err
+from i2v_assets.cli.dev.dagster import local_dagster
+from i2v_assets.cli.dev.demo import run_demo
+from i2v_assets.cli.dev.services import local_services
 from i2v_assets.cli.environment import DEV_FOLDER, KEPT_IN_DEV, data_root, enter, write_dev_file
 from i2v_assets.cli.exit_codes import UsageProblem
+from resources.settings import load_settings
+from resources.storage.bucket import Bucket
 
 app = typer.Typer()
 
@@ -21,9 +26,7 @@ app = typer.Typer()
 def demo(
     output_dir: Annotated[Path, typer.Option(help="Where the finished files go.")] = Path("demo-videos"),
 ) -> None:
-    """Sample images to videos in the sandbox, from start to end: no token, no money, nothing left running."""
-    from i2v_assets.cli.dev.demo import run_demo
-
+    """Make videos of sample images in the sandbox, from start to end: no token, no money."""
     raise typer.Exit(run_demo(data_root() / "demo", output_dir))
 
 
@@ -32,12 +35,7 @@ def dev(
     port: Annotated[int, typer.Option(help="Of the Dagster UI, on 127.0.0.1.")] = 3000,
     generation_seconds: Annotated[float, typer.Option(help="How long the sandbox takes for a clip (median).")] = 10,
 ) -> None:
-    """Keep the services up with the Dagster UI, sensors and schedules on; Ctrl-C ends all of it."""
-    from i2v_assets.cli.dev.dagster import local_dagster
-    from i2v_assets.cli.dev.services import local_services
-    from resources.settings import load_settings
-    from resources.storage.bucket import Bucket
-
+    """Run the local services and the Dagster UI, with sensors and schedules on, until Ctrl-C."""
     _require_free(port)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -66,7 +64,7 @@ def _ours(name: str) -> bool:
 
 
 def _require_free(port: int) -> None:
-    """Another program's answer on the port would pass for Dagster's."""
+    """Raise if the port is taken: another program's answer on it would pass for Dagster's."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that has just been left is free
         try:
@@ -80,6 +78,6 @@ def _require_free(port: int) -> None:
     add_help_option=False,
 )
 def sandbox(context: typer.Context) -> None:
-    """A local server that speaks the Model API and renders real, simple videos; `i2v sandbox --help` has its options."""
+    """Serve the Model API locally and render real, simple videos."""
     # This process becomes the sandbox: a parent that waits for it would leave it running when it is ended itself.
     os.execv(sys.executable, [sys.executable, "-m", "resources.sandbox", *context.args])  # noqa: S606 - a list, no shell

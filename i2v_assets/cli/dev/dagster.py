@@ -1,4 +1,4 @@
-"""Dagster on one machine for `i2v dev`: code server, daemon and webserver, which end together.
+"""Run Dagster on one machine for `i2v dev`: code server, daemon and webserver, which end together.
 
 `dagster dev` starts the same three, but ends them one after the other and leaves the code server to end by itself: 5 to 17 s
 after Ctrl-C, while the bucket and the sandbox are already gone.
@@ -9,6 +9,8 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from urllib.error import URLError
+from urllib.request import urlopen
 
 from i2v_assets.cli.dev.services import Services
 from resources.devservers.start import ChildProcess, free_port, stop_together
@@ -16,12 +18,12 @@ from resources.devservers.start import ChildProcess, free_port, stop_together
 MODULE = "i2v_assets.definitions"
 START_SECONDS = 120
 SECONDS_TO_END = 10.0
-"""What is left after it is killed. A run that is under way leaves its requests to be adopted, which takes some seconds."""
+"""Seconds until what is left is killed. A run that is under way leaves its requests to be adopted, which takes some seconds."""
 
 
 @dataclass(frozen=True)
 class LocalDagster:
-    """The processes; each writes a log of its own."""
+    """The three processes; each writes its own log."""
 
     code_server: ChildProcess
     daemon: ChildProcess
@@ -29,7 +31,7 @@ class LocalDagster:
 
     @property
     def ended(self) -> ChildProcess | None:
-        """One that has ended by itself, None while all run."""
+        """Return a process that has ended by itself, None while all run."""
         return next((each for each in (self.code_server, self.daemon, self.webserver) if not each.running), None)
 
 
@@ -38,12 +40,12 @@ def local_dagster(services: Services, port: int, stopped: Callable[[], bool]) ->
     """Start Dagster beside the services; all of it ends with the block.
 
     Args:
-        services: what it works with.
-        port: of the webserver, on 127.0.0.1.
-        stopped: a person wants no more of it; asked while it starts.
+        services: The local services.
+        port: The webserver's, on 127.0.0.1.
+        stopped: Returns True once a person has stopped it; asked while Dagster starts.
 
     Yields:
-        The processes, None where a person stopped it meanwhile.
+        The processes; None if a person stopped it while it started.
 
     Raises:
         ServerNotStarted: one of them did not come up.
@@ -84,10 +86,7 @@ def _listens(port: int) -> bool:
 
 
 def answers(port: int) -> bool:
-    """True once the webserver answers."""
-    from urllib.error import URLError
-    from urllib.request import urlopen
-
+    """Return True once the webserver answers."""
     try:
         with urlopen(f"http://127.0.0.1:{port}/server_info", timeout=2) as answer:
             return int(answer.status) == 200

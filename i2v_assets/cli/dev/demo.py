@@ -1,4 +1,4 @@
-"""The demo: samples for the three routes go into the bucket, the real sensor finds them, a real run makes the videos."""
+"""Run the demo: put samples for the three routes into the bucket and let a real sensor and a real run make the videos."""
 
 import time
 from pathlib import Path
@@ -68,7 +68,7 @@ SETTINGS = {
 
 
 def run_demo(data_dir: Path, output_dir: Path) -> Exit:
-    """The whole way of six clips. Returns 0 when all six videos are in the folder."""
+    """Make the six sample clips, and return 0 if all six videos are in the folder."""
     began = time.monotonic()
     err.print("Starting an S3 server and the sandbox (a local stand-in for the service; nothing is paid) ...")
     pace = {"generation_seconds": 4, "generation_spread": 0.2}
@@ -102,7 +102,7 @@ def _is(rows: dict[str, ClipRow], clip: str, state: ClipState) -> bool:
 
 
 def _wait(registry: Registry, daemon: ChildProcess) -> dict[str, ClipRow]:
-    """Show how far the clips are until all are answered, the daemon ends, or the deadline passes."""
+    """Show how far the clips are until all have ended, the daemon ends, or the deadline passes; return the clips by name."""
     open_states = {ClipState.DUE, ClipState.DISPATCHED, ClipState.WORKING}
     give_up = time.monotonic() + DEADLINE_SECONDS
     columns = (

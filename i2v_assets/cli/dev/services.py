@@ -1,4 +1,4 @@
-"""The services of one machine, started together: S3 server, sandbox, links to the bucket, and Dagster."""
+"""Start the services of one machine together: S3 server, sandbox, links to the bucket, and Dagster."""
 
 import fcntl
 import os
@@ -18,9 +18,10 @@ from resources.devservers.start import ChildProcess, environment, free_port, sta
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder; the lock goes with the process, however it ends.
+    """Lock a folder for this process; the lock ends with the process, however that ends.
 
-    It lies beside the folder, since the demo empties its folder. It stays there: removing it could remove the next owner's.
+    The lock file lies beside the folder, since the demo empties its folder. It stays there: removing it could remove the
+    next owner's.
 
     Raises:
         TryLater: another process holds the folder.
@@ -47,7 +48,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Services:
-    """What runs, and the environment by which other processes find it."""
+    """The running services, and the environment by which other processes find them."""
 
     data_dir: Path
     environment: Mapping[str, str]
@@ -121,7 +122,7 @@ def local_services(
 
 
 def dagster_home(data_dir: Path) -> Path:
-    """Dagster's folder in the data folder, with the instance's settings of this version."""
+    """Return Dagster's folder in the data folder, with this version's settings of the instance."""
     home = data_dir / "dagster"
     home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(HERE / "dagster_local.yaml", home / "dagster.yaml")

@@ -1,4 +1,4 @@
-"""What `i2v run` was asked for: a route or a model id, and inputs under the service's names or the project's. Pure.
+"""Read the arguments of `i2v run`: a route or a model id, and inputs under the service's names or the project's. Pure.
 
 The service's two generations of names and the project's own all mean the same inputs, so they become one brief, and the
 brief becomes a plan like any other.
@@ -45,7 +45,7 @@ NOT_HERE: Final[Mapping[str, str]] = MappingProxyType(
         "end_image_url": "No route of this project uses a last image.",
     }
 )
-"""Keys that are known elsewhere and mean nothing here, with what to do."""
+"""Keys of a brief that mean nothing here, with what to do instead."""
 
 BRIEF_FIELDS: Final[Mapping[MediumKind, str]] = MappingProxyType(
     {MediumKind.IMAGE: "images", MediumKind.AUDIO: "audio", MediumKind.VIDEO: "videos"}
@@ -54,7 +54,7 @@ BRIEF_FIELDS: Final[Mapping[MediumKind, str]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be run; ``family`` and ``model_id`` are None where only a route was named."""
+    """What to run; ``family`` and ``model_id`` are None if only a route was named."""
 
     route: Route
     family: Family | None = None
@@ -63,7 +63,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Source:
-    """One medium as it was named: an address, or a file of this machine."""
+    """One medium: an address, or a file of this machine."""
 
     kind: MediumKind
     where: str
@@ -73,14 +73,14 @@ class Source:
 
 @dataclass(frozen=True)
 class RunInput:
-    """The inputs: media, and the rest under the project's names."""
+    """The inputs: media, and the other fields under the project's names."""
 
     fields: Mapping[str, Any]
     media: tuple[Source, ...]
     notes: tuple[str, ...] = ()
 
     def brief(self, target: Target, names: Sequence[str]) -> Brief:
-        """The brief of these inputs.
+        """Return the brief of these inputs.
 
         Args:
             target: What is run.
@@ -106,7 +106,7 @@ class RunInput:
 
 
 def read_target(name: str) -> Target:
-    """The route or the endpoint of a name.
+    """Return the route or the endpoint of a name.
 
     Raises:
         UsageProblem: it is neither; lists both.
@@ -125,10 +125,10 @@ def read_target(name: str) -> Target:
 
 
 def read_input(text: str, target: Target) -> RunInput:
-    """The inputs from JSON.
+    """Return the inputs from JSON.
 
     Raises:
-        DocumentError: it is no JSON object.
+        DocumentError: it is not a JSON object.
         DataProblem: a key or a media entry cannot be used.
     """
     data = dict(read_document(text, "the input", "json").data)
@@ -157,10 +157,10 @@ def read_input(text: str, target: Target) -> RunInput:
 
 
 def check_media(target: Target, media: Sequence[Source]) -> None:
-    """The media that a route needs are there, told by the options that give them.
+    """Raise unless the media fit the route; the remedy names the options that give them.
 
     Raises:
-        DataProblem: one is missing, or there is one too many.
+        DataProblem: a medium is missing, or there is one too many.
     """
     counts = {kind: sum(source.kind is kind for source in media) for kind in MediumKind}
     images, sounds, videos = (counts[kind] for kind in (MediumKind.IMAGE, MediumKind.AUDIO, MediumKind.VIDEO))

@@ -1,21 +1,20 @@
-"""Brings the media of `i2v run` into the bucket, under the hash of their bytes, and measures them as every upload is."""
+"""Store the media of `i2v run` in the bucket under the hash of their bytes, and measure them like every upload."""
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from i2v_assets.cli.exit_codes import DataProblem, UsageProblem
 from i2v_assets.cli.run.inputs import Source
 from i2v_assets.cli.run.safe_fetch import fetch_input
-
-if TYPE_CHECKING:
-    from i2v_assets.pipeline.read_media import MediaReader, ReadFile
-    from resources.schemas.inputs import Service
-    from resources.storage.bucket import Bucket
+from i2v_assets.pipeline.read_media import MediaReader, ReadFile
+from resources.media.probe import sha256_file, sniff
+from resources.schemas.inputs import Service
+from resources.storage.bucket import Bucket
+from resources.storage.errors import StorageUnavailable
 
 PREFIX = "inputs/"
-"""Outside `uploads/`, which the sensor lists at every tick: these belong to no clip."""
+"""Outside `uploads/`, which the sensor lists at every tick: these files belong to no clip."""
 
 _ENDINGS = {
     "image/jpeg": ".jpg",
@@ -29,7 +28,7 @@ _ENDINGS = {
 
 
 def display_names(sources: Sequence[Source]) -> list[str]:
-    """What each medium is called in messages and in the brief: its file's name, made unique."""
+    """Return what messages and the brief call each medium: its file's name, made unique."""
     names: list[str] = []
     for number, source in enumerate(sources, start=1):
         path = source.where if source.is_file else unquote(urlsplit(source.where).path)
@@ -41,35 +40,33 @@ def display_names(sources: Sequence[Source]) -> list[str]:
     return names
 
 
-def bring(
+def store_media(
     sources: Sequence[Source],
     names: Sequence[str],
-    bucket: "Bucket",
-    reader: "MediaReader",
+    bucket: Bucket,
+    reader: MediaReader,
     scratch: Path,
-    service: "Service",
-) -> "list[ReadFile]":
-    """All media in the bucket, with their facts; what lies there already is not sent again.
+    service: Service,
+) -> list[ReadFile]:
+    """Put all media into the bucket, and return them with their facts; what is there already is not sent again.
 
     Raises:
-        UsageProblem: a file of this machine is not there; DataProblem: an address is refused, or bytes are no media;
+        UsageProblem: a file of this machine does not exist.
+        DataProblem: an address is refused, or the bytes are not media.
         StorageError: the bucket does not take them.
     """
     found = []
     for number, (source, name) in enumerate(zip(sources, names, strict=True)):
         path = Path(source.where).expanduser() if source.is_file else scratch / f"input-{number}"
         if source.is_file and not path.is_file():
-            raise UsageProblem(f"{source.where} is no file.", remedy="Name files of this machine.")
+            raise UsageProblem(f"{source.where} is not a file.", remedy="Name files of this machine.")
         if not source.is_file:
             fetch_input(source.where, path, service)
-        found.append(_one(path, source, name, bucket, reader))
+        found.append(_store(path, source, name, bucket, reader))
     return found
 
 
-def _one(path: Path, source: Source, name: str, bucket: "Bucket", reader: "MediaReader") -> "ReadFile":
-    from resources.media.probe import sha256_file, sniff
-    from resources.storage.errors import StorageUnavailable
-
+def _store(path: Path, source: Source, name: str, bucket: Bucket, reader: MediaReader) -> ReadFile:
     try:
         looks = sniff(path)
         digest = sha256_file(path)

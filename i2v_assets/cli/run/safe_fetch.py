@@ -1,11 +1,11 @@
-"""Fetches an input that a person names by its address, once, under address rules.
+"""Fetch an input by the address that a person names, once, under address rules.
 
 The threat: an address out of a script or a shared file makes this machine read something that only it can reach (a cloud
-machine's metadata, a router's page, a neighbour's service) and store it where others can see it. So only https, no user
-name in the address, and no private, loopback or link-local address: every address that the name resolves to is judged,
-and the connection goes to the very address that was judged, so that a name cannot change its mind in between. Redirects
-are followed by hand and judged alike; what arrives is counted. Proxies of the environment are not used, since a proxy
-would resolve the name again. With the sandbox, plain http to this machine is allowed, where its own servers listen.
+machine's metadata, a router's page, a neighbour's service) and store it for others to see. So only https, no user name
+in the address, and no private, loopback or link-local address: every address that the name resolves to is checked, and
+the connection goes to a checked address, so that a second look-up cannot lead elsewhere. Redirects are followed by hand
+and checked alike; the bytes are counted as they arrive. Proxies of the environment are not used, since a proxy would
+resolve the name again. With the sandbox, plain http to this machine is allowed, since its own servers listen there.
 """
 
 import http.client
@@ -26,17 +26,17 @@ MAX_INPUT_BYTES = 512 * 1024**2
 
 MAX_REDIRECTS = 5
 SILENCE_SECONDS = 15.0
-"""To connect, and between two pieces of the answer."""
+"""Seconds to connect, and between two pieces of the answer."""
 TOTAL_SECONDS = 300.0
 _CHUNK = 256 * 1024
 _WRAPPED = tuple(ipaddress.ip_network(text) for text in ("64:ff9b::/32", "2002::/16", "2001::/32"))
-"""IPv6 ranges that carry an IPv4 address inside (NAT64, 6to4, Teredo): where they end cannot be judged here."""
+"""IPv6 ranges that carry an IPv4 address inside (NAT64, 6to4, Teredo): what they lead to cannot be checked here."""
 
 Resolver: TypeAlias = Callable[[str, int], list[str]]
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """All addresses of a name.
+    """Return all addresses of a name.
 
     Raises:
         OSError: it has none.
@@ -53,15 +53,15 @@ def fetch_input(
     resolver: Resolver = resolve,
     max_bytes: int = MAX_INPUT_BYTES,
 ) -> None:
-    """Fetch an address to a file.
+    """Fetch an address into a file.
 
     Raises:
-        DataProblem: the address breaks a rule, is not there, or holds too much; messages name the host at most.
+        DataProblem: the address breaks a rule, is not found, or is too large; messages name the host at most.
         TryLater: the host does not answer now.
     """
     ends = time.monotonic() + TOTAL_SECONDS
     for _ in range(MAX_REDIRECTS + 1):
-        parts, host, port = _judged(address, service)
+        parts, host, port = _checked(address, service)
         where = _allowed_address(parts, host, port, service, resolver)
         location = _get(parts, host, port, where, path, ends=ends, max_bytes=max_bytes)
         if location is None:
@@ -73,14 +73,14 @@ def fetch_input(
 _REMEDY = "Download it yourself and give the file with --image, --audio or --video."
 
 
-def _judged(address: str, service: Service) -> tuple[SplitResult, str, int]:
+def _checked(address: str, service: Service) -> tuple[SplitResult, str, int]:
     if any(not "!" <= char <= "~" or char == "\\" for char in address):
-        raise DataProblem("An input's address holds characters that no address has.", remedy=_REMEDY)
+        raise DataProblem("An input's address has characters that are not allowed in one.", remedy=_REMEDY)
     try:
         parts = urlsplit(address)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise DataProblem("An input's address cannot be read.", remedy=_REMEDY) from None
+        raise DataProblem("An input's address is malformed.", remedy=_REMEDY) from None
     if not host or parts.username is not None or parts.password is not None:
         raise DataProblem("An input's address has no host, or a user name.", remedy=_REMEDY)
     local = service == "sandbox" and parts.scheme == "http"
@@ -93,7 +93,7 @@ def _judged(address: str, service: Service) -> tuple[SplitResult, str, int]:
 
 
 def _allowed_address(parts: SplitResult, host: str, port: int, service: Service, resolver: Resolver) -> str:
-    """The address to connect to; every one that the name has must be allowed."""
+    """Return the address to connect to; every address of the name must be allowed."""
     try:
         found = [ipaddress.ip_address(text.partition("%")[0]) for text in resolver(host, port)]
     except (OSError, UnicodeError):
@@ -104,7 +104,9 @@ def _allowed_address(parts: SplitResult, host: str, port: int, service: Service,
         outside = real.is_global and not real.is_multicast and not any(real in network for network in _WRAPPED)
         here = service == "sandbox" and real.is_loopback
         if outside and parts.scheme != "https":
-            raise DataProblem(f"The input at {host} is no https address.", remedy=f"Only https is fetched. {_REMEDY}")
+            raise DataProblem(
+                f"The input at {host} is not an https address.", remedy=f"Only https is fetched. {_REMEDY}"
+            )
         if not (here or outside):
             raise DataProblem(f"The input's host {host} is an address inside a network.", remedy=_REMEDY)
     if not found:
@@ -113,7 +115,7 @@ def _allowed_address(parts: SplitResult, host: str, port: int, service: Service,
 
 
 class _Pinned(http.client.HTTPConnection):
-    """A connection to the address that was judged, under the name that was asked for."""
+    """A connection to a checked address, under the name that was asked for."""
 
     def __init__(self, host: str, port: int, where: str, *, tls: bool) -> None:
         super().__init__(host, port, timeout=SILENCE_SECONDS)
@@ -128,7 +130,7 @@ class _Pinned(http.client.HTTPConnection):
 def _get(
     parts: SplitResult, host: str, port: int, where: str, path: Path, *, ends: float, max_bytes: int
 ) -> str | None:
-    """One GET into the file; the new location where it redirects."""
+    """Send one GET and write the answer into the file; return the new location if it redirects, else None."""
     connection = _Pinned(host, port, where, tls=parts.scheme == "https")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     name = f"[{host}]" if ":" in host else host

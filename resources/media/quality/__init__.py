@@ -1,1 +1,1 @@
-"""Is a video what was asked for? ``measure`` gives the figures, ``judge`` the findings, ``score`` one number."""
+"""Quality of a video against the request: ``measure`` gives the figures, ``judge`` the findings, ``score`` one number."""

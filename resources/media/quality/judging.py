@@ -1,4 +1,4 @@
-"""From figures to findings and a score; pure."""
+"""Findings and a score from the figures; pure."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -17,12 +17,12 @@ class _Seen(NamedTuple):
 def judge(
     measures: Measures, expectation: Expectation, thresholds: Thresholds = DEFAULT_THRESHOLDS
 ) -> tuple[Finding, ...]:
-    """One finding for each of the four checks, in the order technical, sound, motion, likeness.
+    """Return one finding for each of the four checks, in the order technical, sound, motion, likeness.
 
     Args:
         measures: the figures of the video.
-        expectation: what was asked; what was not asked is not judged.
-        thresholds: where a figure becomes a problem, and how much each problem weighs.
+        expectation: what was requested; anything else is not checked.
+        thresholds: where a figure becomes a problem, and the severity of each problem.
     """
     looks = {
         Check.TECHNICAL: (_technical(measures, thresholds), _technical_words(measures)),
@@ -56,12 +56,12 @@ def _technical(found: Measures, limits: Thresholds) -> Iterator[_Seen]:
         return
     if found.seconds_off is not None and abs(found.seconds_off) > limits.seconds_off:
         asked = found.seconds - found.seconds_off
-        yield _Seen("duration", Severity.ERROR, f"It lasts {found.seconds:.2f} s, asked were {asked:.2f} s")
+        yield _Seen("duration", Severity.ERROR, f"It lasts {found.seconds:.2f} s instead of {asked:.2f} s")
     if found.tier_off is not None and abs(found.tier_off) > limits.tier_off:
         yield _Seen(
             "resolution",
             Severity.ERROR,
-            f"{found.width}x{found.height} is {found.tier_off:+.0%} off the asked resolution",
+            f"{found.width}x{found.height} is {found.tier_off:+.0%} off the requested resolution",
         )
     if found.aspect_off is not None and abs(found.aspect_off) > limits.aspect_off:
         yield _Seen(
@@ -91,7 +91,7 @@ def _sound(found: Measures, asked: Expectation, limits: Thresholds) -> Iterator[
         yield _Seen("silent", Severity.ERROR, "The sound is silence")
         return
     if found.loudness_lufs is not None and found.loudness_lufs < limits.quietest_lufs and not asked.silence_allowed:
-        yield _Seen("too_quiet", Severity.WARN, f"At {found.loudness_lufs:.1f} LUFS it can hardly be heard")
+        yield _Seen("too_quiet", Severity.WARN, f"At {found.loudness_lufs:.1f} LUFS it is barely audible")
     if found.loudness_lufs is not None and found.loudness_lufs > limits.loudest_lufs:
         yield _Seen("too_loud", Severity.WARN, f"{found.loudness_lufs:.1f} LUFS is too loud")
     if found.clipped is not None and found.clipped > limits.clipped:
@@ -114,7 +114,7 @@ def _is_silent(found: Measures, limits: Thresholds) -> bool:
 
 def _motion(found: Measures, asked: Expectation, limits: Thresholds) -> Iterator[_Seen]:
     if not found.frames:
-        yield _Seen("no_picture", Severity.ERROR, "There is no picture to look at")
+        yield _Seen("no_picture", Severity.ERROR, "There is no picture to check")
         return
     if found.black > limits.black:
         yield _Seen("black", Severity.ERROR, f"{found.black:.0%} of the frames are black")
@@ -152,7 +152,7 @@ def _technical_words(found: Measures) -> str:
 
 def _sound_words(found: Measures, asked: Expectation, limits: Thresholds) -> str:
     if not asked.sound and asked.voice is None:
-        return "No sound was asked for."
+        return "No sound was requested."
     if asked.silence_allowed and _is_silent(found, limits):
         return "It is silent, which the brief allows."
     loud = f"{found.loudness_lufs:.1f} LUFS" if found.loudness_lufs is not None else "too short for a loudness"
@@ -176,14 +176,14 @@ _WEIGHTS = {Check.TECHNICAL: 0.25, Check.SOUND: 0.2, Check.MOTION: 0.3, Check.LI
 
 
 WITH_ERROR = 0.49
-"""The best score of a video with an error: below a half, where every video without one begins."""
+"""The best score of a video with an error: below 0.5, the lowest score of a video without one."""
 
 
 def score(measures: Measures, findings: Iterable[Finding]) -> float:
-    """One figure for a video, 0 to 1, to choose between takes: its soundness, on one side of a half.
+    """Return one figure for a video, 0 to 1, to choose between takes: its soundness, below or above 0.5.
 
-    A video with an error gets at most 0.49 and one without at least 0.5, so that `best` never prefers the first, and
-    a rule such as ``reroll: {below: 0.6}`` means every error.
+    A video with an error gets at most 0.49 and one without at least 0.5. So `best` never prefers the first, and a rule
+    such as ``reroll: {below: 0.6}`` includes every error.
 
     Args:
         measures: the figures of the video.
@@ -192,16 +192,16 @@ def score(measures: Measures, findings: Iterable[Finding]) -> float:
     sound = soundness(measures)
     if any(problem.severity is Severity.ERROR for finding in findings for problem in finding.problems):
         return round(WITH_ERROR * sound, 4)
-    return round(max(sound, 0.5 + sound / 6), 4)  # the two meet at 0.6, so that the order stays and no step is in it
+    return round(max(sound, 0.5 + sound / 6), 4)  # the two meet at 0.6, so the order is kept without a step
 
 
 def soundness(measures: Measures) -> float:
-    """How well the figures are what they should be, 0 to 1.
+    """Return how well the figures match what they should be, 0 to 1.
 
-    The weighted mean of four parts (technical 0.25, sound 0.2, motion 0.3, likeness 0.25), each 0 to 1; a part for which
-    nothing could be measured is left out and its weight shared among the others. 0 for a video that does not decode.
-    Each part is a product of factors, so that one thing gone wrong is not hidden by others that went well; the formula is
-    in ``docs/quality.md``.
+    The weighted mean of four parts (technical 0.25, sound 0.2, motion 0.3, likeness 0.25), each 0 to 1. A part that
+    could not be measured is left out, and its weight is shared among the others. A video that does not decode gets 0.
+    Each part is a product of factors, so that one fault is not hidden by good values; the formula is in
+    ``docs/quality.md``.
     """
     if not measures.decodes or not measures.frames:
         return 0.0
@@ -217,7 +217,7 @@ def soundness(measures: Measures) -> float:
 
 
 def _ramp(value: float, worst: float, best: float) -> float:
-    """0 at ``worst``, 1 at ``best``, straight between them."""
+    """Return 0 at ``worst``, 1 at ``best``, linear between them."""
     return min(1.0, max(0.0, (value - worst) / (best - worst)))
 
 
@@ -236,13 +236,13 @@ def _sound_score(found: Measures) -> float | None:
     if found.sound_seconds is None or found.silent is None or found.clipped is None:
         return 0.0 if found.sound_asked else None
     if not found.sound_asked and _is_silent(found, DEFAULT_THRESHOLDS):
-        return None  # a silent track where nobody asked for sound is as good as none
-    heard = _ramp(found.silent, 1.0, 0.8) * _ramp(found.clipped, 0.02, 0.0)
+        return None  # a silent track is as good as none if no sound was requested
+    audibility = _ramp(found.silent, 1.0, 0.8) * _ramp(found.clipped, 0.02, 0.0)
     if found.loudness_lufs is not None:
-        heard *= _ramp(found.loudness_lufs, -60.0, -35.0)
+        audibility *= _ramp(found.loudness_lufs, -60.0, -35.0)
     if found.voice_match is not None:
-        heard *= _ramp(found.voice_match, 0.4, 0.9) * _ramp(abs(found.voice_offset or 0.0), 1.0, 0.1)
-    return heard
+        audibility *= _ramp(found.voice_match, 0.4, 0.9) * _ramp(abs(found.voice_offset or 0.0), 1.0, 0.1)
+    return audibility
 
 
 def _motion_score(found: Measures) -> float:

@@ -1,4 +1,4 @@
-"""Does the video start from the image that it was made from?"""
+"""Whether the video starts from its source image."""
 
 import cv2
 import numpy as np
@@ -6,28 +6,28 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 COMPARED_SIDE = 96
-"""Both pictures are compared this wide and high: small enough that a push in which has begun or a fine shift costs
-little, large enough that another picture of the same kind does not pass."""
+"""Size at which both pictures are compared: small enough that a started push-in or a fine shift costs little, large
+enough that another picture of the same kind fails."""
 
 _MARGIN = 10
 """Pixels at each side of the frame that are not compared, so that it may be shifted by that much (10 %)."""
 _INSETS = (0.0, 0.02, 0.04, 0.06, 0.08)
-"""A model may start a little closer in than the image: these parts of each side are tried as cut away."""
+"""A model may start slightly closer in than the image: parts of each side that are tried as cut away."""
 _BLUR = 1.5
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 """The constants of SSIM (Wang et al. 2004) for 8 bits."""
 _FLAT = 2.0
-"""A frame with a smaller spread of brightness shows nothing and resembles nothing."""
+"""A frame with a smaller spread of brightness shows nothing and matches nothing."""
 
 Grey = NDArray[np.float32]
 
 
 def first_frame_match(frame: Image.Image, source: Image.Image) -> float:
-    """How much a first frame resembles its source image: 1 is the same picture, others stay below 0.2.
+    """Return how similar a first frame is to its source image: 1 is the same picture, others stay below 0.2.
 
-    Structural similarity (SSIM) of brightness, after the best position was found among shifts of up to 10 % and insets of
-    up to 8 %. Local values weigh by how much there is to see, so that a plain sky cannot make two pictures alike. The
-    source is turned as displayed and brought to the frame's aspect, by cropping and by stretching.
+    Structural similarity (SSIM) of brightness at the best position among shifts of up to 10 % and insets of up to 8 %.
+    Local values are weighted by their detail, so that a plain sky cannot make two pictures alike. The source is rotated
+    as displayed and brought to the frame's aspect, by cropping and by stretching.
     """
     shown = ImageOps.exif_transpose(source).convert("L")
     patch = _array(frame.convert("L"))[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]

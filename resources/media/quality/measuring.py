@@ -1,4 +1,4 @@
-"""One decode of a local video gives all its figures."""
+"""Measures all figures of a local video in one decode."""
 
 import re
 import time
@@ -27,18 +27,18 @@ _FIRST_FRAME_SIDE = 384
 _CUT_SHORT_SECONDS = 0.2
 _MAX_WORDS = 3
 _FRAMES_OF_A_RATE = 6
-"""A quarter of a second at 24 frames a second: the median of fewer gaps is no rate."""
+"""A quarter of a second at 24 frames a second: the median of fewer gaps is not a reliable rate."""
 
 
 def measure(video: Path, expectation: Expectation) -> Measures:
-    """All figures of a video; a damaged one is measured as far as it goes and says so in ``damage``.
+    """Return all figures of a video; a damaged one is measured as far as possible, with the reason in ``damage``.
 
     Args:
         video: the local file.
-        expectation: what was asked.
+        expectation: what was requested.
 
     Raises:
-        Unreadable: the voice or the source image of the expectation cannot be read (the video itself never raises).
+        Unreadable: the expectation's voice or source image cannot be read (the video itself never raises).
     """
     began = time.process_time()
     voice = load_voice(expectation.voice) if expectation.voice is not None else None
@@ -66,7 +66,7 @@ def measure(video: Path, expectation: Expectation) -> Measures:
 
 
 class _Watcher:
-    """Sees every frame once, and hears every sample once."""
+    """Reads every frame and every sample once."""
 
     def __init__(self, *, keep_voice: bool) -> None:
         self._keep_voice = keep_voice
@@ -80,10 +80,10 @@ class _Watcher:
         self._frame_seconds = 0.0
 
     def watch(self, container: av.container.InputContainer) -> None:
-        """Decode everything, going on after damage."""
+        """Decode everything, continuing after damage."""
         videos = moving_streams(container)
         if not videos:
-            self.damage.append("it holds no video")
+            self.damage.append("it contains no video")
             return
         picture = videos[0]
         picture.thread_type = "AUTO"
@@ -126,7 +126,7 @@ class _Watcher:
         self._motion.add(at, np.asarray(small.to_ndarray(), dtype=np.uint8))
 
     def _completeness(self, stream: av.VideoStream) -> None:
-        """Compare what was decoded with what the header promises."""
+        """Compare what was decoded with what the header announces."""
         if not self._times:
             self.damage.append("no picture can be decoded")
             return
@@ -148,7 +148,7 @@ class _Watcher:
         return self._times[-1] - self._times[0] + last
 
     def figures(self) -> dict[str, Any]:
-        """Everything that does not depend on what was asked."""
+        """Return the figures that do not depend on the expectation."""
         seconds, frames = self._seconds, len(self._times)
         gaps = self._gaps
         usual = float(np.median(gaps)) if gaps.size else 0.0
@@ -167,10 +167,11 @@ class _Watcher:
         }
         moved = self._motion.result(seconds)._asdict()
         found |= {name: round(value, 4) if isinstance(value, float) else value for name, value in moved.items()}
-        heard = self.sound.result() if self.sound is not None else None
-        if heard is not None:
+        sound_figures = self.sound.result() if self.sound is not None else None
+        if sound_figures is not None:
             found |= {
-                name: round(value, 6) if isinstance(value, float) else value for name, value in heard._asdict().items()
+                name: round(value, 6) if isinstance(value, float) else value
+                for name, value in sound_figures._asdict().items()
             }
         return found
 
@@ -184,7 +185,7 @@ def _rate_change(gaps: Any) -> float:
 
 
 def _asked(figures: dict[str, Any], expectation: Expectation) -> dict[str, float]:
-    """The differences between what was asked and what came."""
+    """Return the differences between the expectation and the video."""
     found: dict[str, float] = {}
     width, height = figures["width"], figures["height"]
     if expectation.duration is not None:

@@ -1,4 +1,4 @@
-"""What was asked of a video, what was measured, and where the limits lie."""
+"""What was requested of a video, what was measured, and the limits."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -11,7 +11,7 @@ from resources.errors import SettingsError
 
 
 class Check(StrEnum):
-    """The four questions about a video."""
+    """The four quality checks."""
 
     TECHNICAL = "technical"
     SOUND = "sound"
@@ -20,14 +20,14 @@ class Check(StrEnum):
 
 
 class Severity(StrEnum):
-    """How much a failed check weighs."""
+    """The severity of a failed check."""
 
     WARN = "warn"
     ERROR = "error"
 
 
 class Expectation(BaseModel):
-    """What a video should be like; None means that it was not asked for and is not judged."""
+    """What a video should be like; a None field was not requested and is not checked."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,45 +38,45 @@ class Expectation(BaseModel):
     aspect: str | float | None = None
     """``16:9`` or a number, width over height; None takes the source image's, if there is one."""
     sound: bool = False
-    """True when the route promises sound."""
+    """True if the route promises sound."""
     voice: Path | None = None
-    """The voiceover that should be heard."""
+    """The voiceover that should be audible."""
     source_image: Path | None = None
     """The image that the first frame should resemble."""
     silence_allowed: bool = False
-    """True when the brief says that the video may be silent although the route promises sound."""
+    """True if the brief allows a silent video although the route promises sound."""
     cuts_allowed: bool = False
-    """True when the picture may jump (references are cut in on the multi-modal route)."""
+    """True if the picture may jump (the multi-modal route cuts references in)."""
 
 
 class Measures(BaseModel):
-    """All figures of one video, from one decode; None: there was nothing to measure it on."""
+    """All figures of one video, from one decode; None if it could not be measured."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     # technical
     decodes: bool
     damage: str = ""
-    """In words, when ``decodes`` is False."""
+    """Description, if ``decodes`` is False."""
     seconds: float = 0.0
-    """Of the picture."""
+    """Duration of the picture."""
     seconds_off: float | None = None
-    """``seconds`` minus what was asked."""
+    """``seconds`` minus the requested duration."""
     width: int = 0
     height: int = 0
     aspect_off: float | None = None
-    """Relative difference to the asked aspect ratio: 0.01 is one percent."""
+    """Relative difference from the requested aspect ratio: 0.01 is one percent."""
     tier_off: float | None = None
-    """Relative difference to the asked tier, of the shorter side or of the area, whichever is nearer."""
+    """Relative difference from the requested tier, of the shorter side or of the area, whichever is nearer."""
     fps: float = 0.0
     frames: int = 0
     unsteadiness: float = 0.0
     """Part of the frames that are shown for more than 1.5 times or less than half the usual time."""
     rate_change: float = 0.0
-    """Relative difference of the frames a second between the last third and the first: -0.3 is 30 % fewer."""
+    """Relative difference of the frame rate between the last third and the first: -0.3 is 30 % fewer frames."""
     # sound
     sound_asked: bool = False
-    """True when sound was promised and may not be missing, so that none at all counts against the score."""
+    """True if sound was promised and is required, so that a missing track lowers the score."""
     sound_seconds: float | None = None
     """Length of the sound; None: there is no sound stream."""
     loudness_lufs: float | None = None
@@ -92,7 +92,7 @@ class Measures(BaseModel):
     voice_waveform: float | None = None
     """Peak of the normalised cross-correlation of the waveforms."""
     voice_envelope: float | None = None
-    """The same of their loudness curves, which survives a changed voice colour or added music."""
+    """The same for their loudness curves, which survives a changed voice colour or added music."""
     voice_offset: float | None = None
     """Seconds by which the voice starts later in the video than in its file."""
     # motion
@@ -108,7 +108,7 @@ class Measures(BaseModel):
     wander: float = 0.0
     """The largest difference of any frame to the first one, in grey levels: how far the picture got."""
     jumps: tuple[float, ...] = ()
-    """Seconds at which the whole picture is suddenly another one."""
+    """Seconds at which the whole picture suddenly changes."""
     # likeness
     first_frame_match: float | None = None
     """How much the first frame resembles the source image, -1 to 1."""
@@ -116,11 +116,11 @@ class Measures(BaseModel):
     """Fine detail in the last third over that in the first third, at most 1."""
 
     cpu_seconds: float = 0.0
-    """What the measuring itself cost."""
+    """CPU seconds of the measurement itself."""
 
 
 class Thresholds(BaseModel):
-    """Where a figure becomes a problem, and how much each problem weighs.
+    """Where a figure becomes a problem, and the severity of each problem.
 
     The reasons and the measured figures behind each default are in ``docs/quality.md``.
     """
@@ -155,7 +155,7 @@ class Thresholds(BaseModel):
 
 
 def thresholds_from(values: Mapping[str, object]) -> Thresholds:
-    """Thresholds with some of them replaced, as the setting ``I2V_QUALITY`` gives them.
+    """Return thresholds with some of them replaced, from the setting ``I2V_QUALITY``.
 
     Raises:
         SettingsError: an unknown name, or a value out of range.
@@ -170,7 +170,7 @@ def thresholds_from(values: Mapping[str, object]) -> Thresholds:
 
 
 class Defect(BaseModel):
-    """One thing that is wrong, by name (the key of ``Thresholds.severities``) and in words."""
+    """One problem, by name (the key of ``Thresholds.severities``) and in words."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -180,7 +180,7 @@ class Defect(BaseModel):
 
 
 class Finding(BaseModel):
-    """The answer to one check: passed when nothing is wrong; ``severity`` is that of the worst problem."""
+    """The result of one check: passed if nothing is wrong; ``severity`` is that of the worst problem."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,4 +1,4 @@
-"""Does the picture move, and as one shot? Measured on small grey frames, one at a time."""
+"""Whether the picture moves, and as one shot; measured on small grey frames, one at a time."""
 
 from collections import deque
 from typing import NamedTuple
@@ -13,8 +13,8 @@ SMALL_SIDE = 160
 """Longer side of the frames that are compared, in pixels: noise and encoding are averaged away, movement is not."""
 
 STILL_CHANGE = 0.06
-"""Mean change in grey levels from one frame to the next below which both show the same. Measured at 160 px: encoded stills
-change by 0.01 to 0.04 (median), the slowest push in that one can see (0.5 % a second) by 0.11 or more."""
+"""Mean change in grey levels from one frame to the next below which both show the same. Measured at 160 px: encoded
+stills change by 0.01 to 0.04 (median), the slowest visible push in (0.5 % a second) by 0.11 or more."""
 _BASE_SECONDS = 0.25
 _STILL_CHANGE_BASE = 0.42
 """The same against the picture a quarter of a second ago: movement adds up (the slowest push in: 0.45 to 1.6), what the
@@ -29,11 +29,11 @@ _BLOCK_CHANGE_BASE = 0.4
 """The same against the picture a quarter of a second ago. Frozen: 0.09 at most (median); the steam: 0.9 to 1.8, the faint one
 0.23 to 0.65."""
 _BLOCK_OVER_MEAN = 4.0
-"""A block counts where it stands out from the frame: an encoder that refines a still changes many blocks at once (the largest
-2 to 3 times the mean), a mouth or steam one or two (10 to 48 times). With these limits 91 % or more of a frozen video counts as
-still (as before), and at most 28 % of one with such a mouth or such steam."""
+"""A block counts if it stands out from the frame: an encoder that refines a still changes many blocks at once (the
+largest 2 to 3 times the mean), a mouth or steam one or two (10 to 48 times). With these limits 91 % or more of a frozen
+video counts as still (as before), and at most 28 % of one with such a mouth or such steam."""
 _BUMP = 0.5
-"""Alone between stills, so small a change is the encoder's, no movement."""
+"""A single change this small between stills comes from the encoder, not from movement."""
 
 _BLACK_MEAN, _BLACK_SPREAD = 24.0, 6.0
 """A black frame in video range has 16, and next to no texture; night scenes have lights."""
@@ -46,7 +46,7 @@ _JUMP_LIKENESS = 0.7
 """Correlation of the frames before and after a cut lies below it; a flash changes brightness, not what is seen."""
 
 
-class Moved(NamedTuple):
+class MotionFigures(NamedTuple):
     """Figures of a whole video; names as in ``Measures``."""
 
     black: float
@@ -76,7 +76,7 @@ class MotionMeter:
         self._detail: list[float] = []
 
     def add(self, seconds: float, grey: Grey) -> None:
-        """The next frame, at most ``SMALL_SIDE`` pixels wide and high."""
+        """Add the next frame, at most ``SMALL_SIDE`` pixels wide and high."""
         mean, spread = cv2.meanStdDev(grey)
         self._black.append(float(mean[0, 0]) < _BLACK_MEAN and float(spread[0, 0]) < _BLACK_SPREAD)
         self._detail.append(float(cv2.Laplacian(grey, cv2.CV_16S).astype(np.float32).std()))
@@ -93,20 +93,20 @@ class MotionMeter:
             (change, block), (change_base, block_base) = _changes(grey, before), _changes(grey, base)
             self._change.append(change)
             self._block.append(block)
-            # Over a shorter time (the first frames) as if it had gone on like that.
+            # Over a shorter time (the first frames) the change is extrapolated.
             longer = _BASE_SECONDS / max(seconds - then, 1e-3)
             self._change_base.append(change_base * longer)
             self._block_base.append(block_base * longer)
             self._likeness.append(_correlation(grey, before) if self._change[-1] > _JUMP_CHANGE / 2 else 1.0)
         self._recent.append((seconds, grey))
 
-    def result(self, seconds: float) -> Moved:
-        """The figures; ``seconds`` is the length of the picture."""
+    def result(self, seconds: float) -> MotionFigures:
+        """Return the figures; ``seconds`` is the length of the picture."""
         change = np.array(self._change)
         still = _stills(change, *map(np.array, (self._change_base, self._block, self._block_base)))
         each = seconds / max(1, len(self._black))
         runs = _runs(still)
-        return Moved(
+        return MotionFigures(
             black=float(np.mean(self._black)) if self._black else 0.0,
             motion=float(np.median(change)) if change.size else 0.0,
             still=float(still.mean()) if still.size else 1.0,
@@ -133,7 +133,7 @@ def _difference(one: Grey, other: Grey) -> float:
 
 
 def _changes(one: Grey, other: Grey) -> tuple[float, float]:
-    """Mean difference of the whole frame, and of the block that differs most."""
+    """Return the mean difference of the whole frame, and of the block that differs most."""
     difference = cv2.absdiff(one, other).astype(np.float32)
     blocks = cv2.resize(difference, _BLOCKS, interpolation=cv2.INTER_AREA)
     return float(np.mean(difference, dtype=np.float64)), float(blocks.max())
@@ -153,7 +153,7 @@ def _stills(
     block: NDArray[np.float64],
     block_base: NDArray[np.float64],
 ) -> NDArray[np.bool_]:
-    """A frame is still where neither the whole of it nor any block has changed since the last one, or since the base."""
+    """Return which frames are still: unchanged as a whole and in every block since the last frame, or since the base."""
     still = (change < STILL_CHANGE) & (block < np.maximum(_BLOCK_CHANGE, _BLOCK_OVER_MEAN * change))
     local = np.maximum(_BLOCK_CHANGE_BASE, _BLOCK_OVER_MEAN * change_base)
     still |= (change_base < _STILL_CHANGE_BASE) & (block_base < local)
@@ -163,7 +163,7 @@ def _stills(
 
 
 def _runs(flags: NDArray[np.bool_]) -> list[int]:
-    """Lengths of the stretches of True."""
+    """Return the lengths of the stretches of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     return [int(length) for length in edges[1::2] - edges[::2]]
 

@@ -1,4 +1,4 @@
-"""A bounded pool of processes for work on videos, which survives what a damaged file does to a decoder."""
+"""A bounded process pool for work on videos; it survives decoder crashes on damaged files."""
 
 import asyncio
 import multiprocessing
@@ -17,11 +17,11 @@ from resources.media.quality.model import Expectation, Measures
 R = TypeVar("R")
 
 DEFAULT_LIMIT_SECONDS = 120
-"""When a process is ended: a 15 s clip at 4k takes some 10 s, so this is a hang."""
+"""Seconds until a process is killed: a 15 s clip at 4k takes some 10 s, so this is a hang."""
 
 
 def _limited(limit_seconds: int, work: Callable[..., R], *args: object) -> R:
-    # The default action of SIGALRM ends the process, also while it is deep inside a decoder.
+    # The default action of SIGALRM ends the process, even deep inside a decoder.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(limit_seconds)
     try:
@@ -33,9 +33,9 @@ def _limited(limit_seconds: int, work: Callable[..., R], *args: object) -> R:
 class MeasuringPool:
     """Runs functions on videos in at most ``workers`` processes.
 
-    A process that dies (a decoder crashed, memory ran out, the limit passed) breaks every task that was in flight. The pool
-    is then renewed, and each of those tasks runs once more, alone in a process of its own: the one that kills this process
-    too is the culprit and gets ``MeasuringFailed``; the others finish. The processes are spawned, never forked, since
+    A process that dies (a decoder crash, no memory, the time limit) breaks every task in flight. The pool is then
+    renewed, and each of those tasks runs once more, alone in a process of its own: the one that kills this process too
+    is the cause and gets ``MeasuringFailed``; the others finish. The processes are spawned, never forked, because
     callers have threads; they start with the first task.
     """
 
@@ -46,7 +46,7 @@ class MeasuringPool:
         self._alone = threading.Lock()
         self._executor: ProcessPoolExecutor | None = None
         self._closed = False
-        # As many as processes: what waits longer waits here, and a crash breaks only what really was in flight.
+        # As many as processes: further tasks wait here, so a crash breaks only those that were in flight.
         self._waiters = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="measuring")
 
     def __enter__(self) -> Self:
@@ -56,7 +56,7 @@ class MeasuringPool:
         self.close()
 
     def close(self) -> None:
-        """End the processes; waits for what is running."""
+        """Stop the processes after the running tasks."""
         with self._lock:
             self._closed = True
             executor, self._executor = self._executor, None
@@ -65,10 +65,10 @@ class MeasuringPool:
             executor.shutdown(wait=True, cancel_futures=True)
 
     def run(self, work: Callable[..., R], *args: object) -> R:
-        """Run a function of a module (it and its arguments are pickled) in a process and wait for it.
+        """Run a function of a module (it and its arguments are pickled) in a process and return its result.
 
         Raises:
-            MeasuringFailed: the process died twice over it.
+            MeasuringFailed: the process died twice on it.
         """
         executor = self._current()
         try:
@@ -81,22 +81,24 @@ class MeasuringPool:
             except BrokenProcessPool:
                 raise MeasuringFailed(
                     f"The process that worked on the video died or took more than {self._limit_seconds} s.",
-                    remedy="Look at the video itself; running the check again measures it again.",
+                    remedy="Check the video itself. Running the check again measures it again.",
                 ) from None
 
     async def run_async(self, work: Callable[..., R], *args: object) -> R:
-        """The same for an event loop; the waiting happens in the pool's own threads, never in the loop's few shared ones.
+        """Do the same for an event loop.
+
+        The waiting happens in the pool's own threads, never in the loop's few shared ones.
 
         Raises:
-            MeasuringFailed: the process died twice over it.
+            MeasuringFailed: the process died twice on it.
         """
         return await asyncio.get_running_loop().run_in_executor(self._waiters, self.run, work, *args)
 
     async def measure(self, video: Path, expectation: Expectation) -> Measures:
-        """All figures of a local video.
+        """Return all figures of a local video.
 
         Raises:
-            MeasuringFailed: the process died twice over it.
+            MeasuringFailed: the process died twice on it.
             Unreadable: the voice or the source image cannot be read.
         """
         return await self.run_async(measure, video, expectation)
@@ -120,10 +122,10 @@ class MeasuringPool:
 
 
 async def measure_in_pool(pool: MeasuringPool, video: Path, expectation: Expectation) -> Measures:
-    """All figures of a local video, measured in one of the pool's processes.
+    """Return all figures of a local video, measured in one of the pool's processes.
 
     Raises:
-        MeasuringFailed: the process died twice over it.
+        MeasuringFailed: the process died twice on it.
         Unreadable: the voice or the source image cannot be read.
     """
     return await pool.measure(video, expectation)

@@ -1,4 +1,4 @@
-"""Is there sound, how loud is it, and is it the voice that was given?"""
+"""Whether there is sound, how loud it is, and whether it is the given voice."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -13,9 +13,9 @@ from resources.media.containers import open_media
 Wave = NDArray[np.float32]
 
 VOICE_RATE = 8_000
-"""Voices are compared at telephone quality: enough to tell them apart, and cheap."""
+"""Voices are compared at telephone quality: enough to distinguish them, and cheap."""
 MAX_VOICE_SECONDS = 60.0
-"""What is kept of a sound for the comparison (1.9 MB); the longest voiceover that an endpoint takes has 30 s."""
+"""Seconds of a sound kept for the comparison (1.9 MB); the longest voiceover that an endpoint takes has 30 s."""
 
 _ENVELOPE_RATE = 100
 _WINDOW_SECONDS = 0.05
@@ -24,8 +24,8 @@ _SILENT_DBFS = -60.0
 _FLOOR_DBFS = -120.0
 _MAX_OFFSET_SECONDS = 5.0
 _MAX_OFFSET_PART = 1 / 3
-"""Of the shorter sound: a voice that is later than that is not there, and every further offset is one more chance for
-another voice to fit (of 2 s of another voice 23 % passed with offsets up to a half, 11 % with a third)."""
+"""Maximum offset, relative to the shorter sound. A later voice counts as missing, and every further offset is one more
+chance for another voice to match (of 2 s of another voice 23 % passed with offsets up to a half, 11 % with a third)."""
 _LEAST_ENVELOPE = 0.5
 _CHANCE_ENVELOPE = 1.0
 """Times 1 / sqrt(seconds that overlap): the loudness curves of two voices agree by chance up to about that much. Measured
@@ -33,7 +33,7 @@ on all windows of the sample voiceovers against one another: 0.77 at 1.5 s, 0.67
 _MOST_CHANCE = 0.97
 
 
-class Heard(NamedTuple):
+class SoundFigures(NamedTuple):
     """Figures of a whole sound; names as in ``Measures``."""
 
     sound_seconds: float
@@ -51,7 +51,7 @@ class LoudnessMeter:
         self._last: dict[str, str] = {}
 
     def add(self, frame: av.AudioFrame | None) -> None:
-        """The next frame; None at the end."""
+        """Add the next frame; None at the end."""
         if self._graph is None:
             if frame is None:
                 return
@@ -74,7 +74,7 @@ class LoudnessMeter:
 
     @property
     def lufs(self) -> float | None:
-        """Integrated loudness so far; None when there was less than its window of 0.4 s, or only digital silence."""
+        """Return the integrated loudness so far; None if it is shorter than its window of 0.4 s, or digital silence."""
         value = self._last.get("lavfi.r128.I")
         # -70 is the gate below which R 128 counts nothing.
         return None if value is None or float(value) <= -70.0 else float(value)
@@ -96,7 +96,7 @@ class SoundMeter:
         self._rest: Wave = np.zeros(0, np.float32)
 
     def add(self, frame: av.AudioFrame) -> None:
-        """The next decoded frame."""
+        """Add the next decoded frame."""
         self._loudness.add(frame)
         if self._voice is not None:
             self._voice.add(frame)
@@ -117,12 +117,12 @@ class SoundMeter:
         self._silent += int((powers < 10 ** (_SILENT_DBFS / 10)).sum())
         self._rest = waiting[whole * window :]
 
-    def result(self) -> Heard | None:
-        """The figures; None when nothing was heard at all."""
+    def result(self) -> SoundFigures | None:
+        """Return the figures; None if there was no sound at all."""
         self._loudness.add(None)
         if not self._samples:
             return None
-        return Heard(
+        return SoundFigures(
             sound_seconds=self._samples / self._rate,
             loudness_lufs=self._loudness.lufs,
             peak_dbfs=max(_FLOOR_DBFS, 20 * float(np.log10(max(self._peak, 1e-9)))),
@@ -132,7 +132,7 @@ class SoundMeter:
 
     @property
     def voice(self) -> Wave:
-        """The sound at ``VOICE_RATE``, at most ``MAX_VOICE_SECONDS`` of it."""
+        """Return the sound at ``VOICE_RATE``, at most ``MAX_VOICE_SECONDS`` of it."""
         return self._voice.wave if self._voice is not None else np.zeros(0, np.float32)
 
 
@@ -146,11 +146,11 @@ class VoiceKeeper:
 
     @property
     def full(self) -> bool:
-        """True when nothing more is kept."""
+        """Return True if nothing more is kept."""
         return self._kept >= MAX_VOICE_SECONDS * VOICE_RATE
 
     def add(self, frame: av.AudioFrame | None) -> None:
-        """The next decoded frame; None at the end."""
+        """Add the next decoded frame; None at the end."""
         if self.full:
             return
         for part in self._resampler.resample(frame):
@@ -159,12 +159,12 @@ class VoiceKeeper:
 
     @property
     def wave(self) -> Wave:
-        """What was kept."""
+        """Return the kept samples."""
         return np.concatenate(self._parts) if self._parts else np.zeros(0, np.float32)
 
 
 def load_voice(path: Path) -> Wave:
-    """A sound file at ``VOICE_RATE``, mono, at most ``MAX_VOICE_SECONDS`` of it.
+    """Return a sound file at ``VOICE_RATE``, mono, at most ``MAX_VOICE_SECONDS`` of it.
 
     Raises:
         Unreadable: no sound, or damaged.
@@ -181,23 +181,23 @@ def load_voice(path: Path) -> Wave:
 
 
 class VoiceMatch(NamedTuple):
-    """How well one sound is found in another, 0 to 1, and by how many seconds it is later there."""
+    """How well one sound matches within another, 0 to 1, and by how many seconds it is later there."""
 
     waveform: float
     envelope: float
     offset: float
 
 
-def match_voice(heard: Wave, given: Wave) -> VoiceMatch:
-    """Find the given voice in what is heard.
+def match_voice(sound: Wave, given: Wave) -> VoiceMatch:
+    """Find the given voice in a sound.
 
     Compared by waveform (exact, survives encoding) and by loudness curve (survives another voice colour, speed of
-    filters, music below it). Curves agree by chance, the more the shorter they overlap, and so much is below a half.
-    The offset is that of the better one.
+    filters, added music). Curves match by chance, the more the shorter they overlap, and such matches are below 0.5.
+    The offset is that of the better method.
     """
-    lags, match, _ = _matches(heard, given, VOICE_RATE)
+    lags, match, _ = _matches(sound, given, VOICE_RATE)
     waveform, at_wave = _best(lags, match)
-    lags, match, overlap = _matches(_envelope(heard), _envelope(given), _ENVELOPE_RATE)
+    lags, match, overlap = _matches(_envelope(sound), _envelope(given), _ENVELOPE_RATE)
     envelope, at_envelope = _best(lags, _beyond_chance(match, overlap))
     offset = at_wave / VOICE_RATE if waveform >= min(0.3, envelope) else at_envelope / _ENVELOPE_RATE
     return VoiceMatch(waveform, envelope, offset)
@@ -213,7 +213,7 @@ def _envelope(wave: Wave) -> Wave:
 
 
 def _beyond_chance(match: NDArray[np.float64], overlap: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Matches of loudness curves on one scale: what may be chance on so short an overlap (in seconds) is below a half."""
+    """Scale matches of loudness curves so that likely chance matches on so short an overlap (in seconds) are below 0.5."""
     chance = np.clip(_CHANCE_ENVELOPE / np.sqrt(np.maximum(overlap, 1e-3)), _LEAST_ENVELOPE, _MOST_CHANCE)
     return np.where(match < chance, 0.5 * match / chance, 0.5 + 0.5 * (match - chance) / (1 - chance))
 
@@ -223,25 +223,25 @@ def _best(lags: NDArray[np.int_], match: NDArray[np.float64]) -> tuple[float, in
     return float(np.clip(match[best], 0.0, 1.0)), int(lags[best])
 
 
-def _matches(heard: Wave, given: Wave, rate: int) -> tuple[NDArray[np.int_], NDArray[np.float64], NDArray[np.float64]]:
-    """Lags, the normalised correlation at each, and the seconds that overlap there."""
-    size = min(heard.size, given.size)
+def _matches(sound: Wave, given: Wave, rate: int) -> tuple[NDArray[np.int_], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the lags, the normalised correlation at each, and the seconds of overlap."""
+    size = min(sound.size, given.size)
     if size < rate // 4:
         return np.zeros(1, np.int_), np.zeros(1), np.zeros(1)
-    heard, given = heard - heard.mean(), given - given.mean()
-    length = 1 << int(heard.size + given.size - 1).bit_length()
-    spectrum = np.fft.rfft(heard, length) * np.conj(np.fft.rfft(given, length))
+    sound, given = sound - sound.mean(), given - given.mean()
+    length = 1 << int(sound.size + given.size - 1).bit_length()
+    spectrum = np.fft.rfft(sound, length) * np.conj(np.fft.rfft(given, length))
     product = np.fft.irfft(spectrum, length)
     reach = int(min(_MAX_OFFSET_SECONDS * rate, size * _MAX_OFFSET_PART))
     lags = np.arange(-reach, reach + 1)
-    power_heard = np.concatenate([[0.0], np.cumsum(np.square(heard, dtype=np.float64))])
+    power_sound = np.concatenate([[0.0], np.cumsum(np.square(sound, dtype=np.float64))])
     power_given = np.concatenate([[0.0], np.cumsum(np.square(given, dtype=np.float64))])
-    start_heard, start_given = np.maximum(lags, 0), np.maximum(-lags, 0)
-    overlap = np.minimum(heard.size - start_heard, given.size - start_given)
-    powers = (power_heard[start_heard + overlap] - power_heard[start_heard]) * (
+    start_sound, start_given = np.maximum(lags, 0), np.maximum(-lags, 0)
+    overlap = np.minimum(sound.size - start_sound, given.size - start_given)
+    powers = (power_sound[start_sound + overlap] - power_sound[start_sound]) * (
         power_given[start_given + overlap] - power_given[start_given]
     )
     # An overlap without power (silence) matches nothing.
-    least = 1e-6 * power_heard[-1] * power_given[-1]
+    least = 1e-6 * power_sound[-1] * power_given[-1]
     match = np.where(powers > max(least, 1e-12), product[lags] / np.sqrt(np.maximum(powers, 1e-12)), 0.0)
     return lags, match, overlap / rate

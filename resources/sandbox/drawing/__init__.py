@@ -1,1 +1,1 @@
-"""From inputs to a real MP4: simple pictures and sounds that show what was asked."""
+"""From inputs to a real MP4: simple pictures and sounds that show the inputs."""

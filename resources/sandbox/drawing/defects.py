@@ -1,4 +1,4 @@
-"""Defects of a video, each wrong in just one way, for those who check videos."""
+"""Defects of a video, each wrong in exactly one way, for testing video checks."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ _BROKEN_SHARE = 0.6
 
 
 def spoil_job(job: RenderJob, mark: Kind | None) -> RenderJob:
-    """Defects of the asked shape: half the size, or a second too long."""
+    """Return the job with a defect of its shape: half the size, or a second too long."""
     if mark is Kind.WRONG_SIZE:
         return job.model_copy(update={"width": job.width // 4 * 2, "height": job.height // 4 * 2})
     if mark is Kind.WRONG_DURATION:
@@ -26,7 +26,7 @@ def spoil_job(job: RenderJob, mark: Kind | None) -> RenderJob:
 
 
 def frame_shown(number: int, mark: Kind | None) -> int:
-    """Which frame of the motion is shown: frozen stays at the first, a slide show changes once a second."""
+    """Return which frame of the motion is shown: frozen stays at the first, a slide show changes once a second."""
     if mark is Kind.FROZEN:
         return 0
     if mark is Kind.SLIDESHOW:
@@ -36,12 +36,12 @@ def frame_shown(number: int, mark: Kind | None) -> int:
 
 
 def is_dropped(number: int, mark: Kind | None) -> bool:
-    """True for frames that an unsteady video leaves out."""
+    """Return True for frames that an unsteady video leaves out."""
     return mark is Kind.UNSTEADY and number % 24 in (5, 6, 7, 13, 18, 19)
 
 
 def spoil_picture(planes: Planes, number: int, frames: int, mark: Kind | None) -> None:
-    """Defects of the picture: black, or another picture from the middle on."""
+    """Apply defects of the picture: black, or another picture from the middle on."""
     if mark is Kind.BLACK:
         planes.y[:], planes.u[:], planes.v[:] = 16, 128, 128
     elif mark is Kind.JUMP and number >= frames // 2:
@@ -51,7 +51,7 @@ def spoil_picture(planes: Planes, number: int, frames: int, mark: Kind | None) -
 
 
 def spoil_sound(samples: Samples, mark: Kind | None) -> Samples:
-    """Defects of the sound."""
+    """Apply defects of the sound."""
     if mark is Kind.SILENT:
         return np.zeros_like(samples)
     if mark is Kind.CLIPPED:
@@ -66,7 +66,7 @@ def spoil_sound(samples: Samples, mark: Kind | None) -> Samples:
 
 
 def spoil_file(path: Path, mark: Kind | None) -> None:
-    """Cut the file, whose index at the front still promises everything."""
+    """Cut the file short; its index at the front still announces everything."""
     if mark is Kind.BROKEN_FILE:
         with path.open("r+b") as file:
             file.truncate(round(path.stat().st_size * _BROKEN_SHARE))

@@ -1,4 +1,4 @@
-"""What is to be rendered, as plain data that can be stored."""
+"""A rendering job as plain data that can be stored."""
 
 import hashlib
 from pathlib import Path
@@ -12,25 +12,25 @@ FRAMES_PER_SECOND = 24
 
 _SHORT_SIDE = {"480p": 480, "720p": 720, "1080p": 1080, "4k": 2160}
 _WIDEST = 2.5
-"""Aspect of the most extreme picture that HappyHorse takes (model page); others are brought into the same range."""
+"""Aspect of the most extreme picture that HappyHorse takes (model page); others are limited to the same range."""
 
 
 class RenderJob(BaseModel):
-    """One video to make; media are named by the hash of their bytes.
+    """One video to render; media are named by the hash of their bytes.
 
     Attributes:
         model_id: For the cache's file names.
-        family: Decides the kind of picture.
+        family: Determines the kind of picture.
         prompt: Its motion verb moves the camera.
         images: Hashes of the images, the subject first.
         audios: Hashes of the sounds.
         videos: Hashes of the reference clips.
-        seconds: Asked duration.
+        seconds: Requested duration.
         width: Pixels, even.
         height: Pixels, even.
         resolution: The tier in lower case.
-        seed: Decides the details.
-        sound: False where the body asks for no sound.
+        seed: Determines the details.
+        sound: False if the body requests no sound.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,22 +50,22 @@ class RenderJob(BaseModel):
 
     @property
     def media(self) -> tuple[str, ...]:
-        """All media that the rendering reads."""
+        """Return all media that the rendering reads."""
         return (*self.images, *self.audios, *self.videos)
 
     def cache_name(self, mark: Kind | None) -> str:
-        """Name of the one file that stands for every job of this model, duration, resolution and aspect."""
+        """Return the name of the one file for all jobs of this model, duration, resolution and aspect."""
         size = f"{self.seconds}s-{self.resolution}-{self.width}x{self.height}" + ("" if self.sound else "-nosound")
         short = hashlib.sha256(self.model_id.encode()).hexdigest()[:8]
         return f"{self.family.split('/')[0]}-{short}-{size}{f'-{mark}' if mark else ''}.mp4"
 
 
 def frame_size(tier: str, aspect: float) -> tuple[int, int]:
-    """Width and height in pixels: the tier is the short side, both sides are even (yuv420p).
+    """Return width and height in pixels: the tier is the short side, both sides are even (yuv420p).
 
     Args:
         tier: ``480p``, ``720p``, ``1080p`` or ``4k``.
-        aspect: Width over height; brought into 1:2.5 to 2.5:1.
+        aspect: Width over height; limited to 1:2.5 to 2.5:1.
     """
     short = _SHORT_SIDE[tier.lower()]
     aspect = min(max(aspect, 1 / _WIDEST), _WIDEST)
@@ -74,7 +74,7 @@ def frame_size(tier: str, aspect: float) -> tuple[int, int]:
 
 
 def aspect_of(label: str) -> float | None:
-    """``16:9`` as a number; None for ``adaptive``."""
+    """Return ``16:9`` as a number; None for ``adaptive``."""
     if ":" not in label:
         return None
     width, height = label.split(":")
@@ -82,12 +82,12 @@ def aspect_of(label: str) -> float | None:
 
 
 class MediaFolder:
-    """Where fetched media lie, by the hash of their bytes."""
+    """The folder of fetched media, by the hash of their bytes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, sha256: str) -> Path:
-        """The file of these bytes, which may not exist."""
+        """Return the path of these bytes; the file may not exist."""
         return self.folder / sha256

@@ -1,4 +1,4 @@
-"""What is drawn over the picture: the SANDBOX mark, the voice's level, and the references."""
+"""Overlays of the picture: the SANDBOX mark, the voice's level, and the references."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +15,7 @@ _BLACK, _WHITE, _NEUTRAL = 16, 235, 128
 
 @lru_cache(maxsize=16)
 def _mark_alpha(height: int) -> NDArray[np.float32]:
-    """The word as coverage, 0 to 1, in a box of even sides."""
+    """Return the word as coverage, 0 to 1, in a box of even sides."""
     font = ImageFont.load_default(size=max(10, round(height * 0.026)))
     left, top, right, bottom = font.getbbox("SANDBOX")
     width, depth = (int(side) // 2 * 2 for side in (right - left + 14, bottom - top + 10))
@@ -25,7 +25,7 @@ def _mark_alpha(height: int) -> NDArray[np.float32]:
 
 
 def draw_mark(planes: Planes) -> None:
-    """The word SANDBOX on a dark box in the lower right corner."""
+    """Draw the word SANDBOX on a dark box in the lower right corner."""
     height, width = planes.y.shape
     alpha = _mark_alpha(min(height, width))
     depth, length = alpha.shape
@@ -39,7 +39,7 @@ def draw_mark(planes: Planes) -> None:
 
 
 def draw_level(planes: Planes, level: float, frame: int) -> None:
-    """Nine bars at the lower edge that dance with the voice (0 to 1)."""
+    """Draw nine bars at the lower edge that move with the voice (0 to 1)."""
     height, width = planes.y.shape
     unit = min(height, width)
     bar, gap, tallest = max(2, unit // 80 * 2), max(2, unit // 120 * 2), unit // 8
@@ -65,7 +65,7 @@ class Place:
 
 
 def place_of(number: int, width: int, height: int, aspect: float) -> Place:
-    """Where a reference is cut in: the upper corners in turn, about a third of the width."""
+    """Return the place of a reference: the upper corners in turn, about a third of the width."""
     tall = round(min(height * 0.36, width * 0.36 / aspect) / 2) * 2
     wide = round(tall * aspect / 2) * 2
     margin = min(width, height) // 50 * 2
@@ -73,7 +73,7 @@ def place_of(number: int, width: int, height: int, aspect: float) -> Place:
 
 
 def draw_inset(planes: Planes, inset: Planes, place: Place, opacity: float) -> None:
-    """Lay a small picture with a light frame over the large one."""
+    """Draw a small picture with a light frame over the large one."""
     for plane, small, scale, edge in (
         (planes.y, inset.y, 1, _WHITE),
         (planes.u, inset.u, 2, _NEUTRAL),

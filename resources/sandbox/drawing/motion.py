@@ -1,4 +1,4 @@
-"""The camera's way through a picture, by the prompt's motion verb."""
+"""Camera movement through a picture, by the prompt's motion verb."""
 
 import math
 import random
@@ -36,18 +36,18 @@ _WORDS: tuple[tuple[str, tuple[Move, ...]], ...] = (
     (r"\b(?:breath|blink|smil|speak|talk|sing)\w*", (Move.BREATHE,)),
     (r"\b(?:push|doll|zoom)\w*", (Move.PUSH_IN,)),
 )
-"""Prompt words and their moves; a choice of two is made by the seed."""
+"""Prompt patterns and their moves; the seed chooses between two."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where the camera is.
+    """A camera position.
 
     Attributes:
         zoom: Enlargement; below 1 the surroundings show.
         right: Shift of the view to the right, in widths of the picture.
         down: Shift of the view down, in heights of the picture.
-        yaw: Turn around the upright axis, as the relative depth from edge to edge.
+        yaw: Rotation around the upright axis, as the relative depth from edge to edge.
     """
 
     zoom: float = 1.0
@@ -58,10 +58,10 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """A move with the details that the seed decided; every move starts at the whole picture.
+    """A move with the details that the seed determines; every move starts at the whole picture.
 
     Attributes:
-        move: What the prompt asked.
+        move: The move that the prompt asks for.
         amount: Strength, around 1.
         phase: Start of the small sway in radians.
         side: Direction of an orbit, 1 or -1.
@@ -73,12 +73,12 @@ class Motion:
     side: int
 
     def at(self, share: float, seconds: float) -> Pose:
-        """The pose at a share (0 to 1) of the video's time; ``seconds`` since its start carry the sway."""
+        """Return the pose at a share (0 to 1) of the video's time; ``seconds`` since its start add the sway."""
         way = 0.7 * share + 0.3 * share * share * (3 - 2 * share)  # eased, but never at rest
-        # The zoom that makes room for a shift comes with the shift, so that the first frame is the whole picture.
+        # The zoom that makes room for a shift grows with the shift, so that the first frame is the whole picture.
         room = 0.22 * self.amount * way
         sway = 0.004 * (math.sin(self.phase + 1.3 * seconds) - math.sin(self.phase))
-        shift = 0.45 * (1 - 1 / (1 + room))  # half of what the zoom hides would reach the edge
+        shift = 0.45 * (1 - 1 / (1 + room))  # half of the part that the zoom hides would reach the edge
         match self.move:
             case Move.PUSH_IN:
                 return Pose(1 + 0.32 * self.amount * way, sway, 0)
@@ -101,7 +101,7 @@ class Motion:
 
 
 def motion_of(prompt: str, seed: int) -> Motion:
-    """The move of the prompt's first motion word; without one the picture breathes."""
+    """Return the move of the prompt's first motion word; without one the picture breathes."""
     dice = random.Random(f"motion/{seed}")  # noqa: S311 - no secret
     found: tuple[int, tuple[Move, ...]] | None = None
     for pattern, moves in _WORDS:

@@ -1,4 +1,4 @@
-"""Pictures as YUV planes: warping and drawing on planes halves the work against RGB frames that are converted later."""
+"""Pictures as YUV planes: drawing on planes halves the work compared with RGB frames that are converted later."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from resources.sandbox.drawing.motion import Pose
 Plane = NDArray[np.uint8]
 
 _OVERSIZE = 1.2
-"""The base picture is larger than the video by so much: zooming in stays sharp."""
+"""Size of the base picture relative to the video, so that zooming in stays sharp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,13 @@ class Planes:
 
     @classmethod
     def from_rgb(cls, rgb: NDArray[np.uint8]) -> Self:
-        """From an RGB picture with even sides."""
+        """Return the planes of an RGB picture with even sides."""
         height, width = rgb.shape[:2]
         return cls.over(cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420).reshape(-1), width, height)
 
     @classmethod
     def over(cls, flat: NDArray[Any], width: int, height: int) -> Self:
-        """Views into one flat buffer in I420 order."""
+        """Return views into one flat buffer in I420 order."""
         luma, chroma = width * height, width * height // 4
         return cls(
             flat[:luma].reshape(height, width),
@@ -49,7 +49,7 @@ class Planes:
 
     @property
     def all(self) -> tuple[Plane, Plane, Plane]:
-        """The three planes."""
+        """Return the three planes."""
         return self.y, self.u, self.v
 
 
@@ -61,13 +61,13 @@ def cover(rgb: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
     scaled = cv2.resize(
         rgb, (scaled_width, scaled_height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     )
-    # A third from the top, since that is where heads are.
+    # A third from the top, because heads are there.
     left, top = (scaled_width - width) // 2, (scaled_height - height) // 3
     return np.ascontiguousarray(scaled[top : top + height, left : left + width], dtype=np.uint8)
 
 
 def load_rgb(path: Path) -> NDArray[np.uint8]:
-    """An image as displayed (EXIF rotation applied), transparency over grey.
+    """Return an image as displayed (EXIF rotation applied), transparency over grey.
 
     Raises:
         OSError: it cannot be read.
@@ -83,12 +83,12 @@ def load_rgb(path: Path) -> NDArray[np.uint8]:
 
 
 class Camera:
-    """Looks at a still picture from a pose.
+    """Renders a still picture from a pose.
 
     Args:
         rgb: The picture.
-        width: Of the video.
-        height: Of the video.
+        width: Width of the video.
+        height: Height of the video.
     """
 
     def __init__(self, rgb: NDArray[np.uint8], width: int, height: int) -> None:
@@ -98,7 +98,7 @@ class Camera:
         self._base = Planes.from_rgb(cover(rgb, base_width, base_height))
 
     def _matrix(self, pose: Pose, base: Plane, target: Plane) -> NDArray[np.float64]:
-        """From target pixels to base pixels."""
+        """Return the matrix from target pixels to base pixels."""
         height, width = target.shape
         base_height, base_width = base.shape
         to_unit = np.array([[1 / width, 0, 0.5 / width - 0.5], [0, 1 / height, 0.5 / height - 0.5], [0, 0, 1]])

@@ -1,4 +1,4 @@
-"""The references of a multi-modal request: pictures and clips that are cut in one after the other."""
+"""The references of a multi-modal request: pictures and clips that are shown one after the other."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ _FADE_FRAMES = 6
 
 
 def clip_frames(path: Path) -> Iterator[NDArray[np.uint8]]:
-    """The clip's pictures at the video's rate, from the start again at its end.
+    """Yield the clip's pictures at the video's rate, repeating the clip at its end.
 
     Raises:
         av.FFmpegError: it cannot be decoded.
@@ -35,7 +35,7 @@ def clip_frames(path: Path) -> Iterator[NDArray[np.uint8]]:
 
 
 def first_frame(path: Path) -> NDArray[np.uint8] | None:
-    """The clip's first picture; None when it has none."""
+    """Return the clip's first picture, or None."""
     return next(clip_frames(path), None)
 
 
@@ -45,7 +45,7 @@ class Cutaway:
     Args:
         source: An image file or a clip.
         moving: True for a clip.
-        number: Its place among the references.
+        number: Its position among the references.
         width: Of the video.
         height: Of the video.
         first: First frame that shows it.
@@ -66,7 +66,7 @@ class Cutaway:
         return Planes.from_rgb(cover(picture, self._place.width, self._place.height))
 
     def draw(self, planes: Planes, frame: int) -> None:
-        """Draw it if the frame is in its time, faded at both ends."""
+        """Draw it if the frame is within its time, faded at both ends."""
         if not self._first <= frame <= self._last:
             return
         if self._frames is not None:

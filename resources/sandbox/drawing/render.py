@@ -24,7 +24,7 @@ from resources.sandbox.faults import Kind
 from resources.schemas.inputs import Family
 
 _BT601 = 6
-"""FFmpeg's number of SMPTE 170M: what OpenCV's RGB to YUV conversion makes."""
+"""FFmpeg's number of SMPTE 170M: the result of OpenCV's RGB to YUV conversion."""
 
 _LIMITED_RANGE = 1
 
@@ -36,17 +36,17 @@ class RenderFailed(Exception):
 
 
 class RenderStopped(Exception):
-    """The sandbox is ending."""
+    """The sandbox is stopping."""
 
 
 class Stage:
     """The picture of each frame.
 
     Args:
-        job: What to show.
-        media: Where the media lie.
-        frames: Their number.
-        voice: Loudness of each frame; None when nobody speaks.
+        job: The job to show.
+        media: The folder of the media.
+        frames: The number of frames.
+        voice: Loudness of each frame; None without a voice.
         mark: A defect of the picture.
     """
 
@@ -88,7 +88,7 @@ class Stage:
             level = float(self._voice[min(shown, self._frames - 1)])
             pose = Pose(pose.zoom * (1 + 0.02 * level), pose.right, pose.down, pose.yaw)
         self._camera.look(pose, into)
-        # The light breathes; a loud voice brightens the picture too. No gain on the first frame.
+        # The light breathes, and a loud voice brightens the picture too. No gain on the first frame.
         gain = 1 + 0.02 * (math.sin(self._light + 0.8 * seconds) - math.sin(self._light)) + 0.06 * level
         if gain != 1:
             cv2.convertScaleAbs(into.y, into.y, gain, 16 * (1 - gain))
@@ -103,7 +103,7 @@ class Stage:
 
 
 def _sound(job: RenderJob, media: MediaFolder, seconds: float, mark: Kind | None) -> tuple[Samples, bool]:
-    """The sound, and whether it is a voice."""
+    """Return the sound, and whether it is a voice."""
     if job.audios:
         samples = load_sound(media.path(job.audios[0]), seconds)
         for more in job.audios[1:]:
@@ -118,8 +118,8 @@ def render(job: RenderJob, media: MediaFolder, path: Path, *, mark: Kind | None,
     """Render a job to a file.
 
     Args:
-        job: What to render.
-        media: Where its media lie.
+        job: The job to render.
+        media: The folder of its media.
         path: The file to write; its folder exists.
         mark: A defect to put in, None for a good video.
         stop: Ends the rendering between two frames.
@@ -146,9 +146,9 @@ def _render(job: RenderJob, media: MediaFolder, path: Path, mark: Kind | None, s
         container.metadata["comment"] = "SANDBOX: rendered locally by i2v-assets, no model behind it"
         video = container.add_stream("libx264", rate=FRAMES_PER_SECOND)
         video.width, video.height, video.pix_fmt = job.width, job.height, "yuv420p"
-        # One thread each, since two render at once on a small machine; veryfast is what fits the CPU budget.
+        # One thread each, because two render at once on a small machine; veryfast fits the CPU budget.
         preset = "veryfast" if job.width * job.height <= 1920 * 1080 else "ultrafast"
-        # x264's macroblock tree gives other bytes for the same frames from run to run; a seed has to decide all.
+        # x264's macroblock tree gives different bytes for the same frames from run to run; the seed must determine all.
         video.options = {"preset": preset, "crf": "24", "threads": "1", "mbtree": "0"}
         video.codec_context.time_base = Fraction(1, FRAMES_PER_SECOND)
         video.codec_context.colorspace = _BT601
@@ -156,7 +156,7 @@ def _render(job: RenderJob, media: MediaFolder, path: Path, mark: Kind | None, s
         audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="stereo") if with_sound else None
         buffer = np.empty((job.height * 3 // 2, job.width), dtype=np.uint8)
         planes = Planes.over(buffer.reshape(-1), job.width, job.height)
-        heard = 0
+        encoded = 0
         for number in range(frames):
             if stop.is_set():
                 raise RenderStopped
@@ -167,8 +167,8 @@ def _render(job: RenderJob, media: MediaFolder, path: Path, mark: Kind | None, s
                 container.mux(video.encode(frame))
             if audio is not None:
                 until = round((number + 1) * SAMPLE_RATE / FRAMES_PER_SECOND)
-                container.mux(_encode_sound(audio, samples, heard, until))
-                heard = until
+                container.mux(_encode_sound(audio, samples, encoded, until))
+                encoded = until
         container.mux(video.encode(None))
         if audio is not None:
             container.mux(audio.encode(None))

@@ -1,4 +1,4 @@
-"""Pictures for requests that bring none: a landscape in the seed's colours, or a person who can speak."""
+"""Pictures for requests without any: a landscape in the seed's colours, or a person who can speak."""
 
 import colorsys
 import random
@@ -17,7 +17,7 @@ def _colour(hue: float, saturation: float, value: float) -> tuple[int, int, int]
 
 
 def landscape(width: int, height: int, seed: int) -> NDArray[np.uint8]:
-    """Sky, a sun and three rows of hills."""
+    """Return sky, a sun and three rows of hills."""
     dice = random.Random(f"scene/{seed}")  # noqa: S311 - no secret
     hue = dice.random()
     top, bottom = np.array(_colour(hue, 0.55, 0.55)), np.array(_colour(hue + 0.08, 0.25, 0.95))
@@ -42,9 +42,9 @@ class Speaker:
     """A drawn person whose mouth opens with the voice.
 
     Args:
-        width: Of the video.
-        height: Of the video.
-        seed: Decides the colours.
+        width: Width of the video.
+        height: Height of the video.
+        seed: Determines the colours.
     """
 
     def __init__(self, width: int, height: int, seed: int) -> None:
@@ -75,9 +75,9 @@ class Speaker:
         cv2.ellipse(picture, centre, axes, 0, 0, 360, colour, -1, cv2.LINE_AA)
 
     def speak(self, planes: Planes, pose: Pose, loudness: float) -> None:
-        """Draw the mouth, as wide open as the voice is loud (0 to 1), where the pose has the face."""
+        """Draw the mouth at the pose's face, as wide open as the voice is loud (0 to 1)."""
         height, width = planes.y.shape
-        # The inverse of what the camera does to the picture, without its small turn.
+        # The inverse of the camera's transformation, without its small rotation.
         right = ((self._centre[0] / width - 0.5) - pose.right) * pose.zoom + 0.5
         down = (((self._centre[1] + 0.15 * self._unit) / height - 0.5) - pose.down) * pose.zoom + 0.5
         for plane, value in zip(planes.all, (70, 110, 165), strict=True):  # dark red in BT.601

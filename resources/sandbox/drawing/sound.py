@@ -1,4 +1,4 @@
-"""The video's sound: the voiceover, or an ambience that the seed composes."""
+"""The video's sound: the voiceover, or an ambience generated from the seed."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +15,9 @@ Samples = NDArray[np.float32]
 
 
 def load_sound(path: Path, seconds: float) -> Samples:
-    """Decode a sound file at the video's rate; longer ones are cut, shorter ones end in silence (as the model does).
+    """Return a decoded sound at the video's rate.
+
+    Longer ones are cut, shorter ones padded with silence (as the model does).
 
     Raises:
         av.FFmpegError: it cannot be decoded.
@@ -36,7 +38,7 @@ def load_sound(path: Path, seconds: float) -> Samples:
 
 
 def ambience(seed: int, seconds: float) -> Samples:
-    """Wind that swells, over a soft chord; around -26 dBFS."""
+    """Return wind over a soft chord; around -26 dBFS."""
     dice = np.random.default_rng(seed)
     wanted = round(seconds * SAMPLE_RATE)
     time = np.arange(wanted, dtype=np.float32) / SAMPLE_RATE
@@ -60,7 +62,7 @@ def ambience(seed: int, seconds: float) -> Samples:
 
 
 def loudness(samples: Samples, frames: int) -> NDArray[np.float32]:
-    """Loudness of each video frame, from 0 to 1 of the sound's own loud passages."""
+    """Return the loudness of each video frame, from 0 to 1 of the sound's own loud passages."""
     mono = samples.mean(axis=0)
     edges = np.linspace(0, len(mono), frames + 1).astype(int)
     levels = np.array([np.sqrt(np.mean(mono[a:b] ** 2)) if b > a else 0.0 for a, b in pairwise(edges)])

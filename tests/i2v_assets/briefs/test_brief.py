@@ -1,4 +1,4 @@
-"""A brief says what is wrong with it in words, and never means something else than it says."""
+"""A brief is refused with a clear message, and never means anything other than its text."""
 
 import json
 import subprocess
@@ -71,10 +71,10 @@ def test_an_empty_brief_asks_for_nothing() -> None:
 @pytest.mark.parametrize(
     ("text", "words", "remedy"),
     [
-        ("promt: x", "`promt` is no key of a brief (line 1)", "Did you mean `prompt`?"),
-        ("Negative Prompt: x", "no key of a brief", "Did you mean `negative_prompt`?"),
+        ("promt: x", "`promt` is not a key of a brief (line 1)", "Did you mean `prompt`?"),
+        ("Negative Prompt: x", "not a key of a brief", "Did you mean `negative_prompt`?"),
         ("prompt: x\nkeepface: true", "(line 2)", "Did you mean `keep_face`?"),
-        ("qqq: 1", "`qqq`", "Known keys: prompt, motion"),
+        ("qqq: 1", "`qqq`", "Allowed: prompt, motion"),
         ("prompt: 5", "`prompt` is 5 (line 1)", "must be text"),
         ("prompt: [a, b]", "`prompt` is a list of 2", "must be text"),
         ("route: fancy", "`route` is 'fancy'", "animate, lip_sync or multi_modal"),
@@ -105,23 +105,23 @@ def test_an_empty_brief_asks_for_nothing() -> None:
         ("images: a/../../b.jpg", "without ..", "inside the brief's folder"),
         ("images: /etc/passwd", "without a leading /", "inside the brief's folder"),
         ("images: '..\\\\x.jpg'", "without ..", "inside the brief's folder"),
-        ("images: folder/", "names no file", "file name"),
+        ("images: folder/", "does not name a file", "file name"),
         ("audio: 'https://host.example/v.mp3'", "must name a file", "inside the brief's folder"),
-        ("videos: [{fil: a.mp4}]", "`fil` is no key under `videos`", "Did you mean `file`?"),
+        ("videos: [{fil: a.mp4}]", "`fil` is not a key under `videos`", "Did you mean `file`?"),
         ("videos: [{role: camera}]", "`videos` lacks `file`", "file name"),
         ("dub: {english please: a.mp3}", "language code", "voice-en.mp3"),
         ("dub: {en: ../a.mp3}", "without ..", "language codes"),
         ("dub: {}", "`dub` is", "language codes"),
         ("reroll: {below: 2}", "`reroll.below` is 2", "up to 1"),
         ("reroll: {below: 0.5, at_most: 6}", "`reroll.at_most` is 6", "1 to 5"),
-        ("reroll: {bellow: 0.5}", "`bellow` is no key under `reroll`", "Did you mean `below`?"),
+        ("reroll: {bellow: 0.5}", "`bellow` is not a key under `reroll`", "Did you mean `below`?"),
         ("reroll: {at_most: 2}", "`reroll` lacks `below`", "`below`"),
         ("shots: [one]", "`shots` is a list", "2 to 40 prompts"),
         ("shots: hello", "`shots` is 'hello'", "2 to 40 prompts"),
         ("a: b: c", "line 1, column 5", "indentation"),
     ],
 )
-def test_what_is_refused_and_how_it_is_said(text: str, words: str, remedy: str) -> None:
+def test_refusals_name_the_problem_and_the_remedy(text: str, words: str, remedy: str) -> None:
     with pytest.raises(BriefError) as caught:
         parse_brief(text, "shoes/brief.yaml", "yaml")
     error = caught.value
@@ -152,7 +152,7 @@ def test_the_other_side_of_the_limits(text: str) -> None:
     assert parse_brief(text, "b", "yaml").given
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(BriefError) as caught:
         parse_brief("promt: x\nduration: long\ntakes: 0", "b", "yaml")
     assert [word in caught.value.message for word in ("promt", "duration", "takes")] == [True] * 3
@@ -171,7 +171,7 @@ def test_messages_stay_short_and_on_one_line() -> None:
     assert len(caught.value.text) < 300
 
 
-def test_blank_text_is_no_text() -> None:
+def test_blank_text_counts_as_missing() -> None:
     assert parse_brief("prompt: '  '", "b", "yaml").prompt is None
 
 

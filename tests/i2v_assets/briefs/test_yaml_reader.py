@@ -1,4 +1,4 @@
-"""Small files that people write are read without surprises."""
+"""Small files that people write are read strictly and predictably."""
 
 import pytest
 
@@ -24,7 +24,7 @@ from i2v_assets.briefs.yaml_reader import MAX_DOCUMENT_BYTES, DocumentError, dec
         ("0x10", "0x10"),
     ],
 )
-def test_values_mean_what_they_look_like(text: str, value: object) -> None:
+def test_values_keep_their_plain_meaning(text: str, value: object) -> None:
     assert read_document(f"key: {text}\n", "x.yaml", "yaml").data == {"key": value}
 
 
@@ -110,7 +110,7 @@ def test_the_limit_counts_bytes() -> None:
         read_document("prompt: " + "走" * 22_000, "b", "yaml")
 
 
-def test_lines_of_keys_are_known() -> None:
+def test_each_key_has_its_line() -> None:
     assert read_document("# first\nprompt: x\n\nduration: 5\n", "b", "yaml").lines == {"prompt": 2, "duration": 4}
 
 
@@ -126,7 +126,7 @@ UNFIT = ["\x00", "\x07", "\x1b", "\x7f", "\x85", "\ud800", "\udfff"]
 
 @pytest.mark.parametrize("char", UNFIT)
 @pytest.mark.parametrize("data", ['{"prompt": "a%s"}', '{"%s": 5}', '{"dub": {"en%s": "a.mp3"}}', '{"shots": ["%s"]}'])
-def test_what_no_database_keeps_and_no_model_reads_is_refused(char: str, data: str) -> None:
+def test_characters_that_cannot_be_stored_or_sent_are_refused(char: str, data: str) -> None:
     with pytest.raises(DocumentError) as caught:
         read_document(data % f"\\u{ord(char):04x}", "a/brief.json", "json")
     assert f"U+{ord(char):04X}" in caught.value.message
@@ -146,7 +146,7 @@ def test_tabs_and_line_ends_are_text() -> None:
 
 
 @pytest.mark.parametrize(("text", "kind"), [(r'{"\ud800": 1, "\ud800": 2}', "json"), (r'{"\0": 1, "\0": 2}', "yaml")])
-def test_a_key_given_twice_is_told_in_letters_that_can_be_written(text: str, kind: str) -> None:
+def test_a_duplicate_key_is_reported_in_printable_characters(text: str, kind: str) -> None:
     with pytest.raises(DocumentError, match="twice") as caught:
         read_document(text, "b", kind)  # type: ignore[arg-type]
     assert caught.value.message.isprintable()

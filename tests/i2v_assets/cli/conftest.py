@@ -23,7 +23,6 @@ from i2v_assets.pipeline.clip import ClipPipeline
 from i2v_assets.pipeline.context import PipelineContext, RunScope
 from i2v_assets.pipeline.generate import GenerationQueue
 from i2v_assets.pipeline.metadata import Metadata
-from i2v_assets.pipeline.offers import Offers
 from i2v_assets.pipeline.plan import plan_options
 from i2v_assets.pipeline.report import ClipReporter, make_clip
 from i2v_assets.uploads.ingest import scan_uploads
@@ -33,6 +32,7 @@ from resources.ledger.ledger import Ledger
 from resources.media.quality.pool import MeasuringPool
 from resources.registry.agreed_prices import CatalogueMemory
 from resources.registry.registry import Registry
+from resources.runcomfy.offers import Offers
 from resources.settings import Settings, load_settings, variable_name
 from resources.storage.bucket import Bucket
 from resources.storage.client import make_client

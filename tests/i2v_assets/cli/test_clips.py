@@ -7,7 +7,7 @@ import pytest
 
 from i2v_assets.clip_folder.manifest import read_manifest
 from i2v_assets.definitions import defs
-from i2v_assets.films.join import make_film
+from i2v_assets.films.join import join_film
 from i2v_assets.films.scan import scan_film
 from resources.ledger.records import State
 from resources.registry.registry import ClipState
@@ -58,21 +58,27 @@ def test_status_and_plan_list_refused_uploads(world):
     ran = world("status")
     told = " ".join(ran.out.split())
     assert "3 uploads refused" in told
-    for words in ("uploads/hero/brief.yaml", "`promt` is no key of a brief", "Did you mean", "looks.csv#line-2", "cup"):
+    for words in (
+        "uploads/hero/brief.yaml",
+        "`promt` is not a key of a brief",
+        "Did you mean",
+        "looks.csv#line-2",
+        "cup",
+    ):
         assert words in told
     listed = {each["upload"]: each for each in world("status", "--json").json["refused_uploads"]}
     assert (listed["uploads/hero/brief.yaml"]["clip"], listed["uploads/voice.mp3"]["clip"]) == ("hero", None)
     assert "uploads refused" not in world("status", "--state", "waiting").out
     one = world("status", "hero")
     assert one.code == 0
-    assert "`promt` is no key" in " ".join(one.out.split())
+    assert "`promt` is not a key" in " ".join(one.out.split())
     assert world("status", "cup", "--json").json["refused_uploads"][0]["reason"].startswith("looks.csv line 2")
     plan = world("plan")
-    assert "refused  hero: hero/brief.yaml: `promt` is no key of a brief" in plan.out
+    assert "refused  hero: hero/brief.yaml: `promt` is not a key of a brief" in plan.out
     assert "refused  uploads/voice.mp3: " in plan.out
     assert len(world("plan", "--json").json["refused_uploads"]) == 3
     ran = world("plan", "hero")
-    assert (ran.code, "`promt` is no key" in " ".join(ran.err.split())) == (64, True)
+    assert (ran.code, "`promt` is not a key" in " ".join(ran.err.split())) == (64, True)
 
 
 def test_status_of_a_clip_whose_upload_was_broken_says_both(world):
@@ -82,7 +88,7 @@ def test_status_of_a_clip_whose_upload_was_broken_says_both(world):
     world.admit()
     told = " ".join(world("status", "hero").out.split())
     assert "delivered since" in told
-    assert "refused: hero/brief.yaml: `promt` is no key" in told
+    assert "refused: hero/brief.yaml: `promt` is not a key" in told
 
 
 def test_status_of_a_clip_shows_what_each_take_costs_and_cost(world):
@@ -263,6 +269,35 @@ def test_retry_of_the_take_that_is_not_final(world):
     assert row(world).state is ClipState.DELIVERED
 
 
+def lose(world):
+    """A clip that was paid for and whose video the service no longer has."""
+    clip(world)
+    world.operator.fault("download", "http_404", times=20)
+    world.make("hero")
+    world.operator.reset()
+    assert row(world).waiting_for == "lost"
+
+
+def test_retry_looks_once_more_for_a_lost_video_and_pays_nothing(world):
+    lose(world)
+    before = world.operator.charges
+    ran = world("retry", "hero")
+    assert ran.code == 0, ran.err
+    world.make("hero")
+    assert row(world).state is ClipState.DELIVERED
+    assert world.operator.charges == before
+
+
+def test_retake_of_a_lost_video_makes_a_new_one(world):
+    lose(world)
+    before = world.operator.charges
+    ran = world("retake", "hero")
+    assert ran.code == 0, ran.err
+    world.make("hero")
+    assert row(world).state is ClipState.DELIVERED
+    assert world.operator.charges == before + 1
+
+
 def test_retake_and_choose(world):
     clip(world)
     assert world("retake", "hero").code == 64
@@ -386,7 +421,7 @@ def test_verify_a_clip_and_a_file(world):
     Path("stranger.mp4").write_bytes(b"some other file")
     ran = world("verify", "stranger.mp4")
     assert ran.code == 1
-    assert "no request of the ledger brought these bytes" in ran.out
+    assert "no request in the ledger produced these bytes" in ran.out
 
 
 def test_verify_a_film(world, tmp_path):
@@ -397,7 +432,7 @@ def test_verify_a_film(world, tmp_path):
     with world.session() as (_, registry):
         found = scan_film(world.bucket, registry, {}, "voyage")
     assert found.version is not None
-    make_film(world.bucket, found, found.version, tmp_path, load_settings(), tool="test")
+    join_film(world.bucket, found, found.version, tmp_path, load_settings(), tool="test")
     for name in ("voyage", "sequences/voyage"):
         ran = world("verify", name)
         assert ran.code == 0, ran.out + ran.err

@@ -12,7 +12,7 @@ def test_a_variable_that_is_no_json_is_named_and_not_quoted(
     monkeypatch.setenv(name, value)
     ran = world("status")
     assert ran.code == 64
-    assert f"Settings: {name} is no JSON" in ran.err
+    assert f"Settings: {name} is not JSON" in ran.err
     assert value not in ran.err
 
 
@@ -28,7 +28,7 @@ def test_an_empty_variable_is_unset(world: Any, monkeypatch: pytest.MonkeyPatch)
     [
         ({"I2V_CLIPS_PER_RUN": "0"}, "Settings: I2V_CLIPS_PER_RUN: Input should be greater than or equal to 1."),
         ({"I2V_TIMEZONE": "Mars/Base"}, "Settings: I2V_TIMEZONE: 'Mars/Base' is"),
-        ({"I2V_SERVICE": "runcomfy"}, "Settings: I2V_SERVICE=runcomfy needs an https RUNCOMFY_MODEL_API_BASE;"),
+        ({"I2V_SERVICE": "runcomfy"}, "Settings: I2V_SERVICE=runcomfy needs an https RUNCOMFY_MODEL_API_BASE."),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named_once_and_without_the_librarys_words(

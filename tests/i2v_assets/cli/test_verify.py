@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from i2v_assets.films.join import make_film
+from i2v_assets.films.join import join_film
 from i2v_assets.films.scan import scan_film
 from resources.provenance.credentials import UNSIGNED, Certificate, read, sign
 from resources.provenance.documents import Generation
@@ -68,7 +68,7 @@ def test_a_signed_copy_is_proven_under_any_name_and_without_its_manifest(world: 
         ran = world("verify", what)
         assert ran.code == 0, ran.out + ran.err
         assert "signed by Studio, drawn by the sandbox" in ran.out
-        assert "no manifest of this take was found" in ran.out
+        assert "this take has no manifest" in ran.out
 
     data = bytearray(copy.read_bytes())
     data[-100] ^= 1
@@ -125,7 +125,7 @@ def test_a_signed_film_is_proven_under_any_name(world: Any, ours: Certificate, t
     with world.session() as (_, registry):
         found = scan_film(world.bucket, registry, {}, "voyage")
     assert found.version is not None
-    make_film(world.bucket, found, found.version, tmp_path, load_settings(), tool="test")
+    join_film(world.bucket, found, found.version, tmp_path, load_settings(), tool="test")
     world.bucket.download("sequences/voyage/video.mp4", Path("trip.mp4"))
     ran = world("verify", "trip.mp4")
     assert ran.code == 0, ran.out

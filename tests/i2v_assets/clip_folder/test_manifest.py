@@ -109,9 +109,9 @@ def test_sandbox_videos_are_marked_and_cannot_be_unmarked(fields: dict[str, Any]
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"\xff\xfe", "no JSON"),
-        (b"{", "no JSON"),
-        (b"[]", "no manifest"),
+        (b"\xff\xfe", "not JSON"),
+        (b"{", "not JSON"),
+        (b"[]", "not a manifest"),
         (b"{}", "clip: Field required"),
         (b'{"schema_version": 2}', "schema version 2"),
     ],

@@ -1,4 +1,4 @@
-"""Partition keys are told in the order of the database, whoever else adds some meanwhile."""
+"""Partition keys are returned in the database's order, even if another sensor adds some concurrently."""
 
 import dagster as dg
 import pytest
@@ -7,7 +7,7 @@ from i2v_assets.defs.partitions import cut_ranges
 from i2v_assets.defs.run_requests import add_keys
 
 
-def test_what_another_sensor_adds_meanwhile_lies_where_the_database_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_of_a_concurrent_sensor_keep_the_database_s_order(monkeypatch: pytest.MonkeyPatch) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("clips", ["old"])
         look = instance.get_dynamic_partitions

@@ -1,4 +1,4 @@
-"""Which run a clip is in is found for all clips at once, however many there are."""
+"""The runs of all clips are looked up together, however many clips there are."""
 
 from collections.abc import Iterator
 from dataclasses import replace

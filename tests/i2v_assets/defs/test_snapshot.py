@@ -16,7 +16,7 @@ UPDATE = f".venv/bin/python {'/'.join(Path(__file__).parts[-4:])}"
 
 
 def graph() -> dict[str, Any]:
-    """Assets, checks, jobs, sensors and schedules with what a user of the UI or of the API depends on."""
+    """Return assets, checks, jobs, sensors and schedules with everything that users of the UI or the API depend on."""
     from i2v_assets.definitions import defs
 
     repository = defs.get_repository_def()

@@ -1,4 +1,4 @@
-"""The spend report against the ledger, after real runs: paid, failed, refused, and answered without paying again."""
+"""The spend report matches the ledger after real runs: paid, failed, refused, and delivered without paying again."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ def _csv(world: Any, key: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(world.bucket.read(key).decode(), newline="")))
 
 
-def test_the_report_says_what_the_ledger_says(world: Any, samples: Path, monkeypatch: Any) -> None:
+def test_the_report_matches_the_ledger(world: Any, samples: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("I2V_MEASURE", "false")
     monkeypatch.setenv("I2V_PREVIEWS", "false")
     world.put("uploads/_defaults.yaml", "resolution: 720p\nduration: 3\nprompt: Slow push in\n")

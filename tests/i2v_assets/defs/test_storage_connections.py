@@ -1,4 +1,4 @@
-"""Connections that are kept write what Dagster's own would, and leave the storage as it was."""
+"""Kept connections write the same as Dagster's own, and leave the storage unchanged."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def thing(context: dg.AssetExecutionContext, config: Ours) -> None:
 
 
 def cut_off(url: str) -> None:
-    """What a restart of the server does to a connection that is kept."""
+    """Cut a kept connection like a restart of the server."""
     with psycopg.connect(url, autocommit=True) as connection:
         kept = [pid for (pid,) in connection.execute(PIDS)]
         assert kept
@@ -44,7 +44,7 @@ def cut_off(url: str) -> None:
 
 
 def all_is_there(home: Path, url: str = "") -> None:
-    """Run the step, and read what it wrote through an instance of its own."""
+    """Run the step, and read its events through a separate instance."""
     with dg.DagsterInstance.from_config(str(home)) as instance:
         instance.add_dynamic_partitions("parts", ["x"])
         ran = dg.materialize(
@@ -57,11 +57,11 @@ def all_is_there(home: Path, url: str = "") -> None:
         assert another.get_materialized_partitions(dg.AssetKey("other")) == set(CLIPS)
 
 
-def test_events_in_sqlite_are_there_for_every_reader(tmp_path: Path) -> None:
+def test_events_in_sqlite_are_visible_to_every_reader(tmp_path: Path) -> None:
     all_is_there(tmp_path)
 
 
-def test_events_in_postgres_are_there_though_its_connections_were_cut(tmp_path: Path, postgres_url: str) -> None:
+def test_events_in_postgres_survive_cut_connections(tmp_path: Path, postgres_url: str) -> None:
     address = postgres_url.replace("postgresql://", "postgresql+psycopg2://", 1)
     (tmp_path / "dagster.yaml").write_text(yaml.safe_dump({"storage": {"postgres": {"postgres_url": address}}}))
     all_is_there(tmp_path, postgres_url)

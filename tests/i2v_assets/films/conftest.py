@@ -1,4 +1,4 @@
-"""What the tests of films share."""
+"""Shared fixtures of the film tests."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from resources.settings import load_settings
 
 
 class Films:
-    """Short words for what the tests do with films."""
+    """Helpers for films."""
 
     def __init__(self, world: Any) -> None:
         self.world = world
@@ -23,7 +23,7 @@ class Films:
 
     @staticmethod
     def paid() -> dict[str, int]:
-        """Requests that reached the service, by clip."""
+        """Return the number of requests that reached the service, by clip."""
         with Ledger.open(load_settings().ledger_address) as ledger:
             found: dict[str, int] = {}
             for row in ledger.list():
@@ -31,7 +31,7 @@ class Films:
             return found
 
     def until_still(self) -> list[str]:
-        """Tick until nothing happens; the jobs that ran."""
+        """Tick until nothing happens, and return the jobs that ran."""
         jobs: list[str] = []
         for _ in range(12):
             results = self.world.tick("sequences")

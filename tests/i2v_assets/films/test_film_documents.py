@@ -1,8 +1,8 @@
-"""Films are read as strictly as briefs: what is wrong is said with the key, the limit and the remedy."""
+"""Films are read as strictly as briefs: a refusal names the key, the limit and the remedy."""
 
 import pytest
 
-from i2v_assets.films.spec import ClipShot, FilmError, InlineShot, TrackAsked, film_name, parse_film, shot_name
+from i2v_assets.films.spec import ClipShot, FilmError, InlineShot, TrackSpec, film_name, parse_film, shot_name
 
 
 def _refused(text: str) -> str:
@@ -46,7 +46,7 @@ def test_a_whole_film() -> None:
     assert (third.brief.duration, third.brief.images, third.crossfade, third.from_last_frame) == (4, None, 0.5, True)
     assert isinstance(fourth, InlineShot)
     assert not fourth.from_last_frame  # its own image
-    assert film.tracks == (TrackAsked("uploads/_media/theme.mp3", -18.0, loop=True, fade_out=2.0),)
+    assert film.tracks == (TrackSpec("uploads/_media/theme.mp3", -18.0, loop=True, fade_out=2.0),)
 
 
 def test_prompts_over_one_image_follow_one_another() -> None:
@@ -66,25 +66,25 @@ def test_names() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("shot: [a]", "`shot` is no key of a film. Did you mean `shots`?"),
+        ("shot: [a]", "`shot` is not a key of a film. Did you mean `shots`?"),
         ("image: a.jpg", "`shots` is nothing"),
         ("image: a.jpg\nshots: []", "a list of 0. `shots` must be a list of 1 to 100"),
         ("image: a.jpg\nshots: [a]\ncontinuity: last", "`continuity` must be last_frame"),
         ("image: a.jpg\nshots: [a, 5]", "shot 2 is a number"),
         ("shots: [a]", "shot 1 has no image to start from"),
         ("image: ../a.jpg\nshots: [a]", "must name a file"),
-        ("image: a.jpg\nshots: [{promt: x}]", "shot 1: `promt` is no key of a shot. Did you mean `prompt`?"),
+        ("image: a.jpg\nshots: [{promt: x}]", "shot 1: `promt` is not a key of a shot. Did you mean `prompt`?"),
         ("image: a.jpg\nshots: [{prompt: x, duration: long}]", "shot 1: `duration` is 'long'"),
-        ("image: a.jpg\nshots: [{prompt: x, dub: {en: a.mp3}}]", "`dub` is no key of a shot"),
+        ("image: a.jpg\nshots: [{prompt: x, dub: {en: a.mp3}}]", "`dub` is not a key of a shot"),
         ("image: a.jpg\nshots: [{clip: hero, prompt: x}]", "names a clip and also `prompt`"),
         ("image: a.jpg\nshots: [{prompt: x}, {prompt: y, crossfade: 11}]", "a number of seconds from 0 to 10"),
-        ("image: a.jpg\ncrossfade: 3\nshots: [a, b, c]", "shot 2 has 5 s, and its crossfades together 6 s"),
-        ("image: a.jpg\nshots: [a]\nmusic: {gain_db: 1}", "`music` names no file"),
+        ("image: a.jpg\ncrossfade: 3\nshots: [a, b, c]", "shot 2 has 5 s, but its crossfades need 6 s"),
+        ("image: a.jpg\nshots: [a]\nmusic: {gain_db: 1}", "`music` does not name a file"),
         ("image: a.jpg\nshots: [a]\nmusic: {file: a.mp3, gain: 1}", "Did you mean `gain_db`?"),
         ("image: a.jpg\nshots: [a]\ndefaults: {images: b.jpg}", "`defaults` sets `images`"),
         ("image: a.jpg\nshots: [a]\ndefaults: {duration: 0}", "harbour.yaml `defaults`: `duration` is 0"),
-        ("image: a.jpg\nshots: [a\n", "no valid YAML"),
+        ("image: a.jpg\nshots: [a\n", "not valid YAML"),
     ],
 )
-def test_what_is_wrong_is_said(text: str, words: str) -> None:
+def test_invalid_films_are_refused_with_the_problem(text: str, words: str) -> None:
     assert words in _refused(text)

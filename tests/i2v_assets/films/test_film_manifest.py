@@ -1,4 +1,4 @@
-"""A film's manifest: one spelling, strict reading, and what the gallery makes of it and of films that are not there."""
+"""A film's manifest: canonical text, strict reading, and the gallery's entries of joined and unfinished films."""
 
 import json
 from datetime import UTC, datetime
@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from i2v_assets.clip_folder.manifest import ManifestError
+from i2v_assets.clip_folder.notes import Answer, AnswerKind
 from i2v_assets.films.manifest import SANDBOX_FILM_NOTE, FilmManifest, is_film_manifest, read_film_manifest
+from i2v_assets.films.notes import _plain
 from i2v_assets.gallery.collect_films import gather_films
 from i2v_assets.gallery.entries import Status, entry_of_film
+from resources.problem import Problem
 from resources.storage.bucket import ObjectInfo
 
 NOW = datetime(2026, 3, 31, 18, 0, tzinfo=UTC)
@@ -51,7 +54,7 @@ PLAIN: dict[str, Any] = {
 }
 
 
-def test_there_is_one_spelling() -> None:
+def test_the_text_is_canonical() -> None:
     manifest = FilmManifest.model_validate(PLAIN)
     data = manifest.to_json()
     assert data == json.dumps(json.loads(data), sort_keys=True, indent=2, ensure_ascii=False).encode() + b"\n"
@@ -81,7 +84,7 @@ def test_a_film_of_the_sandbox_is_marked() -> None:
         ({"schema_version": 2}, "schema_version"),
     ],
 )
-def test_what_is_no_manifest_of_a_film_is_refused(changes: dict[str, Any], words: str) -> None:
+def test_an_invalid_film_manifest_is_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ManifestError) as refused:
         read_film_manifest(json.dumps({**PLAIN, **changes}).encode())
     assert words in refused.value.message
@@ -110,11 +113,13 @@ def test_films_of_a_bucket() -> None:
             {"clip": "two--02", "state": "waiting", "reason": "over budget", "price_usd": None},
         ]
     }
+    refused = Answer(AnswerKind.REFUSED, "REFUSED: one", (Problem("`shts` is no key.", remedy="Correct it."),), "")
     waits = "WAITING: two is joined later.\n\nWhat: Shot 2 waits.\n\nWhat happens next: it is joined by itself.\n"
     entries, unreadable = _gathered(
         {
             "sequences/one/manifest.json": json.dumps(PLAIN),
-            "sequences/one/REFUSED.txt": "REFUSED: one\n\nWhat: `shts` is no key.\nWhat to do: Correct it.\n",
+            "sequences/one/REFUSED.txt": refused.text,
+            "sequences/one/plan.json": json.dumps({"film": "one", "answer": _plain(refused)}),
             "sequences/two/WAITING.txt": waits,
             "sequences/two/plan.json": json.dumps(plan),
             "sequences/three/plan.json": "{}",
@@ -137,7 +142,7 @@ def test_a_damaged_manifest_is_named_and_leaves_the_others() -> None:
     assert unreadable == ("sequences/one/manifest.json",)
 
 
-def test_an_entry_says_how_far_its_price_is_known() -> None:
+def test_an_entry_marks_an_estimated_price() -> None:
     manifest = FilmManifest.model_validate({**PLAIN, "shots": [SHOT, {**SHOT, "cost_microdollars": None}]})
     assert entry_of_film(manifest).estimated
     assert not entry_of_film(FilmManifest.model_validate(PLAIN)).estimated

@@ -63,7 +63,7 @@ def test_a_film_with_continuity(films: Any, world: Any, samples: Path, tmp_path:
     assert [shot["state"] for shot in plan["shots"]] == ["delivered", "due", "planned"]
     assert plan["shots"][2]["price_is_estimated"]
     assert plan["shots"][2]["price_usd"] > 0
-    assert "2 of 3 are missing" in films.text("sequences/cats/WAITING.txt")
+    assert "is missing 2 of 3 shots" in films.text("sequences/cats/WAITING.txt")
     assert films.until_still() == ["make_clips_job", "film_job"]
     assert films.paid() == {"cats--01": 1, "cats--02": 1, "cats--03": 1}
 

@@ -1,4 +1,4 @@
-"""Films of clips that exist by themselves, and what is told of films that cannot be made."""
+"""Films of existing clips, and the notes on films that cannot be made."""
 
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,14 @@ from resources.media import joining
 from resources.registry.registry import Registry, Upload
 
 
-def test_films_of_clips_that_are_there(films: Any, world: Any, samples: Path) -> None:
+def test_films_of_existing_clips(films: Any, world: Any, samples: Path) -> None:
     world.put("uploads/_defaults.yaml", "resolution: 720p\nduration: 3\nprompt: Slow push in\n")
     world.put("uploads/cat.jpg", samples / "pet.jpg")
     world.put("sequences/one.yaml", "shots: [{clip: cat}, {clip: cat, crossfade: 1}]")
     world.put("sequences/bad.yaml", "shots: [{clp: cat}]")
     world.put("sequences/one.json", '{"shots": [{"clip": "cat"}]}')
     world.tick("sequences")
-    assert "there is none of this name" in films.text("sequences/one/REFUSED.txt")
+    assert "which does not exist" in films.text("sequences/one/REFUSED.txt")
     assert "Did you mean `clip`?" in films.text("sequences/bad/REFUSED.txt")
     assert any("one.yaml" in world.bucket.read(found.key).decode() for found in world.bucket.list("clips/_refused/"))
     world.tick("uploads")
@@ -49,11 +49,11 @@ def test_films_of_clips_that_are_there(films: Any, world: Any, samples: Path) ->
 
     world.put("sequences/one.yaml", "shots: [{clip: cat}, {clip: cat, crossfade: 4}]")
     assert world.tick("sequences") == []
-    assert "has 3.00 s, and its crossfades together 4 s" in films.text("sequences/one/REFUSED.txt")
+    assert "has 3.00 s, but its crossfades need 4 s" in films.text("sequences/one/REFUSED.txt")
     assert world.bucket.head("sequences/one/video.mp4") is not None, "what was joined before stays"
 
 
-def test_crossfades_that_a_clip_has_no_room_for_are_refused_before_new_shots_are_paid(
+def test_crossfades_longer_than_a_clip_are_refused_before_new_shots_are_paid(
     films: Any, world: Any, samples: Path
 ) -> None:
     world.put("uploads/_defaults.yaml", "resolution: 720p\nduration: 3\nprompt: Slow push in\n")
@@ -63,7 +63,7 @@ def test_crossfades_that_a_clip_has_no_room_for_are_refused_before_new_shots_are
     world.put("sequences/one.yaml", film + "shots: [{clip: cat}, {prompt: It moves on, crossfade: 3.5}]")
     assert world.tick("sequences") == []
     refused = films.text("sequences/one/REFUSED.txt")
-    assert "Shot 1 (cat) has 3.00 s, and its crossfades together 3.5 s." in refused
+    assert "Shot 1 (cat) has 3.00 s, but its crossfades need 3.5 s." in refused
     assert "Shorten the crossfades" in refused
     assert films.paid() == {"cat": 1}
 
@@ -74,7 +74,7 @@ def test_crossfades_that_a_clip_has_no_room_for_are_refused_before_new_shots_are
     assert films.json("sequences/one/manifest.json")["video"]["seconds"] == pytest.approx(8, abs=0.05)
 
 
-def test_a_fault_of_the_program_is_told_like_any_other_failure(
+def test_an_unexpected_error_is_reported_like_any_other_failure(
     films: Any, world: Any, samples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.put("sequences/one.yaml", "defaults: {resolution: 720p, duration: 3}\nimage: cat.jpg\nshots: [Slow push in]")
@@ -88,8 +88,8 @@ def test_a_fault_of_the_program_is_told_like_any_other_failure(
     world.tick("sequences")
     assert not any(result.success for result in world.tick("sequences"))
     failed = films.text("sequences/one/FAILED.txt")
-    assert "Its shots are there and stay; joining costs nothing." in failed
-    assert "fault of the program (RuntimeError)" in failed
+    assert "Its shots are kept. Joining costs nothing." in failed
+    assert "unexpected error (RuntimeError)" in failed
     assert "X-Amz" not in failed
     assert films.paid() == {"one--01": 1}
     assert world.bucket.head("clips/one--01/video.mp4") is not None
@@ -101,7 +101,7 @@ def test_a_fault_of_the_program_is_told_like_any_other_failure(
     assert films.paid() == {"one--01": 1}
 
 
-def test_looks_at_uploads_and_at_films_leave_each_other_s_clips_alone(tmp_path: Path) -> None:
+def test_scans_of_uploads_and_films_do_not_affect_each_other_s_clips(tmp_path: Path) -> None:
     with Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
         registry = Registry(ledger.database)
         registry.admit([Upload("film--01", "sequences/film.yaml#01", "v", "{}")], present=(), below="sequences/")

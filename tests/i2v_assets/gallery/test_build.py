@@ -73,7 +73,7 @@ def test_the_same_clips_give_the_same_bytes_in_any_order() -> None:
     assert build_gallery(entries, NOW) == build_gallery(reversed(entries), NOW)
 
 
-def test_newest_first_and_details_where_the_page_looks_for_them() -> None:
+def test_rows_are_newest_first_and_details_are_in_the_expected_pages() -> None:
     entries = [_entry(f"c{n:04d}", moment=NOW - timedelta(minutes=n), prompt=f"p{n % 3}") for n in range(250)]
     files = build_gallery(entries, NOW)
     rows = _data(files, "index")["rows"]
@@ -151,7 +151,7 @@ def test_a_clip_costs_what_its_takes_cost_each_once() -> None:
     assert entry_of_manifest(manifest).cost_microdollars == manifest.cost_microdollars
 
 
-def test_answers_become_entries() -> None:
+def test_notes_become_entries() -> None:
     problem = Problem("too wide", "aspect to 2.5", "crop it")
     for answer, status in (
         (refused("a", [problem]), Status.REFUSED),

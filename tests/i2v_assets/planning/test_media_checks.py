@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from i2v_assets.planning.media import FoundMedium
+from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.media_checks import check_media
 from resources.schemas.inputs import Family
 
-Make = Callable[..., FoundMedium]
+Make = Callable[..., MeasuredMedium]
 HORSE, T2V, I2V, DANCE = Family.HAPPYHORSE_I2V, Family.WAN_T2V, Family.WAN_I2V, Family.SEEDANCE_PRO
 
 
@@ -85,7 +85,7 @@ def test_print_colours_and_animations_are_refused_everywhere(image: Make, audio:
     assert len(check_media(family, media)) == 2
 
 
-def test_all_problems_of_a_file_are_told(image: Make) -> None:
+def test_all_problems_of_a_file_are_reported(image: Make) -> None:
     assert len(check_media(HORSE, [image(width=100, height=900, mode="CMYK", format="TIFF", size_bytes=10**8)])) == 5
 
 
@@ -120,14 +120,14 @@ def test_lengths_of_sounds(image: Make, audio: Make, family: Family, seconds: fl
     ("family", "seconds", "said"),
     [(T2V, 2.9999, "2.9999 s."), (T2V, 30.00001, "30.00001 s."), (DANCE, 1.5, "1.50 s."), (DANCE, 15.004, "15.004 s.")],
 )
-def test_a_length_right_at_its_limit_does_not_look_like_it(
+def test_a_length_just_over_its_limit_is_shown_with_enough_digits(
     image: Make, audio: Make, family: Family, seconds: float, said: str
 ) -> None:
     (problem,) = check_media(family, [audio(seconds=seconds)] if family is T2V else [image(), audio(seconds=seconds)])
     assert problem.what == f"voice.mp3 has {said}"
 
 
-def test_a_size_right_at_its_limit_does_not_look_like_it(image: Make, audio: Make) -> None:
+def test_a_size_just_over_its_limit_is_shown_with_enough_digits(image: Make, audio: Make) -> None:
     (problem,) = check_media(DANCE, [image(), audio(size_bytes=15_000_000)])
     assert (problem.what, problem.limit) == (
         "voice.mp3 has 15.000000 MB.",
@@ -183,7 +183,7 @@ def test_reference_videos(image: Make, video: Make, facts: dict[str, Any], fits:
 
 
 def test_numbers_of_files(image: Make, audio: Make, video: Make) -> None:
-    def many(make: Make, count: int) -> list[FoundMedium]:
+    def many(make: Make, count: int) -> list[MeasuredMedium]:
         return [make(f"{at}.x") for at in range(count)]
 
     assert not check_media(DANCE, [*many(image, 9), *many(audio, 3), *many(video, 3)])

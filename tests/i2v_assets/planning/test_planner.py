@@ -1,4 +1,4 @@
-"""A plan says everything before any money, a refusal says everything that is in the way."""
+"""A plan states everything before anything is paid, and a refusal states every problem."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from i2v_assets.briefs.brief import Brief
-from i2v_assets.planning.media import FoundMedium
+from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.planner import (
     Plan,
     PlanOffer,
@@ -21,7 +21,7 @@ from i2v_assets.planning.prompts import load_presets
 from resources.schemas.endpoints import ENDPOINTS, ids_for, to_body
 from resources.schemas.inputs import MAX_SEED, Family, Route, fingerprint
 
-Make = Callable[..., FoundMedium]
+Make = Callable[..., MeasuredMedium]
 HORSE, T2V, I2V, DANCE = Family.HAPPYHORSE_I2V, Family.WAN_T2V, Family.WAN_I2V, Family.SEEDANCE_PRO
 OFFERS: dict[Family, PlanOffer | None] = {
     family: PlanOffer(ids_for(family)[-1], 100_000, "second") for family in Family
@@ -30,7 +30,7 @@ OPTIONS = PlanOptions(service="sandbox")
 
 
 def decide(
-    media: list[FoundMedium],
+    media: list[MeasuredMedium],
     brief: dict[str, Any] | None = None,
     *,
     offers: dict[Family, PlanOffer | None] | None = None,
@@ -42,13 +42,13 @@ def decide(
     )
 
 
-def planned(media: list[FoundMedium], brief: dict[str, Any] | None = None, **more: Any) -> Plan:
+def planned(media: list[MeasuredMedium], brief: dict[str, Any] | None = None, **more: Any) -> Plan:
     decided = decide(media, brief, **more)
     assert isinstance(decided, Plan), decided
     return decided
 
 
-def refused(media: list[FoundMedium], brief: dict[str, Any] | None = None, **more: Any) -> Refusal:
+def refused(media: list[MeasuredMedium], brief: dict[str, Any] | None = None, **more: Any) -> Refusal:
     decided = decide(media, brief, **more)
     assert isinstance(decided, Refusal), decided
     return decided
@@ -142,7 +142,7 @@ class TestCatalogue:
         assert decided.kind == "catalogue"
         assert planned([audio()], offers=offers)
 
-    def test_a_catalogue_that_was_not_asked_gives_no_price(self, image: Make, audio: Make) -> None:
+    def test_a_plan_without_the_catalogue_has_no_price(self, image: Make, audio: Make) -> None:
         plan = planned([image()], offers={})
         assert (plan.price_microdollars, plan.model_id) == (None, None)
         assert planned([image(), audio()], offers={}).family is I2V
@@ -161,7 +161,7 @@ class TestCatalogue:
         allowed = PlanOptions(service="sandbox", allow_unknown_price=True)
         assert planned([image()], offers=offers, options=allowed).price_microdollars is None
 
-    def test_tiers_of_the_id_that_answers(self, image: Make) -> None:
+    def test_resolutions_of_the_available_model_id(self, image: Make) -> None:
         brief = {"route": "multi_modal", "resolution": "4k"}
         documented, catalogue = ids_for(DANCE)
         assert planned([image()], brief, offers={DANCE: PlanOffer(catalogue, 1, "second")}).inputs.resolution == "4k"
@@ -191,7 +191,7 @@ class TestDuration:
         told = [advice.code for advice in plan.advice if advice.code.startswith("voice_")]
         assert told == ([code] if code else [])
 
-    def test_a_given_duration_is_taken_and_the_difference_told(self, audio: Make) -> None:
+    def test_a_given_duration_is_used_and_the_difference_is_advised(self, audio: Make) -> None:
         plan = planned([audio(seconds=9)], {"duration": 5})
         assert plan.inputs.duration == 5
         (told,) = [each.words for each in plan.advice if each.code == "voice_cut"]
@@ -219,7 +219,7 @@ class TestDuration:
 
 
 class TestSwitches:
-    def test_the_watermark_is_always_said_where_there_is_one(self, image: Make, audio: Make) -> None:
+    def test_the_watermark_is_always_explicit_if_the_endpoint_has_the_switch(self, image: Make, audio: Make) -> None:
         marked = PlanOptions(service="sandbox", watermark=True)
         assert planned([image()]).inputs.watermark is False
         assert planned([image()], options=marked).inputs.watermark is True
@@ -244,7 +244,7 @@ class TestSwitches:
         assert problem.limit
         assert problem.remedy
 
-    def test_a_film_is_told_where_it_belongs(self, image: Make) -> None:
+    def test_shots_in_a_brief_are_refused_with_the_film_s_place(self, image: Make) -> None:
         found = refused([image()], {"shots": ["push in", "orbit"]})
         assert "sequences/hero.yaml" in found.problems[0].remedy
 
@@ -263,7 +263,7 @@ class TestSwitches:
     def test_the_length_of_a_negative_prompt(self, audio: Make, length: int, fine: bool) -> None:
         assert isinstance(decide([audio()], {"negative_prompt": "x" * length}), Plan) is fine
 
-    def test_all_problems_are_told_at_once(self, image: Make) -> None:
+    def test_all_problems_are_reported_at_once(self, image: Make) -> None:
         found = refused([image(width=100, height=100)], {"duration": 99, "resolution": "4k", "negative_prompt": "x"})
         assert len(found.problems) == 4
         assert found.route is Route.ANIMATE
@@ -395,7 +395,7 @@ class TestPlanHash:
         assert plan_hash([one]) != plan_hash([one, one])
 
 
-def test_every_outcome_goes_to_json_and_back(image: Make, audio: Make) -> None:
+def test_every_outcome_round_trips_through_json(image: Make, audio: Make) -> None:
     plan = planned([image()])
     assert Plan.model_validate_json(plan.model_dump_json()) == plan
     refusal = refused([])

@@ -1,4 +1,4 @@
-"""Presets are picked for a reason, and advice is given where the makers of the models would give it."""
+"""Presets are picked for a reason, and advice follows the prompting pages of the models' makers."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ class TestPresets:
         assert advise(prompt, Route.ANIMATE, ANIMATE) == ()
         assert all(prompt_problem(family, prompt) is None for family in Family)
 
-    def test_they_say_what_must_hold(self) -> None:
+    def test_presets_state_what_must_stay(self) -> None:
         presets = shipped_presets()
         assert "identity-stable" in presets["portrait"]
         assert "packaging" in presets["product"]
@@ -85,7 +85,7 @@ class TestPresets:
             pick_preset(Brief(motion="portait"), None, [])
         assert "Did you mean `portrait`?" in caught.value.remedy
 
-    def test_the_projects_own_are_known(self) -> None:
+    def test_the_project_s_own_presets_are_available(self) -> None:
         assert pick_preset(Brief(motion="wave"), None, [], presets=load_presets("wave: Waves roll"))[0] == "wave"
 
 

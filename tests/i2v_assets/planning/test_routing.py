@@ -1,4 +1,4 @@
-"""Every rule of the route, each with its reason, and the combinations that cannot be."""
+"""Every rule of the route with its reason, and the invalid combinations."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from i2v_assets.briefs.brief import Brief
-from i2v_assets.planning.media import FoundMedium
-from i2v_assets.planning.routing import RouteImpossible, choose_route, references, speaks_of_talking
+from i2v_assets.planning.media import MeasuredMedium
+from i2v_assets.planning.routing import RouteImpossible, choose_route, mentions_speech, references
 from resources.schemas.inputs import Family, MediumKind, Route
 
-Make = Callable[..., FoundMedium]
+Make = Callable[..., MeasuredMedium]
 
 
 @pytest.fixture
-def media(image: Make, audio: Make, video: Make) -> Callable[[str], list[FoundMedium]]:
+def media(image: Make, audio: Make, video: Make) -> Callable[[str], list[MeasuredMedium]]:
     """``iiav``: two images, one sound, one video."""
     makers: dict[str, tuple[Make, str]] = {"i": (image, "jpg"), "a": (audio, "mp3"), "v": (video, "mp4")}
     return lambda kinds: [makers[kind][0](f"{at}.{makers[kind][1]}") for at, kind in enumerate(kinds)]
@@ -56,7 +56,7 @@ def media(image: Make, audio: Make, video: Make) -> Callable[[str], list[FoundMe
     ],
 )
 def test_the_rules(
-    media: Callable[[str], list[FoundMedium]],
+    media: Callable[[str], list[MeasuredMedium]],
     kinds: str,
     brief: dict[str, Any],
     route: str,
@@ -69,7 +69,7 @@ def test_the_rules(
     assert reason in " ".join(routing.reasons)
 
 
-def test_a_portrait_is_told_among_the_reasons(media: Callable[[str], list[FoundMedium]]) -> None:
+def test_a_portrait_is_one_of_the_reasons(media: Callable[[str], list[MeasuredMedium]]) -> None:
     assert "portrait" in choose_route(Brief(), media("ia"), face=True).reasons[1]
     assert len(choose_route(Brief(), media("ia"), face=False).reasons) == 1
 
@@ -79,18 +79,18 @@ def test_a_portrait_is_told_among_the_reasons(media: Callable[[str], list[FoundM
     [
         ("", None, "no image, audio or video", "Upload an image"),
         ("", Route.ANIMATE, "no image, audio or video", "Upload an image"),
-        ("a", Route.ANIMATE, "exactly one image, and there are 0", "Upload an image"),
-        ("ii", Route.ANIMATE, "there are 2", "multi_modal"),
+        ("a", Route.ANIMATE, "exactly one image, and the clip has 0", "Upload an image"),
+        ("ii", Route.ANIMATE, "the clip has 2", "multi_modal"),
         ("ia", Route.ANIMATE, "no voiceover", "remove `route`"),
         ("iv", Route.ANIMATE, "no reference video", "remove `route`"),
-        ("i", Route.LIP_SYNC, "exactly one voiceover, and there are 0", "Upload a WAV or MP3"),
-        ("iaa", Route.LIP_SYNC, "there are 2", "Name one under `audio`"),
-        ("iia", Route.LIP_SYNC, "one image at most", "multi_modal"),
+        ("i", Route.LIP_SYNC, "exactly one voiceover, and the clip has 0", "Upload a WAV or MP3"),
+        ("iaa", Route.LIP_SYNC, "the clip has 2", "Name one under `audio`"),
+        ("iia", Route.LIP_SYNC, "at most one image", "multi_modal"),
         ("iav", Route.LIP_SYNC, "no video", "multi_modal"),
     ],
 )
 def test_what_cannot_be(
-    media: Callable[[str], list[FoundMedium]], kinds: str, route: Route | None, words: str, remedy: str
+    media: Callable[[str], list[MeasuredMedium]], kinds: str, route: Route | None, words: str, remedy: str
 ) -> None:
     with pytest.raises(RouteImpossible) as caught:
         choose_route(Brief(route=route), media(kinds))
@@ -133,9 +133,9 @@ def test_numbered_references(prompt: str, found: list[tuple[MediumKind, int]]) -
     "prompt", ["She is talking", "he speaks", "lip-sync", "lip synced", "a presenter", "他在说话", "SINGING"]
 )
 def test_talking(prompt: str) -> None:
-    assert speaks_of_talking(prompt)
+    assert mentions_speech(prompt)
 
 
 @pytest.mark.parametrize("prompt", ["slow push in", "a speaker on the desk", "stalking cat", "ghosts", ""])
 def test_not_talking(prompt: str) -> None:
-    assert not speaks_of_talking(prompt)
+    assert not mentions_speech(prompt)

@@ -1,4 +1,4 @@
-"""How long the window for paid work is open in a time."""
+"""How long the window for paid work is open within a period."""
 
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""A list of many clips: what spreadsheets write is read, and a bad row hurts nobody else."""
+"""A CSV batch of many clips: the output of spreadsheets is read, and a bad row does not affect the others."""
 
 import json
 
@@ -66,19 +66,19 @@ BAD_CSV = [
     ("image,watermark\na.jpg,perhaps\n", 2, "`watermark` is 'perhaps'", "true or false"),
     ("image,prompt\na.jpg,one, two\n", 2, "3 cells for 2 columns", "double quotes"),
     ("image,images\na.jpg,b.jpg\n", 2, "both `image` and `images`", "Keep one"),
-    ("image,prompt\n,pan\n", 2, "names no image", "`image`"),
-    ("image\n../a.jpg\n", 2, "without ..", "beside the list"),
-    ("image,dub\na.jpg,en=x\n", 2, "not written as JSON", "v.mp3"),
+    ("image,prompt\n,pan\n", 2, "does not name an image", "`image`"),
+    ("image\n../a.jpg\n", 2, "without ..", "beside the CSV batch"),
+    ("image,dub\na.jpg,en=x\n", 2, "is not JSON", "v.mp3"),
     ('image,prompt\na.jpg,"open\n', 2, "cannot be read", "quotes"),
     ("image\na.jpg|./a.jpg\n", 2, "`images` names 'a.jpg' twice", "Keep one"),
-    ("image\n/uploads/a.jpg\n", 2, "beside the list, or another key of the bucket", "`uploads/shoes/1.jpg`"),
+    ("image\n/uploads/a.jpg\n", 2, "beside the CSV batch, or another key of the bucket", "`uploads/shoes/1.jpg`"),
     (f"image,prompt\na.jpg,{'x' * 131_073}\n", 2, "more than 131,072 characters", "shorten"),
     ('image,prompt\n"a\n.jpg",x\nb.jpg,"bad"x\n', 4, "cannot be read", "quotes"),
 ]
 
 
 @pytest.mark.parametrize(("text", "line", "words", "remedy"), BAD_CSV)
-def test_a_bad_row_is_told_by_its_line(text: str, line: int, words: str, remedy: str) -> None:
+def test_a_bad_row_is_reported_by_its_line(text: str, line: int, words: str, remedy: str) -> None:
     _, (bad,) = parse_batch(text, "shoes.csv", "csv")
     assert bad.line == line
     assert f"shoes.csv line {line}" in bad.words
@@ -94,7 +94,7 @@ def test_a_bad_row_is_told_by_its_line(text: str, line: int, words: str, remedy:
         ('["a.jpg"]', "list"),
         ('{"image": "a.jpg", "clip": 5}', "`clip` must be text"),
         ('{"image": "a.jpg", "image": "b.jpg"}', "twice"),
-        ('{"prompt": "x"}', "names no image"),
+        ('{"prompt": "x"}', "does not name an image"),
         ("{" * 50_000, "line 1"),
     ],
 )
@@ -118,7 +118,7 @@ def test_a_bad_line_of_json(text: str, words: str) -> None:
         ('{"image": "a.jpg"', "jsonl", None),
     ],
 )
-def test_a_bad_row_tells_its_clip_where_that_can_be_read(text: str, kind: BatchFormat, clip: str | None) -> None:
+def test_a_bad_row_names_its_clip_if_the_name_can_be_read(text: str, kind: BatchFormat, clip: str | None) -> None:
     _, (bad,) = parse_batch(text, "shoes", kind)
     assert bad.clip == clip
 
@@ -132,7 +132,7 @@ def test_good_rows_stay_beside_bad_ones() -> None:
 @pytest.mark.parametrize(
     ("text", "kind", "words", "remedy"),
     [
-        ("image,promt\na.jpg,x\n", "csv", "`promt` is no column", "Did you mean `prompt`?"),
+        ("image,promt\na.jpg,x\n", "csv", "`promt` is not a column", "Did you mean `prompt`?"),
         ("image,image\na.jpg,b.jpg\n", "csv", "twice", "Keep one"),
         ("", "csv", "has no rows", "one row"),
         ("image\n", "csv", "has no rows", "one row"),
@@ -143,7 +143,7 @@ def test_good_rows_stay_beside_bad_ones() -> None:
         ("image\n" + "a.jpg\n" * (MAX_BATCH_ROWS + 1), "csv", "more than 20000 rows", "Split"),
     ],
 )
-def test_a_list_that_is_refused_whole(text: str | bytes, kind: BatchFormat, words: str, remedy: str) -> None:
+def test_a_csv_batch_that_is_refused_as_a_whole(text: str | bytes, kind: BatchFormat, words: str, remedy: str) -> None:
     with pytest.raises(BriefError) as caught:
         parse_batch(text, "shoes", kind)
     assert words in caught.value.message
@@ -166,14 +166,14 @@ def test_twenty_thousand_rows_are_taken() -> None:
         ('{"image": "a.jpg", "clip": "a\\u0000b"}\n{"image": "b.jpg"}', "jsonl", 1),
     ],
 )
-def test_a_row_with_a_character_that_nothing_keeps_is_refused_alone(text: str, kind: BatchFormat, line: int) -> None:
+def test_a_row_with_an_unstorable_character_is_refused_alone(text: str, kind: BatchFormat, line: int) -> None:
     (row,), (bad,) = parse_batch(text, "x", kind)
     assert row.clip == "b-2"
     assert bad.line == line
     assert "U+" in bad.words
 
 
-def test_columns_are_told_in_letters_that_can_be_written() -> None:
+def test_columns_are_reported_in_printable_characters() -> None:
     with pytest.raises(BriefError) as caught:
         parse_batch("image,a\x00b\n", "x.csv", "csv")
     assert caught.value.message.isprintable()
@@ -187,8 +187,8 @@ def test_the_lines_that_an_open_quote_swallowed_are_named(end: str) -> None:
     assert "quotes" in bad.remedy
 
 
-def test_a_line_of_json_is_named_once_and_told_how_to_be_written() -> None:
+def test_a_bad_line_of_json_is_named_once_with_a_remedy() -> None:
     _, bad = parse_batch('{"image": "a.jpg"}\n{"image": }\n[1]\n', "x.jsonl", "jsonl")
-    assert bad[0].words == "x.jsonl line 2 is no valid JSON at column 11: Expecting value."
+    assert bad[0].words == "x.jsonl line 2 is not valid JSON at column 11: Expecting value."
     assert "line" not in bad[1].remedy
     assert "braces" in bad[1].remedy

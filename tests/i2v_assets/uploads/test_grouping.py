@@ -1,4 +1,4 @@
-"""What belongs together becomes a clip, what is incomplete waits, what cannot become one is refused in words."""
+"""Files that belong together become a clip, incomplete uploads wait, and the others are refused with a reason."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -84,16 +84,16 @@ class TestLoose:
     def test_a_voiceover_belongs_to_its_own_folder_only(self) -> None:
         found = look(["a/x.jpg", "b/x.mp3"])
         assert names(found) == {"a--x": ["x.jpg"]}
-        assert "voiceover by itself" in one_refusal(found).words
+        assert "voiceover alone" in one_refusal(found).words
 
-    @pytest.mark.parametrize(("name", "words"), [("v.mp3", "voiceover by itself"), ("v.mp4", "video by itself")])
+    @pytest.mark.parametrize(("name", "words"), [("v.mp3", "voiceover alone"), ("v.mp4", "video alone")])
     def test_audio_or_video_alone_is_refused_once_it_settled(self, name: str, words: str) -> None:
         assert words in one_refusal(look([name])).words
         young = look([Thing(name, 3)])
         assert not young.refused
         assert not young.candidates
 
-    def test_a_video_beside_an_image_is_told(self) -> None:
+    def test_a_video_beside_an_image_is_refused(self) -> None:
         found = look(["x.jpg", "x.mp4"])
         assert names(found) == {"x": ["x.jpg"]}
         assert "x.mp4" in one_refusal(found).words
@@ -190,7 +190,7 @@ class TestFolder:
         assert names(found) == {"x": ["b.jpg", "refs/a.jpg", "v.mp3"]}
         (candidate,) = found.candidates
         assert candidate.source == "uploads/x/"
-        assert candidate.said_in == "uploads/x/brief.yaml"
+        assert candidate.document_key == "uploads/x/brief.yaml"
         assert candidate.brief.prompt == "pan"
         assert not found.refused
 
@@ -221,13 +221,13 @@ class TestFolder:
     @pytest.mark.parametrize(
         ("text", "words", "remedy"),
         [
-            ("promt: x", "`promt` is no key", "Did you mean `prompt`?"),
+            ("promt: x", "`promt` is not a key", "Did you mean `prompt`?"),
             ("a: b: c", "line 1, column 5", "indentation"),
             (b"\xff\xfe", "not UTF-8", "UTF-8"),
             ("images: a.mp3", "`images` names a.mp3", "brief"),
-            ("audio: a.m4a", "no route takes", 'ffmpeg -i "a.m4a"'),
+            ("audio: a.m4a", "no route accepts", 'ffmpeg -i "a.m4a"'),
             ("images: n.txt", "`images` names n.txt", "brief"),
-            ("dub: {en: a.mp3}\naudio: a.mp3", "both `audio` and `dub`", "remove `audio`"),
+            ("dub: {en: a.mp3}\naudio: a.mp3", "both `audio` and `dub`", "Remove `audio`"),
         ],
     )
     def test_a_brief_that_cannot_be_used(self, text: str | bytes, words: str, remedy: str) -> None:
@@ -239,7 +239,7 @@ class TestFolder:
         assert "x" in found.present
 
     def test_a_brief_without_media_and_a_folder_without_anything(self) -> None:
-        assert "a brief and no media" in one_refusal(look([], {"x/brief.yaml": "prompt: x"})).words
+        assert "a brief but no media" in one_refusal(look([], {"x/brief.yaml": "prompt: x"})).words
         assert "empty" in one_refusal(look(["x/"])).words
         for fine in (["x/", "x/a.jpg"], ["x/", "x/y/", "x/y/a.jpg"], [Thing("x/", 3)], ["_side/"]):
             assert not look(list(fine)).refused
@@ -251,9 +251,9 @@ class TestFolder:
         found = look(["x/a.jpg"], {"x/brief.yaml": "", "x/brief.json": ""})
         assert "brief.json and brief.yaml" in one_refusal(found).words
 
-    def test_a_brief_at_the_top_is_refused_and_hurts_nobody(self) -> None:
+    def test_a_brief_at_the_top_is_refused_and_does_not_affect_other_clips(self) -> None:
         found = look(["a.jpg"], {"brief.yaml": ""})
-        assert "top of uploads/" in one_refusal(found).words
+        assert "directly in uploads/" in one_refusal(found).words
         assert names(found) == {"a": ["a.jpg"]}
 
     def test_the_nearest_brief_owns_a_file(self) -> None:
@@ -333,7 +333,7 @@ class TestLists:
         found = look(["s/pics/1.jpg", "s/2.jpg", "s/3.jpg"], {"s/list.csv": self.TABLE})
         assert names(found) == {"s--red": ["pics/1.jpg"], "s--2-2": ["2.jpg"], "s--3": ["3.jpg"]}
         red = next(each for each in found.candidates if each.clip == "s--red")
-        assert (red.source, red.said_in) == ("uploads/s/list.csv#s--red", "uploads/s/list.csv")
+        assert (red.source, red.document_key) == ("uploads/s/list.csv#s--red", "uploads/s/list.csv")
 
     def test_other_keys_of_the_bucket(self) -> None:
         text = '{"clip": "a", "image": "uploads/far/1.jpg"}\n{"clip": "b", "image": "library/2.jpg"}\n'
@@ -427,16 +427,16 @@ class TestNames:
         found = look([Thing("a b.jpg", 90), Thing("a-b.jpg", 100)])
         assert [each.source for each in found.candidates] == ["uploads/a-b.jpg"]
         refusal = one_refusal(found)
-        assert refusal.words == "a b.jpg would be the clip a-b, which is a-b.jpg already."
+        assert refusal.words == "a b.jpg maps to the clip name a-b, which a-b.jpg already has."
         assert refusal.key == "uploads/a b.jpg"
 
-    def test_who_was_admitted_first_keeps_it(self) -> None:
+    def test_the_upload_that_was_admitted_first_keeps_the_name(self) -> None:
         taken = {"a-b": "uploads/a b.jpg"}
         found = look([Thing("a b.jpg", 90), Thing("a-b.jpg", 100)], taken=taken)
         assert [each.source for each in found.candidates] == ["uploads/a b.jpg"]
         assert one_refusal(found).key == "uploads/a-b.jpg"
 
-    def test_a_name_whose_upload_is_gone_is_free_again(self) -> None:
+    def test_a_name_is_free_again_after_its_upload_is_removed(self) -> None:
         assert look(["a-b.jpg"], taken={"a-b": "uploads/a b.jpg"}).candidates
 
     def test_a_partial_listing_frees_no_name(self) -> None:
@@ -462,7 +462,7 @@ class TestNames:
 
 
 class TestUnforeseen:
-    """What a reader did not foresee in one document costs that upload, and no other."""
+    """An unexpected error in one document refuses that upload and no other."""
 
     @pytest.fixture(autouse=True)
     def surprise(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -500,7 +500,7 @@ class TestUnforeseen:
         assert one_refusal(found).key == "uploads/bad.csv"
 
 
-def test_what_is_said_of_a_refused_upload_can_be_kept() -> None:
+def test_the_text_of_a_refusal_can_be_stored() -> None:
     refusal = RefusedUpload("uploads/a", "It says \ud800 and \0.", "Write no \udfff.")
     assert (refusal.words, refusal.remedy) == ("It says \\ud800 and \\0.", "Write no \\udfff.")
 

@@ -1,4 +1,4 @@
-"""Text that no database keeps: it costs the upload that holds it, and stops the look at no other."""
+"""Unstorable text refuses the upload that holds it, and does not stop the scan of the others."""
 
 import pytest
 
@@ -31,7 +31,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_text_that_nothing_keeps_stops_no_look(
+def test_unstorable_text_does_not_stop_the_scan(
     kind: str, service_env: dict[str, str], bucket: Bucket, request: pytest.FixtureRequest
 ) -> None:
     settings = load_settings()

@@ -115,13 +115,13 @@ def test_the_downloaded_file_is_proven(manifest: Manifest) -> None:
         (replace(Row(), cost_microdollars=1), "paid"),
         (replace(Row(), video_sha256="0" * 64), "names video"),
         (replace(Row(), video_sha256=None), "no download"),
-        (replace(Row(), take=2), "do not give its fingerprint"),
-        (replace(Row(), inputs_json=Row().inputs_json.replace("1080p", "720p")), "do not give its fingerprint"),
-        (replace(Row(), inputs_json="{}"), "do not give its fingerprint"),
-        (None, "no such fingerprint"),
+        (replace(Row(), take=2), "do not match its fingerprint"),
+        (replace(Row(), inputs_json=Row().inputs_json.replace("1080p", "720p")), "do not match its fingerprint"),
+        (replace(Row(), inputs_json="{}"), "do not match its fingerprint"),
+        (None, "does not have this fingerprint"),
     ],
 )
-def test_each_disagreement_is_found(manifest: Manifest, row: Row | None, words: str) -> None:
+def test_each_disagreement_is_detected(manifest: Manifest, row: Row | None, words: str) -> None:
     result = judge(manifest, row=row)
     assert not result.ok
     assert any(words in line for line in wrong(result)), result.lines
@@ -146,17 +146,17 @@ def test_each_disagreement_is_found(manifest: Manifest, row: Row | None, words: 
         ("media.kind", "video", "media: video"),
         ("media.size_bytes", 8, "(8 bytes)"),
         ("media", (), "media: none"),
-        ("times.created", CREATED - timedelta(days=1), "time of its making"),
+        ("times.created", CREATED - timedelta(days=1), "time of its creation"),
         ("times.submitted", CREATED, "time of its submission"),
         ("times.finished", CREATED, "time of its end"),
         ("times.delivered", CREATED, "time of its delivery"),
         ("video.key", "videos/other.mp4", "key of the video"),
         ("video.size_bytes", 1, "size of the video in bytes: 1; the ledger: 4000000"),
-        ("other_takes.seed", 9, "take 2 beside it"),
-        ("other_takes.fingerprint", "0" * 64, "take 2 beside it"),
+        ("other_takes.seed", 9, "other take 2"),
+        ("other_takes.fingerprint", "0" * 64, "other take 2"),
     ],
 )
-def test_each_falsified_word_of_the_manifest_is_found(
+def test_each_falsified_field_of_the_manifest_is_detected(
     fields: dict[str, Any], field: str, told: Any, words: str
 ) -> None:
     assert judge(Manifest.model_validate(fields)).ok
@@ -169,13 +169,13 @@ def test_each_falsified_word_of_the_manifest_is_found(
     assert words in wrong(result)[0]
 
 
-def test_what_was_not_known_yet_is_no_contradiction(fields: dict[str, Any]) -> None:
+def test_a_value_that_was_unknown_at_delivery_is_not_a_contradiction(fields: dict[str, Any]) -> None:
     early = {**fields, "price_microdollars": None, "queue_seconds": None, "generation_seconds": None}
     early["times"] = {"created": CREATED, "delivered": CREATED + timedelta(seconds=270)}
     assert judge(Manifest.model_validate(early)).ok
 
 
-def test_a_prompt_that_the_ledger_keeps_without_its_address_is_proven_by_the_fingerprint(
+def test_a_prompt_that_the_ledger_redacted_is_proven_by_the_fingerprint(
     fields: dict[str, Any],
 ) -> None:
     """The ledger leaves a signed address out, also of a prompt."""
@@ -187,19 +187,19 @@ def test_a_prompt_that_the_ledger_keeps_without_its_address_is_proven_by_the_fin
     assert not judge(Manifest.model_validate({**fields, "fingerprint": paid, "prompt": "as in"}), row=row).ok
 
 
-def test_another_clip_of_the_same_inputs_says_whose_payment_it_was(manifest: Manifest) -> None:
+def test_another_clip_of_the_same_inputs_names_the_clip_that_was_paid(manifest: Manifest) -> None:
     result = judge(manifest, row=replace(Row(), clip="boots--0001"))
     assert result.ok
     assert any("paid for as the clip boots--0001" in line for line in result.lines)
 
 
-def test_an_altered_file_is_found(manifest: Manifest) -> None:
+def test_an_altered_file_is_detected(manifest: Manifest) -> None:
     result = judge(manifest, "d" * 64)
     assert not result.ok
     assert any("not what was downloaded" in line and UNSIGNED in line for line in wrong(result))
 
 
-def test_a_cost_reported_later_is_no_contradiction(fields: dict[str, Any]) -> None:
+def test_a_cost_reported_later_is_not_a_contradiction(fields: dict[str, Any]) -> None:
     early = Manifest.model_validate({**fields, "cost_microdollars": None})
     assert judge(early).ok
     assert judge(early, row=replace(Row(), cost_microdollars=None)).ok
@@ -217,7 +217,7 @@ def test_a_signed_copy_is_proven_by_its_signature(fields: dict[str, Any]) -> Non
     assert any("signed at another time" in line for line in later.lines)
 
 
-def test_what_is_wrong_with_a_signature_is_said_apart(fields: dict[str, Any]) -> None:
+def test_a_bad_signature_is_reported_separately(fields: dict[str, Any]) -> None:
     signed = Manifest.model_validate({**fields, "video": {**fields["video"], "signed_sha256": "d" * 64}})
     altered = Read(valid=False, intact=False, line="altered: the Content Credentials do not fit this file")
     stranger = Read(valid=False, line="signed by S; the signer is not the configured certificate")
@@ -256,7 +256,7 @@ def test_without_a_manifest_the_ledger_and_the_signature_decide() -> None:
     assert not verify_alone("b" * 64, None).ok
 
 
-def test_a_sandbox_video_says_so(fields: dict[str, Any]) -> None:
+def test_a_sandbox_video_is_marked(fields: dict[str, Any]) -> None:
     paid = fingerprint("sandbox", INPUTS, 1)
     sandbox = Manifest.model_validate({**fields, "service": "sandbox", "fingerprint": paid})
     result = judge(sandbox, row=replace(Row(), service="sandbox", fingerprint=paid))

@@ -34,7 +34,7 @@ def up(child):
     return child
 
 
-def test_stop_is_polite_first(tmp_path):
+def test_a_stop_sends_the_stop_signal_first(tmp_path):
     with up(ChildProcess(SLEEPER, log=tmp_path / "log")) as child:
         assert child.running
         assert os.getpgid(child.pid) == child.pid
@@ -56,7 +56,7 @@ def parent_of(*grandchild):
     return [sys.executable, "-S", "-c", code]
 
 
-def test_several_end_together_with_all_that_they_started(tmp_path):
+def test_several_children_stop_together_with_their_descendants(tmp_path):
     children = [up(ChildProcess(parent_of(*SLEEPER), log=tmp_path / f"log-{number}")) for number in range(2)]
     grandchildren = [int(child.log.read_text().split()[0]) for child in children]
     stop_together(children, seconds=20)
@@ -65,7 +65,7 @@ def test_several_end_together_with_all_that_they_started(tmp_path):
     stop_together(children)
 
 
-def test_what_does_not_end_in_time_is_killed_with_all_that_it_started(tmp_path):
+def test_a_child_that_does_not_end_in_time_is_killed_with_its_descendants(tmp_path):
     child = up(ChildProcess(parent_of(*STUBBORN), log=tmp_path / "log"))
     until(lambda: child.log.read_text().count("up") == 2)
     grandchild = int(next(line for line in child.log.read_text().splitlines() if line.endswith(" up")).split()[0])
@@ -117,14 +117,14 @@ def test_forgotten_children_end_with_the_interpreter(tmp_path):
     until(lambda: gone(int(done.stdout)))
 
 
-def test_early_end_tells_the_log(tmp_path):
+def test_an_early_end_reports_the_log(tmp_path):
     child = ChildProcess([sys.executable, "-c", "print('the reason'); exit(3)"], log=tmp_path / "log")
     with pytest.raises(ServerNotStarted, match=r"The thing ended with code 3.*the reason") as caught:
         child.wait_until(lambda: False, seconds=10, what="The thing")
     assert str(tmp_path / "log") in caught.value.remedy
 
 
-def test_silence_ends_with_the_deadline(tmp_path):
+def test_a_child_that_never_answers_fails_at_the_deadline(tmp_path):
     child = ChildProcess(SLEEPER, log=tmp_path / "log")
     with pytest.raises(ServerNotStarted, match="The thing did not answer within 0 s"):
         child.wait_until(lambda: False, seconds=0.1, what="The thing")
@@ -137,7 +137,7 @@ def test_missing_program(tmp_path):
         child.wait_until(lambda: False, seconds=10, what="The thing")
 
 
-def test_waiting_has_an_end(tmp_path):
+def test_waiting_ends_at_the_deadline(tmp_path):
     assert ChildProcess([sys.executable, "-c", "exit(4)"], log=tmp_path / "log").wait(10) == 4
     child = ChildProcess(SLEEPER, log=tmp_path / "log")
     with pytest.raises(ServerNotStarted, match="did not end within 0 s"):

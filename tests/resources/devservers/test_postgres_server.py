@@ -39,7 +39,7 @@ def test_each_test_has_its_own(postgres_server):
             connection.execute("SELECT 1")
 
 
-def test_programs_of_the_wheel_do_too(folder, monkeypatch):
+def test_the_wheels_programs_work_too(folder, monkeypatch):
     """On a machine without a system-wide PostgreSQL; data stay over a restart; programs in a closed folder are copied."""
     monkeypatch.setattr(module, "_system_programs", list)
     closed = module.postgres_programs() / "postgres"
@@ -73,14 +73,14 @@ def test_never_outlives_a_killed_parent(folder):
         time.sleep(0.02)
 
 
-def test_port_taken_meanwhile_is_left(folder, postgres_server, monkeypatch):
+def test_another_port_is_used_if_the_first_is_taken_meanwhile(folder, postgres_server, monkeypatch):
     ports = iter([postgres_server.port, module.free_port()])
     monkeypatch.setattr(module, "free_port", lambda: next(ports))
     with start_postgres(folder, durable=False) as server:
         assert server.port != postgres_server.port
 
 
-def test_stops_although_somebody_is_connected(folder):
+def test_stops_with_a_client_connected(folder):
     with start_postgres(folder, durable=False) as server, closing(psycopg.connect(server.url)):
         server.stop()
         assert server.process.process.returncode == 0
@@ -93,14 +93,14 @@ def test_missing_programs(monkeypatch):
         module.postgres_programs()
 
 
-def test_damaged_folder_is_told(folder):
+def test_a_damaged_folder_is_reported(folder):
     (folder / "cluster").mkdir(parents=True)
     (folder / "cluster" / "stranger").write_text("x")
-    with pytest.raises(ServerNotStarted, match=r"not made.*(not empty|Permission denied)"):
+    with pytest.raises(ServerNotStarted, match=r"not created.*(not empty|Permission denied)"):
         start_postgres(folder)
 
 
-def test_closed_folder_is_told(tmp_path, monkeypatch):
+def test_an_inaccessible_folder_is_reported(tmp_path, monkeypatch):
     """Root's own folders are closed to the user as whom the server runs."""
     monkeypatch.setattr(module, "_other_user", lambda: "nobody")
     monkeypatch.setattr(module.os, "chown", lambda *_: None)

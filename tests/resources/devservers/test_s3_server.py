@@ -34,7 +34,7 @@ def gone(pid):
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_life_with_restarts(tmp_path, bucket_of):
+def test_a_restart_keeps_data_credentials_and_ports(tmp_path, bucket_of):
     """Start, refuse strangers and a second server; be killed; start again, then once more on other ports."""
     with start_s3(tmp_path) as first:
         bucket = bucket_of(first)
@@ -83,8 +83,8 @@ def test_never_outlives_a_killed_parent(tmp_path):
         time.sleep(0.02)
 
 
-def test_ports_taken_meanwhile_are_left(tmp_path, monkeypatch):
-    """Another program binds between looking and binding: the next attempt has other ports."""
+def test_other_ports_are_used_if_the_first_are_taken_meanwhile(tmp_path, monkeypatch):
+    """Another program binds between the check and the bind: the next attempt has other ports."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
         choices = iter([(*module._choose_ports()[:4], taken), module._choose_ports()])
@@ -94,17 +94,17 @@ def test_ports_taken_meanwhile_are_left(tmp_path, monkeypatch):
             assert not server.endpoint.endswith(f":{taken}")
 
 
-def test_another_servers_answer_is_not_taken_for_ones_own(s3_server):
+def test_another_servers_answer_does_not_count(s3_server):
     port = int(s3_server.endpoint.rsplit(":", 1)[1])
-    own = module._Kept(
+    own = module._SavedServer(
         access_key=s3_server.access_key, secret_key=s3_server.secret_key.get_secret_value(), ports=s3_server.ports
     )
     assert module._answers(port, own)
     assert not module._answers(port, own.model_copy(update={"secret_key": "wrong"}))
 
 
-def test_reason_is_told(tmp_path, monkeypatch):
-    """A server that cannot work with its folder says why, in the error."""
+def test_the_reason_of_a_failed_start_is_reported(tmp_path, monkeypatch):
+    """A server that cannot use its folder reports why in the error."""
     (tmp_path / "filerldb2").write_text("no folder")
     with pytest.raises(ServerNotStarted, match=r"embedded S3 server ended with code .*filerldb2") as caught:
         start_s3(tmp_path)

@@ -33,7 +33,7 @@ def test_environment_of_a_test(service_env, bucket, tmp_path):
     assert os.environ["AWS_ENDPOINT_URL_S3"] == service_env["AWS_ENDPOINT_URL_S3"]
 
 
-def test_unknown_option_is_told(tmp_path):
+def test_an_unknown_option_is_reported(tmp_path):
     with pytest.raises(ServerNotStarted, match=r"The sandbox ended with code .*--colour"):
         start_sandbox(tmp_path, colour="red")
 

@@ -7,7 +7,7 @@ from resources.ledger.leases import GRACE_SECONDS
 from resources.ledger.records import Claimed, State
 
 
-def test_an_answer_after_the_lease_is_accepted(book):
+def test_a_response_after_the_lease_is_accepted(book):
     name = book.at(State.SUBMITTING)
     book.clock.forward(61 + GRACE_SECONDS)
     book.ledger.expire()
@@ -19,7 +19,7 @@ def test_an_answer_after_the_lease_is_accepted(book):
     assert [r.fingerprint for r in book.ledger.orphans("sandbox")] == [name]
 
 
-def test_other_late_answers_are_kept_for_the_person_who_decides(book):
+def test_other_late_responses_are_kept_as_events(book):
     name = book.at(State.SUBMITTING)
     book.clock.forward(61 + GRACE_SECONDS)
     book.ledger.expire()
@@ -45,7 +45,7 @@ def test_a_late_request_id_stops_the_next_attempt_that_is_only_planned(book):
     assert book.ledger.succeeded(name, attempt=2, cost_microdollars=5).cost_microdollars == 5
 
 
-def test_a_late_request_id_of_an_attempt_long_gone_is_found_and_counts(book):
+def test_a_late_request_id_of_an_old_attempt_is_found_and_counts(book):
     name = book.at(State.UNKNOWN)
     book.ledger.resolve(name, by="ann", not_charged=True)
     book.claim(name, owner="b")
@@ -60,7 +60,7 @@ def test_a_late_request_id_of_an_attempt_long_gone_is_found_and_counts(book):
     assert book.ledger.events(name)[-1].what == "stray_request"
 
 
-def test_the_same_answer_twice_is_one_answer(book):
+def test_recording_the_same_response_twice_changes_nothing(book):
     name = book.at(State.SUBMITTED)
     steps = (
         lambda: book.ledger.submitted(name, attempt=1, owner="a", request_id=f"r-{name}"),
@@ -86,7 +86,7 @@ def test_a_second_request_id_of_one_attempt_is_refused_and_kept(book):
     assert "second" in (book.ledger.events(name)[-1].reason or "")
 
 
-def test_the_way_to_a_delivered_video(book):
+def test_a_request_runs_from_planned_to_delivered(book):
     name = book.at(State.SUBMITTED)
     book.clock.forward(5)
     book.ledger.started(name, book.clock.now)
@@ -100,7 +100,7 @@ def test_the_way_to_a_delivered_video(book):
     assert row.lease_until is None
 
 
-def test_a_note_changes_nothing_but_the_story(book):
+def test_a_note_only_adds_an_event(book):
     name = book.at(State.SUBMITTED)
     before = book.row(name)
     book.ledger.note(name, "a", "cancel was not confirmed")
@@ -139,5 +139,5 @@ def test_lists_filter_and_order(book):
 def test_a_cost_needs_a_submission(book):
     with pytest.raises(IllegalTransition):
         book.ledger.settle(book.plan(), 5)
-    with pytest.raises(LedgerError, match="no cost"):
+    with pytest.raises(LedgerError, match="not a valid cost"):
         book.ledger.settle(book.at(State.SUCCEEDED), -1)

@@ -7,7 +7,7 @@ from resources.ledger.leases import GRACE_SECONDS
 from resources.ledger.records import AlreadyClaimed, AtCapacity, Claimed, State
 
 
-def test_planning_twice_is_planning_once(book):
+def test_planning_twice_makes_one_request(book):
     name = book.plan(clip="hero")
     book.claim(name)
     book.plan(name, clip="the-same-picture")
@@ -43,7 +43,7 @@ def test_only_live_leases_fill_the_slots(book):
     assert book.row(second).state is State.SUBMITTING
 
 
-def test_the_answer_of_another_owner_or_attempt_changes_nothing(book):
+def test_a_response_of_another_owner_or_attempt_changes_nothing(book):
     name = book.at(State.SUBMITTING)
     before = book.row(name)
     for attempt, owner in ((1, "b"), (2, "a"), (0, "a")):
@@ -74,7 +74,7 @@ def test_a_dead_owner_leaves_an_unknown_outcome(book):
     assert book.ledger.events(name)[-1].what == "expired"
 
 
-def test_adoption_takes_what_nobody_holds(book):
+def test_a_request_without_an_owner_is_adopted(book):
     name = book.at(State.SUBMITTED)
     assert book.ledger.adopt(name, owner="b", run_id="run-2", lease_seconds=60) is None
     own = book.ledger.adopt(name, owner="a", run_id="run-1", lease_seconds=90)
@@ -92,7 +92,7 @@ def test_adoption_takes_what_nobody_holds(book):
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - {State.SUBMITTED, State.SUCCEEDED}))
-def test_only_what_is_at_the_service_is_adopted(book, state):
+def test_only_requests_at_the_service_are_adopted(book, state):
     name = book.at(state)
     book.clock.forward(61)
     assert book.ledger.adopt(name, owner="b", run_id=None, lease_seconds=60) is None
@@ -114,7 +114,7 @@ def test_a_success_without_its_video_is_an_orphan_until_delivered_or_lost(book):
 
 
 @pytest.mark.parametrize("taken", ["not at all", "by time", "by a resubmit", "by a later claim"])
-def test_a_claim_is_renewed_only_as_long_as_it_is_the_owners(book, taken):
+def test_a_claim_is_renewed_only_while_the_owner_holds_it(book, taken):
     name = book.at(State.SUBMITTING)
     book.clock.forward(61 + GRACE_SECONDS)
     if taken != "not at all":
@@ -134,7 +134,7 @@ def test_a_claim_is_renewed_only_as_long_as_it_is_the_owners(book, taken):
     assert (book.ledger.events(name)[-1].what == "late_answer") == (taken == "by time")
 
 
-def test_release_lets_go_of_what_is_at_the_service_only(book):
+def test_release_releases_only_requests_at_the_service(book):
     name, open_ = book.at(State.SUBMITTED), book.at(State.SUBMITTING)
     assert book.ledger.release("a") == 1
     assert book.row(name).lease_until is None
@@ -142,7 +142,7 @@ def test_release_lets_go_of_what_is_at_the_service_only(book):
     assert book.ledger.heartbeat("a", 60) == 1
 
 
-def test_a_pause_holds_for_everybody_and_is_never_shortened(book):
+def test_a_pause_applies_to_all_processes_and_is_never_shortened(book):
     until = book.clock.now + timedelta(seconds=30)
     assert book.ledger.paused_until("sandbox") is None
     book.ledger.pause("sandbox", until)

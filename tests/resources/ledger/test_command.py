@@ -61,7 +61,7 @@ def test_resolve(run, sqlite_book):
     assert json.loads(run("resolve", other, "--not-charged", "--json"))["state"] == "planned"
 
 
-def test_resolve_takes_nothing_for_a_request_id_that_could_not_be_one(run, sqlite_book):
+def test_resolve_refuses_a_malformed_request_id(run, sqlite_book):
     name = sqlite_book.at(State.UNKNOWN)
     for text in ("https://www.runcomfy.com/requests/abc", "req 81b2", "", " ", "<id>", "a" * 129):
         with pytest.raises(UsageProblem, match="request id holds") as caught:

@@ -133,7 +133,7 @@ def test_a_writable_ledger_proves_it(book):
     book.ledger.prove_writable()
 
 
-def test_a_read_only_ledger_is_known_before_money_moves(tmp_path: Path):
+def test_a_read_only_ledger_is_detected_before_money_moves(tmp_path: Path):
     url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
     Ledger.open(url).close()
     database = Database(sa.create_engine(f"sqlite:///file:{tmp_path / 'ledger.sqlite'}?mode=ro&uri=true"))
@@ -183,7 +183,7 @@ def test_an_address_without_its_driver_means_psycopg_3(ledger_url):
         assert ledger.engine.dialect.driver in ("psycopg", "pysqlite")
 
 
-def test_a_database_that_takes_no_writes_for_now_is_out_of_reach_and_no_fault_of_ours(postgres_url):
+def test_a_database_that_refuses_writes_counts_as_unavailable(postgres_url):
     with Ledger.open(postgres_url) as ledger:
         with ledger.engine.begin() as connection:
             name = connection.exec_driver_sql("SELECT current_database()").scalar_one()

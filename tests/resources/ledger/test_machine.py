@@ -1,4 +1,4 @@
-"""Two owners, lost answers, late answers, dead owners, clock jumps: does anybody ever pay twice?
+"""Two owners, lost responses, late responses, dead owners, clock jumps: nothing is ever paid twice.
 
 The model is the service's side: which POSTs arrived, and what they may still do. The promise is checked where money
 moves, at each POST: no earlier POST for the same fingerprint may still be charged or deliver, but for those that the
@@ -43,14 +43,14 @@ class Post:
     attempt: int
     owner: str
     hold: Hold
-    """As long as this is good its owner sends without another look at the ledger."""
+    """The owner sends while this is valid, without reading the ledger again."""
     sent: bool = False
     arrived: bool = False
     may_charge: bool = False
     """The service has it or may have it, and has not ended it."""
     charged: bool = False
     heard: bool = False
-    """Its owner has told the ledger what came of it, or is dead."""
+    """Its owner has recorded the outcome, or is dead."""
     risked: bool = False
     """`on_unknown=resubmit` decided to send again although this one may be charged."""
 

@@ -28,7 +28,7 @@ def test_the_caps_hold_to_the_last_micro_dollar(book):
 
 
 @pytest.mark.parametrize("service", ["runcomfy", "sandbox"])
-def test_each_cap_says_its_name_and_the_variable_that_raises_it(book, service):
+def test_each_refusal_names_its_cap_and_the_variable_that_raises_it(book, service):
     for changes, cap in (
         ({"usd_per_day_microdollars": 1_999_999}, "usd_per_day"),
         ({"requests_per_day": 1}, "requests_per_day"),
@@ -44,23 +44,23 @@ def test_each_cap_says_its_name_and_the_variable_that_raises_it(book, service):
         assert over.cap == cap
         # The sandbox's caps per day bound its runs too.
         variable = f"I2V_SANDBOX_BUDGET_{cap[:-3].upper()}DAY" if service == "sandbox" else f"I2V_BUDGET_{cap.upper()}"
-        assert f"; {variable} raises it" in over.text
+        assert f". {variable} raises the limit." in over.text
         if cap.endswith("run"):
             assert isinstance(book.claim(name, caps=caps, run_id=f"another-{cap}"), Claimed)
             assert isinstance(book.claim(book.plan(service=service), caps=caps, run_id=None), Claimed)
 
 
 @pytest.mark.parametrize("service", ["runcomfy", "sandbox"])
-def test_what_no_run_may_spend_is_told_before_todays_cap_and_names_its_own_variable(book, service):
+def test_a_cap_that_blocks_every_run_is_reported_before_todays_cap(book, service):
     book.caps = replace(book.caps, usd_per_day_microdollars=0, usd_per_run_microdollars=999_999)
     over = refused(book.claim(book.plan(service=service)))
     assert over.cap == "usd_per_run"
     variable = "I2V_SANDBOX_BUDGET_USD_PER_DAY" if service == "sandbox" else "I2V_BUDGET_USD_PER_RUN"
-    assert over.text == f"This clip costs $1.00, and a whole run may spend $0.999999; {variable} raises it."
+    assert over.text == f"This clip costs $1.00, but one run may spend at most $0.999999. {variable} raises the limit."
     book.caps = replace(book.caps, requests_per_run=0)
     over = refused(book.claim(book.plan(service=service)))
     assert over.cap == "requests_per_run"
-    assert over.text == f"No run may send a request; {variable.replace('USD', 'REQUESTS')} raises it."
+    assert over.text == f"No run may send a request. {variable.replace('USD', 'REQUESTS')} raises the limit."
     assert refused(book.claim(book.plan(service=service), run_id=None)).cap == "usd_per_day", "no run, no cap of one"
 
 
@@ -90,7 +90,7 @@ def test_an_unknown_price_counts_as_a_request(book):
 
 
 @pytest.mark.parametrize("answer", ["never_delivered", "refused_for_now", "refused", "not charged"])
-def test_money_that_cannot_have_been_spent_is_returned(book, answer):
+def test_a_reservation_that_cannot_be_charged_is_returned(book, answer):
     name = book.at(State.UNKNOWN if answer == "not charged" else State.SUBMITTING)
     assert book.ledger.spent_today("sandbox").microdollars == 1_000_000
     if answer == "not charged":
@@ -102,7 +102,7 @@ def test_money_that_cannot_have_been_spent_is_returned(book, answer):
 
 
 @pytest.mark.parametrize("state", [State.UNKNOWN, State.FAILED, State.CANCELLED, State.SUCCEEDED])
-def test_money_that_may_have_been_spent_stays_until_the_cost_is_known(book, state):
+def test_a_reservation_that_may_be_charged_stays_until_the_cost_is_known(book, state):
     name = book.at(state)
     assert book.ledger.spent_today("sandbox") == Spend(1, 0, 1_000_000)
     if state is State.UNKNOWN:
@@ -116,7 +116,7 @@ def test_money_that_may_have_been_spent_stays_until_the_cost_is_known(book, stat
         assert book.ledger.unsettled("sandbox") == ()
 
 
-def test_what_an_earlier_attempt_cost_is_not_forgotten(book):
+def test_the_cost_of_an_earlier_attempt_still_counts(book):
     name = book.at(State.FAILED)
     book.ledger.retry(name, by="ann", attempt=1)
     (open_,) = book.ledger.unsettled("sandbox")
@@ -129,13 +129,13 @@ def test_what_an_earlier_attempt_cost_is_not_forgotten(book):
     assert book.ledger.unsettled("sandbox") == ()
 
 
-def test_a_cost_is_asked_for_with_growing_gaps_and_not_for_ever(book):
+def test_a_cost_is_queried_with_growing_gaps_and_not_for_ever(book):
     name = book.at(State.FAILED)
     began, asked = book.clock.now, []
     while book.clock.now < began + timedelta(days=30):
         for row in book.ledger.unsettled("sandbox"):
             asked.append((book.clock.now - began) // timedelta(minutes=5))
-            book.ledger.cost_not_named(row.fingerprint, attempt=row.attempt, reason="no cost yet")
+            book.ledger.cost_unavailable(row.fingerprint, attempt=row.attempt, reason="no cost yet")
         book.clock.forward(300 if len(asked) < 5 else 3600)
     assert asked[:5] == [0, 1, 3, 7, 15]
     assert 10 <= len(asked) <= 12
@@ -145,12 +145,12 @@ def test_a_cost_is_asked_for_with_growing_gaps_and_not_for_ever(book):
     assert book.ledger.settle(name, 5).cost_microdollars == 5
 
 
-def test_a_cost_of_which_the_service_knows_nothing_is_given_up(book):
+def test_a_cost_of_an_unknown_request_is_no_longer_queried(book):
     name = book.at(State.FAILED)
     book.ledger.retry(name, by="ann", attempt=1)  # an earlier attempt is asked for by itself
     for _ in range(3):
         (row,) = book.ledger.unsettled("sandbox")
-        book.ledger.cost_not_named(name, attempt=row.attempt, reason="unknown request", gone=True)
+        book.ledger.cost_unavailable(name, attempt=row.attempt, reason="unknown request", not_found=True)
         assert book.ledger.unsettled("sandbox") == ()
         book.clock.forward(3600)
     assert book.ledger.unsettled("sandbox") == ()

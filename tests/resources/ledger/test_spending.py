@@ -1,4 +1,4 @@
-"""Each submission's money is told once: as open, settled, given back, or wasted."""
+"""Each submission is reported once: as open, settled, returned, or wasted."""
 
 from i2v_assets.reports.spend import Reuse, spend_table, totals
 from resources.ledger.records import State
@@ -11,7 +11,7 @@ def sums(book):
     return totals(spend_table(book.ledger.spent("sandbox"), reuses, sources={}))
 
 
-def test_every_end_of_a_submission_is_told_as_what_it_is(book):
+def test_every_end_of_a_submission_is_reported_correctly(book):
     book.at(State.SUBMITTED)
     assert sums(book) == dict.fromkeys(sums(book), 0) | {"requests": 1, "reserved": PRICE, "open": PRICE}
     failed = book.at(State.FAILED)
@@ -32,7 +32,7 @@ def test_every_end_of_a_submission_is_told_as_what_it_is(book):
     assert budget.microdollars == sums(book)["open"] + sums(book)["settled"]
 
 
-def test_a_reuse_is_noted_once_for_each_version(book):
+def test_a_reuse_is_recorded_once_for_each_version(book):
     name = book.at(State.SUCCEEDED)
     book.ledger.settle(name, 400_000)
     for version in ("v1", "v1", "v2"):

@@ -67,7 +67,7 @@ def test_the_table_holds_every_transition_and_no_other():
     assert tried == {(old, new) for old, targets in ALLOWED.items() for new in targets}
 
 
-def test_every_transition_leaves_one_event_with_its_story(book):
+def test_every_transition_writes_one_event(book):
     name = book.at(State.FAILED)
     book.ledger.retry(name, by="ann", attempt=1)
     told = [(e.what, e.from_state, e.to_state, e.attempt, e.owner) for e in book.ledger.events(name)]
@@ -122,7 +122,7 @@ def test_a_retry_starts_clean_as_the_next_attempt(book):
         book.ledger.failed(name, attempt=1, reason="an old poll", final=True)
 
 
-def test_resolving_needs_exactly_one_word(book):
+def test_resolving_needs_exactly_one_decision(book):
     name = book.at(State.UNKNOWN)
     for words in ({}, {"not_charged": True, "given_up": True}, {"request_id": "x", "not_charged": True}):
         with pytest.raises(LedgerError, match="one of"):
@@ -131,7 +131,7 @@ def test_resolving_needs_exactly_one_word(book):
 
 def test_a_request_id_cannot_be_given_to_two_requests(book):
     first, second = book.at(State.SUBMITTED), book.at(State.UNKNOWN)
-    with pytest.raises(IllegalTransition, match="is that of"):
+    with pytest.raises(IllegalTransition, match="belongs to request"):
         book.ledger.resolve(second, by="ann", request_id=f"r-{first}")
     assert book.row(second).state is U
 
@@ -147,7 +147,7 @@ def test_resubmission_is_capped_and_counted(book):
     assert book.row(name).state is U
 
 
-def test_two_who_see_the_same_failure_make_one_new_attempt_of_it(book):
+def test_two_callers_who_see_the_same_failure_make_one_new_attempt(book):
     name = book.at(State.FAILED)
     book.ledger.retry(name, by="ann", attempt=1)
     with pytest.raises(StaleClaim):
@@ -161,7 +161,7 @@ def test_two_who_see_the_same_failure_make_one_new_attempt_of_it(book):
 
 
 @pytest.mark.parametrize("meanwhile", ["resubmitted", "resolved"])
-def test_two_who_see_the_same_unknown_outcome_send_it_again_once(book, meanwhile):
+def test_two_callers_who_see_the_same_unknown_outcome_resubmit_it_once(book, meanwhile):
     name = book.at(State.UNKNOWN)
     if meanwhile == "resubmitted":
         book.ledger.resubmit_unknown(name, cap=5, attempt=1)

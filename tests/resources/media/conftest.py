@@ -65,7 +65,7 @@ def write_video(
     times: list[float] | None = None,
     crf: int = 23,
 ) -> Path:
-    """An MP4 (H.264, AAC) of these frames; ``times`` in seconds places each frame where it is said."""
+    """Write an MP4 (H.264, AAC) of these frames; ``times`` places each frame, in seconds."""
     with av.open(str(path), "w") as container:
         picture = container.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "crf": str(crf)})
         voice = container.add_stream("aac", rate=rate, layout="mono") if sound is not None else None

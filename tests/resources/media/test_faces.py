@@ -7,11 +7,11 @@ import pytest
 from PIL import Image, ImageOps
 
 from resources.media.faces import PORTRAIT_FACE, Face, faces_in, is_portrait
-from resources.media.stills import look_at_image
+from resources.media.stills import scan_image
 
 
 def find_faces(path: Path) -> tuple[Face, ...]:
-    return look_at_image(path, path.name, 5_000, 160).faces
+    return scan_image(path, path.name, 5_000, 160).faces
 
 
 def test_the_sample_portrait_has_one_face_where_it_is(samples: Path) -> None:
@@ -24,12 +24,12 @@ def test_the_sample_portrait_has_one_face_where_it_is(samples: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["product.webp", "environment.jpg", "pet.jpg"])
-def test_cup_rocket_and_cat_are_no_portraits(samples: Path, file: str) -> None:
+def test_cup_rocket_and_cat_are_not_portraits(samples: Path, file: str) -> None:
     assert find_faces(samples / file) == ()
     assert not is_portrait(find_faces(samples / file))
 
 
-def test_a_small_face_is_found_but_makes_no_portrait(samples: Path, tmp_path: Path) -> None:
+def test_a_small_face_is_found_but_is_not_a_portrait(samples: Path, tmp_path: Path) -> None:
     with Image.open(samples / "portrait.png") as portrait:
         wide = Image.new("RGB", (1600, 1300), (90, 110, 130))
         wide.paste(portrait.resize((760, 760)), (350, 380))
@@ -39,7 +39,7 @@ def test_a_small_face_is_found_but_makes_no_portrait(samples: Path, tmp_path: Pa
     assert not is_portrait(find_faces(tmp_path / "full_length.png"))
 
 
-def test_a_turned_phone_photo_is_looked_at_as_displayed(samples: Path, tmp_path: Path) -> None:
+def test_a_rotated_phone_photo_is_scanned_as_displayed(samples: Path, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     with Image.open(samples / "portrait.png") as portrait:

@@ -81,7 +81,7 @@ def test_time_is_conserved(shots: list[tuple[Fraction, Fraction]], fps: Fraction
         ([("a", 0.01, 0.0)], "shorter than one frame"),
     ],
 )
-def test_shots_that_do_not_fit(shots: list[tuple[str, float, float]], words: str) -> None:
+def test_shots_that_do_not_fit_are_refused(shots: list[tuple[str, float, float]], words: str) -> None:
     with pytest.raises(CannotJoin, match=words) as caught:
         plan_timeline([(name, Fraction(seconds), Fraction(fade)) for name, seconds, fade in shots], Fraction(24))
     assert caught.value.remedy

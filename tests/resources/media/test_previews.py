@@ -137,9 +137,9 @@ def test_the_last_frame_is_exactly_the_last(video: Callable[..., Path], tmp_path
         assert float(np.asarray(picture).mean()) == pytest.approx(20 + 47 * 4, abs=1.5)
 
 
-def test_a_file_that_is_no_video(samples: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_video_is_refused(samples: Path, tmp_path: Path) -> None:
     for preview in (poster, contact_sheet, animated_webp):
-        with pytest.raises(Unreadable, match="holds no video"):
+        with pytest.raises(Unreadable, match="contains no video"):
             preview(samples / "voiceover-en.mp3")
-    with pytest.raises(Unreadable, match="holds no video"):
+    with pytest.raises(Unreadable, match="contains no video"):
         last_frame(samples / "voiceover-en.mp3", tmp_path / "last.png")

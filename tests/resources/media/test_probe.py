@@ -201,7 +201,7 @@ def test_the_size_that_a_header_says(video: Callable[..., Path], samples: Path) 
     for path in (video(), samples / "scene.mp4"):
         facts = probe_video(path)
         assert video_size(path) == (facts.width, facts.height, pytest.approx(facts.seconds, abs=0.05))
-    with pytest.raises(Unreadable, match="holds no video"):
+    with pytest.raises(Unreadable, match="contains no video"):
         video_size(samples / "voiceover-en.mp3")
 
 
@@ -225,13 +225,13 @@ def test_a_video_cut_short_and_a_sound_without_picture(
     path.write_bytes(video().read_bytes()[:5000])
     with pytest.raises(Unreadable, match="cut short"):
         probe_video(path)
-    with pytest.raises(Unreadable, match="holds no video"):
+    with pytest.raises(Unreadable, match="contains no video"):
         probe_video(samples / "voiceover-en.mp3")
-    with pytest.raises(Unreadable, match="holds no sound"):
+    with pytest.raises(Unreadable, match="contains no sound"):
         probe_audio(samples / "scene.mp4")
 
 
-def test_a_playlist_is_no_medium_and_opens_nothing_else(tmp_path: Path, samples: Path) -> None:
+def test_a_playlist_is_refused_and_opens_nothing_else(tmp_path: Path, samples: Path) -> None:
     """FFmpeg would follow these; an upload must not make it read other files or addresses."""
     for text in (
         f"ffconcat version 1.0\nfile '{samples / 'voiceover-en.mp3'}'\n",
@@ -244,7 +244,7 @@ def test_a_playlist_is_no_medium_and_opens_nothing_else(tmp_path: Path, samples:
             probe_audio(path)
 
 
-def test_text_in_utf16_is_no_mp3(tmp_path: Path) -> None:
+def test_text_in_utf16_is_not_an_mp3(tmp_path: Path) -> None:
     path = tmp_path / "voice.mp3"
     path.write_bytes("a text saved by an old editor".encode("utf-16"))
     assert sniff(path) is None

@@ -100,7 +100,7 @@ def test_a_file_with_broken_bytes(video: Make, asked: Expectation, tmp_path: Pat
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>no video</html>", bytes(2000)])
-def test_what_is_no_video_at_all_is_measured_as_damaged(tmp_path: Path, asked: Expectation, content: bytes) -> None:
+def test_a_file_that_is_not_a_video_is_measured_as_damaged(tmp_path: Path, asked: Expectation, content: bytes) -> None:
     path = tmp_path / "video.mp4"
     path.write_bytes(content)
     measures = measure(path, asked)
@@ -115,7 +115,7 @@ def test_the_duration(video: Make, asked: Expectation, seconds: float, passes: b
     if passes:
         assert found == {}
     else:
-        only(found, Check.TECHNICAL, "duration", f"asked were {seconds:.2f} s")
+        only(found, Check.TECHNICAL, "duration", f"instead of {seconds:.2f} s")
 
 
 def test_the_resolution(video: Make, asked: Expectation) -> None:
@@ -133,7 +133,7 @@ def test_the_aspect(video: Make, asked: Expectation) -> None:
     only(failed(video(), asked.model_copy(update={"aspect": "4:3"})), Check.TECHNICAL, "aspect", "off the aspect ratio")
 
 
-def test_without_an_asked_aspect_the_source_images_counts(video: Make, asked: Expectation) -> None:
+def test_without_a_requested_aspect_the_source_images_aspect_counts(video: Make, asked: Expectation) -> None:
     found = failed(video(), asked.model_copy(update={"aspect": None}))
     only(found, Check.TECHNICAL, "aspect", "off the aspect ratio")
 
@@ -177,7 +177,7 @@ def test_silence_that_the_brief_allows(video: Make, asked: Expectation) -> None:
         assert "which the brief allows" in judge(measures, allowed)[1].words
 
 
-def test_hardly_audible_sound(
+def test_barely_audible_sound(
     video: Make, asked: Expectation, samples: Path, sounds: Callable[..., np.ndarray]
 ) -> None:
     quiet = sounds("voiceover-en.mp3", 2) * 0.02
@@ -234,7 +234,7 @@ def windows(wave: np.ndarray, seconds: float) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("seconds", [1.5, 2, 3, 4, 5])
-def test_no_part_of_another_voice_passes(samples: Path, seconds: float) -> None:
+def test_no_part_of_another_voice_matches(samples: Path, seconds: float) -> None:
     voices = [load_voice(samples / name) for name in VOICES]
     matches = [
         match_voice(heard, whole) for spoken, whole in permutations(voices, 2) for heard in windows(spoken, seconds)
@@ -296,7 +296,7 @@ def test_a_jump_to_another_picture(video: Make, asked: Expectation, zooming: Cal
     assert failed(path, asked.model_copy(update={"cuts_allowed": True})) == {}
 
 
-def test_fast_steady_movement_and_a_flash_are_no_jumps(video: Make, zooming: Callable[..., list[np.ndarray]]) -> None:
+def test_fast_steady_movement_and_a_flash_are_not_jumps(video: Make, zooming: Callable[..., list[np.ndarray]]) -> None:
     fast = measure(video(frames=zooming("portrait.png", 48, speed=0.01)), Expectation())
     assert fast.jumps == ()
     shown = zooming("environment.jpg", 48)
@@ -332,7 +332,7 @@ def test_a_mouth_that_moves_before_a_camera_at_rest_is_movement(video: Make, sam
     assert failed(path, Expectation()) == {}
 
 
-def test_steam_before_a_camera_at_rest_is_no_slide_show(video: Make, samples: Path) -> None:
+def test_steam_before_a_camera_at_rest_is_not_a_slide_show(video: Make, samples: Path) -> None:
     cloud = np.random.default_rng(0).normal(0, 1, (300, 80)).cumsum(0).cumsum(1)
     cloud = (cloud - cloud.mean()) / cloud.std() * 12
     window = np.outer(np.hanning(80), np.hanning(80))
@@ -346,7 +346,7 @@ def test_steam_before_a_camera_at_rest_is_no_slide_show(video: Make, samples: Pa
     assert all(finding.severity is Severity.WARN for finding in failed(path, Expectation()).values())
 
 
-def test_a_video_that_hardly_changes_is_no_slide_show() -> None:
+def test_a_video_that_barely_changes_is_not_a_slide_show() -> None:
     faint = GOOD.model_copy(update={"still": 0.75, "changes": 9, "wander": 0.5, "longest_still_seconds": 0.5})
     assert all(finding.passed for finding in judge(faint, EVERYTHING))
 
@@ -393,7 +393,7 @@ def test_thresholds_come_from_settings() -> None:
     assert "docs/quality.md" in caught.value.remedy
 
 
-def test_a_promised_sound_that_is_missing_costs_score(video: Make, asked: Expectation) -> None:
+def test_a_missing_promised_sound_lowers_the_score(video: Make, asked: Expectation) -> None:
     path = video(sound=None)
     assert scored(measure(path, asked), asked) < 0.5
     without = asked.model_copy(update={"sound": False})
@@ -456,7 +456,7 @@ def test_a_video_with_an_error_never_scores_above_one_without(two: tuple[dict[st
 
 
 @pytest.mark.parametrize("error", [{"still": 1, "wander": 0, "motion": 0}, {"silent": 1}, {"voice_match": 0.3}])
-def test_the_usual_reroll_rule_means_every_error(error: dict[str, object]) -> None:
+def test_the_usual_reroll_rule_includes_every_error(error: dict[str, object]) -> None:
     assert scored(GOOD.model_copy(update=error), EVERYTHING) < 0.5
     assert scored(GOOD.model_copy(update={"sharpness_kept": 0.2}), EVERYTHING) > 0.6, "a warning alone"
 
@@ -480,7 +480,7 @@ def test_the_pool_measures(pool: MeasuringPool, video: Make, asked: Expectation)
     assert all(finding.passed for finding in judge(measures, asked))
 
 
-def test_a_worker_that_dies_takes_nobody_with_it(pool: MeasuringPool, video: Make, asked: Expectation) -> None:
+def test_a_worker_that_dies_does_not_fail_other_tasks(pool: MeasuringPool, video: Make, asked: Expectation) -> None:
     path = video()
 
     async def together() -> list[object]:
@@ -510,7 +510,7 @@ def test_a_typed_error_crosses_the_process(pool: MeasuringPool, video: Make, sam
     assert caught.value.remedy
 
 
-def test_a_closed_pool_says_so() -> None:
+def test_a_closed_pool_raises() -> None:
     closed = MeasuringPool()
     closed.close()
     with pytest.raises(MeasuringFailed, match="closed"):

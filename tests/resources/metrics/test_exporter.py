@@ -1,4 +1,4 @@
-"""The exporter over a real ledger: what a scrape says, and what it says when the ledger is gone."""
+"""The exporter over a real ledger: its scrapes, and those while the ledger is down."""
 
 import os
 import signal
@@ -57,7 +57,7 @@ def fill(ledger: Ledger, caps, new) -> None:
     ledger.pause("sandbox", utc_now() + timedelta(seconds=60))
 
 
-def test_a_scrape_says_how_the_fleet_is(ledger, settings, caps, new):
+def test_a_scrape_returns_the_state_of_the_fleet(ledger, settings, caps, new):
     fill(ledger, caps, new)
     with serving(settings, host="127.0.0.1", port=0) as port:
         found = scrape(port)
@@ -86,7 +86,7 @@ def test_a_scrape_says_how_the_fleet_is(ledger, settings, caps, new):
     assert abs(found["i2v_generation_seconds_sum", (MODEL,)] - 140) < 0.1
 
 
-def test_counters_go_up_only_and_count_each_event_once(ledger, settings, caps, new, monkeypatch):
+def test_counters_only_grow_and_count_each_event_once(ledger, settings, caps, new, monkeypatch):
     fill(ledger, caps, new)
     monkeypatch.setattr("resources.metrics.fleet.SETTLED_AFTER", timedelta(0))
     with serving(settings, host="127.0.0.1", port=0) as port:
@@ -98,14 +98,14 @@ def test_counters_go_up_only_and_count_each_event_once(ledger, settings, caps, n
         assert scrape(port)["i2v_adoptions_total", ()] == 2
 
 
-def test_an_empty_ledger_has_figures(settings):
+def test_an_empty_ledger_has_metrics(settings):
     with serving(settings, host="127.0.0.1", port=0) as port:
         found = scrape(port)
     assert found["i2v_in_flight", ("sandbox",)] == 0
     assert found["i2v_refusals_total", ()] == 0
 
 
-def test_a_ledger_that_is_down_is_a_figure_and_comes_back(settings, tmp_path, monkeypatch):
+def test_a_ledger_that_is_down_is_a_metric_and_recovers(settings, tmp_path, monkeypatch):
     gone = settings.model_copy(update={"ledger_url": "postgresql+psycopg://u:5ec3e7@127.0.0.1:9/x"})
     with serving(gone, host="127.0.0.1", port=0) as port:
         assert scrape(port) == {("i2v_up", ()): 0}
@@ -113,7 +113,7 @@ def test_a_ledger_that_is_down_is_a_figure_and_comes_back(settings, tmp_path, mo
         assert scrape(port)["i2v_up", ()] == 1
 
 
-def test_the_command_serves_until_it_is_told_to_end(settings):
+def test_the_command_serves_until_it_is_stopped(settings):
     process = subprocess.Popen(
         [sys.executable, "-m", "resources.metrics", "--port", "0"],
         env={**os.environ, "I2V_LOG_JSON": "1"},

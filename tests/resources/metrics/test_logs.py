@@ -25,7 +25,7 @@ def lines(settings):
         logger.setLevel(logging.NOTSET)
 
 
-def test_every_line_says_whose_it_is(lines):
+def test_every_line_carries_its_ids(lines):
     log = logging.getLogger("resources.anything")
 
     async def one(clip: str, request: str) -> None:
@@ -53,6 +53,15 @@ def test_every_line_says_whose_it_is(lines):
     assert all("clip" not in line and "request" not in line for line in found if line["message"] == "after")
     assert {line["run"] for line in found} == {"run-1"}
     assert found[0].keys() >= {"time", "level", "logger", "message"}
+
+
+def test_extra_fields_are_in_the_line_and_hide_no_standard_field(lines):
+    with logs.log_context(clip="a"):
+        extra = {"attempt": 2, "video_key": "videos/f.mp4", "clip": "b", "level": "none", "url": "https://x.y/5ec3e7"}
+        logging.getLogger("resources.anything").info("Video delivered", extra=extra)
+    (line,) = lines()
+    assert (line["message"], line["attempt"], line["video_key"]) == ("Video delivered", 2, "videos/f.mp4")
+    assert (line["clip"], line["level"], line["url"]) == ("a", "info", "[removed]")
 
 
 def test_no_secret_reaches_a_line(lines):

@@ -46,7 +46,9 @@ def _frames(path: Path) -> list[bytes]:
         return [frame.to_ndarray().tobytes() for frame in container.decode(video=0)]
 
 
-def test_a_signed_video_names_its_making(signed: Path, generation: Generation, certificate: Certificate) -> None:
+def test_a_signed_video_names_its_model_and_sources(
+    signed: Path, generation: Generation, certificate: Certificate
+) -> None:
     credential = read(signed, certificate)
     assert credential is not None
     assert credential.intact
@@ -90,12 +92,12 @@ def test_a_signed_film_names_its_shots_and_holds_their_manifests(
     assert [bool(part.get("active_manifest")) for part in parts] == [True, False]
 
 
-def test_signing_leaves_the_pictures_alone(signed: Path, video: Path) -> None:
+def test_signing_does_not_change_the_pictures(signed: Path, video: Path) -> None:
     assert _frames(signed) == _frames(video)
 
 
 @pytest.mark.parametrize("place", ["pictures", "index", "credentials"])
-def test_an_altered_file_is_found(signed: Path, certificate: Certificate, tmp_path: Path, place: str) -> None:
+def test_an_altered_file_is_detected(signed: Path, certificate: Certificate, tmp_path: Path, place: str) -> None:
     data = bytearray(signed.read_bytes())
     at = {
         "pictures": data.rfind(b"mdat") + 200,
@@ -128,7 +130,7 @@ def test_a_strangers_signature_proves_only_integrity(
     assert theirs.valid
 
 
-def test_the_same_authority_vouches_for_other_names_too(
+def test_another_name_of_the_same_authority_is_not_the_project(
     video: Path, generation: Generation, authority: Any, tmp_path: Path
 ) -> None:
     """Another customer of the same authority is not the project; the renewed certificate of the same name is."""
@@ -145,7 +147,7 @@ def test_the_same_authority_vouches_for_other_names_too(
         assert credential.valid is valid
 
 
-def test_without_a_certificate_nobody_is_trusted(signed: Path) -> None:
+def test_without_a_certificate_no_signer_is_trusted(signed: Path) -> None:
     credential = read(signed)
     assert credential is not None
     assert credential.intact
@@ -182,7 +184,7 @@ def test_a_source_of_an_unknown_type_is_named_by_its_hash_only(
     assert credential.ingredients == ("hero.jpg",)
 
 
-def test_what_is_no_video_says_so(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_video_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnreadableCredential, match=r"gone\.mp4"):
         read(tmp_path / "gone.mp4")
 

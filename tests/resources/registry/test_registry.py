@@ -81,7 +81,7 @@ def test_a_changed_default_makes_no_delivered_clip_due(desk: Desk) -> None:
     assert desk.admit("a", content='{"duration": 5}').changed == ()
 
 
-def test_the_urgent_go_first_and_then_the_oldest(desk: Desk) -> None:
+def test_the_highest_priority_goes_first_and_then_the_oldest(desk: Desk) -> None:
     desk.admit("z")
     desk.clock.now += timedelta(seconds=1)
     desk.admit("b", "a", present=("z", "a", "b"))
@@ -90,14 +90,14 @@ def test_the_urgent_go_first_and_then_the_oldest(desk: Desk) -> None:
     assert [row.clip for row in desk.registry.due(limit=2)] == ["urgent", "z"]
 
 
-def test_of_two_that_dispatch_the_same_clip_one_gets_it(desk: Desk) -> None:
+def test_only_one_of_two_dispatches_gets_the_clip(desk: Desk) -> None:
     desk.admit("a", "b")
     assert desk.registry.dispatch(["a"], batch="1", sensor="uploads", tick=1) == ("a",)
     assert set(desk.registry.dispatch(["a", "b"], batch="2", sensor="dispatch", tick=1)) == {"b"}
     assert [row.batch for row in desk.registry.list()] == ["1", "2"]
 
 
-def test_what_a_tick_dispatched_that_was_never_committed_is_due_again(desk: Desk) -> None:
+def test_clips_dispatched_by_an_uncommitted_tick_are_due_again(desk: Desk) -> None:
     desk.admit("kept", "lost", "other")
     desk.registry.dispatch(["kept"], batch="1", sensor="uploads", tick=1)
     desk.registry.dispatch(["lost"], batch="2", sensor="uploads", tick=2)
@@ -109,7 +109,7 @@ def test_what_a_tick_dispatched_that_was_never_committed_is_due_again(desk: Desk
     assert desk.state("kept") is desk.state("other") is ClipState.DISPATCHED
 
 
-def test_a_run_that_began_is_not_forgotten_with_its_tick(desk: Desk) -> None:
+def test_a_run_that_started_survives_its_uncommitted_tick(desk: Desk) -> None:
     desk.admit("a")
     desk.registry.dispatch(["a"], batch="1", sensor="uploads", tick=2)
     desk.registry.mark_running(["a"], "run-1")
@@ -213,7 +213,7 @@ def test_a_delivered_clip_whose_new_version_was_never_sent_is_withdrawn_with_its
     assert desk.admit("b").withdrawn == ("a",)
 
 
-def test_a_look_at_one_folder_withdraws_nothing_elsewhere(desk: Desk) -> None:
+def test_a_scan_of_one_folder_withdraws_nothing_elsewhere(desk: Desk) -> None:
     desk.registry.admit([upload("x", source="uploads/x/1.jpg"), upload("y", source="uploads/y/1.jpg")])
     found = desk.registry.admit([], present=(), below="uploads/x/")
     assert found.withdrawn == ("x",)
@@ -233,7 +233,7 @@ def test_retries_are_counted_until_the_upload_changes(desk: Desk) -> None:
     assert row.retries == 0
 
 
-def test_lost_runs_are_counted_until_there_is_an_answer_and_are_no_retries(desk: Desk) -> None:
+def test_lost_runs_are_counted_until_a_result_and_do_not_count_as_retries(desk: Desk) -> None:
     def counts() -> tuple[int, int]:
         row = desk.registry.get("a")
         assert row is not None
@@ -268,7 +268,7 @@ def test_takes_and_choices_make_a_clip_due(desk: Desk) -> None:
     assert (row.state, row.chosen_take) == (ClipState.DUE, 2)
 
 
-def test_a_reroll_is_noted_once_and_taken_back_where_nothing_was_asked_for_since(desk: Desk) -> None:
+def test_a_reroll_is_recorded_once_and_dropped_if_no_take_was_requested_since(desk: Desk) -> None:
     def row() -> tuple[int, str | None, ClipState]:
         found = desk.registry.get("a")
         assert found is not None
@@ -298,7 +298,7 @@ def test_a_reroll_is_noted_once_and_taken_back_where_nothing_was_asked_for_since
     assert row() == (0, None, ClipState.DUE)
 
 
-def test_takes_are_taken_back_only_while_no_run_has_them(desk: Desk) -> None:
+def test_takes_are_dropped_only_while_no_run_has_them(desk: Desk) -> None:
     desk.admit("a")
     desk.answer("a", ClipState.DELIVERED)
     desk.registry.add_take("a", take=2, seed=77)
@@ -331,7 +331,7 @@ def test_delivered_clips_can_leave_the_partitions_and_come_back(desk: Desk) -> N
     assert row.archived_at is None
 
 
-def test_what_was_read_is_remembered_by_its_bytes(desk: Desk) -> None:
+def test_cached_facts_and_texts_belong_to_their_bytes(desk: Desk) -> None:
     registry = desk.registry
     registry.memory.remember_facts("uploads/a.jpg", "e1", {"width": 1})
     assert registry.memory.facts("uploads/a.jpg", "e1") == {"width": 1}
@@ -344,23 +344,23 @@ def test_what_was_read_is_remembered_by_its_bytes(desk: Desk) -> None:
     assert registry.memory.texts() == {"uploads/a/brief.yaml": ("e2", "prompt: y"), "uploads/b/brief.yaml": ("e1", "")}
 
 
-def test_a_refusal_is_news_once_and_goes_when_its_upload_is_mended(desk: Desk) -> None:
+def test_a_refusal_is_reported_once_and_resolved_when_its_upload_is_fixed(desk: Desk) -> None:
     def look(*rows: RefusedRow, covers: Callable[[str], bool] = lambda _: True) -> Refusals:
         return desk.registry.refusals.replace(rows, covers=covers)
 
     x, y = RefusedRow("uploads/x", "1", "Bad.", "Fix it."), RefusedRow("uploads/y", "1", "Bad.", "Fix it.")
     first = look(x, y)
-    assert (set(first.refused), first.gone) == ({"uploads/x", "uploads/y"}, ())
+    assert (set(first.refused), first.resolved) == ({"uploads/x", "uploads/y"}, ())
     assert look(x, y).refused == ()
     worse = replace(x, version="2", words="Worse.")
     assert look(worse, covers=lambda key: key == "uploads/x").refused == ("uploads/x",)
     assert desk.registry.refusals.now() == (worse, y)
-    assert look(covers=lambda key: key == "uploads/y").gone == ("uploads/y",)
-    assert look().gone == ("uploads/x",)
+    assert look(covers=lambda key: key == "uploads/y").resolved == ("uploads/y",)
+    assert look().resolved == ("uploads/x",)
     assert desk.registry.refusals.now() == ()
 
 
-def test_a_clip_is_freed_when_no_refused_upload_would_be_it_any_more(desk: Desk) -> None:
+def test_a_clip_name_is_freed_when_no_refused_upload_uses_it(desk: Desk) -> None:
     def look(*rows: RefusedRow, covers: Callable[[str], bool] = lambda _: True) -> tuple[str, ...]:
         return desk.registry.refusals.replace(rows, covers=covers).freed
 
@@ -376,7 +376,7 @@ def test_a_clip_is_freed_when_no_refused_upload_would_be_it_any_more(desk: Desk)
     assert look() == ("x",)
 
 
-def test_thousands_of_clips_are_one_statement_each_at_most(desk: Desk) -> None:
+def test_thousands_of_clips_need_at_most_one_statement_each(desk: Desk) -> None:
     names = tuple(f"clip-{number:04}" for number in range(1600))
     assert len(desk.admit(*names).new) == 1600
     assert len(desk.registry.dispatch(names, batch="1", sensor="uploads", tick=1)) == 1600

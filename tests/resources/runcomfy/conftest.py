@@ -1,4 +1,4 @@
-"""A raw server on this machine that does to the wire exactly what a test says."""
+"""A raw server on this machine that answers exactly as a test says."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ Act = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 def say(status: int, body: object = None, headers: dict[str, str] | None = None, *, raw: bytes | None = None) -> Act:
-    """Answers whole and keeps the connection."""
+    """Answer completely and keep the connection."""
     content = raw if raw is not None else json.dumps(body).encode()
 
     async def act(writer: asyncio.StreamWriter) -> None:
@@ -67,7 +67,7 @@ def reset() -> Act:
 
 
 def hang() -> Act:
-    """Reads the request and says nothing."""
+    """Read the request and send nothing."""
 
     async def act(writer: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()

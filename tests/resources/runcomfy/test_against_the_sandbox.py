@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from pydantic import SecretStr
 
 from resources.devservers.start import SANDBOX_TOKEN, RunningSandbox, environment, start_sandbox
+from resources.errors import SettingsError
+from resources.registry.resource import LedgerResource
 from resources.runcomfy.catalogue import Catalogue
 from resources.runcomfy.client import RunComfyClient
 from resources.runcomfy.drift import differences
@@ -32,11 +35,12 @@ from resources.runcomfy.errors import (
     UnknownModel,
 )
 from resources.runcomfy.login import login
-from resources.runcomfy.resource import RunComfyResource, poll
-from resources.runcomfy.wire import CancelOutcome, RequestState
+from resources.runcomfy.resource import RunComfyResource
+from resources.runcomfy.wire import CancelOutcome, RequestState, ResultAnswer
 from resources.schemas.endpoints import ENDPOINTS, ids_for, to_body
 from resources.schemas.inputs import Family, GenerationInputs, Medium, MediumKind
 from resources.settings import Settings, variable_name
+from resources.storage.resource import BucketResource
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +61,6 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbo
 def _calm(stand_in: RunningSandbox) -> Iterator[None]:
     yield
     end_faults(stand_in)
-
-
-@pytest.fixture(autouse=True)
-def _quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resources.runcomfy.resource.FIRST_POLL_SECONDS", 0.2)
 
 
 def end_faults(running: RunningSandbox) -> None:
@@ -119,6 +118,17 @@ def make_body(samples: Path) -> Callable[[str], dict[str, object]]:
 HORSE = ids_for(Family.HAPPYHORSE_I2V)[0]
 
 
+async def poll(client: RunComfyClient, request_id: str, seconds: float) -> ResultAnswer:
+    """The request's end; a question that is not answered is asked again."""
+    async with asyncio.timeout(seconds):
+        while True:
+            with suppress(ServiceUnavailable, RateLimited):
+                answer = await client.result(request_id)
+                if answer.state.over:
+                    return answer
+            await asyncio.sleep(0.2)
+
+
 def test_every_id_is_in_the_catalogue_as_the_code_knows_it(kit: Any, stand_in: RunningSandbox) -> None:
     async def scenario() -> None:
         async with open_client(kit, stand_in) as client:
@@ -164,7 +174,7 @@ def test_each_family_makes_a_video_and_reports_its_cost(
         ("disconnect_before", OutcomeUnknown, 0), ("disconnect_after", OutcomeUnknown, 1), ("error_200", ServiceError, 0), ("timeout", OutcomeUnknown, None),
     ],
 )  # fmt: skip
-def test_a_fault_at_submit_is_named_by_what_it_proves_and_the_post_is_sent_once(
+def test_a_failed_submit_raises_what_it_proves_and_is_sent_once(
     kit: Any, stand_in: RunningSandbox, make_body: Any, kind: str, error: type[ServiceError], charged: int | None
 ) -> None:
     before = charges(stand_in)
@@ -184,7 +194,7 @@ def test_a_fault_at_submit_is_named_by_what_it_proves_and_the_post_is_sent_once(
     "kind", ["http_429", "http_500", "http_503", "garbage", "disconnect_before", "disconnect_after"]
 )
 @pytest.mark.parametrize("where", ["models", "balance"])
-def test_a_fault_of_a_question_heals(kit: Any, stand_in: RunningSandbox, where: str, kind: str) -> None:
+def test_a_failed_read_call_is_retried(kit: Any, stand_in: RunningSandbox, where: str, kind: str) -> None:
     fault(stand_in, where, kind, times=1)
 
     async def scenario() -> object:
@@ -195,7 +205,7 @@ def test_a_fault_of_a_question_heals(kit: Any, stand_in: RunningSandbox, where: 
 
 
 @pytest.mark.parametrize("kind", ["http_401", "http_404", "error_200", "http_500"])
-def test_a_fault_of_a_poll_is_an_error_and_never_a_verdict(
+def test_a_failed_poll_is_an_error_and_never_a_result(
     kit: Any, stand_in: RunningSandbox, make_body: Any, kind: str
 ) -> None:
     async def scenario() -> None:
@@ -233,7 +243,7 @@ def test_a_fault_of_a_download_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_request_that_is_unknown_is_gone_and_one_that_ended_is_not_cancellable(
+def test_an_unknown_request_is_not_found_and_an_ended_one_is_not_cancellable(
     kit: Any, stand_in: RunningSandbox, make_body: Any
 ) -> None:
     async def scenario() -> None:
@@ -300,24 +310,7 @@ def _env(stand_in: RunningSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.usefixtures("_env")
-def test_the_resource_submits_and_polls(make_body: Any) -> None:
-    resource = RunComfyResource()
-    resource.check_auth()
-    answer = resource.poll(resource.submit(HORSE, make_body(HORSE)), deadline_seconds=60)
-    assert answer.state is RequestState.SUCCEEDED
-
-
-@pytest.mark.usefixtures("_env")
-def test_the_resource_leaves_what_has_not_ended_in_time(stand_in: RunningSandbox, make_body: Any) -> None:
-    resource = RunComfyResource()
-    request_id = resource.submit(HORSE, make_body(HORSE))
-    fault(stand_in, "result", "unknown_word", times=99)
-    with pytest.raises(ServiceUnavailable, match="has not ended"):
-        resource.poll(request_id, deadline_seconds=0.2)
-
-
-@pytest.mark.usefixtures("_env")
-def test_the_resource_holds_no_secret_and_says_when_nobody_is_signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_resource_holds_no_secret_and_reports_a_missing_token(monkeypatch: pytest.MonkeyPatch) -> None:
     resource = RunComfyResource()
     shown = repr(resource) + str(RunComfyResource.to_config_schema()) + resource.model_dump_json()
     assert SANDBOX_TOKEN not in shown
@@ -328,11 +321,12 @@ def test_the_resource_holds_no_secret_and_says_when_nobody_is_signed_in(monkeypa
         resource.client()
 
 
-@pytest.mark.usefixtures("_env")
-def test_a_base_given_to_the_resource_replaces_the_environments(stand_in: RunningSandbox) -> None:
-    resource = RunComfyResource(api_base="http://127.0.0.1:9/v1")
-    assert resource.settings().runcomfy_model_api_base == "http://127.0.0.1:9/v1"
-    assert resource.settings().runcomfy_web_base == stand_in.url
+@pytest.mark.parametrize("field", ["api_base", "balance_base", "web_base", "token", "bucket"])
+def test_nothing_can_be_given_to_the_resources(field: str) -> None:
+    for kind in (RunComfyResource, BucketResource, LedgerResource):
+        with pytest.raises(SettingsError, match=field):
+            kind(**{field: "http://127.0.0.1:9/v1"})
+    assert not RunComfyResource.to_config_schema().as_field().config_type.fields
 
 
 def test_the_token_is_hidden_wherever_a_client_is_shown(kit: Any, stand_in: RunningSandbox) -> None:

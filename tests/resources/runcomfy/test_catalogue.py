@@ -56,7 +56,7 @@ def catalogue(service: Service, pins: dict[str, str] | None = None, clock: Clock
     ("known", "answered", "asked"),
     [((SEED_DOC, SEED_CAT), SEED_DOC, [SEED_DOC]), ((SEED_CAT,), SEED_CAT, [SEED_DOC, SEED_CAT])],
 )
-def test_the_documented_id_is_asked_first_and_the_dialect_is_the_answerers(
+def test_the_documented_id_is_queried_first_and_the_dialect_follows_the_id(
     known: tuple[str, ...], answered: str, asked: list[str]
 ) -> None:
     service = Service(*known)
@@ -65,7 +65,7 @@ def test_the_documented_id_is_asked_first_and_the_dialect_is_the_answerers(
     assert (offer.price_microdollars_per_unit, offer.price_unit) == (100_000, "second")
 
 
-def test_a_pin_is_the_only_id_that_is_asked() -> None:
+def test_only_a_pinned_id_is_queried() -> None:
     service = Service(SEED_DOC)
     with pytest.raises(FamilyUnavailable) as caught:
         asyncio.run(catalogue(service, {"seedance-2.0/pro": SEED_CAT}).resolve(Family.SEEDANCE_PRO))
@@ -76,13 +76,13 @@ def test_a_pin_is_the_only_id_that_is_asked() -> None:
 @pytest.mark.parametrize(
     "pins", [{"seedance": SEED_CAT}, {"seedance-2.0/pro": "wan-ai/wan-2.7/image-to-video"}, {"seedance-2.0/pro": "x/y"}]
 )
-def test_a_pin_that_cannot_be_is_refused_with_what_can(pins: dict[str, str]) -> None:
+def test_an_invalid_pin_is_refused_with_the_valid_ids(pins: dict[str, str]) -> None:
     with pytest.raises(SettingsError) as caught:
         catalogue(Service(), pins)
     assert caught.value.remedy.startswith("Known")
 
 
-def test_a_batch_asks_once_and_an_offer_is_believed_for_its_age() -> None:
+def test_a_batch_shares_one_query_and_an_offer_stays_valid_for_its_age() -> None:
     service, clock = Service(SEED_DOC), Clock()
 
     async def scenario() -> list[int]:
@@ -99,7 +99,7 @@ def test_a_batch_asks_once_and_an_offer_is_believed_for_its_age() -> None:
     assert asyncio.run(scenario()) == [1, 1, 2]
 
 
-def test_a_failure_is_shared_by_who_waited_and_forgotten_by_who_comes_later() -> None:
+def test_a_failure_is_shared_by_waiting_callers_but_not_by_later_ones() -> None:
     service = Service(SEED_DOC)
     service.broken = True
 
@@ -117,7 +117,7 @@ def test_a_failure_is_shared_by_who_waited_and_forgotten_by_who_comes_later() ->
     assert asyncio.run(scenario()) == 1
 
 
-def test_a_caller_that_gives_up_does_not_take_the_others_with_it() -> None:
+def test_a_cancelled_caller_does_not_fail_the_others() -> None:
     async def scenario() -> str:
         known = catalogue(Service(SEED_DOC))
         first, second = (asyncio.ensure_future(known.resolve(Family.SEEDANCE_PRO)) for _ in range(2))
@@ -150,7 +150,7 @@ def test_a_price_follows_its_unit(usd: object, unit: str, price: int) -> None:
     assert price_microdollars(entry(SEED_DOC, base_price_usd=usd, price_unit=unit), inputs(5, 2)) == price
 
 
-def test_a_price_per_image_of_a_clip_without_one_is_one() -> None:
+def test_a_clip_without_an_image_costs_the_price_of_one_image() -> None:
     assert price_microdollars(entry(SEED_DOC, price_unit="image"), inputs(5, 0)) == 100_000
 
 
@@ -180,7 +180,7 @@ def test_prices_are_exact(usd: Any, seconds: int) -> None:
 
 
 @pytest.mark.parametrize("model_id", ENDPOINTS)
-def test_what_the_code_knows_does_not_differ_from_itself(model_id: str) -> None:
+def test_an_unchanged_entry_has_no_differences(model_id: str) -> None:
     assert differences(ENDPOINTS[model_id], entry(model_id)) == ()
 
 
@@ -198,9 +198,9 @@ def put(field: str, **values: Any) -> Any:
 
 
 DRIFT = [
-    (lambda fields, _: fields.pop("seed"), ("seed is gone",)),
+    (lambda fields, _: fields.pop("seed"), ("seed no longer exists",)),
     (lambda fields, _: fields.update(images=fields.pop("image_url")), ("image_url is now called images",)),
-    (lambda fields, _: fields.update(length=fields.pop("duration")), ("duration is gone", "length is new")),
+    (lambda fields, _: fields.update(length=fields.pop("duration")), ("duration no longer exists", "length is new")),
     (lambda fields, _: fields.update(duration_s=fields.pop("duration")), ("duration is now called duration_s",)),
     (put("fps", type="integer"), ("fps is new",)),
     (
@@ -237,18 +237,18 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize("change", HARMLESS)
-def test_another_way_to_say_the_same_is_no_drift(change: Any) -> None:
+def test_an_equivalent_schema_is_not_a_difference(change: Any) -> None:
     assert changed(HORSE, change) == ()
 
 
-def test_an_id_that_is_gone_an_unreadable_price_and_a_new_unit_are_drift() -> None:
-    assert differences(ENDPOINTS[HORSE], None) == (f"{HORSE} is gone from the catalogue",)
+def test_a_missing_id_an_unreadable_price_and_a_new_unit_are_differences() -> None:
+    assert differences(ENDPOINTS[HORSE], None) == (f"{HORSE} is no longer in the catalogue",)
     assert differences(ENDPOINTS[HORSE], entry(HORSE, base_price_usd=None)) == ("the price cannot be read",)
     assert "the price is per minute" in differences(ENDPOINTS[HORSE], entry(HORSE, price_unit="minute"))[0]
     assert differences(ENDPOINTS[HORSE], entry(HORSE, input_schema=None)) == ()
 
 
-def test_the_other_generation_of_an_id_is_drift_in_words() -> None:
+def test_the_other_generation_of_an_id_is_a_difference() -> None:
     found = differences(ENDPOINTS[SEED_DOC], entry(SEED_DOC, input_schema=input_schema(ENDPOINTS[SEED_CAT])))
     assert found[:3] == (
         "image_url is now called images",

@@ -174,7 +174,7 @@ def sign_in(
     return outcome, wire, slept
 
 
-def test_a_login_asks_until_it_is_authorized_and_at_most_once_a_second(kit: Any) -> None:
+def test_a_login_polls_until_it_is_authorized_and_at_most_once_a_second(kit: Any) -> None:
     pending, done = {"status": "pending"}, {"status": "authorized", "access_token": "tok"}
     outcome, wire, slept = sign_in(kit, kit.say(200, pending), kit.say(200, pending), kit.say(200, done))
     assert outcome.get_secret_value() == "tok"
@@ -192,7 +192,7 @@ def test_a_login_that_was_denied_or_expired_says_which(kit: Any, http_status: in
     assert said in outcome.message
 
 
-def test_a_failed_question_does_not_end_the_login(kit: Any) -> None:
+def test_a_failed_poll_does_not_end_the_login(kit: Any) -> None:
     done = {"status": "authorized", "access_token": "tok"}
     outcome, _, _ = sign_in(
         kit, kit.cut(), kit.say(500, {}), kit.say(200, raw=b"<"), kit.say(200, {"status": "odd"}), kit.say(200, done)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from resources.errors import Verdict
-from resources.runcomfy.download import MAX_OUTPUT_BYTES, Downloaded, Downloader, judged
+from resources.runcomfy.download import MAX_OUTPUT_BYTES, Downloaded, Downloader, checked_url
 from resources.runcomfy.errors import DisallowedHost, DownloadError, DownloadFailed, OutputGone, TooLarge, Truncated
 
 VIDEO = b"\x00\x00\x00\x18ftypmp42" + b"v" * 100_000
@@ -75,35 +75,35 @@ BAD = [
 
 @pytest.mark.parametrize("address", GOOD)
 def test_an_address_of_the_service_passes_for_either_service(address: str) -> None:
-    assert judged(address, "runcomfy").host.lower().endswith(("runcomfy.net", "runcomfy.com"))
-    judged(address, "sandbox")
+    assert checked_url(address, "runcomfy").host.lower().endswith(("runcomfy.net", "runcomfy.com"))
+    checked_url(address, "sandbox")
 
 
 @pytest.mark.parametrize("address", BAD)
 def test_a_hostile_address_is_refused(address: str) -> None:
     with pytest.raises(DisallowedHost) as caught:
-        judged(address, "runcomfy")
+        checked_url(address, "runcomfy")
     assert caught.value.verdict is Verdict.FINAL
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/x", "http://localhost:9/x", "http://[::1]:9/x"])
 def test_this_machine_passes_for_the_sandbox_alone(address: str) -> None:
-    judged(address, "sandbox")
+    checked_url(address, "sandbox")
     with pytest.raises(DisallowedHost):
-        judged(address, "runcomfy")
+        checked_url(address, "runcomfy")
 
 
 @pytest.mark.parametrize("address", [a for a in BAD if "127.0.0.1/x" not in a or "\\" in a])
-def test_the_sandbox_opens_no_other_door(address: str) -> None:
+def test_the_sandbox_allows_no_other_host(address: str) -> None:
     with pytest.raises(DisallowedHost):
-        judged(address, "sandbox")
+        checked_url(address, "sandbox")
 
 
 @given(st.text(max_size=60))
-def test_no_text_passes_but_an_address_of_the_service(text: str) -> None:
+def test_only_an_address_of_the_service_passes(text: str) -> None:
     for address in (text, f"https://{text}.runcomfy.net/x", f"https://runcomfy.net{text}/x"):
         try:
-            host = judged(address, "runcomfy").raw_host.decode().lower()
+            host = checked_url(address, "runcomfy").raw_host.decode().lower()
         except DisallowedHost:
             continue
         assert host in {"runcomfy.net", "runcomfy.com"} or host.endswith((".runcomfy.net", ".runcomfy.com"))
@@ -210,7 +210,7 @@ def test_a_size_at_the_limit_passes_and_one_byte_more_is_refused_by_count(kit: A
     assert (type(outcome), len(wire.seen)) == (TooLarge, 1)
 
 
-def test_a_compressed_bomb_is_counted_as_it_unfolds(kit: Any, tmp_path: Path) -> None:
+def test_a_compressed_bomb_is_counted_while_it_is_decompressed(kit: Any, tmp_path: Path) -> None:
     import gzip
 
     bomb = gzip.compress(b"0" * 5_000_000)
@@ -257,7 +257,7 @@ def test_a_loop_of_redirects_ends(kit: Any, tmp_path: Path) -> None:
     assert (type(outcome), len(wire.seen)) == (DownloadFailed, 6)
 
 
-def test_a_folder_that_cannot_be_written_says_so(kit: Any, tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported(kit: Any, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
 
     async def scenario() -> DownloadError:

@@ -1,4 +1,4 @@
-"""GETs (and the free cancel): asked again where that may heal, read leniently, never believed too much."""
+"""GETs (and the free cancel): retried if a retry may help, and parsed leniently."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ from resources.runcomfy.errors import (
     UnknownModel,
 )
 from resources.runcomfy.pacing import RetryPolicy
-from resources.runcomfy.refusals import Asked, error_code, error_text, read_error, retry_after
+from resources.runcomfy.refusals import CallSubject, error_code, error_text, read_error, retry_after
 from resources.runcomfy.wire import CancelOutcome, RequestState
 
 OUT = "https://files.runcomfy.net/v.mp4?sig=topsecret"
@@ -76,7 +76,7 @@ def test_completed_is_an_end_on_status_and_a_success_only_on_result() -> None:
 
 
 @given(st.text(max_size=30))
-def test_no_unknown_word_is_ever_an_end(word: str) -> None:
+def test_an_unknown_word_never_counts_as_ended(word: str) -> None:
     known = {"completed", "succeeded", "failed", "cancelled", "canceled", "in_queue", "in_progress"}
     if word.strip().lower() not in known:
         assert words.read_status({"status": word}).state is RequestState.UNREADABLE_WORD
@@ -95,13 +95,13 @@ FIELDS = ["status", "output", "error", "cost", "created_at", "finished_at", "que
 
 
 @given(body=st.dictionaries(st.sampled_from(FIELDS), json_values), status=st.integers(200, 599))
-def test_no_answer_crashes_a_reader(body: dict[str, Any], status: int) -> None:
+def test_no_answer_crashes_a_parser(body: dict[str, Any], status: int) -> None:
     words.read_status(body)
     words.read_result(body)
     words.read_cancel(body)
     words.read_entry(body, "a/b")
     words.read_balance(body)
-    assert isinstance(read_error("It", Asked.REQUEST, status, body), ServiceError)
+    assert isinstance(read_error("It", CallSubject.REQUEST, status, body), ServiceError)
 
 
 def test_a_result_is_read_whole(kit: Any) -> None:
@@ -151,7 +151,7 @@ def test_a_failed_result_carries_the_services_words(error: object, said: str | N
     assert (answer.state, answer.error) == (RequestState.FAILED, said)
 
 
-def test_a_result_asked_early_is_not_finished_whichever_way_the_service_says_so(kit: Any) -> None:
+def test_an_early_result_is_not_finished_however_the_service_reports_it(kit: Any) -> None:
     for act in (kit.say(200, {"request_id": "req_1", "status": "in_queue"}), kit.say(400, {"error_code": 400005})):
         outcome, wire = ask(kit, "result", act)
         assert not outcome.state.over
@@ -168,7 +168,7 @@ def test_a_cancel_trusts_the_outcome_alone(kit: Any, answer: object, outcome: Ca
     assert (wire.seen[0].method, wire.seen[0].target) == ("POST", "/v1/requests/req_1/cancel")
 
 
-def test_not_cancellable_after_a_lost_answer_may_be_what_the_first_asking_did(kit: Any) -> None:
+def test_not_cancellable_after_a_lost_answer_is_unconfirmed(kit: Any) -> None:
     got, wire = ask(kit, "cancel", kit.cut(), kit.say(202, {"outcome": "not_cancellable"}))
     assert got is CancelOutcome.UNCONFIRMED
     assert len(wire.seen) == 2
@@ -184,7 +184,7 @@ GOOD = {"request_id": "req_1", "status": "in_queue"}
 
 
 @pytest.mark.parametrize("fault", ["500", "503", "garbage", "empty", "cut", "reset", "hang", "302", "html404", "other"])
-def test_a_question_that_failed_is_asked_again_and_heals(kit: Any, fault: str) -> None:
+def test_a_failed_read_call_is_retried_and_succeeds(kit: Any, fault: str) -> None:
     act = {
         "500": kit.say(500, {"error_message": "x"}), "503": kit.say(503, raw=b""), "garbage": kit.say(200, raw=b"{"),
         "empty": kit.say(200, raw=b""), "cut": kit.cut(), "reset": kit.reset(), "hang": kit.hang(),
@@ -203,7 +203,7 @@ def test_a_question_that_failed_is_asked_again_and_heals(kit: Any, fault: str) -
 
 
 @pytest.mark.parametrize("fault", ["500", "cut", "hang"])
-def test_a_question_that_keeps_failing_says_so_and_leaves_the_request_alone(kit: Any, fault: str) -> None:
+def test_a_read_call_that_keeps_failing_raises_and_does_not_affect_the_request(kit: Any, fault: str) -> None:
     act = {"500": kit.say(500, {}), "cut": kit.cut(), "hang": kit.hang()}[fault]
     outcome, wire = ask(kit, "status", act, timeouts=kit.timeouts(question_read=0.1))
     assert type(outcome) is ServiceUnavailable
@@ -220,7 +220,7 @@ def test_retry_after_is_obeyed(kit: Any) -> None:
     assert len(wire.seen) == 2
 
 
-def test_a_long_retry_after_is_handed_to_the_caller_instead_of_slept_through(kit: Any) -> None:
+def test_a_long_retry_after_is_passed_to_the_caller(kit: Any) -> None:
     outcome, wire = ask(kit, "status", kit.say(429, {}, {"Retry-After": "3600"}))
     assert (type(outcome), outcome.retry_after, len(wire.seen)) == (RateLimited, 3600, 1)
 
@@ -243,19 +243,19 @@ def test_pauses_are_jittered(kit: Any) -> None:
         (200, {"error_code": "400004", "status": "completed"}, Unauthorized), (418, {"detail": "teapot"}, Rejected),
     ],
 )  # fmt: skip
-def test_a_no_is_not_asked_again(kit: Any, status: int, body: object, kind: type[Rejected]) -> None:
+def test_a_refusal_is_not_retried(kit: Any, status: int, body: object, kind: type[Rejected]) -> None:
     outcome, wire = ask(kit, "status", kit.say(status, body))
     assert type(outcome) is kind
     assert len(wire.seen) == 1
 
 
-def test_a_404_without_the_services_own_code_does_not_declare_paid_work_gone(kit: Any) -> None:
+def test_a_404_without_the_services_own_code_proves_nothing_about_paid_work(kit: Any) -> None:
     outcome, _ = ask(kit, "result", kit.say(404, {"detail": "Not Found"}))
     assert type(outcome) is ServiceUnavailable
 
 
 @pytest.mark.parametrize("body", [{"detail": "Not Found"}, {"error_code": 404001}, {"error_code": 400001}])
-def test_a_model_that_is_not_there_is_an_unknown_model(kit: Any, body: dict[str, object]) -> None:
+def test_a_missing_model_is_an_unknown_model(kit: Any, body: dict[str, object]) -> None:
     outcome, _ = ask(kit, "model", kit.say(400 if body.get("error_code") == 400001 else 404, body), argument="a/b")
     assert type(outcome) is UnknownModel
 
@@ -296,13 +296,13 @@ def test_the_account_is_read(kit: Any) -> None:
 
 
 @pytest.mark.parametrize("request_id", ["", "a/b", "..", "a b", "a?b", "ä", "a" * 129, "a\n"])
-def test_a_request_id_that_would_leave_its_path_is_not_asked_for(kit: Any, request_id: str) -> None:
+def test_a_request_id_that_would_leave_its_path_is_not_sent(kit: Any, request_id: str) -> None:
     outcome, wire = ask(kit, "status", kit.say(200, GOOD), argument=request_id)
     assert isinstance(outcome, RequestGone)
     assert wire.seen == []
 
 
-def test_a_hundred_questions_at_once_are_all_answered(kit: Any) -> None:
+def test_a_hundred_concurrent_read_calls_are_all_answered(kit: Any) -> None:
     async def scenario() -> tuple[int, int]:
         async with kit.wire(kit.say(200, GOOD)) as wire, kit.client(wire.base) as client:
             answers = await asyncio.gather(*(client.status("req_1") for _ in range(100)))
@@ -349,7 +349,7 @@ def test_messages_are_read_in_the_documented_order(body: Any, said: str) -> None
 def test_code_counts_only_in_an_answer_that_http_calls_an_error() -> None:
     assert error_code({"code": 400002}, http_status=400) == 400002
     assert error_code({"code": 400002}, http_status=200) is None
-    assert isinstance(read_error("It", Asked.REQUEST, 400, {"error_code": 400005}), NotReady)
+    assert isinstance(read_error("It", CallSubject.REQUEST, 400, {"error_code": 400005}), NotReady)
 
 
 @given(st.text(max_size=3000))

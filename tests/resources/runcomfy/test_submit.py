@@ -78,7 +78,7 @@ PROOFS = [
 
 
 @pytest.mark.parametrize(("status", "body", "headers", "kind", "code"), PROOFS)
-def test_a_spelled_out_no_is_a_refusal(
+def test_an_explicit_no_is_a_refusal(
     kit: Any, status: int, body: object, headers: dict[str, str], kind: type[Rejected], code: int
 ) -> None:
     outcome, wire = submit(kit, kit.say(status, body, headers))
@@ -90,7 +90,7 @@ def test_a_spelled_out_no_is_a_refusal(
     ("status", "headers", "wait"),
     [(429, {"Retry-After": "7"}, 7), (429, {}, None), (429, {"Retry-After": "soon"}, None)],
 )
-def test_too_many_requests_is_refused_for_now(kit: Any, status: int, headers: dict[str, str], wait: object) -> None:
+def test_too_many_requests_is_rate_limited(kit: Any, status: int, headers: dict[str, str], wait: object) -> None:
     outcome, wire = submit(kit, kit.say(status, {"detail": "slow"}, headers))
     assert isinstance(outcome, RateLimited)
     assert (outcome.retry_after, outcome.verdict, len(wire.seen)) == (wait, Verdict.RETRYABLE, 1)
@@ -150,7 +150,7 @@ UNKNOWN = [
 
 
 @pytest.mark.parametrize("what", UNKNOWN)
-def test_whatever_does_not_spell_out_a_no_leaves_the_outcome_unknown_and_is_sent_once(kit: Any, what: str) -> None:
+def test_without_an_explicit_no_the_outcome_is_unknown_and_nothing_is_sent_again(kit: Any, what: str) -> None:
     outcome, wire = submit(kit, unknown_acts(kit)[what])
     assert type(outcome) is OutcomeUnknown
     assert outcome.verdict is Verdict.UNKNOWN
@@ -188,7 +188,7 @@ def test_an_answer_that_does_not_come_in_time_leaves_the_outcome_unknown(kit: An
 
 
 def test_a_server_that_closes_before_reading_leaves_the_outcome_unknown(kit: Any) -> None:
-    """The connection stood, so the request may have been written before it went away: nobody can tell."""
+    """The connection was open, so the request may have been written before it closed."""
 
     async def scenario() -> tuple[ServiceError, int]:
         async with kit.wire(close_at_once=9) as wire, kit.client(wire.base) as client:
@@ -307,7 +307,7 @@ def test_a_model_id_that_would_leave_its_path_is_refused_unsent(kit: Any, model_
 
 
 @pytest.mark.parametrize("body", [{"x": float("nan")}, {"x": object()}])
-def test_a_body_that_is_no_json_is_refused_unsent(kit: Any, body: dict[str, object]) -> None:
+def test_a_body_that_is_not_json_is_refused_unsent(kit: Any, body: dict[str, object]) -> None:
     async def scenario() -> int:
         async with kit.wire(kit.say(200, ACCEPTED)) as wire, kit.client(wire.base) as client:
             with pytest.raises(InvalidInput):
@@ -359,7 +359,7 @@ def test_tls_is_verified() -> None:
     assert tls_context().check_hostname
 
 
-def test_what_is_no_longer_wanted_when_the_connection_is_made_is_not_sent(kit: Any) -> None:
+def test_a_claim_that_ends_while_connecting_sends_nothing(kit: Any) -> None:
     asked: list[int] = []
 
     async def scenario() -> Any:

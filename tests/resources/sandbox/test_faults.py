@@ -1,4 +1,4 @@
-"""Each fault does what the table in docs/sandbox.md says, where it says it."""
+"""Each fault has the effect that the table in docs/sandbox.md documents."""
 
 import re
 from pathlib import Path
@@ -76,7 +76,7 @@ def test_broken_answers(slow, where, kind):
 
 
 @pytest.mark.parametrize(("kind", "accepted"), [("http_500", True), ("timeout", False), ("disconnect_after", False)])
-def test_the_operator_says_whether_a_bad_answer_accepts(slow, kind, accepted):
+def test_the_operator_chooses_whether_a_bad_answer_accepts(slow, kind, accepted):
     count = slow.charges()["count"]
     slow.fault("submit", kind, accepted=accepted)
     slow.timeout = httpx.Timeout(0.4)
@@ -201,7 +201,7 @@ def test_the_documents_table_names_every_kind_and_call():
 
 
 @pytest.mark.parametrize("where", ["status", "result", "models", "balance"])
-def test_a_look_by_head_leaves_the_fault_to_the_call_itself(slow, where):
+def test_a_head_request_does_not_use_up_a_fault(slow, where):
     request_id = slow.accepted()
     slow.fault(where, "http_503")
     address = {"models": f"/v1/models/{HAPPYHORSE}", "balance": "/prod/v2/balance"}
@@ -209,7 +209,7 @@ def test_a_look_by_head_leaves_the_fault_to_the_call_itself(slow, where):
     assert call(slow, where, request_id).status_code == 503
 
 
-def test_a_look_at_a_file_by_head_leaves_the_fault_to_the_download(quick):
+def test_a_head_request_for_a_file_does_not_use_up_its_fault(quick):
     url = quick.ended(quick.accepted())["output"]["video"]
     quick.fault("download", "http_503")
     assert quick.head(url).status_code == 200

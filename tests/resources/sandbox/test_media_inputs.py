@@ -144,7 +144,7 @@ def test_an_address_without_an_answer(slow, media_server):
     assert answer.json()["detail"][0]["loc"] == ["body", "image_url"]
     assert "secret" not in answer.text
     assert refusals(slow.submit(image_url="http://127.0.0.1:1/x.jpg")) == ["the address could not be reached"]
-    assert refusals(slow.submit(image_url="data:image/jpeg;base64,***")) == ["the data: URI is no valid base64"]
+    assert refusals(slow.submit(image_url="data:image/jpeg;base64,***")) == ["the data: URI is not valid base64"]
     assert slow.charges()["count"] == count
 
 

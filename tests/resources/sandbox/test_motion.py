@@ -1,4 +1,4 @@
-"""The camera goes where the prompt says, from the whole picture on."""
+"""The camera moves as the prompt says, starting at the whole picture."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""The finished videos as anybody fetches them, and the faults of a download."""
+"""Downloads of the finished videos, and their faults."""
 
 import io
 

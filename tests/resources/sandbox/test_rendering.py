@@ -1,4 +1,4 @@
-"""The videos are what was asked: measured on the decoded files."""
+"""The videos match the request, measured on the decoded files."""
 
 import hashlib
 import io

@@ -74,11 +74,11 @@ def test_two_sandboxes_do_not_share_a_folder(start):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--port", "99999"], "is no port"),
+        (["--port", "99999"], "is not a port"),
         (["--generation-seconds", "-1"], "is not 0 or more"),
         (["--generation-spread", "nan"], "is not 0 or more"),
         (["--queue-share", "2"], "is not between 0 and 1"),
-        (["--public-base", "ftp://x"], "is no http(s) base"),
+        (["--public-base", "ftp://x"], "is not an http(s) base"),
     ],
 )
 def test_options_out_of_range_exit_with_64(tmp_path, capsys, arguments, text):
@@ -86,7 +86,7 @@ def test_options_out_of_range_exit_with_64(tmp_path, capsys, arguments, text):
     assert text in capsys.readouterr().err
 
 
-def test_a_taken_port_is_said(start, tmp_path, capsys):
+def test_a_taken_port_is_reported(start, tmp_path, capsys):
     server = start()
     port = server.url.rsplit(":", 1)[1]
     assert main(["--data", str(tmp_path / "other"), "--port", port]) == 64

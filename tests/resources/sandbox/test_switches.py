@@ -74,7 +74,7 @@ def test_output(quick):
         ({"missing_models": ["wan-ai/wan-2.7/image-to-video"]}, "wan-ai/wan-2.7/image-to-video", HAPPYHORSE),
     ],
 )
-def test_ids_can_be_gone(quick, switch, gone, left):
+def test_ids_can_be_missing(quick, switch, gone, left):
     quick.switch(**switch)
     for answer in (quick.get(f"/v1/models/{gone}"), quick.post(f"/v1/models/{gone}", json={})):
         assert (answer.status_code, answer.json()["error_code"]) == (404, 404001)

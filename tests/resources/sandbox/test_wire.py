@@ -152,7 +152,7 @@ def test_the_balance_goes_down_with_each_submission(slow):
     assert after["currency"] == "USD"
 
 
-def test_an_empty_account_buys_nothing(slow):
+def test_an_empty_account_cannot_submit(slow):
     count = slow.charges()["count"]
     slow.put("/_sandbox/balance", json={"balance_usd": 0})
     answer = slow.submit()
@@ -223,7 +223,7 @@ def test_errors_have_a_status_and_a_code(quick):
     assert quick.get("/v1/models/", follow_redirects=False).status_code in (400, 404)
 
 
-def test_another_account_may_not_look(slow):
+def test_another_account_may_not_read(slow):
     request_id = slow.accepted()
     for path in ("status", "result"):
         answer = slow.get(f"/v1/requests/{request_id}/{path}", headers={"Authorization": "Bearer other-token"})
@@ -252,7 +252,7 @@ def test_a_body_that_does_not_fit_the_schema(slow, changes, location):
     assert slow.charges()["count"] == count
 
 
-def test_a_body_that_is_no_json(slow):
+def test_a_body_that_is_not_json(slow):
     answer = slow.post(f"/v1/models/{HAPPYHORSE}", content=b"{nope")
     assert error(answer) == (422, 422001)
 
@@ -281,5 +281,5 @@ def test_a_body_that_is_nested_too_deep_is_refused(slow, method, path):
     assert answer.json()["detail"]
 
 
-def test_a_login_poll_that_is_nested_too_deep_is_of_no_login(slow):
+def test_a_login_poll_that_is_nested_too_deep_is_refused(slow):
     assert slow.post("/api/cli-auth/poll", content=b"[" * 100_000).status_code == 410

@@ -34,7 +34,7 @@ def keys_of(bucket, prefix=""):
     return sorted(info.key for info in bucket.list(prefix))
 
 
-def test_write_read_and_look(bucket):
+def test_write_read_and_list(bucket):
     bucket.write("uploads/a.txt", b"hello", "text/plain")
     assert bucket.read("uploads/a.txt") == b"hello"
     info = bucket.head("uploads/a.txt")
@@ -44,7 +44,7 @@ def test_write_read_and_look(bucket):
     assert (listed.etag, listed.size_bytes, listed.modified_at) == (info.etag, 5, info.modified_at)
 
 
-def test_fetch_says_which_version_it_brought(bucket, tmp_path):
+def test_fetch_returns_the_downloaded_version(bucket, tmp_path):
     bucket.write("uploads/a.txt", b"one", "text/plain")
     plain = bucket.fetch("uploads/a.txt", tmp_path / "a")
     assert (plain.etag, plain.version_id) == (hashlib.md5(b"one").hexdigest(), "")
@@ -91,7 +91,7 @@ def test_strange_names_come_back_as_they_are(bucket, name):
     assert urllib.request.urlopen(url, timeout=5).read() == b"x"
 
 
-def test_listing_passes_pages_and_forgets_none(bucket):
+def test_listing_covers_every_page(bucket):
     """Folders, names that sort around the slash, and 2,500 keys."""
     wanted = [f"uploads/many/{number:04}.txt" for number in range(2490)]
     wanted += ["uploads/a.txt", "uploads/a/b.txt", "uploads/a-b.txt", "uploads/a/c/d.txt", "uploads/z.txt", "other.txt"]
@@ -177,7 +177,7 @@ def test_upload_new_never_replaces(bucket, tmp_path, size, monkeypatch):
     assert "Uploads" not in make_client().list_multipart_uploads(Bucket=bucket.name)
 
 
-def test_failed_parts_are_taken_back(bucket, tmp_path, monkeypatch):
+def test_failed_parts_are_aborted(bucket, tmp_path, monkeypatch):
     source = tmp_path / "in.bin"
     source.write_bytes(b"1" * (PART_BYTES + 5))
     client = make_client()
@@ -222,7 +222,7 @@ def test_ranges(bucket):
 def test_large_objects_are_not_read(bucket):
     bucket.write("a", b"0123456789", "text/plain")
     assert bucket.read("a", 10) == b"0123456789"
-    with pytest.raises(ObjectTooLarge, match=r"'a' has 10 bytes, at most 9"):
+    with pytest.raises(ObjectTooLarge, match=r"'a' has 10 bytes, but at most 9"):
         bucket.read("a", 9)
 
 
@@ -309,7 +309,7 @@ def test_server_down(s3_environment, monkeypatch, tmp_path):
         assert caught.value.__suppress_context__
 
 
-def test_failed_deletions_are_told(bucket, monkeypatch):
+def test_failed_deletions_are_reported(bucket, monkeypatch):
     answer = {"Errors": [{"Key": "a", "Code": "AccessDenied"}]}
     with monkeypatch.context() as patched:
         patched.setattr(bucket._client, "delete_objects", lambda **_: answer)
@@ -329,7 +329,7 @@ def test_clock_is_the_servers(bucket, monkeypatch):
 
 def test_the_real_service_cannot_fetch_from_here(bucket, monkeypatch):
     check_reachable(bucket, "sandbox")
-    with pytest.raises(EndpointUnreachable, match="could not fetch the inputs") as caught:
+    with pytest.raises(EndpointUnreachable, match="cannot download the inputs") as caught:
         check_reachable(bucket, "runcomfy")
     assert caught.value.verdict is Verdict.FINAL
     assert "AWS_ENDPOINT_URL_S3" in caught.value.remedy
@@ -348,7 +348,7 @@ def test_the_real_service_cannot_fetch_from_here(bucket, monkeypatch):
         *((host, False) for host in ("8.8.8.8", "[2001:4860::1]", "localhost.example.com", "128.1", "minio")),
     ],
 )
-def test_this_machine_in_any_spelling_is_nothing_for_the_real_service(bucket, monkeypatch, host, here):
+def test_this_machine_in_any_spelling_is_refused_for_the_real_service(bucket, monkeypatch, host, here):
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://{host}:9000")
     reached = Bucket("b", make_client())
     if not here:
@@ -358,7 +358,7 @@ def test_this_machine_in_any_spelling_is_nothing_for_the_real_service(bucket, mo
         check_reachable(reached, "runcomfy")
 
 
-def test_proxies_are_for_the_outside(bucket, monkeypatch):
+def test_proxies_are_not_used_for_this_machine(bucket, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)

@@ -140,7 +140,7 @@ def test_empty_file(client, bucket):
         ("clips/hero/unknown", "application/octet-stream"),
     ],
 )
-def test_type_goes_by_the_name(client, bucket, key, content_type):
+def test_the_content_type_follows_the_name(client, bucket, key, content_type):
     bucket.write(key, b"x", "video/whatever")
     answer = client.get(f"/{key}")
     assert answer.headers["content-type"] == content_type
@@ -164,7 +164,7 @@ def test_type_goes_by_the_name(client, bucket, key, content_type):
         "/clips/a%00b",
     ],
 )
-def test_nothing_else_is_given_out(client, path):
+def test_nothing_else_is_served(client, path):
     assert client.get(path).status_code == 404
 
 
@@ -178,7 +178,7 @@ def test_other_host_names_are_refused(client):
     assert client.get(f"/{VIDEO}", headers={"Host": "localhost:3001"}).status_code == 200
 
 
-def test_storage_down_is_said(s3_environment, monkeypatch):
+def test_an_unreachable_storage_is_reported(s3_environment, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setattr("resources.storage.client._ATTEMPTS", 1)
     answer = Client(Bucket("b", make_client())).get(f"/{VIDEO}")

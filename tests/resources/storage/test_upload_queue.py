@@ -1,4 +1,4 @@
-"""What messages say, and what goes wrong with a queue."""
+"""Messages of the upload queue, and its failures."""
 
 import json
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def test_records_removals_and_prefixes() -> None:
     assert read_event(event("uploads/a.jpg", name="ObjectRemoved:Delete"), "b") == ("uploads/a.jpg",)
 
 
-def test_the_test_event_tells_of_nothing() -> None:
+def test_the_test_event_has_no_keys() -> None:
     assert read_event(json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"}), "b") == ()
 
 
@@ -78,7 +78,7 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[UploadQueue, Stubbe
         ("InvalidParameterValue", 400, BadRequest),
     ],
 )
-def test_failures_are_told_by_what_they_mean(
+def test_failures_are_translated_by_their_meaning(
     queue: tuple[UploadQueue, Stubber], code: str, status: int, kind: type[StorageError]
 ) -> None:
     reader, stub = queue

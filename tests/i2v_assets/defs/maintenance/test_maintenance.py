@@ -1,4 +1,4 @@
-"""Retry, archive and the watch over waiting clips."""
+"""Retries, archiving, and reports of overdue clips."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -87,13 +87,13 @@ def test_an_archive_that_died_half_way_is_ended_by_the_next(shelf: Any, monkeypa
     assert shelf.keys() == []
 
 
-def test_nothing_is_archived_unless_asked_for(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_archiving_is_off_by_default(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     add_keys(shelf.instance, ["one"])
     skipped = shelf.tick(archive_schedule).skip_message
     assert "I2V_ARCHIVE_AFTER_DAYS is 0" in skipped
-    assert "more than" not in skipped
+    assert "it displays up to" not in skipped
     monkeypatch.setattr("i2v_assets.defs.schedules.UI_KEYS", 0)
-    assert "more than" in shelf.tick(archive_schedule).skip_message
+    assert "it displays up to" in shelf.tick(archive_schedule).skip_message
 
 
 def _checks(result: dg.ExecuteInProcessResult) -> list[tuple[str | None, bool]]:
@@ -114,23 +114,23 @@ def test_a_clip_that_waits_too_long_warns_once_and_is_cleared(shelf: Any) -> Non
     shelf.registry.enqueue(["late"])  # a further try does not begin the wait anew
     assert len(shelf.tick(waiting_schedule).run_requests) == 1
     assert _checks(shelf.run(waiting_job)) == [("late", False)]
-    assert "No clip newly waits" in shelf.tick(waiting_schedule).skip_message
+    assert "No clip became overdue" in shelf.tick(waiting_schedule).skip_message
     assert _checks(shelf.run(waiting_job)) == []
     shelf.answer("late", state=ClipState.DELIVERED, fingerprint="b" * 64)
     assert len(shelf.tick(waiting_schedule).run_requests) == 1
     assert _checks(shelf.run(waiting_job)) == [("late", True)]
-    assert "No clip newly waits" in shelf.tick(waiting_schedule).skip_message
+    assert "No clip became overdue" in shelf.tick(waiting_schedule).skip_message
 
 
 def _watched(shelf: Any) -> tuple[list[str], list[str]]:
-    """What a watch at the shelf's time tells as late and as over; told then."""
+    """Return the overdue clips and those no longer overdue at the shelf's time, and mark them as reported."""
     waits = Waits(shelf.ledger.database, lambda: shelf.now)
     found = watch(shelf.ledger.database, load_settings(), lambda: shelf.now)
-    waits.told([wait.clip for wait in found.late], found.over)
+    waits.mark_reported([wait.clip for wait in found.late], found.over)
     return [wait.clip for wait in found.late], list(found.over)
 
 
-def test_a_wait_for_a_person_is_no_warning_and_does_not_count(shelf: Any) -> None:
+def test_a_wait_for_a_person_gives_no_warning_and_does_not_count(shelf: Any) -> None:
     shelf.admit("asked", "stuck")
     assert _watched(shelf) == ([], [])
     shelf.answer("stuck", state=ClipState.WAITING, waiting_for="budget")
@@ -169,7 +169,7 @@ def test_only_time_inside_the_window_counts(shelf: Any, monkeypatch: pytest.Monk
     assert _watched(shelf) == (["night"], [])
 
 
-def test_a_person_s_turn_is_said_once_with_what_ends_it(shelf: Any) -> None:
+def test_a_wait_for_a_person_is_reported_once_with_its_remedy(shelf: Any) -> None:
     shelf.forward(hours=-13)
     shelf.admit("late")
     shelf.tick(waiting_schedule)
@@ -183,13 +183,13 @@ def test_a_person_s_turn_is_said_once_with_what_ends_it(shelf: Any) -> None:
         for event in ran.all_events
         if event.event_type_value == "ASSET_CHECK_EVALUATION"
     ]
-    assert "a person's turn" in said["waits for"].value
+    assert "waiting for a person" in said["waits for"].value
     assert "i2v approve" in said["waits for"].value
     assert _checks(shelf.run(waiting_job)) == []
 
 
-def test_a_flood_of_late_clips_is_told_in_parts(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("i2v_assets.defs.maintenance.MOST_WARNINGS", 3)
+def test_many_overdue_clips_are_reported_in_parts(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("i2v_assets.defs.maintenance.MAX_WARNINGS", 3)
     shelf.forward(days=-1)
     shelf.admit("a", "b", "c", "d", "e")
     shelf.tick(waiting_schedule)
@@ -199,7 +199,7 @@ def test_a_flood_of_late_clips_is_told_in_parts(shelf: Any, monkeypatch: pytest.
     assert len(_checks(shelf.run(waiting_job))) == 0
 
 
-def test_every_schedule_says_what_it_costs() -> None:
+def test_every_schedule_states_its_cost() -> None:
     for schedule in SCHEDULES:
         text = (schedule.description or "").lower()
         assert "free" in text or "cost" in text, schedule.name

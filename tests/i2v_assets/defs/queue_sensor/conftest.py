@@ -16,7 +16,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from moto.sqs.models import Queue, SQSBackend
 
-from i2v_assets.defs.queue_sensor import Seen, ingest_messages
+from i2v_assets.defs.queue_sensor import QueueScan, ingest_messages
 from i2v_assets.uploads.ingest import UploadScan, scan_uploads
 from resources.ledger.ledger import Ledger
 from resources.registry.registry import ClipState, Registry
@@ -66,7 +66,7 @@ class Yard:
         for key in keys:
             self.bucket.write(key, data, "application/octet-stream")
 
-    def note(self, queue: UploadQueue | None = None, **changes: Any) -> Seen:
+    def note(self, queue: UploadQueue | None = None, **changes: Any) -> QueueScan:
         settings = self.settings.model_copy(update=changes)
         reader = queue or UploadQueue(self.url, self.sqs, bucket=self.bucket.name)
         return ingest_messages(self.bucket, self.registry, self.ledger.database, reader, settings)
@@ -89,13 +89,13 @@ class Yard:
         return {"Records": [{"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": name, "s3": s3}]}
 
     def left(self, url: str = "") -> int:
-        """Messages in a queue, those that somebody received and did not delete included."""
+        """Return the number of messages in a queue, including received ones that were not deleted."""
         wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         found = self.sqs.get_queue_attributes(QueueUrl=url or self.url, AttributeNames=wanted)["Attributes"]
         return sum(int(value) for value in found.values())
 
-    def note_again(self) -> Seen:
-        """Once the messages that an evaluation left behind are visible again."""
+    def note_again(self) -> QueueScan:
+        """Evaluate again once the messages of the last evaluation are visible."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             seen = self.note()
@@ -161,13 +161,13 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Received messages are nobody's again after a second, as after the visibility timeout."""
+    """Make received messages visible again after one second, as after the visibility timeout."""
     monkeypatch.setattr(upload_queue, "HIDDEN_SECONDS", 1)
 
 
 @contextmanager
 def swift_moto() -> Iterator[None]:
-    """Without its counts, all of which moto's queue computes anew for each message that goes in and out."""
+    """Remove moto's message counts, which it recomputes for each message sent or received."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Queue, "BASE_ATTRIBUTES", [name for name in Queue.BASE_ATTRIBUTES if "Approximate" not in name])
         yield

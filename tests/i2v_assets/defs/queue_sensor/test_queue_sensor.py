@@ -1,4 +1,4 @@
-"""The queue sensor against a real queue protocol: S3 tells SQS, SQS is read, clips are recorded, messages go."""
+"""The queue sensor against a real queue protocol: S3 notifies SQS, clips are registered, messages are deleted."""
 
 import json
 import time
@@ -77,7 +77,7 @@ def test_an_event_finds_what_belongs_to_it_in_the_other_spelling_of_an_accent(
     assert yard.registry.get("list--r1").version != before
 
 
-def test_a_part_is_looked_at_and_not_the_rest(yard: Any) -> None:
+def test_only_the_affected_part_is_scanned(yard: Any) -> None:
     yard.put("uploads/old.jpg", "uploads/far/clip/brief.yaml")
     yard.purge()
     yard.put("uploads/new.jpg")
@@ -103,7 +103,7 @@ def test_duplicates_and_any_order_are_one_clip(yard: Any) -> None:
     version = yard.registry.get("hero").version
     for body in events:
         yard.send(body)
-    assert yard.note().looks[0].admission.changed == ()
+    assert yard.note().scans[0].admission.changed == ()
     assert yard.registry.get("hero").version == version
     assert yard.left() == 0
 
@@ -129,7 +129,7 @@ def test_a_removed_upload_is_withdrawn_and_no_other(yard: Any) -> None:
     assert yard.clips(ClipState.DUE) == ["stays"]
 
 
-def test_an_upload_that_settles_is_looked_at_again_without_an_event(yard: Any) -> None:
+def test_a_settling_upload_is_scanned_again_without_an_event(yard: Any) -> None:
     yard.put("uploads/hero.jpg")
     assert yard.note(settle_seconds=3600).keys == 1
     assert yard.clips() == []
@@ -154,14 +154,14 @@ def test_a_folder_waits_for_the_files_that_its_brief_names(yard: Any) -> None:
     assert yard.clips(ClipState.DUE) == ["f"]
     pending = PendingUploads(yard.ledger.database)
     pending.replace((), dict.fromkeys(["uploads/f/brief.yaml", "uploads/f/a.jpg"], yard.bucket.now()))
-    (found,) = yard.note(settle_seconds=30).looks
+    (found,) = yard.note(settle_seconds=30).scans
     assert found.admission.changed == ()
     assert pending.count() == 0
 
 
-def test_a_refused_upload_is_told_and_taken_back(yard: Any) -> None:
+def test_a_refused_upload_gets_a_note_that_is_deleted_later(yard: Any) -> None:
     yard.put("uploads/voice.mp3")
-    assert [found.key for look in yard.note().looks for found in look.newly_refused] == ["uploads/voice.mp3"]
+    assert [found.key for scan in yard.note().scans for found in scan.newly_refused] == ["uploads/voice.mp3"]
     assert len(list(yard.bucket.list("clips/_refused/"))) == 1
     yard.put("uploads/voice.jpg")
     yard.note()
@@ -169,7 +169,7 @@ def test_a_refused_upload_is_told_and_taken_back(yard: Any) -> None:
     assert yard.clips() == ["voice"]
 
 
-def test_a_refused_brief_is_told_beside_its_clip_too_until_it_is_mended_or_gone(yard: Any) -> None:
+def test_a_refused_brief_has_a_note_beside_its_clip_until_it_is_corrected_or_removed(yard: Any) -> None:
     def told(clip: str) -> str:
         there = yard.bucket.head(f"clips/{clip}/REFUSED.txt")
         return yard.bucket.read(f"clips/{clip}/REFUSED.txt").decode() if there else ""
@@ -180,7 +180,7 @@ def test_a_refused_brief_is_told_beside_its_clip_too_until_it_is_mended_or_gone(
     yard.put("pics/a.jpg")
     yard.note()
     assert "REFUSED: f was not made" in told("f")
-    assert "What: f/brief.yaml: `promt` is no key of a brief" in told("f")
+    assert "What: f/brief.yaml: `promt` is not a key of a brief" in told("f")
     assert "What to do: Did you mean `prompt`?" in told("f")
     assert "l.csv line 3: `duration` is 'x'" in told("bad")
     assert not told("good")
@@ -195,7 +195,7 @@ def test_a_refused_brief_is_told_beside_its_clip_too_until_it_is_mended_or_gone(
     assert yard.registry.refusals.now() == ()
 
 
-def test_a_brief_that_was_broken_for_a_while_leaves_the_clip_s_own_answers(yard: Any) -> None:
+def test_a_temporarily_broken_brief_keeps_the_clip_s_own_notes(yard: Any) -> None:
     yard.put("uploads/f/brief.yaml", data=b"prompt: pan\n")
     yard.put("uploads/f/a.jpg")
     yard.note()
@@ -211,7 +211,7 @@ def test_a_brief_that_was_broken_for_a_while_leaves_the_clip_s_own_answers(yard:
     assert yard.clips(ClipState.DUE) == ["f"]  # it is told again that it is too small
 
 
-def test_what_was_said_of_a_clip_goes_with_its_upload(yard: Any) -> None:
+def test_a_clip_s_notes_are_deleted_with_its_upload(yard: Any) -> None:
     yard.put("uploads/a.jpg")
     yard.note()
     yard.registry.record_result(
@@ -235,7 +235,7 @@ def test_changed_defaults_reach_what_is_not_made(yard: Any) -> None:
     assert after["b--two"] == before["b--two"]
 
 
-def test_what_is_too_much_for_one_look_is_left_alone(yard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_too_large_for_one_scan_is_left_unchanged(yard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     yard.put("uploads/a/b/one.jpg", "uploads/a/b/two.jpg")
     yard.note()
     monkeypatch.setattr(incremental, "MOST_OBJECTS", 1)
@@ -256,7 +256,7 @@ def test_a_listed_file_that_changes_changes_its_row(yard: Any) -> None:
     assert yard.clips() == ["l--other", "row"]
 
 
-def test_poison_goes_to_the_dead_letters(yard: Any, impatient: None) -> None:
+def test_unreadable_messages_go_to_the_dead_letter_queue(yard: Any, impatient: None) -> None:
     yard.purge()
     bodies = ["not json", {"Records": []}, [1], {"Records": [{"eventName": "ObjectCreated:Put"}]}]
     for body in [*bodies, yard.event("uploads/x.jpg", bucket="another")]:
@@ -285,7 +285,7 @@ def test_nothing_is_deleted_when_recording_fails(yard: Any, impatient: None, mon
     assert yard.left() == 0
 
 
-def test_no_message_is_taken_while_the_bucket_does_not_answer(yard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_message_is_received_while_the_bucket_is_down(yard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     yard.put("uploads/hero.jpg")
 
     class Untouched(UploadQueue):
@@ -306,7 +306,7 @@ def test_a_crash_before_the_deletion_loses_and_doubles_nothing(
         with pytest.raises(KeyboardInterrupt):
             yard.note()
     assert yard.clips(ClipState.DUE) == ["hero"]
-    (found,) = yard.note_again().looks
+    (found,) = yard.note_again().scans
     assert found.admission.new == found.admission.changed == ()
 
 
@@ -343,7 +343,7 @@ def test_the_sweep_finds_what_events_lost(yard: Any, instance: dg.DagsterInstanc
     assert instance.get_dynamic_partitions(str(clips.name)) == ["lost"]
 
 
-def test_what_comes_while_the_sweep_lists_is_not_gone(yard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_that_arrives_during_the_sweep_is_not_withdrawn(yard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     listing = yard.bucket.list
 
     def list_slowly(*arguments: Any, **named: Any) -> Any:

@@ -1,0 +1,69 @@
+"""Plan one generation of `i2v run` with the pipeline's planner, and raise whatever is in its way before it is paid."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from i2v_assets.briefs.brief import Brief
+from i2v_assets.cli.exit_codes import DataProblem, TryLater, UsageProblem
+from i2v_assets.cli.run.inputs import RunInput, Target, check_media
+from i2v_assets.cli.run.media import display_names, store_media
+from i2v_assets.operations.preview import open_planner
+from i2v_assets.pipeline.read_media import MediaReader, ReadFile
+from i2v_assets.planning.plan import Plan, PlanOffer, Refusal, Waiting
+from i2v_assets.session import Session
+from resources.schemas.inputs import Family, MediumKind
+
+CLIP = ":run"
+"""The ledger's name for generations that belong to no clip. No upload's slug can be it, so a command about a clip is never
+about every run. Rows of earlier versions keep their old name, `cli`: the ledger is not rewritten."""
+
+
+def plan_run(session: Session, target: Target, asked: RunInput, scratch: Path) -> Plan:
+    """Return the plan of one generation. Its media are in the bucket then.
+
+    Raises:
+        DataProblem: the inputs do not fit; UsageProblem: the id does not answer; TryLater: it has to wait.
+    """
+    if target.family is Family.WAN_T2V and any(source.kind is MediumKind.IMAGE for source in asked.media):
+        raise DataProblem(
+            f"{target.model_id} takes no image: the person on it would not appear.",
+            remedy="Run wan-ai/wan-2.7/image-to-video or lip_sync, or leave the image out.",
+        )
+    names = display_names(asked.media)
+    brief = asked.brief(target, names)
+    reader = MediaReader(session.bucket, session.registry, scratch)
+    files = store_media(asked.media, names, session.bucket, reader, scratch, session.settings.service)
+    if all(file.medium is not None for file in files):
+        check_media(target, asked.media)
+    decided, offers = asyncio.run(_decide(session, scratch, brief, files))
+    if isinstance(decided, Refusal):
+        text = " ".join(f"{problem.what} {problem.limit}".strip() for problem in decided.problems)
+        remedies = dict.fromkeys(problem.remedy for problem in decided.problems if problem.remedy)
+        raise DataProblem(text, remedy=in_the_shell(" ".join(remedies)))
+    if isinstance(decided, Waiting):
+        # A named id that does not answer is a wrong argument, even if a clip would wait for the one that keeps the face.
+        if target.family is not None and offers.get(target.family, True) is None:
+            raise UsageProblem(f"The service has no {target.model_id} now.", remedy="`i2v models` shows what answers.")
+        raise TryLater(decided.words, remedy=decided.remedy)
+    if target.family is not None and decided.family is not target.family:
+        raise DataProblem(
+            f"These inputs are for {decided.family}, not for {target.model_id}.", remedy="Compare with `i2v models`."
+        )
+    return decided
+
+
+async def _decide(
+    session: Session, scratch: Path, brief: Brief, files: Sequence[ReadFile]
+) -> tuple[Plan | Refusal | Waiting, Mapping[Family, PlanOffer | None]]:
+    async with open_planner(session, scratch) as opened:
+        decided = await opened.planner.decide(CLIP, brief, files, name=files[0].name if files else CLIP)
+        offers = await opened.offers()
+        if isinstance(decided, Plan) and decided.family not in offers:
+            await opened.service.offers.live(decided.family)  # a catalogue that does not answer raises its own error
+        return decided, offers
+
+
+def in_the_shell(remedy: str) -> str:
+    """Return what to do for a person who gives files and does not upload them."""
+    return remedy.replace("Upload ", "Give ").replace("upload ", "give ")

@@ -1,0 +1,37 @@
+"""What is left of today's budget."""
+
+from dataclasses import asdict, dataclass
+
+from i2v_assets.session import Session
+from resources.generation.factory import caps_of
+from resources.money import dollars
+from resources.plurals import counted
+
+
+@dataclass(frozen=True)
+class BudgetToday:
+    """Today's caps and what counts against them; money in micro-dollars."""
+
+    spent_microdollars: int
+    cap_microdollars: int
+    requests: int
+    cap_requests: int
+
+    @property
+    def text(self) -> str:
+        """Return it in one sentence, for people."""
+        return (
+            f"Today {dollars(self.spent_microdollars) or '$0'} of at most {dollars(self.cap_microdollars)} and"
+            f" {self.requests} of at most {counted(self.cap_requests, 'request')} are used."
+        )
+
+    def plain(self) -> dict[str, int]:
+        """Return it for programs."""
+        return asdict(self)
+
+
+def budget_today(session: Session) -> BudgetToday:
+    """Return what counts against today's caps of the service in force."""
+    caps = caps_of(session.settings)
+    spent = session.ledger.spent_today(session.settings.service, session.settings.zone)
+    return BudgetToday(spent.microdollars, caps.usd_per_day_microdollars, spent.requests, caps.requests_per_day)
