@@ -45,7 +45,7 @@ class ObjectInfo:
     """Set only by a HEAD or a GET."""
     version_id: str = ""
     """Set only by a HEAD or a GET; empty if the bucket keeps no versions."""
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
     """Set only by a HEAD or a GET: what the writer added."""
 
 
