@@ -110,6 +110,23 @@ class Bucket:
         with translated("list", self.name):
             self._client.list_objects_v2(Bucket=self.name, Prefix=self.prefix, MaxKeys=1)
 
+    def lifecycle_rules(self) -> "list[Mapping[str, Any]] | None":
+        """Return the bucket's lifecycle rules, None if the storage does not tell.
+
+        Raises:
+            AccessDenied: the credentials may not read them.
+        """
+        with translated("read the lifecycle rules", self.name):
+            try:
+                answer = self._client.get_bucket_lifecycle_configuration(Bucket=self.name)
+            except ClientError as error:
+                if error_code(error) in ("NoSuchLifecycleConfiguration", "404"):
+                    return []
+                if error_code(error) in ("NotImplemented", "MethodNotAllowed"):
+                    return None
+                raise
+        return [dict(rule) for rule in answer.get("Rules", ())]
+
     def ensure(self) -> None:
         """Create the bucket if it is missing (for development and tests; a real bucket is made by its owner)."""
         try:

@@ -99,6 +99,10 @@ class Place:
         found = self.bucket.read_tagged(keys.ledger_key(service), DOCUMENT_BYTES)
         return None if found is None else parse_document(found[0], service)
 
+    def document_exists(self, service: str) -> bool:
+        """Return whether the bucket says anything of its ledgers, readable or not."""
+        return self.bucket.head(keys.ledger_key(service)) is not None
+
     def hand_over(self, service: str, ledger: str) -> LedgerDocument:
         """Put a ledger in force and retire the one before; the new document."""
         key = keys.ledger_key(service)
