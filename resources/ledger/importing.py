@@ -47,15 +47,14 @@ def import_lines(database: Database, lines: Iterable[str]) -> Counter[str]:
             if not line.strip():
                 continue
             kind, row = _parsed(line, number)
-            if kind == "identity":
-                _take_name(connection, row, number)
-            elif kind not in TABLES:
+            if kind not in TABLES:
                 raise _wrong(number, f"it is of a table {kind!r} that this program does not know")
-            else:
-                if table is not TABLES[kind] or len(waiting) >= BATCH:
-                    _flush(connection, table, waiting)
-                table = TABLES[kind]
-                waiting.append(_row(table, kind, row, number))
+            if kind == "requests" and (name := row.pop("ledger", None)) is not None and not counts[kind]:
+                _take_name(connection, name, number)
+            if table is not TABLES[kind] or len(waiting) >= BATCH:
+                _flush(connection, table, waiting)
+            table = TABLES[kind]
+            waiting.append(_row(table, kind, row, number))
             counts[kind] += 1
         _flush(connection, table, waiting)
     return counts
@@ -85,12 +84,12 @@ def _parsed(line: str, number: int) -> tuple[str, dict[str, Any]]:
     return row.pop("table"), row
 
 
-def _take_name(connection: sa.Connection, row: dict[str, Any], number: int) -> None:
-    """The imported ledger is the exported one: the bucket knows it under its name."""
-    if not isinstance(row.get("id"), str) or not _ID.fullmatch(row["id"]):
-        raise _wrong(number, "it is not a ledger's name")
+def _take_name(connection: sa.Connection, name: object, number: int) -> None:
+    """The imported ledger is the exported one: the bucket knows it under its id."""
+    if not isinstance(name, str) or not _ID.fullmatch(name):
+        raise _wrong(number, "it names a ledger that cannot be one")
     connection.execute(identity.delete())
-    connection.execute(identity.insert(), {"id": row["id"], "created_at": utc_now()})
+    connection.execute(identity.insert(), {"id": name, "created_at": utc_now()})
 
 
 def _row(table: sa.Table, kind: str, row: dict[str, Any], number: int) -> dict[str, Any]:
