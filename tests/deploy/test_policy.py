@@ -181,7 +181,12 @@ def test_every_place_that_is_written_is_allowed_and_no_other(statements: dict[st
 
 def test_paid_videos_and_uploads_cannot_be_deleted(statements: dict[str, Any]) -> None:
     patterns = paths(statements["Tidy"])
-    for key in (keys.video_key("0" * 64), keys.request_key("0" * 64, 1), keys.ledger_key("runcomfy"), "uploads/hero.jpg"):
+    for key in (
+        keys.video_key("0" * 64),
+        keys.request_key("0" * 64, 1),
+        keys.ledger_key("runcomfy"),
+        "uploads/hero.jpg",
+    ):
         assert not [pattern for pattern in patterns if fnmatch(key, pattern)]
     assert [pattern for pattern in patterns if fnmatch(keys.clip_key("hero", keys.REFUSED_NOTE), pattern)]
 
