@@ -5,17 +5,19 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from i2v_assets.clip_folder.manifest import Manifest, ManifestError, read_manifest
+from i2v_assets.session import Session
 from i2v_assets.uploads.types import Candidate
-from resources.errors import ErrorCode, I2VError
+from resources.errors import ErrorCode, I2VError, SettingsError
 from resources.ledger.database import Database
 from resources.ledger.errors import NotALedger
 from resources.ledger.importing import import_lines
 from resources.ledger.ledger import Ledger
-from resources.ledger.records import CameToLight, NewRequest, Sighting, State
-from resources.ledger.sqlite_file import move_aside
+from resources.ledger.records import CameToLight, NewRequest, RequestRow, Sighting, State
+from resources.ledger.sqlite_file import is_whole, move_aside
 from resources.registry.registry import Registry
 from resources.settings import Settings
 from resources.storage import keys
@@ -23,6 +25,7 @@ from resources.storage.bucket import Bucket
 from resources.storage.errors import StorageError
 from resources.witness.owner import LedgerDocument, LedgerRefused, refusal
 from resources.witness.reconcile import READERS, reconcile
+from resources.witness.record import RecordState
 from resources.witness.store import Place
 
 
@@ -118,6 +121,27 @@ def import_export(settings: Settings, lines: Iterable[str]) -> tuple[str, Counte
         return Ledger(database).name, counts
 
 
+def note_resolved(session: Session, before: RequestRow, *, request_id: str | None) -> bool:
+    """Write what a person found out about an unknown outcome into its record; False if the bucket does not take it.
+
+    Only a help for the next ledger: without it the outcome is unknown there once more.
+
+    Args:
+        session: where the bucket is.
+        before: the row before it was resolved.
+        request_id: the id at the service; None if it was not charged.
+    """
+    try:
+        place = Place(session.bucket)
+        found = place.read(before.fingerprint, before.attempt)
+        if found is None or found.record is None or found.record.state is not RecordState.CLAIMED:
+            return True
+        record = found.record.sent(request_id, datetime.now(UTC)) if request_id else found.record.ended("not_charged")
+        return place.write(record, found.etag) is not None
+    except (StorageError, SettingsError):
+        return False
+
+
 def made_videos(bucket: Bucket, service: str) -> dict[str, Sighting]:
     """Return what the manifests of delivered clips say of their videos, by fingerprint."""
     names = [info.key for info in bucket.list(keys.CLIPS) if info.key.endswith(f"/{keys.MANIFEST}")]
@@ -169,13 +193,16 @@ def _unknown(ledger: Ledger, settings: Settings) -> int:
 
 def _clear_the_place(settings: Settings) -> Path | None:
     """Move a file away that is not a ledger: empty, damaged, or another program's."""
+    address = settings.ledger_address
+    path = Path(address.removeprefix("sqlite:///")) if address.startswith("sqlite:///") else None
+    if path is not None and path.is_file() and path.stat().st_size and not is_whole(path):
+        return move_aside(path)
     try:
-        Ledger.open(settings.ledger_address).close()
+        Ledger.open(address).close()
     except NotALedger:
-        address = settings.ledger_address
-        if not address.startswith("sqlite:///"):
+        if path is None:
             raise
-        return move_aside(Path(address.removeprefix("sqlite:///")))
+        return move_aside(path)
     return None
 
 
@@ -202,4 +229,13 @@ def _void_takes(ledger: Ledger) -> tuple[str, ...]:
     return tuple(ended)
 
 
-__all__ = ["CannotRecover", "LedgerRefused", "Recovered", "import_export", "join", "rebuild", "restored"]
+__all__ = [
+    "CannotRecover",
+    "LedgerRefused",
+    "Recovered",
+    "import_export",
+    "join",
+    "note_resolved",
+    "rebuild",
+    "restored",
+]

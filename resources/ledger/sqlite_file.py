@@ -39,6 +39,16 @@ def check_file(path: Path) -> None:
         raise NotALedger(f"{path} {what}: it is not a ledger.", remedy=_REMEDY)
 
 
+def is_whole(path: Path) -> bool:
+    """Return whether SQLite finds every page of a ledger's file in order; also True if it cannot be asked now."""
+    try:
+        return _rows(path, "PRAGMA quick_check(1)") == ["ok"]
+    except sqlite3.OperationalError:
+        return True
+    except sqlite3.DatabaseError:
+        return False
+
+
 def begin_file(path: Path, fill: Callable[[Path], None]) -> None:
     """Make a ledger beside its place and move it there whole, so that nobody ever sees a file that is half one.
 
