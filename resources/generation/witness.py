@@ -99,7 +99,7 @@ async def refuse_foreign(ctx: "Context", flight: "InFlightRequest") -> Held | No
 async def find_video(ctx: "Context", flight: "InFlightRequest", price_microdollars: int | None) -> bool:
     """Look for the video before a claim; True if it is there: then the row is taken to `succeeded`, and nothing is sent."""
     order = flight.order
-    info = await ctx.ask_bucket(ctx.bucket.head, video_key(order.fingerprint))
+    info = await ctx.ask_bucket(ctx.bucket.peek, video_key(order.fingerprint))  # a missing bucket takes no record
     if info is None:
         return False
     found = await ctx.ask_bucket(ctx.witness.place.latest, order.fingerprint)

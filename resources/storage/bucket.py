@@ -200,16 +200,21 @@ class Bucket:
         Raises:
             BucketMissing: a second call distinguishes it from a missing object, because a HEAD has no body.
         """
+        info = self.peek(key)
+        if info is None:
+            self.check()
+        return info
+
+    def peek(self, key: str) -> ObjectInfo | None:
+        """Return an object's metadata by a single HEAD, which does not tell a missing bucket from a missing object."""
         with translated(f"read the metadata of {key!r}", self.name):
             try:
                 answer = self._client.head_object(Bucket=self.name, Key=self.prefix + key)
             except ClientError as error:
                 if status_of(error) != 404:
                     raise
-            else:
-                return _info(key, answer)
-        self.check()
-        return None
+                return None
+        return _info(key, answer)
 
     # Reading
 

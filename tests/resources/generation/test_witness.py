@@ -241,7 +241,7 @@ class Faulty:
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(self._bucket, name)
-        if name not in ("write_if", "read_tagged", "head", "list", "upload_new"):
+        if name not in ("write_if", "read_tagged", "head", "peek", "list", "upload_new"):
             return real
 
         def call(*given: Any, **more: Any) -> Any:
