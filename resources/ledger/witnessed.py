@@ -165,8 +165,17 @@ class Witnessed(LedgerBase):
         return replace(seen, target=State.UNKNOWN, request_id=None, reason=reason)
 
     def _submission(self, connection: sa.Connection, row: RequestRow, seen: Sighting) -> None:
-        """The money of a sighting: counted where it was claimed, once."""
+        """The money of a sighting: counted where it was claimed, once; returned if nothing was sent or charged."""
         if seen.target not in _COSTS:
+            connection.execute(
+                submissions.update()
+                .where(
+                    submissions.c.fingerprint == row.fingerprint,
+                    submissions.c.nonce == (seen.nonce or ""),
+                    submissions.c.request_id.is_(None),
+                )
+                .values(returned=True)
+            )
             return
         same = [submissions.c.fingerprint == row.fingerprint, submissions.c.attempt == seen.attempt]
         if seen.nonce is not None:
