@@ -42,6 +42,8 @@ class WaitReason(StrEnum):
     """Made at the service, but not fetched yet."""
     LOST = "lost"
     """Made at the service once, and gone from there and from the bucket."""
+    PAUSED = "paused"
+    """A person paused all paid work."""
     PERSON = "person"
     """A person stopped the clip."""
     RETRY = "retry"
@@ -64,7 +66,7 @@ class WaitReason(StrEnum):
     @property
     def is_decision(self) -> bool:
         """True if the clip was set aside on purpose, so that its wait is not overdue."""
-        return self in (WaitReason.APPROVAL, WaitReason.PERSON)
+        return self in (WaitReason.APPROVAL, WaitReason.PAUSED, WaitReason.PERSON)
 
     @property
     def is_error(self) -> bool:
@@ -73,7 +75,15 @@ class WaitReason(StrEnum):
 
 
 _NEEDS_COMMAND = frozenset(
-    {WaitReason.APPROVAL, WaitReason.UNKNOWN, WaitReason.LOST, WaitReason.PERSON, WaitReason.NEVER, WaitReason.FINAL}
+    {
+        WaitReason.APPROVAL,
+        WaitReason.PAUSED,
+        WaitReason.UNKNOWN,
+        WaitReason.LOST,
+        WaitReason.PERSON,
+        WaitReason.NEVER,
+        WaitReason.FINAL,
+    }
 )
 
 _RETRY_AFTER = {

@@ -9,6 +9,7 @@ _WORDS = {
     "download": "its download",
     "keep_face": "a model that keeps the face",
     "lost": "a new take, since its video is lost",
+    "paused": "`i2v resume`",
     "person": "`i2v retry`",
     "price": "a price",
     "price_changed": "a new plan, since the price changed",

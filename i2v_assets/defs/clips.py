@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import logging
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +20,7 @@ from i2v_assets.defs.storage_connections import kept_connections
 from i2v_assets.pipeline.clip import ClipPipeline
 from i2v_assets.pipeline.context import PipelineContext, Result, RunScope
 from i2v_assets.pipeline.generate import GenerationQueue
+from i2v_assets.pipeline.pause import PauseWatch
 from i2v_assets.pipeline.plan import plan_options
 from i2v_assets.pipeline.postprocess import finding_metadata, measure_again
 from i2v_assets.pipeline.report import ClipReporter, answer_metadata, make_clip
@@ -26,6 +28,7 @@ from resources import logs
 from resources.allocator import limit_malloc_arenas
 from resources.dagster_runs import is_retry
 from resources.generation.run_sync import run_sync
+from resources.ledger.errors import LedgerError
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Money
 from resources.media.quality.model import Check, Severity
@@ -34,11 +37,14 @@ from resources.plurals import counted
 from resources.redact import redact
 from resources.registry.registry import ClipRow, ClipState, Registry
 from resources.registry.resource import LedgerResource
+from resources.registry.run_beats import BEAT_SECONDS
 from resources.runcomfy.factory import build_offers
 from resources.runcomfy.resource import RunComfyResource
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
 from resources.storage.resource import BucketResource
+
+log = logging.getLogger(__name__)
 
 UNKNOWN_CLIP = "No upload belongs to this partition key"
 
@@ -102,14 +108,36 @@ async def _make_all(
             pool=pool,
         )
         scope = _scope(context)
-        reporter = ClipReporter(tools, DagsterEvents(context))
+        reporter = ClipReporter(tools, DagsterEvents(context), context.run.run_id)
         pipeline = ClipPipeline(tools, reporter, scope)
         if scope.make:  # a run over the free assets alone owes no answer
-            registry.mark_running([row.clip for row in rows], context.run.run_id)
+            names, batch = [row.clip for row in rows], context.run.tags.get(BATCH_TAG)
+            rows = list(registry.mark_running(names, context.run.run_id, batch=batch))
+            await stack.enter_async_context(_alive(registry, context.run.run_id))
+        pauses = PauseWatch(ledger, registry, settings.service, context.run.run_id)
         found = await asyncio.gather(
-            *(make_clip(pipeline.process_clip, reporter, row) for row in rows), return_exceptions=True
+            *(make_clip(pipeline.process_clip, reporter, row, pauses.resumed) for row in rows), return_exceptions=True
         )
     return [*(_result(context, row, each) for row, each in zip(rows, found, strict=True)), *unknown]
+
+
+@asynccontextmanager
+async def _alive(registry: Registry, run_id: str) -> AsyncIterator[None]:
+    """Record for the length of the block that the run is alive."""
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            try:
+                await asyncio.to_thread(registry.runs.beat, run_id)
+            except LedgerError as error:
+                log.warning("The run's sign of life could not be written: %s", error.message)
+
+    beats = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beats.cancel()
 
 
 def _result(context: dg.AssetExecutionContext, row: ClipRow, found: Result | BaseException) -> Result:

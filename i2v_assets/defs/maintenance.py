@@ -90,7 +90,8 @@ def retry_failed_clips(context: dg.OpExecutionContext, ledger: LedgerResource) -
     """Enqueue failed clips; the sensor's next tick starts them."""
     with ledger.open() as (_, registry):
         names = to_retry(registry, load_settings())
-        registry.enqueue(names, count_retry=True)
+        seen = {clip: row for clip, row in registry.many(names).items() if row.state is ClipState.FAILED}
+        registry.enqueue(list(seen), seen=seen, count_retry=True)
     context.log.info(f"{len(names)} failed clips enqueued: {', '.join(names[:20])}")
 
 

@@ -21,7 +21,7 @@ from resources.generation.prices import Priced, priced
 from resources.generation.types import CONTENT_REMEDY, Failed, Held, Outcome, is_content_policy_refusal
 from resources.ledger.errors import LedgerError, StaleClaim
 from resources.ledger.leases import Hold
-from resources.ledger.records import AtCapacity, Claimed, OverBudget, RequestRow, State
+from resources.ledger.records import AtCapacity, Claimed, OverBudget, RequestRow, State, Unwanted
 from resources.runcomfy.errors import (
     InsufficientBalance,
     MissingToken,
@@ -208,9 +208,12 @@ async def _claim_and_post(
         model_id=offer.endpoint.model_id,
         caps=ctx.options.caps,
         max_in_flight=ctx.options.max_in_flight,
+        wanted=order.wanted or (lambda _connection: None),
     )
     if isinstance(claim, AtCapacity):
         return claim
+    if isinstance(claim, Unwanted):
+        return Held(order, claim.reason, claim.text, claim.remedy)
     if isinstance(claim, OverBudget):
         return Held(
             order, WaitReason.BUDGET, claim.text, "It starts by itself when the cap allows it, or raise the cap."

@@ -6,6 +6,8 @@ from datetime import date, datetime, tzinfo
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from resources.wait_reason import WaitReason
+
 
 class State(StrEnum):
     """The state of a request; `submitting`, `submitted` and `unknown` may cost money."""
@@ -149,7 +151,22 @@ class AtCapacity:
     in_flight: int
 
 
-ClaimOutcome: TypeAlias = Claimed | AlreadyClaimed | OverBudget | AtCapacity
+@dataclass(frozen=True, slots=True)
+class Unwanted:
+    """Nobody wants the request any more, or not now; the row stays `planned`.
+
+    Attributes:
+        reason: what stands against it.
+        text: the same in words, for people.
+        remedy: what to do.
+    """
+
+    reason: WaitReason
+    text: str
+    remedy: str = ""
+
+
+ClaimOutcome: TypeAlias = Claimed | AlreadyClaimed | OverBudget | AtCapacity | Unwanted
 
 
 @dataclass(frozen=True, slots=True)

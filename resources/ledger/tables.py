@@ -135,5 +135,8 @@ services = sa.Table(
     sa.Column("service", sa.String(16), primary_key=True),
     sa.Column("paused_until", UtcDateTime),
     sa.Column("probed_at", UtcDateTime),
+    sa.Column("held_by", sa.Text),
+    sa.Column("held_since", UtcDateTime),
 )
-"""One row per service. Locking it serialises claims; it also holds the pause that the service asked for."""
+"""One row per service. Locking it serialises claims; it also holds the pause that the service asked for,
+and the one that a person put (`held_by`)."""

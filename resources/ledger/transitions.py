@@ -1,6 +1,8 @@
 """Ownership of requests: claims with their reservations, leases, adoption."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import sqlalchemy as sa
 
@@ -16,6 +18,7 @@ from resources.ledger.records import (
     NewRequest,
     RequestRow,
     State,
+    Unwanted,
 )
 from resources.ledger.tables import requests, services, submissions
 from resources.redact import redact_inputs
@@ -32,6 +35,10 @@ _HEARTBEAT = (
     .values(lease_until=sa.bindparam("the_lease"))
 )
 _INSERT_SUBMISSION = submissions.insert()
+
+
+WantedCheck: TypeAlias = Callable[[sa.Connection], Unwanted | None]
+"""Asked within the transaction of a claim whether the request is still wanted; None if it is."""
 
 
 class Claims(LedgerBase):
@@ -71,6 +78,7 @@ class Claims(LedgerBase):
         model_id: str,
         caps: Caps,
         max_in_flight: int,
+        wanted: WantedCheck = lambda _connection: None,
     ) -> ClaimOutcome:
         """Claim a planned request and reserve its price, in one transaction that is on the disk when this returns.
 
@@ -86,6 +94,7 @@ class Claims(LedgerBase):
             model_id: the model id that will be sent.
             caps: the budget limits.
             max_in_flight: the most requests with a live lease, over all processes.
+            wanted: asked in the same transaction, so that whoever stops the request either prevents the claim or sees it.
 
         Raises:
             UnknownRequest: the request was never planned.
@@ -97,6 +106,9 @@ class Claims(LedgerBase):
             row = self._row(connection, fingerprint, lock=True)
             if row.state is not State.PLANNED:
                 return AlreadyClaimed(row)
+            unwanted = self._unwanted(connection, service) or wanted(connection)
+            if unwanted is not None:
+                return unwanted
             now = self._now()
             in_flight: int = connection.execute(IN_FLIGHT, {"the_service": service, "the_time": now}).scalar_one()
             if in_flight >= max_in_flight:
@@ -285,6 +297,10 @@ class Claims(LedgerBase):
                 sa.select(services.c.paused_until).where(services.c.service == service)
             ).scalar_one_or_none()
         return until if until is not None and until > self._now() else None
+
+    def _unwanted(self, connection: sa.Connection, service: str) -> Unwanted | None:
+        """Return what holds all paid work of a service."""
+        raise NotImplementedError
 
     def _insert_new(self, table: sa.Table) -> sa.Insert:
         """Return an INSERT that does nothing if the row exists."""

@@ -181,7 +181,8 @@ def sent_request(desk: Desk, clip: str, *, ended: str = "") -> None:
         (ClipState.REFUSED, "submitted", ClipState.REFUSED),
         (ClipState.DELIVERED, None, ClipState.DELIVERED),
         (ClipState.FAILED, None, ClipState.FAILED),
-        (ClipState.WORKING, None, ClipState.WORKING),
+        (ClipState.WORKING, None, ClipState.WITHDRAWN),  # its run sends nothing more: `still_wanted`
+        (ClipState.WORKING, "submitted", ClipState.WORKING),
     ],
 )
 def test_a_deleted_upload_is_withdrawn_unless_money_may_have_moved(
