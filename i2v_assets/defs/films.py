@@ -9,12 +9,11 @@ from typing import Any
 
 import dagster as dg
 
-from i2v_assets.clip_folder.notes import Answer, AnswerKind
 from i2v_assets.defs.partitions import sequences
 from i2v_assets.defs.specs import CLIP_VIDEO, OWNERS
 from i2v_assets.films.join import JoinedFilm, join_film
 from i2v_assets.films.manifest import SANDBOX_FILM_NOTE
-from i2v_assets.films.notes import FilmNotes
+from i2v_assets.films.notes import write_film_failure
 from i2v_assets.films.resolve import ResolvedFilm, pending
 from i2v_assets.films.scan import scan_film
 from i2v_assets.pipeline.metadata import escape_markdown, inline_jpeg
@@ -57,7 +56,7 @@ def film(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: Ledg
         if error is not raised:
             # The traceback may hold an address that grants access.
             context.log.error(redact("".join(traceback.format_exception(raised))))  # noqa: TRY400
-        _write_failure(store, name, error, settings)
+        _note_failure(context, store, name, error, settings)
         raise dg.Failure(
             description=error.message, metadata={"what to do": error.remedy}, allow_retries=False
         ) from None
@@ -101,15 +100,16 @@ def _not_ready(resolved: ResolvedFilm) -> dg.Failure:
     return dg.Failure(description=f"{resolved.name}: {words}", metadata={"what to do": remedy}, allow_retries=False)
 
 
-def _write_failure(bucket: Bucket, name: str, error: I2VError, settings: Settings) -> None:
-    """Write FAILED.txt beside the film."""
-    answer = Answer(
-        AnswerKind.FAILED,
-        f"FAILED: the film {name} could not be joined. Its shots are kept. Joining costs nothing.",
-        (Problem(error.message, remedy=error.remedy),),
-        "it is retried when its file or one of its shots changes, or when you materialize it in the UI.",
-    )
-    FilmNotes(bucket, {}, {}, sandbox=settings.service == "sandbox").note_with_plan(name, answer)
+def _note_failure(
+    context: dg.AssetExecutionContext, bucket: Bucket, name: str, error: I2VError, settings: Settings
+) -> None:
+    """Write FAILED.txt; if the bucket does not take it, the sensor writes it once the bucket answers."""
+    try:
+        write_film_failure(
+            bucket, name, Problem(error.message, remedy=error.remedy), sandbox=settings.service == "sandbox"
+        )
+    except I2VError as unwritten:
+        context.log.warning(f"The film's note could not be written: {unwritten.message}")
 
 
 def metadata(resolved: ResolvedFilm, joined: JoinedFilm, settings: Settings) -> dict[str, Any]:
