@@ -88,6 +88,7 @@ def world_of(
 
     with_run = [row.clip for row in rows if row.state is not ClipState.WAITING]
     paid_for = registry.stops.with_open_requests(with_run)
+    made = registry.stops.with_open_requests(with_run, made=True)
 
     def is_unknown(fingerprint: str) -> bool:
         found = ledger.get(fingerprint)
@@ -104,6 +105,7 @@ def world_of(
         is_unknown=is_unknown,
         run_state=latest.state,
         paid_for=paid_for.__contains__,
+        made=made.__contains__,
         paused=ledger.held_service(settings.service) is not None,
     )
 
@@ -145,6 +147,7 @@ def apply(
             remedy=problem.remedy,
             waiting_for=reason,
             seen=row,
+            stopped_by=STOPPED_RUN if state is ClipState.WAITING else None,
         )
         if recorded:  # otherwise somebody changed it since this look, and the next one decides
             answer = _answer(row, state, reason, problem, money[row.clip], settings)

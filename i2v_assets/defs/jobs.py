@@ -22,7 +22,7 @@ from resources.generation.run_sync import run_sync
 from resources.generation.types import Delivered, Outcome
 from resources.ledger.ledger import Ledger
 from resources.money import dollars
-from resources.registry.registry import ClipRow, ClipState, Registry
+from resources.registry.registry import ClipState, Registry
 from resources.registry.resource import LedgerResource
 from resources.runcomfy.resource import RunComfyResource
 from resources.storage.bucket import Bucket
@@ -54,17 +54,15 @@ def adopt(
         TemporaryDirectory(prefix="i2v-") as scratch,
     ):
         outcomes, settled = run_sync(
-            lambda: _adopt(runcomfy, bucket.open(), requests, Path(scratch)),
+            lambda: _adopt(runcomfy, bucket.open(), requests, registry, Path(scratch)),
             interrupted=dg.DagsterExecutionInterruptedError,
         )
         delivered = [found for found in outcomes if isinstance(found, Delivered)]
-        owed = _unanswered(registry, {found.order.clip for found in delivered})
-        registry.enqueue(list(owed), seen=owed)
     context.log.info(f"{len(delivered)} of {len(outcomes)} orphans delivered, {settled} costs settled.")
 
 
 async def _adopt(
-    runcomfy: RunComfyResource, bucket: Bucket, ledger: Ledger, scratch: Path
+    runcomfy: RunComfyResource, bucket: Bucket, ledger: Ledger, registry: Registry, scratch: Path
 ) -> tuple[list[Outcome], int]:
     settings = runcomfy.settings()
     outcomes: list[Outcome] = []
@@ -74,16 +72,19 @@ async def _adopt(
     ):
         async for outcome in stream:
             outcomes.append(outcome)
-            if isinstance(outcome, Delivered) and outcome.local_path is not None:
-                await asyncio.to_thread(outcome.local_path.unlink, missing_ok=True)
+            if isinstance(outcome, Delivered):  # at once: another orphan may take until the deadline
+                await asyncio.to_thread(_make_due, registry, outcome)
     async with runcomfy.client() as client:
         return outcomes, await settle_late(ledger, client, settings.service)
 
 
-def _unanswered(registry: Registry, names: set[str]) -> dict[str, ClipRow]:
-    """Of these clips those whose answer is still owed; what a run works on is left to it."""
-    owed = {ClipState.WAITING, ClipState.FAILED}
-    return {clip: row for clip, row in registry.many(sorted(names)).items() if row.state in owed}
+def _make_due(registry: Registry, delivered: Delivered) -> None:
+    """Make the video's clip due, if its answer is still owed; what a run works on is left to it."""
+    if delivered.local_path is not None:
+        delivered.local_path.unlink(missing_ok=True)
+    row = registry.get(delivered.order.clip)
+    if row is not None and row.state in (ClipState.WAITING, ClipState.FAILED):
+        registry.enqueue([row.clip], seen={row.clip: row})
 
 
 @dg.job(description="Adopts paid requests whose run died. Free: it fetches, it never submits.")

@@ -43,6 +43,7 @@ class DispatchInputs:
         is_unknown: the ledger still does not know this fingerprint's outcome.
         run_state: of the run that a clip is in.
         paid_for: a request of this clip was sent, and its video is not the clip's yet.
+        made: that video is made already.
         paused: a person paused all paid work.
     """
 
@@ -56,6 +57,7 @@ class DispatchInputs:
     is_unknown: Callable[[str], bool]
     run_state: Callable[[ClipRow], RunState]
     paid_for: Callable[[str], bool] = lambda _clip: False
+    made: Callable[[str], bool] = lambda _clip: False
     paused: bool = False
 
 
@@ -68,7 +70,7 @@ class Decisions:
     stopped_by_person: tuple[str, ...] = ()
     given_up: tuple[str, ...] = ()
     to_fetch: tuple[str, ...] = ()
-    """A person stopped their run: what was sent is fetched, and nothing more is paid."""
+    """A person stopped their run, and their video is made: it is delivered, and nothing more is paid."""
 
 
 def decide(rows: Iterable[ClipRow], world: DispatchInputs) -> Decisions:
@@ -83,7 +85,7 @@ def decide(rows: Iterable[ClipRow], world: DispatchInputs) -> Decisions:
         if row.state in (ClipState.DISPATCHED, ClipState.WORKING):
             run = world.run_state(row)
             if run is RunState.CANCELED:
-                (to_fetch if world.paid_for(row.clip) else stopped).append(row.clip)
+                (to_fetch if world.made(row.clip) else stopped).append(row.clip)
             elif run is not RunState.ALIVE and world.now - row.updated_at > RUN_GRACE:
                 if row.lost_runs + 1 < MAX_RUNS_WITHOUT_ANSWER:
                     lost.append(row.clip)

@@ -14,19 +14,19 @@ from resources.wait_reason import WaitReason
 
 AT_THE_SERVICE = (State.SUBMITTING, State.SUBMITTED, State.UNKNOWN)
 
-_MAY_BE_OPEN = sa.or_(
-    requests.c.state.in_([state.value for state in AT_THE_SERVICE]),
-    sa.and_(
-        requests.c.state == State.SUCCEEDED.value,
-        requests.c.lost.is_(False),
-        requests.c.fingerprint != sa.func.coalesce(clips.c.fingerprint, ""),
-        sa.or_(
-            clips.c.delivered_at.is_(None),
-            requests.c.delivered_at.is_(None),
-            requests.c.delivered_at > clips.c.delivered_at,
-        ),
+_MADE = sa.and_(
+    requests.c.state == State.SUCCEEDED.value,
+    requests.c.lost.is_(False),
+    requests.c.fingerprint != sa.func.coalesce(clips.c.fingerprint, ""),
+    sa.or_(
+        clips.c.delivered_at.is_(None),
+        requests.c.delivered_at.is_(None),
+        requests.c.delivered_at > clips.c.delivered_at,
     ),
 )
+"""A request of a clip that brought a video, which is not the clip's yet."""
+
+_OPEN = sa.or_(requests.c.state.in_([state.value for state in AT_THE_SERVICE]), _MADE)
 """A request of a clip that was sent and whose video is not the clip's yet."""
 
 
@@ -77,12 +77,15 @@ def retry_remedy(clip: str) -> str:
     return f"To make it after all, run: i2v retry {clip}"
 
 
-def with_open_requests(connection: sa.Connection, names: Sequence[str]) -> set[str]:
-    """Return those of the clips that have a request that was sent and whose video is not the clip's yet."""
+def with_open_requests(connection: sa.Connection, names: Sequence[str], *, made: bool = False) -> set[str]:
+    """Return those of the clips that have a request that was sent and whose video is not the clip's yet.
+
+    With ``made`` only those whose video is made.
+    """
     found: set[str] = set()
     for part in chunks(names):
         query = sa.select(clips.c.clip).distinct().join(requests, requests.c.clip == clips.c.clip)
-        found |= set(connection.execute(query.where(clips.c.clip.in_(part), _MAY_BE_OPEN)).scalars())
+        found |= set(connection.execute(query.where(clips.c.clip.in_(part), _MADE if made else _OPEN)).scalars())
     return found
 
 

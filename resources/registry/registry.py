@@ -260,6 +260,7 @@ class Registry:
         price_microdollars: int | None = None,
         run_id: str | None = None,
         seen: ClipRow | None = None,
+        stopped_by: str | None = None,
     ) -> bool:
         """Record the result of a clip's version.
 
@@ -274,6 +275,7 @@ class Registry:
             price_microdollars: of that take.
             run_id: the run whose result it is; the clip has to be with it.
             seen: the clip as it was read; it has to be unchanged.
+            stopped_by: who stopped it, so that nothing more is paid for it when it is fetched.
 
         Returns:
             False if the upload changed, or the clip was taken away meanwhile. Nothing is changed then, except that a video
@@ -296,6 +298,8 @@ class Registry:
             values["price_microdollars"] = price_microdollars
         if state is ClipState.DELIVERED:
             values |= {"delivered_at": now, "delivered_version": version}
+        if stopped_by is not None:
+            values["stopped_by"] = stopped_by
         expected = [clips.c.clip == clip, clips.c.version == version]
         if run_id is not None:
             expected += [clips.c.state == ClipState.WORKING, clips.c.run_id == run_id]

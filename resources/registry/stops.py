@@ -92,7 +92,10 @@ class ClipStops:
             taken = found.mappings().one_or_none()
         return clip_row(taken) if taken is not None else None
 
-    def with_open_requests(self, names: Sequence[str]) -> set[str]:
-        """Return those of the clips that have a request that was sent and whose video is not the clip's yet."""
+    def with_open_requests(self, names: Sequence[str], *, made: bool = False) -> set[str]:
+        """Return those of the clips that have a request that was sent and whose video is not the clip's yet.
+
+        With ``made`` only those whose video is made.
+        """
         with self._database.read() as connection:
-            return with_open_requests(connection, names)
+            return with_open_requests(connection, names, made=made)
