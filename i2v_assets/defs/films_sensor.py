@@ -13,6 +13,7 @@ from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.defs.runs import why_ended
 from i2v_assets.films.notes import write_film_failure
 from i2v_assets.films.scan import FilmCache, FilmScan, scan_films
+from resources.ledger.base import utc_now
 from resources.plurals import counted
 from resources.problem import Problem
 from resources.registry.agreed_prices import CatalogueMemory
@@ -95,14 +96,12 @@ def add_films(instance: dg.DagsterInstance, scan: FilmScan) -> None:
         instance.add_dynamic_partitions(name, new)
 
 
-def film_runs(
-    instance: dg.DagsterInstance, scan: FilmScan, bucket: Bucket, *, sandbox: bool, now: datetime | None = None
-) -> list[dg.RunRequest]:
+def film_runs(instance: dg.DagsterInstance, scan: FilmScan, bucket: Bucket, *, sandbox: bool) -> list[dg.RunRequest]:
     """Return a run request for each due film, unless a run is active or the latest failures are too fresh.
 
     A run that was killed, or that could not reach the bucket, left no note; it is written here.
     """
-    now = now or datetime.now(UTC)
+    now = utc_now()
     requests = []
     for name, version in scan.due.items():
         tag = {FILM_TAG: f"{name}:{version}"}

@@ -132,7 +132,7 @@ def cancel_clip(session: Session, clip: str, *, by: str) -> Cancellation:
     if not cancelled.steps:
         now = session.registry.get(clip) or row
         if now.state is ClipState.WAITING and now.wait is WaitReason.PERSON:
-            raise NotPossible(f"{clip} is cancelled already.", remedy=retry_remedy(clip))
+            raise NotPossible(f"{clip} is cancelled already: there is nothing to cancel.", remedy=retry_remedy(clip))
         raise NotPossible(f"{clip} is {now.state}: there is nothing to cancel.")
     return cancelled
 
