@@ -88,6 +88,8 @@ class ClipPipeline:
     # Gates
 
     async def _held_by_gate(self, planned: Planned) -> ClipWaiting | None:
+        if planned.row.stopped_by is not None:
+            return None  # nothing of it can be paid, and what was paid for is delivered
         for plan in planned.plans:
             hold = await self._hold(planned, plan)
             if hold is not None:
@@ -146,7 +148,7 @@ class ClipPipeline:
         by = self._retry_by(row)
         request = GenerationRequest(
             plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, plan.price_microdollars, retry_by=by,
-            wanted=still_wanted(row, self._run.run_id),
+            wanted=still_wanted(row, self._run.run_id), adopt_only=row.stopped_by is not None,
         )  # fmt: skip
         if self._window is not None:  # it may wait for a slot until the window is over
             request = replace(request, not_after=self._window.closes(datetime.now(UTC)))
@@ -226,8 +228,9 @@ def _not_made(planned: Planned, generated: Generated) -> ClipOutcome | None:
     """
     row, plans = planned.row, tuple(planned.plans)
     held = [(plan, found) for plan, found in zip(plans, generated.outcomes, strict=True) if isinstance(found, Held)]
-    held.sort(key=lambda each: each[1].kind in _HOLDS_NO_OTHER)
-    if held and not (generated.takes and held[0][1].kind in _HOLDS_NO_OTHER):
+    alone = _HOLDS_NO_OTHER if row.stopped_by is None else {*_HOLDS_NO_OTHER, WaitReason.STOPPED}
+    held.sort(key=lambda each: each[1].kind in alone)
+    if held and not (generated.takes and held[0][1].kind in alone):
         plan, found = held[0]
         problem = Problem(found.reason, remedy=found.remedy)
         return ClipWaiting(

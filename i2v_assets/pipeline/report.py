@@ -65,7 +65,7 @@ SOURCE_ASSETS = {
 class ClipReporter:
     """Writes what is known of a clip on its way, and its outcome."""
 
-    def __init__(self, context: PipelineContext, events: Events, run_id: str = "run") -> None:
+    def __init__(self, context: PipelineContext, events: Events, run_id: str | None = None) -> None:
         self._context = context
         self._events = events
         self._run_id = run_id
@@ -234,7 +234,7 @@ class ClipReporter:
             and now.version == row.version
             and now.content == row.content
             and now.state is ClipState.WORKING
-            and now.run_id == self._run_id
+            and self._run_id in (None, now.run_id)
         )
 
     @staticmethod

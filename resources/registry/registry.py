@@ -224,18 +224,24 @@ class Registry:
             .values(state=ClipState.DUE, batch=None, updated_at=self._clock())
         )
 
-    def mark_running(self, names: Sequence[str], run_id: str, *, batch: str | None = None) -> tuple[ClipRow, ...]:
+    def mark_running(
+        self, names: Sequence[str], run_id: str, *, batch: str | None = None, undo_stop: bool = False
+    ) -> tuple[ClipRow, ...]:
         """Record that a run works on these clips, and return them as they are now.
 
         Args:
             names: the clips.
-            run_id: the run. A person's takes the clips over from any other run, and undoes a stop.
-            batch: of a sensor's run; it gets only the clips that were dispatched to it and not taken away since.
+            run_id: the run.
+            batch: of a sensor's run; it gets only the clips that were dispatched to it and not taken away since. A run without
+                one takes the clips over from any other.
+            undo_stop: a person asks for the clips, so a stop of before ends.
         """
         values = {"state": ClipState.WORKING, "run_id": run_id, "updated_at": self._clock()}
         values["archived_at"] = None  # its key is among the partitions again
         if batch is None:
-            values |= {"stopped_by": None, "batch": None}
+            values["batch"] = None
+        if undo_stop:
+            values["stopped_by"] = None
         found: list[ClipRow] = []
         with self._database.write() as connection:
             self.runs.beat_in(connection, run_id)
