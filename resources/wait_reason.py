@@ -77,7 +77,6 @@ class WaitReason(StrEnum):
 _NEEDS_COMMAND = frozenset(
     {
         WaitReason.APPROVAL,
-        WaitReason.PAUSED,
         WaitReason.UNKNOWN,
         WaitReason.LOST,
         WaitReason.PERSON,

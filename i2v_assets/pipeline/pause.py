@@ -26,6 +26,8 @@ class PauseWatch:
 
     async def resumed(self, row: ClipRow) -> ClipRow | None:
         """Return the clip once the pause is over and this run goes on with it; None if it is left to another run."""
+        if not await asyncio.to_thread(self._held):
+            return None  # it has ended already: the dispatch sensor starts the clip
         while await self._paused():
             if time.monotonic() > self._give_up:
                 return None
@@ -38,4 +40,7 @@ class PauseWatch:
 
     async def _next_look(self) -> bool:
         await asyncio.sleep(LOOK_SECONDS)
-        return await asyncio.to_thread(self._ledger.held_service, self._service) is not None
+        return await asyncio.to_thread(self._held)
+
+    def _held(self) -> bool:
+        return self._ledger.held_service(self._service) is not None

@@ -1,6 +1,8 @@
 """What is wanted is asked again at the moment of payment: corrections, deletions, cancels and pauses of a run under way."""
 
+import asyncio
 import io
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -268,3 +270,30 @@ def test_nothing_is_claimed_during_a_pause_whoever_asks(stage: Any) -> None:
     assert not isinstance(claim(), Claimed)
     assert resume_work(session(stage)).hold is not None
     assert isinstance(claim(), Claimed)
+
+
+def test_an_older_version_that_comes_late_does_not_replace_the_newer(
+    stage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from i2v_assets.pipeline import clip as pipeline
+
+    made, once = pipeline.generate_takes, []
+
+    async def overtaken(*arguments: Any) -> Any:
+        found = await made(*arguments)
+        if not once:
+            once.append(True)
+            stage.upload("hero.png", picture(81))
+            await asyncio.to_thread(stage.make)
+        return found
+
+    monkeypatch.setattr(pipeline, "generate_takes", overtaken)
+    stage.upload("hero.png", picture(80))
+    stage.make()
+    assert len(stage.charges()) == 2
+    row = stage.clip("hero")
+    assert (row.state, row.delivered_version) == (ClipState.DELIVERED, row.version)
+    newest = max(stage.ledger.list(), key=lambda request: request.created_at)
+    manifest = json.loads(stage.bucket.read("clips/hero/manifest.json"))
+    assert manifest["fingerprint"] == newest.fingerprint
+    assert stage.note("hero", WAITING) is None
