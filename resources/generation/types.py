@@ -8,8 +8,7 @@ from typing import Literal, Self
 
 from resources.errors import ErrorCode, I2VError, Verdict
 from resources.ledger.leases import GRACE_SECONDS
-from resources.ledger.records import Caps, RequestRow
-from resources.ledger.transitions import WantedCheck
+from resources.ledger.records import Caps, RequestRow, WantedCheck
 from resources.schemas.inputs import GenerationInputs, Route
 from resources.wait_reason import WaitReason
 

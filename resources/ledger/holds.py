@@ -5,9 +5,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from resources.ledger.records import Unwanted
+from resources.ledger.records import Unwanted, WantedCheck
 from resources.ledger.tables import requests, services
-from resources.ledger.transitions import Claims, WantedCheck
+from resources.ledger.transitions import Claims
 from resources.wait_reason import WaitReason
 
 

@@ -1,10 +1,10 @@
 """The ledger's inputs and outputs as plain data. Money is integer micro-dollars, times are UTC."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from resources.wait_reason import WaitReason
 
@@ -165,6 +165,9 @@ class Unwanted:
     text: str
     remedy: str = ""
 
+
+WantedCheck: TypeAlias = Callable[[Any], Unwanted | None]
+"""Asked within the transaction of a claim, with its connection, whether the request is still wanted; None if it is."""
 
 ClaimOutcome: TypeAlias = Claimed | AlreadyClaimed | OverBudget | AtCapacity | Unwanted
 

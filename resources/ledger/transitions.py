@@ -1,8 +1,6 @@
 """Ownership of requests: claims with their reservations, leases, adoption."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TypeAlias
 
 import sqlalchemy as sa
 
@@ -19,6 +17,7 @@ from resources.ledger.records import (
     RequestRow,
     State,
     Unwanted,
+    WantedCheck,
 )
 from resources.ledger.tables import requests, services, submissions
 from resources.redact import redact_inputs
@@ -35,10 +34,6 @@ _HEARTBEAT = (
     .values(lease_until=sa.bindparam("the_lease"))
 )
 _INSERT_SUBMISSION = submissions.insert()
-
-
-WantedCheck: TypeAlias = Callable[[sa.Connection], Unwanted | None]
-"""Asked within the transaction of a claim whether the request is still wanted; None if it is."""
 
 
 class Claims(LedgerBase):

@@ -5,9 +5,8 @@ from collections.abc import Collection, Iterable, Sequence
 import sqlalchemy as sa
 
 from resources.ledger.database import chunks
-from resources.ledger.records import State, Unwanted
+from resources.ledger.records import State, Unwanted, WantedCheck
 from resources.ledger.tables import requests
-from resources.ledger.transitions import WantedCheck
 from resources.registry.rows import ClipRow, ClipState
 from resources.registry.tables import clips
 from resources.wait_reason import WaitReason

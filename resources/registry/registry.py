@@ -245,10 +245,11 @@ class Registry:
         found: list[ClipRow] = []
         with self._database.write() as connection:
             self.runs.beat_in(connection, run_id)
+            list(lock_rows(connection, names))  # in the order of every other writer of many rows
             for part in chunks(names):
-                expected = (
-                    [clips.c.clip.in_(part)] if batch is None else [clips.c.clip.in_(part), clips.c.batch == batch]
-                )
+                expected: list[sa.ColumnElement[bool]] = [clips.c.clip.in_(part)]
+                if batch is not None:
+                    expected.append(clips.c.batch == batch)
                 taken = connection.execute(clips.update().where(*expected).values(**values).returning(clips))
                 found += [clip_row(row) for row in taken.mappings()]
         return tuple(sorted(found, key=lambda row: names.index(row.clip)))
@@ -354,7 +355,7 @@ class Registry:
         with self._database.write() as connection:
             return sum(
                 connection.execute(clips.update().where(*as_read(seen[name])).values(**values)).rowcount
-                for name in names
+                for name in sorted(names)
             )
 
     def add_take(
