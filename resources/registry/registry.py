@@ -12,6 +12,7 @@ cursor and makes later ones due again.
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -227,7 +228,7 @@ class Registry:
     def mark_running(
         self, names: Sequence[str], run_id: str, *, batch: str | None = None, undo_stop: bool = False
     ) -> tuple[ClipRow, ...]:
-        """Record that a run works on these clips, and return them as they are now.
+        """Record that a run works on these clips, and return them as they were.
 
         Args:
             names: the clips.
@@ -242,17 +243,13 @@ class Registry:
             values["batch"] = None
         if undo_stop:
             values["stopped_by"] = None
-        found: list[ClipRow] = []
         with self._database.write() as connection:
             self.runs.beat_in(connection, run_id)
-            list(lock_rows(connection, names))  # in the order of every other writer of many rows
-            for part in chunks(names):
-                expected: list[sa.ColumnElement[bool]] = [clips.c.clip.in_(part)]
-                if batch is not None:
-                    expected.append(clips.c.batch == batch)
-                taken = connection.execute(clips.update().where(*expected).values(**values).returning(clips))
-                found += [clip_row(row) for row in taken.mappings()]
-        return tuple(sorted(found, key=lambda row: names.index(row.clip)))
+            before = {row["clip"]: clip_row(row) for row in lock_rows(connection, names)}
+            taken = [clip for clip in names if clip in before and batch in (None, before[clip].batch)]
+            for part in chunks(taken):
+                connection.execute(clips.update().where(clips.c.clip.in_(part)).values(**values))
+        return tuple(replace(before[clip], stopped_by=None) if undo_stop else before[clip] for clip in taken)
 
     def record_result(
         self,
