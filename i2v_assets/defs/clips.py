@@ -112,7 +112,8 @@ async def _make_all(
         pipeline = ClipPipeline(tools, reporter, scope)
         if scope.make:  # a run over the free assets alone owes no answer
             names, batch = [row.clip for row in rows], context.run.tags.get(BATCH_TAG)
-            asked = scope.by_hand and not scope.retried
+            # A person who executes a sensor's run again asks for its clips too.
+            asked = (scope.by_hand or context.run.parent_run_id is not None) and not scope.retried
             rows = list(registry.mark_running(names, context.run.run_id, batch=batch, undo_stop=asked))
             await stack.enter_async_context(_alive(registry, context.run.run_id))
         pauses = PauseWatch(ledger, registry, settings.service, context.run.run_id)
