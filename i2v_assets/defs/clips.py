@@ -2,16 +2,16 @@
 
 import asyncio
 import json
-import logging
 import traceback
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import dagster as dg
 
 from i2v_assets.clip_folder.notes import answer_of
+from i2v_assets.defs.dead_runs import signs_of_life
 from i2v_assets.defs.event_log import DagsterEvents, dagster_metadata
 from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.partitions import BATCH_TAG, clips
@@ -28,7 +28,6 @@ from resources import logs
 from resources.allocator import limit_malloc_arenas
 from resources.dagster_runs import is_retry
 from resources.generation.run_sync import run_sync
-from resources.ledger.errors import LedgerError
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Money
 from resources.media.quality.model import Check, Severity
@@ -37,14 +36,11 @@ from resources.plurals import counted
 from resources.redact import redact
 from resources.registry.registry import ClipRow, ClipState, Registry
 from resources.registry.resource import LedgerResource
-from resources.registry.run_beats import BEAT_SECONDS
 from resources.runcomfy.factory import build_offers
 from resources.runcomfy.resource import RunComfyResource
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
 from resources.storage.resource import BucketResource
-
-log = logging.getLogger(__name__)
 
 UNKNOWN_CLIP = "No upload belongs to this partition key"
 
@@ -115,31 +111,12 @@ async def _make_all(
             # A person who executes a sensor's run again asks for its clips too.
             asked = (scope.by_hand or context.run.parent_run_id is not None) and not scope.retried
             rows = list(registry.mark_running(names, context.run.run_id, batch=batch, undo_stop=asked))
-            await stack.enter_async_context(_alive(registry, context.run.run_id))
+            stack.enter_context(signs_of_life(registry, context.run.run_id))
         pauses = PauseWatch(ledger, registry, settings.service, context.run.run_id)
         found = await asyncio.gather(
             *(make_clip(pipeline.process_clip, reporter, row, pauses.resumed) for row in rows), return_exceptions=True
         )
     return [*(_result(context, row, each) for row, each in zip(rows, found, strict=True)), *unknown]
-
-
-@asynccontextmanager
-async def _alive(registry: Registry, run_id: str) -> AsyncIterator[None]:
-    """Record for the length of the block that the run is alive."""
-
-    async def beat() -> None:
-        while True:
-            await asyncio.sleep(BEAT_SECONDS)
-            try:
-                await asyncio.to_thread(registry.runs.beat, run_id)
-            except LedgerError as error:
-                log.warning("The run's sign of life could not be written: %s", error.message)
-
-    beats = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beats.cancel()
 
 
 def _result(context: dg.AssetExecutionContext, row: ClipRow, found: Result | BaseException) -> Result:

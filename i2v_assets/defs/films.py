@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from i2v_assets.defs.dead_runs import signs_of_life
 from i2v_assets.defs.partitions import sequences
 from i2v_assets.defs.specs import CLIP_VIDEO, OWNERS
 from i2v_assets.films.join import JoinedFilm, join_film
@@ -47,7 +48,7 @@ def film(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: Ledg
     """Resolve the shots again, and join them if all have a video."""
     settings, store, name = load_settings(), bucket.open(), context.partition_key
     try:
-        resolved, joined = _joined(store, ledger, name, settings)
+        resolved, joined = _joined(store, ledger, name, settings, context.run.run_id)
     except dg.Failure:
         raise
     except Exception as raised:  # noqa: BLE001
@@ -65,7 +66,9 @@ def film(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: Ledg
     )
 
 
-def _joined(store: Bucket, ledger: LedgerResource, name: str, settings: Settings) -> tuple[ResolvedFilm, JoinedFilm]:
+def _joined(
+    store: Bucket, ledger: LedgerResource, name: str, settings: Settings, run_id: str
+) -> tuple[ResolvedFilm, JoinedFilm]:
     """Resolve a film and join it.
 
     Raises:
@@ -74,11 +77,11 @@ def _joined(store: Bucket, ledger: LedgerResource, name: str, settings: Settings
     with ledger.open() as (requests, registry):
         agreed = CatalogueMemory(requests.database).agreed(settings.service)
         resolved = scan_film(store, registry, agreed, name)
-    version = resolved.version
-    if version is None:
-        raise _not_ready(resolved)
-    with TemporaryDirectory(prefix="i2v-") as folder:
-        return resolved, join_film(store, resolved, version, Path(folder), settings, tool=version_of("i2v-assets"))
+        version = resolved.version
+        if version is None:
+            raise _not_ready(resolved)
+        with signs_of_life(registry, run_id), TemporaryDirectory(prefix="i2v-") as folder:
+            return resolved, join_film(store, resolved, version, Path(folder), settings, tool=version_of("i2v-assets"))
 
 
 def _unexpected(error: Exception) -> I2VError:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from i2v_assets.defs.dead_runs import end_silent_runs
 from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.films import film_job
 from i2v_assets.defs.jobs import make_clips_job
@@ -17,7 +18,7 @@ from resources.ledger.base import utc_now
 from resources.plurals import counted
 from resources.problem import Problem
 from resources.registry.agreed_prices import CatalogueMemory
-from resources.registry.registry import ClipRow
+from resources.registry.registry import ClipRow, Registry
 from resources.registry.resource import LedgerResource
 from resources.settings import load_settings
 from resources.storage import keys
@@ -34,6 +35,9 @@ FIRST_GAP = timedelta(minutes=1)
 LONGEST_GAP = timedelta(hours=6)
 """After a failed join the next one waits, twice as long each time: joining is free, but the same shots may fail again. It never
 ends, since what failed may have been the bucket or the machine; six hours cost nothing and find the day on which it is well."""
+
+JOINED_AGAIN, MOST_JOINED_AGAIN = timedelta(minutes=10), 5
+"""A film that was joined five times within ten minutes, and is due again, waits: each join takes a core for some seconds."""
 
 MOST_RUNS = 20
 """Runs of a film's version that are looked at: more failures than the gap has steps."""
@@ -74,7 +78,7 @@ def sequences_sensor(
             clips_per_run=settings.clips_per_run,
             job_name=make_clips_job.name,
         )
-    runs += film_runs(context.instance, scan, store, sandbox=settings.service == "sandbox")
+        runs += film_runs(context.instance, registry, scan, store, sandbox=settings.service == "sandbox")
     for name, reason in scan.refused.items():
         context.log.warning(f"Film refused: {name}: {reason}")
     if not runs:
@@ -96,7 +100,9 @@ def add_films(instance: dg.DagsterInstance, scan: FilmScan) -> None:
         instance.add_dynamic_partitions(name, new)
 
 
-def film_runs(instance: dg.DagsterInstance, scan: FilmScan, bucket: Bucket, *, sandbox: bool) -> list[dg.RunRequest]:
+def film_runs(
+    instance: dg.DagsterInstance, registry: Registry, scan: FilmScan, bucket: Bucket, *, sandbox: bool
+) -> list[dg.RunRequest]:
     """Return a run request for each due film, unless a run is active or the latest failures are too fresh.
 
     A run that was killed, or that could not reach the bucket, left no note; it is written here.
@@ -106,8 +112,13 @@ def film_runs(instance: dg.DagsterInstance, scan: FilmScan, bucket: Bucket, *, s
     for name, version in scan.due.items():
         tag = {FILM_TAG: f"{name}:{version}"}
         before = instance.get_run_records(dg.RunsFilter(tags=tag), limit=MOST_RUNS)
-        if any(record.dagster_run.status not in _ENDED for record in before):
+        active = [record.dagster_run for record in before if record.dagster_run.status not in _ENDED]
+        if active:
+            end_silent_runs(instance, registry, active)
             continue
+        joined = [record for record in before if record.dagster_run.status is dg.DagsterRunStatus.SUCCESS]
+        if sum(now - _ended_at(record) < JOINED_AGAIN for record in joined) >= MOST_JOINED_AGAIN:
+            continue  # something takes the film away as often as it is joined
         failures = consecutive_failures([record.dagster_run.status for record in before])
         if failures:
             latest = before[0]

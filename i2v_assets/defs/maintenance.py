@@ -60,6 +60,7 @@ def sweep_uploads(context: dg.OpExecutionContext, bucket: BucketResource, ledger
     """Scan the uploads like the listing sensor, but without its limit of 60 s."""
     with ledger.open() as (_, registry):
         scan = scan_uploads(bucket.open(), registry, load_settings())
+        registry.runs.forget()
     for refused in scan.newly_refused:
         context.log.warning(f"Refused: {refused.text}")
     changes = scan.admission
