@@ -10,6 +10,7 @@ from typing import Any
 from i2v_assets.clip_folder.manifest import Manifest, ManifestError, read_manifest
 from i2v_assets.clip_folder.notes import Answer, answer_of, refused_upload
 from i2v_assets.gallery.entries import GalleryEntry, TakeCost, entry_of_answer, entry_of_manifest
+from resources.bounded_json import read_json
 from resources.ledger.records import Money
 from resources.problem import Problem
 from resources.registry.registry import ClipRow, ClipState, RefusedRow
@@ -75,7 +76,7 @@ class TextCache:
 def _index(bucket: Bucket) -> dict[str, list[str]]:
     """Return the texts of the last build; a damaged index only causes a full read."""
     try:
-        stored = json.loads(gzip.decompress(bucket.read(INDEX)))
+        stored = read_json(gzip.decompress(bucket.read(INDEX)))
     except (ObjectMissing, OSError, EOFError, ValueError):
         return {}
     return stored if isinstance(stored, dict) else {}
@@ -189,7 +190,7 @@ def _with_problems(answer: Answer, plan: Mapping[str, Any]) -> Answer:
 
 def _read_plan(text: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(text)
+        found = read_json(text)
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
