@@ -31,6 +31,8 @@ class UploadScan:
     newly_refused: tuple[RefusedUpload, ...]
     unread: frozenset[str] = frozenset()
     """Large lists that are still being read; the next scan takes them."""
+    elsewhere: tuple[str, ...] = ()
+    """Keys outside ``uploads/`` that CSV batches name, whether they exist or not."""
 
 
 def scan_uploads(
@@ -117,7 +119,7 @@ def admit(
         present=grouping.present,
         covers=None if whole and not unread else judges,
     )
-    return UploadScan(len(objects), grouping, admission, newly_refused, unread)
+    return UploadScan(len(objects), grouping, admission, newly_refused, unread, tuple(sorted(queried)))
 
 
 def read_texts(bucket: Bucket, registry: Registry, objects: Iterable[ObjectInfo]) -> dict[str, str | bytes]:
