@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
+from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 import pytest
@@ -19,14 +20,23 @@ SHAPE = Session().get_service_model("s3").operation_model("ListObjectsV2").outpu
 NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 
 
+def plain(value: Any) -> Any:
+    """The same, with the elements that botocore leaves in odd places as text."""
+    if isinstance(value, ElementTree.Element):
+        return ElementTree.tostring(value)
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
 def answers(body: bytes, status: int = 200) -> tuple[Any, Any, bool]:
     """What botocore says alone, what it says with the objects taken out before, and whether they were."""
 
     def parsed(response: dict[str, Any]) -> Any:
         try:
-            return create_parser("rest-xml").parse(response, SHAPE)
-        except ResponseParserError:
-            return "unreadable"
+            return plain(create_parser("rest-xml").parse(response, SHAPE))
+        except (ResponseParserError, ValueError, TypeError) as error:
+            return type(error)
 
     ours: dict[str, Any] = {"status_code": status, "headers": {}, "body": body}
     taken: dict[str, Any] = {}
@@ -75,7 +85,7 @@ REST = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(OBJECT, max_size=4), REST, st.sampled_from(["", NAMESPACE]), st.sampled_from(["", "\n  "]))
 def test_it_says_what_botocore_says(objects: list[str], rest: list[str], namespace: str, gap: str) -> None:
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult{namespace}>{gap.join([*rest, *objects])}</ListBucketResult>'
