@@ -75,7 +75,11 @@ def attack(
             duration=4,
             resolution="720p",
             seed=seed,
-            **({"aspect_ratio": "adaptive", "generate_audio": False} if family is Family.SEEDANCE_PRO else {"watermark": False}),
+            **(
+                {"aspect_ratio": "adaptive", "generate_audio": False}
+                if family is Family.SEEDANCE_PRO
+                else {"watermark": False}
+            ),
         )
         route = Route.MULTI_MODAL if family is Family.SEEDANCE_PRO else Route.ANIMATE
         return GenerationRequest(clip, 1, fingerprint("sandbox", inputs, 1), inputs, route, 4_000_000)
@@ -106,7 +110,12 @@ def attack(
         settings = load_settings()
         caps = Caps(10**12, 10**6, 10**12, 10**6, settings.zone)
         options = EngineOptions(
-            caps=caps, deadline_seconds=DEADLINE, prior_seconds=0.3, min_poll_seconds=0.1, stop_seconds=5, allow_unknown_price=True
+            caps=caps,
+            deadline_seconds=DEADLINE,
+            prior_seconds=0.3,
+            min_poll_seconds=0.1,
+            stop_seconds=5,
+            allow_unknown_price=True,
         )
         scratch = tmp_path / "scratch"
         async with (

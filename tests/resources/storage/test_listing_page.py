@@ -122,11 +122,15 @@ def test_a_usual_page_is_taken() -> None:
 
 
 def test_the_bucket_lists_strange_keys_over_many_pages(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = [f"uploads/{name}" for name in ("a b+c", "é", "e\u0301", "&amp;<>", "100%25", "tab\there", "line\nhere", "推")]
+    keys = [
+        f"uploads/{name}" for name in ("a b+c", "é", "e\u0301", "&amp;<>", "100%25", "tab\there", "line\nhere", "推")
+    ]
     for key in keys:
         bucket.write(key, b"x", "text/plain")
     listed = {info.key: info for info in bucket.list("uploads/")}
     assert sorted(listed) == sorted(keys)
-    pages = make_client().get_paginator("list_objects_v2").paginate(Bucket=bucket.name, PaginationConfig={"PageSize": 3})
+    pages = (
+        make_client().get_paginator("list_objects_v2").paginate(Bucket=bucket.name, PaginationConfig={"PageSize": 3})
+    )
     paged = [(each["Key"], each["ETag"], each["Size"]) for page in pages for each in page["Contents"]]
     assert sorted(paged) == sorted((key, f'"{info.etag}"', info.size_bytes) for key, info in listed.items())
