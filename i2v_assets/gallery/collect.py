@@ -1,6 +1,7 @@
 """Gather what the gallery shows: registry, ledger, and the manifests and plans of the bucket, each read once per version."""
 
 import gzip
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,8 @@ from resources.storage.bucket import Bucket, ObjectInfo
 from resources.storage.errors import ObjectMissing
 
 INDEX = f"{keys.GALLERY}_seen.json.gz"
+_MAX_INDEX_BYTES = 256 * 1024**2
+"""Largest unpacked index, of some 500,000 clips; a larger one was not written here, and is made anew."""
 """Texts of the last build by key and ETag: 2 MB for 5,000 clips, instead of 5,000 reads per build."""
 
 READERS = 16
@@ -76,7 +79,9 @@ class TextCache:
 def _index(bucket: Bucket) -> dict[str, list[str]]:
     """Return the texts of the last build; a damaged index only causes a full read."""
     try:
-        stored = read_json(gzip.decompress(bucket.read(INDEX)))
+        with gzip.open(io.BytesIO(bucket.read(INDEX))) as packed:
+            text = packed.read(_MAX_INDEX_BYTES + 1)
+        stored = read_json(text) if len(text) <= _MAX_INDEX_BYTES else {}
     except (ObjectMissing, OSError, EOFError, ValueError):
         return {}
     return stored if isinstance(stored, dict) else {}
