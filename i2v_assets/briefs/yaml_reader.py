@@ -22,8 +22,8 @@ DocumentFormat: TypeAlias = Literal["yaml", "yml", "json"]
 MAX_DOCUMENT_BYTES = 64 * 1024
 """Maximum size of a brief, defaults or preset file. A brief with every field and the longest prompt has 6 KB."""
 
-MAX_VALUES = 2000
-"""Maximum keys and list items of a document together; the longest film has some 100 shots of a few keys each."""
+MAX_VALUES = 5000
+"""Maximum keys and list items of a document together; a film has at most 100 shots with the keys of a brief."""
 
 MAX_DEPTH = 6
 """Maximum nesting depth; the project's own files need at most 3."""

@@ -7,10 +7,10 @@ until then its clips stay as they are, and the files that it mentions are held. 
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from typing import TypeAlias
 
-from i2v_assets.uploads.csv_batches import BadRow, BatchRow, parse_batch
+from i2v_assets.uploads.csv_batches import BadRow, BatchFormat, BatchRow, parse_batch
 from i2v_assets.uploads.types import role_of, split_name
 from resources.storage.keys import UPLOADS
 
@@ -25,8 +25,8 @@ _MOST_KEPT = 64
 
 Rows: TypeAlias = tuple[tuple[BatchRow, ...], tuple[BadRow, ...]]
 
-_reader = ThreadPoolExecutor(1, thread_name_prefix="lists")
 _lock = threading.Lock()
+_one_at_a_time = threading.Lock()
 _read: OrderedDict[tuple[str, str], Future[Rows]] = OrderedDict()
 
 
@@ -37,7 +37,7 @@ def parse_list(text: str, path: str) -> Rows:
         BriefError: the whole file cannot be used.
     """
     if len(text) < LARGE_BYTES:
-        return parse_batch(text, path, _format(path))  # type: ignore[arg-type]
+        return parse_batch(text, path, _format(path))
     return _future(text, path).result()
 
 
@@ -62,7 +62,7 @@ def unread_lists(texts: Mapping[str, object], seconds: float | None) -> frozense
     return frozenset(key for key, future in large.items() if not future.done())
 
 
-def _format(path: str) -> str:
+def _format(path: str) -> BatchFormat:
     return "csv" if split_name(path)[1] == ".csv" else "jsonl"
 
 
@@ -70,8 +70,18 @@ def _future(text: str, path: str) -> "Future[Rows]":
     with _lock:
         found = _read.get((text, path))
         if found is None:
-            found = _read[text, path] = _reader.submit(parse_batch, text, path, _format(path))  # type: ignore[arg-type]
+            found = _read[text, path] = Future()
+            # A thread of its own, which a forked process does not expect to have, and which nobody waits for at the end.
+            threading.Thread(target=_parse, args=(found, text, path), name=f"list {path}", daemon=True).start()
         _read.move_to_end((text, path))
         while len(_read) > _MOST_KEPT:
-            _read.popitem(last=False)[1].cancel()
+            _read.popitem(last=False)
         return found
+
+
+def _parse(future: "Future[Rows]", text: str, path: str) -> None:
+    with _one_at_a_time:
+        try:
+            future.set_result(parse_batch(text, path, _format(path)))
+        except BaseException as error:  # noqa: BLE001 - raised where the rows are asked for
+            future.set_exception(error)
