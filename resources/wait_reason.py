@@ -30,6 +30,8 @@ class WaitReason(StrEnum):
     """The service or its catalogue does not answer, or refuses for now."""
     STORAGE = "storage"
     """The bucket or the ledger does not answer."""
+    LEDGER = "ledger"
+    """The bucket knows another ledger than this one; a person has to point to it, join or rebuild."""
     REPLACED = "replaced"
     """A file has other bytes than were planned, so the new ones are another request."""
     UNKNOWN = "unknown"
@@ -48,6 +50,8 @@ class WaitReason(StrEnum):
     """The service does not know many of the requests that it accepted, so nothing is submitted."""
     NO_VIDEO = "no_video"
     """What the service gives as the video is none; it is asked for again every hour."""
+    PAUSED = "paused"
+    """A person paused all paid work."""
     PERSON = "person"
     """A person stopped the clip."""
     RETRY = "retry"
@@ -70,7 +74,7 @@ class WaitReason(StrEnum):
     @property
     def is_decision(self) -> bool:
         """True if the clip was set aside on purpose, so that its wait is not overdue."""
-        return self in (WaitReason.APPROVAL, WaitReason.PERSON)
+        return self in (WaitReason.APPROVAL, WaitReason.PAUSED, WaitReason.PERSON)
 
     @property
     def is_error(self) -> bool:
@@ -79,7 +83,14 @@ class WaitReason(StrEnum):
 
 
 _NEEDS_COMMAND = frozenset(
-    {WaitReason.APPROVAL, WaitReason.UNKNOWN, WaitReason.LOST, WaitReason.PERSON, WaitReason.NEVER, WaitReason.FINAL}
+    {
+        WaitReason.APPROVAL,
+        WaitReason.UNKNOWN,
+        WaitReason.LOST,
+        WaitReason.PERSON,
+        WaitReason.NEVER,
+        WaitReason.FINAL,
+    }
 )
 
 _RETRY_AFTER = {
@@ -96,6 +107,7 @@ _RETRY_AFTER = {
     # A person has to act, and the next try shows whether they did.
     WaitReason.PRICE: timedelta(minutes=15),
     WaitReason.ACCOUNT: timedelta(minutes=15),
+    WaitReason.LEDGER: timedelta(minutes=15),
     # It is paid for, and the service may give it yet.
     WaitReason.OUTAGE: timedelta(minutes=2),
     WaitReason.NOT_FOUND: timedelta(hours=1),

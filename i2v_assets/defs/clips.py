@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import dagster as dg
 
 from i2v_assets.clip_folder.notes import answer_of
+from i2v_assets.defs.dead_runs import signs_of_life
 from i2v_assets.defs.event_log import DagsterEvents, dagster_metadata
 from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.partitions import BATCH_TAG, clips
@@ -19,6 +20,7 @@ from i2v_assets.defs.storage_connections import kept_connections
 from i2v_assets.pipeline.clip import ClipPipeline
 from i2v_assets.pipeline.context import PipelineContext, Result, RunScope
 from i2v_assets.pipeline.generate import GenerationQueue
+from i2v_assets.pipeline.pause import PauseWatch
 from i2v_assets.pipeline.plan import plan_options
 from i2v_assets.pipeline.postprocess import finding_metadata, measure_again
 from i2v_assets.pipeline.report import ClipReporter, answer_metadata, make_clip
@@ -30,6 +32,7 @@ from resources.ledger.ledger import Ledger
 from resources.ledger.records import Money
 from resources.media.quality.model import Check, Severity
 from resources.media.quality.pool import MeasuringPool
+from resources.outside_text import escape_markdown, plain
 from resources.plurals import counted
 from resources.redact import redact
 from resources.registry.registry import ClipRow, ClipState, Registry
@@ -102,12 +105,17 @@ async def _make_all(
             pool=pool,
         )
         scope = _scope(context)
-        reporter = ClipReporter(tools, DagsterEvents(context))
+        reporter = ClipReporter(tools, DagsterEvents(context), context.run.run_id)
         pipeline = ClipPipeline(tools, reporter, scope)
         if scope.make:  # a run over the free assets alone owes no answer
-            registry.mark_running([row.clip for row in rows], context.run.run_id)
+            names, batch = [row.clip for row in rows], context.run.tags.get(BATCH_TAG)
+            # A person who executes a sensor's run again asks for its clips too.
+            asked = (scope.by_hand or context.run.parent_run_id is not None) and not scope.retried
+            rows = list(registry.mark_running(names, context.run.run_id, batch=batch, undo_stop=asked))
+            stack.enter_context(signs_of_life(registry, context.run.run_id))
+        pauses = PauseWatch(ledger, registry, settings.service, context.run.run_id)
         found = await asyncio.gather(
-            *(make_clip(pipeline.process_clip, reporter, row) for row in rows), return_exceptions=True
+            *(make_clip(pipeline.process_clip, reporter, row, pauses.resumed) for row in rows), return_exceptions=True
         )
     return [*(_result(context, row, each) for row, each in zip(rows, found, strict=True)), *unknown]
 
@@ -120,7 +128,7 @@ def _result(context: dg.AssetExecutionContext, row: ClipRow, found: Result | Bas
         raise found
     where = traceback.extract_tb(found.__traceback__)[-1]
     words = redact(f"{type(found).__name__}: {found} ({Path(where.filename).name}, line {where.lineno})")
-    context.log.error(f"Clip {row.clip}: {words}")
+    context.log.error(plain(f"Clip {row.clip}: {words}"))
     return Result(row.clip, ClipState.FAILED, words, "This is a bug in i2v-assets; please report it with the run log.")
 
 
@@ -155,22 +163,22 @@ def report(context: dg.AssetExecutionContext, results: Sequence[Result]) -> None
     """Say what became of the batch; fail the step, with one table, when any clip failed."""
     counts = {state: sum(result.state is state for result in results) for state in ClipState}
     words = ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing to do"
-    context.log.info(f"{counted(len(results), 'clip')}: {words}.")
+    context.log.info(plain(f"{counted(len(results), 'clip')}: {words}."))
     # A run that only looked has nothing to say of a clip that failed before.
     failed = [result for result in results if result.state is ClipState.FAILED and result.reason]
     if failed:
-        rows = [f"| {result.clip} | {_cell(result.reason)} | {_cell(result.remedy)} |" for result in failed]
+        rows = [
+            f"| {' | '.join(map(escape_markdown, (result.clip, result.reason, result.remedy)))} |" for result in failed
+        ]
         table = "\n".join(["| clip | why | what to do |", "|---|---|---|", *rows])
         raise dg.Failure(
-            description=f"{len(failed)} of {counted(len(results), 'clip')} failed: "
-            + "; ".join(f"{result.clip}: {result.reason}" for result in failed[:5]),
+            description=plain(
+                f"{len(failed)} of {counted(len(results), 'clip')} failed: "
+                + "; ".join(f"{result.clip}: {result.reason}" for result in failed[:5])
+            ),
             metadata={"failed": dg.MetadataValue.md(table), "clips": json.dumps([result.clip for result in failed])},
             allow_retries=False,
         )
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
 
 
 @dg.asset_check(

@@ -5,6 +5,7 @@ import logging
 import time
 
 from resources.errors import ErrorCode, I2VError, Verdict
+from resources.generation import witness
 from resources.generation.context import Context, InFlightRequest
 from resources.generation.download import fetch, find_existing_video, retry_lost_download
 from resources.generation.poll import wait_for_end
@@ -96,6 +97,7 @@ async def _follow(ctx: Context, flight: InFlightRequest) -> Outcome:
             await asyncio.sleep(nap * ctx.rng.uniform(0.5, 1.5))
             nap = min(nap * 1.5, ELSEWHERE_SECONDS[1])
         elif not isinstance(step, Next):
+            await witness.note_end(ctx, row, step)
             return step
         row = await _row(ctx, flight.order)
 
@@ -194,6 +196,8 @@ async def _unknown(ctx: Context, flight: InFlightRequest, row: RequestRow, resub
     order = flight.order
     if (written := await _written_again(ctx, row)) is not None:
         return written
+    if await witness.settle_unknown(ctx, row):
+        return Next.RELOAD
     if ctx.options.on_unknown == "resubmit" and not resubmitted and not order.adopt_only:
         again = await ctx.in_ledger(
             ctx.ledger.resubmit_unknown, row.fingerprint, cap=ctx.options.resubmit_cap, attempt=row.attempt
@@ -212,6 +216,15 @@ async def _ended_before(ctx: Context, flight: InFlightRequest, row: RequestRow, 
         code = ErrorCode.CONTENT_REFUSED if is_content_policy_refusal(reason) else ErrorCode.GENERATION_FAILED
         return Failed(order, reason, remedy, final=True, verdict=Verdict.FINAL, request_id=row.request_id, code=code)
     left = row.attempt < ctx.options.max_attempts
+    if row.state is State.CANCELLED and order.wanted is not None and not order.adopt_only:
+        unwanted = await ctx.in_ledger(ctx.ledger.ask, order.wanted)
+        if unwanted is not None:
+            return Held(order, unwanted.reason, unwanted.text, unwanted.remedy)
+        if (
+            row.request_id is None or row.clip != order.clip
+        ):  # never sent, or stopped for another clip of the same bytes
+            await ctx.in_ledger(ctx.ledger.retry, row.fingerprint, by=f"clip {order.clip}", attempt=row.attempt)
+            return Next.RELOAD
     if order.retry_by is not None and not retried and not order.adopt_only:
         if left:
             await ctx.in_ledger(ctx.ledger.retry, row.fingerprint, by=order.retry_by, attempt=row.attempt)

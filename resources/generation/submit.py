@@ -1,7 +1,8 @@
 """The step that costs money: claim, one POST, and a record of what its answer proves.
 
 The order of things is the promise. Everything that can fail for free comes first: price, inputs, body. Then the claim
-commits the row in `submitting`; then the POST goes out, once; then what it proved is recorded. From the claim to the
+commits the row in `submitting`; then its record is put into the bucket (see `witness`); then the POST goes out, once; then
+what it proved is recorded in both. From the claim to the
 record nothing is cancelled from outside: a stop waits for it a few seconds (see ``stopping``).
 """
 
@@ -17,6 +18,7 @@ from enum import Enum, auto
 from typing import Any, TypeVar
 
 from resources.errors import ErrorCode, I2VError, Verdict
+from resources.generation import witness
 from resources.generation.context import Context, InFlightRequest, utc_now
 from resources.generation.named_ids import known_request
 from resources.generation.not_found import outage_hold
@@ -25,7 +27,7 @@ from resources.generation.sent import Sent
 from resources.generation.types import CONTENT_REMEDY, Failed, Held, Outcome, is_content_policy_refusal
 from resources.ledger.errors import LedgerError, StaleClaim
 from resources.ledger.leases import Hold
-from resources.ledger.records import AtCapacity, Claimed, OverBudget, RequestRow, State
+from resources.ledger.records import AtCapacity, Claimed, OverBudget, RequestRow, State, Unwanted
 from resources.runcomfy.errors import (
     InsufficientBalance,
     MissingToken,
@@ -40,6 +42,7 @@ from resources.runcomfy.wire import Submission
 from resources.schemas.endpoints import BodyInvalid, to_body
 from resources.schemas.inputs import Medium
 from resources.storage.errors import ObjectMissing, StorageError
+from resources.storage.inputs import InputReplaced, store_input
 from resources.wait_reason import WaitReason
 
 log = logging.getLogger(__name__)
@@ -66,6 +69,12 @@ async def submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
     Returns:
         Next.RELOAD once the row is no longer `planned`, or the outcome that ends this run's work on it.
     """
+    answer = await _submit(ctx, flight)
+    await witness.free(ctx, flight.order.fingerprint)  # not in a `finally`: a claim may be under way without this task
+    return answer
+
+
+async def _submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
     order = flight.order
     give_up = time.monotonic() + ctx.options.deadline_seconds
     undelivered, slot_wait, made_at = 0, SLOT_WAIT[0], 0.0
@@ -78,6 +87,8 @@ async def submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
                 order, WaitReason.SERVICE, "No free slot at the service within the time that a run waits.",
                 "The next run goes on; I2V_MAX_IN_FLIGHT limits the requests at once.",
             )  # fmt: skip
+        if (foreign := await witness.refuse_foreign(ctx, flight)) is not None:
+            return foreign
         offer = await priced(ctx, order, give_up)
         if isinstance(offer, Held):
             return offer
@@ -86,6 +97,8 @@ async def submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
             if not isinstance(made, dict):
                 return made
             body, made_at = made, time.monotonic()
+            if await witness.find_video(ctx, flight, offer.price_microdollars):
+                return Next.RELOAD
         answer = await _turn(ctx, flight, offer, body, give_up)
         if isinstance(answer, AtCapacity):
             await asyncio.sleep(slot_wait * ctx.rng.uniform(0.5, 1.5))
@@ -153,7 +166,7 @@ async def _body(ctx: Context, flight: InFlightRequest, offer: Priced) -> dict[st
             if medium.key not in urls:
                 urls[medium.key] = await _address(ctx, medium)
         return to_body(offer.endpoint, order.inputs, lambda medium: urls[medium.key])
-    except _Replaced as error:
+    except InputReplaced as error:
         return Held.by(error, order, WaitReason.REPLACED)
     except ObjectMissing as error:
         return replace(Failed.by(error, order), remedy="Upload the file again.")
@@ -165,36 +178,22 @@ async def _body(ctx: Context, flight: InFlightRequest, offer: Priced) -> dict[st
         return Failed.by(error, order, verdict=Verdict.FINAL)
 
 
-class _Replaced(I2VError):
-    """A file was uploaded over the one that was hashed: the service would get other bytes than were planned."""
-
-    def __init__(self, medium: Medium) -> None:
-        super().__init__(f"{medium.key} was replaced while it waited.", remedy="The new one is planned next.")
-
-
 async def _address(ctx: Context, medium: Medium) -> str:
-    """Where the service fetches a medium: a presigned address, or the bytes themselves where that is set and they are few.
+    """Return where the service fetches a medium: a presigned address of its copy, or the bytes if they are few.
 
-    The address is of the version that was hashed, where the bucket keeps versions; elsewhere the object is looked at now.
+    Either way it gets the bytes that were hashed.
 
     Raises:
         ObjectMissing: it is not in the bucket, so that a submit would pay for a failure.
-        _Replaced: it is not what was hashed.
+        InputReplaced: it is not what was hashed.
     """
     if medium.size_bytes <= ctx.options.inline_input_bytes:
         data = await ctx.in_bucket(ctx.bucket.read, medium.key, max_bytes=ctx.options.inline_input_bytes)
         if hashlib.sha256(data).hexdigest() != medium.sha256:
-            raise _Replaced(medium)
+            raise InputReplaced(medium.key)
         return f"data:{medium.content_type};base64,{base64.b64encode(data).decode()}"
-    version = medium.version_id
-    if not version:
-        there = await ctx.in_bucket(ctx.bucket.head, medium.key)
-        if there is None:
-            raise ObjectMissing(f"{medium.key}: the file is no longer in the bucket.")
-        if medium.etag not in ("", there.etag):
-            raise _Replaced(medium)
-        version = there.version_id if medium.etag else ""
-    url = await ctx.in_bucket(ctx.bucket.presign_get, medium.key, ctx.options.presign_seconds, version)
+    key = await ctx.in_bucket(store_input, ctx.bucket, medium, ctx.scratch)
+    url = await ctx.in_bucket(ctx.bucket.presign_get, key, ctx.options.presign_seconds)
     return url.get_secret_value()
 
 
@@ -204,7 +203,7 @@ async def _claim_and_post(
     """Claim the row, POST once, record what that proved."""
     order = flight.order
     await ctx.prove_writable()
-    asked_at, asked_utc = time.monotonic(), utc_now()
+    asked_at, asked_utc, nonce = time.monotonic(), utc_now(), witness.new_nonce()
     claim = await ctx.in_ledger(
         ctx.ledger.claim,
         order.fingerprint,
@@ -215,9 +214,13 @@ async def _claim_and_post(
         model_id=offer.endpoint.model_id,
         caps=ctx.options.caps,
         max_in_flight=ctx.options.max_in_flight,
+        nonce=nonce,
+        wanted=order.wanted or (lambda _connection: None),
     )
     if isinstance(claim, AtCapacity):
         return claim
+    if isinstance(claim, Unwanted):
+        return Held(order, claim.reason, claim.text, claim.remedy)
     if isinstance(claim, OverBudget):
         return Held(
             order, WaitReason.BUDGET, claim.text, "It starts by itself when the cap allows it, or raise the cap."
@@ -227,6 +230,14 @@ async def _claim_and_post(
         mine = row.state is State.SUBMITTING and row.owner == ctx.owner
         if not mine or (row.fingerprint, row.attempt) in ctx.posted:
             return Next.RELOAD  # otherwise: this claim was committed although its answer was lost, and nothing was sent
+        committed = await ctx.in_ledger(ctx.ledger.nonce, row.fingerprint, row.attempt)
+        nonce = committed or nonce
+    if ctx.stopping:
+        await _return(ctx, claim.row, "the run was stopped before anything was sent")
+        return Next.RETRY
+    recorded = await witness.record_claim(ctx, flight, claim.row, nonce)
+    if recorded is not True:
+        return recorded or Next.RELOAD
     if ctx.stopping:
         await _return(ctx, claim.row, "the run was stopped before anything was sent")
         return Next.RETRY
@@ -279,12 +290,14 @@ async def _post(
 ) -> Outcome | Next | NotSent:
     """The one POST of this attempt, and the record of what it proved."""
     ctx.posted.add((row.fingerprint, row.attempt))
+    witness.under_way(ctx, row, sent=True)
     ctx.sent.begin(row.fingerprint, row.attempt, ctx.owner)
     try:
         submission = await _send(ctx, row, offer, body, hold)
     except (NotSent, MissingToken) as error:
         await _return(ctx, row, error.message)
         ctx.not_sent(row)
+        witness.under_way(ctx, row, sent=False)
         return error if isinstance(error, NotSent) else _halted(ctx, flight, error)
     except RateLimited as error:
         planned = await ctx.in_ledger(
@@ -292,6 +305,7 @@ async def _post(
         )
         ctx.on_change(planned, error)
         ctx.not_sent(row)
+        witness.under_way(ctx, row, sent=False)
         await ctx.pacer.refused(error)
         return Next.RETRY
     except Rejected as error:
@@ -329,8 +343,11 @@ async def _send(ctx: Context, row: RequestRow, offer: Priced, body: dict[str, ob
 
 
 async def _accepted(ctx: Context, flight: InFlightRequest, row: RequestRow, submission: Submission) -> Next:
-    """Record the request id. Until that is done, this process's memory and the log are the other places that know it."""
+    """Record the request id in the ledger and in the bucket, at the same time; this process's memory and the log know it too."""
     ctx.sent.answered(row.fingerprint, row.attempt, ctx.owner, submission.request_id)
+    noted = asyncio.create_task(witness.note_sent(ctx, row, submission.request_id))
+    ctx.writes.add(noted)
+    noted.add_done_callback(ctx.writes.discard)
     try:
         recorded = await ctx.in_ledger(
             ctx.ledger.submitted,
@@ -346,7 +363,9 @@ async def _accepted(ctx: Context, flight: InFlightRequest, row: RequestRow, subm
             " i2v ledger resolve %s --request-id %s",
             submission.request_id, flight.order.clip, why, row.fingerprint, submission.request_id,
         )  # fmt: skip
+        await asyncio.wait({noted}, timeout=witness.SENT_SECONDS)
         raise
+    await asyncio.wait({noted}, timeout=witness.SENT_SECONDS)
     ctx.sent.recorded(row.fingerprint, row.attempt)
     if recorded.state is State.UNKNOWN:  # another request has this id: a person has to find out
         ctx.sent.forget(row.fingerprint, row.attempt)
@@ -362,9 +381,11 @@ async def _refused(ctx: Context, flight: InFlightRequest, row: RequestRow, error
     if isinstance(error, Unauthorized | InsufficientBalance):
         # Nothing is wrong with the clip: its row stays ready for the time when the account is in order.
         await _return(ctx, row, error.message)
+        witness.under_way(ctx, row, sent=False)
         return _halted(ctx, flight, error)
     if isinstance(error, UnknownModel):
         await _return(ctx, row, error.message)
+        witness.under_way(ctx, row, sent=False)
         return Held.by(error, order, WaitReason.SERVICE)
     final = is_content_policy_refusal(error.message)
     await ctx.in_ledger(

@@ -99,6 +99,7 @@ submissions = sa.Table(
     sa.Column("cost_microdollars", sa.BigInteger),
     sa.Column("returned", sa.Boolean, nullable=False),
     sa.Column("request_id", sa.Text),
+    sa.Column("nonce", sa.String(32)),
     sa.Column("cost_doubted", sa.Boolean),
     sa.Column("is_double", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index(None, "fingerprint", "attempt"),
@@ -141,9 +142,18 @@ approvals = sa.Table(
     sa.Column("price_microdollars", sa.BigInteger),
     sa.Column("approved_by", sa.Text, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("voided_at", UtcDateTime),
     sa.Index(None, "fingerprint"),
 )
-"""What people agreed to pay."""
+"""What people agreed to pay, and until when that holds."""
+
+identity = sa.Table(
+    "ledger_identity",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+"""One row: the id under which buckets know this ledger."""
 
 services = sa.Table(
     "ledger_services",
@@ -152,6 +162,8 @@ services = sa.Table(
     sa.Column("paused_until", UtcDateTime),
     sa.Column("probed_at", UtcDateTime),
     sa.Column("resumes", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("held_by", sa.Text),
+    sa.Column("held_since", UtcDateTime),
 )
-"""One row per service. Locking it serialises claims; it also holds the pause that the service asked for, and how many
-times a person ended one."""
+"""One row per service. Locking it serialises claims; it also holds the pause that the service asked for, how many times a
+person ended one, and the pause that a person put (`held_by`)."""
