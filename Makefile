@@ -61,7 +61,7 @@ check-deploy: $(READY) ## the files of deploy/ against the schemas that their re
 	@$(BIN)/hadolint deploy/Dockerfile
 	@$(BIN)/check-jsonschema -q --builtin-schema vendor.compose-spec deploy/compose.yaml
 	@$(BIN)/cfn-lint deploy/aws/template.yaml
-	@$(BIN)/kubernetes-validate --strict --quiet $(addprefix deploy/helm/extra/,base.yaml metrics.yaml ui.yaml)
+	@$(BIN)/kubernetes-validate --strict --quiet $(addprefix deploy/helm/extra/,base.yaml guard.yaml metrics.yaml ui.yaml)
 	@$(BIN)/python -m pytest -q tests/deploy/test_files.py tests/deploy/test_chart.py
 
 format: $(READY) ## rewrite the code in the project's style

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from resources.errors import SettingsError
+from resources.own_origin import parse_hosts
 from resources.schemas.inputs import Service
 
 USD = 1_000_000
@@ -106,6 +107,10 @@ class Settings(BaseSettings):
         "", description="URL under which people open bucket keys from the Dagster UI; empty: no links, keys only"
     )
     ui_url: str = Field("", description="URL of the Dagster UI, for links in alerts")
+    ui_hosts: str = Field(
+        "",
+        description="host names, with commas, under which the Dagster UI and the metrics answer beside this machine's own",
+    )
 
     # Runs and waiting
     clips_per_run: int = Field(100, ge=1, le=1000, description="maximum clips in one Dagster run")
@@ -206,6 +211,12 @@ class Settings(BaseSettings):
             ZoneInfo(value)
         except (KeyError, ValueError) as error:
             raise ValueError(f"{value!r} is not a time zone; use a name such as Europe/Berlin") from error
+        return value
+
+    @field_validator("ui_hosts")
+    @classmethod
+    def _host_names(cls, value: str) -> str:
+        parse_hosts(value)
         return value
 
     @model_validator(mode="after")
@@ -311,6 +322,19 @@ def _problem(location: tuple[int | str, ...], message: str) -> str:
     """Return what is wrong with which variable; a message about several variables names them itself."""
     words = message.removeprefix("Value error, ").rstrip(".")
     return f"{variable_name(str(location[0]))}: {words}" if location else words
+
+
+def read_ui_hosts() -> frozenset[str]:
+    """Return the names of I2V_UI_HOSTS alone, for processes that have no other setting.
+
+    Raises:
+        SettingsError: a part of the variable is not a host name.
+    """
+    name = variable_name("ui_hosts")
+    try:
+        return parse_hosts(os.environ.get(name, ""))
+    except ValueError as error:
+        raise SettingsError(f"Settings: {name}: {error}.", remedy="`i2v settings` lists every variable.") from None
 
 
 def variable_name(field: str) -> str:
