@@ -314,9 +314,7 @@ async def _post(
 
 async def _accepted(ctx: Context, flight: InFlightRequest, row: RequestRow, submission: Submission) -> Next:
     """Record the request id in the ledger and in the bucket, at the same time; the log is the third place."""
-    noted = asyncio.create_task(witness.note_sent(ctx, row, submission.request_id))
-    ctx.writes.add(noted)
-    noted.add_done_callback(ctx.writes.discard)
+    noted = ctx.write_beside(witness.note_sent(ctx, row, submission.request_id))
     try:
         await ctx.in_ledger(
             ctx.ledger.submitted,
