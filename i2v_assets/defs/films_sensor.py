@@ -15,6 +15,7 @@ from i2v_assets.defs.runs import why_ended
 from i2v_assets.films.notes import write_film_failure
 from i2v_assets.films.scan import FilmCache, FilmScan, scan_films
 from resources.ledger.base import utc_now
+from resources.outside_text import plain
 from resources.plurals import counted
 from resources.problem import Problem
 from resources.registry.agreed_prices import CatalogueMemory
@@ -80,10 +81,10 @@ def sequences_sensor(
         )
         runs += film_runs(context.instance, registry, scan, store, sandbox=settings.service == "sandbox")
     for name, reason in scan.refused.items():
-        context.log.warning(f"Film refused: {name}: {reason}")
+        context.log.warning(plain(f"Film refused: {name}: {reason}"))
     if not runs:
         return dg.SkipReason(summary(scan))
-    context.log.info(f"Due: {counted(len(due), 'shot')}, {counted(len(scan.due), 'film')}. {summary(scan)}")
+    context.log.info(plain(f"Due: {counted(len(due), 'shot')}, {counted(len(scan.due), 'film')}. {summary(scan)}"))
     return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
 
 

@@ -189,7 +189,8 @@ class Decisions(LedgerBase):
 
         An unknown price needs an approval of its own.
         """
-        query = sa.select(approvals.c.id).where(approvals.c.fingerprint == fingerprint).limit(1)
+        standing = (approvals.c.fingerprint == fingerprint, approvals.c.voided_at.is_(None))
+        query = sa.select(approvals.c.id).where(*standing).limit(1)
         if price_microdollars is None:
             query = query.where(approvals.c.price_microdollars.is_(None))
         else:

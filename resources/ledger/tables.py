@@ -93,6 +93,7 @@ submissions = sa.Table(
     sa.Column("cost_microdollars", sa.BigInteger),
     sa.Column("returned", sa.Boolean, nullable=False),
     sa.Column("request_id", sa.Text),
+    sa.Column("nonce", sa.String(32)),
     sa.Index(None, "fingerprint", "attempt"),
     sa.Index(None, "service", "claimed_at", "returned", "cost_microdollars", "reserved_microdollars"),
     sa.Index(None, "run_id"),
@@ -125,9 +126,18 @@ approvals = sa.Table(
     sa.Column("price_microdollars", sa.BigInteger),
     sa.Column("approved_by", sa.Text, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("voided_at", UtcDateTime),
     sa.Index(None, "fingerprint"),
 )
-"""What people agreed to pay."""
+"""What people agreed to pay, and until when that holds."""
+
+identity = sa.Table(
+    "ledger_identity",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+"""One row: the id under which buckets know this ledger."""
 
 services = sa.Table(
     "ledger_services",

@@ -74,6 +74,7 @@ class Claims(LedgerBase):
         caps: Caps,
         max_in_flight: int,
         wanted: WantedCheck = lambda _connection: None,
+        nonce: str | None = None,
     ) -> ClaimOutcome:
         """Claim a planned request and reserve its price, in one transaction that is on the disk when this returns.
 
@@ -90,6 +91,7 @@ class Claims(LedgerBase):
             caps: the budget limits.
             max_in_flight: the most requests with a live lease, over all processes.
             wanted: asked in the same transaction, so that whoever stops the request either prevents the claim or sees it.
+            nonce: what tells this claim from every other in the bucket's record.
 
         Raises:
             UnknownRequest: the request was never planned.
@@ -143,6 +145,7 @@ class Claims(LedgerBase):
                     "claimed_at": now,
                     "reserved_microdollars": price_microdollars,
                     "returned": False,
+                    "nonce": nonce,
                 },
             )
         return Claimed(claimed)
