@@ -44,6 +44,12 @@ class WaitReason(StrEnum):
     """Made at the service, but not fetched yet."""
     LOST = "lost"
     """Made at the service once, and gone from there and from the bucket."""
+    NOT_FOUND = "not_found"
+    """The service does not know a request that it accepted; it is asked for every hour."""
+    OUTAGE = "outage"
+    """The service does not know many of the requests that it accepted, so nothing is submitted."""
+    NO_VIDEO = "no_video"
+    """What the service gives as the video is none; it is asked for again every hour."""
     PAUSED = "paused"
     """A person paused all paid work."""
     PERSON = "person"
@@ -102,6 +108,10 @@ _RETRY_AFTER = {
     WaitReason.PRICE: timedelta(minutes=15),
     WaitReason.ACCOUNT: timedelta(minutes=15),
     WaitReason.LEDGER: timedelta(minutes=15),
+    # It is paid for, and the service may give it yet.
+    WaitReason.OUTAGE: timedelta(minutes=2),
+    WaitReason.NOT_FOUND: timedelta(hours=1),
+    WaitReason.NO_VIDEO: timedelta(hours=1),
     WaitReason.KEEP_FACE: timedelta(hours=1),
     WaitReason.CATALOGUE: timedelta(hours=1),
 }

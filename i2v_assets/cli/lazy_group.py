@@ -44,6 +44,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "Show which model id serves each route now, its price, and how it differs from what was agreed to.",
     ),
     "ledger": ("ledger", "List, show, resolve and export paid requests."),
+    "service": ("service", "End a pause that the service asked for."),
     "verify": (
         "verify",
         "Prove that a video is what the ledger paid for: bytes, manifest, and signature if it has one.",

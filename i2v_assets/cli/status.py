@@ -75,14 +75,11 @@ def status(
         ledger = session.ledger.name
         hold = session.ledger.held_service(session.settings.service)
     if as_json:
+        plain = [_plain(row) for row in rows[-limit:]]
+        paused = {"by": hold.by, "since": hold.since} if hold else None
+        refused_uploads = plain_refused(refused[:limit])
         print_json(
-            {
-                "counts": counts,
-                "clips": [_plain(row) for row in rows[-limit:]],
-                "refused_uploads": plain_refused(refused[:limit]),
-                "ledger": ledger,
-                "paused": {"by": hold.by, "since": hold.since} if hold else None,
-            }
+            {"counts": counts, "clips": plain, "refused_uploads": refused_uploads, "ledger": ledger, "paused": paused}
         )
         return
     err.print(f"Ledger: {ledger}", markup=False, highlight=False, soft_wrap=True)
