@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from resources.bounded_json import read_json
 from resources.errors import ErrorCode, I2VError
 from resources.redact import redact
 from resources.schemas.inputs import GenerationInputs, MediumKind, Route, Service, Sha256
@@ -67,7 +68,10 @@ class ManifestMedium(_Part):
 
 
 class ManifestVideo(_Part):
-    """The video as the service delivered it, and the signed copy beside the manifest if there is one."""
+    """The video as the service delivered it, and the signed copy beside the manifest if there is one.
+
+    ``replaced_sha256`` is a file that was stored as this video before, and was none.
+    """
 
     key: Line
     sha256: Sha256
@@ -75,6 +79,7 @@ class ManifestVideo(_Part):
     width: int = Field(ge=0)
     height: int = Field(ge=0)
     seconds: float = Field(ge=0)
+    replaced_sha256: Sha256 | None = None
     signed_sha256: Sha256 | None = None
     signed_size_bytes: int | None = Field(None, ge=0)
 
@@ -190,7 +195,7 @@ def read_manifest(data: bytes, *, name: str = "manifest.json") -> Manifest:
         ManifestError: the file is not JSON, has a newer version, or a field is missing or wrong; names the fields.
     """
     try:
-        plain = json.loads(data)
+        plain = read_json(data)
     except ValueError:
         raise ManifestError(
             f"{name} is not JSON.", remedy="Download it again from the bucket, or materialize the clip again."
