@@ -11,6 +11,7 @@ from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.uploads.idle import LookSummary, look
 from i2v_assets.uploads.ingest import UploadScan
 from i2v_assets.uploads.large_lists import PATIENCE_SECONDS
+from resources.outside_text import plain
 from resources.plurals import counted
 from resources.registry.registry import ClipState
 from resources.registry.resource import LedgerResource
@@ -51,8 +52,10 @@ def uploads_sensor(
         seconds = time.monotonic() - began
         if scan.objects > OUTGROWN_OBJECTS or seconds > OUTGROWN_SECONDS:
             context.log.warning(
-                f"Listing {scan.objects:,} uploads took {seconds:.0f} s, which is too slow for a sensor. "
-                "Set I2V_UPLOADS_FROM=queue and I2V_UPLOAD_QUEUE_URL (docs/deploy.md)."
+                plain(
+                    f"Listing {scan.objects:,} uploads took {seconds:.0f} s, which is too slow for a sensor. "
+                    "Set I2V_UPLOADS_FROM=queue and I2V_UPLOAD_QUEUE_URL (docs/deploy.md)."
+                )
             )
         due = registry.due()
         requests = request_runs(
@@ -66,13 +69,13 @@ def uploads_sensor(
         states = registry.counts()
     if not requests:
         return dg.SkipReason(summary(scan, states))
-    context.log.info(f"{counted(len(due), 'clip')} in {counted(len(requests), 'run')}. {summary(scan, states)}")
+    context.log.info(plain(f"{counted(len(due), 'clip')} in {counted(len(requests), 'run')}. {summary(scan, states)}"))
     return dg.SensorResult(run_requests=requests, cursor=str(committed + 1))
 
 
 def _log_refused(context: dg.SensorEvaluationContext, scan: UploadScan) -> None:
     for refused in scan.newly_refused:
-        context.log.warning(f"Refused: {refused.text}")
+        context.log.warning(plain(f"Refused: {refused.text}"))
 
 
 def summary(scan: LookSummary, states: dict[str, int]) -> str:
