@@ -318,7 +318,7 @@ def test_witness_records(data: bytes) -> None:
     sighting = sighting_of(found, "sandbox")
     verdict = judge(found, attempt=1, nonce="d" * 32, ledger="e" * 32, unsent=frozenset())
     if found.record is None:
-        assert (sighting.state, verdict) == (State.UNKNOWN, Finding.ADOPT)
+        assert (sighting.target, verdict) == (State.UNKNOWN, Finding.ADOPT)
     else:
         assert verdict is not Finding.OURS
         assert found.record.fingerprint == FINGERPRINT
