@@ -21,5 +21,13 @@ def test_every_named_command_exists() -> None:
 
 
 def test_each_kind_of_threat_has_its_rows() -> None:
-    for kind in ("a page", "a file", "a list or brief", "a queue message", "the service", "a neighbour", "a leaked key"):
+    for kind in (
+        "a page",
+        "a file",
+        "a list or brief",
+        "a queue message",
+        "the service",
+        "a neighbour",
+        "a leaked key",
+    ):
         assert f"| **{kind}**" in TEXT
