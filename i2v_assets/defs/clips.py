@@ -19,12 +19,13 @@ from i2v_assets.defs.storage_connections import kept_connections
 from i2v_assets.pipeline.clip import ClipPipeline
 from i2v_assets.pipeline.context import PipelineContext, Result, RunScope
 from i2v_assets.pipeline.generate import GenerationQueue
+from i2v_assets.pipeline.heap_watch import HeapWatch
 from i2v_assets.pipeline.plan import plan_options
 from i2v_assets.pipeline.postprocess import finding_metadata, measure_again
 from i2v_assets.pipeline.report import ClipReporter, answer_metadata, make_clip
 from resources import logs
 from resources.allocator import limit_malloc_arenas
-from resources.dagster_runs import is_retry
+from resources.dagster_runs import is_retry, started_by
 from resources.generation.run_sync import run_sync
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Money
@@ -100,6 +101,7 @@ async def _make_all(
             generate=queue.generate,
             scratch=scratch,
             pool=pool,
+            heaps=HeapWatch(registry, ledger, rows, settings.heap_limit_microdollars),
         )
         scope = _scope(context)
         reporter = ClipReporter(tools, DagsterEvents(context))
@@ -129,7 +131,8 @@ def _scope(context: dg.AssetExecutionContext) -> RunScope:
     make = bool(selected & {CLIP_VIDEO, CLIP_PREVIEW})
     return RunScope(
         run_id=context.run.run_id,
-        by_hand=BATCH_TAG not in context.run.tags,
+        by_hand=started_by(context.run) is None,
+        dispatched=BATCH_TAG in context.run.tags,
         retried=is_retry(context.run),
         plan=make or CLIP_PLAN in selected,
         make=make,

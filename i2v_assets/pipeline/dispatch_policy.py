@@ -35,9 +35,10 @@ class DispatchInputs:
         requests_left: requests of today's budget.
         dollars_per_run: micro-dollars that one run may spend.
         requests_per_run: requests that one run may send.
-        approved: a person approved this fingerprint at this price.
+        approved: a record of an approval holds for the plan that the clip waits with.
         is_unknown: the ledger still does not know this fingerprint's outcome.
         run_state: of the run that a clip is in.
+        in_heap: the clip came with many others that cost too much together, and none of them was approved.
     """
 
     now: datetime
@@ -46,9 +47,10 @@ class DispatchInputs:
     requests_left: int
     dollars_per_run: int
     requests_per_run: int
-    approved: Callable[[str, int | None], bool]
+    approved: Callable[[ClipRow], bool]
     is_unknown: Callable[[str], bool]
     run_state: Callable[[ClipRow], RunState]
+    in_heap: Callable[[str], bool] = lambda clip: False
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,9 @@ def _opens(row: ClipRow, world: DispatchInputs) -> bool:
     fingerprint = row.planned_fingerprint or ""
     match row.wait:
         case WaitReason.APPROVAL:
-            return world.approved(fingerprint, row.price_microdollars)
+            return world.approved(row)
+        case WaitReason.HEAP:
+            return world.approved(row) or not world.in_heap(row.clip)
         case WaitReason.WINDOW:
             return world.window_open
         case WaitReason.UNKNOWN:

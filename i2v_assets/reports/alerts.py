@@ -21,6 +21,7 @@ FOR_PEOPLE: Mapping[str, str] = {
     "Where it is a run's, WAITING.txt names the setting.",
     "account": "The service refuses the account. Check the token and the balance: `i2v doctor`, `i2v whoami`.",
     "approval": "They wait for a person. Look at `i2v plan`, then `i2v approve HASH`.",
+    "heap": "They are many loose images that cost much together. `i2v approve FOLDER` shows them with their sum and asks.",
     "price": "Their price cannot be learned. Look at `i2v models`.",
     "catalogue": "The service's catalogue does not have their model, or has changed it. Look at `i2v models`.",
     "storage": "The bucket or the ledger's database does not answer. Run `i2v doctor`.",

@@ -1,5 +1,6 @@
 """Types of uploads: the files under ``uploads/``, and what becomes of them."""
 
+import hashlib
 import json
 import unicodedata
 from collections.abc import Mapping
@@ -52,6 +53,61 @@ class UploadFile:
     size_bytes: int
 
 
+class HoldReason(StrEnum):
+    """Why a complete upload is not ordered by itself. Stored with the clip, so the values stay as they are."""
+
+    DOUBT = "doubt"
+    """A file in its scope may change what is ordered, and is not understood."""
+    CLAIMED = "claimed"
+    """It belonged to a document that is gone, or names it no longer."""
+    NO_DOCUMENT = "no_document"
+    """Documents order the clips of its folder, and none names it."""
+    HOT_FOLDER = "hot_folder"
+    """Its new folder is fed without a pause."""
+    LATE = "late"
+    """A document or a voice came after the image was paid for."""
+    TAKEN_AWAY = "taken_away"
+    """A file or document that it was to be made with is gone."""
+    COMPANION = "companion"
+    """A sound or video of its name is beside it that is no voice."""
+    CONFLICT_COPY = "conflict_copy"
+    """A sync program made it as a copy of other bytes."""
+    PROMPT_FILE = "prompt_file"
+    """Its prompt is a text file, the first of its folder."""
+    ENCODING = "encoding"
+    """Its list is text in an encoding that is guessed, so its prompt may be another."""
+    OTHER_VOICE = "other_voice"
+    """A voice of another name is alone beside it."""
+    ASKED = "asked"
+    """`loose_images: approve` asks for each."""
+
+
+STICKY_HOLDS = frozenset({HoldReason.LATE, HoldReason.TAKEN_AWAY})
+"""Holds that follow from a change: they stay with the version that brought them."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadHold:
+    """Why a complete upload waits for a person, and what releases it.
+
+    Attributes:
+        reason: The kind of hold.
+        words: What is not understood; names the file.
+        remedy: What releases the clip, beside an approval.
+        key: The file that is to blame; empty if there is none.
+    """
+
+    reason: HoldReason
+    words: str
+    remedy: str
+    key: str = ""
+
+    @property
+    def mark(self) -> str:
+        """Tells this doubt from others: an approval that was given in it holds in no other."""
+        return hashlib.sha256("\n".join((self.reason, self.key, self.words)).encode()).hexdigest()[:16]
+
+
 class UploadKind(StrEnum):
     """How a clip was uploaded."""
 
@@ -61,6 +117,8 @@ class UploadKind(StrEnum):
     """A folder with a brief."""
     ROW = "row"
     """A row of a CSV batch."""
+    SIDECAR = "sidecar"
+    """An image with a brief or a prompt of its own name beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +133,9 @@ class Candidate:
         brief: The brief, merged with the folders' defaults.
         version: Hash over the files' names and ETags and the clip's own brief. Defaults are not part of it, so a
             changed default does not enqueue any clip.
-        document_key: The key of the brief or CSV batch; None for a loose image.
+        document_key: The key of the brief, sidecar or CSV batch; None for a loose image.
+        hold: Why it waits for a person; None if it may be ordered.
+        steered_by: The keys of the defaults files that its brief is merged from.
     """
 
     clip: str
@@ -85,6 +145,8 @@ class Candidate:
     brief: Brief
     version: str
     document_key: str | None = None
+    hold: UploadHold | None = None
+    steered_by: tuple[str, ...] = ()
 
     @property
     def priority(self) -> int:
@@ -102,6 +164,10 @@ class Candidate:
             "version": self.version,
             "said_in": self.document_key,
         }
+        if self.hold is not None:
+            plain["hold"] = [self.hold.reason, self.hold.words, self.hold.remedy, self.hold.key]
+        if self.steered_by:
+            plain["steered_by"] = self.steered_by
         return json.dumps(plain, sort_keys=True, ensure_ascii=True)
 
     @classmethod
@@ -118,7 +184,16 @@ class Candidate:
             brief=Brief.model_validate(plain["brief"]),
             version=plain["version"],
             document_key=plain["said_in"],
+            hold=_hold_from(plain.get("hold")),
+            steered_by=tuple(plain.get("steered_by", ())),
         )
+
+
+def _hold_from(plain: list[str] | None) -> UploadHold | None:
+    if plain is None:
+        return None
+    reason, words, remedy, key = plain
+    return UploadHold(HoldReason(reason), words, remedy, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +302,14 @@ def composed(name: str) -> str:
     objects are fetched by their actual key.
     """
     return unicodedata.normalize("NFC", name)
+
+
+def stem_key(name: str) -> str:
+    """Return what two names share that belong together: the stem without regard to case, outer blanks and composition."""
+    stem = split_name(name)[0]
+    if stem.isascii():
+        return stem.strip().lower()
+    return composed(stem).strip().casefold()
 
 
 def role_of(name: str) -> Role:

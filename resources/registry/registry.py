@@ -114,7 +114,11 @@ class Registry:
                 before = known.get(upload.clip)
                 if before is None:
                     new.append(upload.clip)
-                    additions.append(values | {"clip": upload.clip, "state": ClipState.DUE, "admitted_at": now} | FRESH)
+                    additions.append(
+                        values
+                        | {"clip": upload.clip, "state": ClipState.DUE, "admitted_at": now, "arrived_at": now}
+                        | FRESH
+                    )
                 elif (
                     before[0] != upload.version
                     or before[1] == ClipState.WITHDRAWN
@@ -125,6 +129,8 @@ class Registry:
                     again |= {"retries": 0, "lost_runs": 0}
                     if before[0] != upload.version:
                         again |= NO_TAKES
+                    if before[0] != upload.version or before[1] == ClipState.WITHDRAWN:
+                        again["arrived_at"] = now
                     connection.execute(clips.update().where(clips.c.clip == upload.clip).values(**again))
             if additions:
                 connection.execute(clips.insert(), additions)
@@ -376,6 +382,10 @@ class Registry:
         if states:
             query = query.where(clips.c.state.in_([state.value for state in states]))
         return self._rows(query)
+
+    def arrived_since(self, since: datetime) -> tuple[ClipRow, ...]:
+        """Return the clips whose present version was admitted at or after this time."""
+        return self._rows(sa.select(clips).where(clips.c.arrived_at >= since))
 
     def counts(self) -> dict[str, int]:
         """Return the number of clips in each state."""
