@@ -6,6 +6,7 @@ anchors and aliases (a few lines can expand to gigabytes), tags, deep nesting, d
 silently), characters that cannot be stored, and anything over 64 KB.
 """
 
+import codecs
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -45,12 +46,14 @@ class Document:
 
 
 def decode(data: bytes, name: str) -> str:
-    """Return the text of a UTF-8 file, with or without a byte order mark.
+    """Return the text of a UTF-8 file, with or without a byte order mark, or of a UTF-16 file with one.
 
     Raises:
-        DocumentError: the bytes are not UTF-8.
+        DocumentError: the bytes are neither.
     """
     try:
+        if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return data.decode("utf-16")
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1

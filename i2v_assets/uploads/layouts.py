@@ -9,6 +9,7 @@ from functools import partial
 from i2v_assets.briefs.brief import Brief, merge
 from i2v_assets.briefs.yaml_reader import DocumentError
 from i2v_assets.uploads.csv_batches import parse_batch
+from i2v_assets.uploads.media_order import order_key
 from i2v_assets.uploads.snapshot import (
     Claim,
     FileMissing,
@@ -66,7 +67,7 @@ class _ClipSource:
 
     def candidate(self, files: tuple[UploadFile, ...], own: Brief, merged: Brief) -> Claim:
         document_key = None if self.kind is UploadKind.LOOSE else self.defined_in
-        version = version_of(files, own)
+        version = version_of(_for_version(files, own), own)
         return self.claim(Candidate(self.clip, self.source, self.kind, files, merged, version, document_key))
 
     def for_language(self, clip: str) -> "_ClipSource":
@@ -146,7 +147,7 @@ def folder_claims(snapshot: Snapshot, folder: str, briefs: Sequence[Entry], medi
 def _all_media(
     snapshot: Snapshot, folder: str, media: Sequence[Entry], changed: datetime, *, dubbed: bool
 ) -> tuple[UploadFile, ...]:
-    """Return every medium of a folder once it has settled: images first, each kind by name.
+    """Return every medium of a folder once it has settled: images first, each kind by roles and numbers in its names.
 
     A dub takes no sound from its folder: the other sounds belong to other languages, perhaps not in the brief yet.
     """
@@ -166,7 +167,15 @@ def _all_media(
             f"The folder {shown_name(folder)} has a brief but no media.",
             "Upload an image or a voiceover beside the brief.",
         )
-    return tuple(sorted(used, key=lambda file: (_ORDER[file.kind], file.name)))
+    return tuple(sorted(used, key=lambda file: (_ORDER[file.kind], order_key(file.name))))
+
+
+def _for_version(files: Sequence[UploadFile], own: Brief) -> Sequence[UploadFile]:
+    """Return files in the order that their version is made of: by name where the brief lists none.
+
+    So another rule for the order makes no delivered clip a new one.
+    """
+    return files if own.names_media else sorted(files, key=lambda file: (_ORDER[file.kind], file.name))
 
 
 # Rows of a CSV batch
