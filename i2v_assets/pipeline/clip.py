@@ -116,11 +116,11 @@ class ClipPipeline:
 
     async def _hold(self, planned: Planned, plan: Plan) -> Hold | None:
         """Return what holds one take, a reroll too."""
-        row, brief, doubt = planned.row, planned.candidate.brief, planned.candidate.hold
+        row, brief, upload_hold = planned.row, planned.candidate.brief, planned.candidate.hold
         heap = await self._context.heaps.heap_of(row.clip) if self._context.heaps is not None else None
         unchanged = row.delivered_version == row.version
         needs_approval = self._context.settings.require_approval or bool(brief.needs_approval)
-        if not (unchanged or needs_approval or self._window or doubt or heap):
+        if not (unchanged or needs_approval or self._window or upload_hold or heap):
             return None  # no gate could hold it, so nothing has to be looked up
         known = await asyncio.to_thread(self._context.ledger.get, plan.fingerprint)
         approved = partial(
@@ -143,7 +143,7 @@ class ClipPipeline:
                 fingerprint=plan.fingerprint,
                 asked_for=plan.take > (brief.takes or 1) and plan not in planned.rerolls,
                 window=self._window,
-                doubt=doubt,
+                upload_hold=upload_hold,
                 heap=heap,
             ),
             datetime.now(UTC),

@@ -33,7 +33,7 @@ class Gate:
         fingerprint: the plan's.
         asked_for: a person asked for this take.
         window: when paid work may start; None always.
-        doubt: what is not understood about the upload; None if nothing is in doubt.
+        upload_hold: why its upload waits for a person; None if it is understood.
         heap: the loose clips that it came with, if they cost too much together to be made without a question.
     """
 
@@ -47,7 +47,7 @@ class Gate:
     fingerprint: str
     asked_for: bool
     window: Window | None
-    doubt: UploadHold | None = None
+    upload_hold: UploadHold | None = None
     heap: Heap | None = None
 
 
@@ -80,9 +80,9 @@ def _unapproved(asked: Gate, approve: str) -> Hold | None:
     by_person = (
         f"{approve} (`i2v plan {asked.clip}` shows the plan and its price), or materialize it in the Dagster UI."
     )
-    if asked.doubt is not None:
-        remedy = f"{asked.doubt.remedy} To make it as it is: {by_person[0].lower()}{by_person[1:]}"
-        return Hold(WaitReason.APPROVAL, asked.doubt.words, remedy.strip())
+    if asked.upload_hold is not None:
+        remedy = f"{asked.upload_hold.remedy} To make it as it is: {by_person[0].lower()}{by_person[1:]}"
+        return Hold(WaitReason.APPROVAL, asked.upload_hold.words, remedy.strip())
     if asked.needs_approval:
         return Hold(WaitReason.APPROVAL, "A person has to approve it before it is paid for.", by_person)
     if asked.heap is not None:

@@ -83,6 +83,8 @@ def parse_batch(text: str | bytes, name: str, kind: BatchFormat) -> tuple[tuple[
     Raises:
         BriefError: the whole file cannot be used: it is not text, too large, or has no or unknown columns.
     """
+    if isinstance(text, bytes) and kind == "xlsx":  # the bytes of a workbook that was not read
+        raise BriefError(f"{name} was not read in time.", remedy="It is read again at the next look.")
     try:
         if isinstance(text, str):
             return _parsed(text.removeprefix("\ufeff"), name, kind)
@@ -218,7 +220,10 @@ def _csv_rows(text: str, name: str) -> Iterator[_Row]:
 
 
 def _sheet_rows(text: str, name: str) -> Iterator[_Row]:
-    return _table_rows(((line, cells) for line, cells in map(json.loads, text.splitlines())), name)
+    lines = [json.loads(line) for line in text.split("\n") if line]
+    if lines and isinstance(lines[0], dict):
+        raise BriefError(lines[0]["error"], remedy=lines[0]["remedy"])
+    return _table_rows(((line, cells) for line, cells in lines), name)
 
 
 def _table_rows(lines: Iterable[tuple[int, Sequence[str] | BriefError]], name: str) -> Iterator[_Row]:

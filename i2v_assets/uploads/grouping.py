@@ -33,12 +33,14 @@ from i2v_assets.uploads.types import (
     RefusedUpload,
     Settling,
     UploadFile,
+    UploadHold,
     UploadKind,
     UploadObject,
-    composed,
     shown_name,
     split_name,
+    stem_key,
 )
+from i2v_assets.uploads.voices import other_voices
 from resources.storage.keys import SEQUENCES, UPLOADS, slug
 
 __all__ = [
@@ -119,11 +121,13 @@ def _all_claims(snapshot: Snapshot, unseen: set[str]) -> Iterator[Claim | Refuse
         elif entry.role == "unknown":
             yield _unknown(entry)
         elif entry.object.key not in listed and not in_side_folder(entry.folder):
-            loose.setdefault((entry.folder, composed(split_name(entry.name)[0])), []).append(entry)
+            loose.setdefault((entry.folder, stem_key(entry.name)), []).append(entry)
     for folder, briefs in tree.briefs.items():
         yield from _folder_claims(snapshot, folder, briefs, owned[folder])
+    holds = other_voices(loose)
     for (folder, stem), group in loose.items():
-        yield from loose_claims(snapshot, folder, stem, group)
+        for claim in loose_claims(snapshot, folder, stem, group):
+            yield _held(claim, holds)
     yield from _empty_folders(snapshot, tree)
 
 
@@ -145,6 +149,14 @@ def _folder_claims(snapshot: Snapshot, folder: str, briefs: list[Entry], media: 
         source = f"{UPLOADS}{folder}/"
         refused = replace(unexpected_failure(briefs[0], error), clip=slug(source))
         return [Claim(slug(source), source, briefs[0].object.modified_at, refused)]
+
+
+def _held(claim: Claim | RefusedUpload, holds: Mapping[str, UploadHold]) -> Claim | RefusedUpload:
+    """Return a claim whose candidate waits for a person if one of the holds is for its upload."""
+    hold = holds.get(claim.source)
+    if hold is None or isinstance(claim, RefusedUpload) or not isinstance(claim.outcome, Candidate):
+        return claim
+    return replace(claim, outcome=claim.outcome.with_hold(hold))
 
 
 def _unknown(entry: Entry) -> RefusedUpload:

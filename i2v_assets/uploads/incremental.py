@@ -22,10 +22,11 @@ from itertools import islice
 from typing import NamedTuple
 
 from i2v_assets.briefs.yaml_reader import DocumentError
-from i2v_assets.uploads.csv_batches import parse_batch
+from i2v_assets.uploads.csv_batches import LIST_FORMATS, parse_batch
 from i2v_assets.uploads.ingest import READERS, read_texts
 from i2v_assets.uploads.tree import in_side_folder
-from i2v_assets.uploads.types import composed, role_of, split_name
+from i2v_assets.uploads.types import composed, role_of, split_name, stem_key
+from i2v_assets.uploads.voices import stems_beside_lone_image
 from resources.registry.registry import Registry
 from resources.storage.bucket import Bucket, FolderListing, ObjectInfo
 from resources.storage.keys import UPLOADS
@@ -241,8 +242,9 @@ class ScopeScanner:
                 loose.setdefault(group.folder, set()).add(group.name)
         for folder, names in loose.items():
             beside = self._folders.get(folder, ()) if folder not in self._large else self._by_name(folder, names)
+            wanted = names | stems_beside_lone_image(split_key(info.key)[1] for info in beside)
             for info in beside:
-                if _stem(split_key(info.key)[1]) in names:
+                if _stem(split_key(info.key)[1]) in wanted:
                     result.objects[info.key] = info
         for folder in above:
             for info in self._in_folder(folder, "defaults"):
@@ -328,7 +330,7 @@ class ScopeScanner:
 
 
 def _stem(name: str) -> str:
-    return composed(split_name(name)[0])
+    return stem_key(name)
 
 
 def _spellings(name: str) -> set[str]:
@@ -348,7 +350,7 @@ def _escaped(word: str) -> str:
 def _files_of(name: str, text: str | bytes) -> set[str]:
     """Return the files that the rows of a CSV batch name; empty if it cannot be read."""
     try:
-        rows, _ = parse_batch(text, name, "csv" if split_name(name)[1] == ".csv" else "jsonl")
+        rows, _ = parse_batch(text, name, LIST_FORMATS[split_name(name)[1]])
     except DocumentError:
         return set()
     files: set[str] = set()
@@ -356,4 +358,4 @@ def _files_of(name: str, text: str | bytes) -> set[str]:
         brief = row.brief
         files |= {ref.file for ref in brief.images or ()} | {ref.file for ref in brief.videos or ()}
         files |= {ref.file for ref in brief.audio or ()} | set((brief.dub or {}).values())
-    return files
+    return files | {file.replace("\\", "/").removeprefix("./") for file in files if "\\" in file}

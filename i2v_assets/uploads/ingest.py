@@ -1,5 +1,6 @@
 """Scan the uploads: group them into clips, register the complete ones, and write notes about refused ones."""
 
+import codecs
 import hashlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from i2v_assets.clip_folder.notes import NO_MONEY
 from i2v_assets.clip_folder.writer import BucketAnswers
 from i2v_assets.uploads.csv_batches import MAX_BATCH_BYTES
 from i2v_assets.uploads.grouping import Grouping, RefusedUpload, group_uploads, texts_wanted
+from i2v_assets.uploads.spreadsheets import SPREADSHEET_ENDINGS, read_spreadsheet
 from resources.registry.registry import Admission, ClipState, RefusedRow, Registry, Upload
 from resources.schemas.inputs import Service
 from resources.settings import Settings
@@ -118,7 +120,7 @@ def read_texts(bucket: Bucket, registry: Registry, objects: Iterable[ObjectInfo]
         try:
             # One byte more than the limit, so that the parser refuses the document as too large.
             with bucket.open_range(info.key, 0, MAX_BATCH_BYTES) as stream:
-                return info, _text(stream.read())
+                return info, _text(stream.read(), info.key)
         except ObjectMissing:
             return info, None  # deleted since the listing; the next scan will not list it
 
@@ -130,8 +132,12 @@ def read_texts(bucket: Bucket, registry: Registry, objects: Iterable[ObjectInfo]
     return texts | {info.key: text for info, text in fresh.items()}
 
 
-def _text(data: bytes) -> str | bytes:
+def _text(data: bytes, key: str) -> str | bytes:
+    if key.lower().endswith(SPREADSHEET_ENDINGS):
+        return read_spreadsheet(data, key.removeprefix(UPLOADS))
     try:
+        if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return data.decode("utf-16")
         # A document over the limit is cut, perhaps within a character; it is refused for its size anyway.
         return data.decode("utf-8-sig", "strict" if len(data) <= MAX_BATCH_BYTES else "replace")
     except UnicodeDecodeError:

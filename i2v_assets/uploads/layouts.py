@@ -8,7 +8,7 @@ from functools import partial
 
 from i2v_assets.briefs.brief import Brief, merge
 from i2v_assets.briefs.yaml_reader import DocumentError
-from i2v_assets.uploads.csv_batches import parse_batch
+from i2v_assets.uploads.csv_batches import LIST_FORMATS, parse_batch
 from i2v_assets.uploads.media_order import order_key
 from i2v_assets.uploads.snapshot import (
     Claim,
@@ -23,14 +23,16 @@ from i2v_assets.uploads.snapshot import (
     named_files,
     version_of,
 )
-from i2v_assets.uploads.tree import Entry, newest, read_brief, text_of
+from i2v_assets.uploads.tree import Entry, newest, read_brief
 from i2v_assets.uploads.types import (
     CONVERTIBLE,
     MEDIA_ENDINGS,
     Candidate,
+    HoldReason,
     RefusedUpload,
     Settling,
     UploadFile,
+    UploadHold,
     UploadKind,
     UploadObject,
     conversion,
@@ -197,10 +199,10 @@ def batch_claims(
     """
     key = batch.object.key
     try:
-        text, defaults = text_of(snapshot.texts, batch), snapshot.defaults.of(batch.folder)
+        text, defaults = snapshot.texts.get(key), snapshot.defaults.of(batch.folder)
         if text is None or defaults is None:
             return
-        rows, bad = parse_batch(text, batch.path, "csv" if split_name(batch.name)[1] == ".csv" else "jsonl")
+        rows, bad = parse_batch(text, batch.path, LIST_FORMATS[split_name(batch.name)[1]])
     except DocumentError as error:
         hold_mentioned(snapshot, batch, listed)
         yield RefusedUpload(key, error.message, error.remedy)
@@ -217,7 +219,8 @@ def batch_claims(
         lines[base] = each.line
         origin = _ClipSource(base, f"{key}#{base}", batch.object.modified_at, UploadKind.ROW, key, each.line)
         find = partial(_listed_object, snapshot, batch.folder, unseen, listed)
-        yield from _row_claims(snapshot, origin, f"{batch.path} line {each.line}: ", each.brief, defaults, find)
+        claims = _row_claims(snapshot, origin, f"{batch.path} line {each.line}: ", each.brief, defaults, find)
+        yield from (_held_as_guessed(claim, batch) for claim in claims) if each.guessed else claims
     for wrong in bad:
         base = _row_clip(batch, wrong.clip) if wrong.clip is not None else ""
         if not base or base in lines:
@@ -226,6 +229,18 @@ def batch_claims(
         lines[base] = wrong.line
         origin = _ClipSource(base, f"{key}#{base}", batch.object.modified_at, UploadKind.ROW, key, wrong.line)
         yield origin.refused(wrong.words, wrong.remedy)
+
+
+def _held_as_guessed(claim: Claim, batch: Entry) -> Claim:
+    """Return the claim of a row whose list is in an encoding that was guessed: it waits for a person."""
+    if not isinstance(claim.outcome, Candidate):
+        return claim
+    words = (
+        f"{shown_name(batch.path)} is not UTF-8. Read as Windows text its names are found, but its prompts may differ."
+    )
+    remedy = "Save the list as CSV (UTF-8), or check the prompt with `i2v plan`."
+    hold = UploadHold(HoldReason.ENCODING, words, remedy, batch.object.key)
+    return replace(claim, outcome=claim.outcome.with_hold(hold))
 
 
 def _row_clip(batch: Entry, name: str) -> str:
@@ -246,7 +261,15 @@ def hold_mentioned(snapshot: Snapshot, batch: Entry, listed: set[str]) -> None:
 
 def _find_entry(snapshot: Snapshot, folder: str, name: str) -> Entry | None:
     near = snapshot.tree.find(f"{UPLOADS}{folder}/{name}" if folder else f"{UPLOADS}{name}")
-    return near or snapshot.tree.find(name)
+    return near or snapshot.tree.find(name) or _with_slashes(snapshot, folder, name)
+
+
+def _with_slashes(snapshot: Snapshot, folder: str, name: str) -> Entry | None:
+    r"""Return the file that a path with Windows' separators names (``img\0001.jpg``); a whole path of a disk names none."""
+    slashed = name.replace("\\", "/").removeprefix("./")
+    if slashed == name or slashed.startswith("/") or ":" in slashed.partition("/")[0]:
+        return None
+    return _find_entry(snapshot, folder, slashed)
 
 
 def _listed_object(

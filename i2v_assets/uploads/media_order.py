@@ -10,17 +10,29 @@ from typing import TypeAlias
 
 OrderKey: TypeAlias = tuple[int, tuple[tuple[int, int, str], ...], str]
 
-_FIRST_WORDS = frozenset(
-    "start first begin beginning before subject opening initial "  # English
-    "anfang beginn erste erster erstes zuerst vorher motiv startbild anfangsbild "  # German
-    "inicio primero primera antes sujeto principio comienzo "  # Spanish
-    "debut premier premiere avant sujet commencement "  # French
-    "primeiro primeira sujeito comeco "  # Portuguese
-    "saisho kaishi".split()
+
+def _words(*lines: str) -> frozenset[str]:
+    return frozenset(word for line in lines for word in line.split())
+
+
+_FIRST_WORDS = _words(
+    "start first begin beginning before subject opening initial",
+    "anfang beginn erste erster erstes zuerst vorher motiv startbild anfangsbild",
+    "inicio primero primera antes sujeto principio comienzo",
+    "debut premier premiere avant sujet commencement",
+    "primeiro primeira sujeito comeco",
+    "saisho kaishi",
 )
-_LAST_WORDS = frozenset(
-    ["end", "last", "after", "background", "ending", "bg", "ende", "letzte", "letzter", "letztes", "nachher", "danach", "hintergrund", "schluss", "endbild", "fin", "ultimo", "ultima", "despues", "fondo", "dernier", "derniere", "apres", "fond", "arriereplan", "fim", "depois", "fundo", "saigo", "haikei"]
+_LAST_WORDS = _words(
+    "end last after background ending bg",
+    "ende letzte letzter letztes nachher danach hintergrund schluss endbild",
+    "fin ultimo ultima despues fondo",
+    "dernier derniere apres fond arriereplan",
+    "fim depois fundo",
+    "saigo haikei",
 )
+"""English, German, Spanish, French, Portuguese, Japanese in Latin letters; without accents."""
+
 _FIRST_PARTS = ("開始", "开始", "最初", "始め", "はじめ", "先頭", "冒頭", "スタート", "ビフォー", "使用前", "被写体", "首帧", "首幀", "第一", "起始", "之前", "主体", "主體", "开头", "開頭")  # fmt: skip
 _LAST_PARTS = ("終了", "最後", "最后", "終わり", "おわり", "ラスト", "エンド", "アフター", "使用後", "使用后", "背景", "结束", "結束", "尾帧", "尾幀", "之后", "之後", "结尾", "結尾")  # fmt: skip
 """Japanese and Chinese write no blanks between words, so these are looked for anywhere in a name."""

@@ -1,5 +1,6 @@
 """Spreadsheets as lists: an ``.xlsx`` is read once, in a process with limits, into lines of text that the list's parser takes."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,11 +16,25 @@ WALL_SECONDS = 25
 _SAVE_AS = "Open it and save it as CSV (UTF-8), or as an Excel workbook (.xlsx) without a password."
 
 
+def read_spreadsheet(data: bytes, name: str) -> str | bytes:
+    """Return what a list's parser reads of a workbook: `sheet_text`, or one line with the error.
+
+    If the machine was too slow, the bytes are returned: they are not remembered, and the next look reads them again.
+    """
+    try:
+        return sheet_text(data, name)
+    except TimeoutError:
+        return data
+    except DocumentError as error:
+        return json.dumps({"error": error.message, "remedy": error.remedy})
+
+
 def sheet_text(data: bytes, name: str) -> str:
     """Return the first sheet with cells as lines of JSON: each a row's number and its cells as text.
 
     Raises:
         DocumentError: it is no workbook, is protected by a password, is too large, or needs too much to be read.
+        TimeoutError: it was not read in time.
     """
     if len(data) > MAX_BATCH_BYTES:
         raise DocumentError(
@@ -31,11 +46,9 @@ def sheet_text(data: bytes, name: str) -> str:
         raise DocumentError(f"{name} {what}, so its rows cannot be read.", remedy=_SAVE_AS)
     command = [sys.executable, "-I", str(Path(__file__).with_name("spreadsheet_reader.py")), str(MAX_BATCH_ROWS + 1)]
     try:
-        ended = subprocess.run(
-            command, input=data, capture_output=True, env={}, timeout=WALL_SECONDS, check=False
-        )
+        ended = subprocess.run(command, input=data, capture_output=True, env={}, timeout=WALL_SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        raise _too_much(name) from None
+        raise TimeoutError from None
     if ended.returncode < 0 or b"MemoryError" in ended.stderr or b"memory allocation" in ended.stderr:
         raise _too_much(name)
     if ended.returncode != 0:

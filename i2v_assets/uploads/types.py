@@ -4,7 +4,7 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -80,10 +80,6 @@ class HoldReason(StrEnum):
     """A voice of another name is alone beside it."""
     ASKED = "asked"
     """`loose_images: approve` asks for each."""
-
-
-STICKY_HOLDS = frozenset({HoldReason.LATE, HoldReason.TAKEN_AWAY})
-"""Holds that follow from a change: they stay with the version that brought them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +165,10 @@ class Candidate:
         if self.steered_by:
             plain["steered_by"] = self.steered_by
         return json.dumps(plain, sort_keys=True, ensure_ascii=True)
+
+    def with_hold(self, hold: UploadHold) -> Self:
+        """Return the candidate as one that waits for a person; an earlier hold stays."""
+        return self if self.hold is not None else replace(self, hold=hold)
 
     @classmethod
     def from_content(cls, content: str) -> Self:
@@ -284,6 +284,7 @@ CONVERTIBLE: Final[Mapping[str, MediumKind]] = MappingProxyType(
 )
 """Media that no route accepts, but that one command converts to an accepted type."""
 
+LIST_ENDINGS: Final = (".csv", ".jsonl", ".xlsx")
 _IGNORED_NAMES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db"})
 _IGNORED_ENDINGS = (".tmp", ".part", ".partial", ".crdownload", ".filepart", "~")
 _DOCUMENT_ENDINGS = frozenset({".yaml", ".yml", ".json"})
@@ -321,7 +322,7 @@ def role_of(name: str) -> Role:
         return "ignored"
     if ending in _DOCUMENT_ENDINGS and stem.lower() in {"brief", "_defaults"}:
         return "brief" if stem.lower() == "brief" else "defaults"
-    if ending in {".csv", ".jsonl"}:
+    if ending in LIST_ENDINGS:
         return "batch"
     return "convertible" if ending in CONVERTIBLE else "unknown"
 
