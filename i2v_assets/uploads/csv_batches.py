@@ -57,12 +57,21 @@ class BatchRow:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that cannot become a clip, with the reason and remedy; ``clip`` is its name, if it can be read."""
+    """A row that cannot become a clip, with the reason and remedy.
+
+    Attributes:
+        line: First line of the row, from 1.
+        words: What is wrong.
+        remedy: What to do.
+        clip: Its name, if it can be read.
+        files: The files that it names, as far as they can be read.
+    """
 
     line: int
     words: str
     remedy: str
     clip: str | None = None
+    files: tuple[str, ...] = ()
 
 
 def parse_batch(text: str | bytes, name: str, kind: BatchFormat) -> tuple[tuple[BatchRow, ...], tuple[BadRow, ...]]:
@@ -103,7 +112,8 @@ def _parsed(text: str, name: str, kind: BatchFormat) -> tuple[tuple[BatchRow, ..
         try:
             rows.append(_row(line, number, cells_or_error, name))
         except DocumentError as error:
-            bad.append(BadRow(line, error.message, error.remedy, _written_name(readable_cells, number)))
+            clip = _written_name(readable_cells, number)
+            bad.append(BadRow(line, error.message, error.remedy, clip, _written_files(readable_cells)))
     if not rows and not bad:
         raise BriefError(f"{name} has no rows.", remedy="Write one row per clip below the line of column names.")
     return tuple(rows), tuple(bad)
@@ -146,13 +156,31 @@ def _written_name(readable_cells: Mapping[str, Any], number: int) -> str | None:
         return None
     if clip and clip.strip():
         return clip.strip()
-    for column in ("image", "images", "audio", "audios", "video", "videos"):
+    for column in _FILE_COLUMNS:
         first = readable_cells.get(column)
         while isinstance(first, list | dict) and first:
             first = first[0] if isinstance(first, list) else first.get("file")
         if isinstance(first, str) and first.strip():
             return f"{PurePosixPath(first.split('|')[0].strip()).stem}-{number}"
     return None
+
+
+_FILE_COLUMNS = ("image", "images", "audio", "audios", "video", "videos")
+
+
+def _written_files(readable_cells: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the files that a row names that cannot be read as a whole."""
+    found: list[str] = []
+    pending = [readable_cells.get(column) for column in (*_FILE_COLUMNS, "dub")]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str):
+            found += [part.strip().removeprefix("./") for part in value.split("|") if part.strip()]
+        elif isinstance(value, list):
+            pending += value
+        elif isinstance(value, dict):
+            pending += [value["file"]] if "file" in value else list(value.values())
+    return tuple(found)
 
 
 _Row: TypeAlias = tuple[int, dict[str, Any] | DocumentError, Mapping[str, Any]]
