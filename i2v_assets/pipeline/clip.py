@@ -28,7 +28,7 @@ from i2v_assets.pipeline.report import ClipReporter
 from i2v_assets.pipeline.takes import Take, reroll_allowed, rerolled
 from i2v_assets.planning.plan import Plan, Refusal, Waiting
 from i2v_assets.planning.time_window import parse_window
-from i2v_assets.uploads.types import Candidate
+from i2v_assets.uploads.types import Candidate, UploadHold, UploadKind
 from resources.errors import ErrorCode, I2VError, Verdict
 from resources.generation.types import Cancelled, Failed, GenerationRequest, Held
 from resources.ledger.records import State
@@ -96,7 +96,8 @@ class ClipPipeline:
         row, brief = planned.row, planned.candidate.brief
         unchanged = row.delivered_version == row.version
         needs_approval = self._context.settings.require_approval or bool(brief.needs_approval)
-        if not (unchanged or needs_approval or self._window):
+        upload_hold = await self._upload_hold(planned)
+        if not (unchanged or needs_approval or self._window or upload_hold):
             return None  # no gate could hold it, so nothing has to be looked up
         known = await asyncio.to_thread(self._context.ledger.get, plan.fingerprint)
         price = plan.price_microdollars
@@ -112,9 +113,19 @@ class ClipPipeline:
                 fingerprint=plan.fingerprint,
                 asked_for=plan.take > (brief.takes or 1) and plan not in planned.rerolls,
                 window=self._window,
+                upload_hold=upload_hold,
             ),
             datetime.now(UTC),
         )
+
+    async def _upload_hold(self, planned: Planned) -> UploadHold | None:
+        """Return why the upload waits for a person, as the latest scan saw it: files may have come since the run began."""
+        if planned.candidate.kind is not UploadKind.LOOSE:
+            return planned.candidate.hold
+        latest = await asyncio.to_thread(self._context.registry.get, planned.row.clip)
+        if latest is None or latest.version != planned.row.version or latest.content == planned.row.content:
+            return planned.candidate.hold
+        return Candidate.from_content(latest.content).hold
 
     # Generate and deliver
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from i2v_assets.planning.time_window import Window
+from i2v_assets.uploads.types import UploadHold
 from resources.wait_reason import WaitReason
 
 
@@ -31,6 +32,7 @@ class Gate:
         fingerprint: the plan's.
         asked_for: a person asked for this take.
         window: when paid work may start; None always.
+        upload_hold: why its upload waits for a person; None if it is understood.
     """
 
     clip: str
@@ -43,6 +45,7 @@ class Gate:
     fingerprint: str
     asked_for: bool
     window: Window | None
+    upload_hold: UploadHold | None = None
 
 
 def gate(asked: Gate, now: datetime) -> Hold | None:
@@ -56,6 +59,13 @@ def gate(asked: Gate, now: datetime) -> Hold | None:
             "Its upload is unchanged, but a default, a preset or the catalogue has changed, so its video would be "
             "made again and paid for again. The video that is there stays.",
             approve,
+        )
+    if asked.upload_hold is not None and not (asked.approved or asked.by_hand or asked.asked_for):
+        held = asked.upload_hold
+        return Hold(
+            WaitReason.APPROVAL,
+            held.words,
+            f"{held.remedy} To make it as it is: i2v approve {asked.plan_hash}, or materialize it in the Dagster UI.",
         )
     if asked.needs_approval and not (asked.approved or asked.by_hand or asked.asked_for):
         return Hold(

@@ -4,7 +4,7 @@ The scope of a doubt is the folder of its file and all below it; at the top of `
 alone. A list also holds the folder of every file that it names or nearly names.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.briefs.yaml_reader import DocumentError, read_document
@@ -141,7 +141,7 @@ def parses_as_brief(text: str | bytes) -> bool:
     for written in spellings(text):
         for kind in ("yaml", "json"):
             try:
-                data = read_document(written, "it", kind).data  # type: ignore[arg-type]
+                data = read_document(written, "it", kind).data
             except DocumentError:
                 continue
             except Exception:  # noqa: BLE001,S112 - any text may be tried; one that breaks a parser is no brief
@@ -166,29 +166,28 @@ def _names_a_file(text: str | bytes, names: frozenset[tuple[str, ...]]) -> bool:
     return False
 
 
-def taken_away(before: Candidate, now: Candidate, present: Mapping[str, object]) -> UploadHold | None:
+def taken_away(before: Candidate, now: Candidate, gone: Callable[[str], bool]) -> UploadHold | None:
     """Return the hold of a clip from which something was taken away, and nothing else changed.
 
     Args:
         before: The clip as it was admitted.
         now: The clip as it would be now.
-        present: The objects that exist, by key.
+        gone: Returns whether an object is certainly gone.
     """
     if before.source != now.source:
         return None
     for key in before.steered_by:
-        if key not in now.steered_by and key not in present:
+        if key not in now.steered_by and gone(key):
             words = f"{shown_name(key)}, which steered it, is gone."
             return UploadHold(HoldReason.TAKEN_AWAY, words, "Put it back.", key)
     had = {(file.key, file.etag) for file in before.files}
     has = {(file.key, file.etag) for file in now.files}
-    gone = sorted(file.key for file in before.files if file.key not in {each.key for each in now.files})
-    if gone and has < had and not any(key in present for key in gone) and before.document_key == now.document_key:
-        words = f"{shown_name(gone[0])}, which it was to be made with, is gone."
-        return UploadHold(HoldReason.TAKEN_AWAY, words, "Put it back.", gone[0])
-    if now.document_key is not None and now.document_key == before.document_key:
-        steered = {name for name in before.brief.given if name not in now.brief.given}
-        if before.brief.given and not now.brief.given and steered:
-            words = f"{shown_name(now.document_key)} is empty now, and was not before."
-            return UploadHold(HoldReason.TAKEN_AWAY, words, "Write it again.", now.document_key)
+    lost = sorted({file.key for file in before.files} - {file.key for file in now.files})
+    if lost and has < had and all(map(gone, lost)) and before.document_key == now.document_key:
+        words = f"{shown_name(lost[0])}, which it was to be made with, is gone."
+        return UploadHold(HoldReason.TAKEN_AWAY, words, "Put it back.", lost[0])
+    document = now.document_key
+    if document is not None and document == before.document_key and before.brief.given and not now.brief.given:
+        words = f"{shown_name(document)} is empty now, and was not before."
+        return UploadHold(HoldReason.TAKEN_AWAY, words, "Write it again.", document)
     return None

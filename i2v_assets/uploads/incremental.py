@@ -24,7 +24,8 @@ from typing import NamedTuple
 from i2v_assets.briefs.yaml_reader import DocumentError
 from i2v_assets.uploads.csv_batches import parse_batch
 from i2v_assets.uploads.ingest import READERS, read_texts
-from i2v_assets.uploads.tree import in_side_folder
+from i2v_assets.uploads.near_names import spellings
+from i2v_assets.uploads.tree import UnreadableText, in_side_folder
 from i2v_assets.uploads.types import composed, role_of, split_name
 from resources.registry.registry import Registry
 from resources.storage.bucket import Bucket, FolderListing, ObjectInfo
@@ -276,8 +277,9 @@ class ScopeScanner:
             if role_of(split_key(key)[1]) == "batch"
         }
         fresh = {
-            key: text if isinstance(text, str) else text.decode("utf-8", "replace")  # its names are held as well
+            key: " ".join(spellings(text))  # its names are held as well
             for key, text in (read_texts(self._bucket, self._registry, near.values()) if near else {}).items()
+            if not isinstance(text, UnreadableText)
         }
         words = {
             key: split_key(key)[1] for key in keys if role_of(split_key(key)[1]) not in {"batch", "brief", "defaults"}
@@ -308,7 +310,8 @@ class ScopeScanner:
         unseen: set[str] = set()
         for info in every:
             folder, name = split_key(info.key)
-            for file in _files_of(name, texts.get(info.key, "")):
+            text = texts.get(info.key, "")
+            for file in _files_of(name, "" if isinstance(text, UnreadableText) else text):
                 for key in {_prefix(folder) + file, file}:
                     if key.startswith(UPLOADS) and key not in result.objects:
                         unseen.add(key)

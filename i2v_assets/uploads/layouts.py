@@ -182,6 +182,7 @@ def _all_media(
 
 # Rows of a CSV batch
 
+
 def batch_claims(snapshot: Snapshot, batch: Entry, unseen: set[str]) -> Iterator[Claim | RefusedUpload]:
     """Yield the clips of a CSV batch; its bad rows, or the whole file, as refusals.
 

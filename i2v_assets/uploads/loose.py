@@ -162,7 +162,9 @@ def _tree_rule(snapshot: Snapshot, folder: str, entry: Entry) -> UploadHold | st
         return None
     if known is not None and now > known.first_seen + RESTLESS * snapshot.settle:
         words = f"The new folder {shown_name(tree)} is fed without a pause: is it a hot folder?"
-        remedy = f"An approval of one of its clips, or `loose_images: order` in {shown_name(tree)}/_defaults.yaml, says so."
+        remedy = (
+            f"An approval of one of its clips, or `loose_images: order` in {shown_name(tree)}/_defaults.yaml, says so."
+        )
         return UploadHold(HoldReason.HOT_FOLDER, words, remedy, "")
     return f"Waiting until the new folder {shown_name(tree)} stops changing."
 

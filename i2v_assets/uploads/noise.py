@@ -111,11 +111,11 @@ def original_of_conflict(name: str) -> str | None:
 
 
 def is_noise(path: str, size_bytes: int, patterns: Sequence[str] = ()) -> bool:
-    """Return whether a file below ``uploads/`` is noise: by its name, by a folder above it, or by the owner's patterns.
+    r"""Return whether a file below ``uploads/`` is noise: by its name, by a folder above it, or by the owner's patterns.
 
     Args:
         path: The key without ``uploads/``.
-        size_bytes: Its size; an empty ``Icon`` is macOS's ``Icon\\r`` as some programs copy it.
+        size_bytes: Its size; an empty ``Icon`` is macOS's ``Icon\r`` as some programs copy it.
         patterns: The patterns of `I2V_IGNORE_UPLOADS`; one with a slash is compared with the whole path.
     """
     folder, _, name = path.rpartition("/")

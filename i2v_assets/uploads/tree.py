@@ -34,7 +34,6 @@ from resources.storage.keys import UPLOADS
 log = logging.getLogger(__name__)
 
 
-
 @dataclass(frozen=True, slots=True)
 class UnreadableText:
     """A document whose object exists and cannot be read, with the cause and the remedy."""
@@ -168,9 +167,7 @@ def texts_wanted(objects: Iterable[UploadObject]) -> tuple[UploadObject, ...]:
         if not upload.key.startswith(UPLOADS):
             continue
         role = role_of(name)
-        if role == "document" and (
-            split_name(name)[1] not in TEXT_ENDINGS or upload.size_bytes > MAX_DOCUMENT_BYTES
-        ):
+        if role == "document" and (split_name(name)[1] not in TEXT_ENDINGS or upload.size_bytes > MAX_DOCUMENT_BYTES):
             continue
         if role in {"brief", "defaults", "batch", "document", "mark"} and not is_noise_folder(folder[len(UPLOADS) :]):
             wanted.append(upload)

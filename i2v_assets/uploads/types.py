@@ -79,10 +79,6 @@ class HoldReason(StrEnum):
     """`loose_images: approve` asks for each."""
 
 
-STICKY_HOLDS = frozenset({HoldReason.LATE, HoldReason.TAKEN_AWAY})
-"""Holds that follow from a change: they stay with the version that brought them."""
-
-
 @dataclass(frozen=True, slots=True)
 class UploadHold:
     """Why a complete upload waits for a person, and what releases it.

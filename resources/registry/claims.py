@@ -66,7 +66,11 @@ class UploadClaims:
             if clip is None and before is not None and same:
                 clip, version = before.clip, before.version  # its row is faulty now; what was paid stays known
             wanted = (each.document, each.etag if each.clip is not None or not same else before.etag, clip, version)  # type: ignore[union-attr]
-            if before is None or wanted != (before.document, before.etag, before.clip, before.version) or before.gone_since:
+            if (
+                before is None
+                or wanted != (before.document, before.etag, before.clip, before.version)
+                or before.gone_since
+            ):
                 since = before.since if before is not None and same else now
                 rows[each.key] = dict(
                     zip(("document", "etag", "clip", "version"), wanted, strict=True)

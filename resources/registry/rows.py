@@ -41,6 +41,7 @@ class Upload:
     version: str
     content: str
     priority: int = 0
+    held: bool = False
 
 
 @dataclass(frozen=True)
