@@ -62,6 +62,9 @@ __all__ = [
 ]
 
 
+ALLOWED = f"Allowed are {', '.join(MEDIA_ENDINGS)}, brief.yaml, _defaults.yaml, .csv and .jsonl."
+
+
 def group_uploads(
     objects: Iterable[UploadObject],
     now: datetime,
@@ -132,13 +135,9 @@ def group_uploads(
 
 
 def _all_claims(snapshot: Snapshot, unseen: set[str]) -> Iterator[Claim | RefusedUpload]:
+    """Yield every claim: documents first, because they decide which files are loose and which are in doubt."""
     tree = snapshot.tree
-    for entry in tree.briefs.pop("", ()):
-        words = f"{entry.name} is directly in uploads/, beside all other clips."
-        remedy = "Put it in a folder of its own, with the clip's media."
-        text = snapshot.texts.get(entry.object.key)
-        snapshot.doubts.add(top_brief_doubt(entry, text, words, remedy, snapshot.near))
-        yield RefusedUpload(entry.object.key, words, remedy)
+    yield from _top_briefs(snapshot)
     for batch in tree.batches:
         yield from _batch_claims(snapshot, batch, unseen)
     owner = owners(tree)
@@ -156,14 +155,7 @@ def _all_claims(snapshot: Snapshot, unseen: set[str]) -> Iterator[Claim | Refuse
     for folder, briefs in tree.briefs.items():
         yield from _folder_claims(snapshot, folder, briefs, owned[folder])
     sidecars, others = sidecars_of(snapshot, [each for each in tree.documents if owner[each.folder] is None])
-    outside = [each for each in others if not in_side_folder(each.folder)]
-    doubtful = {each.key: each for each in near_documents(tree, outside, snapshot.texts)}
-    for doubt in doubtful.values():
-        snapshot.doubts.add(doubt)
-        yield RefusedUpload(doubt.key, doubt.words, doubt.remedy)
-    for entry in unknown + [each for each in others if each.object.key not in doubtful]:
-        if not (is_source(entry.name) and (entry.folder, stem_key(entry.name)) in loose):
-            yield _unknown(entry)
+    yield from _not_understood(snapshot, unknown, others, loose)
     for (folder, stem), group in loose.items():
         beside = sidecars.get((folder, stem))
         if beside:
@@ -171,6 +163,32 @@ def _all_claims(snapshot: Snapshot, unseen: set[str]) -> Iterator[Claim | Refuse
         else:
             yield from loose_claims(snapshot, folder, stem, group)
     yield from _empty_folders(snapshot, tree)
+
+
+def _top_briefs(snapshot: Snapshot) -> Iterator[RefusedUpload]:
+    for entry in snapshot.tree.briefs.pop("", ()):
+        words = f"{entry.name} is directly in uploads/, beside all other clips."
+        remedy = "Put it in a folder of its own, with the clip's media."
+        text = snapshot.texts.get(entry.object.key)
+        snapshot.doubts.add(top_brief_doubt(entry, text, words, remedy, snapshot.near))
+        yield RefusedUpload(entry.object.key, words, remedy)
+
+
+def _not_understood(
+    snapshot: Snapshot,
+    unknown: list[Entry],
+    documents: list[Entry],
+    loose: Mapping[tuple[str, str], list[Entry]],
+) -> Iterator[RefusedUpload]:
+    """Yield refusals of files that are no media; those that are nearly documents are doubts too."""
+    outside = [each for each in documents if not in_side_folder(each.folder)]
+    doubtful = {each.key: each for each in near_documents(snapshot.tree, outside, snapshot.texts)}
+    for doubt in doubtful.values():
+        snapshot.doubts.add(doubt)
+        yield RefusedUpload(doubt.key, doubt.words, f"{doubt.remedy} {ALLOWED}")
+    for entry in unknown + [each for each in documents if each.object.key not in doubtful]:
+        if not (is_source(entry.name) and (entry.folder, stem_key(entry.name)) in loose):
+            yield _unknown(entry)
 
 
 # A document can hold anything. An unexpected error must refuse that upload alone and never stop the scan of the others.
@@ -206,13 +224,12 @@ def _folder_claims(snapshot: Snapshot, folder: str, briefs: list[Entry], media: 
 
 def _unknown(entry: Entry) -> RefusedUpload:
     ending = shown_name(split_name(entry.name)[1])
-    allowed = ", ".join(MEDIA_ENDINGS)
     what = (
         f"{shown_name(entry.name)} is of an unknown type ({ending})."
         if ending
         else f"{shown_name(entry.name)} has no type."
     )
-    return RefusedUpload(entry.object.key, what, f"Allowed are {allowed}, brief.yaml, _defaults.yaml, .csv and .jsonl.")
+    return RefusedUpload(entry.object.key, what, ALLOWED)
 
 
 def _empty_folders(snapshot: Snapshot, tree: Tree) -> Iterator[RefusedUpload]:

@@ -1,7 +1,7 @@
 """Scan the uploads: group them into clips, register the complete ones, and write notes about refused ones."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -61,6 +61,7 @@ def admit(
     *,
     whole: bool,
     covers: Callable[[str], bool],
+    asked: Collection[str] = (),
 ) -> UploadScan:
     """Register the complete uploads among some objects.
 
@@ -72,6 +73,7 @@ def admit(
         whole: True if the objects are a full listing of the uploads.
         covers: Returns whether the objects include all files of an upload, given its source. A covered upload that is
             not among the objects was removed. In a partial listing only covered uploads are admitted or refused.
+        asked: Keys that were looked up one by one: those that are not among the objects are gone.
     """
     texts = read_texts(bucket, registry, objects)
     standing = registry.standing()
@@ -81,7 +83,7 @@ def admit(
     keys = {each.key for each in objects}
 
     def gone(key: str) -> bool:
-        return key not in keys and (whole or covers(key))
+        return key not in keys and (whole or covers(key) or key in asked)
 
     elsewhere: list[ObjectInfo] = []
     queried: set[str] = set()

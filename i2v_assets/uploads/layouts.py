@@ -57,15 +57,19 @@ class ClipSource:
     steered_by: tuple[str, ...] = ()
 
     def claim(self, outcome: Outcome) -> Claim:
+        """Return the claim of the clip's name with an outcome."""
         return Claim(self.clip, self.source, self.since, outcome, self.line)
 
     def settling(self, words: str) -> Claim:
+        """Return the claim of a clip that is not complete yet."""
         return self.claim(Settling(self.clip, self.source, words))
 
     def refused(self, words: str, remedy: str, key: str = "") -> Claim:
+        """Return the claim of a clip that cannot be made."""
         return self.claim(RefusedUpload(key or self.defined_in, words, remedy, self.clip, self.line))
 
     def candidate(self, files: tuple[UploadFile, ...], own: Brief, merged: Brief) -> Claim:
+        """Return the claim of a complete clip."""
         document_key = None if self.kind is UploadKind.LOOSE else self.defined_in
         version = version_of(files, own)
         steered = self.steered_by
@@ -74,6 +78,7 @@ class ClipSource:
         )
 
     def for_language(self, clip: str) -> "ClipSource":
+        """Return the source of one language's clip."""
         return self if clip == self.clip else replace(self, clip=clip, source=f"{self.source}#{clip}")
 
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from i2v_assets.briefs.brief import (
     Brief,
@@ -65,6 +65,9 @@ class Entry:
         return UploadFile(name, upload.key, upload.etag, MEDIA_ENDINGS[split_name(self.name)[1]], upload.size_bytes)
 
 
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
 @dataclass
 class Tree:
     """The objects of one listing, sorted by role."""
@@ -89,6 +92,28 @@ class Tree:
     by_composed: dict[str, Entry] = field(default_factory=dict)
     """By the NFC spelling of the key, if it is not ASCII."""
 
+    def add(self, entry: Entry, tree: str) -> None:
+        """Add an entry below a top folder; at the top itself `tree` is empty."""
+        key, changed = entry.object.key, entry.object.modified_at
+        self.by_key[key] = entry
+        if not key.isascii():
+            self.by_composed.setdefault(composed(key), entry)
+        if tree and changed > self.changed_at.get(tree, _LONG_AGO):
+            self.changed_at[tree] = changed
+        match entry.role:
+            case "media" | "convertible" | "unknown":
+                self.media.append(entry)
+            case "brief":
+                self.briefs.setdefault(entry.folder, []).append(entry)
+            case "defaults":
+                self.defaults.setdefault(entry.folder, []).append(entry)
+            case "batch":
+                self.batches.append(entry)
+            case "mark":
+                self.marks.append(entry)
+            case _:
+                self.documents.append(entry)
+
     def find(self, key: str) -> Entry | None:
         """Return the entry with this key, in any Unicode spelling; the exact spelling wins."""
         found = self.by_key.get(key)
@@ -107,7 +132,6 @@ def build_tree(objects: Iterable[UploadObject], ignore: Sequence[str] = ()) -> T
     """
     tree = Tree()
     folders: dict[str, _FolderKind] = {}
-    lists = {"batch": tree.batches, "document": tree.documents, "mark": tree.marks}
     for upload in objects:
         key = upload.key
         if not key.startswith(UPLOADS):
@@ -123,24 +147,10 @@ def build_tree(objects: Iterable[UploadObject], ignore: Sequence[str] = ()) -> T
         role = "ignored" if known.noise else role_of(name)
         if role in {"ignored", "companion"} or (ignore and is_noise(key[len(UPLOADS) :], upload.size_bytes, ignore)):
             tree.ignored += 1
-            continue
-        if role == "document" and upload.size_bytes == 0 and name == "Icon":
+        elif role == "document" and upload.size_bytes == 0 and name == "Icon":
             tree.ignored += 1  # macOS's Icon\r, as some programs copy it
-            continue
-        entry = Entry(folder, name, role, upload)
-        tree.by_key[key] = entry
-        if not key.isascii():
-            tree.by_composed.setdefault(composed(key), entry)
-        if known.tree:
-            changed = tree.changed_at.get(known.tree)
-            if changed is None or upload.modified_at > changed:
-                tree.changed_at[known.tree] = upload.modified_at
-        if role == "brief":
-            tree.briefs.setdefault(folder, []).append(entry)
-        elif role == "defaults":
-            tree.defaults.setdefault(folder, []).append(entry)
         else:
-            lists.get(role, tree.media).append(entry)
+            tree.add(Entry(folder, name, role, upload), known.tree)
     for folder in {entry.folder for entry in tree.by_key.values()}:
         while folder and folder not in tree.folders:
             tree.folders.add(folder)

@@ -183,6 +183,15 @@ class Registry:
         with self._database.read() as connection:
             return self._contents_without_video(connection)
 
+    def holds(self) -> dict[str, tuple[str, str]]:
+        """Return the reason and the file to blame of each clip that its upload holds, by the clip's source."""
+        query = sa.select(clips.c.source, clips.c.content).where(
+            clips.c.state.in_([state.value for state in UNMADE]), clips.c.content.like('%"hold": [%')
+        )
+        with self._database.read() as connection:
+            found = {source: json.loads(content).get("hold") for source, content in connection.execute(query)}
+        return {source: (hold[0], hold[3]) for source, hold in found.items() if hold}
+
     def sources(self) -> dict[str, str]:
         """Return the upload that each clip's name belongs to; the first admitted upload keeps the name."""
         with self._database.read() as connection:
