@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from resources.errors import SettingsError
@@ -110,6 +110,12 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(
         2 * 1024**3, ge=1, description="largest accepted upload, in bytes; larger files are refused unread"
     )
+    loose_images: Literal["order", "approve", "ignore"] = Field(
+        "order", description="images that no document names: `order` each, `approve` asks for each, or `ignore` them"
+    )
+    ignore_uploads: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="names of uploads to ignore, separated by commas, with * and ?: `*-thumb.jpg, old/`"
+    )
     presign_seconds: int = Field(
         3600,
         ge=60,
@@ -190,6 +196,13 @@ class Settings(BaseSettings):
     retries_per_clip: int = Field(1, ge=0, description="automatic retries of a failed clip by the nightly schedule")
     alert_webhook: SecretStr | None = Field(None, description="Slack-compatible webhook for failures")
     log_json: bool = Field(False, description="log lines as JSON, with clip, request and run ids")
+
+    @field_validator("ignore_uploads", mode="before")
+    @classmethod
+    def _split_patterns(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
 
     @field_validator("timezone")
     @classmethod

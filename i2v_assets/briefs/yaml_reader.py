@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 import yaml
 
+from i2v_assets.briefs.word_processors import certain_cause, likely_cause
 from resources.errors import ErrorCode, I2VError
 
 DocumentFormat: TypeAlias = Literal["yaml", "yml", "json"]
@@ -52,7 +53,7 @@ def decode(data: bytes, name: str) -> str:
         DocumentError: the bytes are neither.
     """
     try:
-        if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        if len(data) > 2 and data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             return data.decode("utf-16")
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -76,7 +77,7 @@ def read_document(text: str, name: str, kind: DocumentFormat) -> Document:
             f"{name} is larger than {MAX_DOCUMENT_BYTES // 1024} KB.",
             remedy="Keep only the keys that it needs.",
         )
-    document = _read_json(text, name) if kind == "json" else _read_yaml(text, name)
+    document = _read_as_meant(text, name, kind)
     if document is None:
         return Document({})
     data, lines = document
@@ -92,6 +93,19 @@ def read_document(text: str, name: str, kind: DocumentFormat) -> Document:
             raise DocumentError(f"{name}: the key {key!r} is not text.", remedy="Put it in quotes, or remove it.")
     check_characters(data, name)
     return Document(data, lines)
+
+
+def _read_as_meant(text: str, name: str, kind: DocumentFormat) -> tuple[Any, dict[str, int]] | None:
+    """Read a text, unless a word processor or a chat program has changed it; then that is the error."""
+    if kind != "json" and (cause := certain_cause(text)) is not None:
+        raise DocumentError(f"{name} {cause[0]}.", remedy=cause[1])
+    try:
+        return _read_json(text, name) if kind == "json" else _read_yaml(text, name)
+    except DocumentError as error:
+        cause = certain_cause(text) or likely_cause(text)
+        if cause is None:
+            raise
+        raise DocumentError(f"{error.message} The file {cause[0]}.", remedy=f"{cause[1]} {error.remedy}") from None
 
 
 def check_characters(data: Mapping[str, Any], name: str) -> None:

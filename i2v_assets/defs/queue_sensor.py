@@ -16,6 +16,8 @@ from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.uploads.incremental import ScopeScanner, UploadScope, groups_of
 from i2v_assets.uploads.ingest import UploadScan, admit
+from i2v_assets.uploads.marks import ENDS_AFTER
+from i2v_assets.uploads.types import HoldReason, role_of
 from resources.ledger.database import Database
 from resources.plurals import counted
 from resources.registry.pending_uploads import PendingUploads
@@ -42,6 +44,10 @@ RESCAN_SECONDS = 15.0
 GIVE_UP = timedelta(hours=1)
 """Time after a folder's last change during which its missing files are waited for; later its next event, or the nightly
 scan, picks them up."""
+
+
+RELEASED_TOGETHER = frozenset({HoldReason.HOT_FOLDER, HoldReason.PROMPT_FILE})
+"""Holds of many clips that the approval of one ends, without an event of the others."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,8 @@ def ingest_messages(
     messages = queue.receive(at_most=MAX_MESSAGES, seconds=RECEIVE_SECONDS)
     pending = PendingUploads(database)
     notified = dict.fromkeys(key for message in messages for key in message.keys)
-    keys = list(dict.fromkeys([*notified, *pending.due(MAX_MESSAGES)]))
+    released = [source for source, (reason, _) in registry.holds().items() if reason in RELEASED_TOGETHER]
+    keys = list(dict.fromkeys([*notified, *pending.due(MAX_MESSAGES), *released[:KEYS_PER_BATCH]]))
     scans: list[UploadScan] = []
     cut: list[str] = []
     start = 0
@@ -119,7 +126,15 @@ def ingest_messages(
         part = keys[start : start + KEYS_PER_BATCH]
         start += len(part)
         scope = ScopeScanner(bucket, registry).gather(part)
-        scanned = admit(bucket, registry, settings, list(scope.objects.values()), whole=False, covers=scope.covers)
+        scanned = admit(
+            bucket,
+            registry,
+            settings,
+            list(scope.objects.values()),
+            whole=False,
+            covers=scope.covers,
+            asked=scope.asked,
+        )
         pending.replace(part, rescan_times(part, scope, scanned, bucket.now(), settings.settle_seconds))
         scans.append(scanned)
         cut += scope.cut
@@ -140,6 +155,9 @@ def rescan_times(
     due_at: dict[str, datetime] = {}
     for key in keys:
         groups = scope.groups.get(key, set())
+        if role_of(key.rpartition("/")[2]) == "mark" and key in scope.objects:
+            due_at[key] = scope.objects[key].modified_at + ENDS_AFTER  # nobody tells that a mark has ended
+            continue
         newest = scope.newest(group for group in groups if group.kind == "name")
         if newest is not None and newest + settle > now:
             due_at[key] = newest + settle

@@ -28,7 +28,7 @@ from i2v_assets.pipeline.report import ClipReporter
 from i2v_assets.pipeline.takes import Take, reroll_allowed, rerolled
 from i2v_assets.planning.plan import Plan, Refusal, Waiting, total_price
 from i2v_assets.planning.time_window import parse_window
-from i2v_assets.uploads.types import Candidate
+from i2v_assets.uploads.types import Candidate, UploadHold, UploadKind
 from resources.errors import ErrorCode, I2VError, Verdict
 from resources.generation.types import Cancelled, Failed, GenerationRequest, Held
 from resources.ledger.approvals import ApprovalWay
@@ -116,10 +116,11 @@ class ClipPipeline:
 
     async def _hold(self, planned: Planned, plan: Plan) -> Hold | None:
         """Return what holds one take, a reroll too."""
-        row, brief, upload_hold = planned.row, planned.candidate.brief, planned.candidate.hold
+        row, brief = planned.row, planned.candidate.brief
         heap = await self._context.heaps.heap_of(row.clip) if self._context.heaps is not None else None
         unchanged = row.delivered_version == row.version
         needs_approval = self._context.settings.require_approval or bool(brief.needs_approval)
+        upload_hold = await self._upload_hold(planned)
         if not (unchanged or needs_approval or self._window or upload_hold or heap):
             return None  # no gate could hold it, so nothing has to be looked up
         known = await asyncio.to_thread(self._context.ledger.get, plan.fingerprint)
@@ -129,7 +130,7 @@ class ClipPipeline:
             plan.price_microdollars,
             clip=row.clip,
             model_id=plan.model_id,
-            doubt=planned.doubt,
+            doubt=upload_hold.mark if upload_hold is not None else "",
         )
         return gate(
             Gate(
@@ -148,6 +149,15 @@ class ClipPipeline:
             ),
             datetime.now(UTC),
         )
+
+    async def _upload_hold(self, planned: Planned) -> UploadHold | None:
+        """Return why the upload waits for a person, as the latest scan saw it: files may have come since the run began."""
+        if planned.candidate.kind is not UploadKind.LOOSE:
+            return planned.candidate.hold
+        latest = await asyncio.to_thread(self._context.registry.get, planned.row.clip)
+        if latest is None or latest.version != planned.row.version or latest.content == planned.row.content:
+            return planned.candidate.hold
+        return Candidate.from_content(latest.content).hold
 
     # Generate and deliver
 

@@ -58,8 +58,9 @@ def _role(name: str) -> int:
 
 
 def _natural(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Return a name in pieces: numbers compare by their value, and come before letters."""
+    """Return a name in pieces: numbers compare by their value and come before letters, the ending comes last."""
     folded = unicodedata.normalize("NFC", name).casefold()
-    return tuple(
-        (0, int(piece), "") if piece.isdecimal() else (1, 0, piece) for piece in _NUMBER.split(folded) if piece
-    )
+    stem, dot, ending = folded.rpartition(".")
+    pieces = [piece for piece in _NUMBER.split(stem if dot else folded) if piece]
+    numbered = [(0, int(piece), "") if piece.isdecimal() else (1, 0, piece) for piece in pieces]
+    return (*numbered, (-1, 0, ending))

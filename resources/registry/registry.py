@@ -22,6 +22,7 @@ from resources.ledger.database import Database, chunks
 from resources.ledger.queries import Reading
 from resources.ledger.records import State
 from resources.ledger.tables import requests, submissions
+from resources.registry.claims import UploadClaims
 from resources.registry.read_cache import UploadMemory
 from resources.registry.refusals import UploadRefusals
 from resources.registry.rows import (
@@ -33,6 +34,7 @@ from resources.registry.rows import (
     ClipState,
     Refusals,
     RefusedRow,
+    Standing,
     Upload,
 )
 from resources.registry.tables import clips
@@ -69,6 +71,7 @@ class Registry:
         memory: the cache of what was read from uploaded files.
         refusals: the uploads that cannot become clips.
         ledger: the requests in the same database, to read.
+        claims: the documents that the uploaded objects belong to.
     """
 
     def __init__(self, database: Database, clock: Callable[[], datetime] = utc_now) -> None:
@@ -77,6 +80,7 @@ class Registry:
         self.ledger = Reading(database, clock)
         self.memory = UploadMemory(database)
         self.refusals = UploadRefusals(database)
+        self.claims = UploadClaims(database, clock)
 
     # Uploads
 
@@ -132,14 +136,19 @@ class Registry:
                     if before[0] != upload.version or before[1] == ClipState.WITHDRAWN:
                         again["arrived_at"] = now
                     connection.execute(clips.update().where(clips.c.clip == upload.clip).values(**again))
+                elif upload.held and before[1] == ClipState.WORKING:
+                    # Its run began before the doubt came, and asks once more before it pays.
+                    latest = clips.update().where(clips.c.clip == upload.clip)
+                    connection.execute(latest.values(content=upload.content))
             if additions:
                 connection.execute(clips.insert(), additions)
             withdrawn = self._withdraw(connection, known, present, below, now)
         return Admission(tuple(new), tuple(changed), withdrawn)
 
     def _contents_without_video(self, connection: sa.Connection) -> dict[str, str]:
-        """Return the content of each clip without a video; only those become due when a default is corrected."""
-        query = sa.select(clips.c.clip, clips.c.content).where(clips.c.state.in_([state.value for state in UNMADE]))
+        """Return the content of each clip that no run has; only those become due when a default is corrected."""
+        states = [state.value for state in (*UNMADE, ClipState.DISPATCHED)]
+        query = sa.select(clips.c.clip, clips.c.content).where(clips.c.state.in_(states))
         return {row.clip: row.content for row in connection.execute(query)}
 
     def _withdraw(
@@ -165,6 +174,29 @@ class Registry:
                 clips.update().where(clips.c.clip.in_(part)).values(state=ClipState.WITHDRAWN, updated_at=now)
             )
         return withdrawn
+
+    def standing(self) -> dict[str, Standing]:
+        """Return how far each clip is."""
+        query = sa.select(clips.c.clip, clips.c.version, clips.c.source, clips.c.state, clips.c.delivered_version)
+        with self._database.read() as connection:
+            return {
+                clip: Standing(version, source, ClipState(state), delivered)
+                for clip, version, source, state, delivered in connection.execute(query)
+            }
+
+    def contents_without_video(self) -> dict[str, str]:
+        """Return the content of each clip that no run has and that has no video of its version."""
+        with self._database.read() as connection:
+            return self._contents_without_video(connection)
+
+    def holds(self) -> dict[str, tuple[str, str]]:
+        """Return the reason and the file to blame of each clip that its upload holds, by the clip's source."""
+        query = sa.select(clips.c.source, clips.c.content).where(
+            clips.c.state.in_([state.value for state in UNMADE]), clips.c.content.like('%"hold": [%')
+        )
+        with self._database.read() as connection:
+            found = {source: json.loads(content).get("hold") for source, content in connection.execute(query)}
+        return {source: (hold[0], hold[3]) for source, hold in found.items() if hold}
 
     def sources(self) -> dict[str, str]:
         """Return the upload that each clip's name belongs to; the first admitted upload keeps the name."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from resources.wait_reason import WaitReason, wait_reason
 
@@ -40,6 +41,7 @@ class Upload:
     version: str
     content: str
     priority: int = 0
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,3 +136,77 @@ class Refusals:
     refused: tuple[str, ...]
     resolved: tuple[str, ...]
     freed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectClaim:
+    """An object and the document that it belongs to.
+
+    Attributes:
+        document: The document's key.
+        etag: The object's ETag when the document claimed it last.
+        since: When it was claimed.
+        gone_since: When the document was first missed; None while it is there.
+        paid: A clip of these bytes was paid for under the claim.
+        clip: A clip that it is a file of.
+        version: That clip's version.
+    """
+
+    document: str
+    etag: str
+    since: datetime
+    gone_since: datetime | None = None
+    paid: bool = False
+    clip: str | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTree:
+    """A top folder of the uploads as earlier scans saw it.
+
+    Attributes:
+        first_seen: When a scan saw it first.
+        changed_at: The newest object that any scan saw in it; a partial scan does not see them all.
+        fed_by: What feeds it: documents or loose images; None while it is new.
+        fed_since: Since when.
+    """
+
+    first_seen: datetime
+    changed_at: datetime | None = None
+    fed_by: Literal["documents", "loose"] | None = None
+    fed_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimChange:
+    """What one scan says of an object's claim.
+
+    Attributes:
+        key: The object.
+        document: The document that orders it.
+        etag: The object's ETag.
+        clip: A clip that it is a file of; None while there is none.
+        version: That clip's version.
+    """
+
+    key: str
+    document: str
+    etag: str
+    clip: str | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a clip is, without what it is made from."""
+
+    version: str
+    source: str
+    state: ClipState
+    delivered_version: str | None
+
+    @property
+    def paid(self) -> bool:
+        """True if its present version was paid for, or a run may be paying for it."""
+        return self.delivered_version == self.version or self.state is ClipState.WORKING

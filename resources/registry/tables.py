@@ -105,4 +105,29 @@ waits = sa.Table(
 )
 """When each unanswered clip started waiting, and when that was reported as overdue."""
 
-tables = (catalogue, clips, media_facts, texts, refused_uploads, pending_uploads, waits)
+claims = sa.Table(
+    "registry_claims",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("etag", sa.Text, nullable=False),
+    sa.Column("clip", sa.Text),
+    sa.Column("version", sa.Text),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("gone_since", UtcDateTime),
+    sa.Index(None, "document"),
+)
+"""The document that each object belongs to, also after the document is gone."""
+
+trees = sa.Table(
+    "registry_trees",
+    metadata,
+    sa.Column("tree", sa.Text, primary_key=True),
+    sa.Column("first_seen", UtcDateTime, nullable=False),
+    sa.Column("changed_at", UtcDateTime),
+    sa.Column("fed_by", sa.String(16)),
+    sa.Column("fed_since", UtcDateTime),
+)
+"""The top folders of the uploads: whether each is new, fed by documents or fed with loose images."""
+
+tables = (claims, trees, catalogue, clips, media_facts, texts, refused_uploads, pending_uploads, waits)

@@ -18,7 +18,7 @@ def ordered(*names: str) -> list[str]:
     "names",
     [
         ("IMG_8.jpg", "IMG_10.jpg"),
-        ("IMG_8.jpg", "IMG_08.jpg", "IMG_9.jpg"),
+        ("IMG_08.jpg", "IMG_8.jpg", "IMG_9.jpg"),
         ("2/10.jpg", "10/2.jpg"),
         ("a.jpg", "B.jpg", "c.jpg"),
         ("start.jpg", "end.jpg"),

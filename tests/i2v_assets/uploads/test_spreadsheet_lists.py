@@ -20,6 +20,7 @@ _TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 
 def workbook(rows: str, *, hidden_first: str = "") -> bytes:
     """Return a workbook with one sheet of these rows, as XML, perhaps behind a hidden one."""
+    hidden = ' state="hidden"'
     sheets = [hidden_first, rows] if hidden_first else [rows]
     parts = {
         "[Content_Types].xml": f'<Types xmlns="{_PACKAGE}/content-types"><Default Extension="rels" ContentType="application/'
@@ -29,7 +30,7 @@ def workbook(rows: str, *, hidden_first: str = "") -> bytes:
         'Target="xl/workbook.xml"/></Relationships>',
         "xl/workbook.xml": f'<workbook xmlns="{_MAIN}" xmlns:r="{_PART}"><sheets>'
         + "".join(
-            f'<sheet name="S{at}" sheetId="{at}" r:id="rId{at}"{" state=%shidden%s" % (chr(34), chr(34)) if at < len(sheets) else ""}/>'
+            f'<sheet name="S{at}" sheetId="{at}" r:id="rId{at}"{hidden if at < len(sheets) else ""}/>'
             for at in range(1, len(sheets) + 1)
         )
         + "</sheets></workbook>",
