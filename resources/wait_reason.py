@@ -33,6 +33,8 @@ class WaitReason(StrEnum):
     """The service or its catalogue does not answer, or refuses for now."""
     STORAGE = "storage"
     """The bucket or the ledger does not answer."""
+    LEDGER = "ledger"
+    """The bucket knows another ledger than this one; a person has to point to it, join or rebuild."""
     REPLACED = "replaced"
     """A file has other bytes than were planned, so the new ones are another request."""
     UNKNOWN = "unknown"
@@ -93,6 +95,7 @@ _RETRY_AFTER = {
     # A person has to act, and the next try shows whether they did.
     WaitReason.PRICE: timedelta(minutes=15),
     WaitReason.ACCOUNT: timedelta(minutes=15),
+    WaitReason.LEDGER: timedelta(minutes=15),
     WaitReason.KEEP_FACE: timedelta(hours=1),
     WaitReason.CATALOGUE: timedelta(hours=1),
 }

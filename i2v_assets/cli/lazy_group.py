@@ -9,6 +9,7 @@ from typer.core import TyperCommand, TyperGroup
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("dev.commands", "Make videos of sample images in the sandbox, from start to end: no token, no money."),
     "dev": ("dev.commands", "Run the local services and the Dagster UI, with sensors and schedules on, until Ctrl-C."),
+    "serve": ("serve", "Run Dagster for the paid service on this machine, its UI guarded, until Ctrl-C."),
     "sandbox": ("dev.commands", "Serve the Model API locally and render real, simple videos."),
     "upload": ("upload", "Put files into the bucket, where the upload sensor finds them."),
     "run": ("run.command", "Make one video now, from files or a JSON input, and print where it is."),

@@ -15,7 +15,7 @@ def shown(value: object) -> str:
         return "********" if value.get_secret_value() else ""
     if isinstance(value, bool):
         return str(value).lower()
-    return "" if value is None else str(value)
+    return "" if value in (None, Path()) else str(value)
 
 
 def _without_password(url: str) -> str:

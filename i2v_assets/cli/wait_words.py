@@ -17,6 +17,7 @@ _WORDS = {
     "service": "the service",
     "stopped": "the next run",
     "storage": "the bucket or the ledger",
+    "ledger": "the ledger that the bucket knows",
     "unknown": "a decision about a request of unknown outcome",
     "window": "the hours in which paid work may start",
 }

@@ -32,6 +32,7 @@ from i2v_assets.reports.alerts import (
 from resources.generation.factory import caps_of
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import State
+from resources.outside_text import plain
 from resources.registry.overdue import Waits
 from resources.registry.registry import ClipRow, ClipState, Registry
 from resources.registry.resource import LedgerResource
@@ -138,7 +139,7 @@ def alerts_sensor(context: dg.SensorEvaluationContext, ledger: LedgerResource) -
         try:
             Webhook(settings.alert_webhook).send(text)
         except AlertError as error:
-            context.log.warning(f"{error.text} The message is sent with the next one.")
+            context.log.warning(plain(f"{error.text} The message is sent with the next one."))
             return dg.SkipReason(error.message)
     return dg.SensorResult(skip_reason="Sent." if text else "Nothing new.", cursor=cursor.text)
 

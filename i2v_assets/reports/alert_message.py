@@ -4,6 +4,7 @@ from urllib.parse import quote
 
 from i2v_assets.reports.alerts import FOR_PEOPLE, AlertState, FailedRun, FailingTicks
 from resources.money import dollars
+from resources.outside_text import escape_slack
 from resources.plurals import counted
 from resources.redact import redact
 
@@ -145,5 +146,4 @@ def _waiting(fresh: AlertState, sandbox: bool) -> str:
 
 def _plain(text: str) -> str:
     """One line without secrets and without what Slack reads as its own."""
-    line = redact(" ".join(text.split()))[:MOST_WORDS]
-    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("`", "'")
+    return escape_slack(redact(" ".join(text.split()))[:MOST_WORDS])

@@ -25,6 +25,7 @@ FOR_PEOPLE: Mapping[str, str] = {
     "price": "Their price cannot be learned. Look at `i2v models`.",
     "catalogue": "The service's catalogue does not have their model, or has changed it. Look at `i2v models`.",
     "storage": "The bucket or the ledger's database does not answer. Run `i2v doctor`.",
+    "ledger": "The bucket belongs to another ledger, so nothing is submitted. Run `i2v doctor`.",
 }
 """What clips may wait for that a person can do something about; told when it begins, not for each clip."""
 

@@ -16,6 +16,7 @@ from resources.errors import Verdict
 from resources.generation.poll_schedule import Forecast, prior
 from resources.generation.rate_limit import Pacer
 from resources.generation.types import EngineOptions, GenerationRequest, Held
+from resources.generation.witness import Witness
 from resources.ledger.errors import LedgerError
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import NewRequest, RequestRow
@@ -25,6 +26,7 @@ from resources.runcomfy.errors import RateLimited
 from resources.schemas.inputs import Service
 from resources.storage.bucket import Bucket
 from resources.storage.errors import StorageError
+from resources.witness.store import Place
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -88,6 +90,9 @@ class Context:
     posted: set[tuple[str, int]] = field(init=False, default_factory=set)
     """Fingerprint and attempt of every POST that was begun here: none is ever begun twice."""
     posts: set["asyncio.Task[object]"] = field(init=False, default_factory=set)
+    writes: set["asyncio.Task[object]"] = field(init=False, default_factory=set)
+    """Writes of records that nobody waits for any more."""
+    witness: Witness = field(init=False)
 
     def __post_init__(self) -> None:
         self._ledger_threads = ThreadPoolExecutor(self.options.claims, "i2v-ledger")
@@ -101,6 +106,7 @@ class Context:
         self._forecasts: dict[tuple[str, int], Forecast] = {}
         self._forecast_lock = asyncio.Lock()
         self._proved_at = -PROOF_SECONDS
+        self.witness = Witness(Place(self.bucket))
 
     def close(self) -> None:
         """Let the threads go; calls under way run to their end."""
@@ -141,16 +147,24 @@ class Context:
         await self.in_ledger(self.ledger.note, row.fingerprint, self.owner, note)
         await self.in_ledger(self.ledger.release, self.owner, fingerprint=row.fingerprint)
 
+    async def ask_bucket(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Make one call of the bucket in a thread, without further tries.
+
+        Raises:
+            StorageError: the bucket's answer.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._bucket_threads, functools.partial(call, *args, **kwargs))
+
     async def in_bucket(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """A call of the bucket in a thread, a few tries where trying again makes sense.
 
         Raises:
             StorageError: the bucket's answer, or that it stayed out of reach.
         """
-        loop = asyncio.get_running_loop()
         for attempt in range(1, STORAGE_TRIES + 1):
             try:
-                return await loop.run_in_executor(self._bucket_threads, functools.partial(call, *args, **kwargs))
+                return await self.ask_bucket(call, *args, **kwargs)
             except StorageError as error:
                 if error.verdict is not Verdict.RETRYABLE or attempt == STORAGE_TRIES:
                     raise

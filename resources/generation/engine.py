@@ -10,12 +10,14 @@ from datetime import datetime
 from pathlib import Path
 
 from resources.errors import Verdict
+from resources.generation import witness
 from resources.generation.context import Context, InFlightRequest, OnChange, utc_now
 from resources.generation.shutdown import StopKind, get_stop_reason, wind_down
 from resources.generation.state_machine import follow
 from resources.generation.types import EngineOptions, Failed, GenerationRequest, Outcome
 from resources.ledger.errors import LedgerError, StaleClaim
 from resources.ledger.ledger import Ledger
+from resources.ledger.records import RequestRow
 from resources.runcomfy.catalogue import Catalogue
 from resources.runcomfy.client import RunComfyClient
 from resources.schemas.inputs import Service
@@ -213,6 +215,7 @@ class Engine:
             async with asyncio.timeout(ctx.options.stop_seconds):
                 await ctx.drain()  # an adoption that is still being written would lease its row again
                 await self._give_back()
+                await self._finish_records()
                 await ctx.in_ledger(ctx.ledger.release, ctx.owner)
         except (LedgerError, TimeoutError):
             log.warning("Leases could not be released; they expire by themselves.")
@@ -231,6 +234,18 @@ class Engine:
                     await ctx.in_ledger(
                         ctx.ledger.never_delivered, row.fingerprint, attempt=row.attempt, owner=ctx.owner, reason=reason
                     )
+
+    async def _finish_records(self) -> None:
+        """Free the records of what was returned, and wait for those that are being written."""
+        ctx = self._ctx
+        if not ctx.posts:  # else one of them may be about to send
+            await witness.free_all(ctx)
+        if ctx.writes:
+            await asyncio.wait(set(ctx.writes))
+
+    async def settle_unknown(self, row: RequestRow) -> bool:
+        """Look up an unknown outcome in the bucket's record; True if that settled it."""
+        return await witness.settle_unknown(self._ctx, row)
 
 
 async def _pulled(

@@ -5,6 +5,7 @@ import time
 from datetime import timedelta
 
 from resources.errors import ErrorCode, I2VError, Verdict
+from resources.generation import witness
 from resources.generation.context import Context, InFlightRequest, utc_now
 from resources.generation.download import fetch, find_existing_video, retry_lost_download
 from resources.generation.poll import wait_for_end
@@ -93,6 +94,7 @@ async def _follow(ctx: Context, flight: InFlightRequest) -> Outcome:
             await asyncio.sleep(nap * ctx.rng.uniform(0.5, 1.5))
             nap = min(nap * 1.5, ELSEWHERE_SECONDS[1])
         elif not isinstance(step, Next):
+            await witness.note_end(ctx, row, step)
             return step
         row = await _row(ctx, flight.order)
 
@@ -166,6 +168,8 @@ async def _collect(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Ou
 
 async def _unknown(ctx: Context, flight: InFlightRequest, row: RequestRow, resubmitted: bool) -> Outcome | Next:
     order = flight.order
+    if await witness.settle_unknown(ctx, row):
+        return Next.RELOAD
     if ctx.options.on_unknown == "resubmit" and not resubmitted and not order.adopt_only:
         again = await ctx.in_ledger(
             ctx.ledger.resubmit_unknown, row.fingerprint, cap=ctx.options.resubmit_cap, attempt=row.attempt

@@ -1,7 +1,8 @@
 """The step that costs money: claim, one POST, and a record of what its answer proves.
 
 The order of things is the promise. Everything that can fail for free comes first: price, inputs, body. Then the claim
-commits the row in `submitting`; then the POST goes out, once; then what it proved is recorded. From the claim to the
+commits the row in `submitting`; then its record is put into the bucket (see `witness`); then the POST goes out, once; then
+what it proved is recorded in both. From the claim to the
 record nothing is cancelled from outside: a stop waits for it a few seconds (see ``stopping``).
 """
 
@@ -16,6 +17,7 @@ from enum import Enum, auto
 from typing import Any, TypeVar
 
 from resources.errors import ErrorCode, I2VError, Verdict
+from resources.generation import witness
 from resources.generation.context import Context, InFlightRequest, utc_now
 from resources.generation.prices import Priced, priced
 from resources.generation.types import CONTENT_REMEDY, Failed, Held, Outcome, is_content_policy_refusal
@@ -62,6 +64,12 @@ async def submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
     Returns:
         Next.RELOAD once the row is no longer `planned`, or the outcome that ends this run's work on it.
     """
+    answer = await _submit(ctx, flight)
+    await witness.free(ctx, flight.order.fingerprint)  # not in a `finally`: a claim may be under way without this task
+    return answer
+
+
+async def _submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
     order = flight.order
     give_up = time.monotonic() + ctx.options.deadline_seconds
     undelivered, slot_wait, made_at = 0, SLOT_WAIT[0], 0.0
@@ -74,6 +82,8 @@ async def submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
                 order, WaitReason.SERVICE, "No free slot at the service within the time that a run waits.",
                 "The next run goes on; I2V_MAX_IN_FLIGHT limits the requests at once.",
             )  # fmt: skip
+        if (foreign := await witness.refuse_foreign(ctx, flight)) is not None:
+            return foreign
         offer = await priced(ctx, order)
         if isinstance(offer, Held):
             return offer
@@ -82,6 +92,8 @@ async def submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
             if not isinstance(made, dict):
                 return made
             body, made_at = made, time.monotonic()
+            if await witness.find_video(ctx, flight, offer.price_microdollars):
+                return Next.RELOAD
         answer = await _turn(ctx, flight, offer, body)
         if isinstance(answer, AtCapacity):
             await asyncio.sleep(slot_wait * ctx.rng.uniform(0.5, 1.5))
@@ -197,7 +209,7 @@ async def _claim_and_post(
     """Claim the row, POST once, record what that proved."""
     order = flight.order
     await ctx.prove_writable()
-    asked_at = time.monotonic()
+    asked_at, nonce = time.monotonic(), witness.new_nonce()
     claim = await ctx.in_ledger(
         ctx.ledger.claim,
         order.fingerprint,
@@ -208,6 +220,7 @@ async def _claim_and_post(
         model_id=offer.endpoint.model_id,
         caps=ctx.options.caps,
         max_in_flight=ctx.options.max_in_flight,
+        nonce=nonce,
     )
     if isinstance(claim, AtCapacity):
         return claim
@@ -220,6 +233,14 @@ async def _claim_and_post(
         mine = row.state is State.SUBMITTING and row.owner == ctx.owner
         if not mine or (row.fingerprint, row.attempt) in ctx.posted:
             return Next.RELOAD  # otherwise: this claim was committed although its answer was lost, and nothing was sent
+        committed = await ctx.in_ledger(ctx.ledger.nonce, row.fingerprint, row.attempt)
+        nonce = committed or nonce
+    if ctx.stopping:
+        await _return(ctx, claim.row, "the run was stopped before anything was sent")
+        return Next.RETRY
+    recorded = await witness.record_claim(ctx, flight, claim.row, nonce)
+    if recorded is not True:
+        return recorded or Next.RELOAD
     if ctx.stopping:
         await _return(ctx, claim.row, "the run was stopped before anything was sent")
         return Next.RETRY
@@ -258,6 +279,7 @@ async def _post(
 ) -> Outcome | Next | NotSent:
     """The one POST of this attempt, and the record of what it proved."""
     ctx.posted.add((row.fingerprint, row.attempt))
+    witness.under_way(ctx, row, sent=True)
     try:
         submission = await ctx.client.submit(
             offer.endpoint.model_id, body, may_send=lambda: hold.good(utc_now(), time.monotonic())
@@ -265,6 +287,7 @@ async def _post(
     except (NotSent, MissingToken) as error:
         await _return(ctx, row, error.message)
         ctx.posted.discard((row.fingerprint, row.attempt))
+        witness.under_way(ctx, row, sent=False)
         return error if isinstance(error, NotSent) else _halted(ctx, flight, error)
     except RateLimited as error:
         planned = await ctx.in_ledger(
@@ -272,6 +295,7 @@ async def _post(
         )
         ctx.on_change(planned, error)
         ctx.posted.discard((row.fingerprint, row.attempt))
+        witness.under_way(ctx, row, sent=False)
         await ctx.pacer.refused(error)
         return Next.RETRY
     except Rejected as error:
@@ -289,7 +313,10 @@ async def _post(
 
 
 async def _accepted(ctx: Context, flight: InFlightRequest, row: RequestRow, submission: Submission) -> Next:
-    """Record the request id. Until that is done, the log is the only other place that knows it."""
+    """Record the request id in the ledger and in the bucket, at the same time; the log is the third place."""
+    noted = asyncio.create_task(witness.note_sent(ctx, row, submission.request_id))
+    ctx.writes.add(noted)
+    noted.add_done_callback(ctx.writes.discard)
     try:
         await ctx.in_ledger(
             ctx.ledger.submitted,
@@ -305,7 +332,9 @@ async def _accepted(ctx: Context, flight: InFlightRequest, row: RequestRow, subm
             " i2v ledger resolve %s --request-id %s",
             submission.request_id, flight.order.clip, why, row.fingerprint, submission.request_id,
         )  # fmt: skip
+        await asyncio.wait({noted}, timeout=witness.SENT_SECONDS)
         raise
+    await asyncio.wait({noted}, timeout=witness.SENT_SECONDS)
     flight.request_id, flight.attempt, flight.paid = submission.request_id, row.attempt, True
     return Next.RELOAD
 
@@ -316,9 +345,11 @@ async def _refused(ctx: Context, flight: InFlightRequest, row: RequestRow, error
     if isinstance(error, Unauthorized | InsufficientBalance):
         # Nothing is wrong with the clip: its row stays ready for the time when the account is in order.
         await _return(ctx, row, error.message)
+        witness.under_way(ctx, row, sent=False)
         return _halted(ctx, flight, error)
     if isinstance(error, UnknownModel):
         await _return(ctx, row, error.message)
+        witness.under_way(ctx, row, sent=False)
         return Held.by(error, order, WaitReason.SERVICE)
     final = is_content_policy_refusal(error.message)
     await ctx.in_ledger(

@@ -1,7 +1,6 @@
 """Approvals: the record that a person agreed to pay for a plan, and what makes it void."""
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -86,7 +85,7 @@ class Approvals(LedgerBase):
         An unknown price needs an approval of its own. A record that was given in one doubt does not hold in another.
         """
         column = approvals.c
-        holds: list[sa.ColumnElement[bool]] = [column.fingerprint == fingerprint, column.void_at.is_(None)]
+        holds: list[sa.ColumnElement[bool]] = [column.fingerprint == fingerprint, column.voided_at.is_(None)]
         if price_microdollars is None:
             holds.append(column.price_microdollars.is_(None))
         else:
@@ -105,7 +104,7 @@ class Approvals(LedgerBase):
         found: set[str] = set()
         with self.database.read() as connection:
             for part in chunks(sorted(clips)):
-                query = sa.select(approvals.c.clip).where(approvals.c.clip.in_(part), approvals.c.void_at.is_(None))
+                query = sa.select(approvals.c.clip).where(approvals.c.clip.in_(part), approvals.c.voided_at.is_(None))
                 found.update(connection.execute(query).scalars())
         return frozenset(found)
 
@@ -126,15 +125,8 @@ class Approvals(LedgerBase):
         other = sa.or_(column.fingerprint.not_in(sorted(prices)), column.doubt != doubt, *dearer)
         return self._void("its plan, its inputs, its price or what was in doubt changed", column.clip == clip, other)
 
-    def void_before(self, time: datetime) -> int:
-        """Make every record void that was given before a time, and return their number.
-
-        For a ledger that was restored: what was approved and paid since its copy was made is not in it.
-        """
-        return self._void("the ledger was restored", approvals.c.at < time)
-
     def _void(self, reason: str, *conditions: sa.ColumnElement[bool]) -> int:
-        values: dict[str, Any] = {"void_at": self._now(), "void_reason": reason}
-        statement = approvals.update().where(approvals.c.void_at.is_(None), *conditions).values(**values)
+        values: dict[str, Any] = {"voided_at": self._now(), "void_reason": reason}
+        statement = approvals.update().where(approvals.c.voided_at.is_(None), *conditions).values(**values)
         with self.database.write() as connection:
             return connection.execute(statement).rowcount

@@ -1,5 +1,6 @@
 """The database under the ledger: SQLite or Postgres, its transactions, errors and migrations."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 
 from resources.errors import SettingsError
 from resources.ledger.errors import LedgerError, LedgerUnavailable
+from resources.ledger.sqlite_file import begin_file, check_file
 
 BUSY_SECONDS = 30
 """Seconds that a transaction waits for another transaction's lock before it fails."""
@@ -50,20 +52,40 @@ class Database:
 
     @classmethod
     def open(cls, url: str) -> "Database":
-        """Connect and migrate the tables to the newest version.
+        """Connect and migrate the tables to the newest version. A SQLite file that does not exist is created.
 
         Raises:
             LedgerUnavailable: the database cannot be reached or written.
+            NotALedger: the SQLite file is empty, damaged or another program's.
             LedgerError: the URL is of another kind of database, or the tables are newer than this program.
             SettingsError: the URL is malformed.
         """
         database = cls(_engine(url))
+        if (path := database.file) is not None:
+            if path.exists():
+                check_file(path)
+            else:
+                begin_file(path, _fill)
         try:
             database.migrate()
         except BaseException:
             database.close()
             raise
         return database
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file, None for a Postgres database and for a URL in SQLite's own form."""
+        name = self.engine.url.database or ""
+        return Path(name) if self.is_sqlite and not name.startswith("file:") else None
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people: the file, or the server and the database, without user and password."""
+        if self.file is not None:
+            return str(self.file.absolute())
+        url = self.engine.url
+        return f"{url.host or os.environ.get('PGHOST') or 'local'}/{url.database or os.environ.get('PGDATABASE') or ''}"
 
     def close(self) -> None:
         """Close all connections."""
@@ -143,6 +165,15 @@ class Database:
                 pause = min(2 * pause, 0.5)
             finally:
                 raw.close()
+
+
+def _fill(draft: Path) -> None:
+    """Make the tables in a new file; closing the last connection moves the write-ahead log into it."""
+    database = Database(_engine(f"sqlite:///{draft}"))
+    try:
+        database.migrate()
+    finally:
+        database.close()
 
 
 def head() -> str:

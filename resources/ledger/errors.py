@@ -42,3 +42,9 @@ class FinalOutcome(IllegalTransition):
     """The outcome is final for these inputs (a content refusal, an abandoned request): they are never sent again."""
 
     code = ErrorCode.FINAL_OUTCOME
+
+
+class NotALedger(LedgerError):
+    """What is there is empty, damaged, or belongs to another program: it is not begun over."""
+
+    code = ErrorCode.LEDGER_FOREIGN

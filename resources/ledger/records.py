@@ -95,6 +95,51 @@ class RequestRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Sighting:
+    """What another place than the ledger knows of a request: the bucket's record, or its video.
+
+    ``target`` is the state that it proves at ``attempt``; ``nonce`` is that of the claim that wrote it. Times are as the
+    record has them; ``video`` is key, SHA-256 and size of a video that is in the bucket, as far as they are known.
+    """
+
+    new: NewRequest
+    attempt: int
+    target: State
+    reason: str
+    nonce: str | None = None
+    request_id: str | None = None
+    model_id: str | None = None
+    price_microdollars: int | None = None
+    cost_microdollars: int | None = None
+    claimed_at: datetime | None = None
+    sent_at: datetime | None = None
+    finished_at: datetime | None = None
+    final: bool = False
+    video: tuple[str, str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnClaim:
+    """A claim whose PUT or look at the bucket found somebody else's work: nothing of it was sent."""
+
+    owner: str
+    attempt: int
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class CameToLight:
+    """A request about which the bucket knew more than the ledger; ``before`` is None for one that was not there."""
+
+    fingerprint: str
+    clip: str
+    before: State | None
+    after: State
+    request_id: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One event of a request; never changed or deleted."""
 

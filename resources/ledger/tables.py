@@ -93,6 +93,7 @@ submissions = sa.Table(
     sa.Column("cost_microdollars", sa.BigInteger),
     sa.Column("returned", sa.Boolean, nullable=False),
     sa.Column("request_id", sa.Text),
+    sa.Column("nonce", sa.String(32)),
     sa.Index(None, "fingerprint", "attempt"),
     sa.Index(None, "service", "claimed_at", "returned", "cost_microdollars", "reserved_microdollars"),
     sa.Index(None, "run_id"),
@@ -129,12 +130,20 @@ approvals = sa.Table(
     sa.Column("approved_by", sa.Text, nullable=False),
     sa.Column("way", sa.String(16), nullable=False, server_default="command"),
     sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("void_at", UtcDateTime),
+    sa.Column("voided_at", UtcDateTime),
     sa.Column("void_reason", sa.Text),
     sa.Index(None, "fingerprint"),
     sa.Index(None, "clip"),
 )
 """What people agreed to pay: one row for each take, with the most that it may cost. Rows are only added, or made void."""
+
+identity = sa.Table(
+    "ledger_identity",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+"""One row: the id under which buckets know this ledger."""
 
 services = sa.Table(
     "ledger_services",

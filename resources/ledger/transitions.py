@@ -71,6 +71,7 @@ class Claims(LedgerBase):
         model_id: str,
         caps: Caps,
         max_in_flight: int,
+        nonce: str | None = None,
     ) -> ClaimOutcome:
         """Claim a planned request and reserve its price, in one transaction that is on the disk when this returns.
 
@@ -86,6 +87,7 @@ class Claims(LedgerBase):
             model_id: the model id that will be sent.
             caps: the budget limits.
             max_in_flight: the most requests with a live lease, over all processes.
+            nonce: what tells this claim from every other in the bucket's record.
 
         Raises:
             UnknownRequest: the request was never planned.
@@ -136,6 +138,7 @@ class Claims(LedgerBase):
                     "claimed_at": now,
                     "reserved_microdollars": price_microdollars,
                     "returned": False,
+                    "nonce": nonce,
                 },
             )
         return Claimed(claimed)

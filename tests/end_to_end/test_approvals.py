@@ -109,8 +109,7 @@ def test_other_media_make_the_record_void_even_if_they_are_taken_back(stage) -> 
 def test_a_restored_ledger_asks_again(stage) -> None:
     waiting_clip(stage)
     stage.ledger.approve("hash", prices(stage), "ann", clip="hero")
-    assert stage.ledger.void_before(utc_now() - timedelta(days=1)) == 0
-    assert stage.ledger.void_before(utc_now() + timedelta(seconds=1)) == 1
+    assert stage.ledger.void_approvals() == 1
     stage.make("dispatch")
     assert stage.charges() == []
     assert stage.clip("hero").wait is WaitReason.APPROVAL

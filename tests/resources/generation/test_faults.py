@@ -236,7 +236,7 @@ def test_a_service_that_forgets_a_request_for_a_moment_loses_nothing(
         now = time.monotonic()
         if hiccup and (not came or now - came[0] < poll.SPREAD_SECONDS * 0.75):
             came.append(now)
-            raise RequestGone("unknown", code=404001, http_status=404)
+            raise RequestGone("unknown", service_code=404001, http_status=404)
         return await result(self, request_id)
 
     async def cut(self: RunComfyClient, *given: Any) -> Any:

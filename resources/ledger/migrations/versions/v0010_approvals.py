@@ -5,8 +5,8 @@ from alembic import op
 
 from resources.ledger.tables import UtcDateTime
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
@@ -17,7 +17,6 @@ def upgrade() -> None:
     op.add_column("ledger_approvals", sa.Column("model_id", sa.Text))
     op.add_column("ledger_approvals", sa.Column("doubt", sa.Text, nullable=False, server_default=""))
     op.add_column("ledger_approvals", sa.Column("way", sa.String(16), nullable=False, server_default="command"))
-    op.add_column("ledger_approvals", sa.Column("void_at", UtcDateTime))
     op.add_column("ledger_approvals", sa.Column("void_reason", sa.Text))
     op.create_index("ix_ledger_approvals_clip", "ledger_approvals", ["clip"])
     op.add_column("registry_clips", sa.Column("arrived_at", UtcDateTime))
@@ -29,5 +28,4 @@ def downgrade() -> None:
     op.drop_index("ix_registry_clips_arrived_at", "registry_clips")
     op.drop_column("registry_clips", "arrived_at")
     op.drop_index("ix_ledger_approvals_clip", "ledger_approvals")
-    for name in ("void_reason", "void_at", "way", "doubt", "model_id", "clip"):
         op.drop_column("ledger_approvals", name)
