@@ -73,7 +73,11 @@ def read_document(text: str, name: str, kind: DocumentFormat) -> Document:
             f"{name} is larger than {MAX_DOCUMENT_BYTES // 1024} KB.",
             remedy="Keep only the keys that it needs.",
         )
-    document = _read_json(text, name) if kind == "json" else _read_yaml(text, name)
+    try:
+        document = _read_json(text, name) if kind == "json" else _read_yaml(text, name)
+    except DocumentError:
+        _check_plain_text(text, name)  # a better reason than the parser's, if there is one
+        raise
     if document is None:
         return Document({})
     data, lines = document
@@ -88,7 +92,63 @@ def read_document(text: str, name: str, kind: DocumentFormat) -> Document:
         if not isinstance(key, str):
             raise DocumentError(f"{name}: the key {key!r} is not text.", remedy="Put it in quotes, or remove it.")
     check_characters(data, name)
+    _check_values(data, name)
     return Document(data, lines)
+
+
+_FENCE = re.compile(r"^\s*(```|~~~)", re.MULTILINE)
+_TAB = re.compile(r"^ *\t+[ \t]*\S", re.MULTILINE)
+_NO_BREAK = re.compile(
+    r"^[ \t]*[\u00a0\u2007\u202f\u3000\u200b\ufeff]|^[\w -]+:[ ]*[\u00a0\u2007\u202f\u3000]|:[\u00a0\u2007\u202f]",
+    re.MULTILINE,
+)
+_CURLY = re.compile(r"^\s*(?:-\s+)?(?:[\w-]+\s*:\s*)?(?:\[\s*)?([“”„‟«»‘’‚‹›][^\n]*)$", re.MULTILINE)
+_PLAIN = "Save the file as plain text with a plain text editor."
+
+
+def _check_plain_text(text: str, name: str) -> None:
+    """Check that a document that cannot be parsed was not changed by a word processor or a chat window.
+
+    Raises:
+        DocumentError: names what they left: RTF, a Word file, code fences, tabs, no-break spaces or typographic quotes.
+    """
+    if text.lstrip().startswith("{\\rtf"):
+        raise DocumentError(f"{name} is rich text (RTF), not plain text.", remedy=_PLAIN)
+    if text.startswith(("PK\x03\x04", "%PDF-", "\xd0\xcf\x11\xe0")):
+        raise DocumentError(f"{name} is a file of a word processor, not plain text.", remedy=_PLAIN)
+    for pattern, what, remedy in (
+        (_FENCE, "holds a code fence (```)", "Remove the lines with ```."),
+        (_TAB, "is indented with a tab", "Use spaces in place of tabs."),
+        (_NO_BREAK, "holds a no-break space where a space belongs", f"Type the spaces again. {_PLAIN}"),
+        (_CURLY, "holds typographic quotes around a value", 'Use straight quotes ("), or none.'),
+    ):
+        found = pattern.search(text)
+        if found is not None:
+            line = text[: found.start() + len(found[0]) - len(found[0].lstrip("\n"))].count("\n") + 1
+            raise DocumentError(f"{name} {what} in line {line}.", remedy=remedy)
+
+
+def _check_values(data: Mapping[str, Any], name: str) -> None:
+    """Refuse values that a word processor changed and that are still valid: they would be sent, or name no file.
+
+    Raises:
+        DocumentError: a value is wrapped in typographic quotes, or begins with a no-break space.
+    """
+    for key, value in data.items():
+        for text in [key, *(value if isinstance(value, list) else [value])]:
+            if not isinstance(text, str) or not text:
+                continue
+            if text[0] in _SPACES or key[0:1] in _SPACES or "\u00a0" in key:
+                words = f"{name}: `{writable(key)}` holds a no-break space where a space belongs."
+                raise DocumentError(words, remedy=f"Type the spaces again. {_PLAIN}")
+            if len(text) > 1 and text[0] in _OPENING and text[-1] in _CLOSING:
+                words = f"{name}: `{writable(key)}` holds typographic quotes around a value."
+                raise DocumentError(words, remedy='Use straight quotes ("), or none.')
+
+
+_SPACES = "\u00a0\u2007\u202f\u3000\u200b\ufeff"
+_OPENING = "“”„‟«»‘’‚‹›"
+_CLOSING = "“”‟«»‘’‹›"
 
 
 def check_characters(data: Mapping[str, Any], name: str) -> None:
