@@ -92,6 +92,7 @@ def read_document(text: str, name: str, kind: DocumentFormat) -> Document:
         if not isinstance(key, str):
             raise DocumentError(f"{name}: the key {key!r} is not text.", remedy="Put it in quotes, or remove it.")
     check_characters(data, name)
+    _check_values(data, name)
     return Document(data, lines)
 
 
@@ -106,6 +107,29 @@ def _read_as_meant(text: str, name: str, kind: DocumentFormat) -> tuple[Any, dic
         if cause is None:
             raise
         raise DocumentError(f"{error.message} The file {cause[0]}.", remedy=f"{cause[1]} {error.remedy}") from None
+
+
+def _check_values(data: Mapping[str, Any], name: str) -> None:
+    """Refuse values that a word processor changed and that are still valid: they would be sent, or name no file.
+
+    Raises:
+        DocumentError: a value is wrapped in typographic quotes, or begins with a no-break space.
+    """
+    for key, value in data.items():
+        for text in [key, *(value if isinstance(value, list) else [value])]:
+            if not isinstance(text, str) or not text:
+                continue
+            if text[0] in _SPACES or key[0:1] in _SPACES or "\u00a0" in key:
+                words = f"{name}: `{writable(key)}` holds a no-break space where a space belongs."
+                raise DocumentError(words, remedy="Type the spaces again, in a plain text editor.")
+            if len(text) > 1 and text[0] in _OPENING and text[-1] in _CLOSING:
+                words = f"{name}: `{writable(key)}` holds typographic quotes around a value."
+                raise DocumentError(words, remedy='Use straight quotes ("), or none.')
+
+
+_SPACES = "\u00a0\u2007\u202f\u200b\ufeff"
+_OPENING = "“”„‟«»‘’‚‹›"
+_CLOSING = "“”‟«»‘’‹›"
 
 
 def check_characters(data: Mapping[str, Any], name: str) -> None:

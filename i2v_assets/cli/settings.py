@@ -1,5 +1,7 @@
 """`i2v settings`: every variable, its value, default and meaning."""
 
+from pathlib import Path
+
 import typer
 from pydantic import SecretStr
 

@@ -76,4 +76,12 @@ def summary(scan: UploadScan, states: dict[str, int]) -> str:
     parts = [f"{states[state]} {state}" for state in ClipState if states.get(state)]
     parts += [f"{len(settling)} settling ({settling[0].words})"] if settling else []
     parts += [f"{counted(len(scan.grouping.refused), 'upload')} refused"] if scan.grouping.refused else []
+    parts += held_words(scan)
+    parts += [f"{counted(scan.grouping.ignored, 'system file')} ignored"] if scan.grouping.ignored else []
     return f"{counted(scan.objects, 'object')} under uploads/: {', '.join(parts) or 'no clips'}."
+
+
+def held_words(scan: UploadScan) -> list[str]:
+    """Return how many uploads wait for a person, with the reason of the first."""
+    holds = [each.hold for each in scan.held if each.hold is not None]
+    return [f"{counted(len(holds), 'upload')} held ({holds[0].words})"] if holds else []

@@ -22,7 +22,7 @@ from resources.schemas.inputs import Service
 from resources.settings import Settings
 from resources.storage.bucket import Bucket, ObjectInfo
 from resources.storage.errors import AccessDenied, BadRequest, ObjectMissing
-from resources.storage.keys import UPLOADS
+from resources.storage.keys import UPLOADS, slug
 
 READERS = 16
 """Briefs read concurrently: each takes a round trip, and a thousand may arrive together."""
@@ -300,11 +300,25 @@ def _update_refusals(
         )
     for source in changes.resolved:
         notes.upload_accepted(source)
-    notes.no_longer_refused(changes.freed)
+    beside = _beside(by_source, registry)
+    for source in changes.refused:
+        if source in beside:
+            notes.refused_beside(beside[source], by_source[source].words, by_source[source].remedy, service=service)
+    unclaimed = {slug(source.partition("#")[0]) for source in changes.resolved} - registry.many(
+        [slug(source.partition("#")[0]) for source in changes.resolved]
+    ).keys()
+    notes.no_longer_refused({*changes.freed, *(unclaimed - set(beside.values()))})
     # If planning refused the clip earlier and its upload is back in that state, enqueue it to write that note again.
     freed = registry.many([clip for clip in changes.freed if clip in present])
     registry.enqueue([clip for clip, row in freed.items() if row.state is ClipState.REFUSED])
     return tuple(by_source[source] for source in changes.refused)
+
+
+def _beside(refused: Mapping[str, RefusedUpload], registry: Registry) -> dict[str, str]:
+    """Return for each refusal that is no clip's the folder of its name, where people look, unless a clip has that name."""
+    named = {source: slug(each.key) for source, each in refused.items() if each.clip is None}
+    taken = registry.many(sorted(set(named.values())))
+    return {source: name for source, name in named.items() if name not in taken}
 
 
 def _version(upload: RefusedUpload) -> str:

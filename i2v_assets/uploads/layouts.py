@@ -87,7 +87,12 @@ class ClipSource:
 
 def kind_of(entry: Entry) -> MediumKind | None:
     """Return the kind of a file by its ending, whether or not a route accepts it."""
-    ending = split_name(entry.name)[1]
+    return media_kind(entry.name)
+
+
+def media_kind(name: str) -> MediumKind | None:
+    """Return the kind of a file or key by its ending."""
+    ending = split_name(name.rpartition("/")[2])[1]
     return MEDIA_ENDINGS.get(ending) or CONVERTIBLE.get(ending)
 
 

@@ -105,11 +105,11 @@ def _judge(
     snapshot: Snapshot, folder: str, entry: Entry, group: Sequence[Entry], *, asks: bool
 ) -> UploadHold | Kept | str | None:
     """Return why a loose image is not ordered: a hold, words to wait with, nothing to do at all; None if it is ordered."""
-    key, clip = entry.object.key, slug(entry.object.key)
+    key = entry.object.key
     claim = snapshot.memory.claims.get(key)
     if claim is not None and claim.document != key:
         if claim.paid and claim.etag == entry.object.etag:
-            return Kept(clip, key)
+            return Kept(slug(key), key)
         return _claimed(snapshot, claim)
     if (original := original_of_conflict(entry.name)) is not None:
         words = f"{shown_name(entry.name)} is a sync program's copy of {shown_name(original)} with other bytes."

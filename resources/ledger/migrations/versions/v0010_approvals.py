@@ -28,4 +28,5 @@ def downgrade() -> None:
     op.drop_index("ix_registry_clips_arrived_at", "registry_clips")
     op.drop_column("registry_clips", "arrived_at")
     op.drop_index("ix_ledger_approvals_clip", "ledger_approvals")
+    for name in ("void_reason", "way", "doubt", "model_id", "clip"):
         op.drop_column("ledger_approvals", name)
