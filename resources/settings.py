@@ -121,6 +121,7 @@ class Settings(BaseSettings):
     lease_seconds: Seconds = Field(
         60,
         gt=0,
+        le=3600,
         description="time without a heartbeat after which a run counts as dead and its requests may be adopted",
     )
     settle_seconds: Seconds = Field(

@@ -47,6 +47,14 @@ class WaitReason(StrEnum):
     """Made at the service, but not fetched yet."""
     LOST = "lost"
     """Made at the service once, and gone from there and from the bucket."""
+    NOT_FOUND = "not_found"
+    """The service does not know a request that it accepted; it is asked for every hour."""
+    OUTAGE = "outage"
+    """The service does not know many of the requests that it accepted, so nothing is submitted."""
+    NO_VIDEO = "no_video"
+    """What the service gives as the video is none; it is asked for again every hour."""
+    PAUSED = "paused"
+    """A person paused all paid work."""
     PERSON = "person"
     """A person stopped the clip."""
     RETRY = "retry"
@@ -69,7 +77,7 @@ class WaitReason(StrEnum):
     @property
     def is_decision(self) -> bool:
         """True if the clip was set aside on purpose, so that its wait is not overdue."""
-        return self in (WaitReason.APPROVAL, WaitReason.HEAP, WaitReason.PERSON)
+        return self in (WaitReason.APPROVAL, WaitReason.HEAP, WaitReason.PAUSED, WaitReason.PERSON)
 
     @property
     def is_error(self) -> bool:
@@ -78,7 +86,14 @@ class WaitReason(StrEnum):
 
 
 _NEEDS_COMMAND = frozenset(
-    {WaitReason.APPROVAL, WaitReason.UNKNOWN, WaitReason.LOST, WaitReason.PERSON, WaitReason.NEVER, WaitReason.FINAL}
+    {
+        WaitReason.APPROVAL,
+        WaitReason.UNKNOWN,
+        WaitReason.LOST,
+        WaitReason.PERSON,
+        WaitReason.NEVER,
+        WaitReason.FINAL,
+    }
 )
 
 _RETRY_AFTER = {
@@ -96,6 +111,10 @@ _RETRY_AFTER = {
     WaitReason.PRICE: timedelta(minutes=15),
     WaitReason.ACCOUNT: timedelta(minutes=15),
     WaitReason.LEDGER: timedelta(minutes=15),
+    # It is paid for, and the service may give it yet.
+    WaitReason.OUTAGE: timedelta(minutes=2),
+    WaitReason.NOT_FOUND: timedelta(hours=1),
+    WaitReason.NO_VIDEO: timedelta(hours=1),
     WaitReason.KEEP_FACE: timedelta(hours=1),
     WaitReason.CATALOGUE: timedelta(hours=1),
 }

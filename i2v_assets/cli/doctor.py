@@ -18,6 +18,7 @@ from i2v_assets.cli.exit_codes import Exit, exit_code
 from i2v_assets.cli.run.safe_fetch import fetch_input
 from i2v_assets.session import Session, open_bucket, open_client, open_session
 from resources.errors import I2VError
+from resources.ledger.durability import promises
 from resources.ledger.records import State
 from resources.media.libraries import library_versions, missing_codecs
 from resources.money import dollars
@@ -179,13 +180,25 @@ def _credentials(settings: Settings) -> Iterator[Finding]:
 
 
 def _ledger(settings: Settings) -> Iterator[Finding]:
+
     with open_session() as session:
         session.ledger.prove_writable()
         unknown = session.ledger.list((State.UNKNOWN,), service=settings.service)
         kind = "SQLite" if session.ledger.database.is_sqlite else "Postgres"
+        promised = promises(session.ledger.database)
+        pause = session.ledger.pause_state(settings.service)
+        outage = session.ledger.outage(settings.service)
         yield _good("ledger", f"{kind}, can be written: {session.ledger.name}")
         yield _witness(settings, session)
     yield from _lifecycle(settings)
+    for promise in promised:
+        code = Exit.OK if promise.holds else Exit.FAILED
+        yield Finding(promise.name, promise.holds, promise.text, promise.remedy, code)
+    if pause.seconds > 0:
+        words = f"asked to be left alone for {pause.seconds / 60:.0f} more minutes; what is paid for is still asked for"
+        yield Finding("service, pause", False, words, "`i2v service resume` ends the pause.", Exit.TRY_LATER)
+    if outage is not None:
+        yield Finding("service, outage", False, outage.text, "It goes on by itself.", Exit.TRY_LATER)
     if unknown:
         yield Finding(
             "requests",

@@ -21,6 +21,7 @@ from i2v_assets.reports.alerts import (
     OVERLAP,
     AlertCursor,
     AlertState,
+    DoubtedCost,
     FailedClip,
     FailedRun,
     FailingTicks,
@@ -164,6 +165,10 @@ def situation(ledger: Ledger, registry: Registry, settings: Settings, memory: Al
         refused=[
             *(RefusedUpload(row.source, row.version) for row in registry.refusals.now()),
             *(RefusedUpload(row.clip, f"{row.version} {row.reason}") for row in registry.list((ClipState.REFUSED,))),
+        ],
+        doubted=[
+            DoubtedCost(row.fingerprint, row.attempt, row.clip, row.cost_microdollars)
+            for row in ledger.doubted_costs(settings.service)
         ],
     )
 

@@ -3,7 +3,7 @@
 import json
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -137,12 +137,14 @@ class FilmScan:
         resolved: The readable films, by name.
         due: Films that are complete but not joined yet: name -> version.
         refused: Films that must be corrected first: name -> reason.
+        listed: Keys that were below ``sequences/`` before.
     """
 
     films: tuple[FilmFile, ...]
     resolved: Mapping[str, ResolvedFilm]
     due: Mapping[str, str]
     refused: Mapping[str, str]
+    listed: Collection[str] = ()
 
 
 def film_files(listed: Iterable[ObjectInfo]) -> tuple[tuple[FilmFile, ...], tuple[tuple[str, str], ...]]:
@@ -214,8 +216,13 @@ def scan_films(
             notes.clear(film.name, but=keys.FAILED_NOTE)  # it describes an earlier attempt to join
     for key, other in duplicates:
         notes.double(key, other)
+    notes.forget_others(
+        [film.name for film in files],
+        [key for key, _ in duplicates],
+        lambda: {row.source for row in registry.refusals.now()},
+    )
     reasons = {name: " ".join(problem.what for problem in problems) for name, problems in refused.items()}
-    return FilmScan(files, resolved, due, reasons)
+    return FilmScan(files, resolved, due, reasons, listed.keys())
 
 
 def scan_film(bucket: Bucket, registry: Registry, agreed: Mapping[str, AgreedOffer], name: str) -> ResolvedFilm:

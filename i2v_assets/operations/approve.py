@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from i2v_assets.operations.cancelled import refuse_cancelled
 from i2v_assets.operations.clips import NoSuchClip, NotPossible, PlanChanged, find_clip
 from i2v_assets.operations.preview import Preview, open_clips, preview
 from i2v_assets.pipeline.plan import Planned, approve_planned
@@ -34,12 +35,14 @@ class Approval:
         clips: The clips they belong to.
         total_microdollars: The most that they cost together, as far as the prices are known.
         plan_hash: The hash that was given; empty if names or folders were.
+        cancelled: Those of the clips that are not made all the same, because a person cancelled them.
     """
 
     fingerprints: tuple[str, ...]
     clips: tuple[str, ...]
     total_microdollars: int
     plan_hash: str = ""
+    cancelled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def approve_plan(
 
     Raises:
         NoSuchClip: a clip is unknown.
-        NotPossible: it is not a plan hash, or it costs more.
+        NotPossible: it is not a plan hash, it costs more, or all of its clips are cancelled.
         PlanChanged: no plan of now has this hash; says what has changed, if that is known.
     """
     asked = plan_hash.strip().lower()
@@ -183,6 +186,8 @@ def _record(
     at_most_microdollars: int | None,
     plan_hash: str = "",
 ) -> Approval:
+    names = tuple(dict.fromkeys(each.row.clip for each in planned))
+    cancelled = refuse_cancelled(session, names)
     takes = [plan for each in planned for plan in takes_to_pay(each)]
     total = total_price(takes)
     if at_most_microdollars is not None:
@@ -195,8 +200,7 @@ def _record(
             )
     for each in planned:
         approve_planned(session.ledger, each, by=by, way=way)
-    names = tuple(dict.fromkeys(each.row.clip for each in planned))
-    return Approval(tuple(plan.fingerprint for plan in takes), names, total, plan_hash)
+    return Approval(tuple(plan.fingerprint for plan in takes), names, total, plan_hash, cancelled)
 
 
 def _rows_of(session: Session, names: Sequence[str]) -> tuple[list[ClipRow], frozenset[str]]:

@@ -28,6 +28,7 @@ def message(fresh: AlertState, ui_url: str = "", *, sandbox: bool = False) -> st
         _waiting(fresh, sandbox),
         _late(fresh),
         _refused(fresh),
+        _doubted(fresh),
     )
     blocks = [block for block in told if block]
     if not blocks:
@@ -112,6 +113,18 @@ def _refused(fresh: AlertState) -> str:
     return (
         f"*{counted(count, 'upload')} refused*: {names}{more}. `i2v status --state refused` says why and "
         "what to do, as do the notes below `clips/_refused/` and the REFUSED.txt of a clip."
+    )
+
+
+def _doubted(fresh: AlertState) -> str:
+    if not fresh.doubted:
+        return ""
+    names = ", ".join(_plain(found.clip) for found in fresh.doubted[:MOST_NAMES])
+    more = f" and {len(fresh.doubted) - MOST_NAMES:,} more" if len(fresh.doubted) > MOST_NAMES else ""
+    total = sum(found.counted_microdollars or 0 for found in fresh.doubted)
+    return (
+        f"*{counted(len(fresh.doubted), 'cost')} cannot be right*: {names}{more}. The service reports nothing, or far more than "
+        f"the price; {dollars(total)} as planned are counted. Compare with its console; `i2v ledger show` has what it said."
     )
 
 

@@ -20,10 +20,13 @@ FOR_PEOPLE: Mapping[str, str] = {
     "budget": "Today's budget is reached. Raise I2V_BUDGET_USD_PER_DAY or I2V_BUDGET_REQUESTS_PER_DAY, or wait for tomorrow. "
     "Where it is a run's, WAITING.txt names the setting.",
     "account": "The service refuses the account. Check the token and the balance: `i2v doctor`, `i2v whoami`.",
+    "paused": "A person paused all paid work. `i2v resume` lets it go on.",
     "approval": "They wait for a person. Look at `i2v plan`, then `i2v approve HASH`.",
     "heap": "They are many loose images that cost much together. `i2v approve FOLDER` shows them with their sum and asks.",
     "price": "Their price cannot be learned. Look at `i2v models`.",
     "catalogue": "The service's catalogue does not have their model, or has changed it. Look at `i2v models`.",
+    "outage": "The service does not know requests that it accepted. Nothing is submitted or given up; it goes on by itself.",
+    "no_video": "The service gave files that are no videos. They lie below videos/_rejected/, and are asked for again.",
     "storage": "The bucket or the ledger's database does not answer. Run `i2v doctor`.",
     "ledger": "The bucket belongs to another ledger, so nothing is submitted. Run `i2v doctor`.",
 }
@@ -53,6 +56,21 @@ class UnknownRequest:
     attempt: int
     clip: str
     price_microdollars: int | None
+
+    @property
+    def mark(self) -> str:
+        """Tells this attempt apart from the request's others."""
+        return f"{self.fingerprint[:12]}.{self.attempt}"
+
+
+@dataclass(frozen=True)
+class DoubtedCost:
+    """A request whose reported cost cannot be right: the reserved price is counted instead."""
+
+    fingerprint: str
+    attempt: int
+    clip: str
+    counted_microdollars: int | None
 
     @property
     def mark(self) -> str:
@@ -119,6 +137,7 @@ class AlertState:
         ticks: sensors and schedules that fail now.
         late: all clips that wait too long.
         refused: all uploads that are refused now.
+        doubted: requests of the last days whose reported cost cannot be right.
     """
 
     now: datetime
@@ -131,9 +150,10 @@ class AlertState:
     ticks: Sequence[FailingTicks] = ()
     late: LateClips = LateClips()
     refused: Sequence[RefusedUpload] = ()
+    doubted: Sequence[DoubtedCost] = ()
 
 
-_SETS = ("failed", "unknown", "waiting", "runs", "ticks", "refused")
+_SETS = ("failed", "unknown", "waiting", "runs", "ticks", "refused", "doubted")
 
 
 @dataclass(frozen=True)
@@ -148,6 +168,7 @@ class AlertCursor:
         runs: marks of the failed runs since then that were told.
         ticks: which sensors and schedules failed when it was told last.
         refused: marks of the refused uploads that were told.
+        doubted: marks of the doubted costs that were told.
         late: clips that wait since then or longer were told as late: a clip is late the sooner the longer it waits.
     """
 
@@ -158,6 +179,7 @@ class AlertCursor:
     runs: frozenset[str] = frozenset()
     ticks: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
+    doubted: frozenset[str] = frozenset()
     late: datetime | None = None
 
     @classmethod
@@ -191,6 +213,7 @@ def news(situation: AlertState, memory: AlertCursor) -> tuple[AlertState, AlertC
         ticks=[found for found in situation.ticks if found.name not in memory.ticks],
         late=replace(situation.late, since=[since for since in late if memory.late is None or since > memory.late]),
         refused=[found for found in refused if found.mark not in memory.refused],
+        doubted=[found for found in situation.doubted if found.mark not in memory.doubted],
     )
     since = max(memory.since, situation.now - OVERLAP)
     told = AlertCursor(
@@ -201,6 +224,7 @@ def news(situation: AlertState, memory: AlertCursor) -> tuple[AlertState, AlertC
         _marks(situation.runs, since),
         frozenset(found.name for found in situation.ticks),
         frozenset(found.mark for found in refused),
+        frozenset(found.mark for found in situation.doubted[-MOST_MEMORY:]),
         max((since for since in (*late, memory.late) if since is not None), default=None),
     )
     return fresh, told

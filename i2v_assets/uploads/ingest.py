@@ -310,7 +310,7 @@ def _update_refusals(
     notes.no_longer_refused({*changes.freed, *(unclaimed - set(beside.values()))})
     # If planning refused the clip earlier and its upload is back in that state, enqueue it to write that note again.
     freed = registry.many([clip for clip in changes.freed if clip in present])
-    registry.enqueue([clip for clip, row in freed.items() if row.state is ClipState.REFUSED])
+    registry.enqueue([clip for clip, row in freed.items() if row.state is ClipState.REFUSED], seen=freed)
     return tuple(by_source[source] for source in changes.refused)
 
 

@@ -13,17 +13,21 @@ import logging
 import time
 from collections.abc import Coroutine
 from dataclasses import replace
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, TypeVar
 
 from resources.errors import ErrorCode, I2VError, Verdict
 from resources.generation import witness
 from resources.generation.context import Context, InFlightRequest, utc_now
-from resources.generation.prices import Priced, priced
+from resources.generation.named_ids import known_request
+from resources.generation.not_found import outage_hold
+from resources.generation.prices import Priced, paused, priced
+from resources.generation.sent import Sent
 from resources.generation.types import CONTENT_REMEDY, Failed, Held, Outcome, is_content_policy_refusal
 from resources.ledger.errors import LedgerError, StaleClaim
 from resources.ledger.leases import Hold
-from resources.ledger.records import AtCapacity, Claimed, OverBudget, RequestRow, State
+from resources.ledger.records import AtCapacity, Claimed, OverBudget, RequestRow, State, Unwanted
 from resources.runcomfy.errors import (
     InsufficientBalance,
     MissingToken,
@@ -38,6 +42,7 @@ from resources.runcomfy.wire import Submission
 from resources.schemas.endpoints import BodyInvalid, to_body
 from resources.schemas.inputs import Medium
 from resources.storage.errors import ObjectMissing, StorageError
+from resources.storage.inputs import InputReplaced, store_input
 from resources.wait_reason import WaitReason
 
 log = logging.getLogger(__name__)
@@ -84,7 +89,7 @@ async def _submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
             )  # fmt: skip
         if (foreign := await witness.refuse_foreign(ctx, flight)) is not None:
             return foreign
-        offer = await priced(ctx, order)
+        offer = await priced(ctx, order, give_up)
         if isinstance(offer, Held):
             return offer
         if time.monotonic() - made_at > FRESH_SECONDS:
@@ -94,7 +99,7 @@ async def _submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
             body, made_at = made, time.monotonic()
             if await witness.find_video(ctx, flight, offer.price_microdollars):
                 return Next.RELOAD
-        answer = await _turn(ctx, flight, offer, body)
+        answer = await _turn(ctx, flight, offer, body, give_up)
         if isinstance(answer, AtCapacity):
             await asyncio.sleep(slot_wait * ctx.rng.uniform(0.5, 1.5))
             slot_wait = min(slot_wait * 1.5, SLOT_WAIT[1])
@@ -108,11 +113,12 @@ async def _submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
 
 
 async def _turn(
-    ctx: Context, flight: InFlightRequest, offer: Priced, body: dict[str, object]
+    ctx: Context, flight: InFlightRequest, offer: Priced, body: dict[str, object], give_up: float
 ) -> Outcome | Next | AtCapacity | NotSent:
     """One of the few submits at once, when the pace allows it and nothing was heard meanwhile that speaks against it."""
     async with ctx.submits:
-        await ctx.pacer.clear()
+        if not await ctx.pacer.clear(give_up):
+            return paused(flight.order)
         hindrance = _hindrance(ctx, flight)
         if hindrance is not None:
             return hindrance
@@ -126,6 +132,8 @@ def _hindrance(ctx: Context, flight: InFlightRequest) -> Held | None:
         return Held(order, WaitReason.STOPPED, "The run was stopped before this was submitted.", "Run it again.")
     if ctx.halt is not None:
         return replace(ctx.halt, order=order)
+    if ctx.outage is not None:
+        return outage_hold(flight, ctx.outage)
     if order.adopt_only:
         return Held(order, WaitReason.STOPPED, "It was never submitted.", "Run the clip.")
     if not order.approved:
@@ -158,7 +166,7 @@ async def _body(ctx: Context, flight: InFlightRequest, offer: Priced) -> dict[st
             if medium.key not in urls:
                 urls[medium.key] = await _address(ctx, medium)
         return to_body(offer.endpoint, order.inputs, lambda medium: urls[medium.key])
-    except _Replaced as error:
+    except InputReplaced as error:
         return Held.by(error, order, WaitReason.REPLACED)
     except ObjectMissing as error:
         return replace(Failed.by(error, order), remedy="Upload the file again.")
@@ -170,36 +178,22 @@ async def _body(ctx: Context, flight: InFlightRequest, offer: Priced) -> dict[st
         return Failed.by(error, order, verdict=Verdict.FINAL)
 
 
-class _Replaced(I2VError):
-    """A file was uploaded over the one that was hashed: the service would get other bytes than were planned."""
-
-    def __init__(self, medium: Medium) -> None:
-        super().__init__(f"{medium.key} was replaced while it waited.", remedy="The new one is planned next.")
-
-
 async def _address(ctx: Context, medium: Medium) -> str:
-    """Where the service fetches a medium: a presigned address, or the bytes themselves where that is set and they are few.
+    """Return where the service fetches a medium: a presigned address of its copy, or the bytes if they are few.
 
-    The address is of the version that was hashed, where the bucket keeps versions; elsewhere the object is looked at now.
+    Either way it gets the bytes that were hashed.
 
     Raises:
         ObjectMissing: it is not in the bucket, so that a submit would pay for a failure.
-        _Replaced: it is not what was hashed.
+        InputReplaced: it is not what was hashed.
     """
     if medium.size_bytes <= ctx.options.inline_input_bytes:
         data = await ctx.in_bucket(ctx.bucket.read, medium.key, max_bytes=ctx.options.inline_input_bytes)
         if hashlib.sha256(data).hexdigest() != medium.sha256:
-            raise _Replaced(medium)
+            raise InputReplaced(medium.key)
         return f"data:{medium.content_type};base64,{base64.b64encode(data).decode()}"
-    version = medium.version_id
-    if not version:
-        there = await ctx.in_bucket(ctx.bucket.head, medium.key)
-        if there is None:
-            raise ObjectMissing(f"{medium.key}: the file is no longer in the bucket.")
-        if medium.etag not in ("", there.etag):
-            raise _Replaced(medium)
-        version = there.version_id if medium.etag else ""
-    url = await ctx.in_bucket(ctx.bucket.presign_get, medium.key, ctx.options.presign_seconds, version)
+    key = await ctx.in_bucket(store_input, ctx.bucket, medium, ctx.scratch)
+    url = await ctx.in_bucket(ctx.bucket.presign_get, key, ctx.options.presign_seconds)
     return url.get_secret_value()
 
 
@@ -209,7 +203,7 @@ async def _claim_and_post(
     """Claim the row, POST once, record what that proved."""
     order = flight.order
     await ctx.prove_writable()
-    asked_at, nonce = time.monotonic(), witness.new_nonce()
+    asked_at, asked_utc, nonce = time.monotonic(), utc_now(), witness.new_nonce()
     claim = await ctx.in_ledger(
         ctx.ledger.claim,
         order.fingerprint,
@@ -221,9 +215,12 @@ async def _claim_and_post(
         caps=ctx.options.caps,
         max_in_flight=ctx.options.max_in_flight,
         nonce=nonce,
+        wanted=order.wanted or (lambda _connection: None),
     )
     if isinstance(claim, AtCapacity):
         return claim
+    if isinstance(claim, Unwanted):
+        return Held(order, claim.reason, claim.text, claim.remedy)
     if isinstance(claim, OverBudget):
         return Held(
             order, WaitReason.BUDGET, claim.text, "It starts by itself when the cap allows it, or raise the cap."
@@ -244,13 +241,27 @@ async def _claim_and_post(
     if ctx.stopping:
         await _return(ctx, claim.row, "the run was stopped before anything was sent")
         return Next.RETRY
-    hold = await _hold(ctx, claim.row, asked_at)
+    if (earlier := ctx.sent.of(order.fingerprint, claim.row.attempt)) is not None:
+        return await sent_before(ctx, flight, claim.row, earlier)
+    hold = await _hold(ctx, claim.row, asked_at, asked_utc)
     if hold is None:
         return Next.RELOAD
     return await _post(ctx, flight, claim.row, offer, body, hold)
 
 
-async def _hold(ctx: Context, row: RequestRow, asked_at: float) -> Hold | None:
+async def sent_before(ctx: Context, flight: InFlightRequest, row: RequestRow, earlier: Sent) -> Next:
+    """Write down what this process sent and the ledger has forgotten, instead of sending it again."""
+    log.warning(
+        "Clip %s: the ledger has forgotten what this process sent (a database that failed over?); nothing is sent again.",
+        flight.order.clip,
+    )
+    if earlier.request_id is not None:
+        return await _accepted(ctx, flight, row, Submission(earlier.request_id))
+    await _unknown(ctx, row, "this process sent it before, was not answered, and the ledger had forgotten the claim")
+    return Next.RELOAD
+
+
+async def _hold(ctx: Context, row: RequestRow, asked_at: float, asked_utc: datetime) -> Hold | None:
     """Until when this claim may be acted upon; None where it is no longer ours.
 
     A process that is held up (a frozen machine, a database that hangs) may come back when its lease has run out and
@@ -259,10 +270,10 @@ async def _hold(ctx: Context, row: RequestRow, asked_at: float) -> Hold | None:
     """
     lease = ctx.options.lease_seconds
     if row.lease_until is not None:
-        hold = Hold.of(row.lease_until, lease, since=asked_at)
+        hold = Hold.of(asked_utc + timedelta(seconds=lease), lease, since=asked_at)
         if hold.good(utc_now(), time.monotonic()):
             return hold
-    asked_at = time.monotonic()
+    asked_at, asked_utc = time.monotonic(), utc_now()
     renewed = await ctx.in_ledger(
         ctx.ledger.renew, row.fingerprint, attempt=row.attempt, owner=ctx.owner, lease_seconds=lease
     )
@@ -271,7 +282,7 @@ async def _hold(ctx: Context, row: RequestRow, asked_at: float) -> Hold | None:
             "Request %s was claimed, and taken away before it was sent; nothing was sent.", row.fingerprint[:12]
         )
         return None
-    return Hold.of(renewed.lease_until, lease, since=asked_at)
+    return Hold.of(asked_utc + timedelta(seconds=lease), lease, since=asked_at)
 
 
 async def _post(
@@ -280,13 +291,12 @@ async def _post(
     """The one POST of this attempt, and the record of what it proved."""
     ctx.posted.add((row.fingerprint, row.attempt))
     witness.under_way(ctx, row, sent=True)
+    ctx.sent.begin(row.fingerprint, row.attempt, ctx.owner)
     try:
-        submission = await ctx.client.submit(
-            offer.endpoint.model_id, body, may_send=lambda: hold.good(utc_now(), time.monotonic())
-        )
+        submission = await _send(ctx, row, offer, body, hold)
     except (NotSent, MissingToken) as error:
         await _return(ctx, row, error.message)
-        ctx.posted.discard((row.fingerprint, row.attempt))
+        ctx.not_sent(row)
         witness.under_way(ctx, row, sent=False)
         return error if isinstance(error, NotSent) else _halted(ctx, flight, error)
     except RateLimited as error:
@@ -294,15 +304,14 @@ async def _post(
             ctx.ledger.refused_for_now, row.fingerprint, attempt=row.attempt, owner=ctx.owner, reason=error.message
         )
         ctx.on_change(planned, error)
-        ctx.posted.discard((row.fingerprint, row.attempt))
+        ctx.not_sent(row)
         witness.under_way(ctx, row, sent=False)
         await ctx.pacer.refused(error)
         return Next.RETRY
     except Rejected as error:
+        ctx.sent.forget(row.fingerprint, row.attempt)
         return await _refused(ctx, flight, row, error)
     except OutcomeUnknown as error:
-        if error.request_id is not None:  # whatever the answer meant: the service knows this request, so ask it
-            return await _accepted(ctx, flight, row, Submission(error.request_id))
         await _unknown(ctx, row, error.message)
         return Next.RELOAD
     except BaseException as error:  # a cancelled task or a fault of our own: it may have been sent
@@ -312,13 +321,35 @@ async def _post(
     return await _accepted(ctx, flight, row, submission)
 
 
+async def _send(ctx: Context, row: RequestRow, offer: Priced, body: dict[str, object], hold: Hold) -> Submission:
+    """Send the POST. An answer that is no acceptance but names a request stands only if the service does not know that.
+
+    Raises:
+        NotSent, MissingToken, RateLimited, Rejected, OutcomeUnknown: as `RunComfyClient.submit`.
+    """
+    try:
+        return await ctx.client.submit(
+            offer.endpoint.model_id, body, may_send=lambda: hold.good(utc_now(), time.monotonic())
+        )
+    except OutcomeUnknown as error:
+        if not error.named_ids:
+            raise
+        known = await known_request(ctx, row, error.named_ids)
+        if known is not None:
+            return Submission(known)
+        if error.refusal is not None:
+            raise error.refusal from None
+        raise
+
+
 async def _accepted(ctx: Context, flight: InFlightRequest, row: RequestRow, submission: Submission) -> Next:
-    """Record the request id in the ledger and in the bucket, at the same time; the log is the third place."""
+    """Record the request id in the ledger and in the bucket, at the same time; this process's memory and the log know it too."""
+    ctx.sent.answered(row.fingerprint, row.attempt, ctx.owner, submission.request_id)
     noted = asyncio.create_task(witness.note_sent(ctx, row, submission.request_id))
     ctx.writes.add(noted)
     noted.add_done_callback(ctx.writes.discard)
     try:
-        await ctx.in_ledger(
+        recorded = await ctx.in_ledger(
             ctx.ledger.submitted,
             row.fingerprint,
             attempt=row.attempt,
@@ -335,6 +366,11 @@ async def _accepted(ctx: Context, flight: InFlightRequest, row: RequestRow, subm
         await asyncio.wait({noted}, timeout=witness.SENT_SECONDS)
         raise
     await asyncio.wait({noted}, timeout=witness.SENT_SECONDS)
+    ctx.sent.recorded(row.fingerprint, row.attempt)
+    if recorded.state is State.UNKNOWN:  # another request has this id: a person has to find out
+        ctx.sent.forget(row.fingerprint, row.attempt)
+        log.error("Clip %s: %s.", flight.order.clip, recorded.reason)
+        return Next.RELOAD
     flight.request_id, flight.attempt, flight.paid = submission.request_id, row.attempt, True
     return Next.RELOAD
 

@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from resources.errors import ErrorCode, I2VError, Verdict
 from resources.ledger.leases import GRACE_SECONDS
-from resources.ledger.records import Caps, RequestRow
+from resources.ledger.records import Caps, RequestRow, WantedCheck
 from resources.schemas.inputs import GenerationInputs, Route
 from resources.wait_reason import WaitReason
 
@@ -29,6 +29,7 @@ class GenerationRequest:
         retry_by: Who asked for another attempt after a failure that is not final; None: nobody did.
         adopt_only: Never submit: fetch what was submitted before, or say what is left.
         not_after: From this moment on nothing is submitted for it; None: at any time.
+        wanted: Asked in the transaction of each claim whether it is still wanted; None: it always is.
         wait: False submits and leaves the request at the service, for `poll`, another run or `adopt_orphans` to fetch.
     """
 
@@ -42,6 +43,7 @@ class GenerationRequest:
     retry_by: str | None = None
     adopt_only: bool = False
     not_after: datetime | None = None
+    wanted: WantedCheck | None = None
     wait: bool = True
 
 
@@ -59,6 +61,7 @@ class Delivered:
         cost_microdollars: As reported by the service; None as long as it has not.
         price_microdollars: What was reserved.
         polls: Requests that this run made to learn of the end.
+        replaced_sha256: The file that was stored before, was no video, and was replaced by this one; None if none was.
         notice_seconds: Time between the end, by the service's clock, and its notice; None where it is not known.
     """
 
@@ -79,6 +82,7 @@ class Delivered:
     price_microdollars: int | None = None
     polls: int = 0
     notice_seconds: float | None = None
+    replaced_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

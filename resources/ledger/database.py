@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from resources.errors import SettingsError
-from resources.ledger.errors import LedgerError, LedgerUnavailable
+from resources.ledger.errors import LedgerError, LedgerFull, LedgerUnavailable
 from resources.ledger.sqlite_file import begin_file, check_file
 
 BUSY_SECONDS = 30
@@ -218,13 +218,15 @@ def _engine(url: str) -> sa.Engine:
                 address = address.set(drivername="postgresql+psycopg")
             # A claim waits for the service's row and then sums the spend, so it must see what was committed meanwhile.
             # REPEATABLE READ, which a server may have as its default, would show the state before the wait.
-            return sa.create_engine(
+            engine = sa.create_engine(
                 address,
                 isolation_level="READ COMMITTED",
                 hide_parameters=True,
                 pool_pre_ping=True,
                 connect_args={"connect_timeout": 10, "options": f"-c lock_timeout={BUSY_SECONDS}s"},
             )
+            sa.event.listen(engine, "connect", _postgres_connect)
+            return engine
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError):
         kind = "unknown"  # the text of these errors may contain the URL with its password
     except OSError as error:
@@ -268,6 +270,19 @@ def _sqlite_connect(connection: SqliteConnection, _record: Any) -> None:
     connection.execute("PRAGMA foreign_keys=ON")
 
 
+def _postgres_connect(connection: Any, _record: Any) -> None:
+    """Let a commit wait until it is on the disk, whatever the server, database or role has as its default.
+
+    `remote_apply` promises more than `on`, so it stays.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('synchronous_commit', 'on', false)"
+            " WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')"
+        )
+    connection.commit()
+
+
 def _sqlite_begin(connection: sa.Connection) -> None:
     reading = connection.get_execution_options().get("i2v_reading", False)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
@@ -286,9 +301,15 @@ def _translated() -> Iterator[None]:
         raise LedgerUnavailable("All connections to the ledger are in use.", remedy="Try again later.") from None
 
 
+_DISK_FULL = ("53100", "SQLITE_FULL")
+"""PostgreSQL's code of a full disk (its manual, appendix A), and SQLite's name for it."""
+
+
 def _unavailable(error: BaseException | None) -> LedgerUnavailable:
     lines = str(error).strip().splitlines() or [""]
-    return LedgerUnavailable(
+    name = getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None)
+    kind = LedgerFull if name in _DISK_FULL else LedgerUnavailable
+    return kind(
         f"The ledger's database cannot be used: {lines[0]}.",
         remedy="Check that its disk is writable and not full, or that I2V_LEDGER_URL points to a running Postgres.",
     )

@@ -20,6 +20,10 @@ class LedgerUnavailable(LedgerError):
     verdict = Verdict.RETRYABLE
 
 
+class LedgerFull(LedgerUnavailable):
+    """The disk of the database is full. What is sent now could not be recorded when it is answered."""
+
+
 class UnknownRequest(LedgerError):
     """No row has this fingerprint."""
 

@@ -13,6 +13,7 @@ from resources.ledger.base import COLUMNS, FINISHED, SELECT_ROW, LedgerBase, row
 from resources.ledger.budget import day_bounds, spend_between
 from resources.ledger.database import chunks
 from resources.ledger.records import Event, Money, RequestRow, Spend, SpendLine, State
+from resources.ledger.responses import COST_QUERIED
 from resources.ledger.tables import approvals, events, identity, requests, submissions
 
 _EVENT_COLUMNS = [events.c[field.name] for field in fields(Event)]
@@ -378,7 +379,7 @@ that is missing after a week never comes, and each query costs a run."""
 NOT_FOUND_RESPONSES = 3
 """"Not found" responses after which a cost is no longer queried; the gaps spread them over 15 minutes."""
 
-COST_QUERIED, COST_NOT_FOUND = "cost_asked", "cost_gone"
+COST_NOT_FOUND = "cost_gone"
 
 _THIS = (events.c.fingerprint == submissions.c.fingerprint, events.c.attempt == submissions.c.attempt)
 _END = sa.case(
@@ -428,6 +429,16 @@ class LateCosts(LedgerBase):
             for values in found
             if _due(values.queries, values.last_query, now)
         )
+
+    def doubted_costs(self, service: str) -> tuple[RequestRow, ...]:
+        """Return the requests that ended within `COST_QUERY_PERIOD` and whose reported cost cannot be right."""
+        query = sa.select(*COLUMNS).where(
+            requests.c.service == service,
+            requests.c.cost_doubted.is_(True),
+            requests.c.finished_at > self._now() - COST_QUERY_PERIOD,
+        )
+        with self.database.read() as connection:
+            return tuple(row_of(found) for found in connection.execute(query.order_by(requests.c.finished_at)))
 
     def cost_unavailable(self, fingerprint: str, *, attempt: int, reason: str, not_found: bool = False) -> None:
         """Record that a query returned no cost; ``not_found`` if the service no longer knows the request."""

@@ -1,10 +1,12 @@
 """The ledger's inputs and outputs as plain data. Money is integer micro-dollars, times are UTC."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
+
+from resources.wait_reason import WaitReason
 
 
 class State(StrEnum):
@@ -57,7 +59,11 @@ class RequestRow:
     ``price_microdollars`` is what the claim reserved, ``cost_microdollars`` what the service reported. ``final`` means
     that the same inputs are never sent again. ``lost`` means that a succeeded video is neither in the bucket nor at the
     service. ``started_at`` is when the service was first seen working, ``finished_at`` when it ended. ``resubmissions``
-    counts how often an unknown outcome was sent again.
+    counts how often an unknown outcome was sent again. ``not_found_since`` is when the service first said that it does not
+    know a request that it had accepted, ``not_found_at`` when it last did; before ``ask_after`` the schedules do not ask.
+    ``video_checked`` means that the stored file was opened and is a video, ``replaced_sha256`` is the file that it took
+    the place of because that was none. ``cost_doubted`` means that the cost is the reservation, since the reported one
+    cannot be right.
     """
 
     fingerprint: str
@@ -92,6 +98,12 @@ class RequestRow:
     started_at: datetime | None
     finished_at: datetime | None
     delivered_at: datetime | None
+    not_found_since: datetime | None = None
+    not_found_at: datetime | None = None
+    ask_after: datetime | None = None
+    video_checked: bool | None = None
+    replaced_sha256: str | None = None
+    cost_doubted: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +206,33 @@ class AtCapacity:
     in_flight: int
 
 
-ClaimOutcome: TypeAlias = Claimed | AlreadyClaimed | OverBudget | AtCapacity
+@dataclass(frozen=True, slots=True)
+class Unwanted:
+    """Nobody wants the request any more, or not now; the row stays `planned`.
+
+    Attributes:
+        reason: what stands against it.
+        text: the same in words, for people.
+        remedy: what to do.
+    """
+
+    reason: WaitReason
+    text: str
+    remedy: str = ""
+
+
+WantedCheck: TypeAlias = Callable[[Any], Unwanted | None]
+"""Asked within the transaction of a claim, with its connection, whether the request is still wanted; None if it is."""
+
+ClaimOutcome: TypeAlias = Claimed | AlreadyClaimed | OverBudget | AtCapacity | Unwanted
+
+
+@dataclass(frozen=True, slots=True)
+class PauseState:
+    """How many seconds the service is still to be left alone, and how many pauses a person has ended."""
+
+    seconds: float
+    resumes: int
 
 
 @dataclass(frozen=True, slots=True)

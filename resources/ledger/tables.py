@@ -70,6 +70,12 @@ requests = sa.Table(
     sa.Column("started_at", UtcDateTime),
     sa.Column("finished_at", UtcDateTime),
     sa.Column("delivered_at", UtcDateTime),
+    sa.Column("not_found_since", UtcDateTime),
+    sa.Column("not_found_at", UtcDateTime),
+    sa.Column("ask_after", UtcDateTime),
+    sa.Column("video_checked", sa.Boolean),
+    sa.Column("replaced_sha256", sa.String(64)),
+    sa.Column("cost_doubted", sa.Boolean),
     sa.Index(None, "service", "state", "lease_until"),
     sa.Index(None, "owner", "lease_until"),
     sa.Index(None, "clip"),
@@ -94,10 +100,20 @@ submissions = sa.Table(
     sa.Column("returned", sa.Boolean, nullable=False),
     sa.Column("request_id", sa.Text),
     sa.Column("nonce", sa.String(32)),
+    sa.Column("cost_doubted", sa.Boolean),
+    sa.Column("is_double", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index(None, "fingerprint", "attempt"),
     sa.Index(None, "service", "claimed_at", "returned", "cost_microdollars", "reserved_microdollars"),
     sa.Index(None, "run_id"),
     sa.Index(None, "request_id"),
+    sa.Index(
+        "uq_ledger_submissions_service_request_id",
+        "service",
+        "request_id",
+        unique=True,
+        sqlite_where=sa.text("request_id IS NOT NULL AND NOT is_double"),
+        postgresql_where=sa.text("request_id IS NOT NULL AND NOT is_double"),
+    ),
 )
 """One row per claim: what it reserved and what it cost. The budget is the sum of those that were not returned."""
 
@@ -151,5 +167,9 @@ services = sa.Table(
     sa.Column("service", sa.String(16), primary_key=True),
     sa.Column("paused_until", UtcDateTime),
     sa.Column("probed_at", UtcDateTime),
+    sa.Column("resumes", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("held_by", sa.Text),
+    sa.Column("held_since", UtcDateTime),
 )
-"""One row per service. Locking it serialises claims; it also holds the pause that the service asked for."""
+"""One row per service. Locking it serialises claims; it also holds the pause that the service asked for, how many times a
+person ended one, and the pause that a person put (`held_by`)."""

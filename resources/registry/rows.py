@@ -23,6 +23,8 @@ class ClipState(StrEnum):
 
 UNMADE = (ClipState.DUE, ClipState.WAITING, ClipState.REFUSED)
 
+WITH_RUN = (ClipState.DISPATCHED, ClipState.WORKING)
+
 FRESH = {"extra_takes": 0, "retries": 0, "lost_runs": 0}
 
 NO_TAKES = {"extra_takes": 0, "take_seeds": None, "chosen_take": None, "rerolls": None}
@@ -54,6 +56,7 @@ class ClipRow:
     generations that were tried again, ``lost_runs`` runs that ended without a result. ``answered_version`` is the
     version of the upload that the latest result is about, ``delivered_version`` the one that the video is of.
     ``arrived_at`` is when the present version was admitted; None if an earlier release admitted it.
+    ``stopped_by`` is who stopped the clip: nothing more is paid for it, what was paid for is still fetched.
     """
 
     clip: str
@@ -83,6 +86,7 @@ class ClipRow:
     rerolls: str | None = None
     remedy: str | None = None
     arrived_at: datetime | None = None
+    stopped_by: str | None = None
 
     @property
     def came_at(self) -> datetime:

@@ -384,9 +384,35 @@ class Bucket:
         if self.head(key) is not None:  # avoids sending a large file in vain; the condition still decides
             return False
         with translated(f"upload {key!r}", self.name):
-            return _unless_taken(lambda: self._put_parts(path, where, about))
+            return _unless_taken(lambda: self._put_parts(path, where, about, {"IfNoneMatch": "*"}))
 
-    def _put_parts(self, path: Path, where: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+    def replace(
+        self, path: Path, key: str, content_type: str, metadata: Mapping[str, str] | None = None, *, etag: str
+    ) -> bool:
+        """Stream a file over the object that has this ETag.
+
+        Returns:
+            True if this call wrote it; False if there is another object by now, or none.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        where: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key}
+        about: dict[str, Any] = {"ContentType": content_type, "Metadata": dict(metadata or {})}
+        condition: dict[str, Any] = {"IfMatch": f'"{etag}"'}
+
+        def put() -> None:
+            with path.open("rb") as source:
+                self._client.put_object(**where, **about, Body=source, **condition)
+
+        with translated(f"replace {key!r}", self.name):
+            if path.stat().st_size <= PART_BYTES:
+                return _unless_taken(put)
+            return _unless_taken(lambda: self._put_parts(path, where, about, condition))
+
+    def _put_parts(
+        self, path: Path, where: Mapping[str, Any], about: Mapping[str, Any], condition: Mapping[str, Any]
+    ) -> None:
         """Upload in parts without boto3's managed upload, which cannot pass the condition to the completing call."""
         upload_id = self._client.create_multipart_upload(**where, **about)["UploadId"]
         try:
@@ -397,7 +423,7 @@ class Bucket:
                     answer = self._client.upload_part(**where, UploadId=upload_id, PartNumber=number, Body=data)
                     parts.append({"PartNumber": number, "ETag": answer["ETag"]})
             self._client.complete_multipart_upload(
-                **where, UploadId=upload_id, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
+                **where, UploadId=upload_id, MultipartUpload={"Parts": parts}, **condition
             )
         except BaseException:
             # Parts of an unfinished upload cost money until they are aborted.
@@ -405,18 +431,21 @@ class Bucket:
                 self._client.abort_multipart_upload(**where, UploadId=upload_id)
             raise
 
-    def copy(self, source: str, target: str) -> None:
+    def copy(self, source: str, target: str, *, version_id: str = "", content_type: str = "") -> None:
         """Copy an object of at most 5 GiB within the bucket, on the server, with content type and metadata.
+
+        With a version it copies those bytes, whatever was uploaded over them (s3:GetObjectVersion). With a content type the
+        copy has that one, and none of the object's metadata.
 
         This is one call (S3 API reference, CopyObject). boto3's managed copy makes a HEAD and starts threads, for four
         times the CPU.
         """
         with translated(f"copy {source!r} to {target!r}", self.name):
-            self._client.copy_object(
-                Bucket=self.name,
-                Key=self.prefix + target,
-                CopySource={"Bucket": self.name, "Key": self.prefix + source},
-            )
+            wanted: Any = {"Bucket": self.name, "Key": self.prefix + source}
+            if version_id:
+                wanted["VersionId"] = version_id
+            more: dict[str, Any] = {"ContentType": content_type, "MetadataDirective": "REPLACE"} if content_type else {}
+            self._client.copy_object(Bucket=self.name, Key=self.prefix + target, CopySource=wanted, **more)
 
     # Deleting
 

@@ -3,11 +3,13 @@
 uploads/hero.jpg                         a loose image is a clip `hero`; hero.mp3 beside it is its voiceover
 uploads/shoes/0001.jpg                   in a folder too: clip `shoes--0001`
 uploads/<clip>/brief.yaml + media        one clip of all the media that the brief assigns
-videos/<fingerprint>.mp4                 written once, never overwritten
+videos/<fingerprint>.mp4                 written once, never overwritten unless it is no video
+videos/_rejected/<fingerprint>-<n>       what the service gave as a video and is none
 requests/<fingerprint>/<attempt>.json    what was claimed, sent or ended, whatever becomes of the ledger
 clips/<clip>/...                         what was found, decided and made
 clips/_refused/<slug>-<hash>.txt         what could not become a clip
 sequences/<sequence>.yaml, sequences/<sequence>/...
+inputs/<sha256>.<ending>                 what is sent: media by the hash of their bytes
 gallery/index.html
 """
 
@@ -22,6 +24,9 @@ CLIPS = "clips/"
 REFUSED = "clips/_refused/"
 SEQUENCES = "sequences/"
 GALLERY = "gallery/"
+INPUTS = "inputs/"
+"""Media by the hash of their bytes: of `i2v run`, and copies of what is sent. Outside ``uploads/``, which the sensor lists at
+every tick."""
 
 BRIEF = "brief.yaml"
 DEFAULTS = "_defaults.yaml"
@@ -51,6 +56,8 @@ _HASH_DIGITS = 8
 _FOREIGN = re.compile(r"[^A-Za-z0-9_-]+")
 _HYPHENS = re.compile(r"-{2,}")
 _CLEAN = re.compile(r"[A-Za-z0-9_-]{1,200}")
+MAX_REJECTED = 3
+"""Files of one request that are kept although they are no videos: enough to show the service what it gave."""
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _REQUEST_KEY = re.compile(r"requests/([0-9a-f]{64})/([1-9][0-9]{0,5})\.json")
 _VIDEO_KEY = re.compile(r"videos/([0-9a-f]{64})\.mp4")
@@ -115,6 +122,12 @@ def ledger_key(service: str) -> str:
     return f"{REQUESTS}_ledgers/{_checked(service)}.json"
 
 
+def rejected_keys(fingerprint: str) -> tuple[str, ...]:
+    """Return the keys of files that were given as a fingerprint's video and are none."""
+    stem = video_key(fingerprint).removeprefix(VIDEOS).removesuffix(".mp4")
+    return tuple(f"{VIDEOS}_rejected/{stem}-{number}" for number in range(1, MAX_REJECTED + 1))
+
+
 def clip_key(clip: str, name: str) -> str:
     """Return the key of a clip's file, such as ``clip_key("hero", VIDEO)``."""
     return f"{CLIPS}{_checked(clip)}/{_checked_file(name)}"
@@ -130,6 +143,23 @@ def frame_key(sequence: str, video_sha256: str) -> str:
     if not _FINGERPRINT.fullmatch(video_sha256):
         raise ValueError(f"{video_sha256!r} is not a SHA-256")
     return f"{SEQUENCES}{_checked(sequence)}/frames/{video_sha256}.png"
+
+
+INPUT_ENDINGS = {
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/webp": ".webp",
+    "audio/mpeg": ".mp3",
+    "audio/wav": ".wav",
+    "video/mp4": ".mp4",
+    "video/quicktime": ".mov",
+}
+"""Endings of the media that models take, by content type."""
+
+
+def input_key(sha256: str, content_type: str) -> str:
+    """Return the key of a medium that is kept by the hash of its bytes."""
+    return f"{INPUTS}{sha256}{INPUT_ENDINGS.get(content_type, '')}"
 
 
 def refused_key(source_key: str) -> str:
