@@ -94,6 +94,7 @@ async def _make_all(
         pool = stack.enter_context(MeasuringPool())
         queue = GenerationQueue()
         await stack.enter_async_context(queue.served_by(engine.stream))
+        heaps = HeapWatch(registry, ledger, settings.heap_limit_microdollars)
         tools = PipelineContext(
             settings=settings,
             bucket=bucket,
@@ -104,7 +105,7 @@ async def _make_all(
             generate=queue.generate,
             scratch=scratch,
             pool=pool,
-            heaps=HeapWatch(registry, ledger, rows, settings.heap_limit_microdollars),
+            heaps=heaps,
         )
         scope = _scope(context)
         reporter = ClipReporter(tools, DagsterEvents(context), context.run.run_id)
@@ -115,6 +116,7 @@ async def _make_all(
             asked = (scope.by_hand or context.run.parent_run_id is not None) and not scope.retried
             rows = list(registry.mark_running(names, context.run.run_id, batch=batch, undo_stop=asked))
             stack.enter_context(signs_of_life(registry, context.run.run_id))
+        heaps.expect(rows)
         pauses = PauseWatch(ledger, registry, settings.service, context.run.run_id)
         found = await asyncio.gather(
             *(make_clip(pipeline.process_clip, reporter, row, pauses.resumed) for row in rows), return_exceptions=True

@@ -66,23 +66,25 @@ class HeapWatch:
     Args:
         registry: the clips of all runs.
         ledger: what was approved.
-        rows: the clips of this run.
         limit_microdollars: from which sum on a heap waits; None if loose clips never ask.
     """
 
-    def __init__(
-        self, registry: Registry, ledger: Ledger, rows: Iterable[ClipRow], limit_microdollars: int | None
-    ) -> None:
+    def __init__(self, registry: Registry, ledger: Ledger, limit_microdollars: int | None) -> None:
         self._registry, self._ledger, self._limit = registry, ledger, limit_microdollars
-        loose = [
-            row for row in rows if limit_microdollars is not None and is_loose(Candidate.from_content(row.content))
-        ]
-        self._since = min((row.came_at for row in loose), default=None)
-        self._open = {row.clip for row in loose}
+        self._since: datetime | None = None
+        self._open: set[str] = set()
         self._prices: dict[str, int | None] = {}
         self._all_planned = asyncio.Event()
         self._lock = asyncio.Lock()
         self._heaps: dict[str, Heap] | None = None
+
+    def expect(self, rows: Iterable[ClipRow]) -> None:
+        """Name the clips that this run works on, before the first of them is planned."""
+        if self._limit is None:
+            return
+        loose = [row for row in rows if is_loose(Candidate.from_content(row.content))]
+        self._since = min((row.came_at for row in loose), default=None)
+        self._open = {row.clip for row in loose}
 
     def planned(self, clip: str, microdollars: int | None) -> None:
         """Note what a clip costs; None if there is nothing to pay. Every clip of the run has to be noted."""
