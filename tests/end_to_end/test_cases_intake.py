@@ -101,9 +101,15 @@ def test_a_document_that_comes_after_the_payment_asks(stage, uploads) -> None:
     uploads.images("t/a.jpg", "t/b.jpg")
     make_all(stage)
     assert len(stage.charges()) == 2
-    stage.upload("t/brief.yaml", "prompt: Push in on image 1, light from image 2.\nimages: [a.jpg, b.jpg]\nduration: 4\nresolution: 480p\n")
+    stage.upload(
+        "t/brief.yaml",
+        "prompt: Push in on image 1, light from image 2.\nimages: [a.jpg, b.jpg]\nduration: 4\nresolution: 480p\n",
+    )
     make_all(stage)
-    stage.upload("t/brief.yaml", "prompt: Push in on image 1, mood from image 2.\nimages: [a.jpg, b.jpg]\nduration: 4\nresolution: 480p\n")
+    stage.upload(
+        "t/brief.yaml",
+        "prompt: Push in on image 1, mood from image 2.\nimages: [a.jpg, b.jpg]\nduration: 4\nresolution: 480p\n",
+    )
     make_all(stage)
 
     assert len(stage.charges()) == 2
@@ -163,7 +169,9 @@ def test_what_is_nearly_a_document_holds_its_folder_until_it_is_removed(stage, u
     assert not list(stage.bucket.list("clips/_refused/"))
 
 
-@pytest.mark.parametrize("name", ["a.dng", "a.xmp", "README.txt", "a.jpg.json", "a.json", "a.md5", ".DS_Store", "Icon\r", "a.AAE"])
+@pytest.mark.parametrize(
+    "name", ["a.dng", "a.xmp", "README.txt", "a.jpg.json", "a.json", "a.md5", ".DS_Store", "Icon\r", "a.AAE"]
+)
 def test_companions_and_noise_hold_nothing_and_are_not_refused(stage, uploads, name) -> None:
     uploads.images("t/a.jpg")
     stage.upload(f"t/{name}", "{}")
