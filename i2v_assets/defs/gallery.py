@@ -15,6 +15,7 @@ from i2v_assets.gallery.collect import LANGUAGES, Answers, TextCache, dub_groups
 from i2v_assets.gallery.collect_films import gather_films
 from i2v_assets.gallery.entries import Paid, Status, TakeCost
 from resources.ledger.ledger import Ledger
+from resources.outside_text import plain
 from resources.registry.registry import ClipState
 from resources.registry.resource import LedgerResource
 from resources.schemas.inputs import Service
@@ -56,10 +57,10 @@ def gallery(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: L
     cache = TextCache(store, listed)
     contents = gather(known, listed, cache)
     for clip in contents.unreadable:
-        context.log.warning(f"Clip left out of the gallery: clips/{clip}/{keys.MANIFEST} cannot be read.")
+        context.log.warning(plain(f"Clip left out of the gallery: clips/{clip}/{keys.MANIFEST} cannot be read."))
     films, unreadable = gather_films(listed, cache, settings.service)
     for key in unreadable:
-        context.log.warning(f"Film left out of the gallery: {key} cannot be read.")
+        context.log.warning(plain(f"Film left out of the gallery: {key} cannot be read."))
     sheets = _language_sheets(store, contents.manifests, cache)
     files = build_gallery((*contents.entries, *films), datetime.now(UTC), paid=paid, zone=settings.zone)
     written = _write(store, files, cache)

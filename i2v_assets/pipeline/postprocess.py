@@ -22,6 +22,7 @@ from resources.media.quality.judging import judge, score
 from resources.media.quality.measuring import measure
 from resources.media.quality.model import Check, Expectation, Finding, Measures, Thresholds
 from resources.media.quality.pool import MeasuringPool
+from resources.outside_text import escape_markdown
 from resources.schemas.inputs import Family, GenerationInputs, Medium
 from resources.settings import Settings
 from resources.storage import keys
@@ -237,7 +238,7 @@ def finding_metadata(finding: Finding, measures: Measures, score: float) -> Meta
     """A check's words and figures."""
     figures = measures.model_dump(mode="json") | {"jumps": len(measures.jumps)}
     shown = {name: figures[name] for name in FIGURES[finding.check.value] if isinstance(figures.get(name), int | float)}
-    problems = "\n".join(f"* **{problem.severity}** {problem.words}" for problem in finding.problems)
+    problems = "\n".join(f"* **{problem.severity}** {escape_markdown(problem.words)}" for problem in finding.problems)
     return {"words": finding.words, "problems": Markdown(problems) if problems else None, "quality": score, **shown}
 
 
