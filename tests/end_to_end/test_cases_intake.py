@@ -1,6 +1,7 @@
 """Uploads of real life through the sensor: only what is meant is paid for, and what waits says why."""
 
 import io
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -122,7 +123,7 @@ def test_a_document_that_comes_after_the_payment_asks(stage, uploads) -> None:
 def test_a_voice_that_comes_after_the_payment_asks(stage) -> None:
     stage.upload("slow.png", picture(1))
     make_all(stage)
-    stage.upload("slow.mp3", stage.samples / "VOICE")
+    stage.upload("slow.mp3", Path("voiceover-en.mp3"))
     make_all(stage)
 
     assert len(stage.charges()) == 1
