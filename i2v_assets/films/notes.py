@@ -8,6 +8,7 @@ from typing import Any
 
 from i2v_assets.clip_folder.notes import Answer, AnswerKind
 from i2v_assets.films.resolve import ResolvedFilm, Shot, pending
+from resources.bounded_json import read_json
 from resources.money import dollars
 from resources.problem import Problem
 from resources.storage import keys
@@ -79,7 +80,7 @@ class FilmNotes:
         """Write a note, and keep its answer in the film's `plan.json`, which the gallery reads."""
         key = keys.sequence_key(name, keys.PLAN)
         try:
-            plan = json.loads(self._bucket.read(key)) if key in self._listed or not self._listed else {}
+            plan = read_json(self._bucket.read(key)) if key in self._listed or not self._listed else {}
         except (ObjectMissing, ValueError):
             plan = {}
         plan = {"film": name, **(plan if isinstance(plan, dict) else {}), "answer": _plain(answer)}
@@ -154,7 +155,7 @@ def _plain(answer: Answer) -> dict[str, Any]:
 def read_film_answer(plan: str) -> Answer | None:
     """Return the answer that a film's `plan.json` keeps; None if it has none, or is damaged."""
     try:
-        found = json.loads(plan)["answer"]
+        found = read_json(plan)["answer"]
         problems = tuple(Problem(**each) for each in found["problems"])
         return Answer(AnswerKind(found["kind"]), str(found["title"]), problems, str(found["next"]))
     except (ValueError, KeyError, TypeError):

@@ -1,6 +1,5 @@
 """Scan ``sequences/``: each file is a film, whose shots become clips. Notes say what a film waits for."""
 
-import json
 import tempfile
 import time
 from collections.abc import Collection, Iterable, Mapping
@@ -14,6 +13,7 @@ from i2v_assets.films.notes import FilmNotes, WrittenNotes
 from i2v_assets.films.resolve import ResolvedFilm, ShotVideo, resolve
 from i2v_assets.films.spec import ClipShot, FilmError, FilmSpec, film_name, parse_film, shot_name
 from i2v_assets.uploads.types import Candidate
+from resources.bounded_json import read_json
 from resources.errors import I2VError
 from resources.problem import Problem
 from resources.registry.agreed_prices import AgreedOffer
@@ -355,7 +355,7 @@ def joined_version(bucket: Bucket, listed: Mapping[str, ObjectInfo], name: str, 
     cached = cache.made.get(place)
     if cached is None or cached[0] != listed[key].etag:
         try:
-            plain = json.loads(bucket.read(key))
+            plain = read_json(bucket.read(key))
         except (ObjectMissing, ValueError):
             return None
         version = str(plain.get("version", "")) if isinstance(plain, dict) else ""

@@ -1,10 +1,10 @@
 """Make failed or cancelled clips again."""
 
-import json
 from dataclasses import dataclass
 
 from i2v_assets.operations.clips import ClipBusy, NotPossible, find_clip, way_on
 from i2v_assets.session import Session
+from resources.bounded_json import read_json
 from resources.ledger.errors import IllegalTransition, StaleClaim
 from resources.ledger.records import RequestRow, State
 from resources.registry.registry import ClipRow, ClipState
@@ -79,7 +79,7 @@ def _planned_fingerprints(session: Session, row: ClipRow) -> set[str]:
     """Return the fingerprints of the clip's latest plan: requests of an older brief stay as they ended."""
     found = {row.planned_fingerprint} if row.planned_fingerprint else set()
     try:
-        stored = json.loads(session.bucket.read(keys.clip_key(row.clip, keys.PLAN)))
+        stored = read_json(session.bucket.read(keys.clip_key(row.clip, keys.PLAN)))
     except (ObjectMissing, ValueError):
         return found
     return found | {take["fingerprint"] for take in stored.get("takes", ()) if "fingerprint" in take}

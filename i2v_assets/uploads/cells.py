@@ -1,12 +1,12 @@
 """The cells of a table: the columns that it may have, and the value of a cell as a spreadsheet writes it. Pure."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from i2v_assets.briefs.brief import Brief, BriefError, suggestion
-from i2v_assets.briefs.yaml_reader import writable
+from i2v_assets.briefs.yaml_reader import MAX_DEPTH, writable
+from resources.bounded_json import read_json
 
 CLIP_COLUMN = "clip"
 ALIASES = {"image": "images", "video": "videos", "audios": "audio"}
@@ -112,9 +112,13 @@ def columns_of(cells: Sequence[str], name: str) -> tuple[str, ...]:
     Raises:
         BriefError: a column is unknown or named twice.
     """
-    columns = [re.sub(r"[\s-]+", "_", cell.strip().lower()) for cell in cells]
-    while columns and not columns[-1]:
-        columns.pop()
+    last = max(number for number, cell in enumerate(cells) if cell.strip())
+    if last >= 2 * len(COLUMNS):
+        raise BriefError(
+            f"{name} has {last + 1:,} columns; a CSV batch has at most {len(COLUMNS)}.",
+            remedy="Remove those that it does not know, or check the separator.",
+        )
+    columns = [re.sub(r"[\s-]+", "_", cell.strip().lower()) for cell in cells[: last + 1]]
     columns = [NAMELESS if _UNNAMED.fullmatch(column) else column for column in columns]
     for column in columns:
         if column == NAMELESS:
@@ -180,8 +184,8 @@ def _value(column: str, cell: str, where: str) -> object:
         return [part.strip() for part in cell.split("|")]
     if field in _NESTED:
         try:
-            return json.loads(cell)
-        except (ValueError, RecursionError):
+            return read_json(cell, max_depth=MAX_DEPTH)
+        except ValueError:
             raise BriefError(
                 f"{where}: `{field}` is not JSON.", remedy='Write JSON, such as {"en": "v.mp3"}.'
             ) from None

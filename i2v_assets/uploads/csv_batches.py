@@ -17,7 +17,14 @@ from pathlib import PurePosixPath
 from typing import Any, Literal, TypeAlias
 
 from i2v_assets.briefs.brief import Brief, BriefError, brief_from
-from i2v_assets.briefs.yaml_reader import Document, DocumentError, check_characters, decode, read_document
+from i2v_assets.briefs.yaml_reader import (
+    Document,
+    DocumentError,
+    check_characters,
+    check_count,
+    decode,
+    read_document,
+)
 from i2v_assets.uploads.cells import ALIASES, CLIP_COLUMN, NAMELESS, columns_of, values_of, whole_numbers
 
 BatchFormat: TypeAlias = Literal["csv", "jsonl", "xlsx"]
@@ -31,6 +38,12 @@ MAX_BATCH_BYTES = 16 * 1024 * 1024
 
 MAX_BATCH_ROWS = 20_000
 """Maximum rows: two nights of ten thousand clips; more belong in another file."""
+
+MAX_BATCH_LINES = 20 * MAX_BATCH_ROWS
+"""Maximum lines, with empty ones and those within a cell: ten lines of prompt in every row and as many empty ones."""
+
+MAX_ROW_VALUES = 100
+"""Maximum keys and list items of a row: every column, and files for the most that a model takes, several times over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +133,11 @@ def _parsed(text: str, name: str, kind: BatchFormat) -> tuple[tuple[BatchRow, ..
         raise BriefError(
             f"{name} is larger than {MAX_BATCH_BYTES // 1024**2} MB.", remedy="Split it into several files."
         )
+    if text.count("\n") + text.count("\r") > MAX_BATCH_LINES:  # a line that ends in both counts as two
+        raise BriefError(
+            f"{name} has more than {MAX_BATCH_LINES // 2:,} lines.",
+            remedy="Remove the empty ones, or split it into several files.",
+        )
     rows: list[BatchRow] = []
     bad: list[BadRow] = []
     for number, (line, cells_or_error, readable_cells) in enumerate(_READERS[kind](text, name), start=1):
@@ -139,6 +157,7 @@ def _row(line: int, number: int, cells_or_error: dict[str, Any] | DocumentError,
     if isinstance(cells_or_error, DocumentError):
         raise cells_or_error
     where = f"{name} line {line}"
+    check_count(cells_or_error, where, MAX_ROW_VALUES)
     check_characters(cells_or_error, where)
     data = dict(cells_or_error)
     clip = data.pop(CLIP_COLUMN, None)
@@ -208,7 +227,8 @@ def _json_rows(text: str, name: str) -> Iterator[_Row]:
         if not written.strip():
             continue
         try:
-            data = whole_numbers(read_document(written, f"{name} line {line}", "json").data)
+            read = read_document(written, f"{name} line {line}", "json", max_values=MAX_ROW_VALUES).data
+            data = whole_numbers(read)
             yield line, data, data
         except DocumentError as error:
             yield line, error, {}

@@ -66,6 +66,8 @@ class Entry:
 
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
+MAX_KEY_CHARACTERS = 1024
+"""Longest key: S3 allows 1,024 bytes. A longer name is not looked up, because composing one takes quadratic time."""
 
 
 @dataclass
@@ -119,6 +121,8 @@ class Tree:
         found = self.by_key.get(key)
         if found is not None or key.isascii():
             return found
+        if len(key) > MAX_KEY_CHARACTERS:
+            return None
         other = composed(key)
         return self.by_key.get(other) or self.by_composed.get(other)
 

@@ -42,7 +42,7 @@ from resources.registry.rows import (
 )
 from resources.registry.run_beats import RunBeats
 from resources.registry.stops import ClipStops
-from resources.registry.tables import clips
+from resources.registry.tables import clips, refused_uploads
 from resources.wait_reason import WaitReason
 
 __all__ = ["Admission", "ClipRow", "ClipState", "Refusals", "RefusedRow", "Registry", "Upload"]
@@ -227,6 +227,14 @@ class Registry:
                 sa.select(clips.c.clip, clips.c.source).where(clips.c.state != ClipState.WITHDRAWN)
             )
             return {row.clip: row.source for row in rows}
+
+    def revision(self) -> str:
+        """Return a text that changes when a clip or a refusal changes, to tell cheaply that none did."""
+        by_state = sa.select(clips.c.state, sa.func.count(), sa.func.max(clips.c.updated_at)).group_by(clips.c.state)
+        with self._database.read() as connection:
+            states = sorted(str(tuple(row)) for row in connection.execute(by_state))
+            refused = connection.execute(sa.select(sa.func.count()).select_from(refused_uploads)).scalar()
+        return f"{states} {refused}"
 
     # Results
 
