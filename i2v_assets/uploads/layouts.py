@@ -230,6 +230,8 @@ def batch_claims(snapshot: Snapshot, batch: Entry, unseen: set[str]) -> Iterator
         snapshot.doubts.add(list_doubt(batch, written, error.message, error.remedy, snapshot.near))
         yield RefusedUpload(key, error.message, error.remedy)
         return
+    if any(each.guessed for each in rows):  # it may name files that were not found, so all around it waits
+        snapshot.doubts.add(list_doubt(batch, written, *_guessed(batch), snapshot.near))
     if bad:
         snapshot.doubts.add(rows_doubt(batch, written, bad[0].words, bad[0].remedy, snapshot.near))
     mark = snapshot.marks.holding(batch.folder, batch.name)
@@ -268,12 +270,14 @@ def _held_as_guessed(claim: Claim, batch: Entry) -> Claim:
     """Return the claim of a row whose list is in an encoding that was guessed: it waits for a person."""
     if not isinstance(claim.outcome, Candidate) or claim.outcome.hold is not None:
         return claim
-    words = (
-        f"{shown_name(batch.path)} is not UTF-8. Read as Windows text its names are found, but its prompts may differ."
-    )
-    remedy = "Save the list as CSV (UTF-8), or check the prompt with `i2v plan`."
+    words, remedy = _guessed(batch)
     hold = UploadHold(HoldReason.ENCODING, words, remedy, batch.object.key)
     return replace(claim, outcome=claim.outcome.with_hold(hold))
+
+
+def _guessed(batch: Entry) -> tuple[str, str]:
+    words = f"{shown_name(batch.path)} is not UTF-8. Read as Windows text, its names and prompts may differ."
+    return words, "Save the list as CSV (UTF-8), or check the prompt with `i2v plan`."
 
 
 def _claim_files(brief: Brief, find: Finder) -> None:
