@@ -191,6 +191,10 @@ def summary(scan: QueueScan, states: dict[str, int], waiting: int) -> str:
         [counted(scan.left, "key is left for the next tick", "keys are left for the next tick")] if scan.left else []
     )
     parts += [f"{counted(len(scan.poison), 'message')} cannot be read"] if scan.poison else []
+    held = sum(len(each.held) for each in scan.scans)
+    ignored = sum(each.grouping.ignored for each in scan.scans)
+    parts += [f"{counted(held, 'upload')} held"] if held else []
+    parts += [f"{counted(ignored, 'system file')} ignored"] if ignored else []
     return (
         f"{counted(scan.messages, 'message')}, {counted(scan.keys, 'key')} scanned: {', '.join(parts) or 'no clips'}."
     )

@@ -91,7 +91,9 @@ def top_brief_doubt(entry: Entry, text: object, words: str, remedy: str, near: N
 
 def near_documents(tree: Tree, entries: Iterable[Entry], texts: Texts) -> Iterator[Doubt]:
     """Yield a doubt for each file that is nearly a document; other files of unknown types yield nothing."""
-    names: dict[str, frozenset[tuple[str, ...]]] = {}
+    names: dict[str, set[tuple[str, ...]]] = {}
+    for entry in tree.media if tree.documents else ():
+        names.setdefault(entry.folder, set()).add(words_of(entry.name))
     for entry in entries:
         text = texts.get(entry.object.key)
         remedy = _remedy(entry)
@@ -102,12 +104,10 @@ def near_documents(tree: Tree, entries: Iterable[Entry], texts: Texts) -> Iterat
             words = f"{shown_name(entry.path)} looks like a document, but its name or type is not read."
             yield Doubt(entry.object.key, words, remedy, _scope(entry))
         elif isinstance(text, str | bytes) and split_name(entry.name)[1] in TEXT_ENDINGS:
-            if entry.folder not in names:
-                names[entry.folder] = _names_in(tree, entry.folder)
             if parses_as_brief(text):
                 words = f"{shown_name(entry.path)} holds the keys of a brief, but its name is not that of one."
                 yield Doubt(entry.object.key, words, remedy, _scope(entry))
-            elif _names_a_file(text, names[entry.folder]):
+            elif _names_a_file(text, names.get(entry.folder, set())):
                 words = f"{shown_name(entry.path)} names files of its folder, and is not understood."
                 yield Doubt(entry.object.key, words, remedy, _scope(entry))
 
@@ -153,11 +153,7 @@ def parses_as_brief(text: str | bytes) -> bool:
     return False
 
 
-def _names_in(tree: Tree, folder: str) -> frozenset[tuple[str, ...]]:
-    return frozenset(words_of(entry.name) for entry in tree.media if entry.folder == folder)
-
-
-def _names_a_file(text: str | bytes, names: frozenset[tuple[str, ...]]) -> bool:
+def _names_a_file(text: str | bytes, names: set[tuple[str, ...]]) -> bool:
     lengths = {len(words) for words in names if words}
     for written in spellings(text):
         words = words_of(written)

@@ -197,6 +197,12 @@ def text_of(texts: Texts, entry: Entry) -> str | None:
     text = texts.get(entry.object.key)
     if isinstance(text, UnreadableText):
         raise DocumentError(f"{shown_name(entry.path)} cannot be read: {text.words}", remedy=text.remedy)
+    if text is not None and entry.object.size_bytes == 0 and entry.role in {"brief", "defaults"}:
+        # Half-written, perhaps: taken as a brief without wishes it would order everything beside it.
+        raise DocumentError(
+            f"{shown_name(entry.path)} is empty (0 bytes).",
+            remedy="Upload it again, or write {} if nothing is to be set.",
+        )
     return decode(text, entry.path) if isinstance(text, bytes) else text
 
 
