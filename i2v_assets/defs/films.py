@@ -113,7 +113,7 @@ def _note_failure(
             bucket, name, Problem(error.message, remedy=error.remedy), sandbox=settings.service == "sandbox"
         )
     except I2VError as unwritten:
-        context.log.warning(f"The film's note could not be written: {unwritten.message}")
+        context.log.warning(plain(f"The film's note could not be written: {unwritten.message}"))
 
 
 def metadata(resolved: ResolvedFilm, joined: JoinedFilm, settings: Settings) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from i2v_assets.defs.operating import CLIP, by_run, operating
 from i2v_assets.operations.cancel import cancel_clip, cancel_clips, clips_to_cancel
 from i2v_assets.operations.clips import NotPossible
 from i2v_assets.operations.pause import pause_work, resume_work
+from resources.outside_text import plain
 from resources.registry.resource import LedgerResource
 from resources.runcomfy.resource import RunComfyResource
 
@@ -40,7 +41,7 @@ def cancel_a_clip(context: dg.OpExecutionContext, runcomfy: RunComfyResource, le
             cancelled = (cancel_clip(session, config.clip, by=by_run(context)),)
     for each in cancelled:
         for step in each.steps:
-            (context.log.info if step.done else context.log.warning)(f"{each.clip}: {step.text}")
+            (context.log.info if step.done else context.log.warning)(plain(f"{each.clip}: {step.text}"))
 
 
 @dg.job(description="`i2v cancel` from the launchpad: withdraw or cancel clips. Free.")
@@ -56,7 +57,7 @@ def pause_paid_work(context: dg.OpExecutionContext, runcomfy: RunComfyResource, 
     """Log who paused it, and since when."""
     with operating(runcomfy, ledger) as session:
         hold = pause_work(session, by=by_run(context))
-    context.log.info(f"{hold.text} `resume_job` or `i2v resume` lets it go on.")
+    context.log.info(plain(f"{hold.text} `resume_job` or `i2v resume` lets it go on."))
 
 
 @dg.job(description="`i2v pause` from the launchpad: stop all paid work until `resume_job`. Free.")
