@@ -64,6 +64,7 @@ def sweep_uploads(context: dg.OpExecutionContext, bucket: BucketResource, ledger
     opened = bucket.open()
     with ledger.open() as (_, registry):
         scan = scan_uploads(opened, registry, load_settings())
+        registry.runs.forget()
         registry.claims.forget({each.key for each in opened.list(UPLOADS)})
     if misplaced := misplaced_media(opened):
         context.log.warning(misplaced_words(misplaced))
@@ -99,7 +100,8 @@ def retry_failed_clips(context: dg.OpExecutionContext, ledger: LedgerResource) -
     """Enqueue failed clips; the sensor's next tick starts them."""
     with ledger.open() as (_, registry):
         names = to_retry(registry, load_settings())
-        registry.enqueue(names, count_retry=True)
+        seen = {clip: row for clip, row in registry.many(names).items() if row.state is ClipState.FAILED}
+        registry.enqueue(list(seen), seen=seen, count_retry=True)
     context.log.info(plain(f"{len(names)} failed clips enqueued: {', '.join(names[:20])}"))
 
 

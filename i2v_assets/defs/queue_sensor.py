@@ -135,8 +135,12 @@ def ingest_messages(
             whole=False,
             covers=scope.covers,
             asked=scope.asked,
+            patience=0,
         )
-        pending.replace(part, rescan_times(part, scope, scanned, bucket.now(), settings.settle_seconds))
+        rescan = rescan_times(part, scope, scanned, bucket.now(), settings.settle_seconds)
+        if unread := scope.unread | scanned.unread:
+            rescan |= dict.fromkeys([*part, *unread], bucket.now())
+        pending.replace(part, rescan)
         scans.append(scanned)
         cut += scope.cut
     left = keys[start:]

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +29,8 @@ from resources.settings import Settings
 from resources.storage import keys
 from resources.storage.bucket import Bucket
 from resources.storage.errors import StorageError
+
+log = logging.getLogger(__name__)
 
 
 def measure_again(
@@ -93,7 +96,7 @@ class Postprocessor:
         """Return the size of a take's video, with measures and previews if the settings say so.
 
         Raises:
-            MediaError: the file is no video; StorageError: it cannot be fetched.
+            StorageError: it cannot be fetched.
         """
         settings, pool = self._context.settings, self._context.pool
         local = take.outcome.local_path
@@ -102,7 +105,16 @@ class Postprocessor:
         try:
             if not settings.previews:
                 return await self._measured(take, local)
-            finished, drawn = await asyncio.gather(self._measured(take, local), pool.run_async(previews_of, local))
+            finished, drawn = await asyncio.gather(
+                self._measured(take, local), pool.run_async(previews_of, local), return_exceptions=True
+            )
+            if isinstance(finished, BaseException):
+                raise finished
+            if isinstance(drawn, MediaError):  # it is paid for, and can be played: it is delivered without pictures
+                log.warning("Clip %s: its previews could not be drawn (%s).", take.plan.clip, drawn.message)
+                return finished
+            if isinstance(drawn, BaseException):
+                raise drawn
             inline, tiny, files = drawn
             return replace(finished, inline_poster=inline, glimpse=tiny, files=files)
         finally:
@@ -111,7 +123,11 @@ class Postprocessor:
 
     async def _measured(self, take: Take, local: Path) -> PostprocessResult:
         if not self._context.settings.measure:
-            return PostprocessResult(*await asyncio.to_thread(video_size, local, "the video"))
+            try:
+                return PostprocessResult(*await asyncio.to_thread(video_size, local, "the video"))
+            except MediaError as error:
+                log.warning("Clip %s: the size of its video cannot be read (%s).", take.plan.clip, error.message)
+                return PostprocessResult(0, 0, 0.0)
         compared = compared_media(take.plan.inputs)
         copies = await asyncio.gather(*(asyncio.to_thread(self._copy, medium) for medium in compared))
         try:

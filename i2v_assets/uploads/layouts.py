@@ -7,8 +7,8 @@ from functools import partial
 
 from i2v_assets.briefs.brief import Brief, merge
 from i2v_assets.briefs.yaml_reader import DocumentError
-from i2v_assets.uploads.csv_batches import parse_batch
 from i2v_assets.uploads.doubt import list_doubt, rows_doubt
+from i2v_assets.uploads.large_lists import is_read, parse_list
 from i2v_assets.uploads.snapshot import (
     Claim,
     FileMissing,
@@ -209,7 +209,11 @@ def batch_claims(snapshot: Snapshot, batch: Entry, unseen: set[str]) -> Iterator
             words = f"{shown_name(batch.path)} names it, and waits until it and its folder's defaults can be read."
             snapshot.doubts.add(list_doubt(batch, written, words, "Correct the defaults.", snapshot.near))
             return
-        rows, bad = parse_batch(text, batch.path, "csv" if split_name(batch.name)[1] == ".csv" else "jsonl")
+        if not is_read(text, batch.path):
+            words = f"{shown_name(batch.path)} is large and still being read."
+            snapshot.doubts.add(list_doubt(batch, written, words, "Wait for the next scan.", snapshot.near))
+            return
+        rows, bad = parse_list(text, batch.path)
     except DocumentError as error:
         snapshot.doubts.add(list_doubt(batch, written, error.message, error.remedy, snapshot.near))
         yield RefusedUpload(key, error.message, error.remedy)

@@ -65,6 +65,9 @@ class Entry:
         return UploadFile(name, upload.key, upload.etag, MEDIA_ENDINGS[split_name(self.name)[1]], upload.size_bytes)
 
 
+MAX_KEY_CHARACTERS = 1024
+"""Longest key: S3 allows 1,024 bytes. A longer name is not looked up, because composing one takes quadratic time."""
+
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -116,6 +119,8 @@ class Tree:
 
     def find(self, key: str) -> Entry | None:
         """Return the entry with this key, in any Unicode spelling; the exact spelling wins."""
+        if len(key) > MAX_KEY_CHARACTERS:
+            return None
         found = self.by_key.get(key)
         if found is not None or key.isascii():
             return found

@@ -40,6 +40,9 @@ MAX_AUDIO_SECONDS = 600.0
 """Seconds after which decoding for a length stops. The longest audio that any endpoint takes has 30 s. Beyond ten
 minutes the exact length no longer matters, and a long recording then costs about a second."""
 
+MAX_HEADER_SECONDS = 86_400.0
+"""A header that says more than a day is wrong; one without a length says a negative number."""
+
 _IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "ICO", "PPM")
 # Pillow's other readers are excluded on purpose: some (EPS) start other programs.
 _TURNED = {5, 6, 7, 8}
@@ -268,11 +271,11 @@ def video_size(path: Path, name: str = "") -> tuple[int, int, float]:
     Raises:
         Unreadable: not a video, or damaged.
     """
-    with open_media(path, name or path.name, header_only=True) as container:
+    with open_media(path, name or path.name, header_only=True, moving_pictures=True) as container:
         videos = moving_streams(container)
         if not videos:
             raise Unreadable(f"{name or path.name} contains no video.", remedy="Fetch it again.")
-        seconds = float(container.duration or 0) / av.time_base
+        seconds = min(max(float(container.duration or 0) / av.time_base, 0.0), MAX_HEADER_SECONDS)
         return videos[0].codec_context.width, videos[0].codec_context.height, seconds
 
 
