@@ -163,6 +163,13 @@ class Settings(BaseSettings):
     require_approval: bool = Field(
         False, description=("hold every clip until a person approves it with `i2v approve` or materializes it")
     )
+    approve_above_usd: Dollars = Field(
+        20,
+        description=(
+            "loose clips of one folder that together cost more than this within an hour wait as one approval; not in the"
+            " sandbox, nor where budget_usd_per_day is set"
+        ),
+    )
     on_unknown: Literal["hold", "resubmit"] = Field(
         "hold",
         description="what to do if a submit's outcome is unknown: `hold` for a person, or `resubmit` (may pay twice)",
@@ -248,6 +255,16 @@ class Settings(BaseSettings):
                 " sandbox"
             )
         return self
+
+    @property
+    def heap_limit_microdollars(self) -> int | None:
+        """Return from which sum on loose clips ask; None if they never do.
+
+        In the sandbox nothing is paid; who sets a day's budget has decided what a mistake may cost.
+        """
+        if self.service == "sandbox" or "budget_usd_per_day" in self.model_fields_set:
+            return None
+        return round(self.approve_above_usd * USD)
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

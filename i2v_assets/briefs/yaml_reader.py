@@ -6,6 +6,7 @@ anchors and aliases (a few lines can expand to gigabytes), tags, deep nesting, d
 silently), characters that cannot be stored, and anything over 64 KB.
 """
 
+import codecs
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 import yaml
 
+from i2v_assets.briefs.word_processors import certain_cause, likely_cause
 from resources.bounded_json import TooDeep, read_json
 from resources.errors import ErrorCode, I2VError
 
@@ -49,12 +51,14 @@ class Document:
 
 
 def decode(data: bytes, name: str) -> str:
-    """Return the text of a UTF-8 file, with or without a byte order mark.
+    """Return the text of a UTF-8 file, with or without a byte order mark, or of a UTF-16 file with one.
 
     Raises:
-        DocumentError: the bytes are not UTF-8.
+        DocumentError: the bytes are neither.
     """
     try:
+        if len(data) > 2 and data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return data.decode("utf-16")
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
@@ -78,11 +82,7 @@ def read_document(text: str, name: str, kind: DocumentFormat, *, max_values: int
             f"{name} is larger than {MAX_DOCUMENT_BYTES // 1024} KB.",
             remedy="Keep only the keys that it needs.",
         )
-    try:
-        document = _read_json(text, name) if kind == "json" else _read_yaml(text, name)
-    except DocumentError:
-        _check_plain_text(text, name)  # a better reason than the parser's, if there is one
-        raise
+    document = _read_as_meant(text, name, kind)
     if document is None:
         return Document({})
     data, lines = document
@@ -102,36 +102,17 @@ def read_document(text: str, name: str, kind: DocumentFormat, *, max_values: int
     return Document(data, lines)
 
 
-_FENCE = re.compile(r"^\s*(```|~~~)", re.MULTILINE)
-_TAB = re.compile(r"^ *\t+[ \t]*\S", re.MULTILINE)
-_NO_BREAK = re.compile(
-    r"^[ \t]*[\u00a0\u2007\u202f\u3000\u200b\ufeff]|^[\w -]+:[ ]*[\u00a0\u2007\u202f\u3000]|:[\u00a0\u2007\u202f]",
-    re.MULTILINE,
-)
-_CURLY = re.compile(r"^\s*(?:-\s+)?(?:[\w-]+\s*:\s*)?(?:\[\s*)?([“”„‟«»‘’‚‹›][^\n]*)$", re.MULTILINE)
-_PLAIN = "Save the file as plain text with a plain text editor."
-
-
-def _check_plain_text(text: str, name: str) -> None:
-    """Check that a document that cannot be parsed was not changed by a word processor or a chat window.
-
-    Raises:
-        DocumentError: names what they left: RTF, a Word file, code fences, tabs, no-break spaces or typographic quotes.
-    """
-    if text.lstrip().startswith("{\\rtf"):
-        raise DocumentError(f"{name} is rich text (RTF), not plain text.", remedy=_PLAIN)
-    if text.startswith(("PK\x03\x04", "%PDF-", "\xd0\xcf\x11\xe0")):
-        raise DocumentError(f"{name} is a file of a word processor, not plain text.", remedy=_PLAIN)
-    for pattern, what, remedy in (
-        (_FENCE, "holds a code fence (```)", "Remove the lines with ```."),
-        (_TAB, "is indented with a tab", "Use spaces in place of tabs."),
-        (_NO_BREAK, "holds a no-break space where a space belongs", f"Type the spaces again. {_PLAIN}"),
-        (_CURLY, "holds typographic quotes around a value", 'Use straight quotes ("), or none.'),
-    ):
-        found = pattern.search(text)
-        if found is not None:
-            line = text[: found.start() + len(found[0]) - len(found[0].lstrip("\n"))].count("\n") + 1
-            raise DocumentError(f"{name} {what} in line {line}.", remedy=remedy)
+def _read_as_meant(text: str, name: str, kind: DocumentFormat) -> tuple[Any, dict[str, int]] | None:
+    """Read a text, unless a word processor or a chat program has changed it; then that is the error."""
+    if kind != "json" and (cause := certain_cause(text)) is not None:
+        raise DocumentError(f"{name} {cause[0]}.", remedy=cause[1])
+    try:
+        return _read_json(text, name) if kind == "json" else _read_yaml(text, name)
+    except DocumentError as error:
+        cause = certain_cause(text) or likely_cause(text)
+        if cause is None:
+            raise
+        raise DocumentError(f"{error.message} The file {cause[0]}.", remedy=f"{cause[1]} {error.remedy}") from None
 
 
 def _check_values(data: Mapping[str, Any], name: str) -> None:
@@ -146,13 +127,13 @@ def _check_values(data: Mapping[str, Any], name: str) -> None:
                 continue
             if text[0] in _SPACES or key[0:1] in _SPACES or "\u00a0" in key:
                 words = f"{name}: `{writable(key)}` holds a no-break space where a space belongs."
-                raise DocumentError(words, remedy=f"Type the spaces again. {_PLAIN}")
+                raise DocumentError(words, remedy="Type the spaces again, in a plain text editor.")
             if len(text) > 1 and text[0] in _OPENING and text[-1] in _CLOSING:
                 words = f"{name}: `{writable(key)}` holds typographic quotes around a value."
                 raise DocumentError(words, remedy='Use straight quotes ("), or none.')
 
 
-_SPACES = "\u00a0\u2007\u202f\u3000\u200b\ufeff"
+_SPACES = "\u00a0\u2007\u202f\u200b\ufeff"
 _OPENING = "“”„‟«»‘’‚‹›"
 _CLOSING = "“”‟«»‘’‹›"
 

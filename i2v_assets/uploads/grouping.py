@@ -41,12 +41,14 @@ from i2v_assets.uploads.types import (
     Settling,
     TreeState,
     UploadFile,
+    UploadHold,
     UploadKind,
     UploadObject,
     shown_name,
     split_name,
     stem_key,
 )
+from i2v_assets.uploads.voices import other_voices
 from resources.storage.keys import SEQUENCES, UPLOADS, slug
 
 __all__ = [
@@ -156,12 +158,13 @@ def _all_claims(snapshot: Snapshot, unseen: set[str]) -> Iterator[Claim | Refuse
         yield from _folder_claims(snapshot, folder, briefs, owned[folder])
     sidecars, others = sidecars_of(snapshot, [each for each in tree.documents if owner[each.folder] is None])
     yield from _not_understood(snapshot, unknown, others, loose)
+    holds = other_voices(loose)
     for (folder, stem), group in loose.items():
         beside = sidecars.get((folder, stem))
         if beside:
             yield from _sidecar_claims(snapshot, folder, stem, group, beside)
         else:
-            yield from loose_claims(snapshot, folder, stem, group)
+            yield from (_held(claim, holds) for claim in loose_claims(snapshot, folder, stem, group))
     yield from _empty_folders(snapshot, tree)
 
 
@@ -220,6 +223,19 @@ def _folder_claims(snapshot: Snapshot, folder: str, briefs: list[Entry], media: 
         source = f"{UPLOADS}{folder}/"
         refused = replace(unexpected_failure(briefs[0], error), clip=slug(source))
         return [Claim(slug(source), source, briefs[0].object.modified_at, refused)]
+
+
+def _held(claim: Claim | RefusedUpload, holds: Mapping[str, UploadHold]) -> Claim | RefusedUpload:
+    """Return a claim whose candidate waits for a person if one of the holds is for its upload."""
+    hold = holds.get(claim.source)
+    if (
+        hold is None
+        or isinstance(claim, RefusedUpload)
+        or not isinstance(claim.outcome, Candidate)
+        or claim.outcome.hold
+    ):
+        return claim
+    return replace(claim, outcome=claim.outcome.with_hold(hold))
 
 
 def _unknown(entry: Entry) -> RefusedUpload:

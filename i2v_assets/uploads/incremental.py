@@ -20,12 +20,13 @@ from functools import cached_property, lru_cache, partial
 from itertools import islice
 from typing import NamedTuple
 
-from i2v_assets.briefs.yaml_reader import DocumentError, decode
+from i2v_assets.briefs.yaml_reader import DocumentError
 from i2v_assets.uploads.ingest import READERS, head_or_none, read_texts
 from i2v_assets.uploads.large_lists import PATIENCE_SECONDS, is_read, parse_list, unread_lists
 from i2v_assets.uploads.near_names import spellings, words_of
 from i2v_assets.uploads.tree import UnreadableText, in_side_folder
 from i2v_assets.uploads.types import composed, role_of, split_name, stem_key
+from i2v_assets.uploads.voices import stems_beside_lone_image
 from resources.registry.registry import Registry
 from resources.storage.bucket import Bucket, FolderListing, ObjectInfo
 from resources.storage.keys import UPLOADS
@@ -288,8 +289,9 @@ class ScopeScanner:
                 loose.setdefault(group.folder, set()).add(group.name)
         for folder, names in loose.items():
             beside = self._folders.get(folder, ()) if folder not in self._large else self._by_name(folder, names)
+            wanted = names | stems_beside_lone_image(split_key(info.key)[1] for info in beside)
             for info in beside:
-                if _stem(split_key(info.key)[1]) in names:
+                if _stem(split_key(info.key)[1]) in wanted:
                     result.objects[info.key] = info
         for folder in above | {part for name in loose for part in with_parents(name)}:
             self._add_steering(result, folder)
@@ -421,7 +423,6 @@ def _files_of(key: str, text: str | bytes) -> set[str]:
     """Return the files that the rows of a CSV batch name; empty if it cannot be read, or not yet."""
     path = key.removeprefix(UPLOADS)
     try:
-        text = decode(text, path) if isinstance(text, bytes) else text
         rows, _ = parse_list(text, path) if is_read(text, path) else ((), ())
     except DocumentError:
         return set()
@@ -430,4 +431,4 @@ def _files_of(key: str, text: str | bytes) -> set[str]:
         brief = row.brief
         files |= {ref.file for ref in brief.images or ()} | {ref.file for ref in brief.videos or ()}
         files |= {ref.file for ref in brief.audio or ()} | set((brief.dub or {}).values())
-    return files
+    return files | {file.replace("\\", "/").removeprefix("./") for file in files if "\\" in file}

@@ -1,5 +1,6 @@
 """Scan the uploads: group them into clips, register the complete ones, and write notes about refused ones."""
 
+import codecs
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from i2v_assets.uploads.grouping import Candidate, Grouping, RefusedUpload, grou
 from i2v_assets.uploads.history import with_history
 from i2v_assets.uploads.large_lists import unread_lists
 from i2v_assets.uploads.memory import IntakeMemory, tree_of
+from i2v_assets.uploads.spreadsheets import SPREADSHEET_ENDINGS, read_spreadsheet
 from i2v_assets.uploads.tree import UnreadableText
 from resources.registry.registry import Admission, ClipState, RefusedRow, Registry, Upload
 from resources.registry.rows import ClaimChange, KnownTree, ObjectClaim
@@ -101,7 +103,7 @@ def admit(
     keys = {each.key for each in objects}
 
     def gone(key: str) -> bool:
-        return key not in keys and (whole or covers(key) or key in asked)
+        return not unread and key not in keys and (whole or covers(key) or key in asked)
 
     elsewhere: list[ObjectInfo] = []
     queried: set[str] = set()
@@ -263,7 +265,7 @@ def read_texts(
         try:
             # One byte more than the limit, so that the parser refuses the document as too large.
             with bucket.open_range(info.key, 0, MAX_BATCH_BYTES) as stream:
-                return info, _text(stream.read())
+                return info, _text(stream.read(), info.key)
         except ObjectMissing:
             return info, None  # deleted since the listing; the next scan will not list it
         except AccessDenied as error:  # of this object alone, because the listing was answered
@@ -279,8 +281,12 @@ def read_texts(
     return texts | {info.key: text for info, text in fresh.items()}
 
 
-def _text(data: bytes) -> str | bytes:
+def _text(data: bytes, key: str) -> str | bytes:
+    if key.lower().endswith(SPREADSHEET_ENDINGS):
+        return read_spreadsheet(data, key.removeprefix(UPLOADS))
     try:
+        if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return data.decode("utf-16")
         # A document over the limit is cut, perhaps within a character; it is refused for its size anyway.
         return data.decode("utf-8-sig", "strict" if len(data) <= MAX_BATCH_BYTES else "replace")
     except UnicodeDecodeError:

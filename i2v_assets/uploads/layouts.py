@@ -9,6 +9,7 @@ from i2v_assets.briefs.brief import Brief, merge
 from i2v_assets.briefs.yaml_reader import DocumentError
 from i2v_assets.uploads.doubt import list_doubt, rows_doubt
 from i2v_assets.uploads.large_lists import is_read, parse_list
+from i2v_assets.uploads.media_order import order_key
 from i2v_assets.uploads.snapshot import (
     Claim,
     FileMissing,
@@ -28,9 +29,11 @@ from i2v_assets.uploads.types import (
     MEDIA_ENDINGS,
     Candidate,
     Doubt,
+    HoldReason,
     RefusedUpload,
     Settling,
     UploadFile,
+    UploadHold,
     UploadKind,
     UploadObject,
     conversion,
@@ -71,7 +74,7 @@ class ClipSource:
     def candidate(self, files: tuple[UploadFile, ...], own: Brief, merged: Brief) -> Claim:
         """Return the claim of a complete clip."""
         document_key = None if self.kind is UploadKind.LOOSE else self.defined_in
-        version = version_of(files, own)
+        version = version_of(_for_version(files, own), own)
         steered = self.steered_by
         return self.claim(
             Candidate(self.clip, self.source, self.kind, files, merged, version, document_key, None, steered)
@@ -167,7 +170,7 @@ def folder_claims(snapshot: Snapshot, folder: str, briefs: Sequence[Entry], medi
 def _all_media(
     snapshot: Snapshot, folder: str, media: Sequence[Entry], changed: datetime, *, dubbed: bool
 ) -> tuple[UploadFile, ...]:
-    """Return every medium of a folder once it has settled: images first, each kind by name.
+    """Return every medium of a folder once it has settled: images first, each kind by roles and numbers in its names.
 
     A dub takes no sound from its folder: the other sounds belong to other languages, perhaps not in the brief yet.
     """
@@ -187,7 +190,15 @@ def _all_media(
             f"The folder {shown_name(folder)} has a brief but no media.",
             "Upload an image or a voiceover beside the brief.",
         )
-    return tuple(sorted(used, key=lambda file: (_ORDER[file.kind], file.name)))
+    return tuple(sorted(used, key=lambda file: (_ORDER[file.kind], order_key(file.name))))
+
+
+def _for_version(files: Sequence[UploadFile], own: Brief) -> Sequence[UploadFile]:
+    """Return files in the order that their version is made of: by name where the brief lists none.
+
+    So another rule for the order makes no delivered clip a new one.
+    """
+    return files if own.names_media else sorted(files, key=lambda file: (_ORDER[file.kind], file.name))
 
 
 # Rows of a CSV batch
@@ -204,20 +215,23 @@ def batch_claims(snapshot: Snapshot, batch: Entry, unseen: set[str]) -> Iterator
     key = batch.object.key
     written = snapshot.texts.get(key)
     try:
-        text, defaults = text_of(snapshot.texts, batch), snapshot.defaults.of(batch.folder)
+        text = written if isinstance(written, bytes) else text_of(snapshot.texts, batch)
+        defaults = snapshot.defaults.of(batch.folder)
         if text is None or defaults is None:
             words = f"{shown_name(batch.path)} names it, and waits until it and its folder's defaults can be read."
             snapshot.doubts.add(list_doubt(batch, written, words, "Correct the defaults.", snapshot.near))
             return
         if not is_read(text, batch.path):
-            words = f"{shown_name(batch.path)} is large and still being read."
-            snapshot.doubts.add(list_doubt(batch, written, words, "Wait for the next scan.", snapshot.near))
+            words = f"{shown_name(batch.path)} names it, and is still being read."
+            snapshot.doubts.add(list_doubt(batch, written, words, "Wait for the next look.", snapshot.near))
             return
         rows, bad = parse_list(text, batch.path)
     except DocumentError as error:
         snapshot.doubts.add(list_doubt(batch, written, error.message, error.remedy, snapshot.near))
         yield RefusedUpload(key, error.message, error.remedy)
         return
+    if any(each.guessed for each in rows):  # it may name files that were not found, so all around it waits
+        snapshot.doubts.add(list_doubt(batch, written, *_guessed(batch), snapshot.near))
     if bad:
         snapshot.doubts.add(rows_doubt(batch, written, bad[0].words, bad[0].remedy, snapshot.near))
     mark = snapshot.marks.holding(batch.folder, batch.name)
@@ -235,7 +249,8 @@ def batch_claims(snapshot: Snapshot, batch: Entry, unseen: set[str]) -> Iterator
         since = batch.object.modified_at
         origin = ClipSource(base, f"{key}#{base}", since, UploadKind.ROW, key, each.line, steered)
         if mark is None:
-            yield from _row_claims(snapshot, batch, origin, each.brief, defaults, find)
+            claims = _row_claims(snapshot, batch, origin, each.brief, defaults, find)
+            yield from (_held_as_guessed(claim, batch) for claim in claims) if each.guessed else claims
         else:
             _claim_files(each.brief, find)
             yield from _row_settling(origin, each.brief, mark.words)
@@ -249,6 +264,20 @@ def batch_claims(snapshot: Snapshot, batch: Entry, unseen: set[str]) -> Iterator
         lines[base] = wrong.line
         origin = ClipSource(base, f"{key}#{base}", batch.object.modified_at, UploadKind.ROW, key, wrong.line)
         yield origin.refused(wrong.words, wrong.remedy)
+
+
+def _held_as_guessed(claim: Claim, batch: Entry) -> Claim:
+    """Return the claim of a row whose list is in an encoding that was guessed: it waits for a person."""
+    if not isinstance(claim.outcome, Candidate) or claim.outcome.hold is not None:
+        return claim
+    words, remedy = _guessed(batch)
+    hold = UploadHold(HoldReason.ENCODING, words, remedy, batch.object.key)
+    return replace(claim, outcome=claim.outcome.with_hold(hold))
+
+
+def _guessed(batch: Entry) -> tuple[str, str]:
+    words = f"{shown_name(batch.path)} is not UTF-8. Read as Windows text, its names and prompts may differ."
+    return words, "Save the list as CSV (UTF-8), or check the prompt with `i2v plan`."
 
 
 def _claim_files(brief: Brief, find: Finder) -> None:
@@ -274,7 +303,15 @@ def _row_clip(batch: Entry, name: str) -> str:
 
 def _find_entry(snapshot: Snapshot, folder: str, name: str) -> Entry | None:
     near = snapshot.tree.find(f"{UPLOADS}{folder}/{name}" if folder else f"{UPLOADS}{name}")
-    return near or snapshot.tree.find(name)
+    return near or snapshot.tree.find(name) or _with_slashes(snapshot, folder, name)
+
+
+def _with_slashes(snapshot: Snapshot, folder: str, name: str) -> Entry | None:
+    r"""Return the file that a path with Windows' separators names (``img\0001.jpg``); a whole path of a disk names none."""
+    slashed = name.replace("\\", "/").removeprefix("./")
+    if slashed == name or slashed.startswith("/") or ":" in slashed.partition("/")[0]:
+        return None
+    return _find_entry(snapshot, folder, slashed)
 
 
 def _listed_object(snapshot: Snapshot, batch: Entry, unseen: set[str], name: str) -> UploadObject | None:

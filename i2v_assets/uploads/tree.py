@@ -65,10 +65,9 @@ class Entry:
         return UploadFile(name, upload.key, upload.etag, MEDIA_ENDINGS[split_name(self.name)[1]], upload.size_bytes)
 
 
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 MAX_KEY_CHARACTERS = 1024
 """Longest key: S3 allows 1,024 bytes. A longer name is not looked up, because composing one takes quadratic time."""
-
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass
@@ -119,11 +118,11 @@ class Tree:
 
     def find(self, key: str) -> Entry | None:
         """Return the entry with this key, in any Unicode spelling; the exact spelling wins."""
-        if len(key) > MAX_KEY_CHARACTERS:
-            return None
         found = self.by_key.get(key)
         if found is not None or key.isascii():
             return found
+        if len(key) > MAX_KEY_CHARACTERS:
+            return None
         other = composed(key)
         return self.by_key.get(other) or self.by_composed.get(other)
 

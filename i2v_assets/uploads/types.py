@@ -1,5 +1,6 @@
 """Types of uploads: the files under ``uploads/``, and what becomes of them."""
 
+import hashlib
 import json
 import re
 import unicodedata
@@ -75,6 +76,10 @@ class HoldReason(StrEnum):
     """A sync program made it as a copy of other bytes."""
     PROMPT_FILE = "prompt_file"
     """Its prompt is a text file, the first of its folder."""
+    ENCODING = "encoding"
+    """Its list is text in an encoding that is guessed, so its prompt may be another."""
+    OTHER_VOICE = "other_voice"
+    """A voice of another name is alone beside it."""
     ASKED = "asked"
     """`loose_images: approve` asks for each."""
 
@@ -94,6 +99,11 @@ class UploadHold:
     words: str
     remedy: str
     key: str = ""
+
+    @property
+    def mark(self) -> str:
+        """Tells this doubt from others: an approval that was given in it holds in no other."""
+        return hashlib.sha256("\n".join((self.reason, self.key, self.words)).encode()).hexdigest()[:16]
 
 
 class UploadKind(StrEnum):
@@ -330,7 +340,7 @@ CONVERTIBLE: Final[Mapping[str, MediumKind]] = MappingProxyType(
 MARK = "_uploading-"
 """First letters of a mark's name, ``_uploading-<id>.json``."""
 
-LIST_ENDINGS: Final = (".csv", ".jsonl")
+LIST_ENDINGS: Final = (".csv", ".jsonl", ".xlsx")
 TEXT_ENDINGS: Final = frozenset(
     {".yaml", ".yml", ".json", ".txt", ".text", ".md", ".tsv", ".log", ".ini", ".toml", ".bak", ".old", ".orig", ".new", ".save", ""}
 )  # fmt: skip
@@ -338,7 +348,7 @@ TEXT_ENDINGS: Final = frozenset(
 
 OFFICE_ENDINGS: Final = frozenset(
     {
-        ".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".docx", ".doc", ".odt", ".rtf", ".rtfd", ".pages",
+        ".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".docx", ".doc", ".odt", ".rtf", ".rtfd", ".pages",
         ".gdoc", ".gsheet", ".tsv", ".tab", ".wps", ".sxw", ".sxc",
     }
 )  # fmt: skip

@@ -131,13 +131,19 @@ class Registry:
                 before = known.get(upload.clip)
                 if before is None:
                     new.append(upload.clip)
-                    additions.append(values | {"clip": upload.clip, "state": ClipState.DUE, "admitted_at": now} | FRESH)
+                    additions.append(
+                        values
+                        | {"clip": upload.clip, "state": ClipState.DUE, "admitted_at": now, "arrived_at": now}
+                        | FRESH
+                    )
                 elif before[0] != upload.version or before[1] == ClipState.WITHDRAWN or upload.clip in said:
                     changed.append(upload.clip)
                     again = values | {"state": ClipState.DUE, "batch": None, "archived_at": None}
                     again |= {"retries": 0, "lost_runs": 0, "stopped_by": None}
                     if before[0] != upload.version:
                         again |= NO_TAKES
+                    if before[0] != upload.version or before[1] == ClipState.WITHDRAWN:
+                        again["arrived_at"] = now
                     connection.execute(clips.update().where(clips.c.clip == upload.clip).values(**again))
                 elif upload.held and before[1] == ClipState.WORKING:
                     # Its run began before the doubt came, and asks once more before it pays.
@@ -528,6 +534,10 @@ class Registry:
         if states:
             query = query.where(clips.c.state.in_([state.value for state in states]))
         return self._rows(query)
+
+    def arrived_since(self, since: datetime) -> tuple[ClipRow, ...]:
+        """Return the clips whose present version was admitted at or after this time."""
+        return self._rows(sa.select(clips).where(clips.c.arrived_at >= since))
 
     def counts(self) -> dict[str, int]:
         """Return the number of clips in each state."""

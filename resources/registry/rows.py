@@ -55,6 +55,7 @@ class ClipRow:
     `WaitReason`; ``reason`` and ``remedy`` say the same in words. ``retries`` counts failed
     generations that were tried again, ``lost_runs`` runs that ended without a result. ``answered_version`` is the
     version of the upload that the latest result is about, ``delivered_version`` the one that the video is of.
+    ``arrived_at`` is when the present version was admitted; None if an earlier release admitted it.
     ``stopped_by`` is who stopped the clip: nothing more is paid for it, what was paid for is still fetched.
     """
 
@@ -84,7 +85,13 @@ class ClipRow:
     archived_at: datetime | None
     rerolls: str | None = None
     remedy: str | None = None
+    arrived_at: datetime | None = None
     stopped_by: str | None = None
+
+    @property
+    def came_at(self) -> datetime:
+        """When this version of the upload was admitted."""
+        return self.arrived_at or self.admitted_at
 
     @property
     def wait(self) -> WaitReason | None:

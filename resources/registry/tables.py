@@ -35,8 +35,10 @@ clips = sa.Table(
     sa.Column("delivered_at", UtcDateTime),
     sa.Column("delivered_version", sa.Text),
     sa.Column("archived_at", UtcDateTime),
+    sa.Column("arrived_at", UtcDateTime),
     sa.Column("stopped_by", sa.Text),
     sa.Index(None, "state", "priority", "admitted_at"),
+    sa.Index(None, "arrived_at"),
     sa.Index(None, "batch"),
     sa.Index(None, "run_id"),
 )

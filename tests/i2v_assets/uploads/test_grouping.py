@@ -389,7 +389,6 @@ class TestLists:
             ("l.csv", 'clip,image,duration\na,1.jpg,x\nb,"far/2.jpg",y\n', {"3"}),
             ("l.csv", "image,duration\n1.jpg | far/2.jpg,x\n", {"3"}),
             ("l.jsonl", '{"image": "1.jpg", "promt": "x"}\n{"image": "uploads/far/2.jpg"\n', {"3"}),
-            ("l.csv", b"image,prompt\n1.jpg,gr\xfc\xdf\nfar/2.jpg,x\n", set()),
         ],
     )
     def test_what_a_mistaken_list_may_mean_is_not_made_without_it(
@@ -398,6 +397,10 @@ class TestLists:
         found = look(["1.jpg", "far/2.jpg", "3.jpg"], {name: text})
         assert set(names(found)) == made
         assert found.refused
+
+    def test_a_list_in_a_guessed_encoding_and_all_around_it_wait_for_a_person(self) -> None:
+        found = look(["1.jpg", "far/2.jpg", "3.jpg"], {"l.csv": b"image,prompt\n1.jpg,gr\xfc\xdf\nfar/2.jpg,x\n"})
+        assert {each.clip: each.hold is not None for each in found.candidates} == {"1-1": True, "2-2": True, "3": True}
 
     def test_a_row_that_is_added_makes_no_other_due(self) -> None:
         before = look(["s/2.jpg", "s/pics/1.jpg"], {"s/l.csv": self.TABLE})
