@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-from i2v_assets.uploads.ingest import READERS, UploadScan, admit
+from i2v_assets.uploads.ingest import READERS, UploadScan, admit, head_or_none
 from resources.registry.registry import Registry
 from resources.settings import Settings
 from resources.storage.bucket import Bucket, ObjectInfo
@@ -140,7 +141,7 @@ def _digest(
     _add(found, objects)
     if elsewhere:
         with ThreadPoolExecutor(READERS) as pool:
-            _add(found, (info for info in pool.map(bucket.head, elsewhere) if info is not None))
+            _add(found, (info for info in pool.map(partial(head_or_none, bucket), elsewhere) if info is not None))
     return found.digest()
 
 
