@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 import yaml
 
-from resources.errors import I2VError
+from resources.errors import ErrorCode, I2VError
 
 DocumentFormat: TypeAlias = Literal["yaml", "yml", "json"]
 
@@ -32,6 +32,8 @@ NUL, UTF-8 cannot encode a lone surrogate, and the rest has no place in a prompt
 
 class DocumentError(I2VError):
     """A file that a person wrote cannot be read as YAML or JSON."""
+
+    code = ErrorCode.INPUT
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from resources.errors import I2VError, SettingsError, Verdict
+from resources.errors import ErrorCode, I2VError, Verdict
 
 
 class Exit(IntEnum):
@@ -25,57 +25,49 @@ class Exit(IntEnum):
     """Ctrl-C, as shells have it (128 + SIGINT)."""
 
 
-BY_CLASS = {
-    "MissingToken": Exit.NO_TOKEN,
-    "TokenMalformed": Exit.NO_TOKEN,
-    "Unauthorized": Exit.NO_TOKEN,
-    "Forbidden": Exit.NO_TOKEN,
-    "LoginFailed": Exit.NO_TOKEN,
-    "InvalidInput": Exit.DATA,
-    "DocumentError": Exit.DATA,
-    "MediaError": Exit.DATA,
-    "ManifestError": Exit.DATA,
-    "DataProblem": Exit.DATA,
-    "UnknownModel": Exit.USAGE,
-    "UnknownRequest": Exit.USAGE,
-    "IllegalTransition": Exit.USAGE,
-    "FinalOutcome": Exit.FAILED,
-    "UsageProblem": Exit.USAGE,
-    "NoSuchClip": Exit.USAGE,
-    "NotPossible": Exit.USAGE,
-    "PlanChanged": Exit.DATA,
-    "TakeNotFound": Exit.DATA,
-    "BucketMissing": Exit.USAGE,
-    "AccessDenied": Exit.USAGE,
-    "EndpointUnreachable": Exit.USAGE,
-    "ServiceUnavailable": Exit.UNAVAILABLE,
-    "FamilyUnavailable": Exit.UNAVAILABLE,
-    "StorageUnavailable": Exit.UNAVAILABLE,
-    "LedgerUnavailable": Exit.UNAVAILABLE,
-    "ServerNotStarted": Exit.UNAVAILABLE,
+BY_CODE = {
+    ErrorCode.MISSING_TOKEN: Exit.NO_TOKEN,
+    ErrorCode.UNAUTHORIZED: Exit.NO_TOKEN,
+    ErrorCode.FORBIDDEN: Exit.NO_TOKEN,
+    ErrorCode.LOGIN_FAILED: Exit.NO_TOKEN,
+    ErrorCode.INPUT: Exit.DATA,
+    ErrorCode.INVALID_INPUT: Exit.DATA,
+    ErrorCode.SETTINGS: Exit.USAGE,
+    ErrorCode.USAGE: Exit.USAGE,
+    ErrorCode.UNKNOWN_MODEL: Exit.USAGE,
+    ErrorCode.LEDGER_USAGE: Exit.USAGE,
+    ErrorCode.NO_SUCH_CLIP: Exit.USAGE,
+    ErrorCode.STORAGE_SETUP: Exit.USAGE,
+    ErrorCode.FINAL_OUTCOME: Exit.FAILED,
+    ErrorCode.SERVICE_UNAVAILABLE: Exit.UNAVAILABLE,
+    ErrorCode.FAMILY_UNAVAILABLE: Exit.UNAVAILABLE,
+    ErrorCode.STORAGE_UNAVAILABLE: Exit.UNAVAILABLE,
+    ErrorCode.LEDGER_UNAVAILABLE: Exit.UNAVAILABLE,
+    ErrorCode.SERVER_NOT_STARTED: Exit.UNAVAILABLE,
 }
-"""By the name of the class or of any of its parents, so that no room has to be imported to start the command."""
+"""Codes that have an exit code of their own; any other error's verdict decides."""
 
 
 class UsageProblem(I2VError):
     """The arguments do not fit together."""
 
+    code = ErrorCode.USAGE
+
 
 class DataProblem(I2VError):
     """An input that was given cannot be used as it is."""
+
+    code = ErrorCode.INPUT
 
 
 class TryLater(I2VError):
     """Nothing is wrong, but it cannot be done now."""
 
     verdict = Verdict.RETRYABLE
+    code = ErrorCode.TRY_LATER
 
 
 def exit_code(error: I2VError) -> Exit:
-    """The exit code of an error."""
-    for kind in type(error).__mro__:
-        if kind.__name__ in BY_CLASS:
-            return BY_CLASS[kind.__name__]
-    if isinstance(error, SettingsError):
-        return Exit.USAGE
-    return Exit.FAILED if error.verdict is Verdict.FINAL else Exit.TRY_LATER
+    """Return the exit code of an error."""
+    other = Exit.FAILED if error.verdict is Verdict.FINAL else Exit.TRY_LATER
+    return BY_CODE.get(error.code, other)

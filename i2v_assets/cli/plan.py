@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -91,8 +92,8 @@ def _waits(shown: Preview, plan: Plan) -> str:
 def _show_stopped(planned: Planned) -> None:
     if isinstance(planned.stopped, Refusal):
         for problem in planned.stopped.problems:
-            where = f"{problem.file}: " if problem.file and problem.file not in problem.what else ""
-            out.print(f"refused  {planned.row.clip}: {where}{problem.text}", markup=False, highlight=False)
+            text = replace(problem, what=problem.named).text
+            out.print(f"refused  {planned.row.clip}: {text}", markup=False, highlight=False)
     elif planned.stopped is not None:
         text = f"{planned.stopped.words} {planned.stopped.remedy}"
         out.print(f"waits  {planned.row.clip}: {text}", markup=False, highlight=False)

@@ -12,6 +12,7 @@ import typer
 from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import Exit, TryLater, UsageProblem, exit_code
 from i2v_assets.cli.wait_words import wait_words
+from i2v_assets.clip_folder.notes import Answer, answer_of
 from i2v_assets.operations.clips import find_clip
 from i2v_assets.session import Session, open_session
 from i2v_assets.uploads.types import Candidate
@@ -127,11 +128,14 @@ def _one(session: Session, row: ClipRow, refused: Sequence[RefusedRow], as_json:
     requests = sorted(session.ledger.list(clip=row.clip, newest_first=False), key=lambda request: request.take)
     events = {request.fingerprint: session.ledger.events(request.fingerprint) for request in requests}
     paid = session.ledger.spend_of(row.clip)
-    answers = _answers(session, row.clip)
+    answers, answer = _answers(session, row.clip), _answer(session, row)
     if as_json:
         print_json(
             {
                 **_plain(row),
+                "answer": answer.title if answer else None,
+                "next": answer.next if answer else None,
+                "resumes_by_itself": row.wait.resumes_by_itself if row.wait else None,
                 "files": [{"name": file.name, "key": file.key, "kind": file.kind} for file in candidate.files],
                 "brief": candidate.brief.model_dump(mode="json", exclude_unset=True),
                 "answers": [info.key for info in answers],
@@ -152,6 +156,9 @@ def _one(session: Session, row: ClipRow, refused: Sequence[RefusedRow], as_json:
         ("clip", row.clip),
         ("state", f"{row.state} since {_time(row.updated_at)}"),
         ("reason", _reason(row)),
+        ("what to do", row.remedy or ""),
+        ("answer", answer.title if answer else ""),
+        ("what happens next", answer.next if answer else ""),
         ("its upload now", "\n".join(f"refused: {found.words} {found.remedy}" for found in refused)),
         ("uploaded as", row.source),
         ("made from", "\n".join(file.key for file in candidate.files)),
@@ -186,6 +193,13 @@ def _one(session: Session, row: ClipRow, refused: Sequence[RefusedRow], as_json:
         )
 
 
+def _answer(session: Session, row: ClipRow) -> Answer | None:
+    """Return what the clip's note in the bucket says too."""
+    settings = session.settings
+    money = session.ledger.money_of(row.clip, row.planned_fingerprint)
+    return answer_of(row, money, service=settings.service, retries_per_clip=settings.retries_per_clip)
+
+
 def _paid(*spent: Spend) -> str:
     """Return what the service charged, and what it has not settled yet, for people."""
     settled, still_open = (sum(getattr(each, name) for each in spent) for name in _MONEY)
@@ -209,7 +223,7 @@ def _answers(session: Session, clip: str) -> list[Any]:
 
 
 def _plain(row: ClipRow) -> dict[str, Any]:
-    names = ("clip", "state", "source", "priority", "waiting_for", "reason", "run_id", "fingerprint", "planned_fingerprint",
+    names = ("clip", "state", "source", "priority", "waiting_for", "reason", "remedy", "run_id", "fingerprint", "planned_fingerprint",
              "price_microdollars", "chosen_take", "extra_takes", "retries", "admitted_at", "updated_at", "delivered_at")  # fmt: skip
     return {name: getattr(row, name) for name in names}
 

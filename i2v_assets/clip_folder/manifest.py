@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from resources.errors import I2VError
+from resources.errors import ErrorCode, I2VError
 from resources.redact import redact
 from resources.schemas.inputs import GenerationInputs, MediumKind, Route, Service, Sha256
 
@@ -48,6 +48,8 @@ MicroDollars = Annotated[int, Field(ge=0)]
 
 class ManifestError(I2VError):
     """A manifest cannot be read."""
+
+    code = ErrorCode.INPUT
 
 
 class _Part(BaseModel):

@@ -1,16 +1,25 @@
 """The plain-text answers beside a clip that has no video (yet): REFUSED.txt, FAILED.txt and WAITING.txt.
 
-They are for people who only see the bucket: a title, what happened, the limit, what to do, and what happens next.
+They are for people who only see the bucket: a title, what happened, the limit, what to do, and what happens next. The UI,
+the gallery and `i2v status` show the same answer, made from the registry's row (`answer_of`). What an answer says about
+money comes from the ledger alone (`Money`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
+from resources.ledger.records import Money
 from resources.money import dollars
 from resources.plurals import counted
+from resources.problem import Problem
 from resources.redact import redact
+from resources.registry.rows import ClipRow, ClipState
 from resources.schemas.inputs import Service
+from resources.wait_reason import WaitReason
+
+NO_MONEY = Money()
+"""The ledger has no request of the clip."""
 
 
 class AnswerKind(StrEnum):
@@ -22,29 +31,31 @@ class AnswerKind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Problem:
-    """One thing that is in the way: what, against which limit, and what removes it."""
-
-    what: str
-    limit: str = ""
-    remedy: str = ""
-
-
-@dataclass(frozen=True)
 class Answer:
-    """One answer; ``text`` is the content of its file."""
+    """One answer; ``text`` is the content of its file.
+
+    Attributes:
+        kind: which of the three.
+        title: its first line.
+        problems: what is in the way.
+        next: what happens next.
+        facts: further lines at its end.
+        price: what the title adds about the price, empty if nothing.
+    """
 
     kind: AnswerKind
     title: str
     problems: tuple[Problem, ...]
     next: str
     facts: tuple[str, ...] = ()
+    price: str = ""
 
     @property
     def text(self) -> str:
         """The file's content: UTF-8 lines, no markup, nothing that grants access to anything."""
-        blocks = [self.title, *(_block(problem, number) for number, problem in self._numbered())]
-        blocks.append(f"What happens next: {self.next}")
+        blocks = [f"{self.title}{self.price}", *(_block(problem, number) for number, problem in self._numbered())]
+        if self.next:
+            blocks.append(f"What happens next: {self.next}")
         if self.facts:
             blocks.append("\n".join(self.facts))
         return redact("\n\n".join(block for block in blocks if block)) + "\n"
@@ -68,109 +79,139 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _facts(service: Service, request_id: str | None = None) -> tuple[str, ...]:
-    facts = (f"Request: {_line(request_id)}",) if request_id else ()
+def _facts(service: Service, money: Money) -> tuple[str, ...]:
+    facts = tuple(f"Request: {_line(request_id)}" for request_id in money.request_ids)
     return (*facts, "Service: sandbox (for testing; no money)") if service == "sandbox" else facts
 
 
-def refused(clip: str, problems: Sequence[Problem], *, service: Service = "runcomfy") -> Answer:
-    """REFUSED.txt: the upload or its brief cannot become a request; nothing was sent and nothing was paid."""
+def money_sentence(money: Money) -> str:
+    """Return what the ledger proves about the money of a clip, in one or two sentences."""
+    if money.open_requests:
+        charged = f"{dollars(money.charged_microdollars)} was charged. " if money.charged_microdollars else ""
+        may = "may have been sent" if money.unconfirmed else "was sent"
+        most = (
+            f"up to {dollars(money.open_microdollars)} may be charged"
+            if money.open_microdollars
+            else "it may be charged"
+        )
+        return f"{charged}A request {may}, and {most}; the service has not said what it charged."
+    if money.charged_microdollars:
+        return f"{dollars(money.charged_microdollars)} was charged."
+    if money.sent:
+        return "Nothing was charged."
+    if money.earlier_requests:
+        return "Nothing was paid yet, beyond the clip's earlier requests."
+    return "Nothing was paid yet."
+
+
+def next_step(clip: str, reason: WaitReason | None, money: Money = NO_MONEY) -> str:
+    """Return what happens next to a clip that waits, with the command that leads out if nothing happens by itself."""
+    if reason is WaitReason.PERSON and money.open_requests and money.request_ids:
+        fetch = f"to fetch it sooner, or to make the clip after all, run: i2v retry {_line(clip)}"
+        return f"its request runs on at the service. If it succeeds, `adopt_orphans` fetches it; {fetch}"
+    match reason:
+        case WaitReason.APPROVAL:
+            return "it goes on once a person has approved it."
+        case WaitReason.UNKNOWN:
+            return "nothing by itself. It goes on once a person has run: i2v ledger resolve"
+        case WaitReason.LOST | WaitReason.FINAL:
+            return f"nothing by itself. Run: i2v retake {_line(clip)}, which is paid for; or upload a changed file or brief."
+        case WaitReason.PERSON:
+            return f"nothing by itself. Run: i2v retry {_line(clip)}"
+        case WaitReason.NEVER | None:
+            return f"nothing by itself. Run: i2v retry {_line(clip)}, or upload a changed file or brief."
+        case _:
+            return "it goes on by itself as soon as this is out of the way."
+
+
+def refused(
+    clip: str,
+    problems: Sequence[Problem],
+    money: Money = NO_MONEY,
+    *,
+    service: Service = "runcomfy",
+) -> Answer:
+    """Return REFUSED.txt: the upload or its brief cannot become a request."""
+    clean = not (money.sent or money.may_have_been_paid or money.earlier_requests)
+    paid = "Nothing was sent to the service and nothing was paid." if clean else money_sentence(money)
     return Answer(
         AnswerKind.REFUSED,
-        f"REFUSED: {_line(clip)} was not made. Nothing was sent to the service and nothing was paid.",
+        f"REFUSED: {_line(clip)} was not made. {paid}",
         tuple(problems),
         "upload the corrected file under the same name (a converted file under its new name). The change is noticed by "
         "itself, and this note goes away once the clip is made.",
-        _facts(service),
+        _facts(service, money),
     )
+
+
+def refused_upload(source: str, problem: Problem) -> Answer:
+    """Return the note of an upload that can be no clip, told by its own key."""
+    return Answer(AnswerKind.REFUSED, f"REFUSED: {_line(source)}", (problem,), "")
 
 
 def failed(
     clip: str,
     problem: Problem,
+    money: Money,
     *,
-    cost_microdollars: int | None,
+    reason: WaitReason,
     retries_left: int = 0,
-    final: bool = False,
-    sent: bool = True,
-    request_id: str | None = None,
     service: Service = "runcomfy",
 ) -> Answer:
-    """FAILED.txt: a request brought no video, or the clip could not even be sent.
+    """Return FAILED.txt: a request brought no video, or the clip could not even be sent.
 
-    ``cost_microdollars`` is what the service charged for it, None when it has not said; ``retries_left`` the automatic
-    attempts that are still to come; ``final`` that the same would fail again; ``sent`` False that nothing was sent.
+    ``retries_left`` are the automatic attempts that are still to come.
     """
-    if cost_microdollars is None:
-        paid = "The service has not said what it charged."
-    elif cost_microdollars == 0:
-        paid = "Nothing was charged."
-    else:
-        paid = f"{dollars(cost_microdollars)} was charged."
-    if retries_left:
+    if reason is WaitReason.RETRY and retries_left:
         after = f"it is tried again by itself ({counted(retries_left, 'more attempt')})."
-    elif final:
-        after = "nothing by itself. Upload a changed file or brief."
     else:
-        after = f"nothing by itself. Run: i2v retry {_line(clip)}, or upload a changed file or brief."
-    happened = (
-        f"was sent to the service and brought no video. {paid}"
-        if sent
-        else "was not made. Nothing was sent to the service and nothing was paid."
-    )
-    return Answer(
-        AnswerKind.FAILED,
-        f"FAILED: {_line(clip)} {happened}",
-        (problem,),
-        after,
-        _facts(service, request_id),
-    )
+        after = next_step(clip, WaitReason.NEVER if reason is WaitReason.RETRY else reason)
+    if money.sent:
+        happened = f"was sent to the service and brought no video. {money_sentence(money)}"
+    elif money.earlier_requests:
+        happened = f"was not made. {money_sentence(money)}"
+    else:
+        happened = "was not made. Nothing was sent to the service and nothing was paid."
+    title = f"FAILED: {_line(clip)} {happened}"
+    return Answer(AnswerKind.FAILED, title, (problem,), after, _facts(service, money))
 
 
 def waiting(
     clip: str,
     problem: Problem,
+    money: Money,
     *,
+    reason: WaitReason | None,
     price_microdollars: int | None = None,
     most_microdollars: int | None = None,
-    sent: bool = False,
-    then: str = "it goes on by itself as soon as this is out of the way.",
-    request_id: str | None = None,
     service: Service = "runcomfy",
 ) -> Answer:
-    """WAITING.txt: the clip is held (approval, budget, night window, or an outcome that is not known).
+    """Return WAITING.txt: something has to happen first.
 
-    ``sent`` is True when a request may already have reached the service, so that money may have moved;
-    ``most_microdollars`` is the price with every take that a low quality score may add.
+    ``price_microdollars`` is the price of the takes that are not sent yet, ``most_microdollars`` with every take that a low
+    quality score may add.
     """
-    paid = "A request may have been sent, so it is not sent again by itself." if sent else "Nothing was paid yet."
     price = ""
-    if price_microdollars and not sent:
-        price = f" It will cost about {dollars(price_microdollars)}"
+    if price_microdollars:
+        it = "What is not sent yet" if money.sent else "It"
+        price = f" {it} will cost about {dollars(price_microdollars)}"
         rerolls = most_microdollars is not None and most_microdollars > price_microdollars
         price += f", and at most {dollars(most_microdollars or 0)} with its rerolls." if rerolls else "."
-    return Answer(
-        AnswerKind.WAITING,
-        f"WAITING: {_line(clip)} is not made yet. {paid}{price}",
-        (problem,),
-        then,
-        _facts(service, request_id),
-    )
+    title = f"WAITING: {_line(clip)} is not made yet. {money_sentence(money)}"
+    return Answer(AnswerKind.WAITING, title, (problem,), next_step(clip, reason, money), _facts(service, money), price)
 
 
-def read_answer(kind: AnswerKind, text: str) -> Answer:
-    """The answer that a text says; lines that a person added are left out."""
-    title, *lines = text.strip().splitlines() or [""]
-    problems: list[Problem] = []
-    following = ""
-    for line in lines:
-        word, _, rest = line.partition(": ")
-        if word == "What":
-            problems.append(Problem(rest))
-        elif word == "Limit" and problems:
-            problems[-1] = replace(problems[-1], limit=rest)
-        elif word == "What to do" and problems:
-            problems[-1] = replace(problems[-1], remedy=rest)
-        elif word == "What happens next":
-            following = rest
-    return Answer(kind, title, tuple(problems), following)
+def answer_of(row: ClipRow, money: Money, *, service: Service, retries_per_clip: int) -> Answer | None:
+    """Return the answer that a clip has now, made from its row and the ledger; None if it has none of the three."""
+    problem = Problem(row.reason or "No reason was noted.", remedy=row.remedy or "")
+    match row.state:
+        case ClipState.REFUSED:
+            return refused(row.clip, [problem], money, service=service)
+        case ClipState.FAILED:
+            left = max(0, retries_per_clip - row.retries)
+            return failed(
+                row.clip, problem, money, reason=row.wait or WaitReason.NEVER, retries_left=left, service=service
+            )
+        case ClipState.WAITING:
+            return waiting(row.clip, problem, money, reason=row.wait, service=service)
+    return None

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from i2v_assets.clip_folder.manifest import Manifest
-from i2v_assets.clip_folder.notes import Answer, Problem, refused
-from resources.redact import redact
+from i2v_assets.clip_folder.notes import NO_MONEY, Answer, refused, refused_upload
+from resources.ledger.records import Money
+from resources.problem import Problem
 from resources.schemas.inputs import Service
 from resources.storage import keys
 from resources.storage.bucket import Bucket
@@ -63,16 +64,24 @@ class BucketAnswers:
             self._bucket.delete_many(keys.clip_key(clip, name) for name in keys.NOTES)
 
     def refused_upload(
-        self, source_key: str, words: str, remedy: str, *, clip: str | None = None, service: Service = "runcomfy"
+        self,
+        source_key: str,
+        words: str,
+        remedy: str,
+        *,
+        clip: str | None = None,
+        money: Money = NO_MONEY,
+        service: Service = "runcomfy",
     ) -> None:
         """An upload that can be no clip: told by its own key, and beside the clip that it would be, where that is known.
 
         The clip's other notes stay: they are about what was uploaded before.
         """
-        text = f"REFUSED: {source_key}\n\nWhat: {words}\nWhat to do: {remedy}\n"
-        self._bucket.write(keys.refused_key(source_key), redact(text).encode("utf-8", "replace"), TEXT)
+        problem = Problem(words, remedy=remedy)
+        text = refused_upload(source_key, problem).text
+        self._bucket.write(keys.refused_key(source_key), text.encode("utf-8", "replace"), TEXT)
         if clip is not None:
-            answer = refused(clip, [Problem(words, remedy=remedy)], service=service)
+            answer = refused(clip, [problem], money, service=service)
             self._bucket.write(keys.clip_key(clip, keys.REFUSED_NOTE), answer.text.encode("utf-8", "replace"), TEXT)
 
     def upload_accepted(self, source_key: str) -> None:

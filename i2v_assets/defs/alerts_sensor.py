@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from i2v_assets.clip_folder.notes import AnswerKind, read_answer
 from i2v_assets.defs.dagster_internals import (
     WILL_RETRY_TAG,
     InstigatorState,
@@ -37,10 +36,7 @@ from resources.registry.overdue import Waits
 from resources.registry.registry import ClipRow, ClipState, Registry
 from resources.registry.resource import LedgerResource
 from resources.settings import Settings, load_settings
-from resources.storage.bucket import Bucket
-from resources.storage.errors import StorageError
-from resources.storage.keys import FAILED_NOTE, clip_key
-from resources.storage.resource import BucketResource
+from resources.wait_reason import WaitReason
 from resources.webhook import AlertError, Webhook
 
 TOLD_OTHERWISE = frozenset({make_clips_job.name, "__ASSET_JOB"})
@@ -108,8 +104,6 @@ def _why(tick: InstigatorTick) -> str:
 
 
 NAME = "alerts"
-MOST_NOTES = 10
-NOTE_BYTES = 20_000
 
 
 @dg.sensor(
@@ -122,25 +116,23 @@ NOTE_BYTES = 20_000
         "for, which wait too long, and which uploads were refused. Only what is new. Free."
     ),
 )
-def alerts_sensor(
-    context: dg.SensorEvaluationContext, bucket: BucketResource, ledger: LedgerResource
-) -> dg.SensorResult | dg.SkipReason:
-    """Its cursor is what was told. A message that was not taken is told with the next one."""
+def alerts_sensor(context: dg.SensorEvaluationContext, ledger: LedgerResource) -> dg.SensorResult | dg.SkipReason:
+    """Send what is new; the cursor is what was sent. A message that was not accepted is sent with the next one."""
     settings = load_settings()
     if settings.alert_webhook is None or not settings.alert_webhook.get_secret_value():
-        return dg.SkipReason("Nobody is told: I2V_ALERT_WEBHOOK is not set.")
+        return dg.SkipReason("Alerts are off: I2V_ALERT_WEBHOOK is not set.")
     now = datetime.now(UTC)
     memory = AlertCursor.read(context.cursor, now)
     with ledger.open() as (requests, registry):
-        now_is = situation(requests, registry, settings, memory, now)
+        state = situation(requests, registry, settings, memory, now)
     origin = context.code_location_origin
-    now_is = replace(
-        now_is,
+    state = replace(
+        state,
         runs=failed_runs(context.instance, memory.since - OVERLAP, now),
         ticks=failing_ticks(context.instance, origin.location_name if origin is not None else None),
     )
-    fresh, told = news(now_is, memory)
-    fresh = replace(_with_remedies(fresh, bucket.open()), runs=with_words(context.instance, fresh.runs))
+    fresh, cursor = news(state, memory)
+    fresh = replace(fresh, runs=with_words(context.instance, fresh.runs))
     text = message(fresh, settings.ui_url, sandbox=settings.service == "sandbox")
     if text:
         try:
@@ -148,11 +140,11 @@ def alerts_sensor(
         except AlertError as error:
             context.log.warning(f"{error.text} The message is sent with the next one.")
             return dg.SkipReason(error.message)
-    return dg.SensorResult(skip_reason="Told." if text else "Nothing new.", cursor=told.text)
+    return dg.SensorResult(skip_reason="Sent." if text else "Nothing new.", cursor=cursor.text)
 
 
 def situation(ledger: Ledger, registry: Registry, settings: Settings, memory: AlertCursor, now: datetime) -> AlertState:
-    """What the ledger has to tell of, told before or not."""
+    """Return what the ledger and the registry have to report, whether it was sent before or not."""
     longest = timedelta(minutes=settings.warn_after_minutes)
     failed = [row for row in registry.list((ClipState.FAILED,)) if row.updated_at > memory.since - OVERLAP]
     waiting: dict[str, int] = {}
@@ -176,22 +168,8 @@ def situation(ledger: Ledger, registry: Registry, settings: Settings, memory: Al
 
 
 def _failed(row: ClipRow, settings: Settings) -> FailedClip:
-    tried_again = row.waiting_for == "retry" and row.retries < settings.retries_per_clip
-    remedy = "It is tried again tonight." if tried_again else f"See FAILED.txt, or run: i2v retry {row.clip}"
-    return FailedClip(row.clip, row.updated_at, row.reason or "no reason was noted", remedy)
-
-
-def _with_remedies(fresh: AlertState, bucket: Bucket) -> AlertState:
-    """The remedies that the clips' own notes give, of those that the message names."""
-
-    def one(found: FailedClip) -> FailedClip:
-        try:
-            text = bucket.read(clip_key(found.clip, FAILED_NOTE), NOTE_BYTES).decode("utf-8", "replace")
-        except StorageError:
-            return found  # the message is worth more than its remedies
-        answer = read_answer(AnswerKind.FAILED, text)
-        remedies = dict.fromkeys(problem.remedy for problem in answer.problems if problem.remedy)
-        return FailedClip(found.clip, found.at, found.reason, " ".join(remedies) or found.remedy)
-
-    shown = [one(found) for found in fresh.failed[:MOST_NOTES]]
-    return replace(fresh, failed=[*shown, *fresh.failed[MOST_NOTES:]])
+    if row.wait is WaitReason.RETRY and row.retries < settings.retries_per_clip:
+        remedy = "It is tried again tonight."
+    else:
+        remedy = row.remedy or f"See FAILED.txt, or run: i2v retry {row.clip}"
+    return FailedClip(row.clip, row.updated_at, row.reason or "No reason was noted.", remedy)

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import dagster as dg
 
+from i2v_assets.clip_folder.notes import answer_of
 from i2v_assets.defs.event_log import DagsterEvents, dagster_metadata
 from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.partitions import BATCH_TAG, clips
@@ -20,11 +21,13 @@ from i2v_assets.pipeline.context import PipelineContext, Result, RunScope
 from i2v_assets.pipeline.generate import GenerationQueue
 from i2v_assets.pipeline.plan import plan_options
 from i2v_assets.pipeline.postprocess import finding_metadata, measure_again
+from i2v_assets.pipeline.report import ClipReporter, answer_metadata, make_clip
 from resources import logs
 from resources.allocator import limit_malloc_arenas
 from resources.dagster_runs import is_retry
 from resources.generation.run_sync import run_sync
 from resources.ledger.ledger import Ledger
+from resources.ledger.records import Money
 from resources.media.quality.model import Check, Severity
 from resources.media.quality.pool import MeasuringPool
 from resources.plurals import counted
@@ -85,8 +88,8 @@ async def _make_all(
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(runcomfy.engine(ledger, bucket, scratch=scratch))
         pool = stack.enter_context(MeasuringPool())
-        orders = GenerationQueue()
-        await stack.enter_async_context(orders.served_by(engine.stream))
+        queue = GenerationQueue()
+        await stack.enter_async_context(queue.served_by(engine.stream))
         tools = PipelineContext(
             settings=settings,
             bucket=bucket,
@@ -94,15 +97,18 @@ async def _make_all(
             registry=registry,
             offers=build_offers(settings, engine.catalogue, ledger.database),
             options=plan_options(settings),
-            generate=orders.generate,
+            generate=queue.generate,
             scratch=scratch,
             pool=pool,
         )
-        asked = _asked(context)
-        line = ClipPipeline(tools, DagsterEvents(context), asked)
-        if asked.make:  # a run over the free assets alone owes no answer
+        scope = _scope(context)
+        reporter = ClipReporter(tools, DagsterEvents(context))
+        pipeline = ClipPipeline(tools, reporter, scope)
+        if scope.make:  # a run over the free assets alone owes no answer
             registry.mark_running([row.clip for row in rows], context.run.run_id)
-        found = await asyncio.gather(*(line.make(row) for row in rows), return_exceptions=True)
+        found = await asyncio.gather(
+            *(make_clip(pipeline.process_clip, reporter, row) for row in rows), return_exceptions=True
+        )
     return [*(_result(context, row, each) for row, each in zip(rows, found, strict=True)), *unknown]
 
 
@@ -115,10 +121,10 @@ def _result(context: dg.AssetExecutionContext, row: ClipRow, found: Result | Bas
     where = traceback.extract_tb(found.__traceback__)[-1]
     words = redact(f"{type(found).__name__}: {found} ({Path(where.filename).name}, line {where.lineno})")
     context.log.error(f"Clip {row.clip}: {words}")
-    return Result(row.clip, ClipState.FAILED, words, "This is a fault of the project itself; please report it.")
+    return Result(row.clip, ClipState.FAILED, words, "This is a bug in i2v-assets; please report it with the run log.")
 
 
-def _asked(context: dg.AssetExecutionContext) -> RunScope:
+def _scope(context: dg.AssetExecutionContext) -> RunScope:
     selected = set(context.selected_asset_keys)
     make = bool(selected & {CLIP_VIDEO, CLIP_PREVIEW})
     return RunScope(
@@ -191,15 +197,20 @@ def accepted(context: dg.AssetCheckExecutionContext, ledger: LedgerResource) -> 
     ),
 )
 def answered(context: dg.AssetCheckExecutionContext, ledger: LedgerResource) -> dg.AssetCheckResult:
-    """Says again how far the clip is."""
-    with ledger.open() as (_, registry):
+    """Return how far the clip is, as its note in the bucket says it."""
+    settings = load_settings()
+    with ledger.open() as (requests, registry):
         row = registry.get(context.partition_key)
-    passed = row is not None and row.state is ClipState.DELIVERED
-    waiting = row is not None and row.state is ClipState.WAITING and row.waiting_for != "unknown"
+        money = requests.money_of(row.clip, row.planned_fingerprint) if row is not None else Money()
+    if row is None:
+        return dg.AssetCheckResult(passed=False, metadata={"state": "unknown clip"})
+    answer = answer_of(row, money, service=settings.service, retries_per_clip=settings.retries_per_clip)
+    waiting = row.state is ClipState.WAITING and not (row.wait is not None and row.wait.is_error)
+    first = {"state": row.state.value, "waiting_for": row.waiting_for or None, "reason": row.reason or ""}
     return dg.AssetCheckResult(
-        passed=passed,
+        passed=row.state is ClipState.DELIVERED,
         severity=dg.AssetCheckSeverity.WARN if waiting else dg.AssetCheckSeverity.ERROR,
-        metadata={"state": row.state.value if row else "unknown clip", "reason": (row.reason or "") if row else ""},
+        metadata=dagster_metadata(answer_metadata(answer, first) if answer is not None else first),
     )
 
 

@@ -6,24 +6,27 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from i2v_assets.clip_folder import notes
-from i2v_assets.clip_folder.notes import Problem
 from i2v_assets.clip_folder.writer import BucketAnswers
+from i2v_assets.defs.event_log import dagster_metadata
 from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.defs.runs import LatestRuns, why_ended
 from i2v_assets.defs.specs import CLIP_VIDEO
 from i2v_assets.pipeline.dispatch_policy import MAX_RUNS_WITHOUT_ANSWER, Decisions, DispatchInputs, decide
+from i2v_assets.pipeline.report import answer_metadata
 from i2v_assets.planning.time_window import parse_window
 from resources.generation.factory import caps_of
 from resources.ledger.ledger import Ledger
-from resources.ledger.records import State
+from resources.ledger.records import Money, State
 from resources.plurals import counted
+from resources.problem import Problem
 from resources.registry.registry import ClipRow, ClipState, Registry
 from resources.registry.resource import LedgerResource
 from resources.settings import Settings, load_settings
 from resources.storage.bucket import Bucket
 from resources.storage.resource import BucketResource
+from resources.wait_reason import WaitReason
 
 NAME = "dispatch"
 
@@ -100,14 +103,13 @@ def apply(
     bucket: Bucket,
     settings: Settings,
 ) -> None:
-    """Write the decisions down, and tell the owners of clips that go no further."""
+    """Write the decisions down, and answer the clips that go no further."""
     registry.enqueue(decisions.due)
     registry.enqueue(decisions.due_after_lost_run, lost_run=True)
-    note = BucketAnswers(bucket).note
+    ended: list[tuple[ClipRow, ClipState, WaitReason, Problem]] = []
     for clip, row in registry.many(decisions.stopped_by_person).items():
-        what = Problem("A person stopped its run.", remedy=f"Materialize it again in the UI, or run: i2v retry {clip}")
-        note(clip, notes.waiting(clip, what, then="nothing by itself.", service=settings.service))
-        _answer(registry, row, ClipState.WAITING, what.what, "person")
+        remedy = f"Materialize it again in the UI, or run: i2v retry {clip}"
+        ended.append((row, ClipState.WAITING, WaitReason.PERSON, Problem("A person stopped its run.", remedy=remedy)))
     whys: dict[str, str] = {}  # the clips of a run share its end
     given_up_rows = registry.many(decisions.given_up)
     latest = LatestRuns(instance, given_up_rows.values())
@@ -115,26 +117,50 @@ def apply(
         run = latest.of(row)
         if run is not None and run.run_id not in whys:
             whys[run.run_id] = why_ended(instance, run)
-        what = given_up(clip, whys[run.run_id] if run is not None else "", run)
-        paid = ledger.spend_of(clip)
-        note(
-            clip,
-            notes.failed(clip, what, cost_microdollars=None, sent=bool(paid), service=settings.service),
+        problem = given_up(clip, whys[run.run_id] if run is not None else "", run)
+        ended.append((row, ClipState.FAILED, WaitReason.NEVER, problem))
+    money = ledger.money_by_clip({row.clip: row.planned_fingerprint for row, *_ in ended})
+    for row, state, reason, problem in ended:
+        answer = _answer(row, state, reason, problem, money[row.clip], settings)
+        BucketAnswers(bucket).note(row.clip, answer)
+        _report_check(instance, row.clip, answer, reason)
+        registry.record_result(
+            row.clip,
+            version=row.version,
+            state=state,
+            reason=problem.what,
+            remedy=problem.remedy,
+            waiting_for=reason,
         )
-        instance.report_runless_asset_event(
-            dg.AssetCheckEvaluation(
-                asset_key=CLIP_VIDEO,
-                check_name="answered",
-                passed=False,
-                partition=clip,
-                metadata={"failed": what.what, "what to do": what.remedy},
-            )
+
+
+def _answer(
+    row: ClipRow, state: ClipState, reason: WaitReason, problem: Problem, money: Money, settings: Settings
+) -> notes.Answer:
+    if state is ClipState.FAILED:
+        return notes.failed(row.clip, problem, money, reason=reason, service=settings.service)
+    return notes.waiting(row.clip, problem, money, reason=reason, service=settings.service)
+
+
+def _report_check(instance: dg.DagsterInstance, clip: str, answer: notes.Answer, reason: WaitReason) -> None:
+    """Show the answer in the UI: no run is left that could."""
+    failed = answer.kind is notes.AnswerKind.FAILED
+    words = answer.problems[0].what
+    first = {"failed": words} if failed else {"waiting_for": reason.value, "reason": words}
+    instance.report_runless_asset_event(
+        dg.AssetCheckEvaluation(
+            asset_key=CLIP_VIDEO,
+            check_name="answered",
+            passed=False,
+            partition=clip,
+            severity=dg.AssetCheckSeverity.ERROR if failed else dg.AssetCheckSeverity.WARN,
+            metadata=dagster_metadata(answer_metadata(answer, first)),
         )
-        _answer(registry, row, ClipState.FAILED, what.what, "never")
+    )
 
 
 def given_up(clip: str, why: str, run: dg.DagsterRun | None) -> Problem:
-    """What is said of a clip whose runs ended again and again."""
+    """Return the problem of a clip whose runs ended again and again."""
     words = f"Its runs ended {MAX_RUNS_WITHOUT_ANSWER} times without an answer."
     where = f"the log of run {run.run_id} in the Dagster UI" if run is not None else "the runs' logs in the Dagster UI"
     if why:
@@ -142,7 +168,3 @@ def given_up(clip: str, why: str, run: dg.DagsterRun | None) -> Problem:
             f"{words} The last one said: {why}", remedy=f"Fix that (see {where}), then run: i2v retry {clip}"
         )
     return Problem(words, remedy=f"Look at {where}, then run: i2v retry {clip}")
-
-
-def _answer(registry: Registry, row: ClipRow, state: ClipState, reason: str, waiting_for: str) -> None:
-    registry.record_result(row.clip, version=row.version, state=state, reason=reason, waiting_for=waiting_for)

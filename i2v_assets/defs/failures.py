@@ -1,4 +1,4 @@
-"""Errors on their way into the UI: with what to do about them, which an exception's own text leaves out."""
+"""Convert I2VError into dagster.Failure so that the UI shows the remedy."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from resources.errors import I2VError
 
 @contextmanager
 def as_dagster_failure() -> Iterator[None]:
-    """Let errors of the project end a step or a tick in words that say what to do.
+    """Raise errors of the project as a failure that says what to do.
 
     Raises:
         dagster.Failure: in place of the error, which stays its cause; never retried by itself.
@@ -27,7 +27,7 @@ def as_dagster_failure() -> Iterator[None]:
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> I2VError | None:
-    """An error of the project in the group, if nothing else is in it (an interrupt or a bug goes through as it is)."""
+    """Return an error of the project in the group, if nothing else is in it; an interrupt or a bug is not converted."""
     ours, others = group.split(I2VError)
     if ours is None or others is not None:
         return None

@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from i2v_assets.clip_folder.notes import Answer, AnswerKind, Problem
+from i2v_assets.clip_folder.notes import Answer, AnswerKind
 from i2v_assets.defs.partitions import sequences
 from i2v_assets.defs.specs import CLIP_VIDEO, OWNERS
 from i2v_assets.films.join import JoinedFilm, join_film
@@ -19,6 +19,7 @@ from i2v_assets.films.resolve import ResolvedFilm, pending
 from i2v_assets.films.scan import scan_film
 from i2v_assets.pipeline.metadata import escape_markdown, inline_jpeg
 from resources.errors import I2VError
+from resources.problem import Problem
 from resources.redact import redact
 from resources.registry.agreed_prices import CatalogueMemory
 from resources.registry.resource import LedgerResource
@@ -108,7 +109,7 @@ def _write_failure(bucket: Bucket, name: str, error: I2VError, settings: Setting
         (Problem(error.message, remedy=error.remedy),),
         "it is retried when its file or one of its shots changes, or when you materialize it in the UI.",
     )
-    FilmNotes(bucket, {}, {}, sandbox=settings.service == "sandbox").note(name, answer)
+    FilmNotes(bucket, {}, {}, sandbox=settings.service == "sandbox").note_with_plan(name, answer)
 
 
 def metadata(resolved: ResolvedFilm, joined: JoinedFilm, settings: Settings) -> dict[str, Any]:

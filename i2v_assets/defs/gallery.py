@@ -11,10 +11,11 @@ import dagster as dg
 from i2v_assets.clip_folder.manifest import Manifest
 from i2v_assets.defs.specs import OWNERS
 from i2v_assets.gallery.build import build_gallery, content_type
-from i2v_assets.gallery.collect import LANGUAGES, TextCache, dub_groups, gather
+from i2v_assets.gallery.collect import LANGUAGES, Answers, TextCache, dub_groups, gather
 from i2v_assets.gallery.collect_films import gather_films
 from i2v_assets.gallery.entries import Paid, Status, TakeCost
 from resources.ledger.ledger import Ledger
+from resources.registry.registry import ClipState
 from resources.registry.resource import LedgerResource
 from resources.schemas.inputs import Service
 from resources.settings import Settings, load_settings
@@ -42,9 +43,18 @@ def gallery(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: L
     settings, store = load_settings(), bucket.open()
     with ledger.open() as (requests, registry):
         rows, costs, paid = registry.list(), _costs(requests), _paid(requests, settings)
+        unmade = {row.clip: row.planned_fingerprint for row in rows if row.state in WITHOUT_VIDEO}
+        known = Answers(
+            rows=rows,
+            refused=registry.refusals.now(),
+            money=requests.money_by_clip(unmade),
+            costs=costs,
+            service=settings.service,
+            retries_per_clip=settings.retries_per_clip,
+        )
     listed = {info.key: info for prefix in (keys.CLIPS, keys.SEQUENCES) for info in store.list(prefix)}
     cache = TextCache(store, listed)
-    contents = gather(rows, listed, cache, settings.service, costs)
+    contents = gather(known, listed, cache)
     for clip in contents.unreadable:
         context.log.warning(f"Clip left out of the gallery: clips/{clip}/{keys.MANIFEST} cannot be read.")
     films, unreadable = gather_films(listed, cache, settings.service)
@@ -69,6 +79,10 @@ def gallery(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: L
         },
         data_version=dg.DataVersion(hashlib.sha256(files["data/index.js"]).hexdigest()[:16]),
     )
+
+
+WITHOUT_VIDEO = (ClipState.WAITING, ClipState.FAILED, ClipState.REFUSED)
+"""States that have an answer in words."""
 
 
 def _costs(ledger: Ledger) -> dict[str, TakeCost]:

@@ -17,6 +17,7 @@ from resources.registry.registry import ClipState, Registry
 from resources.registry.resource import LedgerResource
 from resources.settings import Settings, load_settings
 from resources.storage.resource import BucketResource
+from resources.wait_reason import WaitReason
 
 UI_KEYS = 25_000
 """Dagster's recommended maximum of partitions per asset; above it the UI takes seconds to show their status."""
@@ -79,7 +80,7 @@ def sweep_job() -> None:
 def to_retry(registry: Registry, settings: Settings) -> list[str]:
     """Return the failed clips to retry automatically; never a permanent failure."""
     rows = registry.list((ClipState.FAILED,))
-    return [row.clip for row in rows if row.waiting_for == "retry" and row.retries < settings.retries_per_clip]
+    return [row.clip for row in rows if row.wait is WaitReason.RETRY and row.retries < settings.retries_per_clip]
 
 
 @dg.op(

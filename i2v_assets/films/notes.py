@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
-from i2v_assets.clip_folder.notes import Answer, AnswerKind, Problem
+from i2v_assets.clip_folder.notes import Answer, AnswerKind
 from i2v_assets.films.resolve import ResolvedFilm, Shot, pending
 from resources.money import dollars
+from resources.problem import Problem
 from resources.storage import keys
 from resources.storage.bucket import Bucket, ObjectInfo
+from resources.storage.errors import ObjectMissing
 
 WrittenNotes = dict[tuple[str, str], str]
 """Texts that this process wrote, by bucket and key, so that a scan without changes writes nothing."""
@@ -43,20 +47,22 @@ class FilmNotes:
         self._write(keys.sequence_key(film.name, keys.PLAN), plan_text(film), JSON)
 
     def waiting(self, film: ResolvedFilm) -> None:
-        """Write a note about shots that have no video yet."""
+        """Write the plan and a note about shots that have no video yet."""
         missing = pending(film.shots)
         price = sum(shot.price or 0 for shot in missing if shot.inline)
         cost = f" The missing shots cost about {dollars(price)}." if price else ""
         title = f"WAITING: {film.name} is missing {len(missing)} of {len(film.shots)} shots.{cost}"
         problems = [Problem(_state(shot), remedy=_remedy(shot)) for shot in missing]
         then = "the film is joined automatically when its last shot is delivered."
-        self.note(film.name, Answer(AnswerKind.WAITING, title, tuple(problems), then, self._facts))
+        answer = Answer(AnswerKind.WAITING, title, tuple(problems), then, self._facts)
+        self._write(keys.sequence_key(film.name, keys.PLAN), plan_text(film, answer), JSON)
+        self.note(film.name, answer)
 
     def refused(self, name: str, problems: Sequence[Problem]) -> None:
         """Write a note that the file, or a file that it names, must be corrected."""
         title = f"REFUSED: the film {name} was not joined. While it is refused, none of its shots is submitted."
         then = "upload the corrected file under the same name, or the missing file. The next scan picks it up."
-        self.note(name, Answer(AnswerKind.REFUSED, title, tuple(problems), then, self._facts))
+        self.note_with_plan(name, Answer(AnswerKind.REFUSED, title, tuple(problems), then, self._facts))
 
     def double(self, key: str, other: str) -> None:
         """Write a note about a file that has the same film name as another file."""
@@ -67,6 +73,17 @@ class FilmNotes:
             "upload it under another name.",
         )
         self._write(keys.refused_key(key), answer.text, TEXT)
+
+    def note_with_plan(self, name: str, answer: Answer) -> None:
+        """Write a note, and keep its answer in the film's `plan.json`, which the gallery reads."""
+        key = keys.sequence_key(name, keys.PLAN)
+        try:
+            plan = json.loads(self._bucket.read(key)) if key in self._listed or not self._listed else {}
+        except (ObjectMissing, ValueError):
+            plan = {}
+        plan = {"film": name, **(plan if isinstance(plan, dict) else {}), "answer": _plain(answer)}
+        self._write(key, _json(plan), JSON)
+        self.note(name, answer)
 
     def note(self, name: str, answer: Answer) -> None:
         """Write one of the three notes and delete the other two; a joined film stays."""
@@ -90,10 +107,29 @@ class FilmNotes:
         self._written[place] = text
 
 
-def plan_text(film: ResolvedFilm) -> str:
-    """Return the text of ``sequences/<name>/plan.json``."""
+def _plain(answer: Answer) -> dict[str, Any]:
+    problems = [asdict(problem) for problem in answer.problems]
+    return {"kind": answer.kind.value, "title": answer.title, "problems": problems, "next": answer.next}
+
+
+def read_film_answer(plan: str) -> Answer | None:
+    """Return the answer that a film's `plan.json` keeps; None if it has none, or is damaged."""
+    try:
+        found = json.loads(plan)["answer"]
+        problems = tuple(Problem(**each) for each in found["problems"])
+        return Answer(AnswerKind(found["kind"]), str(found["title"]), problems, str(found["next"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _json(plain: Mapping[str, Any]) -> str:
+    return json.dumps(plain, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def plan_text(film: ResolvedFilm, answer: Answer | None = None) -> str:
+    """Return ``sequences/<name>/plan.json``; ``answer`` is the film's note while it is not joined."""
     prices = [shot.price for shot in film.shots if shot.inline]
-    plain = {
+    plain: dict[str, Any] = {
         "film": film.name,
         "shots": [
             {
@@ -111,7 +147,9 @@ def plan_text(film: ResolvedFilm) -> str:
         ],
         "price_usd_of_its_own_shots": None if None in prices else sum(price or 0 for price in prices) / 1e6,
     }
-    return json.dumps(plain, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    if answer is not None:
+        plain["answer"] = _plain(answer)
+    return _json(plain)
 
 
 def _state(shot: Shot) -> str:

@@ -10,12 +10,12 @@ from pathlib import Path
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.briefs.yaml_reader import MAX_DOCUMENT_BYTES, DocumentFormat, decode
 from i2v_assets.clip_folder.manifest import Manifest, read_manifest
-from i2v_assets.clip_folder.notes import Problem
 from i2v_assets.films.notes import FilmNotes, WrittenNotes
 from i2v_assets.films.resolve import ResolvedFilm, ShotVideo, resolve
 from i2v_assets.films.spec import ClipShot, FilmError, FilmSpec, film_name, parse_film, shot_name
 from i2v_assets.uploads.types import Candidate
 from resources.errors import I2VError
+from resources.problem import Problem
 from resources.registry.agreed_prices import AgreedOffer
 from resources.registry.registry import ClipRow, Registry, Upload
 from resources.schemas.inputs import Family, Route
@@ -202,11 +202,12 @@ def scan_films(
             notes.refused(film.name, refused[film.name])
             continue
         current = resolved[film.name]
-        notes.plan(current)
         version = current.version
         if version is None:
             notes.waiting(current)
-        elif joined_version(bucket, listed, film.name, cache) == version:
+            continue
+        notes.plan(current)
+        if joined_version(bucket, listed, film.name, cache) == version:
             notes.clear(film.name)
         else:
             due[film.name] = version

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from i2v_assets.films.resolve import ResolvedFilm, ShotVideo
 from resources.media.probe import sha256_file
-from resources.provenance.credentials import UNSIGNED, Certificate, ProvenanceError, sign
+from resources.provenance.credentials import UNSIGNED, Certificate, ProvenanceError, Signing, sign
 from resources.provenance.documents import Composition, Source
-from resources.provenance.signed_copy import Signing
 from resources.settings import Settings
 from resources.storage import keys
 from resources.storage.bucket import Bucket

@@ -1,4 +1,4 @@
-"""Gathers what the gallery shows: registry rows, and the manifests and notes of the bucket, each read once per version."""
+"""Gather what the gallery shows: registry, ledger, and the manifests and plans of the bucket, each read once per version."""
 
 import gzip
 import json
@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from i2v_assets.clip_folder.manifest import Manifest, ManifestError, read_manifest
-from i2v_assets.clip_folder.notes import Answer, AnswerKind, read_answer
+from i2v_assets.clip_folder.notes import Answer, answer_of, refused_upload
 from i2v_assets.gallery.entries import GalleryEntry, TakeCost, entry_of_answer, entry_of_manifest
-from resources.registry.registry import ClipRow, ClipState
+from resources.ledger.records import Money
+from resources.problem import Problem
+from resources.registry.registry import ClipRow, ClipState, RefusedRow
 from resources.schemas.inputs import Route, Service
 from resources.storage import keys
 from resources.storage.bucket import Bucket, ObjectInfo
@@ -25,12 +27,6 @@ READERS = 16
 LANGUAGES = "languages.jpg"
 LARGEST_DOCUMENT = 1024 * 1024
 """Maximum bytes of a manifest, a plan or a note; the longest prompts and twenty takes need a tenth of it."""
-
-_NOTES = {
-    ClipState.REFUSED: AnswerKind.REFUSED,
-    ClipState.FAILED: AnswerKind.FAILED,
-    ClipState.WAITING: AnswerKind.WAITING,
-}
 
 
 class TextCache:
@@ -94,23 +90,41 @@ class Contents:
     unreadable: tuple[str, ...]
 
 
-def gather(
-    rows: Sequence[ClipRow],
-    listed: Mapping[str, ObjectInfo],
-    seen: TextCache,
-    service: Service,
-    costs: Mapping[str, TakeCost],
-) -> Contents:
-    """One entry per clip that has an answer, and per upload that could become none.
+@dataclass(frozen=True)
+class Answers:
+    """What the registry and the ledger know of the clips without a (new) video.
+
+    Attributes:
+        rows: the registry's clips.
+        refused: uploads that could become no clip.
+        money: of each clip, by its name.
+        costs: of takes, by their fingerprints.
+        service: whose clips the rows are.
+        retries_per_clip: how often a failed clip is tried again by itself.
+    """
+
+    rows: Sequence[ClipRow]
+    refused: Sequence[RefusedRow]
+    money: Mapping[str, Money]
+    costs: Mapping[str, TakeCost]
+    service: Service
+    retries_per_clip: int
+
+    def of(self, row: ClipRow) -> Answer | None:
+        """The answer that the clip's note gives too."""
+        money = self.money.get(row.clip, Money())
+        return answer_of(row, money, service=self.service, retries_per_clip=self.retries_per_clip)
+
+
+def gather(known: Answers, listed: Mapping[str, ObjectInfo], seen: TextCache) -> Contents:
+    """Return one entry per clip that has an answer, and per upload that could become none.
 
     A clip that was delivered, and of which a newer version waits, failed or is refused, is shown with its video and why.
 
     Args:
-        rows: the registry's clips.
+        known: what the registry and the ledger know.
         listed: the objects of the bucket by key; those below ``clips/`` count.
         seen: reads them.
-        service: whose clips the rows are.
-        costs: of takes, by their fingerprints.
     """
     manifest_keys = [key for key in listed if key.startswith(keys.CLIPS) and key.endswith(f"/{keys.MANIFEST}")]
     manifests: dict[str, Manifest] = {}
@@ -121,68 +135,88 @@ def gather(
             manifests[clip] = read_manifest(text.encode(), name=key)
         except ManifestError:
             unreadable.append(clip)
-    told = [row for row in rows if row.state in _NOTES]
-    notes = seen.texts(keys.clip_key(row.clip, _NOTES[row.state].value) for row in told)
-    plans = seen.texts(keys.clip_key(row.clip, keys.PLAN) for row in told)
-    answers: dict[str, Answer] = {}
-    entries: list[GalleryEntry] = []
-    for row in told:
-        key = keys.clip_key(row.clip, _NOTES[row.state].value)
-        if key not in notes:
-            continue
-        answers[row.clip] = read_answer(_NOTES[row.state], notes[key])
-        if row.clip not in manifests or keys.clip_key(row.clip, keys.VIDEO) not in listed:
-            plan = plans.get(keys.clip_key(row.clip, keys.PLAN), "")
-            entries.append(_told(row, answers[row.clip], plan, service))
+    answers = {row.clip: (row, answer) for row in known.rows if (answer := known.of(row)) is not None}
+    plans = seen.texts(keys.clip_key(clip, keys.PLAN) for clip in answers)
+    entries = [
+        _without_video(row, answer, _read_plan(plans.get(keys.clip_key(clip, keys.PLAN), "")), known)
+        for clip, (row, answer) in answers.items()
+        if clip not in manifests or keys.clip_key(clip, keys.VIDEO) not in listed
+    ]
     without = {entry.clip for entry in entries}
     entries += [
         entry_of_manifest(
             manifest,
             poster=keys.clip_key(manifest.clip, keys.POSTER) in listed,
-            costs=costs,
-            note=answers.get(clip),
+            costs=known.costs,
+            note=answers[clip][1] if clip in answers else None,
         )
         for clip, manifest in manifests.items()
         if clip not in without
     ]
-    entries += _refused_uploads(listed, seen, service)
+    entries += _refused_uploads(known, listed)
     return Contents(tuple(entries), manifests, tuple(unreadable))
 
 
-def _told(row: ClipRow, answer: Answer, plan: str, service: Service) -> GalleryEntry:
-    planned = _first_take(plan)
-    route = planned.get("route")
-    inputs = planned.get("inputs")
+def _without_video(row: ClipRow, answer: Answer, plan: Mapping[str, Any], known: Answers) -> GalleryEntry:
+    takes = plan.get("takes")
+    planned = takes[0] if isinstance(takes, list) and takes and isinstance(takes[0], dict) else {}
+    route, inputs = planned.get("route"), planned.get("inputs")
+    money = known.money.get(row.clip, Money())
+    if money.may_have_been_paid:
+        cost: int | None = money.microdollars
+    else:
+        cost = row.price_microdollars if row.state is ClipState.WAITING else None
     entry = entry_of_answer(
         row.clip,
-        answer,
+        _with_problems(answer, plan) if row.state is ClipState.REFUSED else answer,
         row.updated_at,
-        service=service,
+        service=known.service,
         route=Route(route) if route in set(Route) else None,
         prompt=str(inputs.get("prompt") or "") if isinstance(inputs, dict) else "",
-        cost_microdollars=row.price_microdollars if row.state is ClipState.WAITING else None,
+        cost_microdollars=cost,
     )
-    return replace(entry, poster=False)
+    return replace(entry, poster=False, estimated=not money.charged_microdollars or bool(money.open_requests))
 
 
-def _first_take(plan: str) -> dict[str, Any]:
+def _with_problems(answer: Answer, plan: Mapping[str, Any]) -> Answer:
+    """Return a refusal with each problem of its own, as `plan.json` has them; the registry keeps them in one."""
     try:
-        found = json.loads(plan).get("takes", [{}])[0]
-    except (ValueError, AttributeError, IndexError, TypeError):
+        problems = tuple(Problem(**each) for each in plan["problems"])
+    except (KeyError, TypeError):
+        return answer
+    return replace(answer, problems=problems or answer.problems)
+
+
+def _read_plan(text: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def _refused_uploads(listed: Mapping[str, ObjectInfo], seen: TextCache, service: Service) -> list[GalleryEntry]:
-    """Uploads that could become no clip: they have a note and no folder of their own."""
+def _refused_uploads(known: Answers, listed: Mapping[str, ObjectInfo]) -> list[GalleryEntry]:
+    """Return an entry for each upload that could become no clip: it has a note and no folder of its own.
+
+    A file of a film that another file makes already has a note and no row; its entry leads to the note.
+    """
+    rows = {keys.refused_key(row.source): row for row in known.refused}
     entries = []
-    for key, text in seen.texts(key for key in listed if key.startswith(keys.REFUSED)).items():
-        answer = read_answer(AnswerKind.REFUSED, text)
-        name = answer.title.removeprefix("REFUSED: ").removeprefix(keys.UPLOADS)
-        file = key.removeprefix(keys.REFUSED)
-        moment = listed[key].modified_at
-        told = entry_of_answer(name, answer, moment, service=service, folder_key=keys.REFUSED, note_file=file)
-        entries.append(replace(told, poster=False))
+    for key in (key for key in listed if key.startswith(keys.REFUSED)):
+        file, row = key.removeprefix(keys.REFUSED), rows.get(key)
+        if row is not None:
+            name, problem = row.source.removeprefix(keys.UPLOADS), Problem(row.words, remedy=row.remedy)
+        else:
+            name, problem = file.removesuffix(".txt"), Problem("Its note says why.")
+        entry = entry_of_answer(
+            name,
+            refused_upload(row.source if row is not None else name, problem),
+            listed[key].modified_at,
+            service=known.service,
+            folder_key=keys.REFUSED,
+            note_file=file,
+        )
+        entries.append(replace(entry, poster=False))
     return entries
 
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from i2v_assets.clip_folder.manifest import ManifestError
-from i2v_assets.clip_folder.notes import Answer, AnswerKind, read_answer
+from i2v_assets.clip_folder.notes import Answer, AnswerKind
 from i2v_assets.films.manifest import read_film_manifest
+from i2v_assets.films.notes import read_film_answer
 from i2v_assets.gallery.collect import TextCache
 from i2v_assets.gallery.entries import GalleryEntry, GalleryShot, entry_of_answer, entry_of_film
 from resources.schemas.inputs import Service
@@ -28,7 +29,7 @@ def gather_films(
     unreadable: list[str] = []
     for film in folders:
         key = keys.sequence_key(film, keys.MANIFEST)
-        told = _note(film, texts)
+        told = _note(film, texts, listed)
         if key in texts and keys.sequence_key(film, keys.VIDEO) in listed:
             try:
                 manifest = read_film_manifest(texts[key].encode(), name=key)
@@ -54,11 +55,15 @@ def _films(listed: Mapping[str, ObjectInfo]) -> Iterator[tuple[str, str]]:
             yield folder, name
 
 
-def _note(film: str, texts: Mapping[str, str]) -> Answer | None:
+def _note(film: str, texts: Mapping[str, str], listed: Mapping[str, ObjectInfo]) -> Answer | None:
+    """Return the film's answer as its `plan.json` keeps it, while the note of its kind is there."""
     for kind in (AnswerKind.REFUSED, AnswerKind.FAILED, AnswerKind.WAITING):
-        text = texts.get(keys.sequence_key(film, kind.value))
-        if text is not None:
-            return read_answer(kind, text)
+        key = keys.sequence_key(film, kind.value)
+        if key in listed:
+            found = read_film_answer(texts.get(keys.sequence_key(film, keys.PLAN), ""))
+            if found is not None and found.kind is kind:
+                return found
+            return Answer(kind, f"{kind.name}: {film}. See {key}.", (), "")
     return None
 
 

@@ -7,8 +7,9 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from i2v_assets.clip_folder.manifest import Manifest
-from i2v_assets.clip_folder.notes import Answer, AnswerKind, Problem
+from i2v_assets.clip_folder.notes import Answer, AnswerKind
 from i2v_assets.films.manifest import FilmManifest
+from resources.problem import Problem
 from resources.schemas.inputs import Route, Service
 
 

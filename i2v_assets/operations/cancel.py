@@ -14,8 +14,10 @@ from resources.generation.cancel import cancel_request, record_cancel
 from resources.ledger.errors import IllegalTransition, StaleClaim
 from resources.ledger.records import RequestRow, State
 from resources.money import dollars
+from resources.problem import Problem
 from resources.registry.registry import ClipRow, ClipState
 from resources.runcomfy.wire import CancelOutcome
+from resources.wait_reason import WaitReason
 
 
 class CancelCode(StrEnum):
@@ -136,13 +138,19 @@ def cancel_clip(session: Session, clip: str, *, by: str) -> Cancellation:
 
 def hold_clip(session: Session, row: ClipRow, *, by: str) -> bool:
     """Keep the sensors from starting a clip until `i2v retry`; return False if a run has it or a person holds it already."""
-    if row.state not in (ClipState.DUE, ClipState.WAITING) or row.waiting_for == "person":
+    if row.state not in (ClipState.DUE, ClipState.WAITING) or row.wait is WaitReason.PERSON:
         return False
-    problem = notes.Problem(f"It was cancelled by {by}.", remedy=f"To make it after all, run: i2v retry {row.clip}")
-    note = notes.waiting(row.clip, problem, then="nothing by itself.", service=session.settings.service)
+    problem = Problem(f"It was cancelled by {by}.", remedy=f"To make it after all, run: i2v retry {row.clip}")
+    money = session.ledger.money_of(row.clip, row.planned_fingerprint)
+    note = notes.waiting(row.clip, problem, money, reason=WaitReason.PERSON, service=session.settings.service)
     BucketAnswers(session.bucket).note(row.clip, note)
     session.registry.record_result(
-        row.clip, version=row.version, state=ClipState.WAITING, reason=problem.what, waiting_for="person"
+        row.clip,
+        version=row.version,
+        state=ClipState.WAITING,
+        reason=problem.what,
+        remedy=problem.remedy,
+        waiting_for=WaitReason.PERSON,
     )
     return True
 

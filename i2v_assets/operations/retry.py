@@ -3,13 +3,13 @@
 import json
 from dataclasses import dataclass
 
-from i2v_assets.operations.clips import NotPossible, find_clip
+from i2v_assets.operations.clips import NotPossible, find_clip, way_on
 from i2v_assets.session import Session
-from resources.generation.types import HeldKind
 from resources.ledger.records import State
 from resources.registry.registry import ClipRow, ClipState
 from resources.storage import keys
 from resources.storage.errors import ObjectMissing
+from resources.wait_reason import WaitReason
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ def retry_clip(session: Session, clip: str, *, by: str) -> Retry:
         FinalOutcome: the service's content rules refuse it for good.
     """
     row = find_clip(session.registry, clip)
-    waits = row.state is ClipState.WAITING and row.waiting_for in ("person", HeldKind.LOST)
+    waits = row.state is ClipState.WAITING and row.wait in (WaitReason.PERSON, WaitReason.LOST)
     if row.state is not ClipState.FAILED and not waits:
         raise NotPossible(
             f"It is {row.state}; only failed and cancelled clips are made again.",
-            remedy=f"`i2v retake {clip}` makes another take." if row.delivered_at else "",
+            remedy=way_on(row),
         )
     planned = _planned_fingerprints(session, row)
     ended = [

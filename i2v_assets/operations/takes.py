@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 from i2v_assets.briefs.brief import MAX_TAKES
-from i2v_assets.operations.clips import MOVING, ClipBusy, NotPossible, TakeNotFound, find_clip, takes_of
+from i2v_assets.operations.clips import MOVING, ClipBusy, NotPossible, TakeNotFound, find_clip, takes_of, way_on
 from i2v_assets.session import Session
-from resources.generation.types import HeldKind
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import State
 from resources.registry.registry import ClipRow, ClipState, Registry
 from resources.schemas.inputs import MAX_SEED
+from resources.wait_reason import WaitReason
 
 _WITH_A_RUN = (ClipState.DISPATCHED, ClipState.WORKING)
 
@@ -44,9 +44,9 @@ def retake_clip(session: Session, clip: str, seed: int | None = None, *, by: str
         raise NotPossible(f"{seed} is not a seed.", remedy=f"Use a whole number from 1 to {MAX_SEED}, or leave it out.")
     if row.state in (*_WITH_A_RUN, ClipState.DUE):
         raise ClipBusy(f"{clip} is {row.state}: a run makes it first.", remedy="Ask again when it is done.")
-    lost = row.state is ClipState.WAITING and row.waiting_for == HeldKind.LOST
+    lost = row.state is ClipState.WAITING and row.wait is WaitReason.LOST
     if row.state not in (ClipState.DELIVERED, ClipState.FAILED) and not lost:
-        raise NotPossible(f"{clip} is {row.state}.", remedy=f"`i2v status {clip}` says what to do first.")
+        raise NotPossible(f"{clip} is {row.state}.", remedy=way_on(row))
     take = takes_of(row) + 1
     if take > MAX_TAKES:
         raise NotPossible(f"{clip} has {takes_of(row)} takes.", remedy=f"A clip has at most {MAX_TAKES} takes.")

@@ -1,4 +1,7 @@
-"""The way of one clip: files -> plan -> gates -> takes -> answer. Free of Dagster; it reports to `Events`."""
+"""The way of one clip, from its files to one outcome: read, plan, gates, generate, deliver. Free of Dagster.
+
+`ClipPipeline.process_clip` decides and returns; `report` writes the outcome to the event log, the bucket and the registry.
+"""
 
 import asyncio
 import logging
@@ -7,100 +10,89 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from i2v_assets.clip_folder.notes import Problem
-from i2v_assets.pipeline.context import PipelineContext, Result, RunScope
-from i2v_assets.pipeline.deliver import Delivery, record_reuse
+from i2v_assets.pipeline.context import PipelineContext, RunScope
+from i2v_assets.pipeline.deliver import Delivery
 from i2v_assets.pipeline.gates import Gate, Hold, gate
-from i2v_assets.pipeline.metadata import Events
+from i2v_assets.pipeline.generate import Generated, generate_takes
 from i2v_assets.pipeline.offers import plan_offers
+from i2v_assets.pipeline.outcome import (
+    ClipFailed,
+    ClipOutcome,
+    ClipPlanned,
+    ClipRefused,
+    ClipWaiting,
+)
 from i2v_assets.pipeline.plan import ClipPlanner, Planned
 from i2v_assets.pipeline.read_media import MediaReader
 from i2v_assets.pipeline.report import ClipReporter
 from i2v_assets.pipeline.takes import Take, reroll_allowed, rerolled
-from i2v_assets.planning.plan import total_price
-from i2v_assets.planning.planner import Plan, Refusal, Waiting
+from i2v_assets.planning.plan import Plan, Refusal, Waiting
 from i2v_assets.planning.time_window import parse_window
 from i2v_assets.uploads.types import Candidate
-from resources.errors import I2VError, Verdict
-from resources.generation.types import Cancelled, Delivered, Failed, GenerationRequest, Held, HeldKind, Outcome
-from resources.ledger.errors import LedgerError
-from resources.ledger.records import RequestRow, State
+from resources.errors import ErrorCode, I2VError, Verdict
+from resources.generation.types import Cancelled, Failed, GenerationRequest, Held
+from resources.ledger.records import State
 from resources.logs import log_context
+from resources.problem import Problem
 from resources.registry.registry import ClipRow, ClipState
+from resources.wait_reason import WaitReason
 
 log = logging.getLogger(__name__)
 
 PAID = {State.SUBMITTED, State.SUCCEEDED, State.SUBMITTING, State.UNKNOWN}
 """States in which money may have moved: no gate holds what is paid for."""
 
+_UNREACHABLE = {ErrorCode.STORAGE_UNAVAILABLE, ErrorCode.LEDGER_UNAVAILABLE}
+
 
 class ClipPipeline:
-    """Takes clips from their files to their answers; each clip is one coroutine that leaves the others alone."""
+    """Takes clips from their files to their outcomes; each clip is one coroutine that leaves the others alone."""
 
-    def __init__(self, context: PipelineContext, events: Events, run: RunScope) -> None:
+    def __init__(self, context: PipelineContext, reporter: ClipReporter, run: RunScope) -> None:
         self._context = context
         self._run = run
-        self._say = ClipReporter(context, events)
-        self._delivery = Delivery(context, events)
+        self._reporter = reporter
+        self._delivery = Delivery(context)
         reader = MediaReader(context.bucket, context.registry, context.scratch)
         self._planner = ClipPlanner(reader, partial(plan_offers, context.offers), context.options)
         self._window = parse_window(context.settings.generate_only, context.settings.zone)
 
-    async def make(self, row: ClipRow) -> Result:
-        """One clip to its answer. Whatever goes wrong with it becomes its answer, never another clip's."""
-        try:
-            with log_context(clip=row.clip):
-                return await self._make(row)
-        except I2VError as error:
-            log.warning("Clip %s: %s", row.clip, error.message)
-            return await self._explain(row, error)
+    async def process_clip(self, row: ClipRow) -> ClipOutcome:
+        """Return what became of one clip. An error of the project is an outcome of this clip, never of another."""
+        with log_context(clip=row.clip):
+            try:
+                return await self._process(row)
+            except I2VError as error:
+                log.warning("Clip %s: %s", row.clip, error.message)
+                return _stopped_by(row, error)
 
-    async def _explain(self, row: ClipRow, error: I2VError) -> Result:
-        problem = Problem(error.message, remedy=error.remedy)
-        try:
-            if error.verdict is Verdict.RETRYABLE:
-                return await self._say.waits(row, "service", problem)
-            return await self._say.failed(row, problem)
-        except (
-            I2VError
-        ) as mute:  # the bucket or the ledger is gone: the dispatch sensor finds the clip without an answer
-            log.warning("Clip %s: its answer could not be written: %s", row.clip, mute.message)
-            return Result(row.clip, ClipState.FAILED, error.message, error.remedy)
-
-    async def _make(self, row: ClipRow) -> Result:
+    async def _process(self, row: ClipRow) -> ClipOutcome:
         candidate = Candidate.from_content(row.content)
         files = await self._planner.read(candidate)
-        await self._say.files(row.clip, candidate, files)
+        reported = self._reporter.files(row.clip, candidate, files)
         if not self._run.plan:
-            return Result(row.clip, row.state)
-        planned = await self._planner.takes(row, candidate, files)
-        if isinstance(planned.stopped, Refusal):
-            problems = [
-                Problem(p.what if p.file in p.what else f"{p.file}: {p.what}", p.limit, p.remedy)
-                for p in planned.stopped.problems
-            ]
-            return await self._say.refused(row, problems)
-        if isinstance(planned.stopped, Waiting):
-            waits = planned.stopped
-            return await self._say.waits(row, waits.kind, Problem(waits.words, remedy=waits.remedy))
-        await self._say.planned(planned)
+            await reported
+            return ClipPlanned(row)
+        _, planned = await asyncio.gather(reported, self._planner.takes(row, candidate, files))
+        if planned.stopped is not None:
+            return _not_planned(row, planned.stopped)
+        await self._reporter.planned(planned)
         if not self._run.make:
-            return Result(row.clip, row.state)
-        held = await self._gate(planned)
-        return held or await self._generate(planned)
+            return ClipPlanned(row, planned)
+        return await self._held_by_gate(planned) or await self._make(planned)
 
-    async def _gate(self, planned: Planned) -> Result | None:
-        row, plans = planned.row, planned.plans
-        for plan in plans:
+    # Gates
+
+    async def _held_by_gate(self, planned: Planned) -> ClipWaiting | None:
+        for plan in planned.plans:
             hold = await self._hold(planned, plan)
             if hold is not None:
                 problem = Problem(hold.reason, remedy=hold.remedy)
-                price, most = total_price(plans), total_price([*plans, *planned.rerolls])
-                return await self._say.waits(row, hold.waiting_for, problem, plan=plan, price=price, most=most)
+                return ClipWaiting(planned.row, hold.waiting_for, problem, plan, planned.plans, planned.rerolls)
         return None
 
     async def _hold(self, planned: Planned, plan: Plan) -> Hold | None:
-        """What holds one take, a reroll too."""
+        """Return what holds one take, a reroll too."""
         row, brief = planned.row, planned.candidate.brief
         unchanged = row.delivered_version == row.version
         needs_approval = self._context.settings.require_approval or bool(brief.needs_approval)
@@ -124,35 +116,54 @@ class ClipPipeline:
             datetime.now(UTC),
         )
 
-    async def _generate(self, planned: Planned) -> Result:
-        row, candidate, files, plans = planned.row, planned.candidate, planned.files, planned.plans
-        outcomes = list(await asyncio.gather(*(self._order(row, plan) for plan in plans)))
-        try:
-            if any(isinstance(found, Held) for found in outcomes) or not any(
-                isinstance(found, Delivered) for found in outcomes
-            ):
-                return await self._not_delivered(row, plans, outcomes)
-            takes = await self._taken(plans, outcomes)
-            refused = any(isinstance(found, Failed) and found.final for found in outcomes)
-            for plan in planned.rerolls:  # one at a time: each only because those before it were measured and are poor
-                if not await self._goes_on(planned, plan, takes, refused=refused):
-                    break
-                outcome = await self._reroll(row, candidate, plan)
-                if not isinstance(outcome, Delivered):
-                    break
-                outcomes.append(outcome)
-                takes += await self._taken([plan], [outcome])
-            await self._delivery.deliver(row, candidate, files, takes)
-            await record_reuse(self._context.ledger, row, takes)
-            await self._say.recorded(row, ClipState.DELIVERED, plan=plans[0])
-            return Result(row.clip, ClipState.DELIVERED)
-        finally:
-            for outcome in outcomes:
-                if isinstance(outcome, Delivered) and outcome.local_path is not None:
-                    outcome.local_path.unlink(missing_ok=True)
+    # Generate and deliver
 
-    async def _goes_on(self, planned: Planned, plan: Plan, takes: Sequence[Take], *, refused: bool) -> bool:
-        """Whether a reroll is ordered: the takes are poor, nothing was refused, and every gate lets it through."""
+    async def _make(self, planned: Planned) -> ClipOutcome:
+        requests = [self._request(planned.row, plan) for plan in planned.plans]
+        generated = await generate_takes(self._context, planned.plans, requests)
+        try:
+            stopped = _not_made(planned, generated)
+            if stopped is not None:
+                return stopped
+            if planned.rerolls:
+                await self._add_rerolls(planned, generated)
+            return await self._delivery.deliver(planned, generated.takes)
+        finally:
+            generated.discard()
+
+    def _request(self, row: ClipRow, plan: Plan) -> GenerationRequest:
+        by = self._retry_by(row)
+        request = GenerationRequest(
+            plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, plan.price_microdollars, retry_by=by
+        )
+        if self._window is not None:  # it may wait for a slot until the window is over
+            request = replace(request, not_after=self._window.closes(datetime.now(UTC)))
+        return request
+
+    def _retry_by(self, row: ClipRow) -> str | None:
+        """Return who asks for another attempt: a person who runs a failed clip again, or the retry schedule.
+
+        Each of them asks for one. If the run crashed afterwards, that attempt may have been made: a person is not taken to
+        ask twice, and the schedule only if the clip got no answer.
+        """
+        if self._run.by_hand:
+            return None if self._run.retried else f"run {self._run.run_id}"
+        answered = self._run.retried and row.state is ClipState.FAILED
+        return "retry schedule" if row.retries and not answered else None
+
+    # Rerolls
+
+    async def _add_rerolls(self, planned: Planned, generated: Generated) -> None:
+        """Generate rerolls one at a time: each only because those before it were measured and are poor."""
+        refused = any(isinstance(outcome, Failed) and outcome.final for outcome in generated.outcomes)
+        for plan in planned.rerolls:
+            if not await self._wants_reroll(planned, plan, generated.takes, refused=refused):
+                return
+            if not await self._reroll(planned.row, planned.candidate, plan, generated):
+                return
+
+    async def _wants_reroll(self, planned: Planned, plan: Plan, takes: Sequence[Take], *, refused: bool) -> bool:
+        """Return whether a reroll is generated: the takes are poor, none was refused, and every gate lets it through."""
         row, brief = planned.row, planned.candidate.brief
         known = await asyncio.to_thread(self._context.ledger.get, plan.fingerprint)
         if known is not None and known.state in PAID:
@@ -167,63 +178,74 @@ class ClipPipeline:
             log.info("Clip %s: take %d, which its score asks for, waits: %s", row.clip, plan.take, hold.reason)
         return hold is None
 
-    async def _reroll(self, row: ClipRow, candidate: Candidate, plan: Plan) -> Outcome | None:
-        """Order one more take; its number stays taken only where money may have moved for it."""
+    async def _reroll(self, row: ClipRow, candidate: Candidate, plan: Plan, generated: Generated) -> bool:
+        """Generate one more take. Return False if it brought no video; its number stays taken only if money may have moved."""
         registry, extra = self._context.registry, plan.take - (candidate.brief.takes or 1)
 
         def note(change: Callable[..., bool], extra_takes: int) -> Awaitable[bool]:
             return asyncio.to_thread(change, row.clip, version=row.version, take=plan.take, extra_takes=extra_takes)
 
         if plan.take not in rerolled(row) and not await note(registry.add_reroll, extra - 1):
-            return None  # the upload changed, or a person asked for a take: the next run goes on from there
-        outcome = await self._order(row, plan)
-        if isinstance(outcome, Delivered):
-            return outcome
+            return False  # the upload changed, or a person asked for a take: the next run goes on from there
+        more = await generate_takes(self._context, [plan], [self._request(row, plan)])
+        if more.takes:
+            generated.add(more)
+            return True
         known = await asyncio.to_thread(self._context.ledger.get, plan.fingerprint)
         if known is None or (known.state not in PAID and known.submitted_at is None):
             await note(registry.take_back_reroll, extra)
-        return outcome
+        return False
 
-    async def _order(self, row: ClipRow, plan: Plan) -> Outcome:
-        by = self._retry_by(row)
-        order = GenerationRequest(
-            plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, plan.price_microdollars, retry_by=by
+
+# Outcomes without a video
+
+
+def _not_planned(row: ClipRow, stopped: Refusal | Waiting) -> ClipOutcome:
+    if isinstance(stopped, Refusal):
+        return ClipRefused(row, tuple(replace(problem, what=problem.named) for problem in stopped.problems))
+    return ClipWaiting(row, WaitReason(stopped.kind), Problem(stopped.words, remedy=stopped.remedy))
+
+
+def _not_made(planned: Planned, generated: Generated) -> ClipOutcome | None:
+    """Return why the clip has no video yet, or None if it has one.
+
+    A take that is lost or failed does not hold the others: the clip shows one of those that are there.
+    """
+    row, plans = planned.row, tuple(planned.plans)
+    held = [(plan, found) for plan, found in zip(plans, generated.outcomes, strict=True) if isinstance(found, Held)]
+    held.sort(key=lambda each: each[1].kind is WaitReason.LOST)
+    if held and not (generated.takes and held[0][1].kind is WaitReason.LOST):
+        plan, found = held[0]
+        problem = Problem(found.reason, remedy=found.remedy)
+        return ClipWaiting(
+            row, found.kind, problem, plan, plans, planned.rerolls, found.code, found.http_status, found.request_id
         )
-        if self._window is not None:  # it may wait for a slot until the window is over
-            order = replace(order, not_after=self._window.closes(datetime.now(UTC)))
-        return await self._context.generate(order)
+    failures = [found for found in generated.outcomes if isinstance(found, Failed | Cancelled)]
+    if generated.takes or not failures:
+        return None
+    first, reason = failures[0], _after_failure(failures)
+    problem = Problem(first.reason, remedy=first.remedy)
+    if isinstance(first, Cancelled):
+        return ClipFailed(row, reason, problem, plans[0], ErrorCode.GENERATION_FAILED, request_id=first.request_id)
+    return ClipFailed(row, reason, problem, plans[0], first.code, first.http_status, first.request_id)
 
-    def _retry_by(self, row: ClipRow) -> str | None:
-        """Who asks for another attempt: a person who runs a failed clip again, or the retry schedule; each for one.
 
-        Where the run crashed afterwards, that attempt may have been made: a person is not taken to ask twice, and the
-        schedule only where the clip got no answer.
-        """
-        if self._run.by_hand:
-            return None if self._run.retried else f"run {self._run.run_id}"
-        answered = self._run.retried and row.state is ClipState.FAILED
-        return "retry schedule" if row.retries and not answered else None
+def _after_failure(failures: Sequence[Failed | Cancelled]) -> WaitReason:
+    """Return what follows when no take has a video."""
+    if any(isinstance(found, Failed) and not found.final and found.attempts_left for found in failures):
+        return WaitReason.RETRY
+    if all(isinstance(found, Failed) and found.final for found in failures):
+        return WaitReason.FINAL
+    return WaitReason.NEVER
 
-    async def _taken(self, plans: Sequence[Plan], outcomes: Sequence[Outcome]) -> list[Take]:
-        return [
-            Take(plan, outcome, await asyncio.to_thread(self._paid, plan))
-            for plan, outcome in zip(plans, outcomes, strict=True)
-            if isinstance(outcome, Delivered)
-        ]
 
-    def _paid(self, plan: Plan) -> RequestRow:
-        found = self._context.ledger.get(plan.fingerprint)
-        if found is None:  # the engine delivered it, so only another program can have taken it out
-            raise LedgerError(f"The ledger has lost {plan.fingerprint[:12]}.", remedy="Restore the ledger's database.")
-        return found
-
-    async def _not_delivered(self, row: ClipRow, plans: Sequence[Plan], outcomes: Sequence[Outcome]) -> Result:
-        for plan, outcome in zip(plans, outcomes, strict=True):
-            if isinstance(outcome, Held):
-                holds = outcome.kind is not HeldKind.PRICE_CHANGED  # the plan's price is the very thing that does not
-                price = sum(each.price_microdollars or 0 for each in plans) if holds else None
-                problem = Problem(outcome.reason, remedy=outcome.remedy)
-                return await self._say.waits(row, outcome.kind.value, problem, plan=plan, price=price, outcome=outcome)
-        failures = [found for found in outcomes if isinstance(found, Failed | Cancelled)]
-        problem = Problem(failures[0].reason, remedy=failures[0].remedy)
-        return await self._say.failed(row, problem, failures, plans[0])
+def _stopped_by(row: ClipRow, error: I2VError) -> ClipOutcome:
+    problem = Problem(error.message, remedy=error.remedy)
+    if error.verdict is Verdict.RETRYABLE:
+        reason = WaitReason.STORAGE if error.code in _UNREACHABLE else WaitReason.SERVICE
+        return ClipWaiting(
+            row, reason, problem, code=error.code, http_status=error.http_status, request_id=error.request_id
+        )
+    return ClipFailed(
+        row, WaitReason.RETRY, problem, code=error.code, http_status=error.http_status, request_id=error.request_id
+    )

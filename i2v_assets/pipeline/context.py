@@ -1,4 +1,4 @@
-"""What the way of a clip works with, what it was asked for, and what it ends with."""
+"""Pipeline context, the scope of a run, and the result per clip."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from resources.storage.bucket import Bucket
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one clip, for the run's table."""
+    """One clip's line in the run's table."""
 
     clip: str
     state: ClipState
@@ -45,7 +45,7 @@ class RunScope:
 
 @dataclass(frozen=True)
 class PipelineContext:
-    """The world outside, as the way of a clip needs it."""
+    """What the pipeline of a clip works with."""
 
     settings: Settings
     bucket: Bucket

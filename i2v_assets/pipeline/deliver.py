@@ -1,8 +1,7 @@
-"""From delivered takes to the clip's answer: choose, look, write beside the clip, report."""
+"""From delivered takes to the clip's answer: choose, measure, sign, write beside the clip."""
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
 from i2v_assets.clip_folder.manifest import (
     Manifest,
@@ -15,55 +14,56 @@ from i2v_assets.clip_folder.manifest import (
 from i2v_assets.clip_folder.writer import BucketAnswers
 from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.manifest import manifest_of
-from i2v_assets.pipeline.metadata import Events, Metadata, video_metadata
-from i2v_assets.pipeline.postprocess import Postprocessor, PostprocessResult, finding_metadata, in_words, poster_again
+from i2v_assets.pipeline.outcome import ClipDelivered
+from i2v_assets.pipeline.plan import Planned
+from i2v_assets.pipeline.postprocess import Postprocessor, PostprocessResult, in_words
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.pipeline.sign import signed_copy
 from i2v_assets.pipeline.takes import Take, choose
 from i2v_assets.uploads.types import Candidate
-from resources.generation.types import Delivered
 from resources.ledger.ledger import Ledger
-from resources.media.quality.model import Severity
 from resources.registry.registry import ClipRow
 from resources.storage import keys
 from resources.storage.errors import ObjectMissing
 
 LOOKS = 4
-"""Videos looked at at once: the pool's processes do the work, this bounds the files on local disk."""
+"""Videos measured at once: the pool's processes do the work, this bounds the files on local disk."""
 
 
 class Delivery:
-    """Writes the clip's answer. A clip whose answer is there already is told again, and nothing is fetched for it."""
+    """Write the clip's answer. If the very same answer is there already, nothing is fetched or written for it."""
 
-    def __init__(self, context: PipelineContext, events: Events) -> None:
+    def __init__(self, context: PipelineContext) -> None:
         self._context = context
-        self._events = events
         self._bucket = BucketAnswers(context.bucket)
         self._finisher = Postprocessor(context)
         self._looks = asyncio.Semaphore(LOOKS)
         self._finished: dict[str, PostprocessResult] = {}
 
     async def best_score(self, row: ClipRow, takes: Sequence[Take]) -> float:
-        """The best quality among the takes; 1 where nothing is measured."""
+        """Return the best quality among the takes; 1 if nothing is measured."""
         if not self._context.settings.measure:
             return 1.0
         return max((await self._scores(row, takes)).values(), default=1.0)
 
-    async def deliver(
-        self, row: ClipRow, candidate: Candidate, files: Sequence[ReadFile], takes: Sequence[Take]
-    ) -> None:
-        """Choose a take and make it the clip's answer."""
+    async def deliver(self, planned: Planned, takes: Sequence[Take]) -> ClipDelivered:
+        """Choose a take, make it the clip's answer, and return it.
+
+        Raises:
+            StorageError: the bucket does not answer; LedgerError: the ledger does not.
+        """
+        row, candidate, plan = planned.row, planned.candidate, planned.plans[0]
         rule = candidate.brief.choose or ("best" if candidate.brief.reroll else "first")  # what a reroll is paid for
         scores = await self._scores(row, takes) if rule == "best" and len(takes) > 1 else {}
         chosen = choose(takes, scores, by_person=row.chosen_take, rule=rule)
         before = await self._answer_there(row, chosen, takes)
         if before is not None:
-            await self._report_again(row.clip, chosen, before)
-            return
+            await record_reuse(self._context.ledger, row, takes)
+            return ClipDelivered(row, plan, chosen, before=before)
         finished = await self._look(chosen)
         # A clip without its person (`keep_face: false`) leaves an uploaded picture out: it was made from the others.
         sent = {medium.sha256 for medium in chosen.plan.inputs.media}
-        files = [found for found in files if found.medium is not None and found.medium.sha256 in sent]
+        files = [found for found in planned.files if found.medium is not None and found.medium.sha256 in sent]
         signing = await signed_copy(self._context, row.clip, chosen, files)
         try:
             manifest = self._manifest(row, candidate, files, chosen, takes, finished, scores)
@@ -80,9 +80,10 @@ class Delivery:
             )
         finally:
             signing.discard()
-        self._report(row.clip, chosen, finished, signing.line)
+        await record_reuse(self._context.ledger, row, takes)
+        return ClipDelivered(row, plan, chosen, finished, provenance=signing.line)
 
-    # Looking
+    # Measuring
 
     async def _look(self, take: Take) -> PostprocessResult:
         found = self._finished.get(take.plan.fingerprint)
@@ -124,70 +125,6 @@ class Delivery:
             return None
         there = await asyncio.to_thread(self._context.bucket.head, keys.clip_key(row.clip, keys.VIDEO))
         return found if there is not None else None
-
-    # Telling
-
-    def _report(self, clip: str, chosen: Take, finished: PostprocessResult, provenance: str) -> None:
-        settings = self._context.settings
-        metadata = video_metadata(
-            chosen.plan,
-            _with_costs(chosen),
-            clip=clip,
-            link_base=settings.video_link_base,
-            poster=finished.inline_poster,
-            glimpse=finished.glimpse,
-            sandbox=self._context.sandbox,
-            size=(finished.width, finished.height, finished.seconds),
-            more={"quality": finished.score, "provenance": provenance},
-        )
-        version = chosen.outcome.sha256[:16]
-        self._events.materialized("clip_video", clip, metadata, version)
-        self._events.checked("clip_video", "answered", clip, passed=True, metadata={"take": chosen.plan.take})
-        for finding in finished.findings:
-            self._events.checked(
-                "clip_video",
-                finding.check.value,
-                clip,
-                passed=finding.passed,
-                metadata=finding_metadata(finding, finished.measures, finished.score or 0.0)
-                if finished.measures
-                else {},
-                warn=finding.severity is Severity.WARN,
-            )
-        if finished.files:
-            preview: Metadata = {
-                "poster": metadata.get("poster"),
-                "files": ", ".join(keys.clip_key(clip, name) for name in finished.files),
-                "bytes": sum(len(content) for content, _ in finished.files.values()),
-            }
-            self._events.materialized("clip_preview", clip, preview, version)
-
-    async def _report_again(self, clip: str, chosen: Take, manifest: Manifest) -> None:
-        """A delivered clip that falls into a range logs its materialization again with the same data version.
-
-        The UI shows the latest event alone, so it says and shows what the first one did.
-        """
-        settings, video = self._context.settings, manifest.video
-        picture, tiny = (
-            await asyncio.to_thread(poster_again, self._context.bucket, clip) if settings.previews else (None, None)
-        )
-        metadata = video_metadata(
-            chosen.plan,
-            _with_costs(chosen),
-            clip=clip,
-            link_base=settings.video_link_base,
-            poster=picture,
-            glimpse=tiny,
-            sandbox=self._context.sandbox,
-            size=(video.width, video.height, video.seconds),
-            more={"quality": manifest.quality, "unchanged": "delivered before; nothing was made or paid"},
-        )
-        version = chosen.outcome.sha256[:16]
-        self._events.materialized("clip_video", clip, metadata, version)
-        self._events.checked("clip_video", "answered", clip, passed=True, metadata={"take": chosen.plan.take})
-        if settings.previews:
-            preview: Metadata = {"poster": metadata.get("poster"), "unchanged": "made before"}
-            self._events.materialized("clip_preview", clip, preview, version)
 
     def _manifest(
         self,
@@ -251,16 +188,8 @@ def _scores_in(manifest: Manifest) -> dict[str, float]:
     return {fingerprint: score for fingerprint, score in found.items() if score is not None}
 
 
-def _with_costs(take: Take) -> Delivered:
-    return replace(
-        take.outcome,
-        cost_microdollars=take.row.cost_microdollars,
-        price_microdollars=take.row.price_microdollars,
-    )
-
-
 async def record_reuse(ledger: Ledger, row: ClipRow, takes: Sequence[Take]) -> None:
-    """Note the takes of a new upload that nobody had to pay for; a delivered clip that is told again saves nothing."""
+    """Record the takes of a new upload that cost nothing; a delivered clip that is delivered again saves nothing."""
     if row.delivered_version == row.version:
         return
     for take in takes:

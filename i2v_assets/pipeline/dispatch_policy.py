@@ -6,31 +6,17 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from resources.registry.rows import ClipRow, ClipState
-
-AGAIN_AFTER = {
-    "deadline": timedelta(minutes=1),
-    "stopped": timedelta(minutes=1),
-    "price_changed": timedelta(minutes=1),
-    "download": timedelta(minutes=5),
-    "storage": timedelta(minutes=5),
-    "service": timedelta(minutes=5),
-    "price": timedelta(minutes=15),
-    "account": timedelta(minutes=15),
-    "keep_face": timedelta(hours=1),
-    "catalogue": timedelta(hours=1),
-}
-"""What passes by itself or is only known by trying, and how long to leave it: a minute where the request is already paid
-for and only has to be fetched, or only has to be planned again; longer where somebody has to mend something."""
+from resources.wait_reason import WaitReason
 
 MAX_RUNS_WITHOUT_ANSWER = 3
-"""After so many runs that ended without an answer for a clip, the clip is told as failed: something kills its runs."""
+"""After this many runs that ended without an answer, the clip counts as failed: something kills its runs."""
 
 RUN_GRACE = timedelta(minutes=3)
 """How long after a run's last sign Dagster may still start its retry (monitoring looks every two minutes)."""
 
 
 class RunState(StrEnum):
-    """What is known of the run that a clip is in."""
+    """State of the run that a clip is in."""
 
     ALIVE = "alive"
     ENDED = "ended"
@@ -90,7 +76,7 @@ def decide(rows: Iterable[ClipRow], world: DispatchInputs) -> Decisions:
             elif run is not RunState.ALIVE and world.now - row.updated_at > RUN_GRACE:
                 (given_up if row.lost_runs + 1 >= MAX_RUNS_WITHOUT_ANSWER else lost).append(row.clip)
         elif row.state is ClipState.WAITING:
-            if row.waiting_for == "budget":
+            if row.wait is WaitReason.BUDGET:
                 price = row.price_microdollars or 0
                 if price > world.dollars_per_run or world.requests_per_run < 1:
                     continue  # every run that it got would end as the one before did: without it
@@ -105,14 +91,14 @@ def decide(rows: Iterable[ClipRow], world: DispatchInputs) -> Decisions:
 
 def _opens(row: ClipRow, world: DispatchInputs) -> bool:
     fingerprint = row.planned_fingerprint or ""
-    match row.waiting_for:
-        case "approval":
+    match row.wait:
+        case WaitReason.APPROVAL:
             return world.approved(fingerprint, row.price_microdollars)
-        case "window":
+        case WaitReason.WINDOW:
             return world.window_open
-        case "unknown":
+        case WaitReason.UNKNOWN:
             return not world.is_unknown(fingerprint)
-        case kind if kind in AGAIN_AFTER:
-            return world.now - row.updated_at > AGAIN_AFTER[kind]
+        case WaitReason(retry_after=timedelta() as pause):
+            return world.now - row.updated_at > pause
         case _:
             return False

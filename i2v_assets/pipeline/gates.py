@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from i2v_assets.planning.time_window import Window
+from resources.wait_reason import WaitReason
 
 
 @dataclass(frozen=True)
 class Hold:
-    """Why a planned clip waits, and what lets it go on. ``waiting_for`` is what the dispatch sensor looks for."""
+    """Why a planned clip waits, and what lets it go on."""
 
-    waiting_for: str
+    waiting_for: WaitReason
     reason: str
     remedy: str
 
@@ -51,21 +52,21 @@ def gate(asked: Gate, now: datetime) -> Hold | None:
     approve = f"Run: i2v approve {asked.plan_hash}"
     if asked.delivered_as is not None and not (asked.approved or asked.asked_for):
         return Hold(
-            "approval",
+            WaitReason.APPROVAL,
             "Its upload is unchanged, but a default, a preset or the catalogue has changed, so its video would be "
             "made again and paid for again. The video that is there stays.",
             approve,
         )
     if asked.needs_approval and not (asked.approved or asked.by_hand or asked.asked_for):
         return Hold(
-            "approval",
+            WaitReason.APPROVAL,
             "A person has to approve it before it is paid for.",
             f"{approve} (`i2v plan {asked.clip}` shows the plan and its price), or materialize it in the Dagster UI.",
         )
     if asked.window is not None and not asked.window.holds(now):
         opens = asked.window.next_start(now)
         return Hold(
-            "window",
+            WaitReason.WINDOW,
             f"Paid work starts only from {asked.window.start:%H:%M} to {asked.window.end:%H:%M} ({asked.window.zone}).",
             f"It starts by itself after {opens:%Y-%m-%d %H:%M}; I2V_GENERATE_ONLY is the setting.",
         )

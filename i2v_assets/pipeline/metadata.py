@@ -38,7 +38,7 @@ Metadata = Mapping[str, "str | int | float | bool | Markdown | Link | Json | Non
 
 
 class Events(Protocol):
-    """Who is told of what became of a clip, the moment it is known."""
+    """Where events of a clip are written, the moment they happen."""
 
     def materialized(self, asset: str, clip: str, metadata: Metadata, data_version: str) -> None:
         """An asset of a clip is there."""

@@ -1,6 +1,6 @@
 """From a clip's registered upload to the plans of its takes: what it would make, before any money.
 
-Nothing is told to anybody. Free of Dagster, so that the command line plans with the same steps as a run.
+Nothing is written. Free of Dagster, so that the command line plans with the same steps as a run.
 """
 
 import asyncio

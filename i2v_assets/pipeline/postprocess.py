@@ -82,14 +82,14 @@ class PostprocessResult:
 
 
 class Postprocessor:
-    """Looks at videos in the pool's processes; what this run downloaded is not fetched again."""
+    """Measures and draws videos in the pool's processes; what this run downloaded is not fetched again."""
 
     def __init__(self, context: PipelineContext) -> None:
         self._context = context
         self._thresholds = thresholds(context.settings.quality)
 
     async def finish(self, take: Take) -> PostprocessResult:
-        """Size, and where the settings say so measures and previews.
+        """Return the size of a take's video, with measures and previews if the settings say so.
 
         Raises:
             MediaError: the file is no video; StorageError: it cannot be fetched.
@@ -99,21 +99,20 @@ class Postprocessor:
         if local is None or not local.exists():
             local = await asyncio.to_thread(self._fetched, take.outcome.video_key)
         try:
-            if settings.measure:
-                finished = await self._measured(take, local)
-            else:
-                finished = PostprocessResult(*await asyncio.to_thread(video_size, local, "the video"))
-            if settings.previews:
-                inline, tiny, files = await pool.run_async(previews_of, local)
-                finished = replace(finished, inline_poster=inline, glimpse=tiny, files=files)
-            return finished
+            if not settings.previews:
+                return await self._measured(take, local)
+            finished, drawn = await asyncio.gather(self._measured(take, local), pool.run_async(previews_of, local))
+            inline, tiny, files = drawn
+            return replace(finished, inline_poster=inline, glimpse=tiny, files=files)
         finally:
             if local != take.outcome.local_path:
                 local.unlink(missing_ok=True)
 
     async def _measured(self, take: Take, local: Path) -> PostprocessResult:
-        image, voice = compared_media(take.plan.inputs)
-        copies = [await asyncio.to_thread(self._copy, medium) for medium in (image, voice)]
+        if not self._context.settings.measure:
+            return PostprocessResult(*await asyncio.to_thread(video_size, local, "the video"))
+        compared = compared_media(take.plan.inputs)
+        copies = await asyncio.gather(*(asyncio.to_thread(self._copy, medium) for medium in compared))
         try:
             plan = take.plan
             asked = expectation(plan.inputs, image=copies[0], voice=copies[1], may_be_silent=plan.may_be_silent)

@@ -1,39 +1,57 @@
-"""Says what became of a clip, in all places at once: the event log, the bucket, the registry."""
+"""Report what became of a clip, everywhere and in one place: the event log, the bucket and the registry."""
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from i2v_assets.clip_folder import notes
-from i2v_assets.clip_folder.notes import Problem
+from i2v_assets.clip_folder.notes import Answer
 from i2v_assets.clip_folder.writer import BucketAnswers
 from i2v_assets.pipeline.context import PipelineContext, Result
-from i2v_assets.pipeline.metadata import Events, Markdown, Metadata, escape_markdown, files_metadata, plan_metadata
+from i2v_assets.pipeline.metadata import (
+    Events,
+    Markdown,
+    Metadata,
+    escape_markdown,
+    files_metadata,
+    plan_metadata,
+    video_metadata,
+)
+from i2v_assets.pipeline.outcome import (
+    ClipDelivered,
+    ClipFailed,
+    ClipOutcome,
+    ClipPlanned,
+    ClipRefused,
+    ClipWaiting,
+)
 from i2v_assets.pipeline.plan import Planned
+from i2v_assets.pipeline.postprocess import PostprocessResult, finding_metadata, poster_again
 from i2v_assets.pipeline.read_media import ReadFile
+from i2v_assets.pipeline.takes import Take
 from i2v_assets.planning.plan import Plan, total_price
 from i2v_assets.uploads.types import Candidate
-from resources.generation.types import Cancelled, Failed, Held, HeldKind
-from resources.ledger.records import State
+from resources.errors import I2VError
+from resources.generation.types import Delivered
+from resources.ledger.records import Money
+from resources.media.quality.model import Severity
 from resources.registry.registry import ClipRow, ClipState
 from resources.schemas.inputs import MediumKind
 from resources.storage import keys
+from resources.wait_reason import WaitReason
+
+log = logging.getLogger(__name__)
 
 SOURCE_ASSETS = {
     MediumKind.IMAGE: "source_images",
     MediumKind.AUDIO: "source_audio",
     MediumKind.VIDEO: "source_videos",
 }
-SENT = {HeldKind.UNKNOWN, HeldKind.DEADLINE, HeldKind.DOWNLOAD}
-"""What a clip may wait for after money may have moved."""
-
-
-def is_retryable(outcome: Failed | Cancelled) -> bool:
-    """Whether the retry schedule can bring this take another attempt."""
-    return isinstance(outcome, Failed) and not outcome.final and outcome.attempts_left
 
 
 class ClipReporter:
-    """Every way in which a clip's way can end, but for a delivered video."""
+    """Writes what is known of a clip on its way, and its outcome."""
 
     def __init__(self, context: PipelineContext, events: Events) -> None:
         self._context = context
@@ -41,7 +59,7 @@ class ClipReporter:
         self._bucket = BucketAnswers(context.bucket)
 
     async def files(self, clip: str, candidate: Candidate, files: Sequence[ReadFile]) -> None:
-        """The three sets of media, each of which may be empty."""
+        """Record the three sets of media, each of which may be empty."""
         for kind, asset in SOURCE_ASSETS.items():
             of_kind = [found for found in files if found.medium and found.medium.kind is kind]
             version = "+".join(found.medium.sha256[:16] for found in of_kind if found.medium) or "none"
@@ -64,7 +82,7 @@ class ClipReporter:
         await asyncio.to_thread(self._bucket.document, clip, keys.MEDIA, content)
 
     async def planned(self, planned: Planned) -> None:
-        """What will be made, before any money."""
+        """Record what will be made, before any money."""
         row, plans = planned.row, planned.plans
         clip, first, price_hash = row.clip, plans[0], planned.hash or ""
         most = total_price([*plans, *planned.rerolls])
@@ -78,105 +96,242 @@ class ClipReporter:
             content |= {"rerolls": rerolls, "most_microdollars": most}
         await asyncio.to_thread(self._bucket.document, clip, keys.PLAN, content)
 
-    async def refused(self, row: ClipRow, problems: Sequence[Problem]) -> Result:
-        """Nothing was sent: the upload or its brief has to be mended."""
-        words = " ".join(problem.what for problem in problems)
+    async def report(self, outcome: ClipOutcome) -> Result:
+        """Write an outcome to the event log, the bucket and the registry; return the clip's line in the run's table.
+
+        Raises:
+            StorageError: the bucket does not answer; LedgerError: the ledger does not.
+        """
+        row = outcome.row
+        match outcome:
+            case ClipPlanned():
+                return Result(row.clip, row.state)
+            case ClipDelivered():
+                await self._delivered(outcome)
+                await self._record(row, ClipState.DELIVERED, plan=outcome.plan)
+                return Result(row.clip, ClipState.DELIVERED)
+            case ClipRefused():
+                return await self._refused(outcome)
+            case ClipWaiting():
+                return await self._waiting(outcome)
+            case ClipFailed():
+                return await self._failed(outcome)
+
+    # Without a video
+
+    async def _refused(self, outcome: ClipRefused) -> Result:
+        row, problems = outcome.row, outcome.problems
+        reason = " ".join(problem.what for problem in problems)
         remedy = " ".join(dict.fromkeys(problem.remedy for problem in problems if problem.remedy))
+        answer = notes.refused(row.clip, problems, await self._money(row), service=self._context.settings.service)
         table = Markdown("\n".join(f"* {escape_markdown(f'{p.what} {p.limit} {p.remedy}')}" for p in problems))
         decision: Metadata = {"decision": "refused", "problems": table}
         # A check's page shows plain text in its place, and Markdown behind a click.
-        said: Metadata = {"problems": " ".join(f"{p.what} {p.limit}".strip() for p in problems), "what to do": remedy}
+        plain = " ".join(f"{p.what} {p.limit}".strip() for p in problems)
         self._events.materialized("clip_plan", row.clip, decision, f"refused-{row.version[:16]}")
-        self._events.checked("clip_plan", "accepted", row.clip, passed=False, metadata=said)
-        content = {"decision": "refused", "problems": [vars(problem) for problem in problems]}
-        await asyncio.to_thread(self._bucket.document, row.clip, keys.PLAN, content)
-        answer = notes.refused(row.clip, problems, service=self._context.settings.service)
-        await asyncio.to_thread(self._bucket.note, row.clip, answer)
-        await self.recorded(row, ClipState.REFUSED, reason=words)
-        return Result(row.clip, ClipState.REFUSED, words, remedy)
+        self._events.checked(
+            "clip_plan", "accepted", row.clip, passed=False, metadata={"problems": plain, "what to do": remedy}
+        )
+        document = {"decision": "refused", "problems": [vars(problem) for problem in problems]}
+        await asyncio.to_thread(self._bucket.document, row.clip, keys.PLAN, document)
+        return await self._answer(row, ClipState.REFUSED, answer, reason, remedy)
 
-    async def waits(
-        self,
-        row: ClipRow,
-        kind: str,
-        problem: Problem,
-        *,
-        plan: Plan | None = None,
-        price: int | None = None,
-        most: int | None = None,
-        outcome: Held | None = None,
-    ) -> Result:
-        """Nothing is wrong, but something has to happen first; ``most`` is the price with every reroll."""
+    async def _waiting(self, outcome: ClipWaiting) -> Result:
+        row, problem, plan = outcome.row, outcome.problem, outcome.plan
+        money = await self._money(row, plan)
+        price, most = self._prices(outcome, money)
+        answer = notes.waiting(
+            row.clip,
+            problem,
+            money,
+            reason=outcome.reason,
+            price_microdollars=price,
+            most_microdollars=most,
+            service=self._context.settings.service,
+        )
         if plan is None:
             decision: Metadata = {
                 "decision": "waiting",
-                "waiting_for": kind,
+                "waiting_for": outcome.reason.value,
                 "reason": problem.what,
                 "remedy": problem.remedy,
             }
             self._events.materialized("clip_plan", row.clip, decision, f"waiting-{row.version[:16]}")
-        self._events.checked(
-            "clip_video",
-            "answered",
-            row.clip,
-            passed=False,
-            metadata={"waiting_for": kind, "reason": problem.what, "what to do": problem.remedy},
-            warn=kind != HeldKind.UNKNOWN.value,
-        )
-        answer = notes.waiting(
-            row.clip,
-            problem,
-            price_microdollars=price,
-            most_microdollars=most,
-            sent=outcome is not None and outcome.kind in SENT,
-            request_id=outcome.request_id if outcome else None,
-            service=self._context.settings.service,
-        )
-        await asyncio.to_thread(self._bucket.note, row.clip, answer)
-        await self.recorded(row, ClipState.WAITING, reason=problem.what, waiting_for=kind, plan=plan)
-        return Result(row.clip, ClipState.WAITING, problem.what, problem.remedy)
+        metadata = answer_metadata(answer, {"waiting_for": outcome.reason.value, "reason": problem.what}, outcome)
+        warn = not outcome.reason.is_error
+        self._events.checked("clip_video", "answered", row.clip, passed=False, metadata=metadata, warn=warn)
+        state, remedy = ClipState.WAITING, problem.remedy
+        return await self._answer(row, state, answer, problem.what, remedy, waiting_for=outcome.reason, plan=plan)
 
-    async def failed(
-        self, row: ClipRow, problem: Problem, outcomes: Sequence[Failed | Cancelled] = (), plan: Plan | None = None
-    ) -> Result:
-        """Its requests brought no video, one for each take; or the clip could not be looked at."""
-        metadata: Metadata = {"failed": problem.what, "what to do": problem.remedy}
-        self._events.checked("clip_video", "answered", row.clip, passed=False, metadata=metadata)
-        never = bool(outcomes) and not any(map(is_retryable, outcomes))
-        left = 0 if never else max(0, self._context.settings.retries_per_clip - row.retries)
-        paid = await asyncio.to_thread(self._context.ledger.get, plan.fingerprint) if plan is not None else None
+    @staticmethod
+    def _prices(outcome: ClipWaiting, money: Money) -> tuple[int, int]:
+        """Return the price of the takes that are not sent yet, without and with the rerolls."""
+        if outcome.reason is WaitReason.PRICE_CHANGED:  # the plan's price is the very thing that does not hold
+            return 0, 0
+        unsent = [plan for plan in outcome.plans if plan.fingerprint not in money.fingerprints]
+        return total_price(unsent), total_price([*unsent, *outcome.rerolls])
+
+    async def _failed(self, outcome: ClipFailed) -> Result:
+        row, problem, plan = outcome.row, outcome.problem, outcome.plan
+        settings = self._context.settings
         answer = notes.failed(
             row.clip,
             problem,
-            cost_microdollars=0 if paid is None or paid.submitted_at is None else paid.cost_microdollars,
-            retries_left=left,
-            final=bool(outcomes) and all(isinstance(each, Failed) and each.final for each in outcomes),
-            sent=paid is not None and paid.state is not State.PLANNED,
-            request_id=outcomes[0].request_id if outcomes else None,
-            service=self._context.settings.service,
+            await self._money(row, plan),
+            reason=outcome.reason,
+            retries_left=max(0, settings.retries_per_clip - row.retries),
+            service=settings.service,
         )
-        await asyncio.to_thread(self._bucket.note, row.clip, answer)
-        waiting_for = "never" if never else "retry"
-        await self.recorded(row, ClipState.FAILED, reason=problem.what, waiting_for=waiting_for, plan=plan)
-        return Result(row.clip, ClipState.FAILED, problem.what, problem.remedy)
+        metadata = answer_metadata(answer, {"failed": problem.what}, outcome)
+        self._events.checked("clip_video", "answered", row.clip, passed=False, metadata=metadata)
+        state, remedy = ClipState.FAILED, problem.remedy
+        return await self._answer(row, state, answer, problem.what, remedy, waiting_for=outcome.reason, plan=plan)
 
-    async def recorded(
+    async def _money(self, row: ClipRow, plan: Plan | None = None) -> Money:
+        fingerprint = plan.fingerprint if plan is not None else row.planned_fingerprint
+        return await asyncio.to_thread(self._context.ledger.money_of, row.clip, fingerprint)
+
+    async def _answer(
+        self,
+        row: ClipRow,
+        state: ClipState,
+        answer: Answer,
+        reason: str,
+        remedy: str,
+        *,
+        waiting_for: WaitReason | None = None,
+        plan: Plan | None = None,
+    ) -> Result:
+        """Write the note and the registry's row."""
+        await asyncio.to_thread(self._bucket.note, row.clip, answer)
+        await self._record(row, state, reason=reason, remedy=remedy, waiting_for=waiting_for, plan=plan)
+        return Result(row.clip, state, reason, remedy)
+
+    async def _record(
         self,
         row: ClipRow,
         state: ClipState,
         *,
         reason: str | None = None,
-        waiting_for: str | None = None,
+        remedy: str | None = None,
+        waiting_for: WaitReason | None = None,
         plan: Plan | None = None,
     ) -> None:
-        """The registry's own line; ``plan`` is that of the first take."""
+        """Write the registry's row; ``plan`` is the take that the answer is about."""
         await asyncio.to_thread(
             self._context.registry.record_result,
             row.clip,
             version=row.version,
             state=state,
             reason=reason,
+            remedy=remedy,
             waiting_for=waiting_for,
             fingerprint=plan.fingerprint if plan else None,
             price_microdollars=plan.price_microdollars if plan else None,
         )
+
+    # With a video
+
+    async def _delivered(self, outcome: ClipDelivered) -> None:
+        clip, chosen = outcome.row.clip, outcome.chosen
+        version = chosen.outcome.sha256[:16]
+        if outcome.finished is not None:
+            metadata, preview = self._new_video(clip, chosen, outcome.finished, outcome.provenance)
+        else:
+            metadata, preview = await self._unchanged_video(outcome)
+        self._events.materialized("clip_video", clip, metadata, version)
+        self._events.checked("clip_video", "answered", clip, passed=True, metadata={"take": chosen.plan.take})
+        if outcome.finished is not None:
+            self._findings(clip, outcome.finished)
+        if preview:
+            self._events.materialized("clip_preview", clip, preview, version)
+
+    def _new_video(
+        self, clip: str, chosen: Take, finished: PostprocessResult, provenance: str
+    ) -> tuple[Metadata, Metadata]:
+        metadata = video_metadata(
+            chosen.plan,
+            _with_costs(chosen),
+            clip=clip,
+            link_base=self._context.settings.video_link_base,
+            poster=finished.inline_poster,
+            glimpse=finished.glimpse,
+            sandbox=self._context.sandbox,
+            size=(finished.width, finished.height, finished.seconds),
+            more={"quality": finished.score, "provenance": provenance},
+        )
+        if not finished.files:
+            return metadata, {}
+        return metadata, {
+            "poster": metadata.get("poster"),
+            "files": ", ".join(keys.clip_key(clip, name) for name in finished.files),
+            "bytes": sum(len(content) for content, _ in finished.files.values()),
+        }
+
+    async def _unchanged_video(self, outcome: ClipDelivered) -> tuple[Metadata, Metadata]:
+        """Return what a delivered clip that falls into a range logs again, with the same data version.
+
+        The UI shows the latest event alone, so it says and shows what the first one did.
+        """
+        settings, clip, chosen, before = self._context.settings, outcome.row.clip, outcome.chosen, outcome.before
+        picture, tiny = (
+            await asyncio.to_thread(poster_again, self._context.bucket, clip) if settings.previews else (None, None)
+        )
+        metadata = video_metadata(
+            chosen.plan,
+            _with_costs(chosen),
+            clip=clip,
+            link_base=settings.video_link_base,
+            poster=picture,
+            glimpse=tiny,
+            sandbox=self._context.sandbox,
+            size=(before.video.width, before.video.height, before.video.seconds) if before else None,
+            more={
+                "quality": before.quality if before else None,
+                "unchanged": "delivered before; nothing was made or paid",
+            },
+        )
+        preview: Metadata = {"poster": metadata.get("poster"), "unchanged": "made before"}
+        return metadata, preview if settings.previews else {}
+
+    def _findings(self, clip: str, finished: PostprocessResult) -> None:
+        for finding in finished.findings:
+            measured = finding_metadata(finding, finished.measures, finished.score or 0.0) if finished.measures else {}
+            warn = finding.severity is Severity.WARN
+            self._events.checked(
+                "clip_video", finding.check.value, clip, passed=finding.passed, metadata=measured, warn=warn
+            )
+
+
+def answer_metadata(answer: Answer, first: Metadata, outcome: ClipWaiting | ClipFailed | None = None) -> Metadata:
+    """Return an answer as the metadata of a check: what the note in the bucket says, and what caused it."""
+    return {
+        **first,
+        "what to do": " ".join(problem.remedy for problem in answer.problems if problem.remedy),
+        "answer": answer.title,
+        "what happens next": answer.next,
+        "code": outcome.code.value if outcome is not None and outcome.code is not None else None,
+        "http_status": outcome.http_status if outcome is not None else None,
+        "request_id": outcome.request_id if outcome is not None else None,
+    }
+
+
+def _with_costs(take: Take) -> Delivered:
+    row = take.row
+    return replace(take.outcome, cost_microdollars=row.cost_microdollars, price_microdollars=row.price_microdollars)
+
+
+async def make_clip(
+    process: Callable[[ClipRow], Awaitable[ClipOutcome]], reporter: ClipReporter, row: ClipRow
+) -> Result:
+    """Process one clip, report its outcome, and return its line in the run's table.
+
+    If the outcome cannot be written (the bucket or the ledger is gone), the clip keeps its state: the dispatch sensor finds
+    it without an answer, and starts it again.
+    """
+    outcome = await process(row)
+    try:
+        return await reporter.report(outcome)
+    except I2VError as error:
+        log.warning("Clip %s: its outcome could not be written: %s", row.clip, error.message)
+        return Result(row.clip, ClipState.FAILED, error.message, error.remedy)

@@ -10,9 +10,8 @@ from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.postprocess import fetched
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.pipeline.takes import Take
-from resources.provenance.credentials import UNSIGNED, Certificate, ProvenanceError, sign
+from resources.provenance.credentials import UNSIGNED, Certificate, ProvenanceError, Signing, sign
 from resources.provenance.documents import Generation, Source
-from resources.provenance.signed_copy import Signing
 from resources.schemas.inputs import MediumKind
 
 log = logging.getLogger(__name__)

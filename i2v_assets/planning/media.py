@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict
-
 from resources.media.facts import AudioFacts, ImageFacts, MediaFacts, VideoFacts
 from resources.schemas.inputs import Medium, MediumKind
 
@@ -27,29 +25,6 @@ class MeasuredMedium:
     def kind(self) -> MediumKind:
         """Image, audio or video."""
         return self.medium.kind
-
-
-class Problem(BaseModel):
-    """One reason why a clip cannot be made.
-
-    Attributes:
-        file: The file with the problem, or ``brief``.
-        what: What is wrong, with the file's name and the measured value.
-        limit: The allowed value.
-        remedy: What to do, with a command if one line is enough.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    file: str
-    what: str
-    limit: str = ""
-    remedy: str = ""
-
-    @property
-    def text(self) -> str:
-        """The problem, limit and remedy in one line."""
-        return " ".join(part for part in (self.what, self.limit, self.remedy) if part)
 
 
 def of_kind(media: Iterable[MeasuredMedium], kind: MediumKind) -> tuple[MeasuredMedium, ...]:

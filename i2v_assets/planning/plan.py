@@ -9,9 +9,9 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from i2v_assets.planning.media import Problem
 from i2v_assets.planning.prompt_advice import Advice
 from i2v_assets.planning.prompts import shipped_presets
+from resources.problem import Problem
 from resources.schemas.endpoints import ENDPOINTS, Dialect
 from resources.schemas.inputs import Family, GenerationInputs, Route, Service, Sha256
 

@@ -10,12 +10,13 @@ import math
 from collections.abc import Mapping, Sequence
 
 from i2v_assets.briefs.brief import Brief, BriefError, MediaRef
-from i2v_assets.planning.media import MeasuredMedium, Problem, audio_facts, image_facts, of_kind
+from i2v_assets.planning.media import MeasuredMedium, audio_facts, image_facts, of_kind
 from i2v_assets.planning.media_checks import check_media
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting, plan_hash
 from i2v_assets.planning.prompt_advice import Advice, PromptFacts, advise
 from i2v_assets.planning.prompts import has_roles, pick_preset, reference_line
 from i2v_assets.planning.routing import RouteImpossible, Routing, choose_route, references
+from resources.problem import Problem
 from resources.runcomfy.errors import UnknownPriceUnit
 from resources.runcomfy.pricing import price_microdollars
 from resources.runcomfy.wire import CatalogueEntry
@@ -28,7 +29,6 @@ __all__ = [
     "Plan",
     "PlanOffer",
     "PlanOptions",
-    "Problem",
     "Refusal",
     "Waiting",
     "derived_seed",

@@ -109,7 +109,7 @@ def _refused(fresh: AlertState) -> str:
     names = ", ".join(_plain(found.name) for found in fresh.refused[:MOST_NAMES])
     more = f" and {count - MOST_NAMES:,} more" if count > MOST_NAMES else ""
     return (
-        f"*{counted(count, 'upload')} refused*: {names}{more}. Nothing was paid. `i2v status --state refused` says why and "
+        f"*{counted(count, 'upload')} refused*: {names}{more}. `i2v status --state refused` says why and "
         "what to do, as do the notes below `clips/_refused/` and the REFUSED.txt of a clip."
     )
 

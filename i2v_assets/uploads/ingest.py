@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from i2v_assets.clip_folder.notes import NO_MONEY
 from i2v_assets.clip_folder.writer import BucketAnswers
 from i2v_assets.uploads.csv_batches import MAX_BATCH_BYTES
 from i2v_assets.uploads.grouping import Grouping, RefusedUpload, group_uploads, texts_wanted
@@ -153,9 +154,18 @@ def _update_refusals(
         for source, upload in by_source.items()
     ]
     changes = registry.refusals.replace(rows, covers=covers)
+    known = registry.many([clip for source in changes.refused if (clip := by_source[source].clip)])
+    money = registry.ledger.money_by_clip({clip: row.planned_fingerprint for clip, row in known.items()})
     for source in changes.refused:
         upload = by_source[source]
-        notes.refused_upload(source, upload.words, upload.remedy, clip=upload.clip, service=service)
+        notes.refused_upload(
+            source,
+            upload.words,
+            upload.remedy,
+            clip=upload.clip,
+            money=money.get(upload.clip or "", NO_MONEY),
+            service=service,
+        )
     for source in changes.resolved:
         notes.upload_accepted(source)
     notes.no_longer_refused(changes.freed)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from resources.errors import I2VError
+from resources.errors import ErrorCode, I2VError
 
 # Runs in the child before the program: asks the kernel for a signal when the parent dies, then becomes the program. It
 # is a process of its own instead of subprocess' preexec_fn, which can deadlock in a parent with threads. On a system
@@ -47,6 +47,8 @@ STOP_SECONDS = 10.0
 
 class ServerNotStarted(I2VError):
     """An embedded server did not start; the message ends with the last lines of its log."""
+
+    code = ErrorCode.SERVER_NOT_STARTED
 
 
 class _Launcher:

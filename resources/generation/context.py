@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 from resources.errors import Verdict
 from resources.generation.poll_schedule import Forecast, prior
 from resources.generation.rate_limit import Pacer
-from resources.generation.types import EngineOptions, GenerationRequest, HeldKind
+from resources.generation.types import EngineOptions, GenerationRequest, Held
 from resources.ledger.errors import LedgerError
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import NewRequest, RequestRow
@@ -37,15 +37,6 @@ STORAGE_TRIES = 4
 """Tries of a bucket call, beyond boto3's own."""
 PROOF_SECONDS = 5.0
 """A proof that the ledger can be written is believed for so long."""
-
-
-@dataclass(frozen=True, slots=True)
-class SubmitStop:
-    """Why nothing more is submitted in this run."""
-
-    kind: HeldKind
-    reason: str
-    remedy: str
 
 
 @dataclass(slots=True)
@@ -92,7 +83,7 @@ class Context:
     on_change: OnChange = lambda _row, _refusal: None
     pacer: Pacer = field(init=False)
     stopping: bool = field(init=False, default=False)
-    halt: SubmitStop | None = field(init=False, default=None)
+    halt: Held | None = field(init=False, default=None)
     flights: dict[str, InFlightRequest] = field(init=False, default_factory=dict)
     posted: set[tuple[str, int]] = field(init=False, default_factory=set)
     """Fingerprint and attempt of every POST that was begun here: none is ever begun twice."""
@@ -184,11 +175,12 @@ class Context:
                 forecast.ages = lambda: [f.age for f in self.flights.values() if f.forecast is forecast]
         return self._forecasts[key]
 
-    def stop_submitting(self, kind: HeldKind, reason: str, remedy: str) -> None:
-        """Submit nothing more in this run: the next submit would meet the same refusal."""
+    def stop_submitting(self, held: Held) -> Held:
+        """Submit nothing more in this run, since the next submit would meet the same refusal. Return ``held``."""
         if self.halt is None:
-            self.halt = SubmitStop(kind, reason, remedy)
-            log.warning("Nothing more is submitted in this run: %s", reason)
+            self.halt = held
+            log.warning("Nothing more is submitted in this run: %s", held.reason)
+        return held
 
     def new_request(self, order: GenerationRequest) -> NewRequest:
         """The order as the ledger keeps it."""

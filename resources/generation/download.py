@@ -11,7 +11,7 @@ from pathlib import Path
 from resources.errors import I2VError, Verdict
 from resources.generation.context import Context, InFlightRequest
 from resources.generation.poll import NotFoundDebounce
-from resources.generation.types import Delivered, Held, HeldKind, Outcome, lost
+from resources.generation.types import Delivered, Held, Outcome, lost
 from resources.ledger.records import RequestRow
 from resources.runcomfy.errors import (
     DownloadError,
@@ -24,6 +24,7 @@ from resources.runcomfy.errors import (
 from resources.runcomfy.wire import RequestState, ResultAnswer
 from resources.storage.errors import StorageError
 from resources.storage.keys import video_key
+from resources.wait_reason import WaitReason
 
 log = logging.getLogger(__name__)
 
@@ -97,11 +98,10 @@ async def fetch(ctx: Context, flight: InFlightRequest, row: RequestRow, answer: 
             if error.verdict is not Verdict.RETRYABLE:
                 break
         answer = None  # the next try asks for a fresh address
-    reason = failure.message if failure is not None else "The download did not succeed."
-    await ctx.release(row, f"made, and not fetched yet: {reason}")
-    remedy = (failure.remedy if failure is not None else "") or "It is paid for; the next run fetches it."
-    kind = HeldKind.STORAGE if isinstance(failure, StorageError) else HeldKind.DOWNLOAD
-    return Held(flight.order, kind, reason, remedy, request_id=row.request_id)
+    failure = failure or DownloadFailed("The download did not succeed.")
+    await ctx.release(row, f"made, and not fetched yet: {failure.message}")
+    kind = WaitReason.STORAGE if isinstance(failure, StorageError) else WaitReason.DOWNLOAD
+    return Held.by(failure, flight.order, kind, remedy="The next run fetches it.", request_id=row.request_id)
 
 
 async def retry_lost_download(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Delivered | None:
@@ -164,7 +164,7 @@ def _scratch_path(ctx: Context, flight: InFlightRequest) -> Path:
     if free < ctx.options.scratch_margin_bytes:
         raise DownloadFailed(
             f"The scratch folder's disk has only {free // 1024**2} MiB left.",
-            remedy="Free some space, or point I2V_DATA_DIR elsewhere; the video is paid for and fetched by the next run.",
+            remedy="Free some space, or point I2V_DATA_DIR elsewhere; the next run fetches the video.",
         )
     return ctx.scratch / f"{flight.order.fingerprint}.mp4"
 

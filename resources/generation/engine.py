@@ -1,4 +1,4 @@
-"""Any number of orders at once, each on its own way, each outcome told the moment it is there."""
+"""Run many generation requests concurrently and yield each outcome as it completes."""
 
 import asyncio
 import contextlib
@@ -24,13 +24,13 @@ from resources.storage.bucket import Bucket
 log = logging.getLogger(__name__)
 
 FLEET_SECONDS = 2.0
-"""Between two looks at what other processes were told about waiting."""
+"""Seconds between two reads of the pauses that other processes recorded for the service."""
 HEARTBEATS = 3
 """Heartbeats within one lease."""
 
 
 class Engine:
-    """Brings orders to their outcomes; made, used and left in one event loop, for one stream.
+    """Run many generation requests concurrently and yield each outcome as it completes. One event loop, one stream.
 
     Args:
         service: Which service the client talks to; part of every fingerprint.
@@ -84,7 +84,7 @@ class Engine:
         )
         self._stop_kind = stop_kind
         self._locks: dict[str, asyncio.Lock] = {}
-        self._told: asyncio.Queue[Outcome | None] = asyncio.Queue(options.waiting_outcomes)
+        self._finished: asyncio.Queue[Outcome | None] = asyncio.Queue(options.waiting_outcomes)
         self._left: list[Outcome] = []
 
     @property
@@ -95,7 +95,7 @@ class Engine:
     async def stream(
         self, orders: AsyncIterable[GenerationRequest] | Iterable[GenerationRequest]
     ) -> AsyncGenerator[Outcome, None]:
-        """Yield each order's outcome as it happens; orders are pulled as there is room for them.
+        """Yield each request's outcome as it completes; requests are pulled as there is room for them.
 
         When the task that consumes the stream is cancelled, flights are wound down (see ``stopping``), their outcomes
         are yielded too, and the cancellation goes on. Use it within ``contextlib.aclosing``, so that it is also wound
@@ -103,7 +103,7 @@ class Engine:
         """
         driver = asyncio.create_task(self._drive(orders))
         try:
-            while (outcome := await self._told.get()) is not None:
+            while (outcome := await self._finished.get()) is not None:
                 yield outcome
         except asyncio.CancelledError:
             for outcome in await asyncio.shield(asyncio.create_task(self._stop(driver))):
@@ -116,7 +116,7 @@ class Engine:
         await driver  # what the source of the orders raised
 
     async def _drive(self, orders: AsyncIterable[GenerationRequest] | Iterable[GenerationRequest]) -> None:
-        """Feed the orders in, and wait for all of them; a failing source ends the feeding, not what is on its way."""
+        """Feed the requests in and wait for all of them; a failing source ends the feeding, not what is in flight."""
         beats = asyncio.create_task(self._beat())
         try:
             async with asyncio.TaskGroup() as group:
@@ -128,7 +128,7 @@ class Engine:
         finally:
             beats.cancel()
             if not self._ctx.stopping:
-                await self._told.put(None)
+                await self._finished.put(None)
         if not feeder.cancelled() and (error := feeder.exception()) is not None:
             raise error
 
@@ -150,7 +150,7 @@ class Engine:
             else:
                 outcome = result
             try:
-                await self._told.put(outcome)
+                await self._finished.put(outcome)
             except asyncio.CancelledError:
                 self._left.append(outcome)
                 raise
@@ -167,7 +167,7 @@ class Engine:
             return outcome
 
     async def _beat(self) -> None:
-        """Keep the leases, and hear what other processes were told; ends only when it is cancelled.
+        """Renew the leases and read the pauses that other processes recorded; ends only when it is cancelled.
 
         Without it the requests of a living run would be taken for orphans.
         """
@@ -182,12 +182,12 @@ class Engine:
                     beaten = time.monotonic()
                 ctx.pacer.on_retry_after(await ctx.in_ledger(ctx.ledger.paused_until, ctx.service))
             except LedgerError as error:
-                log.warning("The heartbeat could not be written: %s", error.message)
+                log.warning("Heartbeat write failed: %s", error.message)
             except Exception:
-                log.exception("The heartbeat met an unforeseen error, and goes on.")
+                log.exception("Heartbeat failed with an unexpected error; it continues.")
 
     async def _stop(self, driver: "asyncio.Task[None]") -> list[Outcome]:
-        """Stop the clips' tasks, wind their requests down; every outcome that was not told yet."""
+        """Stop the clips' tasks, wind their requests down, and return every outcome that was not yielded yet."""
         ctx, began = self._ctx, time.monotonic()
         ctx.stopping = True
         why = asyncio.create_task(get_stop_reason(self._stop_kind, ctx.options.stop_seconds / 2))
@@ -195,19 +195,19 @@ class Engine:
         beats = asyncio.create_task(self._beat())  # the driver's ends with it; leases have to outlive the stop
         await asyncio.wait({driver})
         kind = await why
-        log.info("Stopped by %s with %d clips on their way.", kind, len(ctx.flights))
+        log.info("Stopped by %s with %d requests in flight.", kind, len(ctx.flights))
         try:
             stopped = await wind_down(ctx, kind, began)
         finally:
             beats.cancel()
-        told: list[Outcome] = []
-        while not self._told.empty():
-            if (outcome := self._told.get_nowait()) is not None:
-                told.append(outcome)
-        return [*told, *self._left, *stopped]
+        finished: list[Outcome] = []
+        while not self._finished.empty():
+            if (outcome := self._finished.get_nowait()) is not None:
+                finished.append(outcome)
+        return [*finished, *self._left, *stopped]
 
     async def _leave(self) -> None:
-        """Let go of everything, so that the next run need not wait for leases to run out."""
+        """Release everything, so that the next run need not wait for leases to expire."""
         ctx = self._ctx
         try:
             async with asyncio.timeout(ctx.options.stop_seconds):
@@ -215,11 +215,11 @@ class Engine:
                 await self._give_back()
                 await ctx.in_ledger(ctx.ledger.release, ctx.owner)
         except (LedgerError, TimeoutError):
-            log.warning("The leases could not be released; they run out by themselves.")
+            log.warning("Leases could not be released; they expire by themselves.")
         ctx.close()
 
     async def _give_back(self) -> None:
-        """Claims whose POST was never begun: a stop that ended their task did not end the thread that committed them.
+        """Return claims whose POST was never begun: a stop that ended their task did not end the thread that committed them.
 
         Left alone they would become `unknown`, and a person would look for requests that were never sent.
         """
@@ -236,7 +236,7 @@ class Engine:
 async def _pulled(
     orders: AsyncIterable[GenerationRequest] | Iterable[GenerationRequest], lanes: asyncio.Semaphore
 ) -> AsyncIterator[GenerationRequest]:
-    """Orders from either kind of source, each pulled only when there is a lane for it."""
+    """Yield requests from either kind of source, each pulled only when there is a lane for it."""
     if isinstance(orders, AsyncIterable):
         source = aiter(orders)
         while True:
@@ -253,8 +253,8 @@ async def _pulled(
 
 
 def _unforeseen(order: GenerationRequest, error: BaseException) -> Failed:
-    """A fault of our own; the row says how far it came, and the next run goes on from there."""
-    log.error("Clip %s: an unforeseen error.", order.clip, exc_info=error)
+    """Return the failure for a bug of our own; the row says how far it came, and the next run continues from there."""
+    log.error("Clip %s: unexpected error.", order.clip, exc_info=error)
     return Failed(
         order, f"An unforeseen error: {type(error).__name__}.",
         "The log has the details. The ledger knows how far it came; run the clip again.", verdict=Verdict.RETRYABLE,

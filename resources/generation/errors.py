@@ -7,8 +7,9 @@ I2VError
    `- RequestCancelled  RETRYABLE  a person stopped it
 """
 
-from resources.errors import I2VError, Verdict
-from resources.generation.types import Cancelled, Failed, Held, HeldKind
+from resources.errors import ErrorCode, I2VError, Verdict
+from resources.generation.types import Cancelled, Failed, Held
+from resources.wait_reason import WaitReason
 
 
 class NotDelivered(I2VError):
@@ -32,7 +33,7 @@ class RequestHeld(NotDelivered):
 
     verdict = Verdict.RETRYABLE
 
-    def __init__(self, message: str, *, kind: HeldKind, remedy: str = "", request_id: str | None = None) -> None:
+    def __init__(self, message: str, *, kind: WaitReason, remedy: str = "", request_id: str | None = None) -> None:
         super().__init__(message, remedy=remedy, request_id=request_id)
         self.kind = kind
 
@@ -67,7 +68,14 @@ class RequestCancelled(NotDelivered):
 
 
 def not_delivered(outcome: Held | Failed | Cancelled) -> NotDelivered:
-    """Return the error that says the same as an outcome, with a remedy for somebody's own asset."""
+    """Return the error that says the same as an outcome, with its code and a remedy for somebody's own asset."""
+    error = _not_delivered(outcome)
+    if not isinstance(outcome, Cancelled):
+        error.code, error.http_status = outcome.code or ErrorCode.TRY_LATER, outcome.http_status
+    return error
+
+
+def _not_delivered(outcome: Held | Failed | Cancelled) -> NotDelivered:
     name = f"{outcome.order.clip}, take {outcome.order.take}"
     request_id = outcome.request_id
     match outcome:
@@ -95,15 +103,15 @@ def not_delivered(outcome: Held | Failed | Cancelled) -> NotDelivered:
 
 def _held(outcome: Held) -> str:
     match outcome.kind:
-        case HeldKind.DEADLINE | HeldKind.STOPPED | HeldKind.DOWNLOAD:
+        case WaitReason.DEADLINE | WaitReason.STOPPED | WaitReason.DOWNLOAD:
             return "Run the asset again: what was submitted is fetched and not paid for again."
-        case HeldKind.PRICE_CHANGED:
+        case WaitReason.PRICE_CHANGED:
             return "Plan it again at the new price, then submit it."
-        case HeldKind.LOST:
+        case WaitReason.LOST:
             return "Plan another `take`, which is paid for."
-        case HeldKind.REPLACED:
+        case WaitReason.REPLACED:
             return "Read the file again with `medium`, and plan it again."
-        case HeldKind.BUDGET:
+        case WaitReason.BUDGET:
             return "Run the asset again when the cap allows it, or raise the cap."
         case _:
             return outcome.remedy or "Run the asset again."

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from resources.errors import Verdict
+from resources.errors import ErrorCode, Verdict
 from resources.generation.context import Context, InFlightRequest, utc_now
 from resources.generation.poll_schedule import Forecast, PollTimer
 from resources.generation.types import (
@@ -15,7 +15,6 @@ from resources.generation.types import (
     Cancelled,
     Failed,
     Held,
-    HeldKind,
     Outcome,
     is_content_policy_refusal,
 )
@@ -30,6 +29,7 @@ from resources.runcomfy.errors import (
     Unauthorized,
 )
 from resources.runcomfy.wire import RequestState, ResultAnswer
+from resources.wait_reason import WaitReason
 
 ANSWERS = 3
 """So many such answers in a row are believed."""
@@ -40,7 +40,7 @@ took the request, is over by then."""
 
 @dataclass(slots=True)
 class NotFoundDebounce:
-    """Counts the answers of one request that it is not known (code 404001)."""
+    """Debounce "request not found" (404001): give up only after 3 such answers spread over at least 60 s."""
 
     answers: int = 0
     first: float = 0.0
@@ -53,7 +53,7 @@ class NotFoundDebounce:
         return self.answers >= ANSWERS and now - self.first >= SPREAD_SECONDS
 
     def forget(self) -> None:
-        """The service knows the request after all."""
+        """Reset: the service knows the request after all."""
         self.answers = 0
 
     @staticmethod
@@ -217,31 +217,35 @@ async def _ended(
         at=ended_at,
     )
     flight.request_id = None
+    code = ErrorCode.CONTENT_REFUSED if final else ErrorCode.GENERATION_FAILED
     remedy = CONTENT_REMEDY if final else "Run the clip again; if it fails again, change its prompt or media."
     verdict = Verdict.FINAL if final else Verdict.RETRYABLE
     left = row.attempt < ctx.options.max_attempts
-    return Failed(order, reason, remedy, final=final, attempts_left=left, verdict=verdict, request_id=request_id)
+    return Failed(
+        order, reason, remedy, final=final, attempts_left=left, verdict=verdict, request_id=request_id, code=code
+    )
 
 
 async def _refused(ctx: Context, flight: InFlightRequest, row: RequestRow, error: Rejected | MissingToken) -> Outcome:
-    """The service keeps refusing to speak about the request."""
+    """Return the hold of a request whose polls are refused again and again."""
     order = flight.order
-    if isinstance(error, Unauthorized | MissingToken):
-        ctx.stop_submitting(HeldKind.ACCOUNT, error.message, error.remedy)
-    kind = HeldKind.ACCOUNT if isinstance(error, Unauthorized | MissingToken | Forbidden) else HeldKind.SERVICE
+    kind = WaitReason.ACCOUNT if isinstance(error, Unauthorized | MissingToken | Forbidden) else WaitReason.SERVICE
     await ctx.release(row, f"polls are refused: {error.message}")
-    return Held(order, kind, error.message, error.remedy, request_id=row.request_id)
+    held = Held.by(error, order, kind, request_id=row.request_id)
+    if isinstance(error, Unauthorized | MissingToken):
+        ctx.stop_submitting(replace(held, request_id=None))
+    return held
 
 
 async def _gone(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Failed:
-    """The service does not know the request any more, and has said so often enough."""
+    """Record and return the failure of a request that the service no longer knows."""
     order = flight.order
     reason = f"The service no longer knows request {row.request_id}; it may have been charged."
     await ctx.in_ledger(ctx.ledger.failed, row.fingerprint, attempt=row.attempt, reason=reason, final=True)
     flight.request_id = None
     return Failed(
         order, reason, f"`i2v retake {order.clip}` makes a new take, which is paid for.", final=True,
-        verdict=Verdict.FINAL, request_id=row.request_id,
+        verdict=Verdict.FINAL, request_id=row.request_id, code=ErrorCode.REQUEST_GONE,
     )  # fmt: skip
 
 
@@ -249,6 +253,6 @@ async def _parked(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Hel
     reason = f"Not ended after {ctx.options.deadline_seconds:.0f} s of waiting; it is neither dropped nor cancelled."
     await ctx.release(row, f"left for later adoption: {reason}")
     return Held(
-        flight.order, HeldKind.DEADLINE, reason, "The schedule `adopt_orphans` or the next run fetches it.",
+        flight.order, WaitReason.DEADLINE, reason, "The schedule `adopt_orphans` or the next run fetches it.",
         request_id=row.request_id,
     )  # fmt: skip

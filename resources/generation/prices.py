@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from resources.errors import I2VError, Verdict
 from resources.generation.context import Context
-from resources.generation.types import GenerationRequest, Held, HeldKind
+from resources.generation.types import GenerationRequest, Held
 from resources.money import dollars
 from resources.runcomfy.errors import (
     FamilyUnavailable,
@@ -17,6 +17,7 @@ from resources.runcomfy.errors import (
     UnknownPriceUnit,
 )
 from resources.schemas.endpoints import Endpoint
+from resources.wait_reason import WaitReason
 
 CATALOGUE_TRIES = 4
 """Tries of a question to the catalogue, 0.5 to 2 s apart, beyond the client's own."""
@@ -40,10 +41,9 @@ async def priced(ctx: Context, order: GenerationRequest) -> Priced | Held:
             await ctx.pacer.refused(error)
             failure: I2VError = error
         except (Unauthorized, InsufficientBalance, MissingToken) as error:
-            ctx.stop_submitting(HeldKind.ACCOUNT, error.message, error.remedy)
-            return Held(order, HeldKind.ACCOUNT, error.message, error.remedy)
+            return ctx.stop_submitting(Held.by(error, order, WaitReason.ACCOUNT))
         except FamilyUnavailable as error:
-            return Held(order, HeldKind.SERVICE, error.message, error.remedy)
+            return Held.by(error, order, WaitReason.SERVICE)
         except ServiceError as error:
             failure = error
             if error.verdict is not Verdict.RETRYABLE:
@@ -54,13 +54,13 @@ async def priced(ctx: Context, order: GenerationRequest) -> Priced | Held:
                 price = offer.price_microdollars(order.inputs)
             except UnknownPriceUnit as error:
                 if not ctx.options.allow_unknown_price:
-                    return Held(order, HeldKind.PRICE, error.message, error.remedy)
+                    return Held.by(error, order, WaitReason.PRICE)
             if (changed := _changed(order, price, allow_unknown=ctx.options.allow_unknown_price)) is not None:
                 return changed
             return Priced(offer.endpoint, price)
         if attempt < CATALOGUE_TRIES:
             await asyncio.sleep(0.5 * attempt * ctx.rng.uniform(0.75, 1.25))
-    return Held(order, HeldKind.SERVICE, failure.message, failure.remedy or "It is tried again later.")
+    return Held.by(failure, order, WaitReason.SERVICE, remedy="It is tried again later.")
 
 
 def _changed(order: GenerationRequest, price: int | None, *, allow_unknown: bool) -> Held | None:
@@ -80,4 +80,4 @@ def _changed(order: GenerationRequest, price: int | None, *, allow_unknown: bool
     else:
         return None
     remedy = "The next run plans it at the price of then; a price that needs an agreement or an approval asks for it."
-    return Held(order, HeldKind.PRICE_CHANGED, f"{words} Nothing was paid.", remedy)
+    return Held(order, WaitReason.PRICE_CHANGED, words, remedy)

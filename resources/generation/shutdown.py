@@ -1,8 +1,8 @@
-"""What a stop does with the requests that are on their way.
+"""Wind down the requests in flight when a run is stopped.
 
 A person's stop cancels what is still queued at the service, and says truthfully of each request what became of it. A
 deploy, an eviction or a crash cancels nothing: what is paid for runs on and is adopted. Either way a submit whose
-answer is due is heard out for a few seconds, since an unheard one leaves an unknown outcome behind.
+answer is due is waited for a few seconds, since an unread answer leaves an unknown outcome behind.
 """
 
 import asyncio
@@ -14,11 +14,12 @@ from typing import Literal
 from resources.errors import I2VError
 from resources.generation.cancel import CANCEL_TEXTS, cancel_request, record_cancel
 from resources.generation.context import Context, InFlightRequest
-from resources.generation.types import Cancelled, Held, HeldKind, Outcome, unknown
+from resources.generation.types import Cancelled, Held, Outcome, unknown
 from resources.ledger.errors import LedgerError
 from resources.ledger.records import State
 from resources.runcomfy.errors import ServiceError
 from resources.runcomfy.wire import CancelOutcome
+from resources.wait_reason import WaitReason
 
 log = logging.getLogger(__name__)
 
@@ -30,20 +31,20 @@ _FETCHED_LATER = "Nothing is lost: when it succeeds, the schedule `adopt_orphans
 
 
 async def get_stop_reason(stop_kind: Callable[[], StopKind], seconds: float) -> StopKind:
-    """Why the run is stopped, asked of the host in a thread; without an answer in time it is not taken for a person's."""
+    """Return why the run is stopped, asked of the host in a thread; without an answer in time, ``other``."""
     task = asyncio.create_task(asyncio.to_thread(stop_kind))
     done, _ = await asyncio.wait({task}, timeout=seconds)
     if not done:
-        log.warning("Nobody says in time why the run is stopped; nothing is cancelled.")
+        log.warning("Stop reason not available in time; leaving submitted requests running.")
         return "other"
     if (error := task.exception()) is not None:
-        log.warning("Nobody can say why the run is stopped (%s); nothing is cancelled.", type(error).__name__)
+        log.warning("Stop reason not available (%s); leaving submitted requests running.", type(error).__name__)
         return "other"
     return task.result()
 
 
 async def wind_down(ctx: Context, kind: StopKind, began: float) -> list[Outcome]:
-    """Bring every flight to a truthful end within `stop_seconds` of ``began`` (monotonic)."""
+    """Return an outcome for every request in flight, within `stop_seconds` of ``began`` (monotonic)."""
     ends = began + ctx.options.stop_seconds
     gate = asyncio.Semaphore(ctx.options.cancels)
     asked: dict[str, asyncio.Task[Outcome]] = {}
@@ -111,7 +112,7 @@ async def _outcome(ctx: Context, flight: InFlightRequest, asked: "asyncio.Task[O
         return Cancelled(order, "unconfirmed", CANCEL_TEXTS[said], _FETCHED_LATER, request_id=flight.request_id)
     if flight.request_id is not None:
         return Held(
-            order, HeldKind.STOPPED, "The run was stopped; the request runs on at the service.", _FETCHED_LATER,
+            order, WaitReason.STOPPED, "The run was stopped; the request runs on at the service.", _FETCHED_LATER,
             request_id=flight.request_id,
         )  # fmt: skip
     if any(fingerprint == order.fingerprint for fingerprint, _ in ctx.posted):
@@ -122,4 +123,4 @@ async def _outcome(ctx: Context, flight: InFlightRequest, asked: "asyncio.Task[O
             row = None
         if row is not None and row.state in (State.SUBMITTING, State.UNKNOWN):
             return unknown(order, row)
-    return Held(order, HeldKind.STOPPED, "The run was stopped before it was done.", "Run it again.")
+    return Held(order, WaitReason.STOPPED, "The run was stopped before it was done.", "Run it again.")

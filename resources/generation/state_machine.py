@@ -1,10 +1,10 @@
-"""The way of one order, led by its row in the ledger: whatever state it is found in, what comes next from there."""
+"""Drive one request by its row in the ledger: whatever state it is in, take the next step from there."""
 
 import asyncio
 import time
 from datetime import timedelta
 
-from resources.errors import I2VError, Verdict
+from resources.errors import ErrorCode, I2VError, Verdict
 from resources.generation.context import Context, InFlightRequest, utc_now
 from resources.generation.download import fetch, find_existing_video, retry_lost_download
 from resources.generation.poll import wait_for_end
@@ -15,7 +15,6 @@ from resources.generation.types import (
     Failed,
     GenerationRequest,
     Held,
-    HeldKind,
     Outcome,
     is_content_policy_refusal,
     lost,
@@ -25,33 +24,34 @@ from resources.ledger.errors import LedgerError, StaleClaim
 from resources.ledger.records import RequestRow, State
 from resources.logs import log_context, note_request
 from resources.storage.errors import StorageError
+from resources.wait_reason import WaitReason
 
 ELSEWHERE_SECONDS = (1.0, 5.0)
 """Between two looks at a row that another process works on: the first, and the longest, jittered."""
 STALE_LOOKS = 20
-"""So often a row may change under one's hands before that counts as a fault."""
+"""How often a row may change meanwhile before that counts as a fault."""
 
 
 async def follow(ctx: Context, flight: InFlightRequest) -> Outcome:
-    """One order to its outcome; what the ledger or the bucket cannot do holds this order alone."""
+    """Return the outcome of one request; an error of the ledger or the bucket holds this request alone."""
     order = flight.order
     try:
         with log_context(clip=order.clip, run=ctx.run_id):
             return await _follow(ctx, flight)
     except LedgerError as error:
         if error.verdict is Verdict.RETRYABLE:
-            return Held(order, HeldKind.STORAGE, error.message, error.remedy, request_id=flight.request_id)
+            return Held.by(error, order, WaitReason.STORAGE, request_id=flight.request_id)
         return _failed(flight, error)
     except StorageError as error:
         if error.verdict is Verdict.RETRYABLE:
-            return Held(order, HeldKind.STORAGE, error.message, error.remedy, request_id=flight.request_id)
+            return Held.by(error, order, WaitReason.STORAGE, request_id=flight.request_id)
         return _failed(flight, error)
     except I2VError as error:
         return _failed(flight, error)
 
 
 def _failed(flight: InFlightRequest, error: I2VError) -> Failed:
-    return Failed(flight.order, error.message, error.remedy, verdict=error.verdict, request_id=flight.request_id)
+    return Failed.by(error, flight.order, request_id=flight.request_id)
 
 
 async def _follow(ctx: Context, flight: InFlightRequest) -> Outcome:
@@ -87,7 +87,7 @@ async def _follow(ctx: Context, flight: InFlightRequest) -> Outcome:
         if step is None:  # another process has it
             if time.monotonic() - elsewhere_since > ctx.options.deadline_seconds:
                 return Held(
-                    flight.order, HeldKind.DEADLINE, "Another run works on it, longer than this run waits.",
+                    flight.order, WaitReason.DEADLINE, "Another run works on it, longer than this run waits.",
                     "Nothing has to be done: that run delivers it.", request_id=row.request_id,
                 )  # fmt: skip
             await asyncio.sleep(nap * ctx.rng.uniform(0.5, 1.5))
@@ -115,7 +115,7 @@ async def _leave(ctx: Context, row: RequestRow, order: GenerationRequest) -> Hel
     """Leave a submitted request to whoever adopts it: the caller asked for its submission alone."""
     await ctx.in_ledger(ctx.ledger.release, ctx.owner, fingerprint=row.fingerprint)
     return Held(
-        order, HeldKind.DEADLINE, "It is at the service; this run does not wait for it.",
+        order, WaitReason.DEADLINE, "It is at the service; this run does not wait for it.",
         "The schedule `adopt_orphans` or the next run fetches it.", request_id=row.request_id,
     )  # fmt: skip
 
@@ -145,7 +145,7 @@ async def _adopt(ctx: Context, row: RequestRow) -> RequestRow | None:
 
 
 async def _collect(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Outcome | Next | None:
-    """Succeeded before: answered from the bucket; fetched again from the service only where the bucket lacks it."""
+    """Return a video that was made before from the bucket; fetch it from the service again only if the bucket lacks it."""
     if not flight.order.wait:
         return await _leave(ctx, row, flight.order)
     if row.delivered_at is None and not row.lost:
@@ -176,12 +176,13 @@ async def _unknown(ctx: Context, flight: InFlightRequest, row: RequestRow, resub
 
 
 async def _ended_before(ctx: Context, flight: InFlightRequest, row: RequestRow, retried: bool) -> Outcome | Next:
-    """Failed or cancelled: final failures are remembered, the others go again only when somebody asked for it."""
+    """Return a remembered failure; one that is not final is tried again only if somebody asked for it."""
     order = flight.order
     reason = row.reason or f"It was {row.state} before."
     if row.final:
         remedy = CONTENT_REMEDY if is_content_policy_refusal(reason) else f"`i2v retake {order.clip}` makes a new take."
-        return Failed(order, reason, remedy, final=True, verdict=Verdict.FINAL, request_id=row.request_id)
+        code = ErrorCode.CONTENT_REFUSED if is_content_policy_refusal(reason) else ErrorCode.GENERATION_FAILED
+        return Failed(order, reason, remedy, final=True, verdict=Verdict.FINAL, request_id=row.request_id, code=code)
     left = row.attempt < ctx.options.max_attempts
     if order.retry_by is not None and not retried and not order.adopt_only:
         if left:

@@ -11,13 +11,14 @@ import hashlib
 import logging
 import time
 from collections.abc import Coroutine
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Any, TypeVar
 
-from resources.errors import I2VError, Verdict
+from resources.errors import ErrorCode, I2VError, Verdict
 from resources.generation.context import Context, InFlightRequest, utc_now
 from resources.generation.prices import Priced, priced
-from resources.generation.types import CONTENT_REMEDY, Failed, Held, HeldKind, Outcome, is_content_policy_refusal
+from resources.generation.types import CONTENT_REMEDY, Failed, Held, Outcome, is_content_policy_refusal
 from resources.ledger.errors import LedgerError, StaleClaim
 from resources.ledger.leases import Hold
 from resources.ledger.records import AtCapacity, Claimed, OverBudget, RequestRow, State
@@ -35,6 +36,7 @@ from resources.runcomfy.wire import Submission
 from resources.schemas.endpoints import BodyInvalid, to_body
 from resources.schemas.inputs import Medium
 from resources.storage.errors import ObjectMissing, StorageError
+from resources.wait_reason import WaitReason
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -69,7 +71,7 @@ async def submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
             return hindrance
         if time.monotonic() > give_up:
             return Held(
-                order, HeldKind.SERVICE, "No free slot at the service within the time that a run waits.",
+                order, WaitReason.SERVICE, "No free slot at the service within the time that a run waits.",
                 "The next run goes on; I2V_MAX_IN_FLIGHT limits the requests at once.",
             )  # fmt: skip
         offer = await priced(ctx, order)
@@ -87,7 +89,7 @@ async def submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
         elif isinstance(answer, NotSent):
             undelivered += 1
             if undelivered >= ctx.options.submit_tries:
-                return Failed(order, answer.message, answer.remedy, verdict=Verdict.RETRYABLE)
+                return Failed.by(answer, order)
             await asyncio.sleep(2**undelivered * 0.5 * ctx.rng.uniform(0.75, 1.25))
         elif answer is not Next.RETRY:
             return answer
@@ -109,19 +111,19 @@ def _hindrance(ctx: Context, flight: InFlightRequest) -> Held | None:
     """What speaks against submitting at all."""
     order = flight.order
     if ctx.stopping:
-        return Held(order, HeldKind.STOPPED, "The run was stopped before this was submitted.", "Run it again.")
+        return Held(order, WaitReason.STOPPED, "The run was stopped before this was submitted.", "Run it again.")
     if ctx.halt is not None:
-        return Held(order, ctx.halt.kind, ctx.halt.reason, ctx.halt.remedy)
+        return replace(ctx.halt, order=order)
     if order.adopt_only:
-        return Held(order, HeldKind.STOPPED, "It was never submitted.", "Run the clip.")
+        return Held(order, WaitReason.STOPPED, "It was never submitted.", "Run the clip.")
     if not order.approved:
         return Held(
-            order, HeldKind.APPROVAL, "It needs an approval before it is paid for.",
+            order, WaitReason.APPROVAL, "It needs an approval before it is paid for.",
             "`i2v plan` shows it and its hash, `i2v approve HASH` lets it go; or materialize the clip by hand.",
         )  # fmt: skip
     if order.not_after is not None and ctx.clock() >= order.not_after:
         return Held(
-            order, HeldKind.WINDOW, "The hours in which paid work may start ended while it waited for its turn.",
+            order, WaitReason.WINDOW, "The hours in which paid work may start ended while it waited for its turn.",
             "It starts by itself when they begin again; I2V_GENERATE_ONLY is the setting.",
         )  # fmt: skip
     return None
@@ -145,24 +147,22 @@ async def _body(ctx: Context, flight: InFlightRequest, offer: Priced) -> dict[st
                 urls[medium.key] = await _address(ctx, medium)
         return to_body(offer.endpoint, order.inputs, lambda medium: urls[medium.key])
     except _Replaced as error:
-        return Held(order, HeldKind.REPLACED, error.message, error.remedy)
+        return Held.by(error, order, WaitReason.REPLACED)
     except ObjectMissing as error:
-        return Failed(order, error.message, "Upload the file again.", verdict=Verdict.FINAL)
+        return replace(Failed.by(error, order), remedy="Upload the file again.")
     except StorageError as error:
         if error.verdict is Verdict.RETRYABLE:
-            return Held(order, HeldKind.STORAGE, error.message, error.remedy)
-        return Failed(order, error.message, error.remedy, verdict=Verdict.FINAL)
+            return Held.by(error, order, WaitReason.STORAGE)
+        return Failed.by(error, order, verdict=Verdict.FINAL)
     except BodyInvalid as error:
-        return Failed(order, error.message, error.remedy, verdict=Verdict.FINAL)
+        return Failed.by(error, order, verdict=Verdict.FINAL)
 
 
 class _Replaced(I2VError):
     """A file was uploaded over the one that was hashed: the service would get other bytes than were planned."""
 
     def __init__(self, medium: Medium) -> None:
-        super().__init__(
-            f"{medium.key} was replaced while it waited; nothing was paid.", remedy="The new one is planned next."
-        )
+        super().__init__(f"{medium.key} was replaced while it waited.", remedy="The new one is planned next.")
 
 
 async def _address(ctx: Context, medium: Medium) -> str:
@@ -212,7 +212,9 @@ async def _claim_and_post(
     if isinstance(claim, AtCapacity):
         return claim
     if isinstance(claim, OverBudget):
-        return Held(order, HeldKind.BUDGET, claim.text, "It starts by itself when the cap allows it, or raise the cap.")
+        return Held(
+            order, WaitReason.BUDGET, claim.text, "It starts by itself when the cap allows it, or raise the cap."
+        )
     if not isinstance(claim, Claimed):
         row = claim.row
         mine = row.state is State.SUBMITTING and row.owner == ctx.owner
@@ -317,7 +319,7 @@ async def _refused(ctx: Context, flight: InFlightRequest, row: RequestRow, error
         return _halted(ctx, flight, error)
     if isinstance(error, UnknownModel):
         await _return(ctx, row, error.message)
-        return Held(order, HeldKind.SERVICE, error.message, error.remedy)
+        return Held.by(error, order, WaitReason.SERVICE)
     final = is_content_policy_refusal(error.message)
     await ctx.in_ledger(
         ctx.ledger.refused,
@@ -327,14 +329,12 @@ async def _refused(ctx: Context, flight: InFlightRequest, row: RequestRow, error
         reason=error.message,
         final=final,
     )
-    remedy = CONTENT_REMEDY if final else error.remedy
-    left = row.attempt < ctx.options.max_attempts
-    return Failed(order, error.message, remedy, final=final, attempts_left=left, verdict=Verdict.FINAL)
+    failed = replace(Failed.by(error, order), final=final, attempts_left=row.attempt < ctx.options.max_attempts)
+    return replace(failed, remedy=CONTENT_REMEDY, code=ErrorCode.CONTENT_REFUSED) if final else failed
 
 
 def _halted(ctx: Context, flight: InFlightRequest, error: I2VError) -> Held:
-    ctx.stop_submitting(HeldKind.ACCOUNT, error.message, error.remedy)
-    return Held(flight.order, HeldKind.ACCOUNT, error.message, error.remedy)
+    return ctx.stop_submitting(Held.by(error, flight.order, WaitReason.ACCOUNT))
 
 
 async def _return(ctx: Context, row: RequestRow, reason: str) -> None:

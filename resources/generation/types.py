@@ -1,21 +1,21 @@
-"""What goes into the engine and what comes out: orders, outcomes, options."""
+"""What goes into the engine and what comes out: requests, outcomes, options."""
 
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from resources.errors import Verdict
+from resources.errors import ErrorCode, I2VError, Verdict
 from resources.ledger.leases import GRACE_SECONDS
 from resources.ledger.records import Caps, RequestRow
 from resources.schemas.inputs import GenerationInputs, Route
+from resources.wait_reason import WaitReason
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """One take of one clip that shall be there in the end, whoever pays for it and whenever.
+    """One take of one clip that is to be in the bucket in the end, whichever run pays for it.
 
     Attributes:
         clip: The clip's partition key.
@@ -43,39 +43,6 @@ class GenerationRequest:
     adopt_only: bool = False
     not_after: datetime | None = None
     wait: bool = True
-
-
-class HeldKind(StrEnum):
-    """Why an order waits although nothing about it is wrong."""
-
-    BUDGET = "budget"
-    """A cap of the day or the run is reached."""
-    PRICE = "price"
-    """The price cannot be learned."""
-    PRICE_CHANGED = "price_changed"
-    """The service asks for more than the plan showed: it has to be planned, and agreed to, again."""
-    APPROVAL = "approval"
-    """A person has to approve it first."""
-    WINDOW = "window"
-    """The hours in which paid work may start are over."""
-    UNKNOWN = "unknown"
-    """It may have been submitted; a person has to find out."""
-    DEADLINE = "deadline"
-    """Submitted, and not ended within the time that a run waits."""
-    ACCOUNT = "account"
-    """The token is not accepted, or the balance is used up."""
-    SERVICE = "service"
-    """The service or its catalogue does not answer, or refuses for now."""
-    STORAGE = "storage"
-    """The bucket or the ledger does not answer."""
-    DOWNLOAD = "download"
-    """Made and paid for, but not fetched yet."""
-    REPLACED = "replaced"
-    """A file has other bytes than were planned: the new ones are another request."""
-    LOST = "lost"
-    """Made once, and gone from the bucket and from the service: a new take has to be asked for."""
-    STOPPED = "stopped"
-    """The run was stopped before the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +83,34 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Not delivered, nothing failed: the ledger's row says how it goes on."""
+    """Not delivered, nothing failed: the ledger's row says how it goes on.
+
+    Attributes:
+        code: What caused it, None if no error did.
+        http_status: The HTTP status of the answer that caused it, None if there was none.
+    """
 
     order: GenerationRequest
-    kind: HeldKind
+    kind: WaitReason
     reason: str
     remedy: str = ""
     request_id: str | None = None
+    code: ErrorCode | None = None
+    http_status: int | None = None
+
+    @classmethod
+    def by(
+        cls,
+        error: I2VError,
+        order: GenerationRequest,
+        kind: WaitReason,
+        *,
+        remedy: str = "",
+        request_id: str | None = None,
+    ) -> Self:
+        """Return the hold that an error causes; ``remedy`` stands in if the error has none."""
+        request_id = request_id or error.request_id
+        return cls(order, kind, error.message, error.remedy or remedy, request_id, error.code, error.http_status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +120,8 @@ class Failed:
     Attributes:
         final: The same would fail again; it is remembered by fingerprint and never submitted again.
         attempts_left: False once `max_attempts` were made: only a person's `i2v retry` adds another.
+        code: What failed.
+        http_status: The HTTP status of the answer that said so, None if there was none.
     """
 
     order: GenerationRequest
@@ -141,6 +131,24 @@ class Failed:
     attempts_left: bool = True
     verdict: Verdict = Verdict.RETRYABLE
     request_id: str | None = None
+    code: ErrorCode = ErrorCode.GENERATION_FAILED
+    http_status: int | None = None
+
+    @classmethod
+    def by(
+        cls,
+        error: I2VError,
+        order: GenerationRequest,
+        *,
+        remedy: str = "",
+        verdict: Verdict | None = None,
+        request_id: str | None = None,
+    ) -> Self:
+        """Return the failure that an error is; ``remedy`` stands in if the error has none."""
+        return cls(
+            order, error.message, error.remedy or remedy, verdict=verdict or error.verdict,
+            request_id=request_id or error.request_id, code=error.code, http_status=error.http_status,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +182,7 @@ class EngineOptions:
     allow_unknown_price: bool = False
     max_attempts: int = 3
     lease_seconds: float = 60
-    """A run that has not been heard of for so long is taken for dead; three heartbeats fit into it."""
+    """Seconds without a heartbeat after which a run counts as dead and its requests may be adopted; three heartbeats fit."""
     grace_seconds: float = GRACE_SECONDS
     """How long beyond the lease a claim whose POST may be under way is left to its owner."""
     claims: int = 4
@@ -219,22 +227,22 @@ CONTENT_REMEDY = (
 
 
 def is_content_policy_refusal(message: str | None) -> bool:
-    """True when the service's words are about what the media or the prompt show, not about form or capacity."""
+    """Return True if the service's words are about what the media or the prompt show, not about form or capacity."""
     return bool(message and _CONTENT.search(_NOT_CONTENT.sub(" ", message)))
 
 
 def lost(order: GenerationRequest, reason: str, request_id: str | None) -> Held:
-    """Made once, and gone: only a person starts what is paid for a second time."""
+    """Return the hold of a video that was made once and is gone: only a person starts what is paid for a second time."""
     remedy = f"`i2v retake {order.clip}` makes a new take, which is paid for."
-    return Held(order, HeldKind.LOST, reason, remedy, request_id=request_id)
+    return Held(order, WaitReason.LOST, reason, remedy, request_id=request_id)
 
 
 def unknown(order: GenerationRequest, row: RequestRow) -> Held:
-    """Sent, and not heard of: only a person, with the service's console, can say what became of it."""
+    """Return the hold of a submit without an answer: only a person, with the service's console, can say what became of it."""
     why = (row.reason or "the outcome of the submit is unknown").rstrip(".")
     reason = f"It may have been submitted and charged: {why}."
     command = f"i2v ledger resolve {row.fingerprint[:12]} --request-id ID, or --not-charged."
     if row.claimed_at is None:
-        return Held(order, HeldKind.UNKNOWN, reason, command)
+        return Held(order, WaitReason.UNKNOWN, reason, command)
     when = f"{row.claimed_at:%Y-%m-%d %H:%M:%S} UTC"
-    return Held(order, HeldKind.UNKNOWN, reason, f"Look at the service's console around {when}, then: {command}")
+    return Held(order, WaitReason.UNKNOWN, reason, f"Look at the service's console around {when}, then: {command}")

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, TextIO, TypeAlias
@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from resources.ledger.base import COLUMNS, FINISHED, SELECT_ROW, LedgerBase, row_of
 from resources.ledger.budget import day_bounds, spend_between
-from resources.ledger.records import Event, RequestRow, Spend, SpendLine, State
+from resources.ledger.database import chunks
+from resources.ledger.records import Event, Money, RequestRow, Spend, SpendLine, State
 from resources.ledger.tables import approvals, events, requests, submissions
 
 _EVENT_COLUMNS = [events.c[field.name] for field in fields(Event)]
@@ -31,6 +32,22 @@ _GENERATION_TIMES = (
     )
     .order_by(requests.c.finished_at.desc())
     .limit(sa.bindparam("the_limit"))
+)
+_SUBMISSIONS = (
+    sa.select(
+        submissions.c.id,
+        submissions.c.fingerprint,
+        submissions.c.request_id,
+        submissions.c.reserved_microdollars,
+        submissions.c.cost_microdollars,
+        submissions.c.returned,
+        requests.c.clip,
+        requests.c.state,
+        requests.c.delivered_at,
+        requests.c.lost,
+    )
+    .join(requests, requests.c.fingerprint == submissions.c.fingerprint)
+    .order_by(submissions.c.id)
 )
 _OPEN = sa.case((submissions.c.cost_microdollars.is_(None), submissions.c.reserved_microdollars), else_=0)
 _Key: TypeAlias = tuple[date, str, str, str, str]
@@ -161,6 +178,29 @@ class Reading(LedgerBase):
                 for name, number, settled, open_ in connection.execute(query)
             }
 
+    def money_of(self, clip: str, fingerprint: str | None) -> Money:
+        """Return what the ledger proves about the money of a clip; ``fingerprint`` is that of its plan, if it has one."""
+        return self.money_by_clip({clip: fingerprint})[clip]
+
+    def money_by_clip(self, planned: Mapping[str, str | None]) -> dict[str, Money]:
+        """Return the money of many clips, given the fingerprint that each is planned with.
+
+        A planned request counts for each clip that it is planned for, whichever of them sent it.
+        """
+        found: dict[str, dict[int, Any]] = {clip: {} for clip in planned}
+        wanted = {fingerprint for fingerprint in planned.values() if fingerprint is not None}
+        by_fingerprint: dict[str, list[Any]] = defaultdict(list)
+        with self.database.read() as connection:
+            for column, names in ((requests.c.clip, planned), (requests.c.fingerprint, wanted)):
+                for part in chunks(sorted(names)):
+                    for row in connection.execute(_SUBMISSIONS.where(column.in_(part))):
+                        by_fingerprint[row.fingerprint].append(row)
+                        if row.clip in found:
+                            found[row.clip][row.id] = row
+        for clip, fingerprint in planned.items():
+            found[clip] |= {row.id: row for row in by_fingerprint.get(fingerprint or "", ())}
+        return {clip: _money(rows.values(), planned[clip]) for clip, rows in found.items()}
+
     # Export
 
     def export(self, file: TextIO) -> int:
@@ -184,6 +224,24 @@ class Reading(LedgerBase):
     def _rows(self, query: sa.Select[Any]) -> tuple[RequestRow, ...]:
         with self.database.read() as connection:
             return tuple(row_of(found) for found in connection.execute(query))
+
+
+def _money(rows: Iterable[Any], planned: str | None) -> Money:
+    """Return the money of a clip's submissions; a returned one was never accepted, so it cost nothing."""
+    rows = sorted(rows, key=lambda row: row.id)
+    current = [row for row in rows if row.fingerprint == planned or row.delivered_at is None or row.lost]
+    paid = [row for row in current if not row.returned]
+    still_open = [row for row in paid if row.cost_microdollars is None]
+    return Money(
+        charged_microdollars=sum(row.cost_microdollars or 0 for row in paid),
+        open_microdollars=sum(row.reserved_microdollars or 0 for row in still_open),
+        open_requests=len(still_open),
+        unconfirmed=any(row.request_id is None for row in still_open),
+        sent=bool(paid) or any(row.state == State.FAILED for row in current),
+        request_ids=tuple(dict.fromkeys(row.request_id for row in paid if row.request_id)),
+        fingerprints=frozenset(row.fingerprint for row in rows if not row.returned),
+        earlier_requests=len({row.fingerprint for row in rows if row not in current and not row.returned}),
+    )
 
 
 def _line(key: _Key, sums: tuple[int, int, int]) -> SpendLine:

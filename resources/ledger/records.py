@@ -175,3 +175,40 @@ class SpendLine(Spend):
     route: str
     model_id: str | None
     clip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What the ledger proves about the money of one clip. Every sentence about money is made from it, and only from it.
+
+    It is about the requests that the clip's next video hangs on: those without a delivered video, and the planned one.
+
+    Attributes:
+        charged_microdollars: what the service says that it charged.
+        open_microdollars: reserved by requests that may be charged, and whose cost the service has not named.
+        open_requests: how many such requests there are; the price of some may be unknown.
+        unconfirmed: one of them has no request id, so it may never have arrived.
+        sent: a request reached the service, or may have, also if it was refused.
+        request_ids: the service's ids of what may have been charged, oldest first.
+        fingerprints: of all requests of the clip that may have been charged, the earlier ones too.
+        earlier_requests: further requests of the clip that were paid for and delivered.
+    """
+
+    charged_microdollars: int = 0
+    open_microdollars: int = 0
+    open_requests: int = 0
+    unconfirmed: bool = False
+    sent: bool = False
+    request_ids: tuple[str, ...] = ()
+    fingerprints: frozenset[str] = frozenset()
+    earlier_requests: int = 0
+
+    @property
+    def may_have_been_paid(self) -> bool:
+        """True if money moved, or may have."""
+        return self.charged_microdollars > 0 or self.open_requests > 0
+
+    @property
+    def microdollars(self) -> int:
+        """The most that it may come to."""
+        return self.charged_microdollars + self.open_microdollars

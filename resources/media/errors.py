@@ -1,10 +1,12 @@
 """Errors of media files."""
 
-from resources.errors import I2VError, Verdict
+from resources.errors import ErrorCode, I2VError, Verdict
 
 
 class MediaError(I2VError):
     """A media file could not be used."""
+
+    code = ErrorCode.INPUT
 
     verdict = Verdict.FINAL
 

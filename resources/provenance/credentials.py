@@ -43,6 +43,21 @@ class UnreadableCredential(ProvenanceError):
     """The file is not a video, or its data cannot be read as a C2PA manifest."""
 
 
+@dataclass(frozen=True)
+class Signing:
+    """One line for people, and the signed file (the caller's to delete) with its hash; no file where it is unsigned."""
+
+    line: str
+    path: Path | None = None
+    sha256: str | None = None
+    size_bytes: int | None = None
+
+    def discard(self) -> None:
+        """Remove the local file."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+
 def available() -> bool:
     """Return True if the extra ``provenance`` is installed."""
     return find_spec("c2pa") is not None

@@ -11,8 +11,9 @@ from resources.ledger.base import utc_now
 from resources.ledger.database import Database, chunks
 from resources.registry.rows import ClipState
 from resources.registry.tables import clips, waits
+from resources.wait_reason import WaitReason
 
-PEOPLE = frozenset({"approval", "person"})
+PEOPLE = frozenset(reason.value for reason in WaitReason if reason.is_decision)
 """Waits that a person has to end. They raise no warning and do not count as waiting time."""
 
 WaitMeasure: TypeAlias = Callable[[datetime, datetime], timedelta]

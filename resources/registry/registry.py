@@ -19,12 +19,14 @@ import sqlalchemy as sa
 
 from resources.ledger.base import utc_now
 from resources.ledger.database import Database, chunks
+from resources.ledger.queries import Reading
+from resources.ledger.records import State
+from resources.ledger.tables import requests, submissions
 from resources.registry.read_cache import UploadMemory
 from resources.registry.refusals import UploadRefusals
 from resources.registry.rows import (
     FRESH,
     NO_TAKES,
-    SENT,
     UNMADE,
     Admission,
     ClipRow,
@@ -34,8 +36,27 @@ from resources.registry.rows import (
     Upload,
 )
 from resources.registry.tables import clips
+from resources.wait_reason import WaitReason
 
 __all__ = ["Admission", "ClipRow", "ClipState", "Refusals", "RefusedRow", "Registry", "Upload"]
+
+_MAY_STILL_DELIVER = sa.or_(
+    requests.c.state.in_([State.SUBMITTING.value, State.SUBMITTED.value, State.UNKNOWN.value]),
+    sa.and_(requests.c.state == State.SUCCEEDED.value, sa.or_(requests.c.delivered_at.is_(None), requests.c.lost)),
+)
+_OWED = (
+    sa.select(clips.c.clip)
+    .distinct()
+    .join(requests, requests.c.clip == clips.c.clip)
+    .join(submissions, submissions.c.fingerprint == requests.c.fingerprint)
+    .where(
+        clips.c.state.in_([state.value for state in UNMADE]),
+        submissions.c.returned.is_(False),
+        sa.func.coalesce(submissions.c.cost_microdollars, 1) > 0,
+        sa.or_(clips.c.delivered_at.is_(None), _MAY_STILL_DELIVER),
+    )
+)
+"""Clips without an answer that the ledger says money may have moved for: they stay when their upload is deleted."""
 
 ADMISSION_LOCK = 0x693276_61646D
 """The Postgres lock of an admission ("i2v adm"), so that two scans at once do not both add a clip."""
@@ -47,11 +68,13 @@ class Registry:
     Attributes:
         memory: the cache of what was read from uploaded files.
         refusals: the uploads that cannot become clips.
+        ledger: the requests in the same database, to read.
     """
 
     def __init__(self, database: Database, clock: Callable[[], datetime] = utc_now) -> None:
         self._database = database
         self._clock = clock
+        self.ledger = Reading(database, clock)
         self.memory = UploadMemory(database)
         self.refusals = UploadRefusals(database)
 
@@ -64,8 +87,8 @@ class Registry:
 
         Args:
             uploads: the complete uploads that a scan of the bucket found.
-            present: all clips whose files still exist, complete or settling. Known clips that are not among them and
-                were never dispatched are withdrawn. None if the scan covered only part of the bucket.
+            present: all clips whose files still exist, complete or settling. Known clips that are not among them and that
+                nothing was paid for are withdrawn. None if the scan covered only part of the bucket.
             below: the scanned folder; clips whose source lies elsewhere are not withdrawn.
         """
         now = self._clock()
@@ -75,10 +98,8 @@ class Registry:
             if not self._database.is_sqlite:  # a sensor and the nightly sweep may scan at once
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADMISSION_LOCK})
             known = {
-                row.clip: (row.version, row.state, row.waiting_for, row.source)
-                for row in connection.execute(
-                    sa.select(clips.c.clip, clips.c.version, clips.c.state, clips.c.waiting_for, clips.c.source)
-                )
+                row.clip: (row.version, row.state, row.source)
+                for row in connection.execute(sa.select(clips.c.clip, clips.c.version, clips.c.state, clips.c.source))
             }
             said = self._contents_without_video(connection)
             additions: list[dict[str, Any]] = []
@@ -118,7 +139,7 @@ class Registry:
     def _withdraw(
         self,
         connection: sa.Connection,
-        known: Mapping[str, tuple[str, str, str | None, str]],
+        known: Mapping[str, tuple[str, str, str]],
         present: Collection[str] | None,
         below: str,
         now: datetime,
@@ -127,9 +148,12 @@ class Registry:
             return ()
         withdrawn = tuple(
             clip
-            for clip, (_, state, waiting_for, source) in known.items()
-            if state in UNMADE and waiting_for not in SENT and clip not in present and source.startswith(below)
+            for clip, (_, state, source) in known.items()
+            if state in UNMADE and clip not in present and source.startswith(below)
         )
+        if withdrawn:
+            owed = set(connection.execute(_OWED).scalars())
+            withdrawn = tuple(clip for clip in withdrawn if clip not in owed)
         for part in chunks(withdrawn):
             connection.execute(
                 clips.update().where(clips.c.clip.in_(part)).values(state=ClipState.WITHDRAWN, updated_at=now)
@@ -196,7 +220,8 @@ class Registry:
         version: str,
         state: ClipState,
         reason: str | None = None,
-        waiting_for: str | None = None,
+        remedy: str | None = None,
+        waiting_for: WaitReason | None = None,
         fingerprint: str | None = None,
         price_microdollars: int | None = None,
     ) -> None:
@@ -208,6 +233,7 @@ class Registry:
         values: dict[str, Any] = {
             "answered_version": version,
             "reason": reason,
+            "remedy": remedy,
             "waiting_for": waiting_for,
             "updated_at": now,
             "lost_runs": 0,
@@ -307,6 +333,7 @@ class Registry:
             "state": ClipState.DELIVERED,
             "waiting_for": None,
             "reason": None,
+            "remedy": None,
             "batch": None,
             "updated_at": self._clock(),
         }

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from resources.wait_reason import WaitReason, wait_reason
+
 
 class ClipState(StrEnum):
     """The state of a clip."""
@@ -19,9 +21,6 @@ class ClipState(StrEnum):
 
 
 UNMADE = (ClipState.DUE, ClipState.WAITING, ClipState.REFUSED)
-
-SENT = frozenset({"unknown", "deadline", "download", "stopped"})
-"""What a clip may wait for after money may have moved: its answer is still owed when the upload is gone."""
 
 FRESH = {"extra_takes": 0, "retries": 0, "lost_runs": 0}
 
@@ -48,7 +47,8 @@ class ClipRow:
     """One clip with its upload and its latest result; times are UTC.
 
     ``extra_takes`` were made beyond what the brief asks for. ``take_seeds`` is JSON of the seeds that a person gave
-    them, ``rerolls`` a JSON list of the numbers of those that a low quality score asked for. ``retries`` counts failed
+    them, ``rerolls`` a JSON list of the numbers of those that a low quality score asked for. ``waiting_for`` is a
+    `WaitReason`; ``reason`` and ``remedy`` say the same in words. ``retries`` counts failed
     generations that were tried again, ``lost_runs`` runs that ended without a result. ``answered_version`` is the
     version of the upload that the latest result is about, ``delivered_version`` the one that the video is of.
     """
@@ -78,6 +78,12 @@ class ClipRow:
     delivered_version: str | None
     archived_at: datetime | None
     rerolls: str | None = None
+    remedy: str | None = None
+
+    @property
+    def wait(self) -> WaitReason | None:
+        """Why the clip waits, or what follows its failure; None for neither and for a later version's word."""
+        return wait_reason(self.waiting_for)
 
 
 @dataclass(frozen=True)

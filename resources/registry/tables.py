@@ -20,6 +20,7 @@ clips = sa.Table(
     sa.Column("answered_version", sa.Text),
     sa.Column("waiting_for", sa.String(32)),
     sa.Column("reason", sa.Text),
+    sa.Column("remedy", sa.Text),
     sa.Column("fingerprint", sa.String(64)),
     sa.Column("planned_fingerprint", sa.String(64)),
     sa.Column("price_microdollars", sa.BigInteger),

@@ -352,7 +352,10 @@ class RunComfyClient:
         if not response.is_success or refusals.is_error(body, response.status_code):
             raise refusals.read_error(what, subject, response.status_code, body, _wait(response))
         if body is None:
-            raise ServiceUnavailable(f"{what}: the answer is not a JSON object (HTTP {response.status_code}).")
+            raise ServiceUnavailable(
+                f"{what}: the answer is not a JSON object (HTTP {response.status_code}).",
+                http_status=response.status_code,
+            )
         return body
 
 
@@ -377,7 +380,7 @@ def _read_submission(what: str, response: httpx.Response, content: bytes) -> wir
     spelled_out = isinstance(error, RateLimited) or (isinstance(error, Rejected) and content.strip() != b"")
     if spelled_out and not (error_in_success and request_id is not None):
         raise error
-    raise OutcomeUnknown(error.message, request_id=request_id, remedy=_HOLD_REMEDY)
+    raise OutcomeUnknown(error.message, request_id=request_id, remedy=_HOLD_REMEDY, http_status=error.http_status)
 
 
 def _wait(response: httpx.Response) -> float | None:

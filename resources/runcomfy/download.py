@@ -211,9 +211,10 @@ class Downloader:
             raise OutputGone(
                 f"The output cannot be fetched any more (HTTP {status}).",
                 remedy="Outputs are stored for a limited time. Fetch the result again, or request a new take.",
+                http_status=status,
             )
         if status != 200:
-            raise DownloadFailed(f"The output's storage answered HTTP {status}.")
+            raise DownloadFailed(f"The output's storage answered HTTP {status}.", http_status=status)
         if content_type.startswith(_NO_VIDEO):
             raise DownloadFailed(f"The output's storage answered with {content_type} instead of a video.")
 

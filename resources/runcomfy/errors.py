@@ -6,7 +6,7 @@ I2VError
 `- ServiceError
    |- NotSent                  RETRYABLE  the submit did not leave this machine
    |- RateLimited              RETRYABLE  429; `retry_after` seconds where the service says so
-   |- Rejected                 FINAL      the service answered no; `code` is its own number
+   |- Rejected                 FINAL      the service answered no; `service_code` is its own number
    |  |- Unauthorized                     token missing, expired or revoked
    |  |- InsufficientBalance
    |  |- UnknownModel
@@ -30,23 +30,31 @@ No message holds a token, a presigned URL or an output URL: external texts go th
 exceptions of the HTTP library, whose messages and attributes hold them, are never chained.
 """
 
-from resources.errors import I2VError, Verdict
+from resources.errors import ErrorCode, I2VError, Verdict
 
 
 class MissingToken(I2VError):
     """No token was found in the environment or in the token file."""
 
+    code = ErrorCode.MISSING_TOKEN
+
 
 class TokenMalformed(I2VError):
     """A token must be printable ASCII without white space."""
+
+    code = ErrorCode.MISSING_TOKEN
 
 
 class ServiceError(I2VError):
     """An error of the service or of the connection to it."""
 
+    code = ErrorCode.SERVICE
+
 
 class NotSent(ServiceError):
     """The submit provably never reached the service: it may be sent again."""
+
+    code = ErrorCode.NOT_SENT
 
     verdict = Verdict.RETRYABLE
 
@@ -58,10 +66,14 @@ class RateLimited(ServiceError):
         retry_after: Seconds that the service asked for, None if it gave none.
     """
 
+    code = ErrorCode.RATE_LIMITED
+
     verdict = Verdict.RETRYABLE
 
-    def __init__(self, message: str, *, retry_after: float | None = None, remedy: str = "") -> None:
-        super().__init__(message, remedy=remedy)
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, remedy: str = "", http_status: int | None = None
+    ) -> None:
+        super().__init__(message, remedy=remedy, http_status=http_status)
         self.retry_after = retry_after
 
 
@@ -69,38 +81,52 @@ class Rejected(ServiceError):
     """The service refused the call.
 
     Attributes:
-        code: The service's own numeric code, or the HTTP status if the body had none.
-        http_status: The HTTP status.
+        service_code: The service's own numeric code, or the HTTP status if the body had none.
     """
 
-    def __init__(self, message: str, *, code: int | None = None, http_status: int = 0, remedy: str = "") -> None:
-        super().__init__(message, remedy=remedy)
-        self.code = code
-        self.http_status = http_status
+    code = ErrorCode.REJECTED
+
+    def __init__(
+        self, message: str, *, service_code: int | None = None, http_status: int | None = None, remedy: str = ""
+    ) -> None:
+        super().__init__(message, remedy=remedy, http_status=http_status)
+        self.service_code = service_code
 
 
 class Unauthorized(Rejected):
     """The token is missing, expired or revoked, or the account is inactive."""
 
+    code = ErrorCode.UNAUTHORIZED
+
 
 class InsufficientBalance(Rejected):
     """The account has no balance left."""
+
+    code = ErrorCode.INSUFFICIENT_BALANCE
 
 
 class UnknownModel(Rejected):
     """The service does not know the model id."""
 
+    code = ErrorCode.UNKNOWN_MODEL
+
 
 class RequestGone(Rejected):
     """The service does not know the request: wrong id, deleted or expired."""
+
+    code = ErrorCode.REQUEST_GONE
 
 
 class InvalidInput(Rejected):
     """The body does not match the model's schema."""
 
+    code = ErrorCode.INVALID_INPUT
+
 
 class Forbidden(Rejected):
     """The request belongs to another account."""
+
+    code = ErrorCode.FORBIDDEN
 
 
 class OutcomeUnknown(ServiceError):
@@ -110,11 +136,14 @@ class OutcomeUnknown(ServiceError):
         request_id: The id, if an otherwise unreadable answer contained one.
     """
 
+    code = ErrorCode.OUTCOME_UNKNOWN
+
     verdict = Verdict.UNKNOWN
 
-    def __init__(self, message: str, *, request_id: str | None = None, remedy: str = "") -> None:
-        super().__init__(message, remedy=remedy)
-        self.request_id = request_id
+    def __init__(
+        self, message: str, *, request_id: str | None = None, remedy: str = "", http_status: int | None = None
+    ) -> None:
+        super().__init__(message, remedy=remedy, request_id=request_id, http_status=http_status)
 
 
 class ServiceUnavailable(ServiceError):
@@ -124,15 +153,21 @@ class ServiceUnavailable(ServiceError):
         retry_after: Seconds that the service asked for, None if it gave none.
     """
 
+    code = ErrorCode.SERVICE_UNAVAILABLE
+
     verdict = Verdict.RETRYABLE
 
-    def __init__(self, message: str, *, retry_after: float | None = None, remedy: str = "") -> None:
-        super().__init__(message, remedy=remedy)
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, remedy: str = "", http_status: int | None = None
+    ) -> None:
+        super().__init__(message, remedy=remedy, http_status=http_status)
         self.retry_after = retry_after
 
 
 class NotReady(ServiceError):
     """The result was fetched before the request ended (code 400005)."""
+
+    code = ErrorCode.NOT_READY
 
     verdict = Verdict.RETRYABLE
 
@@ -140,17 +175,25 @@ class NotReady(ServiceError):
 class FamilyUnavailable(ServiceError):
     """None of a family's model ids answers at this service."""
 
+    code = ErrorCode.FAMILY_UNAVAILABLE
+
 
 class UnknownPriceUnit(ServiceError):
     """The catalogue's price or its unit cannot be read."""
+
+    code = ErrorCode.UNKNOWN_PRICE
 
 
 class LoginFailed(ServiceError):
     """The device login was denied, expired or could not be parsed."""
 
+    code = ErrorCode.LOGIN_FAILED
+
 
 class DownloadError(ServiceError):
     """An output could not be fetched."""
+
+    code = ErrorCode.DOWNLOAD
 
 
 class DisallowedHost(DownloadError):
@@ -175,3 +218,5 @@ class DownloadFailed(DownloadError):
 
 class OutputGone(DownloadError):
     """The output no longer exists (404, 410) or access to it is denied (403)."""
+
+    code = ErrorCode.OUTPUT_GONE

@@ -35,4 +35,4 @@ def price_microdollars(entry: CatalogueEntry, inputs: GenerationInputs) -> int:
     )
 
 
-_REMEDY = "Nothing was paid. I2V_ALLOW_UNKNOWN_PRICE=true submits all the same."
+_REMEDY = "I2V_ALLOW_UNKNOWN_PRICE=true submits all the same."

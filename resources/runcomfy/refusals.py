@@ -139,18 +139,19 @@ def read_error(
     if code == 400005:
         return NotReady(message)
     if http_status == 429 or (http_status < 400 and head == 429):
-        return RateLimited(message, retry_after=wait)
+        return RateLimited(message, retry_after=wait, http_status=http_status)
     if head >= 500 or head < 400:
-        return ServiceUnavailable(message, retry_after=wait)
+        return ServiceUnavailable(message, retry_after=wait, http_status=http_status)
     kind = _BY_CODE.get(code or 0) or _BY_STATUS.get(head, Rejected)
     if subject is CallSubject.MODEL and (head == 404 or kind is RequestGone):
         kind = UnknownModel
     elif subject is CallSubject.REQUEST and head == 404 and kind is not RequestGone:
         # A 404 of a gateway or a wrong base does not prove that the service has lost paid work.
-        return ServiceUnavailable(f"{message} (a 404 without the service's own code proves nothing)", retry_after=wait)
+        doubt = f"{message} (a 404 without the service's own code proves nothing)"
+        return ServiceUnavailable(doubt, retry_after=wait, http_status=http_status)
     elif head in {408, 425}:
-        return ServiceUnavailable(message, retry_after=wait)
-    return kind(message, code=code or http_status, http_status=http_status, remedy=_REMEDIES.get(kind, ""))
+        return ServiceUnavailable(message, retry_after=wait, http_status=http_status)
+    return kind(message, service_code=code or http_status, http_status=http_status, remedy=_REMEDIES.get(kind, ""))
 
 
 def _http_like(code: int) -> int:

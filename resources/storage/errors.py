@@ -10,23 +10,31 @@ from collections.abc import Iterator
 from boto3.exceptions import S3TransferFailedError, S3UploadFailedError
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError, ProfileNotFound
 
-from resources.errors import I2VError, Verdict
+from resources.errors import ErrorCode, I2VError, Verdict
 
 
 class StorageError(I2VError):
     """A call to the bucket failed."""
 
+    code = ErrorCode.STORAGE
+
 
 class BucketMissing(StorageError):
     """The bucket does not exist under these credentials."""
+
+    code = ErrorCode.STORAGE_SETUP
 
 
 class AccessDenied(StorageError):
     """Credentials are missing, wrong, expired or not allowed to do this."""
 
+    code = ErrorCode.STORAGE_SETUP
+
 
 class ObjectMissing(StorageError):
     """The object does not exist."""
+
+    code = ErrorCode.OBJECT_MISSING
 
 
 class ObjectTooLarge(StorageError):
@@ -40,11 +48,15 @@ class BadRequest(StorageError):
 class StorageUnavailable(StorageError):
     """The storage could not be reached, or cannot serve now."""
 
+    code = ErrorCode.STORAGE_UNAVAILABLE
+
     verdict = Verdict.RETRYABLE
 
 
 class EndpointUnreachable(StorageError):
     """The service on the internet cannot fetch inputs from an endpoint on this machine."""
+
+    code = ErrorCode.STORAGE_SETUP
 
 
 _DENIED = frozenset(

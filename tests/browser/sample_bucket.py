@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from i2v_assets.clip_folder.manifest import Manifest
-from i2v_assets.clip_folder.notes import Problem, failed, refused, waiting
+from i2v_assets.clip_folder.notes import failed, refused, waiting
 from i2v_assets.films.manifest import FilmManifest
 from i2v_assets.gallery.build import build_gallery
 from i2v_assets.gallery.entries import (
@@ -24,6 +24,9 @@ from i2v_assets.gallery.entries import (
     entry_of_film,
     entry_of_manifest,
 )
+from resources.ledger.records import Money
+from resources.problem import Problem
+from resources.wait_reason import WaitReason
 
 NOW = datetime(2026, 3, 31, 18, 0, tzinfo=UTC)
 REAL = ("shoes--0001", "shoes--0002", "welcome--en", "welcome--fr")
@@ -87,10 +90,10 @@ def many_entries(count: int) -> list[GalleryEntry]:
         if number % 17 == 5:
             entries.append(entry_of_answer(clip, refused(clip, [_WIDE]), moment, route=None))
         elif number % 23 == 7:
-            answer = failed(clip, Problem("The service's content check refused the result.", remedy="Change the prompt."), cost_microdollars=0)  # fmt: skip
+            answer = failed(clip, Problem("The service's content check refused the result.", remedy="Change the prompt."), Money(sent=True), reason=WaitReason.FINAL)  # fmt: skip
             entries.append(entry_of_answer(clip, answer, moment, prompt=PROMPTS[number % 5], cost_microdollars=0))
         elif number % 13 == 3:
-            answer = waiting(clip, Problem("Today's budget of $25.00 is used up.", remedy="i2v approve, or wait for tomorrow."), price_microdollars=900_000)  # fmt: skip
+            answer = waiting(clip, Problem("Today's budget of $25.00 is used up.", remedy="i2v approve, or wait for tomorrow."), Money(), reason=WaitReason.BUDGET, price_microdollars=900_000)  # fmt: skip
             entries.append(entry_of_answer(clip, answer, moment, prompt=PROMPTS[number % 5], cost_microdollars=900_000))
         else:
             entries.append(entry_of_manifest(manifest(clip, number)))
@@ -160,7 +163,7 @@ def write_films(root: Path) -> None:
     """Three clips, a film of two of them and one missing clip, and a film that waits for a shot."""
     clips = [manifest(name, number) for number, name in enumerate(("harbour", "quay", "lighthouse", "gone"))]
     film = entry_of_film(film_manifest("harbour", [clips[0], clips[1], clips[3]]))
-    note = waiting("voyage", Problem("Shot 2 (voyage--02) is being made."), then="it is joined by itself.")
+    note = waiting("voyage", Problem("Shot 2 (voyage--02) is being made."), Money(), reason=WaitReason.BUDGET)
     shots = (GalleryShot("quay", "delivered", 437_000), GalleryShot("voyage--02", "working", 500_000))
     waits = replace(
         entry_of_answer("voyage", note, NOW - timedelta(days=1), cost_microdollars=937_000, folder_key="sequences/voyage/"),

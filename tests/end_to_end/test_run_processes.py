@@ -268,7 +268,8 @@ def test_a_price_that_rises_after_the_plan_is_not_paid_before_it_is_agreed_to(
     (held,) = [clip for clip, state in ledger_states(stage).items() if state is State.PLANNED]
     assert stage.clip(held).waiting_for == "price_changed"
     note = stage.note(held, "WAITING.txt") or ""
-    assert "It costs $30.00 now, and cost $0.60 when this was planned. Nothing was paid." in note
+    assert "It costs $30.00 now, and cost $0.60 when this was planned." in note
+    assert "Nothing was paid yet." in note
     assert "It will cost about" not in note
     assert len(stage.charges()) == 1
 

@@ -12,12 +12,12 @@ import dagster as dg
 import pytest
 
 from resources.generation.errors import RequestFailed, RequestHeld
-from resources.generation.types import HeldKind
 from resources.ledger.records import RequestRow, State
 from resources.runcomfy.errors import MissingToken, Unauthorized
 from resources.runcomfy.resource import RunComfyResource
 from resources.schemas.inputs import Family, GenerationInputs
 from resources.settings import load_settings
+from resources.wait_reason import WaitReason
 
 PAGE = Path(__file__).parents[2] / "docs" / "your-own-assets.md"
 CHILD = Path(__file__).with_name("own_asset_child.py")
@@ -156,7 +156,7 @@ def test_a_request_that_does_not_end_in_time_is_left_and_fetched_later(shop) -> 
     row = resource.submit(resource.plan("slow", inputs(resource, 20)))
     with pytest.raises(RequestHeld) as held:
         resource.poll(row, deadline_seconds=0.2)
-    assert held.value.kind is HeldKind.DEADLINE
+    assert held.value.kind is WaitReason.DEADLINE
     assert held.value.request_id == row.request_id
     assert [each.state for each in shop.ledger.list(clip="slow")] == [State.SUBMITTED]
     assert len(shop.requests()) == 1
@@ -168,7 +168,7 @@ def test_polling_submits_nothing(shop) -> None:
     shop.set_variable("I2V_SANDBOX_BUDGET_REQUESTS_PER_DAY", "0")
     with pytest.raises(RequestHeld) as held:
         resource.submit(request)
-    assert held.value.kind is HeldKind.BUDGET
+    assert held.value.kind is WaitReason.BUDGET
     shop.set_variable("I2V_SANDBOX_BUDGET_REQUESTS_PER_DAY", "10")
     with pytest.raises(RequestHeld):
         resource.poll(request)
@@ -208,7 +208,7 @@ def test_a_higher_price_than_the_plan_showed_is_not_paid(shop) -> None:
     request = replace(resource.plan("dearer", inputs(resource, 15)), price_microdollars=500_000)
     with pytest.raises(RequestHeld) as held:
         resource.submit(request)
-    assert held.value.kind is HeldKind.PRICE_CHANGED
+    assert held.value.kind is WaitReason.PRICE_CHANGED
     assert shop.requests() == []
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import re
 import signal
 import time
 from contextlib import aclosing
@@ -14,11 +13,13 @@ from i2v_assets.cli.console import err
 from i2v_assets.cli.exit_codes import Exit
 from i2v_assets.planning.plan import Plan
 from i2v_assets.session import Session
+from resources.errors import ErrorCode
 from resources.generation.factory import open_engine, options_of
 from resources.generation.run_sync import run_sync
-from resources.generation.types import Cancelled, Delivered, Failed, GenerationRequest, Held, HeldKind, Outcome
+from resources.generation.types import Cancelled, Delivered, Failed, GenerationRequest, Held, Outcome
 from resources.ledger.records import RequestRow, State
 from resources.runcomfy.errors import RateLimited
+from resources.wait_reason import WaitReason
 
 PACE_SECONDS = 300.0
 """How long "too many requests" (429) is waited out before the command ends as held: the pauses double from 1 s to the longest
@@ -27,8 +28,8 @@ of 120 s, so every pace that the engine has was tried by then, and a person at t
 SANDBOX_SECONDS = 2.0
 """Generation time to expect of the sandbox before it has been seen, whichever model it plays (its default is 4 s)."""
 
-_HTTP = re.compile(r"\(HTTP (\d{3})(?:, code \d+)?\)")
-"""How the client ends the message of an answer that was an error."""
+SERVER_ERRORS = 500
+"""From this HTTP status on the service, and not the request, is to blame."""
 
 
 @dataclass
@@ -154,34 +155,29 @@ def exit_of(course: Course) -> Exit:
     """Return the exit code of a generation's end, the same as the vendor's tool.
 
     An account that is refused, a service that does not answer, and a body that does not fit its schema come as held or
-    failed outcomes; their messages end with the HTTP status that tells them apart.
+    failed outcomes; their codes and HTTP statuses tell them apart.
     """
     if course.interrupted is signal.SIGINT:
         return Exit.INTERRUPTED
     match course.outcome:
         case Delivered():
             return Exit.OK
-        case Held(kind=HeldKind.ACCOUNT) as held:
-            return Exit.TRY_LATER if _status(held.reason) == 402 or "balance" in held.remedy else Exit.NO_TOKEN
-        case Held(kind=HeldKind.SERVICE) as held:
-            status = _status(held.reason)
-            return Exit.UNAVAILABLE if status is None or status >= 500 else Exit.TRY_LATER
-        case Held(kind=HeldKind.STORAGE):
+        case Held(kind=WaitReason.ACCOUNT) as held:
+            return Exit.TRY_LATER if held.code is ErrorCode.INSUFFICIENT_BALANCE else Exit.NO_TOKEN
+        case Held(kind=WaitReason.SERVICE) as held:
+            status = held.http_status
+            return Exit.UNAVAILABLE if status is None or status >= SERVER_ERRORS else Exit.TRY_LATER
+        case Held(kind=WaitReason.STORAGE):
             return Exit.UNAVAILABLE
-        case Held(kind=HeldKind.STOPPED) if course.submitted_only:
+        case Held(kind=WaitReason.STOPPED) if course.submitted_only:
             return Exit.OK
         case Held():
             return Exit.TRY_LATER
-        case Failed() as failed if _status(failed.reason) == 422:
+        case Failed(code=ErrorCode.INVALID_INPUT):
             return Exit.DATA
-        case Failed() as failed if failed.request_id is None and not failed.final and _status(failed.reason) is None:
+        case Failed(request_id=None, final=False, http_status=None):
             return Exit.UNAVAILABLE
         case Failed() | Cancelled():
             return Exit.FAILED
         case _:
             return Exit.TRY_LATER
-
-
-def _status(text: str) -> int | None:
-    found = _HTTP.search(text)
-    return int(found.group(1)) if found else None

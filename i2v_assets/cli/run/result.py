@@ -14,10 +14,11 @@ from i2v_assets.pipeline.manifest import manifest_of
 from i2v_assets.planning.plan import Plan
 from i2v_assets.session import Session
 from resources.errors import I2VError
-from resources.generation.types import Cancelled, Delivered, Failed, Held, HeldKind
+from resources.generation.types import Cancelled, Delivered, Failed, Held
 from resources.ledger.records import State
 from resources.media.probe import video_size
 from resources.money import dollars
+from resources.wait_reason import WaitReason
 
 
 def result_of(session: Session, plan: Plan, course: Course) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def _status(course: Course, *, untouched: bool) -> dict[str, Any]:
             return {"status": "held (service)", "reason": words, "remedy": "Run it again later."}
         case Held():
             remedy = in_the_shell(outcome.remedy)
-            if outcome.request_id is not None and outcome.kind in (HeldKind.DEADLINE, HeldKind.STOPPED):
+            if outcome.request_id is not None and outcome.kind in (WaitReason.DEADLINE, WaitReason.STOPPED):
                 remedy = "Run it again: it is fetched, and not paid for again."  # no schedule fetches it here
             return {"status": f"held ({outcome.kind})", "reason": outcome.reason, "remedy": remedy}
         case Cancelled():

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from resources.media.quality.model import Check, Expectation, Finding, Measures, Problem, Severity, Thresholds
+from resources.media.quality.model import Check, Defect, Expectation, Finding, Measures, Severity, Thresholds
 
 DEFAULT_THRESHOLDS = Thresholds()
 
@@ -38,7 +38,7 @@ def _finding(check: Check, seen: Iterator[_Seen], well: str, thresholds: Thresho
     for problem in seen:
         weight = thresholds.severities.get(problem.name, problem.severity.value)
         if weight != "ignore":
-            problems.append(Problem(name=problem.name, severity=Severity(weight), words=problem.words))
+            problems.append(Defect(name=problem.name, severity=Severity(weight), words=problem.words))
     worst = Severity.ERROR if any(problem.severity is Severity.ERROR for problem in problems) else Severity.WARN
     return Finding(
         check=check,

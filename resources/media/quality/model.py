@@ -169,7 +169,7 @@ def thresholds_from(values: Mapping[str, object]) -> Thresholds:
         ) from None
 
 
-class Problem(BaseModel):
+class Defect(BaseModel):
     """One problem, by name (the key of ``Thresholds.severities``) and in words."""
 
     model_config = ConfigDict(frozen=True)
@@ -188,4 +188,4 @@ class Finding(BaseModel):
     passed: bool
     severity: Severity
     words: str
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[Defect, ...] = ()

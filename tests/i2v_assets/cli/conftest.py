@@ -24,6 +24,7 @@ from i2v_assets.pipeline.context import PipelineContext, RunScope
 from i2v_assets.pipeline.generate import GenerationQueue
 from i2v_assets.pipeline.metadata import Metadata
 from i2v_assets.pipeline.plan import plan_options
+from i2v_assets.pipeline.report import ClipReporter, make_clip
 from i2v_assets.uploads.ingest import scan_uploads
 from resources.devservers.start import RunningS3, RunningSandbox, environment, start_sandbox
 from resources.generation.factory import open_engine, options_of
@@ -212,10 +213,11 @@ class World:
                 scratch=self.folder,
                 pool=pool,
             )
-            line = ClipPipeline(tools, Silent(), RunScope("run", by_hand))
+            reporter = ClipReporter(tools, Silent())
+            pipeline = ClipPipeline(tools, reporter, RunScope("run", by_hand))
             rows = registry.many(clips)
             registry.mark_running(list(rows), "run")
-            await asyncio.gather(*(line.make(row) for row in rows.values()))
+            await asyncio.gather(*(make_clip(pipeline.process_clip, reporter, row) for row in rows.values()))
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,12 @@
 """Every reason to wait reads as a sentence."""
 
-from typing import get_args
-
 import pytest
 
 from i2v_assets.cli.wait_words import wait_words
-from i2v_assets.planning.plan import Waiting
-from resources.generation.types import HeldKind
+from resources.wait_reason import WaitReason
 
-REASONS = [*HeldKind, *get_args(Waiting.model_fields["kind"].annotation), "person"]
+AFTER_FAILURE = (WaitReason.RETRY, WaitReason.NEVER, WaitReason.FINAL)
+REASONS = [reason for reason in WaitReason if reason not in AFTER_FAILURE]
 
 
 @pytest.mark.parametrize("reason", REASONS)

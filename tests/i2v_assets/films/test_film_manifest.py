@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from i2v_assets.clip_folder.manifest import ManifestError
+from i2v_assets.clip_folder.notes import Answer, AnswerKind
 from i2v_assets.films.manifest import SANDBOX_FILM_NOTE, FilmManifest, is_film_manifest, read_film_manifest
+from i2v_assets.films.notes import _plain
 from i2v_assets.gallery.collect_films import gather_films
 from i2v_assets.gallery.entries import Status, entry_of_film
+from resources.problem import Problem
 from resources.storage.bucket import ObjectInfo
 
 NOW = datetime(2026, 3, 31, 18, 0, tzinfo=UTC)
@@ -110,11 +113,13 @@ def test_films_of_a_bucket() -> None:
             {"clip": "two--02", "state": "waiting", "reason": "over budget", "price_usd": None},
         ]
     }
+    refused = Answer(AnswerKind.REFUSED, "REFUSED: one", (Problem("`shts` is no key.", remedy="Correct it."),), "")
     waits = "WAITING: two is joined later.\n\nWhat: Shot 2 waits.\n\nWhat happens next: it is joined by itself.\n"
     entries, unreadable = _gathered(
         {
             "sequences/one/manifest.json": json.dumps(PLAIN),
-            "sequences/one/REFUSED.txt": "REFUSED: one\n\nWhat: `shts` is no key.\nWhat to do: Correct it.\n",
+            "sequences/one/REFUSED.txt": refused.text,
+            "sequences/one/plan.json": json.dumps({"film": "one", "answer": _plain(refused)}),
             "sequences/two/WAITING.txt": waits,
             "sequences/two/plan.json": json.dumps(plan),
             "sequences/three/plan.json": "{}",

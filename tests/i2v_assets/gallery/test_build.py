@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from i2v_assets.clip_folder.manifest import Manifest
-from i2v_assets.clip_folder.notes import Problem, failed, refused, waiting
+from i2v_assets.clip_folder.notes import failed, refused, waiting
 from i2v_assets.gallery.build import PAGE_SIZE, STATIC, build_gallery, content_type
 from i2v_assets.gallery.entries import (
     GalleryEntry,
@@ -19,8 +19,11 @@ from i2v_assets.gallery.entries import (
     entry_of_answer,
     entry_of_manifest,
 )
+from resources.ledger.records import Money
+from resources.problem import Problem
 from resources.redact import looks_secret
 from resources.schemas.inputs import Route
+from resources.wait_reason import WaitReason
 
 NOW = datetime(2026, 3, 31, 23, 30, tzinfo=UTC)
 MANIFEST = Manifest.model_validate(
@@ -152,8 +155,8 @@ def test_notes_become_entries() -> None:
     problem = Problem("too wide", "aspect to 2.5", "crop it")
     for answer, status in (
         (refused("a", [problem]), Status.REFUSED),
-        (failed("a", problem, cost_microdollars=0), Status.FAILED),
-        (waiting("a", problem), Status.WAITING),
+        (failed("a", problem, Money(sent=True), reason=WaitReason.RETRY), Status.FAILED),
+        (waiting("a", problem, Money(), reason=WaitReason.BUDGET), Status.WAITING),
     ):
         entry = entry_of_answer("a", answer, NOW)
         assert entry.status is status
@@ -166,7 +169,7 @@ def test_notes_become_entries() -> None:
 
 def test_addresses_in_messages_are_removed() -> None:
     secret = "see https://b.example/k?X-Amz-Signature=00 there"
-    answer = failed("a", Problem(secret, secret, secret), cost_microdollars=None)
+    answer = failed("a", Problem(secret, secret, secret), Money(), reason=WaitReason.NEVER)
     files = build_gallery([entry_of_answer("a", answer, NOW), _entry("b", findings=(secret,), reasons=(secret,))], NOW)
     for name, data in files.items():
         if name.startswith("data/"):

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from i2v_assets.pipeline.dispatch_policy import (
-    AGAIN_AFTER,
     MAX_RUNS_WITHOUT_ANSWER,
     RUN_GRACE,
     Decisions,
@@ -15,6 +14,7 @@ from i2v_assets.pipeline.dispatch_policy import (
     decide,
 )
 from resources.registry.rows import ClipRow, ClipState
+from resources.wait_reason import WaitReason
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=1)
@@ -68,7 +68,9 @@ def test_what_only_a_person_lets_go_on_stays(reason: str | None) -> None:
     assert decide([row(waiting_for=reason)], OPEN) == Decisions()
 
 
-@pytest.mark.parametrize(("reason", "pause"), AGAIN_AFTER.items())
+@pytest.mark.parametrize(
+    ("reason", "pause"), [(reason, reason.retry_after) for reason in WaitReason if reason.retry_after is not None]
+)
 def test_what_passes_by_itself_is_tried_again_after_a_while(reason: str, pause: timedelta) -> None:
     early = row(waiting_for=reason, updated_at=NOW - pause)
     late = row(waiting_for=reason, updated_at=NOW - pause - timedelta(seconds=1))

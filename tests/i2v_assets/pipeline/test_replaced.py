@@ -32,7 +32,8 @@ def test_the_new_file_is_planned_next(world: Any, samples: Path, monkeypatch: py
         once.setattr(ClipReporter, "planned", replaced_meanwhile)
         world.tick("uploads")
     told = world.bucket.read("clips/cat/WAITING.txt").decode()
-    assert "uploads/cat.webp was replaced while it waited; nothing was paid." in told
+    assert "uploads/cat.webp was replaced while it waited." in told
+    assert "Nothing was paid yet." in told
     assert "The new one is planned next." in told
     assert _sent() == 0
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from resources.generation.types import Delivered, Held, HeldKind
+from resources.generation.types import Delivered, Held
 from resources.ledger.records import State
 from resources.storage.keys import video_key
+from resources.wait_reason import WaitReason
 
 
 def test_a_batch_is_delivered_each_clip_once(house: Any) -> None:
@@ -64,7 +65,7 @@ def test_a_video_that_is_lost_everywhere_asks_for_a_new_take(house: Any) -> None
     for _ in range(2):
         outcome = house.one(order)
         assert isinstance(outcome, Held)
-        assert outcome.kind is HeldKind.LOST
+        assert outcome.kind is WaitReason.LOST
         assert "retake" in outcome.remedy
     assert house.row(order).lost
     assert len(house.charges()) == 1
@@ -77,7 +78,7 @@ def test_a_delivery_cut_short_is_found_in_the_bucket(house: Any) -> None:
     fresh = house.order(2)
     house.fault("download", "http_500", times=100)
     held = house.one(fresh, download_tries=1)
-    assert held.kind is HeldKind.DOWNLOAD
+    assert held.kind is WaitReason.DOWNLOAD
     house.bucket.copy(first.video_key, video_key(fresh.fingerprint))
     outcome = house.one(fresh)
     assert isinstance(outcome, Delivered)
@@ -100,6 +101,6 @@ def test_small_inputs_go_inline_where_that_is_set(house: Any) -> None:
 
 def test_an_approval_is_awaited_before_anything_is_paid(house: Any) -> None:
     order = house.order(1, approved=False)
-    assert house.one(order).kind is HeldKind.APPROVAL
+    assert house.one(order).kind is WaitReason.APPROVAL
     assert house.states([order]) == [State.PLANNED]
     assert house.charges() == []

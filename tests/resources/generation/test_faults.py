@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from resources.generation import poll
-from resources.generation.types import Delivered, Failed, GenerationRequest, Held, HeldKind, Outcome
+from resources.generation.types import Delivered, Failed, GenerationRequest, Held, Outcome
 from resources.ledger.records import State
 from resources.runcomfy.client import RunComfyClient
 from resources.runcomfy.errors import DownloadFailed, RequestGone
+from resources.wait_reason import WaitReason
 
 
 def kinds(outcomes: list[Outcome]) -> list[str]:
@@ -66,7 +67,7 @@ def test_a_resolved_request_is_adopted(house: Any) -> None:
     house.fault("submit", "disconnect_after")
     order = house.order(1)
     held = house.one(order)
-    assert held.kind is HeldKind.UNKNOWN
+    assert held.kind is WaitReason.UNKNOWN
     assert ".." not in held.reason
     house.ledger.resolve(order.fingerprint, by="test", request_id=house.charges()[0]["request_id"])
     outcome = house.one(order)
@@ -78,9 +79,9 @@ def test_a_resolved_request_is_adopted(house: Any) -> None:
 def test_an_unknown_outcome_is_sent_again_only_where_that_is_set_and_only_so_often(house: Any) -> None:
     house.fault("submit", "disconnect_after", times=2)
     order = house.order(1)
-    assert house.one(order, on_unknown="resubmit", resubmit_cap=1).kind is HeldKind.UNKNOWN
+    assert house.one(order, on_unknown="resubmit", resubmit_cap=1).kind is WaitReason.UNKNOWN
     assert len(house.charges()) == 2
-    assert house.one(order, on_unknown="resubmit", resubmit_cap=1).kind is HeldKind.UNKNOWN
+    assert house.one(order, on_unknown="resubmit", resubmit_cap=1).kind is WaitReason.UNKNOWN
     assert len(house.charges()) == 2
 
 
@@ -169,7 +170,7 @@ def test_failed_polls_end_no_wait(house: Any, fault: dict[str, Any]) -> None:
 def test_a_token_that_is_revoked_while_waiting_leaves_the_request_for_later(house: Any) -> None:
     house.fault("result", "http_401", times=50)
     order = house.order(1)
-    assert house.one(order).kind is HeldKind.ACCOUNT
+    assert house.one(order).kind is WaitReason.ACCOUNT
     assert house.states([order]) == [State.SUBMITTED]
     house.clear_faults()
     assert house.one(order).adopted
@@ -264,8 +265,8 @@ def test_answers_that_follow_each_other_closely_are_not_believed() -> None:
 def test_a_lost_video_that_is_back_is_fetched_and_costs_nothing(house: Any) -> None:
     house.fault("download", "http_404", times=100)
     order = house.order(1)
-    assert house.one(order).kind is HeldKind.LOST
-    assert house.one(order).kind is HeldKind.LOST
+    assert house.one(order).kind is WaitReason.LOST
+    assert house.one(order).kind is WaitReason.LOST
     house.clear_faults()
     back = house.one(order)
     assert isinstance(back, Delivered)
@@ -277,7 +278,7 @@ def test_the_deadline_parks_and_a_later_run_adopts(house: Any) -> None:
     house.fault("result", "unknown_word", times=1000)
     order = house.order(1)
     held = house.one(order, deadline_seconds=1)
-    assert held.kind is HeldKind.DEADLINE
+    assert held.kind is WaitReason.DEADLINE
     assert house.states([order]) == [State.SUBMITTED]
     assert any("adoption" in (event.reason or "") for event in house.ledger.events(order.fingerprint))
     house.clear_faults()
@@ -298,7 +299,7 @@ def test_an_address_that_is_no_output_is_never_fetched(house: Any) -> None:
     house.fault("submit", "hostile_url", url="https://127.0.0.1\\@cdn.runcomfy.net/x")
     order = house.order(1)
     held = house.one(order)
-    assert held.kind is HeldKind.DOWNLOAD
+    assert held.kind is WaitReason.DOWNLOAD
     assert house.states([order]) == [State.SUCCEEDED]
     assert house.row(order).delivered_at is None
 
@@ -306,7 +307,7 @@ def test_an_address_that_is_no_output_is_never_fetched(house: Any) -> None:
 def test_what_could_not_be_fetched_is_fetched_by_the_next_run(house: Any) -> None:
     house.fault("download", "http_500", times=100)
     order = house.order(1)
-    assert house.one(order, download_tries=1).kind is HeldKind.DOWNLOAD
+    assert house.one(order, download_tries=1).kind is WaitReason.DOWNLOAD
     house.clear_faults()
     outcome = house.one(order)
     assert outcome.adopted
@@ -316,7 +317,7 @@ def test_what_could_not_be_fetched_is_fetched_by_the_next_run(house: Any) -> Non
 def test_a_full_disk_starts_no_download(house: Any) -> None:
     order = house.order(1)
     held = house.one(order, scratch_margin_bytes=2**60, download_tries=1)
-    assert held.kind is HeldKind.DOWNLOAD
+    assert held.kind is WaitReason.DOWNLOAD
     assert "MiB left" in held.reason
 
 

@@ -12,17 +12,18 @@ from typing import Any
 import pytest
 
 from resources.generation.orphans import adopt_orphans, order_of, settle_late
-from resources.generation.types import Delivered, Failed, GenerationRequest, Held, HeldKind
+from resources.generation.types import Delivered, Failed, GenerationRequest, Held
 from resources.ledger.records import Caps, Claimed, NewRequest, State
 from resources.schemas.inputs import Medium, fingerprint
 from resources.storage.bucket import Bucket
+from resources.wait_reason import WaitReason
 
 
 def test_what_would_pass_a_cap_waits_as_planned(house: Any) -> None:
     orders = house.orders(5)
     outcomes = house.run(orders, caps=Caps(10**12, 10**6, 2_000_000, 100, UTC))  # three clips of 0.6 dollars
     held = [outcome for outcome in outcomes if isinstance(outcome, Held)]
-    assert [outcome.kind for outcome in held] == [HeldKind.BUDGET] * 2
+    assert [outcome.kind for outcome in held] == [WaitReason.BUDGET] * 2
     assert len(house.charges()) == 3
     assert sorted(house.states(orders)) == sorted([State.SUCCEEDED] * 3 + [State.PLANNED] * 2)
 
@@ -65,7 +66,7 @@ def test_what_waited_for_a_slot_until_its_window_was_over_is_not_paid(house: Any
 
     held = house.one(order, max_in_flight=1, deadline_seconds=3, clock=lambda: next(looks))
 
-    assert held.kind is HeldKind.WINDOW
+    assert held.kind is WaitReason.WINDOW
     assert house.charges() == []
     assert house.states([order]) == [State.PLANNED]
     assert isinstance(house.one(order, clock=lambda: end - timedelta(seconds=1)), Delivered)
@@ -75,7 +76,7 @@ def test_what_waited_for_a_slot_until_its_window_was_over_is_not_paid(house: Any
 def test_a_price_that_cannot_be_read_refuses_unless_allowed(house: Any) -> None:
     house.switch(price_unit="banana")
     order = house.order(1, price_microdollars=None)
-    assert house.one(order).kind is HeldKind.PRICE
+    assert house.one(order).kind is WaitReason.PRICE
     assert house.charges() == []
     delivered = house.one(order, allow_unknown_price=True)
     assert isinstance(delivered, Delivered)
@@ -87,7 +88,7 @@ def test_a_price_that_cannot_be_read_refuses_unless_allowed(house: Any) -> None:
 def test_no_more_is_paid_than_the_plan_showed(house: Any, planned: int | None, words: str) -> None:
     order = house.order(1, price_microdollars=planned)
     held = house.one(order)
-    assert held.kind is HeldKind.PRICE_CHANGED
+    assert held.kind is WaitReason.PRICE_CHANGED
     assert words in held.reason
     assert house.charges() == []
     assert house.states([order]) == [State.PLANNED]
@@ -101,14 +102,14 @@ def test_less_is_paid_than_the_plan_showed(house: Any) -> None:
 
 def test_a_price_that_can_no_longer_be_read_is_not_the_one_that_was_planned(house: Any) -> None:
     house.switch(price_unit="banana")
-    assert house.one(house.order(1), allow_unknown_price=True).kind is HeldKind.PRICE_CHANGED
+    assert house.one(house.order(1), allow_unknown_price=True).kind is WaitReason.PRICE_CHANGED
     assert house.charges() == []
 
 
 def test_a_model_that_is_gone_holds_its_clips(house: Any) -> None:
     house.switch(documented_ids=False, catalogue_ids=False)
     held = house.one(house.order(1))
-    assert held.kind is HeldKind.SERVICE
+    assert held.kind is WaitReason.SERVICE
     house.switch(documented_ids=False, catalogue_ids=True)
     delivered = house.one(house.order(1))
     assert delivered.model_id == "happyhorse/happyhorse-1.0/image-to-video"
@@ -238,7 +239,7 @@ def test_what_a_run_leaves_can_be_adopted_while_the_run_goes_on(house: Any, why:
             return held, orphans
 
     held, orphans = asyncio.run(through())
-    assert held.kind is HeldKind(why)
+    assert held.kind is WaitReason(why)
     assert orphans == [first.fingerprint]
 
 
@@ -251,7 +252,7 @@ def test_a_row_is_read_back_as_the_order_it_was_made_for(house: Any) -> None:
 
 def test_an_order_to_adopt_never_pays(house: Any) -> None:
     order = house.order(1, adopt_only=True)
-    assert house.one(order).kind is HeldKind.STOPPED
+    assert house.one(order).kind is WaitReason.STOPPED
     assert house.charges() == []
 
 

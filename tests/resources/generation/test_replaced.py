@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from resources.generation.types import Delivered, Held, HeldKind
+from resources.generation.types import Delivered, Held
 from resources.ledger.records import State
+from resources.wait_reason import WaitReason
 
 ANOTHER = b"not what was planned, and no image"
 
@@ -47,8 +48,8 @@ def test_without_versions_nothing_is_paid_for_other_bytes(house: Any, tmp_path: 
     before = len(house.charges())
     held = house.one(order)
     assert isinstance(held, Held)
-    assert held.kind is HeldKind.REPLACED
-    assert "was replaced while it waited; nothing was paid" in held.reason
+    assert held.kind is WaitReason.REPLACED
+    assert held.reason.endswith("was replaced while it waited.")
     assert "planned next" in held.remedy
     assert house.row(order).state is State.PLANNED
     assert len(house.charges()) == before
@@ -74,7 +75,7 @@ def test_a_version_that_is_not_known_any_more_is_looked_up(house: Any, tmp_path:
         assert isinstance(house.one(house.order(1)), Delivered)
     assert made == ["HeadObject"]
     house.bucket.write(house.medium.key, ANOTHER, "image/webp")
-    assert house.one(house.order(2)).kind is HeldKind.REPLACED
+    assert house.one(house.order(2)).kind is WaitReason.REPLACED
 
 
 def test_small_files_are_compared_by_their_bytes(house: Any) -> None:
@@ -83,7 +84,7 @@ def test_small_files_are_compared_by_their_bytes(house: Any) -> None:
     inline = order.inputs.images[0].model_copy(update={"size_bytes": len(ANOTHER)})
     inputs = order.inputs.model_copy(update={"images": (inline,)})
     held = house.one(replace(order, inputs=inputs), inline_input_bytes=1000)
-    assert held.kind is HeldKind.REPLACED
+    assert held.kind is WaitReason.REPLACED
 
 
 def test_none_of_it_is_written_or_part_of_the_fingerprint(house: Any, tmp_path: Any) -> None:

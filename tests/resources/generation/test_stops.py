@@ -14,10 +14,11 @@ import pytest
 from pydantic import SecretStr
 
 from resources.generation.context import Context
-from resources.generation.types import Cancelled, Delivered, HeldKind, Outcome
+from resources.generation.types import Cancelled, Delivered, Outcome
 from resources.ledger.errors import LedgerUnavailable
 from resources.ledger.records import State
 from resources.storage.bucket import Bucket
+from resources.wait_reason import WaitReason
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def test_a_service_that_hangs_does_not_hold_up_the_stop(queued: Any) -> None:
 
 def test_any_other_stop_cancels_nothing_and_lets_go(queued: Any) -> None:
     outcomes = stopped(queued, 5, in_state(queued, State.SUBMITTED, 5), "other")
-    assert {outcome.kind for outcome in outcomes} == {HeldKind.STOPPED}
+    assert {outcome.kind for outcome in outcomes} == {WaitReason.STOPPED}
     assert queued.states(queued.orders(5)) == [State.SUBMITTED] * 5
     assert len(queued.ledger.orphans("sandbox")) == 5  # at once, without waiting for leases
     assert not any(charge["refunded"] for charge in queued.charges())
@@ -161,7 +162,7 @@ def test_a_host_that_cannot_say_why_cancels_nothing(queued: Any) -> None:
         await asyncio.wait({task})
         return outcomes
 
-    assert {outcome.kind for outcome in asyncio.run(main())} == {HeldKind.STOPPED}
+    assert {outcome.kind for outcome in asyncio.run(main())} == {WaitReason.STOPPED}
     assert queued.states(queued.orders(2)) == [State.SUBMITTED] * 2
 
 
@@ -217,19 +218,19 @@ def test_a_submit_on_its_way_is_heard_out(house: Any, slow_input: Any) -> None:
         return False
 
     outcomes = stopped(house, 1, asked, "other")
-    assert [outcome.kind for outcome in outcomes] == [HeldKind.STOPPED]
+    assert [outcome.kind for outcome in outcomes] == [WaitReason.STOPPED]
     assert house.row(house.order(1)).state is State.SUBMITTED
     assert house.row(house.order(1)).request_id == house.charges()[0]["request_id"]
 
 
 def test_a_submit_without_an_answer_in_time_is_unknown(house: Any, slow_input: Any) -> None:
     outcomes = stopped(house, 1, slow_input.asked.is_set, "person")
-    assert [outcome.kind for outcome in outcomes] == [HeldKind.UNKNOWN]
+    assert [outcome.kind for outcome in outcomes] == [WaitReason.UNKNOWN]
     assert ".." not in outcomes[0].reason
     row = house.row(house.order(1))
     assert row.state is State.UNKNOWN
     slow_input.set()
-    assert house.one(house.order(1)).kind is HeldKind.UNKNOWN
+    assert house.one(house.order(1)).kind is WaitReason.UNKNOWN
 
 
 def test_a_request_id_that_a_stop_keeps_from_being_recorded_is_in_the_log(

@@ -1,0 +1,104 @@
+"""What became of a clip: the one value that `process_clip` returns and `report` writes everywhere."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from i2v_assets.clip_folder.manifest import Manifest
+from i2v_assets.pipeline.plan import Planned
+from i2v_assets.pipeline.postprocess import PostprocessResult
+from i2v_assets.pipeline.takes import Take
+from i2v_assets.planning.plan import Plan
+from resources.errors import ErrorCode
+from resources.problem import Problem
+from resources.registry.rows import ClipRow
+from resources.wait_reason import WaitReason
+
+
+@dataclass(frozen=True)
+class ClipPlanned:
+    """The run was asked for no video. ``planned`` is None if it was asked for the source files alone."""
+
+    row: ClipRow
+    planned: Planned | None = None
+
+
+@dataclass(frozen=True)
+class ClipRefused:
+    """The upload or its brief cannot become a request; a person has to change it."""
+
+    row: ClipRow
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class ClipWaiting:
+    """Nothing is wrong with the clip, but something has to happen first.
+
+    Attributes:
+        row: the clip.
+        reason: what it waits for.
+        problem: the same in words, with the remedy.
+        plan: the take that is held; None if there is no plan.
+        plans: all takes that are asked for.
+        rerolls: those that a low quality score may add.
+        code: what caused it, None if no error did.
+        http_status: the HTTP status of the answer that caused it.
+        request_id: the service's id of the request that is held.
+    """
+
+    row: ClipRow
+    reason: WaitReason
+    problem: Problem
+    plan: Plan | None = None
+    plans: tuple[Plan, ...] = ()
+    rerolls: tuple[Plan, ...] = ()
+    code: ErrorCode | None = None
+    http_status: int | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ClipFailed:
+    """Its requests brought no video, or the clip could not be processed.
+
+    Attributes:
+        row: the clip.
+        reason: what follows: `WaitReason.RETRY`, `NEVER` or `FINAL`.
+        problem: what failed, with the remedy.
+        plan: the first take; None if there is no plan.
+        code: what failed.
+        http_status: the HTTP status of the answer that said so.
+        request_id: the service's id of the failed request.
+    """
+
+    row: ClipRow
+    reason: WaitReason
+    problem: Problem
+    plan: Plan | None = None
+    code: ErrorCode = ErrorCode.ERROR
+    http_status: int | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ClipDelivered:
+    """The video is the clip's answer.
+
+    Attributes:
+        row: the clip.
+        plan: the first take.
+        chosen: the take that is the clip's video.
+        finished: what was measured and drawn of it; None if the very same answer was there before.
+        before: the manifest of that answer.
+        provenance: whether the video is signed, in words.
+    """
+
+    row: ClipRow
+    plan: Plan
+    chosen: Take
+    finished: PostprocessResult | None = None
+    before: Manifest | None = None
+    provenance: str = ""
+
+
+ClipOutcome: TypeAlias = ClipPlanned | ClipRefused | ClipWaiting | ClipFailed | ClipDelivered

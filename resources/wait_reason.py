@@ -1,0 +1,100 @@
+"""Why a clip cannot go on now: the one list of reasons, and what each one means for the next step.
+
+A reason never says whether money moved: that is read from the ledger (`resources.ledger.records.Money`).
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+
+
+class WaitReason(StrEnum):
+    """Why a clip or a request has to wait. The values are stored in the registry, so they stay as they are."""
+
+    BUDGET = "budget"
+    """A cap of the day or of the run is reached."""
+    PRICE = "price"
+    """The price cannot be read."""
+    PRICE_CHANGED = "price_changed"
+    """The service asks for more than the plan showed, so the clip is planned, and agreed to, again."""
+    APPROVAL = "approval"
+    """A person has to approve it first."""
+    WINDOW = "window"
+    """The hours in which paid work may start are over."""
+    CATALOGUE = "catalogue"
+    """The service's catalogue does not have the model, or has changed its entry."""
+    KEEP_FACE = "keep_face"
+    """No endpoint takes both the image and the voice now."""
+    ACCOUNT = "account"
+    """The token is not accepted, or the balance is used up."""
+    SERVICE = "service"
+    """The service or its catalogue does not answer, or refuses for now."""
+    STORAGE = "storage"
+    """The bucket or the ledger does not answer."""
+    REPLACED = "replaced"
+    """A file has other bytes than were planned, so the new ones are another request."""
+    UNKNOWN = "unknown"
+    """It may have been submitted; a person has to find out."""
+    DEADLINE = "deadline"
+    """Submitted, and not ended within the time that a run waits."""
+    STOPPED = "stopped"
+    """The run was stopped before the end."""
+    DOWNLOAD = "download"
+    """Made at the service, but not fetched yet."""
+    LOST = "lost"
+    """Made at the service once, and gone from there and from the bucket."""
+    PERSON = "person"
+    """A person stopped the clip."""
+    RETRY = "retry"
+    """Failed; the retry schedule tries it again."""
+    NEVER = "never"
+    """Failed; only a person tries it again."""
+    FINAL = "final"
+    """Failed, and the same request would fail again: only a new take or a changed upload helps."""
+
+    @property
+    def resumes_by_itself(self) -> bool:
+        """True if a sensor or schedule lets the clip go on without a person's command."""
+        return self not in _NEEDS_COMMAND
+
+    @property
+    def retry_after(self) -> timedelta | None:
+        """How long the dispatch sensor leaves the clip alone before it tries again; None if it looks at a gate."""
+        return _RETRY_AFTER.get(self)
+
+    @property
+    def is_decision(self) -> bool:
+        """True if the clip was set aside on purpose, so that its wait is not overdue."""
+        return self in (WaitReason.APPROVAL, WaitReason.PERSON)
+
+    @property
+    def is_error(self) -> bool:
+        """True if something went wrong that only a person can put right, so that the UI's check fails, not warns."""
+        return self in (WaitReason.UNKNOWN, WaitReason.LOST)
+
+
+_NEEDS_COMMAND = frozenset(
+    {WaitReason.APPROVAL, WaitReason.UNKNOWN, WaitReason.LOST, WaitReason.PERSON, WaitReason.NEVER, WaitReason.FINAL}
+)
+
+_RETRY_AFTER = {
+    # The request is paid for and only has to be fetched, or the clip only has to be planned again.
+    WaitReason.DEADLINE: timedelta(minutes=1),
+    WaitReason.STOPPED: timedelta(minutes=1),
+    WaitReason.PRICE_CHANGED: timedelta(minutes=1),
+    # The upload sensor usually is faster: it sees the new bytes.
+    WaitReason.REPLACED: timedelta(minutes=5),
+    # Outages of minutes.
+    WaitReason.DOWNLOAD: timedelta(minutes=5),
+    WaitReason.STORAGE: timedelta(minutes=5),
+    WaitReason.SERVICE: timedelta(minutes=5),
+    # A person has to act, and the next try shows whether they did.
+    WaitReason.PRICE: timedelta(minutes=15),
+    WaitReason.ACCOUNT: timedelta(minutes=15),
+    WaitReason.KEEP_FACE: timedelta(hours=1),
+    WaitReason.CATALOGUE: timedelta(hours=1),
+}
+
+
+def wait_reason(value: str | None) -> WaitReason | None:
+    """Return the reason that the registry stored; None for none, and for one that a later version wrote."""
+    return WaitReason(value) if value in set(WaitReason) else None
