@@ -28,8 +28,8 @@ from resources.dagster_runs import is_retry
 from resources.generation.run_sync import run_sync
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Money
+from resources.media.pool import MediaPool
 from resources.media.quality.model import Check, Severity
-from resources.media.quality.pool import MeasuringPool
 from resources.plurals import counted
 from resources.redact import redact
 from resources.registry.registry import ClipRow, ClipState, Registry
@@ -87,7 +87,7 @@ async def _make_all(
     rows, unknown = _rows(context, registry)
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(runcomfy.engine(ledger, bucket, scratch=scratch))
-        pool = stack.enter_context(MeasuringPool())
+        pool = stack.enter_context(MediaPool())
         queue = GenerationQueue()
         await stack.enter_async_context(queue.served_by(engine.stream))
         tools = PipelineContext(

@@ -187,7 +187,9 @@ async def _address(ctx: Context, medium: Medium) -> str:
         if medium.etag not in ("", there.etag):
             raise _Replaced(medium)
         version = there.version_id if medium.etag else ""
-    url = await ctx.in_bucket(ctx.bucket.presign_get, medium.key, ctx.options.presign_seconds, version)
+    url = await ctx.in_bucket(
+        ctx.bucket.presign_get, medium.key, ctx.options.presign_seconds, version, medium.content_type
+    )
     return url.get_secret_value()
 
 

@@ -121,7 +121,7 @@ def open_media(path: Path, name: str = "", *, header_only: bool = False) -> Iter
         opened = av.open(str(path.absolute()), format=_demuxer(container), metadata_errors="replace", options=options)
         with opened:
             if decoder_threads:
-                for stream in (*opened.streams.video, *opened.streams.audio):
+                for stream in [*opened.streams.video, *opened.streams.audio]:
                     if has_decoder(stream):
                         stream.codec_context.thread_count = decoder_threads
             yield opened
@@ -156,7 +156,7 @@ def _demuxer(container: str) -> str:
     return "mov" if container == "mp4" else container
 
 
-def has_decoder(stream: av.VideoStream | av.AudioStream) -> bool:
+def has_decoder(stream: av.stream.Stream) -> bool:
     """Return True if a stream's codec can be decoded here; without a decoder PyAV gives it no codec context."""
     return getattr(stream, "codec_context", None) is not None
 

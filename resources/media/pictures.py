@@ -252,7 +252,7 @@ def is_transparent(image: Image.Image) -> bool:
     if not image.has_transparency_data:
         return False
     if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"}:
-        return bool(image.getchannel("A").getextrema()[0] < 255)
+        return bool(np.asarray(image.getchannel("A").getextrema())[0] < 255)
     key = image.info.get("transparency")
     if image.mode == "P" and isinstance(key, bytes | int):
         used = np.bincount(np.asarray(image).ravel(), minlength=256) > 0

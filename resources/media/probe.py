@@ -1,6 +1,5 @@
 """Facts about uploaded files, read from their content: a name or header may be wrong, the decoded bytes are not."""
 
-import hashlib
 import statistics
 from fractions import Fraction
 from itertools import pairwise
@@ -19,6 +18,7 @@ from resources.media.containers import (
 )
 from resources.media.errors import Unreadable
 from resources.media.facts import UNKNOWN_CODEC, AudioFacts, ImageFacts, VideoFacts
+from resources.media.hashing import sha256_file
 from resources.media.limits import MAX_PIXELS, MAX_VIDEO_PIXELS, MAX_VIDEO_SECONDS
 from resources.media.pictures import image_facts, open_image, still_type
 from resources.schemas.inputs import MediumKind
@@ -42,12 +42,6 @@ __all__ = [
 MAX_AUDIO_SECONDS = 600.0
 """Seconds after which decoding for a length stops. The longest audio that any endpoint takes has 30 s. Beyond ten
 minutes the exact length no longer matters, and a long recording then costs about a second."""
-
-
-def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes in hex; the file is read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sniff(path: Path) -> tuple[MediumKind, str] | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from resources.media.faces import Face, faces_in
+from resources.media.faces import Face, faces_in, is_portrait
 from resources.media.facts import ImageFacts
 from resources.media.pictures import image_facts, opaque, open_image, orientation_of, upright
 from resources.media.previews import glimpse, jpeg
@@ -25,6 +25,7 @@ class StillScan:
     thumbnail: bytes
     glimpse: bytes
     faces: tuple[Face, ...]
+    portrait: bool = False
 
 
 def scan_image(path: Path, name: str, thumbnail_bytes: int, longer_side: int) -> StillScan:
@@ -44,7 +45,8 @@ def scan_image(path: Path, name: str, thumbnail_bytes: int, longer_side: int) ->
         facts = image_facts(stored, path)
         working = opaque(upright(_reduced(stored), orientation_of(stored)))
     small = jpeg(working, thumbnail_bytes, longer_side)
-    return StillScan(facts, small, glimpse(small), faces_in(working))
+    faces = faces_in(working)
+    return StillScan(facts, small, glimpse(small), faces, is_portrait(faces))
 
 
 def _reduced(image: Image.Image) -> Image.Image:

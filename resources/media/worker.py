@@ -100,7 +100,7 @@ def _out_of_memory(error: BaseException) -> bool:
 
 def _one_thread() -> None:
     """Keep the libraries that are loaded to one thread: CPU and memory are then those of the file, not of the machine."""
-    containers = importlib.import_module("resources.media.containers")
+    containers: Any = importlib.import_module("resources.media.containers")
     containers.decoder_threads = 1
 
 

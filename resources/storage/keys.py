@@ -7,6 +7,7 @@ videos/<fingerprint>.mp4                 written once, never overwritten
 clips/<clip>/...                         what was found, decided and made
 clips/_refused/<slug>-<hash>.txt         what could not become a clip
 sequences/<sequence>.yaml, sequences/<sequence>/...
+inputs/<sha256>.<ending>                 media of `i2v run`, and uploads that were prepared for a model
 gallery/index.html
 """
 
@@ -20,6 +21,9 @@ CLIPS = "clips/"
 REFUSED = "clips/_refused/"
 SEQUENCES = "sequences/"
 GALLERY = "gallery/"
+INPUTS = "inputs/"
+"""Media by the hash of their bytes: of `i2v run`, and prepared ones. Outside ``uploads/``, which the sensor lists at every
+tick."""
 
 BRIEF = "brief.yaml"
 DEFAULTS = "_defaults.yaml"
@@ -102,6 +106,23 @@ def frame_key(sequence: str, video_sha256: str) -> str:
     if not _FINGERPRINT.fullmatch(video_sha256):
         raise ValueError(f"{video_sha256!r} is not a SHA-256")
     return f"{SEQUENCES}{_checked(sequence)}/frames/{video_sha256}.png"
+
+
+INPUT_ENDINGS = {
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/webp": ".webp",
+    "audio/mpeg": ".mp3",
+    "audio/wav": ".wav",
+    "video/mp4": ".mp4",
+    "video/quicktime": ".mov",
+}
+"""Endings of the media that models take, by content type."""
+
+
+def input_key(sha256: str, content_type: str) -> str:
+    """Return the key of a medium that is kept by the hash of its bytes."""
+    return f"{INPUTS}{sha256}{INPUT_ENDINGS.get(content_type, '')}"
 
 
 def refused_key(source_key: str) -> str:

@@ -8,23 +8,11 @@ from i2v_assets.cli.exit_codes import DataProblem, UsageProblem
 from i2v_assets.cli.run.inputs import Source
 from i2v_assets.cli.run.safe_fetch import fetch_input
 from i2v_assets.pipeline.read_media import MediaReader, ReadFile
-from resources.media.probe import sha256_file, sniff
+from resources.media.hashing import sha256_file
 from resources.schemas.inputs import Service
 from resources.storage.bucket import Bucket
 from resources.storage.errors import StorageUnavailable
-
-PREFIX = "inputs/"
-"""Outside `uploads/`, which the sensor lists at every tick: these files belong to no clip."""
-
-_ENDINGS = {
-    "image/jpeg": ".jpg",
-    "image/png": ".png",
-    "image/webp": ".webp",
-    "audio/mpeg": ".mp3",
-    "audio/wav": ".wav",
-    "video/mp4": ".mp4",
-    "video/quicktime": ".mov",
-}
+from resources.storage.keys import input_key
 
 
 def display_names(sources: Sequence[Source]) -> list[str]:
@@ -68,7 +56,7 @@ def store_media(
 
 def _store(path: Path, source: Source, name: str, bucket: Bucket, reader: MediaReader) -> ReadFile:
     try:
-        looks = sniff(path)
+        looks = reader.sniff(path, name)
         digest = sha256_file(path)
     except OSError as error:
         raise UsageProblem(f"{name} cannot be read: {error.strerror or type(error).__name__}.") from None
@@ -80,7 +68,7 @@ def _store(path: Path, source: Source, name: str, bucket: Bucket, reader: MediaR
     kind, content_type = looks
     if kind is not source.kind:
         raise DataProblem(f"{name} was given as {source.kind} and is {kind}.", remedy=f"Give it with --{kind}.")
-    key = f"{PREFIX}{digest}{_ENDINGS.get(content_type, '')}"
+    key = input_key(digest, content_type)
     bucket.upload_new(path, key, content_type)
     stored = bucket.head(key)
     if stored is None:
