@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -21,6 +20,7 @@ from resources.ledger.records import RequestRow
 from resources.media.probe import sha256_file
 from resources.provenance.credentials import Certificate, Credential, ProvenanceError, available
 from resources.provenance.credentials import read as read_credential
+from resources.scratch import scratch_folder
 from resources.storage import keys
 from resources.storage.errors import ObjectMissing
 
@@ -222,9 +222,9 @@ def verify(
 
         i2v verify videos/hero.mp4
     """
-    with open_session() as session, TemporaryDirectory(prefix="i2v-") as scratch:
+    with open_session() as session, scratch_folder() as scratch:
         path = Path(what)
-        found = of_file(session, path, manifest) if path.is_file() else of_name(session, what, Path(scratch))
+        found = of_file(session, path, manifest) if path.is_file() else of_name(session, what, scratch)
     result = judge(found)
     if as_json:
         fingerprint = found.row.fingerprint if found.row else None

@@ -6,7 +6,6 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import dagster as dg
 
@@ -36,6 +35,7 @@ from resources.registry.registry import ClipRow, ClipState, Registry
 from resources.registry.resource import LedgerResource
 from resources.runcomfy.factory import build_offers
 from resources.runcomfy.resource import RunComfyResource
+from resources.scratch import scratch_folder
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
 from resources.storage.resource import BucketResource
@@ -64,11 +64,11 @@ def make_clips(
         logs.of_run(context.run.run_id),
         kept_connections(context.instance),
         ledger.open() as (requests, registry),
-        TemporaryDirectory(prefix="i2v-") as scratch,
+        scratch_folder() as scratch,
     ):
         store = bucket.open()
         results = run_sync(
-            lambda: _make_all(context, runcomfy, store, requests, registry, Path(scratch)),
+            lambda: _make_all(context, runcomfy, store, requests, registry, scratch),
             interrupted=dg.DagsterExecutionInterruptedError,
         )
     report(context, results)

@@ -3,8 +3,6 @@
 import base64
 import traceback
 from importlib.metadata import version as version_of
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
@@ -23,6 +21,7 @@ from resources.problem import Problem
 from resources.redact import redact
 from resources.registry.agreed_prices import CatalogueMemory
 from resources.registry.resource import LedgerResource
+from resources.scratch import scratch_folder
 from resources.settings import Settings, load_settings
 from resources.storage import keys
 from resources.storage.bucket import Bucket
@@ -78,8 +77,8 @@ def _joined(store: Bucket, ledger: LedgerResource, name: str, settings: Settings
     version = resolved.version
     if version is None:
         raise _not_ready(resolved)
-    with TemporaryDirectory(prefix="i2v-") as folder:
-        return resolved, join_film(store, resolved, version, Path(folder), settings, tool=version_of("i2v-assets"))
+    with scratch_folder() as folder:
+        return resolved, join_film(store, resolved, version, folder, settings, tool=version_of("i2v-assets"))
 
 
 def _unexpected(error: Exception) -> I2VError:

@@ -3,8 +3,6 @@
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import dagster as dg
 
@@ -18,6 +16,7 @@ from resources.ledger.ledger import Ledger
 from resources.registry.registry import ClipState
 from resources.registry.resource import LedgerResource
 from resources.schemas.inputs import Service
+from resources.scratch import scratch_folder
 from resources.settings import Settings, load_settings
 from resources.storage import keys
 from resources.storage.bucket import Bucket
@@ -135,10 +134,10 @@ def _language_sheets(bucket: Bucket, manifests: Mapping[str, Manifest], cache: T
         version = hashlib.sha256("".join(manifest.video.sha256 for manifest in languages.values()).encode()).hexdigest()
         if not cache.record_version(key, version):
             continue
-        with TemporaryDirectory(prefix="i2v-") as folder:
+        with scratch_folder() as folder:
             videos = []
             for language, manifest in languages.items():
-                path = Path(folder) / f"{language}.mp4"
+                path = folder / f"{language}.mp4"
                 bucket.download(manifest.video.key, path)
                 videos.append((language, path))
             bucket.write(key, side_by_side(videos), "image/jpeg")

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import dagster as dg
 from pydantic import Field
@@ -26,6 +25,7 @@ from resources.money import dollars
 from resources.registry.registry import ClipState, Registry
 from resources.registry.resource import LedgerResource
 from resources.runcomfy.resource import RunComfyResource
+from resources.scratch import scratch_folder
 from resources.storage.bucket import Bucket
 from resources.storage.resource import BucketResource
 
@@ -52,10 +52,10 @@ def adopt(
         as_dagster_failure(),
         logs.of_run(context.run.run_id),
         ledger.open() as (requests, registry),
-        TemporaryDirectory(prefix="i2v-") as scratch,
+        scratch_folder() as scratch,
     ):
         outcomes, settled = run_sync(
-            lambda: _adopt(runcomfy, bucket.open(), requests, Path(scratch)),
+            lambda: _adopt(runcomfy, bucket.open(), requests, scratch),
             interrupted=dg.DagsterExecutionInterruptedError,
         )
         delivered = [found for found in outcomes if isinstance(found, Delivered)]

@@ -1,11 +1,9 @@
 """Scan ``sequences/``: each file is a film, whose shots become clips. Notes say what a film waits for."""
 
 import json
-import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.briefs.yaml_reader import MAX_DOCUMENT_BYTES, DocumentFormat, decode
@@ -20,6 +18,7 @@ from resources.registry.agreed_prices import AgreedOffer
 from resources.registry.registry import ClipRow, Registry, Upload
 from resources.schemas.inputs import Family, Route
 from resources.schemas.limits import DEFAULT_DURATION
+from resources.scratch import scratch_folder
 from resources.storage import keys
 from resources.storage.bucket import Bucket, ObjectInfo
 from resources.storage.errors import ObjectMissing
@@ -78,10 +77,10 @@ class BucketFilmSource:
 
         key = keys.frame_key(film, video.sha256)
         if self._files.get(key) is None and time.monotonic() < self._until:
-            with tempfile.TemporaryDirectory(prefix="i2v-") as folder:
-                path = Path(folder) / "shot.mp4"
+            with scratch_folder() as folder:
+                path = folder / "shot.mp4"
                 self._bucket.download(video.key, path)
-                self._bucket.upload(last_frame(path, Path(folder) / "last.png"), key, "image/png")
+                self._bucket.upload(last_frame(path, folder / "last.png"), key, "image/png")
             self._files[key] = self._bucket.head(key)
         return self._files.get(key)
 

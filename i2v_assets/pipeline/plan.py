@@ -18,11 +18,11 @@ from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Wait
 from i2v_assets.planning.planner import make_plan
 from i2v_assets.planning.preparing import Prepared, Unprepared
 from i2v_assets.planning.prompts import load_presets
-from i2v_assets.uploads.types import Candidate
+from i2v_assets.uploads.types import Candidate, UploadKind
 from resources.errors import SettingsError
 from resources.media.errors import Unreadable
 from resources.registry.registry import ClipRow
-from resources.schemas.inputs import Family
+from resources.schemas.inputs import Family, MediumKind
 from resources.settings import Settings
 
 READS = 4
@@ -85,6 +85,8 @@ class ClipPlanner:
 
     async def takes(self, row: ClipRow, candidate: Candidate, files: tuple[ReadFile, ...]) -> Planned:
         """All takes of a clip whose files are read."""
+        if (refusal := _video_as_voice(row, candidate, files)) is not None:
+            return Planned(row, candidate, files, stopped=refusal)
         first = await self.take(row, candidate, files, 1)
         if not isinstance(first, Plan):
             return Planned(row, candidate, files, stopped=first)
@@ -154,6 +156,18 @@ class ClipPlanner:
             except Unreadable as error:
                 return Refusal.of(clip, [(error.message, error.remedy)])
         return made
+
+
+def _video_as_voice(row: ClipRow, candidate: Candidate, files: Sequence[ReadFile]) -> Refusal | None:
+    """Return a refusal if the file beside a loose image turns out to be a video: what is meant by it is not known."""
+    if candidate.kind is not UploadKind.LOOSE:
+        return None
+    videos = [file for file in files if file.medium is not None and file.medium.kind is MediumKind.VIDEO]
+    if not videos:
+        return None
+    name = videos[0].name
+    remedy = "Put a reference video in a folder of its own, with its image and a brief.yaml, or remove it."
+    return Refusal.of(row.clip, [(f"{name} has the image's name and holds a picture, so it is no voiceover.", remedy)])
 
 
 def plan_options(settings: Settings) -> PlanOptions:

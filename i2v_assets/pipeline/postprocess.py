@@ -5,7 +5,6 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from i2v_assets.clip_folder.manifest import read_manifest
@@ -24,6 +23,7 @@ from resources.media.quality.judging import judge, score
 from resources.media.quality.measuring import measure
 from resources.media.quality.model import Check, Expectation, Finding, Measures, Thresholds
 from resources.schemas.inputs import Family, GenerationInputs, Medium
+from resources.scratch import scratch_folder
 from resources.settings import Settings
 from resources.storage import keys
 from resources.storage.bucket import Bucket
@@ -43,11 +43,9 @@ def measure_again(
     if row is None:
         raise LedgerError(f"The ledger does not know the video of {clip}.", remedy="Is it the ledger of this bucket?")
     inputs = GenerationInputs.model_validate_json(row.inputs_json)
-    with TemporaryDirectory(prefix="i2v-") as folder, MediaPool(workers=1) as pool:
-        video = fetched(bucket, manifest.video.key, Path(folder))
-        image, voice = (
-            fetched(bucket, medium.key, Path(folder)) if medium else None for medium in compared_media(inputs)
-        )
+    with scratch_folder(settings.data_dir) as folder, MediaPool(workers=1) as pool:
+        video = fetched(bucket, manifest.video.key, folder)
+        image, voice = (fetched(bucket, medium.key, folder) if medium else None for medium in compared_media(inputs))
         asked = expectation(inputs, image=image, voice=voice, may_be_silent=manifest.may_be_silent)
         limits = measuring_limits(video.stat().st_size, asked)
         measures = pool.run(measure, video, asked, limits=limits, name="The video")

@@ -25,6 +25,7 @@ from i2v_assets.uploads.snapshot import (
 from i2v_assets.uploads.tree import Entry, newest, read_brief, text_of
 from i2v_assets.uploads.types import (
     CONVERTIBLE,
+    MAY_HOLD_SOUND_ALONE,
     MEDIA_ENDINGS,
     Candidate,
     RefusedUpload,
@@ -281,7 +282,7 @@ def loose_claims(snapshot: Snapshot, folder: str, stem: str, group: Sequence[Ent
     kinds = [(entry, kind_of(entry)) for entry in group]
     stills = [entry for entry, kind in kinds if kind is MediumKind.IMAGE and entry.role == "media"]
     voices = [entry for entry, kind in kinds if kind is MediumKind.AUDIO]
-    usable = [entry for entry in voices if entry.role == "media"]
+    usable = _voices_to_use(kinds)
     for entry in stills:
         key = entry.object.key
         origin = _ClipSource(slug(key), key, entry.object.modified_at, UploadKind.LOOSE, key)
@@ -307,12 +308,27 @@ def loose_claims(snapshot: Snapshot, folder: str, stem: str, group: Sequence[Ent
                 yield refusal
 
 
+def _voices_to_use(kinds: Sequence[tuple[Entry, MediumKind | None]]) -> list[Entry]:
+    """Return the voices of a stem: sounds that are sent as they are before those that are prepared, and sounds before videos.
+
+    A video may hold sound alone, which only its content shows; the clip is refused if it holds a picture.
+    """
+    media = [(entry, kind) for entry, kind in kinds if entry.role == "media"]
+    sounds = [entry for entry, kind in media if kind is MediumKind.AUDIO]
+    ready = [entry for entry in sounds if split_name(entry.name)[1] in (".mp3", ".wav")]
+    mixed = [entry for entry, _ in media if split_name(entry.name)[1] in MAY_HOLD_SOUND_ALONE]
+    any_sound = any(kind is MediumKind.AUDIO for _, kind in kinds)
+    return ready or sounds or ([] if any_sound else mixed)
+
+
 def _left_over(entry: Entry, kind: MediumKind | None, has_image: bool) -> RefusedUpload | None:
     key, name = entry.object.key, shown_name(entry.name)
     if entry.role == "convertible":
         if kind is MediumKind.AUDIO and has_image:
             return None  # refused with its image, or replaced by a converted file beside it
         return RefusedUpload(key, f"{name} has a type that no route accepts.", conversion(entry.name))
+    if kind is MediumKind.VIDEO and has_image and split_name(entry.name)[1] in MAY_HOLD_SOUND_ALONE:
+        return None  # told with its image
     if kind is MediumKind.VIDEO:
         return RefusedUpload(
             key,

@@ -187,6 +187,9 @@ def _no_image(path: Path, name: str) -> Unreadable:
         return Unreadable(f"{name} is empty.", remedy="Upload the image again.")
     if (known := what_to_export(start)) is not None:
         return Unreadable(f"{name} is {known[0]}, which is no image for a model.", remedy=known[1])
+    if (brand := still_type(start)) in {"image/heic", "image/avif"}:
+        what = "HEIC" if brand == "image/heic" else "AVIF"
+        return Unreadable(f"{name} is a {what} photo that is damaged or cut short.", remedy="Upload the image again.")
     if is_text(start):
         return Unreadable(f"{name} is text, not an image.", remedy="Upload a JPEG, PNG or WebP image.")
     return Unreadable(f"{name} is not an image that can be read.", remedy="Upload a JPEG, PNG or WebP image.")
