@@ -126,6 +126,8 @@ def _write(bucket: Bucket, files: Mapping[str, bytes], cache: TextCache) -> int:
 
 def _language_sheets(bucket: Bucket, manifests: Mapping[str, Manifest], cache: TextCache) -> int:
     """Write a contact sheet for each dub whose languages changed; return the number of dubs."""
+    from resources.media.limits import scaled
+    from resources.media.pool import MediaPool
     from resources.media.previews import side_by_side
 
     groups = dub_groups(manifests.values())
@@ -140,7 +142,10 @@ def _language_sheets(bucket: Bucket, manifests: Mapping[str, Manifest], cache: T
                 path = folder / f"{language}.mp4"
                 bucket.download(manifest.video.key, path)
                 videos.append((language, path))
-            bucket.write(key, side_by_side(videos), "image/jpeg")
+            with MediaPool(workers=1, quick_workers=0) as pool:
+                limits = scaled("show", pixels=8_300_000, seconds=15.0 * len(videos))
+                sheet = pool.run(side_by_side, videos, limits=limits, name="The languages")
+            bucket.write(key, sheet, "image/jpeg")
     return len(groups)
 
 

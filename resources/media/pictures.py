@@ -128,6 +128,8 @@ def open_image(path: Path, name: str = "", *, reduced: int = 0) -> Image.Image:
             f"{name} has more than {MAX_PIXELS // 1_000_000} megapixels ({pixels / 1e6:.0f}), so it was not opened.",
             remedy="Scale the image down (4096 px on its longer side is plenty) and upload it again.",
         )
+    if image.format in {"JPEG", "MPO"} and image.info.get("progressive"):
+        _check_scans(path, name)
     if _shrinks(image) and (reduced or pixels > MAX_PIXELS):
         side = reduced or 4096
         image.draft(None, (side, side))
@@ -141,6 +143,24 @@ def open_image(path: Path, name: str = "", *, reduced: int = 0) -> Image.Image:
             remedy="Export or upload the image again; the copy is incomplete.",
         ) from error
     return image
+
+
+MAX_SCANS = 100
+"""Most scans of a progressive JPEG: encoders write about ten, and a decoder goes over the whole picture for each."""
+
+
+def _check_scans(path: Path, name: str) -> None:
+    """Refuse a picture of very many scans, which takes minutes to open.
+
+    Raises:
+        Unreadable: it has more than `MAX_SCANS`.
+    """
+    scans = path.read_bytes().count(b"\xff\xda")  # within a scan, 0xff is followed by 0 or a restart marker
+    if scans > MAX_SCANS:
+        raise Unreadable(
+            f"{name} is drawn in {scans:,} scans; at most {MAX_SCANS} are read, since each costs a whole picture.",
+            remedy="Export it again as an ordinary JPEG.",
+        )
 
 
 def _opened(path: Path, name: str) -> Image.Image:
@@ -188,8 +208,8 @@ def _no_image(path: Path, name: str) -> Unreadable:
     if (known := what_to_export(start)) is not None:
         return Unreadable(f"{name} is {known[0]}, which is no image for a model.", remedy=known[1])
     if (brand := still_type(start)) in {"image/heic", "image/avif"}:
-        what = "HEIC" if brand == "image/heic" else "AVIF"
-        return Unreadable(f"{name} is a {what} photo that is damaged or cut short.", remedy="Upload the image again.")
+        what = "a HEIC" if brand == "image/heic" else "an AVIF"
+        return Unreadable(f"{name} is {what} photo that is damaged or cut short.", remedy="Upload the image again.")
     if is_text(start):
         return Unreadable(f"{name} is text, not an image.", remedy="Upload a JPEG, PNG or WebP image.")
     return Unreadable(f"{name} is not an image that can be read.", remedy="Upload a JPEG, PNG or WebP image.")

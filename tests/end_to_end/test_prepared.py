@@ -95,7 +95,9 @@ def without_sound_decoder(seconds: float = 3.0) -> bytes:
 def with_odd_exif() -> bytes:
     """Orientation 6, and a resolution whose type is text: Pillow reads it and cannot write it back."""
     entries = [(0x0112, 3, 1, struct.pack("<HH", 6, 0)), (0x011A, 2, 4, b"72\x00\x00")]
-    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHI", *e[:3]) + e[3] for e in entries) + bytes(4)
+    directory = (
+        struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHI", *e[:3]) + e[3] for e in entries) + bytes(4)
+    )
     return encoded(photo(), "JPEG", exif=b"Exif\x00\x00II*\x00\x08\x00\x00\x00" + directory)
 
 
@@ -159,9 +161,7 @@ def plan_of(stage: Any, name: str) -> dict[str, Any]:
 
 
 def undelivered(stage: Any) -> dict[str, str | None]:
-    return {
-        name: stage.note(name) for name, state in stage.states().items() if state is not ClipState.DELIVERED
-    }
+    return {name: stage.note(name) for name, state in stage.states().items() if state is not ClipState.DELIVERED}
 
 
 def test_images_that_no_model_takes_are_prepared_and_delivered(stage: Any) -> None:
@@ -250,7 +250,9 @@ def test_reference_videos_are_prepared(stage: Any) -> None:
         folder = name.replace(".", "-")
         stage.upload(f"{folder}/a.png", encoded(photo(shade=50 + number), "PNG"))
         stage.upload(f"{folder}/{name}", make())
-        brief = f"prompt: Push in on image 1 as in video 1.\nimages: a.png\nvideos: {name}\nduration: 4\nresolution: 480p\n"
+        brief = (
+            f"prompt: Push in on image 1 as in video 1.\nimages: a.png\nvideos: {name}\nduration: 4\nresolution: 480p\n"
+        )
         stage.upload(f"{folder}/brief.yaml", brief)
     stage.make()
     assert undelivered(stage) == {}
