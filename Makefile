@@ -38,7 +38,7 @@ coverage: $(READY) ## the share of statements that the tests run in their own pr
 	@COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') \
 	  $(BIN)/python -m pytest -q -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
 
-crash: $(READY) ## kill runs 200 times over 30 clips and count what was paid
+crash: $(READY) ## kill runs 200 times over 30 clips and count what was paid (ARGS=--lose-ledger destroys the ledger 20 times too)
 	@$(BIN)/python tests/crash/crash.py $(ARGS)
 
 bench: $(READY) ## the figures of docs/benchmarks.md, side by side with the alternatives
@@ -61,7 +61,7 @@ check-deploy: $(READY) ## the files of deploy/ against the schemas that their re
 	@$(BIN)/hadolint deploy/Dockerfile
 	@$(BIN)/check-jsonschema -q --builtin-schema vendor.compose-spec deploy/compose.yaml
 	@$(BIN)/cfn-lint deploy/aws/template.yaml
-	@$(BIN)/kubernetes-validate --strict --quiet $(addprefix deploy/helm/extra/,base.yaml metrics.yaml ui.yaml)
+	@$(BIN)/kubernetes-validate --strict --quiet $(addprefix deploy/helm/extra/,base.yaml guard.yaml metrics.yaml ui.yaml)
 	@$(BIN)/python -m pytest -q tests/deploy/test_files.py tests/deploy/test_chart.py
 
 format: $(READY) ## rewrite the code in the project's style
@@ -78,5 +78,7 @@ lock: ## bring the locks up to date (needs uv)
 	  pyproject.toml -o deploy/requirements.lock
 	echo hatchling | $(COMPILE) --upgrade -c requirements.lock - -o deploy/build.lock
 
-clean: ## remove .venv and all local data (the data folder holds the ledger)
-	rm -rf $(VENV) .i2v
+clean: ## remove .venv and the local services' data; a ledger in .i2v stays (it says what was paid for)
+	rm -rf $(VENV)
+	@if [ -d .i2v ]; then find .i2v -mindepth 1 -maxdepth 1 ! -name 'ledger.sqlite*' -exec rm -rf {} +; fi
+	@if [ -n "$$(ls -A .i2v 2>/dev/null)" ]; then echo "Kept: .i2v/ledger.sqlite (what was paid for)"; else rm -rf .i2v; fi

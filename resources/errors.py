@@ -75,6 +75,8 @@ class ErrorCode(StrEnum):
     LEDGER_USAGE = "ledger_usage"
     """The named request does not exist, or its state does not allow the change."""
     FINAL_OUTCOME = "final_outcome"
+    LEDGER_FOREIGN = "ledger_foreign"
+    """The file or database is not the ledger that the bucket knows, or is none."""
 
     NO_SUCH_CLIP = "no_such_clip"
     NO_SUCH_TAKE = "no_such_take"

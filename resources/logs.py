@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
+from resources.outside_text import escape_json
 from resources.redact import redact
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class JsonFormatter(logging.Formatter):
                 line.setdefault(name, value if isinstance(value, int | float | None) else redact(str(value)))
         if record.exc_info:
             line["traceback"] = redact(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False)
+        return escape_json(json.dumps(line, ensure_ascii=False))
 
 
 def configure(settings: "Settings", stream: TextIO | None = None) -> None:

@@ -5,6 +5,7 @@ tool and kept, so that one environment serves both. S3 is configured by boto3's 
 ``AWS_PROFILE``, roles), which is not part of this table.
 """
 
+import os
 import re
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from resources.errors import SettingsError
+from resources.own_origin import parse_hosts
 from resources.schemas.inputs import Service
 
 USD = 1_000_000
@@ -29,6 +31,16 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 def is_loopback(url: str) -> bool:
     """Return True if the URL's host is one of `LOOPBACK_HOSTS`."""
     return (urlsplit(url).hostname or "") in LOOPBACK_HOSTS
+
+
+LEDGER_FILE = "ledger.sqlite"
+"""The ledger's file in the data folder."""
+
+
+def data_home() -> Path:
+    """Return the data folder of the paid service: below $XDG_DATA_HOME (XDG Base Directory Specification 0.8)."""
+    home = Path(os.environ.get("XDG_DATA_HOME") or "")
+    return (home if home.is_absolute() else Path.home() / ".local" / "share") / "i2v-assets"
 
 
 def _vendor(name: str) -> AliasChoices:
@@ -80,9 +92,13 @@ class Settings(BaseSettings):
         description='pins an endpoint family to one model id, as JSON: {"seedance-2.0/pro": "bytedance/seedance-2.0/pro"}',
     )
 
-    # Locations
-    bucket: str = Field("i2v", min_length=1, description="name of the S3 bucket")
-    data_dir: Path = Field(Path(".i2v"), description="folder for the ledger, embedded servers and scratch files")
+    # Where things are
+    bucket: str = Field("", description="name of the S3 bucket; empty: `i2v` in the sandbox, none for the paid service")
+    data_dir: Path = Field(
+        Path(),
+        description="folder for the ledger and embedded servers, absolute for the paid service; empty: `.i2v` in the"
+        " sandbox, $XDG_DATA_HOME/i2v-assets (~/.local/share/i2v-assets) for the paid service",
+    )
     ledger_url: str = Field(
         "",
         description="SQLAlchemy URL of the ledger, e.g. postgresql+psycopg://... to share it; empty: SQLite in the data folder",
@@ -91,6 +107,10 @@ class Settings(BaseSettings):
         "", description="URL under which people open bucket keys from the Dagster UI; empty: no links, keys only"
     )
     ui_url: str = Field("", description="URL of the Dagster UI, for links in alerts")
+    ui_hosts: str = Field(
+        "",
+        description="host names, with commas, under which the Dagster UI and the metrics answer beside this machine's own",
+    )
 
     # Runs and waiting
     clips_per_run: int = Field(100, ge=1, le=1000, description="maximum clips in one Dagster run")
@@ -101,6 +121,7 @@ class Settings(BaseSettings):
     lease_seconds: Seconds = Field(
         60,
         gt=0,
+        le=3600,
         description="time without a heartbeat after which a run counts as dead and its requests may be adopted",
     )
     settle_seconds: Seconds = Field(
@@ -196,6 +217,12 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is not a time zone; use a name such as Europe/Berlin") from error
         return value
 
+    @field_validator("ui_hosts")
+    @classmethod
+    def _host_names(cls, value: str) -> str:
+        parse_hosts(value)
+        return value
+
     @model_validator(mode="after")
     def _service_and_base_agree(self) -> Self:
         """Refuse a sandbox service with a remote address, and the real service with a local one."""
@@ -212,10 +239,62 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        """The paid service has one ledger and one bucket, whichever folder a command is run in."""
+        paid, given = self.service == "runcomfy", self.data_dir != Path()
+        if paid and given and not self.data_dir.expanduser().is_absolute():
+            raise ValueError(
+                "I2V_DATA_DIR has to be absolute for the paid service, or each working folder would have a ledger of its"
+                f" own; set it to {self.data_dir.absolute()} to keep using that folder"
+            )
+        values = self.__dict__  # frozen for everybody else
+        values["data_dir"] = self.data_dir.expanduser() if given else data_home() if paid else Path(".i2v")
+        values["bucket"] = self.bucket or ("" if paid else "i2v")
+        return self
+
+    @property
+    def required_bucket(self) -> str:
+        """The bucket's name.
+
+        Raises:
+            SettingsError: none is set, and the paid service has no default.
+        """
+        if not self.bucket:
+            raise SettingsError(
+                "I2V_BUCKET is not set, and the paid service has no default bucket.",
+                remedy="Set I2V_BUCKET to the bucket that holds, or is to hold, the videos.",
+            )
+        return self.bucket
+
     @cached_property
     def ledger_address(self) -> str:
-        """Return the ledger's SQLAlchemy URL."""
-        return self.ledger_url or f"sqlite:///{(self.data_dir / 'ledger.sqlite').absolute()}"
+        """The ledger's SQLAlchemy URL.
+
+        Raises:
+            SettingsError: a ledger of the paid service lies in the working folder, and another is in use or about to be.
+        """
+        return self.ledger_url or f"sqlite:///{self._ledger_file()}"
+
+    def _ledger_file(self) -> Path:
+        """A paid ledger in ``./.i2v``, where earlier versions kept it, is used; none is begun beside it."""
+        from resources.ledger.sqlite_file import holds_requests
+
+        own = (self.data_dir / LEDGER_FILE).absolute()
+        before = (Path(".i2v") / LEDGER_FILE).absolute()
+        if self.service != "runcomfy" or before == own or not holds_requests(before, self.service):
+            return own
+        chosen = "data_dir" in self.model_fields_set
+        if chosen and own.exists():
+            return own
+        if not chosen and not own.exists():
+            return before
+        where = f"{own}, where there is none" if chosen else f"the default {own}"
+        raise SettingsError(
+            f"{before} is a ledger of the paid service, and the settings lead to {where}.",
+            remedy=f"Set I2V_DATA_DIR to {before.parent} to go on with it, or stop every run and move it to {own.parent}.",
+            context={"ledger": str(before)},
+        )
 
     @property
     def zone(self) -> ZoneInfo:
@@ -247,6 +326,19 @@ def _problem(location: tuple[int | str, ...], message: str) -> str:
     """Return what is wrong with which variable; a message about several variables names them itself."""
     words = message.removeprefix("Value error, ").rstrip(".")
     return f"{variable_name(str(location[0]))}: {words}" if location else words
+
+
+def read_ui_hosts() -> frozenset[str]:
+    """Return the names of I2V_UI_HOSTS alone, for processes that have no other setting.
+
+    Raises:
+        SettingsError: a part of the variable is not a host name.
+    """
+    name = variable_name("ui_hosts")
+    try:
+        return parse_hosts(os.environ.get(name, ""))
+    except ValueError as error:
+        raise SettingsError(f"Settings: {name}: {error}.", remedy="`i2v settings` lists every variable.") from None
 
 
 def variable_name(field: str) -> str:

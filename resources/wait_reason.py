@@ -30,6 +30,8 @@ class WaitReason(StrEnum):
     """The service or its catalogue does not answer, or refuses for now."""
     STORAGE = "storage"
     """The bucket or the ledger does not answer."""
+    LEDGER = "ledger"
+    """The bucket knows another ledger than this one; a person has to point to it, join or rebuild."""
     REPLACED = "replaced"
     """A file has other bytes than were planned, so the new ones are another request."""
     UNKNOWN = "unknown"
@@ -42,6 +44,12 @@ class WaitReason(StrEnum):
     """Made at the service, but not fetched yet."""
     LOST = "lost"
     """Made at the service once, and gone from there and from the bucket."""
+    NOT_FOUND = "not_found"
+    """The service does not know a request that it accepted; it is asked for every hour."""
+    OUTAGE = "outage"
+    """The service does not know many of the requests that it accepted, so nothing is submitted."""
+    NO_VIDEO = "no_video"
+    """What the service gives as the video is none; it is asked for again every hour."""
     PERSON = "person"
     """A person stopped the clip."""
     RETRY = "retry"
@@ -90,6 +98,11 @@ _RETRY_AFTER = {
     # A person has to act, and the next try shows whether they did.
     WaitReason.PRICE: timedelta(minutes=15),
     WaitReason.ACCOUNT: timedelta(minutes=15),
+    WaitReason.LEDGER: timedelta(minutes=15),
+    # It is paid for, and the service may give it yet.
+    WaitReason.OUTAGE: timedelta(minutes=2),
+    WaitReason.NOT_FOUND: timedelta(hours=1),
+    WaitReason.NO_VIDEO: timedelta(hours=1),
     WaitReason.KEEP_FACE: timedelta(hours=1),
     WaitReason.CATALOGUE: timedelta(hours=1),
 }

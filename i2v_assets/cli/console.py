@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from resources.outside_text import escape_json, lines
+
 PIPED_WIDTH = 160
 """Columns of a table that goes to a file or another program, which has no window to fit."""
 
@@ -18,15 +20,32 @@ SHORT_CELL = 20
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
-out = Console(soft_wrap=True)
+
+class SafeConsole(Console):
+    """Prints texts of others without the characters that would control the terminal or the direction of writing."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """See `rich.console.Console`; strings and texts are made harmless, tables come with harmless cells."""
+        super().print(*map(_harmless, objects), **options)
+
+
+def _harmless(given: Any) -> Any:
+    if isinstance(given, str):
+        return lines(given)
+    if isinstance(given, Text) and lines(given.plain) != given.plain:
+        return Text(lines(given.plain), style=given.style)
+    return given
+
+
+out = SafeConsole(soft_wrap=True)
 if not out.is_terminal:
     out.width = max(out.width, PIPED_WIDTH)
-err = Console(stderr=True, soft_wrap=True)
+err = SafeConsole(stderr=True, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
     """Print one JSON document on stdout, for programs."""
-    out.file.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    out.file.write(escape_json(json.dumps(value, indent=2, ensure_ascii=False, default=str)) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
@@ -44,5 +63,5 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
         short = all(len(row[number]) <= SHORT_CELL for row in cells)
         table.add_column(column, overflow="fold", no_wrap=short)
     for row in cells:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(lines(cell)) for cell in row))
     out.print(table)

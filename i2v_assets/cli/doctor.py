@@ -15,8 +15,9 @@ from rich.text import Text
 from i2v_assets.cli.console import AsJson, out, print_json
 from i2v_assets.cli.exit_codes import Exit, exit_code
 from i2v_assets.cli.run.safe_fetch import fetch_input
-from i2v_assets.session import open_bucket, open_client, open_session
+from i2v_assets.session import Session, open_bucket, open_client, open_session
 from resources.errors import I2VError
+from resources.ledger.durability import promises
 from resources.ledger.records import State
 from resources.media.libraries import library_versions, missing_codecs
 from resources.money import dollars
@@ -26,9 +27,14 @@ from resources.schemas.endpoints import family_route
 from resources.schemas.inputs import Family
 from resources.scratch import scratch_folder, scratch_root
 from resources.settings import Settings, load_settings
+from resources.storage import keys
 from resources.storage.bucket import Bucket
 from resources.storage.client import credentials_expire_at
+from resources.storage.errors import AccessDenied
+from resources.storage.lifecycle import rules_over
 from resources.storage.reachability import check_reachable
+from resources.witness.owner import SHORT, refusal, stranger
+from resources.witness.store import Place
 
 app = typer.Typer()
 
@@ -111,7 +117,9 @@ def _bucket(settings: Settings) -> Iterator[Finding]:
     key = f"inputs/doctor-{uuid4().hex}.txt"
     try:
         bucket.write(key, b"i2v doctor", "text/plain")
-        kept = not bucket.write_new(key, b"another", "text/plain") and bucket.read(key) == b"i2v doctor"
+        bucket.write_new(key, b"another", "text/plain")
+        bucket.write_if(key, b"another", "text/plain", etag="0" * 32)
+        kept = bucket.read(key) == b"i2v doctor"
         if kept:
             yield _good(
                 "bucket", f"{settings.bucket}: lists, reads, writes, and does not overwrite what is written once"
@@ -120,8 +128,9 @@ def _bucket(settings: Settings) -> Iterator[Finding]:
             yield Finding(
                 "bucket",
                 False,
-                f"{settings.bucket} overwrites objects that were to be written only once.",
-                "This storage ignores If-None-Match; use one that obeys it (AWS, SeaweedFS, MinIO).",
+                f"{settings.bucket} overwrites objects that were to be written only once: its records guard against a lost"
+                " ledger, and not against two ledgers at once.",
+                "This storage ignores If-None-Match or If-Match; use one that obeys them (AWS, SeaweedFS, MinIO).",
                 Exit.USAGE,
             )
         yield _presigned(settings, bucket, key)
@@ -171,11 +180,25 @@ def _credentials(settings: Settings) -> Iterator[Finding]:
 
 
 def _ledger(settings: Settings) -> Iterator[Finding]:
+
     with open_session() as session:
         session.ledger.prove_writable()
         unknown = session.ledger.list((State.UNKNOWN,), service=settings.service)
         kind = "SQLite" if session.ledger.database.is_sqlite else "Postgres"
-    yield _good("ledger", f"{kind}, can be written")
+        promised = promises(session.ledger.database)
+        pause = session.ledger.pause_state(settings.service)
+        outage = session.ledger.outage(settings.service)
+        yield _good("ledger", f"{kind}, can be written: {session.ledger.name}")
+        yield _witness(settings, session)
+    yield from _lifecycle(settings)
+    for promise in promised:
+        code = Exit.OK if promise.holds else Exit.FAILED
+        yield Finding(promise.name, promise.holds, promise.text, promise.remedy, code)
+    if pause.seconds > 0:
+        words = f"asked to be left alone for {pause.seconds / 60:.0f} more minutes; what is paid for is still asked for"
+        yield Finding("service, pause", False, words, "`i2v service resume` ends the pause.", Exit.TRY_LATER)
+    if outage is not None:
+        yield Finding("service, outage", False, outage.text, "It goes on by itself.", Exit.TRY_LATER)
     if unknown:
         yield Finding(
             "requests",
@@ -184,6 +207,41 @@ def _ledger(settings: Settings) -> Iterator[Finding]:
             "`i2v ledger list --state unknown` lists them, `i2v ledger resolve` settles each.",
             Exit.TRY_LATER,
         )
+
+
+def _witness(settings: Settings, session: Session) -> Finding:
+    """Whether the bucket knows this ledger as the one that may submit; asks only, and begins nothing."""
+    name, place, ledger = "ledger of the bucket", Place(session.bucket), session.ledger
+    document = place.document(settings.service)
+    if document is None and not place.document_exists(settings.service):
+        if place.holds_paid_work() and not place.knows(ledger, settings.service):
+            refused = stranger(ledger.id, settings.bucket)
+            return Finding(name, False, refused.message, refused.remedy, Exit.USAGE)
+        return _good(name, "none yet; the first submit names this one")
+    if (problem := refusal(document, ledger.id, settings.bucket)) is not None:
+        return Finding(name, False, problem.message, problem.remedy, Exit.USAGE)
+    return _good(name, f"this one, {ledger.id[:SHORT]}")
+
+
+def _lifecycle(settings: Settings) -> Iterator[Finding]:
+    """The records live as long as the videos: nothing deletes them, lifecycle rules included."""
+    name, bucket = "lifecycle rules", open_bucket(settings)
+    try:
+        rules = bucket.lifecycle_rules()
+    except AccessDenied:
+        yield _good(name, "cannot be read with these credentials (s3:GetLifecycleConfiguration)")
+        return
+    if rules is None:
+        yield _good(name, "the storage has none")
+        return
+    found = {prefix: rules_over(rules, prefix) for prefix in (keys.REQUESTS, keys.VIDEOS)}
+    for prefix, names in found.items():
+        if names:
+            words = f"{', '.join(names)} deletes or freezes objects below {prefix}"
+            remedy = "Without them a lost ledger pays again: limit the rule to other prefixes."
+            yield Finding(name, False, words, remedy, Exit.USAGE)
+    if not any(found.values()):
+        yield _good(name, f"none touches {keys.REQUESTS} or {keys.VIDEOS}")
 
 
 def _catalogue(_: Settings) -> Iterator[Finding]:

@@ -1,11 +1,15 @@
 """Choose the environment of a command: the process' own, filled up from a `.env` file or a running `make dev`."""
 
+import fcntl
 import os
-from collections.abc import Collection, Mapping
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from dotenv import dotenv_values, load_dotenv
 
+from i2v_assets.cli.exit_codes import TryLater
 from resources.errors import SettingsError
 
 DEV_FOLDER = "dev"
@@ -49,9 +53,50 @@ def load_environment(*, dev: bool) -> None:
     """
     load_dotenv(Path(".env"), override=False)  # for --dev too: it may set the data folder
     if dev:
-        if not dev_file().exists():
-            raise SettingsError("`make dev` does not run in this folder.", remedy="Start it, or leave out --dev.")
+        if not (dev_file().exists() and _is_held(dev_file().parent)):
+            raise SettingsError("`make dev` is not running in this folder.", remedy="Start it, or leave out --dev.")
         enter({name: value for name, value in dotenv_values(dev_file()).items() if value is not None})
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder; the lock goes with the process, however it ends.
+
+    It lies beside the folder, since the demo empties its folder. It stays there: removing it could remove the next owner's.
+
+    Raises:
+        TryLater: another process holds the folder.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _lock_file(folder).open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise TryLater(
+                f"{file.read().strip() or 'Another process'} works in {folder}.",
+                remedy="Wait for it or end it, or set I2V_DATA_DIR to another folder.",
+            ) from None
+        file.truncate(0)
+        file.write(f"Process {os.getpid()} ({' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])})")
+        file.flush()
+        yield
+
+
+def _lock_file(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def _is_held(folder: Path) -> bool:
+    """Return whether a process works in the folder; one that was killed leaves its files, but not its lock."""
+    try:
+        with _lock_file(folder).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
 
 
 def without_production(variables: Mapping[str, str], keep: Collection[str] = ()) -> dict[str, str]:

@@ -36,6 +36,7 @@ BY_CODE = {
     ErrorCode.USAGE: Exit.USAGE,
     ErrorCode.UNKNOWN_MODEL: Exit.USAGE,
     ErrorCode.LEDGER_USAGE: Exit.USAGE,
+    ErrorCode.LEDGER_FOREIGN: Exit.USAGE,
     ErrorCode.NO_SUCH_CLIP: Exit.USAGE,
     ErrorCode.STORAGE_SETUP: Exit.USAGE,
     ErrorCode.FINAL_OUTCOME: Exit.FAILED,

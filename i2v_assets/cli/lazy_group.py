@@ -9,6 +9,7 @@ from typer.core import TyperCommand, TyperGroup
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("dev.commands", "Make videos of sample images in the sandbox, from start to end: no token, no money."),
     "dev": ("dev.commands", "Run the local services and the Dagster UI, with sensors and schedules on, until Ctrl-C."),
+    "serve": ("serve", "Run Dagster for the paid service on this machine, its UI guarded, until Ctrl-C."),
     "sandbox": ("dev.commands", "Serve the Model API locally and render real, simple videos."),
     "upload": ("upload", "Put files into the bucket, where the upload sensor finds them."),
     "run": ("run.command", "Make one video now, from files or a JSON input, and print where it is."),
@@ -38,6 +39,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "Show which model id serves each route now, its price, and how it differs from what was agreed to.",
     ),
     "ledger": ("ledger", "List, show, resolve and export paid requests."),
+    "service": ("service", "End a pause that the service asked for."),
     "verify": (
         "verify",
         "Prove that a video is what the ledger paid for: bytes, manifest, and signature if it has one.",

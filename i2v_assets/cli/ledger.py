@@ -9,8 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from i2v_assets.cli import ledger_recovery
 from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import UsageProblem
+from i2v_assets.operations.recovery import note_resolved
 from i2v_assets.session import current_user, open_session
 from resources.ledger.errors import UnknownRequest
 from resources.ledger.ledger import Ledger
@@ -20,6 +22,8 @@ from resources.plurals import counted
 from resources.runcomfy.wire import REQUEST_ID
 
 app = typer.Typer(name="ledger", no_args_is_help=True, help="List, show, resolve and export paid requests.")
+
+ledger_recovery.add_to(app)
 
 Which = Annotated[str, typer.Argument(help="A fingerprint or its beginning, or the service's request id.")]
 
@@ -98,12 +102,18 @@ def resolve_command(
     if request_id is not None:
         request_id = _as_request_id(request_id)
     with open_session() as session:
+        before = find(session.ledger, which)
         row = session.ledger.resolve(
-            find(session.ledger, which).fingerprint,
+            before.fingerprint,
             by=by or current_user(),
             request_id=request_id,
             not_charged=not_charged,
             given_up=given_up,
+        )
+        noted = given_up or note_resolved(session, before, request_id=request_id)
+    if not noted:
+        err.print(
+            "The bucket's record could not be brought up to date; the ledger knows it, and nothing has to be done."
         )
     if as_json:
         print_json(asdict(row))

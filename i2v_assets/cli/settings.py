@@ -1,5 +1,7 @@
 """`i2v settings`: every variable, its value, default and meaning."""
 
+from pathlib import Path
+
 import typer
 from pydantic import SecretStr
 
@@ -15,7 +17,7 @@ def shown(value: object) -> str:
         return "********" if value.get_secret_value() else ""
     if isinstance(value, bool):
         return str(value).lower()
-    return "" if value is None else str(value)
+    return "" if value in (None, Path()) else str(value)
 
 
 def _without_password(url: str) -> str:

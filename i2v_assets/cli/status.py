@@ -72,10 +72,14 @@ def status(
         rows = session.registry.list(states)
         counts = session.registry.counts()
         refused = session.registry.refusals.now() if not states or "refused" in states else ()
+        ledger = session.ledger.name
     if as_json:
         plain = [_plain(row) for row in rows[-limit:]]
-        print_json({"counts": counts, "clips": plain, "refused_uploads": plain_refused(refused[:limit])})
+        print_json(
+            {"counts": counts, "clips": plain, "refused_uploads": plain_refused(refused[:limit]), "ledger": ledger}
+        )
         return
+    err.print(f"Ledger: {ledger}", markup=False, highlight=False, soft_wrap=True)
     if not (counts or refused):
         out.print("No clips yet: `i2v upload` puts files into the bucket, the upload sensor finds them.")
         return

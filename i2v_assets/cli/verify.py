@@ -1,7 +1,8 @@
 """`i2v verify`: prove that a file is what the ledger paid for."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from i2v_assets.session import Session, open_session
 from i2v_assets.verify.verify import Signature, Verification, verify_alone, verify_film
 from i2v_assets.verify.verify import verify as verify_manifest
 from resources.ledger.records import RequestRow
+from resources.media.is_video import Examined, examine_apart
 from resources.media.probe import sha256_file
 from resources.provenance.credentials import Certificate, Credential, ProvenanceError, available
 from resources.provenance.credentials import read as read_credential
@@ -37,10 +39,23 @@ class Evidence:
     row: RequestRow | None
     rows: Mapping[str, RequestRow] = field(default_factory=dict)
     """The ledger's rows by fingerprint: of a film those of its shots, of a clip those of its other takes."""
+    examined: Examined | None = None
+    """What the file is when it is opened; None if nobody opened it."""
 
 
 def judge(found: Evidence) -> Verification:
-    """Return the verdict on the evidence."""
+    """Return the verdict on the evidence: on whether it is a video at all, and on its origin."""
+    result = _judge_origin(found)
+    if found.examined is not None:
+        opened = Verification()
+        what = found.examined.what
+        opened.check(found.examined.is_video, "it is a video: its frames can be decoded", f"it is no video, but {what}")
+        result = Verification(opened.lines + result.lines, opened.ok and result.ok)
+    return result
+
+
+def _judge_origin(found: Evidence) -> Verification:
+    """Return the verdict on the origin of a file."""
     if isinstance(found.manifest, FilmManifest):
         return verify_film(found.manifest, found.sha256, found.rows, found.signature)
     if found.manifest is not None:
@@ -214,7 +229,7 @@ def verify(
     """Prove that a video is what the ledger paid for: bytes, manifest, and signature if it has one.
 
     Of a film: that it is what was joined, and each of its shots what the ledger paid for. A clip goes before a film of the
-    same name; sequences/NAME is the film. Exit code 0 when it is proven, 1 when it is not.
+    same name; sequences/NAME is the film. The file is opened, too, since what cannot be decoded is no video. Exit code 0 when it is proven, 1 when it is not.
 
         i2v verify hero
 
@@ -225,6 +240,7 @@ def verify(
     with open_session() as session, scratch_folder() as scratch:
         path = Path(what)
         found = of_file(session, path, manifest) if path.is_file() else of_name(session, what, scratch)
+        found = replace(found, examined=asyncio.run(examine_apart(path if path.is_file() else scratch / keys.VIDEO)))
     result = judge(found)
     if as_json:
         fingerprint = found.row.fingerprint if found.row else None

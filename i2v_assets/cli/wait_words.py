@@ -9,6 +9,9 @@ _WORDS = {
     "download": "its download",
     "keep_face": "a model that keeps the face",
     "lost": "a new take, since its video is lost",
+    "no_video": "a file from the service that is a video",
+    "not_found": "the service to know its request again",
+    "outage": "the end of an outage of the service",
     "person": "`i2v retry`",
     "price": "a price",
     "price_changed": "a new plan, since the price changed",
@@ -16,6 +19,7 @@ _WORDS = {
     "service": "the service",
     "stopped": "the next run",
     "storage": "the bucket or the ledger",
+    "ledger": "the ledger that the bucket knows",
     "unknown": "a decision about a request of unknown outcome",
     "window": "the hours in which paid work may start",
 }

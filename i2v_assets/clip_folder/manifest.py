@@ -98,7 +98,10 @@ class ManifestMedium(_Part):
 
 
 class ManifestVideo(_Part):
-    """The video as the service delivered it, and the signed copy beside the manifest if there is one."""
+    """The video as the service delivered it, and the signed copy beside the manifest if there is one.
+
+    ``replaced_sha256`` is a file that was stored as this video before, and was none.
+    """
 
     key: Line
     sha256: Sha256
@@ -106,6 +109,7 @@ class ManifestVideo(_Part):
     width: int = Field(ge=0)
     height: int = Field(ge=0)
     seconds: float = Field(ge=0)
+    replaced_sha256: Sha256 | None = None
     signed_sha256: Sha256 | None = None
     signed_size_bytes: int | None = Field(None, ge=0)
 

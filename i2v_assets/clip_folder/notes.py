@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from resources.ledger.records import Money
 from resources.money import dollars
+from resources.outside_text import plain
 from resources.plurals import counted
 from resources.problem import Problem
 from resources.redact import redact
@@ -53,11 +54,14 @@ class Answer:
     @property
     def text(self) -> str:
         """The file's content: UTF-8 lines, no markup, nothing that grants access to anything."""
-        blocks = [f"{self.title}{self.price}", *(_block(problem, number) for number, problem in self._numbered())]
+        blocks = [
+            _line(f"{self.title}{self.price}"),
+            *(_block(problem, number) for number, problem in self._numbered()),
+        ]
         if self.next:
-            blocks.append(f"What happens next: {self.next}")
+            blocks.append(f"What happens next: {_line(self.next)}")
         if self.facts:
-            blocks.append("\n".join(self.facts))
+            blocks.append("\n".join(map(_line, self.facts)))
         return redact("\n\n".join(block for block in blocks if block)) + "\n"
 
     def _numbered(self) -> list[tuple[int, Problem]]:
@@ -76,7 +80,7 @@ def _block(problem: Problem, number: int) -> str:
 
 def _line(text: str) -> str:
     """One line: a name or a message from outside must not be able to write lines of its own."""
-    return " ".join(text.split())
+    return plain(text)
 
 
 def _facts(service: Service, money: Money) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from i2v_assets.reports.alerts import (
     OVERLAP,
     AlertCursor,
     AlertState,
+    DoubtedCost,
     FailedClip,
     FailedRun,
     FailingTicks,
@@ -32,6 +33,7 @@ from i2v_assets.reports.alerts import (
 from resources.generation.factory import caps_of
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import State
+from resources.outside_text import plain
 from resources.registry.overdue import Waits
 from resources.registry.registry import ClipRow, ClipState, Registry
 from resources.registry.resource import LedgerResource
@@ -138,7 +140,7 @@ def alerts_sensor(context: dg.SensorEvaluationContext, ledger: LedgerResource) -
         try:
             Webhook(settings.alert_webhook).send(text)
         except AlertError as error:
-            context.log.warning(f"{error.text} The message is sent with the next one.")
+            context.log.warning(plain(f"{error.text} The message is sent with the next one."))
             return dg.SkipReason(error.message)
     return dg.SensorResult(skip_reason="Sent." if text else "Nothing new.", cursor=cursor.text)
 
@@ -163,6 +165,10 @@ def situation(ledger: Ledger, registry: Registry, settings: Settings, memory: Al
         refused=[
             *(RefusedUpload(row.source, row.version) for row in registry.refusals.now()),
             *(RefusedUpload(row.clip, f"{row.version} {row.reason}") for row in registry.list((ClipState.REFUSED,))),
+        ],
+        doubted=[
+            DoubtedCost(row.fingerprint, row.attempt, row.clip, row.cost_microdollars)
+            for row in ledger.doubted_costs(settings.service)
         ],
     )
 

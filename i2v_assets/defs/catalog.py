@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import dagster as dg
 
 from i2v_assets.defs.event_log import dagster_metadata
-from i2v_assets.pipeline.metadata import Json, Markdown, escape_markdown
+from i2v_assets.pipeline.metadata import Json, Markdown
+from resources.outside_text import escape_markdown
 from resources.registry.resource import LedgerResource
 from resources.runcomfy.offers import LiveOffer
 from resources.runcomfy.resource import RunComfyResource
@@ -50,8 +51,8 @@ def model_catalogue(runcomfy: RunComfyResource, ledger: LedgerResource) -> Itera
     with ledger.open() as (requests, _):
         found = asyncio.run(ask())
     rows = [
-        f"| {live.family.value} | {live.offer.endpoint.model_id if live.offer else 'no id answers'} "
-        f"| {_price(live)} | {escape_markdown('; '.join(live.differences)) or 'as known'} |"
+        f"| {live.family.value} | {escape_markdown(live.offer.endpoint.model_id) if live.offer else 'no id answers'} "
+        f"| {escape_markdown(_price(live))} | {escape_markdown('; '.join(live.differences)) or 'as known'} |"
         for live in found
     ]
     table = "\n".join(["| endpoint | id that answers | price | differences |", "|---|---|---|---|", *rows])

@@ -27,8 +27,9 @@ from resources.dagster_runs import is_retry
 from resources.generation.run_sync import run_sync
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Money
-from resources.media.pool import MediaPool
+from resources.media.pool import shared_pool
 from resources.media.quality.model import Check, Severity
+from resources.outside_text import escape_markdown, plain
 from resources.plurals import counted
 from resources.redact import redact
 from resources.registry.registry import ClipRow, ClipState, Registry
@@ -87,7 +88,7 @@ async def _make_all(
     rows, unknown = _rows(context, registry)
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(runcomfy.engine(ledger, bucket, scratch=scratch))
-        pool = stack.enter_context(MediaPool())
+        pool = shared_pool()
         queue = GenerationQueue()
         await stack.enter_async_context(queue.served_by(engine.stream))
         tools = PipelineContext(
@@ -120,7 +121,7 @@ def _result(context: dg.AssetExecutionContext, row: ClipRow, found: Result | Bas
         raise found
     where = traceback.extract_tb(found.__traceback__)[-1]
     words = redact(f"{type(found).__name__}: {found} ({Path(where.filename).name}, line {where.lineno})")
-    context.log.error(f"Clip {row.clip}: {words}")
+    context.log.error(plain(f"Clip {row.clip}: {words}"))
     return Result(row.clip, ClipState.FAILED, words, "This is a bug in i2v-assets; please report it with the run log.")
 
 
@@ -155,22 +156,22 @@ def report(context: dg.AssetExecutionContext, results: Sequence[Result]) -> None
     """Say what became of the batch; fail the step, with one table, when any clip failed."""
     counts = {state: sum(result.state is state for result in results) for state in ClipState}
     words = ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing to do"
-    context.log.info(f"{counted(len(results), 'clip')}: {words}.")
+    context.log.info(plain(f"{counted(len(results), 'clip')}: {words}."))
     # A run that only looked has nothing to say of a clip that failed before.
     failed = [result for result in results if result.state is ClipState.FAILED and result.reason]
     if failed:
-        rows = [f"| {result.clip} | {_cell(result.reason)} | {_cell(result.remedy)} |" for result in failed]
+        rows = [
+            f"| {' | '.join(map(escape_markdown, (result.clip, result.reason, result.remedy)))} |" for result in failed
+        ]
         table = "\n".join(["| clip | why | what to do |", "|---|---|---|", *rows])
         raise dg.Failure(
-            description=f"{len(failed)} of {counted(len(results), 'clip')} failed: "
-            + "; ".join(f"{result.clip}: {result.reason}" for result in failed[:5]),
+            description=plain(
+                f"{len(failed)} of {counted(len(results), 'clip')} failed: "
+                + "; ".join(f"{result.clip}: {result.reason}" for result in failed[:5])
+            ),
             metadata={"failed": dg.MetadataValue.md(table), "clips": json.dumps([result.clip for result in failed])},
             allow_retries=False,
         )
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
 
 
 @dg.asset_check(

@@ -19,6 +19,7 @@ from i2v_assets.planning.time_window import parse_window
 from resources.generation.factory import caps_of
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Money, State
+from resources.outside_text import plain
 from resources.plurals import counted
 from resources.problem import Problem
 from resources.registry.registry import ClipRow, ClipState, Registry
@@ -65,7 +66,7 @@ def dispatch_sensor(
         return dg.SkipReason(
             f"{counted(waiting, 'clip waits', 'clips wait')} and {busy} under way. Nothing that a clip waits for has changed."
         )
-    context.log.info(f"{counted(len(due), 'clip')} started in {counted(len(runs), 'run')}.")
+    context.log.info(plain(f"{counted(len(due), 'clip')} started in {counted(len(runs), 'run')}."))
     return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
 
 

@@ -10,6 +10,7 @@ import dagster as dg
 
 from i2v_assets.defs.specs import CLIP_SPECS, CODE_VERSION
 from i2v_assets.pipeline.metadata import Json, Link, Markdown, Metadata
+from resources.outside_text import lines
 
 # Dagster's own names for the versions of an event that was logged by hand (its constants are not public).
 DATA_VERSION_TAG = "dagster/data_version"
@@ -93,4 +94,4 @@ def _value(value: object) -> dg.MetadataValue[Any]:
         case float():
             return dg.MetadataValue.float(value)
         case _:
-            return dg.MetadataValue.text(str(value))
+            return dg.MetadataValue.text(lines(str(value)))

@@ -15,8 +15,9 @@ from i2v_assets.films.manifest import SANDBOX_FILM_NOTE
 from i2v_assets.films.notes import FilmNotes
 from i2v_assets.films.resolve import ResolvedFilm, pending
 from i2v_assets.films.scan import scan_film
-from i2v_assets.pipeline.metadata import escape_markdown, inline_jpeg
+from i2v_assets.pipeline.metadata import inline_jpeg
 from resources.errors import I2VError
+from resources.outside_text import escape_markdown, lines, plain
 from resources.problem import Problem
 from resources.redact import redact
 from resources.registry.agreed_prices import CatalogueMemory
@@ -55,10 +56,10 @@ def film(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: Ledg
         error = raised if isinstance(raised, I2VError) else _unexpected(raised)
         if error is not raised:
             # The traceback may hold an address that grants access.
-            context.log.error(redact("".join(traceback.format_exception(raised))))  # noqa: TRY400
+            context.log.error(lines(redact("".join(traceback.format_exception(raised)))))  # noqa: TRY400
         _write_failure(store, name, error, settings)
         raise dg.Failure(
-            description=error.message, metadata={"what to do": error.remedy}, allow_retries=False
+            description=plain(error.message), metadata={"what to do": plain(error.remedy)}, allow_retries=False
         ) from None
     return dg.MaterializeResult(
         metadata=metadata(resolved, joined, settings), data_version=dg.DataVersion(joined.sha256[:16])

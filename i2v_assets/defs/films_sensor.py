@@ -8,6 +8,7 @@ from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.partitions import sequences
 from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.films.scan import FilmCache, FilmScan, scan_films
+from resources.outside_text import plain
 from resources.plurals import counted
 from resources.registry.agreed_prices import CatalogueMemory
 from resources.registry.registry import ClipRow
@@ -61,10 +62,10 @@ def sequences_sensor(
         )
     runs += film_runs(context.instance, scan)
     for name, reason in scan.refused.items():
-        context.log.warning(f"Film refused: {name}: {reason}")
+        context.log.warning(plain(f"Film refused: {name}: {reason}"))
     if not runs:
         return dg.SkipReason(summary(scan))
-    context.log.info(f"Due: {counted(len(due), 'shot')}, {counted(len(scan.due), 'film')}. {summary(scan)}")
+    context.log.info(plain(f"Due: {counted(len(due), 'shot')}, {counted(len(scan.due), 'film')}. {summary(scan)}"))
     return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
 
 

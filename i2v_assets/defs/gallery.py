@@ -13,6 +13,7 @@ from i2v_assets.gallery.collect import LANGUAGES, Answers, TextCache, dub_groups
 from i2v_assets.gallery.collect_films import gather_films
 from i2v_assets.gallery.entries import Paid, Status, TakeCost
 from resources.ledger.ledger import Ledger
+from resources.outside_text import plain
 from resources.registry.registry import ClipState
 from resources.registry.resource import LedgerResource
 from resources.schemas.inputs import Service
@@ -55,10 +56,10 @@ def gallery(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: L
     cache = TextCache(store, listed)
     contents = gather(known, listed, cache)
     for clip in contents.unreadable:
-        context.log.warning(f"Clip left out of the gallery: clips/{clip}/{keys.MANIFEST} cannot be read.")
+        context.log.warning(plain(f"Clip left out of the gallery: clips/{clip}/{keys.MANIFEST} cannot be read."))
     films, unreadable = gather_films(listed, cache, settings.service)
     for key in unreadable:
-        context.log.warning(f"Film left out of the gallery: {key} cannot be read.")
+        context.log.warning(plain(f"Film left out of the gallery: {key} cannot be read."))
     sheets = _language_sheets(store, contents.manifests, cache)
     files = build_gallery((*contents.entries, *films), datetime.now(UTC), paid=paid, zone=settings.zone)
     written = _write(store, files, cache)
@@ -127,7 +128,7 @@ def _write(bucket: Bucket, files: Mapping[str, bytes], cache: TextCache) -> int:
 def _language_sheets(bucket: Bucket, manifests: Mapping[str, Manifest], cache: TextCache) -> int:
     """Write a contact sheet for each dub whose languages changed; return the number of dubs."""
     from resources.media.limits import scaled
-    from resources.media.pool import MediaPool
+    from resources.media.pool import shared_pool
     from resources.media.previews import side_by_side
 
     groups = dub_groups(manifests.values())
@@ -142,9 +143,8 @@ def _language_sheets(bucket: Bucket, manifests: Mapping[str, Manifest], cache: T
                 path = folder / f"{language}.mp4"
                 bucket.download(manifest.video.key, path)
                 videos.append((language, path))
-            with MediaPool(workers=1, quick_workers=0) as pool:
-                limits = scaled("show", pixels=8_300_000, seconds=15.0 * len(videos))
-                sheet = pool.run(side_by_side, videos, limits=limits, name="The languages")
+            limits = scaled("show", pixels=8_300_000, seconds=15.0 * len(videos))
+            sheet = shared_pool().run(side_by_side, videos, limits=limits, name="The languages")
             bucket.write(key, sheet, "image/jpeg")
     return len(groups)
 

@@ -22,6 +22,7 @@ from resources.generation.run_sync import run_sync
 from resources.generation.types import Delivered, Outcome
 from resources.ledger.ledger import Ledger
 from resources.money import dollars
+from resources.outside_text import plain
 from resources.registry.registry import ClipState, Registry
 from resources.registry.resource import LedgerResource
 from resources.runcomfy.resource import RunComfyResource
@@ -60,7 +61,7 @@ def adopt(
         )
         delivered = [found for found in outcomes if isinstance(found, Delivered)]
         registry.enqueue(_unanswered(registry, {found.order.clip for found in delivered}))
-    context.log.info(f"{len(delivered)} of {len(outcomes)} orphans delivered, {settled} costs settled.")
+    context.log.info(plain(f"{len(delivered)} of {len(outcomes)} orphans delivered, {settled} costs settled."))
 
 
 async def _adopt(
@@ -135,7 +136,7 @@ def retry_a_clip(context: dg.OpExecutionContext, runcomfy: RunComfyResource, led
     config = Retry(**context.op_config)
     with _operating(runcomfy, ledger) as session:
         retry_clip(session, config.clip, by=_by(context))
-    context.log.info(f"{config.clip} is due again; the next tick of the upload sensor starts it.")
+    context.log.info(plain(f"{config.clip} is due again; the next tick of the upload sensor starts it."))
 
 
 @dg.job(description="`i2v retry` from the launchpad: make a failed or cancelled clip again. Costs money.")
@@ -161,7 +162,7 @@ def approve_a_plan(context: dg.OpExecutionContext, runcomfy: RunComfyResource, l
     with _operating(runcomfy, ledger) as session:
         approved = approve_plan(session, config.plan_hash, config.clips, by=_by(context))
     most = dollars(approved.total_microdollars) or "$0"
-    context.log.info(f"Approved: {', '.join(approved.clips)}, at most {most}.")
+    context.log.info(plain(f"Approved: {', '.join(approved.clips)}, at most {most}."))
 
 
 @dg.job(description="`i2v approve` from the launchpad: agree to pay for a plan. Costs money.")
@@ -186,7 +187,7 @@ def ask_for_take(context: dg.OpExecutionContext, runcomfy: RunComfyResource, led
     config = Retake(**context.op_config)
     with _operating(runcomfy, ledger) as session:
         due = retake_clip(session, config.clip, config.seed or None, by=_by(context))
-    context.log.info(f"Take {due.take} of {due.clip} is due; the next tick of the upload sensor starts it.")
+    context.log.info(plain(f"Take {due.take} of {due.clip} is due; the next tick of the upload sensor starts it."))
 
 
 @dg.job(description="`i2v retake` from the launchpad: another take of a clip. Costs money.")
@@ -211,7 +212,7 @@ def choose_that_take(context: dg.OpExecutionContext, runcomfy: RunComfyResource,
     config = Choose(**context.op_config)
     with _operating(runcomfy, ledger) as session:
         choose_take(session, config.clip, config.take)
-    context.log.info(f"{config.clip} shows take {config.take} after the next tick of the upload sensor.")
+    context.log.info(plain(f"{config.clip} shows take {config.take} after the next tick of the upload sensor."))
 
 
 @dg.job(description="`i2v choose` from the launchpad: which take a clip shows. Free.")

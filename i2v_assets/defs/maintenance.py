@@ -11,6 +11,7 @@ from i2v_assets.defs.specs import CLIP_PLAN
 from i2v_assets.uploads.ingest import scan_uploads
 from resources.ledger.base import utc_now
 from resources.ledger.database import Database
+from resources.outside_text import plain
 from resources.plurals import counted
 from resources.registry.overdue import Waits, WatchResult
 from resources.registry.registry import ClipState, Registry
@@ -61,11 +62,13 @@ def sweep_uploads(context: dg.OpExecutionContext, bucket: BucketResource, ledger
     with ledger.open() as (_, registry):
         scan = scan_uploads(bucket.open(), registry, load_settings())
     for refused in scan.newly_refused:
-        context.log.warning(f"Refused: {refused.text}")
+        context.log.warning(plain(f"Refused: {refused.text}"))
     changes = scan.admission
     context.log.info(
-        f"{counted(scan.objects, 'upload')}: {counted(len(changes.new), 'new clip')}, {len(changes.changed)} changed, "
-        f"{len(changes.withdrawn)} withdrawn, {len(scan.newly_refused)} newly refused."
+        plain(
+            f"{counted(scan.objects, 'upload')}: {counted(len(changes.new), 'new clip')}, {len(changes.changed)} changed, "
+            f"{len(changes.withdrawn)} withdrawn, {len(scan.newly_refused)} newly refused."
+        )
     )
 
 
@@ -91,7 +94,7 @@ def retry_failed_clips(context: dg.OpExecutionContext, ledger: LedgerResource) -
     with ledger.open() as (_, registry):
         names = to_retry(registry, load_settings())
         registry.enqueue(names, count_retry=True)
-    context.log.info(f"{len(names)} failed clips enqueued: {', '.join(names[:20])}")
+    context.log.info(plain(f"{len(names)} failed clips enqueued: {', '.join(names[:20])}"))
 
 
 @dg.job(description="Retries failed clips. Each retry costs as much as before, within the budget.")
@@ -110,7 +113,7 @@ def archive_clips(context: dg.OpExecutionContext, ledger: LedgerResource) -> Non
     with ledger.open() as (_, registry):
         archived = archive(context.instance, registry, days)
     left = counted(count_keys(context.instance), "key is left", "keys are left")
-    context.log.info(f"{counted(len(archived), 'clip')} archived, {left}.")
+    context.log.info(plain(f"{counted(len(archived), 'clip')} archived, {left}."))
 
 
 @dg.job(
@@ -141,8 +144,10 @@ def report_overdue_clips(context: dg.OpExecutionContext, ledger: LedgerResource)
             _check(context, clip, True, {"waits for": WAITS_FOR_PERSON} if clip in watched.persons else {})
         Waits(requests.database).mark_reported([wait.clip for wait in late], over)
     context.log.info(
-        f"Waiting longer than {counted(settings.warn_after_minutes, 'minute')}: {counted(len(watched.late), 'clip')} newly, "
-        f"of which {len(late)} get their warning now. No longer waiting: {len(over)}."
+        plain(
+            f"Waiting longer than {counted(settings.warn_after_minutes, 'minute')}: {counted(len(watched.late), 'clip')} newly, "
+            f"of which {len(late)} get their warning now. No longer waiting: {len(over)}."
+        )
     )
 
 

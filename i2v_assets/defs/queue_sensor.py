@@ -17,6 +17,7 @@ from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.uploads.incremental import ScopeScanner, UploadScope, groups_of
 from i2v_assets.uploads.ingest import UploadScan, admit
 from resources.ledger.database import Database
+from resources.outside_text import plain
 from resources.plurals import counted
 from resources.registry.pending_uploads import PendingUploads
 from resources.registry.registry import ClipState, Registry
@@ -93,7 +94,7 @@ def queue_sensor(
         line = summary(scan, registry.counts(), PendingUploads(requests.database).count())
     if not runs:
         return dg.SkipReason(line)
-    context.log.info(f"{counted(len(due), 'clip')} in {counted(len(runs), 'run')}. {line}")
+    context.log.info(plain(f"{counted(len(due), 'clip')} in {counted(len(runs), 'run')}. {line}"))
     return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
 
 
@@ -153,11 +154,11 @@ def rescan_times(
 def _log_problems(context: dg.SensorEvaluationContext, scan: QueueScan) -> None:
     for uploads in scan.scans:
         for refused in uploads.newly_refused:
-            context.log.warning(f"Refused: {refused.text}")
+            context.log.warning(plain(f"Refused: {refused.text}"))
     for message in scan.poison:
-        context.log.warning(f"Message {message.message_id} left for the dead-letter queue: {message.problem}")
+        context.log.warning(plain(f"Message {message.message_id} left for the dead-letter queue: {message.problem}"))
     for folder in scan.cut:
-        context.log.warning(f"uploads/{folder} holds too many objects for one scan; the nightly scan covers it.")
+        context.log.warning(plain(f"uploads/{folder} holds too many objects for one scan; the nightly scan covers it."))
 
 
 def summary(scan: QueueScan, states: dict[str, int], waiting: int) -> str:

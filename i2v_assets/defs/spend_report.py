@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from i2v_assets.defs.specs import OWNERS
-from i2v_assets.pipeline.metadata import escape_markdown
 from i2v_assets.reports.spend import Reuse, SpendLine, chart, spend_table, summary, to_csv, totals
 from resources.ledger.ledger import Ledger
 from resources.money import usd
+from resources.outside_text import escape_markdown, plain
 from resources.plurals import counted
 from resources.registry.registry import Registry
 from resources.registry.resource import LedgerResource
@@ -51,7 +51,9 @@ def spend(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: Led
     today = datetime.now(UTC).astimezone(settings.zone).date()
     _write(store, CHART, chart(lines, today).encode(), SVG)
     context.log.info(
-        f"{counted(len(lines), 'line')} of {counted(len(days), 'day')}; {counted(written, 'file')} new or changed."
+        plain(
+            f"{counted(len(lines), 'line')} of {counted(len(days), 'day')}; {counted(written, 'file')} new or changed."
+        )
     )
     sandbox = "Sandbox: play money." if settings.service == "sandbox" else None
     return dg.MaterializeResult(

@@ -8,6 +8,7 @@ from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.uploads.ingest import UploadScan, scan_uploads
+from resources.outside_text import plain
 from resources.plurals import counted
 from resources.registry.registry import ClipState
 from resources.registry.resource import LedgerResource
@@ -45,11 +46,13 @@ def uploads_sensor(
         scan = scan_uploads(bucket.open(), registry, settings)
         seconds = time.monotonic() - began
         for refused in scan.newly_refused:
-            context.log.warning(f"Refused: {refused.text}")
+            context.log.warning(plain(f"Refused: {refused.text}"))
         if scan.objects > OUTGROWN_OBJECTS or seconds > OUTGROWN_SECONDS:
             context.log.warning(
-                f"Listing {scan.objects:,} uploads took {seconds:.0f} s, which is too slow for a sensor. "
-                "Set I2V_UPLOADS_FROM=queue and I2V_UPLOAD_QUEUE_URL (docs/deploy.md)."
+                plain(
+                    f"Listing {scan.objects:,} uploads took {seconds:.0f} s, which is too slow for a sensor. "
+                    "Set I2V_UPLOADS_FROM=queue and I2V_UPLOAD_QUEUE_URL (docs/deploy.md)."
+                )
             )
         due = registry.due()
         requests = request_runs(
@@ -63,7 +66,7 @@ def uploads_sensor(
         states = registry.counts()
     if not requests:
         return dg.SkipReason(summary(scan, states))
-    context.log.info(f"{counted(len(due), 'clip')} in {counted(len(requests), 'run')}. {summary(scan, states)}")
+    context.log.info(plain(f"{counted(len(due), 'clip')} in {counted(len(requests), 'run')}. {summary(scan, states)}"))
     return dg.SensorResult(run_requests=requests, cursor=str(committed + 1))
 
 

@@ -18,7 +18,7 @@ from i2v_assets.films.sign import signed_film
 from resources.media import joining, mixing
 from resources.media.hashing import sha256_file
 from resources.media.limits import JOIN
-from resources.media.pool import MediaPool
+from resources.media.pool import shared_pool
 from resources.media.previews import contact_sheet, poster
 from resources.provenance import documents
 from resources.settings import Settings
@@ -58,20 +58,6 @@ def join_film(
         Unreadable: a file is damaged.
         StorageError: the bucket does not respond.
     """
-    with MediaPool(workers=1, quick_workers=0) as pool:
-        return _join(bucket, film, version, scratch, settings, pool, tool=tool)
-
-
-def _join(
-    bucket: Bucket,
-    film: ResolvedFilm,
-    version: str,
-    scratch: Path,
-    settings: Settings,
-    pool: MediaPool,
-    *,
-    tool: str,
-) -> JoinedFilm:
     sandbox = settings.service == "sandbox"
     videos = [shot.video for shot in film.shots if shot.video is not None]
     local = {video.key: scratch / f"{number:03d}.mp4" for number, video in enumerate(videos)}
@@ -84,6 +70,7 @@ def _join(
         for shot, video in zip(film.shots, videos, strict=True)
     ]
     output = scratch / "film.mp4"
+    pool = shared_pool()
     joined = pool.run(joining.join, shots, output, options, limits=JOIN, name="The film")
     manifest = _manifest(film, videos, tracks, joined, version, sha256_file(output), sandbox=sandbox, tool=tool)
     signing = signed_film(bucket, film, output, _composition(manifest, tool), local, settings)

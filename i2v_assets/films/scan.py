@@ -74,7 +74,7 @@ class BucketFilmSource:
     def last_frame(self, film: str, video: ShotVideo) -> ObjectInfo | None:
         """Return the last frame as a PNG beside the film, extracted once per video."""
         from resources.media.limits import scaled
-        from resources.media.pool import MediaPool
+        from resources.media.pool import shared_pool
         from resources.media.previews import last_frame
 
         key = keys.frame_key(film, video.sha256)
@@ -82,9 +82,8 @@ class BucketFilmSource:
             with scratch_folder() as folder:
                 path = folder / "shot.mp4"
                 self._bucket.download(video.key, path)
-                with MediaPool(workers=1, quick_workers=0) as pool:
-                    limits = scaled("show", size_bytes=path.stat().st_size, pixels=8_300_000, seconds=15)
-                    frame = pool.run(last_frame, path, folder / "last.png", limits=limits, name="The video")
+                limits = scaled("show", size_bytes=path.stat().st_size, pixels=8_300_000, seconds=15)
+                frame = shared_pool().run(last_frame, path, folder / "last.png", limits=limits, name="The video")
                 self._bucket.upload(frame, key, "image/png")
             self._files[key] = self._bucket.head(key)
         return self._files.get(key)

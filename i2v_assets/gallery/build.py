@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from i2v_assets.clip_folder.manifest import SANDBOX_NOTE
 from i2v_assets.gallery.entries import GalleryEntry, Paid, Status
+from resources.outside_text import lines
 from resources.redact import redact
 from resources.schemas.inputs import Route
 
@@ -215,8 +216,22 @@ def _teaser(text: str) -> str:
 
 def _script(name: str, value: object) -> bytes:
     """Return ``I2V.put(name, value)`` in ASCII without ``<``, so that no text can end the script or start another."""
-    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    text = json.dumps(_harmless(value), ensure_ascii=True, separators=(",", ":"), allow_nan=False).replace(
+        "<", "\\u003c"
+    )
     return f"I2V.put({json.dumps(name)},{text});\n".encode("ascii")
+
+
+def _harmless(value: object) -> object:
+    """Return the value with texts in which no character hides or turns the direction of writing."""
+    match value:
+        case str():
+            return lines(value)
+        case Mapping():
+            return {name: _harmless(part) for name, part in value.items()}
+        case list() | tuple():
+            return [_harmless(part) for part in value]
+    return value
 
 
 def _digest(parts: Iterable[bytes]) -> str:

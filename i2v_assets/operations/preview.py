@@ -16,7 +16,6 @@ from i2v_assets.session import Session
 from i2v_assets.uploads.ingest import scan_uploads
 from resources.errors import I2VError
 from resources.ledger.records import State
-from resources.media.pool import MediaPool
 from resources.registry.registry import ClipRow, ClipState
 from resources.runcomfy.factory import OpenService
 from resources.schemas.inputs import Family
@@ -108,11 +107,10 @@ async def open_planner(session: Session, scratch: Path) -> AsyncIterator[OpenPla
         SettingsError: a base address or a pinned id does not fit, or the presets cannot be read.
     """
     async with session.open_service() as service:
-        with MediaPool() as pool:
-            reader = MediaReader(session.bucket, session.registry, scratch, pool)
-            offers = partial(plan_offers, service.offers)
-            planner = ClipPlanner(reader, offers, plan_options(session.settings), session.ledger.was_sent)
-            yield OpenPlanner(planner, service)
+        reader = MediaReader(session.bucket, session.registry, scratch)
+        offers = partial(plan_offers, service.offers)
+        planner = ClipPlanner(reader, offers, plan_options(session.settings), session.ledger.was_sent)
+        yield OpenPlanner(planner, service)
 
 
 def scan_for_uploads(session: Session) -> None:

@@ -67,6 +67,7 @@ def manifest_of(
             width=size[0],
             height=size[1],
             seconds=round(size[2], 3),
+            replaced_sha256=outcome.replaced_sha256,
         ),
         versions={"i2v-assets": version},
     )

@@ -9,6 +9,7 @@ from i2v_assets.planning.planner import Plan
 from resources.generation.types import Delivered
 from resources.media.facts import AudioFacts, ImageFacts, VideoFacts
 from resources.money import usd
+from resources.outside_text import escape_markdown
 from resources.storage import keys
 
 
@@ -70,7 +71,7 @@ def files_metadata(files: Sequence[ReadFile]) -> Metadata:
     """The files of one kind: how many, how large, what they are, and a picture of each image."""
     rows = ["| file | what | size | SHA-256 |", "|---|---|---|---|"]
     rows += [
-        f"| {escape_markdown(found.name)} | {describe_file(found)} | {found.medium.size_bytes:,} bytes | `{found.medium.sha256[:16]}` |"
+        f"| {escape_markdown(found.name)} | {escape_markdown(describe_file(found))} | {found.medium.size_bytes:,} bytes | `{found.medium.sha256[:16]}` |"
         for found in files
         if found.medium
     ]
@@ -96,7 +97,7 @@ def describe_file(found: ReadFile) -> str:
             return f"{facts.seconds:.2f} s {facts.codec}"
         case VideoFacts() as facts:
             return f"{facts.seconds:.2f} s, {facts.width} x {facts.height}, {facts.fps:.3g} fps"
-    return escape_markdown(found.problem)
+    return found.problem
 
 
 def plan_metadata(plan: Plan, plan_hash: str, sandbox: bool, most: int | None = None) -> Metadata:
@@ -165,8 +166,3 @@ def video_metadata(
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
-
-
-def escape_markdown(text: str) -> str:
-    """Text from outside, without what Markdown or a table would read as its own."""
-    return "".join(f"\\{char}" if char in "\\`*_[]<>|!#" else (" " if char in "\r\n" else char) for char in text)

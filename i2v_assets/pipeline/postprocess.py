@@ -16,12 +16,13 @@ from resources.ledger.errors import LedgerError
 from resources.ledger.ledger import Ledger
 from resources.media.errors import MeasuringFailed, MediaError, OverLimit
 from resources.media.limits import HEADER_AND_STILL, scaled
-from resources.media.pool import MediaPool, measuring_limits
+from resources.media.pool import MediaPool, measuring_limits, shared_pool
 from resources.media.previews import animated_webp, contact_sheet, glimpse, poster, smaller
 from resources.media.probe import video_size
 from resources.media.quality.judging import judge, score
 from resources.media.quality.measuring import measure
 from resources.media.quality.model import Check, Expectation, Finding, Measures, Thresholds
+from resources.outside_text import escape_markdown
 from resources.schemas.inputs import Family, GenerationInputs, Medium
 from resources.scratch import scratch_folder
 from resources.settings import Settings
@@ -43,12 +44,12 @@ def measure_again(
     if row is None:
         raise LedgerError(f"The ledger does not know the video of {clip}.", remedy="Is it the ledger of this bucket?")
     inputs = GenerationInputs.model_validate_json(row.inputs_json)
-    with scratch_folder(settings.data_dir) as folder, MediaPool(workers=1) as pool:
+    with scratch_folder(settings.data_dir) as folder:
         video = fetched(bucket, manifest.video.key, folder)
         image, voice = (fetched(bucket, medium.key, folder) if medium else None for medium in compared_media(inputs))
         asked = expectation(inputs, image=image, voice=voice, may_be_silent=manifest.may_be_silent)
         limits = measuring_limits(video.stat().st_size, asked)
-        measures = pool.run(measure, video, asked, limits=limits, name="The video")
+        measures = shared_pool().run(measure, video, asked, limits=limits, name="The video")
     findings = judge(measures, asked, thresholds(settings.quality))
     total = score(measures, findings)
     return {found.check: (found, measures, total) for found in findings}
@@ -255,7 +256,7 @@ def finding_metadata(finding: Finding, measures: Measures, score: float) -> Meta
     """A check's words and figures."""
     figures = measures.model_dump(mode="json") | {"jumps": len(measures.jumps)}
     shown = {name: figures[name] for name in FIGURES[finding.check.value] if isinstance(figures.get(name), int | float)}
-    problems = "\n".join(f"* **{problem.severity}** {problem.words}" for problem in finding.problems)
+    problems = "\n".join(f"* **{problem.severity}** {escape_markdown(problem.words)}" for problem in finding.problems)
     return {"words": finding.words, "problems": Markdown(problems) if problems else None, "quality": score, **shown}
 
 

@@ -15,7 +15,7 @@ from resources.media.errors import Unreadable
 from resources.media.facts import MediaFacts
 from resources.media.hashing import sha256_file
 from resources.media.limits import HEADER_AND_STILL, LARGEST_BYTES
-from resources.media.pool import MediaPool
+from resources.media.pool import MediaPool, shared_pool
 from resources.media.probe import sniff
 from resources.media.scan import MediaScan, scan_media
 from resources.registry.registry import Registry
@@ -65,14 +65,14 @@ class MediaReader:
         bucket: where the files are.
         registry: where the results are remembered.
         scratch: folder for the copy while it is measured.
-        pool: where files are decoded; one of its own if None.
+        pool: where files are decoded; the program's own if None.
     """
 
     def __init__(self, bucket: Bucket, registry: Registry, scratch: Path, pool: MediaPool | None = None) -> None:
         self._bucket = bucket
         self._registry = registry
         self._scratch = scratch
-        self._pool = pool or MediaPool(workers=1)
+        self._pool = pool or shared_pool()
         self.preparer = Preparer(bucket, registry, scratch, self._pool)
 
     def read(self, key: str, etag: str, name: str) -> ReadFile:

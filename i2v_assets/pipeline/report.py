@@ -13,7 +13,6 @@ from i2v_assets.pipeline.metadata import (
     Events,
     Markdown,
     Metadata,
-    escape_markdown,
     files_metadata,
     plan_metadata,
     video_metadata,
@@ -36,6 +35,7 @@ from resources.errors import I2VError
 from resources.generation.types import Delivered
 from resources.ledger.records import Money
 from resources.media.quality.model import Severity
+from resources.outside_text import escape_markdown
 from resources.registry.registry import ClipRow, ClipState
 from resources.schemas.inputs import Medium, MediumKind
 from resources.storage import keys

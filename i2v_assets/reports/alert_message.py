@@ -4,6 +4,7 @@ from urllib.parse import quote
 
 from i2v_assets.reports.alerts import FOR_PEOPLE, AlertState, FailedRun, FailingTicks
 from resources.money import dollars
+from resources.outside_text import escape_slack
 from resources.plurals import counted
 from resources.redact import redact
 
@@ -27,6 +28,7 @@ def message(fresh: AlertState, ui_url: str = "", *, sandbox: bool = False) -> st
         _waiting(fresh, sandbox),
         _late(fresh),
         _refused(fresh),
+        _doubted(fresh),
     )
     blocks = [block for block in told if block]
     if not blocks:
@@ -114,6 +116,18 @@ def _refused(fresh: AlertState) -> str:
     )
 
 
+def _doubted(fresh: AlertState) -> str:
+    if not fresh.doubted:
+        return ""
+    names = ", ".join(_plain(found.clip) for found in fresh.doubted[:MOST_NAMES])
+    more = f" and {len(fresh.doubted) - MOST_NAMES:,} more" if len(fresh.doubted) > MOST_NAMES else ""
+    total = sum(found.counted_microdollars or 0 for found in fresh.doubted)
+    return (
+        f"*{counted(len(fresh.doubted), 'cost')} cannot be right*: {names}{more}. The service reports nothing, or far more than "
+        f"the price; {dollars(total)} as planned are counted. Compare with its console; `i2v ledger show` has what it said."
+    )
+
+
 def _long(minutes: int) -> str:
     return f"{minutes // 60} h" if minutes % 60 == 0 else counted(minutes, "minute")
 
@@ -145,5 +159,4 @@ def _waiting(fresh: AlertState, sandbox: bool) -> str:
 
 def _plain(text: str) -> str:
     """One line without secrets and without what Slack reads as its own."""
-    line = redact(" ".join(text.split()))[:MOST_WORDS]
-    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("`", "'")
+    return escape_slack(redact(" ".join(text.split()))[:MOST_WORDS])

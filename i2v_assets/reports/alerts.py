@@ -23,7 +23,10 @@ FOR_PEOPLE: Mapping[str, str] = {
     "approval": "They wait for a person. Look at `i2v plan`, then `i2v approve HASH`.",
     "price": "Their price cannot be learned. Look at `i2v models`.",
     "catalogue": "The service's catalogue does not have their model, or has changed it. Look at `i2v models`.",
+    "outage": "The service does not know requests that it accepted. Nothing is submitted or given up; it goes on by itself.",
+    "no_video": "The service gave files that are no videos. They lie below videos/_rejected/, and are asked for again.",
     "storage": "The bucket or the ledger's database does not answer. Run `i2v doctor`.",
+    "ledger": "The bucket belongs to another ledger, so nothing is submitted. Run `i2v doctor`.",
 }
 """What clips may wait for that a person can do something about; told when it begins, not for each clip."""
 
@@ -51,6 +54,21 @@ class UnknownRequest:
     attempt: int
     clip: str
     price_microdollars: int | None
+
+    @property
+    def mark(self) -> str:
+        """Tells this attempt apart from the request's others."""
+        return f"{self.fingerprint[:12]}.{self.attempt}"
+
+
+@dataclass(frozen=True)
+class DoubtedCost:
+    """A request whose reported cost cannot be right: the reserved price is counted instead."""
+
+    fingerprint: str
+    attempt: int
+    clip: str
+    counted_microdollars: int | None
 
     @property
     def mark(self) -> str:
@@ -117,6 +135,7 @@ class AlertState:
         ticks: sensors and schedules that fail now.
         late: all clips that wait too long.
         refused: all uploads that are refused now.
+        doubted: requests of the last days whose reported cost cannot be right.
     """
 
     now: datetime
@@ -129,9 +148,10 @@ class AlertState:
     ticks: Sequence[FailingTicks] = ()
     late: LateClips = LateClips()
     refused: Sequence[RefusedUpload] = ()
+    doubted: Sequence[DoubtedCost] = ()
 
 
-_SETS = ("failed", "unknown", "waiting", "runs", "ticks", "refused")
+_SETS = ("failed", "unknown", "waiting", "runs", "ticks", "refused", "doubted")
 
 
 @dataclass(frozen=True)
@@ -146,6 +166,7 @@ class AlertCursor:
         runs: marks of the failed runs since then that were told.
         ticks: which sensors and schedules failed when it was told last.
         refused: marks of the refused uploads that were told.
+        doubted: marks of the doubted costs that were told.
         late: clips that wait since then or longer were told as late: a clip is late the sooner the longer it waits.
     """
 
@@ -156,6 +177,7 @@ class AlertCursor:
     runs: frozenset[str] = frozenset()
     ticks: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
+    doubted: frozenset[str] = frozenset()
     late: datetime | None = None
 
     @classmethod
@@ -189,6 +211,7 @@ def news(situation: AlertState, memory: AlertCursor) -> tuple[AlertState, AlertC
         ticks=[found for found in situation.ticks if found.name not in memory.ticks],
         late=replace(situation.late, since=[since for since in late if memory.late is None or since > memory.late]),
         refused=[found for found in refused if found.mark not in memory.refused],
+        doubted=[found for found in situation.doubted if found.mark not in memory.doubted],
     )
     since = max(memory.since, situation.now - OVERLAP)
     told = AlertCursor(
@@ -199,6 +222,7 @@ def news(situation: AlertState, memory: AlertCursor) -> tuple[AlertState, AlertC
         _marks(situation.runs, since),
         frozenset(found.name for found in situation.ticks),
         frozenset(found.mark for found in refused),
+        frozenset(found.mark for found in situation.doubted[-MOST_MEMORY:]),
         max((since for since in (*late, memory.late) if since is not None), default=None),
     )
     return fresh, told

@@ -11,6 +11,7 @@ from typing import Protocol
 from i2v_assets.films.spec import film_name
 from i2v_assets.reports.svg_chart import Chart
 from resources.money import dollars
+from resources.outside_text import csv_cell
 from resources.plurals import counted
 from resources.storage.keys import SEQUENCES, UPLOADS
 
@@ -149,14 +150,16 @@ def to_csv(lines: Iterable[SpendLine]) -> bytes:
     for line in lines:
         day, route, model, folder, requests, *amounts = astuple(line)
         writer.writerow(
-            [day.isoformat(), _cell(route), _cell(model), _cell(folder), requests, *(_decimal(a) for a in amounts)]
+            [
+                day.isoformat(),
+                csv_cell(route),
+                csv_cell(model),
+                csv_cell(folder),
+                requests,
+                *(_decimal(a) for a in amounts),
+            ]
         )
     return text.getvalue().encode()
-
-
-def _cell(text: str) -> str:
-    """Return a text that no spreadsheet runs as a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def _decimal(microdollars: int) -> str:

@@ -7,7 +7,8 @@ loads nothing.
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
+
+from resources.outside_text import escape_html
 
 WIDTH, HEIGHT = 720, 280
 """Pixels at its own size; a viewer scales it. As wide as a column of the Dagster UI."""
@@ -141,4 +142,4 @@ def _label(x: float, y: float, text: str, *, anchor: str = "start", size: int = 
 
 
 def _text(text: str) -> str:
-    return escape(_NOT_XML.sub("\ufffd", text))
+    return escape_html(_NOT_XML.sub("\ufffd", text))

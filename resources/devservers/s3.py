@@ -9,6 +9,7 @@ import random
 import secrets
 import shutil
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from resources.devservers.process import ChildProcess, ServerNotStarted
+from resources.devservers.s3_security import client_context, write_security
 
 REGION = "us-east-1"
 """Any name works: the server accepts every region. With this one, creating a bucket is the same call as on AWS."""
@@ -142,6 +144,7 @@ def _start(program: str, data_dir: Path, saved: _SavedServer, lock: int) -> Runn
     # Options of the last start would override those given now.
     (data_dir / "mini.options").unlink(missing_ok=True)
     _remove_sockets(saved.ports)
+    write_security(data_dir)
     ports = dict(zip(_ROLES, saved.ports, strict=True))
     arguments = [
         program,
@@ -176,7 +179,7 @@ def _start(program: str, data_dir: Path, saved: _SavedServer, lock: int) -> Runn
         arguments, log=data_dir / "weed.log", environment=environment, folder=data_dir, keep_open=(lock,)
     )
     process.wait_until(
-        lambda: _answers(ports["s3"], saved) and _has_store(ports["master"]),
+        lambda: _answers(ports["s3"], saved) and _has_store(ports["master"], client_context(data_dir)),
         seconds=READY_SECONDS,
         what="The embedded S3 server",
     )
@@ -207,9 +210,12 @@ def _answers(port: int, saved: _SavedServer) -> bool:
     return _status(port, {}) == http.client.FORBIDDEN and _status(port, _signed(port, saved)) == http.client.OK
 
 
-def _has_store(port: int) -> bool:
-    """Return True if the volume server has registered with the master: until then reads and writes fail."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+def _has_store(port: int, tls: ssl.SSLContext) -> bool:
+    """Return True if the volume server has registered with the master: until then reads and writes fail.
+
+    A server that did not read its security.toml speaks no TLS here, and so never counts as started.
+    """
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=2, context=tls)
     try:
         connection.request("GET", "/dir/status")
         topology = json.loads(connection.getresponse().read())["Topology"]

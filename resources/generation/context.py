@@ -12,12 +12,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-from resources.errors import Verdict
+from resources.errors import ErrorCode, Verdict
 from resources.generation.poll_schedule import Forecast, prior
 from resources.generation.rate_limit import Pacer
+from resources.generation.sent import SentMemory, memory_of
 from resources.generation.types import EngineOptions, GenerationRequest, Held
-from resources.ledger.errors import LedgerError
+from resources.generation.witness import Witness
+from resources.ledger.errors import LedgerError, LedgerFull, LedgerUnavailable
 from resources.ledger.ledger import Ledger
+from resources.ledger.lookouts import Outage
 from resources.ledger.records import NewRequest, RequestRow
 from resources.runcomfy.catalogue import Catalogue
 from resources.runcomfy.client import RunComfyClient
@@ -25,6 +28,8 @@ from resources.runcomfy.errors import RateLimited
 from resources.schemas.inputs import Service
 from resources.storage.bucket import Bucket
 from resources.storage.errors import StorageError
+from resources.wait_reason import WaitReason
+from resources.witness.store import Place
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -84,12 +89,18 @@ class Context:
     pacer: Pacer = field(init=False)
     stopping: bool = field(init=False, default=False)
     halt: Held | None = field(init=False, default=None)
+    outage: Outage | None = field(init=False, default=None)
+    sent: SentMemory = field(init=False)
     flights: dict[str, InFlightRequest] = field(init=False, default_factory=dict)
     posted: set[tuple[str, int]] = field(init=False, default_factory=set)
     """Fingerprint and attempt of every POST that was begun here: none is ever begun twice."""
     posts: set["asyncio.Task[object]"] = field(init=False, default_factory=set)
+    writes: set["asyncio.Task[object]"] = field(init=False, default_factory=set)
+    """Writes of records that nobody waits for any more."""
+    witness: Witness = field(init=False)
 
     def __post_init__(self) -> None:
+        self.sent = memory_of(self.ledger)
         self._ledger_threads = ThreadPoolExecutor(self.options.claims, "i2v-ledger")
         self._ledger_calls: set[Future[Any]] = set()
         self._bucket_threads = ThreadPoolExecutor(self.options.downloads + self.options.submits, "i2v-bucket")
@@ -101,6 +112,7 @@ class Context:
         self._forecasts: dict[tuple[str, int], Forecast] = {}
         self._forecast_lock = asyncio.Lock()
         self._proved_at = -PROOF_SECONDS
+        self.witness = Witness(Place(self.bucket))
 
     def close(self) -> None:
         """Let the threads go; calls under way run to their end."""
@@ -122,6 +134,10 @@ class Context:
                 running.add_done_callback(self._ledger_calls.discard)
                 return await asyncio.wrap_future(running)
             except LedgerError as error:
+                if isinstance(error, LedgerUnavailable):
+                    self._proved_at = -PROOF_SECONDS  # nothing is sent before it is proved anew
+                if isinstance(error, LedgerFull):
+                    self.stop_full()
                 if error.verdict is not Verdict.RETRYABLE or time.monotonic() + pause > give_up:
                     raise
                 log.warning("The ledger does not answer, trying again in %.1f s: %s", pause, error.message)
@@ -141,16 +157,24 @@ class Context:
         await self.in_ledger(self.ledger.note, row.fingerprint, self.owner, note)
         await self.in_ledger(self.ledger.release, self.owner, fingerprint=row.fingerprint)
 
+    async def ask_bucket(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Make one call of the bucket in a thread, without further tries.
+
+        Raises:
+            StorageError: the bucket's answer.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._bucket_threads, functools.partial(call, *args, **kwargs))
+
     async def in_bucket(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """A call of the bucket in a thread, a few tries where trying again makes sense.
 
         Raises:
             StorageError: the bucket's answer, or that it stayed out of reach.
         """
-        loop = asyncio.get_running_loop()
         for attempt in range(1, STORAGE_TRIES + 1):
             try:
-                return await loop.run_in_executor(self._bucket_threads, functools.partial(call, *args, **kwargs))
+                return await self.ask_bucket(call, *args, **kwargs)
             except StorageError as error:
                 if error.verdict is not Verdict.RETRYABLE or attempt == STORAGE_TRIES:
                     raise
@@ -174,6 +198,25 @@ class Context:
                 self._forecasts[key] = forecast = Forecast(median, spread, tuple(history))
                 forecast.ages = lambda: [f.age for f in self.flights.values() if f.forecast is forecast]
         return self._forecasts[key]
+
+    def not_sent(self, row: RequestRow) -> None:
+        """Take back that a POST was begun: it provably made nothing."""
+        self.posted.discard((row.fingerprint, row.attempt))
+        self.sent.forget(row.fingerprint, row.attempt)
+
+    def stop_full(self) -> None:
+        """Submit nothing more: the ledger's disk is full, and an id that comes back could not be recorded."""
+        if self.halt is not None or not self.flights:
+            return
+        order = next(iter(self.flights.values())).order
+        self.stop_submitting(
+            Held(
+                order, WaitReason.STORAGE,
+                "The ledger's disk is full, so nothing more is submitted: what the service answers could not be recorded.",
+                "Free space on the disk of the ledger's database. It goes on by itself then.",
+                code=ErrorCode.LEDGER_UNAVAILABLE,
+            )
+        )  # fmt: skip
 
     def stop_submitting(self, held: Held) -> Held:
         """Submit nothing more in this run, since the next submit would meet the same refusal. Return ``held``."""

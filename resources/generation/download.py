@@ -5,17 +5,21 @@ import hashlib
 import logging
 import shutil
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 from resources.errors import I2VError, Verdict
 from resources.generation.context import Context, InFlightRequest
+from resources.generation.not_found import given_up, hold_not_found
+from resources.generation.outputs import Budget, Local, fetch_video, withhold
 from resources.generation.poll import NotFoundDebounce
 from resources.generation.types import Delivered, Held, Outcome, lost
 from resources.ledger.records import RequestRow
+from resources.media.is_video import examine_apart
 from resources.runcomfy.errors import (
     DownloadError,
     DownloadFailed,
+    NoVideo,
     OutputGone,
     RateLimited,
     RequestGone,
@@ -30,33 +34,34 @@ log = logging.getLogger(__name__)
 
 RETRY_WAIT = 1.0
 """Seconds before the second try; doubles."""
-HEAD_BYTES = 12
-_EBML = b"\x1a\x45\xdf\xa3"
-_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
-"""What an MP4 or MOV file begins with after its first length (ISO/IEC 14496-12); EBML begins WebM and Matroska."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Local:
-    path: Path
-    sha256: str
-    size_bytes: int
 
 
 async def find_existing_video(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Delivered | None:
-    """The video where the bucket has it: then nobody is asked and nothing is fetched, but for a delivery cut short."""
+    """The video where the bucket has it: then nobody is asked and nothing is fetched, but for a file not looked at yet.
+
+    None, too, if what is stored is no video: then it is fetched again, as long as the service has it.
+    """
     key = row.video_key or video_key(row.fingerprint)
     info = await ctx.in_bucket(ctx.bucket.head, key)
     if info is None:
         return None
-    if row.delivered_at is not None and row.video_sha256 is not None:
-        return _delivered(flight, row, key, row.video_sha256, info.size_bytes, already=True)
-    async with ctx.downloads:  # uploaded by a run that died before it wrote that down
+    recorded = row.delivered_at is not None and row.video_sha256 is not None
+    if recorded and row.video_checked:
+        return _delivered(flight, row, key, row.video_sha256 or "", info.size_bytes, already=True)
+    async with ctx.downloads:  # uploaded by a run that died before it wrote that down, or before files were looked at
         local = await _stored(ctx, key, flight)
+        examined = await examine_apart(local.path)
+    if not examined.is_video:
+        log.warning("Clip %s: %s is %s; it is fetched again.", flight.order.clip, key, examined.what)
+        local.path.unlink(missing_ok=True)
+        return None
+    if recorded and row.video_sha256 != local.sha256:  # not ours to decide: `i2v verify` tells it
+        local.path.unlink(missing_ok=True)
+        return _delivered(flight, row, key, row.video_sha256 or "", info.size_bytes, already=True)
     row = await ctx.in_ledger(
         ctx.ledger.delivered, row.fingerprint, video_key=key, sha256=local.sha256, size_bytes=local.size_bytes
     )
-    return _delivered(flight, row, key, local.sha256, local.size_bytes, path=local.path)
+    return _delivered(flight, row, key, local.sha256, local.size_bytes, path=local.path, already=recorded)
 
 
 async def fetch(ctx: Context, flight: InFlightRequest, row: RequestRow, answer: ResultAnswer | None) -> Outcome:
@@ -69,8 +74,9 @@ async def fetch(ctx: Context, flight: InFlightRequest, row: RequestRow, answer: 
         answer: The verdict with fresh addresses; None asks the service for it.
     """
     failure: I2VError | None = None
-    doubt = NotFoundDebounce()
+    doubt, budget = NotFoundDebounce(), Budget()
     for attempt in range(1, ctx.options.download_tries + 1):
+        last = attempt == ctx.options.download_tries
         if attempt > 1:
             await asyncio.sleep(RETRY_WAIT * 2 ** (attempt - 2) * ctx.rng.uniform(0.75, 1.25))
         try:
@@ -79,12 +85,12 @@ async def fetch(ctx: Context, flight: InFlightRequest, row: RequestRow, answer: 
             if not answer.output_urls:
                 raise DownloadFailed("The service says that it succeeded, and names no output.")
             async with ctx.downloads:
-                return await _through_scratch(ctx, flight, row, answer)
+                return await _through_scratch(ctx, flight, row, answer, budget, last_try=last)
         except RequestGone as error:
             failure = error
             if doubt.believes(time.monotonic()):
-                return await _lost(ctx, flight, row, f"The service no longer has request {row.request_id}.", error)
-            if attempt < ctx.options.download_tries:
+                return await _missing(ctx, flight, row, error)
+            if not last:
                 await asyncio.sleep(doubt.pause(ctx.rng))
         except OutputGone as error:
             failure = error
@@ -95,12 +101,22 @@ async def fetch(ctx: Context, flight: InFlightRequest, row: RequestRow, answer: 
             failure = error
         except (ServiceError, StorageError) as error:
             failure = error
-            if error.verdict is not Verdict.RETRYABLE:
+            if error.verdict is not Verdict.RETRYABLE or budget.seconds <= 0:
                 break
         answer = None  # the next try asks for a fresh address
-    failure = failure or DownloadFailed("The download did not succeed.")
+    return await _not_fetched(ctx, flight, row, failure or DownloadFailed("The download did not succeed."))
+
+
+async def _not_fetched(ctx: Context, flight: InFlightRequest, row: RequestRow, failure: I2VError) -> Held:
+    """Leave a video for a later run, and say why."""
+    if isinstance(failure, NoVideo):
+        await ctx.in_ledger(ctx.ledger.ask_later, row.fingerprint, reason=failure.message)
     await ctx.release(row, f"made, and not fetched yet: {failure.message}")
-    kind = WaitReason.STORAGE if isinstance(failure, StorageError) else WaitReason.DOWNLOAD
+    kind = WaitReason.DOWNLOAD
+    if isinstance(failure, StorageError):
+        kind = WaitReason.STORAGE
+    elif isinstance(failure, NoVideo):
+        kind = WaitReason.NO_VIDEO
     return Held.by(failure, flight.order, kind, remedy="The next run fetches it.", request_id=row.request_id)
 
 
@@ -111,7 +127,7 @@ async def retry_lost_download(ctx: Context, flight: InFlightRequest, row: Reques
         if not answer.output_urls:
             return None
         async with ctx.downloads:
-            return await _through_scratch(ctx, flight, row, answer)
+            return await _through_scratch(ctx, flight, row, answer, Budget(), last_try=True)
     except RateLimited as error:
         await ctx.pacer.refused(error)
     except (ServiceError, StorageError) as error:
@@ -122,35 +138,61 @@ async def retry_lost_download(ctx: Context, flight: InFlightRequest, row: Reques
 async def _ask(ctx: Context, row: RequestRow) -> ResultAnswer:
     """The verdict again, for a fresh address; settles a cost that was not known before."""
     async with ctx.polls:
-        await ctx.pacer.clear()
+        await ctx.pacer.clear_for_poll()
         answer = await ctx.client.result(row.request_id or "")
     if answer.cost_microdollars is not None and row.cost_microdollars is None:
         await ctx.in_ledger(ctx.ledger.settle, row.fingerprint, answer.cost_microdollars, attempt=row.attempt)
     if answer.state is not RequestState.SUCCEEDED:
         raise DownloadFailed(f"The service said that it succeeded, and now says {answer.word}.")
+    if row.not_found_since is not None:
+        await ctx.in_ledger(ctx.ledger.found, row.fingerprint)
     return answer
 
 
-async def _through_scratch(ctx: Context, flight: InFlightRequest, row: RequestRow, answer: ResultAnswer) -> Delivered:
+async def _through_scratch(
+    ctx: Context, flight: InFlightRequest, row: RequestRow, answer: ResultAnswer, budget: Budget, *, last_try: bool
+) -> Delivered:
     key = video_key(row.fingerprint)
     path = _scratch_path(ctx, flight)
     kept = False
     try:
-        got = await ctx.client.download(answer.output_urls[0], path)
-        _check_container(path)
-        local = _Local(path, got.sha256, got.size_bytes)
+        local, others = await fetch_video(ctx, row.fingerprint, answer, path, budget, last_try=last_try)
         metadata = {"sha256": local.sha256, "service": ctx.service}
         new = await ctx.in_bucket(ctx.bucket.upload_new, path, key, "video/mp4", metadata)
-        if not new:  # somebody else stored it meanwhile; theirs stays, and the record speaks of what is there
-            local = await _stored(ctx, key, flight)
+        replaced = None if new else await _taken(ctx, flight, key, local, metadata)
+        if isinstance(replaced, Local):  # somebody else stored it meanwhile; the record speaks of what is there
+            replaced.path.replace(path)
+            local, replaced = Local(path, replaced.sha256, replaced.size_bytes), None
         row = await ctx.in_ledger(
-            ctx.ledger.delivered, row.fingerprint, video_key=key, sha256=local.sha256, size_bytes=local.size_bytes
-        )
+            ctx.ledger.delivered, row.fingerprint,
+            video_key=key, sha256=local.sha256, size_bytes=local.size_bytes, replaced_sha256=replaced,
+        )  # fmt: skip
+        if others:
+            await ctx.in_ledger(ctx.ledger.note, row.fingerprint, ctx.owner, others)
         kept = True
     finally:
         if not kept:
             path.unlink(missing_ok=True)
     return _delivered(flight, row, key, local.sha256, local.size_bytes, path=path)
+
+
+async def _taken(
+    ctx: Context, flight: InFlightRequest, key: str, local: Local, metadata: Mapping[str, str]
+) -> Local | str:
+    """Return the file that is stored already, if it is a video; else put ours in its place and return its SHA-256."""
+    there = await ctx.in_bucket(ctx.bucket.head, key)
+    stored = await _stored(ctx, key, flight, beside=True)
+    if (await examine_apart(stored.path)).is_video:
+        return stored
+    try:
+        await withhold(ctx, flight.order.fingerprint, stored.path)
+        etag = there.etag if there is not None else ""
+        if not await ctx.in_bucket(ctx.bucket.replace, local.path, key, "video/mp4", metadata, etag=etag):
+            raise DownloadFailed("The stored file changed while it was replaced; it is tried again.")
+    finally:
+        stored.path.unlink(missing_ok=True)
+    log.warning("Clip %s: %s was no video, and was replaced.", flight.order.clip, key)
+    return stored.sha256
 
 
 def _scratch_path(ctx: Context, flight: InFlightRequest) -> Path:
@@ -169,29 +211,27 @@ def _scratch_path(ctx: Context, flight: InFlightRequest) -> Path:
     return ctx.scratch / f"{flight.order.fingerprint}.mp4"
 
 
-async def _stored(ctx: Context, key: str, flight: InFlightRequest) -> _Local:
-    """What the bucket holds, as a local file."""
+async def _stored(ctx: Context, key: str, flight: InFlightRequest, *, beside: bool = False) -> Local:
+    """What the bucket holds, as a local file; ``beside`` the one that was fetched."""
     path = _scratch_path(ctx, flight)
+    if beside:
+        path = path.with_name(f"{path.stem}-stored{path.suffix}")
     await ctx.in_bucket(ctx.bucket.download, key, path)
     return await asyncio.to_thread(_measured, path)
 
 
-def _measured(path: Path) -> _Local:
+def _measured(path: Path) -> Local:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
-    return _Local(path, digest.hexdigest(), path.stat().st_size)
+    return Local(path, digest.hexdigest(), path.stat().st_size)
 
 
-def _check_container(path: Path) -> None:
-    """Refuse what is no video at all (an error page that came with HTTP 200): what is stored stays for ever.
-
-    Raises:
-        DownloadFailed: it begins like no video that the service makes.
-    """
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-    if head[4:8] not in _BOXES and head[:4] != _EBML:
-        raise DownloadFailed("What was fetched is no video file.")
+async def _missing(ctx: Context, flight: InFlightRequest, row: RequestRow, error: RequestGone) -> Held:
+    """Hold a video that was never fetched while the service does not know its request; one that was delivered is lost."""
+    if row.delivered_at is None and not given_up(row):
+        reason = f"The service does not know request {row.request_id}, whose video it made."
+        return await hold_not_found(ctx, flight, row, reason)
+    return await _lost(ctx, flight, row, f"The service no longer has request {row.request_id}.", error)
 
 
 async def _lost(
@@ -225,6 +265,7 @@ def _delivered(
         paid=flight.paid,
         adopted=not flight.paid and not already,
         already=already,
+        replaced_sha256=row.replaced_sha256,
         queue_seconds=(started - row.submitted_at).total_seconds() if started and row.submitted_at else None,
         generation_seconds=(row.finished_at - started).total_seconds() if started and row.finished_at else None,
         cost_microdollars=row.cost_microdollars,

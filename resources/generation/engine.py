@@ -6,16 +6,18 @@ import logging
 import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from resources.errors import Verdict
+from resources.generation import witness
 from resources.generation.context import Context, InFlightRequest, OnChange, utc_now
 from resources.generation.shutdown import StopKind, get_stop_reason, wind_down
 from resources.generation.state_machine import follow
 from resources.generation.types import EngineOptions, Failed, GenerationRequest, Outcome
-from resources.ledger.errors import LedgerError, StaleClaim
+from resources.ledger.errors import IllegalTransition, LedgerError, StaleClaim, UnknownRequest
 from resources.ledger.ledger import Ledger
+from resources.ledger.records import RequestRow
 from resources.runcomfy.catalogue import Catalogue
 from resources.runcomfy.client import RunComfyClient
 from resources.schemas.inputs import Service
@@ -180,7 +182,10 @@ class Engine:
                 if time.monotonic() - beaten >= beat_every:
                     await ctx.in_ledger(ctx.ledger.heartbeat, ctx.owner, ctx.options.lease_seconds)
                     beaten = time.monotonic()
-                ctx.pacer.on_retry_after(await ctx.in_ledger(ctx.ledger.paused_until, ctx.service))
+                state = await ctx.in_ledger(ctx.ledger.pause_state, ctx.service)
+                until = utc_now() + timedelta(seconds=state.seconds) if state.seconds > 0 else None
+                ctx.pacer.on_retry_after(until, resumes=state.resumes)
+                ctx.outage = await ctx.in_ledger(ctx.ledger.outage, ctx.service)
             except LedgerError as error:
                 log.warning("Heartbeat write failed: %s", error.message)
             except Exception:
@@ -212,11 +217,24 @@ class Engine:
         try:
             async with asyncio.timeout(ctx.options.stop_seconds):
                 await ctx.drain()  # an adoption that is still being written would lease its row again
+                await self._record_ids()
                 await self._give_back()
+                await self._finish_records()
                 await ctx.in_ledger(ctx.ledger.release, ctx.owner)
         except (LedgerError, TimeoutError):
             log.warning("Leases could not be released; they expire by themselves.")
         ctx.close()
+
+    async def _record_ids(self) -> None:
+        """Try once more to record the ids that the ledger could not take when they were answered (a full disk)."""
+        ctx = self._ctx
+        for fingerprint, sent in ctx.sent.unrecorded(ctx.owner):
+            with contextlib.suppress(StaleClaim, IllegalTransition, UnknownRequest):  # kept as an event where it can be
+                await ctx.in_ledger(
+                    ctx.ledger.submitted, fingerprint,
+                    attempt=sent.attempt, owner=sent.owner, request_id=sent.request_id or "",
+                )  # fmt: skip
+            ctx.sent.recorded(fingerprint, sent.attempt)
 
     async def _give_back(self) -> None:
         """Return claims whose POST was never begun: a stop that ended their task did not end the thread that committed them.
@@ -231,6 +249,18 @@ class Engine:
                     await ctx.in_ledger(
                         ctx.ledger.never_delivered, row.fingerprint, attempt=row.attempt, owner=ctx.owner, reason=reason
                     )
+
+    async def _finish_records(self) -> None:
+        """Free the records of what was returned, and wait for those that are being written."""
+        ctx = self._ctx
+        if not ctx.posts:  # else one of them may be about to send
+            await witness.free_all(ctx)
+        if ctx.writes:
+            await asyncio.wait(set(ctx.writes))
+
+    async def settle_unknown(self, row: RequestRow) -> bool:
+        """Look up an unknown outcome in the bucket's record; True if that settled it."""
+        return await witness.settle_unknown(self._ctx, row)
 
 
 async def _pulled(

@@ -1,5 +1,6 @@
 """What other runs left behind: requests that nobody polls any more, and costs that were not known in time."""
 
+import contextlib
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -10,7 +11,7 @@ from resources.generation.engine import Engine
 from resources.generation.types import GenerationRequest, Outcome
 from resources.ledger.errors import LedgerError
 from resources.ledger.ledger import Ledger
-from resources.ledger.records import RequestRow
+from resources.ledger.records import RequestRow, State
 from resources.runcomfy.client import RunComfyClient
 from resources.runcomfy.errors import RateLimited, RequestGone, ServiceError
 from resources.schemas.inputs import GenerationInputs, Route, Service
@@ -34,6 +35,9 @@ async def adopt_orphans(engine: Engine, ledger: Ledger, service: Service) -> Asy
     Claims whose owner died become `unknown` on the way, so that a person sees them.
     """
     ledger.expire()
+    for row in ledger.list(states=(State.UNKNOWN,), service=service, newest_first=False):
+        with contextlib.suppress(LedgerError):  # settled by somebody else meanwhile
+            await engine.settle_unknown(row)
     orders = [order for row in ledger.orphans(service) if (order := order_of(row)) is not None]
     async with aclosing(engine.stream(orders)) as outcomes:
         async for outcome in outcomes:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from resources.errors import ErrorCode, Verdict
 from resources.generation.context import Context, InFlightRequest, utc_now
+from resources.generation.not_found import given_up, hold_not_found
 from resources.generation.poll_schedule import Forecast, PollTimer
 from resources.generation.types import (
     CONTENT_REMEDY,
@@ -18,7 +19,9 @@ from resources.generation.types import (
     Outcome,
     is_content_policy_refusal,
 )
+from resources.ledger.lookouts import GIVE_UP_AFTER
 from resources.ledger.records import RequestRow
+from resources.plurals import counted
 from resources.runcomfy.errors import (
     Forbidden,
     MissingToken,
@@ -40,7 +43,7 @@ took the request, is over by then."""
 
 @dataclass(slots=True)
 class NotFoundDebounce:
-    """Debounce "request not found" (404001): give up only after 3 such answers spread over at least 60 s."""
+    """Debounce "request not found" (404001): believe it only after 3 such answers spread over at least 60 s."""
 
     answers: int = 0
     first: float = 0.0
@@ -82,6 +85,7 @@ async def wait_for_end(
     """
     request_id = row.request_id or ""
     flight.request_id, flight.attempt = request_id, row.attempt
+    ctx.sent.answered(row.fingerprint, row.attempt, row.owner or ctx.owner, request_id, recorded=True)
     forecast = await ctx.forecast(row.model_id or "", row.duration)
     submitted_at = row.submitted_at or utc_now()
     origin = time.monotonic() - max((utc_now() - submitted_at).total_seconds(), 0.0)
@@ -93,12 +97,12 @@ async def wait_for_end(
         await _sleep(forecast, watch, origin, time.monotonic(), give_up)
     while True:
         try:
-            answer = await _ask(ctx, flight, request_id)
+            answer = await _ask(ctx, flight, request_id, give_up)
             refusals = 0
         except RequestGone:
             now = time.monotonic()
             if doubt.believes(now):
-                return await _gone(ctx, flight, row)
+                return await _not_found(ctx, flight, row)
             if now >= give_up:
                 return await _parked(ctx, flight, row)
             await asyncio.sleep(doubt.pause(ctx.rng))
@@ -112,6 +116,8 @@ async def wait_for_end(
         noticed = time.monotonic()
         if answer is not None:
             doubt.forget()
+            if row.not_found_since is not None:
+                row = await ctx.in_ledger(ctx.ledger.found, row.fingerprint)
         if answer is not None and answer.state.over:
             return await _ended(ctx, flight, row, answer, watch=watch, age=noticed - origin)
         if answer is not None:
@@ -133,10 +139,11 @@ async def _sleep(forecast: Forecast, watch: PollTimer, origin: float, polled: fl
             due = polled + watch.next_gap(polled - origin)
 
 
-async def _ask(ctx: Context, flight: InFlightRequest, request_id: str) -> ResultAnswer | None:
+async def _ask(ctx: Context, flight: InFlightRequest, request_id: str, give_up: float) -> ResultAnswer | None:
     """One poll; None where it was not answered. /result also tells the state before the end, so one call does both."""
     async with ctx.polls:
-        await ctx.pacer.clear()
+        if not await ctx.pacer.clear_for_poll(give_up):
+            return None
         flight.polls += 1
         try:
             answer = await ctx.client.result(request_id)
@@ -237,10 +244,21 @@ async def _refused(ctx: Context, flight: InFlightRequest, row: RequestRow, error
     return held
 
 
+async def _not_found(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Outcome:
+    """Hold a request that the service does not know; give it up after `GIVE_UP_AFTER`."""
+    if given_up(row):
+        return await _gone(ctx, flight, row)
+    reason = f"The service does not know request {row.request_id}, which it accepted."
+    return await hold_not_found(ctx, flight, row, reason)
+
+
 async def _gone(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Failed:
     """Record and return the failure of a request that the service no longer knows."""
     order = flight.order
-    reason = f"The service no longer knows request {row.request_id}; it may have been charged."
+    reason = (
+        f"The service has not known request {row.request_id} for {counted(GIVE_UP_AFTER.days, 'day')}; it may have been"
+        " charged."
+    )
     await ctx.in_ledger(ctx.ledger.failed, row.fingerprint, attempt=row.attempt, reason=reason, final=True)
     flight.request_id = None
     return Failed(

@@ -31,10 +31,11 @@ class Priced:
     price_microdollars: int | None
 
 
-async def priced(ctx: Context, order: GenerationRequest) -> Priced | Held:
-    """The live price of an order."""
+async def priced(ctx: Context, order: GenerationRequest, give_up: float) -> Priced | Held:
+    """The live price of an order, asked for until ``give_up`` (monotonic) at most."""
     for attempt in range(1, CATALOGUE_TRIES + 1):
-        await ctx.pacer.clear()
+        if not await ctx.pacer.clear(give_up):
+            return paused(order)
         try:
             offer = await ctx.catalogue.resolve(order.inputs.family)
         except RateLimited as error:
@@ -61,6 +62,14 @@ async def priced(ctx: Context, order: GenerationRequest) -> Priced | Held:
         if attempt < CATALOGUE_TRIES:
             await asyncio.sleep(0.5 * attempt * ctx.rng.uniform(0.75, 1.25))
     return Held.by(failure, order, WaitReason.SERVICE, remedy="It is tried again later.")
+
+
+def paused(order: GenerationRequest) -> Held:
+    """Return the hold of an order for which the service's pause is longer than the run waits."""
+    return Held(
+        order, WaitReason.SERVICE, "The service asked to be left alone for longer than this run waits.",
+        "It goes on by itself; `i2v service resume` ends the pause.",
+    )  # fmt: skip
 
 
 def _changed(order: GenerationRequest, price: int | None, *, allow_unknown: bool) -> Held | None:

@@ -1,11 +1,12 @@
 """Drive one request by its row in the ledger: whatever state it is in, take the next step from there."""
 
 import asyncio
+import logging
 import time
-from datetime import timedelta
 
 from resources.errors import ErrorCode, I2VError, Verdict
-from resources.generation.context import Context, InFlightRequest, utc_now
+from resources.generation import witness
+from resources.generation.context import Context, InFlightRequest
 from resources.generation.download import fetch, find_existing_video, retry_lost_download
 from resources.generation.poll import wait_for_end
 from resources.generation.submit import Next, submit
@@ -20,11 +21,13 @@ from resources.generation.types import (
     lost,
     unknown,
 )
-from resources.ledger.errors import LedgerError, StaleClaim
+from resources.ledger.errors import FinalOutcome, IllegalTransition, LedgerError, StaleClaim, UnknownRequest
 from resources.ledger.records import RequestRow, State
 from resources.logs import log_context, note_request
 from resources.storage.errors import StorageError
 from resources.wait_reason import WaitReason
+
+log = logging.getLogger(__name__)
 
 ELSEWHERE_SECONDS = (1.0, 5.0)
 """Between two looks at a row that another process works on: the first, and the longest, jittered."""
@@ -68,7 +71,7 @@ async def _follow(ctx: Context, flight: InFlightRequest) -> Outcome:
                 case State.PLANNED:
                     step = await submit(ctx, flight)
                 case State.SUBMITTING:
-                    await _expire(ctx, row)
+                    step = await _submitting(ctx, row)
                 case State.SUBMITTED:
                     step = await _adopt_and_wait(ctx, flight, row)
                 case State.SUCCEEDED:
@@ -79,9 +82,10 @@ async def _follow(ctx: Context, flight: InFlightRequest) -> Outcome:
                 case State.FAILED | State.CANCELLED:
                     step = await _ended_before(ctx, flight, row, retried)
                     retried = True
-        except StaleClaim:  # somebody else moved the row: look again
+        except (StaleClaim, UnknownRequest, IllegalTransition) as error:
+            # The row was moved by somebody, or forgotten by a database that failed over: look again.
             stale += 1
-            if stale > STALE_LOOKS:
+            if stale > STALE_LOOKS or isinstance(error, FinalOutcome):
                 raise
             step = Next.RETRY
         if step is None:  # another process has it
@@ -93,22 +97,46 @@ async def _follow(ctx: Context, flight: InFlightRequest) -> Outcome:
             await asyncio.sleep(nap * ctx.rng.uniform(0.5, 1.5))
             nap = min(nap * 1.5, ELSEWHERE_SECONDS[1])
         elif not isinstance(step, Next):
+            await witness.note_end(ctx, row, step)
             return step
         row = await _row(ctx, flight.order)
 
 
 async def _row(ctx: Context, order: GenerationRequest) -> RequestRow:
     row = await ctx.in_ledger(ctx.ledger.get, order.fingerprint)
-    if row is None:
-        raise LedgerError(f"The ledger's row {order.fingerprint[:12]} is gone.", remedy="Rows are never to be deleted.")
+    if row is None:  # a promoted copy of the database lacks it; what this process sent for it is not sent again
+        log.warning("The ledger's row %s is gone; it is planned again.", order.fingerprint[:12])
+        row = await ctx.in_ledger(ctx.ledger.plan, ctx.new_request(order))
     return row
 
 
-async def _expire(ctx: Context, row: RequestRow) -> None:
-    """A claim whose owner died is known by its lease; one without a lease cannot be renewed and counts as dead too."""
-    grace = ctx.options.grace_seconds
-    if row.lease_until is None or row.lease_until < utc_now() - timedelta(seconds=grace):
-        await ctx.in_ledger(ctx.ledger.expire, grace_seconds=grace)
+async def _submitting(ctx: Context, row: RequestRow) -> Next | None:
+    """Record the id if this process has it; a claim whose owner died becomes `unknown`."""
+    step = await _written_again(ctx, row)
+    if step is None:
+        await ctx.in_ledger(ctx.ledger.expire, grace_seconds=ctx.options.grace_seconds)
+    return step
+
+
+async def _written_again(ctx: Context, row: RequestRow) -> Next | None:
+    """Record an id that this process was answered and the ledger does not have: a failover or a full disk lost it."""
+    sent = ctx.sent.of(row.fingerprint, row.attempt)
+    if sent is None or sent.request_id is None:
+        return None
+    if row.owner is not None and row.owner in (ctx.owner, sent.owner):
+        written = await ctx.in_ledger(
+            ctx.ledger.submitted, row.fingerprint,
+            attempt=row.attempt, owner=row.owner, request_id=sent.request_id,
+        )  # fmt: skip
+        if written.state is not State.SUBMITTED:
+            ctx.sent.forget(row.fingerprint, sent.attempt)
+            return None
+    elif row.state is State.UNKNOWN:
+        await ctx.in_ledger(ctx.ledger.resolve, row.fingerprint, by=sent.owner, request_id=sent.request_id)
+    else:
+        return None
+    ctx.sent.recorded(row.fingerprint, sent.attempt)
+    return Next.RELOAD
 
 
 async def _leave(ctx: Context, row: RequestRow, order: GenerationRequest) -> Held:
@@ -166,6 +194,10 @@ async def _collect(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Ou
 
 async def _unknown(ctx: Context, flight: InFlightRequest, row: RequestRow, resubmitted: bool) -> Outcome | Next:
     order = flight.order
+    if (written := await _written_again(ctx, row)) is not None:
+        return written
+    if await witness.settle_unknown(ctx, row):
+        return Next.RELOAD
     if ctx.options.on_unknown == "resubmit" and not resubmitted and not order.adopt_only:
         again = await ctx.in_ledger(
             ctx.ledger.resubmit_unknown, row.fingerprint, cap=ctx.options.resubmit_cap, attempt=row.attempt

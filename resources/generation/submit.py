@@ -1,7 +1,8 @@
 """The step that costs money: claim, one POST, and a record of what its answer proves.
 
 The order of things is the promise. Everything that can fail for free comes first: price, inputs, body. Then the claim
-commits the row in `submitting`; then the POST goes out, once; then what it proved is recorded. From the claim to the
+commits the row in `submitting`; then its record is put into the bucket (see `witness`); then the POST goes out, once; then
+what it proved is recorded in both. From the claim to the
 record nothing is cancelled from outside: a stop waits for it a few seconds (see ``stopping``).
 """
 
@@ -12,12 +13,17 @@ import logging
 import time
 from collections.abc import Coroutine
 from dataclasses import replace
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, TypeVar
 
 from resources.errors import ErrorCode, I2VError, Verdict
+from resources.generation import witness
 from resources.generation.context import Context, InFlightRequest, utc_now
-from resources.generation.prices import Priced, priced
+from resources.generation.named_ids import known_request
+from resources.generation.not_found import outage_hold
+from resources.generation.prices import Priced, paused, priced
+from resources.generation.sent import Sent
 from resources.generation.types import CONTENT_REMEDY, Failed, Held, Outcome, is_content_policy_refusal
 from resources.ledger.errors import LedgerError, StaleClaim
 from resources.ledger.leases import Hold
@@ -62,6 +68,12 @@ async def submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
     Returns:
         Next.RELOAD once the row is no longer `planned`, or the outcome that ends this run's work on it.
     """
+    answer = await _submit(ctx, flight)
+    await witness.free(ctx, flight.order.fingerprint)  # not in a `finally`: a claim may be under way without this task
+    return answer
+
+
+async def _submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
     order = flight.order
     give_up = time.monotonic() + ctx.options.deadline_seconds
     undelivered, slot_wait, made_at = 0, SLOT_WAIT[0], 0.0
@@ -74,7 +86,9 @@ async def submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
                 order, WaitReason.SERVICE, "No free slot at the service within the time that a run waits.",
                 "The next run goes on; I2V_MAX_IN_FLIGHT limits the requests at once.",
             )  # fmt: skip
-        offer = await priced(ctx, order)
+        if (foreign := await witness.refuse_foreign(ctx, flight)) is not None:
+            return foreign
+        offer = await priced(ctx, order, give_up)
         if isinstance(offer, Held):
             return offer
         if time.monotonic() - made_at > FRESH_SECONDS:
@@ -82,7 +96,9 @@ async def submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
             if not isinstance(made, dict):
                 return made
             body, made_at = made, time.monotonic()
-        answer = await _turn(ctx, flight, offer, body)
+            if await witness.find_video(ctx, flight, offer.price_microdollars):
+                return Next.RELOAD
+        answer = await _turn(ctx, flight, offer, body, give_up)
         if isinstance(answer, AtCapacity):
             await asyncio.sleep(slot_wait * ctx.rng.uniform(0.5, 1.5))
             slot_wait = min(slot_wait * 1.5, SLOT_WAIT[1])
@@ -96,11 +112,12 @@ async def submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
 
 
 async def _turn(
-    ctx: Context, flight: InFlightRequest, offer: Priced, body: dict[str, object]
+    ctx: Context, flight: InFlightRequest, offer: Priced, body: dict[str, object], give_up: float
 ) -> Outcome | Next | AtCapacity | NotSent:
     """One of the few submits at once, when the pace allows it and nothing was heard meanwhile that speaks against it."""
     async with ctx.submits:
-        await ctx.pacer.clear()
+        if not await ctx.pacer.clear(give_up):
+            return paused(flight.order)
         hindrance = _hindrance(ctx, flight)
         if hindrance is not None:
             return hindrance
@@ -114,6 +131,8 @@ def _hindrance(ctx: Context, flight: InFlightRequest) -> Held | None:
         return Held(order, WaitReason.STOPPED, "The run was stopped before this was submitted.", "Run it again.")
     if ctx.halt is not None:
         return replace(ctx.halt, order=order)
+    if ctx.outage is not None:
+        return outage_hold(flight, ctx.outage)
     if order.adopt_only:
         return Held(order, WaitReason.STOPPED, "It was never submitted.", "Run the clip.")
     if not order.approved:
@@ -199,7 +218,7 @@ async def _claim_and_post(
     """Claim the row, POST once, record what that proved."""
     order = flight.order
     await ctx.prove_writable()
-    asked_at = time.monotonic()
+    asked_at, asked_utc, nonce = time.monotonic(), utc_now(), witness.new_nonce()
     claim = await ctx.in_ledger(
         ctx.ledger.claim,
         order.fingerprint,
@@ -210,6 +229,7 @@ async def _claim_and_post(
         model_id=offer.endpoint.model_id,
         caps=ctx.options.caps,
         max_in_flight=ctx.options.max_in_flight,
+        nonce=nonce,
     )
     if isinstance(claim, AtCapacity):
         return claim
@@ -222,16 +242,38 @@ async def _claim_and_post(
         mine = row.state is State.SUBMITTING and row.owner == ctx.owner
         if not mine or (row.fingerprint, row.attempt) in ctx.posted:
             return Next.RELOAD  # otherwise: this claim was committed although its answer was lost, and nothing was sent
+        committed = await ctx.in_ledger(ctx.ledger.nonce, row.fingerprint, row.attempt)
+        nonce = committed or nonce
     if ctx.stopping:
         await _return(ctx, claim.row, "the run was stopped before anything was sent")
         return Next.RETRY
-    hold = await _hold(ctx, claim.row, asked_at)
+    recorded = await witness.record_claim(ctx, flight, claim.row, nonce)
+    if recorded is not True:
+        return recorded or Next.RELOAD
+    if ctx.stopping:
+        await _return(ctx, claim.row, "the run was stopped before anything was sent")
+        return Next.RETRY
+    if (earlier := ctx.sent.of(order.fingerprint, claim.row.attempt)) is not None:
+        return await sent_before(ctx, flight, claim.row, earlier)
+    hold = await _hold(ctx, claim.row, asked_at, asked_utc)
     if hold is None:
         return Next.RELOAD
     return await _post(ctx, flight, claim.row, offer, body, hold)
 
 
-async def _hold(ctx: Context, row: RequestRow, asked_at: float) -> Hold | None:
+async def sent_before(ctx: Context, flight: InFlightRequest, row: RequestRow, earlier: Sent) -> Next:
+    """Write down what this process sent and the ledger has forgotten, instead of sending it again."""
+    log.warning(
+        "Clip %s: the ledger has forgotten what this process sent (a database that failed over?); nothing is sent again.",
+        flight.order.clip,
+    )
+    if earlier.request_id is not None:
+        return await _accepted(ctx, flight, row, Submission(earlier.request_id))
+    await _unknown(ctx, row, "this process sent it before, was not answered, and the ledger had forgotten the claim")
+    return Next.RELOAD
+
+
+async def _hold(ctx: Context, row: RequestRow, asked_at: float, asked_utc: datetime) -> Hold | None:
     """Until when this claim may be acted upon; None where it is no longer ours.
 
     A process that is held up (a frozen machine, a database that hangs) may come back when its lease has run out and
@@ -240,10 +282,10 @@ async def _hold(ctx: Context, row: RequestRow, asked_at: float) -> Hold | None:
     """
     lease = ctx.options.lease_seconds
     if row.lease_until is not None:
-        hold = Hold.of(row.lease_until, lease, since=asked_at)
+        hold = Hold.of(asked_utc + timedelta(seconds=lease), lease, since=asked_at)
         if hold.good(utc_now(), time.monotonic()):
             return hold
-    asked_at = time.monotonic()
+    asked_at, asked_utc = time.monotonic(), utc_now()
     renewed = await ctx.in_ledger(
         ctx.ledger.renew, row.fingerprint, attempt=row.attempt, owner=ctx.owner, lease_seconds=lease
     )
@@ -252,7 +294,7 @@ async def _hold(ctx: Context, row: RequestRow, asked_at: float) -> Hold | None:
             "Request %s was claimed, and taken away before it was sent; nothing was sent.", row.fingerprint[:12]
         )
         return None
-    return Hold.of(renewed.lease_until, lease, since=asked_at)
+    return Hold.of(asked_utc + timedelta(seconds=lease), lease, since=asked_at)
 
 
 async def _post(
@@ -260,27 +302,28 @@ async def _post(
 ) -> Outcome | Next | NotSent:
     """The one POST of this attempt, and the record of what it proved."""
     ctx.posted.add((row.fingerprint, row.attempt))
+    witness.under_way(ctx, row, sent=True)
+    ctx.sent.begin(row.fingerprint, row.attempt, ctx.owner)
     try:
-        submission = await ctx.client.submit(
-            offer.endpoint.model_id, body, may_send=lambda: hold.good(utc_now(), time.monotonic())
-        )
+        submission = await _send(ctx, row, offer, body, hold)
     except (NotSent, MissingToken) as error:
         await _return(ctx, row, error.message)
-        ctx.posted.discard((row.fingerprint, row.attempt))
+        ctx.not_sent(row)
+        witness.under_way(ctx, row, sent=False)
         return error if isinstance(error, NotSent) else _halted(ctx, flight, error)
     except RateLimited as error:
         planned = await ctx.in_ledger(
             ctx.ledger.refused_for_now, row.fingerprint, attempt=row.attempt, owner=ctx.owner, reason=error.message
         )
         ctx.on_change(planned, error)
-        ctx.posted.discard((row.fingerprint, row.attempt))
+        ctx.not_sent(row)
+        witness.under_way(ctx, row, sent=False)
         await ctx.pacer.refused(error)
         return Next.RETRY
     except Rejected as error:
+        ctx.sent.forget(row.fingerprint, row.attempt)
         return await _refused(ctx, flight, row, error)
     except OutcomeUnknown as error:
-        if error.request_id is not None:  # whatever the answer meant: the service knows this request, so ask it
-            return await _accepted(ctx, flight, row, Submission(error.request_id))
         await _unknown(ctx, row, error.message)
         return Next.RELOAD
     except BaseException as error:  # a cancelled task or a fault of our own: it may have been sent
@@ -290,10 +333,35 @@ async def _post(
     return await _accepted(ctx, flight, row, submission)
 
 
-async def _accepted(ctx: Context, flight: InFlightRequest, row: RequestRow, submission: Submission) -> Next:
-    """Record the request id. Until that is done, the log is the only other place that knows it."""
+async def _send(ctx: Context, row: RequestRow, offer: Priced, body: dict[str, object], hold: Hold) -> Submission:
+    """Send the POST. An answer that is no acceptance but names a request stands only if the service does not know that.
+
+    Raises:
+        NotSent, MissingToken, RateLimited, Rejected, OutcomeUnknown: as `RunComfyClient.submit`.
+    """
     try:
-        await ctx.in_ledger(
+        return await ctx.client.submit(
+            offer.endpoint.model_id, body, may_send=lambda: hold.good(utc_now(), time.monotonic())
+        )
+    except OutcomeUnknown as error:
+        if not error.named_ids:
+            raise
+        known = await known_request(ctx, row, error.named_ids)
+        if known is not None:
+            return Submission(known)
+        if error.refusal is not None:
+            raise error.refusal from None
+        raise
+
+
+async def _accepted(ctx: Context, flight: InFlightRequest, row: RequestRow, submission: Submission) -> Next:
+    """Record the request id in the ledger and in the bucket, at the same time; this process's memory and the log know it too."""
+    ctx.sent.answered(row.fingerprint, row.attempt, ctx.owner, submission.request_id)
+    noted = asyncio.create_task(witness.note_sent(ctx, row, submission.request_id))
+    ctx.writes.add(noted)
+    noted.add_done_callback(ctx.writes.discard)
+    try:
+        recorded = await ctx.in_ledger(
             ctx.ledger.submitted,
             row.fingerprint,
             attempt=row.attempt,
@@ -307,7 +375,14 @@ async def _accepted(ctx: Context, flight: InFlightRequest, row: RequestRow, subm
             " i2v ledger resolve %s --request-id %s",
             submission.request_id, flight.order.clip, why, row.fingerprint, submission.request_id,
         )  # fmt: skip
+        await asyncio.wait({noted}, timeout=witness.SENT_SECONDS)
         raise
+    await asyncio.wait({noted}, timeout=witness.SENT_SECONDS)
+    ctx.sent.recorded(row.fingerprint, row.attempt)
+    if recorded.state is State.UNKNOWN:  # another request has this id: a person has to find out
+        ctx.sent.forget(row.fingerprint, row.attempt)
+        log.error("Clip %s: %s.", flight.order.clip, recorded.reason)
+        return Next.RELOAD
     flight.request_id, flight.attempt, flight.paid = submission.request_id, row.attempt, True
     return Next.RELOAD
 
@@ -318,9 +393,11 @@ async def _refused(ctx: Context, flight: InFlightRequest, row: RequestRow, error
     if isinstance(error, Unauthorized | InsufficientBalance):
         # Nothing is wrong with the clip: its row stays ready for the time when the account is in order.
         await _return(ctx, row, error.message)
+        witness.under_way(ctx, row, sent=False)
         return _halted(ctx, flight, error)
     if isinstance(error, UnknownModel):
         await _return(ctx, row, error.message)
+        witness.under_way(ctx, row, sent=False)
         return Held.by(error, order, WaitReason.SERVICE)
     final = is_content_policy_refusal(error.message)
     await ctx.in_ledger(

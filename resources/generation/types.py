@@ -59,6 +59,7 @@ class Delivered:
         cost_microdollars: As reported by the service; None as long as it has not.
         price_microdollars: What was reserved.
         polls: Requests that this run made to learn of the end.
+        replaced_sha256: The file that was stored before, was no video, and was replaced by this one; None if none was.
         notice_seconds: Time between the end, by the service's clock, and its notice; None where it is not known.
     """
 
@@ -79,6 +80,7 @@ class Delivered:
     price_microdollars: int | None = None
     polls: int = 0
     notice_seconds: float | None = None
+    replaced_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ SELECT_ROW = sa.select(*COLUMNS).where(requests.c.fingerprint == sa.bindparam("t
 LOCK_ROW = SELECT_ROW.with_for_update()
 INSERT_EVENT = events.insert()
 
+SERVER_TIME = sa.select(sa.func.clock_timestamp())
+
 FINISHED = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 
 
@@ -73,12 +75,44 @@ def submission_statement(changes: tuple[str, ...]) -> sa.Update:
     )
 
 
+def holder_of(connection: sa.Connection, service: str, request_id: str | None, *, but: tuple[str, int]) -> str | None:
+    """Return the fingerprint of the submission that has this request id, unless it is the given attempt; None if none."""
+    found = connection.execute(
+        sa.select(submissions.c.fingerprint)
+        .where(
+            submissions.c.service == service,
+            submissions.c.request_id == request_id,
+            sa.not_(sa.and_(submissions.c.fingerprint == but[0], submissions.c.attempt == but[1])),
+        )
+        .limit(1)
+    ).scalar()
+    return None if found is None else str(found)
+
+
 class LedgerBase:
     """The database, the clock, and the steps that every change is made of. Each public call is one transaction."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime] = utc_now) -> None:
         self.database = database
         self._now = clock
+
+    def _time(self, connection: sa.Connection) -> datetime:
+        """Return the time that leases and pauses are measured by.
+
+        On Postgres it is the server's, so that a host whose clock is wrong takes and leaves no claim wrongly.
+        """
+        if self.database.is_sqlite or self._now is not utc_now:
+            return self._now()
+        at: datetime = connection.execute(SERVER_TIME).scalar_one()
+        return at.astimezone(UTC)
+
+    @staticmethod
+    def _set(connection: sa.Connection, row: RequestRow, **values: object) -> RequestRow:
+        """Change columns that are not a step of the request's life."""
+        found = connection.execute(
+            requests.update().where(requests.c.fingerprint == row.fingerprint).values(**values).returning(*COLUMNS)
+        ).one()
+        return row_of(found)
 
     def _row(self, connection: sa.Connection, fingerprint: str, *, lock: bool = False) -> RequestRow:
         """Return the row of a fingerprint, locked if ``lock`` is set (in a writing transaction).

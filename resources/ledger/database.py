@@ -1,5 +1,6 @@
 """The database under the ledger: SQLite or Postgres, its transactions, errors and migrations."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from resources.errors import SettingsError
-from resources.ledger.errors import LedgerError, LedgerUnavailable
+from resources.ledger.errors import LedgerError, LedgerFull, LedgerUnavailable
+from resources.ledger.sqlite_file import begin_file, check_file
 
 BUSY_SECONDS = 30
 """Seconds that a transaction waits for another transaction's lock before it fails."""
@@ -50,20 +52,40 @@ class Database:
 
     @classmethod
     def open(cls, url: str) -> "Database":
-        """Connect and migrate the tables to the newest version.
+        """Connect and migrate the tables to the newest version. A SQLite file that does not exist is created.
 
         Raises:
             LedgerUnavailable: the database cannot be reached or written.
+            NotALedger: the SQLite file is empty, damaged or another program's.
             LedgerError: the URL is of another kind of database, or the tables are newer than this program.
             SettingsError: the URL is malformed.
         """
         database = cls(_engine(url))
+        if (path := database.file) is not None:
+            if path.exists():
+                check_file(path)
+            else:
+                begin_file(path, _fill)
         try:
             database.migrate()
         except BaseException:
             database.close()
             raise
         return database
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file, None for a Postgres database and for a URL in SQLite's own form."""
+        name = self.engine.url.database or ""
+        return Path(name) if self.is_sqlite and not name.startswith("file:") else None
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people: the file, or the server and the database, without user and password."""
+        if self.file is not None:
+            return str(self.file.absolute())
+        url = self.engine.url
+        return f"{url.host or os.environ.get('PGHOST') or 'local'}/{url.database or os.environ.get('PGDATABASE') or ''}"
 
     def close(self) -> None:
         """Close all connections."""
@@ -145,6 +167,15 @@ class Database:
                 raw.close()
 
 
+def _fill(draft: Path) -> None:
+    """Make the tables in a new file; closing the last connection moves the write-ahead log into it."""
+    database = Database(_engine(f"sqlite:///{draft}"))
+    try:
+        database.migrate()
+    finally:
+        database.close()
+
+
 def head() -> str:
     """Return the newest migration of this program; its file is called ``v<revision>_<name>.py``."""
     return max(path.name[1:5] for path in (MIGRATIONS / "versions").glob("v[0-9][0-9][0-9][0-9]_*.py"))
@@ -187,13 +218,15 @@ def _engine(url: str) -> sa.Engine:
                 address = address.set(drivername="postgresql+psycopg")
             # A claim waits for the service's row and then sums the spend, so it must see what was committed meanwhile.
             # REPEATABLE READ, which a server may have as its default, would show the state before the wait.
-            return sa.create_engine(
+            engine = sa.create_engine(
                 address,
                 isolation_level="READ COMMITTED",
                 hide_parameters=True,
                 pool_pre_ping=True,
                 connect_args={"connect_timeout": 10, "options": f"-c lock_timeout={BUSY_SECONDS}s"},
             )
+            sa.event.listen(engine, "connect", _postgres_connect)
+            return engine
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError):
         kind = "unknown"  # the text of these errors may contain the URL with its password
     except OSError as error:
@@ -237,6 +270,19 @@ def _sqlite_connect(connection: SqliteConnection, _record: Any) -> None:
     connection.execute("PRAGMA foreign_keys=ON")
 
 
+def _postgres_connect(connection: Any, _record: Any) -> None:
+    """Let a commit wait until it is on the disk, whatever the server, database or role has as its default.
+
+    `remote_apply` promises more than `on`, so it stays.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('synchronous_commit', 'on', false)"
+            " WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')"
+        )
+    connection.commit()
+
+
 def _sqlite_begin(connection: sa.Connection) -> None:
     reading = connection.get_execution_options().get("i2v_reading", False)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
@@ -255,9 +301,15 @@ def _translated() -> Iterator[None]:
         raise LedgerUnavailable("All connections to the ledger are in use.", remedy="Try again later.") from None
 
 
+_DISK_FULL = ("53100", "SQLITE_FULL")
+"""PostgreSQL's code of a full disk (its manual, appendix A), and SQLite's name for it."""
+
+
 def _unavailable(error: BaseException | None) -> LedgerUnavailable:
     lines = str(error).strip().splitlines() or [""]
-    return LedgerUnavailable(
+    name = getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None)
+    kind = LedgerFull if name in _DISK_FULL else LedgerUnavailable
+    return kind(
         f"The ledger's database cannot be used: {lines[0]}.",
         remedy="Check that its disk is writable and not full, or that I2V_LEDGER_URL points to a running Postgres.",
     )

@@ -5,10 +5,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from resources.ledger.base import LedgerBase
+from resources.ledger.base import LedgerBase, holder_of
 from resources.ledger.errors import FinalOutcome, IllegalTransition, LedgerError, StaleClaim
 from resources.ledger.records import RequestRow, State
-from resources.ledger.tables import approvals, submissions
+from resources.ledger.tables import approvals
 
 _FRESH: dict[str, Any] = {
     "state": State.PLANNED,
@@ -23,6 +23,10 @@ _FRESH: dict[str, Any] = {
     "submitted_at": None,
     "started_at": None,
     "finished_at": None,
+    "not_found_since": None,
+    "not_found_at": None,
+    "ask_after": None,
+    "cost_doubted": None,
 }
 """The columns of a new attempt. Values of the last attempt leave the row and stay in submissions and events."""
 
@@ -105,7 +109,7 @@ class Decisions(LedgerBase):
                 reason = f"its outcome is unknown and was given up by {by}"
                 changes = {"state": State.FAILED, "final": True, "reason": reason, "finished_at": self._now()}
             else:
-                self._refuse_other(connection, fingerprint, request_id)
+                self._refuse_other(connection, row, request_id)
                 self._change_submission(connection, fingerprint, row.attempt, request_id=request_id)
                 reason = f"request {request_id}"
                 changes = {
@@ -159,12 +163,8 @@ class Decisions(LedgerBase):
         return moved
 
     @staticmethod
-    def _refuse_other(connection: sa.Connection, fingerprint: str, request_id: str | None) -> None:
-        other = connection.execute(
-            sa.select(submissions.c.fingerprint)
-            .where(submissions.c.request_id == request_id, submissions.c.fingerprint != fingerprint)
-            .limit(1)
-        ).scalar()
+    def _refuse_other(connection: sa.Connection, row: RequestRow, request_id: str | None) -> None:
+        other = holder_of(connection, row.service, request_id, but=(row.fingerprint, row.attempt))
         if other is not None:
             raise IllegalTransition(
                 f"Request id {request_id} belongs to request {other[:12]}.",
@@ -189,7 +189,8 @@ class Decisions(LedgerBase):
 
         An unknown price needs an approval of its own.
         """
-        query = sa.select(approvals.c.id).where(approvals.c.fingerprint == fingerprint).limit(1)
+        standing = (approvals.c.fingerprint == fingerprint, approvals.c.voided_at.is_(None))
+        query = sa.select(approvals.c.id).where(*standing).limit(1)
         if price_microdollars is None:
             query = query.where(approvals.c.price_microdollars.is_(None))
         else:

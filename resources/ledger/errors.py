@@ -20,6 +20,10 @@ class LedgerUnavailable(LedgerError):
     verdict = Verdict.RETRYABLE
 
 
+class LedgerFull(LedgerUnavailable):
+    """The disk of the database is full. What is sent now could not be recorded when it is answered."""
+
+
 class UnknownRequest(LedgerError):
     """No row has this fingerprint."""
 
@@ -42,3 +46,9 @@ class FinalOutcome(IllegalTransition):
     """The outcome is final for these inputs (a content refusal, an abandoned request): they are never sent again."""
 
     code = ErrorCode.FINAL_OUTCOME
+
+
+class NotALedger(LedgerError):
+    """What is there is empty, damaged, or belongs to another program: it is not begun over."""
+
+    code = ErrorCode.LEDGER_FOREIGN

@@ -16,6 +16,12 @@ GRACE_SECONDS = 30.0
 they move it. Only a freeze longer than this plus the margin, right after the last check of the clock, could do harm.
 The price: the unknown outcome of a dead run is reported half a minute later."""
 
+LONGEST_LEASE = timedelta(hours=1)
+"""The most that I2V_LEASE_SECONDS may be. A lease that ends later than so long from now was written by a clock that is
+wrong, and counts as run out."""
+LONGEST_PAUSE = timedelta(minutes=15)
+"""The longest pause that is granted to the service: a larger Retry-After is a mistake (a date, milliseconds)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
@@ -30,6 +36,8 @@ class Hold:
     @classmethod
     def of(cls, lease_until: datetime, lease_seconds: float, *, since: float) -> Self:
         """Return the hold of a lease that was requested at ``since`` (monotonic seconds).
+
+        ``lease_until`` is by this process's own clock, too: the ledger may keep the time of another machine.
 
         The margin is at most a third of the lease, so that a short lease stays usable.
         """

@@ -10,12 +10,14 @@ import sqlalchemy as sa
 from resources.ledger.base import utc_now
 from resources.ledger.database import Database
 from resources.ledger.decisions import Decisions
+from resources.ledger.lookouts import Lookouts
 from resources.ledger.queries import LateCosts, Reading, Spending
 from resources.ledger.responses import Responses
 from resources.ledger.transitions import Claims
+from resources.ledger.witnessed import Witnessed
 
 
-class Ledger(Claims, Responses, Decisions, Reading, LateCosts, Spending):
+class Ledger(Claims, Responses, Decisions, Witnessed, Lookouts, Reading, LateCosts, Spending):
     """One row per fingerprint, one event per change, one transaction per call. Safe for threads and processes.
 
     The guarantee: no POST for a fingerprint while an earlier POST for it may still be charged or deliver. Only `claim`
@@ -29,10 +31,16 @@ class Ledger(Claims, Responses, Decisions, Reading, LateCosts, Spending):
 
         Raises:
             LedgerUnavailable: the database cannot be reached or written.
+            NotALedger: its SQLite file is empty, damaged or another program's.
             LedgerError: the URL is of another kind of database, or a newer program made the tables.
             SettingsError: the URL is malformed.
         """
         return cls(Database.open(url), clock)
+
+    @property
+    def name(self) -> str:
+        """Which ledger this is, for people: where it is, and the beginning of its id."""
+        return f"{self.database.place} (id {self.id[:8]})"
 
     @property
     def engine(self) -> sa.Engine:

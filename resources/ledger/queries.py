@@ -13,7 +13,8 @@ from resources.ledger.base import COLUMNS, FINISHED, SELECT_ROW, LedgerBase, row
 from resources.ledger.budget import day_bounds, spend_between
 from resources.ledger.database import chunks
 from resources.ledger.records import Event, Money, RequestRow, Spend, SpendLine, State
-from resources.ledger.tables import approvals, events, requests, submissions
+from resources.ledger.responses import COST_QUERIED
+from resources.ledger.tables import approvals, events, identity, requests, submissions
 
 _EVENT_COLUMNS = [events.c[field.name] for field in fields(Event)]
 _BY_REQUEST_ID = (
@@ -211,18 +212,20 @@ class Reading(LedgerBase):
     def export(self, file: TextIO) -> int:
         """Write the newest state of each request and every event as JSON lines; return the number of lines.
 
-        Each line has ``table`` (requests, submissions, events, approvals) beside the columns. All lines are read in one
-        transaction, so they are one snapshot.
+        Each line has ``table`` (requests, submissions, events, approvals) beside the columns, and those of requests
+        ``ledger``, this ledger's id. All lines are read in one transaction, so they are one snapshot.
         """
         lines = 0
         with self.database.read() as connection:
             if not self.database.is_sqlite:
                 connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+            name = connection.execute(sa.select(identity.c.id)).scalar()
             for table in EXPORTED:
                 kind = table.name.removeprefix("ledger_")
+                about = {"table": kind, "ledger": name} if table is requests else {"table": kind}
                 query = sa.select(table).order_by(*table.primary_key.columns)
                 for found in connection.execution_options(yield_per=500).execute(query).mappings():
-                    file.write(json.dumps({"table": kind, **found}, default=_plain, ensure_ascii=False) + "\n")
+                    file.write(json.dumps({**about, **found}, default=_plain, ensure_ascii=False) + "\n")
                     lines += 1
         return lines
 
@@ -381,7 +384,7 @@ that is missing after a week never comes, and each query costs a run."""
 NOT_FOUND_RESPONSES = 3
 """"Not found" responses after which a cost is no longer queried; the gaps spread them over 15 minutes."""
 
-COST_QUERIED, COST_NOT_FOUND = "cost_asked", "cost_gone"
+COST_NOT_FOUND = "cost_gone"
 
 _THIS = (events.c.fingerprint == submissions.c.fingerprint, events.c.attempt == submissions.c.attempt)
 _END = sa.case(
@@ -431,6 +434,16 @@ class LateCosts(LedgerBase):
             for values in found
             if _due(values.queries, values.last_query, now)
         )
+
+    def doubted_costs(self, service: str) -> tuple[RequestRow, ...]:
+        """Return the requests that ended within `COST_QUERY_PERIOD` and whose reported cost cannot be right."""
+        query = sa.select(*COLUMNS).where(
+            requests.c.service == service,
+            requests.c.cost_doubted.is_(True),
+            requests.c.finished_at > self._now() - COST_QUERY_PERIOD,
+        )
+        with self.database.read() as connection:
+            return tuple(row_of(found) for found in connection.execute(query.order_by(requests.c.finished_at)))
 
     def cost_unavailable(self, fingerprint: str, *, attempt: int, reason: str, not_found: bool = False) -> None:
         """Record that a query returned no cost; ``not_found`` if the service no longer knows the request."""

@@ -57,7 +57,11 @@ class RequestRow:
     ``price_microdollars`` is what the claim reserved, ``cost_microdollars`` what the service reported. ``final`` means
     that the same inputs are never sent again. ``lost`` means that a succeeded video is neither in the bucket nor at the
     service. ``started_at`` is when the service was first seen working, ``finished_at`` when it ended. ``resubmissions``
-    counts how often an unknown outcome was sent again.
+    counts how often an unknown outcome was sent again. ``not_found_since`` is when the service first said that it does not
+    know a request that it had accepted, ``not_found_at`` when it last did; before ``ask_after`` the schedules do not ask.
+    ``video_checked`` means that the stored file was opened and is a video, ``replaced_sha256`` is the file that it took
+    the place of because that was none. ``cost_doubted`` means that the cost is the reservation, since the reported one
+    cannot be right.
     """
 
     fingerprint: str
@@ -92,6 +96,57 @@ class RequestRow:
     started_at: datetime | None
     finished_at: datetime | None
     delivered_at: datetime | None
+    not_found_since: datetime | None = None
+    not_found_at: datetime | None = None
+    ask_after: datetime | None = None
+    video_checked: bool | None = None
+    replaced_sha256: str | None = None
+    cost_doubted: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What another place than the ledger knows of a request: the bucket's record, or its video.
+
+    ``target`` is the state that it proves at ``attempt``; ``nonce`` is that of the claim that wrote it. Times are as the
+    record has them; ``video`` is key, SHA-256 and size of a video that is in the bucket, as far as they are known.
+    """
+
+    new: NewRequest
+    attempt: int
+    target: State
+    reason: str
+    nonce: str | None = None
+    request_id: str | None = None
+    model_id: str | None = None
+    price_microdollars: int | None = None
+    cost_microdollars: int | None = None
+    claimed_at: datetime | None = None
+    sent_at: datetime | None = None
+    finished_at: datetime | None = None
+    final: bool = False
+    video: tuple[str, str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnClaim:
+    """A claim whose PUT or look at the bucket found somebody else's work: nothing of it was sent."""
+
+    owner: str
+    attempt: int
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class CameToLight:
+    """A request about which the bucket knew more than the ledger; ``before`` is None for one that was not there."""
+
+    fingerprint: str
+    clip: str
+    before: State | None
+    after: State
+    request_id: str | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +205,14 @@ class AtCapacity:
 
 
 ClaimOutcome: TypeAlias = Claimed | AlreadyClaimed | OverBudget | AtCapacity
+
+
+@dataclass(frozen=True, slots=True)
+class PauseState:
+    """How many seconds the service is still to be left alone, and how many pauses a person has ended."""
+
+    seconds: float
+    resumes: int
 
 
 @dataclass(frozen=True, slots=True)

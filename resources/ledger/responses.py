@@ -5,12 +5,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from resources.ledger.base import LedgerBase, stored_reason
+from resources.ledger.base import LedgerBase, holder_of, stored_reason
+from resources.ledger.costs import believe
 from resources.ledger.errors import IllegalTransition, LedgerError
 from resources.ledger.records import RequestRow, State
 from resources.ledger.tables import submissions
 
 _FREE: dict[str, Any] = {"owner": None, "lease_until": None, "run_id": None, "price_microdollars": None}
+
+
+COST_QUERIED = "cost_asked"
+"""The event of a cost that was asked for in vain."""
 
 
 class Responses(LedgerBase):
@@ -25,10 +30,22 @@ class Responses(LedgerBase):
             StaleClaim: another owner or attempt holds the row. The request id is kept with the attempt it belongs to.
                 If the row was only planned again, it becomes `submitted` for the run that adopts it.
             IllegalTransition: the attempt already has another request id; this one is kept as an event.
+
+        If another request has this id, both cannot be right: the row becomes `unknown`, for a person to decide.
         """
+        try:
+            return self._submitted(fingerprint, attempt, owner, request_id)
+        except sa.exc.IntegrityError:  # two processes were given one id at the same moment; the second sees it now
+            return self._submitted(fingerprint, attempt, owner, request_id)
+
+    def _submitted(self, fingerprint: str, attempt: int, owner: str, request_id: str) -> RequestRow:
         now = self._now()
         changes = {"state": State.SUBMITTED, "request_id": request_id, "submitted_at": now, "reason": None}
         with self.database.write() as connection:
+            found = self._row(connection, fingerprint)
+            other = holder_of(connection, found.service, request_id, but=(fingerprint, attempt))
+            if other is not None:
+                return self._given_twice(connection, found, other, attempt, owner=owner, request_id=request_id)
             for state in (State.SUBMITTING, State.UNKNOWN):
                 guards = {"state": state, "attempt": attempt, "owner": owner}
                 row = self._move(
@@ -43,6 +60,19 @@ class Responses(LedgerBase):
             refusal = self._refusal(row, "submitted", attempt, owner)
             self._keep_stray(connection, row, attempt, owner=owner, request_id=request_id)
         raise refusal
+
+    def _given_twice(
+        self, connection: sa.Connection, row: RequestRow, other: str, attempt: int, *, owner: str, request_id: str
+    ) -> RequestRow:
+        """Record that the service answered with an id that another request has: this one's outcome is unknown."""
+        whose = "an earlier attempt of it" if other == row.fingerprint else f"request {other[:12]}"
+        reason = f"the service answered with the id {request_id}, which belongs to {whose}"
+        guards = {"state": State.SUBMITTING, "attempt": attempt, "owner": owner}
+        changes = {"state": State.UNKNOWN, "reason": stored_reason(reason), "lease_until": None}
+        moved = self._move(connection, row.fingerprint, "id_given_twice", guards, changes, owner=owner, reason=reason)
+        if moved is None:
+            self._remark(connection, row, "id_given_twice", owner=owner, reason=reason, attempt=attempt)
+        return moved or row
 
     def _keep_stray(
         self, connection: sa.Connection, row: RequestRow, attempt: int, *, owner: str, request_id: str
@@ -62,6 +92,8 @@ class Responses(LedgerBase):
             reason=f"request {request_id} of attempt {attempt}",
             attempt=attempt,
         )
+        if holder_of(connection, row.service, request_id, but=(row.fingerprint, attempt)) is not None:
+            return
         stray = connection.execute(
             submissions.update()
             .where(
@@ -202,7 +234,8 @@ class Responses(LedgerBase):
         changes: dict[str, Any],
         reason: str | None = None,
     ) -> RequestRow:
-        changes = {"state": state, "finished_at": at or self._now(), **changes}
+        known_again = {"not_found_since": None, "not_found_at": None, "ask_after": None}
+        changes = {"state": state, "finished_at": at or self._now(), **known_again, **changes}
         with self.database.write() as connection:
             guards = {"state": State.SUBMITTED, "attempt": attempt}
             row = self._move(connection, fingerprint, state.value, guards, changes, reason=reason)
@@ -214,8 +247,12 @@ class Responses(LedgerBase):
 
     # Delivery and cost
 
-    def delivered(self, fingerprint: str, *, video_key: str, sha256: str, size_bytes: int) -> RequestRow:
-        """Record that the whole video is in the bucket.
+    def delivered(
+        self, fingerprint: str, *, video_key: str, sha256: str, size_bytes: int, replaced_sha256: str | None = None
+    ) -> RequestRow:
+        """Record that the whole video is in the bucket, and that it was opened and is one.
+
+        ``replaced_sha256`` is a stored file that was none, and whose place this one took.
 
         Raises:
             IllegalTransition: the request has not succeeded.
@@ -225,7 +262,7 @@ class Responses(LedgerBase):
             if row.state is not State.SUCCEEDED:
                 raise self._refusal(row, "delivered", row.attempt)
             if row.delivered_at is not None and (row.video_key, row.video_sha256) == (video_key, sha256):
-                return row
+                return row if row.video_checked else self._set(connection, row, video_checked=True)
             changes = {
                 "video_key": video_key,
                 "video_sha256": sha256,
@@ -233,6 +270,11 @@ class Responses(LedgerBase):
                 "delivered_at": self._now(),
                 "lease_until": None,
                 "lost": False,
+                "not_found_since": None,
+                "not_found_at": None,
+                "ask_after": None,
+                "video_checked": True,
+                "replaced_sha256": replaced_sha256 or row.replaced_sha256,
             }
             guards = {"state": State.SUCCEEDED, "attempt": row.attempt}
             moved = self._move(connection, fingerprint, "delivered", guards, changes, owner=row.owner, reason=video_key)
@@ -275,7 +317,12 @@ class Responses(LedgerBase):
         if cost < 0:
             raise LedgerError(f"{cost} micro-dollars is not a valid cost.", remedy="Nothing was changed.")
         known = connection.execute(
-            sa.select(submissions.c.id, submissions.c.cost_microdollars)
+            sa.select(
+                submissions.c.id,
+                submissions.c.cost_microdollars,
+                submissions.c.cost_doubted,
+                submissions.c.reserved_microdollars,
+            )
             .where(
                 submissions.c.fingerprint == row.fingerprint,
                 submissions.c.attempt == attempt,
@@ -290,19 +337,31 @@ class Responses(LedgerBase):
                 f"Request {row.fingerprint[:12]} has no chargeable submission of attempt {attempt}.",
                 remedy="Nothing was changed.",
             )
-        if known.cost_microdollars == cost:
+        succeeded = attempt == row.attempt and row.state is State.SUCCEEDED
+        belief = believe(cost, known.reserved_microdollars, succeeded=succeeded)
+        if belief.microdollars is None:  # nothing to go by: it stays open, and is asked again
+            self._remark(connection, row, COST_QUERIED, reason=belief.doubt, attempt=attempt)
             return row
-        connection.execute(submissions.update().where(submissions.c.id == known.id).values(cost_microdollars=cost))
+        doubted = bool(belief.doubt)
+        if (known.cost_microdollars, bool(known.cost_doubted)) == (belief.microdollars, doubted):
+            return row
+        connection.execute(
+            submissions.update()
+            .where(submissions.c.id == known.id)
+            .values(cost_microdollars=belief.microdollars, cost_doubted=doubted)
+        )
+        what = "cost_doubted" if doubted else "settled"
+        reason = f"{belief.microdollars} micro-dollars{f' are counted: {belief.doubt}' if doubted else ''}"
         if attempt != row.attempt:
-            self._remark(connection, row, "settled", reason=f"{cost} micro-dollars", attempt=attempt)
+            self._remark(connection, row, what, reason=reason, attempt=attempt)
             return row
         moved = self._move(
             connection,
             row.fingerprint,
-            "settled",
+            what,
             {"state": row.state, "attempt": attempt},
-            {"cost_microdollars": cost},
-            reason=f"{cost} micro-dollars",
+            {"cost_microdollars": belief.microdollars, "cost_doubted": doubted},
+            reason=reason,
         )
         return moved or row
 

@@ -70,6 +70,12 @@ requests = sa.Table(
     sa.Column("started_at", UtcDateTime),
     sa.Column("finished_at", UtcDateTime),
     sa.Column("delivered_at", UtcDateTime),
+    sa.Column("not_found_since", UtcDateTime),
+    sa.Column("not_found_at", UtcDateTime),
+    sa.Column("ask_after", UtcDateTime),
+    sa.Column("video_checked", sa.Boolean),
+    sa.Column("replaced_sha256", sa.String(64)),
+    sa.Column("cost_doubted", sa.Boolean),
     sa.Index(None, "service", "state", "lease_until"),
     sa.Index(None, "owner", "lease_until"),
     sa.Index(None, "clip"),
@@ -93,10 +99,21 @@ submissions = sa.Table(
     sa.Column("cost_microdollars", sa.BigInteger),
     sa.Column("returned", sa.Boolean, nullable=False),
     sa.Column("request_id", sa.Text),
+    sa.Column("nonce", sa.String(32)),
+    sa.Column("cost_doubted", sa.Boolean),
+    sa.Column("is_double", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index(None, "fingerprint", "attempt"),
     sa.Index(None, "service", "claimed_at", "returned", "cost_microdollars", "reserved_microdollars"),
     sa.Index(None, "run_id"),
     sa.Index(None, "request_id"),
+    sa.Index(
+        "uq_ledger_submissions_service_request_id",
+        "service",
+        "request_id",
+        unique=True,
+        sqlite_where=sa.text("request_id IS NOT NULL AND NOT is_double"),
+        postgresql_where=sa.text("request_id IS NOT NULL AND NOT is_double"),
+    ),
 )
 """One row per claim: what it reserved and what it cost. The budget is the sum of those that were not returned."""
 
@@ -125,9 +142,18 @@ approvals = sa.Table(
     sa.Column("price_microdollars", sa.BigInteger),
     sa.Column("approved_by", sa.Text, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("voided_at", UtcDateTime),
     sa.Index(None, "fingerprint"),
 )
-"""What people agreed to pay."""
+"""What people agreed to pay, and until when that holds."""
+
+identity = sa.Table(
+    "ledger_identity",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+"""One row: the id under which buckets know this ledger."""
 
 services = sa.Table(
     "ledger_services",
@@ -135,5 +161,7 @@ services = sa.Table(
     sa.Column("service", sa.String(16), primary_key=True),
     sa.Column("paused_until", UtcDateTime),
     sa.Column("probed_at", UtcDateTime),
+    sa.Column("resumes", sa.Integer, nullable=False, server_default="0"),
 )
-"""One row per service. Locking it serialises claims; it also holds the pause that the service asked for."""
+"""One row per service. Locking it serialises claims; it also holds the pause that the service asked for, and how many
+times a person ended one."""

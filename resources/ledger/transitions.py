@@ -6,7 +6,8 @@ import sqlalchemy as sa
 
 from resources.ledger.base import COLUMNS, SELECT_ROW, LedgerBase, row_of
 from resources.ledger.budget import budget_refusal
-from resources.ledger.leases import GRACE_SECONDS
+from resources.ledger.leases import GRACE_SECONDS, LONGEST_LEASE, LONGEST_PAUSE
+from resources.ledger.lookouts import ASK_AGAIN
 from resources.ledger.records import (
     AlreadyClaimed,
     AtCapacity,
@@ -14,6 +15,7 @@ from resources.ledger.records import (
     Claimed,
     ClaimOutcome,
     NewRequest,
+    PauseState,
     RequestRow,
     State,
 )
@@ -25,6 +27,7 @@ IN_FLIGHT = sa.select(sa.func.count()).where(
     requests.c.service == sa.bindparam("the_service"),
     requests.c.state.in_([State.SUBMITTING, State.SUBMITTED]),
     requests.c.lease_until > sa.bindparam("the_time"),
+    requests.c.lease_until <= sa.bindparam("the_longest"),
 )
 _HEARTBEAT = (
     requests.update()
@@ -71,6 +74,7 @@ class Claims(LedgerBase):
         model_id: str,
         caps: Caps,
         max_in_flight: int,
+        nonce: str | None = None,
     ) -> ClaimOutcome:
         """Claim a planned request and reserve its price, in one transaction that is on the disk when this returns.
 
@@ -86,6 +90,7 @@ class Claims(LedgerBase):
             model_id: the model id that will be sent.
             caps: the budget limits.
             max_in_flight: the most requests with a live lease, over all processes.
+            nonce: what tells this claim from every other in the bucket's record.
 
         Raises:
             UnknownRequest: the request was never planned.
@@ -97,8 +102,10 @@ class Claims(LedgerBase):
             row = self._row(connection, fingerprint, lock=True)
             if row.state is not State.PLANNED:
                 return AlreadyClaimed(row)
-            now = self._now()
-            in_flight: int = connection.execute(IN_FLIGHT, {"the_service": service, "the_time": now}).scalar_one()
+            now = self._time(connection)
+            in_flight: int = connection.execute(
+                IN_FLIGHT, {"the_service": service, "the_time": now, "the_longest": now + LONGEST_LEASE}
+            ).scalar_one()
             if in_flight >= max_in_flight:
                 return AtCapacity(in_flight)
             refusal = budget_refusal(connection, service, run_id=run_id, price=price_microdollars, caps=caps, now=now)
@@ -136,6 +143,7 @@ class Claims(LedgerBase):
                     "claimed_at": now,
                     "reserved_microdollars": price_microdollars,
                     "returned": False,
+                    "nonce": nonce,
                 },
             )
         return Claimed(claimed)
@@ -148,8 +156,8 @@ class Claims(LedgerBase):
             counts as unknown, an event records that nothing was sent.
         """
         ours = (requests.c.state == State.SUBMITTING, requests.c.attempt == attempt, requests.c.owner == owner)
-        lease = self._now() + timedelta(seconds=lease_seconds)
         with self.database.write() as connection:
+            lease = self._time(connection) + timedelta(seconds=lease_seconds)
             renewed = connection.execute(
                 requests.update()
                 .where(requests.c.fingerprint == fingerprint, *ours)
@@ -173,7 +181,7 @@ class Claims(LedgerBase):
         """
         with self.database.write() as connection:
             row = self._row(connection, fingerprint, lock=True)
-            now = self._now()
+            now = self._time(connection)
             if not _adoptable(row) or not (row.owner == owner or _dead(row, now)):
                 return None
             lease = now + timedelta(seconds=lease_seconds)
@@ -191,8 +199,8 @@ class Claims(LedgerBase):
 
     def heartbeat(self, owner: str, lease_seconds: float) -> int:
         """Renew the leases of all requests that this owner holds; return their number."""
-        lease = self._now() + timedelta(seconds=lease_seconds)
         with self.database.write() as connection:
+            lease = self._time(connection) + timedelta(seconds=lease_seconds)
             return connection.execute(_HEARTBEAT, {"the_owner": owner, "the_lease": lease}).rowcount
 
     def release(self, owner: str, *, fingerprint: str | None = None) -> int:
@@ -220,12 +228,17 @@ class Claims(LedgerBase):
         Args:
             grace_seconds: seconds after the end of the lease until an owner counts as dead (see `leases`).
         """
-        dead = (
-            requests.c.state == State.SUBMITTING,
-            requests.c.lease_until < self._now() - timedelta(seconds=grace_seconds),
-        )
-        due = sa.select(requests.c.fingerprint).where(*dead)
         with self.database.read() as connection:
+            now = self._time(connection)
+            dead = (
+                requests.c.state == State.SUBMITTING,
+                sa.or_(
+                    requests.c.lease_until.is_(None),
+                    requests.c.lease_until < now - timedelta(seconds=grace_seconds),
+                    requests.c.lease_until > now + LONGEST_LEASE + timedelta(seconds=grace_seconds),
+                ),
+            )
+            due = sa.select(requests.c.fingerprint).where(*dead)
             if connection.execute(due.limit(1)).first() is None:
                 return ()
         reason = "its owner stopped between the claim and the service's response"
@@ -242,14 +255,25 @@ class Claims(LedgerBase):
         return rows
 
     def orphans(self, service: str) -> tuple[RequestRow, ...]:
-        """Return requests to adopt: without an owner, and at the service or succeeded without a delivered video."""
+        """Return requests to adopt: without an owner, and at the service or succeeded without a delivered video.
+
+        Those that the service did not know when it was last asked are left out until it is time to ask again.
+        """
         waiting = requests.c.state == State.SUBMITTED
         undelivered = sa.and_(
             requests.c.state == State.SUCCEEDED, requests.c.delivered_at.is_(None), requests.c.lost.is_(False)
         )
-        dead = sa.or_(requests.c.lease_until.is_(None), requests.c.lease_until < self._now())
-        query = sa.select(*COLUMNS).where(requests.c.service == service, sa.or_(waiting, undelivered), dead)
         with self.database.read() as connection:
+            now = self._time(connection)
+            dead = sa.or_(
+                requests.c.lease_until.is_(None),
+                requests.c.lease_until < now,
+                requests.c.lease_until > now + LONGEST_LEASE,
+            )
+            rested = sa.or_(
+                requests.c.ask_after.is_(None), requests.c.ask_after <= now, requests.c.ask_after > now + ASK_AGAIN
+            )
+            query = sa.select(*COLUMNS).where(requests.c.service == service, sa.or_(waiting, undelivered), dead, rested)
             return tuple(row_of(found) for found in connection.execute(query.order_by(requests.c.created_at)))
 
     def prove_writable(self) -> None:
@@ -265,26 +289,57 @@ class Claims(LedgerBase):
     def pause(self, service: str, until: datetime) -> None:
         """Pause all processes' calls to this service until then (a Retry-After that one of them received).
 
-        A pause is never shortened.
+        A pause is never shortened, and never longer than `LONGEST_PAUSE`.
         """
         with self.database.write() as connection:
             self._lock_service(connection, service)
+            now = self._time(connection)
+            longest = now + LONGEST_PAUSE
+            until = min(now + (until - self._now()), longest)  # given by this process's clock
             connection.execute(
                 services.update()
                 .where(
                     services.c.service == service,
-                    sa.or_(services.c.paused_until.is_(None), services.c.paused_until < until),
+                    sa.or_(
+                        services.c.paused_until.is_(None),
+                        services.c.paused_until < until,
+                        services.c.paused_until > longest,
+                    ),
                 )
                 .values(paused_until=until)
             )
 
+    def pause_state(self, service: str) -> PauseState:
+        """Return how long the service is to be left alone, and how many pauses a person has ended.
+
+        A moment further away than `LONGEST_PAUSE` was never asked for by a clock that is right, so it counts as none.
+        """
+        query = sa.select(services.c.paused_until, services.c.resumes).where(services.c.service == service)
+        with self.database.read() as connection:
+            found = connection.execute(query).one_or_none()
+            now = self._time(connection)
+        if found is None:
+            return PauseState(0.0, 0)
+        until = found.paused_until
+        running = until is not None and now < until <= now + LONGEST_PAUSE
+        return PauseState((until - now).total_seconds() if running else 0.0, found.resumes)
+
     def paused_until(self, service: str) -> datetime | None:
         """Return when the service may be called again, or None if it may be called now."""
-        with self.database.read() as connection:
-            until = connection.execute(
-                sa.select(services.c.paused_until).where(services.c.service == service)
-            ).scalar_one_or_none()
-        return until if until is not None and until > self._now() else None
+        seconds = self.pause_state(service).seconds
+        return self._now() + timedelta(seconds=seconds) if seconds > 0 else None
+
+    def resume(self, service: str) -> float:
+        """End the pause of all processes' calls to this service; return the seconds that were left of it."""
+        left = self.pause_state(service).seconds
+        with self.database.write() as connection:
+            self._lock_service(connection, service)
+            connection.execute(
+                services.update()
+                .where(services.c.service == service)
+                .values(paused_until=None, resumes=services.c.resumes + 1)
+            )
+        return left
 
     def _insert_new(self, table: sa.Table) -> sa.Insert:
         """Return an INSERT that does nothing if the row exists."""
@@ -301,14 +356,6 @@ class Claims(LedgerBase):
             connection.execute(self._insert_new(services), {"service": service})
             connection.execute(_LOCK_SERVICE, {"the_service": service})
 
-    @staticmethod
-    def _set(connection: sa.Connection, row: RequestRow, **values: object) -> RequestRow:
-        """Change columns that are not a step of the request's life."""
-        found = connection.execute(
-            requests.update().where(requests.c.fingerprint == row.fingerprint).values(**values).returning(*COLUMNS)
-        ).one()
-        return row_of(found)
-
 
 def _adoptable(row: RequestRow) -> bool:
     if row.state is State.SUCCEEDED:
@@ -317,4 +364,5 @@ def _adoptable(row: RequestRow) -> bool:
 
 
 def _dead(row: RequestRow, now: datetime) -> bool:
-    return row.lease_until is None or row.lease_until < now
+    """Return True for a lease that ran out; one that no owner can have asked for now was written by a wrong clock."""
+    return row.lease_until is None or not now <= row.lease_until <= now + LONGEST_LEASE

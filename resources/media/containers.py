@@ -96,19 +96,23 @@ def _raw_mpeg_audio(start: bytes) -> str | None:
 
 
 @contextmanager
-def open_media(path: Path, name: str = "", *, header_only: bool = False) -> Iterator[av.container.InputContainer]:
+def open_media(
+    path: Path, name: str = "", *, header_only: bool = False, moving_pictures: bool = False
+) -> Iterator[av.container.InputContainer]:
     """Open an audio or video file with the demuxer for its content.
 
     Args:
         path: the local file.
         name: the file's name for people (its key in the bucket); the path's own name if empty.
+        moving_pictures: open animated pictures too (AVIF, GIF), which no one may upload as a video.
         header_only: decode no picture while opening: a twentieth of the CPU, and only the header's facts are known.
 
     Raises:
         Unreadable: the file is empty, not audio or video, or damaged, here or while the caller reads it.
     """
     name = name or path.name
-    container = container_of(head(path))
+    start = head(path)
+    container = container_of(start) or (_moving_picture(start) if moving_pictures else None)
     if container is None:
         raise Unreadable(
             f"{name} is not audio or video that can be read{_what_instead(path)}.",
@@ -133,6 +137,15 @@ def open_media(path: Path, name: str = "", *, header_only: bool = False) -> Iter
             f"{name} is damaged or cut short: {reason}.",
             remedy="Export or upload the file again; the copy is incomplete.",
         ) from error
+
+
+def _moving_picture(start: bytes) -> str | None:
+    """Return the container of a picture that may move; None for all others."""
+    if start[4:8] == b"ftyp" and start[8:12] in _STILL_BRANDS:
+        return "mp4"
+    if start[:6] in (b"GIF87a", b"GIF89a"):
+        return "gif"
+    return "ivf" if start[:4] == b"DKIF" else None
 
 
 def _what_instead(path: Path) -> str:

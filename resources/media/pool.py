@@ -30,6 +30,9 @@ R = TypeVar("R")
 _LOOK_SECONDS = 0.2
 """Between two looks at a process: its memory where the system does not limit it, and its time."""
 
+_IDLE_SECONDS = 20.0
+"""After which a process without work ends; the next file starts another, in half a second."""
+
 _LONGEST_ANSWER = 64_000_000
 """Bytes of the largest answer: pictures of one clip are below a megabyte."""
 
@@ -257,7 +260,7 @@ class MediaPool:
     def _lane(self, quick_only: bool) -> None:
         process = _Process()
         try:
-            while (job := self._take(quick_only)) is not None:
+            while (job := self._take(process, quick_only)) is not None:
                 if job.future.set_running_or_notify_cancel():
                     self._do(process, job)
                 if quick_only:
@@ -266,7 +269,7 @@ class MediaPool:
         finally:
             process.end()
 
-    def _take(self, quick_only: bool) -> _Job | None:
+    def _take(self, process: _Process, quick_only: bool) -> _Job | None:
         with self._ready:
             while True:
                 if self._closed:
@@ -276,7 +279,8 @@ class MediaPool:
                     return self._quick.popleft()
                 if not quick_only and (waiting := self._next()):
                     return waiting.popleft()
-                self._ready.wait()
+                if not self._ready.wait(timeout=_IDLE_SECONDS):
+                    process.end()
 
     def _next(self) -> "deque[_Job] | None":
         """Return the queue whose job a worker for any work takes; what the idle quick workers take starts no other."""
@@ -322,6 +326,16 @@ class MediaPool:
                     job.future.set_exception(error)
                     return
         job.future.set_exception(_error_of(death.limit, None, job.name, job.limits))
+
+
+_shared: dict[int, MediaPool] = {}
+_sharing = threading.Lock()
+
+
+def shared_pool() -> MediaPool:
+    """Return this program's one pool. It is never closed: its processes end when they have no work, and with the program."""
+    with _sharing:
+        return _shared.setdefault(os.getpid(), MediaPool())  # a forked child has none of its parent's threads
 
 
 def _not_quick(limits: WorkLimits) -> WorkLimits:

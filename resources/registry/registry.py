@@ -344,6 +344,15 @@ class Registry:
         )
         return bool(self._update(clips.update().where(clips.c.clip == row.clip, *untouched).values(**values)))
 
+    def void_takes(self, row: ClipRow, *, last: int, extra: int) -> bool:
+        """Take back the takes above ``last`` after a backup was restored, whatever the clip's state; False if it changed."""
+        seeds = {number: seed for number, seed in json.loads(row.take_seeds or "{}").items() if int(number) <= last}
+        values: dict[str, Any] = {"extra_takes": extra, "take_seeds": json.dumps(seeds) if seeds else None}
+        if row.delivered_version == row.version and row.state is not ClipState.DELIVERED:
+            values |= {"state": ClipState.DELIVERED, "waiting_for": None, "reason": None, "remedy": None, "batch": None}
+        unchanged = (clips.c.state == row.state, clips.c.version == row.version, clips.c.extra_takes == row.extra_takes)
+        return bool(self._update(clips.update().where(clips.c.clip == row.clip, *unchanged).values(**values)))
+
     def choose(self, clip: str, take: int) -> bool:
         """Choose which take is a delivered clip's video; the clip becomes due.
 

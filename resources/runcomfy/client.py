@@ -366,21 +366,34 @@ def _address(url: str) -> httpx.URL:
 
 
 def _read_submission(what: str, response: httpx.Response, content: bytes) -> wire.Submission:
-    """Return the submission that an answer proves; only an explicit refusal releases the reservation."""
+    """Return the submission that an answer proves; only an explicit refusal that names no request releases the money.
+
+    An answer that is anything else than an acceptance, and names a request, may be about one that was accepted: the
+    error carries the ids, and ``refusal``, what the answer says if the service does not know them.
+    """
     status, body = response.status_code, wire.parse_object(content)
     given = (body or {}).get("request_id")
     given = str(given) if isinstance(given, int) and not isinstance(given, bool) else given
     request_id = given if isinstance(given, str) and wire.REQUEST_ID.fullmatch(given) else None
-    error_in_success = response.is_success and refusals.is_error(body, status)
-    if response.is_success and not error_in_success:
+    named = wire.named_ids(content)
+    if response.is_success and not refusals.is_error(body, status):
         if request_id is not None:
             return wire.Submission(request_id)
-        raise OutcomeUnknown(f"{what}: HTTP {status} without a usable request id.", remedy=_HOLD_REMEDY)
+        raise OutcomeUnknown(
+            f"{what}: HTTP {status} without a usable request id.", remedy=_HOLD_REMEDY, named_ids=named.ids
+        )
     error = refusals.read_error(what, CallSubject.MODEL, status, body, _wait(response))
     spelled_out = isinstance(error, RateLimited) or (isinstance(error, Rejected) and content.strip() != b"")
-    if spelled_out and not (error_in_success and request_id is not None):
+    if spelled_out and not named.ids and not named.unusable:
         raise error
-    raise OutcomeUnknown(error.message, request_id=request_id, remedy=_HOLD_REMEDY, http_status=error.http_status)
+    raise OutcomeUnknown(
+        error.message,
+        request_id=request_id,
+        remedy=_HOLD_REMEDY,
+        http_status=error.http_status,
+        named_ids=named.ids,
+        refusal=error if spelled_out and not named.unusable else None,
+    )
 
 
 def _wait(response: httpx.Response) -> float | None:

@@ -16,6 +16,7 @@ import os
 import re
 import secrets
 import ssl
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,15 @@ import stamina
 from pydantic import SecretStr
 
 from resources.errors import Verdict
-from resources.runcomfy.errors import DisallowedHost, DownloadError, DownloadFailed, OutputGone, TooLarge, Truncated
+from resources.runcomfy.errors import (
+    DisallowedHost,
+    DownloadError,
+    DownloadFailed,
+    OutputGone,
+    TooLarge,
+    TooSlow,
+    Truncated,
+)
 from resources.runcomfy.transport import open_client, reason
 from resources.schemas.inputs import Service
 from resources.settings import LOOPBACK_HOSTS
@@ -40,11 +49,18 @@ MAX_OUTPUT_BYTES = 2 * 1024**3
 MAX_REDIRECTS = 5
 """More than any storage needs; a loop ends here."""
 
-READ_TIMEOUT_SECONDS = 60.0
-"""Seconds of silence within a body after which it is given up."""
+READ_TIMEOUT_SECONDS = 30.0
+"""Seconds of silence within a body after which others go first; as long as a slow one is watched (`SPEED_SECONDS`)."""
 
 TOTAL_TIMEOUT_SECONDS = 1800.0
 """Seconds for a whole download: 2 GiB at 10 Mbit/s, the slowest plausible line."""
+
+LEAST_BYTES_PER_SECOND = 16 * 1024
+"""A download that is slower than this over `SPEED_SECONDS` makes room for others: at this pace a clip of 10 MB would take
+ten minutes."""
+
+SPEED_SECONDS = 30.0
+"""Seconds over which the speed is measured: a storage that answers late, or stutters, gets that much time."""
 
 ATTEMPTS = 4
 """Attempts of one download. Downloads are free, so short storage failures are waited out here: 0.5 to 4 s, then the
@@ -163,7 +179,12 @@ class Downloader:
         try:
             async with asyncio.timeout(TOTAL_TIMEOUT_SECONDS):
                 return await self._follow(address, path)
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.ReadTimeout) as error:
+        except httpx.ReadTimeout:
+            raise TooSlow(
+                f"The output's storage was silent for {READ_TIMEOUT_SECONDS:.0f} s.",
+                remedy="It is fetched again later, after others.",
+            ) from None
+        except (httpx.RemoteProtocolError, httpx.ReadError) as error:
             raise Truncated(f"The output's download: {reason(error)}.") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as error:
             raise DownloadFailed(f"The output's download: {reason(error)}.") from None
@@ -192,9 +213,11 @@ class Downloader:
         if announced is not None and announced > self._max_bytes:
             raise TooLarge(f"The output announces {announced} bytes; the limit is {self._max_bytes}.")
         digest, size = hashlib.sha256(), 0
+        speed = _Speed()
         with _growing(path) as file:
             async for part in response.aiter_bytes():
                 size += len(part)
+                speed.check(size)
                 if size > self._max_bytes:
                     raise TooLarge(f"The output has more than {self._max_bytes} bytes, although its header says less.")
                 digest.update(part)
@@ -219,10 +242,35 @@ class Downloader:
             raise DownloadFailed(f"The output's storage answered with {content_type} instead of a video.")
 
 
+class _Speed:
+    """Watches that a body comes at a least speed."""
+
+    def __init__(self) -> None:
+        self._since, self._size = time.monotonic(), 0
+
+    def check(self, size: int) -> None:
+        """Note that ``size`` bytes have come.
+
+        Raises:
+            TooSlow: fewer than `LEAST_BYTES_PER_SECOND` came in the last `SPEED_SECONDS`.
+        """
+        now = time.monotonic()
+        if now - self._since < SPEED_SECONDS:
+            return
+        if size - self._size < LEAST_BYTES_PER_SECOND * (now - self._since):
+            raise TooSlow(
+                f"The output comes slower than {LEAST_BYTES_PER_SECOND // 1024} KiB a second.",
+                remedy="It is fetched again later, after others; check the network if all downloads are slow.",
+            )
+        self._since, self._size = now, size
+
+
 def _again(error: Exception) -> bool | float:
     """Return whether a download is retried. A 404 is: a storage may lag a moment behind the result."""
     if isinstance(error, OutputGone):
         return True
+    if isinstance(error, TooSlow):  # the caller lets others go first
+        return False
     return isinstance(error, DownloadError) and error.verdict is Verdict.RETRYABLE
 
 

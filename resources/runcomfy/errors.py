@@ -24,6 +24,8 @@ I2VError
       |- TooLarge              FINAL
       |- Truncated             RETRYABLE  the body ended early
       |- DownloadFailed        RETRYABLE
+      |  |- TooSlow                       others should go first
+      |  `- NoVideo                       the file has no two frames that can be decoded
       `- OutputGone            FINAL
 
 No message holds a token, a presigned URL or an output URL: external texts go through ``redact.redact_line`` first, and
@@ -134,6 +136,8 @@ class OutcomeUnknown(ServiceError):
 
     Attributes:
         request_id: The id, if an otherwise unreadable answer contained one.
+        named_ids: All ids that the answer names; the service is asked for each before anything is sent again.
+        refusal: What the answer means if the service knows none of them; None if it proves nothing then.
     """
 
     code = ErrorCode.OUTCOME_UNKNOWN
@@ -141,9 +145,18 @@ class OutcomeUnknown(ServiceError):
     verdict = Verdict.UNKNOWN
 
     def __init__(
-        self, message: str, *, request_id: str | None = None, remedy: str = "", http_status: int | None = None
+        self,
+        message: str,
+        *,
+        request_id: str | None = None,
+        remedy: str = "",
+        http_status: int | None = None,
+        named_ids: tuple[str, ...] = (),
+        refusal: ServiceError | None = None,
     ) -> None:
         super().__init__(message, remedy=remedy, request_id=request_id, http_status=http_status)
+        self.named_ids = named_ids
+        self.refusal = refusal
 
 
 class ServiceUnavailable(ServiceError):
@@ -214,6 +227,14 @@ class DownloadFailed(DownloadError):
     """The output could not be fetched this time."""
 
     verdict = Verdict.RETRYABLE
+
+
+class TooSlow(DownloadFailed):
+    """The output comes so slowly that others should go first."""
+
+
+class NoVideo(DownloadFailed):
+    """What was fetched as the video is none."""
 
 
 class OutputGone(DownloadError):

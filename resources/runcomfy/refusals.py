@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
+from resources.ledger.leases import LONGEST_PAUSE
 from resources.redact import redact_line
 from resources.runcomfy.errors import (
     Forbidden,
@@ -24,7 +25,10 @@ from resources.runcomfy.errors import (
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
-    """Return the seconds of a Retry-After header (a number or a date), None if it is missing or malformed."""
+    """Return the seconds of a Retry-After header (a number or a date), None if it is missing or malformed.
+
+    Never negative, and at most `LONGEST_PAUSE`: a date in the past means now, one in a year is a mistake.
+    """
     if not value:
         return None
     try:
@@ -32,10 +36,10 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     except ValueError:
         try:
             when = parsedate_to_datetime(value)
-        except (ValueError, TypeError):
+            seconds = (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds()
+        except (ValueError, TypeError, OverflowError):
             return None
-        seconds = (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds()
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
+    return None if math.isnan(seconds) else min(max(seconds, 0.0), LONGEST_PAUSE.total_seconds())
 
 
 def error_code(body: Mapping[str, Any] | None, *, http_status: int) -> int | None:
@@ -46,7 +50,7 @@ def error_code(body: Mapping[str, Any] | None, *, http_status: int) -> int | Non
     for value in values:
         if isinstance(value, bool):
             continue
-        if isinstance(value, int):
+        if isinstance(value, int) and abs(value) < 10**11:
             return value
         if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 12:
             return int(value)

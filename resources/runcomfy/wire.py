@@ -27,6 +27,15 @@ MODEL_ID = re.compile(r"(?!.*(^|/)\.{1,2}(/|$))[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)
 MAX_USD = 1_000_000
 """A cost or price above a million dollars is a parsing error, not money."""
 
+MAX_OUTPUTS = 20
+"""So many addresses of one answer are looked at; a clip is one video, and a model adds a picture or a sound to it."""
+
+MAX_QUEUE = 1_000_000
+"""A place in the queue beyond this one is a parsing error, not a queue."""
+
+EARLIEST, LATEST = datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+"""No request was made before the service existed; a moment outside is not a time (zero, milliseconds, an overflow)."""
+
 
 class RequestState(StrEnum):
     """The state of a request, as far as an answer can be understood."""
@@ -80,7 +89,8 @@ class ResultAnswer:
     Attributes:
         state: Never ENDED.
         word: The service's own word, cleaned.
-        output_urls: Addresses under `output`, in order; secret, because each grants access.
+        output_urls: Addresses under `output`, those below `video` and `videos` first; secret, because each grants access.
+        named_videos: How many of them are below `video` or `videos`.
         error: The service's message for a failed request.
         cost_microdollars: The cost, None if the service does not (or not yet) report it.
         created_at: When the service accepted the request.
@@ -90,6 +100,7 @@ class ResultAnswer:
     state: RequestState
     word: str
     output_urls: tuple[SecretStr, ...] = ()
+    named_videos: int = 0
     error: str | None = None
     cost_microdollars: int | None = None
     created_at: datetime | None = None
@@ -157,16 +168,17 @@ def cost(usd: object) -> int | None:
 
 
 def moment(value: object) -> datetime | None:
-    """Return a time (ISO 8601 or seconds since 1970) in UTC, or None."""
+    """Return a time (ISO 8601 or seconds since 1970) in UTC; None if it is none, or outside `EARLIEST` to `LATEST`."""
+    found = None
     try:
         if isinstance(value, str):
             parsed = datetime.fromisoformat(value.strip())
-            return parsed.replace(tzinfo=parsed.tzinfo or UTC).astimezone(UTC)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value, UTC)
+            found = parsed.replace(tzinfo=parsed.tzinfo or UTC).astimezone(UTC)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found = datetime.fromtimestamp(value, UTC)
     except (ValueError, OverflowError, OSError):
         return None
-    return None
+    return found if found is not None and EARLIEST <= found <= LATEST else None
 
 
 def _word(body: Mapping[str, Any]) -> tuple[str, str]:
@@ -190,7 +202,7 @@ def read_status(body: Mapping[str, Any]) -> StatusAnswer:
     """Parse an answer of /status."""
     key, word = _word(body)
     position = body.get("queue_position")
-    if isinstance(position, bool) or not isinstance(position, int):
+    if isinstance(position, bool) or not isinstance(position, int) or not 0 <= position <= MAX_QUEUE:
         position = None
     return StatusAnswer(_STATUS_WORDS.get(key, RequestState.UNREADABLE_WORD), word, position)
 
@@ -205,10 +217,12 @@ def read_result(body: Mapping[str, Any]) -> ResultAnswer:
     error = None
     if state in {RequestState.FAILED, RequestState.CANCELLED}:
         error = error_text({"error": body.get("error")} if body.get("error") else body) or None
+    urls, named_videos = _output_urls(body.get("output"))
     return ResultAnswer(
         state=state,
         word=word,
-        output_urls=_output_urls(body.get("output")),
+        output_urls=urls,
+        named_videos=named_videos,
         error=error,
         cost_microdollars=cost(body.get("cost")),
         created_at=moment(body.get("created_at")),
@@ -216,10 +230,11 @@ def read_result(body: Mapping[str, Any]) -> ResultAnswer:
     )
 
 
-def _output_urls(output: object) -> tuple[SecretStr, ...]:
-    """Return every address under `output`: a mapping of names to an address, a list of them, or an object with a `url`.
+def _output_urls(output: object) -> tuple[tuple[SecretStr, ...], int]:
+    """Return every address under `output`, and how many are below `video` or `videos`: a mapping of names to an address, a list of them, or an object with a `url`.
 
-    Names that suggest a video come first, because an output may contain a picture of it too.
+    Below `video` and `videos` come first, then names that contain the word, then the others, each in the service's order:
+    an output may contain a picture of the video too, as `video_cover`.
     """
     found: list[tuple[int, str]] = []
 
@@ -231,11 +246,67 @@ def _output_urls(output: object) -> tuple[SecretStr, ...]:
                 walk(item, rank, depth - 1)
         elif isinstance(value, dict) and depth:
             for name, item in value.items():
-                walk(item, 0 if "video" in str(name).lower() else rank, depth - 1)
+                key = str(name).strip().lower()
+                of_key = 0 if key in {"video", "videos"} else 1 if "video" in key else 2
+                walk(item, min(rank, of_key), depth - 1)
 
-    walk(output, 1, 4)  # deeper than any output seen, and shallow enough for a hostile one
-    ordered = [url for _, url in sorted(found, key=lambda pair: pair[0])]
-    return tuple(SecretStr(url) for url in dict.fromkeys(ordered))
+    walk(output, 2, 4)  # deeper than any output seen, and shallow enough for a hostile one
+    ordered = list(dict.fromkeys(url for _, url in sorted(found, key=lambda pair: pair[0])))[:MAX_OUTPUTS]
+    named = {url for rank, url in found if rank == 0}
+    return tuple(SecretStr(url) for url in ordered), sum(url in named for url in ordered)
+
+
+_ID_NAMES = frozenset({"request_id", "requestid", "id"})
+_ID_PATH = re.compile(r"/requests/([A-Za-z0-9_-]{1,128})(?:[/?#]|$)")
+_ID_TEXT = re.compile(rb'"request_?[iI]d"\s*:\s*"([A-Za-z0-9_-]{1,128})"')
+MAX_IDS = 5
+"""So many ids of one answer are looked at; each is asked for at the service."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedIds:
+    """The request ids that an answer names, in order; ``unusable`` if it names one that cannot be an id."""
+
+    ids: tuple[str, ...] = ()
+    unusable: bool = False
+
+
+def named_ids(content: bytes) -> NamedIds:
+    """Return the request ids anywhere in an answer to a submit, whatever else it says.
+
+    They stand under `request_id` or `id`, or in an address of the request; what repeats the input is not looked at. An
+    answer that is no JSON, or was cut, is searched as text.
+    """
+    body = parse_json(content)
+    if not isinstance(body, dict | list):
+        found = [match.decode() for match in _ID_TEXT.findall(content)]
+        return NamedIds(tuple(dict.fromkeys(found))[:MAX_IDS])
+    ids: list[str] = []
+    unusable = False
+
+    def walk(value: object, depth: int) -> None:
+        nonlocal unusable
+        if isinstance(value, list) and depth:
+            for item in value[:20]:
+                walk(item, depth - 1)
+        elif isinstance(value, dict) and depth:
+            for name, item in value.items():
+                key = str(name).strip().lower()
+                if key == "input":
+                    continue
+                if key in _ID_NAMES and not isinstance(item, bool | dict | list) and item not in (None, ""):
+                    text = str(item).strip()
+                    if REQUEST_ID.fullmatch(text) and not isinstance(item, float):
+                        ids.append(text)
+                    elif key != "id":
+                        unusable = True
+                elif key.endswith("_url") and isinstance(item, str):
+                    ids.extend(_ID_PATH.findall(item))
+                else:
+                    walk(item, depth - 1)
+
+    walk(body, 4)
+    return NamedIds(tuple(dict.fromkeys(ids))[:MAX_IDS], unusable)
 
 
 def read_cancel(body: Mapping[str, Any] | None) -> CancelOutcome:
@@ -256,7 +327,7 @@ def read_entry(body: Mapping[str, Any], asked: str = "") -> CatalogueEntry:
     return CatalogueEntry(
         model_id=str(body.get("model_id") or asked),
         display_name=redact_line(body.get("display_name") or body.get("model_id") or asked, limit=200),
-        base_price_microdollars=cost(body.get("base_price_usd")),
+        base_price_microdollars=cost(body.get("base_price_usd")) or None,  # free is not a price: it is not known
         price_unit=unit.strip().lower() if isinstance(unit, str) else "",
         input_schema=schema if isinstance(schema, dict) else None,
         raw=dict(body),
@@ -266,7 +337,7 @@ def read_entry(body: Mapping[str, Any], asked: str = "") -> CatalogueEntry:
 def read_balance(body: Mapping[str, Any]) -> Balance | None:
     """Parse the balance; None if the answer has none. The integer overrides the float."""
     exact = body.get("balance_microdollars")
-    if isinstance(exact, int) and not isinstance(exact, bool):
+    if isinstance(exact, int) and not isinstance(exact, bool) and abs(exact) <= MAX_USD * 1_000_000:
         return Balance(exact)
     amount = microdollars(body.get("balance_usd"))
     return None if amount is None else Balance(amount)

@@ -138,6 +138,8 @@ class Sandbox:
         """Let a request carry a fault to its end."""
         if fault.kind is Kind.FAILED_RESULT:
             generation.failure = fault.message or DEFAULT_FAILURE
+        elif fault.kind is Kind.WRONG_COST:
+            generation.told_cost_usd = fault.cost_usd
         else:
             generation.mark = fault.kind
             if fault.kind is Kind.HOSTILE_URL:

@@ -26,9 +26,11 @@ class Where(StrEnum):
 class Kind(StrEnum):
     """What a fault does; docs/sandbox.md has the table."""
 
+    HTTP_400 = "http_400"
     HTTP_401 = "http_401"
     HTTP_402 = "http_402"
     HTTP_404 = "http_404"
+    HTTP_409 = "http_409"
     HTTP_422 = "http_422"
     HTTP_429 = "http_429"
     HTTP_500 = "http_500"
@@ -59,12 +61,22 @@ class Kind(StrEnum):
     WRONG_DURATION = "wrong_duration"
     WRONG_FIRST_FRAME = "wrong_first_frame"
     BROKEN_FILE = "broken_file"
+    PICTURE = "picture"
+    SOUND_ONLY = "sound_only"
+    DOCUMENT = "document"
+    HALF_FILE = "half_file"
+    SLOW = "slow"
+    SAME_ID = "same_id"
+    WRONG_COST = "wrong_cost"
+    ODD_NUMBERS = "odd_numbers"
 
 
 HTTP_KINDS = {
+    Kind.HTTP_400: 400,
     Kind.HTTP_401: 401,
     Kind.HTTP_402: 402,
     Kind.HTTP_404: 404,
+    Kind.HTTP_409: 409,
     Kind.HTTP_422: 422,
     Kind.HTTP_429: 429,
     Kind.HTTP_500: 500,
@@ -91,22 +103,31 @@ VIDEO_KINDS = frozenset(
 )
 """Defects of the video itself: they stay with the request that they hit."""
 
-MARKING_KINDS = VIDEO_KINDS | {Kind.FAILED_RESULT, Kind.STUCK, Kind.STUCK_IN_QUEUE, Kind.HOSTILE_URL}
+FILE_KINDS = frozenset({Kind.PICTURE, Kind.SOUND_ONLY, Kind.DOCUMENT, Kind.HALF_FILE})
+"""What is served as the video is none; it stays with the request that it hits."""
+
+MARKING_KINDS = (
+    VIDEO_KINDS | FILE_KINDS | {Kind.FAILED_RESULT, Kind.STUCK, Kind.STUCK_IN_QUEUE, Kind.HOSTILE_URL, Kind.WRONG_COST}
+)
 """Kinds that change the result of a request; the call itself is answered normally."""
 
 _CONNECTION = {Kind.TIMEOUT, Kind.DISCONNECT_BEFORE, Kind.DISCONNECT_AFTER, Kind.GARBAGE}
 _ANSWERS = set(HTTP_KINDS) | _CONNECTION | {Kind.ERROR_200}
 
 ALLOWED: dict[Where, frozenset[Kind]] = {
-    Where.SUBMIT: frozenset(_ANSWERS | MARKING_KINDS),
-    Where.STATUS: frozenset(_ANSWERS | MARKING_KINDS | {Kind.UNKNOWN_WORD}),
-    Where.RESULT: frozenset(_ANSWERS | MARKING_KINDS | {Kind.UNKNOWN_WORD}),
+    Where.SUBMIT: frozenset(_ANSWERS | MARKING_KINDS | {Kind.SAME_ID}),
+    Where.STATUS: frozenset(_ANSWERS | MARKING_KINDS | {Kind.UNKNOWN_WORD, Kind.ODD_NUMBERS}),
+    Where.RESULT: frozenset(_ANSWERS | MARKING_KINDS | {Kind.UNKNOWN_WORD, Kind.ODD_NUMBERS}),
     Where.CANCEL: frozenset(_ANSWERS),
     Where.MODELS: frozenset(_ANSWERS),
     Where.BALANCE: frozenset(_ANSWERS),
     Where.LOGIN: frozenset(_ANSWERS),
     Where.DOWNLOAD: frozenset(
-        set(HTTP_KINDS) | _CONNECTION | VIDEO_KINDS | {Kind.TRUNCATED, Kind.TOO_LARGE, Kind.HOSTILE_URL}
+        set(HTTP_KINDS)
+        | _CONNECTION
+        | VIDEO_KINDS
+        | FILE_KINDS
+        | {Kind.TRUNCATED, Kind.TOO_LARGE, Kind.HOSTILE_URL, Kind.SLOW}
     ),
     Where.FETCH_INPUT: frozenset(
         set(HTTP_KINDS) | {Kind.TIMEOUT, Kind.DISCONNECT_BEFORE, Kind.GARBAGE, Kind.FAILED_RESULT}
@@ -114,7 +135,7 @@ ALLOWED: dict[Where, frozenset[Kind]] = {
 }
 """The kinds that are possible for each call; another pair is rejected with 422."""
 
-_ACCEPTS = frozenset({Kind.DISCONNECT_AFTER, Kind.TIMEOUT, Kind.GARBAGE})
+_ACCEPTS = frozenset({Kind.DISCONNECT_AFTER, Kind.TIMEOUT, Kind.GARBAGE, Kind.SAME_ID})
 
 
 class Fault(BaseModel):
@@ -126,10 +147,15 @@ class Fault(BaseModel):
         times: How many calls it hits before it is used up.
         model_id: Only requests of this model; None hits all.
         request_id: Only this request.
-        retry_after: Seconds in a ``Retry-After`` header, with http_429 and http_503.
+        retry_after: Seconds in a ``Retry-After`` header, or the whole header as text, with the http errors.
+        names_id: The answer of a submit that is no acceptance names a request: the one that was accepted, else one that
+            does not exist.
+        id_field: Where that id stands: a dotted path into the body.
+        cost_usd: The cost that wrong_cost tells.
+        bytes_per_second: The pace of slow.
         probability: Chance that a matching call is hit; drawn from the sandbox's seed.
         accepted: For submits: whether the request is accepted and charged behind the bad answer. None: yes for
-            disconnect_after, timeout and garbage, no otherwise.
+            disconnect_after, timeout, garbage and same_id, no otherwise.
         message: The text of failed_result and of the http errors.
         url: The address of hostile_url.
     """
@@ -141,7 +167,11 @@ class Fault(BaseModel):
     times: int = Field(1, ge=1)
     model_id: str | None = None
     request_id: str | None = None
-    retry_after: float | None = Field(None, ge=0)
+    retry_after: float | str | None = None
+    names_id: bool = False
+    id_field: str = "request_id"
+    cost_usd: float = 0.0
+    bytes_per_second: int = Field(1, ge=1)
     probability: float = Field(1.0, gt=0, le=1)
     accepted: bool | None = None
     message: str | None = None

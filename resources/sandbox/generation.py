@@ -44,6 +44,7 @@ class Generation(BaseModel):
         rendered_at: When its video was ready, or None.
         failure: Why it fails, or None.
         mark: The fault that it carries, or None.
+        told_cost_usd: The cost that /result tells instead of the price, with the fault wrong_cost.
         hostile_url: The URL that it returns as its output, with the fault of that name.
     """
 
@@ -65,6 +66,7 @@ class Generation(BaseModel):
     failure: str | None = None
     mark: Kind | None = None
     hostile_url: str | None = None
+    told_cost_usd: float | None = None
 
     def state(self, now: float) -> State:
         """Return the state at ``now``. It depends only on the clock, so nothing is written while the request waits."""

@@ -23,6 +23,9 @@ BASE = "/v1"
 UNKNOWN_WORD = "reticulating_splines"
 """A state that no source documents."""
 
+_IN_ANSWER = frozenset({Kind.UNKNOWN_WORD, Kind.ODD_NUMBERS})
+"""Faults that change an ordinary answer instead of taking its place."""
+
 _MODEL_ID = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+")
 _LARGEST_PAGE = 500
 
@@ -64,11 +67,16 @@ class ModelApi:
         fault = sandbox.take_fault(Where.SUBMIT, model_id)
         if fault is None or fault.kind in MARKING_KINDS:
             return await self._accept(request, model_id, account, body, fault)
+        before = next(reversed(sandbox.requests), None)
+        request_id = "no-such-request" if fault.names_id else None
         if fault.accepts:
             accepted = await self._accept(request, model_id, account, body, None)
             if accepted.status_code >= 300:
                 return accepted
-        return answer_of(fault, sandbox.switches, request)
+            if fault.kind is Kind.SAME_ID:
+                return accepted if before is None else self._accepted(request, sandbox.requests[before])
+            request_id = next(reversed(sandbox.requests)) if fault.names_id else None
+        return answer_of(fault, sandbox.switches, request, request_id)
 
     async def _accept(self, request: Request, model_id: str, account: str, body: bytes, mark: Fault | None) -> Response:
         sandbox = self._sandbox
@@ -82,8 +90,11 @@ class ModelApi:
                 int(sandbox.switches.no_balance), wire_errors.NO_BALANCE, "The account has no balance left."
             )
         generation = await sandbox.submit(ENDPOINTS[model_id], raw, account, mark)
+        return self._accepted(request, generation)
+
+    def _accepted(self, request: Request, generation: Generation) -> Response:
         content = {"request_id": generation.request_id, "status": State.IN_QUEUE, **self._urls(request, generation)}
-        return JSONResponse(content, int(sandbox.switches.submit_status))
+        return JSONResponse(content, int(self._sandbox.switches.submit_status))
 
     def _resolve(self, model_id: str) -> None:
         if not _MODEL_ID.fullmatch(model_id):
@@ -97,18 +108,18 @@ class ModelApi:
         """Handle ``GET /requests/{id}/status``."""
         generation = self._generation(request)
         fault = self._fault(Where.STATUS, generation, request)
-        if fault is not None and fault.kind is not Kind.UNKNOWN_WORD:
+        if fault is not None and fault.kind not in _IN_ANSWER:
             return answer_of(fault, self._sandbox.switches, request)
         now = time.time()
         state = generation.state(now)
         content: dict[str, Any] = {
             "request_id": generation.request_id,
-            "status": UNKNOWN_WORD if fault else self._status_word(state),
+            "status": UNKNOWN_WORD if fault and fault.kind is Kind.UNKNOWN_WORD else self._status_word(state),
         }
         if state is State.IN_QUEUE:
             content["queue_position"] = self._sandbox.queue_position(generation, now)
         content.update(self._urls(request, generation))
-        return JSONResponse(content)
+        return _with_odd_numbers(content) if fault and fault.kind is Kind.ODD_NUMBERS else JSONResponse(content)
 
     def _status_word(self, state: State) -> str:
         switches = self._sandbox.switches
@@ -127,7 +138,7 @@ class ModelApi:
         sandbox, switches = self._sandbox, self._sandbox.switches
         generation = self._generation(request)
         fault = self._fault(Where.RESULT, generation, request)
-        if fault is not None and fault.kind is not Kind.UNKNOWN_WORD:
+        if fault is not None and fault.kind not in _IN_ANSWER:
             return answer_of(fault, switches, request)
         now = time.time()
         state = generation.state(now)
@@ -141,13 +152,12 @@ class ModelApi:
             "created_at": _iso(generation.created_at),
             "finished_at": None if finished is None else _iso(finished),
         }
-        if fault:
+        if fault and fault.kind is Kind.UNKNOWN_WORD:
             content["status"] = UNKNOWN_WORD
         if switches.echo_input:
             content["input"] = generation.body
         if state is State.SUCCEEDED:
-            url = generation.hostile_url or self._output_url(request, generation)
-            content["output"] = {"video": url} if switches.output == "video" else {"videos": [url]}
+            content["output"] = self._output(request, generation)
         elif state is State.FAILED:
             text = generation.failure
             content["error"] = text if switches.failed_error == "string" else {"code": "FAILED", "message": text}
@@ -157,7 +167,25 @@ class ModelApi:
         if wants_cost and switches.cost and finished is not None and now >= finished + switches.cost_delay_seconds:
             free = sandbox.is_refunded(generation)
             content["cost"] = 0.0 if free else generation.price_microdollars / 1_000_000
-        return JSONResponse(content)
+            if generation.told_cost_usd is not None:
+                content["cost"] = generation.told_cost_usd
+        return _with_odd_numbers(content) if fault and fault.kind is Kind.ODD_NUMBERS else JSONResponse(content)
+
+    def _output(self, request: Request, generation: Generation) -> dict[str, Any]:
+        """Return the addresses of a finished request in the shape that the switch `output` asks for."""
+        url = generation.hostile_url or self._output_url(request, generation)
+        beside = f"{url.removesuffix('.mp4')}."
+        match self._sandbox.switches.output:
+            case "videos":
+                return {"videos": [url]}
+            case "cover_first":
+                return {"video_cover": f"{beside}cover.jpg", "video": url}
+            case "gone_first":
+                return {"videos": [f"{beside}gone.mp4", url]}
+            case "unnamed":
+                return {"preview": f"{beside}cover.jpg", "file": url}
+            case _:
+                return {"video": url}
 
     async def cancel(self, request: Request) -> Response:
         """Handle ``POST /requests/{id}/cancel``, which works only in the queue."""
@@ -261,6 +289,13 @@ def _number(text: str | None, name: str, default: int, least: int, most: int) ->
         detail = [{"type": "value_error", "loc": ["query", name], "msg": f"must be {least} to {most}"}]
         raise WireError(422, wire_errors.INVALID_INPUT, f"{name} must be {least} to {most}.", detail=detail)
     return number
+
+
+def _with_odd_numbers(content: dict[str, Any]) -> Response:
+    """Return an answer in which every number and time is one that cannot be."""
+    odd = {"queue_position": -(10**30), "created_at": 1e300, "finished_at": -1e300, "poll_after": 1e300}
+    body = json.dumps({**content, **odd, "cost": float("nan") if "cost" in content else None})
+    return Response(body, media_type="application/json")
 
 
 def _iso(seconds: float) -> str:

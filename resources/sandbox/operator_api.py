@@ -15,6 +15,7 @@ from resources.sandbox.faults import Fault
 from resources.sandbox.generation import Generation
 from resources.sandbox.logins import Decision
 from resources.sandbox.openapi import openapi
+from resources.sandbox.state import without_grants
 from resources.sandbox.switches import Switches
 from resources.sandbox.wire_errors import WireError
 from resources.schemas.endpoints import ENDPOINTS
@@ -116,6 +117,7 @@ class OperatorApi:
     def _plain(self, generation: Generation, now: float) -> dict[str, Any]:
         return {
             **generation.model_dump(mode="json", exclude={"hostile_url", "job"}),
+            "body": without_grants(generation.body),
             "state": generation.state(now),
             "finished_at": generation.finished_at(now),
             "width": generation.job.width,

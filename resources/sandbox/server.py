@@ -8,12 +8,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import cv2
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from resources.own_origin import OwnOriginOnly
 from resources.sandbox.app import create_app
 from resources.sandbox.config import SandboxConfig, SandboxConfigError
 from resources.sandbox.core import Sandbox
@@ -90,7 +92,7 @@ def serve(config: SandboxConfig) -> None:
     with _alone(config.data), contextlib.closing(_listen(config)) as listener:
         server = _Server(
             uvicorn.Config(
-                create_app(Sandbox(config)),
+                OwnOriginOnly(create_app(Sandbox(config)), _names(config)),
                 http=_Protocol,
                 ws="none",
                 log_level="warning",
@@ -102,6 +104,12 @@ def serve(config: SandboxConfig) -> None:
             )
         )
         server.run(sockets=[listener])
+
+
+def _names(config: SandboxConfig) -> set[str]:
+    """Return the host names that the sandbox answers under beside those of this machine: the ones it was given."""
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    return {host, *([urlsplit(config.public_base).netloc] if config.public_base else [])}
 
 
 def fail(error: SandboxConfigError) -> int:

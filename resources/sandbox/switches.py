@@ -21,7 +21,9 @@ class Switches(BaseModel):
     )
     failed_status: Literal["completed", "failed"] = Field("completed", description="/status of a failed run")
     submit_status: Literal["200", "202"] = Field("200", description="HTTP status of an accepted submission")
-    output: Literal["video", "videos"] = Field("video", description="output is {video: URL} or {videos: [URL]}")
+    output: Literal["video", "videos", "cover_first", "gone_first", "unnamed"] = Field(
+        "video", description="output is {video: URL}, {videos: [URL]}, or has a second address"
+    )
     documented_ids: bool = Field(True, description="the documented ids resolve; false: they answer 404 with 404001")
     catalogue_ids: bool = Field(True, description="the catalogue's ids resolve; false: they answer 404 with 404001")
     missing_models: tuple[str, ...] = Field((), description="single model ids that answer 404 with 404001")

@@ -1,5 +1,6 @@
 """Errors in the service's format, and broken answers."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,12 +11,14 @@ from starlette.types import Message, Receive, Scope, Send
 from resources.sandbox.faults import HTTP_KINDS, Fault, Kind
 from resources.sandbox.switches import Switches
 
+BAD_REQUEST = 400000
 BAD_MODEL_ID = 400001
 NO_BALANCE = 400002
 BAD_TOKEN = 400004
 NOT_READY = 400005
 NOT_YOURS = 403001
 UNKNOWN_REQUEST = 404001
+CONFLICT = 409001
 INVALID_INPUT = 422001
 TOO_MANY = 429001
 INTERNAL = 500001
@@ -99,9 +102,11 @@ class Cut(Response):
 
 
 _TEXTS = {
+    Kind.HTTP_400: (BAD_REQUEST, "The request is malformed."),
     Kind.HTTP_401: (BAD_TOKEN, "The token is missing, expired or revoked."),
     Kind.HTTP_402: (NO_BALANCE, "The account has no balance left."),
     Kind.HTTP_404: (UNKNOWN_REQUEST, "Not found."),
+    Kind.HTTP_409: (CONFLICT, "Such a request exists already."),
     Kind.HTTP_422: (INVALID_INPUT, "The input does not match the schema."),
     Kind.HTTP_429: (TOO_MANY, "Too many requests."),
     Kind.HTTP_500: (INTERNAL, "Internal error."),
@@ -109,11 +114,29 @@ _TEXTS = {
 }
 
 
-def answer_of(fault: Fault, switches: Switches, request: Request) -> Response:
-    """Return the bad answer of a fault that answers (not of one that marks a request)."""
+def _header(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def answer_of(fault: Fault, switches: Switches, request: Request, request_id: str | None = None) -> Response:
+    """Return the bad answer of a fault that answers (not of one that marks a request); it names ``request_id`` if given."""
+    answer = _answer_of(fault, switches)
+    if request_id is None or not isinstance(answer, JSONResponse):
+        return answer
+    content = json.loads(bytes(answer.body))
+    place = content
+    *steps, last = fault.id_field.split(".")
+    for step in steps:
+        place = place.setdefault(step, {})
+    place[last] = f"{request.url.scheme}://sandbox/v1/requests/{request_id}/status" if "url" in last else request_id
+    headers = {name: value for name, value in answer.headers.items() if name == "retry-after"}
+    return JSONResponse(content, answer.status_code, headers=headers)
+
+
+def _answer_of(fault: Fault, switches: Switches) -> Response:
     if fault.kind in HTTP_KINDS:
         code, text = _TEXTS[fault.kind]
-        headers = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after:g}"}
+        headers = {} if fault.retry_after is None else {"Retry-After": _header(fault.retry_after)}
         detail = None
         if fault.kind is Kind.HTTP_422:
             detail = [{"type": "fault", "loc": ["body"], "msg": fault.message or text}]

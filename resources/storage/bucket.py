@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -45,6 +45,8 @@ class ObjectInfo:
     """Set only by a HEAD or a GET."""
     version_id: str = ""
     """Set only by a HEAD or a GET; empty if the bucket keeps no versions."""
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
+    """Set only by a HEAD or a GET: what the writer added."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,12 @@ class Bucket:
         """Return the bucket of ``I2V_BUCKET`` through boto3's own configuration chain, without any network call.
 
         Raises:
+            SettingsError: I2V_BUCKET is not set.
             AccessDenied: the profile named by AWS_PROFILE does not exist.
         """
-        with translated("set up the client", settings.bucket):
-            return cls(settings.bucket, make_client())
+        name = settings.required_bucket
+        with translated("set up the client", name):
+            return cls(name, make_client())
 
     def __repr__(self) -> str:
         return f"Bucket({self.name!r}, prefix={self.prefix!r})"
@@ -105,6 +109,23 @@ class Bucket:
         """List one key, to check that the bucket exists, answers and may be listed."""
         with translated("list", self.name):
             self._client.list_objects_v2(Bucket=self.name, Prefix=self.prefix, MaxKeys=1)
+
+    def lifecycle_rules(self) -> "list[Mapping[str, Any]] | None":
+        """Return the bucket's lifecycle rules, None if the storage does not tell.
+
+        Raises:
+            AccessDenied: the credentials may not read them.
+        """
+        with translated("read the lifecycle rules", self.name):
+            try:
+                answer = self._client.get_bucket_lifecycle_configuration(Bucket=self.name)
+            except ClientError as error:
+                if error_code(error) in ("NoSuchLifecycleConfiguration", "404"):
+                    return []
+                if error_code(error) in ("NotImplemented", "MethodNotAllowed"):
+                    return None
+                raise
+        return [dict(rule) for rule in answer.get("Rules", ())]
 
     def ensure(self) -> None:
         """Create the bucket if it is missing (for development and tests; a real bucket is made by its owner)."""
@@ -179,16 +200,21 @@ class Bucket:
         Raises:
             BucketMissing: a second call distinguishes it from a missing object, because a HEAD has no body.
         """
+        info = self.peek(key)
+        if info is None:
+            self.check()
+        return info
+
+    def peek(self, key: str) -> ObjectInfo | None:
+        """Return an object's metadata by a single HEAD, which does not tell a missing bucket from a missing object."""
         with translated(f"read the metadata of {key!r}", self.name):
             try:
                 answer = self._client.head_object(Bucket=self.name, Key=self.prefix + key)
             except ClientError as error:
                 if status_of(error) != 404:
                     raise
-            else:
-                return _info(key, answer)
-        self.check()
-        return None
+                return None
+        return _info(key, answer)
 
     # Reading
 
@@ -290,6 +316,37 @@ class Bucket:
         with translated(f"write {key!r}", self.name):
             return _unless_taken(lambda: self._client.put_object(**put, IfNoneMatch="*"))
 
+    def write_if(self, key: str, data: bytes, content_type: str, *, etag: str | None) -> str | None:
+        """Put a small object only if the key is free (``etag`` None) or still holds the object with this ETag.
+
+        Returns:
+            The new object's ETag; None if the condition did not hold. After a lost answer boto3's second attempt meets
+            the object of the first: then the writer itself is told None, and has to read what is there.
+        """
+        put: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key, "Body": data, "ContentType": content_type}
+        put |= {"IfNoneMatch": "*"} if etag is None else {"IfMatch": f'"{etag}"'}
+        answers: list[Any] = []
+        with translated(f"write {key!r}", self.name):
+            try:
+                written = _unless_taken(lambda: answers.append(self._client.put_object(**put)))
+            except ClientError as error:
+                if etag is not None and status_of(error) == 404:  # the object that was to be replaced is gone
+                    return None
+                raise
+        return answers[-1]["ETag"].strip('"') if written else None
+
+    def read_tagged(self, key: str, max_bytes: int) -> tuple[bytes, str] | None:
+        """Return the first ``max_bytes`` + 1 bytes of a small object with its ETag, None if there is none."""
+        with translated(f"read {key!r}", self.name):
+            try:
+                answer = self._client.get_object(Bucket=self.name, Key=self.prefix + key)
+            except ClientError as error:
+                if error_code(error) == "NoSuchBucket" or status_of(error) != 404:
+                    raise
+                return None
+            with answer["Body"] as body:
+                return body.read(max_bytes + 1), answer["ETag"].strip('"')
+
     def upload(self, path: Path, key: str, content_type: str, metadata: Mapping[str, str] | None = None) -> None:
         """Stream a file to an object, in parts if it is large, replacing an existing one.
 
@@ -327,9 +384,35 @@ class Bucket:
         if self.head(key) is not None:  # avoids sending a large file in vain; the condition still decides
             return False
         with translated(f"upload {key!r}", self.name):
-            return _unless_taken(lambda: self._put_parts(path, where, about))
+            return _unless_taken(lambda: self._put_parts(path, where, about, {"IfNoneMatch": "*"}))
 
-    def _put_parts(self, path: Path, where: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+    def replace(
+        self, path: Path, key: str, content_type: str, metadata: Mapping[str, str] | None = None, *, etag: str
+    ) -> bool:
+        """Stream a file over the object that has this ETag.
+
+        Returns:
+            True if this call wrote it; False if there is another object by now, or none.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        where: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key}
+        about: dict[str, Any] = {"ContentType": content_type, "Metadata": dict(metadata or {})}
+        condition: dict[str, Any] = {"IfMatch": f'"{etag}"'}
+
+        def put() -> None:
+            with path.open("rb") as source:
+                self._client.put_object(**where, **about, Body=source, **condition)
+
+        with translated(f"replace {key!r}", self.name):
+            if path.stat().st_size <= PART_BYTES:
+                return _unless_taken(put)
+            return _unless_taken(lambda: self._put_parts(path, where, about, condition))
+
+    def _put_parts(
+        self, path: Path, where: Mapping[str, Any], about: Mapping[str, Any], condition: Mapping[str, Any]
+    ) -> None:
         """Upload in parts without boto3's managed upload, which cannot pass the condition to the completing call."""
         upload_id = self._client.create_multipart_upload(**where, **about)["UploadId"]
         try:
@@ -340,7 +423,7 @@ class Bucket:
                     answer = self._client.upload_part(**where, UploadId=upload_id, PartNumber=number, Body=data)
                     parts.append({"PartNumber": number, "ETag": answer["ETag"]})
             self._client.complete_multipart_upload(
-                **where, UploadId=upload_id, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
+                **where, UploadId=upload_id, MultipartUpload={"Parts": parts}, **condition
             )
         except BaseException:
             # Parts of an unfinished upload cost money until they are aborted.
@@ -416,6 +499,7 @@ def _info(key: str, answer: Mapping[str, Any]) -> ObjectInfo:
         answer["LastModified"].astimezone(UTC),
         answer.get("ContentType", ""),
         "" if version == "null" else version,  # if versions are suspended, this is the overwritten one
+        answer.get("Metadata") or {},
     )
 
 

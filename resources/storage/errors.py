@@ -120,7 +120,9 @@ def _translate_answer(error: ClientError, where: str, bucket: str) -> StorageErr
         return AccessDenied(f"{where}: {code or status}.", remedy=CREDENTIALS_REMEDY)
     if code in _MISSING_KEY or status == 404:
         return ObjectMissing(f"{where}: the object does not exist.", remedy="It may have been deleted or renamed.")
-    if code in _LATER or status >= 500 or status == 429:
+    if status == 501 or code == "NotImplemented":
+        return BadRequest(f"{where}: {code or status}.", remedy="The storage lacks a feature that the project needs.")
+    if code in _LATER or status >= 500 or status in (409, 429):
         return StorageUnavailable(f"{where}: {code or status}.", remedy="It is tried again later.")
     return BadRequest(f"{where}: {code or status}.", remedy="The storage may lack a feature that the project needs.")
 

@@ -3,7 +3,9 @@
 uploads/hero.jpg                         a loose image is a clip `hero`; hero.mp3 beside it is its voiceover
 uploads/shoes/0001.jpg                   in a folder too: clip `shoes--0001`
 uploads/<clip>/brief.yaml + media        one clip of all the media that the brief assigns
-videos/<fingerprint>.mp4                 written once, never overwritten
+videos/<fingerprint>.mp4                 written once, never overwritten unless it is no video
+videos/_rejected/<fingerprint>-<n>       what the service gave as a video and is none
+requests/<fingerprint>/<attempt>.json    what was claimed, sent or ended, whatever becomes of the ledger
 clips/<clip>/...                         what was found, decided and made
 clips/_refused/<slug>-<hash>.txt         what could not become a clip
 sequences/<sequence>.yaml, sequences/<sequence>/...
@@ -17,6 +19,7 @@ import unicodedata
 
 UPLOADS = "uploads/"
 VIDEOS = "videos/"
+REQUESTS = "requests/"
 CLIPS = "clips/"
 REFUSED = "clips/_refused/"
 SEQUENCES = "sequences/"
@@ -53,7 +56,11 @@ _HASH_DIGITS = 8
 _FOREIGN = re.compile(r"[^A-Za-z0-9_-]+")
 _HYPHENS = re.compile(r"-{2,}")
 _CLEAN = re.compile(r"[A-Za-z0-9_-]{1,200}")
+MAX_REJECTED = 3
+"""Files of one request that are kept although they are no videos: enough to show the service what it gave."""
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_REQUEST_KEY = re.compile(r"requests/([0-9a-f]{64})/([1-9][0-9]{0,5})\.json")
+_VIDEO_KEY = re.compile(r"videos/([0-9a-f]{64})\.mp4")
 _EXTENSION = re.compile(r"(?<=[^/])\.[^./]+$")
 # Letters that Unicode does not decompose into a base letter and a mark.
 _LETTERS = str.maketrans(
@@ -89,6 +96,36 @@ def video_key(fingerprint: str) -> str:
     if not _FINGERPRINT.fullmatch(fingerprint):
         raise ValueError(f"{fingerprint!r} is not a fingerprint")
     return f"{VIDEOS}{fingerprint}.mp4"
+
+
+def request_key(fingerprint: str, attempt: int) -> str:
+    """Where the record of one attempt of a paid request lies."""
+    if not _FINGERPRINT.fullmatch(fingerprint) or attempt < 1:
+        raise ValueError(f"{fingerprint!r}, attempt {attempt}, is not a request")
+    return f"{REQUESTS}{fingerprint}/{attempt}.json"
+
+
+def parse_request_key(key: str) -> tuple[str, int] | None:
+    """Return the fingerprint and attempt of a record's key, None for any other key."""
+    found = _REQUEST_KEY.fullmatch(key)
+    return (found[1], int(found[2])) if found else None
+
+
+def parse_video_key(key: str) -> str | None:
+    """Return the fingerprint of a video's key, None for any other key."""
+    found = _VIDEO_KEY.fullmatch(key)
+    return found[1] if found else None
+
+
+def ledger_key(service: str) -> str:
+    """Where it is written which ledger may submit to a service for this bucket."""
+    return f"{REQUESTS}_ledgers/{_checked(service)}.json"
+
+
+def rejected_keys(fingerprint: str) -> tuple[str, ...]:
+    """Return the keys of files that were given as a fingerprint's video and are none."""
+    stem = video_key(fingerprint).removeprefix(VIDEOS).removesuffix(".mp4")
+    return tuple(f"{VIDEOS}_rejected/{stem}-{number}" for number in range(1, MAX_REJECTED + 1))
 
 
 def clip_key(clip: str, name: str) -> str:

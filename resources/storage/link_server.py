@@ -9,18 +9,19 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import IO, TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from resources.settings import LOOPBACK_HOSTS, load_settings
+from resources.own_origin import OwnOriginOnly
+from resources.settings import load_settings
 from resources.storage.bucket import Bucket, ObjectInfo
 from resources.storage.errors import AccessDenied, ObjectMissing, StorageError
 from resources.storage.keys import CLIPS, GALLERY, SEQUENCES, VIDEOS
@@ -32,6 +33,8 @@ SERVED = (CLIPS, VIDEOS, SEQUENCES, GALLERY)
 """Folders that are served; uploads are not."""
 
 _CHUNK_BYTES = 256 * 1024
+_PAST_EVERY_SIZE = 10**18
+"""Bytes; S3 objects have at most 5 * 10**12."""
 _TYPES = {
     ".mp4": "video/mp4",
     ".webm": "video/webm",
@@ -49,7 +52,16 @@ _TYPES = {
     ".yaml": "text/plain; charset=utf-8",
     ".vtt": "text/vtt; charset=utf-8",
 }
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
+
+_PAGE = f"{GALLERY}index.html"
+"""The only file that may run as a page, with scripts and styles of its folder. Uploaders write below ``sequences/``."""
+
+_ACTIVE = frozenset({".html", ".svg"})
+"""What a browser shows as a page that may run scripts."""
+
+_OF_A_PAGE = frozenset({".css", ".js"})
+"""What takes part in another page; as text it does not."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +95,7 @@ def links_app(bucket: Bucket, prefixes: Sequence[str] = SERVED) -> Starlette:
 
     return Starlette(
         routes=[Route("/{key:path}", serve, methods=["GET"])],  # Starlette adds HEAD
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_HOSTS, "[::1]"], www_redirect=False)],
+        middleware=[Middleware(OwnOriginOnly)],
     )
 
 
@@ -110,7 +122,10 @@ async def _answer(request: Request, bucket: Bucket, info: ObjectInfo) -> Respons
         "Cache-Control": "no-cache",
         "Content-Type": _content_type(info),
         "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "same-origin",  # no page of another origin or port takes it as its own part
     }
+    if _suffix(info.key) in _ACTIVE and info.key != _PAGE:
+        headers["Content-Security-Policy"] = "sandbox"
     if _unchanged(request, info, etag):
         return Response(status_code=304, headers=headers)
     span, status = _Span(0, info.size_bytes - 1), 200
@@ -130,8 +145,14 @@ async def _answer(request: Request, bucket: Bucket, info: ObjectInfo) -> Respons
 
 def _content_type(info: ObjectInfo) -> str:
     """Return the content type by the name first, so that an uploader's declaration does not control the browser."""
-    suffix = info.key[info.key.rfind(".") :].lower()
+    suffix = _suffix(info.key)
+    if suffix in _OF_A_PAGE and not info.key.startswith(GALLERY):
+        suffix = ".txt"
     return _TYPES.get(suffix, "application/octet-stream")
+
+
+def _suffix(key: str) -> str:
+    return key[key.rfind(".") :].lower()
 
 
 def _unchanged(request: Request, info: ObjectInfo, etag: str) -> bool:
@@ -149,8 +170,10 @@ def _range_applies(request: Request, info: ObjectInfo, etag: str) -> bool:
 def _same_time(text: str | None, info: ObjectInfo, *, later: bool) -> bool:
     try:
         date = parsedate_to_datetime(text or "")
-    except ValueError:
+    except (ValueError, TypeError, IndexError, OverflowError):  # strange dates raise any of these
         return False
+    if date.tzinfo is None:  # "-0000"
+        date = date.replace(tzinfo=UTC)
     modified = info.modified_at.replace(microsecond=0)
     return modified <= date if later else modified == date
 
@@ -162,14 +185,20 @@ def _cut(match: re.Match[str], size: int) -> _Span | None:
     """
     first, last = match.groups()
     if first:
-        begin, end = int(first), min(int(last), size - 1) if last else size - 1
-        if last and int(last) < int(first):
+        begin, end = _number(first), min(_number(last), size - 1) if last else size - 1
+        if last and _number(last) < _number(first):
             return None
-    elif last and int(last) > 0:
-        begin, end = max(size - int(last), 0), size - 1
+    elif last and _number(last) > 0:
+        begin, end = max(size - _number(last), 0), size - 1
     else:
         return None
     return _Span(begin, end) if begin <= end else None
+
+
+def _number(digits: str) -> int:
+    """Return the number, or one past every size for more digits than Python converts (4,300)."""
+    digits = digits.lstrip("0")
+    return int(digits or "0") if len(digits) < len(str(_PAST_EVERY_SIZE)) else _PAST_EVERY_SIZE
 
 
 async def _chunks(stream: "IO[bytes]") -> AsyncIterator[bytes]:

@@ -128,7 +128,9 @@ class UploadQueue:
                 "I2V_UPLOADS_FROM=listing.",
             )
         with _translated("set up the client"):
-            return cls(settings.upload_queue_url, make_client(settings.upload_queue_url), bucket=settings.bucket)
+            return cls(
+                settings.upload_queue_url, make_client(settings.upload_queue_url), bucket=settings.required_bucket
+            )
 
     def receive(self, *, at_most: int, seconds: float) -> list[UploadMessage]:
         """Return at most ``at_most`` messages, each once, within about ``seconds``.

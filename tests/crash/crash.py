@@ -4,7 +4,8 @@ Starts a real S3 server and a real sandbox, then runs a child process over and o
 `make_clips` with a real Dagster instance and its sensors; at engine level it is the engine alone, which lives faster.
 
 Usage: python tests/crash/crash.py [--level run|engine] [--kills 200] [--clips 30] [--seed 1]
-       [--database sqlite|postgres] [--folder DIR] [-- CHILD COMMAND ...]
+       [--database sqlite|postgres] [--lose-ledger [20]] [--folder DIR] [-- CHILD COMMAND ...]
+       with --lose-ledger the ledger's file is destroyed so many times, right after a kill, and rebuilt from the bucket
        each word {spec} of a child command is replaced by the path of the specification
 """
 
@@ -40,7 +41,10 @@ def main() -> int:
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--level", choices=["run", "engine"], default="run")
+    parser.add_argument("--lose-ledger", type=int, nargs="?", const=20, default=0, metavar="LOSSES")
     given = parser.parse_args(own)
+    if given.lose_ledger > given.kills or (given.lose_ledger and given.database != "sqlite"):
+        parser.error("--lose-ledger destroys the SQLite file after a kill: at most once for each")
     folder = given.folder or Path(tempfile.mkdtemp(prefix="i2v-crash-"))
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)  # PostgreSQL runs as another user where this one is root
@@ -67,6 +71,7 @@ def main() -> int:
         crash = kind(
             folder, url, bucket, sandbox,
             command=child or list(command), clips=given.clips, seed=given.seed, env=env, medium=medium,
+            losses=given.lose_ledger,
         )  # fmt: skip
         try:
             crash.run(given.kills)
@@ -78,6 +83,9 @@ def main() -> int:
               f"({tally.rounds} takes of each), {time.monotonic() - began:.0f} s, {crash.level} level, ledger on {given.database}")  # fmt: skip
         for moment, count in sorted(tally.kills.items()):
             print(f"  killed at {moment:<28}{count:>5}")
+        if given.lose_ledger:
+            print(f"  losses of the ledger                  {tally.losses:>5}")
+            print(f"  unknown right after a loss            {tally.unknown_after_loss:>5}")
         print(f"  submits cut off by a kill             {len(tally.may_be_unknown):>5}")
         print(f"  unknown, resolved as charged          {tally.resolved['charged']:>5}")
         print(f"  unknown, resolved as not charged      {tally.resolved['not charged']:>5}")

@@ -4,6 +4,7 @@ Each life is ended by SIGKILL from outside, at a moment that the ledger or the c
 are resolved from the service's own records. The verdict comes from the sandbox's own list of charges.
 """
 
+import asyncio
 import hashlib
 import json
 import os
@@ -19,9 +20,13 @@ from typing import Any
 
 import httpx
 
+from i2v_assets.operations.recovery import rebuild
+from i2v_assets.session import open_client
 from resources.devservers.start import RunningSandbox
+from resources.generation.orphans import settle_late
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import RequestRow, State
+from resources.settings import load_settings
 from resources.storage.bucket import Bucket
 from resources.storage.keys import video_key
 
@@ -49,6 +54,8 @@ class Tally:
     may_be_unknown: set[str] = field(default_factory=set)
     resolved: Counter[str] = field(default_factory=Counter)
     rounds: int = 0
+    losses: int = 0
+    unknown_after_loss: int = 0
 
 
 class Crash:
@@ -69,6 +76,8 @@ class Crash:
         self.dice = random.Random(how["seed"])
         self.env = {**os.environ, **how["env"], "I2V_LEDGER_URL": ledger_url}
         self.medium: dict[str, Any] = how["medium"]
+        self.losses: int = how.get("losses", 0)
+        self.ledger_url = ledger_url
         self.tally = Tally()
         self.seeds: list[int] = []
         self.began = datetime.now(UTC).date()
@@ -170,12 +179,37 @@ class Crash:
     def get(self, path: str) -> Any:
         return self.web.get(path).raise_for_status().json()
 
+    # The loss
+
+    def lose_ledger(self) -> None:
+        """Destroy the ledger with its registry, and make another out of the bucket, as `i2v ledger rebuild` does."""
+        self.ledger.close()
+        file = Path(self.ledger_url.removeprefix("sqlite:///"))
+        for part in file.parent.glob(f"{file.name}*"):
+            part.unlink()
+        if self.dice.random() < 0.5:
+            file.touch()  # a disk that was full, or a copy that broke off
+        os.environ["I2V_LEDGER_URL"] = self.ledger_url
+        done = rebuild(load_settings(), self.bucket)
+        self.ledger = Ledger.open(self.ledger_url)
+        unknown = {row.fingerprint for row in self.ledger.list(states=[State.UNKNOWN])}
+        assert done.unknown == len(unknown)
+        self.tally.losses += 1
+        self.tally.unknown_after_loss += len(unknown)
+        self.tally.may_be_unknown |= unknown
+
+    async def ask_costs(self) -> None:
+        """What the schedule does: a ledger that was built anew does not know what its requests cost."""
+        async with open_client(load_settings()) as client:
+            await settle_late(self.ledger, client, "sandbox")
+
     # All lives
 
     def run(self, kills: int) -> None:
         """Start and kill the child until the number of kills is reached, then let it finish."""
         moments: list[str] = []
         idle = 0
+        lose_at = sorted(self.dice.sample(range(1, kills + 1), self.losses))
         self.next_round()
         while sum(self.tally.kills.values()) < kills:
             if not moments:
@@ -186,6 +220,8 @@ class Crash:
                 continue
             if self.life(moment):
                 idle = 0
+                if self.tally.losses < len(lose_at) and sum(self.tally.kills.values()) >= lose_at[self.tally.losses]:
+                    self.lose_ledger()
             elif self.done():
                 self.next_round()
             else:
@@ -221,6 +257,8 @@ class Crash:
             assert time.monotonic() < ends, "not everything arrived"
             time.sleep(1)
             self.resolve()
+        if self.losses:
+            asyncio.run(self.ask_costs())
         self.check_charges()
         self.check_end()
 

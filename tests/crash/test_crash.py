@@ -1,6 +1,7 @@
 """Runs killed at every state of the ledger and at random moments: nothing is paid twice, everything is delivered.
 
-`make crash` does the same with 200 kills of whole runs over 30 clips. Here few of the 20 are at run level, since each of
+`make crash` does the same with 200 kills of whole runs over 30 clips, and with ARGS=--lose-ledger destroys the ledger 20 times
+on the way. Here few of the 20 are at run level, since each of
 those lives imports Dagster anew.
 """
 
@@ -14,11 +15,15 @@ CRASH = Path(__file__).parent / "crash.py"
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("level", "kills", "clips"), [("run", 4, 4), ("engine", 16, 10)])
-def test_nothing_is_paid_twice_and_everything_arrives(level: str, kills: int, clips: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("level", "kills", "clips", "losses"), [("run", 4, 4, 0), ("engine", 12, 10, 0), ("engine", 10, 8, 4)]
+)
+def test_nothing_is_paid_twice_and_everything_arrives(
+    level: str, kills: int, clips: int, losses: int, tmp_path: Path
+) -> None:
     process = subprocess.run(
         [sys.executable, str(CRASH), "--level", level, "--kills", str(kills), "--clips", str(clips), "--seed", "2",
-         "--folder", str(tmp_path)],
+         "--lose-ledger", str(losses), "--folder", str(tmp_path)],
         capture_output=True,
         text=True,
         timeout=580,

@@ -112,7 +112,7 @@ class Fleet:
         module = ["-m", "i2v_assets.definitions"]
         commands = {
             "code": ["dagster", "api", "grpc", "-h", "127.0.0.1", "-p", str(self.code_port), *module],
-            "webserver": ["dagster_webserver", "-h", "127.0.0.1", "-p", str(self.ui_port), *workspace],
+            "webserver": ["i2v_assets.webserver", "-h", "127.0.0.1", "-p", str(self.ui_port), *workspace],
             "daemon": ["dagster._daemon", "run", *workspace],
         }
         child = ChildProcess(

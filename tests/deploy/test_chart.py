@@ -377,18 +377,71 @@ def test_a_deployment_s_pods_are_valid(values: Any) -> None:
 # The UI
 
 
-def test_the_login_leads_to_the_webserver_that_the_chart_makes(values: Any) -> None:
+def upstream_of(container: Any) -> str:
+    (upstream,) = (
+        arg.removeprefix("--upstream=")
+        for arg in (*container.get("command", ()), *container.get("args", ()))
+        if arg.startswith("--upstream=")
+    )
+    return str(upstream)
+
+
+def allowed_into(labels: dict[str, str]) -> list[tuple[Any, Any]]:
+    """Who may reach pods with these labels, and at which port, by all policies that choose them by label."""
+    return [
+        (peer.get("podSelector", {}).get("matchLabels") or peer.get("namespaceSelector"), entry["port"])
+        for name in ("base.yaml", "guard.yaml", "ui.yaml", "metrics.yaml")
+        for document in extra(name)
+        if document["kind"] == "NetworkPolicy" and document["spec"]["podSelector"].get("matchLabels")
+        and document["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+        for rule in document["spec"].get("ingress", ())
+        for peer in rule["from"]
+        for entry in rule["ports"]
+    ]  # fmt: skip
+
+
+def test_the_login_leads_through_the_guard_to_the_webserver_that_the_chart_makes(values: Any) -> None:
     port = values["dagsterWebserver"]["service"]["port"]
-    manifests = {(document["kind"], document["metadata"]["name"]): document for document in extra("ui.yaml")}
-    (login,) = manifests["Deployment", "i2v-login"]["spec"]["template"]["spec"]["containers"]
-    (upstream,) = (arg.removeprefix("--upstream=") for arg in login["args"] if arg.startswith("--upstream="))
-    assert upstream == f"http://{names(values)['webserver']}:{port}"
-    policy = manifests["NetworkPolicy", "i2v-ui"]["spec"]
-    assert policy["podSelector"]["matchLabels"].items() <= pods(values)["webserver"]["metadata"]["labels"].items()
-    assert [entry["port"] for rule in policy["ingress"] for entry in rule["ports"]] == [port]
-    forward = f"kubectl port-forward -n i2v service/{names(values)['webserver']} 3000:{port}"
+    guards, logins = (
+        {(document["kind"], document["metadata"]["name"]): document for document in extra(name)}
+        for name in ("guard.yaml", "ui.yaml")
+    )
+    guard_pod = guards["Deployment", "i2v-guard"]["spec"]["template"]
+    (guard,) = guard_pod["spec"]["containers"]
+    (login,) = logins["Deployment", "i2v-login"]["spec"]["template"]["spec"]["containers"]
+    assert upstream_of(guard) == f"http://{names(values)['webserver']}:{port}"
+    (entry,) = guards["Service", "i2v-guard"]["spec"]["ports"]
+    assert upstream_of(login) == f"http://i2v-guard:{entry['port']}"
+    forward = f"kubectl port-forward -n i2v service/i2v-guard 3000:{entry['port']}"
     assert forward in (EXTRA / "ui.yaml").read_text()
     assert forward in DOCS
+    assert f"service/{names(values)['webserver']}" not in DOCS, "past the guard"
+
+
+def test_only_the_guard_reaches_the_webserver_and_only_the_login_the_guard(values: Any) -> None:
+    guard, login = ({"app.kubernetes.io/name": name} for name in ("i2v-guard", "i2v-login"))
+    port = values["dagsterWebserver"]["service"]["port"]
+    assert allowed_into(pods(values)["webserver"]["metadata"]["labels"]) == [(guard, port)]
+    assert allowed_into(guard) == [(login, "http")]
+
+
+def test_the_guard_is_the_project_s_with_the_name_of_the_ingress_and_no_secret(values: Any) -> None:
+    import importlib
+
+    from i2v_assets import guard_proxy
+
+    (document,) = [document for document in extra("guard.yaml") if document["kind"] == "Deployment"]
+    pod = document["spec"]["template"]["spec"]
+    (guard,) = pod["containers"]
+    assert guard["command"][:3] == ["python", "-m", guard_proxy.__name__]
+    assert importlib.import_module(guard["command"][2]) is guard_proxy
+    assert "envFrom" not in guard
+    (variable,) = guard["env"]
+    assert variable["valueFrom"] == {"configMapKeyRef": {"name": "i2v-env", "key": "I2V_UI_HOSTS"}}
+    assert pod["automountServiceAccountToken"] is False
+    (ingress,) = [document for document in extra("ui.yaml") if document["kind"] == "Ingress"]
+    assert environment()["I2V_UI_HOSTS"] == ingress["spec"]["rules"][0]["host"]
+    assert image(values["dagsterWebserver"]) == guard["image"]
 
 
 def test_whoever_has_no_capabilities_takes_no_port_below_1024(values: Any) -> None:
@@ -519,6 +572,7 @@ def test_a_run_s_pod_matches_the_launcher_config(values: Any, monkeypatch: pytes
     assert container["imagePullPolicy"] == given["imagePullPolicy"]
     assert template["spec"]["securityContext"]["runAsUser"] == 10001
     assert template["spec"]["tolerations"]
+    assert template["spec"]["automountServiceAccountToken"] is False, "strangers' files are decoded in it"
     assert template["spec"]["serviceAccountName"] == values["global"]["serviceAccountName"]
     # By the one the policy finds it, by the other whoever restores a database.
     assert template["metadata"]["labels"]["i2v/role"] == job["metadata"]["labels"]["i2v/role"] == "run"

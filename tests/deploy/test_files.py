@@ -101,6 +101,18 @@ def test_compose_is_reached_from_this_machine_alone() -> None:
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
+def test_compose_serves_the_ui_behind_the_guard() -> None:
+    """In the only process that serves it, which the login proxy reaches and nothing else publishes."""
+    services = read("compose.yaml")["services"]
+    assert services["webserver"]["command"][:3] == ["python", "-m", "i2v_assets.webserver"]
+    assert "ports" not in services["webserver"]
+    assert services["webserver"]["environment"]["I2V_UI_HOSTS"] == "${I2V_UI_HOSTS:-}"
+    assert "reverse_proxy webserver:3000" in (DEPLOY / "Caddyfile").read_text()
+    commands = [str(service.get("command")) for service in services.values()]
+    assert not any("dagster-webserver" in command or "dagster dev" in command for command in commands)
+    assert "-disableHttp=true" in services["s3"]["command"]
+
+
 def test_compose_keeps_each_service_alive_and_small() -> None:
     compose = read("compose.yaml")
     for name, service in compose["services"].items():

@@ -34,6 +34,7 @@ ACTIONS = {
     "CopyObject": {"s3:GetObject", "s3:PutObject"},
     "DeleteObject": {"s3:DeleteObject"},
     "DeleteObjects": {"s3:DeleteObject"},
+    "GetBucketLifecycleConfiguration": {"s3:GetLifecycleConfiguration"},
     "ReceiveMessage": {"sqs:ReceiveMessage"},
     "DeleteMessage": {"sqs:DeleteMessage"},
     "DeleteMessageBatch": {"sqs:DeleteMessage"},
@@ -123,8 +124,8 @@ def test_the_policy_allows_just_what_is_called(statements: dict[str, Any]) -> No
     allowed = {action for statement in statements.values() for action in listed(statement["Action"])}
     needed = {action for operation in operations() for action in ACTIONS[operation]} | presigned_actions()
     assert allowed == needed
-    assert len(allowed) == 8
-    assert "allows eight actions" in (ROOT / "docs" / "deploy.md").read_text()
+    assert len(allowed) == 9
+    assert "allows nine actions" in (ROOT / "docs" / "deploy.md").read_text()
     assert all(statement["Effect"] == "Allow" for statement in statements.values())
 
 
@@ -141,6 +142,9 @@ def test_only_the_policy_s_actions_are_called(bucket: Bucket, tmp_path: Path) ->
         bucket.copy(f"videos/{path.name}", f"clips/{path.name}")
         bucket.download(f"videos/{path.name}", tmp_path / "back")
     bucket.check()
+    bucket.lifecycle_rules()
+    bucket.read_tagged("clips/a", 1)
+    bucket.write_if("clips/b", b"", "text/plain", etag=None)
     bucket.write("clips/a", b"", "text/plain")
     bucket.write_new("clips/a", b"", "text/plain")
     bucket.read("clips/a")
@@ -158,6 +162,8 @@ def test_every_place_that_is_written_is_allowed_and_no_other(statements: dict[st
     fingerprint = "0" * 64
     written = {
         keys.video_key(fingerprint),
+        keys.request_key(fingerprint, 1),
+        keys.ledger_key("runcomfy"),
         keys.clip_key("hero", keys.VIDEO),
         keys.refused_key("uploads/x.gif"),
         keys.sequence_key("film", keys.VIDEO),
@@ -175,7 +181,12 @@ def test_every_place_that_is_written_is_allowed_and_no_other(statements: dict[st
 
 def test_paid_videos_and_uploads_cannot_be_deleted(statements: dict[str, Any]) -> None:
     patterns = paths(statements["Tidy"])
-    for key in (keys.video_key("0" * 64), "uploads/hero.jpg"):
+    for key in (
+        keys.video_key("0" * 64),
+        keys.request_key("0" * 64, 1),
+        keys.ledger_key("runcomfy"),
+        "uploads/hero.jpg",
+    ):
         assert not [pattern for pattern in patterns if fnmatch(key, pattern)]
     assert [pattern for pattern in patterns if fnmatch(keys.clip_key("hero", keys.REFUSED_NOTE), pattern)]
 
@@ -210,6 +221,8 @@ def test_people_cannot_change_what_the_program_made(of_people: dict[str, Any]) -
     fingerprint = "0" * 64
     made = (
         keys.video_key(fingerprint),
+        keys.request_key(fingerprint, 1),
+        keys.ledger_key("runcomfy"),
         keys.clip_key("hero", keys.VIDEO),
         keys.sequence_key("film", keys.VIDEO),
         keys.sequence_key("film", "manifest.json"),

@@ -218,7 +218,7 @@ def test_keys_that_climb_or_hold_control_characters_stay_names(stage) -> None:
     stage.make()
 
     assert stage.delivered() == {"up--evil", "bell"}
-    assert {found.key.split("/")[0] for found in stage.bucket.list()} == {"uploads", "clips", "videos"}
+    assert {found.key.split("/")[0] for found in stage.bucket.list()} == {"uploads", "clips", "videos", "requests"}
 
 
 def test_a_photo_turned_by_its_camera_is_measured_as_people_see_it(stage) -> None:

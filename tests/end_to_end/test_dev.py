@@ -1,10 +1,12 @@
 """`i2v dev` as a person uses it: it starts, a file becomes a clip, and Ctrl-C stops everything."""
 
+import http.client
 import io
 import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -42,6 +44,71 @@ def inhabitants(house: Path) -> list[str]:
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return found
+
+
+def listening(house: Path) -> dict[int, str]:
+    """The TCP ports on which this test's processes listen, with the process that does."""
+    found = {}
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == str(house) or str(house) in process.cwd():
+                for each in process.net_connections("tcp"):
+                    if each.status == psutil.CONN_LISTEN:
+                        assert each.laddr.ip == "127.0.0.1", (each, process.cmdline())
+                        found[each.laddr.port] = f"{process.pid} {' '.join(process.cmdline())[:150]}"
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+FORM = b'--X\r\nContent-Disposition: form-data; name="file"; filename="planted.png"\r\n\r\nbytes\r\n--X--\r\n'
+PATHS = (
+    *("/", "/i2v/", "/i2v/uploads/planted.png", "/buckets/i2v/uploads/planted.png", "/uploads/planted.png"),
+    *("/dir/status", "/dir/assign", "/vol/status", "/status", "/metrics", "/v1/models", "/_sandbox/requests"),
+    *("/graphql?query={version}", "/gallery/index.html", "/clips/hero/video.mp4", "/debug/pprof/"),
+)
+HEALTH = ("/healthz", "/status", "/server_info", "/_sandbox/health")
+"""What probes ask under any name; S3's `/status` says nothing but that it runs."""
+
+
+def ask(port: int, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> int | None:
+    """The status of an answer, None where the port does not speak HTTP."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request(method, path, body=body or None, headers=headers)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def speaks_without_a_certificate(port: int) -> bool:
+    """Whether a TLS port answers a client that has none."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    try:
+        with socket.create_connection(("127.0.0.1", port), 20) as raw, context.wrap_socket(raw) as tls:
+            tls.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            return tls.recv(1) != b""
+    except OSError:
+        return False
+
+
+def refuses_strangers(port: int, who: str) -> None:
+    """No page of another origin, no foreign name and no neighbour without credentials gets anything from a port."""
+    foreign = {"Host": f"evil.example:{port}"}
+    page = {"Host": f"127.0.0.1:{port}", "Origin": "http://127.0.0.1:1", "Sec-Fetch-Site": "same-site"}
+    for path in PATHS:
+        if path not in HEALTH:
+            assert ask(port, "GET", path, foreign) in (None, 400, 403), (path, who)
+        assert ask(port, "POST", path, {**page, "Content-Type": "multipart/form-data; boundary=X"}, FORM) in (
+            *(None, 400, 403, 405, 411, 415), *(501,),
+        ), (path, who)  # fmt: skip
+        assert ask(port, "PUT", path, page, b"bytes") in (None, 400, 403, 405, 501), (path, who)
+        assert ask(port, "DELETE", path, page) in (None, 400, 403, 405, 501), (path, who)
+    assert not speaks_without_a_certificate(port), who
 
 
 def answers(url: str) -> bool:
@@ -90,6 +157,12 @@ def test_it_comes_up_makes_a_clip_and_leaves_nothing_behind(tmp_path: Path, monk
         for name, value in dotenv_values(tmp_path / "dev" / "environment").items():
             monkeypatch.setenv(name, value or "")
         bucket = Bucket.from_settings(load_settings())
+        # The S3 server's ten, of which the last come late, the sandbox, the links, the UI.
+        until(lambda: len(listening(tmp_path)) >= 13 or dev.poll() is not None, "the listening", log)
+        doors = listening(tmp_path)
+        for door, who in doors.items():
+            refuses_strangers(door, who)
+        assert [info.key for info in bucket.list()] == []
         bucket.write("uploads/hero.png", picture(), "image/png")
         until(lambda: bucket.head("clips/hero/manifest.json") or dev.poll() is not None, "the clip", log)
         assert bucket.head("clips/hero/video.mp4") is not None, log.read_text()
@@ -106,3 +179,16 @@ def test_it_comes_up_makes_a_clip_and_leaves_nothing_behind(tmp_path: Path, monk
         dev.wait()
     assert inhabitants(tmp_path) == []
     assert not (tmp_path / "dev" / "environment").exists()
+
+
+def test_a_killed_one_is_said_not_to_run(tmp_path: Path) -> None:
+    """SIGKILL leaves the file with the services' addresses; `--dev` must not try them."""
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "environment").write_text("AWS_ENDPOINT_URL_S3='http://127.0.0.1:9'\nI2V_SERVICE='sandbox'\n")
+    (tmp_path / "dev.lock").write_text("Process 1 (i2v dev)")
+    told = subprocess.run(
+        [str(Path(sys.executable).with_name("i2v")), "--dev", "status"],
+        env={**os.environ, "I2V_DATA_DIR": str(tmp_path)}, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert told.returncode == 64
+    assert "is not running" in told.stderr

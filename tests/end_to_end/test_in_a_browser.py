@@ -43,7 +43,11 @@ def browser_page(executable: str) -> Iterator[Page]:
 def ui(stage, tmp_path: Path) -> Iterator[str]:
     """The web server over the test's instance."""
     port = free_port()
-    arguments = ["-m", "dagster_webserver", "-m", "i2v_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    workspace = tmp_path / "workspace.yaml"
+    workspace.write_text(
+        "load_from: [{python_module: {module_name: i2v_assets.definitions, location_name: i2v_assets}}]\n"
+    )
+    arguments = ["-m", "i2v_assets.webserver", "-w", str(workspace), "-p", str(port)]
     address = f"http://127.0.0.1:{port}"
 
     def answers() -> bool:

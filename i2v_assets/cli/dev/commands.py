@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import sys
 import threading
 from pathlib import Path
@@ -11,11 +10,10 @@ from typing import Annotated
 import typer
 
 from i2v_assets.cli.console import err
-from i2v_assets.cli.dev.dagster import local_dagster
+from i2v_assets.cli.dev.dagster import local_dagster, require_free
 from i2v_assets.cli.dev.demo import run_demo
 from i2v_assets.cli.dev.services import local_services
 from i2v_assets.cli.environment import DEV_FOLDER, KEPT_IN_DEV, data_root, enter, write_dev_file
-from i2v_assets.cli.exit_codes import UsageProblem
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
 
@@ -36,7 +34,7 @@ def dev(
     generation_seconds: Annotated[float, typer.Option(help="How long the sandbox takes for a clip (median).")] = 10,
 ) -> None:
     """Run the local services and the Dagster UI, with sensors and schedules on, until Ctrl-C."""
-    _require_free(port)
+    require_free(port)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
@@ -51,9 +49,7 @@ def dev(
                     err.print(f"Dagster UI:  http://127.0.0.1:{port}", highlight=False)
                     err.print("Drop a file in:  .venv/bin/i2v --dev upload FILE...", highlight=False)
                     err.print(f"Logs: {services.data_dir / 'logs'}    Ctrl-C ends everything.", highlight=False)
-                    while not stopped.wait(1.0):
-                        if (ended := dagster.ended) is not None:
-                            raise UsageProblem("Dagster ended by itself.", remedy=ended.log_tail())
+                    dagster.watch(stopped)
                 err.print("Stopping ...")
         finally:
             left.unlink(missing_ok=True)
@@ -61,16 +57,6 @@ def dev(
 
 def _ours(name: str) -> bool:
     return name.startswith(("I2V_", "RUNCOMFY_", "AWS_", "DAGSTER_"))
-
-
-def _require_free(port: int) -> None:
-    """Raise if the port is taken: another program's answer on it would pass for Dagster's."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that has just been left is free
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise UsageProblem(f"Port {port} is taken.", remedy="Name another one: i2v dev --port 3001") from None
 
 
 @app.command(

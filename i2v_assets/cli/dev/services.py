@@ -1,6 +1,5 @@
 """Start the services of one machine together: S3 server, sandbox, links to the bucket, and Dagster."""
 
-import fcntl
 import os
 import shutil
 import sys
@@ -11,54 +10,24 @@ from pathlib import Path
 from signal import Signals
 from types import MappingProxyType
 
-from i2v_assets.cli.environment import without_production
-from i2v_assets.cli.exit_codes import TryLater
+from i2v_assets.cli.environment import locked, without_production
 from resources.devservers.start import ChildProcess, environment, free_port, start_s3, start_sandbox
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Lock a folder for this process; the lock ends with the process, however that ends.
-
-    The lock file lies beside the folder, since the demo empties its folder. It stays there: removing it could remove the
-    next owner's.
-
-    Raises:
-        TryLater: another process holds the folder.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f"{folder.name}.lock").open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise TryLater(
-                f"{file.read().strip() or 'Another process'} works in {folder}.",
-                remedy="Wait for it or end it, or set I2V_DATA_DIR to another folder.",
-            ) from None
-        file.truncate(0)
-        file.write(f"Process {os.getpid()} ({' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])})")
-        file.flush()
-        yield
-
 
 HERE = Path(__file__).parent.parent.parent
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class Services:
-    """The running services, and the environment by which other processes find them."""
+class Programs:
+    """Where the project's processes keep files and logs, and their environment."""
 
     data_dir: Path
     environment: Mapping[str, str]
-    sandbox_url: str
-    link_base: str
 
     def start(
         self, arguments: list[str], log: str, stop_signal: Signals = Signals.SIGTERM, more: Mapping[str, str] = _NONE
     ) -> ChildProcess:
-        """Start a Python module of the project beside the services, with their environment and ``more``."""
+        """Start a Python module of the project with this environment and ``more``."""
         return ChildProcess(
             [sys.executable, "-m", *arguments],
             log=self.data_dir / "logs" / log,
@@ -67,6 +36,14 @@ class Services:
             # Not the person's folder: Dagster's commands put the `.env` of theirs over the environment that they are given.
             folder=Path(self.environment["DAGSTER_HOME"]),
         )
+
+
+@dataclass(frozen=True)
+class Services(Programs):
+    """The services that run, and the environment by which other processes find them."""
+
+    sandbox_url: str
+    link_base: str
 
 
 @contextmanager
@@ -121,9 +98,9 @@ def local_services(
         yield services
 
 
-def dagster_home(data_dir: Path) -> Path:
-    """Return Dagster's folder in the data folder, with this version's settings of the instance."""
-    home = data_dir / "dagster"
+def dagster_home(data_dir: Path, home: Path | None = None) -> Path:
+    """Return Dagster's folder, in the data folder unless given, with this version's settings of the instance."""
+    home = home or data_dir / "dagster"
     home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(HERE / "dagster_local.yaml", home / "dagster.yaml")
     return home

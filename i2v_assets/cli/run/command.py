@@ -150,6 +150,7 @@ def _run(
 ) -> tuple[dict[str, Any], Exit]:
     check_reachable(session.bucket, session.settings.service)
     plan = plan_run(session, target, asked, scratch)
+    err.print(f"Ledger: {session.ledger.name}", markup=False, highlight=False, soft_wrap=True)
     _announce(plan, session.settings)
     _let_go_again(session, plan, retry=retry)
     stage.followed = True

@@ -83,7 +83,7 @@ def test_an_explicit_no_is_a_refusal(
 ) -> None:
     outcome, wire = submit(kit, kit.say(status, body, headers))
     assert type(outcome) is kind
-    assert (outcome.code, outcome.verdict, len(wire.seen)) == (code, Verdict.FINAL, 1)
+    assert (outcome.service_code, outcome.verdict, len(wire.seen)) == (code, Verdict.FINAL, 1)
 
 
 @pytest.mark.parametrize(

@@ -107,3 +107,39 @@ def test_cached_rendering_keeps_one_file_per_shape(quick, quick_server):
     names = [path.name for path in (quick_server.data_dir / "outputs" / "cached").iterdir()]
     assert len([name for name in names if "-3s-720p-1280x720.mp4" in name and name.startswith("happyhorse")]) == 1
     assert not list((quick_server.data_dir / "outputs").glob("*.mp4"))
+
+
+STRANGE = [
+    *(
+        f"bytes={'9' * 5000}-",
+        f"bytes=-{'9' * 5000}",
+        f"bytes=0-{'9' * 5000}",
+        f"bytes={'0' * 5000}1-2",
+        "bytes=-",
+        "bytes=--1",
+    ),
+    *(
+        "bytes",
+        "=",
+        "bytes=9-3",
+        "bytes=1-2-3",
+        "bytes=a-b",
+        "bytes=0-0,0-0," * 300,
+        "lines=1-2",
+        "bytes=-0",
+        "bytes=0-,5-6,-1",
+    ),
+]
+
+
+@pytest.mark.parametrize("wanted", STRANGE)
+def test_strange_ranges_are_no_fault_of_the_sandbox(quick, url, wanted):
+    assert quick.get(url, headers={"Range": wanted}).status_code in (200, 206, 400, 416)
+
+
+@pytest.mark.parametrize(
+    "date", ["Mon, 01 Jan 2024 00:00:00 -0000", "Mon, 01 Jan 99999 00:00:00 GMT", "01 Jan", ",", "-", "x" * 2000]
+)
+def test_strange_dates_are_no_fault_of_the_sandbox(quick, url, date):
+    for name in ("If-Modified-Since", "If-Range", "If-Unmodified-Since"):
+        assert quick.get(url, headers={name: date, "Range": "bytes=0-1"}).status_code in (200, 206, 304, 416)

@@ -98,10 +98,45 @@ def test_it_ends_at_once_while_an_answer_is_held(start):
     with client_of(server) as client:
         client.post("/_sandbox/faults", json={"where": "balance", "kind": "timeout"})
         held = socket.create_connection((client.base_url.host, client.base_url.port))
-        held.sendall(b"GET /prod/v2/balance HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\n\r\n")
+        held.sendall(b"GET /prod/v2/balance HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\n\r\n")
         while client.get("/_sandbox/faults").json()["count"]:
             time.sleep(0.02)  # until the held call is there
         client.post(f"/v1/models/{WAN_T2V}", json={**BODY, "duration": 15})  # and a rendering goes on
         server.stop()
         assert server.process.process.returncode == -signal.SIGTERM, "it was killed: it did not end by itself in time"
         held.close()
+
+
+def test_the_state_is_the_owner_s_and_grants_nothing(start, media, media_server, tmp_path):
+    """Presigned addresses open the bucket to whoever holds them, after the request's end too."""
+    import sqlite3
+
+    data = tmp_path / "kept"
+    server = start("kept", generation_seconds=0)
+    media_url = media_server.put("hero.jpg", media.picture())
+    address = f"{media_url}?X-Amz-Signature=0123456789abcdef&X-Amz-Credential=AKIAMARKED"
+    with client_of(server) as client:
+        answer = client.post(
+            "/v1/models/happyhorse/happyhorse-1-0/image-to-video",
+            json={"image_url": address, "prompt": "Pan.", "duration": 3, "resolution": "720P"},
+        )
+        assert answer.status_code == 200, answer.text
+        shown = client.get(f"/_sandbox/requests/{answer.json()['request_id']}").text
+        assert "AKIAMARKED" not in shown
+    server.stop()
+    files = [path for path in data.rglob("*") if path.is_file()]
+    assert not [
+        path for path in files if b"AKIAMARKED" in path.read_bytes() or b"0123456789abcdef" in path.read_bytes()
+    ]
+    for path in data.glob("sandbox.sqlite*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+    # What an earlier version left is cleaned at the next start.
+    with sqlite3.connect(data / "sandbox.sqlite") as database:
+        (record,) = database.execute("SELECT record FROM requests").fetchone()
+        database.execute("UPDATE requests SET record = ?", (record.replace(media_url, address),))
+    database.close()
+    (data / "sandbox.sqlite").chmod(0o644)
+    start("kept").stop()
+    assert b"AKIAMARKED" not in b"".join(path.read_bytes() for path in data.glob("sandbox.sqlite*"))
+    assert (data / "sandbox.sqlite").stat().st_mode & 0o077 == 0

@@ -7,6 +7,8 @@ import urllib.request
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from resources.devservers.start import ChildProcess, environment, free_port
 from resources.storage.bucket import Bucket
@@ -211,3 +213,76 @@ def test_as_a_process(bucket, tmp_path):
         server.stop()
         assert server.process.returncode in (0, -15)
     assert (tmp_path / "links.log").read_text() == ""
+
+
+EVIL = b"<script>fetch('/gallery/data.js')</script>"
+
+
+@pytest.mark.parametrize(
+    ("key", "content_type", "policy"),
+    [
+        ("sequences/evil.html", "text/html; charset=utf-8", "sandbox"),
+        ("sequences/a/EVIL.HTML", "text/html; charset=utf-8", "sandbox"),
+        ("clips/hero/evil.svg", "image/svg+xml", "sandbox"),
+        ("gallery/other.html", "text/html; charset=utf-8", "sandbox"),
+        ("gallery/sub/index.html", "text/html; charset=utf-8", "sandbox"),
+        ("sequences/evil.xhtml", "application/octet-stream", None),
+        ("sequences/evil.xml", "application/octet-stream", None),
+        ("sequences/evil.js", "text/plain; charset=utf-8", None),
+        ("sequences/evil.css", "text/plain; charset=utf-8", None),
+        ("gallery/data/page-000.js", "text/javascript; charset=utf-8", None),
+        ("gallery/index.html", "text/html; charset=utf-8", None),
+    ],
+)
+def test_pages_out_of_the_bucket_run_nothing(client, bucket, key, content_type, policy):
+    bucket.write(key, EVIL, "text/html")
+    answer = client.get(f"/{key}")
+    assert answer.headers["content-type"] == content_type
+    assert answer.headers.get("content-security-policy") == policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+DATES = st.one_of(
+    st.sampled_from(
+        [
+            "Mon, 01 Jan 2024 00:00:00 -0000", "Mon, 01 Jan 99999 00:00:00 GMT", f"Mon, 01 Jan 2024 00:00:00 +{'9' * 30}", f"Mon, 01 Jan {'9' * 30} 00:00:00 GMT",
+            "Mon, 32 Jan 2024 25:61:61 GMT", "01 Jan", ",", "-", "Mon", "1 1 1 1 1 1", "Mon, 01 Jan 0000 00:00:00 GMT",
+        ]
+    ),
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40),
+)  # fmt: skip
+RANGES = st.one_of(
+    st.sampled_from(
+        [
+            f"bytes={'9' * 5000}-",
+            f"bytes=-{'9' * 5000}",
+            f"bytes=0-{'9' * 5000}",
+            f"bytes={'0' * 5000}1-2",
+            "bytes=-",
+            "bytes=--1",
+        ]
+    ),
+    st.from_regex(r"bytes=[0-9]{0,30}-[0-9]{0,30}(,[0-9]*-[0-9]*)?", fullmatch=True),
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40),
+)
+
+
+@given(wanted=RANGES, since=DATES, condition=DATES)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_strange_ranges_and_dates_are_answered(client, wanted, since, condition):
+    answer = client.get(f"/{VIDEO}", headers={"Range": wanted, "If-Modified-Since": since, "If-Range": condition})
+    assert answer.status_code in (200, 206, 304, 416)
+
+
+def test_a_range_past_every_number(client):
+    assert client.get(f"/{VIDEO}", headers={"Range": f"bytes={'9' * 5000}-"}).status_code == 416
+    answer = client.get(f"/{VIDEO}", headers={"Range": f"bytes={'0' * 5000}1-2"})
+    assert (answer.status_code, answer.content) == (206, DATA[1:3])
+
+
+def test_pages_of_others_change_nothing_and_ask_under_no_other_name(client):
+    assert client.request("POST", f"/{VIDEO}", headers={"Origin": "https://evil.example"}).status_code == 403
+    for host in ("127.0.0.1.evil.example", "localhost.evil.example", "evil.example:3001", "localhost."):
+        assert client.get(f"/{VIDEO}", headers={"Host": host}).status_code == 400
+    assert client.get(f"/{VIDEO}", headers={"Host": "[::1]:3001"}).status_code == 200

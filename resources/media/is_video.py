@@ -1,0 +1,116 @@
+"""Whether a file is a video: what cannot be played at all is not stored as one, however it is called."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import av.container
+
+from resources.media.containers import container_of, has_decoder, head, moving_streams, open_media
+from resources.media.errors import MeasuringFailed, OverLimit, Unreadable
+from resources.media.limits import scaled
+from resources.media.pool import shared_pool
+from resources.media.probe import open_image, sniff
+from resources.schemas.inputs import MediumKind
+
+FRAMES = 2
+"""Frames that make a video: one is a picture."""
+MAX_PACKETS = 2_000
+"""Packets that are tried: more than a minute of video. A stream of which none can be decoded is damaged all through."""
+MAX_SECONDS = 30.0
+"""Seconds after which trying ends; two frames take milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a file is.
+
+    Attributes:
+        is_video: It has a stream of which at least two frames can be decoded.
+        pixels: Of the first frame, or of the picture that it is instead; 0 if nothing can be seen.
+        what: What it is, in words that complete "it is ...".
+    """
+
+    is_video: bool
+    pixels: int
+    what: str
+
+
+def examine(path: Path) -> Examined:
+    """Open a file and return whether it is a video; its name and what it says of itself do not count."""
+    if path.stat().st_size == 0:
+        return Examined(False, 0, "an empty file")
+    frames, pixels = _frames(path)
+    if frames >= FRAMES:
+        return Examined(True, pixels, "a video")
+    start = head(path)
+    if frames == 1:
+        return Examined(False, pixels, "a single picture in the form of a video")
+    try:
+        with open_image(path) as image:
+            return Examined(False, image.width * image.height, f"a picture of {image.width} x {image.height}")
+    except Unreadable:
+        pass
+    found = sniff(path)
+    if found is not None and found[0] is MediumKind.AUDIO:
+        return Examined(False, 0, "sound without a picture")
+    if start.lstrip()[:1] in (b"<", b"{", b"["):
+        return Examined(False, 0, "a text document")
+    if container_of(start) is not None:
+        return Examined(False, 0, "a video file that is damaged or cut so that no frame can be decoded")
+    return Examined(False, 0, "no file of a known kind")
+
+
+async def examine_apart(path: Path) -> Examined:
+    """Do the same in a process of the pool. A limit refuses no download: what begins like a video then counts as one.
+
+    It is kept under its own key, and whatever decodes it next tells of it and holds its clip.
+    """
+    try:
+        size = (await asyncio.to_thread(path.stat)).st_size
+        limits = scaled("look at", size_bytes=size, pixels=8_300_000)
+        return await shared_pool().run_async(examine, path, limits=limits, name="The video")
+    except (OverLimit, MeasuringFailed):
+        begins = container_of(await asyncio.to_thread(head, path)) is not None
+        return Examined(begins, 0, "a file that takes more than a gigabyte or a minute to open")
+
+
+def _frames(path: Path) -> tuple[int, int]:
+    """Return how many frames of the best stream can be decoded, two at most, and the pixels of the first."""
+    best = (0, 0)
+    try:
+        with open_media(path, moving_pictures=True) as opened:
+            count = len(moving_streams(opened))
+    except Unreadable:
+        return best
+    for number in range(count):
+        best = max(best, _frames_of(path, number))
+        if best[0] >= FRAMES:
+            break
+    return best
+
+
+def _frames_of(path: Path, number: int) -> tuple[int, int]:
+    frames = pixels = 0
+    give_up = time.monotonic() + MAX_SECONDS
+    try:
+        with open_media(path, moving_pictures=True) as opened:
+            stream = moving_streams(opened)[number]
+            if not has_decoder(stream):
+                return 0, 0
+            stream.codec_context.thread_count = 1  # two frames need no more, and each thread takes memory
+            for tried, packet in enumerate(opened.demux(stream)):
+                try:
+                    decoded = packet.decode()
+                except av.FFmpegError:
+                    decoded = []
+                for frame in decoded:
+                    pixels = pixels or frame.width * frame.height
+                    frames += 1
+                if frames >= FRAMES or tried >= MAX_PACKETS or time.monotonic() > give_up:
+                    break
+    except Unreadable:
+        pass  # a broken tail: what was decoded before it counts
+    return min(frames, FRAMES), pixels
