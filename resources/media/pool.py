@@ -202,6 +202,8 @@ class MediaPool:
         Raises:
             MeasuringFailed: the pool is closed.
         """
+        # A process has a folder of its own, so that a relative path would be another file there.
+        arguments = tuple(each.absolute() if isinstance(each, Path) else each for each in arguments)
         job = _Job(work, arguments, limits, name, on_slow)
         with self._ready:
             if self._closed:

@@ -343,3 +343,45 @@ def test_scratch_lies_in_the_data_folder(stage: Any, monkeypatch: pytest.MonkeyP
     stage.make()
     assert undelivered(stage) == {}
     assert list(root.iterdir()) == []
+
+
+# Errors that nobody foresaw
+
+
+def test_a_bug_ends_its_clip_within_one_run_and_no_other(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from i2v_assets.pipeline import plan
+
+    real = plan.make_plan
+
+    def broken(name: str, *arguments: Any, **more: Any) -> Any:
+        if name == "bad":
+            raise KeyError("uploads/good.jpg")
+        return real(name, *arguments, **more)
+
+    monkeypatch.setattr(plan, "make_plan", broken)
+    stage.upload("good.jpg", Path("pet.jpg"))
+    stage.upload("bad.jpg", Path("product.webp"))
+    stage.make()
+    assert stage.states() == {"good": ClipState.DELIVERED, "bad": ClipState.FAILED}
+    note = stage.note("bad", "FAILED.txt") or ""
+    assert "a bug in i2v-assets (KeyError in test_prepared.py" in note
+    assert "good.jpg" not in note, "another clip's file is never named"
+    assert stage.make() == [], "it is not run again"
+
+
+def test_a_bug_after_the_submit_holds_the_clip(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from i2v_assets.pipeline.deliver import Delivery
+
+    async def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Delivery, "deliver", broken)
+        stage.upload("good.jpg", Path("pet.jpg"))
+        stage.make()
+    assert stage.states() == {"good": ClipState.WAITING}
+    assert "a bug in i2v-assets" in (stage.note("good", "WAITING.txt") or "")
+    assert len(stage.charges()) == 1
+    stage.materialize("good")
+    assert stage.states() == {"good": ClipState.DELIVERED}
+    assert len(stage.charges()) == 1
