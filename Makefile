@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test coverage crash bench night check check-deploy format lock clean
+.PHONY: help setup demo dev test coverage crash hostile fuzz bench night check check-deploy format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,12 @@ coverage: $(READY) ## the share of statements that the tests run in their own pr
 
 crash: $(READY) ## kill runs 200 times over 30 clips and count what was paid (ARGS=--lose-ledger destroys the ledger 20 times too)
 	@$(BIN)/python tests/crash/crash.py $(ARGS)
+
+hostile: $(READY) ## every scenario of a service that means harm (one of each kind is in `make test`)
+	@$(BIN)/python -m pytest -q tests/hostile/all_scenarios.py $(ARGS)
+
+fuzz: $(READY) ## random documents, keys, messages and calls for ten minutes (ARGS="--minutes 1" for a trial)
+	@$(BIN)/python tests/fuzz/fuzz.py $(ARGS)
 
 bench: $(READY) ## the figures of docs/benchmarks.md, side by side with the alternatives
 	@$(BIN)/python -m benchmarks.batch

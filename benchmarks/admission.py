@@ -7,7 +7,9 @@ Dagster is a real instance on Postgres, with the storage of deploy/dagster.yaml.
 The launch benchmark measures launching the runs that one evaluation requests, as the daemon does in the same tick (it writes
 the run, with a planned event for each asset of each clip), and the same with Dagster's own storage.
 
-Usage: python -m benchmarks.admission [--uploads 5000] [--only listing|queue|folders|launch] [--launches 10] [--results FILE]
+The idle benchmark measures an evaluation with nothing new beside a bare `list_objects_v2` of the same objects.
+
+Usage: python -m benchmarks.admission [--uploads 5000] [--only listing|queue|folders|idle|launch] [--launches 10] [--results FILE]
 """
 
 import argparse
@@ -42,7 +44,13 @@ from resources.storage.client import make_client
 LIMIT_SECONDS = 20.0
 """Maximum seconds of one evaluation of 5,000 uploads; Dagster stops an evaluation after 60 s."""
 
-KINDS = ("listing", "queue", "folders", "launch")
+KINDS = ("listing", "queue", "folders", "idle", "launch")
+
+IDLE_RATIO = 1.3
+"""Most that an evaluation with nothing new may take of a bare listing of the same objects."""
+
+IDLE_ROUNDS = 5
+"""Evaluations and bare listings in turn; the median of each counts."""
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 
@@ -275,6 +283,45 @@ def measure(kind: str, count: int, launches: int) -> dict[str, Any]:
     }
 
 
+def measure_idle(count: int) -> dict[str, Any]:
+    """Measure an evaluation with nothing new, and boto3's own listing of the same objects."""
+    import boto3
+
+    bucket = Bucket("bench-idle", make_client())
+    bucket.ensure()
+    os.environ |= {"I2V_BUCKET": bucket.name, "I2V_UPLOADS_FROM": "listing"}
+    upload(bucket, keys_of("idle", count))
+    time.sleep(6)  # an upload younger than the margin of a look still settles
+    from i2v_assets.defs.uploads_sensor import uploads_sensor
+
+    client: Any = boto3.client("s3", endpoint_url=bucket.endpoint)
+    looks, bare = [], []
+    with dg.DagsterInstance.ephemeral() as instance:
+        result, cursor = None, None
+        for _ in range(3):
+            result, _, _ = evaluate(uploads_sensor, instance, cursor)
+            cursor = getattr(result, "cursor", None) or cursor
+        for _ in range(IDLE_ROUNDS):
+            _, seconds, cpu = evaluate(uploads_sensor, instance, cursor)
+            looks.append((seconds, cpu))
+            began, used = time.monotonic(), time.process_time()
+            pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket.name, Prefix="uploads/")
+            listed = sum(len(page.get("Contents", ())) for page in pages)
+            bare.append((time.monotonic() - began, time.process_time() - used))
+    (look, look_cpu), (alone, alone_cpu) = (
+        [statistics.median(each) for each in zip(*measured, strict=True)] for measured in (looks, bare)
+    )
+    return {
+        "what": "idle",
+        "uploads": listed,
+        "look_seconds": round(look, 2),
+        "look_cpu_seconds": round(look_cpu, 2),
+        "bare_listing_seconds": round(alone, 2),
+        "bare_listing_cpu_seconds": round(alone_cpu, 2),
+        "idle_ratio": round(look / alone, 2),
+    }
+
+
 def child(kind: str, count: int, launches: int, s3_variables: dict[str, str]) -> dict[str, Any]:
     """Measure in a separate process with a separate ledger."""
     with tempfile.TemporaryDirectory(prefix="i2v-bench-") as folder, moto() as moto_url:
@@ -305,11 +352,12 @@ def main() -> int:
     parser.add_argument("--child", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
-        measured = (
-            measure_launch(given.child.removeprefix("launch"), given.launches)
-            if given.child.startswith("launch")
-            else measure(given.child, given.uploads, given.launches)
-        )
+        if given.child == "idle":
+            measured = measure_idle(given.uploads)
+        elif given.child.startswith("launch"):
+            measured = measure_launch(given.child.removeprefix("launch"), given.launches)
+        else:
+            measured = measure(given.child, given.uploads, given.launches)
         print(json.dumps(measured))
         return 0
     results = []
@@ -320,7 +368,8 @@ def main() -> int:
     evaluations = [each for each in results if "seconds" in each]
     for title, rows in (
         (f"One evaluation over {given.uploads:,} new uploads", evaluations),
-        (f"Launching runs of {CLIPS_PER_RUN} clips", [each for each in results if "seconds" not in each]),
+        ("One evaluation with nothing new", [each for each in results if "idle_ratio" in each]),
+        (f"Launching runs of {CLIPS_PER_RUN} clips", [each for each in results if "launches" in each]),
     ):
         table = Table(title=title)
         for name in rows[0] if rows else ():
@@ -332,7 +381,8 @@ def main() -> int:
     if given.results:
         given.results.write_text(json.dumps(results, indent=2) + "\n")
     return int(
-        any(
+        any(each.get("idle_ratio", 0) > IDLE_RATIO for each in results)
+        or any(
             each["seconds"] - each["of_these_the_queue"] > each["limit_seconds"] or each["keys"] != each["clips"]
             for each in evaluations
         )

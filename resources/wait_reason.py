@@ -50,6 +50,8 @@ class WaitReason(StrEnum):
     """The service does not know many of the requests that it accepted, so nothing is submitted."""
     NO_VIDEO = "no_video"
     """What the service gives as the video is none; it is asked for again every hour."""
+    PAUSED = "paused"
+    """A person paused all paid work."""
     PERSON = "person"
     """A person stopped the clip."""
     RETRY = "retry"
@@ -72,7 +74,7 @@ class WaitReason(StrEnum):
     @property
     def is_decision(self) -> bool:
         """True if the clip was set aside on purpose, so that its wait is not overdue."""
-        return self in (WaitReason.APPROVAL, WaitReason.PERSON)
+        return self in (WaitReason.APPROVAL, WaitReason.PAUSED, WaitReason.PERSON)
 
     @property
     def is_error(self) -> bool:
@@ -81,7 +83,14 @@ class WaitReason(StrEnum):
 
 
 _NEEDS_COMMAND = frozenset(
-    {WaitReason.APPROVAL, WaitReason.UNKNOWN, WaitReason.LOST, WaitReason.PERSON, WaitReason.NEVER, WaitReason.FINAL}
+    {
+        WaitReason.APPROVAL,
+        WaitReason.UNKNOWN,
+        WaitReason.LOST,
+        WaitReason.PERSON,
+        WaitReason.NEVER,
+        WaitReason.FINAL,
+    }
 )
 
 _RETRY_AFTER = {

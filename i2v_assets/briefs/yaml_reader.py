@@ -6,20 +6,24 @@ anchors and aliases (a few lines can expand to gigabytes), tags, deep nesting, d
 silently), characters that cannot be stored, and anything over 64 KB.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from json import JSONDecodeError
 from typing import Any, Literal, TypeAlias
 
 import yaml
 
+from resources.bounded_json import TooDeep, read_json
 from resources.errors import ErrorCode, I2VError
 
 DocumentFormat: TypeAlias = Literal["yaml", "yml", "json"]
 
 MAX_DOCUMENT_BYTES = 64 * 1024
 """Maximum size of a brief, defaults or preset file. A brief with every field and the longest prompt has 6 KB."""
+
+MAX_VALUES = 5000
+"""Maximum keys and list items of a document together; a film has at most 100 shots with the keys of a brief."""
 
 MAX_DEPTH = 6
 """Maximum nesting depth; the project's own files need at most 3."""
@@ -57,13 +61,14 @@ def decode(data: bytes, name: str) -> str:
         raise DocumentError(f"{name}: line {line} is not UTF-8 text.", remedy="Save the file as UTF-8.") from None
 
 
-def read_document(text: str, name: str, kind: DocumentFormat) -> Document:
+def read_document(text: str, name: str, kind: DocumentFormat, *, max_values: int = MAX_VALUES) -> Document:
     """Read a file whose top level is a mapping; an empty file gives an empty document.
 
     Args:
         text: The file's text.
         name: What to call the file in messages.
         kind: The format of the text.
+        max_values: Keys and list items that it may have.
 
     Raises:
         DocumentError: the file is too large, malformed (with the line), repeats a key, or is not a mapping.
@@ -87,8 +92,28 @@ def read_document(text: str, name: str, kind: DocumentFormat) -> Document:
     for key in data:
         if not isinstance(key, str):
             raise DocumentError(f"{name}: the key {key!r} is not text.", remedy="Put it in quotes, or remove it.")
+    check_count(data, name, max_values)
     check_characters(data, name)
     return Document(data, lines)
+
+
+def check_count(data: Mapping[str, Any], name: str, at_most: int) -> None:
+    """Check that a document has no more keys and list items than that: each is validated and may be quoted.
+
+    Raises:
+        DocumentError: it has more.
+    """
+    count = 0
+    pending: list[Mapping[str, Any] | list[Any] | tuple[Any, ...]] = [data]
+    while pending:
+        part = pending.pop()
+        count += len(part)
+        if count > at_most:
+            raise DocumentError(
+                f"{name} has more than {at_most:,} keys and list items.", remedy="Keep only the keys that it needs."
+            )
+        values = part.values() if isinstance(part, Mapping) else part
+        pending += [value for value in values if isinstance(value, dict | list | tuple)]
 
 
 def check_characters(data: Mapping[str, Any], name: str) -> None:
@@ -234,20 +259,18 @@ def _read_json(text: str, name: str) -> tuple[Any, dict[str, int]] | None:
     if not text.strip():
         return None
     try:
-        data = json.loads(text, object_pairs_hook=_unique(name), parse_constant=_no_constant(name))
-    except json.JSONDecodeError as error:
+        data = read_json(text, max_depth=MAX_DEPTH, pairs=_unique(name), constant=_no_constant(name))
+    except TooDeep:
+        raise _too_deep(name) from None
+    except JSONDecodeError as error:
         # A row of a JSONL batch is a document of one line; its line in the batch is part of `name`.
         where = f"line {error.lineno}, column {error.colno}" if "\n" in text.strip() else f"column {error.colno}"
         raise DocumentError(
             f"{name} is not valid JSON at {where}: {error.msg}.",
             remedy="Check quotes and commas there.",
         ) from None
-    except RecursionError:
-        raise _too_deep(name) from None
     except ValueError:
         raise DocumentError(f"{name} holds a number that is too long.", remedy="Shorten it.") from None
-    if _depth(data) > MAX_DEPTH:
-        raise _too_deep(name)
     return data, {}
 
 
@@ -255,8 +278,8 @@ def _unique(name: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
     def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         built = dict(pairs)
         if len(built) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
+            seen: set[str] = set()
+            twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
             raise DocumentError(f"{name} gives `{writable(twice)}` twice.", remedy="Keep one of them.")
         return built
 
@@ -268,14 +291,3 @@ def _no_constant(name: str) -> Callable[[str], Any]:
         raise DocumentError(f"{name} holds {word}, which is not a number.", remedy="Write a number.")
 
     return refuse
-
-
-def _depth(data: object) -> int:
-    level, current = 0, [data]
-    while current:
-        nested = [item for item in current if isinstance(item, dict | list)]
-        if not nested:
-            break
-        level += 1
-        current = [value for item in nested for value in (item.values() if isinstance(item, dict) else item)]
-    return level

@@ -1,4 +1,4 @@
-"""`i2v cancel`, `retry`, `retake` and `choose`: what a person asks of a clip that is there already."""
+"""`i2v retry`, `retake` and `choose`: what a person asks of a clip that is there already."""
 
 from typing import Annotated, Any
 
@@ -6,7 +6,6 @@ import typer
 
 from i2v_assets.cli.console import AsJson, err, out, print_json
 from i2v_assets.cli.exit_codes import Exit, exit_code
-from i2v_assets.operations.cancel import cancel_clip
 from i2v_assets.operations.clips import find_clip
 from i2v_assets.operations.retry import retry_clip
 from i2v_assets.operations.takes import choose_take, retake_clip
@@ -15,37 +14,6 @@ from resources.errors import I2VError
 from resources.money import dollars
 
 app = typer.Typer()
-
-
-@app.command()
-def cancel(clip: Annotated[str, typer.Argument(help="A clip.")], as_json: AsJson = False) -> None:
-    """Stop what is not sent yet, and cancel what still waits in the service's queue.
-
-    A generation that has begun cannot be cancelled: it runs on and may be charged, and its video is fetched.
-
-        i2v cancel hero
-    """
-    with open_session() as session:
-        cancelled = cancel_clip(session, clip, by=current_user())
-    if as_json:
-        steps = [
-            {
-                "code": step.code,
-                "take": step.takes[0] if len(step.takes) == 1 else None,
-                "takes": step.takes,
-                "request_id": step.request_id,
-                "sent": step.sent,
-                "done": step.done,
-                "what": step.text,
-            }
-            for step in cancelled.steps
-        ]
-        print_json({"clip": clip, "done": steps})
-    else:
-        for step in cancelled.steps:
-            out.print(f"{clip}: {step.text}", markup=False, highlight=False)
-        err.print(f"`i2v {cancelled.undo} {clip}` makes it after all.", highlight=False)
-    raise typer.Exit(Exit.OK if cancelled.done else Exit.TRY_LATER)
 
 
 @app.command()

@@ -17,7 +17,12 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "fetch": ("status", "Download clips' videos from the bucket, as CLIP.mp4."),
     "plan": ("plan", "Show what would be made, by which model and at what price, before anything is paid."),
     "approve": ("plan", "Agree to pay for a plan."),
-    "cancel": ("clip_actions", "Stop what is not sent yet, and cancel what still waits in the service's queue."),
+    "cancel": ("stops", "Stop what is not sent yet, and cancel what still waits in the service's queue."),
+    "pause": (
+        "stops",
+        "Let nothing more be sent that costs money, in every process, until `i2v resume`. What was sent is still fetched.",
+    ),
+    "resume": ("stops", "Let paid work go on after `i2v pause`."),
     "retry": (
         "clip_actions",
         "Make failed or cancelled clips again; what was charged for the failure is not refunded.",

@@ -164,4 +164,6 @@ def approve(
         return
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     out.print(f"Approved: {shown}, at most {dollars(total) or '$0'}.", markup=False, highlight=False)
+    for clip in approved.cancelled:
+        err.print(f"{clip} is cancelled and is not made: i2v retry {clip}", markup=False, highlight=False)
     err.print("The dispatch sensor starts what waits for it within a minute, if Dagster runs.")

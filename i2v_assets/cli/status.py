@@ -73,13 +73,18 @@ def status(
         counts = session.registry.counts()
         refused = session.registry.refusals.now() if not states or "refused" in states else ()
         ledger = session.ledger.name
+        hold = session.ledger.held_service(session.settings.service)
     if as_json:
         plain = [_plain(row) for row in rows[-limit:]]
+        paused = {"by": hold.by, "since": hold.since} if hold else None
+        refused_uploads = plain_refused(refused[:limit])
         print_json(
-            {"counts": counts, "clips": plain, "refused_uploads": plain_refused(refused[:limit]), "ledger": ledger}
+            {"counts": counts, "clips": plain, "refused_uploads": refused_uploads, "ledger": ledger, "paused": paused}
         )
         return
     err.print(f"Ledger: {ledger}", markup=False, highlight=False, soft_wrap=True)
+    if hold is not None:
+        out.print(f"{hold.text} `i2v resume` lets it go on.", markup=False, highlight=False)
     if not (counts or refused):
         out.print("No clips yet: `i2v upload` puts files into the bucket, the upload sensor finds them.")
         return
@@ -108,7 +113,8 @@ def _states(names: "list[str] | tuple[()]") -> list[Any]:
 
 def _reason(row: ClipRow) -> str:
     if row.state in ("dispatched", "working"):
-        return ""  # what it waited for is out of the way
+        # What it waited for is out of the way.
+        return f"stopped by {row.stopped_by}; what was sent is fetched" if row.stopped_by else ""
     waits = f"{wait_words(row.waiting_for)}: " if row.state == "waiting" and row.waiting_for else ""
     return f"{waits}{row.reason or ''}"
 
@@ -228,7 +234,7 @@ def _answers(session: Session, clip: str) -> list[Any]:
 
 def _plain(row: ClipRow) -> dict[str, Any]:
     names = ("clip", "state", "source", "priority", "waiting_for", "reason", "remedy", "run_id", "fingerprint", "planned_fingerprint",
-             "price_microdollars", "chosen_take", "extra_takes", "retries", "admitted_at", "updated_at", "delivered_at")  # fmt: skip
+             "price_microdollars", "chosen_take", "extra_takes", "retries", "stopped_by", "admitted_at", "updated_at", "delivered_at")  # fmt: skip
     return {name: getattr(row, name) for name in names}
 
 

@@ -12,6 +12,7 @@ _WORDS = {
     "no_video": "a file from the service that is a video",
     "not_found": "the service to know its request again",
     "outage": "the end of an outage of the service",
+    "paused": "`i2v resume`",
     "person": "`i2v retry`",
     "price": "a price",
     "price_changed": "a new plan, since the price changed",

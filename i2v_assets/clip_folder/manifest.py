@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from resources.bounded_json import read_json
 from resources.errors import ErrorCode, I2VError
 from resources.redact import redact
 from resources.schemas.inputs import GenerationInputs, Medium, MediumKind, Route, Service, Sha256
@@ -220,7 +221,7 @@ def read_manifest(data: bytes, *, name: str = "manifest.json") -> Manifest:
         ManifestError: the file is not JSON, has a newer version, or a field is missing or wrong; names the fields.
     """
     try:
-        plain = json.loads(data)
+        plain = read_json(data)
     except ValueError:
         raise ManifestError(
             f"{name} is not JSON.", remedy="Download it again from the bucket, or materialize the clip again."

@@ -116,6 +116,8 @@ def next_step(clip: str, reason: WaitReason | None, money: Money = NO_MONEY) -> 
     match reason:
         case WaitReason.APPROVAL:
             return "it goes on once a person has approved it."
+        case WaitReason.PAUSED:
+            return "it goes on by itself once a person has run: i2v resume"
         case WaitReason.UNKNOWN:
             return "nothing by itself. It goes on once a person has run: i2v ledger resolve"
         case WaitReason.LOST | WaitReason.FINAL:

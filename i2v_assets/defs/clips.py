@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 
 from i2v_assets.clip_folder.notes import answer_of
+from i2v_assets.defs.dead_runs import signs_of_life
 from i2v_assets.defs.event_log import DagsterEvents, dagster_metadata
 from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.partitions import BATCH_TAG, clips
@@ -18,6 +19,7 @@ from i2v_assets.defs.storage_connections import kept_connections
 from i2v_assets.pipeline.clip import ClipPipeline
 from i2v_assets.pipeline.context import PipelineContext, Result, RunScope
 from i2v_assets.pipeline.generate import GenerationQueue
+from i2v_assets.pipeline.pause import PauseWatch
 from i2v_assets.pipeline.plan import plan_options
 from i2v_assets.pipeline.postprocess import finding_metadata, measure_again
 from i2v_assets.pipeline.report import ClipReporter, answer_metadata, make_clip
@@ -103,12 +105,17 @@ async def _make_all(
             pool=pool,
         )
         scope = _scope(context)
-        reporter = ClipReporter(tools, DagsterEvents(context))
+        reporter = ClipReporter(tools, DagsterEvents(context), context.run.run_id)
         pipeline = ClipPipeline(tools, reporter, scope)
         if scope.make:  # a run over the free assets alone owes no answer
-            registry.mark_running([row.clip for row in rows], context.run.run_id)
+            names, batch = [row.clip for row in rows], context.run.tags.get(BATCH_TAG)
+            # A person who executes a sensor's run again asks for its clips too.
+            asked = (scope.by_hand or context.run.parent_run_id is not None) and not scope.retried
+            rows = list(registry.mark_running(names, context.run.run_id, batch=batch, undo_stop=asked))
+            stack.enter_context(signs_of_life(registry, context.run.run_id))
+        pauses = PauseWatch(ledger, registry, settings.service, context.run.run_id)
         found = await asyncio.gather(
-            *(make_clip(pipeline.process_clip, reporter, row) for row in rows), return_exceptions=True
+            *(make_clip(pipeline.process_clip, reporter, row, pauses.resumed) for row in rows), return_exceptions=True
         )
     return [*(_result(context, row, each) for row, each in zip(rows, found, strict=True)), *unknown]
 

@@ -7,6 +7,7 @@ import dagster as dg
 
 from i2v_assets.clip_folder import notes
 from i2v_assets.clip_folder.writer import BucketAnswers
+from i2v_assets.defs.dead_runs import end_dead_runs
 from i2v_assets.defs.event_log import dagster_metadata
 from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.jobs import make_clips_job
@@ -31,6 +32,9 @@ from resources.wait_reason import WaitReason
 
 NAME = "dispatch"
 
+STOPPED_RUN = "a person, who stopped its run"
+"""Who stopped a clip whose run was terminated."""
+
 WATCHED = (ClipState.WAITING, ClipState.DISPATCHED, ClipState.WORKING)
 
 
@@ -53,9 +57,11 @@ def dispatch_sensor(
     with as_dagster_failure(), ledger.open() as (requests, registry):
         registry.requeue_uncommitted(NAME, committed)
         rows = registry.list(WATCHED)
-        decisions = decide(rows, world_of(context.instance, rows, requests, settings))
-        apply(decisions, context.instance, requests, registry, bucket.open(), settings)
-        again = set(decisions.due) | set(decisions.due_after_lost_run)
+        end_dead_runs(context.instance, registry, requests, rows)
+        decisions = decide(rows, world_of(context.instance, rows, requests, registry, settings))
+        apply(decisions, rows, context.instance, requests, registry, bucket.open(), settings)
+        again = set(decisions.due) | set(decisions.due_after_lost_run) | set(decisions.to_fetch)
+        hold = requests.held_service(settings.service)
         due = [row for row in registry.due() if row.clip in again]
         runs = request_runs(
             context.instance, registry, due, sensor=NAME, tick=committed + 1, clips_per_run=settings.clips_per_run
@@ -63,6 +69,8 @@ def dispatch_sensor(
     if not runs:
         waiting = sum(row.state is ClipState.WAITING for row in rows)
         busy = counted(len(rows) - waiting, "clip is", "clips are")
+        if hold is not None:
+            return dg.SkipReason(f"{hold.text} {counted(waiting, 'clip waits', 'clips wait')}, {busy} under way.")
         return dg.SkipReason(
             f"{counted(waiting, 'clip waits', 'clips wait')} and {busy} under way. Nothing that a clip waits for has changed."
         )
@@ -71,13 +79,17 @@ def dispatch_sensor(
 
 
 def world_of(
-    instance: dg.DagsterInstance, rows: Sequence[ClipRow], ledger: Ledger, settings: Settings
+    instance: dg.DagsterInstance, rows: Sequence[ClipRow], ledger: Ledger, registry: Registry, settings: Settings
 ) -> DispatchInputs:
     """What the gates are asked of, now."""
     latest = LatestRuns(instance, (row for row in rows if row.state is not ClipState.WAITING))
     now = datetime.now(UTC)
     window = parse_window(settings.generate_only, settings.zone)
     limits, spent = caps_of(settings), ledger.spent_today(settings.service, settings.zone)
+
+    with_run = [row.clip for row in rows if row.state is not ClipState.WAITING]
+    paid_for = registry.stops.with_open_requests(with_run)
+    made = registry.stops.with_open_requests(with_run, made=True)
 
     def is_unknown(fingerprint: str) -> bool:
         found = ledger.get(fingerprint)
@@ -93,11 +105,15 @@ def world_of(
         approved=ledger.is_approved,
         is_unknown=is_unknown,
         run_state=latest.state,
+        paid_for=paid_for.__contains__,
+        made=made.__contains__,
+        paused=ledger.held_service(settings.service) is not None,
     )
 
 
 def apply(
     decisions: Decisions,
+    rows: Sequence[ClipRow],
     instance: dg.DagsterInstance,
     ledger: Ledger,
     registry: Registry,
@@ -105,14 +121,16 @@ def apply(
     settings: Settings,
 ) -> None:
     """Write the decisions down, and answer the clips that go no further."""
-    registry.enqueue(decisions.due)
-    registry.enqueue(decisions.due_after_lost_run, lost_run=True)
+    seen = {row.clip: row for row in rows}
+    registry.enqueue(decisions.due, seen=seen)
+    registry.enqueue(decisions.due_after_lost_run, seen=seen, lost_run=True)
+    registry.enqueue(decisions.to_fetch, seen=seen, stopped_by=STOPPED_RUN)
     ended: list[tuple[ClipRow, ClipState, WaitReason, Problem]] = []
-    for clip, row in registry.many(decisions.stopped_by_person).items():
-        remedy = f"Materialize it again in the UI, or run: i2v retry {clip}"
+    for clip in decisions.stopped_by_person:
+        row, remedy = seen[clip], f"Materialize it again in the UI, or run: i2v retry {clip}"
         ended.append((row, ClipState.WAITING, WaitReason.PERSON, Problem("A person stopped its run.", remedy=remedy)))
     whys: dict[str, str] = {}  # the clips of a run share its end
-    given_up_rows = registry.many(decisions.given_up)
+    given_up_rows = {clip: seen[clip] for clip in decisions.given_up}
     latest = LatestRuns(instance, given_up_rows.values())
     for clip, row in given_up_rows.items():
         run = latest.of(row)
@@ -122,17 +140,20 @@ def apply(
         ended.append((row, ClipState.FAILED, WaitReason.NEVER, problem))
     money = ledger.money_by_clip({row.clip: row.planned_fingerprint for row, *_ in ended})
     for row, state, reason, problem in ended:
-        answer = _answer(row, state, reason, problem, money[row.clip], settings)
-        BucketAnswers(bucket).note(row.clip, answer)
-        _report_check(instance, row.clip, answer, reason)
-        registry.record_result(
+        recorded = registry.record_result(
             row.clip,
             version=row.version,
             state=state,
             reason=problem.what,
             remedy=problem.remedy,
             waiting_for=reason,
+            seen=row,
+            stopped_by=STOPPED_RUN if state is ClipState.WAITING else None,
         )
+        if recorded:  # otherwise somebody changed it since this look, and the next one decides
+            answer = _answer(row, state, reason, problem, money[row.clip], settings)
+            BucketAnswers(bucket).note(row.clip, answer)
+            _report_check(instance, row.clip, answer, reason)
 
 
 def _answer(

@@ -7,12 +7,12 @@ from typing import Any
 
 import dagster as dg
 
-from i2v_assets.clip_folder.notes import Answer, AnswerKind
+from i2v_assets.defs.dead_runs import signs_of_life
 from i2v_assets.defs.partitions import sequences
 from i2v_assets.defs.specs import CLIP_VIDEO, OWNERS
 from i2v_assets.films.join import JoinedFilm, join_film
 from i2v_assets.films.manifest import SANDBOX_FILM_NOTE
-from i2v_assets.films.notes import FilmNotes
+from i2v_assets.films.notes import write_film_failure
 from i2v_assets.films.resolve import ResolvedFilm, pending
 from i2v_assets.films.scan import scan_film
 from i2v_assets.pipeline.metadata import inline_jpeg
@@ -48,7 +48,7 @@ def film(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: Ledg
     """Resolve the shots again, and join them if all have a video."""
     settings, store, name = load_settings(), bucket.open(), context.partition_key
     try:
-        resolved, joined = _joined(store, ledger, name, settings)
+        resolved, joined = _joined(store, ledger, name, settings, context.run.run_id)
     except dg.Failure:
         raise
     except Exception as raised:  # noqa: BLE001
@@ -57,7 +57,7 @@ def film(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: Ledg
         if error is not raised:
             # The traceback may hold an address that grants access.
             context.log.error(lines(redact("".join(traceback.format_exception(raised)))))  # noqa: TRY400
-        _write_failure(store, name, error, settings)
+        _note_failure(context, store, name, error, settings)
         raise dg.Failure(
             description=plain(error.message), metadata={"what to do": plain(error.remedy)}, allow_retries=False
         ) from None
@@ -66,7 +66,9 @@ def film(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: Ledg
     )
 
 
-def _joined(store: Bucket, ledger: LedgerResource, name: str, settings: Settings) -> tuple[ResolvedFilm, JoinedFilm]:
+def _joined(
+    store: Bucket, ledger: LedgerResource, name: str, settings: Settings, run_id: str
+) -> tuple[ResolvedFilm, JoinedFilm]:
     """Resolve a film and join it.
 
     Raises:
@@ -75,11 +77,11 @@ def _joined(store: Bucket, ledger: LedgerResource, name: str, settings: Settings
     with ledger.open() as (requests, registry):
         agreed = CatalogueMemory(requests.database).agreed(settings.service)
         resolved = scan_film(store, registry, agreed, name)
-    version = resolved.version
-    if version is None:
-        raise _not_ready(resolved)
-    with scratch_folder() as folder:
-        return resolved, join_film(store, resolved, version, folder, settings, tool=version_of("i2v-assets"))
+        version = resolved.version
+        if version is None:
+            raise _not_ready(resolved)
+        with signs_of_life(registry, run_id), scratch_folder() as folder:
+            return resolved, join_film(store, resolved, version, folder, settings, tool=version_of("i2v-assets"))
 
 
 def _unexpected(error: Exception) -> I2VError:
@@ -101,15 +103,16 @@ def _not_ready(resolved: ResolvedFilm) -> dg.Failure:
     return dg.Failure(description=f"{resolved.name}: {words}", metadata={"what to do": remedy}, allow_retries=False)
 
 
-def _write_failure(bucket: Bucket, name: str, error: I2VError, settings: Settings) -> None:
-    """Write FAILED.txt beside the film."""
-    answer = Answer(
-        AnswerKind.FAILED,
-        f"FAILED: the film {name} could not be joined. Its shots are kept. Joining costs nothing.",
-        (Problem(error.message, remedy=error.remedy),),
-        "it is retried when its file or one of its shots changes, or when you materialize it in the UI.",
-    )
-    FilmNotes(bucket, {}, {}, sandbox=settings.service == "sandbox").note_with_plan(name, answer)
+def _note_failure(
+    context: dg.AssetExecutionContext, bucket: Bucket, name: str, error: I2VError, settings: Settings
+) -> None:
+    """Write FAILED.txt; if the bucket does not take it, the sensor writes it once the bucket answers."""
+    try:
+        write_film_failure(
+            bucket, name, Problem(error.message, remedy=error.remedy), sandbox=settings.service == "sandbox"
+        )
+    except I2VError as unwritten:
+        context.log.warning(plain(f"The film's note could not be written: {unwritten.message}"))
 
 
 def metadata(resolved: ResolvedFilm, joined: JoinedFilm, settings: Settings) -> dict[str, Any]:

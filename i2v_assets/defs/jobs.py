@@ -1,8 +1,7 @@
 """The jobs that sensors and schedules start, and the small ones that a person starts from the launchpad."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from pathlib import Path
 
 import dagster as dg
@@ -10,12 +9,12 @@ from pydantic import Field
 
 from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.launchpad import launchpad_fields
+from i2v_assets.defs.operating import CLIP, by_run, operating
 from i2v_assets.defs.specs import CLIP_SPECS
+from i2v_assets.defs.stop_jobs import STOP_JOBS
 from i2v_assets.operations.approve import approve_plan
-from i2v_assets.operations.cancel import cancel_clip
 from i2v_assets.operations.retry import retry_clip
 from i2v_assets.operations.takes import choose_take, retake_clip
-from i2v_assets.session import Session
 from resources import logs
 from resources.generation.orphans import adopt_orphans, settle_late
 from resources.generation.run_sync import run_sync
@@ -56,16 +55,15 @@ def adopt(
         scratch_folder() as scratch,
     ):
         outcomes, settled = run_sync(
-            lambda: _adopt(runcomfy, bucket.open(), requests, scratch),
+            lambda: _adopt(runcomfy, bucket.open(), requests, registry, scratch),
             interrupted=dg.DagsterExecutionInterruptedError,
         )
         delivered = [found for found in outcomes if isinstance(found, Delivered)]
-        registry.enqueue(_unanswered(registry, {found.order.clip for found in delivered}))
     context.log.info(plain(f"{len(delivered)} of {len(outcomes)} orphans delivered, {settled} costs settled."))
 
 
 async def _adopt(
-    runcomfy: RunComfyResource, bucket: Bucket, ledger: Ledger, scratch: Path
+    runcomfy: RunComfyResource, bucket: Bucket, ledger: Ledger, registry: Registry, scratch: Path
 ) -> tuple[list[Outcome], int]:
     settings = runcomfy.settings()
     outcomes: list[Outcome] = []
@@ -75,50 +73,25 @@ async def _adopt(
     ):
         async for outcome in stream:
             outcomes.append(outcome)
-            if isinstance(outcome, Delivered) and outcome.local_path is not None:
-                await asyncio.to_thread(outcome.local_path.unlink, missing_ok=True)
+            if isinstance(outcome, Delivered):  # at once: another orphan may take until the deadline
+                await asyncio.to_thread(_make_due, registry, outcome)
     async with runcomfy.client() as client:
         return outcomes, await settle_late(ledger, client, settings.service)
 
 
-def _unanswered(registry: Registry, names: set[str]) -> list[str]:
-    """Of these clips those whose answer is still owed; what a run works on is left to it."""
-    owed = {ClipState.WAITING, ClipState.FAILED}
-    return [clip for clip, row in registry.many(sorted(names)).items() if row.state in owed]
+def _make_due(registry: Registry, delivered: Delivered) -> None:
+    """Make the video's clip due, if its answer is still owed; what a run works on is left to it."""
+    if delivered.local_path is not None:
+        delivered.local_path.unlink(missing_ok=True)
+    row = registry.get(delivered.order.clip)
+    if row is not None and row.state in (ClipState.WAITING, ClipState.FAILED):
+        registry.enqueue([row.clip], seen={row.clip: row})
 
 
 @dg.job(description="Adopts paid requests whose run died. Free: it fetches, it never submits.")
 def adopt_orphans_job() -> None:
     """One op."""
     adopt()
-
-
-CLIP = "The clip's partition key, such as hero or shoes--0001."
-
-
-class Cancel(dg.Config):
-    """Which clip to cancel."""
-
-    clip: str = Field("", description=CLIP)
-
-
-@dg.op(
-    config_schema=launchpad_fields(Cancel),
-    description="Withdraws what was not sent of a clip, and cancels what is queued at the service. Free.",
-)
-def cancel_a_clip(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
-    """Log each step; a generation that has begun runs on and may be charged."""
-    config = Cancel(**context.op_config)
-    with _operating(runcomfy, ledger) as session:
-        cancelled = cancel_clip(session, config.clip, by=_by(context))
-    for step in cancelled.steps:
-        (context.log.info if step.done else context.log.warning)(f"{config.clip}: {step.text}")
-
-
-@dg.job(description="`i2v cancel` from the launchpad: withdraw or cancel a clip. Free.")
-def cancel_job() -> None:
-    """One op."""
-    cancel_a_clip()
 
 
 class Retry(dg.Config):
@@ -134,8 +107,8 @@ class Retry(dg.Config):
 def retry_a_clip(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
     """The upload sensor's next tick starts it."""
     config = Retry(**context.op_config)
-    with _operating(runcomfy, ledger) as session:
-        retry_clip(session, config.clip, by=_by(context))
+    with operating(runcomfy, ledger) as session:
+        retry_clip(session, config.clip, by=by_run(context))
     context.log.info(plain(f"{config.clip} is due again; the next tick of the upload sensor starts it."))
 
 
@@ -159,8 +132,8 @@ class Approve(dg.Config):
 def approve_a_plan(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
     """The dispatch sensor's next tick starts what waits for it."""
     config = Approve(**context.op_config)
-    with _operating(runcomfy, ledger) as session:
-        approved = approve_plan(session, config.plan_hash, config.clips, by=_by(context))
+    with operating(runcomfy, ledger) as session:
+        approved = approve_plan(session, config.plan_hash, config.clips, by=by_run(context))
     most = dollars(approved.total_microdollars) or "$0"
     context.log.info(plain(f"Approved: {', '.join(approved.clips)}, at most {most}."))
 
@@ -185,8 +158,8 @@ class Retake(dg.Config):
 def ask_for_take(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
     """The upload sensor's next tick starts it."""
     config = Retake(**context.op_config)
-    with _operating(runcomfy, ledger) as session:
-        due = retake_clip(session, config.clip, config.seed or None, by=_by(context))
+    with operating(runcomfy, ledger) as session:
+        due = retake_clip(session, config.clip, config.seed or None, by=by_run(context))
     context.log.info(plain(f"Take {due.take} of {due.clip} is due; the next tick of the upload sensor starts it."))
 
 
@@ -210,7 +183,7 @@ class Choose(dg.Config):
 def choose_that_take(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
     """The upload sensor's next tick writes it beside the clip."""
     config = Choose(**context.op_config)
-    with _operating(runcomfy, ledger) as session:
+    with operating(runcomfy, ledger) as session:
         choose_take(session, config.clip, config.take)
     context.log.info(plain(f"{config.clip} shows take {config.take} after the next tick of the upload sensor."))
 
@@ -221,23 +194,11 @@ def choose_job() -> None:
     choose_that_take()
 
 
-@contextmanager
-def _operating(runcomfy: RunComfyResource, ledger: LedgerResource) -> Iterator[Session]:
-    """Open what an operation works with; its errors end the step with their remedy."""
-    with as_dagster_failure(), ledger.open() as (requests, registry):
-        yield Session(runcomfy.settings(), requests, registry)
-
-
-def _by(context: dg.OpExecutionContext) -> str:
-    """Return who decides, for the ledger's events: whoever started the run."""
-    return f"run {context.run_id}"
-
-
 JOBS = (
     make_clips_job,
     catalogue_job,
     adopt_orphans_job,
-    cancel_job,
+    *STOP_JOBS,
     retry_job,
     approve_job,
     retake_job,

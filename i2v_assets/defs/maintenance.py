@@ -61,6 +61,7 @@ def sweep_uploads(context: dg.OpExecutionContext, bucket: BucketResource, ledger
     """Scan the uploads like the listing sensor, but without its limit of 60 s."""
     with ledger.open() as (_, registry):
         scan = scan_uploads(bucket.open(), registry, load_settings())
+        registry.runs.forget()
     for refused in scan.newly_refused:
         context.log.warning(plain(f"Refused: {refused.text}"))
     changes = scan.admission
@@ -93,7 +94,8 @@ def retry_failed_clips(context: dg.OpExecutionContext, ledger: LedgerResource) -
     """Enqueue failed clips; the sensor's next tick starts them."""
     with ledger.open() as (_, registry):
         names = to_retry(registry, load_settings())
-        registry.enqueue(names, count_retry=True)
+        seen = {clip: row for clip, row in registry.many(names).items() if row.state is ClipState.FAILED}
+        registry.enqueue(list(seen), seen=seen, count_retry=True)
     context.log.info(plain(f"{len(names)} failed clips enqueued: {', '.join(names[:20])}"))
 
 

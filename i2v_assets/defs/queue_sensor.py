@@ -120,8 +120,13 @@ def ingest_messages(
         part = keys[start : start + KEYS_PER_BATCH]
         start += len(part)
         scope = ScopeScanner(bucket, registry).gather(part)
-        scanned = admit(bucket, registry, settings, list(scope.objects.values()), whole=False, covers=scope.covers)
-        pending.replace(part, rescan_times(part, scope, scanned, bucket.now(), settings.settle_seconds))
+        scanned = admit(
+            bucket, registry, settings, list(scope.objects.values()), whole=False, covers=scope.covers, patience=0
+        )
+        rescan = rescan_times(part, scope, scanned, bucket.now(), settings.settle_seconds)
+        if unread := scope.unread | scanned.unread:
+            rescan |= dict.fromkeys([*part, *unread], bucket.now())
+        pending.replace(part, rescan)
         scans.append(scanned)
         cut += scope.cut
     left = keys[start:]

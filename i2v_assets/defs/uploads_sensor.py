@@ -1,13 +1,16 @@
 """The uploads sensor: uploads below `uploads/` become partitions and runs."""
 
 import time
+from functools import partial
 
 import dagster as dg
 
 from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.run_requests import request_runs
-from i2v_assets.uploads.ingest import UploadScan, scan_uploads
+from i2v_assets.uploads.idle import LookSummary, look
+from i2v_assets.uploads.ingest import UploadScan
+from i2v_assets.uploads.large_lists import PATIENCE_SECONDS
 from resources.outside_text import plain
 from resources.plurals import counted
 from resources.registry.registry import ClipState
@@ -43,10 +46,10 @@ def uploads_sensor(
     with as_dagster_failure(), ledger.open() as (_, registry):
         registry.requeue_uncommitted(NAME, committed)
         began = time.monotonic()
-        scan = scan_uploads(bucket.open(), registry, settings)
+        scan = look(
+            bucket.open(), registry, settings, patience=PATIENCE_SECONDS, on_scan=partial(_log_refused, context)
+        )
         seconds = time.monotonic() - began
-        for refused in scan.newly_refused:
-            context.log.warning(plain(f"Refused: {refused.text}"))
         if scan.objects > OUTGROWN_OBJECTS or seconds > OUTGROWN_SECONDS:
             context.log.warning(
                 plain(
@@ -70,10 +73,15 @@ def uploads_sensor(
     return dg.SensorResult(run_requests=requests, cursor=str(committed + 1))
 
 
-def summary(scan: UploadScan, states: dict[str, int]) -> str:
+def _log_refused(context: dg.SensorEvaluationContext, scan: UploadScan) -> None:
+    for refused in scan.newly_refused:
+        context.log.warning(plain(f"Refused: {refused.text}"))
+
+
+def summary(scan: LookSummary, states: dict[str, int]) -> str:
     """Return one line on the uploads and the clips' states."""
-    settling = scan.grouping.settling
     parts = [f"{states[state]} {state}" for state in ClipState if states.get(state)]
-    parts += [f"{len(settling)} settling ({settling[0].words})"] if settling else []
-    parts += [f"{counted(len(scan.grouping.refused), 'upload')} refused"] if scan.grouping.refused else []
+    parts += [f"{scan.settling} settling ({scan.first_settling})"] if scan.settling else []
+    parts += [f"{counted(scan.refused, 'upload')} refused"] if scan.refused else []
+    parts += [f"{counted(scan.unread, 'large list is', 'large lists are')} being read"] if scan.unread else []
     return f"{counted(scan.objects, 'object')} under uploads/: {', '.join(parts) or 'no clips'}."

@@ -1,12 +1,12 @@
 """``sequences/<name>/manifest.json``: inputs and properties of a joined film. Pure and canonical like a clip's manifest."""
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from i2v_assets.clip_folder.manifest import Line, ManifestError, MicroDollars, Moment, canonical, fields_of
+from resources.bounded_json import read_json
 from resources.plurals import counted
 from resources.schemas.inputs import Sha256
 
@@ -117,7 +117,7 @@ class FilmManifest(_Part):
 def is_film_manifest(data: bytes) -> bool:
     """Return whether a text claims to be a film's manifest; it may still be invalid."""
     try:
-        plain = json.loads(data)
+        plain = read_json(data)
     except ValueError:
         return False
     return isinstance(plain, dict) and "film" in plain and "clip" not in plain

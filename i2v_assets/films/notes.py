@@ -1,12 +1,14 @@
 """Notes about a film that is not joined yet: its plan, and why it waits or is refused."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from i2v_assets.clip_folder.notes import Answer, AnswerKind
 from i2v_assets.films.resolve import ResolvedFilm, Shot, pending
+from resources.bounded_json import read_json
 from resources.money import dollars
 from resources.problem import Problem
 from resources.storage import keys
@@ -78,7 +80,7 @@ class FilmNotes:
         """Write a note, and keep its answer in the film's `plan.json`, which the gallery reads."""
         key = keys.sequence_key(name, keys.PLAN)
         try:
-            plan = json.loads(self._bucket.read(key)) if key in self._listed or not self._listed else {}
+            plan = read_json(self._bucket.read(key)) if key in self._listed or not self._listed else {}
         except (ObjectMissing, ValueError):
             plan = {}
         plan = {"film": name, **(plan if isinstance(plan, dict) else {}), "answer": _plain(answer)}
@@ -99,12 +101,50 @@ class FilmNotes:
         for key in outdated:
             self._written.pop((self._bucket.name, key), None)
 
+    def forget_others(self, names: Collection[str], refused: Collection[str], uploads: Callable[[], set[str]]) -> None:
+        """Delete the notes of films that were renamed or deleted, and of files that no longer share a film's name.
+
+        Args:
+            names: the films that are there.
+            refused: the keys of the files that share a film's name with another file.
+            uploads: returns the refused uploads; a folder of uploads may be called as the folder of the films is.
+        """
+        gone = []
+        for key in self._listed:
+            folder, _, note = key.removeprefix(keys.SEQUENCES).rpartition("/")
+            if note in keys.NOTES and "/" not in folder and folder and folder not in names:
+                gone.append(key)
+        beginning = keys.refused_key(f"{keys.SEQUENCES}x").rpartition("x-")[0]
+        doubles = [info.key for info in self._bucket.list(beginning)]
+        if doubles:
+            kept = {keys.refused_key(key) for key in (*refused, *uploads())}
+            gone += [key for key in doubles if key not in kept]
+        if gone:
+            self._bucket.delete_many(gone)
+        for key in gone:
+            self._written.pop((self._bucket.name, key), None)
+
     def _write(self, key: str, text: str, content_type: str) -> None:
         place = (self._bucket.name, key)
         if self._written.get(place) == text and key in self._listed:
             return
         self._bucket.write(key, text.encode(), content_type)
         self._written[place] = text
+
+
+def write_film_failure(
+    bucket: Bucket, name: str, problem: Problem, again: datetime | None = None, *, sandbox: bool
+) -> None:
+    """Write FAILED.txt beside a film that could not be joined; ``again`` is when it is tried next, if that is known."""
+    when = f"after {again:%Y-%m-%d %H:%M} UTC" if again is not None else "later, after growing gaps"
+    answer = Answer(
+        AnswerKind.FAILED,
+        f"FAILED: the film {name} could not be joined. Its shots are kept. Joining costs nothing.",
+        (problem,),
+        f"it is tried again by itself {when}, and at once when its file or one of its shots changes or when you materialize"
+        " it in the UI.",
+    )
+    FilmNotes(bucket, {}, {}, sandbox=sandbox).note_with_plan(name, answer)
 
 
 def _plain(answer: Answer) -> dict[str, Any]:
@@ -115,7 +155,7 @@ def _plain(answer: Answer) -> dict[str, Any]:
 def read_film_answer(plan: str) -> Answer | None:
     """Return the answer that a film's `plan.json` keeps; None if it has none, or is damaged."""
     try:
-        found = json.loads(plan)["answer"]
+        found = read_json(plan)["answer"]
         problems = tuple(Problem(**each) for each in found["problems"])
         return Answer(AnswerKind(found["kind"]), str(found["title"]), problems, str(found["next"]))
     except (ValueError, KeyError, TypeError):

@@ -1,8 +1,7 @@
 """Scan ``sequences/``: each file is a film, whose shots become clips. Notes say what a film waits for."""
 
-import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from i2v_assets.briefs.brief import Brief
@@ -12,6 +11,7 @@ from i2v_assets.films.notes import FilmNotes, WrittenNotes
 from i2v_assets.films.resolve import ResolvedFilm, ShotVideo, resolve
 from i2v_assets.films.spec import ClipShot, FilmError, FilmSpec, film_name, parse_film, shot_name
 from i2v_assets.uploads.types import Candidate
+from resources.bounded_json import read_json
 from resources.errors import I2VError
 from resources.problem import Problem
 from resources.registry.agreed_prices import AgreedOffer
@@ -140,12 +140,14 @@ class FilmScan:
         resolved: The readable films, by name.
         due: Films that are complete but not joined yet: name -> version.
         refused: Films that must be corrected first: name -> reason.
+        listed: Keys that were below ``sequences/`` before.
     """
 
     films: tuple[FilmFile, ...]
     resolved: Mapping[str, ResolvedFilm]
     due: Mapping[str, str]
     refused: Mapping[str, str]
+    listed: Collection[str] = ()
 
 
 def film_files(listed: Iterable[ObjectInfo]) -> tuple[tuple[FilmFile, ...], tuple[tuple[str, str], ...]]:
@@ -217,8 +219,13 @@ def scan_films(
             notes.clear(film.name, but=keys.FAILED_NOTE)  # it describes an earlier attempt to join
     for key, other in duplicates:
         notes.double(key, other)
+    notes.forget_others(
+        [film.name for film in files],
+        [key for key, _ in duplicates],
+        lambda: {row.source for row in registry.refusals.now()},
+    )
     reasons = {name: " ".join(problem.what for problem in problems) for name, problems in refused.items()}
-    return FilmScan(files, resolved, due, reasons)
+    return FilmScan(files, resolved, due, reasons, listed.keys())
 
 
 def scan_film(bucket: Bucket, registry: Registry, agreed: Mapping[str, AgreedOffer], name: str) -> ResolvedFilm:
@@ -307,7 +314,7 @@ def joined_version(bucket: Bucket, listed: Mapping[str, ObjectInfo], name: str, 
     cached = cache.made.get(place)
     if cached is None or cached[0] != listed[key].etag:
         try:
-            plain = json.loads(bucket.read(key))
+            plain = read_json(bucket.read(key))
         except (ObjectMissing, ValueError):
             return None
         version = str(plain.get("version", "")) if isinstance(plain, dict) else ""

@@ -1,6 +1,7 @@
 """Gather what the gallery shows: registry, ledger, and the manifests and plans of the bucket, each read once per version."""
 
 import gzip
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import Any
 from i2v_assets.clip_folder.manifest import Manifest, ManifestError, read_manifest
 from i2v_assets.clip_folder.notes import Answer, answer_of, refused_upload
 from i2v_assets.gallery.entries import GalleryEntry, TakeCost, entry_of_answer, entry_of_manifest
+from resources.bounded_json import read_json
 from resources.ledger.records import Money
 from resources.problem import Problem
 from resources.registry.registry import ClipRow, ClipState, RefusedRow
@@ -19,6 +21,8 @@ from resources.storage.bucket import Bucket, ObjectInfo
 from resources.storage.errors import ObjectMissing
 
 INDEX = f"{keys.GALLERY}_seen.json.gz"
+_MAX_INDEX_BYTES = 256 * 1024**2
+"""Largest unpacked index, of some 500,000 clips; a larger one was not written here, and is made anew."""
 """Texts of the last build by key and ETag: 2 MB for 5,000 clips, instead of 5,000 reads per build."""
 
 READERS = 16
@@ -75,7 +79,9 @@ class TextCache:
 def _index(bucket: Bucket) -> dict[str, list[str]]:
     """Return the texts of the last build; a damaged index only causes a full read."""
     try:
-        stored = json.loads(gzip.decompress(bucket.read(INDEX)))
+        with gzip.open(io.BytesIO(bucket.read(INDEX))) as packed:
+            text = packed.read(_MAX_INDEX_BYTES + 1)
+        stored = read_json(text) if len(text) <= _MAX_INDEX_BYTES else {}
     except (ObjectMissing, OSError, EOFError, ValueError):
         return {}
     return stored if isinstance(stored, dict) else {}
@@ -189,7 +195,7 @@ def _with_problems(answer: Answer, plan: Mapping[str, Any]) -> Answer:
 
 def _read_plan(text: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(text)
+        found = read_json(text)
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -1,6 +1,5 @@
 """Collect the films of the gallery: their manifests, and the notes and plans of unfinished films."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,6 +10,7 @@ from i2v_assets.films.manifest import read_film_manifest
 from i2v_assets.films.notes import read_film_answer
 from i2v_assets.gallery.collect import TextCache
 from i2v_assets.gallery.entries import GalleryEntry, GalleryShot, entry_of_answer, entry_of_film
+from resources.bounded_json import read_json
 from resources.schemas.inputs import Service
 from resources.storage import keys
 from resources.storage.bucket import ObjectInfo
@@ -70,7 +70,7 @@ def _note(film: str, texts: Mapping[str, str], listed: Mapping[str, ObjectInfo])
 def _planned(entry: GalleryEntry, plan: str) -> GalleryEntry:
     """Return the entry with the shots of its plan and their known costs."""
     try:
-        read = json.loads(plan)["shots"]
+        read = read_json(plan)["shots"]
         shots = tuple(_shot(each) for each in read)
     except (ValueError, KeyError, TypeError, AttributeError):
         shots = ()

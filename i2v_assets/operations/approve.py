@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from i2v_assets.operations.cancelled import refuse_cancelled
 from i2v_assets.operations.clips import NotPossible, PlanChanged
 from i2v_assets.operations.preview import Preview, open_clips, preview
 from i2v_assets.pipeline.plan import Planned
@@ -31,12 +32,14 @@ class Approval:
         fingerprints: The requests that may be paid for now.
         clips: The clips they belong to.
         total_microdollars: The most that they cost together, as far as the prices are known.
+        cancelled: Those of the clips that are not made all the same, because a person cancelled them.
     """
 
     plan_hash: str
     fingerprints: tuple[str, ...]
     clips: tuple[str, ...]
     total_microdollars: int
+    cancelled: tuple[str, ...] = ()
 
 
 def approve_plan(session: Session, plan_hash: str, clips: Sequence[str] = (), *, by: str) -> Approval:
@@ -50,7 +53,7 @@ def approve_plan(session: Session, plan_hash: str, clips: Sequence[str] = (), *,
 
     Raises:
         NoSuchClip: a clip is unknown.
-        NotPossible: it is not a plan hash.
+        NotPossible: it is not a plan hash, or all of its clips are cancelled.
         PlanChanged: no plan of now has this hash; says what has changed, if that is known.
     """
     asked = plan_hash.strip().lower()
@@ -69,10 +72,11 @@ def approve_plan(session: Session, plan_hash: str, clips: Sequence[str] = (), *,
             f"No plan of now has this hash{f': {change}' if change else ''}. Nothing was approved.",
             remedy="The media, the brief, the price or the catalogue have changed since; look at `i2v plan` again.",
         )
+    cancelled = refuse_cancelled(session, list(dict.fromkeys(plan.clip for plan in plans)))
     prices = {plan.fingerprint: plan.price_microdollars for plan in plans}
     session.ledger.approve(asked, prices, by)
     names = tuple(dict.fromkeys(plan.clip for plan in plans))
-    return Approval(asked, tuple(prices), names, sum(price or 0 for price in prices.values()))
+    return Approval(asked, tuple(prices), names, sum(price or 0 for price in prices.values()), cancelled)
 
 
 def _plans_of(shown: Preview, asked: str) -> tuple[Plan, ...] | None:

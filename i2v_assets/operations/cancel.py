@@ -1,6 +1,7 @@
-"""Cancel a clip: withdraw what was not sent, cancel what is queued at the service, and hold what no run has yet."""
+"""Cancel clips: stop all that is not sent, withdraw its requests, and cancel what is queued at the service."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -15,8 +16,11 @@ from resources.ledger.errors import IllegalTransition, StaleClaim
 from resources.ledger.records import RequestRow, State
 from resources.money import dollars
 from resources.problem import Problem
+from resources.registry.guards import cancelled_words, retry_remedy
 from resources.registry.registry import ClipRow, ClipState
+from resources.registry.stops import Stopped
 from resources.runcomfy.wire import CancelOutcome
+from resources.storage import keys
 from resources.wait_reason import WaitReason
 
 
@@ -116,43 +120,91 @@ class Cancellation:
 def cancel_clip(session: Session, clip: str, *, by: str) -> Cancellation:
     """Cancel all of a clip that can be cancelled, and return each step. A delivered video stays.
 
+    It works in every state before a request is sent: a run that has the clip sends nothing more of it.
+
     Raises:
         NoSuchClip: there is no such clip.
         NotPossible: nothing of it can be cancelled.
         ServiceError: the service refused the cancel, or the token.
     """
     row = find_clip(session.registry, clip)
+    (cancelled,) = cancel_clips(session, [row.clip], by=by)
+    if not cancelled.steps:
+        now = session.registry.get(clip) or row
+        if now.state is ClipState.WAITING and now.wait is WaitReason.PERSON:
+            raise NotPossible(f"{clip} is cancelled already: there is nothing to cancel.", remedy=retry_remedy(clip))
+        raise NotPossible(f"{clip} is {now.state}: there is nothing to cancel.")
+    return cancelled
+
+
+def cancel_clips(session: Session, clips: Sequence[str], *, by: str) -> tuple[Cancellation, ...]:
+    """Cancel many clips, and return what became of each; one that has nothing to cancel has no steps.
+
+    All of them are stopped first, so that none is sent while the others are cancelled.
+
+    Raises:
+        ServiceError: the service refused a cancel, or the token. No clip is sent any more even then.
+    """
+    reason = cancelled_words(by)
+    stopped = session.registry.stops.stop(clips, by=by, reason=reason)
+    asked = [clip for clip in dict.fromkeys(clips) if clip in stopped]
+    found = [_cancel_stopped(session, clip, stopped[clip], by, reason) for clip in asked]
+    return tuple(found)
+
+
+def _cancel_stopped(session: Session, clip: str, stopped: Stopped, by: str, reason: str) -> Cancellation:
+    """Cancel the requests of a clip that is stopped already, and write its note."""
     requests = session.ledger.list(clip=clip, newest_first=False)
+    if not stopped.marked and any(request.state is State.PLANNED for request in requests):
+        # A retry may be making the failed clip due at this moment: either it sees this stop, or the stop sees the clip.
+        stopped = session.registry.stops.stop([clip], by=by, reason=reason, failed=True)[clip]
     steps = [step for request in requests if (step := _cancel_request(session, request, by)) is not None]
+    row = session.registry.get(clip) or stopped.before
     undo: Literal["retry", "retake"] = "retry"
     if takes := withdraw_retakes(session.ledger, session.registry, row):
         BucketAnswers(session.bucket).no_longer_waiting(clip)
         steps.append(CancelStep(CancelCode.RETAKES_WITHDRAWN, takes))
         undo = "retake"
-    elif not any(step.sent for step in steps) and hold_clip(session, row, by=by):
+    elif stopped.marked and not any(step.sent for step in steps):
         steps.append(CancelStep(CancelCode.HELD))
-    if not steps:
-        raise NotPossible(f"{clip} is {row.state}: there is nothing to cancel.")
+        if stopped.held:  # otherwise its run writes the note
+            _note(session, row, reason)
     return Cancellation(clip, tuple(steps), undo)
 
 
-def hold_clip(session: Session, row: ClipRow, *, by: str) -> bool:
-    """Keep the sensors from starting a clip until `i2v retry`; return False if a run has it or a person holds it already."""
-    if row.state not in (ClipState.DUE, ClipState.WAITING) or row.wait is WaitReason.PERSON:
-        return False
-    problem = Problem(f"It was cancelled by {by}.", remedy=f"To make it after all, run: i2v retry {row.clip}")
+def _note(session: Session, row: ClipRow, reason: str) -> None:
+    problem = Problem(reason, remedy=retry_remedy(row.clip))
     money = session.ledger.money_of(row.clip, row.planned_fingerprint)
     note = notes.waiting(row.clip, problem, money, reason=WaitReason.PERSON, service=session.settings.service)
     BucketAnswers(session.bucket).note(row.clip, note)
-    session.registry.record_result(
-        row.clip,
-        version=row.version,
-        state=ClipState.WAITING,
-        reason=problem.what,
-        remedy=problem.remedy,
-        waiting_for=WaitReason.PERSON,
-    )
-    return True
+
+
+def clips_to_cancel(session: Session, *, everything: bool = False, csv_batch: str = "", folder: str = "") -> list[str]:
+    """Return the clips that are not made yet: all of them, those of a list, or those below a folder of uploads.
+
+    Args:
+        session: the ledger, the registry and the bucket.
+        everything: all clips.
+        csv_batch: the key of a list in the bucket, with or without ``uploads/``.
+        folder: the beginning of the keys of uploads, with or without ``uploads/``, up to a slash.
+
+    Raises:
+        NotPossible: no clip came from that list or folder.
+    """
+    rows = session.registry.list()
+    where = ""
+    if csv_batch:
+        where = keys.UPLOADS + csv_batch.removeprefix(keys.UPLOADS)
+        rows = tuple(row for row in rows if row.source.partition("#")[0] == where)
+    elif folder:
+        where = keys.UPLOADS + folder.removeprefix(keys.UPLOADS).rstrip("/")
+        rows = tuple(row for row in rows if row.source.startswith(f"{where}/") or row.source == where)
+    if not rows and not everything:
+        raise NotPossible(f"No clip was uploaded as {where}.", remedy="`i2v status CLIP` says where a clip came from.")
+    return [row.clip for row in rows if row.state in _TO_CANCEL]
+
+
+_TO_CANCEL = (ClipState.DUE, ClipState.DISPATCHED, ClipState.WORKING, ClipState.WAITING, ClipState.FAILED)
 
 
 def _cancel_request(session: Session, request: RequestRow, by: str) -> CancelStep | None:
@@ -163,7 +215,10 @@ def _cancel_request(session: Session, request: RequestRow, by: str) -> CancelSte
             try:
                 session.ledger.cancel_planned(request.fingerprint, by)
             except (IllegalTransition, StaleClaim):
-                return CancelStep(CancelCode.BEING_SENT, takes)
+                now = session.ledger.get(request.fingerprint)
+                if now is None or now.state is State.PLANNED:
+                    return CancelStep(CancelCode.BEING_SENT, takes)
+                return _cancel_request(session, now, by)
             return CancelStep(CancelCode.WITHDRAWN, takes, paid_microdollars=_paid(session, request))
         case State.SUBMITTING:
             return CancelStep(CancelCode.BEING_SENT, takes)

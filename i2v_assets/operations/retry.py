@@ -1,15 +1,19 @@
 """Make failed or cancelled clips again."""
 
-import json
 from dataclasses import dataclass
 
-from i2v_assets.operations.clips import NotPossible, find_clip, way_on
+from i2v_assets.operations.clips import ClipBusy, NotPossible, find_clip, way_on
 from i2v_assets.session import Session
-from resources.ledger.records import State
+from resources.bounded_json import read_json
+from resources.ledger.errors import IllegalTransition, StaleClaim
+from resources.ledger.records import RequestRow, State
 from resources.registry.registry import ClipRow, ClipState
 from resources.storage import keys
 from resources.storage.errors import ObjectMissing
 from resources.wait_reason import WaitReason
+
+_GOES_ON = (ClipState.DUE, ClipState.DISPATCHED, ClipState.WORKING)
+"""A stopped clip in one of these states is only fetched; without its stop it is made."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,10 @@ def retry_clip(session: Session, clip: str, *, by: str) -> Retry:
     """
     row = find_clip(session.registry, clip)
     waits = row.state is ClipState.WAITING and row.wait in (WaitReason.PERSON, WaitReason.LOST)
+    if row.stopped_by is not None and not waits and row.state in _GOES_ON:
+        if not session.registry.stops.unstop(row):
+            raise _changed(session, row)
+        return Retry(clip, ())
     if row.state is not ClipState.FAILED and not waits:
         raise NotPossible(
             f"It is {row.state}; only failed and cancelled clips are made again.",
@@ -45,16 +53,33 @@ def retry_clip(session: Session, clip: str, *, by: str) -> Retry:
     ]
     again = [request for request in ended if not request.final] or ended  # if all are final, the ledger raises
     for request in again:
-        session.ledger.retry(request.fingerprint, by=by, attempt=request.attempt)
-    session.registry.enqueue([clip])
+        _plan_again(session, request, by)
+    if not session.registry.enqueue([clip], seen={clip: row}, wanted=True):
+        raise _changed(session, row)
     return Retry(clip, tuple(request.fingerprint for request in again))
+
+
+def _plan_again(session: Session, request: RequestRow, by: str) -> None:
+    try:
+        session.ledger.retry(request.fingerprint, by=by, attempt=request.attempt)
+    except (StaleClaim, IllegalTransition):
+        now = session.ledger.get(request.fingerprint)
+        if now is None or now.state is not State.PLANNED:  # another person's retry did the same
+            raise
+
+
+def _changed(session: Session, row: ClipRow) -> ClipBusy:
+    """Return the error for a clip that somebody changed between the look at it and the write."""
+    now = session.registry.get(row.clip) or row
+    why = f" ({now.reason})" if now.state is ClipState.WAITING and now.reason else ""
+    return ClipBusy(f"{row.clip} has changed meanwhile: it is {now.state}{why}.", remedy=f"See: i2v status {row.clip}")
 
 
 def _planned_fingerprints(session: Session, row: ClipRow) -> set[str]:
     """Return the fingerprints of the clip's latest plan: requests of an older brief stay as they ended."""
     found = {row.planned_fingerprint} if row.planned_fingerprint else set()
     try:
-        stored = json.loads(session.bucket.read(keys.clip_key(row.clip, keys.PLAN)))
+        stored = read_json(session.bucket.read(keys.clip_key(row.clip, keys.PLAN)))
     except (ObjectMissing, ValueError):
         return found
     return found | {take["fingerprint"] for take in stored.get("takes", ()) if "fingerprint" in take}

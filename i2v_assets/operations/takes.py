@@ -1,10 +1,12 @@
 """Ask for another take of a clip, withdraw it, or choose which take is the clip's video."""
 
+import contextlib
 from dataclasses import dataclass
 
 from i2v_assets.briefs.brief import MAX_TAKES
 from i2v_assets.operations.clips import MOVING, ClipBusy, NotPossible, TakeNotFound, find_clip, takes_of, way_on
 from i2v_assets.session import Session
+from resources.ledger.errors import IllegalTransition, StaleClaim
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import State
 from resources.registry.registry import ClipRow, ClipState, Registry
@@ -50,12 +52,16 @@ def retake_clip(session: Session, clip: str, seed: int | None = None, *, by: str
     take = takes_of(row) + 1
     if take > MAX_TAKES:
         raise NotPossible(f"{clip} has {takes_of(row)} takes.", remedy=f"A clip has at most {MAX_TAKES} takes.")
+    added = session.registry.add_take(clip, take=take, seed=seed, seen=row, most=MAX_TAKES)
+    if added is None:
+        now = session.registry.get(clip) or row
+        raise ClipBusy(f"{clip} has changed meanwhile: it is {now.state}.", remedy="Ask again when it is done.")
     for request in session.ledger.list((State.CANCELLED,), clip=clip):
-        # Asked for before and withdrawn unpaid: the same request again, which nothing else would revive.
-        if request.take == take and request.request_id is None and seed in (None, request.seed):
-            session.ledger.retry(request.fingerprint, by=by, attempt=request.attempt)
-    session.registry.add_take(clip, take=take, seed=seed)
-    return Retake(clip, take, seed, row.price_microdollars)
+        # Asked for before and withdrawn unpaid: the same request again.
+        if request.take == added and request.request_id is None and seed in (None, request.seed):
+            with contextlib.suppress(StaleClaim, IllegalTransition):  # the run was faster
+                session.ledger.retry(request.fingerprint, by=by, attempt=request.attempt)
+    return Retake(clip, added, seed, row.price_microdollars)
 
 
 def withdraw_retakes(ledger: Ledger, registry: Registry, row: ClipRow) -> tuple[int, ...]:
@@ -63,8 +69,10 @@ def withdraw_retakes(ledger: Ledger, registry: Registry, row: ClipRow) -> tuple[
 
     There are none if the clip waits for more than that: its upload has changed, or no video was delivered.
     """
-    if row.state not in (ClipState.DUE, ClipState.WAITING) or row.delivered_version != row.version:
+    if row.state not in (ClipState.DUE, ClipState.WAITING, ClipState.WORKING) or row.delivered_version != row.version:
         return ()
+    if row.state is ClipState.WORKING and row.stopped_by is None:
+        return ()  # its run may be claiming them
     sent = {request.take for request in ledger.list(clip=row.clip) if request.request_id or request.state in MOVING}
     count = takes_of(row)
     of_brief = count - row.extra_takes

@@ -36,6 +36,7 @@ from resources.generation.types import Cancelled, Failed, GenerationRequest, Hel
 from resources.ledger.records import State
 from resources.logs import log_context
 from resources.problem import Problem
+from resources.registry.guards import still_wanted
 from resources.registry.registry import ClipRow, ClipState
 from resources.wait_reason import WaitReason
 
@@ -43,6 +44,9 @@ log = logging.getLogger(__name__)
 
 PAID = {State.SUBMITTED, State.SUCCEEDED, State.SUBMITTING, State.UNKNOWN}
 """States in which money may have moved: no gate holds what is paid for."""
+
+_HOLDS_NO_OTHER = {WaitReason.LOST, WaitReason.PERSON}
+"""Waits of one take that end with a person: the clip shows another of its takes meanwhile."""
 
 _UNREACHABLE = {ErrorCode.STORAGE_UNAVAILABLE, ErrorCode.LEDGER_UNAVAILABLE}
 
@@ -110,6 +114,8 @@ class ClipPipeline:
     # Gates
 
     async def _held_by_gate(self, planned: Planned) -> ClipWaiting | None:
+        if planned.row.stopped_by is not None:
+            return None  # nothing of it can be paid, and what was paid for is delivered
         for plan in planned.plans:
             hold = await self._hold(planned, plan)
             if hold is not None:
@@ -153,15 +159,23 @@ class ClipPipeline:
                 return stopped
             if planned.rerolls:
                 await self._add_rerolls(planned, generated)
+            if await self._is_outdated(planned.row):
+                return ClipWaiting(planned.row, WaitReason.REPLACED, Problem("A newer version of it was delivered."))
             return await self._delivery.deliver(planned, generated.takes)
         finally:
             generated.discard()
 
+    async def _is_outdated(self, row: ClipRow) -> bool:
+        """Return whether a newer version of the upload was delivered while this one was made."""
+        now = await asyncio.to_thread(self._context.registry.get, row.clip)
+        return now is not None and now.version != row.version and now.delivered_version == now.version
+
     def _request(self, row: ClipRow, plan: Plan) -> GenerationRequest:
         by = self._retry_by(row)
         request = GenerationRequest(
-            plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, plan.price_microdollars, retry_by=by
-        )
+            plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, plan.price_microdollars, retry_by=by,
+            wanted=still_wanted(row, self._run.run_id), adopt_only=row.stopped_by is not None,
+        )  # fmt: skip
         if self._window is not None:  # it may wait for a slot until the window is over
             request = replace(request, not_after=self._window.closes(datetime.now(UTC)))
         return request
@@ -235,12 +249,14 @@ def _not_planned(row: ClipRow, stopped: Refusal | Waiting) -> ClipOutcome:
 def _not_made(planned: Planned, generated: Generated) -> ClipOutcome | None:
     """Return why the clip has no video yet, or None if it has one.
 
-    A take that is lost or failed does not hold the others: the clip shows one of those that are there.
+    A take that is lost or failed, or that a person stopped before it was sent, does not hold the others: the clip shows one
+    of those that are there.
     """
     row, plans = planned.row, tuple(planned.plans)
     held = [(plan, found) for plan, found in zip(plans, generated.outcomes, strict=True) if isinstance(found, Held)]
-    held.sort(key=lambda each: each[1].kind is WaitReason.LOST)
-    if held and not (generated.takes and held[0][1].kind is WaitReason.LOST):
+    alone = _HOLDS_NO_OTHER if row.stopped_by is None else {*_HOLDS_NO_OTHER, WaitReason.STOPPED}
+    held.sort(key=lambda each: each[1].kind in alone)
+    if held and not (generated.takes and held[0][1].kind in alone):
         plan, found = held[0]
         problem = Problem(found.reason, remedy=found.remedy)
         return ClipWaiting(

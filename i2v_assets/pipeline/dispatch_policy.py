@@ -15,6 +15,10 @@ RUN_GRACE = timedelta(minutes=3)
 """How long after a run's last sign Dagster may still start its retry (monitoring looks every two minutes)."""
 
 
+LONGEST_PAUSE = timedelta(hours=6)
+"""A clip whose runs keep dying is tried four times a day: often enough for the day on which the cause is gone."""
+
+
 class RunState(StrEnum):
     """State of the run that a clip is in."""
 
@@ -38,6 +42,9 @@ class DispatchInputs:
         approved: a person approved this fingerprint at this price.
         is_unknown: the ledger still does not know this fingerprint's outcome.
         run_state: of the run that a clip is in.
+        paid_for: a request of this clip was sent, and its video is not the clip's yet.
+        made: that video is made already.
+        paused: a person paused all paid work.
     """
 
     now: datetime
@@ -49,6 +56,9 @@ class DispatchInputs:
     approved: Callable[[str, int | None], bool]
     is_unknown: Callable[[str], bool]
     run_state: Callable[[ClipRow], RunState]
+    paid_for: Callable[[str], bool] = lambda _clip: False
+    made: Callable[[str], bool] = lambda _clip: False
+    paused: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,8 @@ class Decisions:
     due_after_lost_run: tuple[str, ...] = ()
     stopped_by_person: tuple[str, ...] = ()
     given_up: tuple[str, ...] = ()
+    to_fetch: tuple[str, ...] = ()
+    """A person stopped their run, and their video is made: it is delivered, and nothing more is paid."""
 
 
 def decide(rows: Iterable[ClipRow], world: DispatchInputs) -> Decisions:
@@ -67,14 +79,20 @@ def decide(rows: Iterable[ClipRow], world: DispatchInputs) -> Decisions:
     lost: list[str] = []
     stopped: list[str] = []
     given_up: list[str] = []
+    to_fetch: list[str] = []
     dollars, requests = world.dollars_left, world.requests_left
     for row in sorted(rows, key=lambda row: (-row.priority, row.admitted_at)):
         if row.state in (ClipState.DISPATCHED, ClipState.WORKING):
             run = world.run_state(row)
             if run is RunState.CANCELED:
-                stopped.append(row.clip)
+                (to_fetch if world.made(row.clip) else stopped).append(row.clip)
             elif run is not RunState.ALIVE and world.now - row.updated_at > RUN_GRACE:
-                (given_up if row.lost_runs + 1 >= MAX_RUNS_WITHOUT_ANSWER else lost).append(row.clip)
+                if row.lost_runs + 1 < MAX_RUNS_WITHOUT_ANSWER:
+                    lost.append(row.clip)
+                elif not world.paid_for(row.clip):
+                    given_up.append(row.clip)
+                elif world.now - row.updated_at > _pause_after(row.lost_runs):
+                    lost.append(row.clip)
         elif row.state is ClipState.WAITING:
             if row.wait is WaitReason.BUDGET:
                 price = row.price_microdollars or 0
@@ -86,7 +104,13 @@ def decide(rows: Iterable[ClipRow], world: DispatchInputs) -> Decisions:
                 due.append(row.clip)
             elif _opens(row, world):
                 due.append(row.clip)
-    return Decisions(tuple(due), tuple(lost), tuple(stopped), tuple(given_up))
+    return Decisions(tuple(due), tuple(lost), tuple(stopped), tuple(given_up), tuple(to_fetch))
+
+
+def _pause_after(lost_runs: int) -> timedelta:
+    """Return how long a clip that is paid for is left alone after so many runs without an answer; it is never given up."""
+    doublings = min(lost_runs + 1 - MAX_RUNS_WITHOUT_ANSWER, 8)
+    return min(LONGEST_PAUSE, RUN_GRACE * (1 << doublings))
 
 
 def _opens(row: ClipRow, world: DispatchInputs) -> bool:
@@ -96,6 +120,8 @@ def _opens(row: ClipRow, world: DispatchInputs) -> bool:
             return world.approved(fingerprint, row.price_microdollars)
         case WaitReason.WINDOW:
             return world.window_open
+        case WaitReason.PAUSED:
+            return not world.paused
         case WaitReason.UNKNOWN:
             return not world.is_unknown(fingerprint)
         case WaitReason(retry_after=timedelta() as pause):

@@ -8,9 +8,13 @@ from typing import Protocol
 
 from i2v_assets.pipeline.takes import Take
 from i2v_assets.planning.plan import Plan
-from resources.generation.types import Delivered, GenerationRequest, Outcome
+from resources.generation.types import Delivered, GenerationRequest, Held, Outcome
 from resources.ledger.errors import LedgerError
 from resources.ledger.ledger import Ledger
+from resources.wait_reason import WaitReason
+
+_OF_ONE_CLIP = {WaitReason.PERSON, WaitReason.REPLACED, WaitReason.STOPPED}
+"""Why one clip's request is not wanted any more; another clip of the same bytes may still want it."""
 
 
 class Generator(Protocol):
@@ -77,9 +81,12 @@ class GenerationQueue:
         Two clips of the same bytes and the same brief have one fingerprint: they share one generation, and the file on
         local disk belongs to the first.
         """
-        shared = self._waiting.get(order.fingerprint)
-        if shared is not None:
+        while (shared := self._waiting.get(order.fingerprint)) is not None:
             outcome = await asyncio.shield(shared)
+            if isinstance(outcome, Held) and outcome.kind in _OF_ONE_CLIP:
+                if self._waiting.get(order.fingerprint) is shared:
+                    break  # this clip asks for itself; further ones share its request
+                continue
             if isinstance(outcome, Delivered):
                 return replace(outcome, order=order, local_path=None, paid=False, already=True)
             return replace(outcome, order=order)

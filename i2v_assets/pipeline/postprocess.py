@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +30,8 @@ from resources.settings import Settings
 from resources.storage import keys
 from resources.storage.bucket import Bucket
 from resources.storage.errors import StorageError
+
+log = logging.getLogger(__name__)
 
 
 def measure_again(
@@ -96,7 +99,7 @@ class Postprocessor:
         """Return the size of a take's video, with measures and previews if the settings say so.
 
         Raises:
-            MediaError: the file is no video; StorageError: it cannot be fetched.
+            StorageError: it cannot be fetched.
         """
         settings, pool = self._context.settings, self._context.pool
         local = take.outcome.local_path
@@ -106,7 +109,14 @@ class Postprocessor:
             if not settings.previews:
                 return await self._measured(take, local)
             drawing = pool.run_async(previews_of, local, limits=_SHOWING, name="The video")
-            finished, drawn = await asyncio.gather(self._measured(take, local), drawing)
+            finished, drawn = await asyncio.gather(self._measured(take, local), drawing, return_exceptions=True)
+            if isinstance(finished, BaseException):
+                raise finished
+            if isinstance(drawn, MediaError):  # it is paid for, and can be played: it is delivered without pictures
+                log.warning("Clip %s: its previews could not be drawn (%s).", take.plan.clip, drawn.message)
+                return finished
+            if isinstance(drawn, BaseException):
+                raise drawn
             inline, tiny, files = drawn
             return replace(finished, inline_poster=inline, glimpse=tiny, files=files)
         except OverLimit as error:
@@ -121,10 +131,14 @@ class Postprocessor:
 
     async def _measured(self, take: Take, local: Path) -> PostprocessResult:
         if not self._context.settings.measure:
-            size = await self._context.pool.run_async(
-                video_size, local, "the video", limits=HEADER_AND_STILL, name="The video"
-            )
-            return PostprocessResult(*size)
+            try:
+                size = await self._context.pool.run_async(
+                    video_size, local, "the video", limits=HEADER_AND_STILL, name="The video"
+                )
+                return PostprocessResult(*size)
+            except MediaError as error:
+                log.warning("Clip %s: the size of its video cannot be read (%s).", take.plan.clip, error.message)
+                return PostprocessResult(0, 0, 0.0)
         compared = compared_media(take.plan.inputs)
         copies = await asyncio.gather(*(asyncio.to_thread(self._copy, medium) for medium in compared))
         try:

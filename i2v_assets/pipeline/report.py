@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from i2v_assets.clip_folder import notes
-from i2v_assets.clip_folder.notes import Answer
+from i2v_assets.clip_folder.notes import Answer, answer_of
 from i2v_assets.clip_folder.writer import BucketAnswers
 from i2v_assets.pipeline.context import PipelineContext, Result
 from i2v_assets.pipeline.metadata import (
@@ -36,12 +36,24 @@ from resources.generation.types import Delivered
 from resources.ledger.records import Money
 from resources.media.quality.model import Severity
 from resources.outside_text import escape_markdown
+from resources.problem import Problem
+from resources.registry.guards import cancelled_words, retry_remedy
 from resources.registry.registry import ClipRow, ClipState
 from resources.schemas.inputs import Medium, MediumKind
 from resources.storage import keys
 from resources.wait_reason import WaitReason
 
 log = logging.getLogger(__name__)
+
+_STANDS_ANYWAY = {
+    WaitReason.FINAL,
+    WaitReason.UNKNOWN,
+    WaitReason.LOST,
+    WaitReason.DEADLINE,
+    WaitReason.DOWNLOAD,
+    WaitReason.STORAGE,
+}
+"""What a stopped clip says all the same: a person has to know it, or something that was sent is still to be fetched."""
 
 SOURCE_ASSETS = {
     MediumKind.IMAGE: "source_images",
@@ -53,9 +65,10 @@ SOURCE_ASSETS = {
 class ClipReporter:
     """Writes what is known of a clip on its way, and its outcome."""
 
-    def __init__(self, context: PipelineContext, events: Events) -> None:
+    def __init__(self, context: PipelineContext, events: Events, run_id: str | None = None) -> None:
         self._context = context
         self._events = events
+        self._run_id = run_id
         self._bucket = BucketAnswers(context.bucket)
 
     async def files(self, clip: str, candidate: Candidate, files: Sequence[ReadFile]) -> None:
@@ -98,12 +111,18 @@ class ClipReporter:
             StorageError: the bucket does not answer; LedgerError: the ledger does not.
         """
         row = outcome.row
+        if not isinstance(outcome, ClipDelivered | ClipPlanned):
+            now = await asyncio.to_thread(self._context.registry.get, row.clip)
+            if not self._is_ours(row, now):
+                return self._taken_away(row, now)
+            outcome = _stopped(outcome, now)
         match outcome:
             case ClipPlanned():
                 return Result(row.clip, row.state)
             case ClipDelivered():
                 await self._delivered(outcome)
-                await self._record(row, ClipState.DELIVERED, plan=outcome.plan)
+                if not await self._record(row, ClipState.DELIVERED, plan=outcome.plan):
+                    return await self._restore(row)
                 return Result(row.clip, ClipState.DELIVERED)
             case ClipRefused():
                 return await self._refused(outcome)
@@ -199,8 +218,38 @@ class ClipReporter:
     ) -> Result:
         """Write the note and the registry's row."""
         await asyncio.to_thread(self._bucket.note, row.clip, answer)
-        await self._record(row, state, reason=reason, remedy=remedy, waiting_for=waiting_for, plan=plan)
+        if not await self._record(row, state, reason=reason, remedy=remedy, waiting_for=waiting_for, plan=plan):
+            return await self._restore(row)
         return Result(row.clip, state, reason, remedy)
+
+    def _is_ours(self, row: ClipRow, now: ClipRow | None) -> bool:
+        """Return whether the clip is still with this run, in the version that the run made."""
+        return (
+            now is not None
+            and now.version == row.version
+            and now.content == row.content
+            and now.state is ClipState.WORKING
+            and self._run_id in (None, now.run_id)
+        )
+
+    @staticmethod
+    def _taken_away(row: ClipRow, now: ClipRow | None) -> Result:
+        """Return the line of a clip that was changed, stopped or taken over meanwhile: its answer is not this run's."""
+        log.info("Clip %s is %s by now; this run's outcome is left out.", row.clip, now.state if now else "gone")
+        return Result(row.clip, now.state if now is not None else ClipState.WITHDRAWN)
+
+    async def _restore(self, row: ClipRow) -> Result:
+        """Put back the note that belongs to what the clip is now: it was taken away while this run wrote its own."""
+        now = await asyncio.to_thread(self._context.registry.get, row.clip)
+        settings = self._context.settings
+        money = await self._money(now or row)
+        retries = settings.retries_per_clip
+        answer = answer_of(now, money, service=settings.service, retries_per_clip=retries) if now is not None else None
+        if answer is None:
+            await asyncio.to_thread(self._bucket.withdrawn, [row.clip])
+        else:
+            await asyncio.to_thread(self._bucket.note, row.clip, answer)
+        return self._taken_away(row, now)
 
     async def _record(
         self,
@@ -211,9 +260,9 @@ class ClipReporter:
         remedy: str | None = None,
         waiting_for: WaitReason | None = None,
         plan: Plan | None = None,
-    ) -> None:
-        """Write the registry's row; ``plan`` is the take that the answer is about."""
-        await asyncio.to_thread(
+    ) -> bool:
+        """Write the registry's row; ``plan`` is the take that the answer is about. Return False if it is not ours now."""
+        return await asyncio.to_thread(
             self._context.registry.record_result,
             row.clip,
             version=row.version,
@@ -223,6 +272,7 @@ class ClipReporter:
             waiting_for=waiting_for,
             fingerprint=plan.fingerprint if plan else None,
             price_microdollars=plan.price_microdollars if plan else None,
+            run_id=self._run_id,
         )
 
     # With a video
@@ -321,6 +371,16 @@ def _file(found: ReadFile, sent: Mapping[str, Medium]) -> dict[str, object]:
     return plain
 
 
+def _stopped(outcome: ClipOutcome, now: ClipRow | None) -> ClipOutcome:
+    """Return the outcome of a clip that a person stopped: it waits for them, whatever its requests came to."""
+    by = now.stopped_by if now is not None else None
+    if by is None or not isinstance(outcome, ClipWaiting | ClipFailed) or outcome.reason in _STANDS_ANYWAY:
+        return outcome
+    row = outcome.row
+    problem = Problem(cancelled_words(by), remedy=retry_remedy(row.clip))
+    return ClipWaiting(row, WaitReason.PERSON, problem, outcome.plan, request_id=outcome.request_id)
+
+
 def answer_metadata(answer: Answer, first: Metadata, outcome: ClipWaiting | ClipFailed | None = None) -> Metadata:
     """Return an answer as the metadata of a check: what the note in the bucket says, and what caused it."""
     return {
@@ -340,16 +400,25 @@ def _with_costs(take: Take) -> Delivered:
 
 
 async def make_clip(
-    process: Callable[[ClipRow], Awaitable[ClipOutcome]], reporter: ClipReporter, row: ClipRow
+    process: Callable[[ClipRow], Awaitable[ClipOutcome]],
+    reporter: ClipReporter,
+    row: ClipRow,
+    resumed: Callable[[ClipRow], Awaitable[ClipRow | None]] | None = None,
 ) -> Result:
     """Process one clip, report its outcome, and return its line in the run's table.
+
+    A clip that a pause holds says so, and goes on in this run when ``resumed`` returns it.
 
     If the outcome cannot be written (the bucket or the ledger is gone), the clip keeps its state: the dispatch sensor finds
     it without an answer, and starts it again.
     """
     outcome = await process(row)
     try:
-        return await reporter.report(outcome)
+        result = await reporter.report(outcome)
+        paused = isinstance(outcome, ClipWaiting) and outcome.reason is WaitReason.PAUSED
+        if not paused or resumed is None or (again := await resumed(row)) is None:
+            return result
+        return await make_clip(process, reporter, again, resumed)
     except I2VError as error:
         log.warning("Clip %s: its outcome could not be written: %s", row.clip, error.message)
         return Result(row.clip, ClipState.FAILED, error.message, error.remedy)

@@ -20,6 +20,7 @@ FOR_PEOPLE: Mapping[str, str] = {
     "budget": "Today's budget is reached. Raise I2V_BUDGET_USD_PER_DAY or I2V_BUDGET_REQUESTS_PER_DAY, or wait for tomorrow. "
     "Where it is a run's, WAITING.txt names the setting.",
     "account": "The service refuses the account. Check the token and the balance: `i2v doctor`, `i2v whoami`.",
+    "paused": "A person paused all paid work. `i2v resume` lets it go on.",
     "approval": "They wait for a person. Look at `i2v plan`, then `i2v approve HASH`.",
     "price": "Their price cannot be learned. Look at `i2v models`.",
     "catalogue": "The service's catalogue does not have their model, or has changed it. Look at `i2v models`.",

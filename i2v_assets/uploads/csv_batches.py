@@ -7,7 +7,6 @@ A bad row is refused by its line number and does not affect the others.
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,17 @@ from pathlib import PurePosixPath
 from typing import Any, Literal, TypeAlias
 
 from i2v_assets.briefs.brief import Brief, BriefError, brief_from, suggestion
-from i2v_assets.briefs.yaml_reader import Document, DocumentError, check_characters, decode, read_document, writable
+from i2v_assets.briefs.yaml_reader import (
+    MAX_DEPTH,
+    Document,
+    DocumentError,
+    check_characters,
+    check_count,
+    decode,
+    read_document,
+    writable,
+)
+from resources.bounded_json import read_json
 
 BatchFormat: TypeAlias = Literal["csv", "jsonl"]
 
@@ -25,6 +34,12 @@ MAX_BATCH_BYTES = 16 * 1024 * 1024
 
 MAX_BATCH_ROWS = 20_000
 """Maximum rows: two nights of ten thousand clips; more belong in another file."""
+
+MAX_BATCH_LINES = 20 * MAX_BATCH_ROWS
+"""Maximum lines, with empty ones and those within a cell: ten lines of prompt in every row and as many empty ones."""
+
+MAX_ROW_VALUES = 100
+"""Maximum keys and list items of a row: every column, and files for the most that a model takes, several times over."""
 
 CLIP_COLUMN = "clip"
 _ALIASES = {"image": "images", "video": "videos", "audios": "audio"}
@@ -93,6 +108,11 @@ def _parsed(text: str, name: str, kind: BatchFormat) -> tuple[tuple[BatchRow, ..
         raise BriefError(
             f"{name} is larger than {MAX_BATCH_BYTES // 1024**2} MB.", remedy="Split it into several files."
         )
+    if text.count("\n") + text.count("\r") > MAX_BATCH_LINES:  # a line that ends in both counts as two
+        raise BriefError(
+            f"{name} has more than {MAX_BATCH_LINES // 2:,} lines.",
+            remedy="Remove the empty ones, or split it into several files.",
+        )
     rows: list[BatchRow] = []
     bad: list[BadRow] = []
     for number, (line, cells_or_error, readable_cells) in enumerate(
@@ -113,6 +133,7 @@ def _row(line: int, number: int, cells_or_error: dict[str, Any] | DocumentError,
     if isinstance(cells_or_error, DocumentError):
         raise cells_or_error
     where = f"{name} line {line}"
+    check_count(cells_or_error, where, MAX_ROW_VALUES)
     check_characters(cells_or_error, where)
     data = dict(cells_or_error)
     clip = data.pop(CLIP_COLUMN, None)
@@ -164,7 +185,7 @@ def _json_rows(text: str, name: str) -> Iterator[_Row]:
         if not written.strip():
             continue
         try:
-            data = read_document(written, f"{name} line {line}", "json").data
+            data = read_document(written, f"{name} line {line}", "json", max_values=MAX_ROW_VALUES).data
             yield line, data, data
         except DocumentError as error:
             yield line, error, {}
@@ -220,9 +241,13 @@ def _delimiter(text: str) -> str:
 
 
 def _columns(cells: Sequence[str], name: str) -> Sequence[str]:
-    columns = [re.sub(r"[\s-]+", "_", cell.strip().lower()) for cell in cells]
-    while columns and not columns[-1]:
-        columns.pop()
+    last = max(number for number, cell in enumerate(cells) if cell.strip())
+    if last >= 2 * len(COLUMNS):
+        raise BriefError(
+            f"{name} has {last + 1:,} columns; a CSV batch has at most {len(COLUMNS)}.",
+            remedy="Remove those that it does not know, or check the separator.",
+        )
+    columns = [re.sub(r"[\s-]+", "_", cell.strip().lower()) for cell in cells[: last + 1]]
     for column in columns:
         if column not in COLUMNS:
             raise BriefError(
@@ -257,8 +282,8 @@ def _value(column: str, cell: str, where: str) -> object:
         return [part.strip() for part in cell.split("|")]
     if field in _NESTED:
         try:
-            return json.loads(cell)
-        except (ValueError, RecursionError):
+            return read_json(cell, max_depth=MAX_DEPTH)
+        except ValueError:
             raise BriefError(
                 f"{where}: `{field}` is not JSON.", remedy='Write JSON, such as {"en": "v.mp3"}.'
             ) from None

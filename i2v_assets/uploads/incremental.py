@@ -21,9 +21,9 @@ from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
 
-from i2v_assets.briefs.yaml_reader import DocumentError
-from i2v_assets.uploads.csv_batches import parse_batch
+from i2v_assets.briefs.yaml_reader import DocumentError, decode
 from i2v_assets.uploads.ingest import READERS, read_texts
+from i2v_assets.uploads.large_lists import PATIENCE_SECONDS, is_read, parse_list, unread_lists
 from i2v_assets.uploads.tree import in_side_folder
 from i2v_assets.uploads.types import composed, role_of, split_name
 from resources.registry.registry import Registry
@@ -62,11 +62,13 @@ class UploadScope:
         objects: The existing objects, by key.
         groups: The groups of each requested key.
         cut: Folders that hold too many objects to scan.
+        unread: Large CSV batches that are still being read, so that the files they name are not known.
     """
 
     objects: dict[str, ObjectInfo] = field(default_factory=dict)
     groups: dict[str, set[Group]] = field(default_factory=dict)
     cut: list[str] = field(default_factory=list)
+    unread: set[str] = field(default_factory=set)
 
     def covers(self, source: str) -> bool:
         """Return whether all files of an upload (or of an object's group) are in the scope."""
@@ -305,10 +307,11 @@ class ScopeScanner:
             for folder in with_parents(split_key(info.key)[0]):
                 result.objects |= {each.key: each for each in self._in_folder(folder, "defaults")}
         texts = read_texts(self._bucket, self._registry, every)
+        result.unread |= unread_lists(texts, PATIENCE_SECONDS)
         unseen: set[str] = set()
         for info in every:
-            folder, name = split_key(info.key)
-            for file in _files_of(name, texts.get(info.key, "")):
+            folder, _ = split_key(info.key)
+            for file in _files_of(info.key, texts.get(info.key, "")):
                 for key in {_prefix(folder) + file, file}:
                     if key.startswith(UPLOADS) and key not in result.objects:
                         unseen.add(key)
@@ -345,10 +348,12 @@ def _escaped(word: str) -> str:
     return json.dumps(word)[1:-1]
 
 
-def _files_of(name: str, text: str | bytes) -> set[str]:
-    """Return the files that the rows of a CSV batch name; empty if it cannot be read."""
+def _files_of(key: str, text: str | bytes) -> set[str]:
+    """Return the files that the rows of a CSV batch name; empty if it cannot be read, or not yet."""
+    path = key.removeprefix(UPLOADS)
     try:
-        rows, _ = parse_batch(text, name, "csv" if split_name(name)[1] == ".csv" else "jsonl")
+        text = decode(text, path) if isinstance(text, bytes) else text
+        rows, _ = parse_list(text, path) if is_read(text, path) else ((), ())
     except DocumentError:
         return set()
     files: set[str] = set()

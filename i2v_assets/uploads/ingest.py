@@ -9,6 +9,7 @@ from i2v_assets.clip_folder.notes import NO_MONEY
 from i2v_assets.clip_folder.writer import BucketAnswers
 from i2v_assets.uploads.csv_batches import MAX_BATCH_BYTES
 from i2v_assets.uploads.grouping import Grouping, RefusedUpload, group_uploads, texts_wanted
+from i2v_assets.uploads.large_lists import unread_lists
 from resources.registry.registry import Admission, ClipState, RefusedRow, Registry, Upload
 from resources.schemas.inputs import Service
 from resources.settings import Settings
@@ -28,10 +29,22 @@ class UploadScan:
     grouping: Grouping
     admission: Admission
     newly_refused: tuple[RefusedUpload, ...]
+    unread: frozenset[str] = frozenset()
+    """Large lists that are still being read; the next scan takes them."""
+    elsewhere: tuple[str, ...] = ()
+    """Keys outside ``uploads/`` that CSV batches name, whether they exist or not."""
 
 
-def scan_uploads(bucket: Bucket, registry: Registry, settings: Settings) -> UploadScan:
+def scan_uploads(
+    bucket: Bucket, registry: Registry, settings: Settings, *, patience: float | None = None
+) -> UploadScan:
     """List the uploads and register every complete one; a second scan of unchanged uploads changes nothing.
+
+    Args:
+        bucket: The bucket.
+        registry: The registry of clips and refusals.
+        settings: The settle time and the maximum size.
+        patience: Seconds to wait for large lists; None for as long as it takes.
 
     Raises:
         StorageError, LedgerError: the bucket or the registry does not respond; the next scan starts over.
@@ -39,7 +52,7 @@ def scan_uploads(bucket: Bucket, registry: Registry, settings: Settings) -> Uplo
     # Read before the listing: an upload that another scan admits meanwhile must not count as removed.
     registered = frozenset(registry.sources().values())
     objects = list(bucket.list(UPLOADS, markers=True))  # with markers, to refuse empty folders
-    return admit(bucket, registry, settings, objects, whole=True, covers=registered.__contains__)
+    return admit(bucket, registry, settings, objects, whole=True, covers=registered.__contains__, patience=patience)
 
 
 def admit(
@@ -50,6 +63,7 @@ def admit(
     *,
     whole: bool,
     covers: Callable[[str], bool],
+    patience: float | None = None,
 ) -> UploadScan:
     """Register the complete uploads among some objects.
 
@@ -61,8 +75,12 @@ def admit(
         whole: True if the objects are a full listing of the uploads.
         covers: Returns whether the objects include all files of an upload, given its source. A covered upload that is
             not among the objects was removed. In a partial listing only covered uploads are admitted or refused.
+        patience: Seconds to wait for large lists; None for as long as it takes.
     """
     texts = read_texts(bucket, registry, objects)
+    unread = unread_lists(texts, patience)
+    # What an unread list names is not known, so nothing counts as removed or corrected before it is.
+    judges: Callable[[str], bool] = covers if not unread else lambda _: False
     taken = registry.sources()
     elsewhere: list[ObjectInfo] = []
     queried: set[str] = set()
@@ -88,15 +106,20 @@ def admit(
         for each in grouping.candidates
         if whole or covers(each.source)
     )
-    not_covered = {clip for clip, source in taken.items() if not covers(source)}
+    not_covered = {clip for clip, source in taken.items() if not judges(source)}
     admission = registry.admit(uploads, present=grouping.present | not_covered)
     refused = tuple(each for each in grouping.refused if whole or covers(each.key))
     notes = BucketAnswers(bucket)
     notes.withdrawn(admission.withdrawn)
     newly_refused = _update_refusals(
-        notes, registry, refused, settings.service, present=grouping.present, covers=None if whole else covers
+        notes,
+        registry,
+        refused,
+        settings.service,
+        present=grouping.present,
+        covers=None if whole and not unread else judges,
     )
-    return UploadScan(len(objects), grouping, admission, newly_refused)
+    return UploadScan(len(objects), grouping, admission, newly_refused, unread, tuple(sorted(queried)))
 
 
 def read_texts(bucket: Bucket, registry: Registry, objects: Iterable[ObjectInfo]) -> dict[str, str | bytes]:
@@ -171,7 +194,7 @@ def _update_refusals(
     notes.no_longer_refused(changes.freed)
     # If planning refused the clip earlier and its upload is back in that state, enqueue it to write that note again.
     freed = registry.many([clip for clip in changes.freed if clip in present])
-    registry.enqueue([clip for clip, row in freed.items() if row.state is ClipState.REFUSED])
+    registry.enqueue([clip for clip, row in freed.items() if row.state is ClipState.REFUSED], seen=freed)
     return tuple(by_source[source] for source in changes.refused)
 
 

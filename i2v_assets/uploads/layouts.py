@@ -8,7 +8,7 @@ from functools import partial
 
 from i2v_assets.briefs.brief import Brief, merge
 from i2v_assets.briefs.yaml_reader import DocumentError
-from i2v_assets.uploads.csv_batches import parse_batch
+from i2v_assets.uploads.large_lists import is_read, parse_list
 from i2v_assets.uploads.snapshot import (
     Claim,
     FileMissing,
@@ -192,7 +192,10 @@ def batch_claims(
         text, defaults = text_of(snapshot.texts, batch), snapshot.defaults.of(batch.folder)
         if text is None or defaults is None:
             return
-        rows, bad = parse_batch(text, batch.path, "csv" if split_name(batch.name)[1] == ".csv" else "jsonl")
+        if not is_read(text, batch.path):
+            hold_mentioned(snapshot, batch, listed)
+            return
+        rows, bad = parse_list(text, batch.path)
     except DocumentError as error:
         hold_mentioned(snapshot, batch, listed)
         yield RefusedUpload(key, error.message, error.remedy)

@@ -45,6 +45,10 @@ class Entry:
         return UploadFile(name, upload.key, upload.etag, MEDIA_ENDINGS[split_name(self.name)[1]], upload.size_bytes)
 
 
+MAX_KEY_CHARACTERS = 1024
+"""Longest key: S3 allows 1,024 bytes. A longer name is not looked up, because composing one takes quadratic time."""
+
+
 @dataclass
 class Tree:
     """The objects of one listing, sorted by role."""
@@ -64,6 +68,8 @@ class Tree:
 
     def find(self, key: str) -> Entry | None:
         """Return the entry with this key, in any Unicode spelling; the exact spelling wins."""
+        if len(key) > MAX_KEY_CHARACTERS:
+            return None
         return self.by_key.get(key) or self.by_composed.get(composed(key))
 
 

@@ -216,6 +216,15 @@ async def _ended_before(ctx: Context, flight: InFlightRequest, row: RequestRow, 
         code = ErrorCode.CONTENT_REFUSED if is_content_policy_refusal(reason) else ErrorCode.GENERATION_FAILED
         return Failed(order, reason, remedy, final=True, verdict=Verdict.FINAL, request_id=row.request_id, code=code)
     left = row.attempt < ctx.options.max_attempts
+    if row.state is State.CANCELLED and order.wanted is not None and not order.adopt_only:
+        unwanted = await ctx.in_ledger(ctx.ledger.ask, order.wanted)
+        if unwanted is not None:
+            return Held(order, unwanted.reason, unwanted.text, unwanted.remedy)
+        if (
+            row.request_id is None or row.clip != order.clip
+        ):  # never sent, or stopped for another clip of the same bytes
+            await ctx.in_ledger(ctx.ledger.retry, row.fingerprint, by=f"clip {order.clip}", attempt=row.attempt)
+            return Next.RELOAD
     if order.retry_by is not None and not retried and not order.adopt_only:
         if left:
             await ctx.in_ledger(ctx.ledger.retry, row.fingerprint, by=order.retry_by, attempt=row.attempt)

@@ -27,7 +27,7 @@ from resources.generation.sent import Sent
 from resources.generation.types import CONTENT_REMEDY, Failed, Held, Outcome, is_content_policy_refusal
 from resources.ledger.errors import LedgerError, StaleClaim
 from resources.ledger.leases import Hold
-from resources.ledger.records import AtCapacity, Claimed, OverBudget, RequestRow, State
+from resources.ledger.records import AtCapacity, Claimed, OverBudget, RequestRow, State, Unwanted
 from resources.runcomfy.errors import (
     InsufficientBalance,
     MissingToken,
@@ -42,6 +42,7 @@ from resources.runcomfy.wire import Submission
 from resources.schemas.endpoints import BodyInvalid, to_body
 from resources.schemas.inputs import Medium
 from resources.storage.errors import ObjectMissing, StorageError
+from resources.storage.inputs import InputReplaced, store_input
 from resources.wait_reason import WaitReason
 
 log = logging.getLogger(__name__)
@@ -165,7 +166,7 @@ async def _body(ctx: Context, flight: InFlightRequest, offer: Priced) -> dict[st
             if medium.key not in urls:
                 urls[medium.key] = await _address(ctx, medium)
         return to_body(offer.endpoint, order.inputs, lambda medium: urls[medium.key])
-    except _Replaced as error:
+    except InputReplaced as error:
         return Held.by(error, order, WaitReason.REPLACED)
     except ObjectMissing as error:
         return replace(Failed.by(error, order), remedy="Upload the file again.")
@@ -177,38 +178,22 @@ async def _body(ctx: Context, flight: InFlightRequest, offer: Priced) -> dict[st
         return Failed.by(error, order, verdict=Verdict.FINAL)
 
 
-class _Replaced(I2VError):
-    """A file was uploaded over the one that was hashed: the service would get other bytes than were planned."""
-
-    def __init__(self, medium: Medium) -> None:
-        super().__init__(f"{medium.key} was replaced while it waited.", remedy="The new one is planned next.")
-
-
 async def _address(ctx: Context, medium: Medium) -> str:
-    """Where the service fetches a medium: a presigned address, or the bytes themselves where that is set and they are few.
+    """Return where the service fetches a medium: a presigned address of its copy, or the bytes if they are few.
 
-    The address is of the version that was hashed, where the bucket keeps versions; elsewhere the object is looked at now.
+    Either way it gets the bytes that were hashed.
 
     Raises:
         ObjectMissing: it is not in the bucket, so that a submit would pay for a failure.
-        _Replaced: it is not what was hashed.
+        InputReplaced: it is not what was hashed.
     """
     if medium.size_bytes <= ctx.options.inline_input_bytes:
         data = await ctx.in_bucket(ctx.bucket.read, medium.key, max_bytes=ctx.options.inline_input_bytes)
         if hashlib.sha256(data).hexdigest() != medium.sha256:
-            raise _Replaced(medium)
+            raise InputReplaced(medium.key)
         return f"data:{medium.content_type};base64,{base64.b64encode(data).decode()}"
-    version = medium.version_id
-    if not version:
-        there = await ctx.in_bucket(ctx.bucket.head, medium.key)
-        if there is None:
-            raise ObjectMissing(f"{medium.key}: the file is no longer in the bucket.")
-        if medium.etag not in ("", there.etag):
-            raise _Replaced(medium)
-        version = there.version_id if medium.etag else ""
-    url = await ctx.in_bucket(
-        ctx.bucket.presign_get, medium.key, ctx.options.presign_seconds, version, medium.content_type
-    )
+    key = await ctx.in_bucket(store_input, ctx.bucket, medium, ctx.scratch)
+    url = await ctx.in_bucket(ctx.bucket.presign_get, key, ctx.options.presign_seconds, "", medium.content_type)
     return url.get_secret_value()
 
 
@@ -230,9 +215,12 @@ async def _claim_and_post(
         caps=ctx.options.caps,
         max_in_flight=ctx.options.max_in_flight,
         nonce=nonce,
+        wanted=order.wanted or (lambda _connection: None),
     )
     if isinstance(claim, AtCapacity):
         return claim
+    if isinstance(claim, Unwanted):
+        return Held(order, claim.reason, claim.text, claim.remedy)
     if isinstance(claim, OverBudget):
         return Held(
             order, WaitReason.BUDGET, claim.text, "It starts by itself when the cap allows it, or raise the cap."

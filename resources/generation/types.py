@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from resources.errors import ErrorCode, I2VError, Verdict
 from resources.ledger.leases import GRACE_SECONDS
-from resources.ledger.records import Caps, RequestRow
+from resources.ledger.records import Caps, RequestRow, WantedCheck
 from resources.schemas.inputs import GenerationInputs, Route
 from resources.wait_reason import WaitReason
 
@@ -29,6 +29,7 @@ class GenerationRequest:
         retry_by: Who asked for another attempt after a failure that is not final; None: nobody did.
         adopt_only: Never submit: fetch what was submitted before, or say what is left.
         not_after: From this moment on nothing is submitted for it; None: at any time.
+        wanted: Asked in the transaction of each claim whether it is still wanted; None: it always is.
         wait: False submits and leaves the request at the service, for `poll`, another run or `adopt_orphans` to fetch.
     """
 
@@ -42,6 +43,7 @@ class GenerationRequest:
     retry_by: str | None = None
     adopt_only: bool = False
     not_after: datetime | None = None
+    wanted: WantedCheck | None = None
     wait: bool = True
 
 

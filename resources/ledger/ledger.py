@@ -10,14 +10,14 @@ import sqlalchemy as sa
 from resources.ledger.base import utc_now
 from resources.ledger.database import Database
 from resources.ledger.decisions import Decisions
+from resources.ledger.holds import Holds
 from resources.ledger.lookouts import Lookouts
 from resources.ledger.queries import LateCosts, Reading, Spending
 from resources.ledger.responses import Responses
-from resources.ledger.transitions import Claims
 from resources.ledger.witnessed import Witnessed
 
 
-class Ledger(Claims, Responses, Decisions, Witnessed, Lookouts, Reading, LateCosts, Spending):
+class Ledger(Holds, Responses, Decisions, Witnessed, Lookouts, Reading, LateCosts, Spending):
     """One row per fingerprint, one event per change, one transaction per call. Safe for threads and processes.
 
     The guarantee: no POST for a fingerprint while an earlier POST for it may still be charged or deliver. Only `claim`

@@ -1,10 +1,12 @@
 """The ledger's inputs and outputs as plain data. Money is integer micro-dollars, times are UTC."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
+
+from resources.wait_reason import WaitReason
 
 
 class State(StrEnum):
@@ -204,7 +206,25 @@ class AtCapacity:
     in_flight: int
 
 
-ClaimOutcome: TypeAlias = Claimed | AlreadyClaimed | OverBudget | AtCapacity
+@dataclass(frozen=True, slots=True)
+class Unwanted:
+    """Nobody wants the request any more, or not now; the row stays `planned`.
+
+    Attributes:
+        reason: what stands against it.
+        text: the same in words, for people.
+        remedy: what to do.
+    """
+
+    reason: WaitReason
+    text: str
+    remedy: str = ""
+
+
+WantedCheck: TypeAlias = Callable[[Any], Unwanted | None]
+"""Asked within the transaction of a claim, with its connection, whether the request is still wanted; None if it is."""
+
+ClaimOutcome: TypeAlias = Claimed | AlreadyClaimed | OverBudget | AtCapacity | Unwanted
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,7 +262,13 @@ class Responses(LedgerBase):
             if row.state is not State.SUCCEEDED:
                 raise self._refusal(row, "delivered", row.attempt)
             if row.delivered_at is not None and (row.video_key, row.video_sha256) == (video_key, sha256):
-                return row if row.video_checked else self._set(connection, row, video_checked=True)
+                if replaced_sha256 is None:
+                    return row if row.video_checked else self._set(connection, row, video_checked=True)
+                row = self._set(connection, row, video_checked=True, replaced_sha256=replaced_sha256)
+                self._remark(
+                    connection, row, "replaced", owner=row.owner, reason=f"it took the place of {replaced_sha256}"
+                )
+                return row
             changes = {
                 "video_key": video_key,
                 "video_sha256": sha256,

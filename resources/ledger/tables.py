@@ -162,6 +162,8 @@ services = sa.Table(
     sa.Column("paused_until", UtcDateTime),
     sa.Column("probed_at", UtcDateTime),
     sa.Column("resumes", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("held_by", sa.Text),
+    sa.Column("held_since", UtcDateTime),
 )
-"""One row per service. Locking it serialises claims; it also holds the pause that the service asked for, and how many
-times a person ended one."""
+"""One row per service. Locking it serialises claims; it also holds the pause that the service asked for, how many times a
+person ended one, and the pause that a person put (`held_by`)."""

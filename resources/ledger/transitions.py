@@ -18,6 +18,8 @@ from resources.ledger.records import (
     PauseState,
     RequestRow,
     State,
+    Unwanted,
+    WantedCheck,
 )
 from resources.ledger.tables import requests, services, submissions
 from resources.redact import redact_inputs
@@ -75,6 +77,7 @@ class Claims(LedgerBase):
         caps: Caps,
         max_in_flight: int,
         nonce: str | None = None,
+        wanted: WantedCheck = lambda _connection: None,
     ) -> ClaimOutcome:
         """Claim a planned request and reserve its price, in one transaction that is on the disk when this returns.
 
@@ -91,6 +94,7 @@ class Claims(LedgerBase):
             caps: the budget limits.
             max_in_flight: the most requests with a live lease, over all processes.
             nonce: what tells this claim from every other in the bucket's record.
+            wanted: asked in the same transaction, so that whoever stops the request either prevents the claim or sees it.
 
         Raises:
             UnknownRequest: the request was never planned.
@@ -102,6 +106,9 @@ class Claims(LedgerBase):
             row = self._row(connection, fingerprint, lock=True)
             if row.state is not State.PLANNED:
                 return AlreadyClaimed(row)
+            unwanted = self._unwanted(connection, service) or wanted(connection)
+            if unwanted is not None:
+                return unwanted
             now = self._time(connection)
             in_flight: int = connection.execute(
                 IN_FLIGHT, {"the_service": service, "the_time": now, "the_longest": now + LONGEST_LEASE}
@@ -340,6 +347,10 @@ class Claims(LedgerBase):
                 .values(paused_until=None, resumes=services.c.resumes + 1)
             )
         return left
+
+    def _unwanted(self, connection: sa.Connection, service: str) -> Unwanted | None:
+        """Return what holds all paid work of a service."""
+        raise NotImplementedError
 
     def _insert_new(self, table: sa.Table) -> sa.Insert:
         """Return an INSERT that does nothing if the row exists."""

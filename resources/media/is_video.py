@@ -1,7 +1,9 @@
 """Whether a file is a video: what cannot be played at all is not stored as one, however it is called."""
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,24 +95,35 @@ def _frames(path: Path) -> tuple[int, int]:
 
 
 def _frames_of(path: Path, number: int) -> tuple[int, int]:
-    frames = pixels = 0
-    give_up = time.monotonic() + MAX_SECONDS
+    frames: list[int] = []
     try:
         with open_media(path, moving_pictures=True) as opened:
             stream = moving_streams(opened)[number]
             if not has_decoder(stream):
                 return 0, 0
             stream.codec_context.thread_count = 1  # two frames need no more, and each thread takes memory
-            for tried, packet in enumerate(opened.demux(stream)):
-                try:
-                    decoded = packet.decode()
-                except av.FFmpegError:
-                    decoded = []
-                for frame in decoded:
-                    pixels = pixels or frame.width * frame.height
-                    frames += 1
-                if frames >= FRAMES or tried >= MAX_PACKETS or time.monotonic() > give_up:
+            for pixels in _decoded(opened, stream):
+                frames.append(pixels)
+                if len(frames) == FRAMES:
                     break
     except Unreadable:
         pass  # a broken tail: what was decoded before it counts
-    return min(frames, FRAMES), pixels
+    return len(frames), next(iter(frames), 0)
+
+
+def _decoded(opened: av.container.InputContainer, stream: av.VideoStream) -> Iterator[int]:
+    """Yield the pixels of each frame that can be decoded; damaged packets and a broken tail are passed over."""
+    give_up = time.monotonic() + MAX_SECONDS
+    packets = opened.demux(stream)
+    for _ in range(MAX_PACKETS):
+        packet = None
+        with contextlib.suppress(av.FFmpegError):
+            packet = next(packets, None)
+        if packet is None or time.monotonic() > give_up:
+            break
+        with contextlib.suppress(av.FFmpegError):
+            for frame in packet.decode():
+                yield frame.width * frame.height
+    with contextlib.suppress(av.FFmpegError):  # what the decoder still holds back to bring it into order
+        for frame in stream.codec_context.decode(None):
+            yield frame.width * frame.height

@@ -43,6 +43,9 @@ MAX_AUDIO_SECONDS = 600.0
 """Seconds after which decoding for a length stops. The longest audio that any endpoint takes has 30 s. Beyond ten
 minutes the exact length no longer matters, and a long recording then costs about a second."""
 
+MAX_HEADER_SECONDS = 86_400.0
+"""A header that says more than a day is wrong; one without a length says a negative number."""
+
 
 def sniff(path: Path) -> tuple[MediumKind, str] | None:
     """Return the kind and content type that a file's bytes show; None if it is not an image, audio or video."""
@@ -219,11 +222,11 @@ def video_size(path: Path, name: str = "") -> tuple[int, int, float]:
     Raises:
         Unreadable: not a video, or damaged.
     """
-    with open_media(path, name or path.name, header_only=True) as container:
+    with open_media(path, name or path.name, header_only=True, moving_pictures=True) as container:
         videos = moving_streams(container)
         if not videos:
             raise Unreadable(f"{name or path.name} contains no video.", remedy="Fetch it again.")
-        seconds = float(container.duration or 0) / av.time_base
+        seconds = min(max(float(container.duration or 0) / av.time_base, 0.0), MAX_HEADER_SECONDS)
         return videos[0].codec_context.width, videos[0].codec_context.height, seconds
 
 

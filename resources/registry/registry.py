@@ -12,6 +12,7 @@ cursor and makes later ones due again.
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,12 +23,14 @@ from resources.ledger.database import Database, chunks
 from resources.ledger.queries import Reading
 from resources.ledger.records import State
 from resources.ledger.tables import requests, submissions
+from resources.registry.guards import as_read, clip_row, lock_rows, with_open_requests
 from resources.registry.read_cache import UploadMemory
 from resources.registry.refusals import UploadRefusals
 from resources.registry.rows import (
     FRESH,
     NO_TAKES,
     UNMADE,
+    WITH_RUN,
     Admission,
     ClipRow,
     ClipState,
@@ -35,7 +38,9 @@ from resources.registry.rows import (
     RefusedRow,
     Upload,
 )
-from resources.registry.tables import clips
+from resources.registry.run_beats import RunBeats
+from resources.registry.stops import ClipStops
+from resources.registry.tables import clips, refused_uploads
 from resources.wait_reason import WaitReason
 
 __all__ = ["Admission", "ClipRow", "ClipState", "Refusals", "RefusedRow", "Registry", "Upload"]
@@ -50,7 +55,7 @@ _OWED = (
     .join(requests, requests.c.clip == clips.c.clip)
     .join(submissions, submissions.c.fingerprint == requests.c.fingerprint)
     .where(
-        clips.c.state.in_([state.value for state in UNMADE]),
+        clips.c.state.in_([state.value for state in (*UNMADE, *WITH_RUN)]),
         submissions.c.returned.is_(False),
         sa.func.coalesce(submissions.c.cost_microdollars, 1) > 0,
         sa.or_(clips.c.delivered_at.is_(None), _MAY_STILL_DELIVER),
@@ -69,6 +74,8 @@ class Registry:
         memory: the cache of what was read from uploaded files.
         refusals: the uploads that cannot become clips.
         ledger: the requests in the same database, to read.
+        runs: when each run was last seen alive.
+        stops: what people stop and take back.
     """
 
     def __init__(self, database: Database, clock: Callable[[], datetime] = utc_now) -> None:
@@ -77,6 +84,8 @@ class Registry:
         self.ledger = Reading(database, clock)
         self.memory = UploadMemory(database)
         self.refusals = UploadRefusals(database)
+        self.runs = RunBeats(database, clock)
+        self.stops = ClipStops(database, clock)
 
     # Uploads
 
@@ -94,6 +103,8 @@ class Registry:
         now = self._clock()
         new: list[str] = []
         changed: list[str] = []
+        uploads = list(uploads)
+        wanted = {upload.clip: upload.content for upload in uploads}
         with self._database.write() as connection:
             if not self._database.is_sqlite:  # a sensor and the nightly sweep may scan at once
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADMISSION_LOCK})
@@ -102,6 +113,8 @@ class Registry:
                 for row in connection.execute(sa.select(clips.c.clip, clips.c.version, clips.c.state, clips.c.source))
             }
             said = self._contents_without_video(connection)
+            said = {clip: content for clip, content in said.items() if content != wanted.get(clip, content)}
+            said = self._unpaid(connection, said)
             additions: list[dict[str, Any]] = []
             for upload in uploads:
                 values: dict[str, Any] = {
@@ -115,14 +128,10 @@ class Registry:
                 if before is None:
                     new.append(upload.clip)
                     additions.append(values | {"clip": upload.clip, "state": ClipState.DUE, "admitted_at": now} | FRESH)
-                elif (
-                    before[0] != upload.version
-                    or before[1] == ClipState.WITHDRAWN
-                    or said.get(upload.clip, upload.content) != upload.content
-                ):
+                elif before[0] != upload.version or before[1] == ClipState.WITHDRAWN or upload.clip in said:
                     changed.append(upload.clip)
                     again = values | {"state": ClipState.DUE, "batch": None, "archived_at": None}
-                    again |= {"retries": 0, "lost_runs": 0}
+                    again |= {"retries": 0, "lost_runs": 0, "stopped_by": None}
                     if before[0] != upload.version:
                         again |= NO_TAKES
                     connection.execute(clips.update().where(clips.c.clip == upload.clip).values(**again))
@@ -133,8 +142,21 @@ class Registry:
 
     def _contents_without_video(self, connection: sa.Connection) -> dict[str, str]:
         """Return the content of each clip without a video; only those become due when a default is corrected."""
-        query = sa.select(clips.c.clip, clips.c.content).where(clips.c.state.in_([state.value for state in UNMADE]))
+        unanswered = sa.and_(
+            clips.c.state.in_([state.value for state in WITH_RUN]),
+            sa.func.coalesce(clips.c.delivered_version, "") != clips.c.version,
+        )
+        unmade = clips.c.state.in_([state.value for state in UNMADE])
+        query = sa.select(clips.c.clip, clips.c.content).where(sa.or_(unmade, unanswered))
         return {row.clip: row.content for row in connection.execute(query)}
+
+    @staticmethod
+    def _unpaid(connection: sa.Connection, contents: Mapping[str, str]) -> dict[str, str]:
+        """Leave out the clips with a run that has sent something: their video is answered as it was asked for."""
+        rows = {row["clip"]: row["state"] for row in lock_rows(connection, contents)}
+        with_run = [clip for clip, state in rows.items() if state in {each.value for each in WITH_RUN}]
+        sent = with_open_requests(connection, with_run)
+        return {clip: content for clip, content in contents.items() if clip not in sent}
 
     def _withdraw(
         self,
@@ -149,15 +171,16 @@ class Registry:
         withdrawn = tuple(
             clip
             for clip, (_, state, source) in known.items()
-            if state in UNMADE and clip not in present and source.startswith(below)
+            if state in (*UNMADE, *WITH_RUN) and clip not in present and source.startswith(below)
         )
         if withdrawn:
-            owed = set(connection.execute(_OWED).scalars())
-            withdrawn = tuple(clip for clip in withdrawn if clip not in owed)
+            unmade = {state.value for state in (*UNMADE, *WITH_RUN)}
+            kept = {row["clip"] for row in lock_rows(connection, withdrawn) if row["state"] not in unmade}
+            kept |= set(connection.execute(_OWED).scalars())
+            withdrawn = tuple(clip for clip in withdrawn if clip not in kept)
         for part in chunks(withdrawn):
-            connection.execute(
-                clips.update().where(clips.c.clip.in_(part)).values(state=ClipState.WITHDRAWN, updated_at=now)
-            )
+            values = {"state": ClipState.WITHDRAWN, "batch": None, "updated_at": now}
+            connection.execute(clips.update().where(clips.c.clip.in_(part)).values(**values))
         return withdrawn
 
     def sources(self) -> dict[str, str]:
@@ -167,6 +190,14 @@ class Registry:
                 sa.select(clips.c.clip, clips.c.source).where(clips.c.state != ClipState.WITHDRAWN)
             )
             return {row.clip: row.source for row in rows}
+
+    def revision(self) -> str:
+        """Return a text that changes when a clip or a refusal changes, to tell cheaply that none did."""
+        by_state = sa.select(clips.c.state, sa.func.count(), sa.func.max(clips.c.updated_at)).group_by(clips.c.state)
+        with self._database.read() as connection:
+            states = sorted(str(tuple(row)) for row in connection.execute(by_state))
+            refused = connection.execute(sa.select(sa.func.count()).select_from(refused_uploads)).scalar()
+        return f"{states} {refused}"
 
     # Results
 
@@ -202,16 +233,31 @@ class Registry:
             .values(state=ClipState.DUE, batch=None, updated_at=self._clock())
         )
 
-    def mark_running(self, names: Sequence[str], run_id: str) -> None:
-        """Record that a run works on these clips."""
-        for part in chunks(names):
-            values = {
-                "state": ClipState.WORKING,
-                "run_id": run_id,
-                "updated_at": self._clock(),
-                "archived_at": None,  # its key is among the partitions again
-            }
-            self._update(clips.update().where(clips.c.clip.in_(part)).values(**values))
+    def mark_running(
+        self, names: Sequence[str], run_id: str, *, batch: str | None = None, undo_stop: bool = False
+    ) -> tuple[ClipRow, ...]:
+        """Record that a run works on these clips, and return them as they were.
+
+        Args:
+            names: the clips.
+            run_id: the run.
+            batch: of a sensor's run; it gets only the clips that were dispatched to it and not taken away since. A run without
+                one takes the clips over from any other.
+            undo_stop: a person asks for the clips, so a stop of before ends.
+        """
+        values = {"state": ClipState.WORKING, "run_id": run_id, "updated_at": self._clock()}
+        values["archived_at"] = None  # its key is among the partitions again
+        if batch is None:
+            values["batch"] = None
+        if undo_stop:
+            values["stopped_by"] = None
+        with self._database.write() as connection:
+            self.runs.beat_in(connection, run_id)
+            before = {row["clip"]: clip_row(row) for row in lock_rows(connection, names)}
+            taken = [clip for clip in names if clip in before and batch in (None, before[clip].batch)]
+            for part in chunks(taken):
+                connection.execute(clips.update().where(clips.c.clip.in_(part)).values(**values))
+        return tuple(replace(before[clip], stopped_by=None) if undo_stop else before[clip] for clip in taken)
 
     def record_result(
         self,
@@ -224,10 +270,28 @@ class Registry:
         waiting_for: WaitReason | None = None,
         fingerprint: str | None = None,
         price_microdollars: int | None = None,
-    ) -> None:
-        """Record the result of a clip's version. If the upload changed meanwhile, the clip stays due.
+        run_id: str | None = None,
+        seen: ClipRow | None = None,
+        stopped_by: str | None = None,
+    ) -> bool:
+        """Record the result of a clip's version.
 
-        ``fingerprint`` is that of the plan's first take. A delivered clip keeps it until the next delivery.
+        Args:
+            clip: the clip.
+            version: the version of its upload that the result is about.
+            state: what became of it.
+            reason: why it has no video.
+            remedy: what to do.
+            waiting_for: what it waits for, or what follows its failure.
+            fingerprint: of the plan's first take. A delivered clip keeps it until the next delivery.
+            price_microdollars: of that take.
+            run_id: the run whose result it is; the clip has to be with it.
+            seen: the clip as it was read; it has to be unchanged.
+            stopped_by: who stopped it, so that nothing more is paid for it when it is fetched.
+
+        Returns:
+            False if the upload changed, or the clip was taken away meanwhile. Nothing is changed then, except that a video
+            which is there now is remembered.
         """
         now = self._clock()
         values: dict[str, Any] = {
@@ -246,43 +310,92 @@ class Registry:
             values["price_microdollars"] = price_microdollars
         if state is ClipState.DELIVERED:
             values |= {"delivered_at": now, "delivered_version": version}
-        values["state"] = sa.case((clips.c.version == version, state.value), else_=ClipState.DUE.value)
-        self._update(clips.update().where(clips.c.clip == clip).values(**values))
+        if stopped_by is not None:
+            values["stopped_by"] = stopped_by
+        expected = [clips.c.clip == clip, clips.c.version == version]
+        if run_id is not None:
+            expected += [clips.c.state == ClipState.WORKING, clips.c.run_id == run_id]
+        if seen is not None:
+            expected += as_read(seen)
+        if self._update(clips.update().where(*expected).values(**values, state=state.value)):
+            return True
+        if state is ClipState.DELIVERED:
+            names = ("answered_version", "delivered_at", "delivered_version", "fingerprint")
+            kept = {name: values[name] for name in names if name in values}
+            newer = sa.and_(clips.c.version != version, clips.c.delivered_version.is_not_distinct_from(clips.c.version))
+            self._update(clips.update().where(clips.c.clip == clip, sa.not_(newer)).values(**kept))
+        return False
 
-    def enqueue(self, names: Sequence[str], *, count_retry: bool = False, lost_run: bool = False) -> int:
-        """Make clips due again.
+    def enqueue(
+        self,
+        names: Sequence[str],
+        *,
+        seen: Mapping[str, ClipRow] | None = None,
+        count_retry: bool = False,
+        lost_run: bool = False,
+        stopped_by: str | None = None,
+        wanted: bool = False,
+    ) -> int:
+        """Make clips due again, and return how many.
 
         Args:
             names: the clips.
+            seen: the clips as they were read; one that has changed since is left as it is.
             count_retry: count it against the retries of each clip.
             lost_run: the clips were in a run that ended without a result for them; counted until there is one.
+            stopped_by: who stopped them: what was sent is fetched, and nothing more is paid.
+            wanted: a person wants them after all, so a stop ends.
         """
-        count = 0
-        for part in chunks(names):
-            values: dict[str, Any] = {"state": ClipState.DUE, "batch": None, "updated_at": self._clock()}
-            if count_retry:
-                values["retries"] = clips.c.retries + 1
-            if lost_run:
-                values["lost_runs"] = clips.c.lost_runs + 1
-            count += self._update(clips.update().where(clips.c.clip.in_(part)).values(**values))
-        return count
+        values: dict[str, Any] = {"state": ClipState.DUE, "batch": None, "updated_at": self._clock()}
+        if count_retry:
+            values["retries"] = clips.c.retries + 1
+        if lost_run:
+            values["lost_runs"] = clips.c.lost_runs + 1
+        if stopped_by is not None or wanted:
+            values["stopped_by"] = None if wanted else stopped_by
+        if seen is None:
+            return sum(
+                self._update(clips.update().where(clips.c.clip.in_(part)).values(**values)) for part in chunks(names)
+            )
+        with self._database.write() as connection:
+            return sum(
+                connection.execute(clips.update().where(*as_read(seen[name])).values(**values)).rowcount
+                for name in sorted(names)
+            )
 
-    def add_take(self, clip: str, *, take: int, seed: int | None = None) -> None:
+    def add_take(
+        self, clip: str, *, take: int, seed: int | None = None, seen: ClipRow | None = None, most: int | None = None
+    ) -> int | None:
         """Request one more take of a clip than its brief asks for; the clip becomes due.
 
         Args:
             clip: the clip.
-            take: its number.
+            take: its number, by what was read of the clip; the next free one if another take was requested meanwhile.
             seed: a seed that a person chose; None derives one.
+            seen: the clip as it was read; it may have become due since only for another take.
+            most: the highest number that a take may have.
+
+        Returns:
+            The number of the take; None if the clip has changed otherwise, or has ``most`` takes. Nothing is changed then.
         """
         with self._database.write() as connection:
-            found = connection.execute(sa.select(clips.c.take_seeds).where(clips.c.clip == clip)).scalar()
-            seeds = json.loads(found) if found else {}
+            row = next(iter(lock_rows(connection, [clip])), None)
+            if row is None:
+                return None
+            if seen is not None:
+                further = row["extra_takes"] - seen.extra_takes
+                same = row["state"] == seen.state and row["updated_at"] == seen.updated_at
+                if row["version"] != seen.version or not (same or (row["state"] == ClipState.DUE and further > 0)):
+                    return None
+                take += further
+            if most is not None and take > most:
+                return None
             values: dict[str, Any] = {"extra_takes": clips.c.extra_takes + 1, "updated_at": self._clock()}
             if seed is not None:
-                values["take_seeds"] = json.dumps(seeds | {str(take): seed})
-            values |= {"state": ClipState.DUE, "batch": None}
+                values["take_seeds"] = json.dumps(json.loads(row["take_seeds"] or "{}") | {str(take): seed})
+            values |= {"state": ClipState.DUE, "batch": None, "stopped_by": None}
             connection.execute(clips.update().where(clips.c.clip == clip).values(**values))
+        return take
 
     def add_reroll(self, clip: str, *, version: str, take: int, extra_takes: int) -> bool:
         """Record a take that a low quality score asks for, before it is submitted, so that its number stays reserved.
@@ -330,15 +443,14 @@ class Registry:
         values: dict[str, Any] = {
             "extra_takes": extra,
             "take_seeds": json.dumps(seeds) if seeds else None,
-            "state": ClipState.DELIVERED,
-            "waiting_for": None,
-            "reason": None,
-            "remedy": None,
-            "batch": None,
             "updated_at": self._clock(),
         }
+        if row.state is not ClipState.WORKING:  # its run delivers it without them
+            values |= {"state": ClipState.DELIVERED, "waiting_for": None, "reason": None, "remedy": None}
+            values |= {"batch": None, "stopped_by": None}
+        states = [ClipState.WORKING] if row.state is ClipState.WORKING else [ClipState.DUE, ClipState.WAITING]
         untouched = (
-            clips.c.state.in_([ClipState.DUE, ClipState.WAITING]),
+            clips.c.state.in_(states),
             clips.c.version == row.version,
             clips.c.extra_takes == row.extra_takes,
         )
@@ -428,10 +540,4 @@ class Registry:
 
     def _rows(self, query: sa.Select[Any]) -> tuple[ClipRow, ...]:
         with self._database.read() as connection:
-            return tuple(_row(found) for found in connection.execute(query).mappings())
-
-
-def _row(found: sa.RowMapping) -> ClipRow:
-    values = {name: found[name] for name in ClipRow.__dataclass_fields__}
-    values["state"] = ClipState(values["state"])
-    return ClipRow(**values)
+            return tuple(clip_row(found) for found in connection.execute(query).mappings())

@@ -22,6 +22,8 @@ class ClipState(StrEnum):
 
 UNMADE = (ClipState.DUE, ClipState.WAITING, ClipState.REFUSED)
 
+WITH_RUN = (ClipState.DISPATCHED, ClipState.WORKING)
+
 FRESH = {"extra_takes": 0, "retries": 0, "lost_runs": 0}
 
 NO_TAKES = {"extra_takes": 0, "take_seeds": None, "chosen_take": None, "rerolls": None}
@@ -51,6 +53,7 @@ class ClipRow:
     `WaitReason`; ``reason`` and ``remedy`` say the same in words. ``retries`` counts failed
     generations that were tried again, ``lost_runs`` runs that ended without a result. ``answered_version`` is the
     version of the upload that the latest result is about, ``delivered_version`` the one that the video is of.
+    ``stopped_by`` is who stopped the clip: nothing more is paid for it, what was paid for is still fetched.
     """
 
     clip: str
@@ -79,6 +82,7 @@ class ClipRow:
     archived_at: datetime | None
     rerolls: str | None = None
     remedy: str | None = None
+    stopped_by: str | None = None
 
     @property
     def wait(self) -> WaitReason | None:

@@ -35,6 +35,7 @@ clips = sa.Table(
     sa.Column("delivered_at", UtcDateTime),
     sa.Column("delivered_version", sa.Text),
     sa.Column("archived_at", UtcDateTime),
+    sa.Column("stopped_by", sa.Text),
     sa.Index(None, "state", "priority", "admitted_at"),
     sa.Index(None, "batch"),
     sa.Index(None, "run_id"),
@@ -103,4 +104,12 @@ waits = sa.Table(
 )
 """When each unanswered clip started waiting, and when that was reported as overdue."""
 
-tables = (catalogue, clips, media_facts, texts, refused_uploads, pending_uploads, waits)
+runs = sa.Table(
+    "registry_runs",
+    metadata,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
+)
+"""When each run that makes clips was last seen alive."""
+
+tables = (catalogue, clips, media_facts, texts, refused_uploads, pending_uploads, runs, waits)

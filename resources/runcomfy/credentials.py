@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from resources.bounded_json import read_json
 from resources.runcomfy.errors import MissingToken, TokenMalformed
 from resources.settings import Settings
 
@@ -60,7 +61,7 @@ def load_token(settings: Settings) -> SecretStr | None:
     path = token_path(settings)
     try:
         with path.open("rb") as file:
-            content = json.loads(file.read(_MAX_FILE_BYTES))
+            content = read_json(file.read(_MAX_FILE_BYTES))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -68,7 +69,7 @@ def load_token(settings: Settings) -> SecretStr | None:
             f"The token file {path} cannot be read: {error.strerror or type(error).__name__}.",
             remedy="Make it readable for you alone (chmod 600), or sign in with `i2v login`.",
         ) from None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise TokenMalformed(f"The token file {path} is not JSON.", remedy=_MALFORMED_REMEDY) from None
     token = content.get("access_token") if isinstance(content, dict) else None
     if token is None:

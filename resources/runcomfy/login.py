@@ -35,6 +35,9 @@ LONGEST_WAIT_SECONDS = 1800.0
 SHORTEST_POLL_SECONDS = 1.0
 """Shortest pause between two polls; the service's own lower bound (docs/runcomfy-api.md)."""
 
+LONGEST_POLL_SECONDS = 30.0
+"""Longest pause between two polls: a person who has just confirmed the code waits no longer than that."""
+
 _REMEDY = "Run `i2v login` again, or set RUNCOMFY_TOKEN."
 
 
@@ -119,7 +122,7 @@ class DeviceLogin:
             user_code=user if user.isprintable() else "",
             verify_url=page,
             expires_in_seconds=min(_number(body.get("expires_in"), 600.0), LONGEST_WAIT_SECONDS),
-            poll_seconds=max(_number(body.get("poll_interval"), 5.0), SHORTEST_POLL_SECONDS),
+            poll_seconds=min(max(_number(body.get("poll_interval"), 5.0), SHORTEST_POLL_SECONDS), LONGEST_POLL_SECONDS),
             device_code=SecretStr(device),
         )
 

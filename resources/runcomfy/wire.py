@@ -4,7 +4,6 @@ An unknown word is neither an end nor a success. A number that cannot be a price
 quote the user's own presigned URLs, so every text passes ``redact.redact_line`` before a person or a log sees it.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from resources.bounded_json import read_json
 from resources.redact import redact_line
 from resources.runcomfy.refusals import error_text
 
@@ -137,8 +137,8 @@ class Account:
 def parse_json(content: bytes) -> object:
     """Return the JSON value of a body, or None if it is not JSON (an HTML page, half an answer, absurd nesting)."""
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
+        return read_json(content)
+    except ValueError:
         return None
 
 

@@ -9,7 +9,7 @@ requests/<fingerprint>/<attempt>.json    what was claimed, sent or ended, whatev
 clips/<clip>/...                         what was found, decided and made
 clips/_refused/<slug>-<hash>.txt         what could not become a clip
 sequences/<sequence>.yaml, sequences/<sequence>/...
-inputs/<sha256>.<ending>                 media of `i2v run`, and uploads that were prepared for a model
+inputs/<sha256>.<ending>                 what is sent: media by the hash of their bytes
 gallery/index.html
 """
 
@@ -25,8 +25,8 @@ REFUSED = "clips/_refused/"
 SEQUENCES = "sequences/"
 GALLERY = "gallery/"
 INPUTS = "inputs/"
-"""Media by the hash of their bytes: of `i2v run`, and prepared ones. Outside ``uploads/``, which the sensor lists at every
-tick."""
+"""Media by the hash of their bytes: of `i2v run`, and copies of what is sent. Outside ``uploads/``, which the sensor lists at
+every tick."""
 
 BRIEF = "brief.yaml"
 DEFAULTS = "_defaults.yaml"

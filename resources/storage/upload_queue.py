@@ -5,7 +5,6 @@ that is not deleted comes again, and after the queue's ``maxReceiveCount`` it go
 unreadable messages are left here, and the redrive policy (deploy/) removes them without losing them.
 """
 
-import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from urllib.parse import unquote_plus
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from resources.bounded_json import read_json
 from resources.errors import SettingsError
 from resources.settings import Settings, is_loopback
 from resources.storage.client import configured_region
@@ -39,6 +39,12 @@ HIDDEN_SECONDS = 180
 
 RECEIVERS = 8
 """Concurrent receives while the queue is full; a call takes 10 to 50 ms and returns at most ten messages."""
+
+MAX_KEY_BYTES = 1024
+"""Longest key of an object (S3 user guide, "Naming Amazon S3 objects")."""
+
+MAX_BUCKET_NAME = 63
+"""Longest name of a bucket (S3 user guide, "Bucket naming rules"); no more of a name is quoted."""
 
 _REGION = re.compile(r"//sqs\.([a-z0-9-]+)\.amazonaws\.")
 
@@ -75,8 +81,8 @@ def read_event(body: str, bucket: str, prefix: str = "") -> tuple[str, ...]:
         PoisonMessage: the message is something else.
     """
     try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
+        content = read_json(body)
+    except ValueError:
         raise PoisonMessage("It is not JSON.") from None
     if not isinstance(content, dict):
         raise PoisonMessage("It is not an event notification.")
@@ -97,11 +103,15 @@ def _key_of(record: Any, bucket: str) -> str:
     if not isinstance(name, str) or not isinstance(key, str) or not name.startswith("Object"):
         raise PoisonMessage("A record is not an object event.")
     if bucket_name != bucket:
-        raise PoisonMessage(f"It is about the bucket {bucket_name!r}, not {bucket!r}.")
+        raise PoisonMessage(f"It is about the bucket {str(bucket_name)[:MAX_BUCKET_NAME]!r}, not {bucket!r}.")
     try:
-        return unquote_plus(key, errors="strict")
-    except UnicodeDecodeError:
+        found = unquote_plus(key, errors="strict")
+        size = len(found.encode())
+    except UnicodeError:  # bytes that are no text, or half a character, which JSON may spell
         raise PoisonMessage("Its key is not UTF-8.") from None
+    if not 0 < size <= MAX_KEY_BYTES or "\0" in found:
+        raise PoisonMessage("Its key cannot be one of an object.")
+    return found
 
 
 class UploadQueue:

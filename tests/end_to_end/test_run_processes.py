@@ -24,8 +24,10 @@ from PIL import Image
 from i2v_assets.defs.runs import why_ended
 from resources.devservers.start import RunningSandbox
 from resources.generation.factory import caps_of
+from resources.ledger.base import utc_now
 from resources.ledger.records import State
 from resources.registry.registry import ClipState
+from resources.registry.tables import runs as signs_of_life
 from resources.settings import load_settings
 
 Executor = Literal["in_process", "multiprocess"]
@@ -314,6 +316,52 @@ class TestWithASlowService:
         assert len(stage.charges()) == 2
         assert [(stage.clip(clip).lost_runs, stage.clip(clip).retries) for clip in "ab"] == [(0, 0), (0, 0)]
         assert stage.metadata("clip_video", "a")["paid_in_this_run"] is False
+
+    def test_after_a_kill_of_everything_dagster_is_told_and_the_clips_are_delivered(
+        self, stage, launch: Launch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("I2V_LEASE_SECONDS", "2")
+        stage.upload("a.png", picture(3))
+        stage.upload("b.png", picture(4))
+        (request,) = stage.tick()
+        run = launch(request.tags)
+        until(lambda: list(ledger_states(stage).values()) == [State.SUBMITTED] * 2, "both submits")
+        run.process.kill()
+        run.process.wait()
+        assert stage.tick("dispatch") == []
+        assert run.status is dg.DagsterRunStatus.STARTED, "Dagster believes it alive"
+
+        with stage.ledger.database.write() as connection:  # four minutes later
+            connection.execute(signs_of_life.update().values(seen_at=utc_now() - timedelta(minutes=4)))
+        for clip in "ab":
+            stage.later(clip, timedelta(minutes=4))
+        until(lambda: all(row.lease_until < utc_now() for row in stage.ledger.list()), "the end of the leases")
+        stage.make("dispatch")
+
+        assert run.status is dg.DagsterRunStatus.FAILURE
+        assert stage.delivered() == {"a", "b"}
+        assert len(stage.charges()) == 2
+
+    def test_a_run_of_an_older_version_counts_as_dead_once_no_lease_of_its_clips_is_left(
+        self, stage, launch: Launch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("I2V_LEASE_SECONDS", "2")
+        stage.upload("a.png", picture(5))
+        (request,) = stage.tick()
+        run = launch(request.tags)
+        until(lambda: list(ledger_states(stage).values()) == [State.SUBMITTED], "the submit")
+        with stage.ledger.database.write() as connection:
+            connection.execute(signs_of_life.delete())
+        stage.later("a", timedelta(hours=1))
+        assert stage.tick("dispatch") == [], "its request is leased"
+        run.process.kill()
+        run.process.wait()
+        with stage.ledger.database.write() as connection:
+            connection.execute(signs_of_life.delete())
+        until(lambda: all(row.lease_until < utc_now() for row in stage.ledger.list()), "the end of the lease")
+        stage.make("dispatch")
+        assert stage.delivered() == {"a"}
+        assert len(stage.charges()) == 1
 
     def test_two_runs_over_the_same_clips_pay_once_for_each(self, stage, launch: Launch) -> None:
         names = ("a", "b", "c")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from i2v_assets.pipeline.dispatch_policy import (
+    LONGEST_PAUSE,
     MAX_RUNS_WITHOUT_ANSWER,
     RUN_GRACE,
     Decisions,
@@ -103,6 +104,31 @@ def test_a_clip_in_a_run_goes_where_its_run_went(state: ClipState, run: RunState
         assert found == Decisions(given_up=("hero",))
     else:
         assert found == Decisions(due_after_lost_run=("hero",))
+
+
+def test_a_clip_that_is_paid_for_is_never_given_up_and_its_gaps_grow() -> None:
+    def after(lost: int, pause: timedelta) -> Decisions:
+        world = replace(CLOSED, run_state=lambda row: RunState.ENDED, paid_for=lambda clip: clip == "hero")
+        return decide([row(state=ClipState.WORKING, updated_at=NOW - pause, lost_runs=lost)], world)
+
+    last = MAX_RUNS_WITHOUT_ANSWER - 1
+    pauses = [RUN_GRACE * 2**doublings for doublings in range(7)]
+    for doublings, pause in enumerate(pauses):
+        assert after(last + doublings, pause) == Decisions()
+        assert after(last + doublings, pause + timedelta(seconds=1)) == Decisions(due_after_lost_run=("hero",))
+    assert after(99, LONGEST_PAUSE + timedelta(seconds=1)) == Decisions(due_after_lost_run=("hero",))
+
+
+def test_a_made_video_is_delivered_although_a_person_stopped_the_run() -> None:
+    world = replace(CLOSED, run_state=lambda row: RunState.CANCELED, made=lambda clip: clip == "hero")
+    rows = [row(state=ClipState.WORKING), row("other", state=ClipState.WORKING)]
+    assert decide(rows, world) == Decisions(to_fetch=("hero",), stopped_by_person=("other",))
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_a_pause_holds_what_waits_for_its_end(paused: bool) -> None:
+    found = decide([row(waiting_for="paused")], replace(CLOSED, paused=paused))
+    assert found.due == (() if paused else ("hero",))
 
 
 def waits_for_budget(clip: str, **changes: object) -> ClipRow:

@@ -481,7 +481,7 @@ class TestUnforeseen:
     def surprise(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("parse_brief", "parse_defaults"):
             monkeypatch.setattr(f"i2v_assets.uploads.tree.{name}", self.fails(getattr(tree, name)))
-        monkeypatch.setattr("i2v_assets.uploads.layouts.parse_batch", self.fails(layouts.parse_batch))
+        monkeypatch.setattr("i2v_assets.uploads.layouts.parse_list", self.fails(layouts.parse_list))
 
     @staticmethod
     def fails(reader: Callable[..., Any]) -> Callable[..., Any]:

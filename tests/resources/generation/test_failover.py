@@ -134,7 +134,10 @@ def test_a_full_disk_stops_the_submits_at_once_and_the_ids_are_recorded_later(
     async def through() -> list[Any]:
         nonlocal full
         found = []
-        async with house.engine(submits=4, patience_seconds=0.5) as engine, aclosing(engine.stream(orders)) as outcomes:
+        async with (
+            house.engine(submits=4, patience_seconds=0.5, lease_seconds=3) as engine,
+            aclosing(engine.stream(orders)) as outcomes,
+        ):
             async for outcome in outcomes:
                 found.append(outcome)
             full = False

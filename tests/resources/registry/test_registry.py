@@ -2,13 +2,15 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, timedelta
 
 import pytest
 
 from resources.ledger.ledger import Ledger
-from resources.ledger.records import Caps, NewRequest
+from resources.ledger.records import Caps, Claimed, NewRequest
+from resources.registry.guards import still_wanted
 from resources.registry.registry import ClipState, Refusals, RefusedRow, Registry, Upload
 from resources.wait_reason import WaitReason
 
@@ -181,7 +183,8 @@ def sent_request(desk: Desk, clip: str, *, ended: str = "") -> None:
         (ClipState.REFUSED, "submitted", ClipState.REFUSED),
         (ClipState.DELIVERED, None, ClipState.DELIVERED),
         (ClipState.FAILED, None, ClipState.FAILED),
-        (ClipState.WORKING, None, ClipState.WORKING),
+        (ClipState.WORKING, None, ClipState.WITHDRAWN),  # its run sends nothing more: `still_wanted`
+        (ClipState.WORKING, "submitted", ClipState.WORKING),
     ],
 )
 def test_a_deleted_upload_is_withdrawn_unless_money_may_have_moved(
@@ -385,3 +388,98 @@ def test_thousands_of_clips_need_at_most_one_statement_each(desk: Desk) -> None:
     assert len(desk.registry.many(names)) == 1600
     assert desk.registry.enqueue(names) == 1600
     assert len(desk.admit("nobody").withdrawn) == 1600
+
+
+# What is still wanted when it is to be paid
+
+
+def claim(desk: Desk, clip: str, **changes: object):
+    ledger, fingerprint = Ledger(desk.registry.ledger.database), clip * 64
+    ledger.plan(NewRequest(fingerprint, "sandbox", clip, 1, "any", "animate", 1, 3, "{}"))
+    caps = Caps(10**12, 10**6, 10**12, 10**6, UTC)
+    values = {"owner": "o", "run_id": "r", "lease_seconds": 60, "price_microdollars": 1, "model_id": "m"}
+    return ledger.claim(fingerprint, caps=caps, max_in_flight=99, **values, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda desk: None, None),
+        (lambda desk: desk.admit("a", version="2"), WaitReason.REPLACED),
+        (lambda desk: desk.admit("a", content='{"prompt": "another"}'), WaitReason.REPLACED),
+        (lambda desk: desk.admit("b"), WaitReason.REPLACED),
+        (lambda desk: desk.registry.stops.stop(["a"], by="anna", reason="x"), WaitReason.PERSON),
+        (lambda desk: desk.registry.mark_running(["a"], "another"), WaitReason.STOPPED),
+        (lambda desk: desk.registry.enqueue(["a"], lost_run=True), WaitReason.STOPPED),
+        (lambda desk: Ledger(desk.registry.ledger.database).hold_service("sandbox", "anna"), WaitReason.PAUSED),
+    ],
+)
+def test_a_claim_is_refused_for_what_is_not_wanted_any_more(desk: Desk, change, reason: WaitReason | None) -> None:
+    desk.admit("a")
+    (row,) = desk.registry.mark_running(["a"], "run")
+    change(desk)
+    found = claim(desk, "a", wanted=still_wanted(row, "run"))
+    assert found.reason is reason if reason else isinstance(found, Claimed)
+
+
+def test_a_stop_and_a_claim_never_miss_each_other(desk: Desk) -> None:
+    for number in range(12):
+        clip = "abcdef0123456789"[number]
+        desk.admit(clip, present=tuple("abcdef0123456789"))
+        (row,) = desk.registry.mark_running([clip], "run")
+        with ThreadPoolExecutor(2) as pool:
+            claimed = pool.submit(claim, desk, clip, wanted=still_wanted(row, "run"))
+            stopped = pool.submit(desk.registry.stops.stop, [clip], by="anna", reason="x")
+            sent = isinstance(claimed.result(), Claimed)
+            assert stopped.result()[clip].marked
+        assert sent == bool(desk.registry.stops.with_open_requests([clip]))
+        again = claim(desk, clip, wanted=still_wanted(row, "run"))
+        assert not isinstance(again, Claimed)
+
+
+@pytest.mark.parametrize("state", [ClipState.DUE, ClipState.DISPATCHED, ClipState.WAITING, ClipState.WORKING])
+def test_a_stop_works_in_every_state_before_a_request_is_sent(desk: Desk, state: ClipState) -> None:
+    desk.admit("a")
+    if state is ClipState.DISPATCHED:
+        desk.registry.dispatch(["a"], batch="1", sensor="uploads", tick=1)
+    if state is ClipState.WORKING:
+        desk.registry.mark_running(["a"], "run")
+    if state is ClipState.WAITING:
+        desk.answer("a", ClipState.WAITING, waiting_for=WaitReason.BUDGET)
+    found = desk.registry.stops.stop(["a"], by="anna", reason="x")["a"]
+    row = desk.registry.get("a")
+    assert row is not None
+    assert (found.marked, found.held, row.stopped_by) == (True, state is not ClipState.WORKING, "anna")
+    assert desk.registry.due() == ()
+    assert desk.registry.mark_running(["a"], "late", batch="1") == ()
+    assert desk.admit("a").changed == ()
+    assert desk.admit("a", version="2").changed == ("a",)
+    row = desk.registry.get("a")
+    assert row is not None
+    assert row.stopped_by is None
+
+
+def test_a_write_that_finds_another_clip_than_was_read_changes_nothing(desk: Desk) -> None:
+    desk.admit("a")
+    desk.answer("a", ClipState.WAITING, waiting_for=WaitReason.APPROVAL)
+    seen = desk.registry.get("a")
+    assert seen is not None
+    desk.clock.now += timedelta(seconds=1)
+    desk.registry.stops.stop(["a"], by="anna", reason="x")
+    assert desk.registry.enqueue(["a"], seen={"a": seen}) == 0
+    assert not desk.registry.record_result("a", version="1", state=ClipState.FAILED, seen=seen)
+    assert not desk.registry.record_result("a", version="1", state=ClipState.FAILED, run_id="run")
+    assert not desk.registry.stops.unstop(seen)
+    row = desk.registry.get("a")
+    assert row is not None
+    assert (row.state, row.wait) == (ClipState.WAITING, WaitReason.PERSON)
+
+
+def test_a_late_video_of_an_older_version_does_not_hide_that_the_newer_is_there(desk: Desk) -> None:
+    desk.admit("a")
+    desk.admit("a", version="2")
+    desk.answer("a", ClipState.DELIVERED, version="2", fingerprint="new")
+    desk.answer("a", ClipState.DELIVERED, version="1", fingerprint="old")
+    row = desk.registry.get("a")
+    assert row is not None
+    assert (row.state, row.delivered_version, row.fingerprint) == (ClipState.DELIVERED, "2", "new")

@@ -48,8 +48,11 @@ def test_the_test_event_has_no_keys() -> None:
     [
         "", "hello", "[]", "{}", '{"Records": []}', '{"Records": [1]}', '{"Records": [{"eventName": null}]}',
         "[" * 100_000, event("a.jpg", name="Replication:Done"), event("a.jpg", bucket="other"), event("%ff.jpg"),
+        event("uploads/\ud800.jpg"), event("uploads/%ED%A0%80.jpg"), event("uploads/a%00b.jpg"), event(""),
+        event("u" * 1025), event("%E6%98%A0" * 342), event("a.jpg", bucket="\ud800" * 9999),
+        '{"Records": [' + '{"s3":' * 100_000,
     ],
-    ids=str,
+    ids=lambda body: ascii(body)[:60],
 )  # fmt: skip
 def test_anything_else_is_poison(body: str) -> None:
     with pytest.raises(PoisonMessage):

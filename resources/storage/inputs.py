@@ -1,0 +1,72 @@
+"""What is sent to the service: copies of the media under the hash of their bytes, so that nobody can replace them in flight."""
+
+import hashlib
+from pathlib import Path
+from uuid import uuid4
+
+from resources.schemas.inputs import Medium
+from resources.storage.bucket import Bucket
+from resources.storage.errors import ObjectMissing, StorageError
+from resources.storage.keys import INPUTS, input_key
+
+
+class InputReplaced(StorageError):
+    """A file was uploaded over the one that was hashed: the service would get other bytes than were planned."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"{key} was replaced while it waited.", remedy="The new one is planned next.")
+
+
+def store_input(bucket: Bucket, medium: Medium, scratch: Path) -> str:
+    """Return the key of the copy that is sent, which holds exactly the bytes that were hashed; it is made once.
+
+    Where the bucket keeps versions, the copy is of the version that was hashed. Elsewhere the bytes are read, hashed again and
+    stored. A file that lies under its hash already is sent as it is.
+
+    Args:
+        bucket: holds the file, and gets its copy.
+        medium: the file as it was hashed.
+        scratch: folder for the bytes on their way.
+
+    Raises:
+        InputReplaced: another file lies under its key now.
+        ObjectMissing: the file is gone, so that a submit would pay for a failure.
+        StorageError: the bucket does not answer, or does not take the copy.
+    """
+    if medium.key.startswith(INPUTS):
+        return medium.key
+    version = medium.version_id or _current_version(bucket, medium)
+    key = input_key(medium.sha256, medium.content_type)
+    there = bucket.head(key)
+    if there is not None and there.size_bytes == medium.size_bytes:
+        return key
+    if version:
+        bucket.copy(medium.key, key, version_id=version, content_type=medium.content_type)
+    else:
+        _copy_bytes(bucket, medium, key, scratch / f"input-{uuid4().hex}", replace=there is not None)
+    return key
+
+
+def _current_version(bucket: Bucket, medium: Medium) -> str:
+    """Return the version that lies there now, if it is the one that was hashed; empty if that cannot be known."""
+    there = bucket.head(medium.key)
+    if there is None:
+        raise ObjectMissing(f"{medium.key}: the file is no longer in the bucket.")
+    if medium.etag not in ("", there.etag):
+        raise InputReplaced(medium.key)
+    return there.version_id if medium.etag else ""
+
+
+def _copy_bytes(bucket: Bucket, medium: Medium, key: str, path: Path, *, replace: bool) -> None:
+    try:
+        bucket.fetch(medium.key, path)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != medium.sha256:
+            raise InputReplaced(medium.key)
+        if replace:  # an object of another size cannot have these bytes
+            bucket.upload(path, key, medium.content_type)
+        else:
+            bucket.upload_new(path, key, medium.content_type)
+    finally:
+        path.unlink(missing_ok=True)
