@@ -11,6 +11,30 @@ TIME_LIMIT = "maximum runtime"
 """In the message of the cancel event that Dagster's run monitoring writes for its own limit (1.13)."""
 
 
+AUTOMATIC = {
+    RETRY_NUMBER_TAG: "an automatic retry",
+    "dagster/sensor_name": "a sensor",
+    "dagster/schedule_name": "a schedule",
+    ".dagster/scheduled_execution_time": "a schedule",
+    "dagster/backfill": "a backfill",
+    "dagster/parent_backfill_id": "a backfill",
+    "dagster/root_backfill_id": "a backfill",
+    "dagster/from_automation_condition": "an automation condition",
+    "dagster/auto_materialize": "an automation condition",
+    "dagster/auto_observe": "an automation condition",
+    "dagster/asset_evaluation_id": "an automation condition",
+    "dagster/tick": "a sensor or schedule",
+    "dagster/run_key": "a sensor or schedule",
+    "i2v/batch": "a sensor",
+}
+"""Dagster's own tags of the runs that no person started, with who did. The test of `dagster_internals` compares them."""
+
+
+def started_by(run: dg.DagsterRun) -> str | None:
+    """Return what started a run by itself, such as ``a sensor``; None if a person did, also by executing a run again."""
+    return next((what for tag, what in AUTOMATIC.items() if tag in run.tags), None)
+
+
 def stop_kind(instance: dg.DagsterInstance, run_id: str) -> Literal["person", "other"]:
     """Return ``person`` if somebody pressed Terminate, else ``other`` (a deploy, an eviction, Dagster's own time limit)."""
     run = instance.get_run_by_id(run_id)

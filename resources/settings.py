@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from resources.errors import SettingsError
@@ -131,6 +131,12 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(
         2 * 1024**3, ge=1, description="largest accepted upload, in bytes; larger files are refused unread"
     )
+    loose_images: Literal["order", "approve", "ignore"] = Field(
+        "order", description="images that no document names: `order` each, `approve` asks for each, or `ignore` them"
+    )
+    ignore_uploads: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="names of uploads to ignore, separated by commas, with * and ?: `*-thumb.jpg, old/`"
+    )
     presign_seconds: int = Field(
         3600,
         ge=60,
@@ -156,6 +162,13 @@ class Settings(BaseSettings):
     allow_unknown_price: bool = Field(False, description="submit even if the price cannot be read")
     require_approval: bool = Field(
         False, description=("hold every clip until a person approves it with `i2v approve` or materializes it")
+    )
+    approve_above_usd: Dollars = Field(
+        20,
+        description=(
+            "loose clips of one folder that together cost more than this within an hour wait as one approval; not in the"
+            " sandbox, nor where budget_usd_per_day is set"
+        ),
     )
     on_unknown: Literal["hold", "resubmit"] = Field(
         "hold",
@@ -208,6 +221,13 @@ class Settings(BaseSettings):
     alert_webhook: SecretStr | None = Field(None, description="Slack-compatible webhook for failures")
     log_json: bool = Field(False, description="log lines as JSON, with clip, request and run ids")
 
+    @field_validator("ignore_uploads", mode="before")
+    @classmethod
+    def _split_patterns(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
@@ -238,6 +258,16 @@ class Settings(BaseSettings):
                 " sandbox"
             )
         return self
+
+    @property
+    def heap_limit_microdollars(self) -> int | None:
+        """Return from which sum on loose clips ask; None if they never do.
+
+        In the sandbox nothing is paid; who sets a day's budget has decided what a mistake may cost.
+        """
+        if self.service == "sandbox" or "budget_usd_per_day" in self.model_fields_set:
+            return None
+        return round(self.approve_above_usd * USD)
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

@@ -18,6 +18,9 @@ class WaitReason(StrEnum):
     """The service asks for more than the plan showed, so the clip is planned, and agreed to, again."""
     APPROVAL = "approval"
     """A person has to approve it first."""
+    HEAP = "heap"
+    """It came with many loose clips that cost much together; a person approves them as one. It goes
+    on by itself if they are fewer than it seemed."""
     WINDOW = "window"
     """The hours in which paid work may start are over."""
     CATALOGUE = "catalogue"
@@ -74,7 +77,7 @@ class WaitReason(StrEnum):
     @property
     def is_decision(self) -> bool:
         """True if the clip was set aside on purpose, so that its wait is not overdue."""
-        return self in (WaitReason.APPROVAL, WaitReason.PAUSED, WaitReason.PERSON)
+        return self in (WaitReason.APPROVAL, WaitReason.HEAP, WaitReason.PAUSED, WaitReason.PERSON)
 
     @property
     def is_error(self) -> bool:

@@ -31,6 +31,12 @@ from resources.schemas.inputs import MAX_SEED, Route
 MAX_TAKES = 20
 """Maximum takes per brief; each is paid for."""
 
+LOOSE_IMAGES = "loose_images"
+"""The key of a ``_defaults`` file that says what becomes of images that no document names."""
+
+LooseImages: TypeAlias = Literal["order", "approve", "ignore"]
+"""Order each, ask for each, or order only what documents name."""
+
 MAX_REROLLS = 5
 """Maximum extra takes that low quality scores may trigger automatically."""
 
@@ -263,12 +269,12 @@ def _parsed(text: str, name: str, kind: DocumentFormat) -> Brief:
 
 
 def parse_defaults(text: str, name: str, kind: DocumentFormat) -> Brief:
-    """Read a folder's ``_defaults`` file: a brief that names no files.
+    """Read a folder's ``_defaults`` file: a brief that names no files, and perhaps `loose_images`.
 
     Raises:
         BriefError: the file is not a valid brief, or it names files.
     """
-    brief = parse_brief(text, name, kind)
+    brief = _defaults(text, name, kind)[0]
     naming = [field for field in FILE_FIELDS if getattr(brief, field) is not None]
     if naming:
         raise BriefError(
@@ -276,6 +282,37 @@ def parse_defaults(text: str, name: str, kind: DocumentFormat) -> Brief:
             remedy=f"Move `{naming[0]}` to a brief.yaml in the clip's own folder.",
         )
     return brief
+
+
+def loose_images_of(text: str, name: str, kind: DocumentFormat) -> LooseImages | None:
+    """Return what a ``_defaults`` file says of images that no document names; None if it says nothing.
+
+    Raises:
+        BriefError: as `parse_defaults`.
+    """
+    return _defaults(text, name, kind)[1]
+
+
+@lru_cache(maxsize=1024)  # a sensor reads the same unchanged files at every tick
+def _defaults(text: str, name: str, kind: DocumentFormat) -> tuple[Brief, LooseImages | None]:
+    try:
+        document = read_document(text, name, kind)
+    except BriefError:
+        raise
+    except DocumentError as error:
+        raise BriefError(error.message, remedy=error.remedy) from None
+    data = dict(document.data)
+    written = data.pop(LOOSE_IMAGES, None)
+    brief = brief_from(Document(data, document.lines), name)
+    if LOOSE_IMAGES not in document.data:
+        return brief, None
+    for choice in ("order", "approve", "ignore"):
+        if isinstance(written, str) and written.strip().lower() == choice:
+            return brief, choice
+    raise BriefError(
+        f"{name}: `{LOOSE_IMAGES}` is {_shown(written)}{_line(document, LOOSE_IMAGES)}.",
+        remedy=f"`{LOOSE_IMAGES}` must be order, approve or ignore.",
+    )
 
 
 def brief_from(document: Document, name: str, *, listed: bool = False) -> Brief:

@@ -6,6 +6,7 @@ anchors and aliases (a few lines can expand to gigabytes), tags, deep nesting, d
 silently), characters that cannot be stored, and anything over 64 KB.
 """
 
+import codecs
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 import yaml
 
+from i2v_assets.briefs.word_processors import certain_cause, likely_cause
 from resources.bounded_json import TooDeep, read_json
 from resources.errors import ErrorCode, I2VError
 
@@ -49,12 +51,14 @@ class Document:
 
 
 def decode(data: bytes, name: str) -> str:
-    """Return the text of a UTF-8 file, with or without a byte order mark.
+    """Return the text of a UTF-8 file, with or without a byte order mark, or of a UTF-16 file with one.
 
     Raises:
-        DocumentError: the bytes are not UTF-8.
+        DocumentError: the bytes are neither.
     """
     try:
+        if len(data) > 2 and data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return data.decode("utf-16")
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
@@ -78,7 +82,7 @@ def read_document(text: str, name: str, kind: DocumentFormat, *, max_values: int
             f"{name} is larger than {MAX_DOCUMENT_BYTES // 1024} KB.",
             remedy="Keep only the keys that it needs.",
         )
-    document = _read_json(text, name) if kind == "json" else _read_yaml(text, name)
+    document = _read_as_meant(text, name, kind)
     if document is None:
         return Document({})
     data, lines = document
@@ -94,7 +98,44 @@ def read_document(text: str, name: str, kind: DocumentFormat, *, max_values: int
             raise DocumentError(f"{name}: the key {key!r} is not text.", remedy="Put it in quotes, or remove it.")
     check_count(data, name, max_values)
     check_characters(data, name)
+    _check_values(data, name)
     return Document(data, lines)
+
+
+def _read_as_meant(text: str, name: str, kind: DocumentFormat) -> tuple[Any, dict[str, int]] | None:
+    """Read a text, unless a word processor or a chat program has changed it; then that is the error."""
+    if kind != "json" and (cause := certain_cause(text)) is not None:
+        raise DocumentError(f"{name} {cause[0]}.", remedy=cause[1])
+    try:
+        return _read_json(text, name) if kind == "json" else _read_yaml(text, name)
+    except DocumentError as error:
+        cause = certain_cause(text) or likely_cause(text)
+        if cause is None:
+            raise
+        raise DocumentError(f"{error.message} The file {cause[0]}.", remedy=f"{cause[1]} {error.remedy}") from None
+
+
+def _check_values(data: Mapping[str, Any], name: str) -> None:
+    """Refuse values that a word processor changed and that are still valid: they would be sent, or name no file.
+
+    Raises:
+        DocumentError: a value is wrapped in typographic quotes, or begins with a no-break space.
+    """
+    for key, value in data.items():
+        for text in [key, *(value if isinstance(value, list) else [value])]:
+            if not isinstance(text, str) or not text:
+                continue
+            if text[0] in _SPACES or key[0:1] in _SPACES or "\u00a0" in key:
+                words = f"{name}: `{writable(key)}` holds a no-break space where a space belongs."
+                raise DocumentError(words, remedy="Type the spaces again, in a plain text editor.")
+            if len(text) > 1 and text[0] in _OPENING and text[-1] in _CLOSING:
+                words = f"{name}: `{writable(key)}` holds typographic quotes around a value."
+                raise DocumentError(words, remedy='Use straight quotes ("), or none.')
+
+
+_SPACES = "\u00a0\u2007\u202f\u200b\ufeff"
+_OPENING = "“”„‟«»‘’‚‹›"
+_CLOSING = "“”‟«»‘’‹›"
 
 
 def check_count(data: Mapping[str, Any], name: str, at_most: int) -> None:

@@ -306,11 +306,22 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
+def _uploads(settings: Settings) -> Iterator[Finding]:
+    from i2v_assets.uploads.misplaced import misplaced_media, misplaced_words
+
+    found = misplaced_media(open_bucket(settings))
+    if found:
+        yield Finding("uploads", False, misplaced_words(found), "Keys tell upper from lower case.", Exit.DATA)
+    else:
+        yield _good("uploads", "no media lie beside uploads/")
+
+
 CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Any]]], ...] = (
     ("service", _service),
     ("token", _token),
     ("bucket", _bucket),
     ("S3 credentials", _credentials),
+    ("uploads", _uploads),
     ("ledger", _ledger),
     ("catalogue", _catalogue),
     ("clocks", _clocks),

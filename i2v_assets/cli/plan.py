@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
+from i2v_assets.cli.exit_codes import Exit, UsageProblem
 from i2v_assets.cli.status import plain_refused
 from i2v_assets.cli.wait_words import wait_words
-from i2v_assets.operations.approve import approve_plan
+from i2v_assets.operations.approve import ApprovalOffer, approve_offer, approve_plan, is_hash, offer_approval
 from i2v_assets.operations.budget import budget_today
 from i2v_assets.operations.preview import Preview, open_clips, preview, scan_for_uploads
 from i2v_assets.pipeline.plan import Planned
@@ -19,6 +21,7 @@ from i2v_assets.session import Session, current_user, open_session
 from resources.money import dollars
 from resources.plurals import counted
 from resources.registry.registry import RefusedRow
+from resources.settings import USD
 
 app = typer.Typer()
 
@@ -57,6 +60,9 @@ def _show(session: Session, shown: Preview, names: list[str], refused: Sequence[
         columns = ("clip", "take", "route", "model", "seconds", "size", "price", "note")
         print_table(columns, [_row(shown, take.plan, take.note) for take in shown.takes])
     for planned in shown.planned:
+        if planned.plans and planned.plans[0].numbered:
+            numbered = ", ".join(planned.plans[0].numbered)
+            out.print(f"files  {planned.row.clip}: {numbered}", markup=False, highlight=False)
         _show_stopped(planned)
     for clip, error in shown.unreadable:
         out.print(f"not planned  {clip}: {error.text}", markup=False, highlight=False)
@@ -144,20 +150,43 @@ def _plain(session: Session, shown: Preview) -> dict[str, Any]:
 
 @app.command()
 def approve(
-    plan_hash: Annotated[str, typer.Argument(metavar="HASH", help="From `i2v plan` or a clip's WAITING.txt.")],
-    clips: Annotated[list[str] | None, typer.Argument(help="The clips that `i2v plan` was given, if any.")] = None,
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="HASH|CLIP|FOLDER...",
+            help="A plan hash (and the clips that `i2v plan` was given, if any), clips, or folders of uploads.",
+        ),
+    ],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    at_most: Annotated[
+        float | None,
+        typer.Option(metavar="USD", min=0, help="Approve without asking if it costs at most this; else nothing."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Agree to pay for a plan.
+    """Agree to pay for a plan, for clips or for a folder of uploads.
 
-    Everything is planned again first, and refused if anything has changed since.
+    Everything is planned again first. A hash is refused if anything has changed since; for clips and folders the prices and
+    their sum are shown, and it is asked.
 
         i2v approve 4f2c9a61d0e75b38
 
-        i2v approve 4f2c9a61d0e75b38 hero shoes--0001
+        i2v approve hero shoes--0001
+
+        i2v approve uploads/shoes/ --at-most 20
     """
+    limit = None if at_most is None else round(at_most * USD)
     with open_session() as session:
-        approved = approve_plan(session, plan_hash, clips or (), by=current_user())
+        head, *clips = what
+        if is_hash(head) and session.registry.get(head) is None:
+            approved = approve_plan(session, head, clips, by=current_user(), at_most_microdollars=limit)
+        else:
+            offer = offer_approval(session, what)
+            _show_offer(offer, err if as_json else out)
+            if offer.planned and not yes and limit is None and not _agreed(offer):
+                err.print("Nothing was approved.")
+                raise typer.Exit(Exit.FAILED)
+            approved = approve_offer(session, offer, by=current_user(), at_most_microdollars=limit)
     names, total = approved.clips, approved.total_microdollars
     if as_json:
         print_json({"approved": approved.fingerprints, "clips": names, "total_microdollars": total})
@@ -167,3 +196,32 @@ def approve(
     for clip in approved.cancelled:
         err.print(f"{clip} is cancelled and is not made: i2v retry {clip}", markup=False, highlight=False)
     err.print("The dispatch sensor starts what waits for it within a minute, if Dagster runs.")
+
+
+def _show_offer(offer: ApprovalOffer, console: Console) -> None:
+    for clip, price, doubt in offer.prices:
+        in_doubt = f"  ({doubt})" if doubt else ""
+        console.print(f"{clip}  {dollars(price) or 'unknown price'}{in_doubt}", markup=False, highlight=False)
+    for clip, why in offer.left_out:
+        err.print(f"left out  {clip}: {why}", markup=False, highlight=False)
+    if offer.planned:
+        console.print(f"{counted(len(offer.planned), 'clip')}, {_sum(offer)}.", markup=False, highlight=False)
+
+
+def _sum(offer: ApprovalOffer) -> str:
+    unpriced = f" and {counted(offer.unpriced, 'take')} at an unknown price" if offer.unpriced else ""
+    return f"at most {dollars(offer.most_microdollars) or '$0'}{unpriced}"
+
+
+def _agreed(offer: ApprovalOffer) -> bool:
+    """Ask.
+
+    Raises:
+        UsageProblem: nobody is there to answer.
+    """
+    try:
+        return typer.confirm(f"Pay {_sum(offer)} for {counted(len(offer.planned), 'clip')}?", err=True)
+    except (typer.Abort, OSError):
+        raise UsageProblem(
+            "Nobody answered, so nothing was approved.", remedy="Give --yes, or --at-most USD for a limit."
+        ) from None

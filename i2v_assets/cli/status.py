@@ -72,17 +72,14 @@ def status(
         rows = session.registry.list(states)
         counts = session.registry.counts()
         refused = session.registry.refusals.now() if not states or "refused" in states else ()
-        ledger = session.ledger.name
         hold = session.ledger.held_service(session.settings.service)
+        err.print(f"Ledger: {session.ledger.name}", markup=False, highlight=False, soft_wrap=True)
     if as_json:
         plain = [_plain(row) for row in rows[-limit:]]
         paused = {"by": hold.by, "since": hold.since} if hold else None
         refused_uploads = plain_refused(refused[:limit])
-        print_json(
-            {"counts": counts, "clips": plain, "refused_uploads": refused_uploads, "ledger": ledger, "paused": paused}
-        )
+        print_json({"counts": counts, "clips": plain, "refused_uploads": refused_uploads, "paused": paused})
         return
-    err.print(f"Ledger: {ledger}", markup=False, highlight=False, soft_wrap=True)
     if hold is not None:
         out.print(f"{hold.text} `i2v resume` lets it go on.", markup=False, highlight=False)
     if not (counts or refused):

@@ -14,8 +14,8 @@ from resources.settings import load_settings
 
 app = typer.Typer()
 
-NAMES_LAST = (".yaml", ".yml", ".json", ".csv", ".jsonl")
-"""Files that name others go up last, so that nothing looks complete before it is."""
+MOST_LINES = 100
+"""Clips and files that are named at the end of an upload; a list of ten thousand rows would fill the screen."""
 
 
 @app.command()
@@ -34,19 +34,35 @@ def upload(
 
         i2v upload campaign/
     """
-    bucket = open_bucket(load_settings())
-    prefix = f"uploads/{folder.strip('/')}/" if folder.strip("/") else "uploads/"
-    planned = sorted(
-        (pair for path in paths for pair in _keys(path, prefix)), key=lambda pair: pair[0].suffix.lower() in NAMES_LAST
-    )
+    from datetime import UTC, datetime
+
+    from i2v_assets.operations.upload_set import LocalFile, in_order, local_file, send, understand, without_noise
+
+    settings = load_settings()
+    below = folder.strip("/")
+    prefix = f"uploads/{below}/" if below else "uploads/"
+    planned = [pair for path in paths for pair in _keys(path, prefix)]
     _check_keys(planned)
-    for path, key in planned:
-        err.print(f"{path} -> {key}", markup=False, highlight=False)
-        bucket.upload(path, key, mimetypes.guess_type(path.name)[0] or "application/octet-stream")
+    every = [local_file(path, key) for path, key in planned]
+    files = in_order(without_noise(every, settings))
+
+    def progress(number: int, of: int, file: LocalFile) -> None:
+        err.print(f"{f'{number}/{of} ' if of > 1 else ''}{file.path} -> {file.key}", markup=False, highlight=False)
+
+    def content_type(path: Path) -> str:
+        return mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+
+    send(open_bucket(settings), files, below, content_type, progress)
     if as_json:
-        print_json([{"file": str(path), "key": key} for path, key in planned])
+        print_json([{"file": str(file.path), "key": file.key} for file in files])
     else:
-        out.print(f"{counted(len(planned), 'file')} uploaded.")
+        left = len(every) - len(files)
+        out.print(f"{counted(len(files), 'file')} uploaded{f', {left} left out (system files)' if left else ''}.")
+    understood = understand(files, settings, datetime.now(UTC))
+    for each in understood[:MOST_LINES]:
+        err.print(f"{each.what}  {each.name}: {each.words}", markup=False, highlight=False)
+    if len(understood) > MOST_LINES:
+        err.print(f"and {len(understood) - MOST_LINES} more: `i2v status` lists them.", markup=False, highlight=False)
 
 
 def _check_keys(planned: list[tuple[Path, str]]) -> None:

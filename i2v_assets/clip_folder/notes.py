@@ -114,7 +114,7 @@ def next_step(clip: str, reason: WaitReason | None, money: Money = NO_MONEY) -> 
         fetch = f"to fetch it sooner, or to make the clip after all, run: i2v retry {_line(clip)}"
         return f"its request runs on at the service. If it succeeds, `adopt_orphans` fetches it; {fetch}"
     match reason:
-        case WaitReason.APPROVAL:
+        case WaitReason.APPROVAL | WaitReason.HEAP:
             return "it goes on once a person has approved it."
         case WaitReason.PAUSED:
             return "it goes on by itself once a person has run: i2v resume"

@@ -84,6 +84,11 @@ class BucketAnswers:
             answer = refused(clip, [problem], money, service=service)
             self._bucket.write(keys.clip_key(clip, keys.REFUSED_NOTE), answer.text.encode("utf-8", "replace"), TEXT)
 
+    def refused_beside(self, name: str, words: str, remedy: str, *, service: Service = "runcomfy") -> None:
+        """Say in the folder of its name, where its owner looks, that an upload cannot become a clip."""
+        answer = refused(name, [Problem(words, remedy=remedy)], NO_MONEY, service=service)
+        self._bucket.write(keys.clip_key(name, keys.REFUSED_NOTE), answer.text.encode("utf-8", "replace"), TEXT)
+
     def upload_accepted(self, source_key: str) -> None:
         """Take back what `refused_upload` said by the upload's key."""
         self._bucket.delete(keys.refused_key(source_key))

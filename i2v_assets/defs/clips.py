@@ -19,13 +19,14 @@ from i2v_assets.defs.storage_connections import kept_connections
 from i2v_assets.pipeline.clip import ClipPipeline
 from i2v_assets.pipeline.context import PipelineContext, Result, RunScope
 from i2v_assets.pipeline.generate import GenerationQueue
+from i2v_assets.pipeline.heap_watch import HeapWatch
 from i2v_assets.pipeline.pause import PauseWatch
 from i2v_assets.pipeline.plan import plan_options
 from i2v_assets.pipeline.postprocess import finding_metadata, measure_again
 from i2v_assets.pipeline.report import ClipReporter, answer_metadata, make_clip
 from resources import logs
 from resources.allocator import limit_malloc_arenas
-from resources.dagster_runs import is_retry
+from resources.dagster_runs import is_retry, started_by
 from resources.generation.run_sync import run_sync
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Money
@@ -93,6 +94,7 @@ async def _make_all(
         pool = shared_pool()
         queue = GenerationQueue()
         await stack.enter_async_context(queue.served_by(engine.stream))
+        heaps = HeapWatch(registry, ledger, settings.heap_limit_microdollars)
         tools = PipelineContext(
             settings=settings,
             bucket=bucket,
@@ -103,6 +105,7 @@ async def _make_all(
             generate=queue.generate,
             scratch=scratch,
             pool=pool,
+            heaps=heaps,
         )
         scope = _scope(context)
         reporter = ClipReporter(tools, DagsterEvents(context), context.run.run_id)
@@ -113,6 +116,7 @@ async def _make_all(
             asked = (scope.by_hand or context.run.parent_run_id is not None) and not scope.retried
             rows = list(registry.mark_running(names, context.run.run_id, batch=batch, undo_stop=asked))
             stack.enter_context(signs_of_life(registry, context.run.run_id))
+        heaps.expect(rows)
         pauses = PauseWatch(ledger, registry, settings.service, context.run.run_id)
         found = await asyncio.gather(
             *(make_clip(pipeline.process_clip, reporter, row, pauses.resumed) for row in rows), return_exceptions=True
@@ -137,7 +141,8 @@ def _scope(context: dg.AssetExecutionContext) -> RunScope:
     make = bool(selected & {CLIP_VIDEO, CLIP_PREVIEW})
     return RunScope(
         run_id=context.run.run_id,
-        by_hand=BATCH_TAG not in context.run.tags,
+        by_hand=started_by(context.run) is None,
+        dispatched=BATCH_TAG in context.run.tags,
         retried=is_retry(context.run),
         plan=make or CLIP_PLAN in selected,
         make=make,

@@ -1,6 +1,6 @@
 """The dispatch sensor: the one place that decides which waiting clips are paid for next."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -15,8 +15,10 @@ from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.defs.runs import LatestRuns, why_ended
 from i2v_assets.defs.specs import CLIP_VIDEO
 from i2v_assets.pipeline.dispatch_policy import MAX_RUNS_WITHOUT_ANSWER, Decisions, DispatchInputs, decide
+from i2v_assets.pipeline.heap_watch import find_registered_heaps
 from i2v_assets.pipeline.report import answer_metadata
 from i2v_assets.planning.time_window import parse_window
+from i2v_assets.uploads.types import Candidate
 from resources.generation.factory import caps_of
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Money, State
@@ -102,13 +104,28 @@ def world_of(
         requests_left=limits.requests_per_day - spent.requests,
         dollars_per_run=limits.usd_per_run_microdollars,
         requests_per_run=limits.requests_per_run,
-        approved=ledger.is_approved,
+        approved=lambda row: _is_approved(ledger, row),
         is_unknown=is_unknown,
         run_state=latest.state,
         paid_for=paid_for.__contains__,
         made=made.__contains__,
         paused=ledger.held_service(settings.service) is not None,
+        in_heap=_heap_members(rows, ledger, registry, settings).__contains__,
     )
+
+
+def _is_approved(ledger: Ledger, row: ClipRow) -> bool:
+    """Return whether a record holds for the plan that a clip waits with; its run asks again with the model of then."""
+    hold = Candidate.from_content(row.content).hold
+    fingerprint, price = row.planned_fingerprint or "", row.price_microdollars
+    return ledger.is_approved(fingerprint, price, clip=row.clip, doubt=hold.mark if hold else "")
+
+
+def _heap_members(rows: Sequence[ClipRow], ledger: Ledger, registry: Registry, settings: Settings) -> Collection[str]:
+    """Return the names of the clips that are part of a heap; looked up only if a clip waits for that."""
+    waiting = [row.came_at for row in rows if row.state is ClipState.WAITING and row.wait is WaitReason.HEAP]
+    limit = settings.heap_limit_microdollars
+    return find_registered_heaps(registry, ledger, min(waiting), limit) if waiting and limit is not None else ()
 
 
 def apply(

@@ -12,13 +12,16 @@ from i2v_assets.defs.launchpad import launchpad_fields
 from i2v_assets.defs.operating import CLIP, by_run, operating
 from i2v_assets.defs.specs import CLIP_SPECS
 from i2v_assets.defs.stop_jobs import STOP_JOBS
-from i2v_assets.operations.approve import approve_plan
+from i2v_assets.operations.approve import approve_offer, approve_plan, offer_approval
+from i2v_assets.operations.clips import NotPossible
 from i2v_assets.operations.retry import retry_clip
 from i2v_assets.operations.takes import choose_take, retake_clip
 from resources import logs
+from resources.dagster_runs import started_by
 from resources.generation.orphans import adopt_orphans, settle_late
 from resources.generation.run_sync import run_sync
 from resources.generation.types import Delivered, Outcome
+from resources.ledger.approvals import ApprovalWay
 from resources.ledger.ledger import Ledger
 from resources.money import dollars
 from resources.outside_text import plain
@@ -26,6 +29,7 @@ from resources.registry.registry import ClipState, Registry
 from resources.registry.resource import LedgerResource
 from resources.runcomfy.resource import RunComfyResource
 from resources.scratch import scratch_folder
+from resources.settings import USD
 from resources.storage.bucket import Bucket
 from resources.storage.resource import BucketResource
 
@@ -119,10 +123,17 @@ def retry_job() -> None:
 
 
 class Approve(dg.Config):
-    """Which plan to agree to."""
+    """Which plan, clips or folders to agree to."""
 
     plan_hash: str = Field("", description="From `i2v plan`, a clip's WAITING.txt or its `clip_plan` in the UI.")
-    clips: list[str] = Field([], description="The clips that `i2v plan` was given; empty if it was given none.")
+    clips: list[str] = Field(
+        [],
+        description=(
+            "With a hash the clips that `i2v plan` was given, empty if it was given none. Without a hash clips or folders "
+            "such as uploads/shoes/, which need `at_most_usd`."
+        ),
+    )
+    at_most_usd: float = Field(0.0, description="Nothing is approved if it may cost more; 0 for no limit with a hash.")
 
 
 @dg.op(
@@ -132,8 +143,19 @@ class Approve(dg.Config):
 def approve_a_plan(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
     """The dispatch sensor's next tick starts what waits for it."""
     config = Approve(**context.op_config)
+    limit = round(config.at_most_usd * USD) if config.at_most_usd > 0 else None
     with operating(runcomfy, ledger) as session:
-        approved = approve_plan(session, config.plan_hash, config.clips, by=by_run(context))
+        if (starter := started_by(context.run)) is not None:
+            raise NotPossible(
+                f"{starter.capitalize()} started this run, and only a person may approve. Nothing was approved.",
+                remedy="Launch approve_job from the launchpad, or run: i2v approve",
+            )
+        by, way = by_run(context), ApprovalWay.LAUNCHPAD
+        if config.clips and not config.plan_hash and limit is not None:
+            offer = offer_approval(session, config.clips)
+            approved = approve_offer(session, offer, by=by, way=way, at_most_microdollars=limit)
+        else:
+            approved = approve_plan(session, config.plan_hash, config.clips, by=by, way=way, at_most_microdollars=limit)
     most = dollars(approved.total_microdollars) or "$0"
     context.log.info(plain(f"Approved: {', '.join(approved.clips)}, at most {most}."))
 

@@ -9,6 +9,7 @@ from i2v_assets.defs.overdue_check import WAITING_TOO_LONG, measured
 from i2v_assets.defs.partitions import clips
 from i2v_assets.defs.specs import CLIP_PLAN
 from i2v_assets.uploads.ingest import scan_uploads
+from i2v_assets.uploads.misplaced import misplaced_media, misplaced_words
 from resources.ledger.base import utc_now
 from resources.ledger.database import Database
 from resources.outside_text import plain
@@ -17,6 +18,7 @@ from resources.registry.overdue import Waits, WatchResult
 from resources.registry.registry import ClipState, Registry
 from resources.registry.resource import LedgerResource
 from resources.settings import Settings, load_settings
+from resources.storage.keys import UPLOADS
 from resources.storage.resource import BucketResource
 from resources.wait_reason import WaitReason
 
@@ -59,9 +61,13 @@ MAX_WARNINGS = 200
 @dg.op(description="Lists all uploads and registers those whose event was lost. The sensor's next tick starts them.")
 def sweep_uploads(context: dg.OpExecutionContext, bucket: BucketResource, ledger: LedgerResource) -> None:
     """Scan the uploads like the listing sensor, but without its limit of 60 s."""
+    opened = bucket.open()
     with ledger.open() as (_, registry):
-        scan = scan_uploads(bucket.open(), registry, load_settings())
+        scan = scan_uploads(opened, registry, load_settings())
         registry.runs.forget()
+        registry.claims.forget({each.key for each in opened.list(UPLOADS)})
+    if misplaced := misplaced_media(opened):
+        context.log.warning(misplaced_words(misplaced))
     for refused in scan.newly_refused:
         context.log.warning(plain(f"Refused: {refused.text}"))
     changes = scan.admission

@@ -16,6 +16,8 @@ from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.uploads.incremental import ScopeScanner, UploadScope, groups_of
 from i2v_assets.uploads.ingest import UploadScan, admit
+from i2v_assets.uploads.marks import ENDS_AFTER
+from i2v_assets.uploads.types import HoldReason, role_of
 from resources.ledger.database import Database
 from resources.outside_text import plain
 from resources.plurals import counted
@@ -43,6 +45,10 @@ RESCAN_SECONDS = 15.0
 GIVE_UP = timedelta(hours=1)
 """Time after a folder's last change during which its missing files are waited for; later its next event, or the nightly
 scan, picks them up."""
+
+
+RELEASED_TOGETHER = frozenset({HoldReason.HOT_FOLDER, HoldReason.PROMPT_FILE})
+"""Holds of many clips that the approval of one ends, without an event of the others."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,8 @@ def ingest_messages(
     messages = queue.receive(at_most=MAX_MESSAGES, seconds=RECEIVE_SECONDS)
     pending = PendingUploads(database)
     notified = dict.fromkeys(key for message in messages for key in message.keys)
-    keys = list(dict.fromkeys([*notified, *pending.due(MAX_MESSAGES)]))
+    released = [source for source, (reason, _) in registry.holds().items() if reason in RELEASED_TOGETHER]
+    keys = list(dict.fromkeys([*notified, *pending.due(MAX_MESSAGES), *released[:KEYS_PER_BATCH]]))
     scans: list[UploadScan] = []
     cut: list[str] = []
     start = 0
@@ -121,7 +128,14 @@ def ingest_messages(
         start += len(part)
         scope = ScopeScanner(bucket, registry).gather(part)
         scanned = admit(
-            bucket, registry, settings, list(scope.objects.values()), whole=False, covers=scope.covers, patience=0
+            bucket,
+            registry,
+            settings,
+            list(scope.objects.values()),
+            whole=False,
+            covers=scope.covers,
+            asked=scope.asked,
+            patience=0,
         )
         rescan = rescan_times(part, scope, scanned, bucket.now(), settings.settle_seconds)
         if unread := scope.unread | scanned.unread:
@@ -146,6 +160,9 @@ def rescan_times(
     due_at: dict[str, datetime] = {}
     for key in keys:
         groups = scope.groups.get(key, set())
+        if role_of(key.rpartition("/")[2]) == "mark" and key in scope.objects:
+            due_at[key] = scope.objects[key].modified_at + ENDS_AFTER  # nobody tells that a mark has ended
+            continue
         newest = scope.newest(group for group in groups if group.kind == "name")
         if newest is not None and newest + settle > now:
             due_at[key] = newest + settle
@@ -174,6 +191,10 @@ def summary(scan: QueueScan, states: dict[str, int], waiting: int) -> str:
         [counted(scan.left, "key is left for the next tick", "keys are left for the next tick")] if scan.left else []
     )
     parts += [f"{counted(len(scan.poison), 'message')} cannot be read"] if scan.poison else []
+    held = sum(len(each.held) for each in scan.scans)
+    ignored = sum(each.grouping.ignored for each in scan.scans)
+    parts += [f"{counted(held, 'upload')} held"] if held else []
+    parts += [f"{counted(ignored, 'system file')} ignored"] if ignored else []
     return (
         f"{counted(scan.messages, 'message')}, {counted(scan.keys, 'key')} scanned: {', '.join(parts) or 'no clips'}."
     )

@@ -83,5 +83,13 @@ def summary(scan: LookSummary, states: dict[str, int]) -> str:
     parts = [f"{states[state]} {state}" for state in ClipState if states.get(state)]
     parts += [f"{scan.settling} settling ({scan.first_settling})"] if scan.settling else []
     parts += [f"{counted(scan.refused, 'upload')} refused"] if scan.refused else []
+    parts += [f"{counted(scan.held, 'upload')} held ({scan.first_held})"] if scan.held else []
+    parts += [f"{counted(scan.ignored, 'system file')} ignored"] if scan.ignored else []
     parts += [f"{counted(scan.unread, 'large list is', 'large lists are')} being read"] if scan.unread else []
     return f"{counted(scan.objects, 'object')} under uploads/: {', '.join(parts) or 'no clips'}."
+
+
+def held_words(scan: UploadScan) -> list[str]:
+    """Return how many uploads wait for a person, with the reason of the first."""
+    holds = [each.hold for each in scan.held if each.hold is not None]
+    return [f"{counted(len(holds), 'upload')} held ({holds[0].words})"] if holds else []

@@ -16,6 +16,7 @@ from resources.errors import I2VError
 from resources.problem import Problem
 from resources.registry.agreed_prices import AgreedOffer
 from resources.registry.registry import ClipRow, Registry, Upload
+from resources.registry.rows import ClaimChange
 from resources.schemas.inputs import Family, Route
 from resources.schemas.limits import DEFAULT_DURATION
 from resources.scratch import scratch_folder
@@ -201,6 +202,7 @@ def scan_films(
             if resolved[film.name].problems:
                 refused[film.name] = resolved[film.name].problems
     _admit(registry, files, resolved, refused, sources)
+    _claim(registry, specs, resolved, files, listed)
     due: dict[str, str] = {}
     for film in files:
         if film.name in refused:
@@ -303,6 +305,48 @@ def _admit(
         present=present,
         below=keys.SEQUENCES,
     )
+
+
+def _claim(
+    registry: Registry,
+    specs: Mapping[str, FilmSpec],
+    resolved: Mapping[str, ResolvedFilm],
+    files: Iterable[FilmFile],
+    listed: Mapping[str, ObjectInfo],
+) -> None:
+    """Remember which uploads belong to which film, so that none of them becomes a loose clip, also after the film is gone.
+
+    What a document among the uploads claims stays its own.
+    """
+    known = registry.claims.all()
+    changes: dict[str, ClaimChange] = {}
+    for film in files:
+        if film.name not in specs:
+            continue
+        for key in _uploads_named(specs[film.name]):
+            before = known.get(key)
+            theirs = before is not None and not before.document.startswith(keys.SEQUENCES) and before.gone_since is None
+            if not theirs:
+                changes[key] = ClaimChange(key, film.key, before.etag if before is not None else "")
+        for upload in resolved[film.name].uploads if film.name in resolved else ():
+            for file in upload.files:
+                if file.key in changes:
+                    changes[file.key] = ClaimChange(file.key, film.key, file.etag, upload.clip, upload.version)
+    if known or changes:
+        registry.claims.update(
+            known,
+            changes.values(),
+            lambda document: document not in listed if document.startswith(keys.SEQUENCES) else None,
+        )
+
+
+def _uploads_named(film: FilmSpec) -> set[str]:
+    named = {track.key for track in film.tracks}
+    for shot in film.shots:
+        if not isinstance(shot, ClipShot):
+            for refs in (shot.brief.images, shot.brief.videos, shot.brief.audio):
+                named |= {ref.file for ref in refs or ()}
+    return {key for key in named if key.startswith(keys.UPLOADS)}
 
 
 def joined_version(bucket: Bucket, listed: Mapping[str, ObjectInfo], name: str, cache: FilmCache) -> str | None:

@@ -24,15 +24,16 @@ from i2v_assets.pipeline.outcome import (
     ClipRefused,
     ClipWaiting,
 )
-from i2v_assets.pipeline.plan import ClipPlanner, Planned
+from i2v_assets.pipeline.plan import ClipPlanner, Planned, approve_planned
 from i2v_assets.pipeline.read_media import MediaReader
 from i2v_assets.pipeline.report import ClipReporter
 from i2v_assets.pipeline.takes import Take, reroll_allowed, rerolled
-from i2v_assets.planning.plan import Plan, Refusal, Waiting
+from i2v_assets.planning.plan import Plan, Refusal, Waiting, total_price
 from i2v_assets.planning.time_window import parse_window
-from i2v_assets.uploads.types import Candidate
+from i2v_assets.uploads.types import Candidate, UploadHold, UploadKind
 from resources.errors import ErrorCode, I2VError, Verdict
 from resources.generation.types import Cancelled, Failed, GenerationRequest, Held
+from resources.ledger.approvals import ApprovalWay
 from resources.ledger.records import State
 from resources.logs import log_context
 from resources.problem import Problem
@@ -44,6 +45,8 @@ log = logging.getLogger(__name__)
 
 PAID = {State.SUBMITTED, State.SUCCEEDED, State.SUBMITTING, State.UNKNOWN}
 """States in which money may have moved: no gate holds what is paid for."""
+
+_FOR_APPROVAL = {WaitReason.APPROVAL, WaitReason.HEAP}
 
 _HOLDS_NO_OTHER = {WaitReason.LOST, WaitReason.PERSON}
 """Waits of one take that end with a person: the clip shows another of its takes meanwhile."""
@@ -76,6 +79,8 @@ class ClipPipeline:
             except Exception as error:
                 log.exception("Clip %s: unforeseen error", row.clip)
                 return await self._stopped_by_bug(row, error)
+            finally:
+                self._note_price(row, ())  # no other clip waits for the price of one that has ended
 
     async def _stopped_by_bug(self, row: ClipRow, error: Exception) -> ClipOutcome:
         """Return the outcome of an error that nobody foresaw: before money the clip ends; after a submit it holds.
@@ -106,6 +111,7 @@ class ClipPipeline:
         if planned.stopped is not None:
             return _not_planned(row, planned.stopped)
         self._plans[row.clip] = planned.plans[0]
+        self._note_price(row, planned.plans)
         await self._reporter.planned(planned)
         if not self._run.make:
             return ClipPlanned(row, planned)
@@ -113,40 +119,77 @@ class ClipPipeline:
 
     # Gates
 
+    def _note_price(self, row: ClipRow, plans: Sequence[Plan]) -> None:
+        if self._context.heaps is not None:
+            self._context.heaps.planned(row.clip, total_price(plans) if plans else None)
+
     async def _held_by_gate(self, planned: Planned) -> ClipWaiting | None:
         if planned.row.stopped_by is not None:
             return None  # nothing of it can be paid, and what was paid for is delivered
+        if self._run.by_hand and planned.row.delivered_version != planned.row.version:
+            await asyncio.to_thread(self._approve, planned)
         for plan in planned.plans:
             hold = await self._hold(planned, plan)
             if hold is not None:
+                if hold.waiting_for in _FOR_APPROVAL:
+                    await asyncio.to_thread(self._void_other_approvals, planned)
                 problem = Problem(hold.reason, remedy=hold.remedy)
                 return ClipWaiting(planned.row, hold.waiting_for, problem, plan, planned.plans, planned.rerolls)
         return None
 
+    def _approve(self, planned: Planned) -> None:
+        """Record that the person who materialized the clip agreed to its plan at its price."""
+        by = f"run {self._run.run_id}"
+        approve_planned(self._context.ledger, planned, by=by, way=ApprovalWay.MATERIALIZE)
+
+    def _void_other_approvals(self, planned: Planned) -> None:
+        prices = {plan.fingerprint: plan.price_microdollars for plan in (*planned.plans, *planned.rerolls)}
+        self._context.ledger.void_others(planned.row.clip, prices, doubt=planned.doubt)
+
     async def _hold(self, planned: Planned, plan: Plan) -> Hold | None:
         """Return what holds one take, a reroll too."""
         row, brief = planned.row, planned.candidate.brief
+        heap = await self._context.heaps.heap_of(row.clip) if self._context.heaps is not None else None
         unchanged = row.delivered_version == row.version
         needs_approval = self._context.settings.require_approval or bool(brief.needs_approval)
-        if not (unchanged or needs_approval or self._window):
+        upload_hold = await self._upload_hold(planned)
+        if not (unchanged or needs_approval or self._window or upload_hold or heap):
             return None  # no gate could hold it, so nothing has to be looked up
         known = await asyncio.to_thread(self._context.ledger.get, plan.fingerprint)
-        price = plan.price_microdollars
+        approved = partial(
+            self._context.ledger.is_approved,
+            plan.fingerprint,
+            plan.price_microdollars,
+            clip=row.clip,
+            model_id=plan.model_id,
+            doubt=upload_hold.mark if upload_hold is not None else "",
+        )
         return gate(
             Gate(
                 clip=row.clip,
                 plan_hash=planned.hash or "",
                 submitted=known is not None and known.state in PAID,
-                approved=await asyncio.to_thread(self._context.ledger.is_approved, plan.fingerprint, price),
+                approved=await asyncio.to_thread(approved),
                 by_hand=self._run.by_hand,
                 needs_approval=needs_approval,
                 delivered_as=row.fingerprint if unchanged and plan.take == 1 else None,
                 fingerprint=plan.fingerprint,
                 asked_for=plan.take > (brief.takes or 1) and plan not in planned.rerolls,
                 window=self._window,
+                upload_hold=upload_hold,
+                heap=heap,
             ),
             datetime.now(UTC),
         )
+
+    async def _upload_hold(self, planned: Planned) -> UploadHold | None:
+        """Return why the upload waits for a person, as the latest scan saw it: files may have come since the run began."""
+        if planned.candidate.kind is not UploadKind.LOOSE:
+            return planned.candidate.hold
+        latest = await asyncio.to_thread(self._context.registry.get, planned.row.clip)
+        if latest is None or latest.version != planned.row.version or latest.content == planned.row.content:
+            return planned.candidate.hold
+        return Candidate.from_content(latest.content).hold
 
     # Generate and deliver
 
@@ -184,12 +227,12 @@ class ClipPipeline:
         """Return who asks for another attempt: a person who runs a failed clip again, or the retry schedule.
 
         Each of them asks for one. If the run crashed afterwards, that attempt may have been made: a person is not taken to
-        ask twice, and the schedule only if the clip got no answer.
+        ask twice (an automatic retry is no run by hand), and the schedule only if the clip got no answer.
         """
         if self._run.by_hand:
-            return None if self._run.retried else f"run {self._run.run_id}"
+            return f"run {self._run.run_id}"
         answered = self._run.retried and row.state is ClipState.FAILED
-        return "retry schedule" if row.retries and not answered else None
+        return "retry schedule" if self._run.dispatched and row.retries and not answered else None
 
     # Rerolls
 

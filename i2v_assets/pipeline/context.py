@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from i2v_assets.pipeline.heap_watch import HeapWatch
 from i2v_assets.planning.plan import PlanOptions
 from resources.generation.types import GenerationRequest, Outcome
 from resources.ledger.ledger import Ledger
@@ -30,10 +31,11 @@ class RunScope:
 
     Attributes:
         run_id: Dagster's.
-        by_hand: a person started it, which approves its clips; a sensor's runs do not.
+        by_hand: a person started it, which approves its clips at their plans' prices; no other run does.
         retried: Dagster started it again after a crash: what was approved stays so, and no failure is paid for anew.
         plan: plan the clips.
         make: make the videos (the only part that costs money).
+        dispatched: one of the project's own sensors asked for it, which tells its clips from others of the range.
     """
 
     run_id: str
@@ -41,6 +43,7 @@ class RunScope:
     retried: bool = False
     plan: bool = True
     make: bool = True
+    dispatched: bool = True
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class PipelineContext:
     generate: Callable[[GenerationRequest], Awaitable[Outcome]]
     scratch: Path
     pool: MediaPool
+    heaps: HeapWatch | None = None
 
     @property
     def sandbox(self) -> bool:

@@ -75,7 +75,7 @@ class Delivery:
                 chosen.outcome.video_key,
                 manifest,
                 finished.files,
-                notes=row.answered_version is not None or row.retries > 0,
+                notes=True,  # a refusal of another upload of its name may lie there
                 signed=signing.path,
             )
         finally:

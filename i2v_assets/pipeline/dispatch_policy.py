@@ -39,12 +39,13 @@ class DispatchInputs:
         requests_left: requests of today's budget.
         dollars_per_run: micro-dollars that one run may spend.
         requests_per_run: requests that one run may send.
-        approved: a person approved this fingerprint at this price.
+        approved: a record of an approval holds for the plan that the clip waits with.
         is_unknown: the ledger still does not know this fingerprint's outcome.
         run_state: of the run that a clip is in.
         paid_for: a request of this clip was sent, and its video is not the clip's yet.
         made: that video is made already.
         paused: a person paused all paid work.
+        in_heap: the clip came with many others that cost too much together, and none of them was approved.
     """
 
     now: datetime
@@ -53,12 +54,13 @@ class DispatchInputs:
     requests_left: int
     dollars_per_run: int
     requests_per_run: int
-    approved: Callable[[str, int | None], bool]
+    approved: Callable[[ClipRow], bool]
     is_unknown: Callable[[str], bool]
     run_state: Callable[[ClipRow], RunState]
     paid_for: Callable[[str], bool] = lambda _clip: False
     made: Callable[[str], bool] = lambda _clip: False
     paused: bool = False
+    in_heap: Callable[[str], bool] = lambda clip: False
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,9 @@ def _opens(row: ClipRow, world: DispatchInputs) -> bool:
     fingerprint = row.planned_fingerprint or ""
     match row.wait:
         case WaitReason.APPROVAL:
-            return world.approved(fingerprint, row.price_microdollars)
+            return world.approved(row)
+        case WaitReason.HEAP:
+            return world.approved(row) or not world.in_heap(row.clip)
         case WaitReason.WINDOW:
             return world.window_open
         case WaitReason.PAUSED:

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from i2v_assets.pipeline.heaps import Heap
 from i2v_assets.planning.time_window import Window
+from i2v_assets.uploads.types import UploadHold
 from resources.wait_reason import WaitReason
 
 
@@ -24,13 +26,15 @@ class Gate:
         clip: the clip.
         plan_hash: what a person would approve.
         submitted: the request was sent before: it is paid for, so nothing holds it.
-        approved: a person approved this very plan at this price.
-        by_hand: a person materialized the clip in the UI or asked for the take, which approves it.
+        approved: a record in the ledger holds for this very plan at this price, in the doubt of now.
+        by_hand: a person materialized the clip in the UI, which approves it at the plan's price.
         needs_approval: the setting or the brief asks for approval.
         delivered_as: the fingerprint that was delivered for the same upload before, None where none was.
         fingerprint: the plan's.
         asked_for: a person asked for this take.
         window: when paid work may start; None always.
+        upload_hold: why its upload waits for a person; None if it is understood.
+        heap: the loose clips that it came with, if they cost too much together to be made without a question.
     """
 
     clip: str
@@ -43,6 +47,8 @@ class Gate:
     fingerprint: str
     asked_for: bool
     window: Window | None
+    upload_hold: UploadHold | None = None
+    heap: Heap | None = None
 
 
 def gate(asked: Gate, now: datetime) -> Hold | None:
@@ -57,17 +63,31 @@ def gate(asked: Gate, now: datetime) -> Hold | None:
             "made again and paid for again. The video that is there stays.",
             approve,
         )
-    if asked.needs_approval and not (asked.approved or asked.by_hand or asked.asked_for):
-        return Hold(
-            WaitReason.APPROVAL,
-            "A person has to approve it before it is paid for.",
-            f"{approve} (`i2v plan {asked.clip}` shows the plan and its price), or materialize it in the Dagster UI.",
-        )
+    if not (asked.approved or asked.by_hand or asked.asked_for) and (hold := _unapproved(asked, approve)) is not None:
+        return hold
     if asked.window is not None and not asked.window.holds(now):
         opens = asked.window.next_start(now)
         return Hold(
             WaitReason.WINDOW,
             f"Paid work starts only from {asked.window.start:%H:%M} to {asked.window.end:%H:%M} ({asked.window.zone}).",
             f"It starts by itself after {opens:%Y-%m-%d %H:%M}; I2V_GENERATE_ONLY is the setting.",
+        )
+    return None
+
+
+def _unapproved(asked: Gate, approve: str) -> Hold | None:
+    """Return what only a person lets through."""
+    by_person = (
+        f"{approve} (`i2v plan {asked.clip}` shows the plan and its price), or materialize it in the Dagster UI."
+    )
+    if asked.upload_hold is not None:
+        remedy = f"{asked.upload_hold.remedy} To make it as it is: {by_person[0].lower()}{by_person[1:]}"
+        return Hold(WaitReason.APPROVAL, asked.upload_hold.words, remedy.strip())
+    if asked.needs_approval:
+        return Hold(WaitReason.APPROVAL, "A person has to approve it before it is paid for.", by_person)
+    if asked.heap is not None:
+        together = f"{asked.heap.command} approves all of them; it shows them with their sum and asks."
+        return Hold(
+            WaitReason.HEAP, asked.heap.words, f"Run: {together} {by_person.replace('Run', 'For this one alone')}"
         )
     return None

@@ -13,8 +13,9 @@ from resources.ledger.errors import LedgerError
 from resources.ledger.ledger import Ledger
 from resources.wait_reason import WaitReason
 
-_OF_ONE_CLIP = {WaitReason.PERSON, WaitReason.REPLACED, WaitReason.STOPPED}
-"""Why one clip's request is not wanted any more; another clip of the same bytes may still want it."""
+_ASKED_AGAIN = {WaitReason.PERSON, WaitReason.REPLACED, WaitReason.STOPPED, WaitReason.PAUSED}
+"""Why a request was not sent although the same one may be later in this run: another clip of the same bytes may still want it,
+or a pause has ended."""
 
 
 class Generator(Protocol):
@@ -83,7 +84,7 @@ class GenerationQueue:
         """
         while (shared := self._waiting.get(order.fingerprint)) is not None:
             outcome = await asyncio.shield(shared)
-            if isinstance(outcome, Held) and outcome.kind in _OF_ONE_CLIP:
+            if isinstance(outcome, Held) and outcome.kind in _ASKED_AGAIN:
                 if self._waiting.get(order.fingerprint) is shared:
                     break  # this clip asks for itself; further ones share its request
                 continue

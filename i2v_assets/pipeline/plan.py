@@ -20,6 +20,8 @@ from i2v_assets.planning.preparing import Prepared, Unprepared
 from i2v_assets.planning.prompts import load_presets
 from i2v_assets.uploads.types import Candidate, UploadKind
 from resources.errors import SettingsError
+from resources.ledger.approvals import ApprovalWay
+from resources.ledger.ledger import Ledger
 from resources.media.errors import Unreadable
 from resources.registry.registry import ClipRow
 from resources.schemas.inputs import Family, MediumKind
@@ -48,6 +50,25 @@ class Planned:
     def hash(self) -> str | None:
         """What an approval of this clip approves; the same as in its `WAITING.txt`."""
         return plan_hash(self.plans, self.rerolls) if self.plans else None
+
+    @property
+    def doubt(self) -> str:
+        """What is in doubt about the upload, as a record of an approval keeps it; empty if nothing is."""
+        return self.candidate.hold.mark if self.candidate.hold is not None else ""
+
+
+def approve_planned(ledger: Ledger, planned: Planned, *, by: str, way: ApprovalWay) -> None:
+    """Record that a person agreed to a clip's plan, with every reroll, at its prices."""
+    takes = (*planned.plans, *planned.rerolls)
+    ledger.approve(
+        planned.hash or "",
+        {plan.fingerprint: plan.price_microdollars for plan in takes},
+        by,
+        clip=planned.row.clip,
+        way=way,
+        doubt=planned.doubt,
+        model_ids={plan.fingerprint: plan.model_id for plan in takes},
+    )
 
 
 class ClipPlanner:

@@ -90,6 +90,7 @@ class Plan(_Outcome):
         preset_reason: Why that preset was chosen.
         advice: Possible improvements.
         may_be_silent: The quality checks accept a video without sound.
+        numbered: Which file each number of the prompt means, such as ``image 1 is start.jpg``; empty if no kind has several.
         version: Version of this format.
     """
 
@@ -107,6 +108,7 @@ class Plan(_Outcome):
     preset_reason: str | None = None
     advice: tuple[Advice, ...] = ()
     may_be_silent: bool = False
+    numbered: tuple[str, ...] = ()
     version: int = PLAN_VERSION
 
 

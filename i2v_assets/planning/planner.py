@@ -231,11 +231,14 @@ class _Planner:
         price = self._price(offer, inputs)
         if self.problems:
             return self._refusal(routing)
+        numbered = self._numbered()
+        which = f"{', '.join(numbered)}." if numbered else ""
         return Plan(
             clip=self.clip,
             take=self.take,
             route=routing.route,
-            reasons=routing.reasons,
+            reasons=(*routing.reasons, which[0].upper() + which[1:]) if which else routing.reasons,
+            numbered=numbered,
             family=self.family,
             inputs=inputs,
             fingerprint=fingerprint(self.options.service, inputs, self.take),
@@ -253,6 +256,16 @@ class _Planner:
 
     def _kind(self, kind: MediumKind) -> tuple[MeasuredMedium, ...]:
         return of_kind(self.media, kind)
+
+    def _numbered(self) -> tuple[str, ...]:
+        """Return which file each number means, for the kinds of which there are several."""
+        kinds = ((MediumKind.IMAGE, "image"), (MediumKind.VIDEO, "video"), (MediumKind.AUDIO, "audio"))
+        return tuple(
+            f"{word} {number} is {each.name}"
+            for kind, word in kinds
+            if len(self._kind(kind)) > 1
+            for number, each in enumerate(self._kind(kind), start=1)
+        )
 
     def _refuse(self, what: str, limit: str, remedy: str) -> None:
         self.problems.append(Problem(file="brief", what=what, limit=limit, remedy=remedy))

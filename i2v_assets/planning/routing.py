@@ -92,8 +92,12 @@ def choose_route(brief: Brief, media: Sequence[MeasuredMedium], face: bool | Non
     Raises:
         RouteImpossible: the media do not fit the route; the remedy names what would fit.
     """
-    counts = {kind: len(of_kind(media, kind)) for kind in MediumKind}
-    if not media:
+    return route_of_kinds(brief, {kind: len(of_kind(media, kind)) for kind in MediumKind}, face)
+
+
+def route_of_kinds(brief: Brief, counts: dict[MediumKind, int], face: bool | None = None) -> Routing:
+    """Choose the route of a clip by how many media of each kind it has; otherwise as `choose_route`."""
+    if not any(counts.values()):
         raise RouteImpossible("The clip has no image, audio or video.", remedy="Upload an image beside the brief.")
     if brief.route is not None:
         _check_explicit(brief.route, counts)

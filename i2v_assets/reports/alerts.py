@@ -22,6 +22,7 @@ FOR_PEOPLE: Mapping[str, str] = {
     "account": "The service refuses the account. Check the token and the balance: `i2v doctor`, `i2v whoami`.",
     "paused": "A person paused all paid work. `i2v resume` lets it go on.",
     "approval": "They wait for a person. Look at `i2v plan`, then `i2v approve HASH`.",
+    "heap": "They are many loose images that cost much together. `i2v approve FOLDER` shows them with their sum and asks.",
     "price": "Their price cannot be learned. Look at `i2v models`.",
     "catalogue": "The service's catalogue does not have their model, or has changed it. Look at `i2v models`.",
     "outage": "The service does not know requests that it accepted. Nothing is submitted or given up; it goes on by itself.",

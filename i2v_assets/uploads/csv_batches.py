@@ -1,33 +1,37 @@
 """CSV batches: many clips in one ``uploads/<batch>.csv`` or ``.jsonl``, one row per clip.
 
 The columns are the keys of a brief, plus ``clip`` for the clip's name. ``image`` and ``video`` are aliases for a single file, and
-``|`` separates several. Commas, semicolons and tabs are accepted, with or without a byte order mark, as spreadsheets write them.
+``|`` separates several. Commas, semicolons and tabs are accepted, with or without a byte order mark and a line ``sep=;``, as
+spreadsheets write them (`cells.py`); a workbook comes as lines of text (`spreadsheets.py`).
 A bad row is refused by its line number and does not affect the others.
 """
 
 import csv
 import io
+import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any, Literal, TypeAlias
 
-from i2v_assets.briefs.brief import Brief, BriefError, brief_from, suggestion
+from i2v_assets.briefs.brief import Brief, BriefError, brief_from
 from i2v_assets.briefs.yaml_reader import (
-    MAX_DEPTH,
     Document,
     DocumentError,
     check_characters,
     check_count,
     decode,
     read_document,
-    writable,
 )
-from resources.bounded_json import read_json
+from i2v_assets.uploads.cells import ALIASES, CLIP_COLUMN, NAMELESS, columns_of, values_of, whole_numbers
 
-BatchFormat: TypeAlias = Literal["csv", "jsonl"]
+BatchFormat: TypeAlias = Literal["csv", "jsonl", "xlsx"]
+"""``xlsx`` is the text that `spreadsheets.sheet_text` makes of a workbook."""
+
+LIST_FORMATS: Mapping[str, BatchFormat] = {".csv": "csv", ".jsonl": "jsonl", ".xlsx": "xlsx"}
+"""By the ending of the file's name."""
 
 MAX_BATCH_BYTES = 16 * 1024 * 1024
 """Maximum size: 20,000 rows with a prompt of 800 characters each."""
@@ -41,19 +45,6 @@ MAX_BATCH_LINES = 20 * MAX_BATCH_ROWS
 MAX_ROW_VALUES = 100
 """Maximum keys and list items of a row: every column, and files for the most that a model takes, several times over."""
 
-CLIP_COLUMN = "clip"
-_ALIASES = {"image": "images", "video": "videos", "audios": "audio"}
-COLUMNS = (CLIP_COLUMN, *Brief.model_fields, *_ALIASES)
-"""Every column that a CSV batch may have."""
-
-_WHOLE_NUMBERS = frozenset({"seed", "takes", "priority", "duration"})
-_SWITCHES = frozenset(
-    {"watermark", "generate_audio", "needs_approval", "prompt_expansion", "keep_face", "may_be_silent"}
-)
-_LISTS = frozenset({"images", "audio", "videos"})
-_NESTED = frozenset({"dub", "reroll", "shots"})
-_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
@@ -63,28 +54,39 @@ class BatchRow:
         line: First line of the row, from 1.
         clip: The clip's name as written, or the file's stem with the number of the row.
         brief: The row's brief.
+        guessed: The list's encoding is guessed, so its names may be found, but its prompt may be another.
     """
 
     line: int
     clip: str
     brief: Brief
+    guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that cannot become a clip, with the reason and remedy; ``clip`` is its name, if it can be read."""
+    """A row that cannot become a clip, with the reason and remedy.
+
+    Attributes:
+        line: First line of the row, from 1.
+        words: What is wrong.
+        remedy: What to do.
+        clip: Its name, if it can be read.
+        files: The files that it names, as far as they can be read.
+    """
 
     line: int
     words: str
     remedy: str
     clip: str | None = None
+    files: tuple[str, ...] = ()
 
 
 def parse_batch(text: str | bytes, name: str, kind: BatchFormat) -> tuple[tuple[BatchRow, ...], tuple[BadRow, ...]]:
     """Read a CSV batch.
 
     Args:
-        text: The file's text or its bytes in UTF-8.
+        text: The file's text, or its bytes.
         name: What to call the file in messages.
         kind: The format of the text.
 
@@ -92,14 +94,37 @@ def parse_batch(text: str | bytes, name: str, kind: BatchFormat) -> tuple[tuple[
         The rows that can become clips, and the rows that cannot.
 
     Raises:
-        BriefError: the whole file cannot be used: it is not UTF-8, too large, or has no or unknown columns.
+        BriefError: the whole file cannot be used: it is not text, too large, or has no or unknown columns.
     """
+    if isinstance(text, bytes) and kind == "xlsx":  # the bytes of a workbook that was not read
+        raise BriefError(f"{name} was not read in time.", remedy="It is read again at the next look.")
     try:
-        return _parsed(decode(text, name) if isinstance(text, bytes) else text.removeprefix("\ufeff"), name, kind)
+        if isinstance(text, str):
+            return _parsed(text.removeprefix("\ufeff"), name, kind)
+        plain, guessed = decode_list(text, name)
+        rows, bad = _parsed(plain, name, kind)
+        return (tuple(replace(row, guessed=True) for row in rows) if guessed else rows), bad
     except BriefError:
         raise
     except DocumentError as error:
         raise BriefError(error.message, remedy=error.remedy) from None
+
+
+def decode_list(data: bytes, name: str) -> tuple[str, bool]:
+    """Return the text of a list, and whether its encoding is guessed.
+
+    UTF-8 and, by its byte order mark, UTF-16 are certain. Anything else is taken for Windows' CP1252, which finds the files
+    that the list names.
+
+    Raises:
+        DocumentError: it is not text.
+    """
+    try:
+        return decode(data, name), False
+    except DocumentError as error:
+        if b"\0" in data:
+            raise DocumentError(f"{name} is not text.", remedy="Save it as CSV (UTF-8).") from error
+        return data.decode("cp1252", "replace"), True
 
 
 @lru_cache(maxsize=8)  # a sensor reads the same unchanged batches at every tick
@@ -115,15 +140,14 @@ def _parsed(text: str, name: str, kind: BatchFormat) -> tuple[tuple[BatchRow, ..
         )
     rows: list[BatchRow] = []
     bad: list[BadRow] = []
-    for number, (line, cells_or_error, readable_cells) in enumerate(
-        _csv_rows(text, name) if kind == "csv" else _json_rows(text, name), start=1
-    ):
+    for number, (line, cells_or_error, readable_cells) in enumerate(_READERS[kind](text, name), start=1):
         if number > MAX_BATCH_ROWS:
             raise BriefError(f"{name} has more than {MAX_BATCH_ROWS} rows.", remedy="Split it into several files.")
         try:
             rows.append(_row(line, number, cells_or_error, name))
         except DocumentError as error:
-            bad.append(BadRow(line, error.message, error.remedy, _written_name(readable_cells, number)))
+            clip = _written_name(readable_cells, number)
+            bad.append(BadRow(line, error.message, error.remedy, clip, _written_files(readable_cells)))
     if not rows and not bad:
         raise BriefError(f"{name} has no rows.", remedy="Write one row per clip below the line of column names.")
     return tuple(rows), tuple(bad)
@@ -137,7 +161,7 @@ def _row(line: int, number: int, cells_or_error: dict[str, Any] | DocumentError,
     check_characters(cells_or_error, where)
     data = dict(cells_or_error)
     clip = data.pop(CLIP_COLUMN, None)
-    for alias, field in _ALIASES.items():
+    for alias, field in ALIASES.items():
         if alias not in data:
             continue
         if data.get(field) is not None:
@@ -167,13 +191,31 @@ def _written_name(readable_cells: Mapping[str, Any], number: int) -> str | None:
         return None
     if clip and clip.strip():
         return clip.strip()
-    for column in ("image", "images", "audio", "audios", "video", "videos"):
+    for column in _FILE_COLUMNS:
         first = readable_cells.get(column)
         while isinstance(first, list | dict) and first:
             first = first[0] if isinstance(first, list) else first.get("file")
         if isinstance(first, str) and first.strip():
             return f"{PurePosixPath(first.split('|')[0].strip()).stem}-{number}"
     return None
+
+
+_FILE_COLUMNS = ("image", "images", "audio", "audios", "video", "videos")
+
+
+def _written_files(readable_cells: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the files that a row names that cannot be read as a whole."""
+    found: list[str] = []
+    pending = [readable_cells.get(column) for column in (*_FILE_COLUMNS, "dub")]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str):
+            found += [part.strip().removeprefix("./") for part in value.split("|") if part.strip()]
+        elif isinstance(value, list):
+            pending += value
+        elif isinstance(value, dict):
+            pending += [value["file"]] if "file" in value else list(value.values())
+    return tuple(found)
 
 
 _Row: TypeAlias = tuple[int, dict[str, Any] | DocumentError, Mapping[str, Any]]
@@ -185,37 +227,60 @@ def _json_rows(text: str, name: str) -> Iterator[_Row]:
         if not written.strip():
             continue
         try:
-            data = read_document(written, f"{name} line {line}", "json", max_values=MAX_ROW_VALUES).data
+            read = read_document(written, f"{name} line {line}", "json", max_values=MAX_ROW_VALUES).data
+            data = whole_numbers(read)
             yield line, data, data
         except DocumentError as error:
             yield line, error, {}
 
 
 def _csv_rows(text: str, name: str) -> Iterator[_Row]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
-    before = 0
+    text, delimiter = _delimited(text)
+    return _table_rows(_csv_cells(text, delimiter, name), name)
+
+
+def _sheet_rows(text: str, name: str) -> Iterator[_Row]:
+    lines = [json.loads(line) for line in text.split("\n") if line]
+    if lines and isinstance(lines[0], dict):
+        raise BriefError(lines[0]["error"], remedy=lines[0]["remedy"])
+    return _table_rows(((line, cells) for line, cells in lines), name)
+
+
+def _table_rows(lines: Iterable[tuple[int, Sequence[str] | BriefError]], name: str) -> Iterator[_Row]:
+    """Yield the rows of a table; its first line with a cell names the columns."""
     columns: Sequence[str] | None = None
+    for line, cells in lines:
+        if isinstance(cells, BriefError):
+            yield line, cells, {}
+            continue
+        if not any(cell.strip() for cell in cells):
+            continue
+        if columns is None:
+            columns = columns_of(cells, name)
+            continue
+        readable_cells = {column: cell for column, cell in zip(columns, cells, strict=False) if column != NAMELESS}
+        try:
+            yield line, values_of(columns, cells, f"{name} line {line}"), readable_cells
+        except BriefError as bad:
+            yield line, bad, readable_cells
+
+
+def _csv_cells(text: str, delimiter: str, name: str) -> Iterator[tuple[int, Sequence[str] | BriefError]]:
+    """Yield the cells of each row with its first line, or why it cannot be read."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    before = 0
     while True:
         line = before + 1
         try:
             cells = next(reader)
         except StopIteration:
-            break
+            return
         except csv.Error as error:
             before = max(reader.line_num, line)
-            yield line, _unread(error, name, line, before), {}
+            yield line, _unread(error, name, line, before)
             continue
         before = reader.line_num
-        if not any(cell.strip() for cell in cells):
-            continue
-        if columns is None:
-            columns = _columns(cells, name)
-            continue
-        readable_cells = dict(zip(columns, cells, strict=False))
-        try:
-            yield line, _cells(columns, cells, f"{name} line {line}"), readable_cells
-        except BriefError as bad:
-            yield line, bad, readable_cells
+        yield line, cells
 
 
 def _unread(error: csv.Error, name: str, first: int, last: int) -> BriefError:
@@ -234,57 +299,26 @@ def _unread(error: csv.Error, name: str, first: int, last: int) -> BriefError:
     )
 
 
-def _delimiter(text: str) -> str:
-    """Return the separator that the line of column names uses most; tables copied from a spreadsheet use tabs."""
+_SEPARATOR_LINE = re.compile(r"\s*\"?sep=(.)\"?[ ,;\t]*(?=\r?\n|\r)", re.IGNORECASE)
+"""The line that Excel reads and writes above the column names: ``sep=;``."""
+
+
+def _delimited(text: str) -> tuple[str, str]:
+    """Return the text without a line that names its separator (the lines keep their numbers), and the separator.
+
+    Without such a line it is the one that the line of column names uses most; tables copied from a spreadsheet use tabs.
+    """
+    named = _SEPARATOR_LINE.match(text)
+    if named is not None and named[1] in _SEPARATORS:
+        return text[: named.start(1)].count("\n") * "\n" + text[named.end() :], named[1]
     first = next((line for line in text.splitlines() if line.strip()), "")
-    return max(",;\t", key=first.count)
+    return text, max(",;\t", key=first.count)
 
 
-def _columns(cells: Sequence[str], name: str) -> Sequence[str]:
-    last = max(number for number, cell in enumerate(cells) if cell.strip())
-    if last >= 2 * len(COLUMNS):
-        raise BriefError(
-            f"{name} has {last + 1:,} columns; a CSV batch has at most {len(COLUMNS)}.",
-            remedy="Remove those that it does not know, or check the separator.",
-        )
-    columns = [re.sub(r"[\s-]+", "_", cell.strip().lower()) for cell in cells[: last + 1]]
-    for column in columns:
-        if column not in COLUMNS:
-            raise BriefError(
-                f"{name}: `{writable(column)}` is not a column of a CSV batch.", remedy=suggestion(column, COLUMNS)
-            )
-        if columns.count(column) > 1:
-            raise BriefError(f"{name} has the column `{column}` twice.", remedy="Keep one of them.")
-    return columns
+_SEPARATORS = ",;\t|"
 
-
-def _cells(columns: Sequence[str], cells: Sequence[str], where: str) -> dict[str, Any]:
-    if any(cell.strip() for cell in cells[len(columns) :]):
-        raise BriefError(
-            f"{where} has {len(cells)} cells for {len(columns)} columns.",
-            remedy="Quote text that holds the separator with double quotes.",
-        )
-    return {
-        column: _value(column, cell.strip(), where)
-        for column, cell in zip(columns, cells, strict=False)
-        if cell.strip()
-    }
-
-
-def _value(column: str, cell: str, where: str) -> object:
-    """Return a cell's value for its column; a value that does not fit stays text, which the brief then refuses."""
-    field = _ALIASES.get(column, column)
-    if field in _WHOLE_NUMBERS and re.fullmatch(r"[-+]?[0-9]{1,12}", cell):
-        return int(cell)
-    if field in _SWITCHES:
-        return _TRUTH.get(cell.lower(), cell.lower())
-    if field in _LISTS:
-        return [part.strip() for part in cell.split("|")]
-    if field in _NESTED:
-        try:
-            return read_json(cell, max_depth=MAX_DEPTH)
-        except ValueError:
-            raise BriefError(
-                f"{where}: `{field}` is not JSON.", remedy='Write JSON, such as {"en": "v.mp3"}.'
-            ) from None
-    return cell
+_READERS: Mapping[BatchFormat, Callable[[str, str], Iterator[_Row]]] = {
+    "csv": _csv_rows,
+    "jsonl": _json_rows,
+    "xlsx": _sheet_rows,
+}

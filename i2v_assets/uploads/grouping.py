@@ -13,8 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from i2v_assets.uploads.layouts import batch_claims, folder_claims, hold_mentioned, loose_claims
-from i2v_assets.uploads.snapshot import Claim, Snapshot
+from i2v_assets.uploads.doubt import Doubts, list_doubt, near_documents, top_brief_doubt
+from i2v_assets.uploads.layouts import batch_claims, folder_claims
+from i2v_assets.uploads.loose import loose_claims
+from i2v_assets.uploads.marks import Marks
+from i2v_assets.uploads.memory import IntakeMemory, tree_of
+from i2v_assets.uploads.near_names import NearFiles
+from i2v_assets.uploads.noise import is_source
+from i2v_assets.uploads.sidecars import sidecar_claims, sidecars_of
+from i2v_assets.uploads.snapshot import Claim, Outcome, Snapshot
 from i2v_assets.uploads.tree import (
     Defaults,
     Entry,
@@ -32,13 +39,16 @@ from i2v_assets.uploads.types import (
     Grouping,
     RefusedUpload,
     Settling,
+    TreeState,
     UploadFile,
+    UploadHold,
     UploadKind,
     UploadObject,
-    composed,
     shown_name,
     split_name,
+    stem_key,
 )
+from i2v_assets.uploads.voices import other_voices
 from resources.storage.keys import SEQUENCES, UPLOADS, slug
 
 __all__ = [
@@ -54,6 +64,9 @@ __all__ = [
 ]
 
 
+ALLOWED = f"Allowed are {', '.join(MEDIA_ENDINGS)}, brief.yaml, _defaults.yaml, .csv and .jsonl."
+
+
 def group_uploads(
     objects: Iterable[UploadObject],
     now: datetime,
@@ -64,6 +77,7 @@ def group_uploads(
     elsewhere: Iterable[UploadObject] = (),
     max_bytes: int | None = None,
     whole: bool = True,
+    memory: IntakeMemory | None = None,
 ) -> Grouping:
     """Group a listing of uploads into clips.
 
@@ -76,11 +90,27 @@ def group_uploads(
         elsewhere: Existing objects outside ``uploads/`` that CSV batches name.
         max_bytes: Larger files are refused.
         whole: False if the listing covers only a part of the uploads; then no admitted name is freed.
+        memory: What earlier scans saw, and the owner's settings.
     """
-    tree = build_tree(objects)
+    memory = memory or IntakeMemory()
+    tree = build_tree(objects, memory.ignore)
     defaults = Defaults(tree, read_text)
-    settle = timedelta(seconds=settle_seconds)
-    snapshot = Snapshot(now, settle, read_text, tree, defaults, {item.key: item for item in elsewhere}, max_bytes)
+    snapshot = Snapshot(
+        now=now,
+        settle=timedelta(seconds=settle_seconds),
+        texts=read_text,
+        tree=tree,
+        defaults=defaults,
+        elsewhere={item.key: item for item in elsewhere},
+        max_bytes=max_bytes,
+        taken=taken,
+        memory=memory,
+        marks=Marks(tree.marks, read_text, now),
+        near=NearFiles(tree.media),
+        doubts=Doubts(),
+        described={},
+        list_folders=set(),
+    )
     unseen: set[str] = set()
     claims: list[Claim] = []
     refused = list(defaults.refused)
@@ -92,50 +122,98 @@ def group_uploads(
     winners = _settle_names(claims, taken, refused, whole=whole)
     candidates = [each for each in winners if isinstance(each, Candidate)]
     refused += [each for each in winners if isinstance(each, RefusedUpload)]
+    fed = {tree_of(snapshot.tree.by_key[key].folder) for key in snapshot.described if key in snapshot.tree.by_key}
     return Grouping(
         candidates=tuple(sorted(candidates, key=lambda each: (-each.priority, each.source))),
         settling=tuple(each for each in winners if isinstance(each, Settling)),
         refused=tuple(sorted(refused, key=lambda each: (each.key, each.line or 0))),
         unseen=tuple(sorted(unseen)),
         present=frozenset(each.clip for each in winners if each.clip is not None),
+        described=snapshot.described,
+        doubts=snapshot.doubts.all(),
+        ignored=tree.ignored,
+        trees={name: TreeState(changed, name in fed) for name, changed in tree.changed_at.items()},
     )
 
 
 def _all_claims(snapshot: Snapshot, unseen: set[str]) -> Iterator[Claim | RefusedUpload]:
+    """Yield every claim: documents first, because they decide which files are loose and which are in doubt."""
     tree = snapshot.tree
-    for entry in tree.briefs.pop("", ()):
-        words = f"{entry.name} is directly in uploads/, beside all other clips."
-        yield RefusedUpload(entry.object.key, words, "Put it in a folder of its own, with the clip's media.")
-    listed: set[str] = set()
+    yield from _top_briefs(snapshot)
     for batch in tree.batches:
-        yield from _batch_claims(snapshot, batch, unseen, listed)
+        yield from _batch_claims(snapshot, batch, unseen)
     owner = owners(tree)
     owned: dict[str, list[Entry]] = {folder: [] for folder in tree.briefs}
     loose: dict[tuple[str, str], list[Entry]] = {}
+    unknown: list[Entry] = []
     for entry in tree.media:
         folder = owner[entry.folder]
         if folder is not None:
             owned[folder].append(entry)
         elif entry.role == "unknown":
-            yield _unknown(entry)
-        elif entry.object.key not in listed and not in_side_folder(entry.folder):
-            loose.setdefault((entry.folder, composed(split_name(entry.name)[0])), []).append(entry)
+            unknown.append(entry)
+        elif entry.object.key not in snapshot.described and not in_side_folder(entry.folder):
+            loose.setdefault((entry.folder, stem_key(entry.name)), []).append(entry)
     for folder, briefs in tree.briefs.items():
         yield from _folder_claims(snapshot, folder, briefs, owned[folder])
+    sidecars, others = sidecars_of(snapshot, [each for each in tree.documents if owner[each.folder] is None])
+    yield from _not_understood(snapshot, unknown, others, loose)
+    holds = other_voices(loose)
     for (folder, stem), group in loose.items():
-        yield from loose_claims(snapshot, folder, stem, group)
+        beside = sidecars.get((folder, stem))
+        if beside:
+            yield from _sidecar_claims(snapshot, folder, stem, group, beside)
+        else:
+            yield from (_held(claim, holds) for claim in loose_claims(snapshot, folder, stem, group))
     yield from _empty_folders(snapshot, tree)
+
+
+def _top_briefs(snapshot: Snapshot) -> Iterator[RefusedUpload]:
+    for entry in snapshot.tree.briefs.pop("", ()):
+        words = f"{entry.name} is directly in uploads/, beside all other clips."
+        remedy = "Put it in a folder of its own, with the clip's media."
+        text = snapshot.texts.get(entry.object.key)
+        snapshot.doubts.add(top_brief_doubt(entry, text, words, remedy, snapshot.near))
+        yield RefusedUpload(entry.object.key, words, remedy)
+
+
+def _not_understood(
+    snapshot: Snapshot,
+    unknown: list[Entry],
+    documents: list[Entry],
+    loose: Mapping[tuple[str, str], list[Entry]],
+) -> Iterator[RefusedUpload]:
+    """Yield refusals of files that are no media; those that are nearly documents are doubts too."""
+    outside = [each for each in documents if not in_side_folder(each.folder)]
+    doubtful = {each.key: each for each in near_documents(snapshot.tree, outside, snapshot.texts)}
+    for doubt in doubtful.values():
+        snapshot.doubts.add(doubt)
+        yield RefusedUpload(doubt.key, doubt.words, f"{doubt.remedy} {ALLOWED}")
+    for entry in unknown + [each for each in documents if each.object.key not in doubtful]:
+        if not (is_source(entry.name) and (entry.folder, stem_key(entry.name)) in loose):
+            yield _unknown(entry)
 
 
 # A document can hold anything. An unexpected error must refuse that upload alone and never stop the scan of the others.
 
 
-def _batch_claims(snapshot: Snapshot, batch: Entry, unseen: set[str], listed: set[str]) -> list[Claim | RefusedUpload]:
+def _batch_claims(snapshot: Snapshot, batch: Entry, unseen: set[str]) -> list[Claim | RefusedUpload]:
     try:
-        return list(batch_claims(snapshot, batch, unseen, listed))
+        return list(batch_claims(snapshot, batch, unseen))
     except Exception as error:  # noqa: BLE001 - becomes a refusal, with its traceback in the log
-        hold_mentioned(snapshot, batch, listed)
-        return [unexpected_failure(batch, error)]
+        refused = unexpected_failure(batch, error)
+        text = snapshot.texts.get(batch.object.key)
+        snapshot.doubts.add(list_doubt(batch, text, refused.words, refused.remedy, snapshot.near))
+        return [refused]
+
+
+def _sidecar_claims(
+    snapshot: Snapshot, folder: str, stem: str, group: list[Entry], sidecars: list[Entry]
+) -> list[Claim | RefusedUpload]:
+    try:
+        return list(sidecar_claims(snapshot, folder, stem, group, sidecars))
+    except Exception as error:  # noqa: BLE001 - as above
+        return [unexpected_failure(sidecars[0], error)]
 
 
 def _folder_claims(snapshot: Snapshot, folder: str, briefs: list[Entry], media: list[Entry]) -> list[Claim]:
@@ -147,15 +225,27 @@ def _folder_claims(snapshot: Snapshot, folder: str, briefs: list[Entry], media: 
         return [Claim(slug(source), source, briefs[0].object.modified_at, refused)]
 
 
+def _held(claim: Claim | RefusedUpload, holds: Mapping[str, UploadHold]) -> Claim | RefusedUpload:
+    """Return a claim whose candidate waits for a person if one of the holds is for its upload."""
+    hold = holds.get(claim.source)
+    if (
+        hold is None
+        or isinstance(claim, RefusedUpload)
+        or not isinstance(claim.outcome, Candidate)
+        or claim.outcome.hold
+    ):
+        return claim
+    return replace(claim, outcome=claim.outcome.with_hold(hold))
+
+
 def _unknown(entry: Entry) -> RefusedUpload:
     ending = shown_name(split_name(entry.name)[1])
-    allowed = ", ".join(MEDIA_ENDINGS)
     what = (
         f"{shown_name(entry.name)} is of an unknown type ({ending})."
         if ending
         else f"{shown_name(entry.name)} has no type."
     )
-    return RefusedUpload(entry.object.key, what, f"Allowed are {allowed}, brief.yaml, _defaults.yaml, .csv and .jsonl.")
+    return RefusedUpload(entry.object.key, what, ALLOWED)
 
 
 def _empty_folders(snapshot: Snapshot, tree: Tree) -> Iterator[RefusedUpload]:
@@ -172,12 +262,12 @@ def _empty_folders(snapshot: Snapshot, tree: Tree) -> Iterator[RefusedUpload]:
 
 def _settle_names(
     claims: Iterable[Claim], taken: Mapping[str, str], refused: list[RefusedUpload], *, whole: bool
-) -> list[Candidate | Settling | RefusedUpload]:
+) -> list[Outcome]:
     """Return one outcome for each clip name, and append a refusal for every other upload with that name."""
     by_name: dict[str, list[Claim]] = {}
     for claim in claims:
         by_name.setdefault(claim.clip, []).append(claim)
-    winners: list[Candidate | Settling | RefusedUpload] = []
+    winners: list[Outcome] = []
     for name, rivals in by_name.items():
         owner = taken.get(name)
         # A listing does not show whether a film still has this shot, so the shot's name is not free.

@@ -38,6 +38,9 @@ class LookSummary:
     settling: int = 0
     first_settling: str = ""
     unread: int = 0
+    held: int = 0
+    first_held: str = ""
+    ignored: int = 0
     idle: bool = False
 
     @classmethod
@@ -45,7 +48,17 @@ class LookSummary:
         """Return the summary of a whole scan."""
         settling = scan.grouping.settling
         first = settling[0].words if settling else ""
-        return cls(scan.objects, len(scan.grouping.refused), len(settling), first, len(scan.unread))
+        holds = [each.hold.words for each in scan.held if each.hold is not None]
+        return cls(
+            scan.objects,
+            len(scan.grouping.refused),
+            len(settling),
+            first,
+            len(scan.unread),
+            len(holds),
+            holds[0] if holds else "",
+            scan.grouping.ignored,
+        )
 
 
 @dataclass(frozen=True)

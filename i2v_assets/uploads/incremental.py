@@ -9,7 +9,6 @@ The scope also holds the defaults, briefs and CSV batches of the folders above, 
 scope gives the same clips as grouping a full listing.
 """
 
-import json
 import unicodedata
 from bisect import bisect_left
 from collections import Counter
@@ -17,15 +16,17 @@ from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from itertools import islice
 from typing import NamedTuple
 
-from i2v_assets.briefs.yaml_reader import DocumentError, decode
-from i2v_assets.uploads.ingest import READERS, read_texts
+from i2v_assets.briefs.yaml_reader import DocumentError
+from i2v_assets.uploads.ingest import READERS, head_or_none, read_texts
 from i2v_assets.uploads.large_lists import PATIENCE_SECONDS, is_read, parse_list, unread_lists
-from i2v_assets.uploads.tree import in_side_folder
-from i2v_assets.uploads.types import composed, role_of, split_name
+from i2v_assets.uploads.near_names import spellings, words_of
+from i2v_assets.uploads.tree import UnreadableText, in_side_folder
+from i2v_assets.uploads.types import composed, role_of, split_name, stem_key
+from i2v_assets.uploads.voices import stems_beside_lone_image
 from resources.registry.registry import Registry
 from resources.storage.bucket import Bucket, FolderListing, ObjectInfo
 from resources.storage.keys import UPLOADS
@@ -42,7 +43,7 @@ MOST_OBJECTS = 100_000
 CROWD = 10
 """Number of files in one folder, named by CSV batches, from which the folder is listed instead of querying each file."""
 
-DOCUMENTS = ("brief.", "_defaults.")
+DOCUMENTS = ("brief", "Brief", "_defaults", "_uploading-")
 """Name prefixes of the documents that decide about a folder; used if the folder is too large to list."""
 
 
@@ -68,6 +69,8 @@ class UploadScope:
     objects: dict[str, ObjectInfo] = field(default_factory=dict)
     groups: dict[str, set[Group]] = field(default_factory=dict)
     cut: list[str] = field(default_factory=list)
+    asked: set[str] = field(default_factory=set)
+    """Keys of documents that were looked up one by one: those that are not among the objects are gone."""
     unread: set[str] = field(default_factory=set)
 
     def covers(self, source: str) -> bool:
@@ -128,6 +131,7 @@ class ScopeScanner:
         self._folders: dict[str, list[ObjectInfo]] = {}
         self._large: set[str] = set()
         self._whole: dict[str, tuple[list[str], list[ObjectInfo]]] = {}
+        self._written: dict[Group, set[str]] = {}
 
     def gather(self, keys: Iterable[str]) -> UploadScope:
         """Return the scope of these keys, whether or not they still exist.
@@ -136,7 +140,9 @@ class ScopeScanner:
             StorageError: the bucket does not respond.
         """
         wanted = [
-            key for key in dict.fromkeys(keys) if key.startswith(UPLOADS) and role_of(split_key(key)[1]) != "ignored"
+            key
+            for key in dict.fromkeys(keys)
+            if key.startswith(UPLOADS) and role_of(split_key(key)[1]) not in {"ignored", "companion"}
         ]
         wanted = [key for key in wanted if split_key(key)[1]]  # a folder marker has no name
         self._list_crowds({split_key(key)[0] for key in wanted})
@@ -144,10 +150,41 @@ class ScopeScanner:
         result = UploadScope()
         for key in wanted:
             result.groups[key] = self._groups(key)
+            folder, name = split_key(key)
+            self._written.setdefault(Group("name", folder, _stem(name)), set()).add(split_name(name)[0])
+        self._add_held(wanted, result)
         batches = self._batches_naming(wanted, result)
         self._collect(result, {above for key in wanted for above in with_parents(split_key(key)[0])})
         self._add_batches(result, batches)
+        self._add_documents(result)
         return result
+
+    def _add_held(self, keys: Collection[str], result: UploadScope) -> None:
+        """Add what waits because of a document that changed, and what belongs to it."""
+        documents = [key for key in keys if role_of(split_key(key)[1]) not in {"media", "convertible"}]
+        held = {source: key for source, (_, key) in self._registry.holds().items() if key in result.groups}
+        if not documents and not held:
+            return
+        affected = self._registry.claims.objects_of(documents) | held
+        for source, document in affected.items():
+            folder, name = split_key(source.partition("#")[0])
+            if source.startswith(UPLOADS) and name and document in result.groups:
+                group = Group("name", folder, _stem(name))
+                owner = self._owner(folder)
+                result.groups[document].add(group if owner is None else Group("folder", owner))
+                self._written.setdefault(group, set()).add(split_name(name)[0])
+        self._list_folders(
+            {above for groups in result.groups.values() for group in groups for above in with_parents(group.folder)}
+        )
+
+    def _add_documents(self, result: UploadScope) -> None:
+        """Look up the documents that the objects belong to, so that it is known which of them are gone."""
+        documents = set(self._registry.claims.documents_of(sorted(result.objects)).values())
+        asked = sorted(key for key in documents - result.objects.keys() if key.startswith(UPLOADS))
+        with ThreadPoolExecutor(READERS) as pool:
+            heads = pool.map(partial(head_or_none, self._bucket), asked)
+            result.objects |= {info.key: info for info in heads if info is not None}
+        result.asked |= set(asked)
 
     # Listing
 
@@ -210,16 +247,25 @@ class ScopeScanner:
     def _groups(self, key: str) -> set[Group]:
         folder, name = split_key(key)
         role = role_of(name)
+        own = {Group("name", folder, _stem(name))}
         if role == "batch":
-            return {Group("list", folder, name)}
+            return {Group("list", folder, name)} | self._loose_in(folder)
         if role == "defaults":
             return {Group("folder", self._owner(folder) or folder)}
+        if role in {"document", "mark"} or (role == "brief" and not folder):
+            return own | self._loose_in(folder)
         owner = self._owner(folder)
         if role == "brief" and folder:
             # The change may move files between two nested briefs, so the outer folder is scanned too.
             outer = self._owner(folder.rpartition("/")[0])
             return {Group("folder", folder if outer is None else outer)}
         return {Group("name", folder, _stem(name)) if owner is None else Group("folder", owner)}
+
+    def _loose_in(self, folder: str) -> set[Group]:
+        """Return what a document of a folder may hold: all below it; at the top the loose files of the top alone."""
+        if folder:
+            return {Group("folder", self._owner(folder) or folder)}
+        return {Group("name", "", _stem(split_key(info.key)[1])) for info in self._folders.get("", ())}
 
     def _collect(self, result: UploadScope, above: set[str]) -> None:
         groups = {group for groups in result.groups.values() for group in groups}
@@ -243,12 +289,24 @@ class ScopeScanner:
                 loose.setdefault(group.folder, set()).add(group.name)
         for folder, names in loose.items():
             beside = self._folders.get(folder, ()) if folder not in self._large else self._by_name(folder, names)
+            wanted = names | stems_beside_lone_image(split_key(info.key)[1] for info in beside)
             for info in beside:
-                if _stem(split_key(info.key)[1]) in names:
+                if _stem(split_key(info.key)[1]) in wanted:
                     result.objects[info.key] = info
-        for folder in above:
-            for info in self._in_folder(folder, "defaults"):
+        for folder in above | {part for name in loose for part in with_parents(name)}:
+            self._add_steering(result, folder)
+
+    def _add_steering(self, result: UploadScope, folder: str) -> None:
+        """Add the files of a folder that may steer those in it and below, each with the files of its name."""
+        stems = set()
+        for role in ("defaults", "mark", "document"):
+            for info in self._in_folder(folder, role):
                 result.objects[info.key] = info
+                if role == "document":
+                    stems.add(_stem(split_key(info.key)[1]))
+        if stems:
+            beside = (info for info in self._folders[folder] if _stem(split_key(info.key)[1]) in stems)
+            result.objects |= {info.key: info for info in beside}
 
     def _below(self, root: str, folder: str) -> list[ObjectInfo]:
         names, objects = self._whole[root]
@@ -263,7 +321,8 @@ class ScopeScanner:
             return [*with_ending, bare] if bare else with_ending
 
         with ThreadPoolExecutor(READERS) as pool:
-            spellings = {each for name in names for each in _spellings(name)}
+            written = {each for name in names for each in self._written.get(Group("name", folder, name), {name})}
+            spellings = {each for name in written for each in _spellings(name)}
             return [info for part in pool.map(one, sorted(spellings)) for info in part]
 
     # CSV batches
@@ -272,28 +331,38 @@ class ScopeScanner:
         """Return the CSV batches that changed or may name one of the keys; each becomes a group."""
         named = {group for key in keys for group in result.groups[key] if group.kind == "list"}
         near = {info.key: info for folder in self._folders for info in self._in_folder(folder, "batch")}
+        refused = {row.source for row in self._registry.refusals.now()}
+        faulty = sorted(
+            key for key in refused - near.keys() if role_of(split_key(key)[1]) == "batch" and "#" not in key
+        )
+        with ThreadPoolExecutor(READERS) as pool:  # a list that is not UTF-8 is read again each time
+            heads = pool.map(partial(head_or_none, self._bucket), faulty)
+            near |= {info.key: info for info in heads if info is not None}
         cached = {
             key: text
             for key, (_, text) in self._registry.memory.texts().items()
             if role_of(split_key(key)[1]) == "batch"
         }
         fresh = {
-            key: text if isinstance(text, str) else text.decode("utf-8", "replace")  # its names are held as well
+            key: " ".join(spellings(text))  # its names are held as well
             for key, text in (read_texts(self._bucket, self._registry, near.values()) if near else {}).items()
+            if not isinstance(text, UnreadableText)
         }
         words = {
-            key: split_key(key)[1] for key in keys if role_of(split_key(key)[1]) not in {"batch", "brief", "defaults"}
+            key: "".join(words_of(split_name(split_key(key)[1])[0]))
+            for key in keys
+            if role_of(split_key(key)[1]) not in {"batch", "brief", "defaults"}
         }
-        texts = cached | fresh
-        for key, text in texts.items():
+        for key, text in (cached | fresh).items():
+            compact = _compact(text)
             for file, word in words.items():
-                if any(each in text or _escaped(each) in text for each in _spellings(word)):
+                if word and word in compact:
                     group = Group("list", *split_key(key))
                     result.groups[file].add(group)
                     named.add(group)
         wanted = {_prefix(group.folder) + group.name for group in named}
         with ThreadPoolExecutor(READERS) as pool:
-            heads = pool.map(self._bucket.head, sorted(wanted - set(near)))
+            heads = pool.map(partial(head_or_none, self._bucket), sorted(wanted - set(near)))
         return [*(near[key] for key in wanted if key in near), *(info for info in heads if info is not None)]
 
     def _add_batches(self, result: UploadScope, batches: Iterable[ObjectInfo]) -> None:
@@ -305,13 +374,14 @@ class ScopeScanner:
         self._list_folders({above for info in every for above in with_parents(split_key(info.key)[0])})
         for info in every:
             for folder in with_parents(split_key(info.key)[0]):
-                result.objects |= {each.key: each for each in self._in_folder(folder, "defaults")}
+                self._add_steering(result, folder)
         texts = read_texts(self._bucket, self._registry, every)
         result.unread |= unread_lists(texts, PATIENCE_SECONDS)
         unseen: set[str] = set()
         for info in every:
             folder, _ = split_key(info.key)
-            for file in _files_of(info.key, texts.get(info.key, "")):
+            text = texts.get(info.key, "")
+            for file in _files_of(info.key, "" if isinstance(text, UnreadableText) else text):
                 for key in {_prefix(folder) + file, file}:
                     if key.startswith(UPLOADS) and key not in result.objects:
                         unseen.add(key)
@@ -331,7 +401,13 @@ class ScopeScanner:
 
 
 def _stem(name: str) -> str:
-    return composed(split_name(name)[0])
+    return stem_key(name)
+
+
+@lru_cache(maxsize=64)  # the same unchanged lists at every tick
+def _compact(text: str) -> str:
+    """Return a text without anything that names may differ in: case, blanks, punctuation."""
+    return "".join(word for written in spellings(text) for word in words_of(written))
 
 
 def _spellings(name: str) -> set[str]:
@@ -343,16 +419,10 @@ def _prefix(folder: str) -> str:
     return f"{UPLOADS}{folder}/" if folder else UPLOADS
 
 
-def _escaped(word: str) -> str:
-    """Return a name as JSON may write it, with non-ASCII letters as escapes."""
-    return json.dumps(word)[1:-1]
-
-
 def _files_of(key: str, text: str | bytes) -> set[str]:
     """Return the files that the rows of a CSV batch name; empty if it cannot be read, or not yet."""
     path = key.removeprefix(UPLOADS)
     try:
-        text = decode(text, path) if isinstance(text, bytes) else text
         rows, _ = parse_list(text, path) if is_read(text, path) else ((), ())
     except DocumentError:
         return set()
@@ -361,4 +431,4 @@ def _files_of(key: str, text: str | bytes) -> set[str]:
         brief = row.brief
         files |= {ref.file for ref in brief.images or ()} | {ref.file for ref in brief.videos or ()}
         files |= {ref.file for ref in brief.audio or ()} | set((brief.dub or {}).values())
-    return files
+    return files | {file.replace("\\", "/").removeprefix("./") for file in files if "\\" in file}

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future, wait
 from typing import TypeAlias
 
-from i2v_assets.uploads.csv_batches import BadRow, BatchFormat, BatchRow, parse_batch
+from i2v_assets.uploads.csv_batches import LIST_FORMATS, BadRow, BatchFormat, BatchRow, parse_batch
 from i2v_assets.uploads.types import role_of, split_name
 from resources.storage.keys import UPLOADS
 
@@ -27,10 +27,10 @@ Rows: TypeAlias = tuple[tuple[BatchRow, ...], tuple[BadRow, ...]]
 
 _lock = threading.Lock()
 _one_at_a_time = threading.Lock()
-_read: OrderedDict[tuple[str, str], Future[Rows]] = OrderedDict()
+_read: OrderedDict[tuple[str | bytes, str], Future[Rows]] = OrderedDict()
 
 
-def parse_list(text: str, path: str) -> Rows:
+def parse_list(text: str | bytes, path: str) -> Rows:
     """Return the rows of a list below ``uploads/``, as `parse_batch`; waits for one that is being read.
 
     Raises:
@@ -41,7 +41,7 @@ def parse_list(text: str, path: str) -> Rows:
     return _future(text, path).result()
 
 
-def is_read(text: str, path: str) -> bool:
+def is_read(text: str | bytes, path: str) -> bool:
     """Return whether `parse_list` would answer at once."""
     return len(text) < LARGE_BYTES or _future(text, path).done()
 
@@ -56,17 +56,17 @@ def unread_lists(texts: Mapping[str, object], seconds: float | None) -> frozense
     large = {
         key: _future(text, key.removeprefix(UPLOADS))
         for key, text in texts.items()
-        if isinstance(text, str) and len(text) >= LARGE_BYTES and role_of(key.rpartition("/")[2]) == "batch"
+        if isinstance(text, str | bytes) and len(text) >= LARGE_BYTES and role_of(key.rpartition("/")[2]) == "batch"
     }
     wait(large.values(), seconds)
     return frozenset(key for key, future in large.items() if not future.done())
 
 
 def _format(path: str) -> BatchFormat:
-    return "csv" if split_name(path)[1] == ".csv" else "jsonl"
+    return LIST_FORMATS[split_name(path)[1]]
 
 
-def _future(text: str, path: str) -> "Future[Rows]":
+def _future(text: str | bytes, path: str) -> "Future[Rows]":
     with _lock:
         found = _read.get((text, path))
         if found is None:
@@ -79,7 +79,7 @@ def _future(text: str, path: str) -> "Future[Rows]":
         return found
 
 
-def _parse(future: "Future[Rows]", text: str, path: str) -> None:
+def _parse(future: "Future[Rows]", text: str | bytes, path: str) -> None:
     with _one_at_a_time:
         try:
             future.set_result(parse_batch(text, path, _format(path)))

@@ -1,6 +1,5 @@
 """The three upload layouts of a clip: a folder with a brief, a row of a CSV batch, a loose image."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -8,7 +7,9 @@ from functools import partial
 
 from i2v_assets.briefs.brief import Brief, merge
 from i2v_assets.briefs.yaml_reader import DocumentError
+from i2v_assets.uploads.doubt import list_doubt, rows_doubt
 from i2v_assets.uploads.large_lists import is_read, parse_list
+from i2v_assets.uploads.media_order import order_key
 from i2v_assets.uploads.snapshot import (
     Claim,
     FileMissing,
@@ -25,12 +26,14 @@ from i2v_assets.uploads.snapshot import (
 from i2v_assets.uploads.tree import Entry, newest, read_brief, text_of
 from i2v_assets.uploads.types import (
     CONVERTIBLE,
-    MAY_HOLD_SOUND_ALONE,
     MEDIA_ENDINGS,
     Candidate,
+    Doubt,
+    HoldReason,
     RefusedUpload,
     Settling,
     UploadFile,
+    UploadHold,
     UploadKind,
     UploadObject,
     conversion,
@@ -41,12 +44,11 @@ from resources.schemas.inputs import MediumKind
 from resources.storage.keys import UPLOADS, slug
 
 _ORDER = {MediumKind.IMAGE: 0, MediumKind.VIDEO: 1, MediumKind.AUDIO: 2}
-_TEXT_NOT_READ = "Waiting until its brief, its CSV batch and its folder's defaults can be read."
-_NO_BRIEF = Brief()
+TEXT_NOT_READ = "Waiting until its brief, its CSV batch and its folder's defaults can be read."
 
 
 @dataclass(frozen=True, slots=True)
-class _ClipSource:
+class ClipSource:
     """A clip's name, its source, its age, and the object (and line) that defines it."""
 
     clip: str
@@ -55,34 +57,48 @@ class _ClipSource:
     kind: UploadKind
     defined_in: str
     line: int | None = None
+    steered_by: tuple[str, ...] = ()
 
     def claim(self, outcome: Outcome) -> Claim:
+        """Return the claim of the clip's name with an outcome."""
         return Claim(self.clip, self.source, self.since, outcome, self.line)
 
     def settling(self, words: str) -> Claim:
+        """Return the claim of a clip that is not complete yet."""
         return self.claim(Settling(self.clip, self.source, words))
 
     def refused(self, words: str, remedy: str, key: str = "") -> Claim:
+        """Return the claim of a clip that cannot be made."""
         return self.claim(RefusedUpload(key or self.defined_in, words, remedy, self.clip, self.line))
 
     def candidate(self, files: tuple[UploadFile, ...], own: Brief, merged: Brief) -> Claim:
+        """Return the claim of a complete clip."""
         document_key = None if self.kind is UploadKind.LOOSE else self.defined_in
-        version = version_of(files, own)
-        return self.claim(Candidate(self.clip, self.source, self.kind, files, merged, version, document_key))
+        version = version_of(_for_version(files, own), own)
+        steered = self.steered_by
+        return self.claim(
+            Candidate(self.clip, self.source, self.kind, files, merged, version, document_key, None, steered)
+        )
 
-    def for_language(self, clip: str) -> "_ClipSource":
+    def for_language(self, clip: str) -> "ClipSource":
+        """Return the source of one language's clip."""
         return self if clip == self.clip else replace(self, clip=clip, source=f"{self.source}#{clip}")
 
 
 def kind_of(entry: Entry) -> MediumKind | None:
     """Return the kind of a file by its ending, whether or not a route accepts it."""
-    ending = split_name(entry.name)[1]
+    return media_kind(entry.name)
+
+
+def media_kind(name: str) -> MediumKind | None:
+    """Return the kind of a file or key by its ending."""
+    ending = split_name(name.rpartition("/")[2])[1]
     return MEDIA_ENDINGS.get(ending) or CONVERTIBLE.get(ending)
 
 
-def _complete(
+def complete(
     snapshot: Snapshot,
-    origin: _ClipSource,
+    origin: ClipSource,
     changed: datetime,
     collect: Callable[[], tuple[UploadFile, ...]],
     *,
@@ -109,7 +125,8 @@ def folder_claims(snapshot: Snapshot, folder: str, briefs: Sequence[Entry], medi
     """Yield the clip of a folder, or one clip per language of its dub."""
     source, entry = f"{UPLOADS}{folder}/", briefs[0]
     since = min(each.object.modified_at for each in briefs)
-    origin = _ClipSource(slug(source), source, since, UploadKind.FOLDER, entry.object.key)
+    steered = snapshot.defaults.keys_of(folder)
+    origin = ClipSource(slug(source), source, since, UploadKind.FOLDER, entry.object.key, steered_by=steered)
     if len(briefs) > 1:
         names = " and ".join(sorted(each.name for each in briefs))
         yield origin.refused(f"The folder {shown_name(folder)} holds {names}.", "Keep one of them.")
@@ -117,14 +134,20 @@ def folder_claims(snapshot: Snapshot, folder: str, briefs: Sequence[Entry], medi
     try:
         own, defaults = read_brief(entry, snapshot.texts), snapshot.defaults.of(folder)
         if own is None or defaults is None:
-            yield origin.settling(_TEXT_NOT_READ)
+            yield origin.settling(TEXT_NOT_READ)
             return
+        snapshot.described.update((each.object.key, entry.object.key) for each in media)
         parts = list(languages(origin.clip, own))
     except DocumentError as error:
         yield origin.refused(error.message, error.remedy)
         return
     except UploadProblem as problem:
         yield origin.refused(problem.words, problem.remedy)
+        return
+
+    if (mark := snapshot.marks.holding(folder)) is not None:
+        for clip, _ in parts:
+            yield origin.for_language(clip).settling(mark.words)
         return
 
     def find(name: str) -> UploadObject | None:
@@ -135,19 +158,19 @@ def folder_claims(snapshot: Snapshot, folder: str, briefs: Sequence[Entry], medi
     for clip, part in parts:
 
         def collect(part: Brief = part) -> tuple[UploadFile, ...]:
-            named = named_files(part, find)
+            named = named_files(part, find, partial(suggest, snapshot, folder))
             if part.names_media:
                 return named
             media_files = _all_media(snapshot, folder, media, changed, dubbed=bool(named))
             return tuple(sorted((*media_files, *named), key=lambda file: _ORDER[file.kind]))
 
-        yield _complete(snapshot, origin.for_language(clip), changed, collect, own=part, defaults=defaults)
+        yield complete(snapshot, origin.for_language(clip), changed, collect, own=part, defaults=defaults)
 
 
 def _all_media(
     snapshot: Snapshot, folder: str, media: Sequence[Entry], changed: datetime, *, dubbed: bool
 ) -> tuple[UploadFile, ...]:
-    """Return every medium of a folder once it has settled: images first, each kind by name.
+    """Return every medium of a folder once it has settled: images first, each kind by roles and numbers in its names.
 
     A dub takes no sound from its folder: the other sounds belong to other languages, perhaps not in the brief yet.
     """
@@ -167,182 +190,180 @@ def _all_media(
             f"The folder {shown_name(folder)} has a brief but no media.",
             "Upload an image or a voiceover beside the brief.",
         )
-    return tuple(sorted(used, key=lambda file: (_ORDER[file.kind], file.name)))
+    return tuple(sorted(used, key=lambda file: (_ORDER[file.kind], order_key(file.name))))
+
+
+def _for_version(files: Sequence[UploadFile], own: Brief) -> Sequence[UploadFile]:
+    """Return files in the order that their version is made of: by name where the brief lists none.
+
+    So another rule for the order makes no delivered clip a new one.
+    """
+    return files if own.names_media else sorted(files, key=lambda file: (_ORDER[file.kind], file.name))
 
 
 # Rows of a CSV batch
 
-_BETWEEN_NAMES = re.compile(r"[,;\t|\"'\r\n]")
-"""Separators between names in a CSV or JSONL batch."""
 
-
-def batch_claims(
-    snapshot: Snapshot, batch: Entry, unseen: set[str], listed: set[str]
-) -> Iterator[Claim | RefusedUpload]:
+def batch_claims(snapshot: Snapshot, batch: Entry, unseen: set[str]) -> Iterator[Claim | RefusedUpload]:
     """Yield the clips of a CSV batch; its bad rows, or the whole file, as refusals.
 
     Args:
         snapshot: The inputs of this scan.
         batch: The CSV batch.
         unseen: Collects the named keys outside ``uploads/`` that the caller did not pass.
-        listed: Collects the keys that rows use.
     """
     key = batch.object.key
+    written = snapshot.texts.get(key)
     try:
-        text, defaults = text_of(snapshot.texts, batch), snapshot.defaults.of(batch.folder)
+        text = written if isinstance(written, bytes) else text_of(snapshot.texts, batch)
+        defaults = snapshot.defaults.of(batch.folder)
         if text is None or defaults is None:
+            words = f"{shown_name(batch.path)} names it, and waits until it and its folder's defaults can be read."
+            snapshot.doubts.add(list_doubt(batch, written, words, "Correct the defaults.", snapshot.near))
             return
         if not is_read(text, batch.path):
-            hold_mentioned(snapshot, batch, listed)
+            words = f"{shown_name(batch.path)} names it, and is still being read."
+            snapshot.doubts.add(list_doubt(batch, written, words, "Wait for the next look.", snapshot.near))
             return
         rows, bad = parse_list(text, batch.path)
     except DocumentError as error:
-        hold_mentioned(snapshot, batch, listed)
+        snapshot.doubts.add(list_doubt(batch, written, error.message, error.remedy, snapshot.near))
         yield RefusedUpload(key, error.message, error.remedy)
         return
+    if any(each.guessed for each in rows):  # it may name files that were not found, so all around it waits
+        snapshot.doubts.add(list_doubt(batch, written, *_guessed(batch), snapshot.near))
     if bad:
-        hold_mentioned(snapshot, batch, listed)
+        snapshot.doubts.add(rows_doubt(batch, written, bad[0].words, bad[0].remedy, snapshot.near))
+    mark = snapshot.marks.holding(batch.folder, batch.name)
+    steered = snapshot.defaults.keys_of(batch.folder)
+    find = partial(_listed_object, snapshot, batch, unseen)
     lines: dict[str, int] = {}
     for each in rows:
         base = _row_clip(batch, each.clip)
         if base in lines:
             words = f"{batch.path} line {each.line}: line {lines[base]} already defines the clip {base}."
             yield RefusedUpload(key, words, "Give each row a unique name in the column `clip`.", line=each.line)
+            _claim_files(each.brief, find)  # what a refused row names is no loose clip
             continue
         lines[base] = each.line
-        origin = _ClipSource(base, f"{key}#{base}", batch.object.modified_at, UploadKind.ROW, key, each.line)
-        find = partial(_listed_object, snapshot, batch.folder, unseen, listed)
-        yield from _row_claims(snapshot, origin, f"{batch.path} line {each.line}: ", each.brief, defaults, find)
+        since = batch.object.modified_at
+        origin = ClipSource(base, f"{key}#{base}", since, UploadKind.ROW, key, each.line, steered)
+        if mark is None:
+            claims = _row_claims(snapshot, batch, origin, each.brief, defaults, find)
+            yield from (_held_as_guessed(claim, batch) for claim in claims) if each.guessed else claims
+        else:
+            _claim_files(each.brief, find)
+            yield from _row_settling(origin, each.brief, mark.words)
     for wrong in bad:
+        for name in wrong.files:
+            find(name)
         base = _row_clip(batch, wrong.clip) if wrong.clip is not None else ""
         if not base or base in lines:
             yield RefusedUpload(key, wrong.words, wrong.remedy, line=wrong.line)
             continue
         lines[base] = wrong.line
-        origin = _ClipSource(base, f"{key}#{base}", batch.object.modified_at, UploadKind.ROW, key, wrong.line)
+        origin = ClipSource(base, f"{key}#{base}", batch.object.modified_at, UploadKind.ROW, key, wrong.line)
         yield origin.refused(wrong.words, wrong.remedy)
+
+
+def _held_as_guessed(claim: Claim, batch: Entry) -> Claim:
+    """Return the claim of a row whose list is in an encoding that was guessed: it waits for a person."""
+    if not isinstance(claim.outcome, Candidate) or claim.outcome.hold is not None:
+        return claim
+    words, remedy = _guessed(batch)
+    hold = UploadHold(HoldReason.ENCODING, words, remedy, batch.object.key)
+    return replace(claim, outcome=claim.outcome.with_hold(hold))
+
+
+def _guessed(batch: Entry) -> tuple[str, str]:
+    words = f"{shown_name(batch.path)} is not UTF-8. Read as Windows text, its names and prompts may differ."
+    return words, "Save the list as CSV (UTF-8), or check the prompt with `i2v plan`."
+
+
+def _claim_files(brief: Brief, find: Finder) -> None:
+    for refs in (brief.images, brief.videos, brief.audio):
+        for ref in refs or ():
+            find(ref.file)
+    for name in (brief.dub or {}).values():
+        find(name)
+
+
+def _row_settling(origin: ClipSource, brief: Brief, words: str) -> Iterator[Claim]:
+    try:
+        parts = list(languages(origin.clip, brief))
+    except UploadProblem:
+        parts = [(origin.clip, brief)]
+    for clip, _ in parts:
+        yield origin.for_language(clip).settling(words)
 
 
 def _row_clip(batch: Entry, name: str) -> str:
     return slug(f"{batch.folder}/{name}" if batch.folder else name)
 
 
-def hold_mentioned(snapshot: Snapshot, batch: Entry, listed: set[str]) -> None:
-    """Count every file that a faulty CSV batch mentions as listed.
-
-    It waits until the batch is corrected. As a loose file it would become a clip that was not asked for, and be paid for.
-    """
-    written = snapshot.texts.get(batch.object.key) or ""
-    text = written.decode("utf-8", "replace") if isinstance(written, bytes) else written
-    for name in {part.strip() for part in _BETWEEN_NAMES.split(text)}:
-        if (entry := _find_entry(snapshot, batch.folder, name)) is not None:
-            listed.add(entry.object.key)
-
-
 def _find_entry(snapshot: Snapshot, folder: str, name: str) -> Entry | None:
     near = snapshot.tree.find(f"{UPLOADS}{folder}/{name}" if folder else f"{UPLOADS}{name}")
-    return near or snapshot.tree.find(name)
+    return near or snapshot.tree.find(name) or _with_slashes(snapshot, folder, name)
 
 
-def _listed_object(
-    snapshot: Snapshot, folder: str, unseen: set[str], listed: set[str], name: str
-) -> UploadObject | None:
-    """Return the object that a row refers to: a path beside its batch, or another key of the bucket."""
-    entry = _find_entry(snapshot, folder, name)
+def _with_slashes(snapshot: Snapshot, folder: str, name: str) -> Entry | None:
+    r"""Return the file that a path with Windows' separators names (``img\0001.jpg``); a whole path of a disk names none."""
+    slashed = name.replace("\\", "/").removeprefix("./")
+    if slashed == name or slashed.startswith("/") or ":" in slashed.partition("/")[0]:
+        return None
+    return _find_entry(snapshot, folder, slashed)
+
+
+def _listed_object(snapshot: Snapshot, batch: Entry, unseen: set[str], name: str) -> UploadObject | None:
+    """Return the object that a row refers to: a path beside its batch, or another key of the bucket.
+
+    Each object belongs to the batch from then on. If there is none, the files that the name could mean are held.
+    """
+    entry = _find_entry(snapshot, batch.folder, name)
     upload = entry.object if entry else snapshot.elsewhere.get(name)
     if upload is not None:
-        listed.add(upload.key)
-    elif "/" in name and not name.startswith(UPLOADS):
+        snapshot.described[upload.key] = batch.object.key
+        snapshot.list_folders.add(batch.folder)
+        if entry is not None:
+            snapshot.list_folders.add(entry.folder)
+        return upload
+    if "/" in name and not name.startswith(UPLOADS):
         unseen.add(name)
-    return upload
+    near = snapshot.near.named(batch.folder, name)
+    if near:
+        words = f"{shown_name(batch.path)} names {shown_name(name)}, which does not exist and could mean this file."
+        keys = frozenset(each.object.key for each in near)
+        snapshot.doubts.add(Doubt(batch.object.key, words, "Correct the name in the list.", keys=keys))
+    return None
+
+
+def suggest(snapshot: Snapshot, folder: str, name: str) -> str:
+    """Return the file that a name in a document of a folder could mean, as a question; empty if there is none."""
+    near = snapshot.near.named(folder, name)
+    if not near:
+        return ""
+    path = near[0].path
+    inside = path[len(folder) + 1 :] if folder and path.startswith(f"{folder}/") else path
+    return f"Did you mean `{shown_name(inside)}`?"
 
 
 def _row_claims(
-    snapshot: Snapshot, origin: _ClipSource, where: str, brief: Brief, defaults: Brief, find: Finder
+    snapshot: Snapshot, batch: Entry, origin: ClipSource, brief: Brief, defaults: Brief, find: Finder
 ) -> Iterator[Claim]:
+    where = f"{batch.path} line {origin.line}: "
+
     def collect(part: Brief) -> tuple[UploadFile, ...]:
         try:
-            return named_files(part, find)
+            return named_files(part, find, partial(suggest, snapshot, batch.folder))
         except UploadProblem as problem:
             raise type(problem)(where + problem.words, problem.remedy) from None
 
     try:
         parts = list(languages(origin.clip, brief))
     except UploadProblem as problem:
+        _claim_files(brief, find)
         yield origin.refused(where + problem.words, problem.remedy)
         return
     for clip, part in parts:
         part_origin = origin.for_language(clip)
-        yield _complete(snapshot, part_origin, origin.since, partial(collect, part), own=part, defaults=defaults)
-
-
-# Loose files
-
-
-def loose_claims(snapshot: Snapshot, folder: str, stem: str, group: Sequence[Entry]) -> Iterator[Claim | RefusedUpload]:
-    """Yield the clip of an image with the files of its name; refuse the remaining files once they have settled."""
-    settled = snapshot.settled(newest(group))
-    kinds = [(entry, kind_of(entry)) for entry in group]
-    stills = [entry for entry, kind in kinds if kind is MediumKind.IMAGE and entry.role == "media"]
-    voices = [entry for entry, kind in kinds if kind is MediumKind.AUDIO]
-    usable = _voices_to_use(kinds)
-    for entry in stills:
-        key = entry.object.key
-        origin = _ClipSource(slug(key), key, entry.object.modified_at, UploadKind.LOOSE, key)
-        defaults = snapshot.defaults.of(folder)
-        if defaults is None:
-            yield origin.settling(_TEXT_NOT_READ)
-        elif not settled:
-            yield origin.settling(f"Waiting until {shown_name(stem)} stops changing.")
-        elif len(usable) > 1:
-            names = " and ".join(sorted(shown_name(each.name) for each in usable))
-            yield origin.refused(f"{shown_name(entry.name)} has more than one voiceover: {names}.", "Keep one of them.")
-        elif voices and not usable:
-            # Animating the image alone would cost money and is not what the upload means.
-            name = voices[0].name
-            words = f"{shown_name(name)}, the voiceover of {shown_name(entry.name)}, has a type that no route accepts."
-            yield origin.refused(words, conversion(name), voices[0].object.key)
-        else:
-            collect = partial(entry_files, [entry, *usable], folder)
-            yield _complete(snapshot, origin, newest(group), collect, own=_NO_BRIEF, defaults=defaults)
-    if settled:
-        for entry, kind in kinds:
-            if entry not in stills and (refusal := _left_over(entry, kind, bool(stills))) is not None:
-                yield refusal
-
-
-def _voices_to_use(kinds: Sequence[tuple[Entry, MediumKind | None]]) -> list[Entry]:
-    """Return the voices of a stem: sounds that are sent as they are before those that are prepared, and sounds before videos.
-
-    A video may hold sound alone, which only its content shows; the clip is refused if it holds a picture.
-    """
-    media = [(entry, kind) for entry, kind in kinds if entry.role == "media"]
-    sounds = [entry for entry, kind in media if kind is MediumKind.AUDIO]
-    ready = [entry for entry in sounds if split_name(entry.name)[1] in (".mp3", ".wav")]
-    mixed = [entry for entry, _ in media if split_name(entry.name)[1] in MAY_HOLD_SOUND_ALONE]
-    any_sound = any(kind is MediumKind.AUDIO for _, kind in kinds)
-    return ready or sounds or ([] if any_sound else mixed)
-
-
-def _left_over(entry: Entry, kind: MediumKind | None, has_image: bool) -> RefusedUpload | None:
-    key, name = entry.object.key, shown_name(entry.name)
-    if entry.role == "convertible":
-        if kind is MediumKind.AUDIO and has_image:
-            return None  # refused with its image, or replaced by a converted file beside it
-        return RefusedUpload(key, f"{name} has a type that no route accepts.", conversion(entry.name))
-    if kind is MediumKind.VIDEO and has_image and split_name(entry.name)[1] in MAY_HOLD_SOUND_ALONE:
-        return None  # told with its image
-    if kind is MediumKind.VIDEO:
-        return RefusedUpload(
-            key,
-            f"{name} is a video alone, which does not make a clip.",
-            "Put a reference video in a folder of its own, with its image and a brief.yaml.",
-        )
-    if kind is MediumKind.AUDIO and not has_image:
-        stem = shown_name(split_name(entry.name)[0])
-        return RefusedUpload(
-            key,
-            f"{name} is a voiceover alone, which does not make a clip.",
-            f"Upload {stem}.jpg beside it, or put it in a folder of its own with a brief.yaml.",
-        )
-    return None
+        yield complete(snapshot, part_origin, origin.since, partial(collect, part), own=part, defaults=defaults)

@@ -8,10 +8,15 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from i2v_assets.briefs.brief import Brief
+from i2v_assets.uploads.doubt import Doubts
+from i2v_assets.uploads.marks import Marks
+from i2v_assets.uploads.memory import IntakeMemory
+from i2v_assets.uploads.near_names import NearFiles
 from i2v_assets.uploads.tree import Defaults, Entry, Texts, Tree
 from i2v_assets.uploads.types import (
     MEDIA_ENDINGS,
     Candidate,
+    Kept,
     RefusedUpload,
     Settling,
     UploadFile,
@@ -23,7 +28,7 @@ from i2v_assets.uploads.types import (
 )
 from resources.schemas.inputs import MediumKind
 
-Outcome: TypeAlias = Candidate | Settling | RefusedUpload
+Outcome: TypeAlias = Candidate | Settling | RefusedUpload | Kept
 Finder: TypeAlias = Callable[[str], UploadObject | None]
 """Returns the object that a name in a brief or a row refers to, or None."""
 
@@ -37,7 +42,13 @@ _FIELD_KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Inputs of one scan of the uploads."""
+    """Inputs of one scan of the uploads, and what its documents say so far.
+
+    Attributes:
+        doubts: Collects what is not understood.
+        described: Collects the objects that documents order: key -> the document's key.
+        list_folders: Collects the folders of lists that were read, and of the files that they name.
+    """
 
     now: datetime
     settle: timedelta
@@ -46,6 +57,21 @@ class Snapshot:
     defaults: Defaults
     elsewhere: Mapping[str, UploadObject]
     max_bytes: int | None
+    taken: Mapping[str, str]
+    memory: IntakeMemory
+    marks: Marks
+    near: NearFiles
+    doubts: Doubts
+    described: dict[str, str]
+    list_folders: set[str]
+
+    def lists_steer(self, folder: str) -> bool:
+        """Return whether a list that was read orders files of this folder, or lies in it or above it."""
+        while folder and self.list_folders:
+            if folder in self.list_folders:
+                return True
+            folder = folder.rpartition("/")[0]
+        return False
 
     def settled(self, changed: datetime) -> bool:
         """Return whether nothing has changed since `changed` for at least the settle time."""
@@ -94,8 +120,13 @@ def languages(clip: str, brief: Brief) -> Iterator[tuple[str, Brief]]:
         yield f"{clip}--{language}", brief.model_copy(update={"dub": {language: file}})
 
 
-def named_files(brief: Brief, find: Finder) -> tuple[UploadFile, ...]:
+def named_files(brief: Brief, find: Finder, suggest: Callable[[str], str] = lambda _: "") -> tuple[UploadFile, ...]:
     """Return the files that a brief names, in its order.
+
+    Args:
+        brief: The brief.
+        find: Returns the object of a name.
+        suggest: Returns the file that a name could mean instead, as a sentence; empty if there is none.
 
     Raises:
         FileMissing: a file does not exist.
@@ -117,7 +148,9 @@ def named_files(brief: Brief, find: Finder) -> tuple[UploadFile, ...]:
     if missing:
         names = ", ".join(f"`{shown_name(name)}`" for name in missing)
         what = "File" if len(missing) == 1 else "Files"
-        raise FileMissing(f"{what} not found: {names}.", "Upload it, or correct the name. Names are case-sensitive.")
+        meant = " ".join(filter(None, map(suggest, missing[:5])))
+        remedy = "Upload it, or correct the name. Names are case-sensitive."
+        raise FileMissing(f"{what} not found: {names}.", f"{meant} {remedy}".strip())
     return tuple(files.values())
 
 

@@ -1,15 +1,18 @@
 """Types of uploads: the files under ``uploads/``, and what becomes of them."""
 
+import hashlib
 import json
+import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Literal, Protocol, Self
 
 from i2v_assets.briefs.brief import Brief
+from i2v_assets.uploads.noise import is_companion, is_noise_name, original_of_conflict
 from resources.schemas.inputs import MediumKind
 
 
@@ -52,6 +55,57 @@ class UploadFile:
     size_bytes: int
 
 
+class HoldReason(StrEnum):
+    """Why a complete upload is not ordered by itself. Stored with the clip, so the values stay as they are."""
+
+    DOUBT = "doubt"
+    """A file in its scope may change what is ordered, and is not understood."""
+    CLAIMED = "claimed"
+    """It belonged to a document that is gone, or names it no longer."""
+    NO_DOCUMENT = "no_document"
+    """Documents order the clips of its folder, and none names it."""
+    HOT_FOLDER = "hot_folder"
+    """Its new folder is fed without a pause."""
+    LATE = "late"
+    """A document or a voice came after the image was paid for."""
+    TAKEN_AWAY = "taken_away"
+    """A file or document that it was to be made with is gone."""
+    COMPANION = "companion"
+    """A sound or video of its name is beside it that is no voice."""
+    CONFLICT_COPY = "conflict_copy"
+    """A sync program made it as a copy of other bytes."""
+    PROMPT_FILE = "prompt_file"
+    """Its prompt is a text file, the first of its folder."""
+    ENCODING = "encoding"
+    """Its list is text in an encoding that is guessed, so its prompt may be another."""
+    OTHER_VOICE = "other_voice"
+    """A voice of another name is alone beside it."""
+    ASKED = "asked"
+    """`loose_images: approve` asks for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadHold:
+    """Why a complete upload waits for a person, and what releases it.
+
+    Attributes:
+        reason: The kind of hold.
+        words: What is not understood; names the file.
+        remedy: What releases the clip, beside an approval.
+        key: The file that is to blame; empty if there is none.
+    """
+
+    reason: HoldReason
+    words: str
+    remedy: str
+    key: str = ""
+
+    @property
+    def mark(self) -> str:
+        """Tells this doubt from others: an approval that was given in it holds in no other."""
+        return hashlib.sha256("\n".join((self.reason, self.key, self.words)).encode()).hexdigest()[:16]
+
+
 class UploadKind(StrEnum):
     """How a clip was uploaded."""
 
@@ -61,6 +115,8 @@ class UploadKind(StrEnum):
     """A folder with a brief."""
     ROW = "row"
     """A row of a CSV batch."""
+    SIDECAR = "sidecar"
+    """An image with a brief or a prompt of its own name beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +131,9 @@ class Candidate:
         brief: The brief, merged with the folders' defaults.
         version: Hash over the files' names and ETags and the clip's own brief. Defaults are not part of it, so a
             changed default does not enqueue any clip.
-        document_key: The key of the brief or CSV batch; None for a loose image.
+        document_key: The key of the brief, sidecar or CSV batch; None for a loose image.
+        hold: Why it waits for a person; None if it may be ordered.
+        steered_by: The keys of the defaults files that its brief is merged from.
     """
 
     clip: str
@@ -85,11 +143,17 @@ class Candidate:
     brief: Brief
     version: str
     document_key: str | None = None
+    hold: UploadHold | None = None
+    steered_by: tuple[str, ...] = ()
 
     @property
     def priority(self) -> int:
         """Higher goes first."""
         return self.brief.priority or 0
+
+    def with_hold(self, hold: UploadHold | None) -> "Candidate":
+        """Return the candidate with this hold."""
+        return replace(self, hold=hold)
 
     def content(self) -> str:
         """Return the candidate as JSON for storage; `from_content` reads it."""
@@ -102,6 +166,10 @@ class Candidate:
             "version": self.version,
             "said_in": self.document_key,
         }
+        if self.hold is not None:
+            plain["hold"] = [self.hold.reason, self.hold.words, self.hold.remedy, self.hold.key]
+        if self.steered_by:
+            plain["steered_by"] = self.steered_by
         return json.dumps(plain, sort_keys=True, ensure_ascii=True)
 
     @classmethod
@@ -118,7 +186,24 @@ class Candidate:
             brief=Brief.model_validate(plain["brief"]),
             version=plain["version"],
             document_key=plain["said_in"],
+            hold=_hold_from(plain.get("hold")),
+            steered_by=tuple(plain.get("steered_by", ())),
         )
+
+
+def _hold_from(plain: list[str] | None) -> UploadHold | None:
+    if plain is None:
+        return None
+    reason, words, remedy, key = plain
+    return UploadHold(HoldReason(reason), words, remedy, key)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An upload that changes nothing and is not reported: its clip was delivered under a document that is gone."""
+
+    clip: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +267,52 @@ class Grouping:
     refused: tuple[RefusedUpload, ...]
     unseen: tuple[str, ...]
     present: frozenset[str]
+    described: Mapping[str, str] = field(default_factory=dict)
+    """Objects that documents order: key -> the document's key."""
+    doubts: tuple["Doubt", ...] = ()
+    """Files that are not understood and may change what is ordered."""
+    ignored: int = 0
+    """Noise and known companions."""
+    trees: Mapping[str, "TreeState"] = field(default_factory=dict)
+    """What the listing shows of each tree."""
 
 
-Role = Literal["media", "convertible", "brief", "defaults", "batch", "ignored", "unknown"]
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A file that may change what is ordered and is not understood.
+
+    Attributes:
+        key: The file.
+        words: What is not understood.
+        remedy: What to do about it.
+        folders: Folders (below ``uploads/``) whose loose files it holds, with all below them; ``""`` is the top alone.
+        keys: Objects that it holds.
+    """
+
+    key: str
+    words: str
+    remedy: str
+    folders: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class TreeState:
+    """What one listing shows of a tree.
+
+    Attributes:
+        changed_at: When its newest object was written.
+        fed_by_documents: A document that was read without a fault orders an object in it.
+    """
+
+    changed_at: datetime
+    fed_by_documents: bool
+
+
+Role = Literal[
+    "media", "convertible", "brief", "defaults", "batch", "document", "mark", "companion", "ignored", "unknown"
+]
+"""``document`` is a file that may be meant to steer others; ``mark`` tells of an upload under way."""
 
 MEDIA_ENDINGS: Final[Mapping[str, MediumKind]] = MappingProxyType(
     dict.fromkeys((".jpg", ".jpeg", ".png", ".webp"), MediumKind.IMAGE)
@@ -222,9 +350,25 @@ _EXPORTED: Final[Mapping[str, str]] = MappingProxyType(
 )
 """What only the program that made a file can turn into a picture or sound."""
 
-_IGNORED_NAMES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db"})
-_IGNORED_ENDINGS = (".tmp", ".part", ".partial", ".crdownload", ".filepart", "~")
+MARK = "_uploading-"
+"""First letters of a mark's name, ``_uploading-<id>.json``."""
+
+LIST_ENDINGS: Final = (".csv", ".jsonl", ".xlsx")
+TEXT_ENDINGS: Final = frozenset(
+    {".yaml", ".yml", ".json", ".txt", ".text", ".md", ".tsv", ".log", ".ini", ".toml", ".bak", ".old", ".orig", ".new", ".save", ""}
+)  # fmt: skip
+"""Endings of files that are read as text to learn whether they are meant as documents."""
+
+OFFICE_ENDINGS: Final = frozenset(
+    {
+        ".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".docx", ".doc", ".odt", ".rtf", ".rtfd", ".pages",
+        ".gdoc", ".gsheet", ".tsv", ".tab", ".wps", ".sxw", ".sxc",
+    }
+)  # fmt: skip
+"""Endings of text documents and tables that are no list: a person may mean each as the words for the images beside it."""
+
 _DOCUMENT_ENDINGS = frozenset({".yaml", ".yml", ".json"})
+_STEERING_STEMS = frozenset({"brief", "briefing", "_brief", "briefs", "defaults", "_defaults", "_default"})
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -242,18 +386,52 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def stem_key(name: str) -> str:
+    """Return what two names share that belong together: the stem without regard to case, outer blanks and composition."""
+    stem = split_name(name)[0]
+    if stem.isascii():
+        return stem.strip().lower()
+    return composed(stem).strip().casefold()
+
+
 def role_of(name: str) -> Role:
     """Return the role of a file, by its name alone."""
+    if is_noise_name(name):
+        return "ignored"
     stem, ending = split_name(name)
     if ending in MEDIA_ENDINGS:
-        return "ignored" if name.startswith("._") else "media"  # "._": macOS writes such a file beside each file
-    if name.startswith((".", "~$")) or name.lower() in _IGNORED_NAMES or name.lower().endswith(_IGNORED_ENDINGS):
-        return "ignored"
+        return "media"
+    if is_companion(name):
+        return "companion"
     if ending in _DOCUMENT_ENDINGS and stem.lower() in {"brief", "_defaults"}:
         return "brief" if stem.lower() == "brief" else "defaults"
-    if ending in {".csv", ".jsonl"}:
-        return "batch"
+    if ending == ".json" and stem.startswith(MARK):
+        return "mark"
+    if ending in LIST_ENDINGS:
+        return "document" if original_of_conflict(name) else "batch"
+    if ending in TEXT_ENDINGS or ending in OFFICE_ENDINGS or looks_steering(name):
+        return "document"
     return "convertible" if ending in CONVERTIBLE else "unknown"
+
+
+def looks_steering(name: str) -> bool:
+    """Return whether a name is nearly that of a brief, of defaults or of a list, such as ``Brief (1).yaml.txt``."""
+    stem = name.lower().strip()
+    while (parts := split_name(stem.strip()))[1] and len(parts[1]) <= _LONGEST_ENDING:
+        if parts[1] in LIST_ENDINGS and parts[1] != split_name(name)[1]:
+            return True  # looks.csv.txt
+        stem = parts[0]
+    words = _COPIES.sub("", composed(stem).strip()).strip(" -_.")
+    return words in _STEERING_STEMS or f"_{words}" in _STEERING_STEMS
+
+
+_LONGEST_ENDING = 9
+"""``.numbers`` has 8 characters."""
+
+_COPIES = re.compile(
+    r"\s*\(\d+\)|\s*\[\d+\]|[-_ ]+(?:copy|kopie|copie|copia|final|draft|neu|new|v?\d+)\b|^(?:copy of|kopie von|copie de|copia de)\s+"
+)
+"""What systems and people add to the name of a copy."""
 
 
 def conversion(name: str, lead: str = "Convert it") -> str:

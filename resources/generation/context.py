@@ -5,7 +5,7 @@ import functools
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -95,7 +95,7 @@ class Context:
     posted: set[tuple[str, int]] = field(init=False, default_factory=set)
     """Fingerprint and attempt of every POST that was begun here: none is ever begun twice."""
     posts: set["asyncio.Task[object]"] = field(init=False, default_factory=set)
-    writes: set["asyncio.Task[object]"] = field(init=False, default_factory=set)
+    writes: set["asyncio.Task[None]"] = field(init=False, default_factory=set)
     """Writes of records that nobody waits for any more."""
     witness: Witness = field(init=False)
 
@@ -156,6 +156,13 @@ class Context:
         """
         await self.in_ledger(self.ledger.note, row.fingerprint, self.owner, note)
         await self.in_ledger(self.ledger.release, self.owner, fingerprint=row.fingerprint)
+
+    def write_beside(self, writing: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Write a record beside the request's own way; leaving waits for it."""
+        task = asyncio.create_task(writing)
+        self.writes.add(task)
+        task.add_done_callback(self.writes.discard)
+        return task
 
     async def ask_bucket(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Make one call of the bucket in a thread, without further tries.

@@ -163,13 +163,16 @@ async def _adopt_and_wait(ctx: Context, flight: InFlightRequest, row: RequestRow
 
 
 async def _adopt(ctx: Context, row: RequestRow) -> RequestRow | None:
-    return await ctx.in_ledger(
+    mine = await ctx.in_ledger(
         ctx.ledger.adopt,
         row.fingerprint,
         owner=ctx.owner,
         run_id=ctx.run_id,
         lease_seconds=ctx.options.lease_seconds,
     )
+    if mine is not None and mine.owner != row.owner:  # another process sent it
+        ctx.write_beside(witness.repair(ctx, mine))
+    return mine
 
 
 async def _collect(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Outcome | Next | None:

@@ -345,9 +345,7 @@ async def _send(ctx: Context, row: RequestRow, offer: Priced, body: dict[str, ob
 async def _accepted(ctx: Context, flight: InFlightRequest, row: RequestRow, submission: Submission) -> Next:
     """Record the request id in the ledger and in the bucket, at the same time; this process's memory and the log know it too."""
     ctx.sent.answered(row.fingerprint, row.attempt, ctx.owner, submission.request_id)
-    noted = asyncio.create_task(witness.note_sent(ctx, row, submission.request_id))
-    ctx.writes.add(noted)
-    noted.add_done_callback(ctx.writes.discard)
+    noted = ctx.write_beside(witness.note_sent(ctx, row, submission.request_id))
     try:
         recorded = await ctx.in_ledger(
             ctx.ledger.submitted,

@@ -217,6 +217,28 @@ async def note_sent(ctx: "Context", row: RequestRow, request_id: str) -> None:
         log.warning("Request %s: its id could not be written to the bucket (%s).", request_id, error.message)
 
 
+async def repair(ctx: "Context", row: RequestRow) -> None:
+    """Bring the record of an adopted request up to date: its first run may have died before it wrote the id.
+
+    A request of before the records gets one, so that it is not lost with the ledger either.
+    """
+    if row.request_id is None or row.claimed_at is None or row.model_id is None:
+        return
+    place = ctx.witness.place
+    try:
+        found = await ctx.ask_bucket(place.read, row.fingerprint, row.attempt)
+        if found is None:
+            record = WitnessRecord.claimed(row, ledger=ctx.ledger.id, nonce=new_nonce())
+        elif found.record is None or found.record.state is not RecordState.CLAIMED:
+            return
+        else:
+            record = found.record
+        sent = record.sent(row.request_id, row.submitted_at or row.claimed_at)
+        await ctx.ask_bucket(place.write, sent, found.etag if found else None)
+    except (StorageError, LedgerError, ValueError) as error:
+        log.info("Request %s: its record could not be brought up to date (%s).", row.request_id, error)
+
+
 async def free(ctx: "Context", fingerprint: str) -> None:
     """Say in the bucket that nothing of a claim was sent, so that any ledger may take it."""
     known = ctx.witness.open.get(fingerprint)

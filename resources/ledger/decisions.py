@@ -1,6 +1,5 @@
-"""Decisions of people, and the bounded rules that decide for them: retries, unknown outcomes, approvals."""
+"""Decisions of people, and the bounded rules that decide for them: retries and unknown outcomes."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,7 +7,6 @@ import sqlalchemy as sa
 from resources.ledger.base import LedgerBase, holder_of
 from resources.ledger.errors import FinalOutcome, IllegalTransition, LedgerError, StaleClaim
 from resources.ledger.records import RequestRow, State
-from resources.ledger.tables import approvals
 
 _FRESH: dict[str, Any] = {
     "state": State.PLANNED,
@@ -170,30 +168,3 @@ class Decisions(LedgerBase):
                 f"Request id {request_id} belongs to request {other[:12]}.",
                 remedy="Look up the id of this request. `i2v ledger show` says when it was sent.",
             )
-
-    # Approvals
-
-    def approve(self, plan_hash: str, fingerprints_with_prices: Mapping[str, int | None], by: str) -> None:
-        """Record that a person agreed to pay these prices (micro-dollars; None for an unknown price)."""
-        at = self._now()
-        rows = [
-            {"fingerprint": name, "plan_hash": plan_hash, "price_microdollars": price, "approved_by": by, "at": at}
-            for name, price in fingerprints_with_prices.items()
-        ]
-        if rows:
-            with self.database.write() as connection:
-                connection.execute(approvals.insert(), rows)
-
-    def is_approved(self, fingerprint: str, price_microdollars: int | None) -> bool:
-        """Return True if a person agreed to this price or a higher one.
-
-        An unknown price needs an approval of its own.
-        """
-        standing = (approvals.c.fingerprint == fingerprint, approvals.c.voided_at.is_(None))
-        query = sa.select(approvals.c.id).where(*standing).limit(1)
-        if price_microdollars is None:
-            query = query.where(approvals.c.price_microdollars.is_(None))
-        else:
-            query = query.where(approvals.c.price_microdollars >= price_microdollars)
-        with self.database.read() as connection:
-            return connection.execute(query).first() is not None

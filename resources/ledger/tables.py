@@ -137,15 +137,21 @@ approvals = sa.Table(
     "ledger_approvals",
     metadata,
     sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("clip", sa.Text),
     sa.Column("fingerprint", sa.String(64), nullable=False),
     sa.Column("plan_hash", sa.Text, nullable=False),
     sa.Column("price_microdollars", sa.BigInteger),
+    sa.Column("model_id", sa.Text),
+    sa.Column("doubt", sa.Text, nullable=False, server_default=""),
     sa.Column("approved_by", sa.Text, nullable=False),
+    sa.Column("way", sa.String(16), nullable=False, server_default="command"),
     sa.Column("at", UtcDateTime, nullable=False),
     sa.Column("voided_at", UtcDateTime),
+    sa.Column("void_reason", sa.Text),
     sa.Index(None, "fingerprint"),
+    sa.Index(None, "clip"),
 )
-"""What people agreed to pay, and until when that holds."""
+"""What people agreed to pay: one row for each take, with the most that it may cost. Rows are only added, or made void."""
 
 identity = sa.Table(
     "ledger_identity",

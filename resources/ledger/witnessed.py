@@ -260,7 +260,7 @@ class Witnessed(LedgerBase):
             return connection.execute(
                 approvals.update()
                 .where(approvals.c.voided_at.is_(None), approvals.c.fingerprint.not_in(made))
-                .values(voided_at=self._now())
+                .values(voided_at=self._now(), void_reason="the ledger was restored")
             ).rowcount
 
     def highest_takes(self, clips: Collection[str]) -> dict[str, int]:

@@ -23,6 +23,7 @@ from resources.ledger.database import Database, chunks
 from resources.ledger.queries import Reading
 from resources.ledger.records import State
 from resources.ledger.tables import requests, submissions
+from resources.registry.claims import UploadClaims
 from resources.registry.guards import as_read, clip_row, lock_rows, with_open_requests
 from resources.registry.read_cache import UploadMemory
 from resources.registry.refusals import UploadRefusals
@@ -36,6 +37,7 @@ from resources.registry.rows import (
     ClipState,
     Refusals,
     RefusedRow,
+    Standing,
     Upload,
 )
 from resources.registry.run_beats import RunBeats
@@ -74,6 +76,7 @@ class Registry:
         memory: the cache of what was read from uploaded files.
         refusals: the uploads that cannot become clips.
         ledger: the requests in the same database, to read.
+        claims: the documents that the uploaded objects belong to.
         runs: when each run was last seen alive.
         stops: what people stop and take back.
     """
@@ -84,6 +87,7 @@ class Registry:
         self.ledger = Reading(database, clock)
         self.memory = UploadMemory(database)
         self.refusals = UploadRefusals(database)
+        self.claims = UploadClaims(database, clock)
         self.runs = RunBeats(database, clock)
         self.stops = ClipStops(database, clock)
 
@@ -127,14 +131,24 @@ class Registry:
                 before = known.get(upload.clip)
                 if before is None:
                     new.append(upload.clip)
-                    additions.append(values | {"clip": upload.clip, "state": ClipState.DUE, "admitted_at": now} | FRESH)
+                    additions.append(
+                        values
+                        | {"clip": upload.clip, "state": ClipState.DUE, "admitted_at": now, "arrived_at": now}
+                        | FRESH
+                    )
                 elif before[0] != upload.version or before[1] == ClipState.WITHDRAWN or upload.clip in said:
                     changed.append(upload.clip)
                     again = values | {"state": ClipState.DUE, "batch": None, "archived_at": None}
                     again |= {"retries": 0, "lost_runs": 0, "stopped_by": None}
                     if before[0] != upload.version:
                         again |= NO_TAKES
+                    if before[0] != upload.version or before[1] == ClipState.WITHDRAWN:
+                        again["arrived_at"] = now
                     connection.execute(clips.update().where(clips.c.clip == upload.clip).values(**again))
+                elif upload.held and before[1] == ClipState.WORKING:
+                    # Its run began before the doubt came, and asks once more before it pays.
+                    latest = clips.update().where(clips.c.clip == upload.clip)
+                    connection.execute(latest.values(content=upload.content))
             if additions:
                 connection.execute(clips.insert(), additions)
             withdrawn = self._withdraw(connection, known, present, below, now)
@@ -182,6 +196,29 @@ class Registry:
             values = {"state": ClipState.WITHDRAWN, "batch": None, "updated_at": now}
             connection.execute(clips.update().where(clips.c.clip.in_(part)).values(**values))
         return withdrawn
+
+    def standing(self) -> dict[str, Standing]:
+        """Return how far each clip is."""
+        query = sa.select(clips.c.clip, clips.c.version, clips.c.source, clips.c.state, clips.c.delivered_version)
+        with self._database.read() as connection:
+            return {
+                clip: Standing(version, source, ClipState(state), delivered)
+                for clip, version, source, state, delivered in connection.execute(query)
+            }
+
+    def contents_without_video(self) -> dict[str, str]:
+        """Return the content of each clip that no run has and that has no video of its version."""
+        with self._database.read() as connection:
+            return self._contents_without_video(connection)
+
+    def holds(self) -> dict[str, tuple[str, str]]:
+        """Return the reason and the file to blame of each clip that its upload holds, by the clip's source."""
+        query = sa.select(clips.c.source, clips.c.content).where(
+            clips.c.state.in_([state.value for state in UNMADE]), clips.c.content.like('%"hold": [%')
+        )
+        with self._database.read() as connection:
+            found = {source: json.loads(content).get("hold") for source, content in connection.execute(query)}
+        return {source: (hold[0], hold[3]) for source, hold in found.items() if hold}
 
     def sources(self) -> dict[str, str]:
         """Return the upload that each clip's name belongs to; the first admitted upload keeps the name."""
@@ -497,6 +534,10 @@ class Registry:
         if states:
             query = query.where(clips.c.state.in_([state.value for state in states]))
         return self._rows(query)
+
+    def arrived_since(self, since: datetime) -> tuple[ClipRow, ...]:
+        """Return the clips whose present version was admitted at or after this time."""
+        return self._rows(sa.select(clips).where(clips.c.arrived_at >= since))
 
     def counts(self) -> dict[str, int]:
         """Return the number of clips in each state."""

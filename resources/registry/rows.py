@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from resources.wait_reason import WaitReason, wait_reason
 
@@ -42,6 +43,7 @@ class Upload:
     version: str
     content: str
     priority: int = 0
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class ClipRow:
     `WaitReason`; ``reason`` and ``remedy`` say the same in words. ``retries`` counts failed
     generations that were tried again, ``lost_runs`` runs that ended without a result. ``answered_version`` is the
     version of the upload that the latest result is about, ``delivered_version`` the one that the video is of.
+    ``arrived_at`` is when the present version was admitted; None if an earlier release admitted it.
     ``stopped_by`` is who stopped the clip: nothing more is paid for it, what was paid for is still fetched.
     """
 
@@ -82,7 +85,13 @@ class ClipRow:
     archived_at: datetime | None
     rerolls: str | None = None
     remedy: str | None = None
+    arrived_at: datetime | None = None
     stopped_by: str | None = None
+
+    @property
+    def came_at(self) -> datetime:
+        """When this version of the upload was admitted."""
+        return self.arrived_at or self.admitted_at
 
     @property
     def wait(self) -> WaitReason | None:
@@ -131,3 +140,77 @@ class Refusals:
     refused: tuple[str, ...]
     resolved: tuple[str, ...]
     freed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectClaim:
+    """An object and the document that it belongs to.
+
+    Attributes:
+        document: The document's key.
+        etag: The object's ETag when the document claimed it last.
+        since: When it was claimed.
+        gone_since: When the document was first missed; None while it is there.
+        paid: A clip of these bytes was paid for under the claim.
+        clip: A clip that it is a file of.
+        version: That clip's version.
+    """
+
+    document: str
+    etag: str
+    since: datetime
+    gone_since: datetime | None = None
+    paid: bool = False
+    clip: str | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTree:
+    """A top folder of the uploads as earlier scans saw it.
+
+    Attributes:
+        first_seen: When a scan saw it first.
+        changed_at: The newest object that any scan saw in it; a partial scan does not see them all.
+        fed_by: What feeds it: documents or loose images; None while it is new.
+        fed_since: Since when.
+    """
+
+    first_seen: datetime
+    changed_at: datetime | None = None
+    fed_by: Literal["documents", "loose"] | None = None
+    fed_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimChange:
+    """What one scan says of an object's claim.
+
+    Attributes:
+        key: The object.
+        document: The document that orders it.
+        etag: The object's ETag.
+        clip: A clip that it is a file of; None while there is none.
+        version: That clip's version.
+    """
+
+    key: str
+    document: str
+    etag: str
+    clip: str | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a clip is, without what it is made from."""
+
+    version: str
+    source: str
+    state: ClipState
+    delivered_version: str | None
+
+    @property
+    def paid(self) -> bool:
+        """True if its present version was paid for, or a run may be paying for it."""
+        return self.delivered_version == self.version or self.state is ClipState.WORKING

@@ -35,8 +35,10 @@ clips = sa.Table(
     sa.Column("delivered_at", UtcDateTime),
     sa.Column("delivered_version", sa.Text),
     sa.Column("archived_at", UtcDateTime),
+    sa.Column("arrived_at", UtcDateTime),
     sa.Column("stopped_by", sa.Text),
     sa.Index(None, "state", "priority", "admitted_at"),
+    sa.Index(None, "arrived_at"),
     sa.Index(None, "batch"),
     sa.Index(None, "run_id"),
 )
@@ -104,6 +106,31 @@ waits = sa.Table(
 )
 """When each unanswered clip started waiting, and when that was reported as overdue."""
 
+claims = sa.Table(
+    "registry_claims",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("etag", sa.Text, nullable=False),
+    sa.Column("clip", sa.Text),
+    sa.Column("version", sa.Text),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("gone_since", UtcDateTime),
+    sa.Index(None, "document"),
+)
+"""The document that each object belongs to, also after the document is gone."""
+
+trees = sa.Table(
+    "registry_trees",
+    metadata,
+    sa.Column("tree", sa.Text, primary_key=True),
+    sa.Column("first_seen", UtcDateTime, nullable=False),
+    sa.Column("changed_at", UtcDateTime),
+    sa.Column("fed_by", sa.String(16)),
+    sa.Column("fed_since", UtcDateTime),
+)
+"""The top folders of the uploads: whether each is new, fed by documents or fed with loose images."""
+
 runs = sa.Table(
     "registry_runs",
     metadata,
@@ -112,4 +139,4 @@ runs = sa.Table(
 )
 """When each run that makes clips was last seen alive."""
 
-tables = (catalogue, clips, media_facts, texts, refused_uploads, pending_uploads, runs, waits)
+tables = (claims, trees, catalogue, clips, media_facts, texts, refused_uploads, pending_uploads, runs, waits)

@@ -45,6 +45,10 @@ class BadRequest(StorageError):
     """The storage rejected the call for another reason; a retry will be rejected too."""
 
 
+class ObjectArchived(BadRequest):
+    """The object lies in an archive and has to be restored before it can be read."""
+
+
 class StorageUnavailable(StorageError):
     """The storage could not be reached, or cannot serve now."""
 
@@ -65,6 +69,8 @@ _DENIED = frozenset(
         "RequestTimeTooSkewed", "SignatureDoesNotMatch", "AccountProblem", "401", "403",
     }
 )  # fmt: skip
+_ARCHIVED = frozenset({"InvalidObjectState", "ObjectNotInActiveTierError"})
+_ENCRYPTED = frozenset({"InvalidEncryptionAlgorithmError", "ServerSideEncryptionConfigurationNotFoundError"})
 _MISSING_KEY = frozenset({"NoSuchKey", "NotFound", "404"})
 _LATER = frozenset(
     {
@@ -115,6 +121,16 @@ def _translate_answer(error: ClientError, where: str, bucket: str) -> StorageErr
     if code == "NoSuchBucket":
         return BucketMissing(
             f"Bucket {bucket!r} does not exist.", remedy="Create it, or name another one in I2V_BUCKET."
+        )
+    if code in _ARCHIVED:
+        return ObjectArchived(
+            f"{where}: it is archived ({code}).",
+            remedy="Restore it from the archive (GLACIER or DEEP_ARCHIVE), or upload it again.",
+        )
+    if code in _ENCRYPTED or code.startswith("KMS"):
+        return BadRequest(
+            f"{where}: it is encrypted with a key that these credentials may not use ({code}).",
+            remedy="Allow kms:Decrypt for its key, or upload it again with the bucket's own encryption.",
         )
     if code in _DENIED or status in (401, 403):
         return AccessDenied(f"{where}: {code or status}.", remedy=CREDENTIALS_REMEDY)

@@ -125,7 +125,7 @@ def test_a_deleted_list_is_paid_no_further(stage: Any, monkeypatch: pytest.Monke
     with before_claim(monkeypatch, 4, delete):
         stage.make()
     paid = len(stage.charges())
-    assert paid == 3, "what was claimed before the deletion"
+    assert 1 <= paid <= 3, "what was claimed before the deletion; claims wait for each other"
     stage.make()
     stage.make("dispatch")
     assert len(stage.charges()) == paid

@@ -18,6 +18,7 @@ from i2v_assets.uploads.csv_batches import COLUMNS, parse_batch
 from i2v_assets.uploads.grouping import group_uploads, texts_wanted
 from i2v_assets.uploads.incremental import groups_of
 from resources.errors import I2VError
+from resources.ledger.records import State
 from resources.runcomfy.drift import differences
 from resources.runcomfy.wire import (
     CatalogueEntry,
@@ -31,6 +32,8 @@ from resources.runcomfy.wire import (
 from resources.schemas.endpoints import ENDPOINTS
 from resources.storage.bucket import ObjectInfo
 from resources.storage.upload_queue import MAX_KEY_BYTES, PoisonMessage, read_event
+from resources.witness.owner import parse_document
+from resources.witness.record import Finding, judge, parse_record, sighting_of
 
 ANY_TEXT = st.text(st.characters(), max_size=40) | st.sampled_from(
     [
@@ -294,3 +297,30 @@ def test_catalogue_entries(entry: dict[str, Any], asked: str) -> None:
         return
     assert isinstance(found, CatalogueEntry)
     assert all(isinstance(each, str) for each in differences(ENDPOINTS[asked], found))
+
+
+FINGERPRINT = "a" * 64
+RECORD = {
+    "state": "claimed", "ledger": "b" * 32, "nonce": "c" * 32, "fingerprint": FINGERPRINT, "attempt": 1,
+    "service": "sandbox", "clip": "hero", "take": 1, "family": "f", "route": "animate", "seed": 1, "duration": 5,
+    "model_id": "a/b", "claimed_at": "2026-01-01T00:00:00Z",
+}  # fmt: skip
+RECORDS = st.dictionaries(
+    st.sampled_from([*RECORD, "request_id", "sent_at", "end", "final", "inputs", "price_microdollars"]),
+    st.sampled_from(["sent", "free", "ended", "x/../y", "", 0, -1, 2**70, None, "req_1"]) | ANSWERS,
+    max_size=3,
+).map(lambda changes: json.dumps(RECORD | changes).encode())
+
+
+@given(RECORDS | st.binary(max_size=100) | MANIFESTS.map(lambda text: text.encode(errors="surrogatepass")))
+def test_witness_records(data: bytes) -> None:
+    found = parse_record(data, "tag", fingerprint=FINGERPRINT, attempt=1)
+    sighting = sighting_of(found, "sandbox")
+    verdict = judge(found, attempt=1, nonce="d" * 32, ledger="e" * 32, unsent=frozenset())
+    if found.record is None:
+        assert (sighting.target, verdict) == (State.UNKNOWN, Finding.ADOPT)
+    else:
+        assert verdict is not Finding.OURS
+        assert found.record.fingerprint == FINGERPRINT
+        assert storable(found.record.model_dump_json())
+    parse_document(data, "sandbox")

@@ -52,7 +52,6 @@ def attack(
     monkeypatch.setattr(engine_download, "RETRY_WAIT", 0.1)
     monkeypatch.setattr(download, "READ_TIMEOUT_SECONDS", 2.0)
     monkeypatch.setattr(download, "TOTAL_TIMEOUT_SECONDS", 4.0)
-    monkeypatch.setattr(download, "MAX_OUTPUT_BYTES", 8 << 20)
     quick = Timeouts(connect=5, pool=60, question_read=2, question=3, submit_read=3, submit=4)
     monkeypatch.setattr(service_client, "Timeouts", lambda: quick)
     still = (samples / "product.webp").read_bytes()
@@ -82,7 +81,7 @@ def attack(
             ),
         )
         route = Route.MULTI_MODAL if family is Family.SEEDANCE_PRO else Route.ANIMATE
-        return GenerationRequest(clip, 1, fingerprint("sandbox", inputs, 1), inputs, route, 4_000_000)
+        return GenerationRequest(clip, 1, fingerprint("sandbox", inputs, 1), inputs, route, 40_000_000)
 
     def run(chosen: Iterable[Scenario]) -> dict[str, Outcome]:
         scenarios = dict(enumerate(chosen, start=1))
@@ -133,10 +132,11 @@ def check(
 ) -> None:
     """Check what holds in every scenario."""
     assert outcomes.keys() == {each.clip for each in orders}
-    assert {name: type(outcomes[name]) for name in ("good-first", "good-last")} == {
-        "good-first": Delivered,
-        "good-last": Delivered,
-    }
+    paused = any(each.kind == "submit-wait" for each in service.scenarios.values())
+    for name in ("good-first", "good-last"):  # a pause that the service asks for is one of all clips
+        assert isinstance(outcomes[name], Delivered) or (paused and isinstance(outcomes[name], Held)), outcomes[name]
+    unsent = [each.name for each in service.scenarios.values() if not service.posts[each.name]]
+    assert service.catalogue is not None or not unsent, unsent
     for name, outcome in outcomes.items():
         assert isinstance(outcome, Delivered | Held | Failed), name
         if not isinstance(outcome, Delivered):

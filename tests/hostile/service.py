@@ -118,6 +118,9 @@ class HostileService:
             self.fetched.append((target, headers))
         if where == "submit" and victim:
             self.posts[victim.name] += 1
+        if where == "catalogue" and victim is None and not path.endswith(MODEL):
+            await reply(404, {"error_code": 404001})(writer, NOBODY)  # the older id of the model
+            return
         name = victim.name if victim else "none"
         self._calls[where, name] += 1
         call = Call(

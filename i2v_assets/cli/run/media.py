@@ -12,7 +12,10 @@ from resources.media.hashing import sha256_file
 from resources.schemas.inputs import Service
 from resources.storage.bucket import Bucket
 from resources.storage.errors import StorageUnavailable
-from resources.storage.keys import input_key
+from resources.storage.keys import INPUTS, input_key
+
+PREFIX = INPUTS
+"""Where the media of `i2v run` lie, among the copies of all that is sent."""
 
 
 def display_names(sources: Sequence[Source]) -> list[str]:

@@ -207,7 +207,7 @@ def test_no_colour_in_pipes_and_results_alone_on_stdout(world, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     ran = world.process("doctor")
     assert "\x1b[3" not in ran.out
-    assert world.process("status", "--json").json == {"counts": {}, "clips": [], "refused_uploads": []}
+    assert world.process("status", "--json").json == {"counts": {}, "clips": [], "refused_uploads": [], "paused": None}
 
 
 @pytest.mark.parametrize(

@@ -158,3 +158,47 @@ def test_a_plan_and_its_approval_name_the_most_that_it_may_cost(world, monkeypat
 
     world.upload("hero/brief.yaml", APPROVAL + b"images: image.jpg\nreroll: {below: 0.6, at_most: 3}\n")
     assert world("plan", "--json").json["plan_hash"] != told["plan_hash"], "it may cost more"
+
+
+def test_clips_and_folders_are_approved_after_they_were_shown_with_their_sum(world, monkeypatch):
+    clip(world, "shoes/one")
+    clip(world, "shoes/two")
+    clip(world, "hero")
+    world.make("shoes--one", "shoes--two", "hero")
+    ran = world("approve", "hero", "shoes/")
+    assert ran.code == 64, "nobody is there to answer"
+    assert "3 clips, at most $3.00" in ran.out
+    assert "--yes" in ran.err
+    world.make("hero")
+    assert state_of(world, "hero").waiting_for == "approval"
+
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: False)
+    assert world("approve", "uploads/shoes/").code == 1
+    assert world("approve", "shoes", "--at-most", "1.99").code == 64
+    world.make("shoes--one")
+    assert state_of(world, "shoes--one").waiting_for == "approval"
+
+    ran = world("approve", "shoes", "--at-most", "2", "--json")
+    assert sorted(ran.json["clips"]) == ["shoes--one", "shoes--two"]
+    assert ran.json["total_microdollars"] == 2_000_000
+    assert world("approve", "hero", "--yes").code == 0
+    world.make("shoes--one", "shoes--two", "hero")
+    assert state_of(world, "shoes--two").state is ClipState.DELIVERED
+    assert state_of(world, "hero").state is ClipState.DELIVERED
+    assert "nothing of it is to be paid for" in world("approve", "hero", "--yes").err
+    assert world("approve", "uploads/nowhere/").code == 64
+    assert "Did you mean hero" in world("approve", "heroo", "--yes").err
+
+
+def test_a_record_is_for_its_clip_alone(world):
+    clip(world)
+    clip(world, "twin")
+    world.upload("twin/image.jpg", world.image("hero.jpg").read_bytes())
+    world.make("hero", "twin")
+    assert world("approve", "hero", "--yes").code == 0
+    with world.session() as (ledger, registry):
+        row = registry.get("hero")
+        assert ledger.is_approved(row.planned_fingerprint, 1_000_000, clip="hero")
+        assert not ledger.is_approved(row.planned_fingerprint, 1_000_000, clip="twin")
+        assert not ledger.is_approved(row.planned_fingerprint, 1_000_000, clip="hero", model_id="another/model")
+        assert not ledger.is_approved(row.planned_fingerprint, 1_000_000, clip="hero", doubt="something")

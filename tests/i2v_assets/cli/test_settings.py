@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from resources.settings import Settings
+
 
 @pytest.mark.parametrize(("name", "value"), [("I2V_MODEL_IDS", "secret, no json"), ("I2V_QUALITY", "{bad")])
 def test_a_variable_that_is_no_json_is_named_and_not_quoted(
@@ -42,3 +44,15 @@ def test_a_setting_that_cannot_be_used_is_named_once_and_without_the_librarys_wo
     assert words in told
     assert "Value error" not in told
     assert "settings:" not in told
+
+
+def test_heaps_ask_unless_it_is_play_or_the_day_has_a_budget_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("I2V_BUDGET_USD_PER_DAY", raising=False)
+    real = {"service": "runcomfy", "data_dir": "/tmp/nowhere", "runcomfy_model_api_base": "https://example.com/v1"}
+    assert Settings(**real).heap_limit_microdollars == 20_000_000
+    assert Settings(**real, approve_above_usd=0.5).heap_limit_microdollars == 500_000
+    monkeypatch.setenv("I2V_BUDGET_USD_PER_DAY", "25")
+    assert Settings(**real).heap_limit_microdollars is None
+    monkeypatch.delenv("I2V_BUDGET_USD_PER_DAY")
+    sandbox = {"service": "sandbox", "runcomfy_model_api_base": "http://127.0.0.1:1/v1"}
+    assert Settings(**sandbox).heap_limit_microdollars is None

@@ -88,7 +88,8 @@ def test_the_ui_works_behind_it(context: BrowserContext, live: Site) -> None:
     page.get_by_role("button", name="Materialize").first.click()
     _until(page, lambda: _materialized(live) == made + 1)
     assert live.runs() == runs + 1
-    assert refused == []
+    # The asset's page shows the trap of the last test below once it was materialized; everything else is let through.
+    assert [line for line in refused if "query=mutation" not in line] == []
 
 
 def _record(socket: WebSocket, frames: list[str]) -> None:

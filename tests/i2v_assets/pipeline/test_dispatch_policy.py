@@ -37,7 +37,7 @@ CLOSED = DispatchInputs(
     requests_left=0,
     dollars_per_run=10**9,
     requests_per_run=10**3,
-    approved=lambda fingerprint, price: False,
+    approved=lambda row: False,
     is_unknown=lambda fingerprint: True,
     run_state=lambda row: RunState.ALIVE,
 )
@@ -46,7 +46,7 @@ OPEN = replace(
     window_open=True,
     dollars_left=10**9,
     requests_left=10**3,
-    approved=lambda fingerprint, price: True,
+    approved=lambda row: True,
     is_unknown=lambda fingerprint: False,
 )
 
@@ -54,7 +54,7 @@ OPEN = replace(
 @pytest.mark.parametrize("reason", ["approval", "window", "unknown", "budget"])
 def test_a_gate_that_opens_lets_its_clips_go_on_and_no_others(reason: str) -> None:
     opened = {
-        "approval": {"approved": lambda fingerprint, price: (fingerprint, price) == ("f" * 64, 600_000)},
+        "approval": {"approved": lambda row: (row.planned_fingerprint, row.price_microdollars) == ("f" * 64, 600_000)},
         "window": {"window_open": True},
         "unknown": {"is_unknown": lambda fingerprint: False},
         "budget": {"dollars_left": 600_000, "requests_left": 1},
@@ -185,9 +185,9 @@ def test_a_clip_too_dear_for_what_is_left_lets_a_cheaper_one_pass() -> None:
 def test_a_gate_is_asked_of_each_clip_on_its_own() -> None:
     asked: list[tuple[str, int | None]] = []
 
-    def approved(fingerprint: str, price: int | None) -> bool:
-        asked.append((fingerprint, price))
-        return fingerprint == "b"
+    def approved(row: ClipRow) -> bool:
+        asked.append((row.clip, row.price_microdollars))
+        return row.clip == "b"
 
     rows = [row(clip, waiting_for="approval", planned_fingerprint=clip, price_microdollars=None) for clip in "ab"]
     assert decide(rows, replace(CLOSED, approved=approved)).due == ("b",)

@@ -50,7 +50,7 @@ def look(
 
 
 def names(found: Grouping) -> dict[str, list[str]]:
-    return {each.clip: [file.name for file in each.files] for each in found.candidates}
+    return {each.clip: [file.name for file in each.files] for each in found.candidates if each.hold is None}
 
 
 def one_refusal(found: Grouping) -> RefusedUpload:
@@ -98,12 +98,12 @@ class TestLoose:
         self, ending: str
     ) -> None:
         assert names(look(["x.jpg", f"x.{ending}"])) == {"x": ["x.jpg", f"x.{ending}"]}
-        assert names(look(["x.jpg", f"x.{ending}", "x.mp3"])) == {"x": ["x.jpg", "x.mp3"]}
 
-    def test_the_film_of_a_live_photo_is_no_voice(self) -> None:
+    def test_a_video_beside_an_image_is_refused_and_holds_it(self) -> None:
         found = look(["x.jpg", "x.mov"])
-        assert names(found) == {"x": ["x.jpg"]}
-        assert "video" in one_refusal(found).words
+        assert not names(found)
+        assert [each.clip for each in found.candidates] == ["x"]
+        assert "x.mov" in one_refusal(found).words
 
     def test_a_sound_that_is_sent_as_it_is_goes_before_one_that_is_prepared(self) -> None:
         assert names(look(["x.jpg", "x.m4a", "x.mp3"])) == {"x": ["x.jpg", "x.mp3"]}
@@ -264,10 +264,13 @@ class TestFolder:
         found = look(["x/a.jpg"], {"x/brief.yaml": "", "x/brief.json": ""})
         assert "brief.json and brief.yaml" in one_refusal(found).words
 
-    def test_a_brief_at_the_top_is_refused_and_does_not_affect_other_clips(self) -> None:
-        found = look(["a.jpg"], {"brief.yaml": ""})
+    def test_a_brief_at_the_top_is_refused_and_holds_the_loose_files_that_it_may_mean(self) -> None:
+        found = look(["a.jpg", "below/b.jpg"], {"brief.yaml": ""})
         assert "directly in uploads/" in one_refusal(found).words
-        assert names(found) == {"a": ["a.jpg"]}
+        assert set(names(found)) == {"below--b"}
+        assert {each.clip for each in found.candidates} == {"a", "below--b"}
+        named = look(["a.jpg", "b.jpg"], {"brief.yaml": "images: b.jpg"})
+        assert set(names(named)) == {"a"}
 
     def test_the_nearest_brief_owns_a_file(self) -> None:
         texts = {"x/brief.yaml": "prompt: outer", "x/y/brief.yaml": "prompt: inner"}
@@ -344,7 +347,8 @@ class TestLists:
 
     def test_each_row_is_a_clip_and_its_files_are_no_loose_ones(self) -> None:
         found = look(["s/pics/1.jpg", "s/2.jpg", "s/3.jpg"], {"s/list.csv": self.TABLE})
-        assert names(found) == {"s--red": ["pics/1.jpg"], "s--2-2": ["2.jpg"], "s--3": ["3.jpg"]}
+        assert names(found) == {"s--red": ["pics/1.jpg"], "s--2-2": ["2.jpg"]}
+        assert [each.clip for each in found.settling] == ["s--3"], "the list may name it yet"
         red = next(each for each in found.candidates if each.clip == "s--red")
         assert (red.source, red.document_key) == ("uploads/s/list.csv#s--red", "uploads/s/list.csv")
 
@@ -391,19 +395,24 @@ class TestLists:
         assert "`promt`" in one_refusal(look([], {"l.csv": "image,promt\n1.jpg,x\n"})).words
 
     @pytest.mark.parametrize(
-        ("name", "text"),
+        ("name", "text", "made"),
         [
-            ("l.csv", "image,promt\n1.jpg,x\nfar/2.jpg,y\n"),
-            ("l.csv", 'clip,image,duration\na,1.jpg,x\nb,"far/2.jpg",y\n'),
-            ("l.csv", "image,duration\n1.jpg | far/2.jpg,x\n"),
-            ("l.jsonl", '{"image": "1.jpg", "promt": "x"}\n{"image": "uploads/far/2.jpg"\n'),
-            ("l.csv", b"image,prompt\n1.jpg,gr\xfc\xdf\nfar/2.jpg,x\n"),
+            ("l.csv", "image,promt\n1.jpg,x\nfar/2.jpg,y\n", set()),
+            ("l.csv", 'clip,image,duration\na,1.jpg,x\nb,"far/2.jpg",y\n', {"3"}),
+            ("l.csv", "image,duration\n1.jpg | far/2.jpg,x\n", {"3"}),
+            ("l.jsonl", '{"image": "1.jpg", "promt": "x"}\n{"image": "uploads/far/2.jpg"\n', {"3"}),
         ],
     )
-    def test_what_a_mistaken_list_names_is_not_made_without_it(self, name: str, text: str | bytes) -> None:
+    def test_what_a_mistaken_list_may_mean_is_not_made_without_it(
+        self, name: str, text: str | bytes, made: set[str]
+    ) -> None:
         found = look(["1.jpg", "far/2.jpg", "3.jpg"], {name: text})
-        assert names(found) == {"3": ["3.jpg"]}
+        assert set(names(found)) == made
         assert found.refused
+
+    def test_a_list_in_a_guessed_encoding_and_all_around_it_wait_for_a_person(self) -> None:
+        found = look(["1.jpg", "far/2.jpg", "3.jpg"], {"l.csv": b"image,prompt\n1.jpg,gr\xfc\xdf\nfar/2.jpg,x\n"})
+        assert {each.clip: each.hold is not None for each in found.candidates} == {"1-1": True, "2-2": True, "3": True}
 
     def test_a_row_that_is_added_makes_no_other_due(self) -> None:
         before = look(["s/2.jpg", "s/pics/1.jpg"], {"s/l.csv": self.TABLE})
@@ -508,8 +517,8 @@ class TestUnforeseen:
         assert [each.clip for each in found.settling] == ["bad--a"]
 
     def test_in_a_list_and_its_media_do_not_become_clips_of_their_own(self) -> None:
-        found = look(["a.jpg", "b.jpg", "loose.jpg"], {"bad.csv": "image,prompt\na.jpg,surprise\nb.jpg,pan\n"})
-        assert set(names(found)) == {"loose"}
+        found = look(["a.jpg", "b.jpg", "l/loose.jpg"], {"bad.csv": "image,prompt\na.jpg,surprise\nb.jpg,pan\n"})
+        assert set(names(found)) == {"l--loose"}
         assert one_refusal(found).key == "uploads/bad.csv"
 
 

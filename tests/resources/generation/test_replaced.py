@@ -5,8 +5,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from resources.generation.types import Delivered, Held
 from resources.ledger.records import State
+from resources.storage.keys import input_key
 from resources.wait_reason import WaitReason
 
 ANOTHER = b"not what was planned, and no image"
@@ -94,3 +97,26 @@ def test_none_of_it_is_written_or_part_of_the_fingerprint(house: Any, tmp_path: 
     assert order.inputs.images[0].etag
     assert order.fingerprint == plain.fingerprint
     assert order.inputs.model_dump_json() == plain.inputs.model_dump_json()
+
+
+@pytest.mark.parametrize("versions", [False, True])
+def test_what_is_sent_is_one_copy_under_the_hash_of_its_bytes(house: Any, tmp_path: Any, versions: bool) -> None:
+    if versions:
+        versions_on(house)
+    known(house, tmp_path)
+    data = house.bucket.read(house.medium.key)
+    key = input_key(house.medium.sha256, "image/webp")
+    assert isinstance(house.one(house.order(1)), Delivered)
+    first = house.bucket.head(key)
+    assert house.bucket.read(key) == data
+    assert first.content_type == "image/webp"
+    assert isinstance(house.one(house.order(2)), Delivered)
+    assert house.bucket.head(key) == first, "it is made once"
+
+
+def test_bytes_that_are_not_those_that_were_hashed_are_never_copied(house: Any) -> None:
+    """Neither ETag nor version is known, so that only the bytes themselves can tell."""
+    order = house.order(1)
+    house.bucket.write(house.medium.key, ANOTHER, "image/webp")
+    assert house.one(order).kind is WaitReason.REPLACED
+    assert house.bucket.head(input_key(house.medium.sha256, "image/webp")) is None

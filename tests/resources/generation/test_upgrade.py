@@ -39,6 +39,11 @@ def test_a_ledger_and_bucket_of_before_go_on_with_what_is_in_flight(build_house,
     assert all(isinstance(outcome, Delivered) for outcome in outcomes)
     assert len(house.charges()) == 7
     assert house.charged_twice() == []
+    for order in flying:  # a loss of the ledger from now on loses nothing of them
+        found = Place(house.bucket).read(order.fingerprint, 1)
+        assert found is not None
+        assert found.record is not None
+        assert found.record.request_id == house.row(order).request_id
     document = Place(house.bucket).document("sandbox")
     assert document is not None
     assert document.active == house.ledger.id

@@ -1,0 +1,189 @@
+"""Doubt: files that may change what is ordered and are not understood, and the loose images that wait because of them.
+
+The scope of a doubt is the folder of its file and all below it; at the top of ``uploads/`` it is the loose files of the top
+alone. A list also holds the folder of every file that it names or nearly names.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from i2v_assets.briefs.brief import Brief
+from i2v_assets.briefs.yaml_reader import DocumentError, read_document
+from i2v_assets.uploads.near_names import NearFiles, spellings, words_of
+from i2v_assets.uploads.noise import original_of_conflict
+from i2v_assets.uploads.tree import Entry, Texts, Tree, UnreadableText
+from i2v_assets.uploads.types import (
+    OFFICE_ENDINGS,
+    TEXT_ENDINGS,
+    Candidate,
+    Doubt,
+    HoldReason,
+    UploadHold,
+    looks_steering,
+    shown_name,
+    split_name,
+)
+
+_TABLES = frozenset({".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".gsheet", ".tsv", ".tab", ".sxc"})
+_YAML = frozenset({".yaml", ".yml"})
+
+
+class Doubts:
+    """The doubts of one scan, and what they hold."""
+
+    def __init__(self) -> None:
+        self._by_folder: dict[str, Doubt] = {}
+        self._by_key: dict[str, Doubt] = {}
+        self._all: dict[str, Doubt] = {}
+
+    def add(self, doubt: Doubt) -> None:
+        """Add a doubt; the first one of a folder or an object is the one that is shown."""
+        self._all.setdefault(doubt.key, doubt)
+        for folder in doubt.folders:
+            self._by_folder.setdefault(folder, doubt)
+        for key in doubt.keys:
+            self._by_key.setdefault(key, doubt)
+
+    def holding(self, folder: str, key: str) -> Doubt | None:
+        """Return the doubt that holds a loose file, or None."""
+        if not self._all:
+            return None
+        if (doubt := self._by_key.get(key)) is not None:
+            return doubt
+        if not folder:
+            return self._by_folder.get("")
+        while folder:
+            if (doubt := self._by_folder.get(folder)) is not None:
+                return doubt
+            folder = folder.rpartition("/")[0]
+        return None
+
+    def all(self) -> tuple[Doubt, ...]:
+        """Return every doubt, by key."""
+        return tuple(self._all[key] for key in sorted(self._all))
+
+
+def doubt_hold(doubt: Doubt) -> UploadHold:
+    """Return the hold of a loose image that a doubt holds."""
+    return UploadHold(HoldReason.DOUBT, doubt.words, doubt.remedy, doubt.key)
+
+
+def list_doubt(entry: Entry, text: object, words: str, remedy: str, near: NearFiles) -> Doubt:
+    """Return the doubt of a list that is refused as a whole: its scope, and the folders of the files that it names."""
+    named = near.mentioned(entry.folder, text) if isinstance(text, str | bytes) else []
+    folders = frozenset({entry.folder, *(each.folder for each in named)})
+    keys = frozenset(each.object.key for each in named)
+    return Doubt(entry.object.key, words, remedy, folders, keys)
+
+
+def rows_doubt(entry: Entry, text: object, words: str, remedy: str, near: NearFiles) -> Doubt:
+    """Return the doubt of a list with rows that cannot be read: the files that it names."""
+    named = near.mentioned(entry.folder, text) if isinstance(text, str | bytes) else []
+    return Doubt(entry.object.key, words, remedy, keys=frozenset(each.object.key for each in named))
+
+
+def top_brief_doubt(entry: Entry, text: object, words: str, remedy: str, near: NearFiles) -> Doubt:
+    """Return the doubt of a brief at the top of the uploads: the files that it names, or all loose files of the top."""
+    named = near.mentioned("", text) if isinstance(text, str | bytes) else []
+    if named:
+        return Doubt(entry.object.key, words, remedy, keys=frozenset(each.object.key for each in named))
+    return Doubt(entry.object.key, words, remedy, folders=frozenset({""}))
+
+
+def near_documents(tree: Tree, entries: Iterable[Entry], texts: Texts) -> Iterator[Doubt]:
+    """Yield a doubt for each file that is nearly a document; other files of unknown types yield nothing."""
+    names: dict[str, set[tuple[str, ...]]] = {}
+    for entry in tree.media if tree.documents else ():
+        names.setdefault(entry.folder, set()).add(words_of(entry.name))
+    for entry in entries:
+        text = texts.get(entry.object.key)
+        remedy = _remedy(entry)
+        if isinstance(text, UnreadableText):
+            words = f"{shown_name(entry.path)} cannot be read and may be a document: {text.words}"
+            yield Doubt(entry.object.key, words, text.remedy, _scope(entry))
+        elif _is_document_by_name(entry.name):
+            words = f"{shown_name(entry.path)} looks like a document, but its name or type is not read."
+            yield Doubt(entry.object.key, words, remedy, _scope(entry))
+        elif isinstance(text, str | bytes) and split_name(entry.name)[1] in TEXT_ENDINGS:
+            if parses_as_brief(text):
+                words = f"{shown_name(entry.path)} holds the keys of a brief, but its name is not that of one."
+                yield Doubt(entry.object.key, words, remedy, _scope(entry))
+            elif _names_a_file(text, names.get(entry.folder, set())):
+                words = f"{shown_name(entry.path)} names files of its folder, and is not understood."
+                yield Doubt(entry.object.key, words, remedy, _scope(entry))
+
+
+def _scope(entry: Entry) -> frozenset[str]:
+    return frozenset({entry.folder})
+
+
+def _is_document_by_name(name: str) -> bool:
+    ending = split_name(name)[1]
+    if original_of_conflict(name):
+        return ending in {".csv", ".jsonl", *_YAML} or looks_steering(original_of_conflict(name) or "")
+    return ending in OFFICE_ENDINGS or ending in _YAML or looks_steering(name)
+
+
+def _remedy(entry: Entry) -> str:
+    name, ending = entry.name, split_name(entry.name)[1]
+    if original_of_conflict(name):
+        return f"Keep what is right in {shown_name(original_of_conflict(name) or '')}, and remove the copy."
+    if ending in _TABLES or ".csv" in name.lower():
+        return "Save the table as a .csv file in UTF-8, or remove it."
+    what = "_defaults.yaml" if "default" in name.lower() else "brief.yaml"
+    where = " in a folder of its own" if not entry.folder and what == "brief.yaml" else ""
+    if ending in OFFICE_ENDINGS:
+        return f"Save its text as {what}{where} with a plain text editor, or remove it."
+    return f"Rename it to {what}{where} if it is one, or remove it."
+
+
+def parses_as_brief(text: str | bytes) -> bool:
+    """Return whether a text holds keys of a brief and no others, whether or not their values fit."""
+    for written in spellings(text):
+        for kind in ("yaml", "json"):
+            try:
+                data = read_document(written, "it", kind).data
+            except DocumentError:
+                continue
+            except Exception:  # noqa: BLE001,S112 - any text may be tried; one that breaks a parser is no brief
+                continue
+            if data and not data.keys() & Brief.model_fields.keys():
+                continue
+            if data:
+                return True
+    return False
+
+
+def _names_a_file(text: str | bytes, names: set[tuple[str, ...]]) -> bool:
+    lengths = {len(words) for words in names if words}
+    for written in spellings(text):
+        words = words_of(written)
+        if any(words[start : start + length] in names for length in lengths for start in range(len(words))):
+            return True
+    return False
+
+
+def taken_away(before: Candidate, now: Candidate, gone: Callable[[str], bool]) -> UploadHold | None:
+    """Return the hold of a clip from which something was taken away, and nothing else changed.
+
+    Args:
+        before: The clip as it was admitted.
+        now: The clip as it would be now.
+        gone: Returns whether an object is certainly gone.
+    """
+    if before.source != now.source:
+        return None
+    for key in before.steered_by:
+        if key not in now.steered_by and gone(key):
+            words = f"{shown_name(key)}, which steered it, is gone."
+            return UploadHold(HoldReason.TAKEN_AWAY, words, "Put it back.", key)
+    had = {(file.key, file.etag) for file in before.files}
+    has = {(file.key, file.etag) for file in now.files}
+    lost = sorted({file.key for file in before.files} - {file.key for file in now.files})
+    if lost and has < had and all(map(gone, lost)) and before.document_key == now.document_key:
+        words = f"{shown_name(lost[0])}, which it was to be made with, is gone."
+        return UploadHold(HoldReason.TAKEN_AWAY, words, "Put it back.", lost[0])
+    document = now.document_key
+    if document is not None and document == before.document_key and before.brief.given and not now.brief.given:
+        words = f"{shown_name(document)} is empty now, and was not before."
+        return UploadHold(HoldReason.TAKEN_AWAY, words, "Write it again.", document)
+    return None

@@ -1,0 +1,183 @@
+"""What systems and programs leave beside uploads: no media, no documents, no doubt. Data, each with its source.
+
+`I2V_IGNORE_UPLOADS` adds patterns. Patterns are compared without regard to case, with each part of a path.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import translate
+from functools import lru_cache
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Patterns of names that one system leaves, and the reason why they are no uploads."""
+
+    source: str
+    patterns: tuple[str, ...]
+
+
+FOLDERS: Final = (
+    Leftover("macOS: archives and volumes (Apple, 'Archive Utility'; Spotlight, Trash, FSEvents)", (
+        "__MACOSX", ".Spotlight-V100", ".Trashes", ".Trash-*", ".fseventsd", ".TemporaryItems", "Temporary Items",
+        "Network Trash Folder", ".AppleDouble", ".AppleDB", ".AppleDesktop",
+    )),
+    Leftover("Windows: recycle bins and restore points (Microsoft, 'System Volume Information')", (
+        "$RECYCLE.BIN", "RECYCLER", "RECYCLED", "System Volume Information",
+    )),
+    Leftover("Synology DSM: thumbnails, bins, snapshots and streams", (
+        "@eaDir", "#recycle", "#snapshot", "@tmp", "@sharebin", "@SynoFinder*", "@SynoResource",
+    )),
+    Leftover("QNAP QTS: thumbnails, bins and snapshots", (
+        ".@__thumb", "@Recycle", "@Recently-Snapshot", "@Recently-Recycle", ".@upload_cache", ".streams",
+    )),
+    Leftover("TrueNAS and other ZFS or NFS servers", (".zfs", ".snapshot", "lost+found")),
+    Leftover("Android: thumbnails and the trash of a gallery", (".thumbnails", ".trash", ".globalTrash")),
+    Leftover("Syncthing: folder marker and old versions (docs: 'Versioning')", (".stfolder", ".stversions")),
+    Leftover("Dropbox, Nextcloud, ownCloud", (".dropbox*", ".sync_*", ".owncloudsync*")),
+    Leftover("Safari: a download under way is a folder", ("*.download",)),
+)  # fmt: skip
+"""Everything below such a folder is noise. Any folder whose name begins with a dot is, too."""
+
+FILES: Final = (
+    Leftover("macOS Finder: settings, AppleDouble files, folder icons", (
+        ".DS_Store", "._*", "Icon\r", ".localized", ".VolumeIcon.icns",
+    )),
+    Leftover("Windows Explorer: thumbnail caches and folder settings", (
+        "Thumbs.db", "Thumbs.db:encryptable", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "*.lnk",
+    )),
+    Leftover("Windows: the alternate stream that marks a download, also as copied to disks without streams", (
+        "*:Zone.Identifier", "*\uf03aZone.Identifier", "*_Zone.Identifier", "*%3AZone.Identifier",
+        "*.Zone.Identifier", "*:$DATA", "*:SmartScreen", "*:com.dropbox.*",
+    )),
+    Leftover("Microsoft Office and LibreOffice: owner and lock files", ("~$*", "~*.tmp", "~WRL*", "*.tmp", ".~lock.*#")),
+    Leftover("Synology and QNAP: files beside media", (
+        "SYNOPHOTO_*", "SYNOVIDEO_*", "SYNOAUDIO_*", "SYNOINDEX_*", "SYNOFILE_*", "*@SynoEAStream", "*@SynoResource",
+    )),
+    Leftover("Android: trashed, pending and hidden media (MediaStore)", (".trashed-*", ".pending-*", ".nomedia")),
+    Leftover("Apple Photos: edits of a picture", ("*.AAE",)),
+    Leftover("Downloads and transfers under way: Firefox, Chrome, Safari, FileZilla, WinSCP, rsync, rclone", (
+        "*.part", "*.partial", "*.crdownload", "*.download", "*.filepart", "*.opdownload", "*.rclone-*", "*.!ut",
+        "*.aria2", "*.tmp.drivedownload", "*.tmp.driveupload",
+    )),
+    Leftover("Sync programs: their logs and state", (
+        ".dropbox*", ".nextcloudsync.log", ".owncloudsync.log", "._sync_*.db*", ".sync_*.db*", ".stignore",
+    )),
+    Leftover("Editors: backups and swap files", ("*~", ".*.swp", "#*#")),
+)  # fmt: skip
+"""Such a file is noise wherever it lies. So is any file whose name begins with a dot."""
+
+COMPANIONS: Final = (
+    Leftover("Metadata of cameras and photo programs", (
+        "*.xmp", "*.thm", "*.lrv", "*.ctg", "*.cos", "*.cop", "*.pp3", "*.dop", "*.lrcat",
+    )),
+    Leftover("Camera XML (Sony XAVC and XDCAM)", ("*M[0-9][0-9].XML", "MEDIAPRO.XML", "CUEUP.XML", "DISCMETA.XML")),
+    Leftover("Google Takeout: one JSON for each picture", (
+        "*.jpg.json", "*.jpeg.json", "*.png.json", "*.webp.json", "*.heic.json", "*.gif.json", "*.mp4.json",
+        "*.mov.json", "*.supplemental-metadata.json", "*.supplemental-me*.json", "print-subscriptions.json",
+        "shared_album_comments.json", "user-generated-memory-titles.json",
+    )),
+    Leftover("Checksums", ("*.md5", "*.sha1", "*.sha256", "*.sha512", "*.sfv", "MD5SUMS", "SHA256SUMS")),
+    Leftover("Files about the files", ("README", "README.*", "LICENSE", "LICENSE.*", "LICENCE", "LICENCE.*")),
+)  # fmt: skip
+"""Files that belong to pictures and say nothing about clips: neither media nor doubt."""
+
+SOURCES: Final = (
+    Leftover("Camera raw files beside their JPEG", (
+        "*.dng", "*.cr2", "*.cr3", "*.nef", "*.arw", "*.raf", "*.orf", "*.rw2", "*.pef", "*.srw",
+    )),
+    Leftover("Sources of designs beside their export", ("*.psd", "*.psb", "*.ai", "*.indd", "*.xcf", "*.afphoto")),
+)  # fmt: skip
+"""Companions of the image of their name; alone they are refused, because somebody may mean them as the image."""
+
+_CONFLICT = re.compile(
+    r"\s*\((?:[^()]*\b(?:conflicted copy|conflict|case conflict)\b[^()]*)\)"  # Dropbox, ownCloud, Nextcloud
+    r"|\s*\([^()]*(?:Konflikt|en conflit|en conflicto|in conflitto)[^()]*\)"  # Dropbox in other languages
+    r"|\.sync-conflict-\d{8}-\d{6}(?:-[A-Z0-9]{7})?"  # Syncthing
+    r"|_conflict-\d{8}-\d{6}"  # ownCloud before 2.6
+    r"|[-_ ]conflict(?:ed)?[-_ ]\d{4}-\d\d-\d\d[-_ \d]*",  # Seafile, Box
+    re.IGNORECASE,
+)
+
+
+def original_of_conflict(name: str) -> str | None:
+    """Return the name whose conflict copy a file is, by the words that sync programs put into names; else None."""
+    if "onfli" not in name and "ONFLI" not in name:
+        return None
+    original = _CONFLICT.sub("", name)
+    return original if original != name else None
+
+
+def is_noise(path: str, size_bytes: int, patterns: Sequence[str] = ()) -> bool:
+    r"""Return whether a file below ``uploads/`` is noise: by its name, by a folder above it, or by the owner's patterns.
+
+    Args:
+        path: The key without ``uploads/``.
+        size_bytes: Its size; an empty ``Icon`` is macOS's ``Icon\r`` as some programs copy it.
+        patterns: The patterns of `I2V_IGNORE_UPLOADS`; one with a slash is compared with the whole path.
+    """
+    folder, _, name = path.rpartition("/")
+    if folder and is_noise_folder(folder):
+        return True
+    if is_noise_name(name) or (size_bytes == 0 and name == "Icon"):
+        return True
+    return bool(patterns) and _is_ignored(path, tuple(patterns))
+
+
+@lru_cache(maxsize=65_536)
+def is_noise_folder(folder: str) -> bool:
+    """Return whether a folder or one above it belongs to a system; ``..`` is an ordinary name in a bucket."""
+    return any(
+        (part.startswith(".") and part.strip(".") != "") or _FOLDER_PATTERN.match(part) is not None
+        for part in folder.split("/")
+        if part
+    )
+
+
+def is_companion(name: str) -> bool:
+    """Return whether a file is a known companion of pictures, which says nothing about clips."""
+    return _COMPANION_PATTERN.match(name) is not None
+
+
+def is_noise_name(name: str) -> bool:
+    """Return whether a file is noise by its name alone."""
+    if name[:1] not in _FIRST_OF_MEDIA and name[-4:].lower() in _COMMON_MEDIA:
+        return False  # nearly every upload, without the patterns (a listing may hold 100,000)
+    return name.startswith(".") or _FILE_PATTERN.match(name) is not None
+
+
+_COMMON_MEDIA = frozenset({".jpg", "jpeg", ".png", "webp", ".mp3", ".wav", ".mp4", ".mov"})
+_FIRST_OF_MEDIA = frozenset(".~#sS")
+"""First letters of the patterns that end openly, such as ``SYNOPHOTO_*``: only such a name may be noise with any ending."""
+
+
+def is_source(name: str) -> bool:
+    """Return whether a file is what an image of its name was made from."""
+    return _SOURCE_PATTERN.match(name) is not None
+
+
+def _is_ignored(path: str, patterns: tuple[str, ...]) -> bool:
+    whole, part = _own_patterns(patterns)
+    if whole is not None and whole.match(path):
+        return True
+    return part is not None and any(part.match(each) for each in path.split("/"))
+
+
+@lru_cache(maxsize=16)
+def _own_patterns(patterns: tuple[str, ...]) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:
+    whole = [pattern.removeprefix("uploads/") for pattern in patterns if "/" in pattern.rstrip("/")]
+    whole += [f"{pattern.rstrip('/')}/*" for pattern in whole]
+    part = [pattern.rstrip("/") for pattern in patterns if "/" not in pattern.rstrip("/")]
+    return (_compiled(whole) if whole else None, _compiled(part) if part else None)
+
+
+def _compiled(patterns: Sequence[str]) -> re.Pattern[str]:
+    return re.compile("|".join(translate(pattern) for pattern in patterns), re.IGNORECASE)
+
+
+_FOLDER_PATTERN = _compiled([pattern for each in FOLDERS for pattern in each.patterns])
+_FILE_PATTERN = _compiled([pattern for each in FILES for pattern in each.patterns])
+_COMPANION_PATTERN = _compiled([pattern for each in COMPANIONS for pattern in each.patterns])
+_SOURCE_PATTERN = _compiled([pattern for each in SOURCES for pattern in each.patterns])
