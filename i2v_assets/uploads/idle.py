@@ -123,7 +123,7 @@ def _is_settled(scan: UploadScan, objects: Sequence[ObjectInfo], now: datetime, 
     admission = scan.admission
     if admission.new or admission.changed or admission.withdrawn or scan.newly_refused:
         return False
-    if scan.unread or scan.grouping.settling or len(scan.elsewhere) > _MOST_ELSEWHERE:
+    if scan.unread or scan.held or scan.grouping.settling or len(scan.elsewhere) > _MOST_ELSEWHERE:
         return False
     newest = max((each.modified_at for each in objects), default=None)
     return newest is None or newest + timedelta(seconds=settings.settle_seconds) + _MARGIN < now
