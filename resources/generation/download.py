@@ -10,7 +10,7 @@ from pathlib import Path
 
 from resources.errors import I2VError, Verdict
 from resources.generation.context import Context, InFlightRequest
-from resources.generation.not_found import given_up, hold_not_found
+from resources.generation.not_found import hold_not_found
 from resources.generation.outputs import Budget, Local, fetch_video, withhold
 from resources.generation.poll import NotFoundDebounce
 from resources.generation.types import Delivered, Held, Outcome, lost
@@ -228,7 +228,7 @@ def _measured(path: Path) -> Local:
 
 async def _missing(ctx: Context, flight: InFlightRequest, row: RequestRow, error: RequestGone) -> Held:
     """Hold a video that was never fetched while the service does not know its request; one that was delivered is lost."""
-    if row.delivered_at is None and not given_up(row):
+    if row.delivered_at is None and not await ctx.in_ledger(ctx.ledger.given_up, row):
         reason = f"The service does not know request {row.request_id}, whose video it made."
         return await hold_not_found(ctx, flight, row, reason)
     return await _lost(ctx, flight, row, f"The service no longer has request {row.request_id}.", error)

@@ -5,7 +5,7 @@ APPROVAL = b"prompt: Slow push in\nresolution: 720p\nneeds_approval: true\n"
 
 
 def clip(world, name="hero", brief=APPROVAL):
-    world.upload(f"{name}/image.jpg", world.image(f"{name}.jpg").read_bytes())
+    world.upload(f"{name}/image.jpg", world.image(f"{name.replace('/', '-')}.jpg").read_bytes())
     world.upload(f"{name}/brief.yaml", brief)
 
 
