@@ -89,7 +89,7 @@ def without_sound_decoder(seconds: float = 3.0) -> bytes:
             heard.rate, heard.pts = 48_000, at
             file.mux(sound.encode(heard))
         file.mux(sound.encode(None))
-    return out.getvalue().replace(b"mp4a", b"apac")
+    return out.getvalue().replace(b"mp4a", b"apac").replace(b"esds", b"free")
 
 
 def with_odd_exif() -> bytes:
@@ -322,13 +322,11 @@ def test_a_clip_that_was_paid_for_as_it_was_is_not_due_again(stage: Any) -> None
     assert len(stage.charges()) == 1
 
 
-def test_the_service_is_told_the_type_of_each_file(stage: Any) -> None:
-    """An upload says nothing of its type, or something wrong; its address answers with what it is."""
-    stage.upload("poster.jfif", encoded(photo(shade=97), "JPEG"))
-    stage.make()
+def test_an_address_says_the_type_of_its_file(stage: Any) -> None:
+    """An upload says nothing of its type, or something wrong; the service is told what its bytes are."""
+    stage.bucket.write("uploads/poster.jfif", encoded(photo(shade=97), "JPEG"), "text/plain")
     url = stage.bucket.presign_get("uploads/poster.jfif", 60, "", "image/jpeg").get_secret_value()
     assert httpx.get(url).headers["content-type"] == "image/jpeg"
-    assert stage.bucket.head("uploads/poster.jfif").content_type == "application/octet-stream"
 
 
 def test_scratch_lies_in_the_data_folder(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,10 +351,10 @@ def test_a_bug_ends_its_clip_within_one_run_and_no_other(stage: Any, monkeypatch
 
     real = plan.make_plan
 
-    def broken(name: str, *arguments: Any, **more: Any) -> Any:
-        if name == "bad":
+    def broken(*arguments: Any, **more: Any) -> Any:
+        if arguments[0] == "bad":
             raise KeyError("uploads/good.jpg")
-        return real(name, *arguments, **more)
+        return real(*arguments, **more)
 
     monkeypatch.setattr(plan, "make_plan", broken)
     stage.upload("good.jpg", Path("pet.jpg"))
