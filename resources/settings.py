@@ -189,6 +189,9 @@ class Settings(BaseSettings):
     keep_face: Literal["auto", "always", "never"] = Field(
         "auto", description="lip-sync clips with an image use the endpoint that shows that person"
     )
+    prepare: bool = Field(
+        True, description="convert files that the models do not take (HEIC, M4A, CMYK, ...); off: refuse them"
+    )
     presets_file: str = Field("", description="YAML file that overrides motion presets; empty: the built-in ones")
     price_max_age_seconds: Seconds = Field(300, description="how long a price from the catalogue stays valid")
 

@@ -88,6 +88,7 @@ class WaitReason(StrEnum):
 _NEEDS_COMMAND = frozenset(
     {
         WaitReason.APPROVAL,
+        WaitReason.HEAP,
         WaitReason.UNKNOWN,
         WaitReason.LOST,
         WaitReason.PERSON,

@@ -5,6 +5,7 @@ suggestion; values of the wrong type are refused with the expected type.
 """
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
@@ -99,6 +100,18 @@ def _no_blank(value: object) -> object:
     return (value.strip() or None) if isinstance(value, str) else value
 
 
+COLOURS: Final = frozenset({"white", "black", "grey", "gray", "silver", "red", "green", "blue", "yellow", "beige"})
+"""Colours by their CSS names; any other is written as #rrggbb."""
+
+
+def _colour(value: str) -> str:
+    if value in COLOURS or re.fullmatch(r"#[0-9a-f]{6}", value):
+        return value
+    raise ValueError("is no colour that is known")
+
+
+Colour = Annotated[StrictStr, AfterValidator(_colour)]
+
 MediaList = Annotated[tuple[MediaRef, ...], BeforeValidator(_as_list), Field(min_length=1)]
 Text = Annotated[StrictStr, AfterValidator(lambda text: unicodedata.normalize("NFC", text))]
 Resolution: TypeAlias = Literal["480p", "720p", "1080p", "4k"]
@@ -163,6 +176,14 @@ class Brief(BaseModel):
         None,
         description="the quality checks accept a video without sound even if the model should make it (default false)",
     )
+    fit: Annotated[Literal["pad", "crop"] | None, BeforeValidator(_lowered)] = Field(
+        None,
+        description="how an image that is too wide or too high for the route is made to fit: pad or crop (refused if omitted)",
+    )
+    background: Annotated[Colour | None, BeforeValidator(_lowered)] = Field(
+        None,
+        description='colour behind transparent pixels and around a padded image, such as "#202020" (default white)',
+    )
     keep_face: StrictBool | Literal["auto"] | None = Field(
         None, description="lip_sync with an image: show that person (default auto), or leave the image out (false)"
     )
@@ -211,6 +232,8 @@ _EXPECTED: Final[Mapping[str, str]] = MappingProxyType(
         "watermark": "true or false",
         "generate_audio": "true or false",
         "may_be_silent": "true or false",
+        "fit": "pad or crop",
+        "background": f'a colour such as "#202020" (in quotes), or one of {", ".join(sorted(COLOURS))}',
         "keep_face": "true, false or auto",
         "priority": "a whole number from -100 to 100",
         "needs_approval": "true or false",

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 from uuid import uuid4
 
@@ -26,6 +25,7 @@ from resources.runcomfy.client import service_time
 from resources.runcomfy.offers import LiveOffer
 from resources.schemas.endpoints import family_route
 from resources.schemas.inputs import Family
+from resources.scratch import scratch_folder, scratch_root
 from resources.settings import Settings, load_settings
 from resources.storage import keys
 from resources.storage.bucket import Bucket
@@ -143,8 +143,8 @@ def _presigned(settings: Settings, bucket: Bucket, key: str) -> Finding:
     name = "presigned address"
     try:
         check_reachable(bucket, settings.service)
-        with TemporaryDirectory(prefix="i2v-") as folder:
-            path = Path(folder) / "fetched"
+        with scratch_folder() as folder:
+            path = folder / "fetched"
             there = bucket.head(key)  # if the bucket keeps versions, the service is sent to one of them
             url = bucket.presign_get(key, 60, there.version_id if there else "")
             fetch_input(url.get_secret_value(), path, settings.service, max_bytes=1_000)
@@ -289,17 +289,21 @@ def _libraries(_: Settings) -> Iterator[Finding]:
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:
-    folder = settings.data_dir.absolute()
-    while not folder.exists():
-        folder = folder.parent
-    for name, place in (("data folder", folder), ("scratch folder", Path(gettempdir()))):
+    folder = _existing(settings.data_dir.absolute())
+    for name, place in (("data folder", folder), ("scratch folder", _existing(scratch_root(settings.data_dir)))):
         free = shutil.disk_usage(place).free
         words = f"{free / 1024**3:.1f} GiB free at {place}"
         if free < FREE_BYTES:
-            remedy = "Free some space, or point I2V_DATA_DIR (or TMPDIR for scratch) elsewhere."
+            remedy = "Free some space, or point I2V_DATA_DIR elsewhere: scratch files lie in it too."
             yield Finding(name, False, words, remedy, Exit.FAILED)
         else:
             yield _good(name, words)
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder
 
 
 def _uploads(settings: Settings) -> Iterator[Finding]:

@@ -1,9 +1,9 @@
 """`i2v verify`: prove that a file is what the ledger paid for."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -18,10 +18,11 @@ from i2v_assets.session import Session, open_session
 from i2v_assets.verify.verify import Signature, Verification, verify_alone, verify_film
 from i2v_assets.verify.verify import verify as verify_manifest
 from resources.ledger.records import RequestRow
-from resources.media.is_video import Examined, examine
+from resources.media.is_video import Examined, examine_apart
 from resources.media.probe import sha256_file
 from resources.provenance.credentials import Certificate, Credential, ProvenanceError, available
 from resources.provenance.credentials import read as read_credential
+from resources.scratch import scratch_folder
 from resources.storage import keys
 from resources.storage.errors import ObjectMissing
 
@@ -236,10 +237,10 @@ def verify(
 
         i2v verify videos/hero.mp4
     """
-    with open_session() as session, TemporaryDirectory(prefix="i2v-") as scratch:
+    with open_session() as session, scratch_folder() as scratch:
         path = Path(what)
-        found = of_file(session, path, manifest) if path.is_file() else of_name(session, what, Path(scratch))
-        found = replace(found, examined=examine(path if path.is_file() else Path(scratch) / keys.VIDEO))
+        found = of_file(session, path, manifest) if path.is_file() else of_name(session, what, scratch)
+        found = replace(found, examined=asyncio.run(examine_apart(path if path.is_file() else scratch / keys.VIDEO)))
     result = judge(found)
     if as_json:
         fingerprint = found.row.fingerprint if found.row else None

@@ -17,14 +17,16 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 
 from resources.bounded_json import read_json
 from resources.errors import ErrorCode, I2VError
 from resources.redact import redact
-from resources.schemas.inputs import GenerationInputs, MediumKind, Route, Service, Sha256
+from resources.schemas.inputs import GenerationInputs, Medium, MediumKind, Route, Service, Sha256
 
 SCHEMA_VERSION: Final = 1
 """Increment when a field changes its meaning or is removed, but not for a new optional field."""
@@ -58,13 +60,42 @@ class _Part(BaseModel):
 
 
 class ManifestMedium(_Part):
-    """One file that the video was made from; ``key`` is its upload key."""
+    """One file that the video was made from; ``key`` is its upload key.
+
+    If it was prepared for the model, the ``prepared_`` fields are about the file that was sent, and ``preparation`` says what
+    was done and by which version; otherwise it was sent as it is, and they are left out.
+    """
 
     kind: MediumKind
     name: Line
     key: Line
     sha256: Sha256
     size_bytes: int = Field(ge=0)
+    prepared_key: Line | None = None
+    prepared_sha256: Sha256 | None = None
+    prepared_size_bytes: int | None = Field(None, ge=0)
+    preparation: Line | None = None
+
+    @classmethod
+    def of(cls, medium: Medium, name: str, key: str) -> Self:
+        """Return what a manifest says of a medium that was sent."""
+        sent = medium.preparation is not None
+        return cls(
+            kind=medium.kind,
+            name=name,
+            key=key,
+            sha256=medium.uploaded_sha256,
+            size_bytes=medium.uploaded_size_bytes,
+            prepared_key=medium.key if sent else None,
+            prepared_sha256=medium.sha256 if sent else None,
+            prepared_size_bytes=medium.size_bytes if sent else None,
+            preparation=medium.preparation,
+        )
+
+    @model_serializer(mode="wrap")
+    def _only_what_it_has(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
+        plain: dict[str, object] = serialize(self)
+        return {name: value for name, value in plain.items() if value is not None or "prepar" not in name}
 
 
 class ManifestVideo(_Part):
@@ -179,13 +210,8 @@ def canonical(model: BaseModel) -> bytes:
 def media_of(inputs: GenerationInputs, original_key: Mapping[str, str] | None = None) -> tuple[ManifestMedium, ...]:
     """Return the manifest's media for the inputs of a generation."""
     original = original_key or {}
-    keys = ((medium, original.get(medium.key, medium.key)) for medium in inputs.media)
-    return tuple(
-        ManifestMedium(
-            kind=medium.kind, name=key.rsplit("/", 1)[-1], key=key, sha256=medium.sha256, size_bytes=medium.size_bytes
-        )
-        for medium, key in keys
-    )
+    keys = ((medium, original.get(medium.uploaded_key, medium.uploaded_key)) for medium in inputs.media)
+    return tuple(ManifestMedium.of(medium, key.rsplit("/", 1)[-1], key) for medium, key in keys)
 
 
 def read_manifest(data: bytes, *, name: str = "manifest.json") -> Manifest:

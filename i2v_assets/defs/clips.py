@@ -6,7 +6,6 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import dagster as dg
 
@@ -31,8 +30,8 @@ from resources.dagster_runs import is_retry, started_by
 from resources.generation.run_sync import run_sync
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Money
+from resources.media.pool import shared_pool
 from resources.media.quality.model import Check, Severity
-from resources.media.quality.pool import MeasuringPool
 from resources.outside_text import escape_markdown, plain
 from resources.plurals import counted
 from resources.redact import redact
@@ -40,6 +39,7 @@ from resources.registry.registry import ClipRow, ClipState, Registry
 from resources.registry.resource import LedgerResource
 from resources.runcomfy.factory import build_offers
 from resources.runcomfy.resource import RunComfyResource
+from resources.scratch import scratch_folder
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
 from resources.storage.resource import BucketResource
@@ -68,11 +68,11 @@ def make_clips(
         logs.of_run(context.run.run_id),
         kept_connections(context.instance),
         ledger.open() as (requests, registry),
-        TemporaryDirectory(prefix="i2v-") as scratch,
+        scratch_folder() as scratch,
     ):
         store = bucket.open()
         results = run_sync(
-            lambda: _make_all(context, runcomfy, store, requests, registry, Path(scratch)),
+            lambda: _make_all(context, runcomfy, store, requests, registry, scratch),
             interrupted=dg.DagsterExecutionInterruptedError,
         )
     report(context, results)
@@ -91,7 +91,7 @@ async def _make_all(
     rows, unknown = _rows(context, registry)
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(runcomfy.engine(ledger, bucket, scratch=scratch))
-        pool = stack.enter_context(MeasuringPool())
+        pool = shared_pool()
         queue = GenerationQueue()
         await stack.enter_async_context(queue.served_by(engine.stream))
         heaps = HeapWatch(registry, ledger, settings.heap_limit_microdollars)

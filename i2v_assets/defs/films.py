@@ -3,8 +3,6 @@
 import base64
 import traceback
 from importlib.metadata import version as version_of
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
@@ -24,6 +22,7 @@ from resources.problem import Problem
 from resources.redact import redact
 from resources.registry.agreed_prices import CatalogueMemory
 from resources.registry.resource import LedgerResource
+from resources.scratch import scratch_folder
 from resources.settings import Settings, load_settings
 from resources.storage import keys
 from resources.storage.bucket import Bucket
@@ -81,8 +80,8 @@ def _joined(
         version = resolved.version
         if version is None:
             raise _not_ready(resolved)
-        with signs_of_life(registry, run_id), TemporaryDirectory(prefix="i2v-") as folder:
-            return resolved, join_film(store, resolved, version, Path(folder), settings, tool=version_of("i2v-assets"))
+        with signs_of_life(registry, run_id), scratch_folder() as folder:
+            return resolved, join_film(store, resolved, version, folder, settings, tool=version_of("i2v-assets"))
 
 
 def _unexpected(error: Exception) -> I2VError:

@@ -3,8 +3,6 @@
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import dagster as dg
 
@@ -19,6 +17,7 @@ from resources.outside_text import plain
 from resources.registry.registry import ClipState
 from resources.registry.resource import LedgerResource
 from resources.schemas.inputs import Service
+from resources.scratch import scratch_folder
 from resources.settings import Settings, load_settings
 from resources.storage import keys
 from resources.storage.bucket import Bucket
@@ -128,6 +127,8 @@ def _write(bucket: Bucket, files: Mapping[str, bytes], cache: TextCache) -> int:
 
 def _language_sheets(bucket: Bucket, manifests: Mapping[str, Manifest], cache: TextCache) -> int:
     """Write a contact sheet for each dub whose languages changed; return the number of dubs."""
+    from resources.media.limits import scaled
+    from resources.media.pool import shared_pool
     from resources.media.previews import side_by_side
 
     groups = dub_groups(manifests.values())
@@ -136,13 +137,15 @@ def _language_sheets(bucket: Bucket, manifests: Mapping[str, Manifest], cache: T
         version = hashlib.sha256("".join(manifest.video.sha256 for manifest in languages.values()).encode()).hexdigest()
         if not cache.record_version(key, version):
             continue
-        with TemporaryDirectory(prefix="i2v-") as folder:
+        with scratch_folder() as folder:
             videos = []
             for language, manifest in languages.items():
-                path = Path(folder) / f"{language}.mp4"
+                path = folder / f"{language}.mp4"
                 bucket.download(manifest.video.key, path)
                 videos.append((language, path))
-            bucket.write(key, side_by_side(videos), "image/jpeg")
+            limits = scaled("show", pixels=8_300_000, seconds=15.0 * len(videos))
+            sheet = shared_pool().run(side_by_side, videos, limits=limits, name="The languages")
+            bucket.write(key, sheet, "image/jpeg")
     return len(groups)
 
 

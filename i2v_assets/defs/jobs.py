@@ -3,7 +3,6 @@
 import asyncio
 from contextlib import aclosing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import dagster as dg
 from pydantic import Field
@@ -29,6 +28,7 @@ from resources.outside_text import plain
 from resources.registry.registry import ClipState, Registry
 from resources.registry.resource import LedgerResource
 from resources.runcomfy.resource import RunComfyResource
+from resources.scratch import scratch_folder
 from resources.settings import USD
 from resources.storage.bucket import Bucket
 from resources.storage.resource import BucketResource
@@ -56,10 +56,10 @@ def adopt(
         as_dagster_failure(),
         logs.of_run(context.run.run_id),
         ledger.open() as (requests, registry),
-        TemporaryDirectory(prefix="i2v-") as scratch,
+        scratch_folder() as scratch,
     ):
         outcomes, settled = run_sync(
-            lambda: _adopt(runcomfy, bucket.open(), requests, registry, Path(scratch)),
+            lambda: _adopt(runcomfy, bucket.open(), requests, registry, scratch),
             interrupted=dg.DagsterExecutionInterruptedError,
         )
         delivered = [found for found in outcomes if isinstance(found, Delivered)]

@@ -87,9 +87,3 @@ def summary(scan: LookSummary, states: dict[str, int]) -> str:
     parts += [f"{counted(scan.ignored, 'system file')} ignored"] if scan.ignored else []
     parts += [f"{counted(scan.unread, 'large list is', 'large lists are')} being read"] if scan.unread else []
     return f"{counted(scan.objects, 'object')} under uploads/: {', '.join(parts) or 'no clips'}."
-
-
-def held_words(scan: UploadScan) -> list[str]:
-    """Return how many uploads wait for a person, with the reason of the first."""
-    holds = [each.hold for each in scan.held if each.hold is not None]
-    return [f"{counted(len(holds), 'upload')} held ({holds[0].words})"] if holds else []

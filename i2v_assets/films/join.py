@@ -16,8 +16,10 @@ from i2v_assets.films.manifest import (
 from i2v_assets.films.resolve import ResolvedFilm, ShotVideo
 from i2v_assets.films.sign import signed_film
 from resources.media import joining, mixing
+from resources.media.hashing import sha256_file
+from resources.media.limits import JOIN
+from resources.media.pool import shared_pool
 from resources.media.previews import contact_sheet, poster
-from resources.media.probe import sha256_file
 from resources.provenance import documents
 from resources.settings import Settings
 from resources.storage import keys
@@ -47,7 +49,7 @@ class JoinedFilm:
 def join_film(
     bucket: Bucket, film: ResolvedFilm, version: str, scratch: Path, settings: Settings, *, tool: str
 ) -> JoinedFilm:
-    """Download the shots, join them, then sign and store the film.
+    """Download the shots, join them in a process of their own, then sign and store the film.
 
     The manifest is written last, so that it never names a missing object.
 
@@ -68,20 +70,26 @@ def join_film(
         for shot, video in zip(film.shots, videos, strict=True)
     ]
     output = scratch / "film.mp4"
-    joined = joining.join(shots, output, options)
+    pool = shared_pool()
+    joined = pool.run(joining.join, shots, output, options, limits=JOIN, name="The film")
     manifest = _manifest(film, videos, tracks, joined, version, sha256_file(output), sandbox=sandbox, tool=tool)
     signing = signed_film(bucket, film, output, _composition(manifest, tool), local, settings)
     signed = {"signed_sha256": signing.sha256, "signed_size_bytes": signing.size_bytes}
     manifest = manifest.model_copy(update={"video": manifest.video.model_copy(update=signed)})
     name = film.name
     bucket.upload(signing.path or output, keys.sequence_key(name, keys.VIDEO), "video/mp4")
-    picture = poster(output, max_bytes=POSTER_BYTES, longer_side=1280)
+    picture, sheet, small = pool.run(_pictures, output, limits=JOIN, name="The film")
     bucket.write(keys.sequence_key(name, keys.POSTER), picture, "image/jpeg")
-    bucket.write(keys.sequence_key(name, keys.CONTACT_SHEET), contact_sheet(output), "image/jpeg")
+    bucket.write(keys.sequence_key(name, keys.CONTACT_SHEET), sheet, "image/jpeg")
     bucket.write(keys.sequence_key(name, keys.MANIFEST), manifest.to_json(), "application/json")
     bucket.delete_many(keys.sequence_key(name, note) for note in keys.NOTES)
-    small = poster(output, max_bytes=INLINE_POSTER_BYTES, longer_side=320)
     return JoinedFilm(joined, small, manifest, signing.line)
+
+
+def _pictures(film: Path) -> tuple[bytes, bytes, bytes]:
+    """Return the poster, the contact sheet and the small poster of a film; runs in a process of the pool."""
+    picture = poster(film, max_bytes=POSTER_BYTES, longer_side=1280)
+    return picture, contact_sheet(film), poster(film, max_bytes=INLINE_POSTER_BYTES, longer_side=320)
 
 
 def _composition(manifest: FilmManifest, tool: str) -> documents.Composition:

@@ -1,10 +1,8 @@
 """Scan ``sequences/``: each file is a film, whose shots become clips. Notes say what a film waits for."""
 
-import tempfile
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.briefs.yaml_reader import MAX_DOCUMENT_BYTES, DocumentFormat, decode
@@ -21,6 +19,7 @@ from resources.registry.registry import ClipRow, Registry, Upload
 from resources.registry.rows import ClaimChange
 from resources.schemas.inputs import Family, Route
 from resources.schemas.limits import DEFAULT_DURATION
+from resources.scratch import scratch_folder
 from resources.storage import keys
 from resources.storage.bucket import Bucket, ObjectInfo
 from resources.storage.errors import ObjectMissing
@@ -75,14 +74,18 @@ class BucketFilmSource:
 
     def last_frame(self, film: str, video: ShotVideo) -> ObjectInfo | None:
         """Return the last frame as a PNG beside the film, extracted once per video."""
+        from resources.media.limits import scaled
+        from resources.media.pool import shared_pool
         from resources.media.previews import last_frame
 
         key = keys.frame_key(film, video.sha256)
         if self._files.get(key) is None and time.monotonic() < self._until:
-            with tempfile.TemporaryDirectory(prefix="i2v-") as folder:
-                path = Path(folder) / "shot.mp4"
+            with scratch_folder() as folder:
+                path = folder / "shot.mp4"
                 self._bucket.download(video.key, path)
-                self._bucket.upload(last_frame(path, Path(folder) / "last.png"), key, "image/png")
+                limits = scaled("show", size_bytes=path.stat().st_size, pixels=8_300_000, seconds=15)
+                frame = shared_pool().run(last_frame, path, folder / "last.png", limits=limits, name="The video")
+                self._bucket.upload(frame, key, "image/png")
             self._files[key] = self._bucket.head(key)
         return self._files.get(key)
 

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from i2v_assets.operations.clips import find_clip
 from i2v_assets.pipeline.offers import plan_offers
@@ -20,6 +19,7 @@ from resources.ledger.records import State
 from resources.registry.registry import ClipRow, ClipState
 from resources.runcomfy.factory import OpenService
 from resources.schemas.inputs import Family
+from resources.scratch import scratch_folder
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,8 @@ async def open_planner(session: Session, scratch: Path) -> AsyncIterator[OpenPla
     async with session.open_service() as service:
         reader = MediaReader(session.bucket, session.registry, scratch)
         offers = partial(plan_offers, service.offers)
-        yield OpenPlanner(ClipPlanner(reader, offers, plan_options(session.settings)), service)
+        planner = ClipPlanner(reader, offers, plan_options(session.settings), session.ledger.was_sent)
+        yield OpenPlanner(planner, service)
 
 
 def scan_for_uploads(session: Session) -> None:
@@ -134,8 +135,8 @@ def preview(session: Session, rows: Sequence[ClipRow]) -> Preview:
     Raises:
         I2VError: the token is not accepted, or the bucket does not answer.
     """
-    with TemporaryDirectory(prefix="i2v-") as scratch:
-        return asyncio.run(_preview(session, rows, Path(scratch)))
+    with scratch_folder(session.settings.data_dir) as scratch:
+        return asyncio.run(_preview(session, rows, scratch))
 
 
 async def _preview(session: Session, rows: Sequence[ClipRow], scratch: Path) -> Preview:

@@ -5,10 +5,12 @@
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 from i2v_assets.pipeline.context import PipelineContext, RunScope
 from i2v_assets.pipeline.deliver import Delivery
@@ -60,8 +62,10 @@ class ClipPipeline:
         self._run = run
         self._reporter = reporter
         self._delivery = Delivery(context)
-        reader = MediaReader(context.bucket, context.registry, context.scratch)
-        self._planner = ClipPlanner(reader, partial(plan_offers, context.offers), context.options)
+        reader = MediaReader(context.bucket, context.registry, context.scratch, context.pool)
+        offers = partial(plan_offers, context.offers)
+        self._planner = ClipPlanner(reader, offers, context.options, context.ledger.was_sent)
+        self._plans: dict[str, Plan] = {}
         self._window = parse_window(context.settings.generate_only, context.settings.zone)
 
     async def process_clip(self, row: ClipRow) -> ClipOutcome:
@@ -72,8 +76,29 @@ class ClipPipeline:
             except I2VError as error:
                 log.warning("Clip %s: %s", row.clip, error.message)
                 return _stopped_by(row, error)
+            except Exception as error:
+                log.exception("Clip %s: unforeseen error", row.clip)
+                return await self._stopped_by_bug(row, error)
             finally:
                 self._note_price(row, ())  # no other clip waits for the price of one that has ended
+
+    async def _stopped_by_bug(self, row: ClipRow, error: Exception) -> ClipOutcome:
+        """Return the outcome of an error that nobody foresaw: before money the clip ends; after a submit it holds.
+
+        The error's own words are left out: they may name another clip's file, or hold what must not be shown.
+        """
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
+        problem = Problem(
+            f"This clip stopped because of a bug in i2v-assets ({where}).",
+            remedy="Please report it with the run log. Its files are not the cause as far as is known.",
+        )
+        plan = self._plans.get(row.clip)
+        planned = plan.fingerprint if plan is not None else row.planned_fingerprint
+        money = await asyncio.to_thread(self._context.ledger.money_of, row.clip, planned)
+        if money.may_have_been_paid:
+            return ClipWaiting(row, WaitReason.DOWNLOAD, problem, plan, code=ErrorCode.INTERNAL)
+        return ClipFailed(row, WaitReason.NEVER, problem, plan, code=ErrorCode.INTERNAL)
 
     async def _process(self, row: ClipRow) -> ClipOutcome:
         candidate = Candidate.from_content(row.content)
@@ -85,6 +110,7 @@ class ClipPipeline:
         _, planned = await asyncio.gather(reported, self._planner.takes(row, candidate, files))
         if planned.stopped is not None:
             return _not_planned(row, planned.stopped)
+        self._plans[row.clip] = planned.plans[0]
         self._note_price(row, planned.plans)
         await self._reporter.planned(planned)
         if not self._run.make:

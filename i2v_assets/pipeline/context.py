@@ -8,7 +8,7 @@ from i2v_assets.pipeline.heap_watch import HeapWatch
 from i2v_assets.planning.plan import PlanOptions
 from resources.generation.types import GenerationRequest, Outcome
 from resources.ledger.ledger import Ledger
-from resources.media.quality.pool import MeasuringPool
+from resources.media.pool import MediaPool
 from resources.registry.registry import ClipState, Registry
 from resources.runcomfy.offers import Offers
 from resources.settings import Settings
@@ -58,7 +58,7 @@ class PipelineContext:
     options: PlanOptions
     generate: Callable[[GenerationRequest], Awaitable[Outcome]]
     scratch: Path
-    pool: MeasuringPool
+    pool: MediaPool
     heaps: HeapWatch | None = None
 
     @property

@@ -62,7 +62,7 @@ class Delivery:
             return ClipDelivered(row, plan, chosen, before=before)
         finished = await self._look(chosen)
         # A clip without its person (`keep_face: false`) leaves an uploaded picture out: it was made from the others.
-        sent = {medium.sha256 for medium in chosen.plan.inputs.media}
+        sent = {medium.uploaded_sha256 for medium in chosen.plan.inputs.media}
         files = [found for found in planned.files if found.medium is not None and found.medium.sha256 in sent]
         signing = await signed_copy(self._context, row.clip, chosen, files)
         try:
@@ -136,17 +136,8 @@ class Delivery:
         finished: PostprocessResult,
         scores: dict[str, float],
     ) -> Manifest:
-        media = [
-            ManifestMedium(
-                kind=found.medium.kind,
-                name=found.name,
-                key=found.key,
-                sha256=found.medium.sha256,
-                size_bytes=found.medium.size_bytes,
-            )
-            for found in files
-            if found.medium
-        ]
+        sent = {medium.uploaded_sha256: medium for medium in chosen.plan.inputs.media}
+        media = [ManifestMedium.of(sent[found.medium.sha256], found.name, found.key) for found in files if found.medium]
         others = [
             ManifestTake(
                 take=other.plan.take,

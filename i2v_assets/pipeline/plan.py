@@ -16,18 +16,20 @@ from i2v_assets.pipeline.takes import asked_takes, reroll_takes, with_seed
 from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting, plan_hash
 from i2v_assets.planning.planner import make_plan
+from i2v_assets.planning.preparing import Prepared, Unprepared
 from i2v_assets.planning.prompts import load_presets
-from i2v_assets.uploads.types import Candidate
+from i2v_assets.uploads.types import Candidate, UploadKind
 from resources.errors import SettingsError
 from resources.ledger.approvals import ApprovalWay
 from resources.ledger.ledger import Ledger
+from resources.media.errors import Unreadable
 from resources.registry.registry import ClipRow
-from resources.schemas.inputs import Family
+from resources.schemas.inputs import Family, MediumKind
 from resources.settings import Settings
 
 READS = 4
-"""Files fetched and measured at once: a picture of 64 megapixels takes 200 MB while it is decoded, and a batch of 200 clips is
-read in seconds even so."""
+"""Files fetched and opened at once, which bounds what lies in the scratch folder. A file that turns out slow to open no longer
+counts, so that it delays nobody."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class ClipPlanner:
         reader: Reads their files, or remembers them.
         offers: What the service offers now.
         options: What decides where a brief is silent.
+        was_sent: Whether a request of this fingerprint was ever sent: one that was sent without a preparation that its
+            endpoint does not need stays without it.
     """
 
     def __init__(
@@ -83,10 +87,12 @@ class ClipPlanner:
         reader: MediaReader,
         offers: Callable[[], Awaitable[Mapping[Family, PlanOffer | None]]],
         options: PlanOptions,
+        was_sent: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._reader = reader
         self._offers = offers
         self._options = options
+        self._was_sent = was_sent
         self._reads = asyncio.Semaphore(READS)
 
     async def plan(self, row: ClipRow) -> Planned:
@@ -100,6 +106,8 @@ class ClipPlanner:
 
     async def takes(self, row: ClipRow, candidate: Candidate, files: tuple[ReadFile, ...]) -> Planned:
         """All takes of a clip whose files are read."""
+        if (refusal := _video_as_voice(row, candidate, files)) is not None:
+            return Planned(row, candidate, files, stopped=refusal)
         first = await self.take(row, candidate, files, 1)
         if not isinstance(first, Plan):
             return Planned(row, candidate, files, stopped=first)
@@ -112,25 +120,24 @@ class ClipPlanner:
 
     async def read(self, candidate: Candidate) -> tuple[ReadFile, ...]:
         """A clip's files, in its order."""
-
-        async def one(key: str, etag: str, name: str) -> ReadFile:
-            async with self._reads:
-                return await asyncio.to_thread(self._reader.read, key, etag, name)
-
-        return tuple(await asyncio.gather(*(one(file.key, file.etag, file.name) for file in candidate.files)))
+        return tuple(await asyncio.gather(*(self._reader.read_async(file, self._reads) for file in candidate.files)))
 
     async def take(
         self, row: ClipRow, candidate: Candidate, files: tuple[ReadFile, ...], number: int
     ) -> Plan | Refusal | Waiting:
         """One take of a clip."""
-        planned = await self.decide(row.clip, candidate.brief, files, take=number, name=candidate.source)
         seed = json.loads(row.take_seeds or "{}").get(str(number))
-        if isinstance(planned, Plan) and seed is not None:
-            return with_seed(planned, self._options.service, seed)
-        return planned
+        return await self.decide(row.clip, candidate.brief, files, take=number, name=candidate.source, seed=seed)
 
     async def decide(
-        self, clip: str, brief: Brief, files: Sequence[ReadFile], *, take: int = 1, name: str
+        self,
+        clip: str,
+        brief: Brief,
+        files: Sequence[ReadFile],
+        *,
+        take: int = 1,
+        name: str,
+        seed: int | None = None,
     ) -> Plan | Refusal | Waiting:
         """Return the decision on one take of a brief and the files it names, for a registered clip or for none.
 
@@ -141,17 +148,47 @@ class ClipPlanner:
         if unreadable:
             return Refusal.of(clip, [(found.problem, found.remedy) for found in unreadable])
         faces = next((file.faces for file in files if file.faces), None)
-        return make_plan(
-            clip,
-            brief,
-            [MeasuredMedium(file.medium, file.name, file.facts) for file in files if file.medium and file.facts],
-            await self._offers(),
-            self._options,
-            take=take,
-            face=faces.portrait if faces else None,
-            face_share=faces.share if faces else None,
-            name=name,
-        )
+        offers = await self._offers()
+
+        def make(prepared: Prepared | None) -> Plan | Refusal | Waiting | Unprepared:
+            made = make_plan(
+                clip,
+                brief,
+                [MeasuredMedium(file.medium, file.name, file.facts) for file in files if file.medium and file.facts],
+                offers,
+                self._options,
+                take=take,
+                face=faces.portrait if faces else None,
+                face_share=faces.share if faces else None,
+                name=name,
+                prepared=prepared,
+            )
+            return with_seed(made, self._options.service, seed) if isinstance(made, Plan) and seed is not None else made
+
+        prepared: dict[tuple[str, str], MeasuredMedium] = {}
+        while isinstance(made := make(prepared), Unprepared):
+            as_it_is = make(None) if made.optional else None
+            if isinstance(as_it_is, Plan) and await asyncio.to_thread(self._was_sent, as_it_is.fingerprint):
+                return as_it_is
+            try:
+                for wanted in made.wanted:
+                    key = wanted.medium.medium.sha256, wanted.preparation.result_key
+                    prepared[key] = await self._reader.preparer.prepare(wanted.medium, wanted.preparation)
+            except Unreadable as error:
+                return Refusal.of(clip, [(error.message, error.remedy)])
+        return made
+
+
+def _video_as_voice(row: ClipRow, candidate: Candidate, files: Sequence[ReadFile]) -> Refusal | None:
+    """Return a refusal if the file beside a loose image turns out to be a video: what is meant by it is not known."""
+    if candidate.kind is not UploadKind.LOOSE:
+        return None
+    videos = [file for file in files if file.medium is not None and file.medium.kind is MediumKind.VIDEO]
+    if not videos:
+        return None
+    name = videos[0].name
+    remedy = "Put a reference video in a folder of its own, with its image and a brief.yaml, or remove it."
+    return Refusal.of(row.clip, [(f"{name} has the image's name and holds a picture, so it is no voiceover.", remedy)])
 
 
 def plan_options(settings: Settings) -> PlanOptions:
@@ -167,6 +204,7 @@ def plan_options(settings: Settings) -> PlanOptions:
         presets=load_presets(_presets_text(settings), settings.presets_file or "presets"),
         allow_unknown_price=settings.allow_unknown_price,
         measured=settings.measure,
+        prepare=settings.prepare,
         version=version("i2v-assets"),
     )
 

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from i2v_assets.clip_folder.manifest import read_manifest
@@ -16,15 +15,17 @@ from i2v_assets.pipeline.takes import Take
 from resources.errors import SettingsError
 from resources.ledger.errors import LedgerError
 from resources.ledger.ledger import Ledger
-from resources.media.errors import MediaError
+from resources.media.errors import MeasuringFailed, MediaError, OverLimit
+from resources.media.limits import HEADER_AND_STILL, scaled
+from resources.media.pool import MediaPool, measuring_limits, shared_pool
 from resources.media.previews import animated_webp, contact_sheet, glimpse, poster, smaller
 from resources.media.probe import video_size
 from resources.media.quality.judging import judge, score
 from resources.media.quality.measuring import measure
 from resources.media.quality.model import Check, Expectation, Finding, Measures, Thresholds
-from resources.media.quality.pool import MeasuringPool
 from resources.outside_text import escape_markdown
 from resources.schemas.inputs import Family, GenerationInputs, Medium
+from resources.scratch import scratch_folder
 from resources.settings import Settings
 from resources.storage import keys
 from resources.storage.bucket import Bucket
@@ -46,17 +47,19 @@ def measure_again(
     if row is None:
         raise LedgerError(f"The ledger does not know the video of {clip}.", remedy="Is it the ledger of this bucket?")
     inputs = GenerationInputs.model_validate_json(row.inputs_json)
-    with TemporaryDirectory(prefix="i2v-") as folder, MeasuringPool(workers=1) as pool:
-        video = fetched(bucket, manifest.video.key, Path(folder))
-        image, voice = (
-            fetched(bucket, medium.key, Path(folder)) if medium else None for medium in compared_media(inputs)
-        )
+    with scratch_folder(settings.data_dir) as folder:
+        video = fetched(bucket, manifest.video.key, folder)
+        image, voice = (fetched(bucket, medium.key, folder) if medium else None for medium in compared_media(inputs))
         asked = expectation(inputs, image=image, voice=voice, may_be_silent=manifest.may_be_silent)
-        measures = pool.run(measure, video, asked)
+        limits = measuring_limits(video.stat().st_size, asked)
+        measures = shared_pool().run(measure, video, asked, limits=limits, name="The video")
     findings = judge(measures, asked, thresholds(settings.quality))
     total = score(measures, findings)
     return {found.check: (found, measures, total) for found in findings}
 
+
+_SHOWING = scaled("show", pixels=8_300_000, seconds=15)
+"""Pictures of a video of 15 s at 4k, the largest that is made."""
 
 INLINE_POSTER_BYTES = 10_000
 """Of a poster in the event log: 15 KB at most as text, and base64 takes a third more than the bytes."""
@@ -105,9 +108,8 @@ class Postprocessor:
         try:
             if not settings.previews:
                 return await self._measured(take, local)
-            finished, drawn = await asyncio.gather(
-                self._measured(take, local), pool.run_async(previews_of, local), return_exceptions=True
-            )
+            drawing = pool.run_async(previews_of, local, limits=_SHOWING, name="The video")
+            finished, drawn = await asyncio.gather(self._measured(take, local), drawing, return_exceptions=True)
             if isinstance(finished, BaseException):
                 raise finished
             if isinstance(drawn, MediaError):  # it is paid for, and can be played: it is delivered without pictures
@@ -117,6 +119,12 @@ class Postprocessor:
                 raise drawn
             inline, tiny, files = drawn
             return replace(finished, inline_poster=inline, glimpse=tiny, files=files)
+        except OverLimit as error:
+            # It is paid for: a limit refuses no video that was made.
+            raise MeasuringFailed(
+                f"{error.message} It is kept as {take.outcome.video_key}, and the clip is held.",
+                remedy="Look at that file. The clip goes on when it can be measured; I2V_MEASURE=off delivers unmeasured.",
+            ) from None
         finally:
             if local != take.outcome.local_path:
                 local.unlink(missing_ok=True)
@@ -124,7 +132,10 @@ class Postprocessor:
     async def _measured(self, take: Take, local: Path) -> PostprocessResult:
         if not self._context.settings.measure:
             try:
-                return PostprocessResult(*await asyncio.to_thread(video_size, local, "the video"))
+                size = await self._context.pool.run_async(
+                    video_size, local, "the video", limits=HEADER_AND_STILL, name="The video"
+                )
+                return PostprocessResult(*size)
             except MediaError as error:
                 log.warning("Clip %s: the size of its video cannot be read (%s).", take.plan.clip, error.message)
                 return PostprocessResult(0, 0, 0.0)
@@ -156,16 +167,21 @@ def fetched(bucket: Bucket, key: str, scratch: Path) -> Path:
     return path
 
 
-def poster_again(bucket: Bucket, clip: str) -> tuple[str | None, str | None]:
+async def poster_again(bucket: Bucket, clip: str, pool: MediaPool) -> tuple[str | None, str | None]:
     """The small and the tiny poster of a clip that was delivered before, from the one in the bucket; None where it is gone.
 
     A picture is no reason for a delivered clip to fail: whatever is in the way, it is told without one.
     """
     try:
-        kept = bucket.read(keys.clip_key(clip, keys.POSTER), max_bytes=BUCKET_POSTER_BYTES)
-        small = smaller(kept, INLINE_POSTER_BYTES, INLINE_POSTER_SIDE)
+        kept = await asyncio.to_thread(bucket.read, keys.clip_key(clip, keys.POSTER), max_bytes=BUCKET_POSTER_BYTES)
+        return await pool.run_async(_small_posters, kept, limits=HEADER_AND_STILL, name="The poster")
     except (StorageError, MediaError):
         return None, None
+
+
+def _small_posters(kept: bytes) -> tuple[str, str]:
+    """Return the small and the tiny poster as base64; runs in a process of the pool."""
+    small = smaller(kept, INLINE_POSTER_BYTES, INLINE_POSTER_SIDE)
     return base64.b64encode(small).decode(), base64.b64encode(glimpse(small)).decode()
 
 

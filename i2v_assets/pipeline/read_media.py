@@ -1,19 +1,26 @@
 """Reads a clip's files from the bucket once: hash, facts, and the small picture that the UI shows."""
 
+import asyncio
 import base64
-import os
-import threading
 import time
-from dataclasses import asdict, dataclass, is_dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from resources.media.errors import MediaError
-from resources.media.facts import AudioFacts, ImageFacts, MediaFacts, VideoFacts
+from i2v_assets.pipeline.prepare import FACTS, Preparer
+from i2v_assets.uploads.types import UploadFile
+from resources.media.errors import Unreadable
+from resources.media.facts import MediaFacts
+from resources.media.hashing import sha256_file
+from resources.media.limits import HEADER_AND_STILL, LARGEST_BYTES
+from resources.media.pool import MediaPool, shared_pool
+from resources.media.probe import sniff
+from resources.media.scan import MediaScan, scan_media
 from resources.registry.registry import Registry
 from resources.schemas.inputs import Medium, MediumKind
-from resources.storage.bucket import Bucket
+from resources.storage.bucket import Bucket, ObjectInfo
 
 THUMBNAIL_BYTES = 5_000
 """Small enough for the event log, which is kept for ever; large enough to know a picture again."""
@@ -21,20 +28,11 @@ THUMBNAIL_BYTES = 5_000
 THUMBNAIL_SIDE = 160
 """Pixels of the longer side: what the UI shows beside a table; a larger one costs seven times the CPU to fit the bytes."""
 
-READ_VERSION = 2
+READ_VERSION = 3
 """Rises when more is measured: what was remembered by an older version is read again."""
 
 VERSION_SECONDS = 12 * 3600.0
 """A version is believed to be there for so long: a bucket's rules may remove one that was written over after a day."""
-
-_LOOKS = threading.BoundedSemaphore(os.cpu_count() or 1)
-"""Files looked at at once: decoding keeps a core busy, and a photo of 12 megapixels takes 36 MB while it lasts."""
-
-_FACTS: dict[MediumKind, type[MediaFacts]] = {
-    MediumKind.IMAGE: ImageFacts,
-    MediumKind.AUDIO: AudioFacts,
-    MediumKind.VIDEO: VideoFacts,
-}
 
 
 @dataclass(frozen=True)
@@ -67,72 +65,146 @@ class MediaReader:
         bucket: where the files are.
         registry: where the results are remembered.
         scratch: folder for the copy while it is measured.
+        pool: where files are decoded; the program's own if None.
     """
 
-    def __init__(self, bucket: Bucket, registry: Registry, scratch: Path) -> None:
+    def __init__(self, bucket: Bucket, registry: Registry, scratch: Path, pool: MediaPool | None = None) -> None:
         self._bucket = bucket
         self._registry = registry
         self._scratch = scratch
+        self._pool = pool or shared_pool()
+        self.preparer = Preparer(bucket, registry, scratch, self._pool)
 
     def read(self, key: str, etag: str, name: str) -> ReadFile:
-        """One file. A damaged one is an answer, not an error.
+        """Return one file. A damaged one is an answer, not an error.
 
         Raises:
             StorageError: the bucket does not answer, or the file is gone.
+            MeasuringFailed: the process that read it died twice; MediaBug: an error that nobody foresaw.
         """
-        known = self._registry.memory.facts(key, etag)
-        if known is None or known.get("read_version") != READ_VERSION:
-            path = self._scratch / uuid4().hex
-            # What is read now may be newer than what was listed: it is remembered as what it is.
-            there = self._bucket.fetch(key, path)
-            etag = there.etag
-            with _LOOKS:
-                known = self._measure(path, name) | {"read_version": READ_VERSION}
-            known |= {"version_id": there.version_id, "read_at": time.time()}
-            self._registry.memory.remember_facts(key, etag, known)
+        known = self._known(key, etag)
+        if known is None:
+            copy = self._fetch(key)
+            try:
+                known = self._remember(
+                    key, copy, self._pool.submit(*copy.job(name), limits=HEADER_AND_STILL, name=name).result
+                )
+            finally:
+                copy.path.unlink(missing_ok=True)
+            etag = copy.object.etag
         return _restored(key, name, known, etag)
 
-    def _measure(self, path: Path, name: str) -> dict[str, Any]:
-        from resources.media.faces import is_portrait
-        from resources.media.probe import probe_audio, probe_video, sha256_file, sniff
-        from resources.media.stills import scan_image
+    def sniff(self, path: Path, name: str) -> tuple[MediumKind, str] | None:
+        """Return the kind and content type that a local file's bytes show; None if it is not an image, audio or video.
 
+        Raises:
+            OverLimit: it hit a limit; OSError: it cannot be read.
+        """
+        path.open("rb").close()
+        return self._pool.run(sniff, path.absolute(), limits=HEADER_AND_STILL, name=name)
+
+    async def read_async(self, file: UploadFile, at_once: asyncio.Semaphore) -> ReadFile:
+        """Do the same for an event loop.
+
+        Args:
+            file: the file as it was listed.
+            at_once: bounds the files that are fetched and opened; one that turns out slow to open leaves it.
+
+        Raises:
+            StorageError, MeasuringFailed, MediaBug: see `read`.
+        """
+        most = LARGEST_BYTES[file.kind]
+        if file.size_bytes > most:  # not even fetched
+            what = f"{file.name} has {file.size_bytes / 1e6:,.0f} MB; at most {most / 1e6:,.0f} MB of {file.kind} are read."
+            return ReadFile(file.key, file.name, problem=what, remedy="Export a smaller file.")
+        slot = _Slot(at_once)
+        async with slot:
+            known, etag = await asyncio.to_thread(self._known, file.key, file.etag), file.etag
+            if known is not None:
+                return _restored(file.key, file.name, known, etag)
+            copy = await asyncio.to_thread(self._fetch, file.key)
+            try:
+                work, *arguments = copy.job(file.name)
+                opened = self._pool.run_async(
+                    work, *arguments, limits=HEADER_AND_STILL, name=file.name, on_slow=slot.release
+                )
+                done = await asyncio.gather(opened, return_exceptions=True)
+            finally:
+                copy.path.unlink(missing_ok=True)
+        known = await asyncio.to_thread(self._remember, file.key, copy, lambda: _result(done[0]))
+        return _restored(file.key, file.name, known, copy.object.etag)
+
+    def _known(self, key: str, etag: str) -> dict[str, Any] | None:
+        known = self._registry.memory.facts(key, etag)
+        return known if known is not None and known.get("read_version") == READ_VERSION else None
+
+    def _fetch(self, key: str) -> "_Copy":
+        path = self._scratch / uuid4().hex
+        there = self._bucket.fetch(key, path)  # it may be newer than what was listed: it is remembered as what it is
+        return _Copy(path, there, sha256_file(path), path.stat().st_size)
+
+    def _remember(self, key: str, copy: "_Copy", scanned: Callable[[], MediaScan]) -> dict[str, Any]:
         try:
-            found = sniff(path)
-            if found is None:
-                return {
-                    "problem": f"{name} is no image, audio or video that can be read.",
-                    "remedy": "Upload a JPEG, PNG or WebP image, a WAV or MP3 sound, or an MP4 or MOV video.",
-                }
-            kind, content_type = found
-            read: dict[str, Any] = {
-                "kind": kind.value,
-                "sha256": sha256_file(path),
-                "size_bytes": path.stat().st_size,
-                "content_type": content_type,
-            }
-            if kind is MediumKind.IMAGE:
-                look = scan_image(path, name, THUMBNAIL_BYTES, THUMBNAIL_SIDE)
-                read["facts"] = _plain(look.facts)
-                read["thumbnail"] = base64.b64encode(look.thumbnail).decode()
-                read["glimpse"] = base64.b64encode(look.glimpse).decode()
-                read["faces"] = [
-                    is_portrait(look.faces),
-                    max((face.share for face in look.faces), default=0.0),
-                ]
-            elif kind is MediumKind.AUDIO:
-                read["facts"] = _plain(probe_audio(path, name))
-            else:
-                read["facts"] = _plain(probe_video(path, name))
-            return read
-        except MediaError as error:
-            return {"problem": error.message, "remedy": error.remedy}
-        finally:
-            path.unlink(missing_ok=True)
+            known = _plain(copy, scanned())
+        except Unreadable as error:
+            known = {"problem": error.message, "remedy": error.remedy}
+        known |= {"read_version": READ_VERSION, "version_id": copy.object.version_id, "read_at": time.time()}
+        self._registry.memory.remember_facts(key, copy.object.etag, known)
+        return known
 
 
-def _plain(facts: Any) -> dict[str, Any]:
-    return asdict(facts) if is_dataclass(facts) and not isinstance(facts, type) else facts.model_dump()
+@dataclass(frozen=True)
+class _Copy:
+    """A file on local disk, and which object its bytes were."""
+
+    path: Path
+    object: ObjectInfo
+    sha256: str
+    size_bytes: int
+
+    def job(self, name: str) -> tuple[Any, ...]:
+        return scan_media, self.path.absolute(), name, THUMBNAIL_BYTES, THUMBNAIL_SIDE
+
+
+class _Slot:
+    """One of the places of a semaphore, given back once: early, or at the end of the block."""
+
+    def __init__(self, at_once: asyncio.Semaphore) -> None:
+        self._at_once = at_once
+        self._held = False
+
+    async def __aenter__(self) -> None:
+        await self._at_once.acquire()
+        self._held = True
+
+    async def __aexit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        if self._held:
+            self._held = False
+            self._at_once.release()
+
+
+def _result(done: MediaScan | BaseException) -> MediaScan:
+    if isinstance(done, BaseException):
+        raise done
+    return done
+
+
+def _plain(copy: _Copy, scanned: MediaScan) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "kind": scanned.kind.value,
+        "sha256": copy.sha256,
+        "size_bytes": copy.size_bytes,
+        "content_type": scanned.content_type,
+        "facts": scanned.facts.model_dump(),
+    }
+    if (still := scanned.still) is not None:
+        plain["thumbnail"] = base64.b64encode(still.thumbnail).decode()
+        plain["glimpse"] = base64.b64encode(still.glimpse).decode()
+        plain["faces"] = [still.portrait, max((face.share for face in still.faces), default=0.0)]
+    return plain
 
 
 def _restored(key: str, name: str, known: dict[str, Any], etag: str) -> ReadFile:
@@ -153,7 +225,7 @@ def _restored(key: str, name: str, known: dict[str, Any], etag: str) -> ReadFile
         key,
         name,
         medium=medium,
-        facts=_FACTS[kind](**known["facts"]),
+        facts=FACTS[kind](**known["facts"]),
         thumbnail=known.get("thumbnail"),
         glimpse=known.get("glimpse"),
         faces=Faces(*known["faces"]) if "faces" in known else None,

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from i2v_assets.clip_folder import notes
@@ -39,7 +39,7 @@ from resources.outside_text import escape_markdown
 from resources.problem import Problem
 from resources.registry.guards import cancelled_words, retry_remedy
 from resources.registry.registry import ClipRow, ClipState
-from resources.schemas.inputs import MediumKind
+from resources.schemas.inputs import Medium, MediumKind
 from resources.storage import keys
 from resources.wait_reason import WaitReason
 
@@ -77,27 +77,22 @@ class ClipReporter:
             of_kind = [found for found in files if found.medium and found.medium.kind is kind]
             version = "+".join(found.medium.sha256[:16] for found in of_kind if found.medium) or "none"
             self._events.materialized(asset, clip, files_metadata(of_kind), version)
-        content = {
-            "clip": clip,
-            "source": candidate.source,
-            "files": [
-                {
-                    "name": found.name,
-                    "key": found.key,
-                    "kind": found.medium.kind.value if found.medium else None,
-                    "sha256": found.medium.sha256 if found.medium else None,
-                    "facts": found.facts.model_dump() if found.facts else None,
-                    "problem": found.problem or None,
-                }
-                for found in files
-            ],
-        }
+        await self._media(clip, candidate, files, {})
+
+    async def _media(
+        self, clip: str, candidate: Candidate, files: Sequence[ReadFile], sent: Mapping[str, Medium]
+    ) -> None:
+        """Write media.json; ``sent`` are the prepared media by their original's hash."""
+        content = {"clip": clip, "source": candidate.source, "files": [_file(found, sent) for found in files]}
         await asyncio.to_thread(self._bucket.document, clip, keys.MEDIA, content)
 
     async def planned(self, planned: Planned) -> None:
         """Record what will be made, before any money."""
         row, plans = planned.row, planned.plans
         clip, first, price_hash = row.clip, plans[0], planned.hash or ""
+        prepared = {medium.uploaded_sha256: medium for medium in first.inputs.media if medium.preparation}
+        if prepared:
+            await self._media(clip, planned.candidate, planned.files, prepared)
         most = total_price([*plans, *planned.rerolls])
         metadata = plan_metadata(first, price_hash, self._context.sandbox, most if planned.rerolls else None)
         self._events.materialized("clip_plan", clip, metadata, first.fingerprint[:16])
@@ -325,7 +320,7 @@ class ClipReporter:
         """
         settings, clip, chosen, before = self._context.settings, outcome.row.clip, outcome.chosen, outcome.before
         picture, tiny = (
-            await asyncio.to_thread(poster_again, self._context.bucket, clip) if settings.previews else (None, None)
+            await poster_again(self._context.bucket, clip, self._context.pool) if settings.previews else (None, None)
         )
         metadata = video_metadata(
             chosen.plan,
@@ -351,6 +346,29 @@ class ClipReporter:
             self._events.checked(
                 "clip_video", finding.check.value, clip, passed=finding.passed, metadata=measured, warn=warn
             )
+
+
+def _file(found: ReadFile, sent: Mapping[str, Medium]) -> dict[str, object]:
+    """Return one file of media.json."""
+    medium = found.medium
+    plain: dict[str, object] = {
+        "name": found.name,
+        "key": found.key,
+        "kind": medium.kind.value if medium else None,
+        "sha256": medium.sha256 if medium else None,
+        "facts": found.facts.model_dump() if found.facts else None,
+        "problem": found.problem or None,
+    }
+    prepared = sent.get(medium.sha256) if medium else None
+    if prepared is not None:
+        plain["prepared"] = {
+            "key": prepared.key,
+            "sha256": prepared.sha256,
+            "size_bytes": prepared.size_bytes,
+            "content_type": prepared.content_type,
+            "preparation": prepared.preparation,
+        }
+    return plain
 
 
 def _stopped(outcome: ClipOutcome, now: ClipRow | None) -> ClipOutcome:

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -53,6 +54,7 @@ def _sign(
             for found in files
             if found.medium is not None and found.medium.kind is MediumKind.IMAGE
         ]
+        sources = _with_prepared(sources, files, take, copy)
         generation = Generation(
             title=f"{clip}.mp4",
             tool_version=context.options.version,
@@ -62,6 +64,7 @@ def _sign(
             delivered_sha256=outcome.sha256,
             sandbox=context.sandbox,
             media_sha256=tuple(found.medium.sha256 for found in files if found.medium is not None),
+            prepared_sha256=tuple(medium.sha256 for medium in take.plan.inputs.media if medium.preparation),
         )
         path = context.scratch / f"{uuid4().hex}.mp4"
         sha256 = sign(video, path, generation, sources, certificate)
@@ -69,3 +72,20 @@ def _sign(
     finally:
         for found in copies:
             found.unlink(missing_ok=True)
+
+
+def _with_prepared(
+    sources: Sequence[Source], files: Sequence[ReadFile], take: Take, copy: Callable[[str], Path]
+) -> list[Source]:
+    """Return the sources with what was prepared from them beside each, told apart by their hashes."""
+    prepared = {medium.original_sha256: medium for medium in take.plan.inputs.images if medium.preparation}
+    found: list[Source] = []
+    images = [each.medium for each in files if each.medium is not None and each.medium.kind is MediumKind.IMAGE]
+    for source, original in zip(sources, images, strict=True):
+        sent = prepared.get(original.sha256)
+        if sent is None:
+            found.append(source)
+            continue
+        found.append(replace(source, sha256=original.sha256))
+        found.append(Source(copy(sent.key), f"{source.title} (prepared)", sent.content_type, sent.sha256))
+    return found

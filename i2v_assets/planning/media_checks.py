@@ -13,7 +13,7 @@ from resources.problem import Problem
 from resources.schemas.endpoints import LIMITS, MediaLimits
 from resources.schemas.inputs import Family, MediumKind
 
-_BAD_MODES = frozenset({"CMYK", "LAB", "YCbCr", "HSV"})
+BAD_MODES = frozenset({"CMYK", "LAB", "YCbCr", "HSV"})
 """Colour modes that screens do not show reliably; JPEG and PNG in all other modes are shown alike everywhere."""
 
 _FINEST = 6
@@ -61,7 +61,7 @@ def _image(medium: MeasuredMedium, limits: MediaLimits) -> Iterator[Problem]:
             f"Allowed are {', '.join(limits.formats)}.",
             'magick "{file}[0]" "{stem}.png"',
         )
-    if facts.mode in _BAD_MODES:
+    if facts.mode in BAD_MODES:
         yield problem(
             f"is in the colour mode {facts.mode}, which is for print and not for screens.",
             "Allowed are RGB and grey.",

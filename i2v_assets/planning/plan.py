@@ -53,6 +53,7 @@ class PlanOptions:
         presets: The motion presets, by name.
         allow_unknown_price: Plan even if the price cannot be read.
         measured: Videos are measured; there are no rerolls without a score.
+        prepare: Files that an endpoint does not take are prepared for it; otherwise they are refused.
         version: The project's version, for manifests.
     """
 
@@ -62,6 +63,7 @@ class PlanOptions:
     presets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType(dict(shipped_presets())))
     allow_unknown_price: bool = False
     measured: bool = True
+    prepare: bool = True
     version: str = ""
 
 

@@ -13,6 +13,7 @@ from i2v_assets.briefs.brief import Brief, BriefError, MediaRef
 from i2v_assets.planning.media import MeasuredMedium, audio_facts, image_facts, of_kind
 from i2v_assets.planning.media_checks import check_media
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting, plan_hash
+from i2v_assets.planning.preparing import Prepared, Unprepared, with_prepared
 from i2v_assets.planning.prompt_advice import Advice, PromptFacts, advise
 from i2v_assets.planning.prompts import has_roles, pick_preset, reference_line
 from i2v_assets.planning.routing import RouteImpossible, Routing, choose_route, references
@@ -30,6 +31,7 @@ __all__ = [
     "PlanOffer",
     "PlanOptions",
     "Refusal",
+    "Unprepared",
     "Waiting",
     "derived_seed",
     "make_plan",
@@ -55,7 +57,8 @@ def make_plan(
     face: bool | None = None,
     face_share: float | None = None,
     name: str = "",
-) -> Plan | Refusal | Waiting:
+    prepared: Prepared | None = None,
+) -> Plan | Refusal | Waiting | Unprepared:
     """Plan one take of a clip.
 
     Args:
@@ -68,6 +71,7 @@ def make_plan(
         face: Whether the image is a portrait; None if it was not checked.
         face_share: Share of the frame that the largest face fills, from 0 to 1.
         name: The upload's name, for choosing a preset; defaults to the clip's name.
+        prepared: The files that were prepared so far. None plans with the files as they are, whatever the options say.
     """
     if brief.shots is not None:
         words = "The brief lists `shots`, which make a film and not a single clip."
@@ -86,6 +90,12 @@ def make_plan(
     if family is Family.WAN_T2V and of_kind(media, MediumKind.IMAGE):
         media = of_kind(media, MediumKind.AUDIO)
         reasons += ("The face is not kept: the image is not sent, and the person on it does not appear.",)
+    if options.prepare and prepared is not None:
+        ready = with_prepared(clip, family, media, brief, prepared)
+        if isinstance(ready, Unprepared):
+            return ready
+        media, sentences = ready
+        reasons += sentences
     return _Planner(clip, brief, media, family, options, take, face, face_share, name or clip).plan(
         Routing(routing.route, (family,), reasons), offers
     )
@@ -410,7 +420,7 @@ class _Planner:
             return base if self.take == 1 else derived_seed((), "", self.take, base)
         # All languages of a dub share one seed, so their voices are not part of it.
         media = [each for each in self.media if not (self.brief.dub and each.kind is MediumKind.AUDIO)]
-        return derived_seed([each.medium.sha256 for each in media], prompt, self.take)
+        return derived_seed([each.medium.uploaded_sha256 for each in media], prompt, self.take)
 
     def _price(self, offer: PlanOffer | None, inputs: GenerationInputs) -> int | None:
         if offer is None:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-from i2v_assets.uploads.ingest import READERS, UploadScan, admit
+from i2v_assets.uploads.ingest import READERS, UploadScan, admit, head_or_none
 from resources.registry.registry import Registry
 from resources.settings import Settings
 from resources.storage.bucket import Bucket, ObjectInfo
@@ -122,7 +123,7 @@ def _is_settled(scan: UploadScan, objects: Sequence[ObjectInfo], now: datetime, 
     admission = scan.admission
     if admission.new or admission.changed or admission.withdrawn or scan.newly_refused:
         return False
-    if scan.unread or scan.grouping.settling or len(scan.elsewhere) > _MOST_ELSEWHERE:
+    if scan.unread or scan.held or scan.grouping.settling or len(scan.elsewhere) > _MOST_ELSEWHERE:
         return False
     newest = max((each.modified_at for each in objects), default=None)
     return newest is None or newest + timedelta(seconds=settings.settle_seconds) + _MARGIN < now
@@ -140,7 +141,7 @@ def _digest(
     _add(found, objects)
     if elsewhere:
         with ThreadPoolExecutor(READERS) as pool:
-            _add(found, (info for info in pool.map(bucket.head, elsewhere) if info is not None))
+            _add(found, (info for info in pool.map(partial(head_or_none, bucket), elsewhere) if info is not None))
     return found.digest()
 
 

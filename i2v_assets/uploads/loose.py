@@ -12,6 +12,7 @@ from i2v_assets.uploads.noise import is_source, original_of_conflict
 from i2v_assets.uploads.snapshot import Claim, Snapshot, entry_files
 from i2v_assets.uploads.tree import Entry, newest
 from i2v_assets.uploads.types import (
+    MAY_HOLD_SOUND_ALONE,
     Candidate,
     HoldReason,
     Kept,
@@ -45,8 +46,23 @@ def loose_claims(snapshot: Snapshot, folder: str, stem: str, group: Sequence[Ent
         yield from _still(snapshot, folder, stem, entry, group, voices, settled=settled)
     if settled:
         for entry, kind in kinds:
-            if entry not in stills and (refusal := _left_over(entry, kind, bool(stills))) is not None:
+            if entry in stills or (stills and kind is MediumKind.VIDEO and entry in _voices_to_use(group)):
+                continue
+            if (refusal := _left_over(entry, kind, bool(stills))) is not None:
                 yield refusal
+
+
+def _voices_to_use(group: Sequence[Entry]) -> list[Entry]:
+    """Return the voices of a stem: sounds that are sent as they are before those that are prepared, and sounds before videos.
+
+    A video may hold sound alone, which only its content shows; the clip is refused if it holds a picture.
+    """
+    media = [entry for entry in group if entry.role == "media"]
+    sounds = [entry for entry in media if kind_of(entry) is MediumKind.AUDIO]
+    ready = [entry for entry in sounds if split_name(entry.name)[1] in (".mp3", ".wav")]
+    recordings = [entry for entry in media if split_name(entry.name)[1] in MAY_HOLD_SOUND_ALONE]
+    any_sound = any(kind_of(entry) is MediumKind.AUDIO for entry in group)
+    return ready or sounds or ([] if any_sound else recordings)
 
 
 def _still(
@@ -62,7 +78,7 @@ def _still(
     key = entry.object.key
     steered = snapshot.defaults.keys_of(folder)
     origin = ClipSource(slug(key), key, entry.object.modified_at, UploadKind.LOOSE, key, steered_by=steered)
-    usable = [voice for voice in voices if voice.role == "media"]
+    usable = _voices_to_use(group)
     choice = snapshot.defaults.loose_images(folder) or snapshot.memory.loose_images
     if choice == "ignore" or _is_of_a_film(snapshot, key) or _is_same_copy(snapshot, entry):
         return
@@ -114,8 +130,9 @@ def _judge(
     if (original := original_of_conflict(entry.name)) is not None:
         words = f"{shown_name(entry.name)} is a sync program's copy of {shown_name(original)} with other bytes."
         return UploadHold(HoldReason.CONFLICT_COPY, words, "Keep the right one under its own name.", key)
+    used = _voices_to_use(group)
     for other in group:
-        if kind_of(other) is MediumKind.VIDEO:
+        if kind_of(other) is MediumKind.VIDEO and other not in used:
             words = f"{shown_name(other.name)} has the image's name, and is no voiceover."
             remedy = "Put a reference video in a folder with its image and a brief.yaml, or remove it."
             return UploadHold(HoldReason.COMPANION, words, remedy, other.object.key)
@@ -157,7 +174,8 @@ def _tree_rule(snapshot: Snapshot, folder: str, entry: Entry) -> UploadHold | st
         words = f"Documents order the clips of {shown_name(tree)}, and none names this image."
         remedy = f"Name it in one, or write `loose_images: order` in {shown_name(tree)}/_defaults.yaml."
         return UploadHold(HoldReason.NO_DOCUMENT, words, remedy, "")
-    changed = max(filter(None, (snapshot.tree.changed_at.get(tree), known.changed_at if known else None)))
+    times = (snapshot.tree.changed_at.get(tree), known.changed_at if known else None)
+    changed = max(filter(None, times), default=entry.object.modified_at)
     if snapshot.settled(changed) or _delivered_in(memory.delivered_loose(), tree):
         return None
     if known is not None and now > known.first_seen + RESTLESS * snapshot.settle:

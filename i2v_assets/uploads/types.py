@@ -315,27 +315,40 @@ Role = Literal[
 """``document`` is a file that may be meant to steer others; ``mark`` tells of an upload under way."""
 
 MEDIA_ENDINGS: Final[Mapping[str, MediumKind]] = MappingProxyType(
-    {
-        ".jpg": MediumKind.IMAGE,
-        ".jpeg": MediumKind.IMAGE,
-        ".png": MediumKind.IMAGE,
-        ".webp": MediumKind.IMAGE,
-        ".mp3": MediumKind.AUDIO,
-        ".wav": MediumKind.AUDIO,
-        ".mp4": MediumKind.VIDEO,
-        ".mov": MediumKind.VIDEO,
-    }
+    dict.fromkeys((".jpg", ".jpeg", ".png", ".webp"), MediumKind.IMAGE)
+    | dict.fromkeys((".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp"), MediumKind.IMAGE)
+    | dict.fromkeys((".heic", ".heif", ".hif", ".avif", ".tif", ".tiff", ".bmp", ".dib", ".gif"), MediumKind.IMAGE)
+    | dict.fromkeys((".mp3", ".wav"), MediumKind.AUDIO)
+    | dict.fromkeys((".m4a", ".m4b", ".aac", ".ogg", ".oga", ".opus", ".flac"), MediumKind.AUDIO)
+    | dict.fromkeys((".aif", ".aiff", ".aifc", ".amr", ".caf", ".weba", ".mka"), MediumKind.AUDIO)
+    | dict.fromkeys((".mp4", ".mov"), MediumKind.VIDEO)
+    | dict.fromkeys((".m4v", ".webm", ".mkv", ".avi", ".3gp", ".3g2", ".qt"), MediumKind.VIDEO)
 )
-"""The file types that the routes accept (model pages)."""
+"""The file types that the routes accept (model pages), as they are or prepared: `resources.media.prepare`. The content
+decides what a file is, so that an MP4 with sound alone is a sound."""
+
+MAY_HOLD_SOUND_ALONE: Final = frozenset({".mp4", ".m4v", ".webm", ".mkv", ".3gp", ".3g2"})
+"""Videos by their ending that recorders also write for sound; not .mov, which phones put beside a picture that moves."""
 
 CONVERTIBLE: Final[Mapping[str, MediumKind]] = MappingProxyType(
-    dict.fromkeys(
-        (".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd"), MediumKind.IMAGE
-    )
-    | dict.fromkeys((".m4a", ".aac", ".ogg", ".oga", ".opus", ".flac", ".aif", ".aiff", ".wma"), MediumKind.AUDIO)
-    | dict.fromkeys((".webm", ".mkv", ".avi", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp", ".ts"), MediumKind.VIDEO)
+    dict.fromkeys((".jxl", ".jp2", ".j2k", ".svg", ".psd", ".psb", ".pdf", ".ai", ".eps"), MediumKind.IMAGE)
+    | dict.fromkeys((".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"), MediumKind.IMAGE)
+    | dict.fromkeys((".wma", ".ape", ".ra", ".mid", ".midi", ".dss", ".ds2"), MediumKind.AUDIO)
+    | dict.fromkeys((".mpg", ".mpeg", ".wmv", ".ts", ".mts", ".m2ts", ".flv", ".vob"), MediumKind.VIDEO)
 )
-"""Media that no route accepts, but that one command converts to an accepted type."""
+"""Media that no route accepts and that are not prepared: what to export or convert is said."""
+
+_EXPORTED: Final[Mapping[str, str]] = MappingProxyType(
+    dict.fromkeys((".svg",), "Export it as PNG, 2000 pixels wide")
+    | dict.fromkeys((".psd", ".psb", ".ai", ".eps"), "Export it as PNG or JPEG from the program that made it")
+    | dict.fromkeys((".pdf",), "Export the page as PNG, for example in the preview of your system")
+    | dict.fromkeys(
+        (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"),
+        "Export it as JPEG from your photo program",
+    )
+    | dict.fromkeys((".dss", ".ds2", ".mid", ".midi"), "Export it as WAV or MP3")
+)
+"""What only the program that made a file can turn into a picture or sound."""
 
 MARK = "_uploading-"
 """First letters of a mark's name, ``_uploading-<id>.json``."""
@@ -425,6 +438,8 @@ def conversion(name: str, lead: str = "Convert it") -> str:
     """Return a remedy with the command that converts a file to an accepted type, after `lead`."""
     stem, ending = split_name(name)
     kind = CONVERTIBLE[ending]
+    if ending in _EXPORTED:
+        return f"{_EXPORTED[ending]}, and upload that."
     source, target = shown_name(name), shown_name(stem)
     if kind is MediumKind.IMAGE:
         return f'{lead}: magick "{source}[0]" "{target}.png"'

@@ -101,8 +101,16 @@ def claims_on_inputs(manifest: Manifest, inputs: GenerationInputs) -> Iterator[C
     yield _same("resolution", manifest.resolution, inputs.resolution)
     yield _same("aspect ratio", manifest.aspect_ratio, inputs.aspect_ratio)
     stated = [(medium.kind, medium.sha256, medium.size_bytes) for medium in manifest.media]
-    recorded = [(medium.kind, medium.sha256, medium.size_bytes) for medium in inputs.media]
+    recorded = [(medium.kind, medium.uploaded_sha256, medium.uploaded_size_bytes) for medium in inputs.media]
     yield Claim("media", Counter(stated) == Counter(recorded), _media(stated), _media(recorded))
+    prepared = [
+        (medium.kind, medium.prepared_sha256, medium.prepared_size_bytes or 0)
+        for medium in manifest.media
+        if medium.prepared_sha256 is not None
+    ]
+    sent = [(medium.kind, medium.sha256, medium.size_bytes) for medium in inputs.media if medium.preparation]
+    if prepared or sent:
+        yield Claim("prepared media", Counter(prepared) == Counter(sent), _media(prepared), _media(sent))
 
 
 def claims_on_course(manifest: Manifest, row: PaidRow) -> Iterator[Claim]:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from resources.errors import I2VError, Verdict
 from resources.generation.context import Context, InFlightRequest
-from resources.generation.not_found import given_up, hold_not_found
+from resources.generation.not_found import hold_not_found
 from resources.generation.outputs import Budget, Local, fetch_video, withhold
 from resources.generation.poll import NotFoundDebounce
 from resources.generation.types import Delivered, Held, Outcome, lost
 from resources.ledger.records import RequestRow
-from resources.media.is_video import examine
+from resources.media.is_video import examine_apart
 from resources.runcomfy.errors import (
     DownloadError,
     DownloadFailed,
@@ -50,7 +50,7 @@ async def find_existing_video(ctx: Context, flight: InFlightRequest, row: Reques
         return _delivered(flight, row, key, row.video_sha256 or "", info.size_bytes, already=True)
     async with ctx.downloads:  # uploaded by a run that died before it wrote that down, or before files were looked at
         local = await _stored(ctx, key, flight)
-        examined = await asyncio.to_thread(examine, local.path)
+        examined = await examine_apart(local.path)
     if not examined.is_video:
         log.warning("Clip %s: %s is %s; it is fetched again.", flight.order.clip, key, examined.what)
         local.path.unlink(missing_ok=True)
@@ -182,7 +182,7 @@ async def _taken(
     """Return the file that is stored already, if it is a video; else put ours in its place and return its SHA-256."""
     there = await ctx.in_bucket(ctx.bucket.head, key)
     stored = await _stored(ctx, key, flight, beside=True)
-    if (await asyncio.to_thread(examine, stored.path)).is_video:
+    if (await examine_apart(stored.path)).is_video:
         return stored
     try:
         await withhold(ctx, flight.order.fingerprint, stored.path)
@@ -228,7 +228,7 @@ def _measured(path: Path) -> Local:
 
 async def _missing(ctx: Context, flight: InFlightRequest, row: RequestRow, error: RequestGone) -> Held:
     """Hold a video that was never fetched while the service does not know its request; one that was delivered is lost."""
-    if row.delivered_at is None and not given_up(row):
+    if row.delivered_at is None and not await ctx.in_ledger(ctx.ledger.given_up, row):
         reason = f"The service does not know request {row.request_id}, whose video it made."
         return await hold_not_found(ctx, flight, row, reason)
     return await _lost(ctx, flight, row, f"The service no longer has request {row.request_id}.", error)

@@ -11,11 +11,6 @@ from resources.wait_reason import WaitReason
 log = logging.getLogger(__name__)
 
 
-def given_up(row: RequestRow) -> bool:
-    """Return True if a request has not been found for so long that nothing can be expected of it."""
-    return row.not_found_since is not None and utc_now() - row.not_found_since >= GIVE_UP_AFTER
-
-
 async def hold_not_found(ctx: Context, flight: InFlightRequest, row: RequestRow, reason: str) -> Held:
     """Keep a request that the service does not know: its state and money stay, and it is asked for again.
 

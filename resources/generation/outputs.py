@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from resources.errors import Verdict
 from resources.generation.context import Context
-from resources.media.is_video import Examined, examine
+from resources.media.is_video import Examined, examine_apart
 from resources.plurals import counted
 from resources.runcomfy.errors import DownloadError, DownloadFailed, NoVideo
 from resources.runcomfy.wire import ResultAnswer
@@ -121,7 +121,7 @@ async def _one(ctx: Context, url: SecretStr, path: Path, budget: Budget) -> _Out
         ) from None
     finally:
         budget.seconds -= time.monotonic() - began
-    return _Output(Local(path, got.sha256, got.size_bytes), await asyncio.to_thread(examine, path))
+    return _Output(Local(path, got.sha256, got.size_bytes), await examine_apart(path))
 
 
 async def _nothing(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from resources.errors import ErrorCode, Verdict
 from resources.generation.context import Context, InFlightRequest, utc_now
-from resources.generation.not_found import given_up, hold_not_found
+from resources.generation.not_found import hold_not_found
 from resources.generation.poll_schedule import Forecast, PollTimer
 from resources.generation.types import (
     CONTENT_REMEDY,
@@ -246,7 +246,7 @@ async def _refused(ctx: Context, flight: InFlightRequest, row: RequestRow, error
 
 async def _not_found(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Outcome:
     """Hold a request that the service does not know; give it up after `GIVE_UP_AFTER`."""
-    if given_up(row):
+    if await ctx.in_ledger(ctx.ledger.given_up, row):
         return await _gone(ctx, flight, row)
     reason = f"The service does not know request {row.request_id}, which it accepted."
     return await hold_not_found(ctx, flight, row, reason)

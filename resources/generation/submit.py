@@ -193,7 +193,7 @@ async def _address(ctx: Context, medium: Medium) -> str:
             raise InputReplaced(medium.key)
         return f"data:{medium.content_type};base64,{base64.b64encode(data).decode()}"
     key = await ctx.in_bucket(store_input, ctx.bucket, medium, ctx.scratch)
-    url = await ctx.in_bucket(ctx.bucket.presign_get, key, ctx.options.presign_seconds)
+    url = await ctx.in_bucket(ctx.bucket.presign_get, key, ctx.options.presign_seconds, "", medium.content_type)
     return url.get_secret_value()
 
 

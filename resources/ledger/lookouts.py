@@ -71,6 +71,13 @@ class Lookouts(LedgerBase):
                 )
             return row, outage
 
+    def given_up(self, row: RequestRow) -> bool:
+        """Return True if a request has not been found for so long that nothing can be expected of it."""
+        if row.not_found_since is None:
+            return False
+        with self.database.read() as connection:
+            return self._time(connection) - row.not_found_since >= GIVE_UP_AFTER
+
     def found(self, fingerprint: str) -> RequestRow:
         """Record that the service knows the request after all."""
         with self.database.write() as connection:

@@ -64,6 +64,11 @@ class Reading(LedgerBase):
             found = connection.execute(SELECT_ROW, {"the_fingerprint": fingerprint}).one_or_none()
         return None if found is None else row_of(found)
 
+    def was_sent(self, fingerprint: str) -> bool:
+        """Return True if a request with this fingerprint was ever sent, or may have been."""
+        row = self.get(fingerprint)
+        return row is not None and (row.submitted_at is not None or row.state is not State.PLANNED)
+
     def find(self, request_id: str) -> RequestRow | None:
         """Return the request that the service knows under this id, in any of its attempts, or None."""
         with self.database.read() as connection:

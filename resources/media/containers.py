@@ -16,6 +16,9 @@ import av.stream
 
 from resources.media.errors import Unreadable
 
+decoder_threads = 0
+"""Threads of a decoder, 0 for one per core; a process of the pool sets 1."""
+
 HEAD_BYTES = 4096
 """Enough for every signature below (the farthest is MPEG-TS's third sync byte, at 376)."""
 
@@ -25,6 +28,8 @@ _HEADER_ONLY = {"skip_frame": "all", "threads": "1", "probesize": "32"}
 """FFmpeg decodes the first pictures to learn what the header does not say, with a decoder thread per core. 32 bytes is
 its smallest probe size."""
 
+_ZEROS = 16
+"""Zero bytes that no container begins with."""
 _TS_PACKET = 188
 _STILL_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis"}
 _QUICKTIME_ATOMS = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
@@ -58,8 +63,11 @@ def head(path: Path, size: int = HEAD_BYTES) -> bytes:
 def container_of(start: bytes) -> str | None:
     """Return the container that the first bytes announce (``mp4``, ``mov``, ``wav``, ``mp3``, ...).
 
-    None if not audio or video.
+    None if not audio or video. Zero bytes before an MP3 are passed over, as players do.
     """
+    if start[:_ZEROS] == bytes(_ZEROS):
+        padded = start.lstrip(b"\0")
+        return "mp3" if padded.startswith(b"ID3") or _raw_mpeg_audio(padded) == "mp3" else None
     if start[4:8] == b"ftyp":
         brand = start[8:12]
         return None if brand in _STILL_BRANDS else "mov" if brand == b"qt  " else "mp4"
@@ -111,16 +119,20 @@ def open_media(
             remedy="Save it as WAV or MP3 (sound) or MP4 (video) and upload that.",
         )
     try:
-        opened = av.open(
-            str(path.absolute()),
-            format=_demuxer(container),
-            metadata_errors="replace",
-            options=_SAFE | _HEADER_ONLY if header_only else _SAFE,
-        )
+        options = _SAFE | _HEADER_ONLY if header_only else _SAFE
+        if decoder_threads:
+            options = options | {"threads": str(decoder_threads)}
+        opened = av.open(str(path.absolute()), format=_demuxer(container), metadata_errors="replace", options=options)
         with opened:
+            if decoder_threads:
+                for stream in [*opened.streams.video, *opened.streams.audio]:
+                    if has_decoder(stream):
+                        stream.codec_context.thread_count = decoder_threads
             yield opened
-    except (av.FFmpegError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
+    except MemoryError:
+        raise
+    except (av.FFmpegError, UnicodeDecodeError, ArithmeticError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) if isinstance(error, av.FFmpegError) else "") or "broken data"
         raise Unreadable(
             f"{name} is damaged or cut short: {reason}.",
             remedy="Export or upload the file again; the copy is incomplete.",
@@ -155,6 +167,16 @@ def is_text(start: bytes) -> bool:
 def _demuxer(container: str) -> str:
     # FFmpeg's demuxers have family names: one reads both MP4 and QuickTime.
     return "mov" if container == "mp4" else container
+
+
+def has_decoder(stream: av.stream.Stream) -> bool:
+    """Return True if a stream's codec can be decoded here; without a decoder PyAV gives it no codec context."""
+    return getattr(stream, "codec_context", None) is not None
+
+
+def decodable_sound(container: av.container.InputContainer) -> av.AudioStream | None:
+    """Return the first sound that has a decoder; phones put one of their own codec beside it, or instead of it."""
+    return next((stream for stream in container.streams.audio if has_decoder(stream)), None)
 
 
 def moving_streams(container: av.container.InputContainer) -> list[av.VideoStream]:

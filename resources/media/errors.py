@@ -15,8 +15,16 @@ class Unreadable(MediaError):
     """The file is not what its name says, is damaged, or is too large to open safely."""
 
 
+class OverLimit(Unreadable):
+    """Opening the file takes more memory or CPU than any good file does; a fact about the file, named by the limit."""
+
+
+class MediaBug(MediaError):
+    """An error that nobody foresaw while a file was worked on."""
+
+
 class MeasuringFailed(MediaError):
-    """The process that measured a video died or ran out of time; the video itself may be fine."""
+    """The process that worked on a file died or ran out of time; the file itself may be fine."""
 
     verdict = Verdict.RETRYABLE
 

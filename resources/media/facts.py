@@ -5,6 +5,9 @@
 
 from pydantic import BaseModel, ConfigDict
 
+UNKNOWN_CODEC = "unknown"
+"""Codec of a stream for which there is no decoder."""
+
 
 class ImageFacts(BaseModel):
     """An image; ``width`` and ``height`` in pixels as displayed, after EXIF rotation."""
@@ -21,6 +24,10 @@ class ImageFacts(BaseModel):
     size_bytes: int
     rotated: bool = False
     """True if EXIF turns or mirrors the stored pixels."""
+    transparent: bool = False
+    """True if a pixel lets the background through."""
+    rewrite: str = ""
+    """Why decoders may refuse the file although its picture is good, as the end of "it has ..."; empty if they take it."""
 
 
 class AudioFacts(BaseModel):
@@ -37,6 +44,8 @@ class AudioFacts(BaseModel):
     size_bytes: int
     longer: bool = False
     """True if decoding stopped early: the file is at least that long."""
+    rewrite: str = ""
+    """Why players may refuse the file although its sound is good, as the end of "it has ..."; empty if they take it."""
 
 
 class VideoFacts(BaseModel):
@@ -51,11 +60,14 @@ class VideoFacts(BaseModel):
     frames: int
     video_codec: str
     audio_codec: str | None
+    """`UNKNOWN_CODEC` if no sound of the file has a decoder; None without sound."""
     container: str
     """By content: ``mp4``, ``mov``, ``matroska``, ..."""
     size_bytes: int
     rotation: int = 0
     """Degrees by which players turn the picture: 0, 90, 180 or 270."""
+    variable: bool = False
+    """True if the frames are not evenly spaced."""
 
 
 MediaFacts = ImageFacts | AudioFacts | VideoFacts

@@ -8,7 +8,7 @@ import av.container
 from av.video.reformatter import Interpolation
 from PIL import Image
 
-from resources.media.containers import moving_streams, open_media
+from resources.media.containers import has_decoder, moving_streams, open_media
 from resources.media.errors import Unreadable
 from resources.media.probe import displayed_size
 
@@ -26,6 +26,10 @@ def picture_stream(container: av.container.InputContainer, name: str) -> av.Vide
     streams = moving_streams(container)
     if not streams:
         raise Unreadable(f"{name} contains no video.", remedy="Fetch or export the video again.")
+    if not has_decoder(streams[0]):
+        raise Unreadable(
+            f"{name} holds a picture in a codec that can't be read here.", remedy="Export it as MP4 (H.264)."
+        )
     streams[0].thread_type = "AUTO"
     return streams[0]
 

@@ -1,5 +1,6 @@
 """Whether a file is a video: what cannot be played at all is not stored as one, however it is called."""
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
@@ -9,8 +10,10 @@ from pathlib import Path
 import av
 import av.container
 
-from resources.media.containers import container_of, head, moving_streams, open_media
-from resources.media.errors import Unreadable
+from resources.media.containers import container_of, has_decoder, head, moving_streams, open_media
+from resources.media.errors import MeasuringFailed, OverLimit, Unreadable
+from resources.media.limits import scaled
+from resources.media.pool import shared_pool
 from resources.media.probe import open_image, sniff
 from resources.schemas.inputs import MediumKind
 
@@ -62,6 +65,20 @@ def examine(path: Path) -> Examined:
     return Examined(False, 0, "no file of a known kind")
 
 
+async def examine_apart(path: Path) -> Examined:
+    """Do the same in a process of the pool. A limit refuses no download: what begins like a video then counts as one.
+
+    It is kept under its own key, and whatever decodes it next tells of it and holds its clip.
+    """
+    try:
+        size = (await asyncio.to_thread(path.stat)).st_size
+        limits = scaled("look at", size_bytes=size, pixels=8_300_000)
+        return await shared_pool().run_async(examine, path, limits=limits, name="The video")
+    except (OverLimit, MeasuringFailed):
+        begins = container_of(await asyncio.to_thread(head, path)) is not None
+        return Examined(begins, 0, "a file that takes more than a gigabyte or a minute to open")
+
+
 def _frames(path: Path) -> tuple[int, int]:
     """Return how many frames of the best stream can be decoded, two at most, and the pixels of the first."""
     best = (0, 0)
@@ -82,6 +99,8 @@ def _frames_of(path: Path, number: int) -> tuple[int, int]:
     try:
         with open_media(path, moving_pictures=True) as opened:
             stream = moving_streams(opened)[number]
+            if not has_decoder(stream):
+                return 0, 0
             stream.codec_context.thread_count = 1  # two frames need no more, and each thread takes memory
             for pixels in _decoded(opened, stream):
                 frames.append(pixels)

@@ -11,7 +11,7 @@ from av.filter import Graph
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from resources.media.containers import moving_streams, open_media
+from resources.media.containers import decodable_sound, moving_streams, open_media
 from resources.media.quality.sound import LoudnessMeter
 from resources.media.timeline import Span
 
@@ -60,12 +60,13 @@ class _Reader:
         while True:
             samples_read = 0
             with open_media(self._path, self._name) as container:
-                if not container.streams.audio:
+                sound = decodable_sound(container)
+                if sound is None:
                     return
                 pictures = moving_streams(container)
                 start = _start(pictures[0]) if pictures else 0.0
                 resampler = av.AudioResampler(format="fltp", layout="stereo", rate=RATE)
-                for frame in container.decode(container.streams.audio[0]):
+                for frame in container.decode(sound):
                     if not samples_read and frame.time is not None and (late := round((frame.time - start) * RATE)) > 0:
                         yield np.zeros((2, min(late, 60 * RATE)), np.float32)
                     for part in resampler.resample(frame):

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from resources.media.errors import MediaError, Unreadable
 from resources.media.frames import last_frame, pictures_at
-from resources.media.probe import open_image, probe_video
+from resources.media.pictures import opaque, open_image, upright
+from resources.media.probe import probe_video
 
 __all__ = [
     "INLINE_BYTES",
@@ -45,19 +46,8 @@ def thumbnail(path: Path, max_bytes: int = INLINE_BYTES, longer_side: int = 480,
         MediaError: ``max_bytes`` is too small for any picture.
     """
     with open_image(path, name) as stored:
-        shown = ImageOps.exif_transpose(stored)
+        shown = upright(stored)
         return jpeg(opaque(shown), max_bytes, longer_side)
-
-
-def opaque(image: Image.Image) -> Image.Image:
-    """Return an image as RGB of 8 bits: transparency becomes white, deeper pixels keep their highest bits."""
-    if image.has_transparency_data:
-        layered = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), layered).convert("RGB")
-    if image.mode.startswith(("I", "F")):  # 16 bits and more per pixel: only the highest eight are shown
-        values = np.asarray(image, dtype=np.float64)
-        return Image.fromarray((values / max(1.0, float(values.max())) * 255).astype(np.uint8)).convert("RGB")
-    return image.convert("RGB")
 
 
 def jpeg(image: Image.Image, max_bytes: int | None, longer_side: int) -> bytes:

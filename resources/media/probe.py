@@ -1,19 +1,26 @@
 """Facts about uploaded files, read from their content: a name or header may be wrong, the decoded bytes are not."""
 
-import hashlib
-import struct
-import warnings
-import zlib
+import statistics
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
 import av.container
-from PIL import ExifTags, Image, UnidentifiedImageError
 
-from resources.media.containers import container_of, head, is_text, moving_streams, open_media
+from resources.media.containers import (
+    container_of,
+    decodable_sound,
+    has_decoder,
+    head,
+    moving_streams,
+    open_media,
+)
 from resources.media.errors import Unreadable
-from resources.media.facts import AudioFacts, ImageFacts, VideoFacts
+from resources.media.facts import UNKNOWN_CODEC, AudioFacts, ImageFacts, VideoFacts
+from resources.media.hashing import sha256_file
+from resources.media.limits import MAX_PIXELS, MAX_VIDEO_PIXELS, MAX_VIDEO_SECONDS
+from resources.media.pictures import image_facts, open_image, still_type
 from resources.schemas.inputs import MediumKind
 
 __all__ = [
@@ -32,10 +39,6 @@ __all__ = [
     "sniff",
 ]
 
-MAX_PIXELS = 64_000_000
-"""Largest image that is decoded (192 MB as RGB). It covers 8K (33 Mpx) and 50 Mpx phones; a larger small file is more
-likely a decompression bomb."""
-
 MAX_AUDIO_SECONDS = 600.0
 """Seconds after which decoding for a length stops. The longest audio that any endpoint takes has 30 s. Beyond ten
 minutes the exact length no longer matters, and a long recording then costs about a second."""
@@ -43,26 +46,11 @@ minutes the exact length no longer matters, and a long recording then costs abou
 MAX_HEADER_SECONDS = 86_400.0
 """A header that says more than a day is wrong; one without a length says a negative number."""
 
-_IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "ICO", "PPM")
-# Pillow's other readers are excluded on purpose: some (EPS) start other programs.
-_TURNED = {5, 6, 7, 8}
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, OverflowError, MemoryError)
-
-# Pillow warns at this limit and refuses at twice that; `open_image` makes both an error.
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
-
-
-def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes in hex; the file is read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
 
 def sniff(path: Path) -> tuple[MediumKind, str] | None:
     """Return the kind and content type that a file's bytes show; None if it is not an image, audio or video."""
     start = head(path)
-    if (still := _still_type(start)) is not None:
+    if (still := still_type(start)) is not None:
         return MediumKind.IMAGE, still
     container = container_of(start)
     if container is None:
@@ -97,70 +85,6 @@ _MEANT = {
 }
 
 
-def _still_type(start: bytes) -> str | None:
-    if start[4:8] == b"ftyp":
-        brand = start[8:12]
-        if brand in {b"avif", b"avis"}:
-            return "image/avif"
-        return "image/heic" if brand in {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"} else None
-    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
-        return "image/webp"
-    for magic, content_type in (
-        (b"\xff\xd8\xff", "image/jpeg"),
-        (b"\x89PNG\r\n\x1a\n", "image/png"),
-        (b"GIF87a", "image/gif"),
-        (b"GIF89a", "image/gif"),
-        (b"II*\x00", "image/tiff"),
-        (b"MM\x00*", "image/tiff"),
-        (b"\x00\x00\x00\x0cjP  ", "image/jp2"),
-    ):
-        if start.startswith(magic):
-            return content_type
-    # Two letters alone would also be text; a bitmap's header continues with its own size and four zero bytes.
-    return "image/bmp" if start[:2] == b"BM" and start[6:10] == bytes(4) else None
-
-
-def open_image(path: Path, name: str = "") -> Image.Image:
-    """Return an image decoded whole, still as stored (not rotated).
-
-    Raises:
-        Unreadable: not an image, cut short, damaged, or larger than ``MAX_PIXELS``.
-    """
-    name = name or path.name
-    too_large = Unreadable(
-        f"{name} has more than {MAX_PIXELS // 1_000_000} megapixels, so it was not opened.",
-        remedy="Scale the image down (4096 px on its longer side is plenty) and upload it again.",
-    )
-    try:
-        image = Image.open(path, formats=_IMAGE_FORMATS)
-        if image.width * image.height > MAX_PIXELS:
-            image.close()
-            raise too_large
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise too_large from None
-    except (UnidentifiedImageError, *_DAMAGED) as error:
-        raise Unreadable(f"{name} {_why_no_image(path)}.", remedy="Upload a JPEG, PNG or WebP image.") from error
-    try:
-        image.load()
-    except _DAMAGED as error:
-        raise Unreadable(
-            f"{name} is damaged or cut short: its {image.format} data ends early or is broken.",
-            remedy="Export or upload the image again; the copy is incomplete.",
-        ) from error
-    return image
-
-
-def _why_no_image(path: Path) -> str:
-    start = head(path)
-    if not start:
-        return "is empty"
-    if _still_type(start) == "image/heic":
-        return "is a HEIC photo, which the service does not take"
-    if is_text(start):
-        return "is text, not an image"
-    return "is not an image that can be read"
-
-
 def probe_image(path: Path, name: str = "") -> ImageFacts:
     """Return facts about an image, after decoding it to its end.
 
@@ -175,26 +99,6 @@ def probe_image(path: Path, name: str = "") -> ImageFacts:
         return image_facts(image, path)
 
 
-def image_facts(image: Image.Image, path: Path) -> ImageFacts:
-    """Return facts about an image that `open_image` decoded from the file at ``path``."""
-    try:
-        orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except (*_DAMAGED, TypeError):
-        orientation = 1  # a broken EXIF block counts as none
-    width, height = image.size
-    # An MPO is a JPEG followed by further pictures (phones store depth maps and previews in it), not an animation.
-    multi = image.format == "MPO"
-    return ImageFacts(
-        width=height if orientation in _TURNED else width,
-        height=width if orientation in _TURNED else height,
-        format="JPEG" if multi else str(image.format),
-        mode=image.mode,
-        animated=bool(getattr(image, "is_animated", False)) and not multi,
-        size_bytes=path.stat().st_size,
-        rotated=orientation in range(2, 9),
-    )
-
-
 def probe_audio(path: Path, name: str = "") -> AudioFacts:
     """Return facts about a sound file (or the sound of a video), with its length counted by decoding.
 
@@ -207,7 +111,11 @@ def probe_audio(path: Path, name: str = "") -> AudioFacts:
     with open_media(path, name) as container:
         if not container.streams.audio:
             raise Unreadable(f"{name} contains no sound.", remedy="Upload a WAV or MP3 with the voice or music.")
-        stream = container.streams.audio[0]
+        stream = decodable_sound(container)
+        if stream is None:
+            raise Unreadable(
+                f"{name} holds sound in a codec that can't be read here.", remedy="Export it again as WAV (PCM) or MP3."
+            )
         seconds = 0.0
         for frame in container.decode(stream):
             seconds += frame.samples / frame.sample_rate
@@ -223,7 +131,23 @@ def probe_audio(path: Path, name: str = "") -> AudioFacts:
             channels=stream.codec_context.channels,
             size_bytes=path.stat().st_size,
             longer=seconds >= MAX_AUDIO_SECONDS,
+            rewrite=_sound_rewrite(path),
         )
+
+
+def _sound_rewrite(path: Path) -> str:
+    """Return why players may refuse good sound: zero bytes in front of it, or a WAV header that counts wrongly."""
+    start, size = head(path), path.stat().st_size
+    if start[:16] == bytes(16):
+        return "zero bytes before its sound"
+    if start[:4] == b"RIFF" and start[8:12] == b"WAVE":
+        at = 12
+        while at + 8 <= len(start):
+            kind, length = start[at : at + 4], int.from_bytes(start[at + 4 : at + 8], "little")
+            if kind == b"data":
+                return "a WAV header with a wrong length" if length == 0 or at + 8 + length > size else ""
+            at += 8 + length + length % 2
+    return ""
 
 
 def probe_video(path: Path, name: str = "") -> VideoFacts:
@@ -238,7 +162,13 @@ def probe_video(path: Path, name: str = "") -> VideoFacts:
         if not videos:
             raise Unreadable(f"{name} contains no video.", remedy="Upload an MP4 with a picture.")
         stream = videos[0]
-        audio = container.streams.audio[0].codec_context.codec.canonical_name if container.streams.audio else None
+        if not has_decoder(stream):
+            raise Unreadable(
+                f"{name} holds a picture in a codec that can't be read here.", remedy="Export it again as MP4 (H.264)."
+            )
+        _check_header(container, stream, name)
+        sound = decodable_sound(container)
+        audio = sound.codec_context.codec.canonical_name if sound is not None else None
         first = next(iter(container.decode(stream)), None)
         if first is None:
             raise Unreadable(
@@ -246,7 +176,7 @@ def probe_video(path: Path, name: str = "") -> VideoFacts:
             )
         width, height, rotation = displayed_size(stream, first)
         container.seek(0)
-        frames, seconds = _count_packets(container, stream)
+        frames, seconds, variable = _count_packets(container, stream)
         if not frames or not seconds:
             raise Unreadable(f"{name} contains no picture with a time stamp.", remedy="Export it again as MP4 (H.264).")
         return VideoFacts(
@@ -256,10 +186,31 @@ def probe_video(path: Path, name: str = "") -> VideoFacts:
             fps=round(frames / float(seconds), 3),
             frames=frames,
             video_codec=stream.codec_context.codec.canonical_name,
-            audio_codec=audio,
+            audio_codec=audio or (UNKNOWN_CODEC if container.streams.audio else None),
             container=str(container_of(head(path))),
             size_bytes=path.stat().st_size,
             rotation=rotation,
+            variable=variable,
+        )
+
+
+def _check_header(container: av.container.InputContainer, stream: av.VideoStream, name: str) -> None:
+    """Refuse by the header what no route or preparation takes, before a picture is decoded.
+
+    Raises:
+        Unreadable: the picture is too large, or the video too long.
+    """
+    size = stream.codec_context
+    if size.width * size.height > MAX_VIDEO_PIXELS:
+        raise Unreadable(
+            f"{name} is {size.width} x {size.height}, more than {MAX_VIDEO_PIXELS // 1_000_000} megapixels a picture.",
+            remedy="Export it again as MP4 (H.264) with 1080 lines.",
+        )
+    seconds = (container.duration or 0) / av.time_base
+    if seconds > MAX_VIDEO_SECONDS:
+        raise Unreadable(
+            f"{name} says that it has {seconds / 3600:.0f} hours; at most {MAX_VIDEO_SECONDS / 3600:.0f} are read.",
+            remedy="Cut the part that is needed, and upload that.",
         )
 
 
@@ -279,26 +230,50 @@ def video_size(path: Path, name: str = "") -> tuple[int, int, float]:
         return videos[0].codec_context.width, videos[0].codec_context.height, seconds
 
 
-def _count_packets(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[int, Fraction]:
-    """Return frames and length of the picture from its packets, which needs reading but no decoding."""
+_UNEVEN = 1.5
+"""Times the usual gap from which frames are unevenly spaced; clocks of cameras drift by a few percent."""
+_UNEVEN_SHARE = 0.02
+"""Share of such gaps: a single one is a cut or a dropped frame."""
+
+
+def _is_variable(times: list[int]) -> bool:
+    """Return True if frames are not evenly spaced, so that models that count frames see another speed."""
+    times.sort()
+    gaps = [later - earlier for earlier, later in pairwise(times) if later > earlier]
+    if len(gaps) < 2:
+        return False
+    usual = statistics.median(gaps)
+    uneven = sum(1 for gap in gaps if gap > _UNEVEN * usual or gap < usual / _UNEVEN)
+    return uneven > max(1, _UNEVEN_SHARE * len(gaps))
+
+
+_COUNTED = 100_000
+"""Frames whose times are compared: an hour at 25 a second."""
+
+
+def _count_packets(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[int, Fraction, bool]:
+    """Return frames and length of the picture from its packets, and whether they are unevenly spaced; nothing is decoded."""
     base = stream.time_base or Fraction(1, 90_000)
     frames, start, end, longest = 0, None, None, 0
+    times: list[int] = []
     for packet in container.demux(stream):
         if packet.pts is None or packet.size == 0 or packet.is_discard:
             continue
         frames += 1
+        if frames <= _COUNTED:
+            times.append(packet.pts)
         duration = packet.duration or 0
         longest = max(longest, duration)
         start = packet.pts if start is None else min(start, packet.pts)
         end = packet.pts + duration if end is None else max(end, packet.pts + duration)
     if start is None or end is None:
-        return frames, Fraction(0)
+        return frames, Fraction(0), False
     seconds = (end - start) * base
     if longest == 0 and frames > 1:  # some containers give no durations: the last frame gets that of the others
         seconds += seconds / (frames - 1)
     if not seconds and stream.average_rate:
         seconds = frames / stream.average_rate
-    return frames, seconds
+    return frames, seconds, _is_variable(times)
 
 
 def displayed_size(stream: av.VideoStream, frame: av.VideoFrame) -> tuple[int, int, int]:

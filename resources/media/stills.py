@@ -3,17 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
 
-from resources.media.faces import Face, faces_in
+from resources.media.faces import Face, faces_in, is_portrait
 from resources.media.facts import ImageFacts
-from resources.media.previews import glimpse, jpeg, opaque
-from resources.media.probe import image_facts, open_image
+from resources.media.pictures import image_facts, opaque, open_image, orientation_of, upright
+from resources.media.previews import glimpse, jpeg
 
 _WORKING_SIDE = 960
 """Minimum pixels of the longer side of the copy that pictures and faces are taken from: twice what either needs."""
 
-_REDUCIBLE = {"L", "RGB", "RGBA", "CMYK", "YCbCr"}
+_REDUCIBLE = {"L", "LA", "RGB", "RGBA", "CMYK", "YCbCr"}
+_PALETTES = {"P", "PA", "1", "I;16", "I;16L", "I;16B", "I", "F"}
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class StillScan:
     thumbnail: bytes
     glimpse: bytes
     faces: tuple[Face, ...]
+    portrait: bool = False
 
 
 def scan_image(path: Path, name: str, thumbnail_bytes: int, longer_side: int) -> StillScan:
@@ -41,15 +43,18 @@ def scan_image(path: Path, name: str, thumbnail_bytes: int, longer_side: int) ->
     """
     with open_image(path, name) as stored:
         facts = image_facts(stored, path)
-        working = opaque(_turned(_reduced(stored), facts.rotated))
+        working = opaque(upright(_reduced(stored), orientation_of(stored)))
     small = jpeg(working, thumbnail_bytes, longer_side)
-    return StillScan(facts, small, glimpse(small), faces_in(working))
+    faces = faces_in(working)
+    return StillScan(facts, small, glimpse(small), faces, is_portrait(faces))
 
 
 def _reduced(image: Image.Image) -> Image.Image:
     factor = max(image.size) // _WORKING_SIDE
-    return image.reduce(factor) if factor > 1 and image.mode in _REDUCIBLE else image
-
-
-def _turned(image: Image.Image, rotated: bool) -> Image.Image:
-    return ImageOps.exif_transpose(image) if rotated else image
+    if factor <= 1:
+        return image
+    if image.mode in _REDUCIBLE:
+        return image.reduce(factor)
+    if image.mode in _PALETTES:  # every pixel is a name there, which cannot be averaged: the nearest is taken
+        return image.resize((image.width // factor, image.height // factor), Image.Resampling.NEAREST)
+    return image

@@ -170,12 +170,11 @@ def sign(
     try:
         with signer, c2pa.Builder.from_json(document, _context(certificate)) as builder:
             for number, source in enumerate(embedded):
+                about = {"title": source.title, "relationship": made.relationship, "instance_id": f"source:{number}"}
+                if source.sha256:
+                    about["description"] = f"SHA-256 {source.sha256}"
                 with source.path.open("rb") as stream:
-                    builder.add_ingredient(
-                        {"title": source.title, "relationship": made.relationship, "instance_id": f"source:{number}"},
-                        source.content_type,
-                        stream,
-                    )
+                    builder.add_ingredient(about, source.content_type, stream)
             with video.open("rb") as source_file, partial.open("w+b") as signed:
                 builder.sign(signer, "video/mp4", source_file, signed)
     except c2pa.C2paError as error:

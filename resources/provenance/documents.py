@@ -31,6 +31,8 @@ class Source:
     path: Path
     title: str
     content_type: str
+    sha256: str = ""
+    """Of the file, where the manifest has to tell an original from what was prepared from it."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Generation:
     delivered_sha256: str
     sandbox: bool
     media_sha256: tuple[str, ...] = ()
+    prepared_sha256: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,8 @@ def _generated(generation: Generation, sources: Sequence[Source]) -> dict[str, A
         "sandbox": generation.sandbox,
         "media_sha256": list(generation.media_sha256),
     }
+    if generation.prepared_sha256:  # what was sent in the place of files that the model does not take
+        own["prepared_sha256"] = list(generation.prepared_sha256)
     return _whole(generation, [created], own)
 
 

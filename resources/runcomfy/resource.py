@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import dagster as dg
 from pydantic import PrivateAttr
@@ -28,6 +27,7 @@ from resources.runcomfy.factory import PERSON_WAITS, OpenService, build_client, 
 from resources.runcomfy.pacing import RetryPolicy
 from resources.runcomfy.wire import Account, Balance
 from resources.schemas.inputs import GenerationInputs, Medium
+from resources.scratch import scratch_folder
 from resources.settings import Settings, load_settings
 from resources.storage.bucket import Bucket
 
@@ -96,8 +96,8 @@ class RunComfyResource(EnvironmentResource):
             ObjectMissing, StorageError: the bucket has no such file, or does not answer.
             Unreadable: it is not an image, audio or video.
         """
-        with TemporaryDirectory(prefix="i2v-") as scratch:
-            return single.read_medium(Bucket.from_settings(load_settings()), key, Path(scratch))
+        with scratch_folder() as scratch:
+            return single.read_medium(Bucket.from_settings(load_settings()), key, scratch)
 
     def plan(self, name: str, inputs: GenerationInputs, *, take: int = 1, retry: bool = False) -> GenerationRequest:
         """Return a request with the price that the service asks now. Sends nothing and costs nothing.
@@ -250,8 +250,8 @@ class RunComfyResource(EnvironmentResource):
         bucket = Bucket.from_settings(settings)
 
         async def run() -> Outcome:
-            async with self.engine(ledger, bucket, scratch=Path(scratch), options=options) as engine:
+            async with self.engine(ledger, bucket, scratch=scratch, options=options) as engine:
                 return await single.run_one(engine, request)
 
-        with TemporaryDirectory(prefix="i2v-") as scratch:
+        with scratch_folder() as scratch:
             return run_sync(run, interrupted=dg.DagsterExecutionInterruptedError)

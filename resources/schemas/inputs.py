@@ -3,9 +3,9 @@
 import hashlib
 import json
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Service = Literal["runcomfy", "sandbox"]
@@ -39,11 +39,17 @@ class MediumKind(StrEnum):
     VIDEO = "video"
 
 
+_OF_PREPARED = frozenset({"original_sha256", "original_size_bytes", "original_key", "preparation"})
+
+
 class Medium(BaseModel):
     """One input file, identified by its bytes; its place in the bucket is not part of any fingerprint.
 
     ``etag`` and ``version_id`` name the object whose bytes were hashed, as far as known: an upload may be replaced
     under its key. They apply to this run alone, and are stored nowhere.
+
+    A file that was prepared for the model names its original too, and ``preparation``, what was done and by which version.
+    Files that were not have none of these fields, in no document.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,8 +59,32 @@ class Medium(BaseModel):
     key: str
     size_bytes: int
     content_type: str
+    original_sha256: Sha256 | None = None
+    original_size_bytes: int | None = None
+    original_key: str | None = None
+    preparation: str | None = None
     etag: str = Field("", exclude=True, repr=False)
     version_id: str = Field("", exclude=True, repr=False)
+
+    @property
+    def uploaded_sha256(self) -> str:
+        """The hash of the bytes that a person uploaded."""
+        return self.original_sha256 or self.sha256
+
+    @property
+    def uploaded_size_bytes(self) -> int:
+        """The size of the bytes that a person uploaded."""
+        return self.size_bytes if self.original_size_bytes is None else self.original_size_bytes
+
+    @property
+    def uploaded_key(self) -> str:
+        """The key that a person uploaded it under."""
+        return self.original_key or self.key
+
+    @model_serializer(mode="wrap")
+    def _only_what_it_has(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
+        plain: dict[str, object] = serialize(self)
+        return {name: value for name, value in plain.items() if value is not None or name not in _OF_PREPARED}
 
 
 class GenerationInputs(BaseModel):
@@ -88,13 +118,20 @@ class GenerationInputs(BaseModel):
 def fingerprint(service: Service, inputs: GenerationInputs, take: int) -> str:
     """Return the SHA-256 (hex) over the service, the inputs (each medium by its bytes) and the take number.
 
-    Nothing volatile is included: no key, URL, time, run, or model id that answered. A field that is None is omitted, so
+    A prepared file counts as its original and the preparation's own version: the prepared bytes may differ from library to
+    library, the request does not. Nothing volatile is included: no key, URL, time, run, or model id that answered. A field that is None is omitted, so
     that an input added later does not change the fingerprints of clips that do not use it.
     """
     plain = inputs.model_dump(mode="json", exclude_none=True)
     for kind in ("images", "audios", "videos"):
-        plain[kind] = [medium["sha256"] for medium in plain[kind]]
+        plain[kind] = [_identity(medium) for medium in plain[kind]]
     canonical = json.dumps(
         {"service": service, "take": take, "inputs": plain}, sort_keys=True, separators=(",", ":"), ensure_ascii=True
     )
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _identity(medium: dict[str, Any]) -> object:
+    if "preparation" not in medium:
+        return medium["sha256"]
+    return {"original": medium["original_sha256"], "preparation": medium["preparation"]}

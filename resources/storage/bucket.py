@@ -476,16 +476,18 @@ class Bucket:
 
     # Presigned URLs
 
-    def presign_get(self, key: str, seconds: int, version_id: str = "") -> SecretStr:
+    def presign_get(self, key: str, seconds: int, version_id: str = "", content_type: str = "") -> SecretStr:
         """Return a URL that reads one object for ``seconds``; made locally, so the object may not exist.
 
-        With a version it reads those bytes, whatever is uploaded over them (the signer needs s3:GetObjectVersion).
+        With a content type it is answered with that, whatever the uploader said. With a version it reads those bytes, whatever is uploaded over them (the signer needs s3:GetObjectVersion).
 
         The URL grants access to the media: never log or store it.
         """
         wanted = {"Bucket": self.name, "Key": self.prefix + key}
         if version_id:
             wanted["VersionId"] = version_id
+        if content_type:
+            wanted["ResponseContentType"] = content_type
         with translated(f"presign {key!r}", self.name):
             return SecretStr(self._client.generate_presigned_url("get_object", Params=wanted, ExpiresIn=seconds))
 

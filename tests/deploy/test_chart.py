@@ -572,6 +572,7 @@ def test_a_run_s_pod_matches_the_launcher_config(values: Any, monkeypatch: pytes
     assert container["imagePullPolicy"] == given["imagePullPolicy"]
     assert template["spec"]["securityContext"]["runAsUser"] == 10001
     assert template["spec"]["tolerations"]
+    assert template["spec"]["automountServiceAccountToken"] is False, "strangers' files are decoded in it"
     assert template["spec"]["serviceAccountName"] == values["global"]["serviceAccountName"]
     # By the one the policy finds it, by the other whoever restores a database.
     assert template["metadata"]["labels"]["i2v/role"] == job["metadata"]["labels"]["i2v/role"] == "run"

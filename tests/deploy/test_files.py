@@ -19,7 +19,7 @@ from dagster_postgres.utils import pg_config, pg_url_from_config
 
 from i2v_assets.pooled_storage import PooledPostgresStorage
 from i2v_assets.run_launcher import WatchedRunLauncher
-from resources.media.quality.pool import MeasuringPool
+from resources.media.pool import MediaPool
 from resources.settings import Settings, variable_name
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -158,7 +158,7 @@ def test_compose_gives_runs_memory_and_keeps_their_scratch_out_of_it() -> None:
     limits = read("dagster.yaml")["concurrency"]
     runs, making = limits["runs"]["max_concurrent_runs"], limits["pools"]["default_limit"]
     a_run = 250 + 0.1 * Settings.model_fields["clips_per_run"].default
-    measuring = 200 * inspect.signature(MeasuringPool).parameters["workers"].default
+    measuring = 200 * inspect.signature(MediaPool).parameters["workers"].default
     film = 200
     assert megabytes(code["mem_limit"]) >= 1.2 * (250 + runs * a_run + making * measuring + film)
     for name, service in read("compose.yaml")["services"].items():

@@ -68,10 +68,6 @@ REFUSED_CLIPS: dict[str, tuple[dict[str, bytes], tuple[str, ...]]] = {
         {"tall.png": picture(400, 1003)},
         ("tall.png", "400 x 1003", "1 to 2.5", "-crop"),
     ),
-    "heavy": (
-        {"heavy.png": noise(1900, 1900)},
-        ("heavy.png", "10.8", "At most 10.0 MB", "-resize"),
-    ),
     "torn": (
         {"torn.jpg": picture(900, 700, "JPEG", quality=95)[:-4000]},
         ("torn.jpg", "cut short", "upload the image again"),
@@ -81,8 +77,8 @@ REFUSED_CLIPS: dict[str, tuple[dict[str, bytes], tuple[str, ...]]] = {
         ("letter.jpg", "JPEG, PNG or WebP"),
     ),
     "print": (
-        {"print.jpg": picture(800, 600, "JPEG", "CMYK")},
-        ("print.jpg", "CMYK", "RGB", "-colorspace sRGB"),
+        {"print.jpg": picture(200, 600, "JPEG", "CMYK")},
+        ("print.jpg", "200 x 600", "at least 300 pixels"),
     ),
     "dancing": (
         {"dancing.webp": moving(400, 400)},

@@ -14,7 +14,8 @@ from i2v_assets.briefs.yaml_reader import DocumentError, read_document
 from i2v_assets.clip_folder.manifest import read_manifest
 from i2v_assets.films.manifest import is_film_manifest, read_film_manifest
 from i2v_assets.films.spec import FilmError, FilmSpec, parse_film
-from i2v_assets.uploads.csv_batches import COLUMNS, parse_batch
+from i2v_assets.uploads.cells import COLUMNS
+from i2v_assets.uploads.csv_batches import parse_batch
 from i2v_assets.uploads.grouping import group_uploads, texts_wanted
 from i2v_assets.uploads.incremental import groups_of
 from resources.errors import I2VError

@@ -5,7 +5,6 @@ import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal
 from uuid import uuid4
 
@@ -22,6 +21,7 @@ from i2v_assets.session import Session, current_user, open_session
 from resources.ledger.records import State
 from resources.money import dollars
 from resources.schemas.inputs import MediumKind
+from resources.scratch import scratch_folder
 from resources.settings import Settings
 from resources.storage.reachability import check_reachable
 
@@ -80,9 +80,9 @@ def run(
         if wait and download:
             _check_folder(output_dir)
         folder = output_dir if download else None
-        with open_session() as opened, TemporaryDirectory(prefix="i2v-") as scratch:
+        with open_session() as opened, scratch_folder() as scratch:
             session = _pinned(opened, target)
-            result, code = _run(session, target, asked, Path(scratch), folder, wait=wait, retry=retry, stage=stage)
+            result, code = _run(session, target, asked, scratch, folder, wait=wait, retry=retry, stage=stage)
     except (
         KeyboardInterrupt
     ):  # once the request is followed, `follow` handles Ctrl-C and the result says what became of it

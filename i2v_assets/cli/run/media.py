@@ -8,7 +8,7 @@ from i2v_assets.cli.exit_codes import DataProblem, UsageProblem
 from i2v_assets.cli.run.inputs import Source
 from i2v_assets.cli.run.safe_fetch import fetch_input
 from i2v_assets.pipeline.read_media import MediaReader, ReadFile
-from resources.media.probe import sha256_file, sniff
+from resources.media.hashing import sha256_file
 from resources.schemas.inputs import Service
 from resources.storage.bucket import Bucket
 from resources.storage.errors import StorageUnavailable
@@ -59,7 +59,7 @@ def store_media(
 
 def _store(path: Path, source: Source, name: str, bucket: Bucket, reader: MediaReader) -> ReadFile:
     try:
-        looks = sniff(path)
+        looks = reader.sniff(path, name)
         digest = sha256_file(path)
     except OSError as error:
         raise UsageProblem(f"{name} cannot be read: {error.strerror or type(error).__name__}.") from None

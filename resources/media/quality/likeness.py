@@ -3,7 +3,9 @@
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
+
+from resources.media.pictures import upright
 
 COMPARED_SIDE = 96
 """Size at which both pictures are compared: small enough that a started push-in or a fine shift costs little, large
@@ -29,7 +31,7 @@ def first_frame_match(frame: Image.Image, source: Image.Image) -> float:
     Local values are weighted by their detail, so that a plain sky cannot make two pictures alike. The source is rotated
     as displayed and brought to the frame's aspect, by cropping and by stretching.
     """
-    shown = ImageOps.exif_transpose(source).convert("L")
+    shown = upright(source).convert("L")
     patch = _array(frame.convert("L"))[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
     if float(patch.std()) < _FLAT:
         return 0.0

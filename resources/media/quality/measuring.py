@@ -13,10 +13,11 @@ import numpy as np
 from av.video.reformatter import Interpolation
 from PIL import Image
 
-from resources.media.containers import moving_streams, open_media
+from resources.media.containers import decodable_sound, has_decoder, moving_streams, open_media
 from resources.media.errors import Unreadable
 from resources.media.frames import to_picture
-from resources.media.probe import displayed_size, open_image
+from resources.media.pictures import open_image
+from resources.media.probe import displayed_size
 from resources.media.quality.likeness import first_frame_match
 from resources.media.quality.model import Expectation, Measures
 from resources.media.quality.motion import SMALL_SIDE, MotionMeter
@@ -86,8 +87,12 @@ class _Watcher:
             self.damage.append("it contains no video")
             return
         picture = videos[0]
+        if not has_decoder(picture):
+            self.damage.append("its picture has a codec that can't be read")
+            return
         picture.thread_type = "AUTO"
-        sounds = container.streams.audio[:1]
+        sound = decodable_sound(container)
+        sounds = () if sound is None else (sound,)
         if sounds:
             self.sound = SoundMeter(keep_voice=self._keep_voice)
         for frame in self._frames(container, (picture, *sounds)):

@@ -74,12 +74,20 @@ def load_rgb(path: Path) -> NDArray[np.uint8]:
     """
     with Image.open(path) as image:
         image.draft("RGB", (4096, 4096))  # large JPEGs are decoded smaller
-        upright = ImageOps.exif_transpose(image)
+        upright = _upright(image)
         if upright.mode in ("RGBA", "LA", "P"):
             layer = upright.convert("RGBA")
             upright = Image.new("RGBA", layer.size, (128, 128, 128, 255))
             upright.alpha_composite(layer)
         return np.asarray(upright.convert("RGB"), dtype=np.uint8)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except (TypeError, ValueError, KeyError):  # EXIF that Pillow reads and can't write back
+        image.info.pop("exif", None)
+        return image
 
 
 class Camera:

@@ -37,12 +37,16 @@ prompt_expansion: false
 watermark: false
 generate_audio: true
 keep_face: auto
+fit: Pad
+background: "#10A0FF"
 priority: -5
 needs_approval: true
 may_be_silent: true
 dub: {no: voice-no.mp3, pt-BR: voice-pt.mp3}
 reroll: {below: 0.6, at_most: 2}
 shots: [push in, orbit]
+fit: pad
+background: white
 """
 
 

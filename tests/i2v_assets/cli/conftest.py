@@ -29,7 +29,7 @@ from i2v_assets.uploads.ingest import scan_uploads
 from resources.devservers.start import RunningS3, RunningSandbox, environment, start_sandbox
 from resources.generation.factory import open_engine, options_of
 from resources.ledger.ledger import Ledger
-from resources.media.quality.pool import MeasuringPool
+from resources.media.pool import MediaPool
 from resources.registry.agreed_prices import CatalogueMemory
 from resources.registry.registry import Registry
 from resources.runcomfy.offers import Offers
@@ -199,7 +199,7 @@ class World:
             engine = await stack.enter_async_context(
                 open_engine(settings, ledger, self.bucket, scratch=self.folder, run_id="run", options=options)
             )
-            pool = stack.enter_context(MeasuringPool())
+            pool = stack.enter_context(MediaPool())
             orders = GenerationQueue()
             await stack.enter_async_context(orders.served_by(engine.stream))
             tools = PipelineContext(

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from i2v_assets.films import join as film_join
 from resources.ledger.ledger import Ledger
-from resources.media import joining
 from resources.registry.registry import Registry, Upload
 
 
@@ -79,12 +79,12 @@ def test_an_unexpected_error_is_reported_like_any_other_failure(
 ) -> None:
     world.put("sequences/one.yaml", "defaults: {resolution: 720p, duration: 3}\nimage: cat.jpg\nshots: [Slow push in]")
     world.put("sequences/cat.jpg", samples / "pet.jpg")
-    whole = joining.join
+    whole = film_join._manifest
 
     def broken(*_: object) -> None:
         raise RuntimeError("generator raised StopIteration at https://bucket.example/x?X-Amz-Signature=abc")
 
-    monkeypatch.setattr(joining, "join", broken)
+    monkeypatch.setattr(film_join, "_manifest", broken)
     world.tick("sequences")
     assert not any(result.success for result in world.tick("sequences"))
     failed = films.text("sequences/one/FAILED.txt")
@@ -94,7 +94,7 @@ def test_an_unexpected_error_is_reported_like_any_other_failure(
     assert films.paid() == {"one--01": 1}
     assert world.bucket.head("clips/one--01/video.mp4") is not None
 
-    monkeypatch.setattr(joining, "join", whole)
+    monkeypatch.setattr(film_join, "_manifest", whole)
     world.run("film_job", partition_key="one")
     assert world.bucket.head("sequences/one/FAILED.txt") is None
     assert films.json("sequences/one/manifest.json")["shots"][0]["clip"] == "one--01"

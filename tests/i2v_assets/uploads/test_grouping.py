@@ -93,11 +93,21 @@ class TestLoose:
         assert not young.refused
         assert not young.candidates
 
+    @pytest.mark.parametrize("ending", ["mp4", "webm", "3gp", "m4v", "mkv"])
+    def test_a_recording_beside_an_image_goes_with_it_because_only_its_content_shows_what_it_is(
+        self, ending: str
+    ) -> None:
+        assert names(look(["x.jpg", f"x.{ending}"])) == {"x": ["x.jpg", f"x.{ending}"]}
+
     def test_a_video_beside_an_image_is_refused_and_holds_it(self) -> None:
-        found = look(["x.jpg", "x.mp4"])
+        found = look(["x.jpg", "x.mov"])
         assert not names(found)
         assert [each.clip for each in found.candidates] == ["x"]
-        assert "x.mp4" in one_refusal(found).words
+        assert "x.mov" in one_refusal(found).words
+
+    def test_a_sound_that_is_sent_as_it_is_goes_before_one_that_is_prepared(self) -> None:
+        assert names(look(["x.jpg", "x.m4a", "x.mp3"])) == {"x": ["x.jpg", "x.mp3"]}
+        assert names(look(["x.jpg", "x.m4a"])) == {"x": ["x.jpg", "x.m4a"]}
 
     def test_two_voiceovers_are_refused(self) -> None:
         found = look(["x.jpg", "x.mp3", "x.wav"])
@@ -107,22 +117,24 @@ class TestLoose:
     @pytest.mark.parametrize(
         ("name", "command"),
         [
-            ("x.gif", 'magick "x.gif[0]" "x.png"'),
-            ("x.heic", 'magick "x.heic[0]" "x.png"'),
-            ("x.m4a", 'ffmpeg -i "x.m4a" "x.mp3"'),
-            ("x.webm", 'ffmpeg -i "x.webm" "x.mp4"'),
+            ("x.jp2", 'magick "x.jp2[0]" "x.png"'),
+            ("x.psd", "Export it as PNG or JPEG from the program that made it, and upload that."),
+            ("x.cr3", "Export it as JPEG from your photo program, and upload that."),
+            ("x.wma", 'ffmpeg -i "x.wma" "x.mp3"'),
+            ("x.wmv", 'ffmpeg -i "x.wmv" "x.mp4"'),
+            ("x.pdf", "Export the page as PNG, for example in the preview of your system, and upload that."),
         ],
     )
     def test_what_can_be_converted_is_refused_with_the_command(self, name: str, command: str) -> None:
         assert command in one_refusal(look([name])).remedy
 
     def test_an_image_is_not_paid_for_without_the_voice_that_was_meant(self) -> None:
-        found = look(["x.jpg", "x.m4a"])
+        found = look(["x.jpg", "x.wma"])
         assert not found.candidates
         assert one_refusal(found).clip == "x"
-        assert names(look(["x.jpg", "x.m4a", "x.mp3"])) == {"x": ["x.jpg", "x.mp3"]}
+        assert names(look(["x.jpg", "x.wma", "x.mp3"])) == {"x": ["x.jpg", "x.mp3"]}
 
-    @pytest.mark.parametrize("name", ["notes.txt", "clip.exe", "noending", "x.pdf", "other.yaml", "brief.txt"])
+    @pytest.mark.parametrize("name", ["notes.txt", "clip.exe", "noending", "x.pptx", "other.yaml", "brief.txt"])
     def test_unknown_types_are_refused(self, name: str) -> None:
         refusal = one_refusal(look([name, "ok.jpg"]))
         assert name in refusal.words
@@ -179,7 +191,7 @@ class TestLoose:
         assert not found.present
 
     def test_messages_and_commands_hold_nothing_a_shell_obeys(self) -> None:
-        refusal = one_refusal(look(['$(rm -rf x)`;"\n.gif']))
+        refusal = one_refusal(look(['$(rm -rf x)`;"\n.jp2']))
         assert not set("$`\n") & set(refusal.text)
         assert refusal.text.count('"') == 4
 
@@ -226,13 +238,13 @@ class TestFolder:
             ("a: b: c", "line 1, column 5", "indentation"),
             (b"\xff\xfe", "not UTF-8", "UTF-8"),
             ("images: a.mp3", "`images` names a.mp3", "brief"),
-            ("audio: a.m4a", "no route accepts", 'ffmpeg -i "a.m4a"'),
+            ("audio: a.wma", "no route accepts", 'ffmpeg -i "a.wma"'),
             ("images: n.txt", "`images` names n.txt", "brief"),
             ("dub: {en: a.mp3}\naudio: a.mp3", "both `audio` and `dub`", "Remove `audio`"),
         ],
     )
     def test_a_brief_that_cannot_be_used(self, text: str | bytes, words: str, remedy: str) -> None:
-        found = look(["x/a.mp3", "x/a.m4a", "x/n.txt", "ok.jpg"], {"x/brief.yaml": text})
+        found = look(["x/a.mp3", "x/a.wma", "x/n.txt", "ok.jpg"], {"x/brief.yaml": text})
         refusal = one_refusal(found)
         assert words in refusal.words
         assert remedy in refusal.remedy
@@ -266,8 +278,8 @@ class TestFolder:
         assert names(found) == {"x": ["a.jpg", "z/b.jpg"], "x--y": ["c.jpg"]}
 
     def test_what_no_route_takes_blocks_a_brief_that_takes_everything(self) -> None:
-        found = look(["x/a.jpg", "x/v.m4a"], {"x/brief.yaml": "prompt: x"})
-        assert "v.m4a" in one_refusal(found).words
+        found = look(["x/a.jpg", "x/v.wma"], {"x/brief.yaml": "prompt: x"})
+        assert "v.wma" in one_refusal(found).words
         assert not found.candidates
 
     def test_other_files_in_a_clips_folder_are_its_own_business(self) -> None:

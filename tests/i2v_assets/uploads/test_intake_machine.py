@@ -20,7 +20,7 @@ from resources.registry.registry import ClipState, Registry
 from resources.settings import Settings
 from resources.wait_reason import WaitReason
 
-EXAMPLES = int(os.environ.get("I2V_TEST_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("I2V_TEST_FUZZ_EXAMPLES", "200"))
 SETTLE = timedelta(seconds=30)
 FOLDERS = ("", "t/", "t/img/", "s/")
 IMAGES = st.tuples(st.sampled_from(FOLDERS), st.sampled_from(("1.jpg", "2.jpg", "Hero.PNG"))).map("".join)
@@ -240,7 +240,7 @@ class Intake(RuleBasedStateMachine):
 
 Intake.TestCase.settings = settings(
     max_examples=EXAMPLES,
-    stateful_step_count=20,
+    stateful_step_count=15,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,

@@ -44,16 +44,15 @@ def test_a_request_that_is_not_found_is_asked_for_every_hour(house: Any) -> None
     assert len(house.charges()) == 1
 
 
-def test_a_request_that_is_not_found_for_a_week_is_given_up(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_that_is_not_found_for_a_week_is_given_up(house: Any) -> None:
     house.fault("result", "http_404", times=1000)
     order = house.order(1)
     assert house.one(order).kind is WaitReason.NOT_FOUND
-    from resources.generation import not_found
-
-    monkeypatch.setattr(not_found, "utc_now", lambda: datetime.now(UTC) + timedelta(days=7, minutes=1))
+    later(house, days=7, minutes=1)
     outcome = house.one(order)
     assert isinstance(outcome, Failed)
     assert outcome.final
+    house.ledger._now = lambda: datetime.now(UTC)
     assert house.ledger.spent_today("sandbox").reserved_microdollars == 600_000
 
 

@@ -16,10 +16,11 @@ from PIL import Image
 
 from resources.errors import SettingsError, Verdict
 from resources.media.errors import MeasuringFailed, Unreadable
+from resources.media.limits import HEADER_AND_STILL, WorkLimits
+from resources.media.pool import MediaPool
 from resources.media.quality.judging import judge, score, soundness
 from resources.media.quality.measuring import measure
 from resources.media.quality.model import Check, Expectation, Finding, Measures, Severity, Thresholds, thresholds_from
-from resources.media.quality.pool import MeasuringPool, measure_in_pool
 from resources.media.quality.sound import VOICE_RATE, load_voice, match_voice
 
 Make = Callable[..., Path]
@@ -470,23 +471,23 @@ def test_an_unreadable_source_image_is_an_error_of_the_call(video: Make, samples
 
 
 @pytest.fixture(scope="module")
-def pool() -> Iterator[MeasuringPool]:
-    with MeasuringPool(workers=2, limit_seconds=20) as opened:
+def pool() -> Iterator[MediaPool]:
+    with MediaPool() as opened:
         yield opened
 
 
-def test_the_pool_measures(pool: MeasuringPool, video: Make, asked: Expectation) -> None:
-    measures = asyncio.run(measure_in_pool(pool, video(), asked))
+def test_the_pool_measures(pool: MediaPool, video: Make, asked: Expectation) -> None:
+    measures = asyncio.run(pool.measure(video(), asked))
     assert all(finding.passed for finding in judge(measures, asked))
 
 
-def test_a_worker_that_dies_does_not_fail_other_tasks(pool: MeasuringPool, video: Make, asked: Expectation) -> None:
+def test_a_worker_that_dies_does_not_fail_other_tasks(pool: MediaPool, video: Make, asked: Expectation) -> None:
     path = video()
 
     async def together() -> list[object]:
         works = [
             pool.measure(path, asked),
-            pool.run_async(os._exit, 1),
+            pool.run_async(os._exit, 1, limits=HEADER_AND_STILL),
             pool.measure(path, asked),
             pool.measure(path, asked),
         ]
@@ -496,25 +497,26 @@ def test_a_worker_that_dies_does_not_fail_other_tasks(pool: MeasuringPool, video
     assert isinstance(dead, MeasuringFailed)
     assert dead.verdict is Verdict.RETRYABLE
     assert all(isinstance(result, Measures) for result in (one, two, three))
-    assert pool.run(abs, -3) == 3
+    assert pool.run(abs, -3, limits=HEADER_AND_STILL) == 3
 
 
 def test_a_decoder_that_hangs_is_ended() -> None:
-    with MeasuringPool(workers=1, limit_seconds=1) as hasty, pytest.raises(MeasuringFailed, match="more than 1 s"):
-        hasty.run(signal.pause)
+    limits = WorkLimits("open", 1.0, wall_seconds=1.0)
+    with MediaPool(workers=1) as hasty, pytest.raises(MeasuringFailed, match="more than 1 s"):
+        hasty.run(signal.pause, limits=limits)
 
 
-def test_a_typed_error_crosses_the_process(pool: MeasuringPool, video: Make, samples: Path) -> None:
+def test_a_typed_error_crosses_the_process(pool: MediaPool, video: Make, samples: Path) -> None:
     with pytest.raises(Unreadable) as caught:
-        pool.run(measure, video(), Expectation(source_image=samples / "voiceover-en.mp3"))
+        pool.run(measure, video(), Expectation(source_image=samples / "voiceover-en.mp3"), limits=HEADER_AND_STILL)
     assert caught.value.remedy
 
 
 def test_a_closed_pool_raises() -> None:
-    closed = MeasuringPool()
+    closed = MediaPool()
     closed.close()
     with pytest.raises(MeasuringFailed, match="closed"):
-        closed.run(abs, -1)
+        closed.run(abs, -1, limits=HEADER_AND_STILL)
 
 
 def test_five_seconds_of_1080p_cost_less_than_two_seconds_of_cpu(video: Make, samples: Path) -> None:

@@ -1,6 +1,7 @@
 """From inputs to bodies in both dialects, and what a fingerprint does and does not depend on."""
 
 import json
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -214,3 +215,75 @@ def test_the_fingerprint_of_known_work_never_moves() -> None:
 
 
 PINNED = "bc20685eecd01d84c5b11a2079c65d9402e492902c071a6ae4f280e7f411a3cd"
+
+
+def _pinned(kind: str, digit: str) -> Medium:
+    types = {"image": "image/jpeg", "audio": "audio/mpeg", "video": "video/mp4"}
+    return Medium(kind=MediumKind(kind), sha256=digit * 64, key="uploads/x", size_bytes=1000, content_type=types[kind])
+
+
+BEFORE_PREPARATIONS: list[tuple[str, Literal["runcomfy", "sandbox"], int, dict[str, Any]]] = [
+    (
+        "599e0140147b1fc69515e06a523a8504063625739f138dcd77d45d330c270366",
+        "sandbox",
+        1,
+        {"family": Family.HAPPYHORSE_I2V, "prompt": "Drift slowly.", "images": (_pinned("image", "a"),), "duration": 5,
+         "resolution": "1080p", "seed": 7, "watermark": False},
+    ),
+    (
+        "c09ef045ed15976e023e177a4e3b7a05d2e6e9bff782830fada2278572b03765",
+        "runcomfy",
+        2,
+        {"family": Family.HAPPYHORSE_I2V, "prompt": "Drift slowly.", "images": (_pinned("image", "a"),), "duration": 5,
+         "resolution": "1080p", "seed": 7, "watermark": False},
+    ),
+    (
+        "4b555c95025a63d8832eb0766988fce820618a08f92c5e64f56716368e8c895c",
+        "sandbox",
+        1,
+        {"family": Family.WAN_T2V, "prompt": "A presenter speaks.", "audios": (_pinned("audio", "b"),), "duration": 6,
+         "resolution": "1080p", "aspect_ratio": "16:9", "seed": 8, "prompt_expansion": True},
+    ),
+    (
+        "ac179b54f97aab90102e10f2833c3a07d88812250f928b5352985a7537fc79de",
+        "sandbox",
+        1,
+        {"family": Family.WAN_I2V, "prompt": "Ä ✨", "images": (_pinned("image", "a"),),
+         "audios": (_pinned("audio", "b"),), "duration": 6, "resolution": "720p", "seed": 9, "negative_prompt": "blur",
+         "prompt_expansion": False},
+    ),
+    (
+        "c8a4bdc6b5323bc92d45868d70b53c53dffaf4dce7870dbbe01c7bfadb00c208",
+        "sandbox",
+        3,
+        {"family": Family.SEEDANCE_PRO, "prompt": "Use image 1.",
+         "images": (_pinned("image", "a"), _pinned("image", "d")), "audios": (_pinned("audio", "b"),),
+         "videos": (_pinned("video", "c"),), "duration": 4, "resolution": "480p", "aspect_ratio": "adaptive", "seed": 10,
+         "generate_audio": True},
+    ),
+]  # fmt: skip
+"""Computed by the version before files were prepared."""
+
+
+@pytest.mark.parametrize(("expected", "service", "take", "given_inputs"), BEFORE_PREPARATIONS)
+def test_what_needs_no_preparation_keeps_the_fingerprint_of_before(
+    expected: str, service: Literal["runcomfy", "sandbox"], take: int, given_inputs: dict[str, Any]
+) -> None:
+    made = GenerationInputs(**given_inputs)
+    assert fingerprint(service, made, take) == expected
+    assert "prepar" not in made.model_dump_json()
+    assert "original" not in made.model_dump_json()
+
+
+def test_a_prepared_file_counts_as_its_original_and_what_was_done() -> None:
+    def of(**changed: Any) -> str:
+        prepared = {"original_sha256": "e" * 64, "original_size_bytes": 9, "original_key": "uploads/x.heic"}
+        medium = _pinned("image", "a").model_copy(update=prepared | {"preparation": "image/1"} | changed)
+        return fingerprint("sandbox", inputs(Family.HAPPYHORSE_I2V, images=(medium,)), 1)
+
+    assert of() == of(sha256="f" * 64, size_bytes=7, key="inputs/other.png"), "another encoder is the same request"
+    assert len({of(), of(preparation="image/2"), of(original_sha256="f" * 64)}) == 3
+    read = GenerationInputs.model_validate_json(
+        inputs(Family.HAPPYHORSE_I2V, images=(_pinned("image", "a"),)).model_dump_json()
+    )
+    assert read.images[0].uploaded_sha256 == "a" * 64

@@ -48,7 +48,7 @@ def test_what_the_queue_finds_is_what_the_sweep_finds(
     yard.put("uploads/with space+plus/\u00e9t\u00e9 100%.jpg", "uploads/_side/voice.mp3", "uploads/notes.docx")
     yard.note()
     heard = {row.clip: (row.source, row.version, row.content) for row in yard.registry.list()}
-    assert len(heard) == 9
+    assert len(heard) == 8, "three.jpg waits for the list beside it to name it"
     swept = yard.sweep()
     assert swept.admission == type(swept.admission)((), (), ())
     assert swept.newly_refused == ()
