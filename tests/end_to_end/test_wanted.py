@@ -180,9 +180,10 @@ def test_the_same_bytes_under_another_name_are_made_although_the_first_is_cancel
     stage.upload("b.png", picture(50))
     with before_claim(monkeypatch, 1, lambda: cancel_clip(session(stage), "a", by="anna")):
         stage.make()
-    assert stage.clip("a").waiting_for == "person"
-    assert stage.delivered() == {"b"}
-    assert len(stage.charges()) == 1
+    assert "b" in stage.delivered()
+    assert len(stage.charges()) == 1, "whichever of the two asked first"
+    first = stage.clip("a")  # if the other had asked first, its video is this clip's too, for nothing
+    assert first.waiting_for == "person" or first.state is ClipState.DELIVERED
 
 
 def test_a_sensor_that_crosses_a_cancel_starts_nothing(stage: Any) -> None:
