@@ -40,16 +40,14 @@ def serve(workspace: str, host: str, port: int, pool_recycle: int = POOL_RECYCLE
 
     import uvicorn
     from dagster import DagsterInstance
-    from dagster._core.workspace.context import WorkspaceProcessContext
-    from dagster._core.workspace.load_target import WorkspaceFileTarget
     from dagster_webserver.app import create_app_from_workspace_process_context
     from dagster_webserver.version import __version__
 
+    from i2v_assets.defs.dagster_internals import open_workspace
+
     with DagsterInstance.get() as instance:
         instance.optimize_for_webserver(STATEMENT_TIMEOUT_MS, pool_recycle, POOL_OVERFLOW)
-        with WorkspaceProcessContext(
-            instance, workspace_load_target=WorkspaceFileTarget([workspace]), version=__version__
-        ) as context:
+        with open_workspace(instance, workspace, __version__) as context:
             app = create_app_from_workspace_process_context(context, "", LIVE_DATA_POLL_MS, lifespan=_lifespan)
             uvicorn.run(
                 Guard(app, names),

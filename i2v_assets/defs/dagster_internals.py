@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
@@ -37,6 +38,7 @@ __all__ = [
     "TickStatus",
     "WorkerStatus",
     "current_runs",
+    "open_workspace",
     "partition_loading_context",
     "postgres_engine",
     "sqlite_members",
@@ -113,3 +115,11 @@ def current_runs(grpc_info: str) -> Collection[str] | None:
     except DagsterUserCodeUnreachableError:
         return None
     return dg.deserialize_value(answer, GetCurrentRunsResult).current_runs
+
+
+def open_workspace(instance: dg.DagsterInstance, path: str, version: str) -> AbstractContextManager[Any]:
+    """Open what Dagster's webserver app is made from: the code locations of a workspace file."""
+    from dagster._core.workspace.context import WorkspaceProcessContext
+    from dagster._core.workspace.load_target import WorkspaceFileTarget
+
+    return WorkspaceProcessContext(instance, workspace_load_target=WorkspaceFileTarget([path]), version=version)

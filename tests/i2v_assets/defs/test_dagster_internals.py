@@ -18,6 +18,8 @@ HOME = "i2v_assets/defs/dagster_internals.py"
 LAUNCHER = "deploy: a run whose process is gone stays STARTED until its time limit (i2v_assets/run_launcher.py)"
 ALERTS = "alerts: sensors and schedules that fail are not told (i2v_assets/defs/alerts_sensor.py)"
 SQLITE = "speed: SQLite's connections are not kept, an event costs 12 ms of CPU instead of 3"
+GUARD = "webserver: the UI is not served behind the guard (i2v_assets/webserver.py)"
+
 USES = {
     ("dagster._core.definitions.partitions.context", "partition_loading_context"): "tests, benchmarks: no sensor ticks",
     ("dagster._core.errors", "DagsterUserCodeUnreachableError"): LAUNCHER,
@@ -31,6 +33,8 @@ USES = {
     ("dagster._core.storage.tags", "GRPC_INFO_TAG"): LAUNCHER,
     ("dagster._core.storage.tags", "RETRY_NUMBER_TAG"): "budget: an automatic retry would get a budget of its own",
     ("dagster._core.storage.tags", "WILL_RETRY_TAG"): "alerts: a run that Dagster starts again is told as failed",
+    ("dagster._core.workspace.context", "WorkspaceProcessContext"): GUARD,
+    ("dagster._core.workspace.load_target", "WorkspaceFileTarget"): GUARD,
     ("dagster._grpc.client", "DagsterGrpcClient"): LAUNCHER,
     ("dagster._grpc.types", "GetCurrentRunsResult"): LAUNCHER,
     ("dagster._serdes", "ConfigurableClassData"): "deploy: dagster.yaml cannot name i2v_assets/pooled_storage.py",
