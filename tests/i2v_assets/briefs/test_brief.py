@@ -37,7 +37,7 @@ prompt_expansion: false
 watermark: false
 generate_audio: true
 keep_face: auto
-fit: Pad
+fit: pad
 background: "#10A0FF"
 priority: -5
 needs_approval: true
