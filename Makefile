@@ -59,7 +59,7 @@ check: $(READY) check-deploy ## style, types, import contract, dependencies, def
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/deptry .
-	@$(BIN)/deptry . --exclude '\.venv|^i2v_assets/|^resources/' --extend-exclude '^$$' --ignore DEP002,DEP004 \
+	@$(BIN)/deptry . --exclude '\.venv|^i2v_assets/|^resources/' --extend-exclude '^$$' --ignore DEP002,DEP004 --known-first-party hostile_media --known-first-party scenarios --known-first-party service --known-first-party guard_site \
 	  --known-first-party harness --known-first-party run_level --known-first-party sample_bucket
 	@$(BIN)/dagster definitions validate --log-level error
 

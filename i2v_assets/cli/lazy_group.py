@@ -9,14 +9,17 @@ from typer.core import TyperCommand, TyperGroup
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("dev.commands", "Make videos of sample images in the sandbox, from start to end: no token, no money."),
     "dev": ("dev.commands", "Run the local services and the Dagster UI, with sensors and schedules on, until Ctrl-C."),
-    "serve": ("serve", "Run Dagster for the paid service on this machine, its UI guarded, until Ctrl-C."),
+    "serve": (
+        "serve",
+        "Keep Dagster up for the service of the settings: the UI behind its guard, sensors, schedules and runs.",
+    ),
     "sandbox": ("dev.commands", "Serve the Model API locally and render real, simple videos."),
     "upload": ("upload", "Put files into the bucket, where the upload sensor finds them."),
     "run": ("run.command", "Make one video now, from files or a JSON input, and print where it is."),
     "status": ("status", "Show how far the clips are, why those that wait do, and which uploads were refused."),
     "fetch": ("status", "Download clips' videos from the bucket, as CLIP.mp4."),
     "plan": ("plan", "Show what would be made, by which model and at what price, before anything is paid."),
-    "approve": ("plan", "Agree to pay for a plan."),
+    "approve": ("plan", "Agree to pay for a plan, for clips or for a folder of uploads."),
     "cancel": ("stops", "Stop what is not sent yet, and cancel what still waits in the service's queue."),
     "pause": (
         "stops",
@@ -44,7 +47,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "Show which model id serves each route now, its price, and how it differs from what was agreed to.",
     ),
     "ledger": ("ledger", "List, show, resolve and export paid requests."),
-    "service": ("service", "End a pause that the service asked for."),
+    "service": ("service", "What the service asked of the whole fleet."),
     "verify": (
         "verify",
         "Prove that a video is what the ledger paid for: bytes, manifest, and signature if it has one.",

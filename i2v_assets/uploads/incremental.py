@@ -9,6 +9,7 @@ The scope also holds the defaults, briefs and CSV batches of the folders above, 
 scope gives the same clips as grouping a full listing.
 """
 
+import re
 import unicodedata
 from bisect import bisect_left
 from collections import Counter
@@ -431,4 +432,4 @@ def _files_of(key: str, text: str | bytes) -> set[str]:
         brief = row.brief
         files |= {ref.file for ref in brief.images or ()} | {ref.file for ref in brief.videos or ()}
         files |= {ref.file for ref in brief.audio or ()} | set((brief.dub or {}).values())
-    return files | {file.replace("\\", "/").removeprefix("./") for file in files if "\\" in file}
+    return files | {re.sub(r"[\\/]+", "/", file).removeprefix("./") for file in files if "\\" in file}

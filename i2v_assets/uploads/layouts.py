@@ -1,5 +1,6 @@
 """The three upload layouts of a clip: a folder with a brief, a row of a CSV batch, a loose image."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -308,8 +309,8 @@ def _find_entry(snapshot: Snapshot, folder: str, name: str) -> Entry | None:
 
 def _with_slashes(snapshot: Snapshot, folder: str, name: str) -> Entry | None:
     r"""Return the file that a path with Windows' separators names (``img\0001.jpg``); a whole path of a disk names none."""
-    slashed = name.replace("\\", "/").removeprefix("./")
-    if slashed == name or slashed.startswith("/") or ":" in slashed.partition("/")[0]:
+    slashed = re.sub(r"[\\/]+", "/", name).removeprefix("./")
+    if "\\" not in name or slashed.startswith("/") or ":" in slashed.partition("/")[0]:
         return None
     return _find_entry(snapshot, folder, slashed)
 

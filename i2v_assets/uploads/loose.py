@@ -174,7 +174,8 @@ def _tree_rule(snapshot: Snapshot, folder: str, entry: Entry) -> UploadHold | st
         words = f"Documents order the clips of {shown_name(tree)}, and none names this image."
         remedy = f"Name it in one, or write `loose_images: order` in {shown_name(tree)}/_defaults.yaml."
         return UploadHold(HoldReason.NO_DOCUMENT, words, remedy, "")
-    changed = max(filter(None, (snapshot.tree.changed_at.get(tree), known.changed_at if known else None)))
+    times = (snapshot.tree.changed_at.get(tree), known.changed_at if known else None)
+    changed = max(filter(None, times), default=entry.object.modified_at)
     if snapshot.settled(changed) or _delivered_in(memory.delivered_loose(), tree):
         return None
     if known is not None and now > known.first_seen + RESTLESS * snapshot.settle:

@@ -45,6 +45,8 @@ may_be_silent: true
 dub: {no: voice-no.mp3, pt-BR: voice-pt.mp3}
 reroll: {below: 0.6, at_most: 2}
 shots: [push in, orbit]
+fit: pad
+background: white
 """
 
 

@@ -5,7 +5,8 @@ APPROVAL = b"prompt: Slow push in\nresolution: 720p\nneeds_approval: true\n"
 
 
 def clip(world, name="hero", brief=APPROVAL):
-    world.upload(f"{name}/image.jpg", world.image(f"{name.replace('/', '-')}.jpg").read_bytes())
+    picture = world.image(name.replace("/", "-") + ".jpg")
+    world.upload(f"{name}/image.jpg", picture.read_bytes())
     world.upload(f"{name}/brief.yaml", brief)
 
 

@@ -137,7 +137,7 @@ def test_good_rows_stay_beside_bad_ones() -> None:
         ("", "csv", "has no rows", "one row"),
         ("image\n", "csv", "has no rows", "one row"),
         ("\n", "jsonl", "has no rows", "one row"),
-        (TABLE.encode("utf-16")[2:], "csv", "not a column", "Allowed"),
+        (TABLE.encode("utf-16")[2:], "csv", "not a column", "Did you mean"),
         (b"image\n\xff\0.jpg", "csv", "is not text", "UTF-8"),
         ("x" * (MAX_BATCH_BYTES + 1), "csv", "larger than 16 MB", "Split"),
         ("image\n" + "a.jpg\n" * (MAX_BATCH_ROWS + 1), "csv", "more than 20000 rows", "Split"),

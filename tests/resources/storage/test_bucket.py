@@ -286,7 +286,7 @@ def test_no_credentials(bucket, monkeypatch):
 def test_unknown_profile(s3_environment, monkeypatch):
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(AccessDenied, match="no S3 credentials"):
-        Bucket.from_settings(Settings())
+        Bucket.from_settings(Settings(bucket="i2v"))
 
 
 def test_server_down(s3_environment, monkeypatch, tmp_path):
