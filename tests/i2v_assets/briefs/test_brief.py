@@ -37,8 +37,6 @@ prompt_expansion: false
 watermark: false
 generate_audio: true
 keep_face: auto
-fit: Pad
-background: "#10A0FF"
 priority: -5
 needs_approval: true
 may_be_silent: true

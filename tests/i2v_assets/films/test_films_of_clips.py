@@ -81,7 +81,7 @@ def test_an_unexpected_error_is_reported_like_any_other_failure(
     world.put("sequences/cat.jpg", samples / "pet.jpg")
     whole = film_join._manifest
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise RuntimeError("generator raised StopIteration at https://bucket.example/x?X-Amz-Signature=abc")
 
     monkeypatch.setattr(film_join, "_manifest", broken)
