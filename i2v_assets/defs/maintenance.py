@@ -67,7 +67,7 @@ def sweep_uploads(context: dg.OpExecutionContext, bucket: BucketResource, ledger
         registry.runs.forget()
         registry.claims.forget({each.key for each in opened.list(UPLOADS)})
     if misplaced := misplaced_media(opened):
-        context.log.warning(misplaced_words(misplaced))
+        context.log.warning(plain(misplaced_words(misplaced)))
     for refused in scan.newly_refused:
         context.log.warning(plain(f"Refused: {refused.text}"))
     changes = scan.admission

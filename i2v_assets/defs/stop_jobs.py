@@ -74,7 +74,7 @@ def resume_paid_work(context: dg.OpExecutionContext, runcomfy: RunComfyResource,
     if resumed.hold is None:
         context.log.info("Paid work was not paused.")
     else:
-        context.log.info(f"Paid work goes on; clips that waited: {len(resumed.clips)}.")
+        context.log.info(plain(f"Paid work goes on; clips that waited: {len(resumed.clips)}."))
 
 
 @dg.job(description="`i2v resume` from the launchpad: let paid work go on. Costs money.")

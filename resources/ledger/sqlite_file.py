@@ -97,9 +97,9 @@ def holds_requests(path: Path, service: str) -> bool:
     if not path.is_file():
         return False
     try:
+        if not _rows(path, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", "ledger_requests"):
+            return path.stat().st_size == 0
         return bool(_rows(path, "SELECT 1 FROM ledger_requests WHERE service = ? LIMIT 1", service))
-    except sqlite3.OperationalError as error:
-        return "no such table" not in str(error) or path.stat().st_size == 0
     except sqlite3.DatabaseError:
         return True
 

@@ -38,7 +38,7 @@ def test_status_of_all_and_of_one(world):
     world.make("hero", "broken")
     ran = world("status")
     assert "1 delivered, 1 refused" in ran.out
-    assert "broken.jpg is no image" in ran.out
+    assert "broken.jpg is not an image" in " ".join(ran.out.split()), ran.out
     assert [each["clip"] for each in world("status", "--state", "refused", "--json").json["clips"]] == ["broken"]
     assert world("status", "--state", "lost").code == 64
     detail = world("status", "hero")
