@@ -39,7 +39,6 @@ def text(world, key: str) -> str:
     return world.bucket.read(key).decode()
 
 
-
 @pytest.mark.usefixtures("waiting")
 def test_a_file_approves_what_the_note_said_and_acts_once(world, act):
     assert "uploads/_do/approve-hero" in text(world, "clips/hero/WAITING.txt")
