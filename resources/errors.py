@@ -55,6 +55,8 @@ class ErrorCode(StrEnum):
     CONTENT_REFUSED = "content_refused"
     UNKNOWN_MODEL = "unknown_model"
     FAMILY_UNAVAILABLE = "family_unavailable"
+    UNUSABLE_MODEL = "unusable_model"
+    """The model cannot be used by its live schema, or its entry says that it makes no video."""
     UNKNOWN_PRICE = "unknown_price"
     REQUEST_GONE = "request_gone"
     OUTCOME_UNKNOWN = "outcome_unknown"

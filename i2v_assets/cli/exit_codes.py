@@ -35,6 +35,7 @@ BY_CODE = {
     ErrorCode.SETTINGS: Exit.USAGE,
     ErrorCode.USAGE: Exit.USAGE,
     ErrorCode.UNKNOWN_MODEL: Exit.USAGE,
+    ErrorCode.UNUSABLE_MODEL: Exit.USAGE,
     ErrorCode.LEDGER_USAGE: Exit.USAGE,
     ErrorCode.LEDGER_FOREIGN: Exit.USAGE,
     ErrorCode.NO_SUCH_CLIP: Exit.USAGE,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from i2v_assets.planning.prompt_advice import Advice
 from i2v_assets.planning.prompts import shipped_presets
 from resources.problem import Problem
-from resources.schemas.endpoints import ENDPOINTS, Dialect
+from resources.schemas.endpoints import ENDPOINTS, Dialect, LiveEndpoint
 from resources.schemas.inputs import Family, GenerationInputs, Route, Service, Sha256
 
 PLAN_VERSION: Final = 1
@@ -28,16 +28,24 @@ class PlanOffer:
         price_microdollars_per_unit: Base price; None if it cannot be read.
         price_unit: ``second``, ``output``, ``image``, or an unknown word.
         trouble: How the entry differs from the accepted one; planning waits until a person accepts the change.
+        live: The endpoint with its live schema, if the code does not know its body.
+        unusable: Why the model cannot be used at all; empty if it can.
+        remedy: What to do about that.
     """
 
     model_id: str
     price_microdollars_per_unit: int | None
     price_unit: str
     trouble: str = ""
+    live: LiveEndpoint | None = None
+    unusable: str = ""
+    remedy: str = ""
 
     @property
     def dialect(self) -> Dialect | None:
         """The dialect of the model id; None for an unknown id."""
+        if self.live is not None:
+            return self.live.dialect
         endpoint = ENDPOINTS.get(self.model_id)
         return endpoint.dialect if endpoint else None
 
@@ -55,6 +63,7 @@ class PlanOptions:
         measured: Videos are measured; there are no rerolls without a score.
         prepare: Files that an endpoint does not take are prepared for it; otherwise they are refused.
         version: The project's version, for manifests.
+        routes: Families by route, best first, where the settings name them.
     """
 
     service: Service
@@ -65,6 +74,7 @@ class PlanOptions:
     measured: bool = True
     prepare: bool = True
     version: str = ""
+    routes: Mapping[Route, tuple[Family, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class _Outcome(BaseModel):
@@ -91,6 +101,7 @@ class Plan(_Outcome):
         advice: Possible improvements.
         may_be_silent: The quality checks accept a video without sound.
         numbered: Which file each number of the prompt means, such as ``image 1 is start.jpg``; empty if no kind has several.
+        schema_sha256: Hash of the live schema that the inputs were written by; None if the code knows the body.
         version: Version of this format.
     """
 
@@ -109,6 +120,7 @@ class Plan(_Outcome):
     advice: tuple[Advice, ...] = ()
     may_be_silent: bool = False
     numbered: tuple[str, ...] = ()
+    schema_sha256: Sha256 | None = None
     version: int = PLAN_VERSION
 
 

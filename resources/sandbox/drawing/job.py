@@ -20,7 +20,7 @@ class RenderJob(BaseModel):
 
     Attributes:
         model_id: For the cache's file names.
-        family: Determines the kind of picture.
+        family: The family, or the model id if the code does not know its body.
         prompt: Its motion verb moves the camera.
         images: Hashes of the images, the subject first.
         audios: Hashes of the sounds.
