@@ -44,6 +44,9 @@ class ErrorCode(StrEnum):
     INSUFFICIENT_BALANCE = "insufficient_balance"
     LOGIN_FAILED = "login_failed"
 
+    NO_INPUT = "no_input"
+    """A file of this machine that was named is not there, or cannot be read."""
+
     SERVICE = "service"
     SERVICE_UNAVAILABLE = "service_unavailable"
     RATE_LIMITED = "rate_limited"

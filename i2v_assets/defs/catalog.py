@@ -72,9 +72,7 @@ def model_catalogue(runcomfy: RunComfyResource, ledger: LedgerResource) -> Itera
             passed=not live.unapproved_changes,
             metadata={
                 "differences": "; ".join(live.unapproved_changes) or "none",
-                "what to do": f"Look at it, then: i2v models --accept {live.family}"
-                if live.unapproved_changes
-                else "",
+                "what to do": f"Look at it, then: i2v models --accept {live.family}" if live.unapproved_changes else "",
             },
         )
 

@@ -95,8 +95,8 @@ class BucketFilmSource:
         if brief.duration == "match_audio":
             return None
         route = brief.route or (Route.LIP_SYNC if brief.audio else Route.ANIMATE)
-        families = named(brief.model) if brief.model else preferred(route)
-        offer = next((self._agreed[name] for name in families or (brief.model,) if name in self._agreed), None)
+        families = named(brief.model) or (brief.model,) if brief.model else preferred(route)
+        offer = next((self._agreed[name] for name in families if name in self._agreed), None)
         if offer is None or offer.price_microdollars is None:
             return None
         seconds = brief.duration or DEFAULT_DURATION

@@ -149,6 +149,7 @@ class Waiting(_Outcome):
 
     Attributes:
         kind: What it waits for: ``keep_face`` or ``catalogue``.
+        agreement: Whether it waits only for a person's agreement to a changed entry.
         words: What it waits for, as text.
         remedy: What a person can do.
         route: The route.
@@ -159,6 +160,7 @@ class Waiting(_Outcome):
     kind: Literal["keep_face", "catalogue"]
     words: str
     remedy: str
+    agreement: bool = False
     route: Route | None = None
     reasons: tuple[str, ...] = ()
 

@@ -124,16 +124,17 @@ def _media_fields(endpoint: Endpoint, inputs: GenerationInputs, url_of: Callable
     return fields
 
 
-def _live_body(
-    endpoint: LiveEndpoint, inputs: GenerationInputs, url_of: Callable[[Medium], str]
-) -> dict[str, object]:
+def _live_body(endpoint: LiveEndpoint, inputs: GenerationInputs, url_of: Callable[[Medium], str]) -> dict[str, object]:
     """Return the planned body with the addresses of its media."""
     if inputs.family != endpoint.family or inputs.body is None:
         raise BodyInvalid(f"{endpoint.model_id}: the inputs are for {inputs.family}.")
     missing = [name for name in endpoint.schema.required if name not in inputs.body]
     unknown = [name for name in inputs.body if name not in endpoint.schema.properties]
     if missing or unknown:
-        found = [*(f"{name} is required now" for name in missing), *(f"{name} is not known any more" for name in unknown)]
+        found = [
+            *(f"{name} is required now" for name in missing),
+            *(f"{name} is not known any more" for name in unknown),
+        ]
         raise BodyInvalid(f"{endpoint.model_id}: its schema has changed: {'; '.join(found)}.")
 
     def filled(value: object) -> object:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from resources.schemas.inputs import MediumKind, marked_medium, medium_mark
-from resources.schemas.live_schema import LiveEndpoint, LiveMedia, seconds_of
+from resources.schemas.live_schema import WORDS, LiveEndpoint, LiveMedia, seconds_of
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,15 @@ def write_body(endpoint: LiveEndpoint, wishes: Wishes) -> LiveBody:
     by_name = {media.name for media in schema.media}
     for name, value in wishes.inputs.items():
         if name not in schema.properties:
-            problems.append(f"`inputs` sets `{name}`, and the model has no such field; it has {', '.join(schema.properties)}")
+            problems.append(
+                f"`inputs` sets `{name}`, and the model has no such field; it has {', '.join(schema.properties)}"
+            )
         elif name not in by_name:
             body[name] = value
     for kind in MediumKind:
-        left = [number for number in range(1, len(wishes.files.get(kind, ())) + 1) if (kind, number) not in _all(placed)]
+        left = [
+            number for number in range(1, len(wishes.files.get(kind, ())) + 1) if (kind, number) not in _all(placed)
+        ]
         _by_order(kind, [each for each in schema.of(kind) if each.name not in placed], left, placed, problems)
     for media in schema.media:
         if media.name in placed:
@@ -132,6 +136,11 @@ def _as_listed(part: Mapping[str, Any], word: str, value: object) -> JsonValue:
 def _plain(value: object) -> JsonValue:
     plain: JsonValue = json.loads(json.dumps(value))
     return plain
+
+
+def with_other_seed(body: Mapping[str, JsonValue], old: int, new: int) -> dict[str, JsonValue]:
+    """Return a body with another seed, if it has one."""
+    return {name: new if name.lower() in WORDS["seed"] and value == old else value for name, value in body.items()}
 
 
 def traits_of_body(body: Mapping[str, JsonValue]) -> tuple[bool, bool, bool]:

@@ -51,7 +51,7 @@ class SchemaUnusable(I2VError):
 
 _FORMATS: Final = {f"{kind.value}_uri{s}": (kind, bool(s)) for kind in MediumKind for s in ("", "s")}
 
-_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "prompt": ("prompt", "text_prompt", "positive_prompt", "text"),
     "negative_prompt": ("negative_prompt", "negative"),
     "duration": ("duration", "duration_seconds", "seconds", "video_length", "video_duration", "length"),
@@ -68,14 +68,48 @@ _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
 """The project's words and the names that fields of that meaning have, in the order in which they are looked for."""
 
 _KEPT: Final = frozenset(
-    "type enum const minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength pattern minItems"
-    " maxItems uniqueItems items properties required additionalProperties anyOf oneOf allOf default format description".split()
+    [
+        "type",
+        "enum",
+        "const",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+        "items",
+        "properties",
+        "required",
+        "additionalProperties",
+        "anyOf",
+        "oneOf",
+        "allOf",
+        "default",
+        "format",
+        "description",
+    ]
 )
 _TYPES: Final = {"float": "number", "double": "number", "int": "integer", "str": "string", "bool": "boolean",
                  "list": "array", "dict": "object"}  # fmt: skip
 _KNOWN_TYPES: Final = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
 _NUMBERS: Final = frozenset(
-    "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength minItems maxItems".split()
+    [
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+    ]
 )
 _TIER = re.compile(r"^(\d{3,4}p|[248]k)$", re.IGNORECASE)
 _SECONDS = re.compile(r"^(\d{1,3}) ?s?$")
@@ -181,12 +215,16 @@ def read_schema(raw: object) -> LiveSchema:
     except (ValueError, TypeError, RecursionError):
         raise SchemaUnusable("Its input schema is nested too deep.", remedy=_OTHER) from None
     if len(text) > MAX_SCHEMA_BYTES:
-        raise SchemaUnusable(f"Its input schema has {len(text)} characters; at most {MAX_SCHEMA_BYTES} are read.", remedy=_OTHER)
+        raise SchemaUnusable(
+            f"Its input schema has {len(text)} characters; at most {MAX_SCHEMA_BYTES} are read.", remedy=_OTHER
+        )
     properties = raw.get("properties")
     if not isinstance(properties, Mapping) or not properties:
         raise SchemaUnusable("Its input schema lists no field.", remedy=_OTHER)
     if len(properties) > MAX_FIELDS:
-        raise SchemaUnusable(f"Its input schema has {len(properties)} fields; at most {MAX_FIELDS} are read.", remedy=_OTHER)
+        raise SchemaUnusable(
+            f"Its input schema has {len(properties)} fields; at most {MAX_FIELDS} are read.", remedy=_OTHER
+        )
     reader = _Reader(raw)
     fields = {str(name): reader.clean(part, 1) for name, part in properties.items()}
     listed = raw.get("required")
@@ -228,8 +266,8 @@ class _Reader:
             raise SchemaUnusable("Its input schema refers to another document, which is never fetched.", remedy=_OTHER)
         found: object = self._root
         for step in reference[2:].split("/"):
-            step = step.replace("~1", "/").replace("~0", "~")
-            found = found.get(step) if isinstance(found, Mapping) else None
+            name = step.replace("~1", "/").replace("~0", "~")
+            found = found.get(name) if isinstance(found, Mapping) else None
         if not isinstance(found, Mapping):
             raise SchemaUnusable("Its input schema refers to a part that it does not have.", remedy=_OTHER)
         return found
@@ -243,7 +281,13 @@ class _Reader:
             case "items":
                 return self.clean(value, depth + 1) or None
             case "additionalProperties":
-                return self.clean(value, depth + 1) if isinstance(value, Mapping) else value if isinstance(value, bool) else None
+                return (
+                    self.clean(value, depth + 1)
+                    if isinstance(value, Mapping)
+                    else value
+                    if isinstance(value, bool)
+                    else None
+                )
             case "properties":
                 inside = value.items() if isinstance(value, Mapping) else ()
                 return {str(key): self.clean(part, depth + 1) for key, part in inside}
@@ -307,8 +351,8 @@ def _media(name: str, part: Mapping[str, Any], required: bool) -> LiveMedia:
 
 
 def _words(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    by_lower = {name.lower(): name for name in reversed(fields)}
-    for word, names in _WORDS.items():
+    by_lower = {name.lower(): name for name in reversed(list(fields))}
+    for word, names in WORDS.items():
         found = [by_lower[name] for name in names if name in by_lower]
         fitting = [name for name in found if _fits(word, fields[name])]
         if fitting:

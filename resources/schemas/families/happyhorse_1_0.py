@@ -60,9 +60,7 @@ class _HappyHorse(Body):
 class HappyHorseDocumented(_HappyHorse):
     """HappyHorse 1.0 image-to-video under the documented id."""
 
-    watermark: bool = Field(
-        True, description="marks the picture; always sent", json_schema_extra=says(f"{PAGE}: true")
-    )
+    watermark: bool = Field(True, description="marks the picture; always sent", json_schema_extra=says(f"{PAGE}: true"))
 
 
 class HappyHorseCatalogue(_HappyHorse):

@@ -59,9 +59,7 @@ class WanImageToVideo(Body):
         json_schema_extra=says(_TEXT_PAGE),
     )
     image_url: ImageUrl = Field(json_schema_extra=says(ENTRY, format="image_uri"))
-    audio_url: AudioUrl | None = Field(
-        None, description="2 to 30 s", json_schema_extra=says(ENTRY, format="audio_uri")
-    )
+    audio_url: AudioUrl | None = Field(None, description="2 to 30 s", json_schema_extra=says(ENTRY, format="audio_uri"))
     end_image_url: ImageUrl | None = Field(None, json_schema_extra=says(ENTRY, format="image_uri"))
     negative_prompt: str | None = Field(
         None,

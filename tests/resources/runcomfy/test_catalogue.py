@@ -13,9 +13,10 @@ from resources.runcomfy.catalogue import Catalogue, differences, price_microdoll
 from resources.runcomfy.errors import FamilyUnavailable, ServiceUnavailable, UnknownModel, UnknownPriceUnit
 from resources.runcomfy.wire import CatalogueEntry, read_entry
 from resources.schemas.endpoints import ENDPOINTS, ids_for, input_schema
-from resources.schemas.inputs import Family, GenerationInputs, Medium, MediumKind
+from resources.schemas.families.seedance_2_0 import NAME as SEEDANCE_PRO
+from resources.schemas.inputs import GenerationInputs, Medium, MediumKind
 
-SEED_DOC, SEED_CAT = ids_for(Family.SEEDANCE_PRO)
+SEED_DOC, SEED_CAT = ids_for(SEEDANCE_PRO)
 
 
 def entry(model_id: str, **changes: Any) -> CatalogueEntry:
@@ -60,7 +61,7 @@ def test_the_documented_id_is_queried_first_and_the_dialect_follows_the_id(
     known: tuple[str, ...], answered: str, asked: list[str]
 ) -> None:
     service = Service(*known)
-    offer = asyncio.run(catalogue(service).resolve(Family.SEEDANCE_PRO))
+    offer = asyncio.run(catalogue(service).resolve(SEEDANCE_PRO))
     assert (offer.endpoint, service.asked) == (ENDPOINTS[answered], asked)
     assert (offer.price_microdollars_per_unit, offer.price_unit) == (100_000, "second")
 
@@ -68,7 +69,7 @@ def test_the_documented_id_is_queried_first_and_the_dialect_follows_the_id(
 def test_only_a_pinned_id_is_queried() -> None:
     service = Service(SEED_DOC)
     with pytest.raises(FamilyUnavailable) as caught:
-        asyncio.run(catalogue(service, {"seedance-2.0/pro": SEED_CAT}).resolve(Family.SEEDANCE_PRO))
+        asyncio.run(catalogue(service, {"seedance-2.0/pro": SEED_CAT}).resolve(SEEDANCE_PRO))
     assert service.asked == [SEED_CAT]
     assert caught.value.verdict is Verdict.FINAL
 
@@ -87,13 +88,13 @@ def test_a_batch_shares_one_query_and_an_offer_stays_valid_for_its_age() -> None
 
     async def scenario() -> list[int]:
         known, counts = catalogue(service, clock=clock), []
-        await asyncio.gather(*(known.resolve(Family.SEEDANCE_PRO) for _ in range(50)))
+        await asyncio.gather(*(known.resolve(SEEDANCE_PRO) for _ in range(50)))
         counts.append(len(service.asked))
         clock.now += 290
-        await known.resolve(Family.SEEDANCE_PRO)
+        await known.resolve(SEEDANCE_PRO)
         counts.append(len(service.asked))
         clock.now += 20
-        await known.resolve(Family.SEEDANCE_PRO)
+        await known.resolve(SEEDANCE_PRO)
         return [*counts, len(service.asked)]
 
     assert asyncio.run(scenario()) == [1, 1, 2]
@@ -105,13 +106,11 @@ def test_a_failure_is_shared_by_waiting_callers_but_not_by_later_ones() -> None:
 
     async def scenario() -> int:
         known = catalogue(service)
-        failures = await asyncio.gather(
-            *(known.resolve(Family.SEEDANCE_PRO) for _ in range(50)), return_exceptions=True
-        )
+        failures = await asyncio.gather(*(known.resolve(SEEDANCE_PRO) for _ in range(50)), return_exceptions=True)
         assert all(isinstance(one, ServiceUnavailable) for one in failures)
         asked = len(service.asked)
         service.broken = False
-        await known.resolve(Family.SEEDANCE_PRO)
+        await known.resolve(SEEDANCE_PRO)
         return asked
 
     assert asyncio.run(scenario()) == 1
@@ -120,7 +119,7 @@ def test_a_failure_is_shared_by_waiting_callers_but_not_by_later_ones() -> None:
 def test_a_cancelled_caller_does_not_fail_the_others() -> None:
     async def scenario() -> str:
         known = catalogue(Service(SEED_DOC))
-        first, second = (asyncio.ensure_future(known.resolve(Family.SEEDANCE_PRO)) for _ in range(2))
+        first, second = (asyncio.ensure_future(known.resolve(SEEDANCE_PRO)) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
         return (await second).endpoint.model_id
@@ -131,7 +130,7 @@ def test_a_cancelled_caller_does_not_fail_the_others() -> None:
 def inputs(duration: int = 5, images: int = 1) -> GenerationInputs:
     one = Medium(kind=MediumKind.IMAGE, sha256="a" * 64, key="k", size_bytes=1, content_type="image/png")
     return GenerationInputs(
-        family=Family.SEEDANCE_PRO, prompt="x", images=(one,) * images, duration=duration, resolution="720p", seed=1
+        family=SEEDANCE_PRO, prompt="x", images=(one,) * images, duration=duration, resolution="720p", seed=1
     )
 
 
