@@ -96,8 +96,9 @@ class Catalogue:
         return changed
 
     def entries(self, switches: Switches) -> list[dict[str, Any]]:
-        """Return every entry that resolves."""
-        return [self.entry(model_id, switches) for model_id in self._entries if self.has(model_id, switches)]
+        """Return every entry that is listed. A recorded one answers by its id whether or not it is."""
+        listed = self._entries if switches.list_recorded else ENDPOINTS
+        return [self.entry(model_id, switches) for model_id in listed if self.has(model_id, switches)]
 
     def price_microdollars(self, model_id: str, seconds: int, switches: Switches) -> int:
         """Return the cost of a submission: per second or per output, as the entry says."""

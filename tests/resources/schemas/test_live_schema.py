@@ -178,7 +178,24 @@ JSON = st.recursive(
     max_leaves=10,
 )
 WORDS = st.sampled_from(
-    ["type", "enum", "minimum", "maximum", "minItems", "maxItems", "items", "format", "default", "required", "properties", "anyOf", "$ref", "nullable", "pattern", "maxLength"]
+    [
+        "type",
+        "enum",
+        "minimum",
+        "maximum",
+        "minItems",
+        "maxItems",
+        "items",
+        "format",
+        "default",
+        "required",
+        "properties",
+        "anyOf",
+        "$ref",
+        "nullable",
+        "pattern",
+        "maxLength",
+    ]
 )
 
 
