@@ -49,6 +49,7 @@ def manifest_of(
         aspect_ratio=inputs.aspect_ratio,
         media=media,
         fingerprint=plan.fingerprint,
+        schema_sha256=plan.schema_sha256,
         request_id=row.request_id,
         price_microdollars=row.price_microdollars,
         cost_microdollars=row.cost_microdollars,

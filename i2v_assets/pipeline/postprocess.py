@@ -233,12 +233,19 @@ def expectation(
         duration=float(inputs.duration),
         resolution=inputs.resolution or None,
         aspect=aspect,
-        sound=inputs.generate_audio is not False,
+        sound=_has_sound(inputs),
         voice=voice,
         source_image=image,
         silence_allowed=may_be_silent,
         cuts_allowed=traits_of(inputs).cuts,
     )
+
+
+def _has_sound(inputs: GenerationInputs) -> bool:
+    """Return True if the model should make sound: a live schema has to say so, by a switch or by a voice that it takes."""
+    if inputs.body is None:
+        return inputs.generate_audio is not False
+    return bool(inputs.generate_audio) or bool(inputs.audios)
 
 
 FIGURES: Mapping[str, tuple[str, ...]] = {

@@ -72,7 +72,7 @@ BAD = {
 
 
 def put(world, samples, name, files, brief):
-    made = {"voice": lambda _: (samples / "voiceover-en.mp3").read_bytes(), "video": lambda _: (samples / "reference.mp4").read_bytes(),
+    made = {"voice": lambda _: (samples / "voiceover-en.mp3").read_bytes(), "video": lambda _: (samples / "scene.mp4").read_bytes(),
             "image": lambda file: world.image(f"{name}-{file}").read_bytes()}  # fmt: skip
     for file, kind in files.items():
         world.upload(f"{name}/{file}", made[kind](file))
