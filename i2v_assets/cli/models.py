@@ -95,7 +95,7 @@ def _show(rows: list[dict[str, Any]], *, alone: bool) -> None:
             (
                 row["preference"] or "",
                 row["route"] or "by its media",
-                row["model_id"] or f"{row['family']}: none answers",
+                row["model_id"] or f"{row['family']}: {'cannot be used' if row['unusable'] else 'none answers'}",
                 _price(row),
                 _seconds(row),
                 ", ".join(row["resolutions"]),

@@ -142,6 +142,8 @@ def choose_family(
         return attempt(families[0])
     for family in families:
         first = attempt(family, 1)
+        if isinstance(first, Unprepared):
+            return first  # what was sent with it is only known once its files are prepared
         if isinstance(first, Plan) and was_sent(first.fingerprint):
             return attempt(family)
     passed_over: list[tuple[Family, Refusal | Waiting]] = []

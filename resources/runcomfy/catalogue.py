@@ -155,9 +155,10 @@ def _endpoint(model_id: str, entry: CatalogueEntry) -> Endpoint | LiveEndpoint:
 
 
 def _family(name: str) -> Family:
-    if name in FAMILIES:
+    known = [family for family, record in FAMILIES.items() if record.endpoints]
+    if name in known:
         return name
     raise SettingsError(
         f"I2V_MODEL_IDS names {name!r}, which is not an endpoint family.",
-        remedy=f"Known families: {', '.join(FAMILIES)}.",
+        remedy=f"Known families: {', '.join(known)}. Of any other, name the id itself in I2V_ROUTES.",
     )

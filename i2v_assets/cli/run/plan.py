@@ -13,7 +13,7 @@ from i2v_assets.pipeline.read_media import MediaReader, ReadFile
 from i2v_assets.planning.families import wanted_families
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting
 from i2v_assets.session import Session
-from resources.schemas.endpoints import LiveEndpoint
+from resources.schemas.endpoints import ENDPOINTS, LiveEndpoint
 from resources.schemas.families import FAMILIES
 from resources.schemas.inputs import Family, MediumKind
 from resources.schemas.live_schema import LiveSchema
@@ -67,7 +67,11 @@ async def _schema(session: Session, target: Target) -> LiveSchema:
     if live.unusable is not None:
         raise live.unusable
     if live.offer is None or not isinstance(live.offer.endpoint, LiveEndpoint):
-        raise UsageProblem(f"The service has no {target.model_id} now.", remedy="`i2v models` shows what answers.")
+        known = "\n".join(f"    {model_id}" for model_id in ENDPOINTS)
+        raise UsageProblem(
+            f"The service has no {target.model_id} now.",
+            remedy=f"`i2v models` shows what answers. Ids whose inputs are known without asking:\n{known}",
+        )
     return live.offer.endpoint.schema
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from resources.errors import SettingsError, Verdict
 from resources.runcomfy.catalogue import Catalogue, differences, price_microdollars
-from resources.runcomfy.errors import FamilyUnavailable, ServiceUnavailable, UnknownModel, UnknownPriceUnit
+from resources.runcomfy.errors import FamilyUnavailable, ServiceUnavailable, UnknownModel, UnknownPriceUnit, Unusable
 from resources.runcomfy.wire import CatalogueEntry, read_entry
-from resources.schemas.endpoints import ENDPOINTS, ids_for, input_schema
+from resources.schemas.endpoints import ENDPOINTS, LiveEndpoint, ids_for, input_schema
 from resources.schemas.families.seedance_2_0 import NAME as SEEDANCE_PRO
 from resources.schemas.inputs import GenerationInputs, Medium, MediumKind
 
@@ -98,6 +98,81 @@ def test_a_batch_shares_one_query_and_an_offer_stays_valid_for_its_age() -> None
         return [*counts, len(service.asked)]
 
     assert asyncio.run(scenario()) == [1, 1, 2]
+
+
+def test_the_id_that_answered_is_asked_from_then_on() -> None:
+    """Ids are looked up once; the other one is asked again only when the remembered one is gone."""
+    service, clock = Service(SEED_CAT), Clock()
+
+    async def scenario() -> list[str]:
+        known = catalogue(service, clock=clock)
+        for _ in range(3):
+            await known.resolve(SEEDANCE_PRO)
+            clock.now += 301
+        service.known = (SEED_DOC,)
+        return [(await known.resolve(SEEDANCE_PRO)).endpoint.model_id]
+
+    assert asyncio.run(scenario()) == [SEED_DOC]
+    assert service.asked == [SEED_DOC, SEED_CAT, SEED_CAT, SEED_CAT, SEED_CAT, SEED_DOC]
+
+
+class Described(Service):
+    """Knows one model that the code does not, as its entry describes it."""
+
+    def __init__(self, **described: Any) -> None:
+        super().__init__()
+        self.described = described
+
+    async def model(self, model_id: str) -> CatalogueEntry:
+        return read_entry({"model_id": model_id, "base_price_usd": 0.1, "price_unit": "second", **self.described})
+
+
+PLAIN = {"type": "object", "properties": {"prompt": {"type": "string"}}, "required": ["prompt"]}
+
+
+def test_an_id_that_the_code_does_not_know_is_used_by_its_live_schema() -> None:
+    offer = asyncio.run(catalogue(Described(input_schema=PLAIN)).resolve("made/up/image-to-video"))
+    assert isinstance(offer.endpoint, LiveEndpoint)
+    assert (offer.endpoint.model_id, offer.endpoint.family, offer.endpoint.dialect) == (
+        *["made/up/image-to-video"] * 2,
+        "live",
+    )
+    assert differences(offer.endpoint, offer.entry) == ()
+
+
+@pytest.mark.parametrize(
+    ("model_id", "described", "words"),
+    [
+        ("a/b", {}, "no input schema"),
+        ("a/b", {"input_schema": {"properties": {"seed": {"type": "integer"}}}}, "no prompt"),
+        ("a/text-to-image", {"input_schema": PLAIN}, "makes an image and no video"),
+        ("a/b", {"input_schema": PLAIN, "categories": ["image-edit"]}, "makes an image"),
+        ("a/b", {"input_schema": PLAIN, "categories": ["text-to-audio"]}, "makes sound"),
+        ("a/b", {"input_schema": PLAIN, "output_type": "AUDIO"}, "makes sound"),
+    ],
+)
+def test_what_cannot_be_used_is_told_before_any_money(model_id: str, described: dict[str, Any], words: str) -> None:
+    with pytest.raises(Unusable, match=words) as caught:
+        asyncio.run(catalogue(Described(**described)).resolve(model_id))
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("model_id", "described"),
+    [
+        ("a/text-to-video", {}),
+        ("a/video-to-video", {"categories": ["video-to-video"]}),
+        ("a/audio-to-video/pro", {"categories": ["audio-to-video"]}),
+        ("a/image-to-image-animate", {"categories": ["image-to-video", "text-to-image"]}),
+        ("a/b", {"categories": ["something"]}),
+        ("a/text-to-image", {"output_type": "VIDEO"}),
+    ],
+)
+def test_a_model_is_used_unless_its_entry_says_that_it_makes_no_video(model_id: str, described: dict[str, Any]) -> None:
+    assert (
+        asyncio.run(catalogue(Described(input_schema=PLAIN, **described)).resolve(model_id)).endpoint.model_id
+        == model_id
+    )
 
 
 def test_a_failure_is_shared_by_waiting_callers_but_not_by_later_ones() -> None:
