@@ -7,8 +7,7 @@ suggestion; values of the wrong type are refused with the expected type.
 import difflib
 import json
 import re
-import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, TypeAlias
@@ -28,6 +27,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from i2v_assets.briefs.yaml_reader import Document, DocumentError, DocumentFormat, plain_type, read_document
+from resources.composed import composed
 from resources.schemas.inputs import MAX_SEED, Route
 
 MAX_TAKES = 20
@@ -115,7 +115,7 @@ def _colour(value: str) -> str:
 Colour = Annotated[StrictStr, AfterValidator(_colour)]
 
 MediaList = Annotated[tuple[MediaRef, ...], BeforeValidator(_as_list), Field(min_length=1)]
-Text = Annotated[StrictStr, AfterValidator(lambda text: unicodedata.normalize("NFC", text))]
+Text = Annotated[StrictStr, AfterValidator(composed)]
 ModelName = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$", max_length=200)]
 
 
@@ -127,9 +127,16 @@ def _model_inputs(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     text = json.dumps(value)
     if len(text) > MAX_INPUTS_BYTES:
         raise ValueError(f"is longer than {MAX_INPUTS_BYTES} characters")
-    if '"$' in text:
+    if any(name.startswith("$") for name in _names(value)):
         raise ValueError("has a name that begins with $")
     return value
+
+
+def _names(value: JsonValue) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _names(each)
 
 
 ModelInputs = Annotated[
