@@ -24,9 +24,10 @@ from i2v_assets.uploads.types import Candidate, UploadKind
 from resources.errors import SettingsError
 from resources.ledger.approvals import ApprovalWay
 from resources.ledger.ledger import Ledger
-from resources.media.errors import MediaError, Unreadable
+from resources.media.errors import OverLimit, Unreadable
 from resources.media.limits import WorkLimits
 from resources.media.pool import shared_pool
+from resources.redact import redact_line
 from resources.registry.registry import ClipRow
 from resources.schemas.inputs import Family, MediumKind, Route
 from resources.schemas.live_check import violations
@@ -193,8 +194,8 @@ class ClipPlanner:
 
 Made = Plan | Refusal | Waiting | Unprepared
 
-CHECK_LIMITS = WorkLimits("check", 2.0, wall_seconds=30.0)
-"""Checking inputs takes milliseconds; a pattern that takes seconds is made to."""
+CHECK_LIMITS = WorkLimits("check", 3.0, quick=True)
+"""Checking inputs takes milliseconds after a second of imports; a pattern that takes longer is made to."""
 
 
 async def _by_schema(plan: Plan, offers: Mapping[Family, PlanOffer | None]) -> Plan | Refusal:
@@ -205,11 +206,15 @@ async def _by_schema(plan: Plan, offers: Mapping[Family, PlanOffer | None]) -> P
     texts = json.dumps(offer.live.schema.plain), json.dumps(plan.inputs.body)
     try:
         found = await shared_pool().run_async(violations, *texts, limits=CHECK_LIMITS, name="The model's schema")
-    except MediaError as error:
+    except OverLimit as error:
         words = f"{plan.family} cannot be used: {error.message}"
         return Refusal.of(plan.clip, [(words, "Name another model in `model`.")], "brief")
     remedy = f"Correct `inputs` in the brief: `i2v models {plan.family}` shows the fields."
-    return Refusal.of(plan.clip, [(f"{plan.family}: {each}.", remedy) for each in found], "brief") if found else plan
+    return (
+        Refusal.of(plan.clip, [(f"{plan.family}: {redact_line(each, limit=300)}.", remedy) for each in found], "brief")
+        if found
+        else plan
+    )
 
 
 def _video_as_voice(row: ClipRow, candidate: Candidate, files: Sequence[ReadFile]) -> Refusal | None:

@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from resources.redact import redact_line
 from resources.runcomfy.wire import CatalogueEntry
 
 OTHER_MODEL: Final = "Name a model that makes a video: `i2v models` shows which there are."
@@ -19,7 +20,7 @@ def output_of(entry: CatalogueEntry) -> str | None:
     raw = entry.raw
     stated = str(raw.get("output_type") or "").strip().lower()
     if stated:
-        return None if "video" in stated else _PLAIN.get(stated, stated[:40])
+        return None if "video" in stated else _PLAIN.get(stated, redact_line(stated, limit=40))
     listed = raw.get("categories")
     categories = [str(each).lower() for each in listed] if isinstance(listed, list) else []
     if any("video" in each.rpartition("to-")[2] or each == "video" for each in categories):

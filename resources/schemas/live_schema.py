@@ -111,8 +111,11 @@ _NUMBERS: Final = frozenset(
         "maxItems",
     ]
 )
-_TIER = re.compile(r"^(\d{3,4}p|[248]k)$", re.IGNORECASE)
-_SECONDS = re.compile(r"^(\d{1,3}) ?s?$")
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}\Z")
+"""What a brief can name under `inputs`; other optional fields are not read."""
+_PLAIN_VALUE = re.compile(r"[A-Za-z0-9_.: /x*-]{1,40}\Z")
+_TIER = re.compile(r"(\d{3,4}p|[248]k)\Z", re.IGNORECASE)
+_SECONDS = re.compile(r"(\d{1,3}) ?s?\Z")
 _END = re.compile(r"(^|_)(end|last|tail|final)(_|$)")
 _NEVER_BY_ORDER = re.compile(r"(^|_)(mask|depth|pose|control)(_|$)")
 
@@ -225,10 +228,13 @@ def read_schema(raw: object) -> LiveSchema:
         raise SchemaUnusable(
             f"Its input schema has {len(properties)} fields; at most {MAX_FIELDS} are read.", remedy=_OTHER
         )
-    reader = _Reader(raw)
-    fields = {str(name): reader.clean(part, 1) for name, part in properties.items()}
     listed = raw.get("required")
-    required = tuple(str(name) for name in listed if str(name) in fields) if isinstance(listed, list) else ()
+    wanted = [str(name) for name in listed if str(name) in properties] if isinstance(listed, list) else []
+    if not all(_NAME.match(name) for name in wanted):
+        raise SchemaUnusable("Its input schema requires a field whose name is no plain word.", remedy=_OTHER)
+    reader = _Reader(raw)
+    fields = {str(name): reader.clean(part, 1) for name, part in properties.items() if _NAME.match(str(name))}
+    required = tuple(dict.fromkeys(wanted))
     media = tuple(_media(name, part, name in required) for name, part in fields.items() if _format(part) is not None)
     words = dict(_words(fields))
     if "prompt" not in words:
@@ -407,8 +413,8 @@ def limits_of(endpoint: LiveEndpoint) -> Limits:
         durations=choices,
         resolutions=tiers or fixed,
         default_resolution=default if default in tiers else (tiers or fixed or ("",))[0],
-        aspect_ratios=tuple(str(value) for value in shapes.get("enum", ())),
-        default_aspect_ratio=str(shapes["default"]) if "default" in shapes else None,
+        aspect_ratios=tuple(str(value) for value in shapes.get("enum", ()) if _PLAIN_VALUE.match(str(value))),
+        default_aspect_ratio=str(shapes["default"]) if _PLAIN_VALUE.match(str(shapes.get("default", ""))) else None,
         max_negative_prompt=int(schema.field("negative_prompt").get("maxLength", LONGEST_PROMPT))
         if "negative_prompt" in schema.words
         else 0,
