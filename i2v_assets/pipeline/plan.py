@@ -14,7 +14,7 @@ from types import MappingProxyType
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.pipeline.read_media import MediaReader, ReadFile
 from i2v_assets.pipeline.takes import asked_takes, reroll_takes, with_seed
-from i2v_assets.planning.families import expand, wanted_families
+from i2v_assets.planning.families import check_names, expand, wanted_families
 from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting, plan_hash
 from i2v_assets.planning.planner import make_plan
@@ -237,8 +237,10 @@ def plan_options(settings: Settings) -> PlanOptions:
     """What the planner decides by where a brief is silent.
 
     Raises:
-        SettingsError: the presets' file cannot be read; BriefError: it is malformed.
+        SettingsError: the presets' file cannot be read, or I2V_ROUTES names no family; BriefError: it is malformed.
     """
+    for route, names in settings.routes.items():
+        check_names(names, f"I2V_ROUTES, {route},")
     return PlanOptions(
         service=settings.service,
         watermark=settings.watermark,

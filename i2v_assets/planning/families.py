@@ -1,5 +1,6 @@
 """Choose the family of a clip: the first preferred one that the catalogue has and that can express the brief. Pure."""
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 
 from i2v_assets.briefs.brief import Brief
@@ -7,11 +8,17 @@ from i2v_assets.planning.media import MeasuredMedium, of_kind
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting
 from i2v_assets.planning.preparing import Unprepared
 from i2v_assets.planning.routing import Routing
+from resources.errors import SettingsError
 from resources.schemas.endpoints import LIMITS
-from resources.schemas.families import default_families, named
+from resources.schemas.families import FAMILIES, default_families, named
 from resources.schemas.inputs import Family, MediumKind, Route
 from resources.schemas.limits import Limits
 from resources.schemas.live_schema import limits_of
+
+
+class UnknownFamily(SettingsError):
+    """A name in a setting or a brief is neither a family nor a model id."""
+
 
 Decision = Plan | Refusal | Waiting | Unprepared
 
@@ -21,9 +28,26 @@ def expand(names: Sequence[str]) -> tuple[Family, ...]:
     return tuple(dict.fromkeys(family for name in names for family in named(name) or (name,)))
 
 
+def check_names(names: Sequence[str], where: str) -> None:
+    """Check that each name is a family that the project knows, or can be a model id of the catalogue.
+
+    Raises:
+        UnknownFamily: a name is neither; names the nearest ones.
+    """
+    for name in names:
+        if not named(name) and "/" not in name:
+            known = sorted({each for record in FAMILIES.values() for each in (record.name, record.short_name)})
+            near = difflib.get_close_matches(name.lower(), known, 1, 0.6)
+            hint = f"Did you mean `{near[0]}`?" if near else f"Families: {', '.join(known)}."
+            raise UnknownFamily(
+                f"{where} names {name!r}, which is no family that is known.",
+                remedy=f"{hint} A model id of the catalogue has a / in it.",
+            )
+
+
 def wanted_families(brief: Brief, options: PlanOptions) -> tuple[Family, ...]:
     """Return every family that may be planned for a brief, so that the catalogue is asked for no other."""
-    if brief.model:
+    if brief.model and (named(brief.model) or "/" in brief.model):
         return expand([brief.model])
     named_by_settings = [family for families in options.routes.values() for family in families]
     return tuple(dict.fromkeys((*default_families(), *named_by_settings)))
@@ -110,6 +134,15 @@ def waiting_for(
                 " text-to-video with audio_url) takes no image, so the person in it would not appear."
             ),
             remedy="Wait until it has one, or write `keep_face: false` in the brief to make the clip without that person.",
+            route=routing.route,
+            reasons=routing.reasons,
+        )
+    if family not in LIMITS:
+        return Waiting(
+            clip=clip,
+            kind="catalogue",
+            words=f"The service's catalogue has no model {family} now.",
+            remedy="It is asked for again. Correct the id if it is misspelt: `i2v models` shows what there is.",
             route=routing.route,
             reasons=routing.reasons,
         )

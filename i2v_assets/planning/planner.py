@@ -13,7 +13,14 @@ from functools import partial
 from typing import Any
 
 from i2v_assets.briefs.brief import Brief, BriefError, MediaRef
-from i2v_assets.planning.families import choose_family, families_for, limits_of_offer, waiting_for
+from i2v_assets.planning.families import (
+    UnknownFamily,
+    check_names,
+    choose_family,
+    families_for,
+    limits_of_offer,
+    waiting_for,
+)
 from i2v_assets.planning.live_inputs import LiveInputs, live_inputs, not_by_schema
 from i2v_assets.planning.media import MeasuredMedium, audio_facts, image_facts, of_kind, video_facts
 from i2v_assets.planning.media_checks import check_media, media_advice
@@ -89,8 +96,9 @@ def make_plan(
         )
     media = _ordered(brief, media)
     try:
+        check_names([brief.model] if brief.model else [], "The brief's `model`")
         routing = choose_route(brief, media, face)
-    except RouteImpossible as error:
+    except (RouteImpossible, UnknownFamily) as error:
         return Refusal.of(clip, [(error.message, error.remedy)], "brief")
     job = _Job(clip, brief, media, offers, options, take, face, face_share, name or clip, prepared)
     return choose_family(

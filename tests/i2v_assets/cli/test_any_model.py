@@ -183,7 +183,8 @@ def test_the_first_that_can_express_the_brief(world, samples, monkeypatch):
     ("brief", "words"),
     [
         ("model: happyhorse-1.0\ninputs: {fps: 24}\n", "no inputs beside the keys"),
-        ("model: seedance-9\n", "has no model id of seedance-9"),
+        ("model: seedance-2.6\n", "Did you mean `seedance-2.5`?"),
+        ("model: nobody/knows/it\n", "has no model nobody/knows/it now"),
         ("model: kling/kling-3.0/pro/image-to-video\nduration: 3\ninputs: {duration: 5}\n", "say the same"),
         ("model: kling/kling-3.0/pro/image-to-video\ninputs: {$medium: x}\n", "inputs"),
     ],
@@ -192,6 +193,15 @@ def test_what_a_brief_cannot_say(world, samples, brief, words):
     put(world, samples, "odd", ONE, PROMPT + brief)
     ran = world("plan")
     assert words in " ".join(f"{ran.out} {ran.err}".split())
+
+
+def test_a_preference_that_is_no_family_is_told(world, samples, monkeypatch):
+    monkeypatch.setenv("I2V_ROUTES", json.dumps({"animate": ["happy-horse-1.0"]}))
+    ran = world("plan")
+    assert ran.code == 64
+    assert "I2V_ROUTES, animate, names 'happy-horse-1.0'" in ran.err
+    monkeypatch.setenv("I2V_ROUTES", json.dumps({"animated": ["happyhorse-1.0"]}))
+    assert "I2V_ROUTES" in world("plan").err
 
 
 def test_a_schema_that_changed_between_plan_and_submit_is_not_sent(world, samples):
