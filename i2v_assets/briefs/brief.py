@@ -43,7 +43,7 @@ MAX_REROLLS = 5
 """Maximum extra takes that low quality scores may trigger automatically."""
 
 MAX_SHOTS = 40
-"""Maximum shots over one image: 10 minutes of film at 15 s per shot, the longest that any route makes."""
+"""Maximum shots over one image: 10 minutes at 15 s per shot, the longest that a route makes without another model."""
 
 
 class BriefError(DocumentError):

@@ -15,7 +15,7 @@ from resources.schemas.limits import DEFAULT_DURATION
 from resources.storage.keys import SEQUENCES, UPLOADS, slug
 
 MAX_SHOTS = 100
-"""Maximum shots of a film: 25 minutes at 15 s per shot, the longest that any route makes."""
+"""Maximum shots of a film: 25 minutes at 15 s per shot, the longest that a route makes without another model."""
 
 MAX_CROSSFADE = 10.0
 """Maximum crossfade in seconds: the longest shot has 15 s, and both its ends may fade."""
