@@ -24,6 +24,8 @@ FOR_PEOPLE: Mapping[str, str] = {
     "approval": "They wait for a person. Look at `i2v plan`, then `i2v approve HASH`.",
     "heap": "They are many loose images that cost much together. `i2v approve FOLDER` shows them with their sum and asks.",
     "price": "Their price cannot be learned. Look at `i2v models`.",
+    "price_agreement": "A cost, or the model that answered, was a surprise. Compare with the service's console, then "
+    "`i2v models --accept FAMILY`.",
     "catalogue": "The service's catalogue does not have their model, or has changed it. Look at `i2v models`.",
     "outage": "The service does not know requests that it accepted. Nothing is submitted or given up; it goes on by itself.",
     "no_video": "The service gave files that are no videos. They lie below videos/_rejected/, and are asked for again.",

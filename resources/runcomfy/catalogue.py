@@ -89,8 +89,10 @@ class Catalogue:
         self._clock = clock
         self._slots = {family: _Slot() for family in Family}
 
-    async def resolve(self, family: Family) -> Offer:
+    async def resolve(self, family: Family, *, max_age_seconds: float | None = None) -> Offer:
         """Return the family's offer, at most ``max_age_seconds`` old; concurrent callers share one query.
+
+        Without an age it is the one that the catalogue was made with; 0 asks anew.
 
         Raises:
             FamilyUnavailable: none of its ids answers.
@@ -98,8 +100,9 @@ class Catalogue:
             Rejected: the service refused (or one of its children).
         """
         slot, asked_at = self._slots[family], self._clock()
+        max_age = self._max_age if max_age_seconds is None else max_age_seconds
         async with slot.lock:
-            fresh = slot.at >= asked_at or (slot.failure is None and self._clock() - slot.at <= self._max_age)
+            fresh = slot.at >= asked_at or (slot.failure is None and self._clock() - slot.at <= max_age)
             if not fresh:
                 await self._refresh(family, slot)
             if slot.offer is None:
