@@ -1,6 +1,7 @@
 """`i2v models`: what the service offers now, and the agreement to what has changed."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -8,6 +9,7 @@ import typer
 from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import UsageProblem
 from i2v_assets.session import Session, current_user, open_session
+from resources.ledger.records import PriceHold
 from resources.money import dollars
 from resources.registry.agreed_prices import CatalogueMemory
 from resources.runcomfy.offers import LiveOffer, agree
@@ -21,13 +23,15 @@ app = typer.Typer()
 def models(
     route: Annotated[str | None, typer.Argument(help="Only this route: animate, lip_sync or multi_modal.")] = None,
     accept: Annotated[
-        list[str] | None, typer.Option(metavar="FAMILY", help="Agree to this family's entry as it is now.")
+        list[str] | None,
+        typer.Option(metavar="FAMILY", help="Agree to this family's entry, prices and model as they are now."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show which model id serves each route now, its price, and how it differs from what was agreed to.
 
-    A price or a schema that has changed stops its route until a person agrees to it.
+    A price or a schema that has changed stops its route until a person agrees to it. So does a request that cost more than
+    was agreed to, and another model that answered in the place of the one that was paid for.
 
         i2v models
 
@@ -43,12 +47,11 @@ def models(
     with open_session() as session:
         found = asyncio.run(_live(session))
         if accept:
-            for live in found:
-                if live.family in accept:
-                    agree(CatalogueMemory(session.ledger.database), session.settings.service, live, current_user())
-                    err.print(f"Agreed to {live.family} as it is now.", highlight=False)
+            _accept(session, found, accept)
             found = asyncio.run(_live(session))
-    rows = [row for row in map(_row, found) if route in (None, row["route"])]
+        holds = session.ledger.price_holds(session.settings.service)
+    rows = [_row(live, holds) for live in found]
+    rows = [row for row in rows if route in (None, row["route"])]
     if as_json:
         print_json(rows)
         return
@@ -72,8 +75,22 @@ def models(
         for words in row["not_agreed"]:
             if words not in row["differences"]:
                 out.print(f"{row['family']}: {words}", markup=False, highlight=False)
-        if row["not_agreed"] and row["model_id"]:
+        for words in row["held"]:
+            out.print(f"{row['family']}: {words}", markup=False, highlight=False)
+        if (row["not_agreed"] and row["model_id"]) or row["held"]:
             err.print(f"  {row['route']} waits. To agree: i2v models --accept {row['family']}", highlight=False)
+
+
+def _accept(session: Session, found: Sequence[LiveOffer], families: Sequence[str]) -> None:
+    """Agree to these families as they are now: entries, costs that were a surprise, and models that answered."""
+    service, by = session.settings.service, current_user()
+    for live in found:
+        if live.family in families:
+            agree(CatalogueMemory(session.ledger.database), service, live, by)
+            err.print(f"Agreed to {live.family} as it is now.", highlight=False)
+    for family in families:
+        for hold in session.ledger.agree_to_prices(service, family, by=by):
+            err.print(f"Agreed to: {hold.reason}", markup=False, highlight=False)
 
 
 def _price(row: dict[str, Any]) -> str:
@@ -87,7 +104,7 @@ async def _live(session: Session) -> list[LiveOffer]:
         return [await service.offers.live(family) for family in Family]
 
 
-def _row(live: LiveOffer) -> dict[str, Any]:
+def _row(live: LiveOffer, holds: Sequence[PriceHold]) -> dict[str, Any]:
     limits, offer = LIMITS[live.family], live.offer
     tiers = limits.resolutions_in(offer.endpoint.dialect) if offer else limits.resolutions
     return {
@@ -101,4 +118,5 @@ def _row(live: LiveOffer) -> dict[str, Any]:
         "resolutions": list(tiers),
         "differences": list(live.differences),
         "not_agreed": list(live.unapproved_changes),
+        "held": [hold.reason for hold in holds if hold.family == live.family],
     }

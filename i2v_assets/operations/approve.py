@@ -1,14 +1,14 @@
 """Approve: agree to pay for exactly what was shown, by the hash of a plan, by clips or by folders."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from i2v_assets.operations.cancelled import refuse_cancelled
 from i2v_assets.operations.clips import NoSuchClip, NotPossible, PlanChanged, find_clip
 from i2v_assets.operations.preview import Preview, open_clips, preview
 from i2v_assets.pipeline.plan import Planned, approve_planned
-from i2v_assets.planning.plan import Plan, Refusal, total_price
+from i2v_assets.planning.plan import Plan, Refusal, expected_price, total_price
 from i2v_assets.session import Session
 from resources.errors import I2VError
 from resources.ledger.approvals import ApprovalWay
@@ -62,6 +62,11 @@ class ApprovalOffer:
     left_out: tuple[tuple[str, str], ...] = ()
 
     @property
+    def expected(self) -> dict[str, int]:
+        """What each clip is expected to cost, rerolls included, as far as the prices are known."""
+        return {each.row.clip: expected_price(takes_to_pay(each)) for each in self.planned}
+
+    @property
     def prices(self) -> tuple[tuple[str, int, str], ...]:
         """Each clip with the most that it may cost, and what is in doubt about it."""
         return tuple(
@@ -108,7 +113,7 @@ def approve_plan(
             remedy=f"`i2v plan` and a clip's WAITING.txt show it; its first {SHORTEST_HASH} characters are enough.",
         )
     shown = preview(session, open_clips(session, clips))
-    planned = _planned_as(shown, asked)
+    planned = _planned_as(shown, asked) or _cheaper_since(session.bucket, shown, asked)
     if planned is None:
         changes = (_what_changed(session.bucket, each, asked) for each in shown.planned)
         change = next((words for words in changes if words), None)
@@ -241,25 +246,51 @@ def _planned_as(shown: Preview, asked: str) -> tuple[Planned, ...] | None:
     return next(((each,) for each in shown.planned if each.hash and each.hash.startswith(asked)), None)
 
 
-def _what_changed(bucket: Bucket, planned: Planned, asked: str) -> str | None:
-    """Return what differs between a clip's stored plan of this hash and its plan of now; None if it had another hash."""
+def _cheaper_since(bucket: Bucket, shown: Preview, asked: str) -> tuple[Planned, ...] | None:
+    """Return the clip whose stored plan has this hash, if it may only cost less now: what was shown covers that."""
+    for planned in shown.planned:
+        then = _stored_takes(bucket, planned, asked)
+        takes = takes_to_pay(planned)
+        if then is None or not takes or set(then) != {plan.take for plan in takes}:
+            continue
+        if all(_covers(then[plan.take], plan) for plan in takes):
+            return (planned,)
+    return None
+
+
+def _covers(before: Mapping[str, object], plan: Plan) -> bool:
+    price, was = plan.price_microdollars, before.get("price_microdollars")
+    same = all(before.get(name) == getattr(plan, name) for name in ("fingerprint", "model_id", "price_unit"))
+    return same and price is not None and isinstance(was, int) and price <= was
+
+
+def _stored_takes(bucket: Bucket, planned: Planned, asked: str) -> dict[object, dict[str, object]] | None:
+    """Return the takes of a clip's stored plan by their numbers; None if it does not have this hash."""
     try:
         stored = json.loads(bucket.read(keys.clip_key(planned.row.clip, keys.PLAN), max_bytes=MAX_PLAN_BYTES))
     except (I2VError, ValueError):
         return None
     if not isinstance(stored, dict) or not str(stored.get("plan_hash", "")).startswith(asked):
         return None
+    takes = [*stored.get("takes", ()), *stored.get("rerolls", ())]
+    return {take.get("take"): take for take in takes if isinstance(take, dict)}
+
+
+def _what_changed(bucket: Bucket, planned: Planned, asked: str) -> str | None:
+    """Return what differs between a clip's stored plan of this hash and its plan of now; None if it had another hash."""
+    then = _stored_takes(bucket, planned, asked)
+    if then is None:
+        return None
     clip, now = planned.row.clip, {plan.take: plan for plan in (*planned.plans, *planned.rerolls)}
     if planned.stopped is not None:
         return f"{clip} can no longer be made as it is"
-    takes = [*stored.get("takes", ()), *stored.get("rerolls", ())]
-    then = {take.get("take"): take for take in takes if isinstance(take, dict)}
     if set(then) != set(now):
         return f"{clip} had {counted(len(then), 'take')}, its rerolls counted, and has {len(now)}"
     for number, plan in now.items():
         before = then[number]
         if before.get("price_microdollars") != plan.price_microdollars:
-            was = dollars(before.get("price_microdollars")) or "an unknown price"
+            price = before.get("price_microdollars")
+            was = (dollars(price) if isinstance(price, int) else "") or "an unknown price"
             return f"{clip} was {was} and is {dollars(plan.price_microdollars) or 'an unknown price'}"
         if before.get("model_id") != plan.model_id:
             return f"{clip} was for {before.get('model_id')} and is for {plan.model_id}"

@@ -62,8 +62,13 @@ class Preview:
 
     @property
     def total_microdollars(self) -> int:
-        """Return what would be paid, as far as the prices are known."""
+        """Return the most that would be paid without rerolls, as far as the prices are known."""
         return sum(take.plan.price_microdollars or 0 for take in self.takes if take.to_pay)
+
+    @property
+    def expected_microdollars(self) -> int:
+        """Return what is expected to be paid, as far as the prices are known."""
+        return sum(take.plan.expected_microdollars or 0 for take in self.takes if take.to_pay)
 
     @property
     def most_microdollars(self) -> int:
@@ -109,7 +114,8 @@ async def open_planner(session: Session, scratch: Path) -> AsyncIterator[OpenPla
     async with session.open_service() as service:
         reader = MediaReader(session.bucket, session.registry, scratch)
         offers = partial(plan_offers, service.offers)
-        planner = ClipPlanner(reader, offers, plan_options(session.settings), session.ledger.was_sent)
+        past = partial(session.ledger.past_costs, session.settings.service)
+        planner = ClipPlanner(reader, offers, plan_options(session.settings), session.ledger.was_sent, past)
         yield OpenPlanner(planner, service)
 
 

@@ -64,7 +64,8 @@ class ClipPipeline:
         self._delivery = Delivery(context)
         reader = MediaReader(context.bucket, context.registry, context.scratch, context.pool)
         offers = partial(plan_offers, context.offers)
-        self._planner = ClipPlanner(reader, offers, context.options, context.ledger.was_sent)
+        past = partial(context.ledger.past_costs, context.settings.service)
+        self._planner = ClipPlanner(reader, offers, context.options, context.ledger.was_sent, past)
         self._plans: dict[str, Plan] = {}
         self._window = parse_window(context.settings.generate_only, context.settings.zone)
 
@@ -218,6 +219,7 @@ class ClipPipeline:
         request = GenerationRequest(
             plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, plan.price_microdollars, retry_by=by,
             wanted=still_wanted(row, self._run.run_id), adopt_only=row.stopped_by is not None,
+            quote=plan.quote, billed=plan.billed,
         )  # fmt: skip
         if self._window is not None:  # it may wait for a slot until the window is over
             request = replace(request, not_after=self._window.closes(datetime.now(UTC)))

@@ -10,17 +10,18 @@ import math
 from collections.abc import Mapping, Sequence
 
 from i2v_assets.briefs.brief import Brief, BriefError, MediaRef
-from i2v_assets.planning.media import MeasuredMedium, audio_facts, image_facts, of_kind
+from i2v_assets.planning.media import MeasuredMedium, audio_facts, image_facts, of_kind, video_facts
 from i2v_assets.planning.media_checks import check_media
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting, plan_hash
 from i2v_assets.planning.preparing import Prepared, Unprepared, with_prepared
 from i2v_assets.planning.prompt_advice import Advice, PromptFacts, advise
 from i2v_assets.planning.prompts import has_roles, pick_preset, reference_line
+from i2v_assets.planning.quoting import first_quote
 from i2v_assets.planning.routing import RouteImpossible, Routing, choose_route, references
+from resources.prices.billed import billed_of
 from resources.problem import Problem
 from resources.runcomfy.errors import UnknownPriceUnit
 from resources.runcomfy.pricing import price_microdollars
-from resources.runcomfy.wire import CatalogueEntry
 from resources.schemas.endpoints import LIMITS, Limits, prompt_problem
 from resources.schemas.inputs import MAX_SEED, Family, GenerationInputs, MediumKind, Route, fingerprint
 from resources.schemas.limits import DEFAULT_DURATION
@@ -228,7 +229,11 @@ class _Planner:
             seed=self._seed(prompt),
             **switches,
         )
-        price = self._price(offer, inputs)
+        base = self._base(offer, inputs)
+        billed = billed_of(inputs, [video_facts(each).seconds for each in self._kind(MediumKind.VIDEO)])
+        quote = None
+        if base is not None and offer is not None:
+            quote = first_quote(base, inputs, billed, offer, self.options.price_headroom)
         if self.problems:
             return self._refusal(routing)
         numbered = self._numbered()
@@ -242,7 +247,9 @@ class _Planner:
             family=self.family,
             inputs=inputs,
             fingerprint=fingerprint(self.options.service, inputs, self.take),
-            price_microdollars=price,
+            price_microdollars=quote.at_most if quote is not None else None,
+            quote=quote,
+            billed=billed,
             price_unit=offer.price_unit if offer else None,
             model_id=offer.model_id if offer else None,
             preset=self.preset,
@@ -422,12 +429,11 @@ class _Planner:
         media = [each for each in self.media if not (self.brief.dub and each.kind is MediumKind.AUDIO)]
         return derived_seed([each.medium.uploaded_sha256 for each in media], prompt, self.take)
 
-    def _price(self, offer: PlanOffer | None, inputs: GenerationInputs) -> int | None:
+    def _base(self, offer: PlanOffer | None, inputs: GenerationInputs) -> int | None:
         if offer is None:
             return None
-        entry = CatalogueEntry(offer.model_id, "", offer.price_microdollars_per_unit, offer.price_unit, None, {})
         try:
-            return price_microdollars(entry, inputs)
+            return price_microdollars(offer.entry, inputs)
         except UnknownPriceUnit as error:
             if not self.options.allow_unknown_price:
                 self.problems.append(Problem(file="catalogue", what=error.message, remedy=error.remedy))

@@ -81,6 +81,38 @@ class DoubtedCost:
 
 
 @dataclass(frozen=True)
+class PriceSurprise:
+    """A request that cost more than was agreed to: more of its kind waits for a person."""
+
+    fingerprint: str
+    attempt: int
+    clip: str
+    family: str
+    reserved_microdollars: int
+    told_microdollars: int
+
+    @property
+    def mark(self) -> str:
+        """Tells this cost apart from the request's others."""
+        return f"{self.fingerprint[:12]}.{self.attempt}.{self.told_microdollars}"
+
+
+@dataclass(frozen=True)
+class FamilyHold:
+    """A family that waits for a person because another model answered than was paid for."""
+
+    family: str
+    clip: str
+    reason: str
+    since: datetime
+
+    @property
+    def mark(self) -> str:
+        """Tells this hold apart from the family's others."""
+        return hashlib.sha256(f"{self.family}|{self.since.isoformat()}".encode()).hexdigest()[:10]
+
+
+@dataclass(frozen=True)
 class FailedRun:
     """A run of a job that failed and is not tried again by itself."""
 
@@ -140,6 +172,8 @@ class AlertState:
         late: all clips that wait too long.
         refused: all uploads that are refused now.
         doubted: requests of the last days whose reported cost cannot be right.
+        surprises: requests of the last days that cost more than was agreed to.
+        substituted: families that wait because another model answered.
     """
 
     now: datetime
@@ -153,9 +187,11 @@ class AlertState:
     late: LateClips = LateClips()
     refused: Sequence[RefusedUpload] = ()
     doubted: Sequence[DoubtedCost] = ()
+    surprises: Sequence[PriceSurprise] = ()
+    substituted: Sequence[FamilyHold] = ()
 
 
-_SETS = ("failed", "unknown", "waiting", "runs", "ticks", "refused", "doubted")
+_SETS = ("failed", "unknown", "waiting", "runs", "ticks", "refused", "doubted", "surprises", "substituted")
 
 
 @dataclass(frozen=True)
@@ -171,6 +207,8 @@ class AlertCursor:
         ticks: which sensors and schedules failed when it was told last.
         refused: marks of the refused uploads that were told.
         doubted: marks of the doubted costs that were told.
+        surprises: marks of the surprising costs that were told.
+        substituted: marks of the families' holds that were told.
         late: clips that wait since then or longer were told as late: a clip is late the sooner the longer it waits.
     """
 
@@ -182,6 +220,8 @@ class AlertCursor:
     ticks: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
     doubted: frozenset[str] = frozenset()
+    surprises: frozenset[str] = frozenset()
+    substituted: frozenset[str] = frozenset()
     late: datetime | None = None
 
     @classmethod
@@ -216,6 +256,8 @@ def news(situation: AlertState, memory: AlertCursor) -> tuple[AlertState, AlertC
         late=replace(situation.late, since=[since for since in late if memory.late is None or since > memory.late]),
         refused=[found for found in refused if found.mark not in memory.refused],
         doubted=[found for found in situation.doubted if found.mark not in memory.doubted],
+        surprises=[found for found in situation.surprises if found.mark not in memory.surprises],
+        substituted=[found for found in situation.substituted if found.mark not in memory.substituted],
     )
     since = max(memory.since, situation.now - OVERLAP)
     told = AlertCursor(
@@ -227,6 +269,8 @@ def news(situation: AlertState, memory: AlertCursor) -> tuple[AlertState, AlertC
         frozenset(found.name for found in situation.ticks),
         frozenset(found.mark for found in refused),
         frozenset(found.mark for found in situation.doubted[-MOST_MEMORY:]),
+        frozenset(found.mark for found in situation.surprises[-MOST_MEMORY:]),
+        frozenset(found.mark for found in situation.substituted[-MOST_MEMORY:]),
         max((since for since in (*late, memory.late) if since is not None), default=None),
     )
     return fresh, told

@@ -61,7 +61,8 @@ class Prices(LedgerBase):
         with self.database.read() as connection:
             found = connection.execute(_OPEN_HOLDS, {"the_service": service}).all()
         return tuple(
-            PriceHold(row.family, row.billed, row.kind, row.fingerprint, row.clip, row.reason, row.since) for row in found
+            PriceHold(row.family, row.billed, row.kind, row.fingerprint, row.clip, row.reason, row.since)
+            for row in found
         )
 
     def agree_to_prices(self, service: str, family: str, *, by: str) -> tuple[PriceHold, ...]:

@@ -13,7 +13,14 @@ OF_PRICE, OF_MODEL = "price", "model"
 
 
 def hold_family(
-    connection: sa.Connection, row: RequestRow, attempt: int, *, kind: str, billed: str | None, reason: str, now: datetime
+    connection: sa.Connection,
+    row: RequestRow,
+    attempt: int,
+    *,
+    kind: str,
+    billed: str | None,
+    reason: str,
+    now: datetime,
 ) -> None:
     """Hold a family until a person agrees, in the transaction that learned why; once for the same reason."""
     same = price_holds.c.billed.is_(None) if billed is None else price_holds.c.billed == billed

@@ -82,7 +82,9 @@ def make_quote(
     like, like_words = (exact, billed.words) if exact else _nearest(billed, usable)
     # Under the terms of now, or as before if nothing was billed under them yet.
     amounts = [-(-base * cost.cost // cost.base) for cost in now or like]
-    expected, expected_reason = _expected(base, amounts, like_words, exact=bool(exact), same_terms=bool(now or not exact))
+    expected, expected_reason = _expected(
+        base, amounts, like_words, exact=bool(exact), same_terms=bool(now or not exact)
+    )
     at_most, at_most_reason = _at_most(base, amounts, terms, headroom, known=len(now))
     return Quote(
         base=base,
@@ -132,7 +134,9 @@ def _expected(base: int, amounts: list[int], words: str, *, exact: bool, same_te
 
 
 def _at_most(base: int, amounts: list[int], terms: PriceTerms, headroom: float, *, known: int) -> tuple[int, str]:
-    highest = max((amount for at, amount in enumerate(amounts) if at < LONE_WINDOW or _in_company(at, amounts)), default=0)
+    highest = max(
+        (amount for at, amount in enumerate(amounts) if at < LONE_WINDOW or _in_company(at, amounts)), default=0
+    )
     learned = -(-highest * MARGIN[0] // MARGIN[1])
     if known >= ENOUGH:
         return learned, f"The highest of {counted(len(amounts), 'earlier request')}, {dollars(highest)}, plus 10 %."

@@ -241,11 +241,11 @@ def read_result(body: Mapping[str, Any]) -> ResultAnswer:
 
 
 def _model_id(value: object) -> str | None:
-    """Return the id of a model as it is named, without a pinned version's mark; None if it cannot be one."""
+    """Return the id of a model as it is named, perhaps with a pinned version behind it; None if it cannot be one."""
     if not isinstance(value, str) or len(value) > MAX_MODEL_ID:
         return None
-    name, _, pin = value.strip().partition("@")
-    return value.strip() if MODEL_ID.fullmatch(name) and (not pin or MODEL_ID.fullmatch(pin)) else None
+    parts = re.split(r"[@:]", value.strip(), maxsplit=1)
+    return value.strip() if all(MODEL_ID.fullmatch(part) for part in parts) else None
 
 
 def _output_urls(output: object) -> tuple[tuple[SecretStr, ...], int]:

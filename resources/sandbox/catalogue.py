@@ -16,7 +16,8 @@ _NAMES = {
     Family.SEEDANCE_PRO: ("Seedance 2.0 Pro", "image-to-video", "Pictures, clips and sounds as references."),
 }
 
-KIND = "video"
+KIND = "model"
+"""What the vendor's own tool asks for; the service knows `workflow` and `inference` besides."""
 
 
 def merge(target: Any, patch: Any) -> Any:

@@ -1,5 +1,7 @@
 """What each claim expected to pay and why, what was told of its cost, which model answered, and what a person must agree to."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -10,7 +12,7 @@ down_revision = "0012"
 branch_labels = None
 depends_on = None
 
-_OF_SUBMISSIONS = (
+_OF_SUBMISSIONS: tuple[sa.Column[Any], ...] = (
     sa.Column("billed", sa.Text),
     sa.Column("base_microdollars", sa.BigInteger),
     sa.Column("expected_microdollars", sa.BigInteger),
@@ -18,7 +20,10 @@ _OF_SUBMISSIONS = (
     sa.Column("told_microdollars", sa.BigInteger),
     sa.Column("settled_at", UtcDateTime),
 )
-_OF_REQUESTS = (sa.Column("told_microdollars", sa.BigInteger), sa.Column("answered_model_id", sa.Text))
+_OF_REQUESTS: tuple[sa.Column[Any], ...] = (
+    sa.Column("told_microdollars", sa.BigInteger),
+    sa.Column("answered_model_id", sa.Text),
+)
 
 _SUMMED = [
     "service",
@@ -66,7 +71,7 @@ def downgrade() -> None:
     op.drop_index("ix_ledger_submissions_service_settled_at", "ledger_submissions")
     op.drop_index("ix_ledger_submissions_of_day", "ledger_submissions")
     op.create_index(_SUM_BEFORE, "ledger_submissions", _SUMMED[:-1])
-    for column in reversed(_OF_REQUESTS):
-        op.drop_column("ledger_requests", column.name)
-    for column in reversed(_OF_SUBMISSIONS):
-        op.drop_column("ledger_submissions", column.name)
+    for name in ("answered_model_id", "told_microdollars"):
+        op.drop_column("ledger_requests", name)
+    for name in ("settled_at", "told_microdollars", "terms", "expected_microdollars", "base_microdollars", "billed"):
+        op.drop_column("ledger_submissions", name)
