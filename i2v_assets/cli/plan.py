@@ -73,23 +73,26 @@ def _show(session: Session, shown: Preview, names: list[str], refused: Sequence[
         out.print("Nothing is to be made: `i2v upload` puts files into the bucket, `i2v status` shows what is there.")
         return
     _show_money(session, shown, names)
+    _show_reasons([take.plan for take in shown.takes if take.to_pay and take.plan.take == 1])
     for take in shown.takes:
-        if take.to_pay and take.plan.take == 1:
-            _show_reasons(take.plan)
         for advice in take.plan.advice if take.to_pay and take.plan.take == 1 else ():
             err.print(f"advice  {take.plan.clip}: {advice.words}", markup=False, highlight=False)
 
 
-def _show_reasons(plan: Plan) -> None:
-    """Print why a price is expected and agreed to, where it is not the base."""
-    if plan.quote is None:
-        return
-    words = f"{plan.quote.base_reason} Expected: {plan.quote.expected_reason} At most: {plan.quote.at_most_reason}"
-    err.print(f"price  {plan.clip}: {words}", markup=False, highlight=False)
+def _show_reasons(plans: Sequence[Plan]) -> None:
+    """Print why each price is expected and agreed to, once for the clips that share it."""
+    clips: dict[str, list[str]] = {}
+    for plan in plans:
+        if (quote := plan.quote) is not None:
+            words = f"{quote.base_reason} Expected: {quote.expected_reason} At most: {quote.at_most_reason}"
+            clips.setdefault(words, []).append(plan.clip)
+    for words, names in clips.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        err.print(f"price  {names[0]}{more}: {words}", markup=False, highlight=False)
 
 
 def _row(shown: Preview, plan: Plan, note: str) -> tuple[object, ...]:
-    expected, most = (dollars(price) or "unknown" for price in (plan.expected_microdollars, plan.price_microdollars))
+    expected, most = (dollars(price) or "unknown" for price in (plan.price_microdollars, plan.at_most_microdollars))
     size = plan.inputs.resolution
     model = plan.model_id or plan.family
     seconds, note = plan.inputs.duration, note or _waits(shown, plan)
@@ -120,8 +123,9 @@ def _show_money(session: Session, shown: Preview, names: list[str]) -> None:
     count = sum(take.to_pay for take in shown.takes)
     unpriced = f" and {shown.unpriced} at an unknown price" if shown.unpriced else ""
     rerolls = any(take.to_pay for take in shown.rerolls)
-    most = f", at most {dollars(shown.most_microdollars) or '$0'} with rerolls" if rerolls else ""
-    total = price_words(shown.expected_microdollars, shown.total_microdollars)
+    most = f", at most {dollars(shown.most_microdollars) or '$0'}" if count or rerolls else ""
+    most += " with rerolls" if rerolls else ""
+    total = dollars(shown.total_microdollars) or "$0"
     to_pay = f"{count} to pay for, {total}{unpriced}" if count else "Nothing to pay for"
     balance = dollars(shown.balance_microdollars)
     balance = balance or ("$0" if shown.balance_microdollars == 0 else "unknown")
@@ -137,8 +141,8 @@ def _plain(session: Session, shown: Preview) -> dict[str, Any]:
     takes = {take.plan.fingerprint: {"to_pay": take.to_pay, "note": take.note} for take in shown.takes}
     return {
         "plan_hash": shown.hash,
-        "expected_microdollars": shown.expected_microdollars,
         "total_microdollars": shown.total_microdollars,
+        "at_most_microdollars": shown.at_most_microdollars,
         "most_microdollars": shown.most_microdollars,
         "unknown_prices": shown.unpriced,
         "balance_microdollars": shown.balance_microdollars,

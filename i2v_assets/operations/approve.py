@@ -152,7 +152,7 @@ def offer_approval(session: Session, names: Sequence[str]) -> ApprovalOffer:
             raise NotPossible(f"{clip} cannot be approved: {why} Nothing was approved.".replace("..", "."),
                               remedy=f"See: i2v plan {clip}")  # fmt: skip
     takes = [plan for each in planned for plan in takes_to_pay(each)]
-    unpriced = sum(plan.price_microdollars is None for plan in takes)
+    unpriced = sum(plan.at_most_microdollars is None for plan in takes)
     return ApprovalOffer(tuple(planned), total_price(takes), unpriced, tuple(left_out))
 
 
@@ -259,9 +259,16 @@ def _cheaper_since(bucket: Bucket, shown: Preview, asked: str) -> tuple[Planned,
 
 
 def _covers(before: Mapping[str, object], plan: Plan) -> bool:
-    price, was = plan.price_microdollars, before.get("price_microdollars")
+    price, was = plan.at_most_microdollars, _at_most(before)
     same = all(before.get(name) == getattr(plan, name) for name in ("fingerprint", "model_id", "price_unit"))
     return same and price is not None and isinstance(was, int) and price <= was
+
+
+def _at_most(stored: Mapping[str, object]) -> int | None:
+    """Return the most that a stored plan said its take may cost; None if its price was unknown."""
+    quote = stored.get("quote")
+    amount = quote.get("at_most") if isinstance(quote, dict) else stored.get("price_microdollars")
+    return amount if isinstance(amount, int) else None
 
 
 def _stored_takes(bucket: Bucket, planned: Planned, asked: str) -> dict[object, dict[str, object]] | None:
@@ -288,10 +295,9 @@ def _what_changed(bucket: Bucket, planned: Planned, asked: str) -> str | None:
         return f"{clip} had {counted(len(then), 'take')}, its rerolls counted, and has {len(now)}"
     for number, plan in now.items():
         before = then[number]
-        if before.get("price_microdollars") != plan.price_microdollars:
-            price = before.get("price_microdollars")
-            was = (dollars(price) if isinstance(price, int) else "") or "an unknown price"
-            return f"{clip} was {was} and is {dollars(plan.price_microdollars) or 'an unknown price'}"
+        if (price := _at_most(before)) != plan.at_most_microdollars:
+            was = dollars(price) or "an unknown price"
+            return f"{clip} was {was} and is {dollars(plan.at_most_microdollars) or 'an unknown price'}"
         if before.get("model_id") != plan.model_id:
             return f"{clip} was for {before.get('model_id')} and is for {plan.model_id}"
         if before.get("fingerprint") != plan.fingerprint:

@@ -144,7 +144,7 @@ class ClipPipeline:
         approve_planned(self._context.ledger, planned, by=by, way=ApprovalWay.MATERIALIZE)
 
     def _void_other_approvals(self, planned: Planned) -> None:
-        prices = {plan.fingerprint: plan.price_microdollars for plan in (*planned.plans, *planned.rerolls)}
+        prices = {plan.fingerprint: plan.at_most_microdollars for plan in (*planned.plans, *planned.rerolls)}
         self._context.ledger.void_others(planned.row.clip, prices, doubt=planned.doubt)
 
     async def _hold(self, planned: Planned, plan: Plan) -> Hold | None:
@@ -160,7 +160,7 @@ class ClipPipeline:
         approved = partial(
             self._context.ledger.is_approved,
             plan.fingerprint,
-            plan.price_microdollars,
+            plan.at_most_microdollars,
             clip=row.clip,
             model_id=plan.model_id,
             doubt=upload_hold.mark if upload_hold is not None else "",
@@ -217,7 +217,7 @@ class ClipPipeline:
     def _request(self, row: ClipRow, plan: Plan) -> GenerationRequest:
         by = self._retry_by(row)
         request = GenerationRequest(
-            plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, plan.price_microdollars, retry_by=by,
+            plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, plan.at_most_microdollars, retry_by=by,
             wanted=still_wanted(row, self._run.run_id), adopt_only=row.stopped_by is not None,
             quote=plan.quote, billed=plan.billed,
         )  # fmt: skip

@@ -63,7 +63,7 @@ def approve_planned(ledger: Ledger, planned: Planned, *, by: str, way: ApprovalW
     takes = (*planned.plans, *planned.rerolls)
     ledger.approve(
         planned.hash or "",
-        {plan.fingerprint: plan.price_microdollars for plan in takes},
+        {plan.fingerprint: plan.at_most_microdollars for plan in takes},
         by,
         clip=planned.row.clip,
         way=way,

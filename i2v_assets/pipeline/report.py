@@ -273,7 +273,7 @@ class ClipReporter:
             remedy=remedy,
             waiting_for=waiting_for,
             fingerprint=plan.fingerprint if plan else None,
-            price_microdollars=plan.price_microdollars if plan else None,
+            price_microdollars=plan.at_most_microdollars if plan else None,
             run_id=self._run_id,
         )
 

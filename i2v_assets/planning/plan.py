@@ -97,7 +97,7 @@ class Plan(_Outcome):
         family: The endpoint.
         inputs: Exactly what will be submitted.
         fingerprint: Hash over the service, the inputs and the take.
-        price_microdollars: The most that this take may cost; None if the price is unknown.
+        price_microdollars: What this take is expected to cost; None if the price is unknown.
         quote: The price with its reasons; None if the price is unknown.
         billed: What decides the price.
         model_id: The id that is available now; None if the catalogue was not queried.
@@ -129,9 +129,9 @@ class Plan(_Outcome):
     version: int = PLAN_VERSION
 
     @property
-    def expected_microdollars(self) -> int | None:
-        """What this take is expected to cost; None if that is unknown."""
-        return self.quote.expected if self.quote is not None else self.price_microdollars
+    def at_most_microdollars(self) -> int | None:
+        """The most that this take may cost: what is reserved, and what an approval covers; None if that is unknown."""
+        return self.quote.at_most if self.quote is not None else self.price_microdollars
 
 
 class Refusal(_Outcome):
@@ -186,14 +186,14 @@ def plan_hash(plans: Sequence[Plan], rerolls: Sequence[Plan] = ()) -> str:
 
 
 def _approved(plan: Plan) -> list[str | int | None]:
-    return [plan.clip, plan.take, plan.fingerprint, plan.price_microdollars, plan.price_unit, plan.model_id]
+    return [plan.clip, plan.take, plan.fingerprint, plan.at_most_microdollars, plan.price_unit, plan.model_id]
 
 
 def total_price(plans: Iterable[Plan]) -> int:
     """Return the most that these plans may cost together as far as their prices are known, in micro-dollars."""
-    return sum(plan.price_microdollars or 0 for plan in plans)
+    return sum(plan.at_most_microdollars or 0 for plan in plans)
 
 
 def expected_price(plans: Iterable[Plan]) -> int:
     """Return what these plans are expected to cost together as far as their prices are known, in micro-dollars."""
-    return sum(plan.expected_microdollars or 0 for plan in plans)
+    return sum(plan.price_microdollars or 0 for plan in plans)

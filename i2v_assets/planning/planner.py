@@ -247,7 +247,7 @@ class _Planner:
             family=self.family,
             inputs=inputs,
             fingerprint=fingerprint(self.options.service, inputs, self.take),
-            price_microdollars=quote.at_most if quote is not None else None,
+            price_microdollars=quote.expected if quote is not None else None,
             quote=quote,
             billed=billed,
             price_unit=offer.price_unit if offer else None,

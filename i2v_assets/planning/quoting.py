@@ -23,4 +23,4 @@ def with_past(plan: Plan, offer: PlanOffer | None, past: Sequence[PastCost], hea
         return plan
     first = plan.quote
     quote = make_quote(first.base, first.base_reason, plan.billed, offer.terms, past, headroom=headroom)
-    return plan.model_copy(update={"quote": quote, "price_microdollars": quote.at_most})
+    return plan.model_copy(update={"quote": quote, "price_microdollars": quote.expected})

@@ -88,7 +88,7 @@ async def _priced(ctx: Context, order: GenerationRequest, offer: Offer) -> Price
     past = await ctx.in_ledger(ctx.ledger.past_costs, ctx.service, billed)
     words = base_words(offer.entry, order.inputs)
     quote = make_quote(base, words, billed, terms, past, headroom=ctx.options.price_headroom)
-    changed = _changed(order, quote.at_most, allow_unknown=allow_unknown)
+    changed = _changed(order, quote.at_most, allow_unknown=allow_unknown, base=base)
     if changed is not None:
         return changed
     quoted = QuotedPrice(billed.key, base, quote.expected, terms.mark)
@@ -103,14 +103,14 @@ def paused(order: GenerationRequest) -> Held:
     )  # fmt: skip
 
 
-def _changed(order: GenerationRequest, price: int | None, *, allow_unknown: bool) -> Held | None:
+def _changed(
+    order: GenerationRequest, price: int | None, *, allow_unknown: bool, base: int | None = None
+) -> Held | None:
     """What was planned, and perhaps approved, at one price is not paid at a higher one.
 
     Minutes may lie between the plan and its turn: a catalogue that answers again, a full service, an outage.
     """
     planned = order.price_microdollars
-    may = "may cost" if order.quote is not None else "costs"
-    might = "might have cost" if order.quote is not None else "cost"
     if planned is None:
         if allow_unknown:
             return None
@@ -118,7 +118,13 @@ def _changed(order: GenerationRequest, price: int | None, *, allow_unknown: bool
     elif price is None:
         words = f"Its price can no longer be read, and was {dollars(planned)} when this was planned."
     elif price > planned:
-        words = f"It {may} {dollars(price)} now, and {might} {dollars(planned)} when this was planned."
+        words = f"It costs {dollars(price)} now, and cost {dollars(planned)} when this was planned."
+        if order.quote is not None and base is not None and base > order.quote.base:
+            words = f"It costs {dollars(base)} now, and cost {dollars(order.quote.base)} when this was planned."
+        elif order.quote is not None:
+            words = (
+                f"It may cost {dollars(price)} by what others cost since, and {dollars(planned)} when this was planned."
+            )
     else:
         return None
     remedy = "The next run plans it at the price of then; a price that needs an agreement or an approval asks for it."

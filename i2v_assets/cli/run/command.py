@@ -162,7 +162,7 @@ def _run(
 
 
 def _announce(plan: Plan, settings: Settings) -> None:
-    price = price_words(plan.expected_microdollars, plan.price_microdollars)
+    price = price_words(plan.price_microdollars, plan.at_most_microdollars)
     money = " of play money" if settings.service == "sandbox" else ""
     where = plan.model_id or plan.family
     err.print(

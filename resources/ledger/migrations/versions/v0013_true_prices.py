@@ -1,7 +1,5 @@
 """What each claim expected to pay and why, what was told of its cost, which model answered, and what a person must agree to."""
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
 
@@ -11,19 +9,6 @@ revision = "0013"
 down_revision = "0012"
 branch_labels = None
 depends_on = None
-
-_OF_SUBMISSIONS: tuple[sa.Column[Any], ...] = (
-    sa.Column("billed", sa.Text),
-    sa.Column("base_microdollars", sa.BigInteger),
-    sa.Column("expected_microdollars", sa.BigInteger),
-    sa.Column("terms", sa.String(16)),
-    sa.Column("told_microdollars", sa.BigInteger),
-    sa.Column("settled_at", UtcDateTime),
-)
-_OF_REQUESTS: tuple[sa.Column[Any], ...] = (
-    sa.Column("told_microdollars", sa.BigInteger),
-    sa.Column("answered_model_id", sa.Text),
-)
 
 _SUMMED = [
     "service",
@@ -38,10 +23,14 @@ _SUM_BEFORE = f"ix_ledger_submissions_{'_'.join(_SUMMED[:-1])}"[:63]
 
 def upgrade() -> None:
     """Add the columns and the table. Costs of before were claimed without a quote, so nothing is learned from them."""
-    for column in _OF_SUBMISSIONS:
-        op.add_column("ledger_submissions", column.copy())
-    for column in _OF_REQUESTS:
-        op.add_column("ledger_requests", column.copy())
+    op.add_column("ledger_submissions", sa.Column("billed", sa.Text))
+    op.add_column("ledger_submissions", sa.Column("base_microdollars", sa.BigInteger))
+    op.add_column("ledger_submissions", sa.Column("expected_microdollars", sa.BigInteger))
+    op.add_column("ledger_submissions", sa.Column("terms", sa.String(16)))
+    op.add_column("ledger_submissions", sa.Column("told_microdollars", sa.BigInteger))
+    op.add_column("ledger_submissions", sa.Column("settled_at", UtcDateTime))
+    op.add_column("ledger_requests", sa.Column("told_microdollars", sa.BigInteger))
+    op.add_column("ledger_requests", sa.Column("answered_model_id", sa.Text))
     op.create_index("ix_ledger_submissions_service_settled_at", "ledger_submissions", ["service", "settled_at"])
     # The sum of a day is read from the index alone; it includes now what was told beyond a counted cost.
     op.drop_index(_SUM_BEFORE, "ledger_submissions")
