@@ -17,8 +17,8 @@ from resources.prices.terms import PriceTerms
 
 WINDOW = 50
 """Settled costs with the same parameters that are looked at, the latest."""
-RECENT = 9
-"""The latest of them that show a change of the price: their median stands four outliers, and a change counts after five."""
+RECENT = 7
+"""The latest of them that show a change of the price: their median stands three outliers, and a change counts after four."""
 CHANGED = 0.01
 """How far the median of the recent ones must be from that of all to count as a change: half of the 2 % that a quote may
 be off."""
