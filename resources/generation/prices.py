@@ -89,8 +89,9 @@ async def _priced(ctx: Context, order: GenerationRequest, offer: Offer) -> Price
     words = base_words(offer.entry, order.inputs)
     quote = make_quote(base, words, billed, terms, past, headroom=ctx.options.price_headroom)
     changed = _changed(order, quote.at_most, allow_unknown=allow_unknown, base=base)
-    if changed is not None:
-        return changed
+    if changed is not None:  # if that is because of a surprise, a person has to agree to it first
+        held = await ctx.in_ledger(ctx.ledger.disagreement, ctx.service, order.inputs.family, billed.key)
+        return changed if held is None else Held(order, held.reason, held.text, held.remedy)
     quoted = QuotedPrice(billed.key, base, quote.expected, terms.mark)
     return Priced(offer.endpoint, quote.at_most if planned is None else planned, quoted)
 

@@ -130,21 +130,32 @@ class Prices(LedgerBase):
         with self.database.read() as connection:
             return connection.execute(query).first() is not None
 
+    def disagreement(self, service: str, family: str, billed: str) -> Unwanted | None:
+        """Return what a person has to agree to before a request with these parameters is paid for, outside of a claim."""
+        with self.database.read() as connection:
+            return self._hold_against(connection, service, family, billed)
+
     def _disagreed(self, connection: sa.Connection, row: RequestRow, quoted: QuotedPrice | None) -> Unwanted | None:
-        """Return the hold that stands against a claim: on its family, on its parameters, or a new one on the endpoint."""
+        """Return the hold that stands against a claim."""
+        return self._hold_against(connection, row.service, row.family, quoted.billed if quoted is not None else None)
+
+    def _hold_against(
+        self, connection: sa.Connection, service: str, family: str, billed: str | None
+    ) -> Unwanted | None:
+        """Return the hold on a family, on these parameters, or a new one on the whole endpoint."""
         column = price_holds.c
         now = self._time(connection)
         stands = [column.billed.is_(None), column.since > now - ENDPOINT_HELD]
-        if quoted is None:
+        if billed is None:
             stands.append(column.billed.is_not(None))  # its parameters are not known, so they may be those
         else:
-            stands.append(column.billed == quoted.billed)
-        query = _OPEN_HOLDS.where(column.family == row.family, sa.or_(*stands)).limit(1)
-        found = connection.execute(query, {"the_service": row.service}).first()
+            stands.append(column.billed == billed)
+        query = _OPEN_HOLDS.where(column.family == family, sa.or_(*stands)).limit(1)
+        found = connection.execute(query, {"the_service": service}).first()
         if found is None:
             return None
         return Unwanted(
             WaitReason.PRICE_AGREEMENT,
             found.reason,
-            f"Compare it with the service's console. To agree to it: i2v models --accept {row.family}",
+            f"Compare it with the service's console. To agree to it: i2v models --accept {family}",
         )
