@@ -289,7 +289,8 @@ class ClipReporter:
         self._events.materialized("clip_video", clip, metadata, version)
         self._events.checked("clip_video", "answered", clip, passed=True, metadata={"take": chosen.plan.take})
         for check, passed, details in price_and_model([chosen.row, *(take.row for take in outcome.takes)]):
-            self._events.checked("clip_video", check, clip, passed=passed, metadata=details)
+            if outcome.finished is not None or not passed:  # a range that runs again repeats no good news
+                self._events.checked("clip_video", check, clip, passed=passed, metadata=details)
         if outcome.finished is not None:
             self._findings(clip, outcome.finished)
         if preview:
