@@ -1,15 +1,17 @@
 """Approve: agree to pay for exactly what was shown, by the hash of a plan, by clips or by folders."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from pydantic import ValidationError
 
 from i2v_assets.operations.cancelled import refuse_cancelled
 from i2v_assets.operations.clips import NoSuchClip, NotPossible, PlanChanged, find_clip
 from i2v_assets.operations.preview import Preview, open_clips, preview
 from i2v_assets.pipeline.plan import Planned, approve_planned
-from i2v_assets.planning.plan import Plan, Refusal, expected_price, total_price
+from i2v_assets.planning.plan import Plan, Refusal, expected_price, plan_hash, total_price
 from i2v_assets.session import Session
+from resources.bounded_json import read_json
 from resources.errors import I2VError
 from resources.ledger.approvals import ApprovalWay
 from resources.money import dollars
@@ -249,19 +251,24 @@ def _planned_as(shown: Preview, asked: str) -> tuple[Planned, ...] | None:
 def _cheaper_since(bucket: Bucket, shown: Preview, asked: str) -> tuple[Planned, ...] | None:
     """Return the clip whose stored plan has this hash, if it may only cost less now: what was shown covers that."""
     for planned in shown.planned:
-        then = _stored_takes(bucket, planned, asked)
-        takes = takes_to_pay(planned)
-        if then is None or not takes or set(then) != {plan.take for plan in takes}:
+        try:
+            then = [Plan.model_validate(take) for take in (_stored_takes(bucket, planned, asked) or {}).values()]
+        except ValidationError:
             continue
-        if all(_covers(then[plan.take], plan) for plan in takes):
+        rerolls = {plan.take for plan in planned.rerolls}
+        made = plan_hash([p for p in then if p.take not in rerolls], [p for p in then if p.take in rerolls])
+        if not then or not made.startswith(asked):  # the file says what was shown only if its content has the hash
+            continue
+        now = {plan.take: plan for plan in takes_to_pay(planned)}
+        if {plan.take for plan in then} == set(now) and all(_covers(plan, now[plan.take]) for plan in then):
             return (planned,)
     return None
 
 
-def _covers(before: Mapping[str, object], plan: Plan) -> bool:
-    price, was = plan.at_most_microdollars, _at_most(before)
-    same = all(before.get(name) == getattr(plan, name) for name in ("fingerprint", "model_id", "price_unit"))
-    return same and price is not None and isinstance(was, int) and price <= was
+def _covers(shown: Plan, now: Plan) -> bool:
+    price, was = now.at_most_microdollars, shown.at_most_microdollars
+    same = (shown.fingerprint, shown.model_id, shown.price_unit) == (now.fingerprint, now.model_id, now.price_unit)
+    return same and price is not None and was is not None and price <= was
 
 
 def _at_most(stored: Mapping[str, object]) -> int | None:
@@ -274,7 +281,7 @@ def _at_most(stored: Mapping[str, object]) -> int | None:
 def _stored_takes(bucket: Bucket, planned: Planned, asked: str) -> dict[object, dict[str, object]] | None:
     """Return the takes of a clip's stored plan by their numbers; None if it does not have this hash."""
     try:
-        stored = json.loads(bucket.read(keys.clip_key(planned.row.clip, keys.PLAN), max_bytes=MAX_PLAN_BYTES))
+        stored = read_json(bucket.read(keys.clip_key(planned.row.clip, keys.PLAN), max_bytes=MAX_PLAN_BYTES))
     except (I2VError, ValueError):
         return None
     if not isinstance(stored, dict) or not str(stored.get("plan_hash", "")).startswith(asked):

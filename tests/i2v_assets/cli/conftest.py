@@ -259,6 +259,7 @@ def world(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("RUNCOMFY_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("I2V_PRICE_HEADROOM", "1")  # the sandbox bills the base: caps can be told in clips
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("resources.storage.bucket.make_client", lambda: client_of(os.environ["AWS_ENDPOINT_URL_S3"]))
     monkeypatch.setattr("i2v_assets.cli.run.progress.SANDBOX_SECONDS", 0.3)
