@@ -11,6 +11,9 @@ from i2v_assets.cli.exit_codes import UsageProblem
 from i2v_assets.session import Session, current_user, open_session
 from resources.ledger.records import PriceHold
 from resources.money import dollars
+from resources.plurals import counted
+from resources.prices.quote import known_quotes
+from resources.prices.terms import terms_of
 from resources.registry.agreed_prices import CatalogueMemory
 from resources.runcomfy.offers import LiveOffer, agree
 from resources.schemas.endpoints import LIMITS, family_route, ids_for
@@ -50,7 +53,7 @@ def models(
             _accept(session, found, accept)
             found = asyncio.run(_live(session))
         holds = session.ledger.price_holds(session.settings.service)
-    rows = [_row(live, holds) for live in found]
+        rows = [{**_row(live, holds), "quotes": _quotes(session, live)} for live in found]
     rows = [row for row in rows if route in (None, row["route"])]
     if as_json:
         print_json(rows)
@@ -69,6 +72,12 @@ def models(
         ],
     )
     for row in rows:
+        for quote in row["quotes"]:
+            most, known = dollars(quote["at_most_microdollars"]), counted(quote["known"], "request")
+            words = (
+                f"{quote['parameters']}: {dollars(quote['expected_microdollars'])} expected, at most {most} ({known})"
+            )
+            out.print(f"{row['family']}: {words}", markup=False, highlight=False)
         for words in row["differences"]:
             agreed = "" if words in row["not_agreed"] else " (agreed to)"
             out.print(f"{row['family']}: {words}{agreed}", markup=False, highlight=False)
@@ -79,6 +88,26 @@ def models(
             out.print(f"{row['family']}: {words}", markup=False, highlight=False)
         if (row["not_agreed"] and row["model_id"]) or row["held"]:
             err.print(f"  {row['route']} waits. To agree: i2v models --accept {row['family']}", highlight=False)
+
+
+def _quotes(session: Session, live: LiveOffer) -> list[dict[str, Any]]:
+    """Return what each known kind of request of a family costs, as far as its price can be read."""
+    offer = live.offer
+    if offer is None or offer.price_microdollars_per_unit is None:
+        return []
+    past = session.ledger.family_costs(session.settings.service, live.family)
+    unit, headroom = offer.price_microdollars_per_unit, session.settings.price_headroom
+    return [
+        {
+            "parameters": billed.words,
+            "base_microdollars": quote.base,
+            "expected_microdollars": quote.expected,
+            "at_most_microdollars": quote.at_most,
+            "known": quote.known,
+            "reasons": [quote.expected_reason, quote.at_most_reason],
+        }
+        for billed, quote in known_quotes(unit, offer.price_unit, terms_of(offer.entry), past, headroom=headroom)
+    ]
 
 
 def _accept(session: Session, found: Sequence[LiveOffer], families: Sequence[str]) -> None:

@@ -52,8 +52,14 @@ class Prices(LedgerBase):
         """Return the latest settled costs of exactly these parameters, newest first; of the whole family if none has them."""
         with self.database.read() as connection:
             found = connection.execute(_EXACT, {"the_service": service, "the_key": billed.key}).all()
-            if not found:
-                found = connection.execute(_OF_FAMILY, {"the_service": service, "the_family": billed.family}).all()
+        if not found:
+            return self.family_costs(service, billed.family)
+        return tuple(PastCost(key, base or 0, terms or "", int(cost)) for key, base, terms, cost in found)
+
+    def family_costs(self, service: str, family: str) -> tuple[PastCost, ...]:
+        """Return the latest settled costs of a family, whatever its parameters, newest first."""
+        with self.database.read() as connection:
+            found = connection.execute(_OF_FAMILY, {"the_service": service, "the_family": family}).all()
         return tuple(PastCost(key, base or 0, terms or "", int(cost)) for key, base, terms, cost in found)
 
     def price_holds(self, service: str) -> tuple[PriceHold, ...]:

@@ -14,7 +14,7 @@ from resources.ledger.budget import OPEN, day_bounds, spend_between
 from resources.ledger.database import chunks
 from resources.ledger.records import Event, Money, RequestRow, Spend, SpendLine, State
 from resources.ledger.responses import COST_QUERIED
-from resources.ledger.tables import approvals, events, identity, requests, submissions
+from resources.ledger.tables import approvals, events, identity, price_holds, requests, submissions
 
 _EVENT_COLUMNS = [events.c[field.name] for field in fields(Event)]
 _BY_REQUEST_ID = (
@@ -51,7 +51,7 @@ _SUBMISSIONS = (
     .order_by(submissions.c.id)
 )
 _Key: TypeAlias = tuple[date, str, str, str, str]
-EXPORTED = (requests, submissions, events, approvals)
+EXPORTED = (requests, submissions, events, approvals, price_holds)
 
 
 class Reading(LedgerBase):
@@ -211,7 +211,7 @@ class Reading(LedgerBase):
     def export(self, file: TextIO) -> int:
         """Write the newest state of each request and every event as JSON lines; return the number of lines.
 
-        Each line has ``table`` (requests, submissions, events, approvals) beside the columns, and those of requests
+        Each line has ``table`` (requests, submissions, events, approvals, price_holds) beside the columns, and those of requests
         ``ledger``, this ledger's id. All lines are read in one transaction, so they are one snapshot.
         """
         lines = 0

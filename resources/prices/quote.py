@@ -98,6 +98,21 @@ def make_quote(
     )
 
 
+def known_quotes(
+    unit_microdollars: int, price_unit: str, terms: PriceTerms, past: Sequence[PastCost], *, headroom: float
+) -> list[tuple[Billed, Quote]]:
+    """Return the quote of each kind of request that past costs know, in the order of its parameters."""
+    found: list[tuple[Billed, Quote]] = []
+    for key in dict.fromkeys(cost.key for cost in past):
+        try:
+            billed = Billed.of_key(key)
+        except ValidationError:  # written by another version
+            continue
+        units = {"second": billed.duration, "image": max(1, billed.images)}.get(price_unit, 1)
+        found.append((billed, make_quote(unit_microdollars * units, "", billed, terms, past, headroom=headroom)))
+    return sorted(found, key=lambda each: each[0].key)
+
+
 def _nearest(billed: Billed, past: Iterable[PastCost]) -> tuple[list[PastCost], str]:
     """Return the costs of the nearest parameters that are known, and those parameters in words."""
     by_key: dict[str, list[PastCost]] = {}

@@ -109,6 +109,7 @@ class Operator:
         """As it was when it started, but for the requests."""
         HTTP.delete(f"{self.url}/_sandbox/faults").raise_for_status()
         HTTP.delete(f"{self.url}/_sandbox/catalogue").raise_for_status()
+        HTTP.delete(f"{self.url}/_sandbox/prices").raise_for_status()
         self.switch(**self.fresh)
         self.balance(100_000)
 
