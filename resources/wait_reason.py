@@ -89,7 +89,6 @@ class WaitReason(StrEnum):
 
 _NEEDS_COMMAND = frozenset(
     {
-        WaitReason.PRICE_AGREEMENT,
         WaitReason.APPROVAL,
         WaitReason.HEAP,
         WaitReason.UNKNOWN,

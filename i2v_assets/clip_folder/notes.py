@@ -117,7 +117,7 @@ def next_step(clip: str, reason: WaitReason | None, money: Money = NO_MONEY) -> 
         case WaitReason.APPROVAL | WaitReason.HEAP:
             return "it goes on once a person has approved it."
         case WaitReason.PRICE_AGREEMENT:
-            return "it goes on once a person has agreed to it: i2v models --accept FAMILY"
+            return "it goes on by itself once a person has agreed to it: i2v models --accept FAMILY"
         case WaitReason.PAUSED:
             return "it goes on by itself once a person has run: i2v resume"
         case WaitReason.UNKNOWN:
