@@ -13,7 +13,6 @@ from resources.ledger.records import PriceHold
 from resources.money import dollars
 from resources.plurals import counted
 from resources.prices.quote import known_quotes
-from resources.prices.terms import terms_of
 from resources.registry.agreed_prices import CatalogueMemory
 from resources.runcomfy.offers import LiveOffer, agree
 from resources.schemas.endpoints import LIMITS, family_route, ids_for
@@ -106,7 +105,7 @@ def _quotes(session: Session, live: LiveOffer) -> list[dict[str, Any]]:
             "known": quote.known,
             "reasons": [quote.expected_reason, quote.at_most_reason],
         }
-        for billed, quote in known_quotes(unit, offer.price_unit, terms_of(offer.entry), past, headroom=headroom)
+        for billed, quote in known_quotes(unit, offer.price_unit, offer.terms, past, headroom=headroom)
     ]
 
 

@@ -1,7 +1,6 @@
 """The live offers as the planner reads them."""
 
 from i2v_assets.planning.plan import PlanOffer
-from resources.prices.terms import terms_of
 from resources.runcomfy.offers import LiveOffer, Offers
 from resources.schemas.inputs import Family
 
@@ -27,5 +26,5 @@ def _plan_offer(live: LiveOffer) -> PlanOffer | None:
         offer.price_microdollars_per_unit,
         offer.price_unit,
         trouble="; ".join(live.unapproved_changes),
-        terms=terms_of(offer.entry),
+        terms=offer.terms,
     )

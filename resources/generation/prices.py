@@ -10,7 +10,6 @@ from resources.ledger.records import QuotedPrice
 from resources.money import dollars
 from resources.prices.billed import billed_of
 from resources.prices.quote import make_quote
-from resources.prices.terms import terms_of
 from resources.runcomfy.catalogue import Offer
 from resources.runcomfy.errors import (
     FamilyUnavailable,
@@ -75,7 +74,7 @@ async def _priced(ctx: Context, order: GenerationRequest, offer: Offer) -> Price
     An order without a quote was agreed to at its base price.
     """
     planned, allow_unknown = order.price_microdollars, ctx.options.allow_unknown_price
-    billed, terms = order.billed or billed_of(order.inputs), terms_of(offer.entry)
+    billed, terms = order.billed or billed_of(order.inputs), offer.terms
     try:
         base = offer.price_microdollars(order.inputs)
     except UnknownPriceUnit as error:

@@ -22,7 +22,6 @@ from resources.media.errors import Unreadable
 from resources.media.probe import sha256_file, sniff
 from resources.prices.billed import Billed, billed_of
 from resources.prices.quote import PastCost, make_quote
-from resources.prices.terms import terms_of
 from resources.registry.registry import Registry
 from resources.runcomfy.errors import UnknownPriceUnit
 from resources.runcomfy.offers import Offers
@@ -120,7 +119,7 @@ async def plan_request(
         entry = live.offer.entry
         past = await asyncio.to_thread(past_costs, billed)
         words, headroom = base_words(entry, inputs), settings.price_headroom
-        quote = make_quote(base, words, billed, terms_of(entry), past, headroom=headroom)
+        quote = make_quote(base, words, billed, live.offer.terms, past, headroom=headroom)
     price = quote.at_most if quote is not None else None
     name_of_it = fingerprint(settings.service, inputs, take)
     return GenerationRequest(name, take, name_of_it, inputs, family_route(inputs.family), price, retry_by=retry_by,

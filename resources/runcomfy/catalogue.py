@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from resources.errors import SettingsError
+from resources.prices.terms import PriceTerms, terms_of
 from resources.runcomfy.client import RunComfyClient
 from resources.runcomfy.drift import differences
 from resources.runcomfy.errors import FamilyUnavailable, ServiceError, UnknownModel, UnknownPriceUnit
@@ -30,12 +31,14 @@ class Offer:
         entry: Its live catalogue entry.
         price_microdollars_per_unit: Base price, None if it cannot be read.
         price_unit: ``second``, ``output``, ``image``, or an unknown word.
+        terms: What the entry says about its price besides.
     """
 
     endpoint: Endpoint
     entry: CatalogueEntry
     price_microdollars_per_unit: int | None
     price_unit: str
+    terms: PriceTerms
 
     def price_microdollars(self, inputs: GenerationInputs) -> int:
         """Return the price of one generation in micro-dollars.
@@ -125,7 +128,7 @@ class Catalogue:
                 entry = await self._client.model(model_id)
             except UnknownModel:
                 continue
-            return Offer(ENDPOINTS[model_id], entry, entry.base_price_microdollars, entry.price_unit)
+            return Offer(ENDPOINTS[model_id], entry, entry.base_price_microdollars, entry.price_unit, terms_of(entry))
         raise FamilyUnavailable(
             f"The service offers no {family}: {', '.join(ids)} not found.",
             remedy="`i2v models` lists what it has; I2V_MODEL_IDS pins an id.",
