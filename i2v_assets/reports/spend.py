@@ -46,8 +46,6 @@ class SpendRow(Protocol):
     def settled(self) -> int | None: ...  # noqa: D102
     @property
     def state(self) -> str: ...  # noqa: D102
-    @property
-    def told(self) -> int | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ def spend_table(
         line["requests"] += 1
         line["reserved"] += reserved
         line["settled"] += settled
-        told = settled if row.told is None else row.told
+        told: int = getattr(row, "told", None) or settled  # only the ledger's own rows have a cost that is doubted
         line["surprise"] += max(0, told - reserved) if row.reserved is not None else 0
         if row.state in _ENDED_WITHOUT_VIDEO:
             line["wasted"] += settled
