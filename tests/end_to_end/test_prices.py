@@ -35,7 +35,9 @@ def shop(stage: Any) -> Iterator[Any]:
     stage.set_variable("I2V_PRICE_HEADROOM", "2")
     yield stage
     stage.web.delete(f"{stage.sandbox.url}/_sandbox/prices").raise_for_status()
-    stage.web.put(f"{stage.sandbox.url}/_sandbox/switches", json={"answering_model": ""}).raise_for_status()
+    stage.web.put(
+        f"{stage.sandbox.url}/_sandbox/switches", json={"answering_model": "", "cost": True}
+    ).raise_for_status()
 
 
 def bill(stage: Any, **rules: Any) -> None:
@@ -90,6 +92,27 @@ def test_a_surprise_is_delivered_told_and_held_until_a_person_agrees(shop: Any) 
     check = shop.check("clip_video", "price", "two")
     assert check is not None
     assert check.passed
+
+
+def test_a_cost_that_is_told_late_is_a_surprise_too(shop: Any) -> None:
+    def tell(cost: bool) -> None:
+        shop.web.put(f"{shop.sandbox.url}/_sandbox/switches", json={"cost": cost}).raise_for_status()
+
+    bill(shop, factor=3)
+    tell(False)
+    shop.upload("one.png", picture(1))
+    shop.make()
+    assert shop.check("clip_video", "price", "one") is None
+    assert shop.ledger.spent_today("sandbox").reserved_microdollars == 1_200_000
+    tell(True)
+    assert shop._job("adopt_orphans_job").execute_in_process(instance=shop.instance).success
+    check = shop.check("clip_video", "price", "one")
+    assert check is not None
+    assert not check.passed
+    assert check.metadata["cost"].value == "$1.80"
+    shop.upload("two.png", picture(2))
+    shop.make()
+    assert shop.clip("two").wait is WaitReason.PRICE_AGREEMENT
 
 
 def test_another_model_is_named_wherever_the_video_is(shop: Any) -> None:
