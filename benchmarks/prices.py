@@ -5,7 +5,7 @@ drift), with 5 % outliers, 5 % late or missing costs and cents rounded. 200 clip
 at once: quoted from its settled costs, claimed within the caps, settled as the sandbox's rules bill them. Half way everything
 becomes 30 % dearer. Whoever has to agree to a surprise does so at once, and is counted.
 
-Usage: python -m benchmarks.prices [--draws 20] [--clips 200] [--seed 1] [--results FILE]
+Usage: python -m benchmarks.prices [--draws 5] [--clips 200] [--seed 1] [--results FILE]
 """
 
 import argparse
@@ -234,7 +234,7 @@ def measure(seed: int, clips: int, folder: Path) -> Figures:
 def main(arguments: list[str] | None = None) -> int:
     """Print the figures; return 0 if every promise held in every draw."""
     parser = argparse.ArgumentParser(description="Measure quotes under hidden price rules.")
-    parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--results", type=Path)

@@ -28,7 +28,7 @@ from i2v_assets.pipeline.plan import ClipPlanner, Planned, approve_planned
 from i2v_assets.pipeline.read_media import MediaReader
 from i2v_assets.pipeline.report import ClipReporter
 from i2v_assets.pipeline.takes import Take, reroll_allowed, rerolled
-from i2v_assets.planning.plan import Plan, Refusal, Waiting, total_price
+from i2v_assets.planning.plan import Plan, Refusal, Waiting, expected_price
 from i2v_assets.planning.time_window import parse_window
 from i2v_assets.uploads.types import Candidate, UploadHold, UploadKind
 from resources.errors import ErrorCode, I2VError, Verdict
@@ -122,7 +122,7 @@ class ClipPipeline:
 
     def _note_price(self, row: ClipRow, plans: Sequence[Plan]) -> None:
         if self._context.heaps is not None:
-            self._context.heaps.planned(row.clip, total_price(plans) if plans else None)
+            self._context.heaps.planned(row.clip, expected_price(plans) if plans else None)
 
     async def _held_by_gate(self, planned: Planned) -> ClipWaiting | None:
         if planned.row.stopped_by is not None:

@@ -133,11 +133,11 @@ def _price_reasons(plan: Plan) -> Markdown | None:
     if quote is None:
         return None
     lines = (
-        ("base", quote.base, quote.base_reason),
-        ("expected", quote.expected, quote.expected_reason),
-        ("at most", quote.at_most, quote.at_most_reason),
+        f"* base {dollars(quote.base)}: {escape_markdown(quote.base_reason)}",
+        f"* expected {dollars(quote.expected)}: {escape_markdown(quote.expected_reason)}",
+        f"* at most {dollars(quote.at_most)}: {escape_markdown(quote.at_most_reason)}",
     )
-    return Markdown("\n".join(f"* {name} {dollars(amount)}: {escape_markdown(why)}" for name, amount, why in lines))
+    return Markdown("\n".join(lines))
 
 
 def video_metadata(
