@@ -123,6 +123,7 @@ submissions = sa.Table(
     sa.Index(None, "run_id"),
     sa.Index(None, "request_id"),
     sa.Index(None, "service", "settled_at"),
+    sa.Index(None, "service", "billed", "settled_at"),
     sa.Index(
         "uq_ledger_submissions_service_request_id",
         "service",

@@ -17,6 +17,11 @@ _RANK = ("resolution", "sound", "more", "images", "input_seconds", "duration")
 (1.5 x for 1080p), while another duration is already in the base."""
 
 
+MAX_MORE, MAX_WORD = 20, 40
+"""Further parameters that count, and the characters of each name and value: a key is indexed, which Postgres does up to 2,700
+bytes."""
+
+
 class Billed(BaseModel):
     """The family and the billed parameters of one request.
 
@@ -98,5 +103,5 @@ def billed_of(
         sound="given" if inputs.audios else "off" if inputs.generate_audio is False else "on",
         input_seconds=seconds,
         images=len(inputs.images),
-        more=tuple(sorted((name, str(value)) for name, value in (more or {}).items())),
+        more=tuple(sorted((name[:MAX_WORD], str(value)[:MAX_WORD]) for name, value in (more or {}).items()))[:MAX_MORE],
     )

@@ -32,6 +32,8 @@ def upgrade() -> None:
     op.add_column("ledger_requests", sa.Column("told_microdollars", sa.BigInteger))
     op.add_column("ledger_requests", sa.Column("answered_model_id", sa.Text))
     op.create_index("ix_ledger_submissions_service_settled_at", "ledger_submissions", ["service", "settled_at"])
+    by_kind = ["service", "billed", "settled_at"]
+    op.create_index("ix_ledger_submissions_service_billed_settled_at", "ledger_submissions", by_kind)
     # The sum of a day is read from the index alone; it includes now what was told beyond a counted cost.
     op.drop_index(_SUM_BEFORE, "ledger_submissions")
     op.create_index("ix_ledger_submissions_of_day", "ledger_submissions", _SUMMED)
@@ -57,6 +59,7 @@ def downgrade() -> None:
     """Drop the table and the columns."""
     op.drop_index("ix_ledger_price_holds_service", "ledger_price_holds")
     op.drop_table("ledger_price_holds")
+    op.drop_index("ix_ledger_submissions_service_billed_settled_at", "ledger_submissions")
     op.drop_index("ix_ledger_submissions_service_settled_at", "ledger_submissions")
     op.drop_index("ix_ledger_submissions_of_day", "ledger_submissions")
     op.create_index(_SUM_BEFORE, "ledger_submissions", _SUMMED[:-1])
