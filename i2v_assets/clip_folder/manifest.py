@@ -144,6 +144,7 @@ class ManifestTimes(_Part):
 class Manifest(_Part):
     """Everything that the project records about one delivered video.
 
+    ``schema_sha256`` is the hash of the live schema by which the inputs were written, None if the code knows the body.
     ``price_microdollars`` was reserved before the request; ``cost_microdollars`` is what the service reported, None until
     it does. ``answered_model_id`` is the model that the service says has answered, if it is another one than was paid for
     (``model_id``). ``queue_seconds`` and ``generation_seconds`` come from the service's own clock.
@@ -169,6 +170,7 @@ class Manifest(_Part):
     aspect_ratio: Line | None = None
     media: tuple[ManifestMedium, ...] = ()
     fingerprint: Sha256
+    schema_sha256: Sha256 | None = None
     request_id: Line | None = None
     price_microdollars: MicroDollars | None = None
     cost_microdollars: MicroDollars | None = None

@@ -59,7 +59,7 @@ def _sign(
         generation = Generation(
             title=f"{clip}.mp4",
             tool_version=context.options.version,
-            model_id=take.row.model_id or take.plan.model_id or take.plan.inputs.family.value,
+            model_id=take.row.model_id or take.plan.model_id or take.plan.inputs.family,
             answered_model_id=(take.row.answered_model_id or "") if is_substituted(take.row) else "",
             fingerprint=take.plan.fingerprint,
             request_id=take.row.request_id or "",

@@ -16,7 +16,7 @@ from resources.prices.quote import Quote
 from resources.prices.terms import PriceTerms
 from resources.problem import Problem
 from resources.runcomfy.wire import CatalogueEntry
-from resources.schemas.endpoints import ENDPOINTS, Dialect
+from resources.schemas.endpoints import ENDPOINTS, Dialect, LiveEndpoint
 from resources.schemas.inputs import Family, GenerationInputs, Route, Service, Sha256
 
 PLAN_VERSION: Final = 1
@@ -33,12 +33,18 @@ class PlanOffer:
         price_unit: ``second``, ``output``, ``image``, or an unknown word.
         terms: What the entry says about its price.
         trouble: How the entry differs from the accepted one; planning waits until a person accepts the change.
+        live: The endpoint with its live schema, if the code does not know its body.
+        unusable: Why the model cannot be used at all; empty if it can.
+        remedy: What to do about that.
     """
 
     model_id: str
     price_microdollars_per_unit: int | None
     price_unit: str
     trouble: str = ""
+    live: LiveEndpoint | None = None
+    unusable: str = ""
+    remedy: str = ""
     terms: PriceTerms = field(default_factory=PriceTerms)
 
     @property
@@ -49,6 +55,8 @@ class PlanOffer:
     @property
     def dialect(self) -> Dialect | None:
         """The dialect of the model id; None for an unknown id."""
+        if self.live is not None:
+            return self.live.dialect
         endpoint = ENDPOINTS.get(self.model_id)
         return endpoint.dialect if endpoint else None
 
@@ -67,6 +75,7 @@ class PlanOptions:
         measured: Videos are measured; there are no rerolls without a score.
         prepare: Files that an endpoint does not take are prepared for it; otherwise they are refused.
         version: The project's version, for manifests.
+        routes: Families by route, best first, where the settings name them.
     """
 
     service: Service
@@ -78,6 +87,7 @@ class PlanOptions:
     measured: bool = True
     prepare: bool = True
     version: str = ""
+    routes: Mapping[Route, tuple[Family, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class _Outcome(BaseModel):
@@ -106,6 +116,7 @@ class Plan(_Outcome):
         advice: Possible improvements.
         may_be_silent: The quality checks accept a video without sound.
         numbered: Which file each number of the prompt means, such as ``image 1 is start.jpg``; empty if no kind has several.
+        schema_sha256: Hash of the live schema that the inputs were written by; None if the code knows the body.
         version: Version of this format.
     """
 
@@ -126,6 +137,7 @@ class Plan(_Outcome):
     advice: tuple[Advice, ...] = ()
     may_be_silent: bool = False
     numbered: tuple[str, ...] = ()
+    schema_sha256: Sha256 | None = None
     version: int = PLAN_VERSION
 
     @property
@@ -159,6 +171,7 @@ class Waiting(_Outcome):
 
     Attributes:
         kind: What it waits for: ``keep_face`` or ``catalogue``.
+        agreement: Whether it waits only for a person's agreement to a changed entry.
         words: What it waits for, as text.
         remedy: What a person can do.
         route: The route.
@@ -169,6 +182,7 @@ class Waiting(_Outcome):
     kind: Literal["keep_face", "catalogue"]
     words: str
     remedy: str
+    agreement: bool = False
     route: Route | None = None
     reasons: tuple[str, ...] = ()
 

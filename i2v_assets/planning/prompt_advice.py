@@ -216,6 +216,8 @@ def _styles(prompt: str) -> Iterator[tuple[str, str]]:
 
 
 def _length(prompt: str, facts: PromptFacts) -> Iterator[tuple[str, str]]:
+    if facts.family not in LIMITS:
+        return
     limits = LIMITS[facts.family].prompt
     units = prompt_units(limits, prompt)
     if NEAR * limits.max_units <= units <= limits.max_units:

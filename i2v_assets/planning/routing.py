@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.planning.media import MeasuredMedium, of_kind
 from resources.errors import I2VError
+from resources.schemas.families import FAMILIES, named, preferred
 from resources.schemas.inputs import Family, MediumKind, Route
 
 _WORDS = {
@@ -39,10 +40,6 @@ _TALKING = re.compile(
     r"|presenter|host(?:s|ing)?|announc(?:es?|ing))\b|说话|讲话|唱歌|口型",
     re.IGNORECASE,
 )
-_FAMILIES = {
-    Route.ANIMATE: (Family.HAPPYHORSE_I2V,),
-    Route.MULTI_MODAL: (Family.SEEDANCE_PRO,),
-}
 
 
 class RouteImpossible(I2VError):
@@ -102,6 +99,8 @@ def route_of_kinds(brief: Brief, counts: dict[MediumKind, int], face: bool | Non
     if brief.route is not None:
         _check_explicit(brief.route, counts)
         return _routing(brief.route, counts, (f"The brief says `route: {brief.route}`.",))
+    if _is_for_references(brief.model):
+        return _routing(Route.MULTI_MODAL, counts, (f"The brief says `model: {brief.model}`, which takes references.",))
     for decide in (_many_media, _numbered):
         if reasons := decide(brief, counts):
             return _routing(Route.MULTI_MODAL, counts, reasons)
@@ -133,10 +132,21 @@ def _numbered(brief: Brief, counts: dict[MediumKind, int]) -> tuple[str, ...]:
 
 
 def _routing(route: Route, counts: dict[MediumKind, int], reasons: tuple[str, ...]) -> Routing:
-    if route is Route.LIP_SYNC:
-        shows_face = (Family.WAN_I2V, Family.WAN_T2V) if counts[MediumKind.IMAGE] else (Family.WAN_T2V,)
-        return Routing(route, shows_face, reasons)
-    return Routing(route, _FAMILIES[route], reasons)
+    families = preferred(route)
+    if route is Route.LIP_SYNC and not counts[MediumKind.IMAGE]:
+        families = tuple(family for family in families if not _needs_image(family))
+    return Routing(route, families, reasons)
+
+
+def _needs_image(family: Family) -> bool:
+    limits = FAMILIES[family].limits
+    return limits is not None and limits.images.min_count > 0
+
+
+def _is_for_references(model: str | None) -> bool:
+    """Return True if the brief names a model whose body the code knows to be for references; a schema speaks for itself."""
+    records = [FAMILIES[name] for name in named(model or "") if name in FAMILIES]
+    return bool(records) and records[0].route is Route.MULTI_MODAL
 
 
 def _check_explicit(route: Route, counts: dict[MediumKind, int]) -> None:

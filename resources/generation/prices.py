@@ -19,9 +19,10 @@ from resources.runcomfy.errors import (
     ServiceError,
     Unauthorized,
     UnknownPriceUnit,
+    Unusable,
 )
 from resources.runcomfy.pricing import base_words
-from resources.schemas.endpoints import Endpoint
+from resources.schemas.endpoints import Endpoint, LiveEndpoint
 from resources.wait_reason import WaitReason
 
 CATALOGUE_TRIES = 4
@@ -35,7 +36,7 @@ class Priced:
     ``quoted`` is what the price was quoted by, for the ledger to learn from; None if there is no price.
     """
 
-    endpoint: Endpoint
+    endpoint: Endpoint | LiveEndpoint
     price_microdollars: int | None
     quoted: QuotedPrice | None = None
 
@@ -55,7 +56,7 @@ async def priced(ctx: Context, order: GenerationRequest, give_up: float, *, anew
             failure: I2VError = error
         except (Unauthorized, InsufficientBalance, MissingToken) as error:
             return ctx.stop_submitting(Held.by(error, order, WaitReason.ACCOUNT))
-        except FamilyUnavailable as error:
+        except (FamilyUnavailable, Unusable) as error:
             return Held.by(error, order, WaitReason.SERVICE)
         except ServiceError as error:
             failure = error

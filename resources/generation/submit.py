@@ -39,7 +39,7 @@ from resources.runcomfy.errors import (
     UnknownModel,
 )
 from resources.runcomfy.wire import Submission
-from resources.schemas.endpoints import BodyInvalid, Endpoint, to_body
+from resources.schemas.endpoints import BodyInvalid, Endpoint, LiveEndpoint, to_body
 from resources.schemas.inputs import Medium
 from resources.storage.errors import ObjectMissing, StorageError
 from resources.storage.inputs import InputReplaced, store_input
@@ -79,7 +79,7 @@ async def _submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
     give_up = time.monotonic() + ctx.options.deadline_seconds
     undelivered, slot_wait, made_at = 0, SLOT_WAIT[0], 0.0
     body: dict[str, object] = {}
-    made_for: Endpoint | None = None
+    made_for: Endpoint | LiveEndpoint | None = None
     while True:
         if (hindrance := _hindrance(ctx, flight)) is not None:  # before anything is asked for it
             return hindrance

@@ -5,6 +5,7 @@ One function makes it from a request's inputs, so that an endpoint with other bi
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal, Self
 
@@ -20,6 +21,10 @@ _RANK = ("resolution", "sound", "more", "images", "input_seconds", "duration")
 MAX_MORE, MAX_WORD = 20, 40
 """Further parameters that count, and the characters of each name and value: a key is indexed, which Postgres does up to 2,700
 bytes."""
+
+
+_FREE = re.compile(r"seed|prompt|text|caption|lyrics|title", re.IGNORECASE)
+"""Inputs that are words or chance: no service bills by what they say."""
 
 
 class Billed(BaseModel):
@@ -82,6 +87,19 @@ def _apart(one: object, other: object) -> float:
     return 0.0 if one == other else 1.0
 
 
+def _of_body(body: Mapping[str, object]) -> dict[str, object]:
+    """Return what the body of a live schema may be billed by: its switches, numbers and choices, but no seed and no words.
+
+    Which of them are billed nobody says, so each is a parameter of its own.
+    """
+    return {
+        name: value
+        for name, value in body.items()
+        if isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= MAX_WORD)
+        if not _FREE.search(name)
+    }
+
+
 def billed_of(
     inputs: GenerationInputs, video_seconds: Sequence[float] | None = None, more: Mapping[str, object] | None = None
 ) -> Billed:
@@ -103,5 +121,10 @@ def billed_of(
         sound="given" if inputs.audios else "off" if inputs.generate_audio is False else "on",
         input_seconds=seconds,
         images=len(inputs.images),
-        more=tuple(sorted((name[:MAX_WORD], str(value)[:MAX_WORD]) for name, value in (more or {}).items()))[:MAX_MORE],
+        more=tuple(
+            sorted(
+                (name[:MAX_WORD], str(value)[:MAX_WORD])
+                for name, value in {**_of_body(inputs.body or {}), **(more or {})}.items()
+            )
+        )[:MAX_MORE],
     )

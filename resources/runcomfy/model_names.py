@@ -2,7 +2,7 @@
 
 import re
 
-from resources.schemas.endpoints import ENDPOINTS
+from resources.schemas.families import record_of
 
 _PINNED = re.compile(r"[@:].*$")
 _DASHED = re.compile(r"(?<=\d)-(?=\d)")
@@ -19,8 +19,8 @@ def same_model(paid: str | None, answered: str | None) -> bool:
         return True
     if _plain(paid) == _plain(answered):
         return True
-    of_paid, of_answered = ENDPOINTS.get(_unpinned(paid)), ENDPOINTS.get(_unpinned(answered))
-    return of_paid is not None and of_answered is not None and of_paid.family == of_answered.family
+    record = record_of(_unpinned(paid))
+    return record is not None and record is record_of(_unpinned(answered))
 
 
 def _unpinned(model_id: str) -> str:

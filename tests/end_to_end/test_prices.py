@@ -14,13 +14,13 @@ from i2v_assets.defs.spend_report import table
 from i2v_assets.reports.alert_message import message
 from i2v_assets.reports.alerts import AlertCursor
 from resources.registry.registry import ClipState
-from resources.schemas.inputs import Family
+from resources.schemas.families.happyhorse_1_0 import NAME as HAPPYHORSE_I2V
 from resources.settings import load_settings
 from resources.storage import keys
 from resources.wait_reason import WaitReason
 
 WAITING = "WAITING.txt"
-FAMILY = Family.HAPPYHORSE_I2V
+FAMILY = HAPPYHORSE_I2V
 
 
 def picture(shade: int = 0) -> bytes:

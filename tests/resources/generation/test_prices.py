@@ -13,11 +13,11 @@ from resources.prices.billed import billed_of
 from resources.prices.quote import make_quote
 from resources.prices.terms import PriceTerms
 from resources.schemas.endpoints import ids_for
-from resources.schemas.inputs import Family
+from resources.schemas.families.happyhorse_1_0 import NAME as HAPPYHORSE_I2V
 from resources.wait_reason import WaitReason
 from tests.resources.generation.conftest import PER_SECOND
 
-IDS = ids_for(Family.HAPPYHORSE_I2V)
+IDS = ids_for(HAPPYHORSE_I2V)
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +63,7 @@ def test_a_price_that_rose_after_it_was_asked_is_not_paid(house: Any) -> None:
 
     async def run() -> list[Any]:
         async with house.engine() as engine:
-            await engine.catalogue.resolve(Family.HAPPYHORSE_I2V)
+            await engine.catalogue.resolve(HAPPYHORSE_I2V)
             await asyncio.to_thread(base, house, PER_SECOND * 25 / 1e6)
             async with aclosing(engine.stream(orders)) as outcomes:
                 return [outcome async for outcome in outcomes]
@@ -83,7 +83,7 @@ def test_a_cost_beyond_the_most_delivers_the_video_and_holds_what_is_like_it(hou
     assert {outcome.kind for outcome in held} == {WaitReason.PRICE_AGREEMENT}
     assert "i2v models --accept happyhorse-1.0/image-to-video" in held[0].remedy
     assert len(house.charges()) == 1
-    house.ledger.agree_to_prices("sandbox", Family.HAPPYHORSE_I2V, by="ann")
+    house.ledger.agree_to_prices("sandbox", HAPPYHORSE_I2V, by="ann")
     again = house.run(others)
     assert {outcome.kind for outcome in again} == {WaitReason.PRICE_CHANGED}, "planned again, it is known to be dearer"
     past = house.ledger.past_costs("sandbox", first.billed)

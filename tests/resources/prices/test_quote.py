@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from resources.prices.billed import Billed, billed_of
 from resources.prices.quote import PastCost, Quote, make_quote
 from resources.prices.terms import PriceTerms
-from resources.schemas.inputs import Family, GenerationInputs, Medium, MediumKind
+from resources.schemas.families.seedance_2_0 import NAME as SEEDANCE_PRO
+from resources.schemas.inputs import GenerationInputs, Medium, MediumKind
 
 BASE = 1_000_000
 TERMS = PriceTerms("now")
@@ -130,7 +131,7 @@ def medium(kind: MediumKind) -> Medium:
 def test_what_decides_a_price_is_read_from_the_inputs() -> None:
     image, video, audio = (medium(kind) for kind in (MediumKind.IMAGE, MediumKind.VIDEO, MediumKind.AUDIO))
     inputs = GenerationInputs(
-        family=Family.SEEDANCE_PRO, prompt="drift", images=(image, image), videos=(video,), duration=5,
+        family=SEEDANCE_PRO, prompt="drift", images=(image, image), videos=(video,), duration=5,
         resolution="1080p", seed=1, generate_audio=False,
     )  # fmt: skip
     found = billed_of(inputs, [2.1, 3.2], {"fps": 24})
@@ -144,3 +145,13 @@ def test_what_decides_a_price_is_read_from_the_inputs() -> None:
     spoken = inputs.model_copy(update={"audios": (audio,), "videos": ()})
     assert (billed_of(spoken).sound, billed_of(spoken).input_seconds) == ("given", 0)
     assert billed_of(inputs.model_copy(update={"seed": 9, "prompt": "tilt"})).key == billed_of(inputs).key
+
+
+def test_a_body_of_a_live_schema_is_billed_by_its_switches_numbers_and_choices() -> None:
+    body = {"prompt": "drift", "seed": 7, "mode": "pro", "sound": True, "cfg": 0.5, "image": {"medium": "image 1"}}
+    inputs = GenerationInputs(
+        family="kling/kling-3.0/pro", prompt="drift", duration=5, resolution="", seed=7, body=body
+    )
+    assert billed_of(inputs).more == (("cfg", "0.5"), ("mode", "pro"), ("sound", "True"))
+    many = {f"{number}{'x' * 99}": "y" * 40 for number in range(99)}
+    assert len(billed_of(inputs.model_copy(update={"body": many})).key) < 2_700
