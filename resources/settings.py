@@ -176,6 +176,12 @@ class Settings(BaseSettings):
         100_000, ge=0, description=("the sandbox's own maximum requests per day")
     )
     timezone: str = Field("UTC", description="time zone of the budget's day, the schedules and the night window")
+    price_headroom: float = Field(
+        2.0,
+        ge=1,
+        le=100,
+        description="what a clip may cost at most, as a multiple of the catalogue's base price, until 10 like it are settled",
+    )
     allow_unknown_price: bool = Field(False, description="submit even if the price cannot be read")
     require_approval: bool = Field(
         False, description=("hold every clip until a person approves it with `i2v approve` or materializes it")

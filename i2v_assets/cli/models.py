@@ -1,6 +1,7 @@
 """`i2v models`: what the service offers now, and the agreement to what has changed."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +10,10 @@ from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import UsageProblem
 from i2v_assets.planning.families import expand
 from i2v_assets.session import Session, current_user, open_session
+from resources.ledger.records import PriceHold
 from resources.money import dollars
+from resources.plurals import counted
+from resources.prices.quote import known_quotes
 from resources.registry.agreed_prices import CatalogueMemory
 from resources.runcomfy.offers import LiveOffer, agree
 from resources.schemas.endpoints import LIMITS, LiveEndpoint, ids_for
@@ -29,14 +33,16 @@ def models(
         typer.Argument(metavar="[ROUTE|MODEL]", help="Only this route, family or model id; any id of the catalogue."),
     ] = None,
     accept: Annotated[
-        list[str] | None, typer.Option(metavar="FAMILY", help="Agree to this family's entry as it is now.")
+        list[str] | None,
+        typer.Option(metavar="FAMILY", help="Agree to this family's entry, prices and model as they are now."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show which models a clip can be made with now, their prices, and how they differ from what was agreed to.
 
     The number in front is the place among a route's preferences (I2V_ROUTES); models without one are used if a brief
-    names them in `model`. A price or a schema that has changed stops its model until a person agrees to it.
+    names them in `model`. A price or a schema that has changed stops its model until a person agrees to it. So does a
+    request that cost more than was agreed to, and another model that answered in the place of the one that was paid for.
 
         i2v models
 
@@ -48,15 +54,15 @@ def models(
     """
     with open_session() as session:
         families = _families(name, accept or [], session.settings)
+        if name is None:  # what waits is shown, whichever model it is
+            held = (hold.family for hold in session.ledger.price_holds(session.settings.service))
+            families = tuple(dict.fromkeys([*families, *held]))
         found = asyncio.run(_live(session, families))
         if accept:
-            agreed = expand(accept)
-            for live in found:
-                if live.family in agreed:
-                    agree(CatalogueMemory(session.ledger.database), session.settings.service, live, current_user())
-                    err.print(f"Agreed to {live.family} as it is now.", highlight=False)
+            _accept(session, found, expand(accept))
             found = asyncio.run(_live(session, families))
-        rows = [_row(live, session.settings) for live in found]
+        holds = session.ledger.price_holds(session.settings.service)
+        rows = [{**_row(live, session.settings, holds), "quotes": _quotes(session, live)} for live in found]
     if name in list(Route):
         rows = [row for row in rows if row["route"] == name]
     if as_json:
@@ -107,17 +113,27 @@ def _show(rows: list[dict[str, Any]], *, alone: bool) -> None:
         if row["unusable"]:
             out.print(row["unusable"], markup=False, highlight=False)
             continue
+        _show_quotes(row)
         for words in row["differences"]:
             agreed = "" if words in row["not_agreed"] else " (agreed to)"
             out.print(f"{row['family']}: {words}{agreed}", markup=False, highlight=False)
         for words in row["not_agreed"]:
             if words not in row["differences"]:
                 out.print(f"{row['family']}: {words}", markup=False, highlight=False)
-        if row["not_agreed"] and row["model_id"]:
+        for words in row["held"]:
+            out.print(f"{row['family']}: {words}", markup=False, highlight=False)
+        if (row["not_agreed"] and row["model_id"]) or row["held"]:
             what = row["route"] or row["family"]
             err.print(f"  {what} waits. To agree: i2v models --accept {row['family']}", highlight=False)
         if alone and row["fields"]:
             print_table(("input", "type", "values", "is"), [_field(name, row) for name in row["fields"]])
+
+
+def _show_quotes(row: dict[str, Any]) -> None:
+    for quote in row["quotes"]:
+        most, known = dollars(quote["at_most_microdollars"]), counted(quote["known"], "request")
+        words = f"{quote['parameters']}: {dollars(quote['expected_microdollars'])} expected, at most {most} ({known})"
+        out.print(f"{row['family']}: {words}", markup=False, highlight=False)
 
 
 def _field(name: str, row: dict[str, Any]) -> tuple[str, str, str, str]:
@@ -130,6 +146,38 @@ def _field(name: str, row: dict[str, Any]) -> tuple[str, str, str, str]:
     kind = str(part.get("format") or part.get("type", ""))
     means = f"`{word}` of a brief" if word and word != name else ""
     return name, kind, values, ", ".join(filter(None, (required, means)))
+
+
+def _quotes(session: Session, live: LiveOffer) -> list[dict[str, Any]]:
+    """Return what each known kind of request of a family costs, as far as its price can be read."""
+    offer = live.offer
+    if offer is None or offer.price_microdollars_per_unit is None:
+        return []
+    past = session.ledger.family_costs(session.settings.service, live.family)
+    unit, headroom = offer.price_microdollars_per_unit, session.settings.price_headroom
+    return [
+        {
+            "parameters": billed.words,
+            "base_microdollars": quote.base,
+            "expected_microdollars": quote.expected,
+            "at_most_microdollars": quote.at_most,
+            "known": quote.known,
+            "reasons": [quote.expected_reason, quote.at_most_reason],
+        }
+        for billed, quote in known_quotes(unit, offer.price_unit, offer.terms, past, headroom=headroom)
+    ]
+
+
+def _accept(session: Session, found: Sequence[LiveOffer], families: Sequence[str]) -> None:
+    """Agree to these families as they are now: entries, costs that were a surprise, and models that answered."""
+    service, by = session.settings.service, current_user()
+    for live in found:
+        if live.family in families:
+            agree(CatalogueMemory(session.ledger.database), service, live, by)
+            err.print(f"Agreed to {live.family} as it is now.", highlight=False)
+    for family in families:
+        for hold in session.ledger.agree_to_prices(service, family, by=by):
+            err.print(f"Agreed to: {hold.reason}", markup=False, highlight=False)
 
 
 def _price(row: dict[str, Any]) -> str:
@@ -149,7 +197,7 @@ async def _live(session: Session, families: tuple[Family, ...]) -> list[LiveOffe
         return [await service.offers.live(family) for family in families]
 
 
-def _row(live: LiveOffer, settings: Settings) -> dict[str, Any]:
+def _row(live: LiveOffer, settings: Settings, holds: Sequence[PriceHold]) -> dict[str, Any]:
     offer, record = live.offer, record_of(live.family)
     endpoint = offer.endpoint if offer else None
     schema = endpoint.schema if isinstance(endpoint, LiveEndpoint) else None
@@ -174,6 +222,7 @@ def _row(live: LiveOffer, settings: Settings) -> dict[str, Any]:
         "resolutions": [tier for tier in tiers if tier],
         "differences": list(live.differences),
         "not_agreed": list(live.unapproved_changes),
+        "held": [hold.reason for hold in holds if hold.family == live.family],
         "unusable": live.unusable.message if live.unusable else None,
         "schema_sha256": schema.sha256 if schema else None,
         "fields": dict(schema.properties) if schema else {},

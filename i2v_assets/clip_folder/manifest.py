@@ -146,7 +146,8 @@ class Manifest(_Part):
 
     ``schema_sha256`` is the hash of the live schema by which the inputs were written, None if the code knows the body.
     ``price_microdollars`` was reserved before the request; ``cost_microdollars`` is what the service reported, None until
-    it does. ``queue_seconds`` and ``generation_seconds`` come from the service's own clock.
+    it does. ``answered_model_id`` is the model that the service says has answered, if it is another one than was paid for
+    (``model_id``). ``queue_seconds`` and ``generation_seconds`` come from the service's own clock.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -159,6 +160,7 @@ class Manifest(_Part):
     reasons: tuple[Line, ...] = ()
     family: Line
     model_id: Line
+    answered_model_id: Line | None = None
     prompt: str
     negative_prompt: str | None = None
     preset: Line | None = None

@@ -59,7 +59,7 @@ class Delivery:
         before = await self._answer_there(row, chosen, takes)
         if before is not None:
             await record_reuse(self._context.ledger, row, takes)
-            return ClipDelivered(row, plan, chosen, before=before)
+            return ClipDelivered(row, plan, chosen, before=before, takes=tuple(takes))
         finished = await self._look(chosen)
         # A clip without its person (`keep_face: false`) leaves an uploaded picture out: it was made from the others.
         sent = {medium.uploaded_sha256 for medium in chosen.plan.inputs.media}
@@ -81,7 +81,7 @@ class Delivery:
         finally:
             signing.discard()
         await record_reuse(self._context.ledger, row, takes)
-        return ClipDelivered(row, plan, chosen, finished, provenance=signing.line)
+        return ClipDelivered(row, plan, chosen, finished, provenance=signing.line, takes=tuple(takes))
 
     # Measuring
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from i2v_assets.clip_folder.manifest import Manifest, ManifestMedium, ManifestTimes, ManifestVideo
+from i2v_assets.pipeline.price_checks import is_substituted
 from i2v_assets.planning.plan import Plan
 from resources.generation.types import Delivered
 from resources.ledger.records import RequestRow
@@ -39,6 +40,7 @@ def manifest_of(
         reasons=plan.reasons,
         family=inputs.family,
         model_id=row.model_id or plan.model_id or inputs.family,
+        answered_model_id=_other_model(row),
         prompt=inputs.prompt,
         negative_prompt=inputs.negative_prompt,
         preset=plan.preset,
@@ -72,3 +74,8 @@ def manifest_of(
         ),
         versions={"i2v-assets": version},
     )
+
+
+def _other_model(row: RequestRow) -> str | None:
+    """Return the model that answered if it is another one than was paid for."""
+    return row.answered_model_id if is_substituted(row) else None

@@ -31,5 +31,6 @@ def _plan_offer(live: LiveOffer) -> PlanOffer | None:
         offer.price_microdollars_per_unit,
         offer.price_unit,
         trouble="; ".join(live.unapproved_changes),
+        terms=offer.terms,
         live=offer.endpoint if isinstance(offer.endpoint, LiveEndpoint) else None,
     )

@@ -20,6 +20,7 @@ from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Wait
 from i2v_assets.planning.planner import make_plan
 from i2v_assets.planning.preparing import Prepared, Unprepared
 from i2v_assets.planning.prompts import load_presets
+from i2v_assets.planning.quoting import PastCosts, with_past
 from i2v_assets.uploads.types import Candidate, UploadKind
 from resources.errors import SettingsError
 from resources.ledger.approvals import ApprovalWay
@@ -69,7 +70,7 @@ def approve_planned(ledger: Ledger, planned: Planned, *, by: str, way: ApprovalW
     takes = (*planned.plans, *planned.rerolls)
     ledger.approve(
         planned.hash or "",
-        {plan.fingerprint: plan.price_microdollars for plan in takes},
+        {plan.fingerprint: plan.at_most_microdollars for plan in takes},
         by,
         clip=planned.row.clip,
         way=way,
@@ -85,6 +86,7 @@ class ClipPlanner:
         reader: Reads their files, or remembers them.
         offers: What the service offers now.
         options: What decides where a brief is silent.
+        past_costs: What requests like one have cost.
         was_sent: Whether a request of this fingerprint was ever sent: one that was sent without a preparation that its
             endpoint does not need stays without it.
     """
@@ -95,11 +97,13 @@ class ClipPlanner:
         offers: Callable[[Collection[Family]], Awaitable[Mapping[Family, PlanOffer | None]]],
         options: PlanOptions,
         was_sent: Callable[[str], bool] = lambda _: False,
+        past_costs: PastCosts = lambda _: (),
     ) -> None:
         self._reader = reader
         self._offers = offers
         self._options = options
         self._was_sent = was_sent
+        self._past_costs = past_costs
         self._reads = asyncio.Semaphore(READS)
 
     async def plan(self, row: ClipRow) -> Planned:
@@ -157,8 +161,26 @@ class ClipPlanner:
         unreadable = [found for found in files if found.medium is None]
         if unreadable:
             return Refusal.of(clip, [(found.problem, found.remedy) for found in unreadable])
-        faces = next((file.faces for file in files if file.faces), None)
         offers = await self._offers(wanted_families(brief, self._options))
+        decided = await self._decide(clip, brief, files, offers, take=take, name=name, seed=seed)
+        if not isinstance(decided, Plan) or decided.billed is None:
+            return decided
+        past = await asyncio.to_thread(self._past_costs, decided.billed)
+        return with_past(decided, offers.get(decided.family), past, self._options.price_headroom)
+
+    async def _decide(
+        self,
+        clip: str,
+        brief: Brief,
+        files: Sequence[ReadFile],
+        offers: Mapping[Family, PlanOffer | None],
+        *,
+        take: int,
+        name: str,
+        seed: int | None,
+    ) -> Plan | Refusal | Waiting:
+        """Return the decision without what earlier requests have cost."""
+        faces = next((file.faces for file in files if file.faces), None)
 
         def make(prepared: Prepared | None) -> Plan | Refusal | Waiting | Unprepared:
             made = make_plan(
@@ -246,6 +268,7 @@ def plan_options(settings: Settings) -> PlanOptions:
         watermark=settings.watermark,
         keep_face=settings.keep_face,
         presets=load_presets(_presets_text(settings), settings.presets_file or "presets"),
+        price_headroom=settings.price_headroom,
         allow_unknown_price=settings.allow_unknown_price,
         measured=settings.measure,
         prepare=settings.prepare,

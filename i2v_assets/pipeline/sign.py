@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.postprocess import fetched
+from i2v_assets.pipeline.price_checks import is_substituted
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.pipeline.takes import Take
 from resources.provenance.credentials import UNSIGNED, Certificate, ProvenanceError, Signing, sign
@@ -59,6 +60,7 @@ def _sign(
             title=f"{clip}.mp4",
             tool_version=context.options.version,
             model_id=take.row.model_id or take.plan.model_id or take.plan.inputs.family,
+            answered_model_id=(take.row.answered_model_id or "") if is_substituted(take.row) else "",
             fingerprint=take.plan.fingerprint,
             request_id=take.row.request_id or "",
             delivered_sha256=outcome.sha256,

@@ -28,11 +28,12 @@ from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Wait
 from i2v_assets.planning.preparing import Prepared, Unprepared, with_prepared
 from i2v_assets.planning.prompt_advice import Advice, PromptFacts, advise
 from i2v_assets.planning.prompts import has_roles, pick_preset, reference_line
+from i2v_assets.planning.quoting import first_quote
 from i2v_assets.planning.routing import RouteImpossible, Routing, choose_route, references
+from resources.prices.billed import billed_of
 from resources.problem import Problem
 from resources.runcomfy.errors import UnknownPriceUnit
 from resources.runcomfy.pricing import price_microdollars
-from resources.runcomfy.wire import CatalogueEntry
 from resources.schemas.inputs import MAX_SEED, Family, GenerationInputs, MediumKind, Route, fingerprint
 from resources.schemas.limits import DEFAULT_DURATION, Limits
 from resources.schemas.live_body import Wishes, write_body
@@ -241,7 +242,11 @@ class _Planner:
         )
         if self.live is not None:
             inputs = inputs.model_copy(update={"body": self._body(inputs)})
-        price = self._price(offer, inputs)
+        base = self._base(offer, inputs)
+        billed = billed_of(inputs, [video_facts(each).seconds for each in self._kind(MediumKind.VIDEO)])
+        quote = None
+        if base is not None and offer is not None:
+            quote = first_quote(base, inputs, billed, offer, self.options.price_headroom)
         if self.problems:
             return self._refusal(routing)
         numbered = self._numbered()
@@ -256,7 +261,9 @@ class _Planner:
             schema_sha256=self.live.schema.sha256 if self.live is not None else None,
             inputs=inputs,
             fingerprint=fingerprint(self.options.service, inputs, self.take),
-            price_microdollars=price,
+            price_microdollars=quote.expected if quote is not None else None,
+            quote=quote,
+            billed=billed,
             price_unit=offer.price_unit if offer else None,
             model_id=offer.model_id if offer else None,
             preset=self.preset,
@@ -493,12 +500,11 @@ class _Planner:
         largest = self.live.schema.field("seed").get("maximum") if self.live is not None else None
         return seed if not largest or largest < 1 else (seed - 1) % int(largest) + 1
 
-    def _price(self, offer: PlanOffer | None, inputs: GenerationInputs) -> int | None:
+    def _base(self, offer: PlanOffer | None, inputs: GenerationInputs) -> int | None:
         if offer is None:
             return None
-        entry = CatalogueEntry(offer.model_id, "", offer.price_microdollars_per_unit, offer.price_unit, None, {})
         try:
-            return price_microdollars(entry, inputs)
+            return price_microdollars(offer.entry, inputs)
         except UnknownPriceUnit as error:
             if not self.options.allow_unknown_price:
                 self.problems.append(Problem(file="catalogue", what=error.message, remedy=error.remedy))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from resources.errors import SettingsError
+from resources.prices.terms import PriceTerms, terms_of
 from resources.runcomfy.client import RunComfyClient
 from resources.runcomfy.drift import differences
 from resources.runcomfy.errors import FamilyUnavailable, ServiceError, UnknownModel, UnknownPriceUnit, Unusable
@@ -33,12 +34,14 @@ class Offer:
         entry: Its live catalogue entry.
         price_microdollars_per_unit: Base price, None if it cannot be read.
         price_unit: ``second``, ``output``, ``image``, or an unknown word.
+        terms: What the entry says about its price besides.
     """
 
     endpoint: Endpoint | LiveEndpoint
     entry: CatalogueEntry
     price_microdollars_per_unit: int | None
     price_unit: str
+    terms: PriceTerms
 
     def price_microdollars(self, inputs: GenerationInputs) -> int:
         """Return the price of one generation in micro-dollars.
@@ -96,8 +99,10 @@ class Catalogue:
         self._clock = clock
         self._slots: dict[Family, _Slot] = {}
 
-    async def resolve(self, family: Family) -> Offer:
+    async def resolve(self, family: Family, *, max_age_seconds: float | None = None) -> Offer:
         """Return the family's offer, at most ``max_age_seconds`` old; concurrent callers share one query.
+
+        Without an age it is the one that the catalogue was made with; 0 asks anew.
 
         Raises:
             FamilyUnavailable: none of its ids answers.
@@ -106,8 +111,9 @@ class Catalogue:
             Rejected: the service refused (or one of its children).
         """
         slot, asked_at = self._slots.setdefault(family, _Slot()), self._clock()
+        max_age = self._max_age if max_age_seconds is None else max_age_seconds
         async with slot.lock:
-            fresh = slot.at >= asked_at or (slot.failure is None and self._clock() - slot.at <= self._max_age)
+            fresh = slot.at >= asked_at or (slot.failure is None and self._clock() - slot.at <= max_age)
             if not fresh:
                 await self._refresh(family, slot)
             if slot.offer is None:
@@ -131,7 +137,8 @@ class Catalogue:
                 entry = await self._client.model(model_id)
             except UnknownModel:
                 continue
-            return Offer(_endpoint(model_id, entry), entry, entry.base_price_microdollars, entry.price_unit)
+            price, unit = entry.base_price_microdollars, entry.price_unit
+            return Offer(_endpoint(model_id, entry), entry, price, unit, terms_of(entry))
         raise FamilyUnavailable(
             f"The service offers no {family}: {', '.join(ids)} not found.",
             remedy="`i2v models` lists what it has; I2V_MODEL_IDS pins an id.",

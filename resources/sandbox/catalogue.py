@@ -11,7 +11,8 @@ from resources.schemas.endpoints import ENDPOINTS, Endpoint, LiveEndpoint, input
 from resources.schemas.families import FAMILIES
 from resources.schemas.live_schema import read_schema
 
-KIND = "video"
+KIND = "model"
+"""What the vendor's own tool asks for; the service knows `workflow` and `inference` besides."""
 
 
 def merge(target: Any, patch: Any) -> Any:

@@ -46,6 +46,7 @@ class Intake:
         body: The body for the record, with data: URIs shortened.
         input_sha256: Hash of the canonical body with each medium as the hash of its bytes.
         job: The rendering job.
+        input_seconds: Length of the input videos together.
         late_failure: Why the request will fail although it is accepted, or None.
     """
 
@@ -53,6 +54,7 @@ class Intake:
     input_sha256: str
     job: RenderJob
     late_failure: str | None
+    input_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,11 @@ async def take_in(
         input_sha256=hashlib.sha256(canonical.encode()).hexdigest(),
         job=_job(endpoint, values, slots, hashes, arrived),
         late_failure=None if late is None else late.message or "An input could not be fetched.",
+        input_seconds=sum(
+            found.seconds or 0.0
+            for slot, (_, found) in zip(slots, arrived, strict=True)
+            if slot.kind is MediumKind.VIDEO
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from resources.sandbox.faults import Fault
 from resources.sandbox.generation import Generation
 from resources.sandbox.logins import Decision
 from resources.sandbox.openapi import openapi
+from resources.sandbox.prices import PriceRules
 from resources.sandbox.state import without_grants
 from resources.sandbox.switches import Switches
 from resources.sandbox.wire_errors import WireError
@@ -64,6 +65,9 @@ class OperatorApi:
             ("POST", "/faults", self.add_fault),
             ("DELETE", "/faults", self.clear_faults),
             ("PUT", "/balance", self.set_balance),
+            ("GET", "/prices", self.prices),
+            ("PUT", "/prices", self.set_prices),
+            ("DELETE", "/prices", self.clear_prices),
             ("POST", "/logins", self.decide_login),
             ("GET", "/catalogue", self.catalogue),
             ("PUT", "/catalogue/{model_id:path}", self.change_catalogue),
@@ -174,6 +178,20 @@ class OperatorApi:
         """Set the account's balance."""
         self._sandbox.set_balance(round(_checked(NewBalance, await _json(request)).balance_usd * 1_000_000))
         return JSONResponse({"balance_microdollars": self._sandbox.balance})
+
+    async def prices(self, request: Request) -> Response:
+        """Return the hidden price rules."""
+        return JSONResponse(self._sandbox.prices.model_dump(mode="json"))
+
+    async def set_prices(self, request: Request) -> Response:
+        """Replace the hidden price rules; a rule that is not named does not apply."""
+        self._sandbox.set_prices(_checked(PriceRules, await _json(request)))
+        return await self.prices(request)
+
+    async def clear_prices(self, request: Request) -> Response:
+        """Drop the hidden price rules: every request costs the base."""
+        self._sandbox.set_prices(PriceRules())
+        return await self.prices(request)
 
     async def decide_login(self, request: Request) -> Response:
         """Approve or deny a device login."""

@@ -19,7 +19,7 @@ from i2v_assets.cli.run.result import result_of, save, show
 from i2v_assets.planning.plan import Plan
 from i2v_assets.session import Session, current_user, open_session
 from resources.ledger.records import State
-from resources.money import dollars
+from resources.money import price_words
 from resources.schemas.inputs import MediumKind
 from resources.scratch import scratch_folder
 from resources.settings import Settings
@@ -162,7 +162,7 @@ def _run(
 
 
 def _announce(plan: Plan, settings: Settings) -> None:
-    price = dollars(plan.price_microdollars) or "an unknown price"
+    price = price_words(plan.price_microdollars, plan.at_most_microdollars)
     money = " of play money" if settings.service == "sandbox" else ""
     where = plan.model_id or plan.family
     err.print(
