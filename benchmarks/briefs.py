@@ -38,8 +38,20 @@ LETTERS: Mapping[str, str] = {
     "reference_missing": "X",
     "references_not_numbered": "U",
     "talking_without_voice": "V",
-    "voice_shorter": "Q",
-    "voice_cut": "Q",
+    "nothing_held": "K",
+    "contradiction": "C",
+    "duration_in_words": "T",
+    "shape_in_words": "A",
+    "resolution_in_words": "A",
+    "loop_in_words": "O",
+    "silence_in_words": "V",
+    **dict.fromkeys(("voice_shorter", "voice_cut", "voice_of_group"), "Q"),
+    **dict.fromkeys(("nobody_speaks", "languages", "one_voice_several_images"), "Q"),
+    "audio_missing": "V",
+    "video_missing": "X",
+    "last_image": "E",
+    "edit_of_video": "U",
+    "video_alone": "U",
 }
 """The label's letter of each code of advice and of each code that holds."""
 
@@ -113,18 +125,19 @@ def _case(request: Mapping[str, Any]) -> Case:
         media,
         offers,
         PlanOptions(service="sandbox"),
-        face=faces > 0,
+        face=faces == 1,
+        large_faces=faces,
         name=request["media"][0]["name"],
     )
     if not isinstance(made, Plan):
         words = getattr(made, "words", "") or " ".join(each.what for each in getattr(made, "problems", ()))
         return case(made.decision if hasattr(made, "decision") else "refused", words=words)
     return case(
-        "planned",
+        "held" if made.asks else "planned",
         route=made.route.value,
-        microdollars=made.price_microdollars or 0,
+        microdollars=0 if made.asks else made.price_microdollars or 0,
         preset=made.preset,
-        codes=tuple(advice.code for advice in made.advice),
+        codes=(*(ask.code for ask in made.asks), *(advice.code for advice in made.advice)),
         words=made.inputs.prompt,
     )
 
@@ -140,6 +153,10 @@ def _medium(each: Mapping[str, Any], clip: str) -> MeasuredMedium:
     digest = hashlib.sha256(f"{clip}/{name}".encode()).hexdigest()
     medium = Medium(kind=kind, sha256=digest, key=f"uploads/{name}", size_bytes=500_000, content_type=f"{kind}/x")
     return MeasuredMedium(medium, name, _facts(kind, each))
+
+
+_SPEECH = {"voice": 0.87, "music": 0.0, "": None}
+"""What the voice look measures of speech and of music."""
 
 
 def _facts(kind: MediumKind, each: Mapping[str, Any]) -> MediaFacts:

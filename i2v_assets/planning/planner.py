@@ -8,11 +8,13 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from i2v_assets.briefs.brief import Brief, BriefError, MediaRef
 from i2v_assets.planning.media import MeasuredMedium, audio_facts, image_facts, of_kind
 from i2v_assets.planning.media_checks import check_media
-from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting, plan_hash
+from i2v_assets.planning.names import subject_in
+from i2v_assets.planning.plan import UNDER_ROLES, Plan, PlanOffer, PlanOptions, Refusal, UnderSound, Waiting, plan_hash
 from i2v_assets.planning.preparing import Prepared, Unprepared, with_prepared
 from i2v_assets.planning.prompt_advice import Advice, PromptFacts, advise
 from i2v_assets.planning.prompts import has_roles, pick_preset, reference_line
@@ -22,7 +24,7 @@ from resources.runcomfy.errors import UnknownPriceUnit
 from resources.runcomfy.pricing import price_microdollars
 from resources.runcomfy.wire import CatalogueEntry
 from resources.schemas.endpoints import LIMITS, Limits, prompt_problem
-from resources.schemas.inputs import MAX_SEED, Family, GenerationInputs, MediumKind, Route, fingerprint
+from resources.schemas.inputs import MAX_SEED, Family, GenerationInputs, Medium, MediumKind, Route, fingerprint
 from resources.schemas.limits import DEFAULT_DURATION
 
 __all__ = [
@@ -43,7 +45,10 @@ ENCODER_PADDING = 0.06
 a further paid second would hold only that silence."""
 
 NOTICEABLE = 0.5
-"""Seconds of silence or of cut voice from which the plan gives advice."""
+"""Seconds of cut voice from which the plan gives advice."""
+
+UNAVOIDABLE = 1.0
+"""Seconds of silence that end a clip of whole seconds; less is not told."""
 
 
 def make_plan(
@@ -56,6 +61,7 @@ def make_plan(
     take: int = 1,
     face: bool | None = None,
     face_share: float | None = None,
+    large_faces: int | None = None,
     name: str = "",
     prepared: Prepared | None = None,
 ) -> Plan | Refusal | Waiting | Unprepared:
@@ -70,6 +76,7 @@ def make_plan(
         take: Number of the take, from 1.
         face: Whether the image is a portrait; None if it was not checked.
         face_share: Share of the frame that the largest face fills, from 0 to 1.
+        large_faces: The number of large faces in the image; None if it was not checked.
         name: The upload's name, for choosing a preset; defaults to the clip's name.
         prepared: The files that were prepared so far. None plans with the files as they are, whatever the options say.
     """
@@ -78,9 +85,12 @@ def make_plan(
         return Refusal.of(
             clip, [(words, f"Write them into sequences/{clip}.yaml instead, or keep one `prompt`.")], "brief"
         )
-    media = _ordered(brief, media)
+    singles = _singles(brief, media)
+    media = _ordered(brief, [each for each in media if each.name not in brief.single_files.values()])
+    seen = None if face is None else face or bool(large_faces)
     try:
-        routing = choose_route(brief, media, face)
+        routing = choose_route(brief, media, seen)
+        _check_under(brief, routing.route)
     except RouteImpossible as error:
         return Refusal.of(clip, [(error.message, error.remedy)], "brief")
     family = _family(clip, brief, media, routing, offers, options)
@@ -96,9 +106,44 @@ def make_plan(
             return ready
         media, sentences = ready
         reasons += sentences
-    return _Planner(clip, brief, media, family, options, take, face, face_share, name or clip).plan(
-        Routing(routing.route, (family,), reasons), offers
+        if "end_image" in singles:
+            last = with_prepared(clip, family, [singles["end_image"]], brief, prepared)
+            if isinstance(last, Unprepared):
+                return last
+            singles["end_image"], reasons = last[0][0], (*reasons, *last[1])
+    faces = _Faces(face, face_share, large_faces or 0)
+    return _Planner(clip, brief, media, family, options, take, faces, name or clip, singles).plan(
+        Routing(routing.route, (family,), reasons, routing.asks), offers
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Faces:
+    """What was seen of faces in the first image."""
+
+    portrait: bool | None
+    share: float | None
+    large: int
+
+
+def _singles(brief: Brief, media: Sequence[MeasuredMedium]) -> dict[str, MeasuredMedium]:
+    """Return the media that the brief names for one purpose each, by key."""
+    by_name = {each.name: each for each in media}
+    return {key: by_name[name] for key, name in brief.single_files.items() if name in by_name}
+
+
+def _check_under(brief: Brief, route: Route) -> None:
+    """Refuse sounds under a clip whose own sound is the matter.
+
+    Raises:
+        RouteImpossible: the route is not animate.
+    """
+    key = next((key for key in ("music", "narration") if getattr(brief, key) is not None), None)
+    if key is not None and route is not Route.ANIMATE:
+        raise RouteImpossible(
+            f"`{key}` is laid under an animate clip, and this one is {route}.",
+            remedy=f"Name one image and no voice under `audio`, or remove `{key}`.",
+        )
 
 
 def derived_seed(media_hashes: Sequence[str], prompt: str, take: int, base: int | None = None) -> int:
@@ -134,7 +179,7 @@ def _family(
 ) -> Family | Waiting:
     family = routing.family_preference[0]
     with_image = routing.route is Route.LIP_SYNC and bool(of_kind(media, MediumKind.IMAGE))
-    if with_image and _drops_face(brief, options):
+    if with_image and not brief.holds_last_frame and _drops_face(brief, options):
         family = Family.WAN_T2V
     offer = offers.get(family)
     if offer is not None and offer.trouble:
@@ -148,7 +193,7 @@ def _family(
         )
     if family not in offers or offer is not None:
         return family
-    if family is Family.WAN_I2V:
+    if family is Family.WAN_I2V and routing.route is Route.LIP_SYNC:
         return Waiting(
             clip=clip,
             kind="keep_face",
@@ -187,9 +232,9 @@ class _Planner:
         family: Family,
         options: PlanOptions,
         take: int,
-        face: bool | None,
-        face_share: float | None,
+        faces: _Faces,
         name: str,
+        singles: Mapping[str, MeasuredMedium],
     ) -> None:
         self.clip = clip
         self.brief = brief
@@ -198,10 +243,12 @@ class _Planner:
         self.limits: Limits = LIMITS[family]
         self.options = options
         self.take = take
-        self.face = face
-        self.face_share = face_share
+        self.faces = faces
         self.name = name
+        self.singles = singles
         self.problems: list[Problem] = list(check_media(family, media))
+        if "end_image" in singles:
+            self.problems += [each for each in check_media(family, [singles["end_image"]]) if each.file != "brief"]
         self.advice: list[Advice] = []
         self.preset: str | None = None
         self.preset_reason: str | None = None
@@ -222,6 +269,7 @@ class _Planner:
             images=tuple(each.medium for each in self._kind(MediumKind.IMAGE)),
             audios=tuple(each.medium for each in self._kind(MediumKind.AUDIO)),
             videos=tuple(each.medium for each in self._kind(MediumKind.VIDEO)),
+            end_image=self._end_image(),
             duration=duration,
             resolution=resolution,
             aspect_ratio=aspect_ratio,
@@ -232,12 +280,13 @@ class _Planner:
         if self.problems:
             return self._refusal(routing)
         numbered = self._numbered()
+        told = (*routing.reasons, *self._cut_sounds(routing.route, duration))
         which = f"{', '.join(numbered)}." if numbered else ""
         return Plan(
             clip=self.clip,
             take=self.take,
             route=routing.route,
-            reasons=(*routing.reasons, which[0].upper() + which[1:]) if which else routing.reasons,
+            reasons=(*told, which[0].upper() + which[1:]) if which else told,
             numbered=numbered,
             family=self.family,
             inputs=inputs,
@@ -248,7 +297,12 @@ class _Planner:
             preset=self.preset,
             preset_reason=self.preset_reason,
             may_be_silent=bool(self.brief.may_be_silent),
-            advice=(*self.advice, *advise(prompt, routing.route, self._prompt_facts())),
+            asks=routing.asks,
+            under=self._under(),
+            advice=(
+                *self.advice,
+                *advise(prompt, routing.route, self._prompt_facts(duration, resolution, aspect_ratio)),
+            ),
         )
 
     def _refusal(self, routing: Routing) -> Refusal:
@@ -293,15 +347,14 @@ class _Planner:
         return prompt
 
     def _preset(self, route: Route) -> str:
-        images = self._kind(MediumKind.IMAGE)
-        aspect = (facts := image_facts(images[0])).width / facts.height if images else None
         try:
             self.preset, self.preset_reason = pick_preset(
                 self.brief,
-                self.face,
+                self.faces.portrait,
                 (self.name, *(each.name for each in self.media)),
                 route=route,
-                aspect=aspect,
+                with_image=bool(self._kind(MediumKind.IMAGE)),
+                large_faces=self.faces.large,
                 presets=self.options.presets,
             )
         except BriefError as error:
@@ -315,13 +368,40 @@ class _Planner:
         }
         return tuple(refs_by_file.get(each.name) for each in self._kind(kind))
 
-    def _prompt_facts(self) -> PromptFacts:
+    def _prompt_facts(self, duration: int, resolution: str, aspect_ratio: str | None) -> PromptFacts:
+        images = self._kind(MediumKind.IMAGE)
         return PromptFacts(
             family=self.family,
-            images=len(self._kind(MediumKind.IMAGE)),
+            images=len(images),
             videos=len(self._kind(MediumKind.VIDEO)),
             audios=len(self._kind(MediumKind.AUDIO)),
-            face_share=self.face_share,
+            face_share=self.faces.share,
+            portrait=bool(self.faces.portrait),
+            large_faces=self.faces.large,
+            subject=subject_in([each.name for each in images], face=self.faces.portrait)[0],
+            written=self.brief.prompt is not None,
+            duration=duration,
+            resolution=resolution,
+            resolutions=self.limits.resolutions,
+            aspect_ratio=aspect_ratio if self.brief.aspect_ratio is not None else None,
+            image_aspect=(facts := image_facts(images[0])).width / facts.height if images else None,
+            takes_aspect=bool(self.limits.aspect_ratios),
+            loops=self.brief.loop is True,
+            silent=self.brief.generate_audio is False or bool(self.singles.keys() & {"music", "narration"}),
+            switches_sound=self.limits.generate_audio,
+        )
+
+    def _end_image(self) -> Medium | None:
+        if "end_image" in self.singles:
+            return self.singles["end_image"].medium
+        images = self._kind(MediumKind.IMAGE)
+        return images[0].medium if self.brief.loop and images else None
+
+    def _under(self) -> tuple[UnderSound, ...]:
+        return tuple(
+            UnderSound(role=role, name=each.name, medium=each.medium)
+            for role in UNDER_ROLES
+            if (each := self.singles.get(role)) is not None
         )
 
     # Sizes
@@ -351,13 +431,24 @@ class _Planner:
 
     def _compare(self, duration: int, seconds: float, high: int) -> None:
         """Advise if the clip ends in silence or cuts the voice."""
-        if duration - seconds >= NOTICEABLE:
+        if duration - seconds >= UNAVOIDABLE:
             self._advise("voice_shorter", f"The voice has {seconds:.1f} s and the clip {duration} s. The last"
                          f" {duration - seconds:.1f} s of the clip are silent.")  # fmt: skip
         elif seconds - duration >= NOTICEABLE:
             longest = " (the route's maximum)" if duration == high else ""
             self._advise("voice_cut", f"The voice has {seconds:.1f} s and the clip {duration} s{longest}. The last"
                          f" {seconds - duration:.1f} s of the voice are cut.")  # fmt: skip
+
+    def _cut_sounds(self, route: Route, duration: int) -> tuple[str, ...]:
+        """Return a sentence for each sound of a multi-modal clip that is longer than the clip."""
+        if route is not Route.MULTI_MODAL:
+            return ()
+        return tuple(
+            f"{each.name} has {seconds:.1f} s and the clip {duration} s, so only its beginning is used;"
+            " `duration: match_audio` takes the length of the first sound."
+            for each in self._kind(MediumKind.AUDIO)
+            if (seconds := audio_facts(each).seconds) - duration >= NOTICEABLE
+        )
 
     def _resolution(self, offer: PlanOffer | None) -> str:
         resolution = self.brief.resolution

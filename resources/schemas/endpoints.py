@@ -125,7 +125,8 @@ def _resolution(family: Family, tier: str) -> str:
 
 def _media_fields(endpoint: Endpoint, inputs: GenerationInputs, url_of: Callable[[Medium], str]) -> dict[str, Any]:
     if endpoint.family is not Family.SEEDANCE_PRO:
-        singles = {"image_url": inputs.images, "audio_url": inputs.audios}
+        ends = (inputs.end_image,) if inputs.end_image is not None else ()
+        singles = {"image_url": inputs.images, "end_image_url": ends, "audio_url": inputs.audios}
         return {name: url_of(media[0]) for name, media in singles.items() if media}
     plural = endpoint.dialect == "catalogue"
     lists = {
@@ -160,6 +161,8 @@ def _misfits(endpoint: Endpoint, inputs: GenerationInputs) -> list[str]:
         ]
     if inputs.resolution not in limits.resolutions_in(endpoint.dialect):
         problems.append(f"resolution must be one of {', '.join(limits.resolutions_in(endpoint.dialect))}")
+    if inputs.end_image is not None and not limits.end_image:
+        problems.append("the endpoint has no end_image")
     if inputs.watermark is None and limits.watermark:
         problems.append("watermark must be set, because its default differs between the service's sources")
     for name, value, has in (

@@ -90,6 +90,7 @@ class Limits:
         watermark: True if the endpoint has the switch.
         generate_audio: True if the endpoint has the switch.
         prompt_expansion: True if the endpoint has the switch.
+        end_image: True if the endpoint takes an image that the clip ends on.
         source: Source of the numbers outside the nested limits.
     """
 
@@ -109,6 +110,7 @@ class Limits:
     watermark: bool = False
     generate_audio: bool = False
     prompt_expansion: bool = False
+    end_image: bool = False
 
     def media(self, kind: MediumKind) -> MediaLimits:
         """Return the limits of one kind of media."""
@@ -186,9 +188,10 @@ LIMITS: Mapping[Family, Limits] = MappingProxyType(
             default_resolution="1080p",
             max_negative_prompt=500,
             prompt_expansion=True,
+            end_image=True,
             images=MediaLimits(
                 min_count=1,
-                max_count=1,  # `end_image_url` is the service's name; the project does not use the field
+                max_count=1,  # the last image has a field of its own
                 formats=_STILL_FORMATS,
                 source="no source gives limits of this image; the formats are those that the service accepts elsewhere",
             ),
