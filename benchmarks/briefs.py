@@ -45,7 +45,7 @@ LETTERS: Mapping[str, str] = {
     "resolution_in_words": "A",
     "loop_in_words": "O",
     "silence_in_words": "V",
-    **dict.fromkeys(("voice_shorter", "voice_cut", "voice_of_group"), "Q"),
+    **dict.fromkeys(("voice_cut", "voice_of_group"), "Q"),
     **dict.fromkeys(("nobody_speaks", "languages", "one_voice_several_images"), "Q"),
     "audio_missing": "V",
     "video_missing": "X",
@@ -53,7 +53,8 @@ LETTERS: Mapping[str, str] = {
     "edit_of_video": "U",
     "video_alone": "U",
 }
-"""The label's letter of each code of advice and of each code that holds."""
+"""The label's letter of each code of advice and of each code that holds. `voice_shorter` has none: it tells of the silence that
+whole seconds leave at the end, which no label is about."""
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,8 @@ class Brief(BaseModel):
         None, description="what moves and how; a motion preset is used if omitted"
     )
     motion: Annotated[StrictStr | None, BeforeValidator(_lowered)] = Field(
-        None, description="motion preset: neutral, portrait, group, product, food, environment, character, graphic, or an own one"
+        None,
+        description="motion preset: neutral, portrait, group, product, food, environment, character, graphic, or an own one",
     )
     route: Annotated[Route | None, BeforeValidator(_lowered)] = Field(
         None, description="animate, lip_sync or multi_modal; the media and the prompt decide if omitted"

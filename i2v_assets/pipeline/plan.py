@@ -160,6 +160,7 @@ class ClipPlanner:
                 take=take,
                 face=faces.portrait if faces else None,
                 face_share=faces.share if faces else None,
+                large_faces=faces.large if faces else None,
                 name=name,
                 prepared=prepared,
             )

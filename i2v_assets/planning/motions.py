@@ -60,7 +60,7 @@ class Motions:
             len(self.camera) > 1
             or actions >= SEVERAL_ACTIONS
             or (self.sequences > 1 and len(self.camera) + actions > 1)
-            or (self.sequences > 0 and len(self.camera) + len(self.actions) > 2)  # noqa: PLR2004 - two may go together
+            or (self.sequences > 0 and len(self.camera) + len(self.actions) > 2)
         )
 
 

@@ -45,10 +45,7 @@ ENCODER_PADDING = 0.06
 a further paid second would hold only that silence."""
 
 NOTICEABLE = 0.5
-"""Seconds of cut voice from which the plan gives advice."""
-
-UNAVOIDABLE = 1.0
-"""Seconds of silence that end a clip of whole seconds; less is not told."""
+"""Seconds of silence or of cut voice from which the plan gives advice."""
 
 
 def make_plan(
@@ -431,7 +428,7 @@ class _Planner:
 
     def _compare(self, duration: int, seconds: float, high: int) -> None:
         """Advise if the clip ends in silence or cuts the voice."""
-        if duration - seconds >= UNAVOIDABLE:
+        if duration - seconds >= NOTICEABLE:
             self._advise("voice_shorter", f"The voice has {seconds:.1f} s and the clip {duration} s. The last"
                          f" {duration - seconds:.1f} s of the clip are silent.")  # fmt: skip
         elif seconds - duration >= NOTICEABLE:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from i2v_assets.planning.media_numbers import references
 from i2v_assets.planning.motions import motions_of
-from i2v_assets.planning.vocabulary import Reading, read_prompt
+from i2v_assets.planning.vocabulary import Reading, pattern, read_prompt
 from i2v_assets.planning.words_against_fields import Fields, words_against
 from resources.schemas.endpoints import LIMITS, prompt_units
 from resources.schemas.inputs import Family, MediumKind, Route
@@ -106,8 +106,8 @@ right" is one motion."""
 
 _STYLES: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
     {
-        name: re.compile(rf"\b(?:{pattern})\b|{cjk}")
-        for name, (pattern, cjk) in {
+        name: re.compile(rf"\b(?:{latin})\b|{cjk}")
+        for name, (latin, cjk) in {
             "photographic": (
                 r"photo-?realis(?:tic|m)|realistic|documentary|live[- ]action|lifelike|fotorealistisch\w*|realistisch\w*"
                 r"|fotorrealista|realista|photorealiste|realiste",
@@ -172,8 +172,8 @@ def _several(prompt: str, route: Route) -> Iterator[tuple[str, str]]:
 
 def _turns(prompt: str) -> Iterator[str]:
     """Yield the pairs of opposite directions that the prompt names."""
-    for words, pattern in _TURNS:
-        directions = {part.lower() for match in pattern.findall(prompt) for part in match if part}
+    for words, turn in _TURNS:
+        directions = {part.lower() for match in turn.findall(prompt) for part in match if part}
         for one, other in (words[:2], words[2:]):
             if {one, other} <= directions:
                 yield f"{one} and {other}"
@@ -208,8 +208,8 @@ def _animate(prompt: str, reading: Reading, facts: PromptFacts) -> Iterator[tupl
 
 
 def _says_still(reading: Reading) -> bool:
-    words = reading.find("still_phrases")
-    return bool(words) and not (words.endswith(" of") and _CAMERA.search(words))
+    found = pattern("still_phrases", reading.language).finditer(reading.said)
+    return any(not (match[0].endswith(" of") and _CAMERA.search(match[0])) for match in found)
 
 
 def _references(prompt: str, route: Route, facts: PromptFacts) -> Iterator[tuple[str, str]]:
@@ -227,7 +227,7 @@ def _references(prompt: str, route: Route, facts: PromptFacts) -> Iterator[tuple
 
 
 def _styles(reading: Reading) -> Iterator[tuple[str, str]]:
-    styles = [name for name, pattern in _STYLES.items() if pattern.search(reading.said)]
+    styles = [name for name, words in _STYLES.items() if words.search(reading.said)]
     if len(styles) > 1:
         yield ("conflicting_styles", f"The prompt mixes styles ({', '.join(styles)}). Keep one.")
 
