@@ -122,6 +122,9 @@ def _judge(
 ) -> UploadHold | Kept | str | None:
     """Return why a loose image is not ordered: a hold, words to wait with, nothing to do at all; None if it is ordered."""
     key = entry.object.key
+    doubt = snapshot.doubts.holding(folder, key)
+    if doubt is not None and doubt.passing:
+        return doubt.words
     claim = snapshot.memory.claims.get(key)
     if claim is not None and claim.document != key:
         if claim.paid and claim.etag == entry.object.etag:
@@ -136,7 +139,7 @@ def _judge(
             words = f"{shown_name(other.name)} has the image's name, and is no voiceover."
             remedy = "Put a reference video in a folder with its image and a brief.yaml, or remove it."
             return UploadHold(HoldReason.COMPANION, words, remedy, other.object.key)
-    if (doubt := snapshot.doubts.holding(folder, key)) is not None:
+    if doubt is not None:
         return doubt_hold(doubt)
     verdict = _tree_rule(snapshot, folder, entry)
     if verdict is None and asks:
