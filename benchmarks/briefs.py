@@ -53,8 +53,11 @@ LETTERS: Mapping[str, str] = {
     "edit_of_video": "U",
     "video_alone": "U",
 }
-"""The label's letter of each code of advice and of each code that holds. `voice_shorter` has none: it tells of the silence that
-whole seconds leave at the end, which no label is about."""
+"""The label's letter of each code of advice and of each code that holds."""
+
+
+_UNLABELLED = {"voice_shorter"}
+"""It tells of the silence that whole seconds leave at the end, which no label is about."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Case:
     @property
     def told(self) -> frozenset[str]:
         """The letters of all that was told."""
-        return frozenset(LETTERS.get(code, code) for code in self.codes)
+        return frozenset(LETTERS.get(code, code) for code in self.codes if code not in _UNLABELLED)
 
     @property
     def is_right(self) -> bool:

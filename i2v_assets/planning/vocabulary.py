@@ -261,6 +261,27 @@ _AMBIGUOUS: Final = frozenset(
 """Verbs whose base form is a noun or an adjective as often: only at the start of a clause, after a plural or after "and"."""
 
 
+_MOSTLY_NOUNS: Final = frozenset(
+    [
+        "steam",
+        "spray",
+        "stream",
+        "paint",
+        "part",
+        "button",
+        "shine",
+        "land",
+        "cover",
+        "type",
+        "point",
+        "place",
+        "press",
+        "shape",
+    ]
+)
+"""Verbs whose base form begins a clause as a noun: "steam billows"."""
+
+
 def _inflected(verb: str) -> str:
     base, *rest = verb.split(" ")
     stem, last = base[:-1], base[-1]
@@ -270,7 +291,9 @@ def _inflected(verb: str) -> str:
         forms = rf"{stem}(?:ies|ying)"
     else:
         forms = rf"{base}(?:e?s|{last}?ing)"
-    if base in _AMBIGUOUS:
+    if base in _MOSTLY_NOUNS:
+        forms += rf"|(?:(?<=s )|(?<=and )|(?<=to )|(?<=then )){base}"
+    elif base in _AMBIGUOUS:
         forms += rf"|(?:^|(?<=, )|(?<=s )|(?<=and )|(?<=to )|(?<=then )|(?<=ly )|(?<=slow )){base}"
     else:
         forms += f"|{base}"
