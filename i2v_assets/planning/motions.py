@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from i2v_assets.planning.vocabulary import Reading, camera_moves, pattern, read_prompt
@@ -64,6 +64,7 @@ class Motions:
         )
 
 
+@lru_cache(maxsize=4096)
 def motions_of(prompt: str) -> Motions:
     """Return what a prompt sets in motion."""
     reading = read_prompt(prompt)
