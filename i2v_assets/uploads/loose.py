@@ -12,7 +12,7 @@ from i2v_assets.uploads.noise import is_source, original_of_conflict
 from i2v_assets.uploads.snapshot import Claim, Snapshot, entry_files
 from i2v_assets.uploads.tree import Entry, newest
 from i2v_assets.uploads.types import (
-    MAY_HOLD_SOUND_ALONE,
+    ASKED_WHAT_THEY_HOLD,
     Candidate,
     HoldReason,
     Kept,
@@ -55,12 +55,13 @@ def loose_claims(snapshot: Snapshot, folder: str, stem: str, group: Sequence[Ent
 def _voices_to_use(group: Sequence[Entry]) -> list[Entry]:
     """Return the voices of a stem: sounds that are sent as they are before those that are prepared, and sounds before videos.
 
-    A video may hold sound alone, which only its content shows; the clip is refused if it holds a picture.
+    A video may hold sound alone, or be part of a Live Photo, which only its content shows; the clip is refused if it is
+    neither.
     """
     media = [entry for entry in group if entry.role == "media"]
     sounds = [entry for entry in media if kind_of(entry) is MediumKind.AUDIO]
     ready = [entry for entry in sounds if split_name(entry.name)[1] in (".mp3", ".wav")]
-    recordings = [entry for entry in media if split_name(entry.name)[1] in MAY_HOLD_SOUND_ALONE]
+    recordings = [entry for entry in media if split_name(entry.name)[1] in ASKED_WHAT_THEY_HOLD]
     any_sound = any(kind_of(entry) is MediumKind.AUDIO for entry in group)
     return ready or sounds or ([] if any_sound else recordings)
 

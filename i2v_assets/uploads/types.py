@@ -329,8 +329,9 @@ MEDIA_ENDINGS: Final[Mapping[str, MediumKind]] = MappingProxyType(
 """The file types that the routes accept (model pages), as they are or prepared: `resources.media.prepare`. The content
 decides what a file is, so that an MP4 with sound alone is a sound."""
 
-MAY_HOLD_SOUND_ALONE: Final = frozenset({".mp4", ".m4v", ".webm", ".mkv", ".3gp", ".3g2"})
-"""Videos by their ending that recorders also write for sound; not .mov, which phones put beside a picture that moves."""
+ASKED_WHAT_THEY_HOLD: Final = frozenset({".mp4", ".m4v", ".webm", ".mkv", ".3gp", ".3g2", ".mov"})
+"""Videos by their ending that say nothing beside an image until they are read: recorders write sound alone into them, and
+phones the moving part of a picture."""
 
 CONVERTIBLE: Final[Mapping[str, MediumKind]] = MappingProxyType(
     dict.fromkeys((".jxl", ".jp2", ".j2k", ".svg", ".psd", ".psb", ".pdf", ".ai", ".eps"), MediumKind.IMAGE)
