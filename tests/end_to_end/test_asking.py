@@ -88,9 +88,9 @@ def _spectrum_differs(one: Path, other: Path) -> bool:
 
 
 def test_an_end_image_and_a_loop_go_to_the_endpoint_that_holds_them(stage) -> None:
-    stage.upload("bud/brief.yaml", "prompt: The bud opens slowly\nend_image: z_last.webp\n")
+    stage.upload("bud/brief.yaml", "prompt: The bud opens slowly\nend_image: z_last.jpg\n")
     stage.upload("bud/bud.webp", Path("product.webp"))
-    stage.upload("bud/z_last.webp", (stage.samples / "product.webp").read_bytes() + b"\0")
+    stage.upload("bud/z_last.jpg", Path("pet.jpg"))
     stage.upload("sea/brief.yaml", "prompt: Waves roll in\nloop: true\n")
     stage.upload("sea/sea.jpg", Path("environment.jpg"))
     stage.make()
@@ -108,7 +108,7 @@ def test_an_end_image_and_a_loop_go_to_the_endpoint_that_holds_them(stage) -> No
 def test_two_pictures_by_name_first_and_last_wait_for_a_word(stage) -> None:
     stage.upload("room/brief.yaml", "duration: 3\n")
     stage.upload("room/room_before.jpg", Path("environment.jpg"))
-    stage.upload("room/room_after.jpg", (stage.samples / "environment.jpg").read_bytes() + b"\0")
+    stage.upload("room/room_after.jpg", Path("pet.jpg"))
     stage.make()
     assert stage.charges() == []
     assert "`end_image: room_after.jpg`" in stage.note("room", "WAITING.txt")
