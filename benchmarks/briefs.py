@@ -25,7 +25,8 @@ from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions
 from i2v_assets.planning.planner import make_plan
 from resources.media.facts import AudioFacts, ImageFacts, MediaFacts, VideoFacts
 from resources.schemas.endpoints import ids_for
-from resources.schemas.inputs import Family, Medium, MediumKind
+from resources.schemas.families import default_families
+from resources.schemas.inputs import Medium, MediumKind
 
 MICRODOLLARS_PER_SECOND = 100_000
 """The sandbox's price of every family; the table compares shares of money, so any price would do."""
@@ -120,7 +121,7 @@ def _case(request: Mapping[str, Any]) -> Case:
         brief = brief_from(Document(fields), request["id"])
     except BriefError as error:
         return case("refused", words=error.text)
-    offers = {family: PlanOffer(ids_for(family)[0], MICRODOLLARS_PER_SECOND, "second") for family in Family}
+    offers = {family: PlanOffer(ids_for(family)[0], MICRODOLLARS_PER_SECOND, "second") for family in default_families()}
     media = [_medium(each, request["id"]) for each in request["media"]]
     faces = _faces(request["media"])
     made = make_plan(

@@ -5,8 +5,9 @@ suggestion; values of the wrong type are refused with the expected type.
 """
 
 import difflib
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, TypeAlias
@@ -17,6 +18,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     StrictBool,
     StrictInt,
     StrictStr,
@@ -114,6 +116,34 @@ Colour = Annotated[StrictStr, AfterValidator(_colour)]
 
 MediaList = Annotated[tuple[MediaRef, ...], BeforeValidator(_as_list), Field(min_length=1)]
 Text = Annotated[StrictStr, AfterValidator(composed)]
+ModelName = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$", max_length=200)]
+
+
+MAX_INPUTS_BYTES = 32_000
+"""Largest `inputs` of a brief as JSON; all that a model takes beside its media is text and numbers."""
+
+
+def _model_inputs(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    text = json.dumps(value)
+    if len(text) > MAX_INPUTS_BYTES:
+        raise ValueError(f"is longer than {MAX_INPUTS_BYTES} characters")
+    if any(name.startswith("$") for name in _names(value)):
+        raise ValueError("has a name that begins with $")
+    return value
+
+
+def _names(value: JsonValue) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _names(each)
+
+
+ModelInputs = Annotated[
+    dict[Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=100)], JsonValue],
+    Field(min_length=1, max_length=100),
+    AfterValidator(_model_inputs),
+]
 Resolution: TypeAlias = Literal["480p", "720p", "1080p", "4k"]
 AspectRatio: TypeAlias = Literal["adaptive", "16:9", "9:16", "1:1", "4:3", "3:4", "21:9"]
 
@@ -143,6 +173,14 @@ class Brief(BaseModel):
     )
     route: Annotated[Route | None, BeforeValidator(_lowered)] = Field(
         None, description="animate, lip_sync or multi_modal; the media and the prompt decide if omitted"
+    )
+    model: Annotated[ModelName | None, BeforeValidator(_no_blank)] = Field(
+        None,
+        description="a family such as happyhorse-1.1, or any model id of the service's catalogue; the route's own if omitted",
+    )
+    inputs: ModelInputs | None = Field(
+        None,
+        description="further inputs of that model under the service's own names; a media field names a file of the clip",
     )
     images: MediaList | None = Field(None, description="images in order; the first is the subject")
     audio: MediaList | None = Field(None, description="voiceover, or sounds for the multi-modal route, in order")
@@ -240,6 +278,8 @@ _EXPECTED: Final[Mapping[str, str]] = MappingProxyType(
         "prompt": "text",
         "motion": "the name of a motion preset, such as portrait",
         "route": "animate, lip_sync or multi_modal",
+        "model": "a family such as happyhorse-1.1, or a model id of the catalogue such as kling/kling-3.0/pro/image-to-video",
+        "inputs": "names and values of the model's own inputs, such as `cfg_scale: 0.5`",
         "images": "a file name or a list of file names inside the brief's folder",
         "audio": "a file name or a list of file names inside the brief's folder",
         "videos": "a file name or a list of file names inside the brief's folder",

@@ -24,7 +24,7 @@ from resources.money import dollars
 from resources.runcomfy.client import service_time
 from resources.runcomfy.offers import LiveOffer
 from resources.schemas.endpoints import family_route
-from resources.schemas.inputs import Family
+from resources.schemas.families import default_families
 from resources.scratch import scratch_folder, scratch_root
 from resources.settings import Settings, load_settings
 from resources.storage import keys
@@ -248,7 +248,7 @@ def _catalogue(_: Settings) -> Iterator[Finding]:
     async def ask() -> list[LiveOffer]:
         with open_session() as session:
             async with session.open_service() as service:
-                return [await service.offers.live(family) for family in Family]
+                return [await service.offers.live(family) for family in default_families()]
 
     for live in asyncio.run(ask()):
         name = f"catalogue, {family_route(live.family)}"

@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from i2v_assets.cli.console import AsJson, err, out, print_json
-from i2v_assets.cli.exit_codes import DataProblem, Exit, UsageProblem
+from i2v_assets.cli.exit_codes import DataProblem, Exit, NoInput, UsageProblem
 from i2v_assets.clip_folder.manifest import Manifest, ManifestError, ManifestVideo, read_manifest
 from i2v_assets.films.manifest import FilmManifest, is_film_manifest, read_film_manifest
 from i2v_assets.operations.clips import NoSuchClip, find_clip
@@ -96,12 +96,12 @@ def of_file(session: Session, path: Path, named: Path | None) -> Evidence:
     """Return the evidence for a file, with the named manifest, else one beside it that names its bytes, else the bucket's.
 
     Raises:
-        UsageProblem: the named manifest is not a file.
+        NoInput: the named manifest is not a file.
         ManifestError: it is not a manifest of this project.
     """
     if named is not None:
         if not named.is_file():
-            raise UsageProblem(f"{named} is not a file.")
+            raise NoInput(f"{named} is not a file.")
         return _evidence(session, path, _read_any(named))
     sha256 = sha256_file(path)
     for each in (path.with_suffix(".manifest.json"), path.with_name("manifest.json")):

@@ -155,6 +155,7 @@ class ManifestTimes(_Part):
 class Manifest(_Part):
     """Everything that the project records about one delivered video.
 
+    ``schema_sha256`` is the hash of the live schema by which the inputs were written, None if the code knows the body.
     ``price_microdollars`` was reserved before the request; ``cost_microdollars`` is what the service reported, None until
     it does. ``queue_seconds`` and ``generation_seconds`` come from the service's own clock.
     """
@@ -178,6 +179,7 @@ class Manifest(_Part):
     aspect_ratio: Line | None = None
     media: tuple[ManifestMedium, ...] = ()
     fingerprint: Sha256
+    schema_sha256: Sha256 | None = None
     request_id: Line | None = None
     price_microdollars: MicroDollars | None = None
     cost_microdollars: MicroDollars | None = None

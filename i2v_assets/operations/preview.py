@@ -1,7 +1,7 @@
 """Plan clips before anything is paid: what would be made, by which model, and at what price."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -93,9 +93,9 @@ class OpenPlanner:
     planner: ClipPlanner
     service: OpenService
 
-    async def offers(self) -> dict[Family, PlanOffer | None]:
+    async def offers(self, families: Collection[Family] | None = None) -> dict[Family, PlanOffer | None]:
         """Return each family's id and price, as `plan_offers` does."""
-        return await plan_offers(self.service.offers)
+        return await plan_offers(self.service.offers, families)
 
 
 @asynccontextmanager

@@ -107,7 +107,7 @@ def plan_metadata(plan: Plan, plan_hash: str, sandbox: bool, most: int | None = 
         "decision": "planned",
         "route": plan.route.value,
         "reasons": Markdown("\n".join(f"* {escape_markdown(reason)}" for reason in plan.reasons)),
-        "model": plan.model_id or inputs.family.value,
+        "model": plan.model_id or inputs.family,
         "prompt": inputs.prompt,
         "preset": plan.preset,
         "needs_your_word": Markdown("\n".join(f"* {escape_markdown(f'{ask.words} {ask.remedy}')}" for ask in plan.asks))
@@ -143,7 +143,7 @@ def video_metadata(
         "key": key,
         "route": plan.route.value,
         "reasons": "; ".join(plan.reasons),
-        "model": outcome.model_id or plan.model_id or plan.inputs.family.value,
+        "model": outcome.model_id or plan.model_id or plan.inputs.family,
         "prompt": plan.inputs.prompt,
         "seed": plan.inputs.seed,
         "take": plan.take,

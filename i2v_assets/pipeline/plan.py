@@ -5,14 +5,16 @@ Nothing is written. Free of Dagster, so that the command line plans with the sam
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.pipeline.read_media import MediaReader, ReadFile
 from i2v_assets.pipeline.takes import asked_takes, reroll_takes, with_seed
+from i2v_assets.planning.families import expand, wanted_families
 from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting, plan_hash
 from i2v_assets.planning.planner import make_plan
@@ -22,10 +24,14 @@ from i2v_assets.uploads.types import Candidate, UploadKind
 from resources.errors import SettingsError
 from resources.ledger.approvals import ApprovalWay
 from resources.ledger.ledger import Ledger
-from resources.media.errors import Unreadable
+from resources.media.errors import OverLimit, Unreadable
 from resources.media.facts import VideoFacts
+from resources.media.limits import WorkLimits
+from resources.media.pool import shared_pool
+from resources.redact import redact_line
 from resources.registry.registry import ClipRow
-from resources.schemas.inputs import Family, MediumKind
+from resources.schemas.inputs import Family, MediumKind, Route
+from resources.schemas.live_check import violations
 from resources.settings import Settings
 
 READS = 4
@@ -86,7 +92,7 @@ class ClipPlanner:
     def __init__(
         self,
         reader: MediaReader,
-        offers: Callable[[], Awaitable[Mapping[Family, PlanOffer | None]]],
+        offers: Callable[[Collection[Family]], Awaitable[Mapping[Family, PlanOffer | None]]],
         options: PlanOptions,
         was_sent: Callable[[str], bool] = lambda _: False,
     ) -> None:
@@ -152,7 +158,7 @@ class ClipPlanner:
         if unreadable:
             return Refusal.of(clip, [(found.problem, found.remedy) for found in unreadable])
         faces = next((file.faces for file in files if file.faces), None)
-        offers = await self._offers()
+        offers = await self._offers(wanted_families(brief, self._options))
 
         def make(prepared: Prepared | None) -> Plan | Refusal | Waiting | Unprepared:
             made = make_plan(
@@ -167,11 +173,12 @@ class ClipPlanner:
                 large_faces=faces.large if faces else None,
                 name=name,
                 prepared=prepared,
+                was_sent=self._was_sent,
             )
             return with_seed(made, self._options.service, seed) if isinstance(made, Plan) and seed is not None else made
 
         prepared: dict[tuple[str, str], MeasuredMedium] = {}
-        while isinstance(made := make(prepared), Unprepared):
+        while isinstance(made := await self._made(brief, make, prepared), Unprepared):
             as_it_is = make(None) if made.optional else None
             if isinstance(as_it_is, Plan) and await asyncio.to_thread(self._was_sent, as_it_is.fingerprint):
                 return as_it_is
@@ -181,7 +188,38 @@ class ClipPlanner:
                     prepared[key] = await self._reader.preparer.prepare(wanted.medium, wanted.preparation)
             except Unreadable as error:
                 return Refusal.of(clip, [(error.message, error.remedy)])
-        return made
+        return await _by_schema(made, offers) if isinstance(made, Plan) else made
+
+    async def _made(self, brief: Brief, make: "Callable[[Prepared | None], Made]", prepared: Prepared) -> "Made":
+        """Plan; in a thread if several families may be preferred, since the ledger is asked what was sent before."""
+        if brief.model or self._options.routes:
+            return await asyncio.to_thread(make, prepared)
+        return make(prepared)
+
+
+Made = Plan | Refusal | Waiting | Unprepared
+
+CHECK_LIMITS = WorkLimits("check", 3.0, quick=True)
+"""Checking inputs takes milliseconds after a second of imports; a pattern that takes longer is made to."""
+
+
+async def _by_schema(plan: Plan, offers: Mapping[Family, PlanOffer | None]) -> Plan | Refusal:
+    """Return the plan, or a refusal in the words of the live schema that its body does not fit."""
+    offer = offers.get(plan.family)
+    if offer is None or offer.live is None or plan.inputs.body is None:
+        return plan
+    texts = json.dumps(offer.live.schema.plain), json.dumps(plan.inputs.body)
+    try:
+        found = await shared_pool().run_async(violations, *texts, limits=CHECK_LIMITS, name="The model's schema")
+    except OverLimit as error:
+        words = f"{plan.family} cannot be used: {error.message}"
+        return Refusal.of(plan.clip, [(words, "Name another model in `model`.")], "brief")
+    remedy = f"Correct `inputs` in the brief: `i2v models {plan.family}` shows the fields."
+    return (
+        Refusal.of(plan.clip, [(f"{plan.family}: {redact_line(each, limit=300)}.", remedy) for each in found], "brief")
+        if found
+        else plan
+    )
 
 
 def _video_as_voice(row: ClipRow, candidate: Candidate, files: Sequence[ReadFile]) -> Refusal | None:
@@ -211,6 +249,7 @@ def plan_options(settings: Settings) -> PlanOptions:
         measured=settings.measure,
         prepare=settings.prepare,
         version=version("i2v-assets"),
+        routes=MappingProxyType({Route(route): expand(names) for route, names in settings.routes.items()}),
     )
 
 

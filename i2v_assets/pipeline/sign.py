@@ -66,7 +66,7 @@ def _sign(
         generation = Generation(
             title=f"{clip}.mp4",
             tool_version=context.options.version,
-            model_id=take.row.model_id or take.plan.model_id or take.plan.inputs.family.value,
+            model_id=take.row.model_id or take.plan.model_id or take.plan.inputs.family,
             fingerprint=take.plan.fingerprint,
             request_id=take.row.request_id or "",
             delivered_sha256=outcome.sha256,

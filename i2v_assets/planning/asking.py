@@ -45,6 +45,7 @@ class Clues:
         face: Whether the image shows a large face; None if it was not checked.
         dubbed: The brief names its voiceovers by language.
         image_left_out: The brief leaves the image out (`keep_face: false`).
+        model_named: The brief names a model, so only a file that is not there is asked for.
     """
 
     prompt: Reading
@@ -57,6 +58,7 @@ class Clues:
     face: bool | None = None
     dubbed: bool = False
     image_left_out: bool = False
+    model_named: bool = False
 
     @property
     def one_voice(self) -> bool:
@@ -66,7 +68,8 @@ class Clues:
 
 def asks_of(clues: Clues) -> tuple[Ask, ...]:
     """Return everything for which a clip needs a person's word, the most telling first."""
-    return tuple(ask for find in _TABLE for ask in find(clues))
+    table = (_missing,) if clues.model_named else _TABLE
+    return tuple(ask for find in table for ask in find(clues))
 
 
 def _last_image(clues: Clues) -> Iterator[Ask]:

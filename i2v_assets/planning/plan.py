@@ -13,7 +13,7 @@ from i2v_assets.planning.asking import Ask
 from i2v_assets.planning.prompt_advice import Advice
 from i2v_assets.planning.prompts import shipped_presets
 from resources.problem import Problem
-from resources.schemas.endpoints import ENDPOINTS, Dialect
+from resources.schemas.endpoints import ENDPOINTS, Dialect, LiveEndpoint
 from resources.schemas.inputs import Family, GenerationInputs, Medium, Route, Service, Sha256
 
 PLAN_VERSION: Final = 1
@@ -29,16 +29,24 @@ class PlanOffer:
         price_microdollars_per_unit: Base price; None if it cannot be read.
         price_unit: ``second``, ``output``, ``image``, or an unknown word.
         trouble: How the entry differs from the accepted one; planning waits until a person accepts the change.
+        live: The endpoint with its live schema, if the code does not know its body.
+        unusable: Why the model cannot be used at all; empty if it can.
+        remedy: What to do about that.
     """
 
     model_id: str
     price_microdollars_per_unit: int | None
     price_unit: str
     trouble: str = ""
+    live: LiveEndpoint | None = None
+    unusable: str = ""
+    remedy: str = ""
 
     @property
     def dialect(self) -> Dialect | None:
         """The dialect of the model id; None for an unknown id."""
+        if self.live is not None:
+            return self.live.dialect
         endpoint = ENDPOINTS.get(self.model_id)
         return endpoint.dialect if endpoint else None
 
@@ -56,6 +64,7 @@ class PlanOptions:
         measured: Videos are measured; there are no rerolls without a score.
         prepare: Files that an endpoint does not take are prepared for it; otherwise they are refused.
         version: The project's version, for manifests.
+        routes: Families by route, best first, where the settings name them.
     """
 
     service: Service
@@ -66,6 +75,7 @@ class PlanOptions:
     measured: bool = True
     prepare: bool = True
     version: str = ""
+    routes: Mapping[Route, tuple[Family, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class _Outcome(BaseModel):
@@ -114,6 +124,7 @@ class Plan(_Outcome):
         numbered: Which file each number of the prompt means, such as ``image 1 is start.jpg``; empty if no kind has several.
         asks: Why a person has to say more before it is paid for; empty if the request is clear.
         under: Sounds laid under or over the finished video; they are no part of the request.
+        schema_sha256: Hash of the live schema that the inputs were written by; None if the code knows the body.
         version: Version of this format.
     """
 
@@ -134,6 +145,7 @@ class Plan(_Outcome):
     numbered: tuple[str, ...] = ()
     asks: tuple[Ask, ...] = ()
     under: tuple[UnderSound, ...] = ()
+    schema_sha256: Sha256 | None = None
     version: int = PLAN_VERSION
 
 
@@ -162,6 +174,7 @@ class Waiting(_Outcome):
 
     Attributes:
         kind: What it waits for: ``keep_face`` or ``catalogue``.
+        agreement: Whether it waits only for a person's agreement to a changed entry.
         words: What it waits for, as text.
         remedy: What a person can do.
         route: The route.
@@ -172,6 +185,7 @@ class Waiting(_Outcome):
     kind: Literal["keep_face", "catalogue"]
     words: str
     remedy: str
+    agreement: bool = False
     route: Route | None = None
     reasons: tuple[str, ...] = ()
 

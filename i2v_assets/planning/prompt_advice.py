@@ -246,20 +246,23 @@ def _fields(facts: PromptFacts) -> Fields:
     if facts.aspect_ratio is not None and ":" in facts.aspect_ratio:
         width, _, height = facts.aspect_ratio.partition(":")
         aspect = int(width) / int(height)
+    limits = LIMITS.get(facts.family)  # a family that is used by its live schema has none of its own
     return Fields(
         duration=facts.duration,
         aspect=aspect,
         takes_aspect=facts.takes_aspect,
-        resolution=facts.resolution or LIMITS[facts.family].default_resolution,
-        resolutions=facts.resolutions or LIMITS[facts.family].resolutions,
+        resolution=facts.resolution or (limits.default_resolution if limits else ""),
+        resolutions=facts.resolutions or (limits.resolutions if limits else ()),
         loops=facts.loops,
         silent=facts.silent,
         switches_sound=facts.switches_sound,
-        model=facts.family.value,
+        model=facts.family,
     )
 
 
 def _length(prompt: str, facts: PromptFacts) -> Iterator[tuple[str, str]]:
+    if facts.family not in LIMITS:
+        return
     limits = LIMITS[facts.family].prompt
     units = prompt_units(limits, prompt)
     if NEAR * limits.max_units <= units <= limits.max_units:

@@ -15,14 +15,10 @@ from i2v_assets.planning.media_numbers import numbers_in, references
 from i2v_assets.planning.vocabulary import read_prompt
 from i2v_assets.uploads.types import shown_name
 from resources.errors import I2VError
+from resources.schemas.families import FAMILIES, default_families, named, preferred
 from resources.schemas.inputs import Family, MediumKind, Route
 
 __all__ = ["RouteImpossible", "Routing", "choose_route", "mentions_speech", "references", "route_of_names"]
-
-_FAMILIES = {
-    Route.ANIMATE: (Family.HAPPYHORSE_I2V,),
-    Route.MULTI_MODAL: (Family.SEEDANCE_PRO,),
-}
 
 
 class RouteImpossible(I2VError):
@@ -88,6 +84,9 @@ def route_of_names(
     if brief.route is not None:
         _check_explicit(brief.route, counts)
         return _routing(brief, brief.route, counts, (f"The brief says `route: {brief.route}`.",))
+    if _is_for_references(brief.model):
+        named_model = (f"The brief says `model: {brief.model}`, which takes references.",)
+        return _routing(brief, Route.MULTI_MODAL, counts, named_model)
     prompt = brief.prompt or ""
     clues = Clues(
         prompt=read_prompt(prompt),
@@ -100,6 +99,7 @@ def route_of_names(
         face=face,
         dubbed=bool(brief.dub),
         image_left_out=brief.keep_face is False,
+        model_named=brief.model is not None,
     )
     asks = asks_of(clues)
     if reasons := _many_media(counts):
@@ -155,11 +155,28 @@ def _routing(
         if not counts[MediumKind.IMAGE]:
             raise RouteImpossible("`end_image` and `loop` need a first image.", remedy="Upload it beside the brief.")
         ends = "loops" if brief.end_image is None else "ends on an image"
-        return Routing(route, (Family.WAN_I2V,), (*reasons, f"The brief says that it {ends}."), asks)
-    if route is Route.LIP_SYNC:
-        shows_face = (Family.WAN_I2V, Family.WAN_T2V) if counts[MediumKind.IMAGE] else (Family.WAN_T2V,)
-        return Routing(route, shows_face, reasons, asks)
-    return Routing(route, _FAMILIES[route], reasons, asks)
+        return Routing(route, _holding_frames(), (*reasons, f"The brief says that it {ends}."), asks)
+    families = preferred(route)
+    if route is Route.LIP_SYNC and not counts[MediumKind.IMAGE]:
+        families = tuple(family for family in families if not _needs_image(family))
+    return Routing(route, families, reasons, asks)
+
+
+def _holding_frames() -> tuple[Family, ...]:
+    """Return the families that take an image to end on, best first."""
+    limits = ((name, FAMILIES[name].limits) for name in default_families())
+    return tuple(name for name, found in limits if found is not None and found.end_image)
+
+
+def _needs_image(family: Family) -> bool:
+    limits = FAMILIES[family].limits
+    return limits is not None and limits.images.min_count > 0
+
+
+def _is_for_references(model: str | None) -> bool:
+    """Return True if the brief names a model whose body the code knows to be for references; a schema speaks for itself."""
+    records = [FAMILIES[name] for name in named(model or "") if name in FAMILIES]
+    return bool(records) and records[0].route is Route.MULTI_MODAL
 
 
 def _check_explicit(route: Route, counts: Mapping[MediumKind, int]) -> None:

@@ -139,7 +139,7 @@ def _resolution(reading: Reading, fields: Fields) -> Iterator[tuple[str, str]]:
     if match is None:
         return
     tier = next(tier for tier, value in zip(_TIERS, match.groups(), strict=True) if value)
-    if tier == fields.resolution:
+    if tier == fields.resolution or not fields.resolution:
         return
     if tier in fields.resolutions:
         way = f"Write `resolution: {tier}`."

@@ -15,8 +15,9 @@ from resources.runcomfy.errors import (
     ServiceError,
     Unauthorized,
     UnknownPriceUnit,
+    Unusable,
 )
-from resources.schemas.endpoints import Endpoint
+from resources.schemas.endpoints import Endpoint, LiveEndpoint
 from resources.wait_reason import WaitReason
 
 CATALOGUE_TRIES = 4
@@ -27,7 +28,7 @@ CATALOGUE_TRIES = 4
 class Priced:
     """The endpoint that answers, and the price to reserve; None where it is unknown and that is allowed."""
 
-    endpoint: Endpoint
+    endpoint: Endpoint | LiveEndpoint
     price_microdollars: int | None
 
 
@@ -43,7 +44,7 @@ async def priced(ctx: Context, order: GenerationRequest, give_up: float) -> Pric
             failure: I2VError = error
         except (Unauthorized, InsufficientBalance, MissingToken) as error:
             return ctx.stop_submitting(Held.by(error, order, WaitReason.ACCOUNT))
-        except FamilyUnavailable as error:
+        except (FamilyUnavailable, Unusable) as error:
             return Held.by(error, order, WaitReason.SERVICE)
         except ServiceError as error:
             failure = error

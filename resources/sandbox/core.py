@@ -19,7 +19,7 @@ from resources.sandbox.logins import Logins
 from resources.sandbox.renders import RenderFailed, Renders, RenderStopped
 from resources.sandbox.state import StateFile
 from resources.sandbox.switches import Switches
-from resources.schemas.endpoints import Endpoint
+from resources.schemas.endpoints import Endpoint, LiveEndpoint
 
 DEFAULT_FAILURE = "The generation failed: the output did not pass the content check."
 
@@ -76,7 +76,9 @@ class Sandbox:
 
     # Requests
 
-    async def submit(self, endpoint: Endpoint, raw: object, account: str, mark: Fault | None) -> Generation:
+    async def submit(
+        self, endpoint: Endpoint | LiveEndpoint, raw: object, account: str, mark: Fault | None
+    ) -> Generation:
         """Validate a body, fetch its media, accept the request and charge it.
 
         Args:

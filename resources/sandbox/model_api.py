@@ -17,7 +17,6 @@ from resources.sandbox.core import Sandbox
 from resources.sandbox.faults import MARKING_KINDS, Fault, Kind, Where
 from resources.sandbox.generation import ENDED, Generation, State
 from resources.sandbox.wire_errors import WireError, answer_of
-from resources.schemas.endpoints import ENDPOINTS
 
 BASE = "/v1"
 UNKNOWN_WORD = "reticulating_splines"
@@ -89,7 +88,7 @@ class ModelApi:
             raise WireError(
                 int(sandbox.switches.no_balance), wire_errors.NO_BALANCE, "The account has no balance left."
             )
-        generation = await sandbox.submit(ENDPOINTS[model_id], raw, account, mark)
+        generation = await sandbox.submit(sandbox.catalogue.endpoint(model_id, sandbox.switches), raw, account, mark)
         return self._accepted(request, generation)
 
     def _accepted(self, request: Request, generation: Generation) -> Response:

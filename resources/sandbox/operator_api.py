@@ -18,7 +18,6 @@ from resources.sandbox.openapi import openapi
 from resources.sandbox.state import without_grants
 from resources.sandbox.switches import Switches
 from resources.sandbox.wire_errors import WireError
-from resources.schemas.endpoints import ENDPOINTS
 
 BASE = "/_sandbox"
 Model = TypeVar("Model", bound=BaseModel)
@@ -192,7 +191,7 @@ class OperatorApi:
     async def change_catalogue(self, request: Request) -> Response:
         """Change an entry by a JSON merge patch. Null removes, so a field can be renamed or a limit moved."""
         model_id = request.path_params["model_id"]
-        if model_id not in ENDPOINTS:
+        if not self._sandbox.catalogue.known(model_id):
             raise WireError(404, wire_errors.UNKNOWN_REQUEST, f"There is no model {model_id}.")
         patch = await _json(request)
         if not isinstance(patch, dict):

@@ -27,6 +27,9 @@ class Switches(BaseModel):
     documented_ids: bool = Field(True, description="the documented ids resolve; false: they answer 404 with 404001")
     catalogue_ids: bool = Field(True, description="the catalogue's ids resolve; false: they answer 404 with 404001")
     missing_models: tuple[str, ...] = Field((), description="single model ids that answer 404 with 404001")
+    list_recorded: bool = Field(
+        False, description="GET /models lists the recorded models too, and not only those whose bodies the code knows"
+    )
     cancel_outcome: Literal["cancelled", "cancellation_requested"] = Field(
         "cancelled", description="outcome of a cancellation that works"
     )

@@ -115,7 +115,8 @@ def test_folders_of_the_guide_become_the_clips_that_it_says() -> None:
     objects = [ObjectInfo(key, 1000, f"etag-{key}", old) for key in sorted(files | set(texts))]
     grouping = group_uploads(objects, NOW, 30, texts, {})
     assert {each.clip for each in grouping.candidates} == {
-        "shoe", "host", "shoes--0001", "kitchen", "announcement", "no-face", "launch", "room", "perfume", "takes", "reroll", "poster",
+        "shoe", "host", "shoes--0001", "kitchen", "announcement", "no-face", "launch", "dancer", "room", "perfume", "takes", "reroll",
+        "poster",
         "greeting--en", "greeting--es", "greeting--de",
         "spring--cup", "spring--launch-pad", "spring--cat", "spring--cat-4s", "spring--pad-1080",
     }  # fmt: skip

@@ -21,14 +21,12 @@ from resources.sandbox.drawing.references import Cutaway, cutaways, first_frame
 from resources.sandbox.drawing.scenes import Speaker, landscape
 from resources.sandbox.drawing.sound import CHANNELS, SAMPLE_RATE, Samples, ambience, load_sound, loudness
 from resources.sandbox.faults import Kind
-from resources.schemas.inputs import Family
+from resources.schemas.families import record_of
 
 _BT601 = 6
 """FFmpeg's number of SMPTE 170M: the result of OpenCV's RGB to YUV conversion."""
 
 _LIMITED_RANGE = 1
-
-_SEVERAL_REFERENCES = frozenset({Family.SEEDANCE_PRO})
 
 _ENDING_FROM = 0.75
 """Part of the video after which it blends into the last image."""
@@ -78,10 +76,11 @@ class Stage:
         if picture is None:
             picture = landscape(job.width, job.height, job.seed)
         self._camera = Camera(picture, job.width, job.height)
-        if job.family in _SEVERAL_REFERENCES:
+        record = record_of(job.family)
+        if record is None or record.traits is None or record.traits.cuts:
             self._cutaways = cutaways(images[1:], videos, job.width, job.height, frames)
         self._ending: Planes | None = None
-        if job.family is Family.WAN_I2V and len(images) > 1:
+        if record is not None and record.limits is not None and record.limits.end_image and len(images) > 1:
             self._ending = Planes.from_rgb(cover(load_rgb(images[1]), job.width, job.height))
 
     def draw(self, number: int, into: Planes) -> None:

@@ -18,12 +18,15 @@ from i2v_assets.planning.prompts import (
     reference_line,
     shipped_presets,
 )
-from resources.schemas.endpoints import prompt_problem
-from resources.schemas.inputs import Family, Route
+from resources.schemas.endpoints import LIMITS, prompt_problem
+from resources.schemas.families.happyhorse_1_0 import NAME as HAPPYHORSE_I2V
+from resources.schemas.families.seedance_2_0 import NAME as SEEDANCE_PRO
+from resources.schemas.families.wan_2_7_image import NAME as WAN_I2V
+from resources.schemas.inputs import Route
 
 MOVING = ("neutral", "portrait", "group", "product", "food", "environment", "character", "graphic")
 
-ANIMATE = PromptFacts(family=Family.HAPPYHORSE_I2V, images=1)
+ANIMATE = PromptFacts(family=HAPPYHORSE_I2V, images=1)
 
 
 class TestPresets:
@@ -34,7 +37,7 @@ class TestPresets:
     def test_they_follow_the_advice_themselves(self, name: str) -> None:
         prompt = shipped_presets()[name]
         assert advise(prompt, Route.ANIMATE, ANIMATE) == ()
-        assert all(prompt_problem(family, prompt) is None for family in Family)
+        assert all(prompt_problem(family, prompt) is None for family in LIMITS)
 
     def test_presets_state_what_must_stay(self) -> None:
         presets = shipped_presets()
@@ -126,9 +129,9 @@ class TestReferenceLine:
 
 def codes(prompt: str, route: Route = Route.ANIMATE, **facts: Any) -> list[str]:
     defaults: dict[Route, dict[str, Any]] = {
-        Route.ANIMATE: {"family": Family.HAPPYHORSE_I2V, "images": 1},
-        Route.LIP_SYNC: {"family": Family.WAN_I2V, "images": 1, "audios": 1},
-        Route.MULTI_MODAL: {"family": Family.SEEDANCE_PRO, "images": 2},
+        Route.ANIMATE: {"family": HAPPYHORSE_I2V, "images": 1},
+        Route.LIP_SYNC: {"family": WAN_I2V, "images": 1, "audios": 1},
+        Route.MULTI_MODAL: {"family": SEEDANCE_PRO, "images": 2},
     }
     found = advise(prompt, route, PromptFacts(**(defaults[route] | facts)))
     assert all(each.words.endswith(".") for each in found)
