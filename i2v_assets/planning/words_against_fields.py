@@ -96,7 +96,7 @@ def words_against(reading: Reading, fields: Fields) -> Iterator[tuple[str, str]]
     if (words := reading.find("models")) and words.replace(" ", "") not in fields.model.replace("-", ""):
         yield (
             "model_in_words",
-            f"The prompt names “{words}”, but words choose no model: this clip is made by {fields.model}. Write `route` instead.",
+            f"The prompt names “{words}”, but words choose no model: this clip is made by {fields.model}. Write `model:` and its name.",
         )
 
 
