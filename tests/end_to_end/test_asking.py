@@ -106,7 +106,7 @@ def test_an_end_image_and_a_loop_go_to_the_endpoint_that_holds_them(stage) -> No
 
 
 def test_two_pictures_by_name_first_and_last_wait_for_a_word(stage) -> None:
-    stage.upload("room/brief.yaml", "duration: 3\n")
+    stage.upload("room/brief.yaml", "duration: 4\n")
     stage.upload("room/room_before.jpg", Path("environment.jpg"))
     stage.upload("room/room_after.jpg", Path("pet.jpg"))
     stage.make()
