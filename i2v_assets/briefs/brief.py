@@ -168,7 +168,8 @@ class Brief(BaseModel):
         None, description="what moves and how; a motion preset is used if omitted"
     )
     motion: Annotated[StrictStr | None, BeforeValidator(_lowered)] = Field(
-        None, description="motion preset: portrait, product, environment, character, or one of the project's own"
+        None,
+        description="motion preset: neutral, portrait, group, product, food, environment, character, graphic, or an own one",
     )
     route: Annotated[Route | None, BeforeValidator(_lowered)] = Field(
         None, description="animate, lip_sync or multi_modal; the media and the prompt decide if omitted"
@@ -184,6 +185,14 @@ class Brief(BaseModel):
     images: MediaList | None = Field(None, description="images in order; the first is the subject")
     audio: MediaList | None = Field(None, description="voiceover, or sounds for the multi-modal route, in order")
     videos: MediaList | None = Field(None, description="reference clips for the multi-modal route, in order")
+    end_image: FileName | None = Field(
+        None, description="image that the clip ends on; with one first image, on animate and lip_sync"
+    )
+    loop: StrictBool | None = Field(None, description="the clip ends on its first image (default false)")
+    music: FileName | None = Field(None, description="music laid under the finished animate clip, at no cost")
+    narration: FileName | None = Field(
+        None, description="voice laid over the finished animate clip, spoken by nobody in it, at no cost"
+    )
     duration: Annotated[StrictInt, Field(ge=1)] | Literal["match_audio"] | None = Field(
         None, description="whole seconds, or match_audio (the default on lip_sync): the length of the voiceover"
     )
@@ -247,8 +256,21 @@ class Brief(BaseModel):
         """True if the brief lists the files that it is made from."""
         return self.images is not None or self.audio is not None or self.videos is not None
 
+    @property
+    def single_files(self) -> Mapping[str, str]:
+        """The files that the brief names for one purpose each, by key: the last image, and sounds under the picture."""
+        return {key: getattr(self, key) for key in SINGLE_FILES if getattr(self, key) is not None}
 
-FILE_FIELDS = ("images", "audio", "videos", "dub")
+    @property
+    def holds_last_frame(self) -> bool:
+        """True if the brief says what the clip ends on."""
+        return self.end_image is not None or self.loop is True
+
+
+SINGLE_FILES = ("end_image", "music", "narration")
+"""Fields that name one file for one purpose; it is none of the clip's images or voices."""
+
+FILE_FIELDS = ("images", "audio", "videos", "dub", *SINGLE_FILES)
 """Fields that name files and therefore belong to one clip's own brief."""
 
 _EXPECTED: Final[Mapping[str, str]] = MappingProxyType(
@@ -261,6 +283,10 @@ _EXPECTED: Final[Mapping[str, str]] = MappingProxyType(
         "images": "a file name or a list of file names inside the brief's folder",
         "audio": "a file name or a list of file names inside the brief's folder",
         "videos": "a file name or a list of file names inside the brief's folder",
+        "end_image": "the name of an image inside the brief's folder",
+        "loop": "true or false",
+        "music": "the name of a sound inside the brief's folder",
+        "narration": "the name of a sound inside the brief's folder",
         "duration": "a whole number of seconds from 1, or match_audio",
         "resolution": "480p, 720p, 1080p or 4k",
         "aspect_ratio": "adaptive, 16:9, 9:16, 1:1, 4:3, 3:4 or 21:9",
@@ -441,8 +467,24 @@ def _shown(value: object) -> str:
     return plain_type(value)
 
 
+_OTHER_NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    dict.fromkeys(
+        ("end_image_url", "last_frame", "last_image", "tail_image", "image_tail", "tail_image_url", "end_frame",
+         "last_frame_image", "last_frame_url", "last_image_url", "final_image", "final_frame", "end_keyframe"),
+        "end_image",
+    )
+    | {"looping": "loop", "seamless": "loop", "seamless_loop": "loop", "voiceover": "audio", "voice": "audio"}
+    | {"audio_url": "audio", "image_url": "images", "video_url": "videos", "image": "images", "video": "videos"}
+    | {"background_music": "music", "bgm": "music", "soundtrack": "music", "narrator": "narration", "voice_over": "narration"}
+)  # fmt: skip
+"""Keys of other programs and of the vendors' interfaces, with the key that is meant."""
+
+
 def suggestion(word: str, allowed: Mapping[str, object] | tuple[str, ...]) -> str:
     """Return a hint with the closest allowed word, or with all of them."""
+    meant = _OTHER_NAMES.get(word.strip().lower().replace("-", "_").replace(" ", "_"))
+    if meant in allowed:
+        return f"Did you mean `{meant}`?"
     near = difflib.get_close_matches(word.strip().lower().replace("-", "_").replace(" ", "_"), list(allowed), 1, 0.6)
     return f"Did you mean `{near[0]}`?" if near else f"Allowed: {', '.join(allowed)}."
 

@@ -75,6 +75,10 @@ def _show(session: Session, shown: Preview, names: list[str], refused: Sequence[
     _show_money(session, shown, names)
     _show_reasons([take.plan for take in shown.takes if take.to_pay and take.plan.take == 1])
     for take in shown.takes:
+        for ask in take.plan.asks if take.to_pay and take.plan.take == 1 else ():
+            err.print(
+                f"waits   {take.plan.clip}: It needs your word. {ask.words} {ask.remedy}", markup=False, highlight=False
+            )
         for advice in take.plan.advice if take.to_pay and take.plan.take == 1 else ():
             err.print(f"advice  {take.plan.clip}: {advice.words}", markup=False, highlight=False)
 

@@ -101,7 +101,8 @@ class ManifestMedium(_Part):
 class ManifestVideo(_Part):
     """The video as the service delivered it, and the signed copy beside the manifest if there is one.
 
-    ``replaced_sha256`` is a file that was stored as this video before, and was none.
+    ``replaced_sha256`` is a file that was stored as this video before, and was none. ``laid_sha256`` is the copy beside the
+    manifest with the brief's sounds laid under it, before it was signed.
     """
 
     key: Line
@@ -113,6 +114,16 @@ class ManifestVideo(_Part):
     replaced_sha256: Sha256 | None = None
     signed_sha256: Sha256 | None = None
     signed_size_bytes: int | None = Field(None, ge=0)
+    laid_sha256: Sha256 | None = None
+    laid_size_bytes: int | None = Field(None, ge=0)
+
+
+class ManifestUnder(_Part):
+    """A sound that was laid under the video after it was made."""
+
+    role: Literal["music", "narration"]
+    name: Line
+    sha256: Sha256
 
 
 class ManifestTake(_Part):
@@ -181,6 +192,7 @@ class Manifest(_Part):
     quality: float | None = Field(None, ge=0, le=1)
     findings: tuple[Line, ...] = ()
     may_be_silent: bool = False
+    under: tuple[ManifestUnder, ...] = ()
     other_takes: tuple[ManifestTake, ...] = ()
     dub: ManifestDub | None = None
     versions: dict[str, Line] = Field(default_factory=dict)

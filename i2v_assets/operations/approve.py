@@ -71,10 +71,13 @@ class ApprovalOffer:
     @property
     def prices(self) -> tuple[tuple[str, int, str], ...]:
         """Each clip with the most that it may cost, and what is in doubt about it."""
-        return tuple(
-            (each.row.clip, total_price(takes_to_pay(each)), each.candidate.hold.words if each.candidate.hold else "")
-            for each in self.planned
-        )
+        return tuple((each.row.clip, total_price(takes_to_pay(each)), _in_doubt(each)) for each in self.planned)
+
+
+def _in_doubt(planned: Planned) -> str:
+    asks = planned.plans[0].asks if planned.plans else ()
+    hold = planned.candidate.hold
+    return " ".join([*([hold.words] if hold else []), *(ask.words for ask in asks)])
 
 
 def is_hash(word: str) -> bool:

@@ -154,7 +154,7 @@ class ClipPipeline:
         unchanged = row.delivered_version == row.version
         needs_approval = self._context.settings.require_approval or bool(brief.needs_approval)
         upload_hold = await self._upload_hold(planned)
-        if not (unchanged or needs_approval or self._window or upload_hold or heap):
+        if not (unchanged or needs_approval or self._window or upload_hold or heap or plan.asks):
             return None  # no gate could hold it, so nothing has to be looked up
         known = await asyncio.to_thread(self._context.ledger.get, plan.fingerprint)
         approved = partial(
@@ -178,6 +178,7 @@ class ClipPipeline:
                 asked_for=plan.take > (brief.takes or 1) and plan not in planned.rerolls,
                 window=self._window,
                 upload_hold=upload_hold,
+                asks=plan.asks,
                 heap=heap,
             ),
             datetime.now(UTC),

@@ -110,6 +110,9 @@ def plan_metadata(plan: Plan, plan_hash: str, sandbox: bool, most: int | None = 
         "model": plan.model_id or inputs.family,
         "prompt": inputs.prompt,
         "preset": plan.preset,
+        "needs_your_word": Markdown("\n".join(f"* {escape_markdown(f'{ask.words} {ask.remedy}')}" for ask in plan.asks))
+        if plan.asks
+        else None,
         "advice": Markdown("\n".join(f"* {escape_markdown(advice.words)}" for advice in plan.advice))
         if plan.advice
         else None,

@@ -192,6 +192,7 @@ class ClipPlanner:
                 take=take,
                 face=faces.portrait if faces else None,
                 face_share=faces.share if faces else None,
+                large_faces=faces.large if faces else None,
                 name=name,
                 prepared=prepared,
                 was_sent=self._was_sent,

@@ -63,6 +63,8 @@ def families_for(
     """Return the families that may make a clip, best first; at least one."""
     if brief.model:
         return expand([brief.model])
+    if brief.holds_last_frame:
+        return routing.family_preference  # a preference of the route may have no last image
     families = options.routes.get(routing.route) or routing.family_preference
     if routing.route is not Route.LIP_SYNC or not of_kind(media, MediumKind.IMAGE):
         return families

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from i2v_assets.planning.asking import Ask
 from i2v_assets.planning.prompt_advice import Advice
 from i2v_assets.planning.prompts import shipped_presets
 from resources.prices.billed import Billed
@@ -17,7 +18,7 @@ from resources.prices.terms import PriceTerms
 from resources.problem import Problem
 from resources.runcomfy.wire import CatalogueEntry
 from resources.schemas.endpoints import ENDPOINTS, Dialect, LiveEndpoint
-from resources.schemas.inputs import Family, GenerationInputs, Route, Service, Sha256
+from resources.schemas.inputs import Family, GenerationInputs, Medium, Route, Service, Sha256
 
 PLAN_VERSION: Final = 1
 """Increment when a plan's fields change their meaning."""
@@ -96,6 +97,26 @@ class _Outcome(BaseModel):
     clip: str
 
 
+UNDER_ROLES: Final[tuple[Literal["music", "narration"], ...]] = ("music", "narration")
+"""The keys of a brief that lay a sound under the finished video."""
+
+
+class UnderSound(BaseModel):
+    """A sound of the brief that is laid under the finished video.
+
+    Attributes:
+        role: ``music`` or ``narration``.
+        name: Its name in the brief.
+        medium: Its bytes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Literal["music", "narration"]
+    name: str
+    medium: Medium
+
+
 class Plan(_Outcome):
     """Decision to make one take of a clip; nothing is paid yet.
 
@@ -116,6 +137,8 @@ class Plan(_Outcome):
         advice: Possible improvements.
         may_be_silent: The quality checks accept a video without sound.
         numbered: Which file each number of the prompt means, such as ``image 1 is start.jpg``; empty if no kind has several.
+        asks: Why a person has to say more before it is paid for; empty if the request is clear.
+        under: Sounds laid under or over the finished video; they are no part of the request.
         schema_sha256: Hash of the live schema that the inputs were written by; None if the code knows the body.
         version: Version of this format.
     """
@@ -137,6 +160,8 @@ class Plan(_Outcome):
     advice: tuple[Advice, ...] = ()
     may_be_silent: bool = False
     numbered: tuple[str, ...] = ()
+    asks: tuple[Ask, ...] = ()
+    under: tuple[UnderSound, ...] = ()
     schema_sha256: Sha256 | None = None
     version: int = PLAN_VERSION
 

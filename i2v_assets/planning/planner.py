@@ -24,7 +24,8 @@ from i2v_assets.planning.families import (
 from i2v_assets.planning.live_inputs import LiveInputs, live_inputs, not_by_schema
 from i2v_assets.planning.media import MeasuredMedium, audio_facts, image_facts, of_kind, video_facts
 from i2v_assets.planning.media_checks import check_media, media_advice
-from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting, plan_hash
+from i2v_assets.planning.names import subject_in
+from i2v_assets.planning.plan import UNDER_ROLES, Plan, PlanOffer, PlanOptions, Refusal, UnderSound, Waiting, plan_hash
 from i2v_assets.planning.preparing import Prepared, Unprepared, with_prepared
 from i2v_assets.planning.prompt_advice import Advice, PromptFacts, advise
 from i2v_assets.planning.prompts import has_roles, pick_preset, reference_line
@@ -34,7 +35,7 @@ from resources.prices.billed import billed_of
 from resources.problem import Problem
 from resources.runcomfy.errors import UnknownPriceUnit
 from resources.runcomfy.pricing import price_microdollars
-from resources.schemas.inputs import MAX_SEED, Family, GenerationInputs, MediumKind, Route, fingerprint
+from resources.schemas.inputs import MAX_SEED, Family, GenerationInputs, Medium, MediumKind, Route, fingerprint
 from resources.schemas.limits import DEFAULT_DURATION, Limits
 from resources.schemas.live_body import Wishes, write_body
 from resources.schemas.live_schema import usual_duration
@@ -71,6 +72,7 @@ def make_plan(
     take: int = 1,
     face: bool | None = None,
     face_share: float | None = None,
+    large_faces: int | None = None,
     name: str = "",
     prepared: Prepared | None = None,
     was_sent: Callable[[str], bool] = lambda _: False,
@@ -86,6 +88,7 @@ def make_plan(
         take: Number of the take, from 1.
         face: Whether the image is a portrait; None if it was not checked.
         face_share: Share of the frame that the largest face fills, from 0 to 1.
+        large_faces: The number of large faces in the image; None if it was not checked.
         name: The upload's name, for choosing a preset; defaults to the clip's name.
         prepared: The files that were prepared so far. None plans with the files as they are, whatever the options say.
         was_sent: Whether a request of this fingerprint was ever sent; asked only where several families are preferred.
@@ -95,13 +98,17 @@ def make_plan(
         return Refusal.of(
             clip, [(words, f"Write them into sequences/{clip}.yaml instead, or keep one `prompt`.")], "brief"
         )
-    media = _ordered(brief, media)
+    singles = _singles(brief, media)
+    media = _ordered(brief, [each for each in media if each.name not in brief.single_files.values()])
+    seen = None if face is None else face or bool(large_faces)
     try:
         check_names([brief.model] if brief.model else [], "The brief's `model`")
-        routing = choose_route(brief, media, face)
+        routing = choose_route(brief, media, seen)
+        _check_under(brief, routing.route)
     except (RouteImpossible, UnknownFamily) as error:
         return Refusal.of(clip, [(error.message, error.remedy)], "brief")
-    job = _Job(clip, brief, media, offers, options, take, face, face_share, name or clip, prepared)
+    faces = _Faces(face, face_share, large_faces or 0)
+    job = _Job(clip, brief, media, singles, offers, options, take, faces, name or clip, prepared)
     return choose_family(
         families_for(brief, media, routing, offers, options), partial(_attempt, job, routing), was_sent
     )
@@ -137,11 +144,11 @@ class _Job:
     clip: str
     brief: Brief
     media: tuple[MeasuredMedium, ...]
+    singles: Mapping[str, MeasuredMedium]
     offers: Mapping[Family, PlanOffer | None]
     options: PlanOptions
     take: int
-    face: bool | None
-    face_share: float | None
+    faces: "_Faces"
     name: str
     prepared: Prepared | None
 
@@ -155,7 +162,7 @@ def _attempt(
     offer = job.offers.get(family)
     if offer is not None and offer.unusable:
         return Refusal.of(job.clip, [(offer.unusable, offer.remedy)], "brief")
-    reasons, media = routing.reasons, job.media
+    reasons, media, singles = routing.reasons, job.media, dict(job.singles)
     limits = limits_of_offer(family, offer)
     if routing.route is Route.LIP_SYNC and not limits.images.max_count and of_kind(media, MediumKind.IMAGE):
         media = of_kind(media, MediumKind.AUDIO)
@@ -166,6 +173,11 @@ def _attempt(
             return ready
         media, sentences = ready
         reasons += sentences
+        if "end_image" in singles:
+            last = with_prepared(job.clip, family, [singles["end_image"]], job.brief, job.prepared, limits)
+            if isinstance(last, Unprepared):
+                return last
+            singles["end_image"], reasons = last[0][0], (*reasons, *last[1])
     planner = _Planner(
         job.clip,
         job.brief,
@@ -175,11 +187,40 @@ def _attempt(
         offer,
         job.options,
         take or job.take,
-        job.face,
-        job.face_share,
+        job.faces,
         job.name,
+        singles,
     )
-    return planner.plan(Routing(routing.route, (family,), reasons))
+    return planner.plan(Routing(routing.route, (family,), reasons, routing.asks))
+
+
+@dataclass(frozen=True, slots=True)
+class _Faces:
+    """What was seen of faces in the first image."""
+
+    portrait: bool | None
+    share: float | None
+    large: int
+
+
+def _singles(brief: Brief, media: Sequence[MeasuredMedium]) -> dict[str, MeasuredMedium]:
+    """Return the media that the brief names for one purpose each, by key."""
+    by_name = {each.name: each for each in media}
+    return {key: by_name[name] for key, name in brief.single_files.items() if name in by_name}
+
+
+def _check_under(brief: Brief, route: Route) -> None:
+    """Refuse sounds under a clip whose own sound is the matter.
+
+    Raises:
+        RouteImpossible: the route is not animate.
+    """
+    key = next((key for key in ("music", "narration") if getattr(brief, key) is not None), None)
+    if key is not None and route is not Route.ANIMATE:
+        raise RouteImpossible(
+            f"`{key}` is laid under an animate clip, and this one is {route}.",
+            remedy=f"Name one image and no voice under `audio`, or remove `{key}`.",
+        )
 
 
 class _Planner:
@@ -195,9 +236,9 @@ class _Planner:
         offer: PlanOffer | None,
         options: PlanOptions,
         take: int,
-        face: bool | None,
-        face_share: float | None,
+        faces: _Faces,
         name: str,
+        singles: Mapping[str, MeasuredMedium],
     ) -> None:
         self.clip = clip
         self.live = offer.live if offer is not None else None
@@ -211,9 +252,10 @@ class _Planner:
         self.offer = offer
         self.options = options
         self.take = take
-        self.face = face
-        self.face_share = face_share
+        self.faces = faces
         self.name = name
+        self.singles = singles
+        self._check_end_image()
         self.advice = [Advice(code="recommended", words=words) for words in media_advice(media, limits)]
         self.preset: str | None = None
         self.preset_reason: str | None = None
@@ -234,6 +276,7 @@ class _Planner:
             images=tuple(each.medium for each in self._kind(MediumKind.IMAGE)),
             audios=tuple(each.medium for each in self._kind(MediumKind.AUDIO)),
             videos=tuple(each.medium for each in self._kind(MediumKind.VIDEO)),
+            end_image=self._end_image(),
             duration=duration,
             resolution=resolution,
             aspect_ratio=aspect_ratio,
@@ -250,12 +293,13 @@ class _Planner:
         if self.problems:
             return self._refusal(routing)
         numbered = self._numbered()
+        told = (*routing.reasons, *self._cut_sounds(routing.route, duration))
         which = f"{', '.join(numbered)}." if numbered else ""
         return Plan(
             clip=self.clip,
             take=self.take,
             route=routing.route,
-            reasons=(*routing.reasons, which[0].upper() + which[1:]) if which else routing.reasons,
+            reasons=(*told, which[0].upper() + which[1:]) if which else told,
             numbered=numbered,
             family=self.family,
             schema_sha256=self.live.schema.sha256 if self.live is not None else None,
@@ -269,7 +313,9 @@ class _Planner:
             preset=self.preset,
             preset_reason=self.preset_reason,
             may_be_silent=bool(self.brief.may_be_silent),
-            advice=(*self.advice, *advise(prompt, routing.route, self._prompt_facts())),
+            asks=routing.asks,
+            under=self._under(),
+            advice=(*self.advice, *advise(prompt, routing.route, self._prompt_facts(duration, resolution))),
         )
 
     def _refusal(self, routing: Routing) -> Refusal:
@@ -317,15 +363,14 @@ class _Planner:
         return prompt
 
     def _preset(self, route: Route) -> str:
-        images = self._kind(MediumKind.IMAGE)
-        aspect = (facts := image_facts(images[0])).width / facts.height if images else None
         try:
             self.preset, self.preset_reason = pick_preset(
                 self.brief,
-                self.face,
+                self.faces.portrait,
                 (self.name, *(each.name for each in self.media)),
                 route=route,
-                aspect=aspect,
+                with_image=bool(self._kind(MediumKind.IMAGE)),
+                large_faces=self.faces.large,
                 presets=self.options.presets,
             )
         except BriefError as error:
@@ -339,13 +384,51 @@ class _Planner:
         }
         return tuple(refs_by_file.get(each.name) for each in self._kind(kind))
 
-    def _prompt_facts(self) -> PromptFacts:
+    def _prompt_facts(self, duration: int, resolution: str) -> PromptFacts:
+        images = self._kind(MediumKind.IMAGE)
         return PromptFacts(
             family=self.family,
-            images=len(self._kind(MediumKind.IMAGE)),
+            images=len(images),
             videos=len(self._kind(MediumKind.VIDEO)),
             audios=len(self._kind(MediumKind.AUDIO)),
-            face_share=self.face_share,
+            face_share=self.faces.share,
+            portrait=bool(self.faces.portrait),
+            large_faces=self.faces.large,
+            subject=subject_in([each.name for each in images], face=self.faces.portrait)[0],
+            written=self.brief.prompt is not None,
+            duration=duration,
+            resolution=resolution,
+            resolutions=self.limits.resolutions,
+            aspect_ratio=self.brief.aspect_ratio,
+            image_aspect=(facts := image_facts(images[0])).width / facts.height if images else None,
+            takes_aspect=bool(self.limits.aspect_ratios),
+            loops=self.brief.loop is True,
+            silent=self.brief.generate_audio is False or bool(self.singles.keys() & set(UNDER_ROLES)),
+            switches_sound=self.limits.generate_audio,
+        )
+
+    def _check_end_image(self) -> None:
+        if self.brief.holds_last_frame and not self.limits.end_image:
+            key = "loop" if self.brief.end_image is None else "end_image"
+            remedy = f"Remove `{key}`, or remove `model`."
+            if self.live is not None:
+                remedy = "Name the last image in the model's own field under `inputs`."
+            self._refuse(f"`{key}` is set.", f"{self.family} has no such input.", remedy)
+        elif (last := self.singles.get("end_image")) is not None:
+            found = check_media(self.family, [last], self.limits)
+            self.problems += [each for each in found if each.file != "brief"]
+
+    def _end_image(self) -> Medium | None:
+        if "end_image" in self.singles:
+            return self.singles["end_image"].medium
+        images = self._kind(MediumKind.IMAGE)
+        return images[0].medium if self.brief.loop and images else None
+
+    def _under(self) -> tuple[UnderSound, ...]:
+        return tuple(
+            UnderSound(role=role, name=each.name, medium=each.medium)
+            for role in UNDER_ROLES
+            if (each := self.singles.get(role)) is not None
         )
 
     # Sizes
@@ -404,6 +487,17 @@ class _Planner:
             longest = " (the route's maximum)" if duration == high else ""
             self._advise("voice_cut", f"The voice has {seconds:.1f} s and the clip {duration} s{longest}. The last"
                          f" {seconds - duration:.1f} s of the voice are cut.")  # fmt: skip
+
+    def _cut_sounds(self, route: Route, duration: int) -> tuple[str, ...]:
+        """Return a sentence for each sound of a multi-modal clip that is longer than the clip."""
+        if route is not Route.MULTI_MODAL:
+            return ()
+        return tuple(
+            f"{each.name} has {seconds:.1f} s and the clip {duration} s, so only its beginning is used;"
+            " `duration: match_audio` takes the length of the first sound."
+            for each in self._kind(MediumKind.AUDIO)
+            if (seconds := audio_facts(each).seconds) - duration >= NOTICEABLE
+        )
 
     def _resolution(self, offer: PlanOffer | None) -> str:
         resolution = self.brief.resolution

@@ -121,6 +121,8 @@ def _media_fields(endpoint: Endpoint, inputs: GenerationInputs, url_of: Callable
         urls = [url_of(medium) for medium in inputs.of(kind)]
         if urls:
             fields[field.name] = urls if field.many else urls[0]
+    if inputs.end_image is not None:
+        fields["end_image_url"] = url_of(inputs.end_image)
     return fields
 
 
@@ -168,6 +170,8 @@ def _misfits(endpoint: Endpoint, inputs: GenerationInputs) -> list[str]:
         ]
     if inputs.resolution not in limits.resolutions_in(endpoint.dialect):
         problems.append(f"resolution must be one of {', '.join(limits.resolutions_in(endpoint.dialect))}")
+    if inputs.end_image is not None and not limits.end_image:
+        problems.append("the endpoint has no end_image")
     if inputs.watermark is None and limits.watermark:
         problems.append("watermark must be set, because its default differs between the service's sources")
     for name, value, has in (

@@ -101,6 +101,7 @@ class GenerationInputs(BaseModel):
     images: tuple[Medium, ...] = ()
     audios: tuple[Medium, ...] = ()
     videos: tuple[Medium, ...] = ()
+    end_image: Medium | None = None
     duration: int
     resolution: str
     aspect_ratio: str | None = None
@@ -112,8 +113,9 @@ class GenerationInputs(BaseModel):
 
     @property
     def media(self) -> tuple[Medium, ...]:
-        """Return all media in the order images, videos, audios."""
-        return (*self.images, *self.videos, *self.audios)
+        """Return all media in the order images, last image, videos, audios."""
+        last = () if self.end_image is None or self.end_image in self.images else (self.end_image,)
+        return (*self.images, *last, *self.videos, *self.audios)
 
     def of(self, kind: MediumKind) -> tuple[Medium, ...]:
         """Return the media of one kind."""
@@ -146,6 +148,8 @@ def fingerprint(service: Service, inputs: GenerationInputs, take: int) -> str:
     plain = inputs.model_dump(mode="json", exclude_none=True)
     for kind in ("images", "audios", "videos"):
         plain[kind] = [_identity(medium) for medium in plain[kind]]
+    if "end_image" in plain:
+        plain["end_image"] = _identity(plain["end_image"])
     canonical = json.dumps(
         {"service": service, "take": take, "inputs": plain}, sort_keys=True, separators=(",", ":"), ensure_ascii=True
     )

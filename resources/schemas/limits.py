@@ -103,6 +103,7 @@ class Limits:
         watermark: True if the endpoint has the switch.
         generate_audio: True if the endpoint has the switch.
         prompt_expansion: True if the endpoint has the switch.
+        end_image: True if the endpoint takes an image that the clip ends on.
         source: Source of the numbers outside the nested limits.
         durations: The only durations that the endpoint makes; empty if it makes all from the shortest to the longest.
     """
@@ -123,6 +124,7 @@ class Limits:
     watermark: bool = False
     generate_audio: bool = False
     prompt_expansion: bool = False
+    end_image: bool = False
     durations: tuple[int, ...] = ()
 
     def media(self, kind: MediumKind) -> MediaLimits:

@@ -46,7 +46,8 @@ NOT_HERE: Final[Mapping[str, str]] = MappingProxyType(
         "reroll": "Upload a folder with a brief.yaml for that.",
         "priority": "It starts at once.",
         "needs_approval": "Running it is the approval.",
-        "end_image_url": "No route of this project uses a last image.",
+        "end_image_url": "Upload a folder with a brief.yaml that names it under `end_image`.",
+        **dict.fromkeys(("end_image", "loop", "music", "narration"), "Upload a folder with a brief.yaml for that."),
     }
 )
 """Keys of a brief that mean nothing here, with what to do instead."""

@@ -279,6 +279,15 @@ def test_awkward_sizes_and_sources_render(studio):
         assert studio.render(studio.job("orbit", size, images=(image,))).size == size
 
 
+def test_a_last_image_ends_the_video(studio, photo):
+    flat = io.BytesIO()
+    Image.new("RGB", (640, 360), (20, 160, 60)).save(flat, "PNG")
+    images = (photo, studio.keep(flat.getvalue()))
+    frames = studio.render(studio.job(family=WAN_I2V, images=images)).frames.astype(int)
+    spread = [np.percentile(np.abs(frame - np.median(frame, axis=(0, 1))), 80) for frame in (frames[0], frames[-1])]
+    assert spread[1] < 8 < spread[0]
+
+
 def test_a_rendering_can_be_stopped_and_can_fail(studio, photo):
     stop = threading.Event()
     stop.set()
