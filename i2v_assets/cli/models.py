@@ -227,6 +227,6 @@ def _row(live: LiveOffer, settings: Settings, holds: Sequence[PriceHold]) -> dic
         "unusable": live.unusable.message if live.unusable else None,
         "schema_sha256": schema.sha256 if schema else None,
         "fields": dict(schema.properties) if schema else {},
-        "words": dict(schema.words) if schema else {},
+        "words": dict(schema.by_word) if schema else {},
         "required": list(schema.required) if schema else [],
     }

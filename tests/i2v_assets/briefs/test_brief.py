@@ -45,6 +45,8 @@ reroll: {below: 0.6, at_most: 2}
 shots: [push in, orbit]
 fit: pad
 background: white
+model: happyhorse-1.1
+inputs: {cfg_scale: 0.5}
 """
 
 
