@@ -45,6 +45,12 @@ reroll: {below: 0.6, at_most: 2}
 shots: [push in, orbit]
 fit: pad
 background: white
+end_image: last.jpg
+loop: false
+music: theme.mp3
+narration: story.wav
+model: seedance-2.5
+inputs: {cfg_scale: 0.7}
 """
 
 
