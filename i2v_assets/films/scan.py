@@ -17,7 +17,7 @@ from resources.problem import Problem
 from resources.registry.agreed_prices import AgreedOffer
 from resources.registry.registry import ClipRow, Registry, Upload
 from resources.registry.rows import ClaimChange
-from resources.schemas.inputs import Family, Route
+from resources.schemas.inputs import Family, FirstFrame, Route
 from resources.schemas.limits import DEFAULT_DURATION
 from resources.scratch import scratch_folder
 from resources.storage import keys
@@ -73,21 +73,20 @@ class BucketFilmSource:
         return cached[1]
 
     def last_frame(self, film: str, video: ShotVideo) -> ObjectInfo | None:
-        """Return the last frame as a PNG beside the film, extracted once per video."""
-        from resources.media.limits import scaled
-        from resources.media.pool import shared_pool
-        from resources.media.previews import last_frame
+        """Return the last frame of a shot as a PNG, which is cut once for each shot."""
+        from i2v_assets.films.frames import store_first_frame
 
-        key = keys.frame_key(film, video.sha256)
-        if self._files.get(key) is None and time.monotonic() < self._until:
+        before = self._files.get(keys.frame_key(film, video.sha256))
+        if before is not None:  # cut by an earlier version
+            return before
+        key = keys.first_frame_key(video.fingerprint, "end")
+        if self.file(key) is None and time.monotonic() < self._until:
             with scratch_folder() as folder:
                 path = folder / "shot.mp4"
                 self._bucket.download(video.key, path)
-                limits = scaled("show", size_bytes=path.stat().st_size, pixels=8_300_000, seconds=15)
-                frame = shared_pool().run(last_frame, path, folder / "last.png", limits=limits, name="The video")
-                self._bucket.upload(frame, key, "image/png")
+                store_first_frame(self._bucket, FirstFrame(of=video.fingerprint), path, folder / "last.png")
             self._files[key] = self._bucket.head(key)
-        return self._files.get(key)
+        return self._files[key]
 
     def estimate(self, brief: Brief) -> int | None:
         """Return the estimated cost by the accepted price of the route over one image."""

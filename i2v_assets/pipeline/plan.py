@@ -4,7 +4,6 @@ Nothing is written. Free of Dagster, so that the command line plans with the sam
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,19 +11,21 @@ from pathlib import Path
 
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.pipeline.read_media import MediaReader, ReadFile
-from i2v_assets.pipeline.takes import asked_takes, reroll_takes, with_seed
+from i2v_assets.pipeline.takes import asked_takes, reroll_takes, take_order, with_seed
 from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting, plan_hash
 from i2v_assets.planning.planner import make_plan
 from i2v_assets.planning.preparing import Prepared, Unprepared
 from i2v_assets.planning.prompts import load_presets
+from i2v_assets.planning.voice_film import Unheard, from_piece
 from i2v_assets.uploads.types import Candidate, UploadKind
 from resources.errors import SettingsError
 from resources.ledger.approvals import ApprovalWay
 from resources.ledger.ledger import Ledger
 from resources.media.errors import Unreadable
+from resources.media.facts import VoicePauses
 from resources.registry.registry import ClipRow
-from resources.schemas.inputs import Family, MediumKind
+from resources.schemas.inputs import Family, FirstFrame, MediumKind
 from resources.settings import Settings
 
 READS = 4
@@ -126,8 +127,17 @@ class ClipPlanner:
         self, row: ClipRow, candidate: Candidate, files: tuple[ReadFile, ...], number: int
     ) -> Plan | Refusal | Waiting:
         """One take of a clip."""
-        seed = json.loads(row.take_seeds or "{}").get(str(number))
-        return await self.decide(row.clip, candidate.brief, files, take=number, name=candidate.source, seed=seed)
+        order = take_order(row, number)
+        name, first_frame = candidate.source, candidate.first_frame
+        made = await self.decide(
+            row.clip, candidate.brief, files, take=number, name=name, seed=order.seed, first_frame=first_frame
+        )
+        if not isinstance(made, Plan) or order.from_piece is None:
+            return made
+        base = await self.take(row, candidate, files, order.base)
+        if not isinstance(base, Plan) or len(base.pieces) != len(made.pieces):
+            return made
+        return from_piece(self._options.service, base, made, order.from_piece)
 
     async def decide(
         self,
@@ -138,8 +148,20 @@ class ClipPlanner:
         take: int = 1,
         name: str,
         seed: int | None = None,
+        first_frame: FirstFrame | None = None,
+        films: bool = True,
     ) -> Plan | Refusal | Waiting:
         """Return the decision on one take of a brief and the files it names, for a registered clip or for none.
+
+        Args:
+            clip: The clip's name.
+            brief: What is asked for.
+            files: Its files.
+            take: The number of the take.
+            name: The upload's name.
+            seed: A seed that a person chose.
+            first_frame: Whose frame its image is, if it is one.
+            films: False never splits a long voice: it is cut.
 
         Raises:
             I2VError: the catalogue does not answer, or the token is not accepted.
@@ -150,7 +172,11 @@ class ClipPlanner:
         faces = next((file.faces for file in files if file.faces), None)
         offers = await self._offers()
 
-        def make(prepared: Prepared | None) -> Plan | Refusal | Waiting | Unprepared:
+        pauses: dict[str, VoicePauses] = {}
+
+        def make(
+            prepared: Prepared | None, first_frame: FirstFrame | None = first_frame
+        ) -> Plan | Refusal | Waiting | Unprepared | Unheard:
             made = make_plan(
                 clip,
                 brief,
@@ -162,21 +188,35 @@ class ClipPlanner:
                 face_share=faces.share if faces else None,
                 name=name,
                 prepared=prepared,
+                pauses=pauses if films else None,
+                first_frame=first_frame,
             )
             return with_seed(made, self._options.service, seed) if isinstance(made, Plan) and seed is not None else made
 
         prepared: dict[tuple[str, str], MeasuredMedium] = {}
-        while isinstance(made := make(prepared), Unprepared):
-            as_it_is = make(None) if made.optional else None
-            if isinstance(as_it_is, Plan) and await asyncio.to_thread(self._was_sent, as_it_is.fingerprint):
-                return as_it_is
-            try:
+        try:
+            while isinstance(made := make(prepared), Unprepared | Unheard):
+                if isinstance(made, Unheard):
+                    pauses[made.medium.medium.sha256] = await self._reader.preparer.pauses(made.medium)
+                    continue
+                as_it_is = make(None) if made.optional else None
+                if isinstance(as_it_is, Plan) and await self._sent(as_it_is):
+                    return as_it_is
                 for wanted in made.wanted:
                     key = wanted.medium.medium.sha256, wanted.preparation.result_key
                     prepared[key] = await self._reader.preparer.prepare(wanted.medium, wanted.preparation)
-            except Unreadable as error:
-                return Refusal.of(clip, [(error.message, error.remedy)])
+        except Unreadable as error:
+            return Refusal.of(clip, [(error.message, error.remedy)])
+        if (
+            first_frame is not None
+            and isinstance(by_bytes := make(prepared, None), Plan)
+            and await self._sent(by_bytes)
+        ):
+            return by_bytes  # paid for when a frame still counted as its bytes
         return made
+
+    async def _sent(self, plan: Plan) -> bool:
+        return await asyncio.to_thread(self._was_sent, plan.fingerprint)
 
 
 def _video_as_voice(row: ClipRow, candidate: Candidate, files: Sequence[ReadFile]) -> Refusal | None:

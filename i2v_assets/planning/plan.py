@@ -91,6 +91,10 @@ class Plan(_Outcome):
         advice: Possible improvements.
         may_be_silent: The quality checks accept a video without sound.
         numbered: Which file each number of the prompt means, such as ``image 1 is start.jpg``; empty if no kind has several.
+        pieces: The requests of a voice that is longer than the route's limit, in order; they are joined to this take. The
+            plan itself is then no request: its inputs, price and fingerprint are those of the whole.
+        span_ms: Of a piece: which part of the voice it speaks, in milliseconds.
+        question: Why the plan is only made when a person agrees; empty if it may be made by itself.
         version: Version of this format.
     """
 
@@ -109,7 +113,21 @@ class Plan(_Outcome):
     advice: tuple[Advice, ...] = ()
     may_be_silent: bool = False
     numbered: tuple[str, ...] = ()
+    pieces: tuple["Plan", ...] = ()
+    span_ms: tuple[int, int] | None = None
+    question: str = ""
     version: int = PLAN_VERSION
+
+    @property
+    def requests(self) -> tuple["Plan", ...]:
+        """What is sent for this take: its pieces, or the plan itself."""
+        return self.pieces or (self,)
+
+    @property
+    def seconds(self) -> float:
+        """The length that the video should have."""
+        spans = [piece.span_ms for piece in self.pieces if piece.span_ms is not None]
+        return spans[-1][1] / 1000 if spans else float(self.inputs.duration)
 
 
 class Refusal(_Outcome):

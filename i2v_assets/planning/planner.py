@@ -17,12 +17,13 @@ from i2v_assets.planning.preparing import Prepared, Unprepared, with_prepared
 from i2v_assets.planning.prompt_advice import Advice, PromptFacts, advise
 from i2v_assets.planning.prompts import has_roles, pick_preset, reference_line
 from i2v_assets.planning.routing import RouteImpossible, Routing, choose_route, references
+from i2v_assets.planning.voice_film import Pauses, Unheard, VoiceFilm
 from resources.problem import Problem
 from resources.runcomfy.errors import UnknownPriceUnit
 from resources.runcomfy.pricing import price_microdollars
 from resources.runcomfy.wire import CatalogueEntry
 from resources.schemas.endpoints import LIMITS, Limits, prompt_problem
-from resources.schemas.inputs import MAX_SEED, Family, GenerationInputs, MediumKind, Route, fingerprint
+from resources.schemas.inputs import MAX_SEED, Family, FirstFrame, GenerationInputs, MediumKind, Route, fingerprint
 from resources.schemas.limits import DEFAULT_DURATION
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "PlanOffer",
     "PlanOptions",
     "Refusal",
+    "Unheard",
     "Unprepared",
     "Waiting",
     "derived_seed",
@@ -58,7 +60,9 @@ def make_plan(
     face_share: float | None = None,
     name: str = "",
     prepared: Prepared | None = None,
-) -> Plan | Refusal | Waiting | Unprepared:
+    pauses: Pauses | None = None,
+    first_frame: FirstFrame | None = None,
+) -> Plan | Refusal | Waiting | Unprepared | Unheard:
     """Plan one take of a clip.
 
     Args:
@@ -72,6 +76,8 @@ def make_plan(
         face_share: Share of the frame that the largest face fills, from 0 to 1.
         name: The upload's name, for choosing a preset; defaults to the clip's name.
         prepared: The files that were prepared so far. None plans with the files as they are, whatever the options say.
+        pauses: The pauses of voices that are known so far. None never splits a voice: what is beyond the limit is cut.
+        first_frame: Whose frame the clip's image is, if it is one of the shot before in a film.
     """
     if brief.shots is not None:
         words = "The brief lists `shots`, which make a film and not a single clip."
@@ -90,15 +96,46 @@ def make_plan(
     if family is Family.WAN_T2V and of_kind(media, MediumKind.IMAGE):
         media = of_kind(media, MediumKind.AUDIO)
         reasons += ("The face is not kept: the image is not sent, and the person on it does not appear.",)
+    routed = Routing(routing.route, (family,), reasons)
+
+    def plan_of(sent: Sequence[MeasuredMedium], routing: Routing) -> Plan | Refusal:
+        planner = _Planner(
+            clip, brief, sent, family, options, take, face, face_share, name or clip, first_frame=first_frame
+        )
+        return planner.plan(routing, offers)
+
+    if pauses is not None and (voice := _voice_to_split(routing.route, family, brief, media)) is not None:
+        if isinstance(brief.duration, int):
+            return Refusal.of(clip, [_SPLIT_AND_DURATION], "brief")
+        others = tuple(each for each in media if each is not voice)
+        film = VoiceFilm(clip, family, brief, others, voice, options.service, options.prepare)
+        return film.plan(pauses, prepared or {}, lambda sent: plan_of(sent, routed))
     if options.prepare and prepared is not None:
         ready = with_prepared(clip, family, media, brief, prepared)
         if isinstance(ready, Unprepared):
             return ready
         media, sentences = ready
         reasons += sentences
-    return _Planner(clip, brief, media, family, options, take, face, face_share, name or clip).plan(
-        Routing(routing.route, (family,), reasons), offers
-    )
+    return plan_of(media, Routing(routing.route, (family,), reasons))
+
+
+_SPLIT_AND_DURATION = (
+    "The brief says `voice: split` and also a `duration`.",
+    "Remove `duration`: the video becomes as long as the voice. Or write `voice: cut`.",
+)
+
+
+def _voice_to_split(
+    route: Route, family: Family, brief: Brief, media: Sequence[MeasuredMedium]
+) -> MeasuredMedium | None:
+    """Return the voice if it is longer than the longest video, and the brief does not say how long the video is."""
+    voices = of_kind(media, MediumKind.AUDIO)
+    if route is not Route.LIP_SYNC or len(voices) != 1 or brief.voice == "cut":
+        return None
+    if isinstance(brief.duration, int) and brief.voice != "split":
+        return None
+    longest = LIMITS[family].max_duration
+    return voices[0] if audio_facts(voices[0]).seconds > longest + ENCODER_PADDING else None
 
 
 def derived_seed(media_hashes: Sequence[str], prompt: str, take: int, base: int | None = None) -> int:
@@ -190,7 +227,10 @@ class _Planner:
         face: bool | None,
         face_share: float | None,
         name: str,
+        *,
+        first_frame: FirstFrame | None = None,
     ) -> None:
+        self.first_frame = first_frame
         self.clip = clip
         self.brief = brief
         self.media = media
@@ -226,6 +266,7 @@ class _Planner:
             resolution=resolution,
             aspect_ratio=aspect_ratio,
             seed=self._seed(prompt),
+            first_frame=self.first_frame,
             **switches,
         )
         price = self._price(offer, inputs)
@@ -420,7 +461,13 @@ class _Planner:
             return base if self.take == 1 else derived_seed((), "", self.take, base)
         # All languages of a dub share one seed, so their voices are not part of it.
         media = [each for each in self.media if not (self.brief.dub and each.kind is MediumKind.AUDIO)]
-        return derived_seed([each.medium.uploaded_sha256 for each in media], prompt, self.take)
+        return derived_seed([self._source_of(each) for each in media], prompt, self.take)
+
+    def _source_of(self, medium: MeasuredMedium) -> str:
+        """Return what stands for a medium in a seed: its bytes, or the shot whose frame it is."""
+        if self.first_frame is not None and medium.kind is MediumKind.IMAGE:
+            return self.first_frame.of
+        return medium.medium.uploaded_sha256
 
     def _price(self, offer: PlanOffer | None, inputs: GenerationInputs) -> int | None:
         if offer is None:

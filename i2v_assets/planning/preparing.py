@@ -188,6 +188,9 @@ def _expected(medium: MeasuredMedium, preparation: Preparation) -> MediaFacts:
         return facts.model_copy(update=changed | {"width": width, "height": height, "rotated": False})
     if medium.kind is MediumKind.AUDIO:
         sound = audio_facts(medium)
+        if preparation.span_ms is not None:
+            start, end = preparation.span_ms
+            sound = sound.model_copy(update={"seconds": (end - start) / 1000})
         size = round(sound.seconds * min(sound.sample_rate, 48_000) * min(sound.channels, 2) * 2)
         return sound.model_copy(update={"container": "wav", "codec": "pcm_s16le", "size_bytes": size, "rewrite": ""})
     changed = {"container": "mp4", "video_codec": "h264", "rotation": 0, "variable": False}

@@ -87,10 +87,25 @@ class Medium(BaseModel):
         return {name: value for name, value in plain.items() if value is not None or name not in _OF_PREPARED}
 
 
+class FirstFrame(BaseModel):
+    """The picture that a shot starts from: a frame of the shot before it.
+
+    Attributes:
+        of: The fingerprint of the shot before.
+        at: Where in its video: ``end``, or milliseconds from its start, before which the frame is shown.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    of: Sha256
+    at: Literal["end"] | Annotated[int, Field(ge=1)] = "end"
+
+
 class GenerationInputs(BaseModel):
     """Everything that determines a generation; a field is None if its endpoint has no such input.
 
-    ``resolution`` is the tier in lower case (``480p``, ``720p``, ``1080p``, ``4k``), ``duration`` whole seconds.
+    ``resolution`` is the tier in lower case (``480p``, ``720p``, ``1080p``, ``4k``), ``duration`` whole seconds. With a
+    ``first_frame`` the only image is that frame; it is missing until the shot before is made.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -108,6 +123,7 @@ class GenerationInputs(BaseModel):
     watermark: bool | None = None
     generate_audio: bool | None = None
     prompt_expansion: bool | None = None
+    first_frame: FirstFrame | None = None
 
     @property
     def media(self) -> tuple[Medium, ...]:
@@ -119,12 +135,15 @@ def fingerprint(service: Service, inputs: GenerationInputs, take: int) -> str:
     """Return the SHA-256 (hex) over the service, the inputs (each medium by its bytes) and the take number.
 
     A prepared file counts as its original and the preparation's own version: the prepared bytes may differ from library to
-    library, the request does not. Nothing volatile is included: no key, URL, time, run, or model id that answered. A field that is None is omitted, so
+    library, the request does not. For the same reason a first frame counts as the fingerprint of the shot before and its
+    place there, never as its bytes. Nothing volatile is included: no key, URL, time, run, or model id that answered. A field that is None is omitted, so
     that an input added later does not change the fingerprints of clips that do not use it.
     """
     plain = inputs.model_dump(mode="json", exclude_none=True)
     for kind in ("images", "audios", "videos"):
         plain[kind] = [_identity(medium) for medium in plain[kind]]
+    if inputs.first_frame is not None:
+        plain["images"] = [medium.preparation for medium in inputs.images if medium.preparation is not None]
     canonical = json.dumps(
         {"service": service, "take": take, "inputs": plain}, sort_keys=True, separators=(",", ":"), ensure_ascii=True
     )

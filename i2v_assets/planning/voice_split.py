@@ -1,0 +1,92 @@
+"""Decide where a voice is cut that is longer than its route takes. Pure.
+
+A cut lies in a pause wherever one is within reach: far enough from the cut before for the shortest piece, near enough for
+the longest. Only where there is none does it lie within speech. Among the ways to do that, the one with the fewest pieces
+is taken, and of those the one with the most even ones.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+STEP_MS: Final = 250
+"""Between two places where a voice without a pause may be cut."""
+
+IN_PAUSE_MS: Final = 1_000
+"""Between two places within a long pause, so that silence of a minute can be cut too."""
+
+Span = tuple[int, int]
+"""From and to, in milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One place where a voice is cut; ``in_pause`` is False if it lies within speech."""
+
+    at_ms: int
+    in_pause: bool
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Cost:
+    in_speech: int
+    pieces: int
+    unevenness: int
+
+
+def split_voice(total_ms: int, pauses: Sequence[Span], *, shortest_ms: int, longest_ms: int) -> tuple[Cut, ...]:
+    """Return where a voice is cut, in order; none if it is not longer than the longest piece.
+
+    Args:
+        total_ms: The length of the voice.
+        pauses: Where it pauses.
+        shortest_ms: The shortest piece that the endpoint takes.
+        longest_ms: The longest.
+
+    Raises:
+        ValueError: the longest piece is shorter than two of the shortest, so that not every voice can be cut.
+    """
+    if shortest_ms < 1 or longest_ms < 2 * shortest_ms:
+        raise ValueError(f"no voice can be cut into pieces of {shortest_ms} to {longest_ms} ms")
+    if total_ms <= longest_ms:
+        return ()
+    last = total_ms - shortest_ms
+    quiet = sorted({at for pause in pauses for at in _places(pause) if shortest_ms <= at <= last})
+    best: dict[int, tuple[_Cost, tuple[Cut, ...]]] = {0: (_Cost(0, 0, 0), ())}
+    ways: list[tuple[_Cost, tuple[Cut, ...]]] = []
+    while best:
+        at = min(best)  # every cut lies behind the one before, so nothing better can come for it
+        cost, cuts = best.pop(at)
+        if total_ms - at <= longest_ms:
+            ways.append((_with_piece(cost, total_ms - at), cuts))
+            continue
+        for cut in _next_cuts(at, quiet, last, shortest_ms, longest_ms):
+            one = _with_piece(cost, cut.at_ms - at, in_speech=not cut.in_pause)
+            there = best.get(cut.at_ms)
+            if there is None or one < there[0]:
+                best[cut.at_ms] = (one, (*cuts, cut))
+    return min(ways, key=lambda way: way[0])[1]
+
+
+def _places(pause: Span) -> tuple[int, ...]:
+    """Return the places of a pause where a cut may lie: its middle, and if it is long one every second."""
+    start, end = pause
+    middle = (start + end) // 2
+    steps = range(IN_PAUSE_MS, (end - start) // 2, IN_PAUSE_MS)
+    return (middle, *(middle - step for step in steps), *(middle + step for step in steps))
+
+
+def _next_cuts(at: int, quiet: Sequence[int], last: int, shortest_ms: int, longest_ms: int) -> list[Cut]:
+    """Return where the next cut may lie: in the pauses within reach, or within speech if there is none."""
+    first, farthest = at + shortest_ms, min(at + longest_ms, last)
+    within = quiet[bisect_left(quiet, first) : bisect_right(quiet, farthest)]
+    if within:
+        return [Cut(place, True) for place in within]
+    steps = range(-(-first // STEP_MS) * STEP_MS, farthest, STEP_MS)  # the same places from wherever they are reached
+    return [Cut(place, False) for place in (*steps, farthest)]
+
+
+def _with_piece(cost: _Cost, length: int, *, in_speech: bool = False) -> _Cost:
+    # The sum of squares is least if all pieces are alike.
+    return _Cost(cost.in_speech + in_speech, cost.pieces + 1, cost.unevenness + length * length)
