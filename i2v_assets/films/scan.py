@@ -3,18 +3,19 @@
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.briefs.yaml_reader import MAX_DOCUMENT_BYTES, DocumentFormat, decode
 from i2v_assets.clip_folder.manifest import Manifest, read_manifest
 from i2v_assets.films.notes import FilmNotes, WrittenNotes
-from i2v_assets.films.resolve import ResolvedFilm, ShotVideo, resolve
+from i2v_assets.films.resolve import ResolvedFilm, Shot, ShotVideo, resolve
 from i2v_assets.films.spec import ClipShot, FilmError, FilmSpec, film_name, parse_film, shot_name
 from i2v_assets.uploads.types import Candidate
 from resources.bounded_json import read_json
 from resources.errors import I2VError
 from resources.problem import Problem
-from resources.registry.agreed_prices import AgreedOffer
+from resources.registry.agreed_prices import AgreedOffer, CatalogueMemory
 from resources.registry.registry import ClipRow, Registry, Upload
 from resources.registry.rows import ClaimChange
 from resources.schemas.inputs import Family, FirstFrame, Route
@@ -248,6 +249,31 @@ def scan_film(bucket: Bucket, registry: Registry, agreed: Mapping[str, AgreedOff
     film_source = BucketFilmSource(bucket, listed, FilmCache(), agreed, cut_frames=False)
     rows = registry.many(_clips(name, specs[name]))
     return resolve(name, film.key, specs[name], rows, registry.sources(), film_source)
+
+
+def following_shots(bucket: Bucket, registry: Registry, service: str, clip: str) -> tuple[Shot, ...]:
+    """Return the shots of all films that start, one from the other, from the last frame of a clip; changes nothing.
+
+    Raises:
+        StorageError: the bucket does not respond.
+        LedgerError: the registry does not respond.
+    """
+    listed = {info.key: info for info in bucket.list(keys.SEQUENCES)}
+    files, _ = film_files(listed.values())
+    specs, _ = _read_all(bucket, registry, files)
+    found: dict[str, Shot] = {}
+    for film in files:
+        names = _clips(film.name, specs[film.name]) if film.name in specs else []
+        if clip not in names:
+            continue
+        agreed = CatalogueMemory(registry.ledger.database).agreed(service)
+        film_source = BucketFilmSource(bucket, listed, FilmCache(), agreed, cut_frames=False)
+        resolved = resolve(film.name, film.key, specs[film.name], registry.many(names), registry.sources(), film_source)
+        for place in (number for number, shot in enumerate(resolved.shots) if shot.clip == clip):
+            found |= {
+                shot.clip: shot for shot in takewhile(lambda shot: shot.from_last_frame, resolved.shots[place + 1 :])
+            }
+    return tuple(found.values())
 
 
 def _clips(name: str, film: FilmSpec) -> list[str]:

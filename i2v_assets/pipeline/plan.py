@@ -15,7 +15,7 @@ from i2v_assets.pipeline.takes import asked_takes, reroll_takes, take_order, wit
 from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting, plan_hash
 from i2v_assets.planning.planner import make_plan
-from i2v_assets.planning.preparing import Prepared, Unprepared
+from i2v_assets.planning.preparing import Prepared, Unprepared, Wanted
 from i2v_assets.planning.prompts import load_presets
 from i2v_assets.planning.voice_film import Unheard, from_piece
 from i2v_assets.uploads.types import Candidate, UploadKind
@@ -202,9 +202,8 @@ class ClipPlanner:
                 as_it_is = make(None) if made.optional else None
                 if isinstance(as_it_is, Plan) and await self._sent(as_it_is):
                     return as_it_is
-                for wanted in made.wanted:
-                    key = wanted.medium.medium.sha256, wanted.preparation.result_key
-                    prepared[key] = await self._reader.preparer.prepare(wanted.medium, wanted.preparation)
+                done = await asyncio.gather(*(self._prepared(wanted) for wanted in made.wanted))
+                prepared.update(done)
         except Unreadable as error:
             return Refusal.of(clip, [(error.message, error.remedy)])
         if (
@@ -214,6 +213,10 @@ class ClipPlanner:
         ):
             return by_bytes  # paid for when a frame still counted as its bytes
         return made
+
+    async def _prepared(self, wanted: Wanted) -> tuple[tuple[str, str], MeasuredMedium]:
+        key = wanted.medium.medium.sha256, wanted.preparation.result_key
+        return key, await self._reader.preparer.prepare(wanted.medium, wanted.preparation)
 
     async def _sent(self, plan: Plan) -> bool:
         return await asyncio.to_thread(self._was_sent, plan.fingerprint)
