@@ -8,6 +8,7 @@ is taken, and of those the one with the most even ones.
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Final
 
 STEP_MS: Final = 250
@@ -15,6 +16,9 @@ STEP_MS: Final = 250
 
 IN_PAUSE_MS: Final = 1_000
 """Between two places within a long pause, so that silence of a minute can be cut too."""
+
+MARGIN_MS: Final = 100
+"""Between a cut and the nearest word: half of the shortest pause."""
 
 Span = tuple[int, int]
 """From and to, in milliseconds."""
@@ -55,26 +59,27 @@ def split_voice(total_ms: int, pauses: Sequence[Span], *, shortest_ms: int, long
     quiet = sorted({at for pause in pauses for at in _places(pause) if shortest_ms <= at <= last})
     best: dict[int, tuple[_Cost, tuple[Cut, ...]]] = {0: (_Cost(0, 0, 0), ())}
     ways: list[tuple[_Cost, tuple[Cut, ...]]] = []
-    while best:
-        at = min(best)  # every cut lies behind the one before, so nothing better can come for it
-        cost, cuts = best.pop(at)
+    coming = [0]
+    while coming:
+        at = heappop(coming)  # every cut lies behind the one before, so nothing better can come for it
+        cost, cuts = best[at]
         if total_ms - at <= longest_ms:
             ways.append((_with_piece(cost, total_ms - at), cuts))
             continue
         for cut in _next_cuts(at, quiet, last, shortest_ms, longest_ms):
             one = _with_piece(cost, cut.at_ms - at, in_speech=not cut.in_pause)
             there = best.get(cut.at_ms)
+            if there is None:
+                heappush(coming, cut.at_ms)
             if there is None or one < there[0]:
                 best[cut.at_ms] = (one, (*cuts, cut))
     return min(ways, key=lambda way: way[0])[1]
 
 
 def _places(pause: Span) -> tuple[int, ...]:
-    """Return the places of a pause where a cut may lie: its middle, and if it is long one every second."""
-    start, end = pause
-    middle = (start + end) // 2
-    steps = range(IN_PAUSE_MS, (end - start) // 2, IN_PAUSE_MS)
-    return (middle, *(middle - step for step in steps), *(middle + step for step in steps))
+    """Return the places of a pause where a cut may lie: its middle, both its ends, and if it is long one every second."""
+    start, end = pause[0] + MARGIN_MS, pause[1] - MARGIN_MS
+    return tuple(sorted({(start + end) // 2, *range(start, end, IN_PAUSE_MS), end}))
 
 
 def _next_cuts(at: int, quiet: Sequence[int], last: int, shortest_ms: int, longest_ms: int) -> list[Cut]:
