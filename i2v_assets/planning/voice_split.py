@@ -56,7 +56,8 @@ def split_voice(total_ms: int, pauses: Sequence[Span], *, shortest_ms: int, long
     if total_ms <= longest_ms:
         return ()
     last = total_ms - shortest_ms
-    quiet = sorted({at for pause in pauses for at in _places(pause) if shortest_ms <= at <= last})
+    middles = sorted({at for pause in pauses for at in _middles(pause)})
+    ends = sorted({at for start, end in pauses for at in (start + MARGIN_MS, end - MARGIN_MS)})
     best: dict[int, tuple[_Cost, tuple[Cut, ...]]] = {0: (_Cost(0, 0, 0), ())}
     ways: list[tuple[_Cost, tuple[Cut, ...]]] = []
     coming = [0]
@@ -66,7 +67,7 @@ def split_voice(total_ms: int, pauses: Sequence[Span], *, shortest_ms: int, long
         if total_ms - at <= longest_ms:
             ways.append((_with_piece(cost, total_ms - at), cuts))
             continue
-        for cut in _next_cuts(at, quiet, last, shortest_ms, longest_ms):
+        for cut in _next_cuts(at + shortest_ms, min(at + longest_ms, last), (middles, ends)):
             one = _with_piece(cost, cut.at_ms - at, in_speech=not cut.in_pause)
             there = best.get(cut.at_ms)
             if there is None:
@@ -76,20 +77,25 @@ def split_voice(total_ms: int, pauses: Sequence[Span], *, shortest_ms: int, long
     return min(ways, key=lambda way: way[0])[1]
 
 
-def _places(pause: Span) -> tuple[int, ...]:
-    """Return the places of a pause where a cut may lie: its middle, both its ends, and if it is long one every second."""
-    start, end = pause[0] + MARGIN_MS, pause[1] - MARGIN_MS
-    return tuple(sorted({(start + end) // 2, *range(start, end, IN_PAUSE_MS), end}))
+def _middles(pause: Span) -> tuple[int, ...]:
+    """Return the best places of a pause: its middle, and if it is long one every second."""
+    start, end = pause
+    return (*range(start + IN_PAUSE_MS, end - IN_PAUSE_MS, IN_PAUSE_MS), (start + end) // 2)
 
 
-def _next_cuts(at: int, quiet: Sequence[int], last: int, shortest_ms: int, longest_ms: int) -> list[Cut]:
-    """Return where the next cut may lie: in the pauses within reach, or within speech if there is none."""
-    first, farthest = at + shortest_ms, min(at + longest_ms, last)
-    within = quiet[bisect_left(quiet, first) : bisect_right(quiet, farthest)]
-    if within:
-        return [Cut(place, True) for place in within]
-    steps = range(-(-first // STEP_MS) * STEP_MS, farthest, STEP_MS)  # the same places from wherever they are reached
-    return [Cut(place, False) for place in (*steps, farthest)]
+def _next_cuts(first: int, last: int, pauses: Sequence[Sequence[int]]) -> list[Cut]:
+    """Return where the next cut may lie: in the middle of pauses, else at their ends, and within speech if there is none.
+
+    Args:
+        first: The nearest place.
+        last: The farthest.
+        pauses: Places in pauses, the better kind first, each kind in order.
+    """
+    for places in pauses:
+        if within := places[bisect_left(places, first) : bisect_right(places, last)]:
+            return [Cut(place, True) for place in within]
+    steps = range(-(-first // STEP_MS) * STEP_MS, last, STEP_MS)  # the same places from wherever they are reached
+    return [Cut(place, False) for place in (*steps, last)]
 
 
 def _with_piece(cost: _Cost, length: int, *, in_speech: bool = False) -> _Cost:
