@@ -19,20 +19,30 @@ from typer.testing import CliRunner
 from i2v_assets.cli.main import app
 from resources.devservers.start import RunningSandbox
 from resources.media.pauses import find_pauses
+from resources.media.preparation import Preparation
+from resources.media.prepare import prepare_file
 from resources.registry.registry import ClipState
+from resources.schemas.inputs import MediumKind
 from resources.wait_reason import WaitReason
 
 SPEECH = Path(__file__).parent / "speech-60s.mp3"
-SECONDS = 60.05
-BRIEF = "prompt: The person speaks calmly to the camera.\naudio: voice.mp3\nduration: match_audio\n"
-MODEL = "wan-ai/wan-2.7/image-to-video"
+BRIEF = "prompt: The person speaks calmly to the camera.\naudio: voice.wav\nduration: match_audio\n"
 SYNC = 0.040
 """How far sound and picture may be apart, in seconds."""
 
 
-def talking(stage: Any, brief: str = "", name: str = "anna", speech: bytes | None = None) -> None:
+@pytest.fixture(scope="session")
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its first 33 s, which become 3 pieces: drawing and joining a minute takes a quarter of one."""
+    path = tmp_path_factory.mktemp("speech") / "voice.wav"
+    first = Preparation(kind=MediumKind.AUDIO, reasons=(), max_bytes=2_000_000, span_ms=(0, 33_000))
+    prepare_file(SPEECH, path, first, "the speech")
+    return path
+
+
+def talking(stage: Any, speech: Path, brief: str = "", name: str = "anna") -> None:
     stage.upload(f"{name}/brief.yaml", BRIEF + brief)
-    stage.upload(f"{name}/voice.mp3", speech if speech is not None else SPEECH.read_bytes())
+    stage.upload(f"{name}/voice.wav", speech.read_bytes())
     stage.upload(f"{name}/portrait.png", Path("portrait.png"))
     stage.make()
 
@@ -57,90 +67,75 @@ def seconds_of(data: bytes) -> tuple[float, float]:
         return float(frames / rate), samples / container.streams.audio[0].rate
 
 
-def test_one_portrait_and_a_long_voice_are_planned_priced_and_approved_as_one(stage: Any) -> None:
-    talking(stage)
+def test_one_portrait_and_a_long_voice_are_planned_priced_and_approved_as_one(stage: Any, spoken: Path) -> None:
+    talking(stage, spoken)
     row = stage.clip("anna")
     assert (row.state, row.wait) == (ClipState.WAITING, WaitReason.APPROVAL)
     assert stage.charges() == []
     note = stage.note("anna", "WAITING.txt") or ""
-    assert "voice.mp3 has 60.0 s, and one request takes at most 15 s." in note
-    assert "into 5 pieces" in note
+    assert "voice.wav has 33.0 s, and one request takes at most 15 s." in note
+    assert "into 3 pieces" in note
     assert "`voice: cut`" in note
     (take,) = json.loads(stage.bucket.read("clips/anna/plan.json"))["takes"]
     assert take["price_microdollars"] == sum(piece["price_microdollars"] for piece in take["pieces"])
     assert {piece["inputs"]["seed"] for piece in take["pieces"]} == {take["inputs"]["seed"]}
     assert row.price_microdollars == take["price_microdollars"]
 
-    assert command("approve", "anna", "--yes").count("anna") >= 1
+    command("approve", "anna", "--yes")
     stage.make("dispatch")
     stage.make("uploads")
     assert stage.clip("anna").state is ClipState.DELIVERED
-    assert len(stage.charges()) == 5
+    assert len(stage.charges()) == 3
     made = manifest(stage)
-    picture, sound = seconds_of(stage.bucket.read("clips/anna/video.mp4"))
-    assert picture == pytest.approx(SECONDS, abs=SYNC)
-    assert sound == pytest.approx(SECONDS, abs=SYNC)
-    assert made["video"]["seconds"] == 0 or made["video"]["seconds"] == pytest.approx(SECONDS, abs=SYNC)
+    assert seconds_of(stage.bucket.read("clips/anna/video.mp4")) == pytest.approx((33.0, 33.0), abs=SYNC)
     assert made["cost_microdollars"] == sum(piece["cost_microdollars"] for piece in made["pieces"])
-    assert [piece["starts_from_last_frame"] for piece in made["pieces"]] == [False, True, True, True, True]
-    pauses = find_pauses(SPEECH, "speech").pauses
+    assert [piece["starts_from_last_frame"] for piece in made["pieces"]] == [False, True, True]
+    pauses = find_pauses(spoken, "speech").pauses
     for piece in made["pieces"][1:]:
         assert any(start < piece["starts_at"] * 1000 < end for start, end in pauses)
-    assert all(2 <= piece["seconds"] <= 15 for piece in made["pieces"])
-
     # The frames are stored once, each under the shot that it is of; the ledger's inputs prove the fingerprints.
-    frames = [info.key for info in stage.bucket.list("inputs/frames/")]
-    assert len(frames) == 4
+    assert len(list(stage.bucket.list("inputs/frames/"))) == 2
     proof = command("verify", "anna")
     assert "Proven." in proof
-    assert proof.count("the fingerprint matches the ledger's inputs") == 5
+    assert proof.count("the fingerprint matches the ledger's inputs") == 3
     # Materializing it again costs nothing and changes nothing.
     stage.materialize("anna")
-    assert len(stage.charges()) == 5
+    assert len(stage.charges()) == 3
     assert manifest(stage) == made
 
 
-def test_voice_split_asks_nobody_and_voice_cut_makes_one_request(stage: Any) -> None:
-    talking(stage, "voice: split\n")
-    assert stage.clip("anna").state is ClipState.DELIVERED
-    assert len(stage.charges()) == 5
-    short = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(short, "PNG")
-    talking(stage, "voice: cut\n", "bert")
-    assert stage.clip("bert").state is ClipState.REFUSED, "beyond 30 s the endpoint takes no sound at all"
-    assert "30 s" in (stage.note("bert") or "")
+def test_beyond_the_endpoints_sound_voice_cut_is_refused_as_before(stage: Any, spoken: Path) -> None:
+    talking(stage, spoken, "voice: cut\n")
+    assert stage.clip("anna").state is ClipState.REFUSED
+    assert "It must have 2 to 30 s" in (stage.note("anna") or "")
 
 
-def test_a_failed_piece_stops_the_later_ones_and_says_what_is_kept(stage: Any) -> None:
-    stage.fault(kind="fail", model=MODEL, skip=2, times=1)
-    talking(stage, "voice: split\n")
+def test_a_failed_piece_stops_the_later_ones_and_says_what_is_kept(stage: Any, spoken: Path) -> None:
+    stage.fault(where="submit", kind="wrong_first_frame")  # the first piece takes it, and is only less alike
+    stage.fault(where="submit", kind="failed_result", message="The worker ran out of memory.")
+    talking(stage, spoken, "voice: split\n")
     note = stage.note("anna", "FAILED.txt") or ""
-    assert "Piece 3 of 5 (23.0 to 35.7 s of the voice):" in note
-    assert "Pieces 1 and 2 are made and kept." in note
-    assert "Pieces 4 and 5 were not sent." in note
-    assert len(stage.requests()) == 3
+    assert "Piece 2 of 3 (13.1 to 23.0 s of the voice):" in note
+    assert "Piece 1 is made and kept." in note
+    assert "Piece 3 was not sent." in note
+    assert len(stage.requests()) == 2
     command("retry", "anna")
     stage.make()
     assert stage.clip("anna").state is ClipState.DELIVERED
-    assert len(stage.requests()) == 6  # the failed one again, and the two that were not sent
+    assert len(stage.requests()) == 4  # the failed one again, and the one that was not sent
 
-
-def test_a_retake_of_one_piece_says_which_later_ones_it_makes_anew(stage: Any) -> None:
-    talking(stage, "voice: split\n")
     before = manifest(stage)
-    prices = [piece["cost_microdollars"] for piece in before["pieces"]]
-    said = command("retake", "anna", "--piece", "4")
-    assert "Pieces 1 to 3 are kept" in said
-    assert "pieces 4 and 5 are made anew" in said
-    assert f"${sum(prices[3:]) / 1e6:.2f}" in said
+    said = command("retake", "anna", "--piece", "2")
+    cost = sum(piece["cost_microdollars"] for piece in before["pieces"][1:])
+    assert f"Piece 1 is kept; pieces 2 and 3 are made anew for ${cost / 1e6:.2f}" in said
     stage.make()
-    assert len(stage.charges()) == 7
+    assert len(stage.requests()) == 6
     command("choose", "anna", "2")
     stage.make()
     after = manifest(stage)
-    assert len(stage.charges()) == 7
+    assert len(stage.requests()) == 6
     same = [one["sha256"] == other["sha256"] for one, other in zip(before["pieces"], after["pieces"], strict=True)]
-    assert same == [True, True, True, False, False]
+    assert same == [True, False, False]
 
 
 class TestWatched:
@@ -151,10 +146,13 @@ class TestWatched:
         return make_sandbox(render="full")
 
     def test_sound_and_picture_stay_together_over_the_film(self, stage: Any, tmp_path: Path) -> None:
-        talking(stage, "voice: split\n")
+        talking(stage, SPEECH, "voice: split\n")
+        assert stage.clip("anna").state is ClipState.DELIVERED
         made = manifest(stage)
+        assert len(made["pieces"]) == 5
         path = tmp_path / "film.mp4"
         stage.bucket.download("clips/anna/video.mp4", path)
+        assert seconds_of(path.read_bytes()) == pytest.approx((60.05, 60.05), abs=SYNC)
         frames, bars = watched(path)
         sound = envelope(path)
         for piece in made["pieces"]:
