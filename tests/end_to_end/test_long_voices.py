@@ -107,7 +107,7 @@ def test_one_portrait_and_a_long_voice_are_planned_priced_and_approved_as_one(st
 def test_beyond_the_endpoints_sound_voice_cut_is_refused_as_before(stage: Any, spoken: Path) -> None:
     talking(stage, spoken, "voice: cut\n")
     assert stage.clip("anna").state is ClipState.REFUSED
-    assert "It must have 2 to 30 s" in (stage.note("anna") or "")
+    assert "30 s" in (stage.note("anna") or "")
 
 
 def test_a_failed_piece_stops_the_later_ones_and_says_what_is_kept(stage: Any, spoken: Path) -> None:
@@ -134,8 +134,8 @@ def test_a_failed_piece_stops_the_later_ones_and_says_what_is_kept(stage: Any, s
     stage.make()
     after = manifest(stage)
     assert len(stage.requests()) == 6
-    same = [one["sha256"] == other["sha256"] for one, other in zip(before["pieces"], after["pieces"], strict=True)]
-    assert same == [True, False, False]
+    pieces = [{piece["fingerprint"] for piece in each["pieces"]} for each in (before, after)]
+    assert pieces[0] & pieces[1] == {before["pieces"][0]["fingerprint"]}
 
 
 class TestWatched:
