@@ -27,9 +27,10 @@ from i2v_assets.pipeline.outcome import (
 )
 from i2v_assets.pipeline.plan import Planned
 from i2v_assets.pipeline.postprocess import PostprocessResult, finding_metadata, poster_again
+from i2v_assets.pipeline.price_checks import price_and_model
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.pipeline.takes import Take
-from i2v_assets.planning.plan import Plan, total_price
+from i2v_assets.planning.plan import Plan, expected_price, total_price
 from i2v_assets.uploads.types import Candidate
 from resources.errors import I2VError
 from resources.generation.types import Delivered
@@ -94,7 +95,7 @@ class ClipReporter:
         if prepared:
             await self._media(clip, planned.candidate, planned.files, prepared)
         most = total_price([*plans, *planned.rerolls])
-        metadata = plan_metadata(first, price_hash, self._context.sandbox, most if planned.rerolls else None)
+        metadata = plan_metadata(first, price_hash, self._context.sandbox, most)
         self._events.materialized("clip_plan", clip, metadata, first.fingerprint[:16])
         if row.answered_version is not None:  # it may take back a refusal; otherwise the plan says it all (8 ms of CPU)
             self._events.checked("clip_plan", "accepted", clip, passed=True, metadata={"takes": len(plans)})
@@ -153,12 +154,13 @@ class ClipReporter:
     async def _waiting(self, outcome: ClipWaiting) -> Result:
         row, problem, plan = outcome.row, outcome.problem, outcome.plan
         money = await self._money(row, plan)
-        price, most = self._prices(outcome, money)
+        expected, price, most = self._prices(outcome, money)
         answer = notes.waiting(
             row.clip,
             problem,
             money,
             reason=outcome.reason,
+            expected_microdollars=expected,
             price_microdollars=price,
             most_microdollars=most,
             service=self._context.settings.service,
@@ -178,15 +180,15 @@ class ClipReporter:
         return await self._answer(row, state, answer, problem.what, remedy, waiting_for=outcome.reason, plan=plan)
 
     @staticmethod
-    def _prices(outcome: ClipWaiting, money: Money) -> tuple[int, int]:
-        """Return the price of the takes that are not sent yet, without and with the rerolls."""
+    def _prices(outcome: ClipWaiting, money: Money) -> tuple[int, int, int]:
+        """Return what the takes that are not sent yet are expected to cost, and at most without and with the rerolls."""
         if outcome.reason is WaitReason.PRICE_CHANGED:  # the plan's price is the very thing that does not hold
-            return 0, 0
+            return 0, 0, 0
         asked, rerolls = (
             [each for plan in plans for each in plan.requests] for plans in (outcome.plans, outcome.rerolls)
         )
         unsent = [each for each in asked if each.fingerprint not in money.fingerprints]
-        return total_price(unsent), total_price([*unsent, *rerolls])
+        return expected_price(unsent), total_price(unsent), total_price([*unsent, *rerolls])
 
     async def _failed(self, outcome: ClipFailed) -> Result:
         row, problem, plan = outcome.row, outcome.problem, outcome.plan
@@ -274,7 +276,7 @@ class ClipReporter:
             remedy=remedy,
             waiting_for=waiting_for,
             fingerprint=plan.fingerprint if plan else None,
-            price_microdollars=plan.price_microdollars if plan else None,
+            price_microdollars=plan.at_most_microdollars if plan else None,
             run_id=self._run_id,
         )
 
@@ -289,6 +291,10 @@ class ClipReporter:
             metadata, preview = await self._unchanged_video(outcome)
         self._events.materialized("clip_video", clip, metadata, version)
         self._events.checked("clip_video", "answered", clip, passed=True, metadata={"take": chosen.plan.take})
+        rows = [sent.row for take in (chosen, *outcome.takes) for sent in take.pieces or (take,)]
+        for check, passed, details in price_and_model(rows):
+            if outcome.finished is not None or not passed:  # a range that runs again repeats no good news
+                self._events.checked("clip_video", check, clip, passed=passed, metadata=details)
         if outcome.finished is not None:
             self._findings(clip, outcome.finished)
         if preview:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.planning.plan import Plan
-from i2v_assets.planning.voice_film import reseeded
+from i2v_assets.planning.voice_film import reseeded, with_other_seed
 from resources.generation.types import Delivered
 from resources.ledger.records import RequestRow
 from resources.registry.rows import ClipRow
@@ -44,7 +44,7 @@ def with_seed(plan: Plan, service: Service, seed: int) -> Plan:
     """The same plan with a seed that a person chose, and so with another fingerprint."""
     if plan.pieces:
         return reseeded(service, plan, seed)
-    inputs = plan.inputs.model_copy(update={"seed": seed})
+    inputs = with_other_seed(plan.inputs, seed)
     return plan.model_copy(update={"inputs": inputs, "fingerprint": fingerprint(service, inputs, plan.take)})
 
 

@@ -64,13 +64,13 @@ def _beyond_budget(context: PipelineContext, plan: Plan, order: GenerationReques
     """Return why no piece is sent: the budget has no room for all of them. Each claim asks it once more."""
     rows = [context.ledger.get(piece.fingerprint) for piece in plan.pieces]
     unsent = [piece for piece, row in zip(plan.pieces, rows, strict=True) if row is None or row.state is State.PLANNED]
-    price = sum(piece.price_microdollars or 0 for piece in unsent)
+    price = sum(piece.at_most_microdollars or 0 for piece in unsent)
     settings, caps = context.settings, caps_of(context.settings)
     spent = context.ledger.spent_today(settings.service, settings.zone).microdollars
     left = max(0, min(caps.usd_per_day_microdollars - spent, caps.usd_per_run_microdollars))
     if len(unsent) < 2 or price <= left or order.adopt_only:
         return None
-    what = f"Its {counted(len(unsent), 'piece')} cost {dollars(price)} together, and the budget has {dollars(left) or '$0'} left."
+    what = f"Its {counted(len(unsent), 'piece')} cost at most {dollars(price)} together, and the budget has {dollars(left) or '$0'} left."
     variables = "I2V_BUDGET_USD_PER_DAY and I2V_BUDGET_USD_PER_RUN"
     if settings.service == "sandbox":
         variables = "I2V_SANDBOX_BUDGET_USD_PER_DAY"
@@ -249,6 +249,7 @@ def _row_of(plan: Plan, made: Sequence[Take], outcome: Delivered) -> RequestRow:
         created_at=min(row.created_at for row in rows),
         submitted_at=min((row.submitted_at for row in rows if row.submitted_at is not None), default=None),
         replaced_sha256=None,
+        told_microdollars=None,
     )
 
 

@@ -12,16 +12,19 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from i2v_assets.briefs.brief import Brief
-from i2v_assets.planning.media import MeasuredMedium, audio_facts
+from i2v_assets.planning.asking import Ask
+from i2v_assets.planning.media import ENCODER_PADDING, MeasuredMedium, audio_facts, of_kind
 from i2v_assets.planning.media_checks import check_media
 from i2v_assets.planning.plan import Plan, Refusal
-from i2v_assets.planning.preparing import Prepared, Unprepared, Wanted, expected_after, preparation_of, with_prepared
+from i2v_assets.planning.preparing import Prepared, Unprepared, Wanted, expected_after, preparation_of
 from i2v_assets.planning.voice_split import Span, split_voice
 from resources.media.facts import VoicePauses
 from resources.media.preparation import Preparation
 from resources.money import dollars
-from resources.schemas.inputs import Family, FirstFrame, MediumKind, Service, fingerprint
-from resources.schemas.limits import LIMITS
+from resources.prices.quote import Quote
+from resources.schemas import live_body
+from resources.schemas.inputs import Family, FirstFrame, GenerationInputs, MediumKind, Route, Service, fingerprint
+from resources.schemas.limits import Limits
 
 Pauses = Mapping[str, VoicePauses]
 """What is known of the pauses of sounds, by their hash."""
@@ -50,29 +53,25 @@ class VoiceFilm:
     Attributes:
         clip: The partition key.
         family: The endpoint.
+        limits: Its limits.
         brief: The brief.
-        others: The other media: one image, or none.
+        others: The other media, prepared: one image, or none.
         voice: The voice.
         service: Part of every fingerprint.
-        prepare: Images that the endpoint does not take are prepared for it.
     """
 
     clip: str
     family: Family
+    limits: Limits
     brief: Brief
     others: tuple[MeasuredMedium, ...]
     voice: MeasuredMedium
     service: Service
-    prepare: bool
 
     @property
     def limits_ms(self) -> tuple[int, int]:
         """Return the shortest and the longest piece."""
-        limits = LIMITS[self.family]
-        sound = limits.audios
-        shortest = max(limits.min_duration, sound.min_seconds or 0)
-        longest = min(limits.max_duration, sound.max_seconds or limits.max_duration)
-        return round(shortest * 1000), round(longest * 1000)
+        return piece_limits(self.limits)
 
     def plan(self, pauses: Pauses, prepared: Prepared, plan_piece: PlanPiece) -> Plan | Refusal | Unprepared | Unheard:
         """Return the plan of the whole, or what has to be known or made first.
@@ -94,38 +93,26 @@ class VoiceFilm:
         spans = list(pairwise(edges))
         wanted = [Wanted(self.voice, self._preparation(span)) for span in spans]
         expected = expected_after(self.voice, wanted[0].preparation)
-        ready = self._others(prepared, expected)
-        if isinstance(ready, Unprepared):
-            return ready
-        others, sentences = ready
-        if check_media(self.family, [*others, expected]):
-            return plan_piece([*others, expected])
+        if check_media(self.family, [*self.others, expected], self.limits):
+            return plan_piece([*self.others, expected])
         missing = tuple(each for each in wanted if _key(each) not in prepared)
         if missing:
             return Unprepared(self.clip, missing)
-        plans = [plan_piece([*others, prepared[_key(each)]]) for each in wanted]
+        plans = [plan_piece([*self.others, prepared[_key(each)]]) for each in wanted]
         refused = next((plan for plan in plans if isinstance(plan, Refusal)), None)
         if refused is not None:
             return refused
         made = [plan for plan in plans if isinstance(plan, Plan)]
         in_speech = sum(not cut.in_pause for cut in cuts)
-        return self._whole(made[0], chained(self.service, made, spans), sentences, in_speech)
+        return self._whole(made[0], chained(self.service, made, spans), in_speech)
 
     def _preparation(self, span: Span) -> Preparation:
-        usual = preparation_of(self.voice, self.family, self.brief)
-        max_bytes = LIMITS[self.family].audios.max_bytes or 15_000_000
+        usual = preparation_of(self.voice, self.family, self.brief, self.limits)
+        max_bytes = self.limits.audios.max_bytes or 15_000_000
         reasons = ("is longer than one request takes",) if usual is None else usual.reasons
         return Preparation(kind=MediumKind.AUDIO, reasons=reasons, max_bytes=max_bytes, span_ms=span)
 
-    def _others(
-        self, prepared: Prepared, piece: MeasuredMedium
-    ) -> tuple[Sequence[MeasuredMedium], tuple[str, ...]] | Unprepared:
-        if not self.prepare:
-            return self.others, ()
-        ready = with_prepared(self.clip, self.family, [*self.others, piece], self.brief, prepared)
-        return ready if isinstance(ready, Unprepared) else (ready[0][:-1], ready[1])
-
-    def _whole(self, first: Plan, pieces: Sequence[Plan], sentences: tuple[str, ...], in_speech: int) -> Plan:
+    def _whole(self, first: Plan, pieces: Sequence[Plan], in_speech: int) -> Plan:
         """Return the plan of all pieces together; ``first`` is the first of them as a clip of its own."""
         seconds = (pieces[-1].span_ms or (0, 0))[1] / 1000
         most = self.limits_ms[1] / 1000
@@ -137,14 +124,44 @@ class VoiceFilm:
             words += f" {in_speech} of the cuts {'is' if in_speech == 1 else 'are'} within speech: no pause is near."
         inputs = first.inputs.model_copy(update={"audios": (self.voice.medium,), "duration": math.ceil(seconds)})
         advice = tuple(each for each in first.advice if each.code not in LENGTH_ADVICE)
-        whole = first.model_copy(
-            update={"inputs": inputs, "reasons": (*first.reasons, *sentences, words), "advice": advice}
-        )
+        whole = first.model_copy(update={"inputs": inputs, "reasons": (*first.reasons, words), "advice": advice})
         whole = with_pieces(whole, pieces)
         if self.brief.voice == "split":
             return whole
         cost = f" for {dollars(whole.price_microdollars)} together" if whole.price_microdollars else ""
-        return whole.model_copy(update={"question": f"{words[:-1]}{cost}."})
+        ask = Ask(code="long_voice", words=f"{words[:-1]}{cost}.", remedy=SPLIT_REMEDY)
+        return whole.model_copy(update={"asks": (*whole.asks, ask)})
+
+
+SPLIT_REMEDY = "`voice: split` in the brief makes it without asking; `voice: cut` makes one request and cuts the voice."
+
+SPLIT_AND_DURATION = (
+    "The brief says `voice: split` and also a `duration`.",
+    "Remove `duration`: the video becomes as long as the voice. Or write `voice: cut`.",
+)
+
+
+def piece_limits(limits: Limits) -> Span:
+    """Return the shortest and the longest piece of a family in milliseconds."""
+    sound = limits.audios
+    shortest = max(limits.min_duration, sound.min_seconds or 0)
+    longest = min(limits.max_duration, sound.max_seconds or limits.max_duration)
+    return round(shortest * 1000), round(longest * 1000)
+
+
+def voice_to_split(
+    route: Route, limits: Limits, brief: Brief, media: Sequence[MeasuredMedium]
+) -> MeasuredMedium | None:
+    """Return the voice if it is longer than the longest video, and the brief does not say how long the video is."""
+    voices = of_kind(media, MediumKind.AUDIO)
+    if route is not Route.LIP_SYNC or len(voices) != 1 or brief.voice == "cut":
+        return None
+    if isinstance(brief.duration, int) and brief.voice != "split":
+        return None
+    shortest, longest = piece_limits(limits)
+    if longest < 2 * shortest:
+        return None  # an endpoint of one length: not every voice can be put together from it
+    return voices[0] if audio_facts(voices[0]).seconds > limits.max_duration + ENCODER_PADDING else None
 
 
 def _key(wanted: Wanted) -> tuple[str, str]:
@@ -152,7 +169,10 @@ def _key(wanted: Wanted) -> tuple[str, str]:
 
 
 def chained(service: Service, pieces: Sequence[Plan], spans: Sequence[Span]) -> tuple[Plan, ...]:
-    """Return the pieces of a film with their parts of the voice, each after the first starting where the one before ended."""
+    """Return the pieces of a film with their parts of the voice, each after the first starting where the one before ended.
+
+    A last image belongs to the last piece alone.
+    """
     done: list[Plan] = []
     for piece, (start, end) in zip(pieces, spans, strict=True):
         inputs = piece.inputs
@@ -160,15 +180,10 @@ def chained(service: Service, pieces: Sequence[Plan], spans: Sequence[Span]) -> 
             before_start, before_end = spans[len(done) - 1]
             frame = FirstFrame(of=done[-1].fingerprint, at=before_end - before_start)
             inputs = inputs.model_copy(update={"images": (), "first_frame": frame})
-        done.append(
-            piece.model_copy(
-                update={
-                    "inputs": inputs,
-                    "fingerprint": fingerprint(service, inputs, piece.take),
-                    "span_ms": (start, end),
-                }
-            )
-        )
+        if len(done) + 1 < len(pieces) and inputs.end_image is not None:
+            inputs = inputs.model_copy(update={"end_image": None})
+        named = fingerprint(service, inputs, piece.take)
+        done.append(piece.model_copy(update={"inputs": inputs, "fingerprint": named, "span_ms": (start, end)}))
     return tuple(done)
 
 
@@ -178,15 +193,31 @@ def film_fingerprint(pieces: Sequence[str]) -> str:
 
 
 def with_pieces(plan: Plan, pieces: Sequence[Plan]) -> Plan:
-    """Return a film of other pieces, with its fingerprint and price."""
-    prices = [piece.price_microdollars for piece in pieces]
-    known = [price for price in prices if price is not None]
+    """Return a film of other pieces, with its fingerprint and the sum of their prices."""
+    quotes = [piece.quote for piece in pieces if piece.quote is not None]
+    quote = _sum_of(quotes) if len(quotes) == len(pieces) else None
     return plan.model_copy(
         update={
             "pieces": tuple(pieces),
             "fingerprint": film_fingerprint([piece.fingerprint for piece in pieces]),
-            "price_microdollars": sum(known) if len(known) == len(prices) else None,
+            "quote": quote,
+            "billed": None,
+            "price_microdollars": quote.expected if quote is not None else None,
         }
+    )
+
+
+def _sum_of(quotes: Sequence[Quote]) -> Quote:
+    words = f"the sum of {len(quotes)} requests"
+    return Quote(
+        base=sum(quote.base for quote in quotes),
+        base_reason=words,
+        expected=sum(quote.expected for quote in quotes),
+        expected_reason=words,
+        at_most=sum(quote.at_most for quote in quotes),
+        at_most_reason=words,
+        terms=quotes[0].terms,
+        known=min(quote.known for quote in quotes),
     )
 
 
@@ -207,8 +238,12 @@ def from_piece(service: Service, base: Plan, take: Plan, number: int) -> Plan:
 def reseeded(service: Service, plan: Plan, seed: int) -> Plan:
     """Return a film whose pieces all have another seed."""
     spans = [piece.span_ms or (0, 0) for piece in plan.pieces]
-    pieces = [
-        piece.model_copy(update={"inputs": piece.inputs.model_copy(update={"seed": seed})}) for piece in plan.pieces
-    ]
-    whole = plan.model_copy(update={"inputs": plan.inputs.model_copy(update={"seed": seed})})
+    pieces = [piece.model_copy(update={"inputs": with_other_seed(piece.inputs, seed)}) for piece in plan.pieces]
+    whole = plan.model_copy(update={"inputs": with_other_seed(plan.inputs, seed)})
     return with_pieces(whole, chained(service, pieces, spans))
+
+
+def with_other_seed(inputs: GenerationInputs, seed: int) -> GenerationInputs:
+    """Return the same inputs with another seed."""
+    body = None if inputs.body is None else live_body.with_other_seed(inputs.body, inputs.seed, seed)
+    return inputs.model_copy(update={"seed": seed, "body": body})

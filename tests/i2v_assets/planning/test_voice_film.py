@@ -14,11 +14,13 @@ from i2v_assets.planning.preparing import expected_after
 from i2v_assets.planning.voice_film import from_piece, reseeded
 from resources.media.facts import VoicePauses
 from resources.schemas.endpoints import ids_for
+from resources.schemas.families import FAMILIES
+from resources.schemas.families.wan_2_7_text import NAME as WAN_T2V
 from resources.schemas.inputs import Family, FirstFrame, Medium, MediumKind, fingerprint
 
 Make = Callable[..., MeasuredMedium]
 OFFERS: dict[Family, PlanOffer | None] = {
-    family: PlanOffer(ids_for(family)[-1], 100_000, "second") for family in Family
+    family: PlanOffer(ids_for(family)[-1], 100_000, "second") for family in FAMILIES
 }
 OPTIONS = PlanOptions(service="sandbox")
 SPOKEN = VoicePauses(total_ms=40_000, pauses=((12_800, 13_200), (26_800, 27_200), (33_000, 33_300)))
@@ -75,10 +77,14 @@ def test_pieces_are_planned_like_clips_and_summed(image: Make, audio: Make) -> N
     assert (plan.inputs.duration, plan.seconds) == (40, 40.0)
     assert {piece.inputs.seed for piece in plan.pieces} == {plan.inputs.seed}
     assert [code for code in (each.code for each in plan.advice) if code.startswith("voice")] == []
-    assert "40.0 s" in plan.question
-    assert "3 pieces" in plan.question
-    assert "$4.00 together" in plan.question
-    assert film([image(), audio(seconds=40.0)], {"voice": "split"}).question == ""
+    (ask,) = plan.asks
+    assert ask.code == "long_voice"
+    assert "40.0 s" in ask.words
+    assert "3 pieces" in ask.words
+    assert "$4.00 together" in ask.words
+    assert "`voice: cut`" in ask.remedy
+    assert film([image(), audio(seconds=40.0)], {"voice": "split"}).asks == ()
+    assert plan.at_most_microdollars == sum(piece.at_most_microdollars or 0 for piece in plan.pieces)
 
 
 def test_a_piece_is_named_by_the_one_before_and_its_place(image: Make, audio: Make) -> None:
@@ -100,7 +106,7 @@ def test_a_piece_is_named_by_the_one_before_and_its_place(image: Make, audio: Ma
 
 def test_without_an_image_no_frame_carries_over(audio: Make) -> None:
     plan = film([audio(seconds=40.0)])
-    assert plan.family is Family.WAN_T2V
+    assert plan.family is WAN_T2V
     assert [piece.inputs.first_frame for piece in plan.pieces] == [None, None, None]
 
 
@@ -122,7 +128,7 @@ def test_a_retake_from_a_piece_keeps_what_is_before(image: Make, audio: Make) ->
 def test_a_person_may_want_it_cut(image: Make, audio: Make, brief: dict[str, Any]) -> None:
     plan = decide([image(), audio(seconds=28.0)], {"prompt": "She speaks", **brief})
     assert isinstance(plan, Plan)
-    assert (plan.pieces, plan.inputs.duration, plan.question) == ((), 15, "")
+    assert (plan.pieces, plan.inputs.duration, plan.asks) == ((), 15, ())
     assert "voice_cut" in [each.code for each in plan.advice]
 
 
