@@ -123,6 +123,9 @@ class Settings(BaseSettings):
     video_link_base: str = Field(
         "", description="URL under which people open bucket keys from the Dagster UI; empty: no links, keys only"
     )
+    command: str = Field(
+        "i2v", description="how people call `i2v` here, for the commands in answers; `make dev` sets its own"
+    )
     ui_url: str = Field("", description="URL of the Dagster UI, for links in alerts")
     ui_hosts: str = Field(
         "",
@@ -191,6 +194,13 @@ class Settings(BaseSettings):
         description=(
             "loose clips of one folder that together cost more than this within an hour wait as one approval; not in the"
             " sandbox, nor where budget_usd_per_day is set"
+        ),
+    )
+    bucket_commands: bool | None = Field(
+        None,
+        description=(
+            "carry out the files `uploads/_do/approve-<clip>` and `cancel-<clip>`: whoever may write to the bucket may then"
+            " approve what costs money; empty: on in the sandbox, off for the paid service"
         ),
     )
     on_unknown: Literal["hold", "resubmit"] = Field(
@@ -291,6 +301,11 @@ class Settings(BaseSettings):
         if self.service == "sandbox" or "budget_usd_per_day" in self.model_fields_set:
             return None
         return round(self.approve_above_usd * USD)
+
+    @property
+    def takes_bucket_commands(self) -> bool:
+        """Return whether commands in the bucket are carried out."""
+        return self.service == "sandbox" if self.bucket_commands is None else self.bucket_commands
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

@@ -1,6 +1,8 @@
 """Write results to stdout and everything else to stderr. Rich obeys NO_COLOR by itself."""
 
 import json
+import os
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
@@ -11,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from resources.outside_text import escape_json, lines
+from resources.own_commands import pasteable
 
 PIPED_WIDTH = 160
 """Columns of a table that goes to a file or another program, which has no window to fit."""
@@ -28,12 +31,17 @@ class SafeConsole(Console):
         """See `rich.console.Console`; strings and texts are made harmless, tables come with harmless cells."""
         super().print(*map(_harmless, objects), **options)
 
+    def on_broken_pipe(self) -> None:
+        """End: the reader has what it wanted (`i2v status | head`). Rich itself would call that a failure."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0)
+
 
 def _harmless(given: Any) -> Any:
     if isinstance(given, str):
-        return lines(given)
-    if isinstance(given, Text) and lines(given.plain) != given.plain:
-        return Text(lines(given.plain), style=given.style)
+        return lines(pasteable(given))
+    if isinstance(given, Text) and (shown := lines(pasteable(given.plain))) != given.plain:
+        return Text(shown, style=given.style)
     return given
 
 
@@ -63,5 +71,5 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
         short = all(len(row[number]) <= SHORT_CELL for row in cells)
         table.add_column(column, overflow="fold", no_wrap=short)
     for row in cells:
-        table.add_row(*(Text(lines(cell)) for cell in row))
+        table.add_row(*(Text(lines(pasteable(cell))) for cell in row))
     out.print(table)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from i2v_assets.cli.console import err
+from i2v_assets.cli.disk import require_room
 from i2v_assets.cli.environment import data_root, locked
 from i2v_assets.cli.exit_codes import UsageProblem
 
@@ -47,6 +48,7 @@ def serve(
             remedy="Set I2V_UI_HOSTS to the names that people use for it, and put a login before it (docs/deploy.md).",
         )
     require_free(port, host)
+    require_room(data_root())
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())

@@ -5,6 +5,7 @@ import json
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -12,7 +13,7 @@ import dagster as dg
 from i2v_assets.clip_folder.notes import answer_of
 from i2v_assets.defs.dead_runs import signs_of_life
 from i2v_assets.defs.event_log import DagsterEvents, dagster_metadata
-from i2v_assets.defs.failures import as_dagster_failure
+from i2v_assets.defs.failures import as_dagster_failure, interrupted
 from i2v_assets.defs.partitions import BATCH_TAG, clips
 from i2v_assets.defs.specs import CLIP_PLAN, CLIP_PREVIEW, CLIP_SPECS, CLIP_VIDEO
 from i2v_assets.defs.storage_connections import kept_connections
@@ -73,7 +74,7 @@ def make_clips(
         store = bucket.open()
         results = run_sync(
             lambda: _make_all(context, runcomfy, store, requests, registry, scratch),
-            interrupted=dg.DagsterExecutionInterruptedError,
+            interrupted=partial(interrupted, context),
         )
     report(context, results)
     yield from ()

@@ -2,13 +2,14 @@
 
 import asyncio
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
 
 from i2v_assets.defs.event_log import dagster_metadata
-from i2v_assets.defs.failures import as_dagster_failure
+from i2v_assets.defs.failures import as_dagster_failure, interrupted
 from i2v_assets.defs.launchpad import launchpad_fields
 from i2v_assets.defs.operating import CLIP, by_run, operating
 from i2v_assets.defs.specs import CLIP_SPECS, CLIP_VIDEO
@@ -64,7 +65,7 @@ def adopt(
         surprises: list[RequestRow] = []
         outcomes, settled = run_sync(
             lambda: _adopt(runcomfy, bucket.open(), requests, registry, scratch, surprises),
-            interrupted=dg.DagsterExecutionInterruptedError,
+            interrupted=partial(interrupted, context),
         )
         for row in surprises:
             if registry.get(row.clip) is not None:

@@ -180,6 +180,7 @@ class ClipPipeline:
                 upload_hold=upload_hold,
                 asks=plan.asks,
                 heap=heap,
+                bucket_commands=self._context.settings.takes_bucket_commands,
             ),
             datetime.now(UTC),
         )
