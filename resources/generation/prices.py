@@ -88,7 +88,10 @@ async def _priced(ctx: Context, order: GenerationRequest, offer: Offer) -> Price
     past = await ctx.in_ledger(ctx.ledger.past_costs, ctx.service, billed)
     words = base_words(offer.entry, order.inputs)
     quote = make_quote(base, words, billed, terms, past, headroom=ctx.options.price_headroom)
-    changed = _changed(order, quote.at_most, allow_unknown=allow_unknown, base=base)
+    same_terms = base <= order.quote.base and offer.terms.mark == order.quote.terms
+    # What was billed since is covered by the plan unless something really cost more than it allows.
+    most = max(quote.expected, quote.highest) if same_terms else quote.at_most
+    changed = _changed(order, most, allow_unknown=allow_unknown, base=base)
     if changed is not None:  # if that is because of a surprise, a person has to agree to it first
         held = await ctx.in_ledger(ctx.ledger.disagreement, ctx.service, order.inputs.family, billed.key)
         return changed if held is None else Held(order, held.reason, held.text, held.remedy)

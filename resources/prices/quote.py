@@ -39,6 +39,7 @@ class Quote(BaseModel):
         at_most: What is reserved and agreed to; a request that costs more is a surprise that a person has to see.
         terms: The mark of the catalogue's terms that it was made under.
         known: How many settled costs of exactly these parameters it was learned from.
+        highest: The highest cost that it was learned from; 0 if there is none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +52,7 @@ class Quote(BaseModel):
     at_most_reason: str
     terms: str = ""
     known: int = 0
+    highest: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,8 @@ def make_quote(
     expected, expected_reason = _expected(
         base, amounts, like_words, exact=bool(exact), same_terms=bool(now or not exact)
     )
-    at_most, at_most_reason = _at_most(base, amounts, terms, headroom, known=len(now))
+    highest = _highest(amounts)
+    at_most, at_most_reason = _at_most(base, highest, len(amounts), terms, headroom, known=len(now))
     return Quote(
         base=base,
         base_reason=base_reason,
@@ -95,6 +98,7 @@ def make_quote(
         at_most_reason=at_most_reason,
         terms=terms.mark,
         known=len(now),
+        highest=highest,
     )
 
 
@@ -148,17 +152,18 @@ def _expected(base: int, amounts: list[int], words: str, *, exact: bool, same_te
     return expected, f"{reason}."
 
 
-def _at_most(base: int, amounts: list[int], terms: PriceTerms, headroom: float, *, known: int) -> tuple[int, str]:
-    highest = max(
-        (amount for at, amount in enumerate(amounts) if at < LONE_WINDOW or _in_company(at, amounts)), default=0
-    )
+def _highest(amounts: list[int]) -> int:
+    return max((amount for at, amount in enumerate(amounts) if at < LONE_WINDOW or _in_company(at, amounts)), default=0)
+
+
+def _at_most(base: int, highest: int, count: int, terms: PriceTerms, headroom: float, *, known: int) -> tuple[int, str]:
     learned = -(-highest * MARGIN[0] // MARGIN[1])
     if known >= ENOUGH:
-        return learned, f"The highest of {counted(len(amounts), 'earlier request')}, {dollars(highest)}, plus 10 %."
+        return learned, f"The highest of {counted(count, 'earlier request')}, {dollars(highest)}, plus 10 %."
     factor = max(headroom, terms.named_factor)
     careful = -(-base * round(factor * 1000) // 1000)
     if learned > careful:
-        return learned, f"The highest of {counted(len(amounts), 'earlier request')}, {dollars(highest)}, plus 10 %."
+        return learned, f"The highest of {counted(count, 'earlier request')}, {dollars(highest)}, plus 10 %."
     why = "the catalogue's note names such a factor" if terms.named_factor > headroom else "I2V_PRICE_HEADROOM"
     return careful, f"{factor:.3g} x the base until {ENOUGH} such requests are billed, {known} are ({why})."
 
