@@ -47,10 +47,10 @@ fit: pad
 background: white
 end_image: last.jpg
 loop: false
-music: theme.mp3
-narration: story.wav
-model: seedance-2.5
-inputs: {cfg_scale: 0.7}
+music: bed.mp3
+narration: words.mp3
+model: wan-3.0
+inputs: {cfg_scale: 0.5}
 """
 
 
@@ -229,6 +229,8 @@ class TestSchema:
 BASE_TYPES: dict[str, Any] = {
     "seed": 7,
     "takes": 3,
+    "loop": False,
+    "inputs": {"cfg_scale": 0.5},
     "prompt_expansion": False,
     "watermark": False,
     "generate_audio": True,
