@@ -184,8 +184,11 @@ class ClipReporter:
         """Return what the takes that are not sent yet are expected to cost, and at most without and with the rerolls."""
         if outcome.reason is WaitReason.PRICE_CHANGED:  # the plan's price is the very thing that does not hold
             return 0, 0, 0
-        unsent = [plan for plan in outcome.plans if plan.fingerprint not in money.fingerprints]
-        return expected_price(unsent), total_price(unsent), total_price([*unsent, *outcome.rerolls])
+        asked, rerolls = (
+            [each for plan in plans for each in plan.requests] for plans in (outcome.plans, outcome.rerolls)
+        )
+        unsent = [each for each in asked if each.fingerprint not in money.fingerprints]
+        return expected_price(unsent), total_price(unsent), total_price([*unsent, *rerolls])
 
     async def _failed(self, outcome: ClipFailed) -> Result:
         row, problem, plan = outcome.row, outcome.problem, outcome.plan
@@ -288,7 +291,8 @@ class ClipReporter:
             metadata, preview = await self._unchanged_video(outcome)
         self._events.materialized("clip_video", clip, metadata, version)
         self._events.checked("clip_video", "answered", clip, passed=True, metadata={"take": chosen.plan.take})
-        for check, passed, details in price_and_model([chosen.row, *(take.row for take in outcome.takes)]):
+        rows = [sent.row for take in (chosen, *outcome.takes) for sent in take.pieces or (take,)]
+        for check, passed, details in price_and_model(rows):
             if outcome.finished is not None or not passed:  # a range that runs again repeats no good news
                 self._events.checked("clip_video", check, clip, passed=passed, metadata=details)
         if outcome.finished is not None:
