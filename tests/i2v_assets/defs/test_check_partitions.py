@@ -53,14 +53,14 @@ def write_events(context: dg.AssetExecutionContext) -> None:
 
     def wait(clip: str) -> None:
         plan(clip)
-        events.observed("clip_video", clip, {"state": "waiting"}, "a wait")
+        events.observed("clip_video", clip, {"state": "waiting"}, "a-wait")
         events.checked("clip_video", "answered", clip, passed=False, metadata={}, warn=True)
 
     with kept_connections(context.instance):
         for clip in (*WAITING, *DELIVERED[:20]):
             wait(clip)
         for clip in REFUSED:
-            events.observed("clip_plan", clip, {"decision": "refused"}, "a refusal")
+            events.observed("clip_plan", clip, {"decision": "refused"}, "a-refusal")
             events.checked("clip_plan", "accepted", clip, passed=False, metadata={})
         for clip in (*DELIVERED, *DELIVERED[-20:]):
             plan(clip)
