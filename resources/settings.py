@@ -106,6 +106,9 @@ class Settings(BaseSettings):
     video_link_base: str = Field(
         "", description="URL under which people open bucket keys from the Dagster UI; empty: no links, keys only"
     )
+    command: str = Field(
+        "i2v", description="how people call `i2v` here, for the commands in answers; `make dev` sets its own"
+    )
     ui_url: str = Field("", description="URL of the Dagster UI, for links in alerts")
     ui_hosts: str = Field(
         "",

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from i2v_assets.cli.completion import complete_names
 from i2v_assets.cli.console import AsJson, err, out, print_json
 from i2v_assets.cli.exit_codes import Exit, exit_code
 from i2v_assets.operations.clips import find_clip
@@ -18,7 +19,10 @@ app = typer.Typer()
 
 @app.command()
 def retry(
-    clips: Annotated[list[str], typer.Argument(help="Clips that failed or were cancelled.")], as_json: AsJson = False
+    clips: Annotated[
+        list[str], typer.Argument(help="Clips that failed or were cancelled.", autocompletion=complete_names)
+    ],
+    as_json: AsJson = False,
 ) -> None:
     """Make failed or cancelled clips again; what was charged for the failure is not refunded.
 
@@ -49,7 +53,7 @@ def retry(
 
 @app.command()
 def retake(
-    clip: Annotated[str, typer.Argument(help="A clip that has been made.")],
+    clip: Annotated[str, typer.Argument(help="A clip that has been made.", autocompletion=complete_names)],
     seed: Annotated[int | None, typer.Option(help="The take's seed; another one is derived without it.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -71,7 +75,7 @@ def retake(
 
 @app.command()
 def choose(
-    clip: Annotated[str, typer.Argument(help="A clip with more than one take.")],
+    clip: Annotated[str, typer.Argument(help="A clip with more than one take.", autocompletion=complete_names)],
     take: Annotated[int, typer.Argument(min=1, help="The number of the take.")],
     as_json: AsJson = False,
 ) -> None:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from resources.outside_text import escape_json, lines
+from resources.own_commands import pasteable
 
 PIPED_WIDTH = 160
 """Columns of a table that goes to a file or another program, which has no window to fit."""
@@ -31,9 +32,9 @@ class SafeConsole(Console):
 
 def _harmless(given: Any) -> Any:
     if isinstance(given, str):
-        return lines(given)
-    if isinstance(given, Text) and lines(given.plain) != given.plain:
-        return Text(lines(given.plain), style=given.style)
+        return lines(pasteable(given))
+    if isinstance(given, Text) and (shown := lines(pasteable(given.plain))) != given.plain:
+        return Text(shown, style=given.style)
     return given
 
 
@@ -63,5 +64,5 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
         short = all(len(row[number]) <= SHORT_CELL for row in cells)
         table.add_column(column, overflow="fold", no_wrap=short)
     for row in cells:
-        table.add_row(*(Text(lines(cell)) for cell in row))
+        table.add_row(*(Text(lines(pasteable(cell))) for cell in row))
     out.print(table)

@@ -7,12 +7,9 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from dotenv import dotenv_values, load_dotenv
+from dotenv import load_dotenv
 
 from i2v_assets.cli.exit_codes import TryLater
-from resources.errors import SettingsError
-
-DEV_FOLDER = "dev"
 
 _DECIDES = ("AWS_", "RUNCOMFY_", "I2V_")
 """Prefixes of variables that decide which bucket, account and ledger are used. The local services set their own."""
@@ -40,22 +37,17 @@ def data_root() -> Path:
     return Path(os.environ.get("I2V_DATA_DIR") or ".i2v")
 
 
-def dev_file() -> Path:
-    """Return the file in which `make dev` keeps the environment of its services while it runs."""
-    return data_root() / DEV_FOLDER / "environment"
-
-
 def load_environment(*, dev: bool) -> None:
     """Add variables of `.env` that the process does not have; with ``dev`` use the environment of the running `make dev`.
 
     Raises:
-        SettingsError: ``dev`` was asked for, but `make dev` does not run here.
+        SettingsError: ``dev`` was asked for, but no `make dev` runs, or several do.
     """
     load_dotenv(Path(".env"), override=False)  # for --dev too: it may set the data folder
     if dev:
-        if not (dev_file().exists() and _is_held(dev_file().parent)):
-            raise SettingsError("`make dev` is not running in this folder.", remedy="Start it, or leave out --dev.")
-        enter({name: value for name, value in dotenv_values(dev_file()).items() if value is not None})
+        from i2v_assets.cli.running_dev import enter_running_dev
+
+        enter_running_dev()
 
 
 @contextmanager
@@ -87,7 +79,7 @@ def _lock_file(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.lock")
 
 
-def _is_held(folder: Path) -> bool:
+def is_held(folder: Path) -> bool:
     """Return whether a process works in the folder; one that was killed leaves its files, but not its lock."""
     try:
         with _lock_file(folder).open("rb") as file:
@@ -112,14 +104,3 @@ def enter(variables: Mapping[str, str]) -> None:
     for name in os.environ.keys() - without_production(os.environ).keys():
         del os.environ[name]
     os.environ.update(variables)
-
-
-def write_dev_file(variables: dict[str, str]) -> Path:
-    """Write the services' environment for other shells, and return the file; only its owner may read it, for its S3 keys."""
-    path = dev_file()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.writelines(f"{name}='{value}'\n" for name, value in sorted(variables.items()))
-    return path

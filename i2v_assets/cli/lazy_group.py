@@ -17,7 +17,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "upload": ("upload", "Put files into the bucket, where the upload sensor finds them."),
     "run": ("run.command", "Make one video now, from files or a JSON input, and print where it is."),
     "status": ("status", "Show how far the clips are, why those that wait do, and which uploads were refused."),
-    "fetch": ("status", "Download clips' videos from the bucket, as CLIP.mp4."),
+    "fetch": ("fetch", "Download videos of clips and films from the bucket, as NAME.mp4."),
     "plan": ("plan", "Show what would be made, by which model and at what price, before anything is paid."),
     "approve": ("plan", "Agree to pay for a plan, for clips or for a folder of uploads."),
     "cancel": ("stops", "Stop what is not sent yet, and cancel what still waits in the service's queue."),

@@ -5,13 +5,14 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from itertools import pairwise
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from i2v_assets.cli.console import err, print_json
+from i2v_assets.cli.console import err, out, print_json
 from i2v_assets.cli.environment import load_environment
 from i2v_assets.cli.exit_codes import Exit, exit_code
 from i2v_assets.cli.lazy_group import LazyGroup
@@ -32,9 +33,20 @@ app = typer.Typer(
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"i2v-assets {version('i2v-assets')}", highlight=False)
+        raise typer.Exit
+
+
 @app.callback()
 def common(
-    dev: Annotated[bool, typer.Option("--dev", help="Work with the services of the running `make dev`.")] = False,
+    dev: Annotated[
+        bool, typer.Option("--dev", help="Work with the services of the running `make dev`, from any folder.")
+    ] = False,
+    _: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version)
+    ] = False,
 ) -> None:
     """Choose the environment before any command reads it."""
     load_environment(dev=dev)

@@ -8,13 +8,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from i2v_assets.cli.completion import complete_names
 from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import Exit, UsageProblem
-from i2v_assets.cli.status import plain_refused
+from i2v_assets.cli.status_words import plain_refused
 from i2v_assets.cli.wait_words import wait_words
 from i2v_assets.operations.approve import ApprovalOffer, approve_offer, approve_plan, is_hash, offer_approval
 from i2v_assets.operations.budget import budget_today
 from i2v_assets.operations.preview import Preview, open_clips, preview, scan_for_uploads
+from i2v_assets.pipeline.gates import SHOWN_HASH
 from i2v_assets.pipeline.plan import Planned
 from i2v_assets.planning.plan import Plan, Refusal
 from i2v_assets.session import Session, current_user, open_session
@@ -30,7 +32,10 @@ Look = Annotated[bool, typer.Option("--look/--no-look", help="List uploads/ firs
 
 @app.command("plan")
 def plan_command(
-    clips: Annotated[list[str] | None, typer.Argument(help="Only these clips; without names all open ones.")] = None,
+    clips: Annotated[
+        list[str] | None,
+        typer.Argument(help="Only these clips; without names all open ones.", autocompletion=complete_names),
+    ] = None,
     look: Look = True,
     as_json: AsJson = False,
 ) -> None:
@@ -118,7 +123,7 @@ def _show_money(session: Session, shown: Preview, names: list[str]) -> None:
     if shown.hash:
         out.print(f"Plan hash: {shown.hash}", highlight=False)
         if count:
-            err.print(f"To approve it: {' '.join(['i2v approve', shown.hash[:16], *names])}", markup=False)
+            err.print(f"To approve it: {' '.join(['i2v approve', shown.hash[:SHOWN_HASH], *names])}", markup=False)
 
 
 def _plain(session: Session, shown: Preview) -> dict[str, Any]:
@@ -155,6 +160,7 @@ def approve(
         typer.Argument(
             metavar="HASH|CLIP|FOLDER...",
             help="A plan hash (and the clips that `i2v plan` was given, if any), clips, or folders of uploads.",
+            autocompletion=complete_names,
         ),
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,

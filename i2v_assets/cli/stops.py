@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from i2v_assets.cli.completion import complete_names
 from i2v_assets.cli.console import AsJson, err, out, print_json
 from i2v_assets.cli.exit_codes import Exit, UsageProblem
 from i2v_assets.operations.cancel import Cancellation, cancel_clip, cancel_clips, clips_to_cancel
@@ -19,7 +20,7 @@ app = typer.Typer()
 
 @app.command()
 def cancel(
-    clips: Annotated[list[str] | None, typer.Argument(help="Clips.")] = None,
+    clips: Annotated[list[str] | None, typer.Argument(help="Clips.", autocompletion=complete_names)] = None,
     everything: Annotated[bool, typer.Option("--all", help="All clips that are not made yet.")] = False,
     csv_batch: Annotated[
         str, typer.Option("--list", metavar="FILE", help="The clips of this list: a .csv or .jsonl file of uploads/.")

@@ -12,6 +12,7 @@ from enum import StrEnum
 from resources.ledger.records import Money
 from resources.money import dollars
 from resources.outside_text import plain
+from resources.own_commands import pasteable
 from resources.plurals import counted
 from resources.problem import Problem
 from resources.redact import redact
@@ -62,7 +63,7 @@ class Answer:
             blocks.append(f"What happens next: {_line(self.next)}")
         if self.facts:
             blocks.append("\n".join(map(_line, self.facts)))
-        return redact("\n\n".join(block for block in blocks if block)) + "\n"
+        return pasteable(redact("\n\n".join(block for block in blocks if block))) + "\n"
 
     def _numbered(self) -> list[tuple[int, Problem]]:
         single = len(self.problems) == 1

@@ -13,6 +13,7 @@ from i2v_assets.defs.dagster_internals import targeting
 from i2v_assets.defs.specs import CLIP_SPECS, CODE_VERSION
 from i2v_assets.pipeline.metadata import Json, Link, Markdown, Metadata
 from resources.outside_text import lines
+from resources.own_commands import pasteable
 
 # Dagster's own names for the versions of an event that was logged by hand (its constants are not public).
 DATA_VERSION_TAG = "dagster/data_version"
@@ -154,7 +155,7 @@ def dagster_metadata(metadata: Metadata) -> dict[str, dg.MetadataValue[Any]]:
 def _value(value: object) -> dg.MetadataValue[Any]:
     match value:
         case Markdown(text):
-            return dg.MetadataValue.md(text)
+            return dg.MetadataValue.md(pasteable(text))
         case Link(url):
             return dg.MetadataValue.url(url)
         case Json(data):
@@ -166,4 +167,4 @@ def _value(value: object) -> dg.MetadataValue[Any]:
         case float():
             return dg.MetadataValue.float(value)
         case _:
-            return dg.MetadataValue.text(lines(str(value)))
+            return dg.MetadataValue.text(lines(pasteable(str(value))))

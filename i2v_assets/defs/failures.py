@@ -7,6 +7,7 @@ import dagster as dg
 
 from resources.errors import I2VError
 from resources.outside_text import lines
+from resources.own_commands import pasteable
 
 
 @contextmanager
@@ -19,12 +20,12 @@ def as_dagster_failure() -> Iterator[None]:
     try:
         yield
     except I2VError as error:
-        raise dg.Failure(description=lines(error.text), allow_retries=False) from error
+        raise dg.Failure(description=lines(pasteable(error.text)), allow_retries=False) from error
     except BaseExceptionGroup as group:  # the clips of a step run side by side
         found = _first(group)
         if found is None:
             raise
-        raise dg.Failure(description=lines(found.text), allow_retries=False) from group
+        raise dg.Failure(description=lines(pasteable(found.text)), allow_retries=False) from group
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> I2VError | None:

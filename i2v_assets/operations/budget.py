@@ -1,9 +1,12 @@
 """What is left of today's budget."""
 
 from dataclasses import asdict, dataclass
+from datetime import datetime
 
 from i2v_assets.session import Session
 from resources.generation.factory import caps_of
+from resources.ledger.base import utc_now
+from resources.ledger.budget import day_bounds
 from resources.money import dollars
 from resources.plurals import counted
 
@@ -35,3 +38,16 @@ def budget_today(session: Session) -> BudgetToday:
     caps = caps_of(session.settings)
     spent = session.ledger.spent_today(session.settings.service, session.settings.zone)
     return BudgetToday(spent.microdollars, caps.usd_per_day_microdollars, spent.requests, caps.requests_per_day)
+
+
+def budget_opens_at(session: Session, price_microdollars: int, today: BudgetToday) -> datetime | None:
+    """Return when the day's budget has room again for a request of this price, in UTC.
+
+    None: it has room now, so the clip waits only for the next run; or it never has, since the price is above the cap.
+    """
+    full = (
+        today.spent_microdollars + price_microdollars > today.cap_microdollars or today.requests >= today.cap_requests
+    )
+    if not full or price_microdollars > today.cap_microdollars or not today.cap_requests:
+        return None
+    return day_bounds(utc_now(), session.settings.zone)[1]

@@ -9,6 +9,10 @@ from i2v_assets.uploads.types import UploadHold
 from resources.wait_reason import WaitReason
 
 
+SHOWN_HASH = 16
+"""Characters of a plan hash in an answer: 64 bits, as in `i2v plan`."""
+
+
 @dataclass(frozen=True)
 class Hold:
     """Why a planned clip waits, and what lets it go on."""
@@ -55,7 +59,7 @@ def gate(asked: Gate, now: datetime) -> Hold | None:
     """The first thing that holds the clip, or None."""
     if asked.submitted or asked.delivered_as == asked.fingerprint:
         return None
-    approve = f"Run: i2v approve {asked.plan_hash}"
+    approve = f"Run: i2v approve {asked.plan_hash[:SHOWN_HASH]}"
     if asked.delivered_as is not None and not (asked.approved or asked.asked_for):
         return Hold(
             WaitReason.APPROVAL,

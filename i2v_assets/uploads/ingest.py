@@ -2,7 +2,7 @@
 
 import codecs
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from i2v_assets.uploads.memory import IntakeMemory, tree_of
 from i2v_assets.uploads.spreadsheets import SPREADSHEET_ENDINGS, read_spreadsheet
 from i2v_assets.uploads.tree import UnreadableText
 from resources.registry.registry import Admission, ClipState, RefusedRow, Registry, Upload
-from resources.registry.rows import ClaimChange, KnownTree, ObjectClaim
+from resources.registry.rows import ClaimChange, KnownTree, ObjectClaim, Standing
 from resources.schemas.inputs import Service
 from resources.settings import Settings
 from resources.storage.bucket import Bucket, ObjectInfo
@@ -97,7 +97,7 @@ def admit(
     # What an unread list names is not known, so nothing counts as removed or corrected before it is.
     judges: Callable[[str], bool] = covers if not unread else lambda _: False
     standing = registry.standing()
-    taken = {clip: each.source for clip, each in standing.items() if each.state is not ClipState.WITHDRAWN}
+    taken = _taken(standing)
     claims, trees = registry.claims.all(), registry.claims.trees()
     memory = _memory(registry, settings, claims, trees)
     keys = {each.key for each in objects}
@@ -105,26 +105,7 @@ def admit(
     def gone(key: str) -> bool:
         return not unread and key not in keys and (whole or covers(key) or key in asked)
 
-    elsewhere: list[ObjectInfo] = []
-    queried: set[str] = set()
-    while True:
-        grouping = group_uploads(
-            objects,
-            bucket.now(),
-            settings.settle_seconds,
-            texts,
-            taken,
-            elsewhere=elsewhere,
-            max_bytes=settings.max_upload_bytes,
-            whole=whole,
-            memory=memory,
-        )
-        unseen = [key for key in grouping.unseen if key not in queried]
-        if not unseen:
-            break
-        queried.update(unseen)
-        with ThreadPoolExecutor(READERS) as pool:
-            elsewhere += [info for info in pool.map(partial(head_or_none, bucket), unseen) if info is not None]
+    grouping, queried = _group(bucket, settings, objects, texts, taken, memory, whole=whole)
     candidates = with_history(
         [each for each in grouping.candidates if whole or covers(each.source)],
         standing,
@@ -153,6 +134,61 @@ def admit(
     )
     held = tuple(each for each in candidates if each.hold is not None)
     return UploadScan(len(objects), grouping, admission, newly_refused, unread, tuple(sorted(queried)), held)
+
+
+def group_without_registering(
+    bucket: Bucket,
+    registry: Registry,
+    settings: Settings,
+    objects: Sequence[ObjectInfo],
+    standing: Mapping[str, Standing],
+) -> Grouping:
+    """Return how a scan would group a full listing of the uploads; no clip is registered and no note is written.
+
+    Raises:
+        StorageError, LedgerError: the bucket or the registry does not respond.
+    """
+    texts = read_texts(bucket, registry, objects)
+    taken = _taken(standing)
+    memory = _memory(registry, settings, registry.claims.all(), registry.claims.trees())
+    return _group(bucket, settings, objects, texts, taken, memory, whole=True)[0]
+
+
+def _taken(standing: Mapping[str, Standing]) -> dict[str, str]:
+    return {clip: each.source for clip, each in standing.items() if each.state is not ClipState.WITHDRAWN}
+
+
+def _group(
+    bucket: Bucket,
+    settings: Settings,
+    objects: Sequence[ObjectInfo],
+    texts: Mapping[str, str | bytes | UnreadableText],
+    taken: Mapping[str, str],
+    memory: IntakeMemory,
+    *,
+    whole: bool,
+) -> tuple[Grouping, set[str]]:
+    """Return the grouping, and the keys outside ``uploads/`` that were looked up for it."""
+    elsewhere: list[ObjectInfo] = []
+    queried: set[str] = set()
+    while True:
+        grouping = group_uploads(
+            objects,
+            bucket.now(),
+            settings.settle_seconds,
+            texts,
+            taken,
+            elsewhere=elsewhere,
+            max_bytes=settings.max_upload_bytes,
+            whole=whole,
+            memory=memory,
+        )
+        unseen = [key for key in grouping.unseen if key not in queried]
+        if not unseen:
+            return grouping, queried
+        queried.update(unseen)
+        with ThreadPoolExecutor(READERS) as pool:
+            elsewhere += [info for info in pool.map(partial(head_or_none, bucket), unseen) if info is not None]
 
 
 def head_or_none(bucket: Bucket, key: str) -> ObjectInfo | None:

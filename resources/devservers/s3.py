@@ -26,7 +26,7 @@ from resources.devservers.s3_security import client_context, write_security
 REGION = "us-east-1"
 """Any name works: the server accepts every region. With this one, creating a bucket is the same call as on AWS."""
 
-READY_SECONDS = 30.0
+READY_SECONDS = 120.0
 """Seconds until the server must answer. Measured: 1 s on an idle machine with two cores; the rest is for a busy one."""
 
 ATTEMPTS = 4

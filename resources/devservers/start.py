@@ -30,8 +30,8 @@ __all__ = [
 SANDBOX_TOKEN = "sandbox-token"  # noqa: S105 - worth nothing: the sandbox takes any token
 """The token that clients of a started sandbox send."""
 
-_READY_SECONDS = 30.0
-"""Seconds until the sandbox must listen. With the media libraries it takes 1 to 2 s on an idle machine with two cores.
+_READY_SECONDS = 120.0
+"""Seconds until the sandbox must listen. With the media libraries it takes 1 to 2 s on two idle cores; the rest is for a busy machine.
 """
 
 

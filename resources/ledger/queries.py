@@ -189,6 +189,26 @@ class Reading(LedgerBase):
                 for name, number, settled, open_ in connection.execute(query)
             }
 
+    def spend_by_clip(self, clips: Collection[str]) -> dict[str, Spend]:
+        """Return what each of these clips cost so far, over all its requests; a clip that cost nothing is left out."""
+        found: dict[str, Spend] = {}
+        with self.database.read() as connection:
+            for part in chunks(sorted(clips)):
+                query = (
+                    sa.select(
+                        requests.c.clip,
+                        sa.func.count(),
+                        sa.func.coalesce(sa.func.sum(submissions.c.cost_microdollars), 0),
+                        sa.func.coalesce(sa.func.sum(_OPEN), 0),
+                    )
+                    .join(requests, requests.c.fingerprint == submissions.c.fingerprint)
+                    .where(requests.c.clip.in_(part), submissions.c.returned.is_(False))
+                    .group_by(requests.c.clip)
+                )
+                for clip, number, settled, open_ in connection.execute(query):
+                    found[clip] = Spend(number, int(settled), int(open_))  # Postgres sums come as Decimal and are whole
+        return found
+
     def money_of(self, clip: str, fingerprint: str | None) -> Money:
         """Return what the ledger proves about the money of a clip; ``fingerprint`` is that of its plan, if it has one."""
         return self.money_by_clip({clip: fingerprint})[clip]

@@ -38,7 +38,7 @@ def test_a_clip_waits_for_approval_and_goes_on_once_it_has_it(stage) -> None:
     assert stage.charges() == []
     plan = plan_of(stage, "hero")
     note = stage.note("hero", WAITING) or ""
-    assert f"i2v approve {plan['plan_hash']}" in note
+    assert f"i2v approve {plan['plan_hash'][:16]} " in note
     assert "$0.60" in note
     assert stage.clip("hero").waiting_for == "approval"
     assert stage.tick("dispatch") == []

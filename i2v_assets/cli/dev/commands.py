@@ -13,11 +13,17 @@ from i2v_assets.cli.console import err
 from i2v_assets.cli.dev.dagster import local_dagster, require_free
 from i2v_assets.cli.dev.demo import run_demo
 from i2v_assets.cli.dev.services import local_services
-from i2v_assets.cli.environment import DEV_FOLDER, KEPT_IN_DEV, data_root, enter, write_dev_file
+from i2v_assets.cli.dev.ready_lines import ready_lines
+from i2v_assets.cli.environment import KEPT_IN_DEV, data_root, enter
+from i2v_assets.cli.exit_codes import TryLater, UsageProblem
+from i2v_assets.cli.running_dev import DEV_FOLDER, announced, dev_command, environment_of, running_devs
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
 
 app = typer.Typer()
+
+DEV_SETTLE_SECONDS = "3"
+"""A person watches, and nobody uploads over a slow line to this machine."""
 
 
 @app.command()
@@ -34,25 +40,54 @@ def dev(
     generation_seconds: Annotated[float, typer.Option(help="How long the sandbox takes for a clip (median).")] = 10,
 ) -> None:
     """Run the local services and the Dagster UI, with sensors and schedules on, until Ctrl-C."""
-    require_free(port)
+    _refuse_second(port)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     folder = data_root() / DEV_FOLDER
-    with local_services(folder, sandbox={"generation_seconds": generation_seconds}, keep=KEPT_IN_DEV) as services:
-        left = write_dev_file({name: value for name, value in services.environment.items() if _ours(name)})
-        try:
-            enter(services.environment)
+    settings = {
+        "I2V_SETTLE_SECONDS": os.environ.get("I2V_SETTLE_SECONDS") or DEV_SETTLE_SECONDS,
+        "I2V_UI_URL": f"http://127.0.0.1:{port}",
+        "I2V_COMMAND": dev_command(anywhere=True),
+    }
+    pace = {"generation_seconds": generation_seconds}
+    with local_services(folder, sandbox=pace, settings=settings, keep=KEPT_IN_DEV) as services:
+        ours = {name: value for name, value in services.environment.items() if _ours(name)}
+        enter(services.environment)
+        bucket = load_settings().bucket
+        with announced(folder, ours):
             Bucket.from_settings(load_settings()).ensure()
             with local_dagster(services, port, stopped.is_set) as dagster:
                 if dagster is not None:
-                    err.print(f"Dagster UI:  http://127.0.0.1:{port}", highlight=False)
-                    err.print("Drop a file in:  .venv/bin/i2v --dev upload FILE...", highlight=False)
-                    err.print(f"Logs: {services.data_dir / 'logs'}    Ctrl-C ends everything.", highlight=False)
+                    for line in (f"Dagster UI:  http://127.0.0.1:{port}", *ready_lines(ours, bucket)):
+                        err.print(line, markup=False, highlight=False, soft_wrap=True)
+                    logs = f"Logs: {services.data_dir / 'logs'}    Ctrl-C ends everything."
+                    err.print(logs, markup=False, highlight=False)
                     dagster.watch(stopped)
                 err.print("Stopping ...")
-        finally:
-            left.unlink(missing_ok=True)
+
+
+def _refuse_second(port: int) -> None:
+    """Refuse to start beside a `make dev` that has this folder or this port.
+
+    Raises:
+        TryLater: one works in this folder.
+        UsageProblem: the port is taken.
+    """
+    own, address = (data_root() / DEV_FOLDER).absolute(), f"http://127.0.0.1:{port}"
+    running = {folder: environment_of(folder).get("I2V_UI_URL", "") for folder in running_devs()}
+    if own in running:
+        raise TryLater(
+            f"`make dev` is already running here. Its Dagster UI is {running[own] or address}.",
+            remedy=f"Work with it: {dev_command()} status. To start it anew, end it first with Ctrl-C in its shell.",
+        )
+    for folder, its_address in running.items():
+        if its_address == address:
+            raise UsageProblem(
+                f"A `make dev` is already running on port {port}, with its data in {folder.parent}.",
+                remedy=f"Work with it: {dev_command()} status. For a second one: i2v dev --port {port + 1}",
+            )
+    require_free(port)
 
 
 def _ours(name: str) -> bool:

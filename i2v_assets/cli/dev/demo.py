@@ -7,6 +7,7 @@ from signal import SIGINT
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from i2v_assets.cli.console import err, out, print_table
+from i2v_assets.cli.dev.demo_wait import DemoView, StillnessWatch, problem_words, still_words
 from i2v_assets.cli.dev.services import HERE, local_services
 from i2v_assets.cli.environment import enter
 from i2v_assets.cli.exit_codes import Exit
@@ -14,7 +15,7 @@ from i2v_assets.clip_folder.manifest import Manifest, read_manifest
 from resources.devservers.start import ChildProcess
 from resources.ledger.ledger import Ledger
 from resources.money import dollars
-from resources.registry.registry import ClipRow, ClipState, Registry
+from resources.registry.registry import ClipState, Registry
 from resources.settings import load_settings
 from resources.storage import keys
 from resources.storage.bucket import Bucket
@@ -58,9 +59,6 @@ UPLOADS: tuple[tuple[str, str | bytes], ...] = (
 
 CLIPS = ("product", "landscape", "pet", "portrait", "announcement", "launch")
 
-DEADLINE_SECONDS = 240
-"""Twice what the demo takes on two slow cores; past it something is wrong, and it says what."""
-
 SETTINGS = {
     "I2V_SETTLE_SECONDS": "1",  # the demo's uploads are complete when they are there
     "I2V_SENSOR_SECONDS": "2",
@@ -85,26 +83,38 @@ def run_demo(data_dir: Path, output_dir: Path) -> Exit:
             up.start(["dagster._daemon", "run", "-m", "i2v_assets.definitions"], "daemon.log", SIGINT) as daemon,
             Ledger.open(settings.ledger_address) as ledger,
         ):
-            rows = _wait(Registry(ledger.database), daemon)
-        delivered = [_fetch(bucket, clip, output_dir) for clip in CLIPS if _is(rows, clip, ClipState.DELIVERED)]
-    _table(delivered, output_dir)
-    for clip in CLIPS:
-        row = rows.get(clip)
-        if row is None or row.state is not ClipState.DELIVERED:
-            state = "was not found by the sensor" if row is None else f"is {row.state}: {row.reason or 'no reason yet'}"
-            err.print(f"{clip} {state}. Logs: {up.data_dir / 'logs'}", markup=False)
-    err.print(f"{len(delivered)} of {len(CLIPS)} videos in {time.monotonic() - began:.0f} s. Next: make dev")
-    return Exit.OK if len(delivered) == len(CLIPS) else Exit.FAILED
+            view, problem = _wait(ledger, Registry(ledger.database), daemon)
+        done = [clip for clip in CLIPS if clip in view.rows and view.rows[clip].state is ClipState.DELIVERED]
+        delivered = [_fetch(bucket, clip, output_dir) for clip in done]
+    if delivered:
+        _table(delivered, output_dir)
+    made = f"{len(delivered)} of {len(CLIPS)} videos in {time.monotonic() - began:.0f} s."
+    if len(delivered) == len(CLIPS):
+        err.print(f"{made} Next: make dev")
+        return Exit.OK
+    if problem:
+        err.print(problem, markup=False, highlight=False)
+    else:
+        for clip in view.ended:
+            if clip not in done:
+                err.print(problem_words(clip, view.rows[clip]), markup=False, highlight=False)
+    err.print(f"{made} Logs: {up.data_dir / 'logs'}", markup=False, highlight=False)
+    return Exit.FAILED
 
 
-def _is(rows: dict[str, ClipRow], clip: str, state: ClipState) -> bool:
-    return clip in rows and rows[clip].state is state
+def _view(ledger: Ledger, registry: Registry) -> DemoView:
+    rows = {row.clip: row for row in registry.list()}
+    runs = {row.run_id for row in rows.values() if row.run_id}
+    return DemoView(CLIPS, rows, ledger.list(), registry.runs.seen(runs))
 
 
-def _wait(registry: Registry, daemon: ChildProcess) -> dict[str, ClipRow]:
-    """Show how far the clips are until all have ended, the daemon ends, or the deadline passes; return the clips by name."""
-    open_states = {ClipState.DUE, ClipState.DISPATCHED, ClipState.WORKING}
-    give_up = time.monotonic() + DEADLINE_SECONDS
+def _wait(ledger: Ledger, registry: Registry, daemon: ChildProcess) -> tuple[DemoView, str]:
+    """Show what is waited for until every clip has ended or something is wrong.
+
+    Returns:
+        The clips, and what is wrong beside their own reasons; empty if nothing is.
+    """
+    watch = StillnessWatch()
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -116,15 +126,19 @@ def _wait(registry: Registry, daemon: ChildProcess) -> dict[str, ClipRow]:
     with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task("waiting for the sensor", total=len(CLIPS))
         while True:
-            rows = {row.clip: row for row in registry.list()}
-            answered = [row for row in rows.values() if row.state not in open_states]
-            words = ", ".join(f"{row.clip} {row.state}" for row in rows.values()) or "waiting for the sensor"
-            progress.update(task, completed=len(answered), description=words)
+            running = daemon.running  # before the view: what the daemon did last is in it
+            view = _view(ledger, registry)
+            words = f"waiting for {view.waits_for}" if view.waits_for else "all clips have ended"
+            progress.update(task, completed=len(view.ended), description=words)
             if not err.is_terminal and words != said:
-                err.print(f"  {words}", highlight=False)
+                err.print(f"  {len(view.ended)} of {len(CLIPS)}: {words}", markup=False, highlight=False)
             said = words
-            if len(answered) >= len(CLIPS) or not daemon.running or time.monotonic() > give_up:
-                return rows
+            if len(view.ended) == len(CLIPS):
+                return view, ""
+            if not running:
+                return view, f"Dagster's daemon ended by itself, while the demo was {words}. {daemon.log_tail()}"
+            if watch.stands_still(view, time.monotonic()):
+                return view, f"{still_words(view, watch.seconds)} {daemon.log_tail()}"
             time.sleep(0.5)
 
 

@@ -1,0 +1,237 @@
+"""`i2v status` without a name: what is on its way, the clips, the films, and what was refused."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from i2v_assets.cli.console import err, out, print_json, print_table
+from i2v_assets.cli.status_words import local_time, plain_clip, plain_refused, print_refused, reason_words
+from i2v_assets.operations.budget import BudgetToday, budget_opens_at, budget_today
+from i2v_assets.operations.clips import takes_of
+from i2v_assets.operations.films import FilmStatus, list_films, with_plan
+from i2v_assets.session import Session
+from i2v_assets.uploads.under_way import MOST_OBJECTS, UploadsNow, UploadState, UploadUnderWay, uploads_now
+from resources.errors import I2VError
+from resources.ledger.base import utc_now
+from resources.ledger.records import Spend
+from resources.money import dollars
+from resources.plurals import counted
+from resources.registry.registry import ClipRow, ClipState, RefusedRow
+from resources.wait_reason import WaitReason
+
+OLD_REFUSAL = timedelta(days=1)
+"""A refusal is shown for a day unasked; who wants to correct it has seen it by then."""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What `i2v status` shows; ``rows`` are all clips that were asked for, oldest first.
+
+    ``older`` counts the refusals that are left out for their age. ``opens`` says when the budget has room again for clips
+    that wait for it.
+    """
+
+    rows: tuple[ClipRow, ...]
+    counts: Mapping[str, int]
+    refused: tuple[RefusedRow, ...]
+    older: int
+    paused: Any
+    spent: Mapping[str, Spend]
+    opens: Mapping[str, str]
+    uploads: UploadsNow = field(default_factory=UploadsNow)
+    films: tuple[FilmStatus, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to show."""
+        return not (self.counts or self.refused or self.older or self.uploads.under_way or self.films)
+
+
+def read_overview(session: Session, states: Collection[ClipState], *, everything: bool) -> Overview:
+    """Read the overview: of clips in these states alone, if any are given.
+
+    Args:
+        session: The ledger, the registry and the bucket.
+        states: Only clips in these states; empty for all, with films and uploads that are under way.
+        everything: Old refusals too.
+    """
+    registry = session.registry
+    rows, counts = registry.list(states), registry.counts()
+    wants_refused = not states or ClipState.REFUSED in states
+    refused = registry.refusals.now() if wants_refused else ()
+    uploads, films = (UploadsNow(), ()) if states else _bucket(session)
+    older = 0
+    if not (everything or states):
+        recent = [row for row in rows if not _is_old_clip(row)]
+        fresh = [row for row in refused if not _is_old_upload(row, uploads)]
+        older = len(rows) - len(recent) + len(refused) - len(fresh)
+        rows, refused = tuple(recent), tuple(fresh)
+    spent = session.ledger.spend_by_clip([row.clip for row in rows])
+    hold = session.ledger.held_service(session.settings.service)
+    return Overview(rows, counts, refused, older, hold, spent, _opens(session, rows), uploads, films)
+
+
+def _bucket(session: Session) -> tuple[UploadsNow, tuple[FilmStatus, ...]]:
+    """Return what only the bucket knows; if it does not answer, say so and go on without it."""
+    try:
+        uploads = uploads_now(session.bucket, session.registry, session.settings)
+        return uploads, list_films(session.bucket)
+    except I2VError as error:
+        err.print(f"The bucket was not read: {error.text}", markup=False, highlight=False)
+        return UploadsNow(), ()
+
+
+def _is_old_clip(row: ClipRow) -> bool:
+    return row.state is ClipState.REFUSED and utc_now() - row.updated_at > OLD_REFUSAL
+
+
+def _is_old_upload(row: RefusedRow, uploads: UploadsNow) -> bool:
+    written = uploads.modified_at.get(row.source.partition("#")[0])
+    return written is not None and utc_now() - written > OLD_REFUSAL
+
+
+def _opens(session: Session, rows: Sequence[ClipRow]) -> dict[str, str]:
+    waiting = [row for row in rows if row.state is ClipState.WAITING and row.wait is WaitReason.BUDGET]
+    today: BudgetToday | None = budget_today(session) if waiting else None
+    found: dict[str, str] = {}
+    for row in waiting:
+        moment = budget_opens_at(session, row.price_microdollars or 0, today) if today is not None else None
+        if moment is not None:
+            found[row.clip] = f"The day's budget starts anew at {local_time(moment)}."
+    return found
+
+
+def print_plain(shown: Overview, session: Session, limit: int) -> None:
+    """Print the overview for programs: times are UTC, money is in micro-dollars."""
+    films = [with_plan(session.bucket, film) for film in shown.films[:limit]]
+    print_json(
+        {
+            "counts": shown.counts,
+            "clips": [
+                {
+                    **plain_clip(row),
+                    "takes": takes_of(row),
+                    "price_of_all_takes_microdollars": _total(row),
+                    "paid_microdollars": _paid(shown, row),
+                }
+                for row in shown.rows[-limit:]
+            ],
+            "under_way": [asdict(each) for each in shown.uploads.under_way[:limit]],
+            "films": [_plain_film(film) for film in films],
+            "refused_uploads": plain_refused(shown.refused[:limit]),
+            "older_refusals": shown.older,
+            "paused": {"by": shown.paused.by, "since": shown.paused.since} if shown.paused else None,
+        }
+    )
+
+
+def _plain_film(film: FilmStatus) -> dict[str, Any]:
+    answer = film.answer
+    return {
+        "film": film.name,
+        "state": film.state,
+        "since": film.since,
+        "source": film.source,
+        "has_video": film.has_video,
+        "answer": answer.title if answer else None,
+        "shots": [{"clip": shot.get("clip"), "state": shot.get("state")} for shot in film.shots],
+    }
+
+
+def print_overview(shown: Overview, session: Session, limit: int) -> None:
+    """Print the overview for people: times are this machine's."""
+    if shown.paused is not None:
+        out.print(f"{shown.paused.text} `i2v resume` lets it go on.", markup=False, highlight=False)
+    if shown.is_empty:
+        out.print("No clips yet: `i2v upload` puts files into the bucket, the upload sensor finds them.")
+        return
+    _print_under_way(shown.uploads.under_way[:limit])
+    if shown.rows:
+        rows = shown.rows[-limit:]
+        print_table(
+            ("clip", "state", "since", "price", "paid", "reason"),
+            [
+                (
+                    row.clip,
+                    row.state,
+                    local_time(row.updated_at),
+                    dollars(_total(row)),
+                    dollars(_paid(shown, row)) if row.clip in shown.spent else "",
+                    " ".join(part for part in (reason_words(row), shown.opens.get(row.clip)) if part),
+                )
+                for row in rows
+            ],
+        )
+    _print_films(session, shown.films[:limit])
+    print_refused(shown.refused, limit)
+    out.print(", ".join(_count_words(shown)), highlight=False)
+    if shown.spent:
+        out.print(_money_words(shown), markup=False, highlight=False)
+    _print_left_out(shown, limit)
+
+
+def _print_under_way(uploads: Sequence[UploadUnderWay]) -> None:
+    if uploads:
+        print_table(
+            ("upload", "state", "left", "what it waits for"),
+            [
+                (each.name, each.state, f"{each.seconds_left} s" if each.seconds_left else "", each.words)
+                for each in uploads
+            ],
+        )
+
+
+def _print_films(session: Session, films: Sequence[FilmStatus]) -> None:
+    if not films:
+        return
+    rows = []
+    for film in (with_plan(session.bucket, each) for each in films):
+        answer = film.answer
+        reason = answer.problems[0].what if answer and answer.problems else ""
+        rows.append(
+            (film.name, film.state, local_time(film.since) if film.since else "", len(film.shots) or "", reason)
+        )
+    print_table(("film", "state", "since", "shots", "reason"), rows)
+
+
+def _count_words(shown: Overview) -> list[str]:
+    words = [f"{count} {name}" for name, count in sorted(shown.counts.items())]
+    for state in UploadState:
+        found = [each for each in shown.uploads.under_way if each.state is state]
+        left = max((each.seconds_left or 0 for each in found), default=0)
+        if found:
+            words.append(f"{len(found)} {state}{f', {left} s left' if left else ''}")
+    words += [f"{counted(len(shown.films), 'film')}"] if shown.films else []
+    words += [f"{counted(len(shown.refused), 'upload')} refused"] if shown.refused else []
+    return words
+
+
+def _money_words(shown: Overview) -> str:
+    settled = sum(each.settled_microdollars for each in shown.spent.values())
+    still_open = sum(each.reserved_microdollars for each in shown.spent.values())
+    more = f", and {dollars(still_open)} that the service has not settled yet" if still_open else ""
+    return f"Paid for these clips, all takes: {dollars(settled) or '$0.00'}{more}."
+
+
+def _print_left_out(shown: Overview, limit: int) -> None:
+    if len(shown.rows) > limit:
+        err.print(f"The newest {limit} of {len(shown.rows)}; --limit shows more.", highlight=False)
+    if shown.older:
+        out.print(f"{counted(shown.older, 'older refusal')} left out: `i2v status --all` shows them.", highlight=False)
+    if not shown.uploads.whole:
+        err.print(
+            f"More than {MOST_OBJECTS:,} objects lie below uploads/, so what settles is not shown here; the upload sensor"
+            " in the Dagster UI says it.",
+            highlight=False,
+        )
+
+
+def _total(row: ClipRow) -> int | None:
+    """Return the price of all takes of a clip, as far as it is known."""
+    return None if row.price_microdollars is None else row.price_microdollars * takes_of(row)
+
+
+def _paid(shown: Overview, row: ClipRow) -> int:
+    spend = shown.spent.get(row.clip)
+    return spend.settled_microdollars + spend.reserved_microdollars if spend else 0
