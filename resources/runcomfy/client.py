@@ -201,6 +201,7 @@ class RunComfyClient:
             RateLimited, ServiceUnavailable: no answer after all retries; the request itself is unaffected.
             Rejected: the service refused (or one of its children).
         """
+        self.polls += 1
         what = f"Result of request {_request_path(request_id)}"
         try:
             body = await self._ask(
