@@ -1,6 +1,7 @@
 """Report what became of a clip, everywhere and in one place: the event log, the bucket and the registry."""
 
 import asyncio
+import base64
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -71,9 +72,13 @@ class ClipReporter:
         self._events = events
         self._run_id = run_id
         self._bucket = BucketAnswers(context.bucket)
+        self._pictures: dict[str, str] = {}
 
     async def files(self, clip: str, candidate: Candidate, files: Sequence[ReadFile]) -> None:
         """Record the three sets of media, each of which may be empty."""
+        picture = next((found.thumbnail for found in files if found.thumbnail), None)
+        if picture is not None:
+            self._pictures[clip] = picture
         for kind, asset in SOURCE_ASSETS.items():
             of_kind = [found for found in files if found.medium and found.medium.kind is kind]
             version = "+".join(found.medium.sha256[:16] for found in of_kind if found.medium) or "none"
@@ -111,6 +116,7 @@ class ClipReporter:
             StorageError: the bucket does not answer; LedgerError: the ledger does not.
         """
         row = outcome.row
+        picture = self._pictures.pop(row.clip, None)  # a run of 200 clips keeps none that nobody needs
         if not isinstance(outcome, ClipDelivered | ClipPlanned):
             now = await asyncio.to_thread(self._context.registry.get, row.clip)
             if not self._is_ours(row, now):
@@ -125,15 +131,15 @@ class ClipReporter:
                     return await self._restore(row)
                 return Result(row.clip, ClipState.DELIVERED)
             case ClipRefused():
-                return await self._refused(outcome)
+                return await self._refused(outcome, picture)
             case ClipWaiting():
-                return await self._waiting(outcome)
+                return await self._waiting(outcome, picture)
             case ClipFailed():
                 return await self._failed(outcome)
 
     # Without a video
 
-    async def _refused(self, outcome: ClipRefused) -> Result:
+    async def _refused(self, outcome: ClipRefused, picture: str | None) -> Result:
         row, problems = outcome.row, outcome.problems
         reason = " ".join(problem.what for problem in problems)
         remedy = " ".join(dict.fromkeys(problem.remedy for problem in problems if problem.remedy))
@@ -151,9 +157,9 @@ class ClipReporter:
         )
         document = {"decision": "refused", "problems": [vars(problem) for problem in problems]}
         await asyncio.to_thread(self._bucket.document, row.clip, keys.PLAN, document)
-        return await self._answer(row, ClipState.REFUSED, answer, reason, remedy)
+        return await self._answer(row, ClipState.REFUSED, answer, reason, remedy, picture=picture)
 
-    async def _waiting(self, outcome: ClipWaiting) -> Result:
+    async def _waiting(self, outcome: ClipWaiting, picture: str | None) -> Result:
         row, problem, plan = outcome.row, outcome.problem, outcome.plan
         money = await self._money(row, plan)
         price, most = self._prices(outcome, money)
@@ -182,8 +188,16 @@ class ClipReporter:
         metadata = answer_metadata(answer, {"waiting_for": outcome.reason.value, "reason": problem.what}, outcome)
         warn = not outcome.reason.is_error
         self._events.checked("clip_video", "answered", row.clip, passed=False, metadata=metadata, warn=warn)
-        state, remedy = ClipState.WAITING, problem.remedy
-        return await self._answer(row, state, answer, problem.what, remedy, waiting_for=outcome.reason, plan=plan)
+        return await self._answer(
+            row,
+            ClipState.WAITING,
+            answer,
+            problem.what,
+            problem.remedy,
+            waiting_for=outcome.reason,
+            plan=plan,
+            picture=picture if outcome.reason.is_decision else None,
+        )
 
     @staticmethod
     def _prices(outcome: ClipWaiting, money: Money) -> tuple[int, int]:
@@ -225,9 +239,11 @@ class ClipReporter:
         *,
         waiting_for: WaitReason | None = None,
         plan: Plan | None = None,
+        picture: str | None = None,
     ) -> Result:
         """Write the note and the registry's row."""
-        await asyncio.to_thread(self._bucket.note, row.clip, answer)
+        shown = base64.b64decode(picture) if picture is not None else None
+        await asyncio.to_thread(self._bucket.note, row.clip, answer, shown)
         if not await self._record(row, state, reason=reason, remedy=remedy, waiting_for=waiting_for, plan=plan):
             return await self._restore(row)
         return Result(row.clip, state, reason, remedy)
