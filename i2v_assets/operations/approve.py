@@ -1,6 +1,5 @@
 """Approve: agree to pay for exactly what was shown, by the hash of a plan, by clips or by folders."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from i2v_assets.operations.preview import Preview, open_clips, preview
 from i2v_assets.pipeline.plan import Planned, approve_planned
 from i2v_assets.planning.plan import Plan, Refusal, total_price
 from i2v_assets.session import Session
+from resources.bounded_json import read_json
 from resources.errors import I2VError
 from resources.ledger.approvals import ApprovalWay
 from resources.money import dollars
@@ -244,7 +244,7 @@ def _planned_as(shown: Preview, asked: str) -> tuple[Planned, ...] | None:
 def _what_changed(bucket: Bucket, planned: Planned, asked: str) -> str | None:
     """Return what differs between a clip's stored plan of this hash and its plan of now; None if it had another hash."""
     try:
-        stored = json.loads(bucket.read(keys.clip_key(planned.row.clip, keys.PLAN), max_bytes=MAX_PLAN_BYTES))
+        stored = read_json(bucket.read(keys.clip_key(planned.row.clip, keys.PLAN), max_bytes=MAX_PLAN_BYTES))
     except (I2VError, ValueError):
         return None
     if not isinstance(stored, dict) or not str(stored.get("plan_hash", "")).startswith(asked):

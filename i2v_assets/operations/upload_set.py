@@ -17,6 +17,7 @@ from i2v_assets.uploads.marks import ENDS_AFTER, RENEW_AFTER, mark_name, mark_te
 from i2v_assets.uploads.memory import IntakeMemory, tree_of
 from i2v_assets.uploads.noise import is_noise
 from i2v_assets.uploads.types import Candidate, role_of
+from resources.media.foresee import foresee
 from resources.schemas.inputs import MediumKind
 from resources.settings import Settings
 from resources.storage.bucket import Bucket
@@ -148,7 +149,7 @@ def understand(files: Sequence[LocalFile], settings: Settings, now: datetime) ->
     found = group_uploads(
         files, now, settings.settle_seconds, texts, {}, max_bytes=settings.max_upload_bytes, memory=memory
     )
-    return [*_clips(found), *_refused(found)]
+    return [*_clips(found), *_refused(found), *_foreseen(files, settings)]
 
 
 def _text(file: LocalFile) -> str | bytes:
@@ -185,6 +186,16 @@ def _route(candidate: Candidate) -> tuple[str, str]:
 def _refused(found: Grouping) -> Iterator[Understood]:
     for each in found.refused:
         yield Understood("refused", each.clip or each.key.removeprefix(UPLOADS), each.text)
+
+
+def _foreseen(files: Sequence[LocalFile], settings: Settings) -> Iterator[Understood]:
+    """Yield the media that are not sent as they are: what each is, and what will be done with it."""
+    for file in files:
+        if media_kind(file.key) is None:
+            continue
+        seen = foresee(file.path, prepare=settings.prepare)
+        if seen.words:
+            yield Understood(seen.outcome, file.key.removeprefix(UPLOADS), f"It {seen.words}.")
 
 
 Progress = Callable[[int, int, LocalFile], None]

@@ -188,7 +188,7 @@ def _not_understood(
     doubtful = {each.key: each for each in near_documents(snapshot.tree, outside, snapshot.texts)}
     for doubt in doubtful.values():
         snapshot.doubts.add(doubt)
-        yield RefusedUpload(doubt.key, doubt.words, f"{doubt.remedy} {ALLOWED}")
+        yield RefusedUpload(doubt.key, doubt.words, doubt.remedy)
     for entry in unknown + [each for each in documents if each.object.key not in doubtful]:
         if not (is_source(entry.name) and (entry.folder, stem_key(entry.name)) in loose):
             yield _unknown(entry)

@@ -1,15 +1,28 @@
 """Extra takes after a low quality score: when they are made, when not, and what they may cost."""
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from resources.devservers.start import RunningSandbox, start_sandbox
 from resources.registry.registry import ClipState
 
 REFUSED = "The content violates our policy (sensitive content)."
+
+
+@pytest.fixture(scope="module")
+def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    """A sandbox of its own, whose cached videos all show the image of these tests.
+
+    Those of the sandbox of all tests show whichever image came first, so the likeness would depend on the tests' order.
+    """
+    options = {"generation_seconds": 0.2, "generation_spread": 0, "render": "cached", "seed": 1, "balance": 1_000_000}
+    with start_sandbox(tmp_path_factory.mktemp("sandbox"), **options) as server:
+        yield server
 
 
 @pytest.fixture

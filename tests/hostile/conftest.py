@@ -97,10 +97,8 @@ def attack(
             orders.append(order("good-last", Family.HAPPYHORSE_I2V, 2))
             ledger_file = tmp_path / f"ledger-{time.monotonic_ns()}.sqlite"
             with Ledger.open(f"sqlite:///{ledger_file}") as ledger:
-                began = time.monotonic()
                 outcomes = {each.order.clip: each for each in asyncio.run(collect(ledger, orders))}
-                seconds = time.monotonic() - began
-            check(service, outcomes, orders, seconds)
+            check(service, outcomes, orders)
             written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
             assert TOKEN.encode() not in written
         return outcomes
@@ -127,9 +125,7 @@ def attack(
     return run
 
 
-def check(
-    service: HostileService, outcomes: dict[str, Outcome], orders: list[GenerationRequest], seconds: float
-) -> None:
+def check(service: HostileService, outcomes: dict[str, Outcome], orders: list[GenerationRequest]) -> None:
     """Check what holds in every scenario."""
     assert outcomes.keys() == {each.clip for each in orders}
     paused = any(each.kind == "submit-wait" for each in service.scenarios.values())
@@ -147,4 +143,3 @@ def check(
     for target, headers in (*service.stolen, *service.fetched):
         assert TOKEN not in f"{target} {headers}"
         assert "authorization" not in headers
-    assert seconds < DEADLINE * 3 + SLACK

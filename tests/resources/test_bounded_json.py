@@ -1,7 +1,6 @@
 """JSON of strangers: as deep as is allowed, on every Python, in linear time."""
 
 import json
-import time
 
 import pytest
 from hypothesis import given
@@ -41,13 +40,12 @@ def test_brackets_in_text_are_no_nesting(text: str) -> None:
     assert isinstance(read_json(text), str)
 
 
+@pytest.mark.timeout(120)  # 5 s here; quadratic, they would take days
 def test_open_strings_and_garbage_cost_linear_time() -> None:
     hostile = ['"' + "\\" * (16 << 20), ('"' + "[" * 9) * 10**6, "]" * (16 << 20), '\\"' * (8 << 20)]
-    began = time.process_time()
     for text in hostile:
         with pytest.raises(ValueError):  # noqa: PT011 - either of its kinds
             read_json(text)
-    assert time.process_time() - began < 60  # 5 s here; quadratic, they would take days
 
 
 def test_bytes_are_utf_8_with_or_without_a_mark() -> None:

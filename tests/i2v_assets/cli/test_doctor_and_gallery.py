@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 from resources.storage.bucket import Bucket
 
@@ -257,6 +258,16 @@ def test_an_export_that_cannot_be_written(world):
     ran = world("ledger", "export", "/nope/x")
     assert ran.code == 64
     assert "/nope/x cannot be written" in ran.err
+
+
+def test_an_upload_says_what_is_not_sent_as_it_is(world, tmp_path):
+    Image.new("RGB", (640, 480), "teal").save(tmp_path / "cup.gif")
+    Image.new("RGB", (640, 480), "teal").save(tmp_path / "mug.jpg")
+    ran = world("upload", str(tmp_path / "cup.gif"), str(tmp_path / "mug.jpg"))
+    said = " ".join(ran.err.split())
+    assert ran.code == 0
+    assert "prepared cup.gif: It is a GIF image: it will be sent as a JPEG or PNG." in said
+    assert "mug.jpg: It " not in said
 
 
 def test_two_files_under_one_key_are_not_uploaded(world):
