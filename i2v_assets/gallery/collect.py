@@ -143,9 +143,7 @@ class Answers:
         return answer_of(row, money, service=self.service, retries_per_clip=self.retries_per_clip)
 
 
-def gather(
-    known: Answers, listed: Mapping[str, ObjectInfo], seen: TextCache, now: datetime | None = None
-) -> Contents:
+def gather(known: Answers, listed: Mapping[str, ObjectInfo], seen: TextCache, now: datetime | None = None) -> Contents:
     """Return one entry per clip that has an answer, and per upload that could become none.
 
     A clip that was delivered, and of which a newer version waits, failed or is refused, is shown with its video and why.
@@ -179,9 +177,7 @@ def gather(
         if row.state in IN_WORK and (row.clip not in manifests or keys.clip_key(row.clip, keys.VIDEO) not in listed)
     ]
     without = {entry.clip for entry in entries}
-    entries = [
-        replace(entry, picture=keys.clip_key(entry.clip, keys.SOURCE_PICTURE) in listed) for entry in entries
-    ]
+    entries = [replace(entry, picture=keys.clip_key(entry.clip, keys.SOURCE_PICTURE) in listed) for entry in entries]
     entries += [
         entry_of_manifest(
             manifest,
