@@ -16,9 +16,9 @@ from resources.schemas.inputs import Route, Service
 class Status(StrEnum):
     """State of a clip in the gallery."""
 
-    SETTLING = "settling"
-    WORKING = "working"
     DELIVERED = "delivered"
+    WORKING = "working"
+    SETTLING = "settling"
     WAITING = "waiting"
     FAILED = "failed"
     REFUSED = "refused"
