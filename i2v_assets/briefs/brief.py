@@ -6,7 +6,6 @@ suggestion; values of the wrong type are refused with the expected type.
 
 import difflib
 import re
-import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -26,6 +25,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from i2v_assets.briefs.yaml_reader import Document, DocumentError, DocumentFormat, plain_type, read_document
+from resources.composed import composed
 from resources.schemas.inputs import MAX_SEED, Route
 
 MAX_TAKES = 20
@@ -113,7 +113,7 @@ def _colour(value: str) -> str:
 Colour = Annotated[StrictStr, AfterValidator(_colour)]
 
 MediaList = Annotated[tuple[MediaRef, ...], BeforeValidator(_as_list), Field(min_length=1)]
-Text = Annotated[StrictStr, AfterValidator(lambda text: unicodedata.normalize("NFC", text))]
+Text = Annotated[StrictStr, AfterValidator(composed)]
 Resolution: TypeAlias = Literal["480p", "720p", "1080p", "4k"]
 AspectRatio: TypeAlias = Literal["adaptive", "16:9", "9:16", "1:1", "4:3", "3:4", "21:9"]
 

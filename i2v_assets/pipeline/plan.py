@@ -23,6 +23,7 @@ from resources.errors import SettingsError
 from resources.ledger.approvals import ApprovalWay
 from resources.ledger.ledger import Ledger
 from resources.media.errors import Unreadable
+from resources.media.facts import VideoFacts
 from resources.registry.registry import ClipRow
 from resources.schemas.inputs import Family, MediumKind
 from resources.settings import Settings
@@ -119,8 +120,11 @@ class ClipPlanner:
         return Planned(row, candidate, files, sure, rerolls=rerolls)
 
     async def read(self, candidate: Candidate) -> tuple[ReadFile, ...]:
-        """A clip's files, in its order."""
-        return tuple(await asyncio.gather(*(self._reader.read_async(file, self._reads) for file in candidate.files)))
+        """A clip's files, in its order; the moving part of a Live Photo is none of a loose image's."""
+        files = await asyncio.gather(*(self._reader.read_async(file, self._reads) for file in candidate.files))
+        if candidate.kind is not UploadKind.LOOSE:
+            return tuple(files)
+        return tuple(file for file in files if not (isinstance(file.facts, VideoFacts) and file.facts.live_photo))
 
     async def take(
         self, row: ClipRow, candidate: Candidate, files: tuple[ReadFile, ...], number: int

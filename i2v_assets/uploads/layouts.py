@@ -224,7 +224,8 @@ def batch_claims(snapshot: Snapshot, batch: Entry, unseen: set[str]) -> Iterator
             return
         if not is_read(text, batch.path):
             words = f"{shown_name(batch.path)} names it, and is still being read."
-            snapshot.doubts.add(list_doubt(batch, written, words, "Wait for the next look.", snapshot.near))
+            doubt = rows_doubt(batch, written, words, "Wait for the next look.", snapshot.near)
+            snapshot.doubts.add(replace(doubt, passing=True))
             return
         rows, bad = parse_list(text, batch.path)
     except DocumentError as error:

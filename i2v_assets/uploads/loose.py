@@ -12,7 +12,7 @@ from i2v_assets.uploads.noise import is_source, original_of_conflict
 from i2v_assets.uploads.snapshot import Claim, Snapshot, entry_files
 from i2v_assets.uploads.tree import Entry, newest
 from i2v_assets.uploads.types import (
-    MAY_HOLD_SOUND_ALONE,
+    ASKED_WHAT_THEY_HOLD,
     Candidate,
     HoldReason,
     Kept,
@@ -55,12 +55,13 @@ def loose_claims(snapshot: Snapshot, folder: str, stem: str, group: Sequence[Ent
 def _voices_to_use(group: Sequence[Entry]) -> list[Entry]:
     """Return the voices of a stem: sounds that are sent as they are before those that are prepared, and sounds before videos.
 
-    A video may hold sound alone, which only its content shows; the clip is refused if it holds a picture.
+    A video may hold sound alone, or be part of a Live Photo, which only its content shows; the clip is refused if it is
+    neither.
     """
     media = [entry for entry in group if entry.role == "media"]
     sounds = [entry for entry in media if kind_of(entry) is MediumKind.AUDIO]
     ready = [entry for entry in sounds if split_name(entry.name)[1] in (".mp3", ".wav")]
-    recordings = [entry for entry in media if split_name(entry.name)[1] in MAY_HOLD_SOUND_ALONE]
+    recordings = [entry for entry in media if split_name(entry.name)[1] in ASKED_WHAT_THEY_HOLD]
     any_sound = any(kind_of(entry) is MediumKind.AUDIO for entry in group)
     return ready or sounds or ([] if any_sound else recordings)
 
@@ -122,6 +123,9 @@ def _judge(
 ) -> UploadHold | Kept | str | None:
     """Return why a loose image is not ordered: a hold, words to wait with, nothing to do at all; None if it is ordered."""
     key = entry.object.key
+    doubt = snapshot.doubts.holding(folder, key)
+    if doubt is not None and doubt.passing:
+        return doubt.words
     claim = snapshot.memory.claims.get(key)
     if claim is not None and claim.document != key:
         if claim.paid and claim.etag == entry.object.etag:
@@ -136,7 +140,7 @@ def _judge(
             words = f"{shown_name(other.name)} has the image's name, and is no voiceover."
             remedy = "Put a reference video in a folder with its image and a brief.yaml, or remove it."
             return UploadHold(HoldReason.COMPANION, words, remedy, other.object.key)
-    if (doubt := snapshot.doubts.holding(folder, key)) is not None:
+    if doubt is not None:
         return doubt_hold(doubt)
     verdict = _tree_rule(snapshot, folder, entry)
     if verdict is None and asks:

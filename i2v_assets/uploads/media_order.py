@@ -8,6 +8,8 @@ import re
 import unicodedata
 from typing import TypeAlias
 
+from resources.composed import composed
+
 OrderKey: TypeAlias = tuple[int, tuple[tuple[int, int, str], ...], str]
 
 
@@ -49,17 +51,17 @@ def order_key(name: str) -> OrderKey:
 def _role(name: str) -> int:
     """Return 0 for a name that says first, 2 for one that says last, 1 for neither and for both."""
     stem = name.rpartition("/")[2].rpartition(".")[0] or name
-    plain = "".join(char for char in unicodedata.normalize("NFKD", stem) if not unicodedata.combining(char))
+    plain = "".join(char for char in composed(stem, "NFKD") if not unicodedata.combining(char))
     words = {word.lower() for word in _WORD.findall(plain)} | {word.lower() for word in re.split(r"[\W\d_]+", plain)}
-    composed = unicodedata.normalize("NFKC", stem)
-    first = bool(words & _FIRST_WORDS) or any(part in composed for part in _FIRST_PARTS)
-    last = bool(words & _LAST_WORDS) or any(part in composed for part in _LAST_PARTS)
+    compatible = composed(stem, "NFKC")
+    first = bool(words & _FIRST_WORDS) or any(part in compatible for part in _FIRST_PARTS)
+    last = bool(words & _LAST_WORDS) or any(part in compatible for part in _LAST_PARTS)
     return 1 if first == last else (0 if first else 2)
 
 
 def _natural(name: str) -> tuple[tuple[int, int, str], ...]:
     """Return a name in pieces: numbers compare by their value and come before letters, the ending comes last."""
-    folded = unicodedata.normalize("NFC", name).casefold()
+    folded = composed(name).casefold()
     stem, dot, ending = folded.rpartition(".")
     pieces = [piece for piece in _NUMBER.split(stem if dot else folded) if piece]
     numbered = [(0, int(piece), "") if piece.isdecimal() else (1, 0, piece) for piece in pieces]

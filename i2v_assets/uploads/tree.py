@@ -24,11 +24,11 @@ from i2v_assets.uploads.types import (
     Role,
     UploadFile,
     UploadObject,
-    composed,
     role_of,
     shown_name,
     split_name,
 )
+from resources.composed import composed
 from resources.storage.keys import UPLOADS
 
 log = logging.getLogger(__name__)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,6 +12,7 @@ from typing import Any, Final, Literal, Protocol, Self
 
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.uploads.noise import is_companion, is_noise_name, original_of_conflict
+from resources.composed import composed
 from resources.schemas.inputs import MediumKind
 
 
@@ -287,6 +287,7 @@ class Doubt:
         remedy: What to do about it.
         folders: Folders (below ``uploads/``) whose loose files it holds, with all below them; ``""`` is the top alone.
         keys: Objects that it holds.
+        passing: The next look knows more, so what it holds is not admitted yet.
     """
 
     key: str
@@ -294,6 +295,7 @@ class Doubt:
     remedy: str
     folders: frozenset[str] = frozenset()
     keys: frozenset[str] = frozenset()
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,8 +329,9 @@ MEDIA_ENDINGS: Final[Mapping[str, MediumKind]] = MappingProxyType(
 """The file types that the routes accept (model pages), as they are or prepared: `resources.media.prepare`. The content
 decides what a file is, so that an MP4 with sound alone is a sound."""
 
-MAY_HOLD_SOUND_ALONE: Final = frozenset({".mp4", ".m4v", ".webm", ".mkv", ".3gp", ".3g2"})
-"""Videos by their ending that recorders also write for sound; not .mov, which phones put beside a picture that moves."""
+ASKED_WHAT_THEY_HOLD: Final = frozenset({".mp4", ".m4v", ".webm", ".mkv", ".3gp", ".3g2", ".mov"})
+"""Videos by their ending that say nothing beside an image until they are read: recorders write sound alone into them, and
+phones the moving part of a picture."""
 
 CONVERTIBLE: Final[Mapping[str, MediumKind]] = MappingProxyType(
     dict.fromkeys((".jxl", ".jp2", ".j2k", ".svg", ".psd", ".psb", ".pdf", ".ai", ".eps"), MediumKind.IMAGE)
@@ -375,15 +378,6 @@ def split_name(name: str) -> tuple[str, str]:
     """Return the stem and the lower-case ending of a file name."""
     dot = name.rfind(".")
     return (name, "") if dot <= 0 else (name[:dot], name[dot:].lower())
-
-
-def composed(name: str) -> str:
-    """Return a name in Unicode's composed form (NFC), which most keyboards type.
-
-    macOS uploads the decomposed form: to a person the same name, to the bucket another key. Names are compared in this form;
-    objects are fetched by their actual key.
-    """
-    return unicodedata.normalize("NFC", name)
 
 
 def stem_key(name: str) -> str:

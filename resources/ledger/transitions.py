@@ -25,7 +25,7 @@ from resources.ledger.tables import requests, services, submissions
 from resources.redact import redact_inputs
 
 _LOCK_SERVICE = sa.select(services.c.service).where(services.c.service == sa.bindparam("the_service")).with_for_update()
-IN_FLIGHT = sa.select(sa.func.count()).where(
+_IN_FLIGHT = sa.select(sa.func.count()).where(
     requests.c.service == sa.bindparam("the_service"),
     requests.c.state.in_([State.SUBMITTING, State.SUBMITTED]),
     requests.c.lease_until > sa.bindparam("the_time"),
@@ -37,6 +37,12 @@ _HEARTBEAT = (
     .values(lease_until=sa.bindparam("the_lease"))
 )
 _INSERT_SUBMISSION = submissions.insert()
+
+
+def in_flight(connection: sa.Connection, service: str, now: datetime) -> int:
+    """Return how many requests of a service have a live lease, over all processes; one beyond the longest is no lease."""
+    times = {"the_service": service, "the_time": now, "the_longest": now + LONGEST_LEASE}
+    return int(connection.execute(_IN_FLIGHT, times).scalar_one())
 
 
 class Claims(LedgerBase):
@@ -110,11 +116,9 @@ class Claims(LedgerBase):
             if unwanted is not None:
                 return unwanted
             now = self._time(connection)
-            in_flight: int = connection.execute(
-                IN_FLIGHT, {"the_service": service, "the_time": now, "the_longest": now + LONGEST_LEASE}
-            ).scalar_one()
-            if in_flight >= max_in_flight:
-                return AtCapacity(in_flight)
+            flying = in_flight(connection, service, now)
+            if flying >= max_in_flight:
+                return AtCapacity(flying)
             refusal = budget_refusal(connection, service, run_id=run_id, price=price_microdollars, caps=caps, now=now)
             if refusal is not None:
                 return refusal

@@ -68,6 +68,8 @@ class VideoFacts(BaseModel):
     """Degrees by which players turn the picture: 0, 90, 180 or 270."""
     variable: bool = False
     """True if the frames are not evenly spaced."""
+    live_photo: bool = False
+    """True if a phone wrote it as the moving part of a still image, which lies beside it."""
 
 
 MediaFacts = ImageFacts | AudioFacts | VideoFacts

@@ -191,7 +191,12 @@ def probe_video(path: Path, name: str = "") -> VideoFacts:
             size_bytes=path.stat().st_size,
             rotation=rotation,
             variable=variable,
+            live_photo=_LIVE_PHOTO in container.metadata,
         )
+
+
+_LIVE_PHOTO = "com.apple.quicktime.content.identifier"
+"""The key that names the still of a Live Photo in its video (Apple, `AVMetadataQuickTimeMetadataKeyContentIdentifier`)."""
 
 
 def _check_header(container: av.container.InputContainer, stream: av.VideoStream, name: str) -> None:

@@ -12,7 +12,7 @@ from resources.ledger.base import utc_now
 from resources.ledger.database import Database
 from resources.ledger.records import State
 from resources.ledger.tables import events, requests, services
-from resources.ledger.transitions import IN_FLIGHT
+from resources.ledger.transitions import in_flight
 from resources.registry.rows import ClipState
 from resources.registry.tables import clips
 
@@ -68,10 +68,7 @@ class FleetMeasures:
             ).all()
             pauses = connection.execute(sa.select(services.c.service, services.c.paused_until)).all()
             names = {row[0] for row in by_state} | {row[0] for row in pauses if row[0]} | {service}
-            flying = {
-                name: connection.execute(IN_FLIGHT, {"the_service": name, "the_time": now}).scalar_one()
-                for name in names
-            }
+            flying = {name: in_flight(connection, name, now) for name in names}
             waiting_for = sa.func.coalesce(
                 sa.case((clips.c.state == ClipState.WAITING.value, clips.c.waiting_for)), sa.literal("")
             )

@@ -17,6 +17,8 @@ import hashlib
 import re
 import unicodedata
 
+from resources.composed import composed
+
 UPLOADS = "uploads/"
 VIDEOS = "videos/"
 REQUESTS = "requests/"
@@ -183,7 +185,7 @@ def _checked_file(name: str) -> str:
 
 
 def _part(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text.translate(_LETTERS))
+    decomposed = composed(text.translate(_LETTERS), "NFKD")
     folded = "".join(char for char in decomposed if not unicodedata.combining(char))
     clean = _HYPHENS.sub("-", _FOREIGN.sub("-", folded)).strip("-").lstrip("-_")
     if not clean:
@@ -201,5 +203,4 @@ def _digest(text: str) -> str:
 
     It is the same for both Unicode forms of an accent (macOS uploads decomposed names).
     """
-    composed = unicodedata.normalize("NFC", text)
-    return hashlib.sha256(composed.encode(errors="surrogatepass")).hexdigest()[:_HASH_DIGITS]
+    return hashlib.sha256(composed(text).encode(errors="surrogatepass")).hexdigest()[:_HASH_DIGITS]

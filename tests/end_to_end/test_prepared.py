@@ -55,10 +55,12 @@ def voice(container: str, codec: str, seconds: float = 4.0, rate: int = 24_000) 
     return out.getvalue()
 
 
-def clip(container: str, codec: str, seconds: float = 3.0, *, sound: bool = False, gaps: bool = False) -> bytes:
+def clip(container: str, codec: str, seconds: float = 3.0, *, gaps: bool = False, live_photo: bool = False) -> bytes:
     """A moving picture in any container."""
     out = io.BytesIO()
-    with av.open(out, "w", format=container) as file:
+    with av.open(out, "w", format=container, options={"movflags": "use_metadata_tags"} if live_photo else {}) as file:
+        if live_photo:
+            file.metadata["com.apple.quicktime.content.identifier"] = "7E0DD5C1-6E3B-4B6C-9E0D-0A3E6A3C2B11"
         stream = file.add_stream(codec, rate=24)
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
         at = 0
@@ -264,6 +266,18 @@ def test_reference_videos_are_prepared(stage: Any) -> None:
             assert shown.streams.video[0].codec_context.name == "h264"
             assert float(shown.duration or 0) / av.time_base == pytest.approx(4.5 if name == "e.mp4" else 3, abs=0.3)
     assert any("left out" in reason for reason in plan_of(stage, "f-mov")["reasons"])
+
+
+def test_the_moving_part_of_a_live_photo_is_left_alone(stage: Any) -> None:
+    stage.upload("IMG_4711.png", encoded(photo(shade=90), "PNG"))
+    stage.upload("IMG_4711.MOV", clip("mov", "libx264", live_photo=True))
+    stage.upload("film.png", encoded(photo(shade=91), "PNG"))
+    stage.upload("film.mov", clip("mov", "libx264"))
+    stage.make()
+    assert stage.states() == {"IMG_4711": ClipState.DELIVERED, "film": ClipState.REFUSED}
+    assert plan_of(stage, "IMG_4711")["route"] == "animate"
+    assert "holds a picture" in (stage.note("film") or "")
+    assert len(stage.charges()) == 1
 
 
 def test_what_cannot_be_prepared_says_what_to_export(stage: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from i2v_assets.uploads.types import Candidate
+from i2v_assets.uploads.types import Candidate, HoldReason
 
 WORDS = "Le café dérive"
 
@@ -15,7 +15,6 @@ WORDS = "Le café dérive"
     [
         ("latin/brief.yaml", f"prompt: {WORDS}\n"),
         ("latin/_defaults.yaml", f"prompt: {WORDS}\n"),
-        ("list.csv", f"clip,image,prompt\nx1,latin/hero.jpg,{WORDS}\n"),
     ],
 )
 def test_words_that_are_no_utf_8_are_refused_and_not_paid_for(world: Any, name: str, text: str) -> None:
@@ -32,6 +31,22 @@ def test_words_that_are_no_utf_8_are_refused_and_not_paid_for(world: Any, name: 
     world.admit()
     told = world("status", "--json").json
     assert (len(told["clips"]), told["refused_uploads"]) == (1, [])
+
+
+def test_a_list_that_is_no_utf_8_is_read_and_waits_for_a_person(world: Any) -> None:
+    text = f"clip,image,prompt\nx1,latin/hero.jpg,{WORDS}\n"
+    world.upload("latin/hero.jpg", world.image().read_bytes())
+    world.upload("list.csv", text.encode("latin-1"))
+    for _ in range(2):
+        world.admit()
+        with world.session() as (_, registry):
+            [row] = registry.list()
+        hold = Candidate.from_content(row.content).hold
+        assert (row.clip, hold and hold.reason) == ("x1", HoldReason.ENCODING)
+    world.upload("list.csv", text.encode("utf-8-sig"))
+    world.admit()
+    with world.session() as (_, registry):
+        assert [Candidate.from_content(row.content).hold for row in registry.list()] == [None]
 
 
 def test_words_that_an_earlier_version_kept_damaged_are_read_again(world: Any) -> None:

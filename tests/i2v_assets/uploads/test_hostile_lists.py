@@ -35,6 +35,7 @@ HOSTILE = {
     "columns.csv": full("image,")[:-10] + "\nx",
     "cells.csv": "image,prompt\n" + full("x," * 700 + "\n")[:-1500],
     "marks.jsonl": json.dumps({"image": "a.jpg", "clip": "\u0316\u0301" * 5000}) + "\n",
+    "prompt.csv": "image,prompt\na.jpg," + "\u0316\u0301" * 2_000_000 + "\n",
     "marks.csv": "image\n" + "\u0316\u0301" * 2_000_000 + ".jpg\n",
 }
 
