@@ -56,7 +56,7 @@ def check(name: str, version: str, requirements: list[str]) -> bool:
     shutil.rmtree(venv, ignore_errors=True)
     python = str(venv / "bin" / "python")
     pins = VENVS / "constraints.txt"
-    lock = re.findall(r"^([\w.-]+==[\w.]+)(?: ; .*)? \\$", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    lock = re.findall(r"^([\w.-]+==.+?) \\$", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     pins.write_text("\n".join(each for each in lock if not FAMILY.match(each)) + "\n")
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     # Not the shell's: a path for imports would bring another environment's packages into this one.
