@@ -2,7 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+DEMO_READY := $(VENV)/.ready-demo
 READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+SITE = $(VENV)/lib/python3*/site-packages
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
@@ -11,21 +14,38 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(READY) ## make .venv from the lock (done by every other command)
+setup: $(READY) ## make .venv with everything (done by every command that needs it)
 
-# pip compiles to byte code as it installs; without that every process start takes twice as long.
-$(READY): requirements.lock
-	@echo "Setting up $(VENV) (a minute or two, once) ..."
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "i2v-assets needs Python 3.11 or newer: make PYTHON=python3.x")'
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+# What runs: `make demo`, `make dev` and real use. What only builds the project goes into a folder that is removed again, and
+# so do source maps of the Dagster UI and tests of libraries. Byte code is made of what is used, when it is used first.
+# A venv that has everything is left as it is.
+$(DEMO_READY): demo.lock
+	@if [ -e $(READY) ] && [ ! demo.lock -nt $(READY) ] && [ ! requirements.lock -nt $(READY) ]; then touch -r $(READY) $@; exit; fi; \
+	set -e; \
+	echo "Setting up $(VENV) (about a minute, once) ..."; \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "i2v-assets needs Python 3.11 or newer: make PYTHON=python3.x")'; \
+	$(PYTHON) -m venv --clear $(VENV); \
+	$(PIP) install --no-compile --require-hashes -r demo.lock; \
+	$(PIP) install --no-compile --require-hashes --target $(VENV)/build -r deploy/build.lock; \
+	PYTHONPATH=$(CURDIR)/$(VENV)/build $(PIP) install --no-compile --no-deps --no-build-isolation --editable .; \
+	rm -rf $(VENV)/build $(SITE)/*/tests $(SITE)/*/*/tests; \
+	find $(SITE) \( -name '*.map' -o -name '*.pyc' \) -delete; \
+	touch $@
+
+# Everything else is added to it: the versions are the same, so a running `make dev` loses nothing. An older venv with
+# everything is made anew, since it may hold what the locks no longer have.
+# All of it is compiled to byte code: without that the tests' many processes take twice as long to start.
+$(READY): requirements.lock $(DEMO_READY)
+	@if [ -e $@ ]; then rm -f $@ $(DEMO_READY) && $(MAKE) --no-print-directory $(DEMO_READY); fi
+	@echo "Adding what tests and checks need (a minute or two, once) ..."
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(BIN)/python -m compileall -q $(SITE) >/dev/null || true  # some libraries carry templates that are no Python
 	@touch $@
 
-demo: $(READY) ## sample images to videos in the sandbox, from start to end
+demo: $(DEMO_READY) ## sample images to videos in the sandbox, from start to end
 	@$(BIN)/i2v demo
 
-dev: $(READY) ## the same services kept up, with the Dagster UI
+dev: $(DEMO_READY) ## the same services kept up, with the Dagster UI
 	@$(BIN)/i2v dev
 
 # Two workers: most tests wait for servers, and each worker has servers of its own.
@@ -83,9 +103,10 @@ COMPILE = uv pip compile --universal --python-version 3.11 --generate-hashes --n
 # The image's locks take their versions from the first. It has no extra `sandbox`: the S3 server is an image of its own there.
 lock: ## bring the locks up to date (needs uv)
 	$(COMPILE) --upgrade --all-extras pyproject.toml -o requirements.lock
+	$(COMPILE) --upgrade -c requirements.lock --extra sandbox pyproject.toml -o demo.lock
 	$(COMPILE) --upgrade -c requirements.lock --extra provenance --extra deploy \
 	  pyproject.toml -o deploy/requirements.lock
-	echo hatchling | $(COMPILE) --upgrade -c requirements.lock - -o deploy/build.lock
+	printf 'hatchling\neditables\n' | $(COMPILE) --upgrade -c requirements.lock - -o deploy/build.lock
 
 clean: ## remove .venv and the local services' data; a ledger in .i2v stays (it says what was paid for)
 	rm -rf $(VENV)

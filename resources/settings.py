@@ -173,6 +173,13 @@ class Settings(BaseSettings):
             " sandbox, nor where budget_usd_per_day is set"
         ),
     )
+    bucket_commands: bool | None = Field(
+        None,
+        description=(
+            "carry out the files `uploads/_do/approve-<clip>` and `cancel-<clip>`: whoever may write to the bucket may then"
+            " approve what costs money; empty: on in the sandbox, off for the paid service"
+        ),
+    )
     on_unknown: Literal["hold", "resubmit"] = Field(
         "hold",
         description="what to do if a submit's outcome is unknown: `hold` for a person, or `resubmit` (may pay twice)",
@@ -271,6 +278,11 @@ class Settings(BaseSettings):
         if self.service == "sandbox" or "budget_usd_per_day" in self.model_fields_set:
             return None
         return round(self.approve_above_usd * USD)
+
+    @property
+    def takes_bucket_commands(self) -> bool:
+        """Return whether commands in the bucket are carried out."""
+        return self.service == "sandbox" if self.bucket_commands is None else self.bucket_commands
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

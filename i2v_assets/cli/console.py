@@ -1,6 +1,8 @@
 """Write results to stdout and everything else to stderr. Rich obeys NO_COLOR by itself."""
 
 import json
+import os
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
@@ -28,6 +30,11 @@ class SafeConsole(Console):
     def print(self, *objects: Any, **options: Any) -> None:
         """See `rich.console.Console`; strings and texts are made harmless, tables come with harmless cells."""
         super().print(*map(_harmless, objects), **options)
+
+    def on_broken_pipe(self) -> None:
+        """End: the reader has what it wanted (`i2v status | head`). Rich itself would call that a failure."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0)
 
 
 def _harmless(given: Any) -> Any:

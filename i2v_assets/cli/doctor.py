@@ -3,18 +3,18 @@
 import asyncio
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import typer
 from rich.text import Text
 
 from i2v_assets.cli.console import AsJson, out, print_json
+from i2v_assets.cli.doctor_bucket import bucket_points, lifecycle
 from i2v_assets.cli.exit_codes import Exit, exit_code
-from i2v_assets.cli.run.safe_fetch import fetch_input
+from i2v_assets.cli.findings import Finding, good
 from i2v_assets.session import Session, open_bucket, open_client, open_session
 from resources.errors import I2VError
 from resources.ledger.durability import promises
@@ -25,14 +25,9 @@ from resources.runcomfy.client import service_time
 from resources.runcomfy.offers import LiveOffer
 from resources.schemas.endpoints import family_route
 from resources.schemas.inputs import Family
-from resources.scratch import scratch_folder, scratch_root
+from resources.scratch import scratch_root
 from resources.settings import Settings, load_settings
-from resources.storage import keys
-from resources.storage.bucket import Bucket
 from resources.storage.client import credentials_expire_at
-from resources.storage.errors import AccessDenied
-from resources.storage.lifecycle import rules_over
-from resources.storage.reachability import check_reachable
 from resources.witness.owner import SHORT, refusal, stranger
 from resources.witness.store import Place
 
@@ -43,17 +38,6 @@ SKEW = timedelta(seconds=30)
 
 FREE_BYTES = 2 * 1024**3
 """Room for the largest video that the service may send (2 GiB)."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report: what was checked, whether it is ok, and what to do if not."""
-
-    name: str
-    ok: bool
-    words: str
-    remedy: str = ""
-    code: Exit = Exit.OK
 
 
 @app.command()
@@ -89,13 +73,9 @@ def _print(line: Finding) -> None:
         out.print(Text(f"      {line.remedy}"))
 
 
-def _good(name: str, words: str) -> Finding:
-    return Finding(name, True, words)
-
-
 def _service(settings: Settings) -> Iterator[Finding]:
     note = "a stand-in on this machine, play money" if settings.service == "sandbox" else "generations cost money"
-    yield _good("service", f"{settings.service} ({note})")
+    yield good("service", f"{settings.service} ({note})")
 
 
 def _token(settings: Settings) -> Iterator[Finding]:
@@ -108,62 +88,13 @@ def _token(settings: Settings) -> Iterator[Finding]:
     if left <= 0:
         yield Finding("token", False, words, "Top up the account: nothing can be made.", Exit.FAILED)
     else:
-        yield _good("token", words)
-
-
-def _bucket(settings: Settings) -> Iterator[Finding]:
-    bucket = open_bucket(settings)
-    bucket.check()
-    key = f"inputs/doctor-{uuid4().hex}.txt"
-    try:
-        bucket.write(key, b"i2v doctor", "text/plain")
-        bucket.write_new(key, b"another", "text/plain")
-        bucket.write_if(key, b"another", "text/plain", etag="0" * 32)
-        kept = bucket.read(key) == b"i2v doctor"
-        if kept:
-            yield _good(
-                "bucket", f"{settings.bucket}: lists, reads, writes, and does not overwrite what is written once"
-            )
-        else:
-            yield Finding(
-                "bucket",
-                False,
-                f"{settings.bucket} overwrites objects that were to be written only once: its records guard against a lost"
-                " ledger, and not against two ledgers at once.",
-                "This storage ignores If-None-Match or If-Match; use one that obeys them (AWS, SeaweedFS, MinIO).",
-                Exit.USAGE,
-            )
-        yield _presigned(settings, bucket, key)
-    finally:
-        bucket.delete(key)
-
-
-def _presigned(settings: Settings, bucket: Bucket, key: str) -> Finding:
-    """Fetch a presigned address as the service would: over https from a public host, or from this machine for the sandbox."""
-    name = "presigned address"
-    try:
-        check_reachable(bucket, settings.service)
-        with scratch_folder() as folder:
-            path = folder / "fetched"
-            there = bucket.head(key)  # if the bucket keeps versions, the service is sent to one of them
-            url = bucket.presign_get(key, 60, there.version_id if there else "")
-            fetch_input(url.get_secret_value(), path, settings.service, max_bytes=1_000)
-            same = path.read_bytes() == b"i2v doctor"
-    except I2VError as error:
-        remedy = (
-            "The service fetches inputs from there: AWS_ENDPOINT_URL_S3 has to be an https address on the internet, and "
-            "the credentials need s3:GetObject (s3:GetObjectVersion too, if the bucket keeps versions)."
-        )
-        return Finding(name, False, error.message, remedy, exit_code(error))
-    if not same:
-        return Finding(name, False, "It brings other bytes than were written.", "Is a cache in between?", Exit.USAGE)
-    return _good(name, f"reachable from here; addresses live {settings.presign_seconds} s")
+        yield good("token", words)
 
 
 def _credentials(settings: Settings) -> Iterator[Finding]:
     ends = credentials_expire_at()
     if ends is None:
-        yield _good("S3 credentials", "no end is known")
+        yield good("S3 credentials", "no end is known")
         return
     left = ends - datetime.now(UTC)
     words = f"the session ends in {max(left.total_seconds(), 0) / 60:.0f} minutes"
@@ -176,7 +107,7 @@ def _credentials(settings: Settings) -> Iterator[Finding]:
             Exit.USAGE,
         )
     else:
-        yield _good("S3 credentials", words)
+        yield good("S3 credentials", words)
 
 
 def _ledger(settings: Settings) -> Iterator[Finding]:
@@ -188,9 +119,9 @@ def _ledger(settings: Settings) -> Iterator[Finding]:
         promised = promises(session.ledger.database)
         pause = session.ledger.pause_state(settings.service)
         outage = session.ledger.outage(settings.service)
-        yield _good("ledger", f"{kind}, can be written: {session.ledger.name}")
+        yield good("ledger", f"{kind}, can be written: {session.ledger.name}")
         yield _witness(settings, session)
-    yield from _lifecycle(settings)
+    yield from lifecycle(settings)
     for promise in promised:
         code = Exit.OK if promise.holds else Exit.FAILED
         yield Finding(promise.name, promise.holds, promise.text, promise.remedy, code)
@@ -217,31 +148,10 @@ def _witness(settings: Settings, session: Session) -> Finding:
         if place.holds_paid_work() and not place.knows(ledger, settings.service):
             refused = stranger(ledger.id, settings.bucket)
             return Finding(name, False, refused.message, refused.remedy, Exit.USAGE)
-        return _good(name, "none yet; the first submit names this one")
+        return good(name, "none yet; the first submit names this one")
     if (problem := refusal(document, ledger.id, settings.bucket)) is not None:
         return Finding(name, False, problem.message, problem.remedy, Exit.USAGE)
-    return _good(name, f"this one, {ledger.id[:SHORT]}")
-
-
-def _lifecycle(settings: Settings) -> Iterator[Finding]:
-    """The records live as long as the videos: nothing deletes them, lifecycle rules included."""
-    name, bucket = "lifecycle rules", open_bucket(settings)
-    try:
-        rules = bucket.lifecycle_rules()
-    except AccessDenied:
-        yield _good(name, "cannot be read with these credentials (s3:GetLifecycleConfiguration)")
-        return
-    if rules is None:
-        yield _good(name, "the storage has none")
-        return
-    found = {prefix: rules_over(rules, prefix) for prefix in (keys.REQUESTS, keys.VIDEOS)}
-    for prefix, names in found.items():
-        if names:
-            words = f"{', '.join(names)} deletes or freezes objects below {prefix}"
-            remedy = "Without them a lost ledger pays again: limit the rule to other prefixes."
-            yield Finding(name, False, words, remedy, Exit.USAGE)
-    if not any(found.values()):
-        yield _good(name, f"none touches {keys.REQUESTS} or {keys.VIDEOS}")
+    return good(name, f"this one, {ledger.id[:SHORT]}")
 
 
 def _catalogue(_: Settings) -> Iterator[Finding]:
@@ -259,7 +169,7 @@ def _catalogue(_: Settings) -> Iterator[Finding]:
             yield Finding(name, False, words, f"To agree: i2v models --accept {live.family}", Exit.TRY_LATER)
         else:
             price = dollars(live.offer.price_microdollars_per_unit) or "an unknown price"
-            yield _good(name, f"{live.offer.endpoint.model_id}, {price} per {live.offer.price_unit}")
+            yield good(name, f"{live.offer.endpoint.model_id}, {price} per {live.offer.price_unit}")
 
 
 def _clocks(settings: Settings) -> Iterator[Finding]:
@@ -268,14 +178,14 @@ def _clocks(settings: Settings) -> Iterator[Finding]:
     clocks = {"storage": bucket.now(), "service": asyncio.run(service_time(settings.runcomfy_model_api_base))}
     for who, moment in clocks.items():
         if moment is None:
-            yield _good(f"clock, {who}", "tells no time")
+            yield good(f"clock, {who}", "tells no time")
             continue
         apart = (datetime.now(UTC) - moment).total_seconds()
         if abs(apart) > SKEW.total_seconds():
             words = f"this machine is {abs(apart):.0f} s {'ahead' if apart > 0 else 'behind'}"
             yield Finding(f"clock, {who}", False, words, "Synchronise this machine's clock (NTP).", Exit.USAGE)
         else:
-            yield _good(f"clock, {who}", f"{abs(apart):.0f} s apart")
+            yield good(f"clock, {who}", f"{abs(apart):.0f} s apart")
 
 
 def _libraries(_: Settings) -> Iterator[Finding]:
@@ -285,7 +195,7 @@ def _libraries(_: Settings) -> Iterator[Finding]:
         remedy = "Install PyAV from its wheel, which brings FFmpeg with it: pip install --force-reinstall av"
         yield Finding("media libraries", False, f"without {', '.join(missing)} ({words})", remedy, Exit.FAILED)
     else:
-        yield _good("media libraries", words)
+        yield good("media libraries", words)
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:
@@ -297,7 +207,7 @@ def _disk(settings: Settings) -> Iterator[Finding]:
             remedy = "Free some space, or point I2V_DATA_DIR elsewhere: scratch files lie in it too."
             yield Finding(name, False, words, remedy, Exit.FAILED)
         else:
-            yield _good(name, words)
+            yield good(name, words)
 
 
 def _existing(folder: Path) -> Path:
@@ -313,13 +223,13 @@ def _uploads(settings: Settings) -> Iterator[Finding]:
     if found:
         yield Finding("uploads", False, misplaced_words(found), "Keys tell upper from lower case.", Exit.DATA)
     else:
-        yield _good("uploads", "no media lie beside uploads/")
+        yield good("uploads", "no media lie beside uploads/")
 
 
 CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Any]]], ...] = (
     ("service", _service),
     ("token", _token),
-    ("bucket", _bucket),
+    ("bucket", bucket_points),
     ("S3 credentials", _credentials),
     ("uploads", _uploads),
     ("ledger", _ledger),

@@ -9,6 +9,7 @@ import typer
 
 from i2v_assets.cli.completion import complete_names
 from i2v_assets.cli.console import AsJson, err, out, print_json
+from i2v_assets.cli.disk import as_problem
 from i2v_assets.cli.exit_codes import Exit, TryLater, UsageProblem, exit_code
 from i2v_assets.operations.clips import NoSuchClip, find_clip
 from i2v_assets.operations.films import FilmStatus, find_film
@@ -114,9 +115,7 @@ def _check_room(folder: Path, wanted: Mapping[str, ObjectInfo]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        raise UsageProblem(
-            f"{folder} cannot be used: {error.strerror or type(error).__name__}.", remedy="Name another --output-dir."
-        ) from None
+        raise as_problem(error, folder) from None
     needed = sum(info.size_bytes for info in wanted.values())
     if needed > free:
         raise UsageProblem(
@@ -129,7 +128,4 @@ def _download(bucket: Bucket, key: str, path: Path) -> None:
     try:
         bucket.download(key, path)
     except OSError as error:
-        raise UsageProblem(
-            f"{path} cannot be written: {error.strerror or type(error).__name__}.",
-            remedy="Name another --output-dir, or free some space.",
-        ) from None
+        raise as_problem(error, path) from None

@@ -13,6 +13,7 @@ import typer
 from rich.text import Text
 
 from i2v_assets.cli.console import err, out, print_json
+from i2v_assets.cli.disk import as_problem
 from i2v_assets.cli.environment import load_environment
 from i2v_assets.cli.exit_codes import Exit, exit_code
 from i2v_assets.cli.lazy_group import LazyGroup
@@ -74,14 +75,24 @@ def main() -> None:
     except CLICK_ERROR as error:
         error.show()  # type: ignore[attr-defined]
         sys.exit(Exit.USAGE if isinstance(error, USAGE_ERROR) else Exit.FAILED)
+    except BrokenPipeError:  # `i2v status | head`: the reader has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.OK)
+    except OSError as error:
+        sys.exit(_report(as_problem(error)))
     except I2VError as error:
-        code = exit_code(error)
-        if wants_json(sys.argv[1:]):
-            print_json({"error": error.message, "remedy": error.remedy, "code": int(code)})
-        err.print(Text("Error: ", style="bold red").append(error.message, style="not bold default"))
-        if error.remedy:
-            err.print(Text(f"  {error.remedy}"))
-        sys.exit(code)
+        sys.exit(_report(error))
+
+
+def _report(error: I2VError) -> Exit:
+    """Print an error and its remedy, and return the exit code."""
+    code = exit_code(error)
+    if wants_json(sys.argv[1:]):
+        print_json({"error": error.message, "remedy": error.remedy, "code": int(code)})
+    err.print(Text("Error: ", style="bold red").append(error.message, style="not bold default"))
+    if error.remedy:
+        err.print(Text(f"  {error.remedy}"))
+    return code
 
 
 def wants_json(arguments: Sequence[str]) -> bool:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from i2v_assets.cli.console import err
+from i2v_assets.cli.disk import require_room
 from i2v_assets.cli.environment import data_root, locked
 from i2v_assets.cli.exit_codes import UsageProblem
 
@@ -51,6 +52,7 @@ def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     folder = (data_root() / "serve").absolute()
+    require_room(folder.parent)
     with locked(folder):
         folder.mkdir(parents=True, exist_ok=True)
         programs = Programs(folder, _environment(os.environ))

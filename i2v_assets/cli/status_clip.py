@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from i2v_assets.cli.console import err, out, print_json, print_table
-from i2v_assets.cli.status_words import local_time, plain_clip, plain_refused, print_refused, reason_words
+from i2v_assets.cli.console import err, print_json, print_table
+from i2v_assets.cli.status_words import local_time, plain_clip, plain_refused, reason_words
 from i2v_assets.clip_folder.notes import Answer, answer_of
-from i2v_assets.operations.clips import find_clip, takes_of
+from i2v_assets.operations.clips import takes_of
 from i2v_assets.session import Session
 from i2v_assets.uploads.types import Candidate
 from resources.ledger.records import Spend

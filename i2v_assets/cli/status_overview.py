@@ -103,8 +103,16 @@ def _opens(session: Session, rows: Sequence[ClipRow]) -> dict[str, str]:
 
 
 def print_plain(shown: Overview, session: Session, limit: int) -> None:
-    """Print the overview for programs: times are UTC, money is in micro-dollars."""
+    """Print the overview for programs: times are UTC, money is in micro-dollars.
+
+    Films, uploads that are under way and older refusals have their keys only if there are any.
+    """
     films = [with_plan(session.bucket, film) for film in shown.films[:limit]]
+    more = {
+        "under_way": [asdict(each) for each in shown.uploads.under_way[:limit]],
+        "films": [_plain_film(film) for film in films],
+        "older_refusals": shown.older,
+    }
     print_json(
         {
             "counts": shown.counts,
@@ -117,11 +125,9 @@ def print_plain(shown: Overview, session: Session, limit: int) -> None:
                 }
                 for row in shown.rows[-limit:]
             ],
-            "under_way": [asdict(each) for each in shown.uploads.under_way[:limit]],
-            "films": [_plain_film(film) for film in films],
             "refused_uploads": plain_refused(shown.refused[:limit]),
-            "older_refusals": shown.older,
             "paused": {"by": shown.paused.by, "since": shown.paused.since} if shown.paused else None,
+            **{name: value for name, value in more.items() if value},
         }
     )
 

@@ -5,6 +5,7 @@ import json
 import traceback
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -14,7 +15,7 @@ from i2v_assets.clip_folder.notes import answer_of
 from i2v_assets.defs.dagster_internals import assets_below
 from i2v_assets.defs.dead_runs import signs_of_life
 from i2v_assets.defs.event_log import DagsterEvents, dagster_metadata
-from i2v_assets.defs.failures import as_dagster_failure
+from i2v_assets.defs.failures import as_dagster_failure, interrupted
 from i2v_assets.defs.partitions import BATCH_TAG, clips
 from i2v_assets.defs.run_tags import CLIPS_TAG, clip_tags, ended_line, result_tags
 from i2v_assets.defs.specs import CLIP_PLAN, CLIP_PREVIEW, CLIP_SPECS, CLIP_VIDEO
@@ -83,7 +84,7 @@ def make_clips(
         store = bucket.open()
         results = run_sync(
             lambda: _make_all(context, events, runcomfy, store, requests, registry, scratch),
-            interrupted=dg.DagsterExecutionInterruptedError,
+            interrupted=partial(interrupted, context),
         )
     yield from events.results()
     _say_what_is_skipped(context, below, events, results)

@@ -14,10 +14,12 @@ from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.defs.runs import LatestRuns, why_ended
 from i2v_assets.defs.specs import CLIP_VIDEO
+from i2v_assets.operations.bucket_commands import run_bucket_commands
 from i2v_assets.pipeline.clip_state import answer_metadata, state_report
 from i2v_assets.pipeline.dispatch_policy import MAX_RUNS_WITHOUT_ANSWER, Decisions, DispatchInputs, decide
 from i2v_assets.pipeline.heap_watch import find_registered_heaps
 from i2v_assets.planning.time_window import parse_window
+from i2v_assets.session import Session
 from i2v_assets.uploads.types import Candidate
 from resources.generation.factory import caps_of
 from resources.ledger.ledger import Ledger
@@ -29,6 +31,7 @@ from resources.registry.registry import ClipRow, ClipState, Registry
 from resources.registry.resource import LedgerResource
 from resources.settings import Settings, load_settings
 from resources.storage.bucket import Bucket
+from resources.storage.errors import StorageError
 from resources.storage.resource import BucketResource
 from resources.wait_reason import WaitReason
 
@@ -61,6 +64,7 @@ def dispatch_sensor(
     committed = int(context.cursor or 0)
     with as_dagster_failure(), ledger.open() as (requests, registry):
         registry.requeue_uncommitted(NAME, committed)
+        carry_out_commands(context, Session(settings, requests, registry))
         rows = registry.list(WATCHED)
         end_dead_runs(context.instance, registry, requests, rows)
         decisions = decide(rows, world_of(context.instance, rows, requests, registry, settings))
@@ -82,6 +86,18 @@ def dispatch_sensor(
         )
     context.log.info(plain(f"{counted(len(due), 'clip')} started in {counted(len(runs), 'run')}."))
     return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
+
+
+def carry_out_commands(context: dg.SensorEvaluationContext, session: Session) -> None:
+    """Carry out the commands in the bucket; if it does not respond, the next evaluation does, and clips go on meanwhile."""
+    try:
+        answers = run_bucket_commands(session)
+    except StorageError as error:
+        context.log.warning(plain(f"Commands in the bucket were not read: {error.text}"))
+        return
+    for each in answers:
+        done = "carried out" if each.done else "not carried out"
+        context.log.info(plain(f"Command {each.command.file.key} {done}. {each.text}"))
 
 
 def world_of(

@@ -1,12 +1,13 @@
-"""Convert I2VError into dagster.Failure so that the UI shows the remedy."""
+"""How runs end that do not succeed: an I2VError as dagster.Failure with its remedy, a stop as one sentence."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
 
+from resources.dagster_runs import stop_kind
 from resources.errors import I2VError
-from resources.outside_text import lines
+from resources.outside_text import lines, plain
 from resources.own_commands import pasteable
 
 
@@ -26,6 +27,15 @@ def as_dagster_failure() -> Iterator[None]:
         if found is None:
             raise
         raise dg.Failure(description=lines(pasteable(found.text)), allow_retries=False) from group
+
+
+def interrupted(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> BaseException:
+    """Return Dagster's exception for a run that a signal ended, which says who stopped it; the log says it too."""
+    by_person = stop_kind(context.instance, context.run.run_id) == "person"
+    who = "stopped by a person" if by_person else "stopped from outside (a deploy, a restart or a time limit)"
+    words = f"The run was {who}. What was sent to the service is fetched by itself."
+    context.log.warning(plain(words))
+    return dg.DagsterExecutionInterruptedError(words)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> I2VError | None:

@@ -2,12 +2,13 @@
 
 import asyncio
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
 
-from i2v_assets.defs.failures import as_dagster_failure
+from i2v_assets.defs.failures import as_dagster_failure, interrupted
 from i2v_assets.defs.launchpad import launchpad_fields
 from i2v_assets.defs.operating import CLIP, by_run, operating
 from i2v_assets.defs.specs import CLIP_SPECS
@@ -60,7 +61,7 @@ def adopt(
     ):
         outcomes, settled = run_sync(
             lambda: _adopt(runcomfy, bucket.open(), requests, registry, scratch),
-            interrupted=dg.DagsterExecutionInterruptedError,
+            interrupted=partial(interrupted, context),
         )
         delivered = [found for found in outcomes if isinstance(found, Delivered)]
     context.log.info(plain(f"{len(delivered)} of {len(outcomes)} orphans delivered, {settled} costs settled."))

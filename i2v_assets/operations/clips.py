@@ -53,7 +53,10 @@ def find_clip(registry: Registry, clip: str) -> ClipRow:
     if row is not None:
         return row
     if not clip:
-        raise NoSuchClip("No clip was given.", remedy="Give its partition key as `clip`; `i2v status` lists the clips.")
+        raise NoSuchClip(
+            "No clip was given.",
+            remedy="Give its partition key as `clip`, such as `clip: hero` in the launchpad's config; `i2v status` lists the clips.",
+        )
     for refused in registry.refusals.now(clip):
         raise NoSuchClip(f"{clip} is not a clip yet, its upload is refused: {refused.words}", remedy=refused.remedy)
     near = difflib.get_close_matches(clip, [found.clip for found in registry.list()], 3)

@@ -178,6 +178,7 @@ class ClipPipeline:
                 window=self._window,
                 upload_hold=upload_hold,
                 heap=heap,
+                bucket_commands=self._context.settings.takes_bucket_commands,
             ),
             datetime.now(UTC),
         )

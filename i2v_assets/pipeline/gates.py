@@ -6,8 +6,8 @@ from datetime import datetime
 from i2v_assets.pipeline.heaps import Heap
 from i2v_assets.planning.time_window import Window
 from i2v_assets.uploads.types import UploadHold
+from resources.storage.keys import COMMANDS
 from resources.wait_reason import WaitReason
-
 
 SHOWN_HASH = 16
 """Characters of a plan hash in an answer: 64 bits, as in `i2v plan`."""
@@ -39,6 +39,7 @@ class Gate:
         window: when paid work may start; None always.
         upload_hold: why its upload waits for a person; None if it is understood.
         heap: the loose clips that it came with, if they cost too much together to be made without a question.
+        bucket_commands: a file in the bucket may approve it.
     """
 
     clip: str
@@ -53,6 +54,7 @@ class Gate:
     window: Window | None
     upload_hold: UploadHold | None = None
     heap: Heap | None = None
+    bucket_commands: bool = False
 
 
 def gate(asked: Gate, now: datetime) -> Hold | None:
@@ -81,9 +83,8 @@ def gate(asked: Gate, now: datetime) -> Hold | None:
 
 def _unapproved(asked: Gate, approve: str) -> Hold | None:
     """Return what only a person lets through."""
-    by_person = (
-        f"{approve} (`i2v plan {asked.clip}` shows the plan and its price), or materialize it in the Dagster UI."
-    )
+    by_file = f", or upload any file as {COMMANDS}approve-{asked.clip}" if asked.bucket_commands else ""
+    by_person = f"{approve} (`i2v plan {asked.clip}` shows the plan and its price), or materialize it in the Dagster UI{by_file}."
     if asked.upload_hold is not None:
         remedy = f"{asked.upload_hold.remedy} To make it as it is: {by_person[0].lower()}{by_person[1:]}"
         return Hold(WaitReason.APPROVAL, asked.upload_hold.words, remedy.strip())

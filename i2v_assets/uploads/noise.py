@@ -10,6 +10,8 @@ from fnmatch import translate
 from functools import lru_cache
 from typing import Final
 
+from resources.storage.keys import COMMANDS, UPLOADS
+
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
@@ -126,9 +128,14 @@ def is_noise(path: str, size_bytes: int, patterns: Sequence[str] = ()) -> bool:
     return bool(patterns) and _is_ignored(path, tuple(patterns))
 
 
+_COMMANDS = COMMANDS.removeprefix(UPLOADS).rstrip("/")
+
+
 @lru_cache(maxsize=65_536)
 def is_noise_folder(folder: str) -> bool:
-    """Return whether a folder or one above it belongs to a system; ``..`` is an ordinary name in a bucket."""
+    """Return whether a folder or one above it belongs to a system, or holds commands; ``..`` is an ordinary name in a bucket."""
+    if folder == _COMMANDS or folder.startswith(f"{_COMMANDS}/"):
+        return True
     return any(
         (part.startswith(".") and part.strip(".") != "") or _FOLDER_PATTERN.match(part) is not None
         for part in folder.split("/")

@@ -20,6 +20,8 @@ class ApprovalWay(StrEnum):
     """With `approve_job`."""
     MATERIALIZE = "materialize"
     """By materializing the clip in the Dagster UI."""
+    BUCKET = "bucket"
+    """With a file in the bucket, by somebody who may write there."""
 
 
 class Approvals(LedgerBase):

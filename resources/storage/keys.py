@@ -8,6 +8,8 @@ videos/_rejected/<fingerprint>-<n>       what the service gave as a video and is
 requests/<fingerprint>/<attempt>.json    what was claimed, sent or ended, whatever becomes of the ledger
 clips/<clip>/...                         what was found, decided and made
 clips/_refused/<slug>-<hash>.txt         what could not become a clip
+uploads/_do/approve-<clip>               a command of somebody who has only the bucket; also cancel-<clip>
+clips/_do/approve-<clip>.json            which command was carried out
 sequences/<sequence>.yaml, sequences/<sequence>/...
 inputs/<sha256>.<ending>                 what is sent: media by the hash of their bytes
 gallery/index.html
@@ -24,6 +26,8 @@ VIDEOS = "videos/"
 REQUESTS = "requests/"
 CLIPS = "clips/"
 REFUSED = "clips/_refused/"
+COMMANDS = "uploads/_do/"
+COMMAND_RECORDS = "clips/_do/"
 SEQUENCES = "sequences/"
 GALLERY = "gallery/"
 INPUTS = "inputs/"
@@ -46,6 +50,9 @@ MANIFEST = "manifest.json"
 REFUSED_NOTE = "REFUSED.txt"
 FAILED_NOTE = "FAILED.txt"
 WAITING_NOTE = "WAITING.txt"
+APPROVE_NOTE = "APPROVE.txt"
+CANCEL_NOTE = "CANCEL.txt"
+"""Answers to commands in the bucket; they are no notes and stay."""
 NOTES = (REFUSED_NOTE, FAILED_NOTE, WAITING_NOTE)
 
 FOLDER_JOINT = "--"
@@ -171,9 +178,14 @@ def refused_key(source_key: str) -> str:
     return f"{REFUSED}{slug(source_key)}-{_digest(source_key)}.txt"
 
 
+def is_slug(name: str) -> bool:
+    """Return whether a name can be a clip's."""
+    return _CLEAN.fullmatch(name) is not None
+
+
 def _checked(name: str) -> str:
     """Return the name, or raise if it did not go through `slug`."""
-    if not _CLEAN.fullmatch(name):
+    if not is_slug(name):
         raise ValueError(f"{name!r} is not a slug")
     return name
 

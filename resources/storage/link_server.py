@@ -5,6 +5,7 @@ the process' own S3 credentials and serves only the folders of finished work.
 """
 
 import argparse
+import logging
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
@@ -27,6 +28,8 @@ from resources.storage.errors import AccessDenied, ObjectMissing, StorageError
 from resources.storage.keys import CLIPS, GALLERY, SEQUENCES, VIDEOS
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from uvicorn import Server
 
 SERVED = (CLIPS, VIDEOS, SEQUENCES, GALLERY)
@@ -221,9 +224,24 @@ def _server(bucket: Bucket, port: int, host: str) -> "Server":
 
     # No access log: every seek in a video would add a line. A browser that keeps a video open must not delay shutdown.
     config = uvicorn.Config(
-        links_app(bucket), host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=1
+        links_app(bucket),
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
     )
-    return uvicorn.Server(config)
+
+    class QuietServer(uvicorn.Server):
+        """Does not log as errors what the signal to stop cuts off, such as a video that a browser plays."""
+
+        def handle_exit(self, sig: int, frame: "FrameType | None") -> None:
+            """Stop."""
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+            super().handle_exit(sig, frame)
+
+    return QuietServer(config)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

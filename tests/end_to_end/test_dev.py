@@ -144,7 +144,12 @@ def test_it_comes_up_makes_a_clip_and_leaves_nothing_behind(tmp_path: Path, monk
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     program, house = str(Path(sys.executable).with_name("i2v")), Path(__file__).parents[2]
-    shell = {**os.environ, **quick, **PRODUCTION, "I2V_DATA_DIR": str(tmp_path), "PYTHONPATH": str(house)}
+    state, elsewhere = tmp_path / "state", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shell = {
+        **os.environ, **quick, **PRODUCTION, "I2V_DATA_DIR": str(tmp_path), "PYTHONPATH": str(house),
+        "XDG_STATE_HOME": str(state),
+    }  # fmt: skip
     log = tmp_path / "log"
     with log.open("wb") as sink:
         dev = subprocess.Popen(
@@ -166,11 +171,35 @@ def test_it_comes_up_makes_a_clip_and_leaves_nothing_behind(tmp_path: Path, monk
         bucket.write("uploads/hero.png", picture(), "image/png")
         until(lambda: bucket.head("clips/hero/manifest.json") or dev.poll() is not None, "the clip", log)
         assert bucket.head("clips/hero/video.mp4") is not None, log.read_text()
-        # Another command in the same shell sees what the processes see.
-        told = subprocess.run(
-            [program, "--dev", "status", "--json"], env=shell, cwd=house, capture_output=True, check=True
+        # Another command in the same shell sees what the processes see, and so does one in any other folder.
+        stranger = {name: value for name, value in shell.items() if name != "I2V_DATA_DIR"}
+        for its_shell, folder in ((shell, house), (stranger, elsewhere)):
+            told = subprocess.run(
+                [program, "--dev", "status", "--json"], env=its_shell, cwd=folder, capture_output=True, check=True
+            )
+            found = [(clip["clip"], clip["state"]) for clip in json.loads(told.stdout)["clips"]]
+            assert found == [("hero", "delivered")]
+
+        lines = log.read_text().splitlines()
+        keys = dotenv_values(tmp_path / "dev" / "environment")
+        assert any(
+            keys["AWS_ENDPOINT_URL_S3"] in line and keys["AWS_SECRET_ACCESS_KEY"] in line and "s3://i2v" in line
+            for line in lines
         )
-        assert [(clip["clip"], clip["state"]) for clip in json.loads(told.stdout)["clips"]] == [("hero", "delivered")]
+        (aws,) = [line for line in lines if " s3 cp FILE s3://i2v/uploads/" in line]
+        assert all(f"{name}={keys[name]}" in aws for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
+        assert any("rclone copy FILE " in line and keys["AWS_SECRET_ACCESS_KEY"] in line for line in lines)
+
+        second = subprocess.run([program, "dev", "--port", str(port)], env=shell, cwd=house, capture_output=True,
+                                text=True, check=False)  # fmt: skip
+        assert second.returncode == 75
+        assert "already running here" in second.stderr
+        assert f"http://127.0.0.1:{port}" in second.stderr
+        other = {**shell, "I2V_DATA_DIR": str(elsewhere)}
+        third = subprocess.run([program, "dev", "--port", str(port)], env=other, cwd=house, capture_output=True,
+                               text=True, check=False)  # fmt: skip
+        assert third.returncode == 64
+        assert f"already running on port {port}" in " ".join(third.stderr.split())
 
         dev.send_signal(signal.SIGINT)
         assert dev.wait(60) == 0, log.read_text()
@@ -188,7 +217,9 @@ def test_a_killed_one_is_said_not_to_run(tmp_path: Path) -> None:
     (tmp_path / "dev.lock").write_text("Process 1 (i2v dev)")
     told = subprocess.run(
         [str(Path(sys.executable).with_name("i2v")), "--dev", "status"],
-        env={**os.environ, "I2V_DATA_DIR": str(tmp_path)}, cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "I2V_DATA_DIR": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}, cwd=tmp_path,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert told.returncode == 64
     assert "is not running" in told.stderr
+    assert "leave out" not in told.stderr

@@ -12,8 +12,8 @@ import typer
 from i2v_assets.cli.console import err
 from i2v_assets.cli.dev.dagster import local_dagster, require_free
 from i2v_assets.cli.dev.demo import run_demo
-from i2v_assets.cli.dev.services import local_services
 from i2v_assets.cli.dev.ready_lines import ready_lines
+from i2v_assets.cli.dev.services import local_services
 from i2v_assets.cli.environment import KEPT_IN_DEV, data_root, enter
 from i2v_assets.cli.exit_codes import TryLater, UsageProblem
 from i2v_assets.cli.running_dev import DEV_FOLDER, announced, dev_command, environment_of, running_devs

@@ -4,6 +4,7 @@
 after Ctrl-C, while the bucket and the sandbox are already gone.
 """
 
+import contextlib
 import errno
 import json
 import socket
@@ -21,6 +22,10 @@ from i2v_assets.cli.exit_codes import TryLater, UsageProblem
 from resources.devservers.start import ChildProcess, stop_together
 
 MODULE = "i2v_assets.definitions"
+NAME = "i2v_assets"
+"""The code location's name, as in `workspace.yaml` and in deploy/."""
+LOCATION_NOTE = "location_name"
+"""The file of a home that keeps the name with which it was begun."""
 START_SECONDS = 120
 SECONDS_TO_END = 10.0
 """Seconds until what is left is killed. A run that is under way leaves its requests to be adopted, which takes some seconds."""
@@ -73,7 +78,8 @@ def local_dagster(
     # folder for temporary files, since a socket's path has at most 107 characters.
     place = tempfile.TemporaryDirectory(prefix="i2v-")
     address = str(Path(place.name) / "code.sock")
-    server = {"host": "localhost", "socket": address, "location_name": MODULE}
+    name = location_name(Path(programs.environment["DAGSTER_HOME"]))
+    server = {"host": "localhost", "socket": address, "location_name": name}
     workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))  # JSON is YAML too
     started: list[ChildProcess] = []
 
@@ -84,7 +90,7 @@ def local_dagster(
 
     try:
         code = start(
-            "code_server.log", "dagster", "code-server", "start", "-m", MODULE, "-s", address, "--location-name", MODULE,
+            "code_server.log", "dagster", "code-server", "start", "-m", MODULE, "-s", address, "--location-name", name,
         )  # fmt: skip
         code.wait_until(lambda: stopped() or _listens(address), seconds=START_SECONDS, what="Dagster's code server")
         if stopped():
@@ -99,6 +105,21 @@ def local_dagster(
     finally:
         stop_together(started, SECONDS_TO_END)
         place.cleanup()
+
+
+def location_name(home: Path) -> str:
+    """Return the code location's name in Dagster: the project's, except in a home that an earlier version began.
+
+    Dagster keeps the cursor of a sensor, and whether a person has stopped it, by this name. So a home keeps its name.
+    """
+    note = home / LOCATION_NOTE
+    with contextlib.suppress(OSError):
+        return note.read_text(encoding="utf-8").strip()
+    began_before = (home / "schedules").exists() or (home / "history").exists()
+    own_storage = (home / "dagster.yaml").exists() and "storage:" in (home / "dagster.yaml").read_text(encoding="utf-8")
+    name = MODULE if began_before or own_storage else NAME
+    note.write_text(f"{name}\n", encoding="utf-8")
+    return name
 
 
 def _listens(address: str) -> bool:

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from i2v_assets.cli.console import err, out, print_table
 from i2v_assets.cli.dev.demo_wait import DemoView, StillnessWatch, problem_words, still_words
 from i2v_assets.cli.dev.services import HERE, local_services
+from i2v_assets.cli.disk import require_room
 from i2v_assets.cli.environment import enter
 from i2v_assets.cli.exit_codes import Exit
 from i2v_assets.clip_folder.manifest import Manifest, read_manifest
@@ -67,6 +68,7 @@ SETTINGS = {
 
 def run_demo(data_dir: Path, output_dir: Path) -> Exit:
     """Make the six sample clips, and return 0 if all six videos are in the folder."""
+    require_room(output_dir, remedy="Free some space, or name another --output-dir.")
     began = time.monotonic()
     err.print("Starting an S3 server and the sandbox (a local stand-in for the service; nothing is paid) ...")
     pace = {"generation_seconds": 4, "generation_spread": 0.2}

@@ -19,11 +19,15 @@ def ready_lines(variables: Mapping[str, str], bucket: str) -> tuple[str, ...]:
     key, secret = variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"]
     target = f"s3://{bucket}/uploads/"
     keys = f"AWS_ACCESS_KEY_ID={key} AWS_SECRET_ACCESS_KEY={secret} AWS_REGION={region}"
-    remote = f":s3,provider=Other,access_key_id={key},secret_access_key={secret},region={region},endpoint='{endpoint}':"
+    # As variables and not as arguments: those are seen by every user of the machine.
+    remote = (
+        f"RCLONE_S3_PROVIDER=Other RCLONE_S3_ENDPOINT={endpoint} RCLONE_S3_REGION={region}"
+        f" RCLONE_S3_ACCESS_KEY_ID={key} RCLONE_S3_SECRET_ACCESS_KEY={secret}"
+    )
     return (
         f"Bucket:      s3://{bucket} at {endpoint}, key {key}, secret {secret}",
         "Drop a file in, from any folder, by one of:",
         f"  {dev_command(anywhere=True)} upload FILE",
         f"  {keys} aws --endpoint-url {endpoint} s3 cp FILE {target}",
-        f'  rclone copy FILE "{remote}{bucket}/uploads/"',
+        f"  {remote} rclone copy FILE :s3:{bucket}/uploads/",
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from signal import Signals
 from types import MappingProxyType
 
+from i2v_assets.cli.disk import require_room
 from i2v_assets.cli.environment import locked, without_production
 from resources.devservers.start import ChildProcess, environment, free_port, start_s3, start_sandbox
 
@@ -65,10 +66,12 @@ def local_services(
         fresh: remove what an earlier time left there.
 
     Raises:
-        TryLater: another process works in the folder.
+        TryLater: another process works in the folder, or the disk is nearly full.
+        UsageProblem: the folder cannot be written.
         ServerNotStarted: a server did not come up.
     """
     data_dir = data_dir.absolute()
+    require_room(data_dir.parent)
     with ExitStack() as stack:
         stack.enter_context(locked(data_dir))
         if fresh and data_dir.exists():

@@ -1,7 +1,6 @@
 """`i2v run`: one generation from the shell, through the same planner, ledger, budget and engine as every clip."""
 
 import logging
-import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from uuid import uuid4
 import typer
 
 from i2v_assets.cli.console import err, print_json
+from i2v_assets.cli.disk import require_room
 from i2v_assets.cli.exit_codes import DataProblem, Exit, UsageProblem
 from i2v_assets.cli.run.inputs import RunInput, Source, Target, read_input, read_target
 from i2v_assets.cli.run.plan import plan_run
@@ -20,6 +20,7 @@ from i2v_assets.planning.plan import Plan
 from i2v_assets.session import Session, current_user, open_session
 from resources.ledger.records import State
 from resources.money import dollars
+from resources.runcomfy.credentials import require_token
 from resources.schemas.inputs import MediumKind
 from resources.scratch import scratch_folder
 from resources.settings import Settings
@@ -121,12 +122,7 @@ def _text(inline: str, file: str) -> str:
 
 def _check_folder(folder: Path) -> None:
     """Raise before anything is paid for that could not be saved."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageProblem(f"{folder} cannot be made: {error.strerror or type(error).__name__}.") from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageProblem(f"{folder} cannot be written.", remedy="Name another --output-dir.")
+    require_room(folder, remedy="Free some space, or name another --output-dir.")
 
 
 def _pinned(session: Session, target: Target) -> Session:
@@ -148,6 +144,7 @@ def _run(
     retry: bool,
     stage: _Stage,
 ) -> tuple[dict[str, Any], Exit]:
+    require_token(session.settings)  # before anything is fetched or asked that would be of no use without it
     check_reachable(session.bucket, session.settings.service)
     plan = plan_run(session, target, asked, scratch)
     err.print(f"Ledger: {session.ledger.name}", markup=False, highlight=False, soft_wrap=True)

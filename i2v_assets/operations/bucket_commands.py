@@ -1,0 +1,195 @@
+"""Commands of people who have only the bucket: any file at ``uploads/_do/approve-<clip>`` or ``uploads/_do/cancel-<clip>``.
+
+Each acts once. A record below ``clips/_do/`` names the command's ETag, so that neither a second look nor a lost ledger acts
+again; it goes once the command is deleted. The answer lies beside the clip, as APPROVE.txt or CANCEL.txt.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from i2v_assets.clip_folder.writer import JSON, TEXT
+from i2v_assets.operations.approve import MAX_PLAN_BYTES, approve_plan
+from i2v_assets.operations.cancel import cancel_clip
+from i2v_assets.operations.clips import NotPossible, find_clip
+from i2v_assets.session import Session
+from i2v_assets.uploads.noise import is_noise_name
+from resources.bounded_json import read_json
+from resources.errors import I2VError, Verdict
+from resources.ledger.approvals import ApprovalWay
+from resources.money import dollars
+from resources.outside_text import plain
+from resources.own_commands import pasteable
+from resources.redact import redact
+from resources.storage import keys
+from resources.storage.bucket import Bucket, ObjectInfo
+from resources.wait_reason import WaitReason
+
+MOST_SECONDS = 20.0
+"""Of one look: planning a clip takes about a second, and a sensor's evaluation has 60. The next look goes on."""
+
+APPROVABLE = (WaitReason.APPROVAL, WaitReason.HEAP)
+
+_OFF = "Commands in the bucket are off."
+_OFF_REMEDY = (
+    "Whoever runs the service can allow them with I2V_BUCKET_COMMANDS=true; upload the command again after that."
+)
+
+
+@dataclass(frozen=True)
+class BucketCommand:
+    """One command as it lies in the bucket."""
+
+    verb: Literal["approve", "cancel"]
+    clip: str
+    file: ObjectInfo
+
+
+@dataclass(frozen=True)
+class CommandAnswer:
+    """What became of a command: what happened to which clip, and whether it was done."""
+
+    command: BucketCommand
+    done: bool
+    text: str
+
+
+class _Record(BaseModel):
+    """What was done for a command: the ETag and time of its file."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    etag: str
+    modified_at: datetime
+    done: bool
+
+
+_seen: dict[tuple[str, str, str], _Record] = {}
+"""Records that this process has read or written, by bucket, key and the record's ETag. May be lost at any time."""
+
+_MOST_SEEN = 10_000
+
+
+def run_bucket_commands(session: Session) -> tuple[CommandAnswer, ...]:
+    """Carry out the commands in the bucket that were not carried out yet, oldest first, and answer each beside its clip.
+
+    Raises:
+        StorageError, LedgerError: the bucket or the ledger does not respond; the next look goes on.
+    """
+    bucket, give_up = session.bucket, time.monotonic() + MOST_SECONDS
+    listed = bucket.list_folder(keys.COMMANDS, pages=1)
+    recorded = bucket.list_folder(keys.COMMAND_RECORDS, pages=1)
+    commands = [each for each in map(_command, listed.objects) if each is not None]
+    records = {info.key: info for info in recorded.objects}
+    if listed.complete:
+        wanted = {_record_key(each) for each in commands}
+        bucket.delete_many(key for key in records if key not in wanted)
+    answers: list[CommandAnswer] = []
+    for command in sorted(commands, key=lambda each: (each.file.modified_at, each.verb)):
+        if time.monotonic() > give_up:
+            break
+        key = _record_key(command)
+        known = records.get(key) or (None if recorded.complete else bucket.head(key))
+        if known is None or not _is_answered(command, _read(bucket, known)):
+            answers += _carry_out(session, command)
+    return tuple(answers)
+
+
+def _command(info: ObjectInfo) -> BucketCommand | None:
+    """Return the command of a file, by its name without an ending; None if it is none."""
+    name = info.key.removeprefix(keys.COMMANDS)
+    verb, _, clip = name.partition(".")[0].partition("-")
+    if is_noise_name(name) or verb.lower() not in ("approve", "cancel") or not keys.is_slug(clip):
+        return None
+    return BucketCommand("approve" if verb.lower() == "approve" else "cancel", clip, info)
+
+
+def _record_key(command: BucketCommand) -> str:
+    return f"{keys.COMMAND_RECORDS}{command.file.key.removeprefix(keys.COMMANDS)}.json"
+
+
+def _is_answered(command: BucketCommand, record: _Record | None) -> bool:
+    """Return whether nothing is to be done: the same file was carried out, or answered and not written again since."""
+    if record is None or record.etag != command.file.etag:
+        return False
+    return record.done or command.file.modified_at <= record.modified_at
+
+
+def _read(bucket: Bucket, info: ObjectInfo) -> _Record | None:
+    place = (bucket.name, info.key, info.etag)
+    if place not in _seen:
+        try:
+            record = _Record.model_validate_json(bucket.read(info.key, max_bytes=10_000))
+        except ValidationError:
+            return None
+        if len(_seen) >= _MOST_SEEN:
+            _seen.clear()
+        _seen[place] = record
+    return _seen[place]
+
+
+def _carry_out(session: Session, command: BucketCommand) -> Iterator[CommandAnswer]:
+    """Carry out one command and record it; an outage leaves it for the next look."""
+    try:
+        if not session.settings.takes_bucket_commands:
+            raise NotPossible(_OFF, remedy=_OFF_REMEDY)
+        words, done = (_approve if command.verb == "approve" else _cancel)(session, command), True
+    except I2VError as error:
+        if error.verdict is not Verdict.FINAL:
+            return
+        words, done = error.text, False
+    record = _Record(etag=command.file.etag, modified_at=command.file.modified_at, done=done)
+    answer = CommandAnswer(command, done, words)
+    _answer(session, answer)
+    session.bucket.write(_record_key(command), record.model_dump_json().encode(), JSON)
+    yield answer
+
+
+def _approve(session: Session, command: BucketCommand) -> str:
+    """Approve exactly the plan that WAITING.txt spoke of when the command was written."""
+    row = find_clip(session.registry, command.clip)
+    if row.wait not in APPROVABLE:
+        raise NotPossible(f"{row.clip} does not wait for an approval: it is {row.state}.")
+    stored = session.bucket.head(keys.clip_key(row.clip, keys.PLAN))
+    plan_hash = _stored_hash(session.bucket, row.clip) if stored is not None else ""
+    if stored is None or not plan_hash or stored.modified_at > command.file.modified_at:
+        raise NotPossible(
+            f"{row.clip} was planned after the command was written.",
+            remedy=f"Read clips/{row.clip}/{keys.WAITING_NOTE} with the price, then upload the command again.",
+        )
+    by = f"{command.file.key} in the bucket"
+    approved = approve_plan(session, plan_hash, [row.clip], by=by, way=ApprovalWay.BUCKET)
+    return f"It costs at most {dollars(approved.total_microdollars) or '$0'}, and starts within a minute."
+
+
+def _stored_hash(bucket: Bucket, clip: str) -> str:
+    try:
+        found = read_json(bucket.read(keys.clip_key(clip, keys.PLAN), max_bytes=MAX_PLAN_BYTES))["plan_hash"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return found if isinstance(found, str) else ""
+
+
+def _cancel(session: Session, command: BucketCommand) -> str:
+    cancelled = cancel_clip(session, command.clip, by=f"{command.file.key} in the bucket")
+    return " ".join(step.text for step in cancelled.steps)
+
+
+_TITLES = {("approve", True): "APPROVED", ("approve", False): "NOT APPROVED", ("cancel", True): "CANCELLED",
+           ("cancel", False): "NOT CANCELLED"}  # fmt: skip
+
+
+def _answer(session: Session, answer: CommandAnswer) -> None:
+    command = answer.command
+    known = session.registry.get(command.clip) is not None
+    name = keys.APPROVE_NOTE if command.verb == "approve" else keys.CANCEL_NOTE
+    key = keys.clip_key(command.clip, name) if known else keys.refused_key(command.file.key)
+    lines: Sequence[str] = (
+        f"{_TITLES[command.verb, answer.done]}: {command.clip}. {answer.text}",
+        f"Command: {command.file.key}. It acts once. To give it again, delete it and upload it again.",
+    )
+    text = "\n\n".join(plain(line) for line in lines)
+    session.bucket.write(key, f"{pasteable(redact(text))}\n".encode(), TEXT)

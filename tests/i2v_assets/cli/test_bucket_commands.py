@@ -1,0 +1,119 @@
+"""Files in the bucket that approve and cancel: once, exactly what was shown, and only where that is allowed."""
+
+import pytest
+
+from i2v_assets.operations.bucket_commands import CommandAnswer, run_bucket_commands
+from i2v_assets.session import Session
+from resources.ledger.approvals import ApprovalWay
+from resources.registry.registry import ClipState
+from resources.settings import load_settings
+
+BRIEF = b"prompt: Slow push in\nresolution: 720p\n"
+
+
+@pytest.fixture
+def act(world):
+    def act() -> tuple[CommandAnswer, ...]:
+        with world.session() as (ledger, registry):
+            return run_bucket_commands(Session(load_settings(), ledger, registry))
+
+    return act
+
+
+@pytest.fixture
+def waiting(world, monkeypatch):
+    """The clip `hero`, which waits for an approval."""
+    monkeypatch.setenv("I2V_REQUIRE_APPROVAL", "true")
+    world.upload("hero/image.jpg", world.image().read_bytes())
+    world.upload("hero/brief.yaml", BRIEF)
+    world.make("hero")
+    assert row(world).waiting_for == "approval"
+
+
+def row(world, clip="hero"):
+    with world.session() as (_, registry):
+        return registry.get(clip)
+
+
+def text(world, key: str) -> str:
+    return world.bucket.read(key).decode()
+
+
+@pytest.mark.usefixtures("waiting")
+def test_a_file_approves_what_the_note_said_and_acts_once(world, act):
+    assert "uploads/_do/approve-hero" in text(world, "clips/hero/WAITING.txt")
+    world.upload("_do/approve-hero", b"")
+    (answer,) = act()
+    assert answer.done
+    assert text(world, "clips/hero/APPROVE.txt").startswith("APPROVED: hero. It costs at most $1.00")
+    assert act() == ()
+    world.upload("_do/approve-hero", b"")  # the same bytes again, as a sync does
+    assert act() == ()
+    world.make("hero")
+    assert row(world).state is ClipState.DELIVERED
+    assert world("status", "--json").json["refused_uploads"] == [], "the command is no upload"
+
+
+@pytest.mark.usefixtures("waiting")
+def test_what_was_planned_anew_is_not_approved_by_an_older_file(world, act):
+    world.upload("_do/approve-hero.txt", b"yes")
+    world.upload("hero/brief.yaml", BRIEF + b"duration: 15\n")
+    world.admit()
+    (answer,) = act()
+    assert not answer.done
+    assert "NOT APPROVED" in text(world, "clips/hero/APPROVE.txt")
+    world.make("hero")
+    assert row(world).waiting_for == "approval"
+    assert act() == ()
+    world.bucket.delete("uploads/_do/approve-hero.txt")
+    assert act() == ()
+    world.upload("_do/approve-hero.txt", b"yes")
+    assert [each.done for each in act()] == [True]
+
+
+@pytest.mark.usefixtures("waiting")
+def test_a_file_cancels(world, act):
+    world.upload("_do/cancel-hero", b"no")
+    (answer,) = act()
+    assert answer.done
+    assert row(world).waiting_for == "person"
+    assert "CANCELLED: hero" in text(world, "clips/hero/CANCEL.txt")
+    assert world("retry", "hero").code == 0
+    assert act() == ()
+    assert row(world).state is ClipState.DUE
+
+
+@pytest.mark.usefixtures("waiting")
+def test_they_are_off_where_nobody_allowed_them_and_allowing_them_carries_out_no_old_one(world, act, monkeypatch):
+    monkeypatch.setenv("I2V_BUCKET_COMMANDS", "false")
+    world.upload("_do/approve-hero", b"")
+    (answer,) = act()
+    assert not answer.done
+    assert "I2V_BUCKET_COMMANDS=true" in text(world, "clips/hero/APPROVE.txt")
+    monkeypatch.setenv("I2V_BUCKET_COMMANDS", "true")
+    assert act() == ()
+    assert row(world).state is ClipState.WAITING
+
+
+def test_the_paid_service_has_them_off(monkeypatch):
+    monkeypatch.setenv("I2V_SERVICE", "runcomfy")
+    for name in ("RUNCOMFY_MODEL_API_BASE", "I2V_BUCKET_COMMANDS", "I2V_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    assert load_settings().takes_bucket_commands is False
+    monkeypatch.setenv("I2V_BUCKET_COMMANDS", "true")
+    assert load_settings().takes_bucket_commands is True
+
+
+def test_what_is_no_clip_is_answered_by_its_key_and_the_rest_ignored(world, act):
+    for name in ("approve-nobody", "approve-", "hello.txt", ".DS_Store", "cancel-../x"):
+        world.upload(f"_do/{name}", b"")
+    (answer,) = act()
+    assert (answer.command.clip, answer.done) == ("nobody", False)
+    (note,) = [info.key for info in world.bucket.list("clips/_refused/")]
+    assert "There is no clip" in text(world, note)
+    world.admit()
+    assert world("status", "--json").json["refused_uploads"] == []
+
+
+def test_the_way_is_kept():
+    assert ApprovalWay("bucket") is ApprovalWay.BUCKET
