@@ -178,16 +178,16 @@ def gather(known: Answers, listed: Mapping[str, ObjectInfo], seen: TextCache, no
     ]
     without = {entry.clip for entry in entries}
     entries = [replace(entry, picture=keys.clip_key(entry.clip, keys.SOURCE_PICTURE) in listed) for entry in entries]
-    entries += [
-        entry_of_manifest(
-            manifest,
-            poster=keys.clip_key(manifest.clip, keys.POSTER) in listed,
-            costs=known.costs,
-            note=answers[clip][1] if clip in answers else None,
+    for clip, manifest in manifests.items():
+        if clip in without:
+            continue
+        row, note = answers.get(clip, (None, None))
+        entry = entry_of_manifest(
+            manifest, poster=keys.clip_key(manifest.clip, keys.POSTER) in listed, costs=known.costs, note=note
         )
-        for clip, manifest in manifests.items()
-        if clip not in without
-    ]
+        if row is not None:
+            entry = replace(entry, command=_command(row, _read_plan(plans.get(keys.clip_key(clip, keys.PLAN), ""))))
+        entries.append(entry)
     entries += [_settling(upload, now, known) for upload in known.uploads if upload.name not in manifests]
     entries += _refused_uploads(known, listed)
     return Contents(tuple(entries), manifests, tuple(unreadable))
@@ -211,13 +211,18 @@ def _without_video(row: ClipRow, answer: Answer, plan: Mapping[str, Any], known:
         prompt=str(inputs.get("prompt") or "") if isinstance(inputs, dict) else "",
         cost_microdollars=cost,
     )
-    command = f"i2v approve {str(plan.get('plan_hash') or '')[:SHOWN_HASH]}" if row.wait in FOR_APPROVAL else ""
     return replace(
         entry,
         poster=False,
         estimated=not money.charged_microdollars or bool(money.open_requests),
-        command=pasteable(command) if plan.get("plan_hash") else "",
+        command=_command(row, plan),
     )
+
+
+def _command(row: ClipRow, plan: Mapping[str, Any]) -> str:
+    """Return what a person runs to let a clip go on that waits for approval; empty if it does not."""
+    agreed = str(plan.get("plan_hash") or "")[:SHOWN_HASH]
+    return pasteable(f"i2v approve {agreed}") if agreed and row.wait in FOR_APPROVAL else ""
 
 
 def _in_work(row: ClipRow, known: Answers) -> GalleryEntry:
