@@ -104,6 +104,7 @@ __all__ = [
     "InstigatorState",
     "InstigatorTick",
     "SqliteMembers",
+    "Target",
     "TickStatus",
     "WorkerStatus",
     "assets_below",
@@ -164,12 +165,21 @@ def uses_changing_passwords(storage: object) -> bool:
     return getattr(storage, "_token_provider", None) is not None
 
 
-def targeting(evaluation: dg.AssetCheckEvaluation, record: dg.EventLogRecord) -> dg.AssetCheckEvaluation:
+@dataclass(frozen=True)
+class Target:
+    """The materialization that the evaluation of a check is about."""
+
+    storage_id: int
+    run_id: str
+    timestamp: float
+
+
+def targeting(evaluation: dg.AssetCheckEvaluation, latest: Target) -> dg.AssetCheckEvaluation:
     """Return the evaluation of a check with the materialization that it is about."""
     if AssetCheckEvaluationTargetMaterializationData is None:
         return evaluation
     target = AssetCheckEvaluationTargetMaterializationData(
-        storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+        storage_id=latest.storage_id, run_id=latest.run_id, timestamp=latest.timestamp
     )
     return dg.AssetCheckEvaluation(
         asset_key=evaluation.asset_key,

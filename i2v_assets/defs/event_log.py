@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from i2v_assets.defs.dagster_internals import targeting
+from i2v_assets.defs.dagster_internals import Target, targeting
 from i2v_assets.defs.specs import CLIP_SPECS, CODE_VERSION
 from i2v_assets.pipeline.metadata import Json, Link, Markdown, Metadata
 from resources.outside_text import lines
@@ -47,10 +47,12 @@ class DagsterEvents:
         self._handed_on = frozenset(handed_on)
         self._results: list[tuple[str, dg.MaterializeResult[Any]]] = []
         self._after: list[dg.AssetCheckEvaluation] = []
+        self._latest: dict[tuple[str, str | None], Target | None] = {}
 
     def materialized(self, asset: str, clip: str, metadata: Metadata, data_version: str) -> None:
         """See `Events`."""
         self._versions[asset, clip] = data_version
+        self._latest.pop((asset, clip), None)
         if asset not in self._selected:
             return
         shown = dagster_metadata(metadata)
@@ -105,7 +107,11 @@ class DagsterEvents:
             self._log_check(made)
 
     def _log_check(self, evaluation: dg.AssetCheckEvaluation) -> None:
-        self._context.log_event(with_target(self._context.instance, evaluation))
+        of_clip = evaluation.asset_key.to_user_string(), evaluation.partition
+        if of_clip not in self._latest:  # the five checks of a video ask once
+            self._latest[of_clip] = latest_of(self._context.instance, evaluation.asset_key, evaluation.partition)
+        latest = self._latest[of_clip]
+        self._context.log_event(targeting(evaluation, latest) if latest is not None else evaluation)
 
     @property
     def handed(self) -> frozenset[str]:
@@ -141,10 +147,15 @@ def with_target(instance: dg.DagsterInstance, evaluation: dg.AssetCheckEvaluatio
 
     Without one the UI counts the partition as never checked.
     """
-    partition = evaluation.partition
-    of_clip = dg.AssetRecordsFilter(evaluation.asset_key, asset_partitions=None if partition is None else [partition])
-    latest = instance.fetch_materializations(of_clip, limit=1).records
-    return targeting(evaluation, latest[0]) if latest else evaluation
+    latest = latest_of(instance, evaluation.asset_key, evaluation.partition)
+    return targeting(evaluation, latest) if latest is not None else evaluation
+
+
+def latest_of(instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str | None) -> Target | None:
+    """Return the latest materialization of a partition; None if there is none."""
+    wanted = dg.AssetRecordsFilter(asset, asset_partitions=None if partition is None else [partition])
+    found = instance.fetch_materializations(wanted, limit=1).records
+    return Target(found[0].storage_id, found[0].run_id, found[0].timestamp) if found else None
 
 
 def dagster_metadata(metadata: Metadata) -> dict[str, dg.MetadataValue[Any]]:

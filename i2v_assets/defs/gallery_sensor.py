@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from i2v_assets.defs.gallery import PAGE, gallery_job
+from i2v_assets.defs.partitions import PRIORITY_TAG
 from i2v_assets.uploads.idle import latest_look
 from resources.ledger.ledger import Ledger
 from resources.registry.registry import Registry
@@ -24,6 +25,9 @@ PAUSE = timedelta(seconds=30)
 
 SHARE = 4
 """A build that takes long is asked for less often: it rests this many times its own duration."""
+
+FIRST = "100"
+"""Priority: a build takes seconds, and must not queue behind runs of clips, which take minutes."""
 
 AT_WORK = [
     dg.DagsterRunStatus.QUEUED,
@@ -83,7 +87,8 @@ def gallery_sensor(
     rest = asked.at + pause_after(context.instance) - now
     if rest > timedelta(0):
         return dg.SkipReason(f"The page has just been built; the next build is in {rest.total_seconds():.0f} s.")
-    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=now.isoformat())], cursor=Asked(seen, now).cursor)
+    request = dg.RunRequest(run_key=now.isoformat(), tags={PRIORITY_TAG: FIRST})
+    return dg.SensorResult(run_requests=[request], cursor=Asked(seen, now).cursor)
 
 
 def digest(instance: dg.DagsterInstance, bucket: Bucket, ledger: Ledger, registry: Registry, settings: Settings) -> str:
