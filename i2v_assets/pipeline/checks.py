@@ -25,7 +25,7 @@ class CheckReport:
 
 def delivered_checks(outcome: ClipDelivered) -> tuple[CheckReport, ...]:
     """Return all checks of a delivered clip: as they were measured now, or as the manifest kept them."""
-    answered = CheckReport("answered", True, {"take": outcome.chosen.plan.take})
+    answered = CheckReport("answered", True, {"take": str(outcome.chosen.plan.take)})
     if outcome.finished is not None:
         return answered, *_measured(outcome.finished)
     return answered, *(kept_checks(outcome.before) if outcome.before is not None else ())

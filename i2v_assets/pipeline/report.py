@@ -102,7 +102,7 @@ class ClipReporter:
         most = total_price([*plans, *planned.rerolls])
         metadata = plan_metadata(first, price_hash, self._context.sandbox, most if planned.rerolls else None)
         self._events.materialized("clip_plan", clip, metadata, first.fingerprint[:16])
-        self._events.checked("clip_plan", "accepted", clip, passed=True, metadata={"takes": len(plans)})
+        self._events.checked("clip_plan", "accepted", clip, passed=True, metadata={"takes": str(len(plans))})
         takes, rerolls = ([plan.model_dump(mode="json") for plan in each] for each in (plans, planned.rerolls))
         content: dict[str, object] = {"decision": "planned", "plan_hash": price_hash, "takes": takes}
         if rerolls:  # what a low score may add to them
