@@ -6,6 +6,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from i2v_assets.defs import clips as clip_assets
@@ -159,6 +161,9 @@ def test_an_own_asset_below_a_clip_runs_in_the_same_run(stage, with_own_asset: d
     target = stage.check("clip_video", "answered", "pet").target_materialization_data
     assert target is not None
     assert target.storage_id == stage.events("clip_video", "pet")[0].storage_id
+    graph = stage.definitions.get_repository_def().asset_graph
+    resolver = CachingStaleStatusResolver(stage.instance, graph, LoadingContextForTest(stage.instance))
+    assert resolver.get_stale_causes(dg.AssetKey("clip_video"), "pet") == [], "it is in sync with the plan of this run"
 
 
 def test_a_waiting_clip_says_that_the_own_asset_is_skipped(stage, with_own_asset: dg.Definitions) -> None:
