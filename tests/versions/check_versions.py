@@ -1,19 +1,18 @@
 """`make check-versions`: the code location loads, validates and makes a clip on three releases of Dagster.
 
-The oldest that pyproject.toml allows, the locked one, and the newest that the registry has. Each gets a venv of its own below
-`.i2v/versions`, in which everything but Dagster is as locked. A newer release that breaks something fails here, not at a user's.
+The oldest that pyproject.toml allows, the locked one, and the newest that the registry has. Each gets a venv of its own in a
+temporary folder, in which everything but Dagster is as locked. A newer release that breaks something fails here, not at a user's.
 """
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[2]
-VENVS = ROOT / ".i2v" / "versions"
 TESTS = (
     "tests/i2v_assets/defs/test_dagster_internals.py",
     "tests/end_to_end/test_make_clips.py::test_one_key_made_by_hand_needs_no_approval",
@@ -50,12 +49,11 @@ def others(project: dict[str, list[str]], extras: dict[str, list[str]]) -> list[
     return [each for each in wanted if not FAMILY.match(each)]
 
 
-def check(name: str, version: str, requirements: list[str]) -> bool:
+def check(name: str, version: str, requirements: list[str], folder: Path) -> bool:
     """Make the venv, load, validate, and run the tests in it; print what was checked."""
-    venv = VENVS / name
-    shutil.rmtree(venv, ignore_errors=True)
+    venv = folder / name
     python = str(venv / "bin" / "python")
-    pins = VENVS / "constraints.txt"
+    pins = folder / "constraints.txt"
     lock = re.findall(r"^([\w.-]+==.+?) \\$", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     pins.write_text("\n".join(each for each in lock if not FAMILY.match(each)) + "\n")
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -82,10 +80,13 @@ def main(names: list[str]) -> int:
     """Check the named releases, all three by default; return the exit code."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     versions = {"oldest": oldest(project), "locked": locked(), NEWEST: NEWEST}
-    VENVS.mkdir(parents=True, exist_ok=True)
     requirements = others(project, project["optional-dependencies"])
     chosen = names or list(versions)
-    bad = [name for name in chosen if not check(name, versions[name], requirements)]
+    bad = []
+    for name in chosen:
+        with TemporaryDirectory(prefix="i2v-versions-") as folder:  # 1.5 GB each
+            if not check(name, versions[name], requirements, Path(folder)):
+                bad.append(name)
     print(f"Checked: {', '.join(chosen)}. Failed: {', '.join(bad) or 'none'}.")
     return 1 if bad else 0
 
