@@ -31,7 +31,8 @@ from resources.media.preparation import Preparation
 from resources.media.prepare import prepare_file
 from resources.sandbox.drawing.job import MediaFolder, RenderJob
 from resources.sandbox.drawing.render import render
-from resources.schemas.inputs import Family, MediumKind
+from resources.schemas.families.happyhorse_1_0 import NAME as HAPPYHORSE_I2V
+from resources.schemas.inputs import MediumKind
 from resources.storage.bucket import ObjectInfo
 
 SAMPLE = Path(__file__).parents[1] / "i2v_assets" / "samples" / "pet.jpg"
@@ -99,7 +100,7 @@ def rendering() -> float:
         sha256 = hashlib.sha256(content).hexdigest()
         media.path(sha256).write_bytes(content)
         job = RenderJob(
-            model_id="a/b", family=Family.HAPPYHORSE_I2V, prompt="orbit", seconds=5, width=1280, height=720,
+            model_id="a/b", family=HAPPYHORSE_I2V, prompt="orbit", seconds=5, width=1280, height=720,
             resolution="720p", seed=5, images=(sha256,),
         )  # fmt: skip
         began = time.process_time()

@@ -10,7 +10,8 @@ from typing import Any
 
 import psutil
 
-from resources.schemas.inputs import Family, GenerationInputs, Medium
+from resources.schemas.families.happyhorse_1_0 import NAME as HAPPYHORSE_I2V
+from resources.schemas.inputs import GenerationInputs, Medium
 
 MEBIBYTE = 1024**2
 
@@ -92,7 +93,7 @@ def inputs_of(spec: dict[str, Any]) -> list[GenerationInputs]:
 
 def _inputs(spec: dict[str, Any], seed: int) -> GenerationInputs:
     return GenerationInputs(
-        family=Family.HAPPYHORSE_I2V,
+        family=HAPPYHORSE_I2V,
         prompt="drift slowly to the left",
         images=(Medium.model_validate(spec["medium"]),),
         duration=spec["duration"],

@@ -44,6 +44,9 @@ class ErrorCode(StrEnum):
     INSUFFICIENT_BALANCE = "insufficient_balance"
     LOGIN_FAILED = "login_failed"
 
+    NO_INPUT = "no_input"
+    """A file of this machine that was named is not there, or cannot be read."""
+
     SERVICE = "service"
     SERVICE_UNAVAILABLE = "service_unavailable"
     RATE_LIMITED = "rate_limited"
@@ -55,6 +58,8 @@ class ErrorCode(StrEnum):
     CONTENT_REFUSED = "content_refused"
     UNKNOWN_MODEL = "unknown_model"
     FAMILY_UNAVAILABLE = "family_unavailable"
+    UNUSABLE_MODEL = "unusable_model"
+    """The model cannot be used by its live schema, or its entry says that it makes no video."""
     UNKNOWN_PRICE = "unknown_price"
     REQUEST_GONE = "request_gone"
     OUTCOME_UNKNOWN = "outcome_unknown"

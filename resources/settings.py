@@ -19,7 +19,7 @@ from pydantic_settings import SettingsError as UnreadableVariable
 
 from resources.errors import SettingsError
 from resources.own_origin import parse_hosts
-from resources.schemas.inputs import Service
+from resources.schemas.inputs import Route, Service
 
 USD = 1_000_000
 """Micro-dollars in a US dollar; all money is integer micro-dollars."""
@@ -69,6 +69,16 @@ class Settings(BaseSettings):
     runcomfy_token: SecretStr | None = Field(
         None, validation_alias=_vendor("RUNCOMFY_TOKEN"), description="API token; overrides the vendor's token file"
     )
+    runcomfy_api_token: SecretStr | None = Field(
+        None,
+        validation_alias=_vendor("RUNCOMFY_API_TOKEN"),
+        description="API token where RUNCOMFY_TOKEN is not set; a name of the vendor's own nodes",
+    )
+    runcomfy_api_key: SecretStr | None = Field(
+        None,
+        validation_alias=_vendor("RUNCOMFY_API_KEY"),
+        description="API token where neither of the two before is set; a name of the vendor's own nodes",
+    )
     runcomfy_config_dir: Path | None = Field(
         None, validation_alias=_vendor("RUNCOMFY_CONFIG_DIR"), description="folder of the vendor's token file"
     )
@@ -90,6 +100,13 @@ class Settings(BaseSettings):
     model_ids: dict[str, str] = Field(
         default_factory=dict,
         description='pins an endpoint family to one model id, as JSON: {"seedance-2.0/pro": "bytedance/seedance-2.0/pro"}',
+    )
+    routes: dict[Route, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
+        default_factory=dict,
+        description=(
+            'families or model ids that a route prefers, best first, as JSON: {"animate": ["happyhorse-1.1",'
+            ' "happyhorse-1.0"]}; the documented ones if empty'
+        ),
     )
 
     # Where things are
@@ -162,6 +179,12 @@ class Settings(BaseSettings):
         100_000, ge=0, description=("the sandbox's own maximum requests per day")
     )
     timezone: str = Field("UTC", description="time zone of the budget's day, the schedules and the night window")
+    price_headroom: float = Field(
+        2.0,
+        ge=1,
+        le=100,
+        description="what a clip may cost at most, as a multiple of the catalogue's base price, until 10 like it are settled",
+    )
     allow_unknown_price: bool = Field(False, description="submit even if the price cannot be read")
     require_approval: bool = Field(
         False, description=("hold every clip until a person approves it with `i2v approve` or materializes it")

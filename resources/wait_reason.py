@@ -16,6 +16,8 @@ class WaitReason(StrEnum):
     """The price cannot be read."""
     PRICE_CHANGED = "price_changed"
     """The service asks for more than the plan showed, so the clip is planned, and agreed to, again."""
+    PRICE_AGREEMENT = "price_agreement"
+    """A cost or the model that answered was a surprise, so a person has to agree before more of the family is paid for."""
     APPROVAL = "approval"
     """A person has to approve it first."""
     HEAP = "heap"
@@ -110,6 +112,7 @@ _RETRY_AFTER = {
     WaitReason.SERVICE: timedelta(minutes=5),
     # A person has to act, and the next try shows whether they did.
     WaitReason.PRICE: timedelta(minutes=15),
+    WaitReason.PRICE_AGREEMENT: timedelta(minutes=15),
     WaitReason.ACCOUNT: timedelta(minutes=15),
     WaitReason.LEDGER: timedelta(minutes=15),
     # It is paid for, and the service may give it yet.

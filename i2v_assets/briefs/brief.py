@@ -5,8 +5,9 @@ suggestion; values of the wrong type are refused with the expected type.
 """
 
 import difflib
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, TypeAlias
@@ -17,6 +18,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     StrictBool,
     StrictInt,
     StrictStr,
@@ -41,7 +43,7 @@ MAX_REROLLS = 5
 """Maximum extra takes that low quality scores may trigger automatically."""
 
 MAX_SHOTS = 40
-"""Maximum shots over one image: 10 minutes of film at 15 s per shot, the longest that any route makes."""
+"""Maximum shots over one image: 10 minutes at 15 s per shot, the longest that a route makes without another model."""
 
 
 class BriefError(DocumentError):
@@ -114,6 +116,34 @@ Colour = Annotated[StrictStr, AfterValidator(_colour)]
 
 MediaList = Annotated[tuple[MediaRef, ...], BeforeValidator(_as_list), Field(min_length=1)]
 Text = Annotated[StrictStr, AfterValidator(composed)]
+ModelName = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$", max_length=200)]
+
+
+MAX_INPUTS_BYTES = 32_000
+"""Largest `inputs` of a brief as JSON; all that a model takes beside its media is text and numbers."""
+
+
+def _model_inputs(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    text = json.dumps(value)
+    if len(text) > MAX_INPUTS_BYTES:
+        raise ValueError(f"is longer than {MAX_INPUTS_BYTES} characters")
+    if any(name.startswith("$") for name in _names(value)):
+        raise ValueError("has a name that begins with $")
+    return value
+
+
+def _names(value: JsonValue) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _names(each)
+
+
+ModelInputs = Annotated[
+    dict[Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=100)], JsonValue],
+    Field(min_length=1, max_length=100),
+    AfterValidator(_model_inputs),
+]
 Resolution: TypeAlias = Literal["480p", "720p", "1080p", "4k"]
 AspectRatio: TypeAlias = Literal["adaptive", "16:9", "9:16", "1:1", "4:3", "3:4", "21:9"]
 
@@ -138,14 +168,31 @@ class Brief(BaseModel):
         None, description="what moves and how; a motion preset is used if omitted"
     )
     motion: Annotated[StrictStr | None, BeforeValidator(_lowered)] = Field(
-        None, description="motion preset: portrait, product, environment, character, or one of the project's own"
+        None,
+        description="motion preset: neutral, portrait, group, product, food, environment, character, graphic, or an own one",
     )
     route: Annotated[Route | None, BeforeValidator(_lowered)] = Field(
         None, description="animate, lip_sync or multi_modal; the media and the prompt decide if omitted"
     )
+    model: Annotated[ModelName | None, BeforeValidator(_no_blank)] = Field(
+        None,
+        description="a family such as happyhorse-1.1, or any model id of the service's catalogue; the route's own if omitted",
+    )
+    inputs: ModelInputs | None = Field(
+        None,
+        description="further inputs of that model under the service's own names; a media field names a file of the clip",
+    )
     images: MediaList | None = Field(None, description="images in order; the first is the subject")
     audio: MediaList | None = Field(None, description="voiceover, or sounds for the multi-modal route, in order")
     videos: MediaList | None = Field(None, description="reference clips for the multi-modal route, in order")
+    end_image: FileName | None = Field(
+        None, description="image that the clip ends on; with one first image, on animate and lip_sync"
+    )
+    loop: StrictBool | None = Field(None, description="the clip ends on its first image (default false)")
+    music: FileName | None = Field(None, description="music laid under the finished animate clip, at no cost")
+    narration: FileName | None = Field(
+        None, description="voice laid over the finished animate clip, spoken by nobody in it, at no cost"
+    )
     duration: Annotated[StrictInt, Field(ge=1)] | Literal["match_audio"] | None = Field(
         None, description="whole seconds, or match_audio (the default on lip_sync): the length of the voiceover"
     )
@@ -209,8 +256,21 @@ class Brief(BaseModel):
         """True if the brief lists the files that it is made from."""
         return self.images is not None or self.audio is not None or self.videos is not None
 
+    @property
+    def single_files(self) -> Mapping[str, str]:
+        """The files that the brief names for one purpose each, by key: the last image, and sounds under the picture."""
+        return {key: getattr(self, key) for key in SINGLE_FILES if getattr(self, key) is not None}
 
-FILE_FIELDS = ("images", "audio", "videos", "dub")
+    @property
+    def holds_last_frame(self) -> bool:
+        """True if the brief says what the clip ends on."""
+        return self.end_image is not None or self.loop is True
+
+
+SINGLE_FILES = ("end_image", "music", "narration")
+"""Fields that name one file for one purpose; it is none of the clip's images or voices."""
+
+FILE_FIELDS = ("images", "audio", "videos", "dub", *SINGLE_FILES)
 """Fields that name files and therefore belong to one clip's own brief."""
 
 _EXPECTED: Final[Mapping[str, str]] = MappingProxyType(
@@ -218,9 +278,15 @@ _EXPECTED: Final[Mapping[str, str]] = MappingProxyType(
         "prompt": "text",
         "motion": "the name of a motion preset, such as portrait",
         "route": "animate, lip_sync or multi_modal",
+        "model": "a family such as happyhorse-1.1, or a model id of the catalogue such as kling/kling-3.0/pro/image-to-video",
+        "inputs": "names and values of the model's own inputs, such as `cfg_scale: 0.5`",
         "images": "a file name or a list of file names inside the brief's folder",
         "audio": "a file name or a list of file names inside the brief's folder",
         "videos": "a file name or a list of file names inside the brief's folder",
+        "end_image": "the name of an image inside the brief's folder",
+        "loop": "true or false",
+        "music": "the name of a sound inside the brief's folder",
+        "narration": "the name of a sound inside the brief's folder",
         "duration": "a whole number of seconds from 1, or match_audio",
         "resolution": "480p, 720p, 1080p or 4k",
         "aspect_ratio": "adaptive, 16:9, 9:16, 1:1, 4:3, 3:4 or 21:9",
@@ -401,8 +467,24 @@ def _shown(value: object) -> str:
     return plain_type(value)
 
 
+_OTHER_NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    dict.fromkeys(
+        ("end_image_url", "last_frame", "last_image", "tail_image", "image_tail", "tail_image_url", "end_frame",
+         "last_frame_image", "last_frame_url", "last_image_url", "final_image", "final_frame", "end_keyframe"),
+        "end_image",
+    )
+    | {"looping": "loop", "seamless": "loop", "seamless_loop": "loop", "voiceover": "audio", "voice": "audio"}
+    | {"audio_url": "audio", "image_url": "images", "video_url": "videos", "image": "images", "video": "videos"}
+    | {"background_music": "music", "bgm": "music", "soundtrack": "music", "narrator": "narration", "voice_over": "narration"}
+)  # fmt: skip
+"""Keys of other programs and of the vendors' interfaces, with the key that is meant."""
+
+
 def suggestion(word: str, allowed: Mapping[str, object] | tuple[str, ...]) -> str:
     """Return a hint with the closest allowed word, or with all of them."""
+    meant = _OTHER_NAMES.get(word.strip().lower().replace("-", "_").replace(" ", "_"))
+    if meant in allowed:
+        return f"Did you mean `{meant}`?"
     near = difflib.get_close_matches(word.strip().lower().replace("-", "_").replace(" ", "_"), list(allowed), 1, 0.6)
     return f"Did you mean `{near[0]}`?" if near else f"Allowed: {', '.join(allowed)}."
 

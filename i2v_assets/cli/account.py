@@ -10,7 +10,7 @@ from i2v_assets.operations.budget import budget_today
 from i2v_assets.session import open_client, open_session
 from resources.errors import I2VError
 from resources.money import dollars
-from resources.runcomfy.credentials import delete_token, require_token, token_path, write_token
+from resources.runcomfy.credentials import delete_token, require_token, token_path, variable_in_force, write_token
 from resources.runcomfy.errors import LoginFailed
 from resources.runcomfy.login import LoginPrompt
 from resources.runcomfy.login import login as device_login
@@ -53,8 +53,8 @@ def login(
             f"The token could not be written: {error.strerror or type(error).__name__}.",
             remedy="Set RUNCOMFY_CONFIG_DIR to a folder of yours.",
         ) from None
-    if _from_environment(settings):
-        err.print("RUNCOMFY_TOKEN is set and wins over this login; unset it to use the new token.")
+    if (name := variable_in_force(settings)) is not None:
+        err.print(f"{name} is set and wins over this login; unset it to use the new token.")
     if as_json:
         print_json({"signed_in": True, "email": email, "token_file": str(path)})
     else:
@@ -69,10 +69,6 @@ async def _email(settings: Settings) -> str | None:
         return None
 
 
-def _from_environment(settings: Settings) -> bool:
-    return settings.runcomfy_token is not None and bool(settings.runcomfy_token.get_secret_value().strip())
-
-
 @app.command()
 def logout(as_json: AsJson = False) -> None:
     """Delete the kept token.
@@ -81,8 +77,8 @@ def logout(as_json: AsJson = False) -> None:
     """
     settings = load_settings()
     removed = delete_token(settings)
-    if _from_environment(settings):
-        err.print("RUNCOMFY_TOKEN is set in the environment and still in force; unset it too.")
+    if (name := variable_in_force(settings)) is not None:
+        err.print(f"{name} is set in the environment and still in force; unset it too.")
     if as_json:
         print_json({"removed": removed, "token_file": str(token_path(settings))})
     else:
@@ -95,7 +91,7 @@ def whoami(as_json: AsJson = False) -> None:
     settings = load_settings()
     require_token(settings)
     account = asyncio.run(_account(settings))
-    origin = "RUNCOMFY_TOKEN" if _from_environment(settings) else str(token_path(settings))
+    origin = variable_in_force(settings) or str(token_path(settings))
     if as_json:
         print_json({"id": account.user_id, "email": account.email, "service": settings.service, "token_from": origin})
         return

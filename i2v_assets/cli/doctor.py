@@ -18,13 +18,13 @@ from i2v_assets.cli.findings import Finding, good
 from i2v_assets.session import Session, open_bucket, open_client, open_session
 from resources.errors import I2VError
 from resources.ledger.durability import promises
-from resources.ledger.records import State
+from resources.ledger.records import PriceHold, State
 from resources.media.libraries import library_versions, missing_codecs
 from resources.money import dollars
 from resources.runcomfy.client import service_time
 from resources.runcomfy.offers import LiveOffer
 from resources.schemas.endpoints import family_route
-from resources.schemas.inputs import Family
+from resources.schemas.families import default_families
 from resources.scratch import scratch_root
 from resources.settings import Settings, load_settings
 from resources.storage.client import credentials_expire_at
@@ -157,9 +157,11 @@ def _witness(settings: Settings, session: Session) -> Finding:
 def _catalogue(_: Settings) -> Iterator[Finding]:
     async def ask() -> list[LiveOffer]:
         with open_session() as session:
+            holds.extend(session.ledger.price_holds(session.settings.service))
             async with session.open_service() as service:
-                return [await service.offers.live(family) for family in Family]
+                return [await service.offers.live(family) for family in default_families()]
 
+    holds: list[PriceHold] = []
     for live in asyncio.run(ask()):
         name = f"catalogue, {family_route(live.family)}"
         if live.offer is None:
@@ -167,6 +169,8 @@ def _catalogue(_: Settings) -> Iterator[Finding]:
         elif live.unapproved_changes:
             words = f"{live.offer.endpoint.model_id} is not what was agreed to: {'; '.join(live.unapproved_changes)}"
             yield Finding(name, False, words, f"To agree: i2v models --accept {live.family}", Exit.TRY_LATER)
+        elif held := [hold.reason for hold in holds if hold.family == live.family]:
+            yield Finding(name, False, held[0], f"To agree: i2v models --accept {live.family}", Exit.TRY_LATER)
         else:
             price = dollars(live.offer.price_microdollars_per_unit) or "an unknown price"
             yield good(name, f"{live.offer.endpoint.model_id}, {price} per {live.offer.price_unit}")

@@ -15,6 +15,8 @@ class Exit(IntEnum):
     """Bad arguments or settings."""
     DATA = 65
     """An input file or brief that is malformed or outside the limits."""
+    NO_INPUT = 66
+    """A file of this machine that was named is not there, or cannot be read."""
     UNAVAILABLE = 69
     """The service or the bucket answers with server errors, or not at all."""
     TRY_LATER = 75
@@ -25,16 +27,21 @@ class Exit(IntEnum):
     """Ctrl-C, as shells have it (128 + SIGINT)."""
 
 
+REQUEST_TIMEOUT = 408
+"""The service gave up waiting for the call: it can be made again, which is no fault of the service's."""
+
 BY_CODE = {
     ErrorCode.MISSING_TOKEN: Exit.NO_TOKEN,
     ErrorCode.UNAUTHORIZED: Exit.NO_TOKEN,
     ErrorCode.FORBIDDEN: Exit.NO_TOKEN,
     ErrorCode.LOGIN_FAILED: Exit.NO_TOKEN,
+    ErrorCode.NO_INPUT: Exit.NO_INPUT,
     ErrorCode.INPUT: Exit.DATA,
     ErrorCode.INVALID_INPUT: Exit.DATA,
     ErrorCode.SETTINGS: Exit.USAGE,
     ErrorCode.USAGE: Exit.USAGE,
     ErrorCode.UNKNOWN_MODEL: Exit.USAGE,
+    ErrorCode.UNUSABLE_MODEL: Exit.USAGE,
     ErrorCode.LEDGER_USAGE: Exit.USAGE,
     ErrorCode.LEDGER_FOREIGN: Exit.USAGE,
     ErrorCode.NO_SUCH_CLIP: Exit.USAGE,
@@ -55,6 +62,12 @@ class UsageProblem(I2VError):
     code = ErrorCode.USAGE
 
 
+class NoInput(I2VError):
+    """A file of this machine that was named is not there, or cannot be read."""
+
+    code = ErrorCode.NO_INPUT
+
+
 class DataProblem(I2VError):
     """An input that was given cannot be used as it is."""
 
@@ -70,5 +83,7 @@ class TryLater(I2VError):
 
 def exit_code(error: I2VError) -> Exit:
     """Return the exit code of an error."""
+    if error.http_status == REQUEST_TIMEOUT:
+        return Exit.TRY_LATER
     other = Exit.FAILED if error.verdict is Verdict.FINAL else Exit.TRY_LATER
     return BY_CODE.get(error.code, other)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from i2v_assets.cli.console import err, out, print_json, print_table
-from i2v_assets.cli.exit_codes import UsageProblem
+from i2v_assets.cli.exit_codes import NoInput, UsageProblem
 from i2v_assets.session import open_bucket
 from resources.plurals import counted
 
@@ -67,7 +67,7 @@ def import_command(
             lines = sys.stdin if file == "-" else stack.enter_context(Path(file).open(encoding="utf-8"))
             name, counts = import_export(load_settings(), lines)
         except OSError as error:
-            raise UsageProblem(f"{file} cannot be read: {error.strerror or type(error).__name__}.") from None
+            raise NoInput(f"{file} cannot be read: {error.strerror or type(error).__name__}.") from None
         except UnicodeDecodeError:
             raise UsageProblem(f"{file} is not UTF-8 text.", remedy="Give what `i2v ledger export` wrote.") from None
     if as_json:

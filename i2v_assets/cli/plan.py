@@ -20,7 +20,7 @@ from i2v_assets.pipeline.gates import SHOWN_HASH
 from i2v_assets.pipeline.plan import Planned
 from i2v_assets.planning.plan import Plan, Refusal
 from i2v_assets.session import Session, current_user, open_session
-from resources.money import dollars
+from resources.money import dollars, price_words
 from resources.plurals import counted
 from resources.registry.registry import RefusedRow
 from resources.settings import USD
@@ -62,7 +62,7 @@ def plan_command(
 
 def _show(session: Session, shown: Preview, names: list[str], refused: Sequence[RefusedRow]) -> None:
     if shown.takes:
-        columns = ("clip", "take", "route", "model", "seconds", "size", "price", "note")
+        columns = ("clip", "take", "route", "model", "seconds", "size", "expected", "at most", "note")
         print_table(columns, [_row(shown, take.plan, take.note) for take in shown.takes])
     for planned in shown.planned:
         if planned.plans and planned.plans[0].numbered:
@@ -78,16 +78,34 @@ def _show(session: Session, shown: Preview, names: list[str], refused: Sequence[
         out.print("Nothing is to be made: `i2v upload` puts files into the bucket, `i2v status` shows what is there.")
         return
     _show_money(session, shown, names)
+    _show_reasons([take.plan for take in shown.takes if take.to_pay and take.plan.take == 1])
     for take in shown.takes:
+        for ask in take.plan.asks if take.to_pay and take.plan.take == 1 else ():
+            err.print(
+                f"waits   {take.plan.clip}: It needs your word. {ask.words} {ask.remedy}", markup=False, highlight=False
+            )
         for advice in take.plan.advice if take.to_pay and take.plan.take == 1 else ():
             err.print(f"advice  {take.plan.clip}: {advice.words}", markup=False, highlight=False)
 
 
+def _show_reasons(plans: Sequence[Plan]) -> None:
+    """Print why each price is expected and agreed to, once for the clips that share it."""
+    clips: dict[str, list[str]] = {}
+    for plan in plans:
+        if (quote := plan.quote) is not None:
+            words = f"{quote.base_reason} Expected: {quote.expected_reason} At most: {quote.at_most_reason}"
+            clips.setdefault(words, []).append(plan.clip)
+    for words, names in clips.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        err.print(f"price  {names[0]}{more}: {words}", markup=False, highlight=False)
+
+
 def _row(shown: Preview, plan: Plan, note: str) -> tuple[object, ...]:
-    price = dollars(plan.price_microdollars) or "unknown"
+    expected, most = (dollars(price) or "unknown" for price in (plan.price_microdollars, plan.at_most_microdollars))
     size = plan.inputs.resolution
     model = plan.model_id or plan.family
-    return (plan.clip, plan.take, plan.route, model, plan.inputs.duration, size, price, note or _waits(shown, plan))
+    seconds, note = plan.inputs.duration, note or _waits(shown, plan)
+    return (plan.clip, plan.take, plan.route, model, seconds, size, expected, most, note)
 
 
 def _waits(shown: Preview, plan: Plan) -> str:
@@ -114,9 +132,11 @@ def _show_money(session: Session, shown: Preview, names: list[str]) -> None:
     count = sum(take.to_pay for take in shown.takes)
     unpriced = f" and {shown.unpriced} at an unknown price" if shown.unpriced else ""
     rerolls = any(take.to_pay for take in shown.rerolls)
-    most = f", at most {dollars(shown.most_microdollars) or '$0'} with rerolls" if rerolls else ""
-    total, balance = dollars(shown.total_microdollars) or "$0", dollars(shown.balance_microdollars)
+    most = f", at most {dollars(shown.most_microdollars) or '$0'}" if count or rerolls else ""
+    most += " with rerolls" if rerolls else ""
+    total = dollars(shown.total_microdollars) or "$0"
     to_pay = f"{count} to pay for, {total}{unpriced}" if count else "Nothing to pay for"
+    balance = dollars(shown.balance_microdollars)
     balance = balance or ("$0" if shown.balance_microdollars == 0 else "unknown")
     out.print(f"{to_pay}{most}; balance {balance}.", highlight=False)
     err.print(budget_today(session).text, highlight=False)
@@ -131,6 +151,7 @@ def _plain(session: Session, shown: Preview) -> dict[str, Any]:
     return {
         "plan_hash": shown.hash,
         "total_microdollars": shown.total_microdollars,
+        "at_most_microdollars": shown.at_most_microdollars,
         "most_microdollars": shown.most_microdollars,
         "unknown_prices": shown.unpriced,
         "balance_microdollars": shown.balance_microdollars,
@@ -205,9 +226,11 @@ def approve(
 
 
 def _show_offer(offer: ApprovalOffer, console: Console) -> None:
+    expected = offer.expected
     for clip, price, doubt in offer.prices:
         in_doubt = f"  ({doubt})" if doubt else ""
-        console.print(f"{clip}  {dollars(price) or 'unknown price'}{in_doubt}", markup=False, highlight=False)
+        words = price_words(expected.get(clip), price) if price else "unknown price"
+        console.print(f"{clip}  {words}{in_doubt}", markup=False, highlight=False)
     for clip, why in offer.left_out:
         err.print(f"left out  {clip}: {why}", markup=False, highlight=False)
     if offer.planned:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from i2v_assets.cli.console import AsJson, err, out, print_json
-from i2v_assets.cli.exit_codes import UsageProblem
+from i2v_assets.cli.exit_codes import NoInput, UsageProblem
 from i2v_assets.session import open_bucket
 from resources.plurals import counted
 from resources.settings import load_settings
@@ -87,5 +87,5 @@ def _keys(path: Path, prefix: str) -> list[tuple[Path, str]]:
         base = path.resolve().name
         return [(file, f"{prefix}{base}/{file.relative_to(path).as_posix()}") for file in files]
     if not path.is_file():
-        raise UsageProblem(f"{path} does not exist.", remedy="Name files or folders of this machine.")
+        raise NoInput(f"{path} does not exist.", remedy="Name files or folders of this machine.")
     return [(path, f"{prefix}{path.name}")]

@@ -10,8 +10,8 @@ import typer
 from rich.text import Text
 
 from i2v_assets.cli.console import AsJson, err, out, print_json
-from i2v_assets.cli.exit_codes import DataProblem, Exit, UsageProblem
-from i2v_assets.clip_folder.manifest import Manifest, ManifestError, read_manifest
+from i2v_assets.cli.exit_codes import DataProblem, Exit, NoInput, UsageProblem
+from i2v_assets.clip_folder.manifest import Manifest, ManifestError, ManifestVideo, read_manifest
 from i2v_assets.films.manifest import FilmManifest, is_film_manifest, read_film_manifest
 from i2v_assets.operations.clips import NoSuchClip, find_clip
 from i2v_assets.session import Session, open_session
@@ -96,12 +96,12 @@ def of_file(session: Session, path: Path, named: Path | None) -> Evidence:
     """Return the evidence for a file, with the named manifest, else one beside it that names its bytes, else the bucket's.
 
     Raises:
-        UsageProblem: the named manifest is not a file.
+        NoInput: the named manifest is not a file.
         ManifestError: it is not a manifest of this project.
     """
     if named is not None:
         if not named.is_file():
-            raise UsageProblem(f"{named} is not a file.")
+            raise NoInput(f"{named} is not a file.")
         return _evidence(session, path, _read_any(named))
     sha256 = sha256_file(path)
     for each in (path.with_suffix(".manifest.json"), path.with_name("manifest.json")):
@@ -149,7 +149,8 @@ def _film_of(credential: Credential) -> str:
 
 
 def _names(manifest: Manifest | FilmManifest, sha256: str) -> bool:
-    return sha256 in {manifest.video.sha256, manifest.video.signed_sha256}
+    laid = manifest.video.laid_sha256 if isinstance(manifest, Manifest) else None
+    return sha256 in {manifest.video.sha256, manifest.video.signed_sha256, laid}
 
 
 def _read_any(path: Path) -> Manifest | FilmManifest:
@@ -181,7 +182,10 @@ def _evidence(session: Session, path: Path, manifest: Manifest | FilmManifest) -
     sha256, (credential, unread) = sha256_file(path), _credential(session, path)
     if isinstance(manifest, Manifest):
         row = session.ledger.get(manifest.fingerprint)
-        stored = _stored(session, manifest) if sha256 != manifest.video.sha256 else None
+        shown = _shown_copies(session, manifest) if sha256 != manifest.video.sha256 else None
+        stored = shown.signed_sha256 if shown is not None else None
+        if shown is not None and sha256 == shown.laid_sha256:
+            sha256 = manifest.video.sha256  # the delivered picture with the brief's own sounds
         others = _rows(session, (other.fingerprint for other in manifest.other_takes))
         return Evidence(sha256, _signature(credential, unread, stored), manifest, row, others)
     rows = _rows(session, (shot.fingerprint for shot in manifest.shots))
@@ -190,10 +194,10 @@ def _evidence(session: Session, path: Path, manifest: Manifest | FilmManifest) -
     return Evidence(sha256, _signature(credential, unread, stored), manifest, None, rows)
 
 
-def _stored(session: Session, manifest: Manifest) -> str | None:
-    """Return the hash of the signed copy from the bucket's manifest; a manifest beside the file could not prove it."""
+def _shown_copies(session: Session, manifest: Manifest) -> ManifestVideo | None:
+    """Return the bucket's own record of a clip's copies; a manifest beside the file could not prove them."""
     found = _manifest_of_clip(session, manifest.clip)
-    return found.video.signed_sha256 if found is not None and found.fingerprint == manifest.fingerprint else None
+    return found.video if found is not None and found.fingerprint == manifest.fingerprint else None
 
 
 def _rows(session: Session, fingerprints: Iterable[str]) -> dict[str, RequestRow]:

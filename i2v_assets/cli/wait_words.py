@@ -16,6 +16,7 @@ _WORDS = {
     "paused": "`i2v resume`",
     "person": "`i2v retry`",
     "price": "a price",
+    "price_agreement": "an agreement to a price or model that was a surprise: i2v models",
     "price_changed": "a new plan, since the price changed",
     "replaced": "a new plan, since a file changed",
     "service": "the service",

@@ -101,7 +101,8 @@ class ManifestMedium(_Part):
 class ManifestVideo(_Part):
     """The video as the service delivered it, and the signed copy beside the manifest if there is one.
 
-    ``replaced_sha256`` is a file that was stored as this video before, and was none.
+    ``replaced_sha256`` is a file that was stored as this video before, and was none. ``laid_sha256`` is the copy beside the
+    manifest with the brief's sounds laid under it, before it was signed.
     """
 
     key: Line
@@ -113,6 +114,16 @@ class ManifestVideo(_Part):
     replaced_sha256: Sha256 | None = None
     signed_sha256: Sha256 | None = None
     signed_size_bytes: int | None = Field(None, ge=0)
+    laid_sha256: Sha256 | None = None
+    laid_size_bytes: int | None = Field(None, ge=0)
+
+
+class ManifestUnder(_Part):
+    """A sound that was laid under the video after it was made."""
+
+    role: Literal["music", "narration"]
+    name: Line
+    sha256: Sha256
 
 
 class ManifestTake(_Part):
@@ -154,8 +165,10 @@ class ManifestTimes(_Part):
 class Manifest(_Part):
     """Everything that the project records about one delivered video.
 
+    ``schema_sha256`` is the hash of the live schema by which the inputs were written, None if the code knows the body.
     ``price_microdollars`` was reserved before the request; ``cost_microdollars`` is what the service reported, None until
-    it does. ``queue_seconds`` and ``generation_seconds`` come from the service's own clock.
+    it does. ``answered_model_id`` is the model that the service says has answered, if it is another one than was paid for
+    (``model_id``). ``queue_seconds`` and ``generation_seconds`` come from the service's own clock.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -168,6 +181,7 @@ class Manifest(_Part):
     reasons: tuple[Line, ...] = ()
     family: Line
     model_id: Line
+    answered_model_id: Line | None = None
     prompt: str
     negative_prompt: str | None = None
     preset: Line | None = None
@@ -177,6 +191,7 @@ class Manifest(_Part):
     aspect_ratio: Line | None = None
     media: tuple[ManifestMedium, ...] = ()
     fingerprint: Sha256
+    schema_sha256: Sha256 | None = None
     request_id: Line | None = None
     price_microdollars: MicroDollars | None = None
     cost_microdollars: MicroDollars | None = None
@@ -188,6 +203,7 @@ class Manifest(_Part):
     findings: tuple[Line, ...] = ()
     checks: tuple[ManifestCheck, ...] = ()
     may_be_silent: bool = False
+    under: tuple[ManifestUnder, ...] = ()
     other_takes: tuple[ManifestTake, ...] = ()
     dub: ManifestDub | None = None
     versions: dict[str, Line] = Field(default_factory=dict)

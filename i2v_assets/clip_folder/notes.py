@@ -117,6 +117,8 @@ def next_step(clip: str, reason: WaitReason | None, money: Money = NO_MONEY) -> 
     match reason:
         case WaitReason.APPROVAL | WaitReason.HEAP:
             return "it goes on once a person has approved it."
+        case WaitReason.PRICE_AGREEMENT:
+            return "it goes on by itself once a person has agreed to it: i2v models --accept FAMILY"
         case WaitReason.PAUSED:
             return "it goes on by itself once a person has run: i2v resume"
         case WaitReason.UNKNOWN:
@@ -189,21 +191,25 @@ def waiting(
     money: Money,
     *,
     reason: WaitReason | None,
+    expected_microdollars: int | None = None,
     price_microdollars: int | None = None,
     most_microdollars: int | None = None,
     service: Service = "runcomfy",
 ) -> Answer:
     """Return WAITING.txt: something has to happen first.
 
-    ``price_microdollars`` is the price of the takes that are not sent yet, ``most_microdollars`` with every take that a low
-    quality score may add.
+    ``expected_microdollars`` is what the takes that are not sent yet are expected to cost, ``price_microdollars`` the most
+    that they may cost, ``most_microdollars`` with every take that a low quality score may add.
     """
     price = ""
     if price_microdollars:
         it = "What is not sent yet" if money.sent else "It"
-        price = f" {it} will cost about {dollars(price_microdollars)}"
-        rerolls = most_microdollars is not None and most_microdollars > price_microdollars
-        price += f", and at most {dollars(most_microdollars or 0)} with its rerolls." if rerolls else "."
+        expected = price_microdollars if expected_microdollars is None else expected_microdollars
+        price = f" {it} will cost about {dollars(expected)}"
+        most = max(price_microdollars, most_microdollars or 0)
+        if most > expected:
+            price += f", and at most {dollars(most)}"
+        price += " with its rerolls." if most > price_microdollars else "."
     title = f"WAITING: {_line(clip)} is not made yet. {money_sentence(money)}"
     return Answer(AnswerKind.WAITING, title, (problem,), next_step(clip, reason, money), _facts(service, money), price)
 

@@ -49,7 +49,7 @@ class BucketAnswers:
         files: Mapping[str, tuple[bytes, str]],
         *,
         notes: bool,
-        signed: Path | None = None,
+        shown: Path | None = None,
     ) -> None:
         """The chosen take as the clip's answer; the manifest comes last, so that it never speaks of what is not there.
 
@@ -59,12 +59,12 @@ class BucketAnswers:
             manifest: what it was made from.
             files: further files by name, with their content type (posters and previews).
             notes: the clip had an answer before, so a note may be there, which goes.
-            signed: the signed copy of the take, which is shown in its place.
+            shown: a copy of the take that is shown in its place: signed, or with the brief's sounds.
         """
-        if signed is None:
+        if shown is None:
             self._bucket.copy(video_key, keys.clip_key(clip, keys.VIDEO))
         else:
-            self._bucket.upload(signed, keys.clip_key(clip, keys.VIDEO), "video/mp4")
+            self._bucket.upload(shown, keys.clip_key(clip, keys.VIDEO), "video/mp4")
         for name, (content, content_type) in files.items():
             self._bucket.write(keys.clip_key(clip, name), content, content_type)
         self._bucket.write(keys.clip_key(clip, keys.MANIFEST), manifest.to_json(), JSON)

@@ -24,7 +24,9 @@ from i2v_assets.reports.alerts import (
     FailedClip,
     FailedRun,
     FailingTicks,
+    FamilyHold,
     LateClips,
+    PriceSurprise,
     RefusedUpload,
     UnknownRequest,
     news,
@@ -32,6 +34,7 @@ from i2v_assets.reports.alerts import (
 from resources.generation.factory import caps_of
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import State
+from resources.ledger.surprises import OF_MODEL
 from resources.outside_text import plain
 from resources.registry.overdue import Waits
 from resources.registry.registry import ClipRow, ClipState, Registry
@@ -170,6 +173,15 @@ def situation(ledger: Ledger, registry: Registry, settings: Settings, memory: Al
         doubted=[
             DoubtedCost(row.fingerprint, row.attempt, row.clip, row.cost_microdollars)
             for row in ledger.doubted_costs(settings.service)
+        ],
+        surprises=[
+            PriceSurprise(found.fingerprint, found.attempt, found.clip, found.family, found.reserved, found.told)
+            for found in ledger.surprises(settings.service)
+        ],
+        substituted=[
+            FamilyHold(hold.family, hold.clip, hold.reason, hold.since)
+            for hold in ledger.price_holds(settings.service)
+            if hold.kind == OF_MODEL
         ],
     )
 

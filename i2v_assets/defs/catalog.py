@@ -11,6 +11,7 @@ from resources.outside_text import escape_markdown
 from resources.registry.resource import LedgerResource
 from resources.runcomfy.offers import LiveOffer
 from resources.runcomfy.resource import RunComfyResource
+from resources.schemas.families import default_families
 from resources.schemas.inputs import Family
 
 MODEL_CATALOGUE = dg.AssetKey("model_catalogue")
@@ -18,17 +19,17 @@ MODEL_CATALOGUE = dg.AssetKey("model_catalogue")
 
 def check_name(family: Family) -> str:
     """Return the name of a family's check: letters, digits and underscores only."""
-    return "".join(char if char.isalnum() else "_" for char in family.value)
+    return "".join(char if char.isalnum() else "_" for char in family)
 
 
 CHECKS = [
     dg.AssetCheckSpec(
         check_name(family),
         asset=MODEL_CATALOGUE,
-        description=f"{family.value} is as the code knows it, at the agreed price. A failure names each difference and "
+        description=f"{family} is as the code knows it, at the agreed price. A failure names each difference and "
         "stops this endpoint alone; `i2v models --accept` agrees to it.",
     )
-    for family in Family
+    for family in default_families()
 ]
 
 
@@ -46,17 +47,17 @@ def model_catalogue(runcomfy: RunComfyResource, ledger: LedgerResource) -> Itera
 
     async def ask() -> list[LiveOffer]:
         async with runcomfy.service(requests) as service:
-            return [await service.offers.live(family) for family in Family]
+            return [await service.offers.live(family) for family in default_families()]
 
     with ledger.open() as (requests, _):
         found = asyncio.run(ask())
     rows = [
-        f"| {live.family.value} | {escape_markdown(live.offer.endpoint.model_id) if live.offer else 'no id answers'} "
+        f"| {live.family} | {escape_markdown(live.offer.endpoint.model_id) if live.offer else 'no id answers'} "
         f"| {escape_markdown(_price(live))} | {escape_markdown('; '.join(live.differences)) or 'as known'} |"
         for live in found
     ]
     table = "\n".join(["| endpoint | id that answers | price | differences |", "|---|---|---|---|", *rows])
-    entries = {live.family.value: live.offer.entry.raw for live in found if live.offer}
+    entries = {live.family: live.offer.entry.raw for live in found if live.offer}
     prices = {
         f"usd_per_unit_{check_name(live.family)}": live.offer.price_microdollars_per_unit / 1_000_000
         for live in found
@@ -71,9 +72,7 @@ def model_catalogue(runcomfy: RunComfyResource, ledger: LedgerResource) -> Itera
             passed=not live.unapproved_changes,
             metadata={
                 "differences": "; ".join(live.unapproved_changes) or "none",
-                "what to do": f"Look at it, then: i2v models --accept {live.family.value}"
-                if live.unapproved_changes
-                else "",
+                "what to do": f"Look at it, then: i2v models --accept {live.family}" if live.unapproved_changes else "",
             },
         )
 

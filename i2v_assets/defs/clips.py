@@ -29,6 +29,7 @@ from i2v_assets.pipeline.heap_watch import HeapWatch
 from i2v_assets.pipeline.pause import PauseWatch
 from i2v_assets.pipeline.plan import plan_options
 from i2v_assets.pipeline.postprocess import measure_again
+from i2v_assets.pipeline.price_checks import MODEL, PRICE, price_and_model
 from i2v_assets.pipeline.report import ClipReporter, make_clip
 from resources import logs
 from resources.allocator import limit_malloc_arenas
@@ -324,4 +325,22 @@ def _quality_check(check: Check) -> dg.AssetChecksDefinition:
     return measured_again
 
 
-CLIP_CHECKS = (accepted, answered, *(_quality_check(check) for check in Check))
+MONEY = {
+    PRICE: "What the service charged is at most what was reserved. A failure stops requests of this kind until a person agrees.",
+    MODEL: "The model that was paid for is the one that answered.",
+}
+
+
+def _money_check(name: str) -> dg.AssetChecksDefinition:
+    @dg.asset_check(asset=CLIP_VIDEO, name=name, partitions_def=clips, description=f"{MONEY[name]} Free.")
+    def compared_again(context: dg.AssetCheckExecutionContext, ledger: LedgerResource) -> dg.AssetCheckResult:
+        with ledger.open() as (requests, _):
+            rows = requests.list(clip=context.partition_key)
+        found = {check: (passed, details) for check, passed, details in price_and_model(rows)}
+        passed, details = found.get(name, (True, {"words": "The service has said nothing that could be compared."}))
+        return dg.AssetCheckResult(passed=passed, metadata=dagster_metadata(details))
+
+    return compared_again
+
+
+CLIP_CHECKS = (accepted, answered, *(_money_check(name) for name in MONEY), *(_quality_check(check) for check in Check))

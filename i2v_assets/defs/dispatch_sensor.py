@@ -130,6 +130,7 @@ def world_of(
         paid_for=paid_for.__contains__,
         made=made.__contains__,
         paused=ledger.held_service(settings.service) is not None,
+        is_price_held=ledger.is_price_held,
         in_heap=_heap_members(rows, ledger, registry, settings).__contains__,
     )
 

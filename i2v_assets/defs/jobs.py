@@ -8,15 +8,17 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
+from i2v_assets.defs.event_log import dagster_metadata, with_target
 from i2v_assets.defs.failures import as_dagster_failure, interrupted
 from i2v_assets.defs.launchpad import launchpad_fields
 from i2v_assets.defs.operating import CLIP, by_run, operating
-from i2v_assets.defs.specs import CLIP_SPECS
+from i2v_assets.defs.specs import CLIP_SPECS, CLIP_VIDEO
 from i2v_assets.defs.stop_jobs import STOP_JOBS
 from i2v_assets.operations.approve import approve_offer, approve_plan, offer_approval
 from i2v_assets.operations.clips import NotPossible
 from i2v_assets.operations.retry import retry_clip
 from i2v_assets.operations.takes import choose_take, retake_clip
+from i2v_assets.pipeline.price_checks import PRICE, price_details
 from resources import logs
 from resources.dagster_runs import started_by
 from resources.generation.orphans import adopt_orphans, settle_late
@@ -24,6 +26,7 @@ from resources.generation.run_sync import run_sync
 from resources.generation.types import Delivered, Outcome
 from resources.ledger.approvals import ApprovalWay
 from resources.ledger.ledger import Ledger
+from resources.ledger.records import RequestRow
 from resources.money import dollars
 from resources.outside_text import plain
 from resources.registry.registry import ClipState, Registry
@@ -59,16 +62,25 @@ def adopt(
         ledger.open() as (requests, registry),
         scratch_folder() as scratch,
     ):
+        surprises: list[RequestRow] = []
         outcomes, settled = run_sync(
-            lambda: _adopt(runcomfy, bucket.open(), requests, registry, scratch),
+            lambda: _adopt(runcomfy, bucket.open(), requests, registry, scratch, surprises),
             interrupted=partial(interrupted, context),
         )
+        for row in surprises:
+            if registry.get(row.clip) is not None:
+                context.instance.report_runless_asset_event(with_target(context.instance, price_check(row)))
         delivered = [found for found in outcomes if isinstance(found, Delivered)]
     context.log.info(plain(f"{len(delivered)} of {len(outcomes)} orphans delivered, {settled} costs settled."))
 
 
 async def _adopt(
-    runcomfy: RunComfyResource, bucket: Bucket, ledger: Ledger, registry: Registry, scratch: Path
+    runcomfy: RunComfyResource,
+    bucket: Bucket,
+    ledger: Ledger,
+    registry: Registry,
+    scratch: Path,
+    surprises: list[RequestRow],
 ) -> tuple[list[Outcome], int]:
     settings = runcomfy.settings()
     outcomes: list[Outcome] = []
@@ -81,7 +93,17 @@ async def _adopt(
             if isinstance(outcome, Delivered):  # at once: another orphan may take until the deadline
                 await asyncio.to_thread(_make_due, registry, outcome)
     async with runcomfy.client() as client:
-        return outcomes, await settle_late(ledger, client, settings.service)
+        settled = await settle_late(ledger, client, settings.service, surprises.append)
+    surprises[:] = [row for row in surprises if row.price_surprise]
+    return outcomes, settled
+
+
+def price_check(row: RequestRow) -> dg.AssetCheckEvaluation:
+    """Return the failed check of a clip whose cost was told after its delivery and is a surprise."""
+    metadata = dagster_metadata(price_details(row))
+    return dg.AssetCheckEvaluation(
+        asset_key=CLIP_VIDEO, check_name=PRICE, passed=False, partition=row.clip, metadata=metadata
+    )
 
 
 def _make_due(registry: Registry, delivered: Delivered) -> None:

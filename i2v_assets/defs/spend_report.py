@@ -91,16 +91,17 @@ def _amounts(prefix: str, sums: dict[str, int]) -> dict[str, float | int]:
 
 def _latest(lines: tuple[SpendLine, ...], at_most: int = 20) -> str:
     """Return the newest lines as a markdown table."""
-    head = "| day | route | model | folder | requests | reserved | settled | refused | wasted | saved |"
+    head = "| day | route | model | folder | requests | reserved | settled | surprise | refused | wasted | saved |"
     rows = [
         f"| {line.day} | {line.route} | {escape_markdown(line.model_id)} | {escape_markdown(line.folder)} | {line.requests} | "
         + " | ".join(
-            f"{amount / 1e6:.2f}" for amount in (line.reserved, line.settled, line.refused, line.wasted, line.saved)
+            f"{amount / 1e6:.2f}"
+            for amount in (line.reserved, line.settled, line.surprise, line.refused, line.wasted, line.saved)
         )
         + " |"
         for line in lines[:at_most]
     ]
-    return "\n".join([head, "|---|---|---|---|" + "---:|" * 6, *rows])
+    return "\n".join([head, "|---|---|---|---|" + "---:|" * 7, *rows])
 
 
 def _write(bucket: Bucket, key: str, content: bytes, content_type: str = CSV) -> bool:

@@ -52,7 +52,7 @@ class FilmNotes:
         """Write the plan and a note about shots that have no video yet."""
         missing = pending(film.shots)
         price = sum(shot.price or 0 for shot in missing if shot.inline)
-        cost = f" The missing shots cost about {dollars(price)}." if price else ""
+        cost = f" The missing shots may cost up to {dollars(price)}." if price else ""
         title = f"WAITING: {film.name} is missing {len(missing)} of {len(film.shots)} shots.{cost}"
         problems = [Problem(_state(shot), remedy=_remedy(shot)) for shot in missing]
         then = "the film is joined automatically when its last shot is delivered."

@@ -17,7 +17,8 @@ from resources.problem import Problem
 from resources.registry.agreed_prices import AgreedOffer
 from resources.registry.registry import ClipRow, Registry, Upload
 from resources.registry.rows import ClaimChange
-from resources.schemas.inputs import Family, Route
+from resources.schemas.families import named, preferred
+from resources.schemas.inputs import Route
 from resources.schemas.limits import DEFAULT_DURATION
 from resources.scratch import scratch_folder
 from resources.storage import keys
@@ -94,19 +95,13 @@ class BucketFilmSource:
         if brief.duration == "match_audio":
             return None
         route = brief.route or (Route.LIP_SYNC if brief.audio else Route.ANIMATE)
-        offer = self._agreed.get(_FAMILIES[route].value)
+        families = named(brief.model) or (brief.model,) if brief.model else preferred(route)
+        offer = next((self._agreed[name] for name in families if name in self._agreed), None)
         if offer is None or offer.price_microdollars is None:
             return None
         seconds = brief.duration or DEFAULT_DURATION
         one = offer.price_microdollars * (seconds if offer.price_unit == "second" else 1)
         return one * (brief.takes or 1)
-
-
-_FAMILIES = {
-    Route.ANIMATE: Family.HAPPYHORSE_I2V,
-    Route.LIP_SYNC: Family.WAN_I2V,
-    Route.MULTI_MODAL: Family.SEEDANCE_PRO,
-}
 
 
 def _video_of(manifest: Manifest) -> ShotVideo:

@@ -15,7 +15,7 @@ from resources.schemas.limits import DEFAULT_DURATION
 from resources.storage.keys import SEQUENCES, UPLOADS, slug
 
 MAX_SHOTS = 100
-"""Maximum shots of a film: 25 minutes at 15 s per shot, the longest that any route makes."""
+"""Maximum shots of a film: 25 minutes at 15 s per shot, the longest that a route makes without another model."""
 
 MAX_CROSSFADE = 10.0
 """Maximum crossfade in seconds: the longest shot has 15 s, and both its ends may fade."""
@@ -66,13 +66,14 @@ class FilmSpec:
     tracks: tuple[TrackSpec, ...] = ()
 
 
-_TRACKS: Final[Mapping[str, TrackSpec]] = MappingProxyType(
+USUAL_TRACKS: Final[Mapping[str, TrackSpec]] = MappingProxyType(
     {
         # Music plays 12 dB below the shots' own sound and lasts as long as the film.
         "music": TrackSpec("", -12.0, loop=True, fade_out=2.0),
         "voice": TrackSpec("", 0.0, loop=False, fade_out=0.0),
     }
 )
+"""The gain, loop and fade of a track whose document gives none, by its role."""
 
 
 def film_name(key: str) -> str:
@@ -128,7 +129,7 @@ def _parsed(text: str, name: str, kind: DocumentFormat) -> FilmSpec:
         _shot(shot, f"{name} shot {number}", number, _Film(defaults, image, chained, usual))
         for number, shot in enumerate(listed, start=1)
     )
-    tracks = tuple(_track(data[part], part, name) for part in _TRACKS if data.get(part) is not None)
+    tracks = tuple(_track(data[part], part, name) for part in USUAL_TRACKS if data.get(part) is not None)
     _check_crossfades(shots, name)
     return FilmSpec(shots, tracks)
 
@@ -222,7 +223,7 @@ def _continuity(written: object, name: str, *, default: bool) -> bool:
 
 
 def _track(written: object, part: str, name: str) -> TrackSpec:
-    usual = _TRACKS[part]
+    usual = USUAL_TRACKS[part]
     plain: object = {"file": written} if isinstance(written, str) else written
     where = f"{name}: `{part}`"
     if not isinstance(plain, dict) or "file" not in plain:

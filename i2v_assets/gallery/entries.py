@@ -141,6 +141,7 @@ def entry_of_manifest(
     others = (GalleryTake(take.take, take.seed, take.video_key, take.quality) for take in manifest.other_takes)
     facts = [
         ("Model", manifest.model_id),
+        ("Answered by", manifest.answered_model_id or ""),
         ("Seed", str(manifest.seed)),
         ("Asked for", _requested(manifest)),
         ("Motion preset", manifest.preset or ""),

@@ -1,13 +1,15 @@
 """Approve: agree to pay for exactly what was shown, by the hash of a plan, by clips or by folders."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from pydantic import ValidationError
 
 from i2v_assets.operations.cancelled import refuse_cancelled
 from i2v_assets.operations.clips import NoSuchClip, NotPossible, PlanChanged, find_clip
 from i2v_assets.operations.preview import Preview, open_clips, preview
 from i2v_assets.pipeline.plan import Planned, approve_planned
-from i2v_assets.planning.plan import Plan, Refusal, total_price
+from i2v_assets.planning.plan import Plan, Refusal, expected_price, plan_hash, total_price
 from i2v_assets.session import Session
 from resources.bounded_json import read_json
 from resources.errors import I2VError
@@ -62,12 +64,20 @@ class ApprovalOffer:
     left_out: tuple[tuple[str, str], ...] = ()
 
     @property
+    def expected(self) -> dict[str, int]:
+        """What each clip is expected to cost, rerolls included, as far as the prices are known."""
+        return {each.row.clip: expected_price(takes_to_pay(each)) for each in self.planned}
+
+    @property
     def prices(self) -> tuple[tuple[str, int, str], ...]:
         """Each clip with the most that it may cost, and what is in doubt about it."""
-        return tuple(
-            (each.row.clip, total_price(takes_to_pay(each)), each.candidate.hold.words if each.candidate.hold else "")
-            for each in self.planned
-        )
+        return tuple((each.row.clip, total_price(takes_to_pay(each)), _in_doubt(each)) for each in self.planned)
+
+
+def _in_doubt(planned: Planned) -> str:
+    asks = planned.plans[0].asks if planned.plans else ()
+    hold = planned.candidate.hold
+    return " ".join([*([hold.words] if hold else []), *(ask.words for ask in asks)])
 
 
 def is_hash(word: str) -> bool:
@@ -108,7 +118,7 @@ def approve_plan(
             remedy=f"`i2v plan` and a clip's WAITING.txt show it; its first {SHORTEST_HASH} characters are enough.",
         )
     shown = preview(session, open_clips(session, clips))
-    planned = _planned_as(shown, asked)
+    planned = _planned_as(shown, asked) or _cheaper_since(session.bucket, shown, asked)
     if planned is None:
         changes = (_what_changed(session.bucket, each, asked) for each in shown.planned)
         change = next((words for words in changes if words), None)
@@ -147,7 +157,7 @@ def offer_approval(session: Session, names: Sequence[str]) -> ApprovalOffer:
             raise NotPossible(f"{clip} cannot be approved: {why} Nothing was approved.".replace("..", "."),
                               remedy=f"See: i2v plan {clip}")  # fmt: skip
     takes = [plan for each in planned for plan in takes_to_pay(each)]
-    unpriced = sum(plan.price_microdollars is None for plan in takes)
+    unpriced = sum(plan.at_most_microdollars is None for plan in takes)
     return ApprovalOffer(tuple(planned), total_price(takes), unpriced, tuple(left_out))
 
 
@@ -241,26 +251,63 @@ def _planned_as(shown: Preview, asked: str) -> tuple[Planned, ...] | None:
     return next(((each,) for each in shown.planned if each.hash and each.hash.startswith(asked)), None)
 
 
-def _what_changed(bucket: Bucket, planned: Planned, asked: str) -> str | None:
-    """Return what differs between a clip's stored plan of this hash and its plan of now; None if it had another hash."""
+def _cheaper_since(bucket: Bucket, shown: Preview, asked: str) -> tuple[Planned, ...] | None:
+    """Return the clip whose stored plan has this hash, if it may only cost less now: what was shown covers that."""
+    for planned in shown.planned:
+        try:
+            then = [Plan.model_validate(take) for take in (_stored_takes(bucket, planned, asked) or {}).values()]
+        except ValidationError:
+            continue
+        rerolls = {plan.take for plan in planned.rerolls}
+        made = plan_hash([p for p in then if p.take not in rerolls], [p for p in then if p.take in rerolls])
+        if not then or not made.startswith(asked):  # the file says what was shown only if its content has the hash
+            continue
+        now = {plan.take: plan for plan in takes_to_pay(planned)}
+        if {plan.take for plan in then} == set(now) and all(_covers(plan, now[plan.take]) for plan in then):
+            return (planned,)
+    return None
+
+
+def _covers(shown: Plan, now: Plan) -> bool:
+    price, was = now.at_most_microdollars, shown.at_most_microdollars
+    same = (shown.fingerprint, shown.model_id, shown.price_unit) == (now.fingerprint, now.model_id, now.price_unit)
+    return same and price is not None and was is not None and price <= was
+
+
+def _at_most(stored: Mapping[str, object]) -> int | None:
+    """Return the most that a stored plan said its take may cost; None if its price was unknown."""
+    quote = stored.get("quote")
+    amount = quote.get("at_most") if isinstance(quote, dict) else stored.get("price_microdollars")
+    return amount if isinstance(amount, int) else None
+
+
+def _stored_takes(bucket: Bucket, planned: Planned, asked: str) -> dict[object, dict[str, object]] | None:
+    """Return the takes of a clip's stored plan by their numbers; None if it does not have this hash."""
     try:
         stored = read_json(bucket.read(keys.clip_key(planned.row.clip, keys.PLAN), max_bytes=MAX_PLAN_BYTES))
     except (I2VError, ValueError):
         return None
     if not isinstance(stored, dict) or not str(stored.get("plan_hash", "")).startswith(asked):
         return None
+    takes = [*stored.get("takes", ()), *stored.get("rerolls", ())]
+    return {take.get("take"): take for take in takes if isinstance(take, dict)}
+
+
+def _what_changed(bucket: Bucket, planned: Planned, asked: str) -> str | None:
+    """Return what differs between a clip's stored plan of this hash and its plan of now; None if it had another hash."""
+    then = _stored_takes(bucket, planned, asked)
+    if then is None:
+        return None
     clip, now = planned.row.clip, {plan.take: plan for plan in (*planned.plans, *planned.rerolls)}
     if planned.stopped is not None:
         return f"{clip} can no longer be made as it is"
-    takes = [*stored.get("takes", ()), *stored.get("rerolls", ())]
-    then = {take.get("take"): take for take in takes if isinstance(take, dict)}
     if set(then) != set(now):
         return f"{clip} had {counted(len(then), 'take')}, its rerolls counted, and has {len(now)}"
     for number, plan in now.items():
         before = then[number]
-        if before.get("price_microdollars") != plan.price_microdollars:
-            was = dollars(before.get("price_microdollars")) or "an unknown price"
-            return f"{clip} was {was} and is {dollars(plan.price_microdollars) or 'an unknown price'}"
+        if (price := _at_most(before)) != plan.at_most_microdollars:
+            was = dollars(price) or "an unknown price"
+            return f"{clip} was {was} and is {dollars(plan.at_most_microdollars) or 'an unknown price'}"
         if before.get("model_id") != plan.model_id:
             return f"{clip} was for {before.get('model_id')} and is for {plan.model_id}"
         if before.get("fingerprint") != plan.fingerprint:

@@ -1,7 +1,7 @@
 """Plan clips before anything is paid: what would be made, by which model, and at what price."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -62,18 +62,23 @@ class Preview:
 
     @property
     def total_microdollars(self) -> int:
-        """Return what would be paid, as far as the prices are known."""
+        """Return what is expected to be paid, as far as the prices are known."""
         return sum(take.plan.price_microdollars or 0 for take in self.takes if take.to_pay)
 
     @property
+    def at_most_microdollars(self) -> int:
+        """Return the most that may be paid without rerolls, as far as the prices are known."""
+        return sum(take.plan.at_most_microdollars or 0 for take in self.takes if take.to_pay)
+
+    @property
     def most_microdollars(self) -> int:
-        """Return what would be paid with every reroll."""
-        return self.total_microdollars + self.most_for_rerolls()
+        """Return the most that may be paid with every reroll."""
+        return self.at_most_microdollars + self.most_for_rerolls()
 
     def most_for_rerolls(self, clip: str | None = None) -> int:
-        """Return what the rerolls may cost, of one clip or of all."""
+        """Return the most that the rerolls may cost, of one clip or of all."""
         plans = [take.plan for take in self.rerolls if take.to_pay and clip in (None, take.plan.clip)]
-        return sum(plan.price_microdollars or 0 for plan in plans)
+        return sum(plan.at_most_microdollars or 0 for plan in plans)
 
     @property
     def unpriced(self) -> int:
@@ -93,9 +98,9 @@ class OpenPlanner:
     planner: ClipPlanner
     service: OpenService
 
-    async def offers(self) -> dict[Family, PlanOffer | None]:
+    async def offers(self, families: Collection[Family] | None = None) -> dict[Family, PlanOffer | None]:
         """Return each family's id and price, as `plan_offers` does."""
-        return await plan_offers(self.service.offers)
+        return await plan_offers(self.service.offers, families)
 
 
 @asynccontextmanager
@@ -109,7 +114,8 @@ async def open_planner(session: Session, scratch: Path) -> AsyncIterator[OpenPla
     async with session.open_service() as service:
         reader = MediaReader(session.bucket, session.registry, scratch)
         offers = partial(plan_offers, service.offers)
-        planner = ClipPlanner(reader, offers, plan_options(session.settings), session.ledger.was_sent)
+        past = partial(session.ledger.past_costs, session.settings.service)
+        planner = ClipPlanner(reader, offers, plan_options(session.settings), session.ledger.was_sent, past)
         yield OpenPlanner(planner, service)
 
 

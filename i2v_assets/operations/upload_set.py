@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from i2v_assets.briefs.yaml_reader import MAX_DOCUMENT_BYTES
-from i2v_assets.planning.routing import RouteImpossible, route_of_kinds
+from i2v_assets.planning.routing import RouteImpossible, route_of_names
 from i2v_assets.uploads.csv_batches import MAX_BATCH_BYTES
 from i2v_assets.uploads.grouping import Grouping, group_uploads, texts_wanted
 from i2v_assets.uploads.layouts import media_kind
@@ -175,12 +175,17 @@ def _clips(found: Grouping) -> Iterator[Understood]:
 
 
 def _route(candidate: Candidate) -> tuple[str, str]:
-    counts = {kind: sum(file.kind is kind for file in candidate.files) for kind in MediumKind}
+    apart = set(candidate.brief.single_files.values())
+    files = [file for file in candidate.files if file.name not in apart]
+    by_kind = {kind: [file.name for file in files if file.kind is kind] for kind in MediumKind}
     names = ", ".join(file.name for file in candidate.files)
     try:
-        return route_of_kinds(candidate.brief, counts).route.value, f"from {names}."
+        routing = route_of_names(candidate.brief, by_kind)
     except RouteImpossible as error:
         return "refused", error.text
+    if routing.asks:
+        return "waits", f"{routing.asks[0].words} {routing.asks[0].remedy}"
+    return routing.route.value, f"from {names}."
 
 
 def _refused(found: Grouping) -> Iterator[Understood]:

@@ -7,6 +7,7 @@ from i2v_assets.clip_folder.manifest import Manifest, ManifestCheck
 from i2v_assets.pipeline.metadata import Metadata
 from i2v_assets.pipeline.outcome import ClipDelivered
 from i2v_assets.pipeline.postprocess import PostprocessResult, figures_of, finding_metadata
+from i2v_assets.pipeline.price_checks import price_and_model
 from resources.media.quality.model import Check, Finding, Measures, Severity
 
 AN_ERROR_IS_BELOW = 0.5
@@ -25,10 +26,14 @@ class CheckReport:
 
 def delivered_checks(outcome: ClipDelivered) -> tuple[CheckReport, ...]:
     """Return all checks of a delivered clip: as they were measured now, or as the manifest kept them."""
-    answered = CheckReport("answered", True, {"take": str(outcome.chosen.plan.take)})
+    rows = [outcome.chosen.row, *(take.row for take in outcome.takes)]
+    first = (
+        CheckReport("answered", True, {"take": str(outcome.chosen.plan.take)}),
+        *(CheckReport(name, passed, details) for name, passed, details in price_and_model(rows)),
+    )
     if outcome.finished is not None:
-        return answered, *_measured(outcome.finished)
-    return answered, *(kept_checks(outcome.before) if outcome.before is not None else ())
+        return *first, *_measured(outcome.finished)
+    return *first, *(kept_checks(outcome.before) if outcome.before is not None else ())
 
 
 def _measured(finished: PostprocessResult) -> tuple[CheckReport, ...]:

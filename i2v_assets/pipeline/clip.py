@@ -28,7 +28,7 @@ from i2v_assets.pipeline.plan import ClipPlanner, Planned, approve_planned
 from i2v_assets.pipeline.read_media import MediaReader
 from i2v_assets.pipeline.report import ClipReporter
 from i2v_assets.pipeline.takes import Take, reroll_allowed, rerolled
-from i2v_assets.planning.plan import Plan, Refusal, Waiting, total_price
+from i2v_assets.planning.plan import Plan, Refusal, Waiting, expected_price
 from i2v_assets.planning.time_window import parse_window
 from i2v_assets.uploads.types import Candidate, UploadHold, UploadKind
 from resources.errors import ErrorCode, I2VError, Verdict
@@ -64,7 +64,8 @@ class ClipPipeline:
         self._delivery = Delivery(context)
         reader = MediaReader(context.bucket, context.registry, context.scratch, context.pool)
         offers = partial(plan_offers, context.offers)
-        self._planner = ClipPlanner(reader, offers, context.options, context.ledger.was_sent)
+        past = partial(context.ledger.past_costs, context.settings.service)
+        self._planner = ClipPlanner(reader, offers, context.options, context.ledger.was_sent, past)
         self._plans: dict[str, Plan] = {}
         self._window = parse_window(context.settings.generate_only, context.settings.zone)
 
@@ -121,7 +122,7 @@ class ClipPipeline:
 
     def _note_price(self, row: ClipRow, plans: Sequence[Plan]) -> None:
         if self._context.heaps is not None:
-            self._context.heaps.planned(row.clip, total_price(plans) if plans else None)
+            self._context.heaps.planned(row.clip, expected_price(plans) if plans else None)
 
     async def _held_by_gate(self, planned: Planned) -> ClipWaiting | None:
         if planned.row.stopped_by is not None:
@@ -143,7 +144,7 @@ class ClipPipeline:
         approve_planned(self._context.ledger, planned, by=by, way=ApprovalWay.MATERIALIZE)
 
     def _void_other_approvals(self, planned: Planned) -> None:
-        prices = {plan.fingerprint: plan.price_microdollars for plan in (*planned.plans, *planned.rerolls)}
+        prices = {plan.fingerprint: plan.at_most_microdollars for plan in (*planned.plans, *planned.rerolls)}
         self._context.ledger.void_others(planned.row.clip, prices, doubt=planned.doubt)
 
     async def _hold(self, planned: Planned, plan: Plan) -> Hold | None:
@@ -153,13 +154,13 @@ class ClipPipeline:
         unchanged = row.delivered_version == row.version
         needs_approval = self._context.settings.require_approval or bool(brief.needs_approval)
         upload_hold = await self._upload_hold(planned)
-        if not (unchanged or needs_approval or self._window or upload_hold or heap):
+        if not (unchanged or needs_approval or self._window or upload_hold or heap or plan.asks):
             return None  # no gate could hold it, so nothing has to be looked up
         known = await asyncio.to_thread(self._context.ledger.get, plan.fingerprint)
         approved = partial(
             self._context.ledger.is_approved,
             plan.fingerprint,
-            plan.price_microdollars,
+            plan.at_most_microdollars,
             clip=row.clip,
             model_id=plan.model_id,
             doubt=upload_hold.mark if upload_hold is not None else "",
@@ -177,6 +178,7 @@ class ClipPipeline:
                 asked_for=plan.take > (brief.takes or 1) and plan not in planned.rerolls,
                 window=self._window,
                 upload_hold=upload_hold,
+                asks=plan.asks,
                 heap=heap,
                 bucket_commands=self._context.settings.takes_bucket_commands,
             ),
@@ -217,8 +219,9 @@ class ClipPipeline:
     def _request(self, row: ClipRow, plan: Plan) -> GenerationRequest:
         by = self._retry_by(row)
         request = GenerationRequest(
-            plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, plan.price_microdollars, retry_by=by,
+            plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, plan.at_most_microdollars, retry_by=by,
             wanted=still_wanted(row, self._run.run_id), adopt_only=row.stopped_by is not None,
+            quote=plan.quote, billed=plan.billed,
         )  # fmt: skip
         if self._window is not None:  # it may wait for a slot until the window is over
             request = replace(request, not_after=self._window.closes(datetime.now(UTC)))

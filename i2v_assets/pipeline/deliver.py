@@ -9,11 +9,13 @@ from i2v_assets.clip_folder.manifest import (
     ManifestError,
     ManifestMedium,
     ManifestTake,
+    ManifestUnder,
     read_manifest,
 )
 from i2v_assets.clip_folder.writer import BucketAnswers
 from i2v_assets.pipeline.checks import manifest_checks
 from i2v_assets.pipeline.context import PipelineContext
+from i2v_assets.pipeline.lay_sound import discard, laid_under
 from i2v_assets.pipeline.manifest import manifest_of
 from i2v_assets.pipeline.outcome import ClipDelivered
 from i2v_assets.pipeline.plan import Planned
@@ -21,6 +23,7 @@ from i2v_assets.pipeline.postprocess import Postprocessor, PostprocessResult, in
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.pipeline.sign import signed_copy
 from i2v_assets.pipeline.takes import Take, choose
+from i2v_assets.planning.plan import Plan
 from i2v_assets.uploads.types import Candidate
 from resources.ledger.ledger import Ledger
 from resources.registry.registry import ClipRow
@@ -60,15 +63,22 @@ class Delivery:
         before = await self._answer_there(row, chosen, takes)
         if before is not None:
             await record_reuse(self._context.ledger, row, takes)
-            return ClipDelivered(row, plan, chosen, before=before)
+            return ClipDelivered(row, plan, chosen, before=before, takes=tuple(takes))
         finished = await self._look(chosen)
         # A clip without its person (`keep_face: false`) leaves an uploaded picture out: it was made from the others.
         sent = {medium.uploaded_sha256 for medium in chosen.plan.inputs.media}
         files = [found for found in planned.files if found.medium is not None and found.medium.sha256 in sent]
-        signing = await signed_copy(self._context, row.clip, chosen, files)
+        laid = await laid_under(self._context, chosen)
+        try:
+            signing = await signed_copy(self._context, row.clip, chosen, files, laid.path if laid else None)
+        except BaseException:
+            discard(laid)
+            raise
         try:
             manifest = self._manifest(row, candidate, files, chosen, takes, finished, scores)
             signed = {"signed_sha256": signing.sha256, "signed_size_bytes": signing.size_bytes}
+            if laid is not None:
+                signed |= {"laid_sha256": laid.sha256, "laid_size_bytes": laid.size_bytes}
             manifest = manifest.model_copy(update={"video": manifest.video.model_copy(update=signed)})
             await asyncio.to_thread(
                 self._bucket.delivered,
@@ -77,12 +87,13 @@ class Delivery:
                 manifest,
                 finished.files,
                 notes=True,  # a refusal of another upload of its name may lie there
-                signed=signing.path,
+                shown=signing.path or (laid.path if laid else None),
             )
         finally:
             signing.discard()
+            discard(laid)
         await record_reuse(self._context.ledger, row, takes)
-        return ClipDelivered(row, plan, chosen, finished, provenance=signing.line)
+        return ClipDelivered(row, plan, chosen, finished, provenance=signing.line, takes=tuple(takes))
 
     # Measuring
 
@@ -123,6 +134,8 @@ class Delivery:
         if found.cost_microdollars != chosen.row.cost_microdollars:
             return None
         if found.may_be_silent != chosen.plan.may_be_silent:  # it is judged by another measure
+            return None
+        if found.under != _under(chosen.plan):  # other sounds are laid under it now
             return None
         there = await asyncio.to_thread(self._context.bucket.head, keys.clip_key(row.clip, keys.VIDEO))
         return found if there is not None else None
@@ -165,8 +178,15 @@ class Delivery:
             "checks": tuple(check.model_dump() for check in manifest_checks(finished)),
             "other_takes": tuple(others),
             "dub": _dub(row.clip, candidate),
+            "under": _under(chosen.plan),
         }
         return Manifest.model_validate({**dict(made), **more})  # a copy would not look at the words
+
+
+def _under(plan: Plan) -> tuple[ManifestUnder, ...]:
+    return tuple(
+        ManifestUnder(role=each.role, name=each.name, sha256=each.medium.uploaded_sha256) for each in plan.under
+    )
 
 
 def _dub(clip: str, candidate: Candidate) -> ManifestDub | None:

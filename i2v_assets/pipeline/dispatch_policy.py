@@ -45,6 +45,7 @@ class DispatchInputs:
         paid_for: a request of this clip was sent, and its video is not the clip's yet.
         made: that video is made already.
         paused: a person paused all paid work.
+        is_price_held: the family of this fingerprint waits for a person's agreement.
         in_heap: the clip came with many others that cost too much together, and none of them was approved.
     """
 
@@ -61,6 +62,7 @@ class DispatchInputs:
     made: Callable[[str], bool] = lambda _clip: False
     paused: bool = False
     in_heap: Callable[[str], bool] = lambda clip: False
+    is_price_held: Callable[[str], bool] = lambda _fingerprint: True
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ def _opens(row: ClipRow, world: DispatchInputs) -> bool:
             return not world.paused
         case WaitReason.UNKNOWN:
             return not world.is_unknown(fingerprint)
+        case WaitReason.PRICE_AGREEMENT if not world.is_price_held(fingerprint):
+            return True
         case WaitReason(retry_after=timedelta() as pause):
             return world.now - row.updated_at > pause
         case _:

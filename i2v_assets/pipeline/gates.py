@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from i2v_assets.pipeline.heaps import Heap
+from i2v_assets.planning.asking import Ask
 from i2v_assets.planning.time_window import Window
 from i2v_assets.uploads.types import UploadHold
 from resources.storage.keys import COMMANDS
@@ -38,6 +39,7 @@ class Gate:
         asked_for: a person asked for this take.
         window: when paid work may start; None always.
         upload_hold: why its upload waits for a person; None if it is understood.
+        asks: why the request needs a person's word; the first one is told.
         heap: the loose clips that it came with, if they cost too much together to be made without a question.
         bucket_commands: a file in the bucket may approve it.
     """
@@ -53,6 +55,7 @@ class Gate:
     asked_for: bool
     window: Window | None
     upload_hold: UploadHold | None = None
+    asks: tuple[Ask, ...] = ()
     heap: Heap | None = None
     bucket_commands: bool = False
 
@@ -88,6 +91,10 @@ def _unapproved(asked: Gate, approve: str) -> Hold | None:
     if asked.upload_hold is not None:
         remedy = f"{asked.upload_hold.remedy} To make it as it is: {by_person[0].lower()}{by_person[1:]}"
         return Hold(WaitReason.APPROVAL, asked.upload_hold.words, remedy.strip())
+    if asked.asks:
+        ask = asked.asks[0]
+        remedy = f"{ask.remedy} To make it as it is: {by_person[0].lower()}{by_person[1:]}"
+        return Hold(WaitReason.APPROVAL, f"It needs your word. {ask.words}", remedy)
     if asked.needs_approval:
         return Hold(WaitReason.APPROVAL, "A person has to approve it before it is paid for.", by_person)
     if asked.heap is not None:

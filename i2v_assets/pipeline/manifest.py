@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from i2v_assets.clip_folder.manifest import Manifest, ManifestMedium, ManifestTimes, ManifestVideo
+from i2v_assets.pipeline.price_checks import is_substituted
 from i2v_assets.planning.plan import Plan
 from resources.generation.types import Delivered
 from resources.ledger.records import RequestRow
@@ -37,8 +38,9 @@ def manifest_of(
         service=service,
         route=plan.route,
         reasons=plan.reasons,
-        family=inputs.family.value,
-        model_id=row.model_id or plan.model_id or inputs.family.value,
+        family=inputs.family,
+        model_id=row.model_id or plan.model_id or inputs.family,
+        answered_model_id=_other_model(row),
         prompt=inputs.prompt,
         negative_prompt=inputs.negative_prompt,
         preset=plan.preset,
@@ -49,6 +51,7 @@ def manifest_of(
         aspect_ratio=inputs.aspect_ratio,
         media=media,
         fingerprint=plan.fingerprint,
+        schema_sha256=plan.schema_sha256,
         request_id=row.request_id,
         price_microdollars=row.price_microdollars,
         cost_microdollars=row.cost_microdollars,
@@ -71,3 +74,8 @@ def manifest_of(
         ),
         versions={"i2v-assets": version},
     )
+
+
+def _other_model(row: RequestRow) -> str | None:
+    """Return the model that answered if it is another one than was paid for."""
+    return row.answered_model_id if is_substituted(row) else None

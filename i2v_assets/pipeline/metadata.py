@@ -8,7 +8,7 @@ from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.planning.planner import Plan
 from resources.generation.types import Delivered
 from resources.media.facts import AudioFacts, ImageFacts, VideoFacts
-from resources.money import usd
+from resources.money import dollars, usd
 from resources.outside_text import escape_markdown
 from resources.storage import keys
 
@@ -106,15 +106,18 @@ def describe_file(found: ReadFile) -> str:
 
 
 def plan_metadata(plan: Plan, plan_hash: str, sandbox: bool, most: int | None = None) -> Metadata:
-    """A plan: route with reasons, the exact request, the price; ``most`` is that of all takes with every reroll."""
+    """A plan: route with reasons, the exact request, the price; ``most`` is the most that all takes may cost with every reroll."""
     inputs = plan.inputs
     return {
         "decision": "planned",
         "route": plan.route.value,
         "reasons": Markdown("\n".join(f"* {escape_markdown(reason)}" for reason in plan.reasons)),
-        "model": plan.model_id or inputs.family.value,
+        "model": plan.model_id or inputs.family,
         "prompt": inputs.prompt,
         "preset": plan.preset,
+        "needs_your_word": Markdown("\n".join(f"* {escape_markdown(f'{ask.words} {ask.remedy}')}" for ask in plan.asks))
+        if plan.asks
+        else None,
         "advice": Markdown("\n".join(f"* {escape_markdown(advice.words)}" for advice in plan.advice))
         if plan.advice
         else None,
@@ -123,12 +126,26 @@ def plan_metadata(plan: Plan, plan_hash: str, sandbox: bool, most: int | None = 
         "aspect_ratio": inputs.aspect_ratio,
         "seed": str(inputs.seed),
         "price_usd": usd(plan.price_microdollars),
-        "at_most_usd": usd(most),
+        "at_most_usd": usd(plan.at_most_microdollars if most is None else most),
+        "price": _price_reasons(plan),
         "plan_hash": plan_hash,
         "fingerprint": plan.fingerprint,
         "request": Json(inputs.model_dump(mode="json", exclude_none=True)),
         "sandbox": "Sandbox: play money, a drawn video." if sandbox else None,
     }
+
+
+def _price_reasons(plan: Plan) -> Markdown | None:
+    """What the base is, what is expected and the most that is agreed to, each with its reason."""
+    quote = plan.quote
+    if quote is None:
+        return None
+    lines = (
+        f"* base {dollars(quote.base)}: {escape_markdown(quote.base_reason)}",
+        f"* expected {dollars(quote.expected)}: {escape_markdown(quote.expected_reason)}",
+        f"* at most {dollars(quote.at_most)}: {escape_markdown(quote.at_most_reason)}",
+    )
+    return Markdown("\n".join(lines))
 
 
 def video_metadata(
@@ -145,7 +162,7 @@ def video_metadata(
         "key": key,
         "route": plan.route.value,
         "reasons": "; ".join(plan.reasons),
-        "model": outcome.model_id or plan.model_id or plan.inputs.family.value,
+        "model": outcome.model_id or plan.model_id or plan.inputs.family,
         "prompt": plan.inputs.prompt,
         "seed": str(plan.inputs.seed),
         "take": str(plan.take),

@@ -91,6 +91,7 @@ class ClipDelivered:
         finished: what was measured and drawn of it; None if the very same answer was there before.
         before: the manifest of that answer.
         provenance: whether the video is signed, in words.
+        takes: all takes that are there.
     """
 
     row: ClipRow
@@ -99,6 +100,7 @@ class ClipDelivered:
     finished: PostprocessResult | None = None
     before: Manifest | None = None
     provenance: str = ""
+    takes: tuple[Take, ...] = ()
 
 
 ClipOutcome: TypeAlias = ClipPlanned | ClipRefused | ClipWaiting | ClipFailed | ClipDelivered

@@ -5,27 +5,34 @@ Nothing is written. Free of Dagster, so that the command line plans with the sam
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.pipeline.read_media import MediaReader, ReadFile
 from i2v_assets.pipeline.takes import asked_takes, reroll_takes, with_seed
+from i2v_assets.planning.families import check_names, expand, wanted_families
 from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting, plan_hash
 from i2v_assets.planning.planner import make_plan
 from i2v_assets.planning.preparing import Prepared, Unprepared
 from i2v_assets.planning.prompts import load_presets
+from i2v_assets.planning.quoting import PastCosts, with_past
 from i2v_assets.uploads.types import Candidate, UploadKind
 from resources.errors import SettingsError
 from resources.ledger.approvals import ApprovalWay
 from resources.ledger.ledger import Ledger
-from resources.media.errors import Unreadable
+from resources.media.errors import OverLimit, Unreadable
 from resources.media.facts import VideoFacts
+from resources.media.limits import WorkLimits
+from resources.media.pool import shared_pool
+from resources.redact import redact_line
 from resources.registry.registry import ClipRow
-from resources.schemas.inputs import Family, MediumKind
+from resources.schemas.inputs import Family, MediumKind, Route
+from resources.schemas.live_check import violations
 from resources.settings import Settings
 
 READS = 4
@@ -63,7 +70,7 @@ def approve_planned(ledger: Ledger, planned: Planned, *, by: str, way: ApprovalW
     takes = (*planned.plans, *planned.rerolls)
     ledger.approve(
         planned.hash or "",
-        {plan.fingerprint: plan.price_microdollars for plan in takes},
+        {plan.fingerprint: plan.at_most_microdollars for plan in takes},
         by,
         clip=planned.row.clip,
         way=way,
@@ -79,6 +86,7 @@ class ClipPlanner:
         reader: Reads their files, or remembers them.
         offers: What the service offers now.
         options: What decides where a brief is silent.
+        past_costs: What requests like one have cost.
         was_sent: Whether a request of this fingerprint was ever sent: one that was sent without a preparation that its
             endpoint does not need stays without it.
     """
@@ -86,14 +94,16 @@ class ClipPlanner:
     def __init__(
         self,
         reader: MediaReader,
-        offers: Callable[[], Awaitable[Mapping[Family, PlanOffer | None]]],
+        offers: Callable[[Collection[Family]], Awaitable[Mapping[Family, PlanOffer | None]]],
         options: PlanOptions,
         was_sent: Callable[[str], bool] = lambda _: False,
+        past_costs: PastCosts = lambda _: (),
     ) -> None:
         self._reader = reader
         self._offers = offers
         self._options = options
         self._was_sent = was_sent
+        self._past_costs = past_costs
         self._reads = asyncio.Semaphore(READS)
 
     async def plan(self, row: ClipRow) -> Planned:
@@ -151,8 +161,26 @@ class ClipPlanner:
         unreadable = [found for found in files if found.medium is None]
         if unreadable:
             return Refusal.of(clip, [(found.problem, found.remedy) for found in unreadable])
+        offers = await self._offers(wanted_families(brief, self._options))
+        decided = await self._decide(clip, brief, files, offers, take=take, name=name, seed=seed)
+        if not isinstance(decided, Plan) or decided.billed is None:
+            return decided
+        past = await asyncio.to_thread(self._past_costs, decided.billed)
+        return with_past(decided, offers.get(decided.family), past, self._options.price_headroom)
+
+    async def _decide(
+        self,
+        clip: str,
+        brief: Brief,
+        files: Sequence[ReadFile],
+        offers: Mapping[Family, PlanOffer | None],
+        *,
+        take: int,
+        name: str,
+        seed: int | None,
+    ) -> Plan | Refusal | Waiting:
+        """Return the decision without what earlier requests have cost."""
         faces = next((file.faces for file in files if file.faces), None)
-        offers = await self._offers()
 
         def make(prepared: Prepared | None) -> Plan | Refusal | Waiting | Unprepared:
             made = make_plan(
@@ -164,13 +192,15 @@ class ClipPlanner:
                 take=take,
                 face=faces.portrait if faces else None,
                 face_share=faces.share if faces else None,
+                large_faces=faces.large if faces else None,
                 name=name,
                 prepared=prepared,
+                was_sent=self._was_sent,
             )
             return with_seed(made, self._options.service, seed) if isinstance(made, Plan) and seed is not None else made
 
         prepared: dict[tuple[str, str], MeasuredMedium] = {}
-        while isinstance(made := make(prepared), Unprepared):
+        while isinstance(made := await self._made(brief, make, prepared), Unprepared):
             as_it_is = make(None) if made.optional else None
             if isinstance(as_it_is, Plan) and await asyncio.to_thread(self._was_sent, as_it_is.fingerprint):
                 return as_it_is
@@ -180,7 +210,38 @@ class ClipPlanner:
                     prepared[key] = await self._reader.preparer.prepare(wanted.medium, wanted.preparation)
             except Unreadable as error:
                 return Refusal.of(clip, [(error.message, error.remedy)])
-        return made
+        return await _by_schema(made, offers) if isinstance(made, Plan) else made
+
+    async def _made(self, brief: Brief, make: "Callable[[Prepared | None], Made]", prepared: Prepared) -> "Made":
+        """Plan; in a thread if several families may be preferred, since the ledger is asked what was sent before."""
+        if brief.model or self._options.routes:
+            return await asyncio.to_thread(make, prepared)
+        return make(prepared)
+
+
+Made = Plan | Refusal | Waiting | Unprepared
+
+CHECK_LIMITS = WorkLimits("check", 3.0, quick=True)
+"""Checking inputs takes milliseconds after a second of imports; a pattern that takes longer is made to."""
+
+
+async def _by_schema(plan: Plan, offers: Mapping[Family, PlanOffer | None]) -> Plan | Refusal:
+    """Return the plan, or a refusal in the words of the live schema that its body does not fit."""
+    offer = offers.get(plan.family)
+    if offer is None or offer.live is None or plan.inputs.body is None:
+        return plan
+    texts = json.dumps(offer.live.schema.plain), json.dumps(plan.inputs.body)
+    try:
+        found = await shared_pool().run_async(violations, *texts, limits=CHECK_LIMITS, name="The model's schema")
+    except OverLimit as error:
+        words = f"{plan.family} cannot be used: {error.message}"
+        return Refusal.of(plan.clip, [(words, "Name another model in `model`.")], "brief")
+    remedy = f"Correct `inputs` in the brief: `i2v models {plan.family}` shows the fields."
+    return (
+        Refusal.of(plan.clip, [(f"{plan.family}: {redact_line(each, limit=300)}.", remedy) for each in found], "brief")
+        if found
+        else plan
+    )
 
 
 def _video_as_voice(row: ClipRow, candidate: Candidate, files: Sequence[ReadFile]) -> Refusal | None:
@@ -199,17 +260,21 @@ def plan_options(settings: Settings) -> PlanOptions:
     """What the planner decides by where a brief is silent.
 
     Raises:
-        SettingsError: the presets' file cannot be read; BriefError: it is malformed.
+        SettingsError: the presets' file cannot be read, or I2V_ROUTES names no family; BriefError: it is malformed.
     """
+    for route, names in settings.routes.items():
+        check_names(names, f"I2V_ROUTES, {route},")
     return PlanOptions(
         service=settings.service,
         watermark=settings.watermark,
         keep_face=settings.keep_face,
         presets=load_presets(_presets_text(settings), settings.presets_file or "presets"),
+        price_headroom=settings.price_headroom,
         allow_unknown_price=settings.allow_unknown_price,
         measured=settings.measure,
         prepare=settings.prepare,
         version=version("i2v-assets"),
+        routes=MappingProxyType({Route(route): expand(names) for route, names in settings.routes.items()}),
     )
 
 

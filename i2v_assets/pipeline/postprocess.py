@@ -24,7 +24,8 @@ from resources.media.quality.judging import judge, score
 from resources.media.quality.measuring import measure
 from resources.media.quality.model import Check, Expectation, Finding, Measures, Thresholds
 from resources.outside_text import escape_markdown
-from resources.schemas.inputs import Family, GenerationInputs, Medium
+from resources.schemas.endpoints import traits_of
+from resources.schemas.inputs import GenerationInputs, Medium
 from resources.scratch import scratch_folder
 from resources.settings import Settings
 from resources.storage import keys
@@ -196,13 +197,6 @@ def previews_of(path: Path) -> tuple[str, str, dict[str, tuple[bytes, str]]]:
     return base64.b64encode(small).decode(), base64.b64encode(glimpse(small)).decode(), files
 
 
-KEEPS_IMAGE = {Family.HAPPYHORSE_I2V, Family.WAN_I2V}
-"""Families whose video starts from the image and has its aspect."""
-
-SPEAKS = {Family.WAN_T2V, Family.WAN_I2V}
-"""Families that say the voiceover that they are given."""
-
-
 def thresholds(overrides: Mapping[str, object]) -> Thresholds:
     """The limits in force.
 
@@ -217,8 +211,9 @@ def thresholds(overrides: Mapping[str, object]) -> Thresholds:
 
 def compared_media(inputs: GenerationInputs) -> tuple[Medium | None, Medium | None]:
     """The image that the first frame should resemble, and the voiceover that should be heard; None where there is none."""
-    image = inputs.images[0] if inputs.family in KEEPS_IMAGE and inputs.images else None
-    voice = inputs.audios[0] if inputs.family in SPEAKS and inputs.audios else None
+    traits = traits_of(inputs)
+    image = inputs.images[0] if traits.keeps_image and inputs.images else None
+    voice = inputs.audios[0] if traits.speaks and inputs.audios else None
     return image, voice
 
 
@@ -236,14 +231,21 @@ def expectation(
     aspect = inputs.aspect_ratio if inputs.aspect_ratio != "adaptive" else None
     return Expectation(
         duration=float(inputs.duration),
-        resolution=inputs.resolution,
+        resolution=inputs.resolution or None,
         aspect=aspect,
-        sound=inputs.generate_audio is not False,
+        sound=_has_sound(inputs),
         voice=voice,
         source_image=image,
         silence_allowed=may_be_silent,
-        cuts_allowed=inputs.family is Family.SEEDANCE_PRO,
+        cuts_allowed=traits_of(inputs).cuts,
     )
+
+
+def _has_sound(inputs: GenerationInputs) -> bool:
+    """Return True if the model should make sound: a live schema has to say so, by a switch or by a voice that it takes."""
+    if inputs.body is None:
+        return inputs.generate_audio is not False
+    return bool(inputs.generate_audio) or bool(inputs.audios)
 
 
 FIGURES: Mapping[str, tuple[str, ...]] = {

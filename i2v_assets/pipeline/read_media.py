@@ -12,6 +12,7 @@ from uuid import uuid4
 from i2v_assets.pipeline.prepare import FACTS, Preparer
 from i2v_assets.uploads.types import UploadFile
 from resources.media.errors import Unreadable
+from resources.media.faces import count_large
 from resources.media.facts import MediaFacts
 from resources.media.hashing import sha256_file
 from resources.media.limits import HEADER_AND_STILL, LARGEST_BYTES
@@ -37,10 +38,11 @@ VERSION_SECONDS = 12 * 3600.0
 
 @dataclass(frozen=True)
 class Faces:
-    """Whether the image is a portrait, and the part of the frame that its largest face covers (0 to 1)."""
+    """Whether the image is a portrait, the part of the frame that its largest face covers (0 to 1), and the large faces."""
 
     portrait: bool
     share: float
+    large: int = 0
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,8 @@ def _plain(copy: _Copy, scanned: MediaScan) -> dict[str, Any]:
     if (still := scanned.still) is not None:
         plain["thumbnail"] = base64.b64encode(still.thumbnail).decode()
         plain["glimpse"] = base64.b64encode(still.glimpse).decode()
-        plain["faces"] = [still.portrait, max((face.share for face in still.faces), default=0.0)]
+        largest = max((face.share for face in still.faces), default=0.0)
+        plain["faces"] = [still.portrait, largest, count_large(still.faces)]
     return plain
 
 

@@ -32,7 +32,7 @@ from i2v_assets.pipeline.plan import Planned
 from i2v_assets.pipeline.postprocess import PostprocessResult, poster_again
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.pipeline.takes import Take
-from i2v_assets.planning.plan import Plan, total_price
+from i2v_assets.planning.plan import Plan, expected_price, total_price
 from i2v_assets.uploads.types import Candidate
 from resources.errors import I2VError
 from resources.generation.types import Delivered
@@ -100,7 +100,7 @@ class ClipReporter:
         if prepared:
             await self._media(clip, planned.candidate, planned.files, prepared)
         most = total_price([*plans, *planned.rerolls])
-        metadata = plan_metadata(first, price_hash, self._context.sandbox, most if planned.rerolls else None)
+        metadata = plan_metadata(first, price_hash, self._context.sandbox, most)
         self._events.materialized("clip_plan", clip, metadata, first.fingerprint[:16])
         self._events.checked("clip_plan", "accepted", clip, passed=True, metadata={"takes": str(len(plans))})
         takes, rerolls = ([plan.model_dump(mode="json") for plan in each] for each in (plans, planned.rerolls))
@@ -162,12 +162,13 @@ class ClipReporter:
     async def _waiting(self, outcome: ClipWaiting, picture: str | None) -> Result:
         row, problem, plan = outcome.row, outcome.problem, outcome.plan
         money = await self._money(row, plan)
-        price, most = self._prices(outcome, money)
+        expected, price, most = self._prices(outcome, money)
         answer = notes.waiting(
             row.clip,
             problem,
             money,
             reason=outcome.reason,
+            expected_microdollars=expected,
             price_microdollars=price,
             most_microdollars=most,
             service=self._context.settings.service,
@@ -200,12 +201,12 @@ class ClipReporter:
         )
 
     @staticmethod
-    def _prices(outcome: ClipWaiting, money: Money) -> tuple[int, int]:
-        """Return the price of the takes that are not sent yet, without and with the rerolls."""
+    def _prices(outcome: ClipWaiting, money: Money) -> tuple[int, int, int]:
+        """Return what the takes that are not sent yet are expected to cost, and at most without and with the rerolls."""
         if outcome.reason is WaitReason.PRICE_CHANGED:  # the plan's price is the very thing that does not hold
-            return 0, 0
+            return 0, 0, 0
         unsent = [plan for plan in outcome.plans if plan.fingerprint not in money.fingerprints]
-        return total_price(unsent), total_price([*unsent, *outcome.rerolls])
+        return expected_price(unsent), total_price(unsent), total_price([*unsent, *outcome.rerolls])
 
     async def _failed(self, outcome: ClipFailed) -> Result:
         row, problem, plan = outcome.row, outcome.problem, outcome.plan
@@ -297,7 +298,7 @@ class ClipReporter:
             remedy=remedy,
             waiting_for=waiting_for,
             fingerprint=plan.fingerprint if plan else None,
-            price_microdollars=plan.price_microdollars if plan else None,
+            price_microdollars=plan.at_most_microdollars if plan else None,
             run_id=self._run_id,
         )
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.postprocess import fetched
+from i2v_assets.pipeline.price_checks import is_substituted
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.pipeline.takes import Take
 from resources.provenance.credentials import UNSIGNED, Certificate, ProvenanceError, Signing, sign
@@ -18,8 +19,10 @@ from resources.schemas.inputs import MediumKind
 log = logging.getLogger(__name__)
 
 
-async def signed_copy(context: PipelineContext, clip: str, take: Take, files: Sequence[ReadFile]) -> Signing:
-    """A signed copy of a delivered take, with its source images as ingredients.
+async def signed_copy(
+    context: PipelineContext, clip: str, take: Take, files: Sequence[ReadFile], laid: Path | None = None
+) -> Signing:
+    """A signed copy of a delivered take, or of its copy with the brief's sounds, with its source images as ingredients.
 
     What cannot be signed is delivered unsigned, and says so: the video is paid for.
 
@@ -30,14 +33,19 @@ async def signed_copy(context: PipelineContext, clip: str, take: Take, files: Se
         certificate = Certificate.from_settings(context.settings)
         if certificate is None:
             return Signing(UNSIGNED)
-        return await asyncio.to_thread(_sign, context, clip, take, files, certificate)
+        return await asyncio.to_thread(_sign, context, clip, take, files, certificate, laid)
     except ProvenanceError as error:
         log.warning("Clip %s is delivered unsigned: %s %s", clip, error.message, error.remedy)
         return Signing(f"{UNSIGNED}: {error.message} {error.remedy}")
 
 
 def _sign(
-    context: PipelineContext, clip: str, take: Take, files: Sequence[ReadFile], certificate: Certificate
+    context: PipelineContext,
+    clip: str,
+    take: Take,
+    files: Sequence[ReadFile],
+    certificate: Certificate,
+    laid: Path | None,
 ) -> Signing:
     outcome = take.outcome
     copies: list[Path] = []
@@ -48,7 +56,8 @@ def _sign(
 
     try:
         local = outcome.local_path
-        video = local if local is not None and local.exists() else copy(outcome.video_key)
+        there = local is not None and local.exists()
+        video = laid or (local if local is not None and there else copy(outcome.video_key))
         sources = [
             Source(copy(found.key), found.name, found.medium.content_type)
             for found in files
@@ -58,7 +67,8 @@ def _sign(
         generation = Generation(
             title=f"{clip}.mp4",
             tool_version=context.options.version,
-            model_id=take.row.model_id or take.plan.model_id or take.plan.inputs.family.value,
+            model_id=take.row.model_id or take.plan.model_id or take.plan.inputs.family,
+            answered_model_id=(take.row.answered_model_id or "") if is_substituted(take.row) else "",
             fingerprint=take.plan.fingerprint,
             request_id=take.row.request_id or "",
             delivered_sha256=outcome.sha256,

@@ -11,6 +11,7 @@ from resources.generation.types import Delivered
 from resources.ledger.records import RequestRow
 from resources.registry.rows import ClipRow
 from resources.schemas.inputs import Service, fingerprint
+from resources.schemas.live_body import with_other_seed
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,9 @@ class Take:
 
 def with_seed(plan: Plan, service: Service, seed: int) -> Plan:
     """The same plan with a seed that a person chose, and so with another fingerprint."""
-    inputs = plan.inputs.model_copy(update={"seed": seed})
+    body = plan.inputs.body
+    changed = {"seed": seed, "body": None if body is None else with_other_seed(body, plan.inputs.seed, seed)}
+    inputs = plan.inputs.model_copy(update=changed)
     return plan.model_copy(update={"inputs": inputs, "fingerprint": fingerprint(service, inputs, plan.take)})
 
 

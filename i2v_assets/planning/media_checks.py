@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from i2v_assets.planning.media import MeasuredMedium, audio_facts, image_facts, of_kind, video_facts
 from i2v_assets.uploads.types import shown_name
 from resources.problem import Problem
-from resources.schemas.endpoints import LIMITS, MediaLimits
+from resources.schemas.endpoints import LIMITS, Limits, MediaLimits
 from resources.schemas.inputs import Family, MediumKind
 
 BAD_MODES = frozenset({"CMYK", "LAB", "YCbCr", "HSV"})
@@ -20,21 +20,48 @@ _FINEST = 6
 """Maximum decimal places of a figure: one byte in megabytes, one microsecond in seconds."""
 
 
-def check_media(family: Family, media: Sequence[MeasuredMedium]) -> tuple[Problem, ...]:
+def check_media(
+    family: Family, media: Sequence[MeasuredMedium], limits_of_family: Limits | None = None
+) -> tuple[Problem, ...]:
     """Return every problem with the media that the family would refuse or silently cut.
 
     Args:
         family: The endpoint.
         media: The media that would be sent, in order.
+        limits_of_family: Its limits, if the code does not know them.
     """
+    every = limits_of_family or LIMITS[family]
     problems: list[Problem] = []
     for kind in MediumKind:
-        limits = LIMITS[family].media(kind)
+        limits = every.media(kind)
         same_kind = of_kind(media, kind)
         problems.extend(_count(family, kind, limits, same_kind))
         check = _CHECKS[kind]
         problems.extend(problem for each in same_kind if limits.max_count for problem in check(each, limits))
     return tuple(problems)
+
+
+def media_advice(media: Sequence[MeasuredMedium], limits: Limits) -> tuple[str, ...]:
+    """Return in words which media are outside what is only recommended; the service decides about them."""
+    found: list[str] = []
+    for kind in MediumKind:
+        advice = limits.media(kind).advice
+        if advice is None:
+            continue
+        for each in of_kind(media, kind):
+            size = each.medium.size_bytes
+            if advice.max_bytes is not None and size > advice.max_bytes:
+                most = f"at most {_megabytes(advice.max_bytes, size)} are recommended"
+                found.append(f"{shown_name(each.name)} has {_megabytes(size, advice.max_bytes)}; {most}.")
+            if kind is not MediumKind.IMAGE:
+                continue
+            facts = image_facts(each)
+            sides = f"{shown_name(each.name)} has {facts.width} x {facts.height} pixels;"
+            if advice.min_side is not None and min(facts.width, facts.height) < advice.min_side:
+                found.append(f"{sides} at least {advice.min_side} on each side are recommended.")
+            if advice.max_side is not None and max(facts.width, facts.height) > advice.max_side:
+                found.append(f"{sides} at most {advice.max_side} on each side are recommended.")
+    return tuple(found)
 
 
 def _count(family: Family, kind: MediumKind, limits: MediaLimits, media: Sequence[MeasuredMedium]) -> Iterator[Problem]:

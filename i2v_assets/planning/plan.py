@@ -9,11 +9,16 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from i2v_assets.planning.asking import Ask
 from i2v_assets.planning.prompt_advice import Advice
 from i2v_assets.planning.prompts import shipped_presets
+from resources.prices.billed import Billed
+from resources.prices.quote import Quote
+from resources.prices.terms import PriceTerms
 from resources.problem import Problem
-from resources.schemas.endpoints import ENDPOINTS, Dialect
-from resources.schemas.inputs import Family, GenerationInputs, Route, Service, Sha256
+from resources.runcomfy.wire import CatalogueEntry
+from resources.schemas.endpoints import ENDPOINTS, Dialect, LiveEndpoint
+from resources.schemas.inputs import Family, GenerationInputs, Medium, Route, Service, Sha256
 
 PLAN_VERSION: Final = 1
 """Increment when a plan's fields change their meaning."""
@@ -27,17 +32,32 @@ class PlanOffer:
         model_id: The id that is available.
         price_microdollars_per_unit: Base price; None if it cannot be read.
         price_unit: ``second``, ``output``, ``image``, or an unknown word.
+        terms: What the entry says about its price.
         trouble: How the entry differs from the accepted one; planning waits until a person accepts the change.
+        live: The endpoint with its live schema, if the code does not know its body.
+        unusable: Why the model cannot be used at all; empty if it can.
+        remedy: What to do about that.
     """
 
     model_id: str
     price_microdollars_per_unit: int | None
     price_unit: str
     trouble: str = ""
+    live: LiveEndpoint | None = None
+    unusable: str = ""
+    remedy: str = ""
+    terms: PriceTerms = field(default_factory=PriceTerms)
+
+    @property
+    def entry(self) -> CatalogueEntry:
+        """The entry's price, for what reckons with it."""
+        return CatalogueEntry(self.model_id, "", self.price_microdollars_per_unit, self.price_unit, None, {})
 
     @property
     def dialect(self) -> Dialect | None:
         """The dialect of the model id; None for an unknown id."""
+        if self.live is not None:
+            return self.live.dialect
         endpoint = ENDPOINTS.get(self.model_id)
         return endpoint.dialect if endpoint else None
 
@@ -51,26 +71,50 @@ class PlanOptions:
         watermark: The service's watermark; sent if the endpoint has the switch.
         keep_face: Whether a lip-sync clip with an image must show that person.
         presets: The motion presets, by name.
+        price_headroom: At most this many times the base price, while few costs are known.
         allow_unknown_price: Plan even if the price cannot be read.
         measured: Videos are measured; there are no rerolls without a score.
         prepare: Files that an endpoint does not take are prepared for it; otherwise they are refused.
         version: The project's version, for manifests.
+        routes: Families by route, best first, where the settings name them.
     """
 
     service: Service
     watermark: bool = False
     keep_face: Literal["auto", "always", "never"] = "auto"
     presets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType(dict(shipped_presets())))
+    price_headroom: float = 2.0
     allow_unknown_price: bool = False
     measured: bool = True
     prepare: bool = True
     version: str = ""
+    routes: Mapping[Route, tuple[Family, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class _Outcome(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     clip: str
+
+
+UNDER_ROLES: Final[tuple[Literal["music", "narration"], ...]] = ("music", "narration")
+"""The keys of a brief that lay a sound under the finished video."""
+
+
+class UnderSound(BaseModel):
+    """A sound of the brief that is laid under the finished video.
+
+    Attributes:
+        role: ``music`` or ``narration``.
+        name: Its name in the brief.
+        medium: Its bytes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Literal["music", "narration"]
+    name: str
+    medium: Medium
 
 
 class Plan(_Outcome):
@@ -84,13 +128,18 @@ class Plan(_Outcome):
         family: The endpoint.
         inputs: Exactly what will be submitted.
         fingerprint: Hash over the service, the inputs and the take.
-        price_microdollars: Price of this take; None if the price is unknown.
+        price_microdollars: What this take is expected to cost; None if the price is unknown.
+        quote: The price with its reasons; None if the price is unknown.
+        billed: What decides the price.
         model_id: The id that is available now; None if the catalogue was not queried.
         preset: The motion preset of the prompt; None for a prompt from the brief.
         preset_reason: Why that preset was chosen.
         advice: Possible improvements.
         may_be_silent: The quality checks accept a video without sound.
         numbered: Which file each number of the prompt means, such as ``image 1 is start.jpg``; empty if no kind has several.
+        asks: Why a person has to say more before it is paid for; empty if the request is clear.
+        under: Sounds laid under or over the finished video; they are no part of the request.
+        schema_sha256: Hash of the live schema that the inputs were written by; None if the code knows the body.
         version: Version of this format.
     """
 
@@ -102,6 +151,8 @@ class Plan(_Outcome):
     inputs: GenerationInputs
     fingerprint: Sha256
     price_microdollars: Annotated[int, Field(ge=0)] | None
+    quote: Quote | None = None
+    billed: Billed | None = None
     price_unit: str | None = None
     model_id: str | None = None
     preset: str | None = None
@@ -109,7 +160,15 @@ class Plan(_Outcome):
     advice: tuple[Advice, ...] = ()
     may_be_silent: bool = False
     numbered: tuple[str, ...] = ()
+    asks: tuple[Ask, ...] = ()
+    under: tuple[UnderSound, ...] = ()
+    schema_sha256: Sha256 | None = None
     version: int = PLAN_VERSION
+
+    @property
+    def at_most_microdollars(self) -> int | None:
+        """The most that this take may cost: what is reserved, and what an approval covers; None if that is unknown."""
+        return self.quote.at_most if self.quote is not None else self.price_microdollars
 
 
 class Refusal(_Outcome):
@@ -137,6 +196,7 @@ class Waiting(_Outcome):
 
     Attributes:
         kind: What it waits for: ``keep_face`` or ``catalogue``.
+        agreement: Whether it waits only for a person's agreement to a changed entry.
         words: What it waits for, as text.
         remedy: What a person can do.
         route: The route.
@@ -147,6 +207,7 @@ class Waiting(_Outcome):
     kind: Literal["keep_face", "catalogue"]
     words: str
     remedy: str
+    agreement: bool = False
     route: Route | None = None
     reasons: tuple[str, ...] = ()
 
@@ -164,9 +225,14 @@ def plan_hash(plans: Sequence[Plan], rerolls: Sequence[Plan] = ()) -> str:
 
 
 def _approved(plan: Plan) -> list[str | int | None]:
-    return [plan.clip, plan.take, plan.fingerprint, plan.price_microdollars, plan.price_unit, plan.model_id]
+    return [plan.clip, plan.take, plan.fingerprint, plan.at_most_microdollars, plan.price_unit, plan.model_id]
 
 
 def total_price(plans: Iterable[Plan]) -> int:
-    """Return the sum of the known prices, in micro-dollars."""
+    """Return the most that these plans may cost together as far as their prices are known, in micro-dollars."""
+    return sum(plan.at_most_microdollars or 0 for plan in plans)
+
+
+def expected_price(plans: Iterable[Plan]) -> int:
+    """Return what these plans are expected to cost together as far as their prices are known, in micro-dollars."""
     return sum(plan.price_microdollars or 0 for plan in plans)

@@ -7,23 +7,39 @@ default at the service has no effect.
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from i2v_assets.briefs.brief import Brief, BriefError, MediaRef
-from i2v_assets.planning.media import MeasuredMedium, audio_facts, image_facts, of_kind
-from i2v_assets.planning.media_checks import check_media
-from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting, plan_hash
+from i2v_assets.planning.families import (
+    UnknownFamily,
+    check_names,
+    choose_family,
+    families_for,
+    limits_of_offer,
+    waiting_for,
+)
+from i2v_assets.planning.live_inputs import LiveInputs, live_inputs, not_by_schema
+from i2v_assets.planning.media import MeasuredMedium, audio_facts, image_facts, of_kind, video_facts
+from i2v_assets.planning.media_checks import check_media, media_advice
+from i2v_assets.planning.names import subject_in
+from i2v_assets.planning.plan import UNDER_ROLES, Plan, PlanOffer, PlanOptions, Refusal, UnderSound, Waiting, plan_hash
 from i2v_assets.planning.preparing import Prepared, Unprepared, with_prepared
 from i2v_assets.planning.prompt_advice import Advice, PromptFacts, advise
 from i2v_assets.planning.prompts import has_roles, pick_preset, reference_line
+from i2v_assets.planning.quoting import first_quote
 from i2v_assets.planning.routing import RouteImpossible, Routing, choose_route, references
+from resources.prices.billed import billed_of
 from resources.problem import Problem
 from resources.runcomfy.errors import UnknownPriceUnit
 from resources.runcomfy.pricing import price_microdollars
-from resources.runcomfy.wire import CatalogueEntry
-from resources.schemas.endpoints import LIMITS, Limits, prompt_problem
-from resources.schemas.inputs import MAX_SEED, Family, GenerationInputs, MediumKind, Route, fingerprint
-from resources.schemas.limits import DEFAULT_DURATION
+from resources.schemas.inputs import MAX_SEED, Family, GenerationInputs, Medium, MediumKind, Route, fingerprint
+from resources.schemas.limits import DEFAULT_DURATION, Limits
+from resources.schemas.live_body import Wishes, write_body
+from resources.schemas.live_schema import usual_duration
+from resources.schemas.prompt_length import prompt_excess
 
 __all__ = [
     "MeasuredMedium",
@@ -56,8 +72,10 @@ def make_plan(
     take: int = 1,
     face: bool | None = None,
     face_share: float | None = None,
+    large_faces: int | None = None,
     name: str = "",
     prepared: Prepared | None = None,
+    was_sent: Callable[[str], bool] = lambda _: False,
 ) -> Plan | Refusal | Waiting | Unprepared:
     """Plan one take of a clip.
 
@@ -70,34 +88,29 @@ def make_plan(
         take: Number of the take, from 1.
         face: Whether the image is a portrait; None if it was not checked.
         face_share: Share of the frame that the largest face fills, from 0 to 1.
+        large_faces: The number of large faces in the image; None if it was not checked.
         name: The upload's name, for choosing a preset; defaults to the clip's name.
         prepared: The files that were prepared so far. None plans with the files as they are, whatever the options say.
+        was_sent: Whether a request of this fingerprint was ever sent; asked only where several families are preferred.
     """
     if brief.shots is not None:
         words = "The brief lists `shots`, which make a film and not a single clip."
         return Refusal.of(
             clip, [(words, f"Write them into sequences/{clip}.yaml instead, or keep one `prompt`.")], "brief"
         )
-    media = _ordered(brief, media)
+    singles = _singles(brief, media)
+    media = _ordered(brief, [each for each in media if each.name not in brief.single_files.values()])
+    seen = None if face is None else face or bool(large_faces)
     try:
-        routing = choose_route(brief, media, face)
-    except RouteImpossible as error:
+        check_names([brief.model] if brief.model else [], "The brief's `model`")
+        routing = choose_route(brief, media, seen)
+        _check_under(brief, routing.route)
+    except (RouteImpossible, UnknownFamily) as error:
         return Refusal.of(clip, [(error.message, error.remedy)], "brief")
-    family = _family(clip, brief, media, routing, offers, options)
-    if isinstance(family, Waiting):
-        return family
-    reasons = routing.reasons
-    if family is Family.WAN_T2V and of_kind(media, MediumKind.IMAGE):
-        media = of_kind(media, MediumKind.AUDIO)
-        reasons += ("The face is not kept: the image is not sent, and the person on it does not appear.",)
-    if options.prepare and prepared is not None:
-        ready = with_prepared(clip, family, media, brief, prepared)
-        if isinstance(ready, Unprepared):
-            return ready
-        media, sentences = ready
-        reasons += sentences
-    return _Planner(clip, brief, media, family, options, take, face, face_share, name or clip).plan(
-        Routing(routing.route, (family,), reasons), offers
+    faces = _Faces(face, face_share, large_faces or 0)
+    job = _Job(clip, brief, media, singles, offers, options, take, faces, name or clip, prepared)
+    return choose_family(
+        families_for(brief, media, routing, offers, options), partial(_attempt, job, routing), was_sent
     )
 
 
@@ -124,56 +137,90 @@ def _ordered(brief: Brief, media: Sequence[MeasuredMedium]) -> tuple[MeasuredMed
     )
 
 
-def _family(
-    clip: str,
-    brief: Brief,
-    media: Sequence[MeasuredMedium],
-    routing: Routing,
-    offers: Mapping[Family, PlanOffer | None],
-    options: PlanOptions,
-) -> Family | Waiting:
-    family = routing.family_preference[0]
-    with_image = routing.route is Route.LIP_SYNC and bool(of_kind(media, MediumKind.IMAGE))
-    if with_image and _drops_face(brief, options):
-        family = Family.WAN_T2V
-    offer = offers.get(family)
-    if offer is not None and offer.trouble:
-        return Waiting(
-            clip=clip,
-            kind="catalogue",
-            words=f"The service's entry of {family} differs from the accepted one: {offer.trouble.rstrip('.')}.",
-            remedy=f"Check it with `i2v models`, then accept it: i2v models --accept {family}",
-            route=routing.route,
-            reasons=routing.reasons,
-        )
-    if family not in offers or offer is not None:
-        return family
-    if family is Family.WAN_I2V:
-        return Waiting(
-            clip=clip,
-            kind="keep_face",
-            words=(
-                "The service has no endpoint now that takes both an image and a voice. The documented one (Wan"
-                " text-to-video with audio_url) takes no image, so the person in it would not appear."
-            ),
-            remedy="Wait until it has one, or write `keep_face: false` in the brief to make the clip without that person.",
-            route=routing.route,
-            reasons=routing.reasons,
-        )
-    return Waiting(
-        clip=clip,
-        kind="catalogue",
-        words=f"The service's catalogue has no model id of {family}, so the route {routing.route} is not available.",
-        remedy="`i2v models` shows the available ids. I2V_MODEL_IDS sets another id.",
-        route=routing.route,
-        reasons=routing.reasons,
+@dataclass(frozen=True)
+class _Job:
+    """The arguments of `make_plan`, with the media in order."""
+
+    clip: str
+    brief: Brief
+    media: tuple[MeasuredMedium, ...]
+    singles: Mapping[str, MeasuredMedium]
+    offers: Mapping[Family, PlanOffer | None]
+    options: PlanOptions
+    take: int
+    faces: "_Faces"
+    name: str
+    prepared: Prepared | None
+
+
+def _attempt(
+    job: _Job, routing: Routing, family: Family, take: int | None = None
+) -> Plan | Refusal | Waiting | Unprepared:
+    """Plan with one family; ``take`` is that of the job if it is None."""
+    if (waiting := waiting_for(job.clip, routing, family, job.offers, job.media)) is not None:
+        return waiting
+    offer = job.offers.get(family)
+    if offer is not None and offer.unusable:
+        return Refusal.of(job.clip, [(offer.unusable, offer.remedy)], "brief")
+    reasons, media, singles = routing.reasons, job.media, dict(job.singles)
+    limits = limits_of_offer(family, offer)
+    if routing.route is Route.LIP_SYNC and not limits.images.max_count and of_kind(media, MediumKind.IMAGE):
+        media = of_kind(media, MediumKind.AUDIO)
+        reasons += ("The face is not kept: the image is not sent, and the person on it does not appear.",)
+    if job.options.prepare and job.prepared is not None:
+        ready = with_prepared(job.clip, family, media, job.brief, job.prepared, limits)
+        if isinstance(ready, Unprepared):
+            return ready
+        media, sentences = ready
+        reasons += sentences
+        if "end_image" in singles:
+            last = with_prepared(job.clip, family, [singles["end_image"]], job.brief, job.prepared, limits)
+            if isinstance(last, Unprepared):
+                return last
+            singles["end_image"], reasons = last[0][0], (*reasons, *last[1])
+    planner = _Planner(
+        job.clip,
+        job.brief,
+        media,
+        family,
+        limits,
+        offer,
+        job.options,
+        take or job.take,
+        job.faces,
+        job.name,
+        singles,
     )
+    return planner.plan(Routing(routing.route, (family,), reasons, routing.asks))
 
 
-def _drops_face(brief: Brief, options: PlanOptions) -> bool:
-    if brief.keep_face is None:
-        return options.keep_face == "never"
-    return brief.keep_face is False
+@dataclass(frozen=True, slots=True)
+class _Faces:
+    """What was seen of faces in the first image."""
+
+    portrait: bool | None
+    share: float | None
+    large: int
+
+
+def _singles(brief: Brief, media: Sequence[MeasuredMedium]) -> dict[str, MeasuredMedium]:
+    """Return the media that the brief names for one purpose each, by key."""
+    by_name = {each.name: each for each in media}
+    return {key: by_name[name] for key, name in brief.single_files.items() if name in by_name}
+
+
+def _check_under(brief: Brief, route: Route) -> None:
+    """Refuse sounds under a clip whose own sound is the matter.
+
+    Raises:
+        RouteImpossible: the route is not animate.
+    """
+    key = next((key for key in ("music", "narration") if getattr(brief, key) is not None), None)
+    if key is not None and route is not Route.ANIMATE:
+        raise RouteImpossible(
+            f"`{key}` is laid under an animate clip, and this one is {route}.",
+            remedy=f"Name one image and no voice under `audio`, or remove `{key}`.",
+        )
 
 
 class _Planner:
@@ -185,29 +232,36 @@ class _Planner:
         brief: Brief,
         media: Sequence[MeasuredMedium],
         family: Family,
+        limits: Limits,
+        offer: PlanOffer | None,
         options: PlanOptions,
         take: int,
-        face: bool | None,
-        face_share: float | None,
+        faces: _Faces,
         name: str,
+        singles: Mapping[str, MeasuredMedium],
     ) -> None:
         self.clip = clip
-        self.brief = brief
+        self.live = offer.live if offer is not None else None
+        self.problems: list[Problem] = list(check_media(family, media, limits))
+        given: LiveInputs = live_inputs(brief, self.live) if self.live is not None else not_by_schema(brief, family)
+        self.brief, self.inputs = given.brief, given.rest
+        self.problems += given.problems
         self.media = media
         self.family = family
-        self.limits: Limits = LIMITS[family]
+        self.limits = limits
+        self.offer = offer
         self.options = options
         self.take = take
-        self.face = face
-        self.face_share = face_share
+        self.faces = faces
         self.name = name
-        self.problems: list[Problem] = list(check_media(family, media))
-        self.advice: list[Advice] = []
+        self.singles = singles
+        self._check_end_image()
+        self.advice = [Advice(code="recommended", words=words) for words in media_advice(media, limits)]
         self.preset: str | None = None
         self.preset_reason: str | None = None
 
-    def plan(self, routing: Routing, offers: Mapping[Family, PlanOffer | None]) -> Plan | Refusal:
-        offer = offers.get(self.family)
+    def plan(self, routing: Routing) -> Plan | Refusal:
+        offer = self.offer
         prompt = self._prompt(routing.route)
         duration = self._duration(routing.route)
         resolution = self._resolution(offer)
@@ -222,34 +276,47 @@ class _Planner:
             images=tuple(each.medium for each in self._kind(MediumKind.IMAGE)),
             audios=tuple(each.medium for each in self._kind(MediumKind.AUDIO)),
             videos=tuple(each.medium for each in self._kind(MediumKind.VIDEO)),
+            end_image=self._end_image(),
             duration=duration,
             resolution=resolution,
             aspect_ratio=aspect_ratio,
             seed=self._seed(prompt),
             **switches,
         )
-        price = self._price(offer, inputs)
+        if self.live is not None:
+            inputs = inputs.model_copy(update={"body": self._body(inputs)})
+        base = self._base(offer, inputs)
+        billed = billed_of(inputs, [video_facts(each).seconds for each in self._kind(MediumKind.VIDEO)])
+        quote = None
+        if base is not None and offer is not None:
+            quote = first_quote(base, inputs, billed, offer, self.options.price_headroom)
         if self.problems:
             return self._refusal(routing)
         numbered = self._numbered()
         self._advise_graphics()
+        told = (*routing.reasons, *self._cut_sounds(routing.route, duration))
         which = f"{', '.join(numbered)}." if numbered else ""
         return Plan(
             clip=self.clip,
             take=self.take,
             route=routing.route,
-            reasons=(*routing.reasons, which[0].upper() + which[1:]) if which else routing.reasons,
+            reasons=(*told, which[0].upper() + which[1:]) if which else told,
             numbered=numbered,
             family=self.family,
+            schema_sha256=self.live.schema.sha256 if self.live is not None else None,
             inputs=inputs,
             fingerprint=fingerprint(self.options.service, inputs, self.take),
-            price_microdollars=price,
+            price_microdollars=quote.expected if quote is not None else None,
+            quote=quote,
+            billed=billed,
             price_unit=offer.price_unit if offer else None,
             model_id=offer.model_id if offer else None,
             preset=self.preset,
             preset_reason=self.preset_reason,
             may_be_silent=bool(self.brief.may_be_silent),
-            advice=(*self.advice, *advise(prompt, routing.route, self._prompt_facts())),
+            asks=routing.asks,
+            under=self._under(),
+            advice=(*self.advice, *advise(prompt, routing.route, self._prompt_facts(duration, resolution))),
         )
 
     def _refusal(self, routing: Routing) -> Refusal:
@@ -300,20 +367,22 @@ class _Planner:
                 *(self._refs(kind) for kind in (MediumKind.IMAGE, MediumKind.VIDEO, MediumKind.AUDIO))
             )
             prompt = f"{prompt} {line}".strip()
-        if prompt and (problem := prompt_problem(self.family, prompt)) is not None:
-            self._refuse(problem, "", "Shorten the prompt.")
+        if prompt and (problem := prompt_excess(self.family, self.limits.prompt, prompt)) is not None:
+            if self.limits.prompt.kind == "hard" or not prompt.strip():
+                self._refuse(problem, "", "Shorten the prompt.")
+            else:
+                self._advise("prompt_long", problem)
         return prompt
 
     def _preset(self, route: Route) -> str:
-        images = self._kind(MediumKind.IMAGE)
-        aspect = (facts := image_facts(images[0])).width / facts.height if images else None
         try:
             self.preset, self.preset_reason = pick_preset(
                 self.brief,
-                self.face,
+                self.faces.portrait,
                 (self.name, *(each.name for each in self.media)),
                 route=route,
-                aspect=aspect,
+                with_image=bool(self._kind(MediumKind.IMAGE)),
+                large_faces=self.faces.large,
                 presets=self.options.presets,
             )
         except BriefError as error:
@@ -327,13 +396,51 @@ class _Planner:
         }
         return tuple(refs_by_file.get(each.name) for each in self._kind(kind))
 
-    def _prompt_facts(self) -> PromptFacts:
+    def _prompt_facts(self, duration: int, resolution: str) -> PromptFacts:
+        images = self._kind(MediumKind.IMAGE)
         return PromptFacts(
             family=self.family,
-            images=len(self._kind(MediumKind.IMAGE)),
+            images=len(images),
             videos=len(self._kind(MediumKind.VIDEO)),
             audios=len(self._kind(MediumKind.AUDIO)),
-            face_share=self.face_share,
+            face_share=self.faces.share,
+            portrait=bool(self.faces.portrait),
+            large_faces=self.faces.large,
+            subject=subject_in([each.name for each in images], face=self.faces.portrait)[0],
+            written=self.brief.prompt is not None,
+            duration=duration,
+            resolution=resolution,
+            resolutions=self.limits.resolutions,
+            aspect_ratio=self.brief.aspect_ratio,
+            image_aspect=(facts := image_facts(images[0])).width / facts.height if images else None,
+            takes_aspect=bool(self.limits.aspect_ratios),
+            loops=self.brief.loop is True,
+            silent=self.brief.generate_audio is False or bool(self.singles.keys() & set(UNDER_ROLES)),
+            switches_sound=self.limits.generate_audio,
+        )
+
+    def _check_end_image(self) -> None:
+        if self.brief.holds_last_frame and not self.limits.end_image:
+            key = "loop" if self.brief.end_image is None else "end_image"
+            remedy = f"Remove `{key}`, or remove `model`."
+            if self.live is not None:
+                remedy = "Name the last image in the model's own field under `inputs`."
+            self._refuse(f"`{key}` is set.", f"{self.family} has no such input.", remedy)
+        elif (last := self.singles.get("end_image")) is not None:
+            found = check_media(self.family, [last], self.limits)
+            self.problems += [each for each in found if each.file != "brief"]
+
+    def _end_image(self) -> Medium | None:
+        if "end_image" in self.singles:
+            return self.singles["end_image"].medium
+        images = self._kind(MediumKind.IMAGE)
+        return images[0].medium if self.brief.loop and images else None
+
+    def _under(self) -> tuple[UnderSound, ...]:
+        return tuple(
+            UnderSound(role=role, name=each.name, medium=each.medium)
+            for role in UNDER_ROLES
+            if (each := self.singles.get(role)) is not None
         )
 
     # Sizes
@@ -344,8 +451,10 @@ class _Planner:
         voices = self._kind(MediumKind.AUDIO)
         if duration is None and route is Route.LIP_SYNC:
             duration = "match_audio"
+        if self.live is not None and "duration" not in self.live.schema.words:
+            return self._duration_of_media()
         if duration is None:
-            return DEFAULT_DURATION
+            return DEFAULT_DURATION if self.live is None else usual_duration(self.live)
         if duration == "match_audio":
             if not voices:
                 self._refuse("`duration: match_audio` needs a voiceover, and the clip has none.", "",
@@ -353,13 +462,33 @@ class _Planner:
                 return DEFAULT_DURATION
             seconds = audio_facts(voices[0]).seconds
             duration = min(max(math.ceil(seconds - ENCODER_PADDING), low), high)
+            longer = [each for each in self.limits.durations if each >= duration]
+            duration = longer[0] if longer else duration
+        elif self.limits.durations and duration not in self.limits.durations:
+            listed = ", ".join(map(str, self.limits.durations))
+            self._refuse(f"`duration` is {duration} s.", f"{self.family} makes {listed} s.", "Write one of these.")
+            return DEFAULT_DURATION
         elif not low <= duration <= high:
-            self._refuse(f"`duration` is {duration} s.", f"The route {route} makes {low} to {high} s.",
+            who = f"The route {route}" if self.live is None else self.family
+            self._refuse(f"`duration` is {duration} s.", f"{who} makes {low} to {high} s.",
                          f"Write a number from {low} to {high}. For a longer film, join several clips.")  # fmt: skip
             return DEFAULT_DURATION
-        if route is Route.LIP_SYNC:
+        if route is Route.LIP_SYNC and voices:
             self._compare(duration, audio_facts(voices[0]).seconds, high)
         return duration
+
+    def _duration_of_media(self) -> int:
+        """Return how many seconds are reckoned with where the model has no such input: those of its longest file."""
+        if self.brief.duration is not None and self.brief.duration != "match_audio":
+            self._refuse(f"`duration` is {self.brief.duration}.", f"{self.family} has no such input.",
+                         "Remove `duration`.")  # fmt: skip
+        lengths = [audio_facts(each).seconds for each in self._kind(MediumKind.AUDIO)]
+        lengths += [video_facts(each).seconds for each in self._kind(MediumKind.VIDEO)]
+        seconds = max(1, math.ceil(max(lengths) - ENCODER_PADDING)) if lengths else DEFAULT_DURATION
+        of_what = "its longest file" if lengths else "the usual clip"
+        self._advise("no_duration", f"{self.family} has no input for the duration. The price is reckoned with the"
+                     f" {seconds} s of {of_what}.")  # fmt: skip
+        return seconds
 
     def _compare(self, duration: int, seconds: float, high: int) -> None:
         """Advise if the clip ends in silence or cuts the voice."""
@@ -371,13 +500,26 @@ class _Planner:
             self._advise("voice_cut", f"The voice has {seconds:.1f} s and the clip {duration} s{longest}. The last"
                          f" {seconds - duration:.1f} s of the voice are cut.")  # fmt: skip
 
+    def _cut_sounds(self, route: Route, duration: int) -> tuple[str, ...]:
+        """Return a sentence for each sound of a multi-modal clip that is longer than the clip."""
+        if route is not Route.MULTI_MODAL:
+            return ()
+        return tuple(
+            f"{each.name} has {seconds:.1f} s and the clip {duration} s, so only its beginning is used;"
+            " `duration: match_audio` takes the length of the first sound."
+            for each in self._kind(MediumKind.AUDIO)
+            if (seconds := audio_facts(each).seconds) - duration >= NOTICEABLE
+        )
+
     def _resolution(self, offer: PlanOffer | None) -> str:
         resolution = self.brief.resolution
         if resolution is None:
             return self.limits.default_resolution
         dialect = offer.dialect if offer else None
         allowed = self.limits.resolutions_in(dialect) if dialect else self.limits.resolutions
-        if resolution not in allowed:
+        if not allowed and self.live is not None:
+            self._refuse(f"`resolution` is {resolution}.", f"{self.family} has no such input.", "Remove `resolution`.")
+        elif resolution not in allowed:
             who = offer.model_id if offer and resolution in self.limits.resolutions else str(self.family)
             self._refuse(f"`resolution` is {resolution}.", f"{who} makes {', '.join(allowed)}.", "Write one of these.")
         return resolution
@@ -386,6 +528,8 @@ class _Planner:
         aspect_ratio, allowed = self.brief.aspect_ratio, self.limits.aspect_ratios
         if aspect_ratio is None:
             return self.limits.default_aspect_ratio
+        if self.live is not None and not allowed and "aspect_ratio" in self.live.schema.words:
+            return aspect_ratio
         if not allowed:
             self._refuse(f"`aspect_ratio` is {aspect_ratio}.", f"{self.family} takes the aspect of its image.",
                          "Remove `aspect_ratio` and crop the image instead.")  # fmt: skip
@@ -420,26 +564,53 @@ class _Planner:
         watermark = self.options.watermark if brief.watermark is None else brief.watermark
         return {
             "watermark": watermark if limits.watermark else None,
-            "generate_audio": brief.generate_audio is not False if limits.generate_audio else None,
-            "prompt_expansion": brief.prompt_expansion is not False if limits.prompt_expansion else None,
+            "generate_audio": self._switch("generate_audio") if limits.generate_audio else None,
+            "prompt_expansion": self._switch("prompt_expansion") if limits.prompt_expansion else None,
         }
+
+    def _switch(self, word: str) -> bool | None:
+        """Return a switch as the brief says it; else on, or the default of a live schema, which may have none."""
+        said: bool | None = getattr(self.brief, word)
+        if said is not None or self.live is None:
+            return said is not False
+        return {True: True, "on": True, False: False, "off": False}.get(self.live.schema.field(word).get("default"))
+
+    # The body of a model that is used by its live schema
+
+    def _body(self, inputs: GenerationInputs) -> dict[str, Any]:
+        if self.live is None:
+            raise AssertionError("the code knows the body")
+        names = {kind: [each.name for each in self._kind(kind)] for kind in MediumKind}
+        words = ("negative_prompt", "duration", "resolution", "aspect_ratio", "seed", "watermark", "generate_audio",
+                 "prompt_expansion")  # fmt: skip
+        values = {
+            word: getattr(inputs, word) or None if word == "resolution" else getattr(inputs, word) for word in words
+        }
+        written = write_body(self.live, Wishes(inputs.prompt, names, values, self.inputs))
+        for problem in written.problems:
+            self._refuse(f"{problem[0].upper()}{problem[1:]}.", "", f"Compare with `i2v models {self.family}`.")
+        return written.body
 
     # Seed and price
 
     def _seed(self, prompt: str) -> int:
         base = self.brief.seed
         if base is not None:
-            return base if self.take == 1 else derived_seed((), "", self.take, base)
+            return base if self.take == 1 else self._within(derived_seed((), "", self.take, base))
         # All languages of a dub share one seed, so their voices are not part of it.
         media = [each for each in self.media if not (self.brief.dub and each.kind is MediumKind.AUDIO)]
-        return derived_seed([each.medium.uploaded_sha256 for each in media], prompt, self.take)
+        return self._within(derived_seed([each.medium.uploaded_sha256 for each in media], prompt, self.take))
 
-    def _price(self, offer: PlanOffer | None, inputs: GenerationInputs) -> int | None:
+    def _within(self, seed: int) -> int:
+        """Return a derived seed that is not above what a live schema takes."""
+        largest = self.live.schema.field("seed").get("maximum") if self.live is not None else None
+        return seed if not largest or largest < 1 else (seed - 1) % int(largest) + 1
+
+    def _base(self, offer: PlanOffer | None, inputs: GenerationInputs) -> int | None:
         if offer is None:
             return None
-        entry = CatalogueEntry(offer.model_id, "", offer.price_microdollars_per_unit, offer.price_unit, None, {})
         try:
-            return price_microdollars(entry, inputs)
+            return price_microdollars(offer.entry, inputs)
         except UnknownPriceUnit as error:
             if not self.options.allow_unknown_price:
                 self.problems.append(Problem(file="catalogue", what=error.message, remedy=error.remedy))

@@ -11,8 +11,9 @@ from i2v_assets.planning.media import MeasuredMedium, audio_facts, image_facts, 
 from i2v_assets.planning.media_checks import BAD_MODES, check_media
 from resources.media.facts import UNKNOWN_CODEC, ImageFacts, MediaFacts
 from resources.media.preparation import Preparation
+from resources.schemas.endpoints import LIMITS
 from resources.schemas.inputs import Family, MediumKind
-from resources.schemas.limits import LIMITS, MediaLimits
+from resources.schemas.limits import Limits, MediaLimits
 
 MAX_PREPARED_BYTES = 10_000_000
 """Largest prepared image where the endpoint names no limit: that of the strictest one."""
@@ -46,17 +47,22 @@ class Unprepared:
 
 
 def with_prepared(
-    clip: str, family: Family, media: Sequence[MeasuredMedium], brief: Brief, prepared: Prepared
+    clip: str,
+    family: Family,
+    media: Sequence[MeasuredMedium],
+    brief: Brief,
+    prepared: Prepared,
+    limits: Limits | None = None,
 ) -> tuple[tuple[MeasuredMedium, ...], tuple[str, ...]] | Unprepared:
     """Return the media to plan with and sentences about what was prepared, or what has to be prepared first.
 
     If the clip is refused whatever is prepared, nothing is: the media then have the facts that they would have.
     """
-    needed = {each.name: found for each in media if (found := preparation_of(each, family, brief)) is not None}
+    needed = {each.name: found for each in media if (found := preparation_of(each, family, brief, limits)) is not None}
     if not needed:
         return tuple(media), ()
     expected = tuple(expected_after(each, needed[each.name]) if each.name in needed else each for each in media)
-    if check_media(family, expected):
+    if check_media(family, expected, limits):
         return expected, ()
     wanted = [Wanted(each, needed[each.name]) for each in media if each.name in needed]
     missing = tuple(each for each in wanted if _key(each) not in prepared)
@@ -71,15 +77,17 @@ def _key(wanted: Wanted) -> tuple[str, str]:
     return wanted.medium.medium.sha256, wanted.preparation.result_key
 
 
-def preparation_of(medium: MeasuredMedium, family: Family, brief: Brief) -> Preparation | None:
+def preparation_of(
+    medium: MeasuredMedium, family: Family, brief: Brief, limits_of_family: Limits | None = None
+) -> Preparation | None:
     """Return what has to be done to a file for an endpoint; None if it is taken as it is, or if nothing helps."""
-    limits = LIMITS[family].media(medium.kind)
+    limits = (limits_of_family or LIMITS[family]).media(medium.kind)
     if not limits.max_count:
         return None
     found = _FOR[medium.kind](medium, limits, brief)
     if found is None:
         return None
-    alone = [each for each in check_media(family, [medium]) if each.file == medium.name]
+    alone = [each for each in check_media(family, [medium], limits_of_family) if each.file == medium.name]
     return found.model_copy(update={"optional": not alone})
 
 

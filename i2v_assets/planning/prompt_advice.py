@@ -1,7 +1,8 @@
 """Advice about a prompt, from the prompting pages of the models' makers.
 
 Advice never blocks a clip, because a person may know better. The pages say: the image fixes the look and the prompt drives the
-motion; start with a motion verb; use one primary motion; number the references; do not mix styles.
+motion; start with a motion; use one primary motion; say what must hold; number the references; do not mix styles. A rule about
+verbs speaks only where the prompt's language has a list, and what a prompt denies is cut out before it is compared.
 """
 
 import re
@@ -11,21 +12,19 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from i2v_assets.planning.routing import mentions_speech, references
+from i2v_assets.planning.media_numbers import references
+from i2v_assets.planning.motions import motions_of
+from i2v_assets.planning.vocabulary import Reading, pattern, read_prompt
+from i2v_assets.planning.words_against_fields import Fields, words_against
 from resources.schemas.endpoints import LIMITS, prompt_units
 from resources.schemas.inputs import Family, MediumKind, Route
+from resources.schemas.limits import DEFAULT_DURATION
 
 NEAR = 0.9
 """Share of the limit from which a prompt counts as long."""
 
 SMALL_FACE = 0.05
 """Minimum share of the frame that a face should fill on the default route (model page of HappyHorse)."""
-
-_LEAD_WORDS = 6
-"""Number of first words in which a verb counts as leading; in "the camera slowly pushes in" it is the fourth."""
-
-_LEAD_CHINESE = 2 * _LEAD_WORDS
-"""The same limit in characters for Chinese, which has no spaces; most of its words have two characters."""
 
 
 class Advice(BaseModel):
@@ -46,6 +45,19 @@ class PromptFacts(BaseModel):
         videos: Number of reference videos sent.
         audios: Number of sounds sent.
         face_share: Share of the frame that the largest face fills; None if unchecked or without a face.
+        portrait: The image is a portrait.
+        large_faces: Number of large faces in the image.
+        subject: The preset of the subject that the image's name speaks of; empty if it speaks of none.
+        written: A person wrote the prompt; presets are not compared with the fields.
+        duration: Seconds of the clip.
+        resolution: The tier; empty if it is not decided.
+        resolutions: The tiers that the endpoint makes.
+        aspect_ratio: The brief's own ratio; None if it gives none.
+        image_aspect: Width over height of the first image; None without one.
+        takes_aspect: The endpoint has an `aspect_ratio`.
+        loops: The brief says that the clip loops.
+        silent: The sound is switched off, or another one is laid under the clip.
+        switches_sound: The endpoint can leave the sound out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,30 +67,26 @@ class PromptFacts(BaseModel):
     videos: int = 0
     audios: int = 0
     face_share: float | None = None
+    portrait: bool = False
+    large_faces: int = 0
+    subject: str = ""
+    written: bool = True
+    duration: int = DEFAULT_DURATION
+    resolution: str = ""
+    resolutions: tuple[str, ...] = ()
+    aspect_ratio: str | None = None
+    image_aspect: float | None = None
+    takes_aspect: bool = False
+    loops: bool = False
+    silent: bool = False
+    switches_sound: bool = False
 
 
-_MOTIONS: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
-    {
-        name: re.compile(rf"\b(?:{pattern})\b|{chinese}", re.IGNORECASE)
-        for name, (pattern, chinese) in {
-            "push in": (
-                r"push(?:es|ing)?[- ]?in|doll(?:y|ies|ying)[- ]?in|zoom(?:s|ing)?[- ]?in|move(?:s)? closer",
-                r"推近|推进|推向|推镜|拉近",
-            ),
-            "pull out": (
-                r"pull(?:s|ing)?[- ]?(?:out|back)|doll(?:y|ies|ying)[- ]?(?:out|back)|zoom(?:s|ing)?[- ]?out",
-                r"拉远|拉出|后拉|推远",
-            ),
-            "pan": (r"pan(?:s|ning)?", r"左摇|右摇|横摇|摇镜|摇摄|[左右]移|平移"),
-            "tilt": (r"tilt(?:s|ing)?", r"上摇|下摇|俯仰"),
-            "orbit": (r"orbit(?:s|ing)?|circl(?:e|es|ing)|arc(?:s|ing)? around|rotat(?:e|es|ing)", r"环绕|绕拍|旋转"),
-            "track": (r"track(?:s|ing)?|follow(?:s|ing)?|truck(?:s|ing)?", r"跟拍|跟随|跟踪"),
-            "rise": (r"crane(?:s)?|ris(?:e|es|ing)|ascend(?:s|ing)?", r"上升|升起|抬升"),
-            "descend": (r"descend(?:s|ing)?", r"下降|降落"),
-            "drift": (r"drift(?:s|ing)?|glid(?:e|es|ing)|float(?:s|ing)?", r"漂移|飘移|滑行"),
-        }.items()
-    }
+_CAMERA = re.compile(
+    r"\b(?:track|doll|pan|tilt|orbit|crane|truck|zoom|push|pull|follow|drift|glid|fl(?:y|ies)|arc|mov)\w*"
 )
+"""Words that make a shot a motion: "tracking shot of the car" does not describe a still."""
+
 _WAYS: Final[tuple[tuple[str, str, str, str], ...]] = (("left", "right", "左", "右"), ("up", "down", "上", "下"))
 """Directions that exclude each other, in English and in Chinese."""
 _TURNS = tuple(
@@ -95,40 +103,39 @@ _TURNS = tuple(
 )
 """A camera motion with its direction and the next one: "pan left then pan right", "tilt up and down". "Pan from left to
 right" is one motion."""
-_VERBS = re.compile(
-    r"\b(?:push|pull|doll(?:y|ie)|zoom|pan(?:n)?|tilt|orbit|circl|arc|rotat|track|follow|truck|cran|ris|ascend|descend"
-    r"|drift|glid|float|reveal|blink|breath|turn|walk|run|danc|wav|smil|nod|look|open|clos|pour|spin|fly|flies|jump|fall"
-    r"|swing|swa(?:y|ys)|sweep|mov|lift|lower|rais|reach|step|flow|rippl|flicker|fade|approach|lean|laugh|sing|talk"
-    r"|speak|shake|stretch|settl|unfold|ignit|explod|melt|grow|shrink|morph|blow|roll|slid|shift|lunge|sit|stand|bend)"
-    r"(?:e|es|s|ed|ing|ning|n)?\b|推|拉|摇|移|跟|环绕|旋转|升|降|转|走|跑|跳|眨|呼吸|飘|飞",
-    re.IGNORECASE,
-)
-_STILL = re.compile(
-    r"^\W*(?:(?:an?|the|this)\s+)?(?:[\w-]+\s+){0,3}(?:photo|photograph|image|picture|portrait|shot|close-?up|still)\s+of\b"
-    r"|\b(?:the|this) (?:image|picture|photo) (?:shows|depicts)\b"
-    r"|^\W*(?:一张|一幅|这张|这幅|这是)[^，。,.]{0,20}(?:照片|图片|图像|肖像|特写|画面)|(?:照片|图片|图像)(?:中|里|上)?(?:显示|展示|是|有)"
-    r"|\b(?:photorealistic|masterpiece|ultra[- ]detailed|highly detailed|best quality|award[- ]winning|8k|uhd|trending on)\b",
-    re.IGNORECASE,
-)
-_CAMERA = re.compile(
-    r"\b(?:track|doll|pan|tilt|orbit|crane|truck|zoom|push|pull|follow|drift|glid|fl(?:y|ies)|arc|mov)\w*"
-)
-"""Words that make a shot a motion: "tracking shot of the car" does not describe a still."""
+
 _STYLES: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
     {
-        name: re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE)
-        for name, pattern in {
-            "photographic": r"photo-?realis(?:tic|m)|realistic|documentary|live[- ]action|lifelike",
-            "anime": r"anime|manga|ghibli",
-            "cartoon": r"cartoon|comic(?: book)?|cel[- ]shaded",
-            "3D render": r"3d render(?:ed|ing)?|pixar|cgi|unreal engine",
-            "painting": r"watercolou?r|oil painting|impressionis(?:t|m)|gouache",
-            "clay": r"claymation|stop[- ]motion|plasticine",
-            "pixel art": r"pixel art|8-bit|voxel",
-            "drawing": r"(?:pencil|charcoal) (?:sketch|drawing)|line art|sketch style",
+        name: re.compile(rf"\b(?:{latin})\b|{cjk}")
+        for name, (latin, cjk) in {
+            "photographic": (
+                r"photo-?realis(?:tic|m)|realistic|documentary|live[- ]action|lifelike|fotorealistisch\w*|realistisch\w*"
+                r"|fotorrealista|realista|photorealiste|realiste",
+                "写实|照片级|真实感|実写|リアル|フォトリアル",
+            ),
+            "anime": (r"anime|manga|ghibli", "动漫|日漫|アニメ調|アニメ風|アニメスタイル|二次元"),
+            "cartoon": (r"cartoons?|comic(?: book)?|cel[- ]shaded|zeichentrick\w*|dibujos animados|dessin anime", "卡通|漫画风"),
+            "3D render": (r"3d[- ]render(?:ed|ing)?|pixar|cgi|unreal engine", "3d渲染|三维渲染|3dcg"),
+            "painting": (
+                r"watercolou?r|oil painting|impressionis(?:t|m)|gouache|aquarell\w*|olgemalde|acuarela|oleo|aquarelle"
+                r"|peinture a l'huile|aquarela|pintura a oleo",
+                "水彩|油画|油絵",
+            ),
+            "clay": (r"claymation|stop[- ]motion|plasticine|knetanimation|plastilina|pate a modeler", "黏土|粘土|クレイ"),
+            "pixel art": (r"pixel art|8-bit|voxel", "像素风|像素画|ドット絵"),
+            "drawing": (r"(?:pencil|charcoal) (?:sketch|drawing)|line art|sketch style|bleistiftzeichnung|dibujo a lapiz", "素描|鉛筆画|线稿"),
         }.items()
     }
+)  # fmt: skip
+
+HELD: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "portrait": "“identity-stable features”",
+        "product": "“shape and lettering unchanged”",
+        "character": "“markings and proportions unchanged”",
+    }
 )
+"""What to hold of the subjects that change most easily."""
 
 
 def advise(prompt: str, route: Route, facts: PromptFacts) -> tuple[Advice, ...]:
@@ -139,60 +146,70 @@ def advise(prompt: str, route: Route, facts: PromptFacts) -> tuple[Advice, ...]:
         route: The clip's route.
         facts: The other inputs.
     """
-    advice = [*_length(prompt, facts), *_references(prompt, route, facts), *_styles(prompt)]
+    reading = read_prompt(prompt)
+    advice = [*_length(prompt, facts), *_references(prompt, route, facts), *_styles(reading)]
     if route is not Route.LIP_SYNC:  # lip-sync prompts describe the shot; the voice drives the motion
-        advice += _motion(prompt)
+        advice += _several(prompt, route)
     if route is Route.ANIMATE:
-        advice += _animate(prompt, facts)
+        advice += _animate(prompt, reading, facts)
+    if facts.written:
+        advice += words_against(reading, _fields(facts))
+    advice += _sound(route, facts)
     return tuple(Advice(code=code, words=words) for code, words in advice)
 
 
-def _motion(prompt: str) -> Iterator[tuple[str, str]]:
-    lead = _lead(prompt)
-    if not _VERBS.search(lead):
-        yield (
-            "no_motion_verb",
-            "The prompt does not begin with a motion. Start with one verb: drift, dolly in, orbit, tilt up, blink, breathe.",
-        )
-    motions = [name for name, pattern in _MOTIONS.items() if pattern.search(prompt)] + list(_turns(prompt))
-    if len(motions) > 1 or list(_turns(prompt)):
+def _several(prompt: str, route: Route) -> Iterator[tuple[str, str]]:
+    motions, turns = motions_of(prompt), list(_turns(prompt))
+    if turns or (motions.several and (route is Route.ANIMATE or len(motions.camera) > 1)):
+        named = [*motions.camera, *turns, *motions.actions, *([motions.slight] if motions.slight else [])]
         yield (
             "several_motions",
-            f"The prompt asks for several motions ({', '.join(motions)}). One primary motion per clip works best.",
+            f"The prompt asks for several motions ({', '.join(named[:6])}). One primary motion per clip works best.",
         )
-
-
-def _lead(prompt: str) -> str:
-    words = " ".join(prompt.split()[:_LEAD_WORDS])
-    chinese = [match.end() for match in re.finditer("[\u4e00-\u9fff]", words)]
-    return words[: chinese[_LEAD_CHINESE - 1]] if len(chinese) > _LEAD_CHINESE else words
+    if motions.contradiction:
+        yield "contradiction", f"The prompt asks for {motions.contradiction}. Keep one of them."
 
 
 def _turns(prompt: str) -> Iterator[str]:
     """Yield the pairs of opposite directions that the prompt names."""
-    for words, pattern in _TURNS:
-        directions = {part.lower() for match in pattern.findall(prompt) for part in match if part}
+    for words, turn in _TURNS:
+        directions = {part.lower() for match in turn.findall(prompt) for part in match if part}
         for one, other in (words[:2], words[2:]):
             if {one, other} <= directions:
                 yield f"{one} and {other}"
 
 
-def _animate(prompt: str, facts: PromptFacts) -> Iterator[tuple[str, str]]:
-    if any(not (match[0].endswith("of") and _CAMERA.search(match[0].lower())) for match in _STILL.finditer(prompt)):
+def _animate(prompt: str, reading: Reading, facts: PromptFacts) -> Iterator[tuple[str, str]]:
+    motions = motions_of(prompt)
+    if reading.language is not None and not motions.leads:
+        yield (
+            "no_motion_verb",
+            "The prompt does not begin with a motion. Start with one verb: drift, dolly in, orbit, tilt up, blink, breathe.",
+        )
+    if describes := (_says_still(reading) or (reading.language is not None and motions.describes)):
         yield (
             "describes_still",
             "The prompt describes the picture, which the image already fixes. Describe what moves and what must stay.",
         )
-    if mentions_speech(prompt) and not facts.audios:
+    if reading.find("speech") and not reading.find("not_said_by_anyone") and not facts.audios:
         yield (
             "talking_without_voice",
-            "The prompt describes speech, but the clip has no voiceover, so lips will not match words. Upload one.",
+            "The prompt lets somebody speak, and the clip has no voiceover. The model makes up voice and words by itself;"
+            " it cannot follow a recording. For your own voice upload a WAV or MP3 beside the image.",
         )
+    subject = "portrait" if facts.portrait else facts.subject
+    if facts.written and subject in HELD and not describes and not reading.find_anywhere("holds"):
+        yield "nothing_held", f"The prompt does not say what must stay. Add what matters, such as {HELD[subject]}."
     if facts.face_share is not None and 0 < facts.face_share < SMALL_FACE:
         yield (
             "small_face",
             f"The face fills {facts.face_share:.1%} of the frame; below {SMALL_FACE:.0%} it may change. Crop closer to it.",
         )
+
+
+def _says_still(reading: Reading) -> bool:
+    found = pattern("still_phrases", reading.language).finditer(reading.said)
+    return any(not (match[0].endswith(" of") and _CAMERA.search(match[0])) for match in found)
 
 
 def _references(prompt: str, route: Route, facts: PromptFacts) -> Iterator[tuple[str, str]]:
@@ -209,13 +226,43 @@ def _references(prompt: str, route: Route, facts: PromptFacts) -> Iterator[tuple
         yield ("reference_missing", f"The prompt names {', '.join(missing)}, which this clip does not have.")
 
 
-def _styles(prompt: str) -> Iterator[tuple[str, str]]:
-    styles = [name for name, pattern in _STYLES.items() if pattern.search(prompt)]
+def _styles(reading: Reading) -> Iterator[tuple[str, str]]:
+    styles = [name for name, words in _STYLES.items() if words.search(reading.said)]
     if len(styles) > 1:
         yield ("conflicting_styles", f"The prompt mixes styles ({', '.join(styles)}). Keep one.")
 
 
+def _sound(route: Route, facts: PromptFacts) -> Iterator[tuple[str, str]]:
+    if route is Route.LIP_SYNC and facts.large_faces > 1:
+        yield (
+            "voice_of_group",
+            f"The image shows {facts.large_faces} large faces and there is one voice: more than one mouth may move."
+            " Crop to the person who speaks.",
+        )
+
+
+def _fields(facts: PromptFacts) -> Fields:
+    aspect = facts.image_aspect
+    if facts.aspect_ratio is not None and ":" in facts.aspect_ratio:
+        width, _, height = facts.aspect_ratio.partition(":")
+        aspect = int(width) / int(height)
+    limits = LIMITS.get(facts.family)  # a family that is used by its live schema has none of its own
+    return Fields(
+        duration=facts.duration,
+        aspect=aspect,
+        takes_aspect=facts.takes_aspect,
+        resolution=facts.resolution or (limits.default_resolution if limits else ""),
+        resolutions=facts.resolutions or (limits.resolutions if limits else ()),
+        loops=facts.loops,
+        silent=facts.silent,
+        switches_sound=facts.switches_sound,
+        model=facts.family,
+    )
+
+
 def _length(prompt: str, facts: PromptFacts) -> Iterator[tuple[str, str]]:
+    if facts.family not in LIMITS:
+        return
     limits = LIMITS[facts.family].prompt
     units = prompt_units(limits, prompt)
     if NEAR * limits.max_units <= units <= limits.max_units:

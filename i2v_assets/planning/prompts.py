@@ -9,12 +9,15 @@ from typing import Final
 
 from i2v_assets.briefs.brief import Brief, BriefError, MediaRef, suggestion
 from i2v_assets.briefs.yaml_reader import read_document
+from i2v_assets.planning.names import subject_in
 from i2v_assets.planning.prompt_advice import Advice, PromptFacts, advise
 from resources.schemas.inputs import Route
 
 __all__ = [
+    "NEUTRAL",
     "PRESETS_FILE",
     "SPEAKER",
+    "SPEAKER_WITHOUT_IMAGE",
     "Advice",
     "PromptFacts",
     "advise",
@@ -27,38 +30,18 @@ __all__ = [
 
 PRESETS_FILE: Final = Path(__file__).with_name("presets.yaml")
 SPEAKER: Final = "speaker"
-"""The preset of lip-sync clips. The text-to-video endpoint gets no image, so this preset describes the shot itself."""
+"""The preset of lip-sync clips whose image is sent."""
+
+SPEAKER_WITHOUT_IMAGE: Final = "speaker_without_image"
+"""The preset of lip-sync clips without an image: it describes the shot itself."""
+
+NEUTRAL: Final = "neutral"
+"""The preset of a picture about which nothing is known."""
 
 MAX_PRESET = 2000
 """Maximum characters of a preset; leaves room for numbered references within every route's limit."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-
-_HINTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
-    {
-        "portrait": frozenset({"portrait", "headshot", "selfie", "face", "profile", "avatar"}),
-        "product": frozenset(
-            {
-                "product", "products", "packshot", "pack", "package", "packaging", "sku", "shoe", "shoes", "sneaker",
-                "sneakers", "boot", "boots", "bottle", "bag", "handbag", "watch", "ring", "jar", "can", "box", "perfume",
-                "cosmetic", "cosmetics", "furniture", "chair", "lamp", "phone", "laptop", "jewelry", "jewellery",
-            }
-        ),
-        "environment": frozenset(
-            {
-                "environment", "landscape", "scene", "scenery", "room", "interior", "interiors", "exterior", "house",
-                "kitchen", "garden", "street", "city", "skyline", "beach", "mountain", "mountains", "forest", "lake",
-                "sea", "sky", "building", "architecture", "hotel", "office", "panorama",
-            }
-        ),
-        "character": frozenset(
-            {
-                "character", "mascot", "pet", "pets", "dog", "cat", "puppy", "kitten", "horse", "bird", "animal", "toy",
-                "robot", "figure", "doll",
-            }
-        ),
-    }
-)  # fmt: skip
 
 
 @cache
@@ -98,7 +81,8 @@ def pick_preset(
     names: Sequence[str],
     *,
     route: Route = Route.ANIMATE,
-    aspect: float | None = None,
+    with_image: bool = True,
+    large_faces: int = 0,
     presets: Mapping[str, str] | None = None,
 ) -> tuple[str, str]:
     """Return the motion preset of a clip without a prompt, and why it was chosen.
@@ -108,7 +92,8 @@ def pick_preset(
         face_is_portrait: The face detector's result; None if it did not run.
         names: File and folder names, which often name the subject.
         route: The clip's route.
-        aspect: Width divided by height of the image.
+        with_image: Whether the endpoint gets an image; without one the prompt has to describe the speaker.
+        large_faces: The number of large faces in the image.
         presets: The available presets; the shipped ones if omitted.
 
     Raises:
@@ -122,21 +107,15 @@ def pick_preset(
             )
         return brief.motion, "The brief names it."
     if route is Route.LIP_SYNC:
-        return SPEAKER, "A voiceover is spoken."
+        return SPEAKER if with_image else SPEAKER_WITHOUT_IMAGE, "A voiceover is spoken."
+    if large_faces > 1:
+        return "group", f"The image shows {large_faces} large faces."
     if face_is_portrait:
         return "portrait", "The image is a portrait."
-    for word in _words(names):
-        for preset, hints in _HINTS.items():
-            if word in hints and not (preset == "portrait" and face_is_portrait is False):
-                return preset, f"The name says “{word}”."
-    if aspect is not None and aspect >= 1.5:  # wider than a 4:3 photo is most often a place
-        return "environment", "The image is wide and shows no portrait."
-    return "product", "Nothing says what is shown, and this one changes least."
-
-
-def _words(names: Sequence[str]) -> list[str]:
-    spaced = [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name) for name in names]
-    return [word for name in spaced for word in re.findall(r"[a-z]+", name.lower())]
+    preset, word = subject_in(names, face=face_is_portrait)
+    if preset:
+        return preset, f"The name says “{word}”."
+    return NEUTRAL, "Nothing says what is shown, and this one names nothing."
 
 
 def reference_line(

@@ -1,48 +1,24 @@
 """Choose the kind of generation of a clip, and explain why: (brief, media) to a route with reasons.
 
-An explicit ``route`` wins. Otherwise reference videos, several images, several sounds, or a prompt that numbers its media
-select multi_modal; a voiceover selects lip_sync; a single image is animated.
+An explicit ``route`` wins. Otherwise reference videos, several images or several sounds select multi_modal; a voiceover
+selects lip_sync; a single image is animated. Numbers in a prompt choose nothing: one image or one sound is clear without
+them. Where the request contradicts that, the clip waits for a person's word (`asking`).
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from i2v_assets.briefs.brief import Brief
-from i2v_assets.planning.media import MeasuredMedium, of_kind
+from i2v_assets.planning.asking import SPEECH_SHARE, Ask, Clues, asks_of, words_of_speaking
+from i2v_assets.planning.media import MeasuredMedium, audio_facts, of_kind
+from i2v_assets.planning.media_numbers import numbers_in, references
+from i2v_assets.planning.vocabulary import read_prompt
+from i2v_assets.uploads.types import shown_name
 from resources.errors import I2VError
+from resources.schemas.families import FAMILIES, default_families, named, preferred
 from resources.schemas.inputs import Family, MediumKind, Route
 
-_WORDS = {
-    MediumKind.IMAGE: r"image|picture|photo|图片|图像|图",
-    MediumKind.VIDEO: r"video|视频",
-    MediumKind.AUDIO: r"audio|音频",
-}
-_NUMBER = r"#?\s*[1-9](?![0-9A-Za-z]|[:.]\d)"
-_BETWEEN = r"\s*(?:,|，|、|&|\+|\band\b|\bor\b|和|与|及|或)\s*"
-_RANGE = r"\s*(?:-|–|~|\bto\b|到|至)\s*"
-# The last number of "image 1 and 2" must not be followed by a noun: "image 1 and 2 people" names one image.
-_NO_NOUN = r"(?!\s+(?!(?:and|or|as|at|by|for|from|in|into|is|are|of|on|onto|over|to|under|with|while|together|respectively)\b)[A-Za-z])"
-# "image 2", "@image2", "video #1", "images 1 and 2", "image 1, 2 and 3", "images 1-3"; not "video 16:9", "audio 1.5" or
-# "video 4k".
-_REFERENCES = {
-    kind: re.compile(
-        rf"(?<![A-Za-z])(?:(?:{words})s\s*(?P<many>{_NUMBER}(?:(?:(?:{_BETWEEN})+|{_RANGE}){_NUMBER})*)"
-        rf"|(?:{words})\s*(?P<one>{_NUMBER}(?:(?:{_BETWEEN})+{_NUMBER}{_NO_NOUN})*))",
-        re.IGNORECASE,
-    )
-    for kind, words in _WORDS.items()
-}
-_DIGIT_OR_RANGE = re.compile(rf"([1-9])(?:{_RANGE}#?\s*([1-9]))?")
-_TALKING = re.compile(
-    r"\b(?:talk(?:s|ing)?|speak(?:s|ing)?|say(?:s|ing)?|sing(?:s|ing)?|narrat(?:es?|ing)|lip[- ]?sync(?:s|ed|ing)?"
-    r"|presenter|host(?:s|ing)?|announc(?:es?|ing))\b|说话|讲话|唱歌|口型",
-    re.IGNORECASE,
-)
-_FAMILIES = {
-    Route.ANIMATE: (Family.HAPPYHORSE_I2V,),
-    Route.MULTI_MODAL: (Family.SEEDANCE_PRO,),
-}
+__all__ = ["RouteImpossible", "Routing", "choose_route", "mentions_speech", "references", "route_of_names"]
 
 
 class RouteImpossible(I2VError):
@@ -57,28 +33,18 @@ class Routing:
         route: The kind of generation.
         family_preference: Endpoint families that support it, best first.
         reasons: Why this route, the deciding reason first.
+        asks: Why a person has to say more before it is paid for; empty if it is clear.
     """
 
     route: Route
     family_preference: tuple[Family, ...]
     reasons: tuple[str, ...]
-
-
-def references(prompt: str) -> tuple[tuple[MediumKind, int], ...]:
-    """Return the media that a prompt names by number, such as ``image 2`` or ``images 1 and 2``, without duplicates."""
-    numbered = (
-        (kind, number)
-        for kind, pattern in _REFERENCES.items()
-        for match in pattern.finditer(prompt)
-        for first, last in _DIGIT_OR_RANGE.findall(match["many"] or match["one"])
-        for number in range(int(first), int(last or first) + 1)
-    )
-    return tuple(dict.fromkeys(numbered))
+    asks: tuple[Ask, ...] = ()
 
 
 def mentions_speech(prompt: str) -> bool:
     """Return whether the prompt describes talking or singing."""
-    return _TALKING.search(prompt) is not None
+    return bool(words_of_speaking(read_prompt(prompt)))
 
 
 def choose_route(brief: Brief, media: Sequence[MeasuredMedium], face: bool | None = None) -> Routing:
@@ -86,36 +52,76 @@ def choose_route(brief: Brief, media: Sequence[MeasuredMedium], face: bool | Non
 
     Args:
         brief: The brief, merged with its defaults.
-        media: The clip's media.
-        face: Whether the first image is a portrait; None if it was not checked.
+        media: The clip's media, without those that the brief lays under the picture or ends on.
+        face: Whether the first image shows a large face; None if it was not checked.
 
     Raises:
         RouteImpossible: the media do not fit the route; the remedy names what would fit.
     """
-    return route_of_kinds(brief, {kind: len(of_kind(media, kind)) for kind in MediumKind}, face)
+    names = {kind: tuple(each.name for each in of_kind(media, kind)) for kind in MediumKind}
+    sounds = of_kind(media, MediumKind.AUDIO)
+    speech = audio_facts(sounds[0]).speech if len(sounds) == 1 else None
+    return route_of_names(brief, names, face, speech)
 
 
-def route_of_kinds(brief: Brief, counts: dict[MediumKind, int], face: bool | None = None) -> Routing:
-    """Choose the route of a clip by how many media of each kind it has; otherwise as `choose_route`."""
+def route_of_names(
+    brief: Brief, names: Mapping[MediumKind, Sequence[str]], face: bool | None = None, speech: float | None = None
+) -> Routing:
+    """Choose the route of a clip by the names of its media, as far as that tells it; otherwise as `choose_route`.
+
+    Args:
+        brief: The brief, merged with its defaults.
+        names: The names of the media of each kind, in order.
+        face: Whether the first image shows a large face; None if it was not checked.
+        speech: Share of the one sound in which a voice is heard; None if it was not measured.
+
+    Raises:
+        RouteImpossible: as `choose_route`.
+    """
+    counts = {kind: len(names[kind]) for kind in MediumKind}
     if not any(counts.values()):
         raise RouteImpossible("The clip has no image, audio or video.", remedy="Upload an image beside the brief.")
     if brief.route is not None:
         _check_explicit(brief.route, counts)
-        return _routing(brief.route, counts, (f"The brief says `route: {brief.route}`.",))
-    for decide in (_many_media, _numbered):
-        if reasons := decide(brief, counts):
-            return _routing(Route.MULTI_MODAL, counts, reasons)
+        return _routing(brief, brief.route, counts, (f"The brief says `route: {brief.route}`.",))
+    if _is_for_references(brief.model):
+        named_model = (f"The brief says `model: {brief.model}`, which takes references.",)
+        return _routing(brief, Route.MULTI_MODAL, counts, named_model)
+    prompt = brief.prompt or ""
+    clues = Clues(
+        prompt=read_prompt(prompt),
+        numbered=references(prompt),
+        figures=numbers_in(prompt),
+        images=tuple(names[MediumKind.IMAGE]),
+        videos=tuple(names[MediumKind.VIDEO]),
+        audios=tuple(names[MediumKind.AUDIO]),
+        speech=speech,
+        face=face,
+        dubbed=bool(brief.dub),
+        image_left_out=brief.keep_face is False,
+        model_named=brief.model is not None,
+    )
+    asks = asks_of(clues)
+    if reasons := _many_media(counts):
+        return _routing(brief, Route.MULTI_MODAL, counts, (*reasons, *_numbered(clues, counts)), asks)
     if counts[MediumKind.AUDIO]:
-        reasons = ("There is one voiceover.",)
-        if mentions_speech(brief.prompt or ""):
-            reasons = ("The prompt lets somebody talk, and there is one voiceover.",)
-        if face:
-            reasons += ("The image is a portrait.",)
-        return _routing(Route.LIP_SYNC, counts, reasons)
-    return _routing(Route.ANIMATE, counts, ("There is one image and no voiceover.",))
+        return _routing(brief, Route.LIP_SYNC, counts, _why_spoken(clues), asks)
+    return _routing(brief, Route.ANIMATE, counts, ("There is one image and no voiceover.",), asks)
 
 
-def _many_media(_: Brief, counts: dict[MediumKind, int]) -> tuple[str, ...]:
+def _why_spoken(clues: Clues) -> tuple[str, ...]:
+    words = words_of_speaking(clues.prompt)
+    reasons = ["There is one voiceover."]
+    if words:
+        reasons = [f"The prompt lets somebody talk (“{words}”), and there is one voiceover."]
+    if clues.face:
+        reasons.append("The image is a portrait.")
+    if clues.speech is not None and clues.speech >= SPEECH_SHARE:
+        reasons.append(f"A voice is heard in {clues.speech:.0%} of {shown_name(clues.audios[0])}.")
+    return tuple(reasons)
+
+
+def _many_media(counts: Mapping[MediumKind, int]) -> tuple[str, ...]:
     reasons = []
     if videos := counts[MediumKind.VIDEO]:
         reasons.append(f"There {'is a reference video' if videos == 1 else f'are {videos} reference videos'}.")
@@ -126,20 +132,54 @@ def _many_media(_: Brief, counts: dict[MediumKind, int]) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _numbered(brief: Brief, counts: dict[MediumKind, int]) -> tuple[str, ...]:
+def _numbered(clues: Clues, counts: Mapping[MediumKind, int]) -> tuple[str, ...]:
     """Return a reason if the prompt numbers media that the clip has; other numbers are slips, covered by the advice."""
-    named = [f"{kind} {number}" for kind, number in references(brief.prompt or "") if number <= counts[kind]]
+    named = [f"{kind} {number}" for kind, number in clues.numbered if number <= counts[kind]]
     return (f"The prompt names its media by number ({', '.join(named)}).",) if named else ()
 
 
-def _routing(route: Route, counts: dict[MediumKind, int], reasons: tuple[str, ...]) -> Routing:
-    if route is Route.LIP_SYNC:
-        shows_face = (Family.WAN_I2V, Family.WAN_T2V) if counts[MediumKind.IMAGE] else (Family.WAN_T2V,)
-        return Routing(route, shows_face, reasons)
-    return Routing(route, _FAMILIES[route], reasons)
+def _routing(
+    brief: Brief,
+    route: Route,
+    counts: Mapping[MediumKind, int],
+    reasons: tuple[str, ...],
+    asks: tuple[Ask, ...] = (),
+) -> Routing:
+    if brief.holds_last_frame:
+        if route is Route.MULTI_MODAL:
+            key = "loop" if brief.end_image is None else "end_image"
+            raise RouteImpossible(
+                f"`{key}` needs one image and no reference video, and at most one voiceover.",
+                remedy=f"Name one image under `images`, or remove `{key}`.",
+            )
+        if not counts[MediumKind.IMAGE]:
+            raise RouteImpossible("`end_image` and `loop` need a first image.", remedy="Upload it beside the brief.")
+        ends = "loops" if brief.end_image is None else "ends on an image"
+        return Routing(route, _holding_frames(), (*reasons, f"The brief says that it {ends}."), asks)
+    families = preferred(route)
+    if route is Route.LIP_SYNC and not counts[MediumKind.IMAGE]:
+        families = tuple(family for family in families if not _needs_image(family))
+    return Routing(route, families, reasons, asks)
 
 
-def _check_explicit(route: Route, counts: dict[MediumKind, int]) -> None:
+def _holding_frames() -> tuple[Family, ...]:
+    """Return the families that take an image to end on, best first."""
+    limits = ((name, FAMILIES[name].limits) for name in default_families())
+    return tuple(name for name, found in limits if found is not None and found.end_image)
+
+
+def _needs_image(family: Family) -> bool:
+    limits = FAMILIES[family].limits
+    return limits is not None and limits.images.min_count > 0
+
+
+def _is_for_references(model: str | None) -> bool:
+    """Return True if the brief names a model whose body the code knows to be for references; a schema speaks for itself."""
+    records = [FAMILIES[name] for name in named(model or "") if name in FAMILIES]
+    return bool(records) and records[0].route is Route.MULTI_MODAL
+
+
+def _check_explicit(route: Route, counts: Mapping[MediumKind, int]) -> None:
     images, sounds, videos = (counts[kind] for kind in (MediumKind.IMAGE, MediumKind.AUDIO, MediumKind.VIDEO))
     if route is Route.ANIMATE:
         if images != 1:

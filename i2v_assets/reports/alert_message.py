@@ -29,6 +29,8 @@ def message(fresh: AlertState, ui_url: str = "", *, sandbox: bool = False) -> st
         _late(fresh),
         _refused(fresh),
         _doubted(fresh),
+        _surprises(fresh),
+        _substituted(fresh),
     )
     blocks = [block for block in told if block]
     if not blocks:
@@ -126,6 +128,33 @@ def _doubted(fresh: AlertState) -> str:
         f"*{counted(len(fresh.doubted), 'cost')} cannot be right*: {names}{more}. The service reports nothing, or far more than "
         f"the price; {dollars(total)} as planned are counted. Compare with its console; `i2v ledger show` has what it said."
     )
+
+
+def _surprises(fresh: AlertState) -> str:
+    if not fresh.surprises:
+        return ""
+    over = sum(found.told_microdollars - found.reserved_microdollars for found in fresh.surprises)
+    lines = [
+        f"*{counted(len(fresh.surprises), 'request')} cost more than was agreed to*, {dollars(over)} in all. More of their "
+        "kind waits. Compare with the service's console; to agree, run the command."
+    ]
+    for found in fresh.surprises[:MOST_LINES]:
+        cost = f"{dollars(found.told_microdollars)} and not at most {dollars(found.reserved_microdollars)}"
+        lines.append(f"• {_plain(found.clip)}: {cost}. `i2v models --accept {_plain(found.family)}`")
+    more = len(fresh.surprises) - MOST_LINES
+    return "\n".join([*lines, f"and {more} more: `i2v models`"] if more > 0 else lines)
+
+
+def _substituted(fresh: AlertState) -> str:
+    """A line for each family: another model answered than was paid for."""
+    if not fresh.substituted:
+        return ""
+    lines = ["*Another model answered than was paid for*. More of the family waits until a person has agreed to it."]
+    lines += [
+        f"• {_plain(found.reason)} `i2v models --accept {_plain(found.family)}`"
+        for found in fresh.substituted[:MOST_LINES]
+    ]
+    return "\n".join(lines)
 
 
 def _long(minutes: int) -> str:

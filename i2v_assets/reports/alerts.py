@@ -24,6 +24,8 @@ FOR_PEOPLE: Mapping[str, str] = {
     "approval": "They wait for a person. Look at `i2v plan`, then `i2v approve HASH`.",
     "heap": "They are many loose images that cost much together. `i2v approve FOLDER` shows them with their sum and asks.",
     "price": "Their price cannot be learned. Look at `i2v models`.",
+    "price_agreement": "A cost, or the model that answered, was a surprise. Compare with the service's console, then "
+    "`i2v models --accept FAMILY`.",
     "catalogue": "The service's catalogue does not have their model, or has changed it. Look at `i2v models`.",
     "outage": "The service does not know requests that it accepted. Nothing is submitted or given up; it goes on by itself.",
     "no_video": "The service gave files that are no videos. They lie below videos/_rejected/, and are asked for again.",
@@ -76,6 +78,38 @@ class DoubtedCost:
     def mark(self) -> str:
         """Tells this attempt apart from the request's others."""
         return f"{self.fingerprint[:12]}.{self.attempt}"
+
+
+@dataclass(frozen=True)
+class PriceSurprise:
+    """A request that cost more than was agreed to: more of its kind waits for a person."""
+
+    fingerprint: str
+    attempt: int
+    clip: str
+    family: str
+    reserved_microdollars: int
+    told_microdollars: int
+
+    @property
+    def mark(self) -> str:
+        """Tells this cost apart from the request's others."""
+        return f"{self.fingerprint[:12]}.{self.attempt}.{self.told_microdollars}"
+
+
+@dataclass(frozen=True)
+class FamilyHold:
+    """A family that waits for a person because another model answered than was paid for."""
+
+    family: str
+    clip: str
+    reason: str
+    since: datetime
+
+    @property
+    def mark(self) -> str:
+        """Tells this hold apart from the family's others."""
+        return hashlib.sha256(f"{self.family}|{self.since.isoformat()}".encode()).hexdigest()[:10]
 
 
 @dataclass(frozen=True)
@@ -138,6 +172,8 @@ class AlertState:
         late: all clips that wait too long.
         refused: all uploads that are refused now.
         doubted: requests of the last days whose reported cost cannot be right.
+        surprises: requests of the last days that cost more than was agreed to.
+        substituted: families that wait because another model answered.
     """
 
     now: datetime
@@ -151,9 +187,11 @@ class AlertState:
     late: LateClips = LateClips()
     refused: Sequence[RefusedUpload] = ()
     doubted: Sequence[DoubtedCost] = ()
+    surprises: Sequence[PriceSurprise] = ()
+    substituted: Sequence[FamilyHold] = ()
 
 
-_SETS = ("failed", "unknown", "waiting", "runs", "ticks", "refused", "doubted")
+_SETS = ("failed", "unknown", "waiting", "runs", "ticks", "refused", "doubted", "surprises", "substituted")
 
 
 @dataclass(frozen=True)
@@ -169,6 +207,8 @@ class AlertCursor:
         ticks: which sensors and schedules failed when it was told last.
         refused: marks of the refused uploads that were told.
         doubted: marks of the doubted costs that were told.
+        surprises: marks of the surprising costs that were told.
+        substituted: marks of the families' holds that were told.
         late: clips that wait since then or longer were told as late: a clip is late the sooner the longer it waits.
     """
 
@@ -180,6 +220,8 @@ class AlertCursor:
     ticks: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
     doubted: frozenset[str] = frozenset()
+    surprises: frozenset[str] = frozenset()
+    substituted: frozenset[str] = frozenset()
     late: datetime | None = None
 
     @classmethod
@@ -214,6 +256,8 @@ def news(situation: AlertState, memory: AlertCursor) -> tuple[AlertState, AlertC
         late=replace(situation.late, since=[since for since in late if memory.late is None or since > memory.late]),
         refused=[found for found in refused if found.mark not in memory.refused],
         doubted=[found for found in situation.doubted if found.mark not in memory.doubted],
+        surprises=[found for found in situation.surprises if found.mark not in memory.surprises],
+        substituted=[found for found in situation.substituted if found.mark not in memory.substituted],
     )
     since = max(memory.since, situation.now - OVERLAP)
     told = AlertCursor(
@@ -225,6 +269,8 @@ def news(situation: AlertState, memory: AlertCursor) -> tuple[AlertState, AlertC
         frozenset(found.name for found in situation.ticks),
         frozenset(found.mark for found in refused),
         frozenset(found.mark for found in situation.doubted[-MOST_MEMORY:]),
+        frozenset(found.mark for found in situation.surprises[-MOST_MEMORY:]),
+        frozenset(found.mark for found in situation.substituted[-MOST_MEMORY:]),
         max((since for since in (*late, memory.late) if since is not None), default=None),
     )
     return fresh, told

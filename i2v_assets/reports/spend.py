@@ -65,7 +65,8 @@ class SpendLine:
 
     ``reserved`` was set aside before the requests; ``settled`` is what the service reported; ``open`` is the part of
     ``reserved`` that may still be charged; ``refused`` is the part that was released because nothing was charged;
-    ``wasted`` is the part of ``settled`` that produced no video; ``saved`` was delivered without paying again.
+    ``surprise`` is what the service reported beyond ``reserved``, request by request, also where it is doubted and not
+    settled; ``wasted`` is the part of ``settled`` that produced no video; ``saved`` was delivered without paying again.
     """
 
     day: dt.date
@@ -79,6 +80,7 @@ class SpendLine:
     refused: int = 0
     wasted: int = 0
     saved: int = 0
+    surprise: int = 0
 
 
 _AMOUNTS = tuple(part.name for part in fields(SpendLine))[4:]
@@ -119,6 +121,8 @@ def spend_table(
         line["requests"] += 1
         line["reserved"] += reserved
         line["settled"] += settled
+        told: int = getattr(row, "told", None) or settled  # only the ledger's own rows have a cost that is doubted
+        line["surprise"] += max(0, told - reserved) if row.reserved is not None else 0
         if row.state in _ENDED_WITHOUT_VIDEO:
             line["wasted"] += settled
             line["refused"] += reserved if not settled else 0
@@ -172,7 +176,7 @@ def summary(lines: Sequence[SpendLine]) -> str:
     sums = totals(lines)
     return (
         f"**{dollars(sums['settled'])}** settled in {counted(sums['requests'], 'request')}, {dollars(sums['open'])} open, "
-        f"{dollars(sums['wasted'])} wasted on failures, {dollars(sums['saved'])} saved by not paying twice"
+        f"{dollars(sums['surprise'])} beyond what was reserved, {dollars(sums['wasted'])} wasted on failures, {dollars(sums['saved'])} saved by not paying twice"
     )
 
 

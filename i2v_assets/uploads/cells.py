@@ -15,10 +15,10 @@ COLUMNS = (CLIP_COLUMN, *Brief.model_fields, *ALIASES)
 
 _WHOLE_NUMBERS = frozenset({"seed", "takes", "priority", "duration"})
 _SWITCHES = frozenset(
-    {"watermark", "generate_audio", "needs_approval", "prompt_expansion", "keep_face", "may_be_silent"}
+    {"watermark", "generate_audio", "needs_approval", "prompt_expansion", "keep_face", "may_be_silent", "loop"}
 )
 _LISTS = frozenset({"images", "audio", "videos"})
-_NESTED = frozenset({"dub", "reroll", "shots"})
+_NESTED = frozenset({"dub", "reroll", "shots", "inputs"})
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _OTHER_TRUTH = dict.fromkeys(
     [

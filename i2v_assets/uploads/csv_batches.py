@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any, Literal, TypeAlias
 
-from i2v_assets.briefs.brief import Brief, BriefError, brief_from
+from i2v_assets.briefs.brief import SINGLE_FILES, Brief, BriefError, brief_from
 from i2v_assets.briefs.yaml_reader import (
     Document,
     DocumentError,
@@ -206,7 +206,7 @@ _FILE_COLUMNS = ("image", "images", "audio", "audios", "video", "videos")
 def _written_files(readable_cells: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the files that a row names that cannot be read as a whole."""
     found: list[str] = []
-    pending = [readable_cells.get(column) for column in (*_FILE_COLUMNS, "dub")]
+    pending = [readable_cells.get(column) for column in (*_FILE_COLUMNS, "dub", *SINGLE_FILES)]
     while pending:
         value = pending.pop()
         if isinstance(value, str):

@@ -433,4 +433,5 @@ def _files_of(key: str, text: str | bytes) -> set[str]:
         brief = row.brief
         files |= {ref.file for ref in brief.images or ()} | {ref.file for ref in brief.videos or ()}
         files |= {ref.file for ref in brief.audio or ()} | set((brief.dub or {}).values())
+        files |= set(brief.single_files.values())
     return files | {re.sub(r"[\\/]+", "/", file).removeprefix("./") for file in files if "\\" in file}

@@ -162,7 +162,9 @@ def folder_claims(snapshot: Snapshot, folder: str, briefs: Sequence[Entry], medi
             named = named_files(part, find, partial(suggest, snapshot, folder))
             if part.names_media:
                 return named
-            media_files = _all_media(snapshot, folder, media, changed, dubbed=bool(named))
+            known = {file.key for file in named}
+            others = [entry for entry in media if entry.object.key not in known]
+            media_files = _all_media(snapshot, folder, others, changed, dubbed=bool(part.dub))
             return tuple(sorted((*media_files, *named), key=lambda file: _ORDER[file.kind]))
 
         yield complete(snapshot, origin.for_language(clip), changed, collect, own=part, defaults=defaults)
@@ -286,7 +288,7 @@ def _claim_files(brief: Brief, find: Finder) -> None:
     for refs in (brief.images, brief.videos, brief.audio):
         for ref in refs or ():
             find(ref.file)
-    for name in (brief.dub or {}).values():
+    for name in (*(brief.dub or {}).values(), *brief.single_files.values()):
         find(name)
 
 

@@ -48,6 +48,24 @@ def order_key(name: str) -> OrderKey:
     return (_role(name), _natural(name), name)
 
 
+def names_first(name: str) -> bool:
+    """Return whether a name says that its picture comes first, such as ``room_first_frame.jpg``."""
+    return _role(name) == 0
+
+
+def names_last(name: str) -> bool:
+    """Return whether a name says that its picture comes last; one of a background does not."""
+    return _role(name) == 2 and not _names_background(name)
+
+
+def _names_background(name: str) -> bool:
+    plain = "".join(char for char in unicodedata.normalize("NFKD", name.lower()) if not unicodedata.combining(char))
+    return any(word in plain for word in _BACKGROUND)
+
+
+_BACKGROUND = ("background", "hintergrund", "fondo", "fond", "arriereplan", "fundo", "haikei", "背景", "bg")
+
+
 def _role(name: str) -> int:
     """Return 0 for a name that says first, 2 for one that says last, 1 for neither and for both."""
     stem = name.rpartition("/")[2].rpartition(".")[0] or name

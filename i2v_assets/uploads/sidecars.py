@@ -133,7 +133,10 @@ def sidecar_claims(
 
     def collect() -> tuple[UploadFile, ...]:
         named = named_files(own, find, partial(suggest, snapshot, folder))
-        return named if own.names_media else (*entry_files([still, *voices], folder), *named)
+        if own.names_media:
+            return named
+        known = {file.key for file in named}
+        return (*entry_files([each for each in (still, *voices) if each.object.key not in known], folder), *named)
 
     claim = complete(snapshot, origin, changed, collect, own=own, defaults=defaults)
     yield held(claim, _first_prompt(snapshot, folder, document))

@@ -37,6 +37,9 @@ _FIELD_KINDS = {
     "audio": MediumKind.AUDIO,
     "dub": MediumKind.AUDIO,
     "videos": MediumKind.VIDEO,
+    "end_image": MediumKind.IMAGE,
+    "music": MediumKind.AUDIO,
+    "narration": MediumKind.AUDIO,
 }
 
 
@@ -136,6 +139,7 @@ def named_files(brief: Brief, find: Finder, suggest: Callable[[str], str] = lamb
     named += [("videos", ref.file) for ref in brief.videos or ()]
     named += [("audio", ref.file) for ref in brief.audio or ()]
     named += [("dub", name) for name in (brief.dub or {}).values()]
+    named += brief.single_files.items()
     files: dict[str, UploadFile] = {}
     missing: list[str] = []
     for field, name in named:

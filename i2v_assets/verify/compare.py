@@ -93,7 +93,7 @@ def fingerprinted_inputs(manifest: Manifest, row: PaidRow) -> GenerationInputs |
 
 def claims_on_inputs(manifest: Manifest, inputs: GenerationInputs) -> Iterator[Claim]:
     """Yield the claims on the inputs; all of them are part of the fingerprint."""
-    yield _same("family", manifest.family, inputs.family.value)
+    yield _same("family", manifest.family, inputs.family)
     yield _same("prompt", manifest.prompt, inputs.prompt)
     yield _same("negative prompt", manifest.negative_prompt, inputs.negative_prompt)
     yield _same("seed", manifest.seed, inputs.seed)

@@ -51,6 +51,7 @@ def options_of(settings: Settings) -> EngineOptions:
         on_unknown=settings.on_unknown,
         resubmit_cap=settings.resubmit_cap,
         allow_unknown_price=settings.allow_unknown_price,
+        price_headroom=settings.price_headroom,
         max_attempts=settings.max_attempts,
     )
 

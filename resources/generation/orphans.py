@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from pydantic import ValidationError
@@ -44,8 +44,13 @@ async def adopt_orphans(engine: Engine, ledger: Ledger, service: Service) -> Asy
             yield outcome
 
 
-async def settle_late(ledger: Ledger, client: RunComfyClient, service: Service) -> int:
-    """Ask for the costs that the service had not named when a request ended.
+async def settle_late(
+    ledger: Ledger,
+    client: RunComfyClient,
+    service: Service,
+    on_settled: Callable[[RequestRow], None] = lambda _row: None,
+) -> int:
+    """Ask for the costs that the service had not named when a request ended; ``on_settled`` gets each settled row.
 
     Returns:
         How many were settled; asking stops at the first sign that the service wants to be left alone.
@@ -66,11 +71,12 @@ async def settle_late(ledger: Ledger, client: RunComfyClient, service: Service) 
             _not_named(ledger, row, "the service names no cost yet")
             continue
         try:
-            ledger.settle(row.fingerprint, answer.cost_microdollars, attempt=row.attempt)
+            now = ledger.settle(row.fingerprint, answer.cost_microdollars, attempt=row.attempt)
         except LedgerError as error:
             log.warning("Request %s: its cost could not be recorded (%s).", row.request_id, error.message)
         else:
             settled += 1
+            on_settled(now)
     return settled
 
 

@@ -31,6 +31,7 @@ from resources.runcomfy.errors import (
     ServiceError,
     Unauthorized,
 )
+from resources.runcomfy.model_names import same_model
 from resources.runcomfy.wire import RequestState, ResultAnswer
 from resources.wait_reason import WaitReason
 
@@ -196,6 +197,8 @@ async def _ended(
             attempt=row.attempt,
             cost_microdollars=answer.cost_microdollars,
             at=ended_at,
+            answered_model_id=answer.model_id,
+            substituted=not same_model(row.model_id, answer.model_id),
         )
         flight.request_id = None
         return answer, row

@@ -17,6 +17,9 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from resources.schemas.families import record_of
+from resources.schemas.family import PRIOR_SECONDS, PRIOR_SPREAD
+
 POLL_CHANCE = 0.075
 """Chance that a poll finds the end, once the first have ended: with the early polls that makes about 9 per request."""
 COLD_CHANCE = 0.0675
@@ -54,12 +57,6 @@ REFIT_SECONDS = 2.0
 """The running batch is taken into account at most so often."""
 ORIGINS = 5
 """Points that stand for an unknown start between two looks."""
-
-_PRIOR_MEDIANS = {"happyhorse": 40.0, "bytedance": 65.0, "wan-ai": 90.0}
-"""Seconds for 5 s at 1080p, by vendor (second-hand figures: 40 s; 45 to 90 s; 30 s to 15 min, of which most are short)."""
-_PRIOR_SPREADS = {"wan-ai": 0.9}
-_PRIOR_SPREAD = 0.6
-"""Standard deviation of the logarithm: the slowest twentieth takes 2.7 times the median."""
 
 
 def _normal_survival(z: float) -> float:
@@ -194,8 +191,9 @@ class Forecast:
 
 def prior(model_id: str, duration: int) -> tuple[float, float]:
     """Median and spread for an endpoint nothing is known of; the median grows with the video's duration."""
-    vendor = model_id.partition("/")[0]
-    return _PRIOR_MEDIANS.get(vendor, 60.0) * max(duration, 1) / 5, _PRIOR_SPREADS.get(vendor, _PRIOR_SPREAD)
+    record = record_of(model_id)
+    seconds, spread = (record.prior_seconds, record.prior_spread) if record else (PRIOR_SECONDS, PRIOR_SPREAD)
+    return seconds * max(duration, 1) / 5, spread
 
 
 class PollTimer:

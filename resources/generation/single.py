@@ -3,6 +3,8 @@
 It runs on the pipeline's engine, so the same ledger, caps and limits apply, and nothing is paid twice.
 """
 
+import asyncio
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +20,12 @@ from resources.ledger.ledger import Ledger
 from resources.ledger.records import RequestRow, State
 from resources.media.errors import Unreadable
 from resources.media.probe import sha256_file, sniff
+from resources.prices.billed import Billed, billed_of
+from resources.prices.quote import PastCost, make_quote
 from resources.registry.registry import Registry
 from resources.runcomfy.errors import UnknownPriceUnit
 from resources.runcomfy.offers import Offers
+from resources.runcomfy.pricing import base_words
 from resources.schemas.endpoints import family_route, to_body
 from resources.schemas.inputs import GenerationInputs, Medium, fingerprint
 from resources.settings import Settings
@@ -77,9 +82,18 @@ def check_name(registry: Registry, name: str) -> None:
 
 
 async def plan_request(
-    offers: Offers, settings: Settings, name: str, inputs: GenerationInputs, *, take: int, retry_by: str | None
+    offers: Offers,
+    settings: Settings,
+    name: str,
+    inputs: GenerationInputs,
+    *,
+    take: int,
+    retry_by: str | None,
+    past_costs: Callable[[Billed], Sequence[PastCost]] = lambda _: (),
 ) -> GenerationRequest:
-    """Return the request at the price that the service asks now. Sends nothing and costs nothing.
+    """Return the request at the most that it may cost now. Sends nothing and costs nothing.
+
+    ``past_costs`` returns what requests like one have cost.
 
     Raises:
         FamilyUnavailable: no model id of the endpoint answers.
@@ -95,14 +109,21 @@ async def plan_request(
             remedy=f"To agree to it: i2v models --accept {inputs.family}",
         )
     to_body(live.offer.endpoint, inputs, lambda medium: f"https://bucket.invalid/{medium.sha256}")
-    price: int | None = None
+    quote, billed = None, billed_of(inputs)
     try:
-        price = live.offer.price_microdollars(inputs)
+        base = live.offer.price_microdollars(inputs)
     except UnknownPriceUnit:
         if not settings.allow_unknown_price:
             raise
+    else:
+        entry = live.offer.entry
+        past = await asyncio.to_thread(past_costs, billed)
+        words, headroom = base_words(entry, inputs), settings.price_headroom
+        quote = make_quote(base, words, billed, live.offer.terms, past, headroom=headroom)
+    price = quote.at_most if quote is not None else None
     name_of_it = fingerprint(settings.service, inputs, take)
-    return GenerationRequest(name, take, name_of_it, inputs, family_route(inputs.family), price, retry_by=retry_by)
+    return GenerationRequest(name, take, name_of_it, inputs, family_route(inputs.family), price, retry_by=retry_by,
+                             quote=quote, billed=billed)  # fmt: skip
 
 
 async def run_one(engine: Engine, request: GenerationRequest) -> Outcome:

@@ -39,7 +39,7 @@ from resources.runcomfy.errors import (
     UnknownModel,
 )
 from resources.runcomfy.wire import Submission
-from resources.schemas.endpoints import BodyInvalid, to_body
+from resources.schemas.endpoints import BodyInvalid, Endpoint, LiveEndpoint, to_body
 from resources.schemas.inputs import Medium
 from resources.storage.errors import ObjectMissing, StorageError
 from resources.storage.inputs import InputReplaced, store_input
@@ -79,6 +79,7 @@ async def _submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
     give_up = time.monotonic() + ctx.options.deadline_seconds
     undelivered, slot_wait, made_at = 0, SLOT_WAIT[0], 0.0
     body: dict[str, object] = {}
+    made_for: Endpoint | LiveEndpoint | None = None
     while True:
         if (hindrance := _hindrance(ctx, flight)) is not None:  # before anything is asked for it
             return hindrance
@@ -92,11 +93,11 @@ async def _submit(ctx: Context, flight: InFlightRequest) -> Outcome | Next:
         offer = await priced(ctx, order, give_up)
         if isinstance(offer, Held):
             return offer
-        if time.monotonic() - made_at > FRESH_SECONDS:
+        if time.monotonic() - made_at > FRESH_SECONDS or offer.endpoint != made_for:
             made = await _body(ctx, flight, offer)
             if not isinstance(made, dict):
                 return made
-            body, made_at = made, time.monotonic()
+            body, made_at, made_for = made, time.monotonic(), offer.endpoint
             if await witness.find_video(ctx, flight, offer.price_microdollars):
                 return Next.RELOAD
         answer = await _turn(ctx, flight, offer, body, give_up)
@@ -119,10 +120,15 @@ async def _turn(
     async with ctx.submits:
         if not await ctx.pacer.clear(give_up):
             return paused(flight.order)
+        now = await priced(ctx, flight.order, give_up, anew=True)  # what it costs may have changed while it waited
+        if isinstance(now, Held):
+            return now
+        if now.endpoint != offer.endpoint:
+            return Next.RETRY  # its body is another one
         hindrance = _hindrance(ctx, flight)
         if hindrance is not None:
             return hindrance
-        return await _uninterrupted(ctx, _claim_and_post(ctx, flight, offer, body))
+        return await _uninterrupted(ctx, _claim_and_post(ctx, flight, now, body))
 
 
 def _hindrance(ctx: Context, flight: InFlightRequest) -> Held | None:
@@ -215,6 +221,7 @@ async def _claim_and_post(
         caps=ctx.options.caps,
         max_in_flight=ctx.options.max_in_flight,
         nonce=nonce,
+        quoted=offer.quoted,
         wanted=order.wanted or (lambda _connection: None),
     )
     if isinstance(claim, AtCapacity):

@@ -9,6 +9,8 @@ from typing import Literal, Self
 from resources.errors import ErrorCode, I2VError, Verdict
 from resources.ledger.leases import GRACE_SECONDS
 from resources.ledger.records import Caps, RequestRow, WantedCheck
+from resources.prices.billed import Billed
+from resources.prices.quote import Quote
 from resources.schemas.inputs import GenerationInputs, Route
 from resources.wait_reason import WaitReason
 
@@ -25,6 +27,8 @@ class GenerationRequest:
         route: The kind of generation.
         price_microdollars: What the plan showed, and so the most that may be reserved for it; None: no price could be
             shown, so it goes only where a price that nobody knows is allowed.
+        quote: How the price was learned; None if the price is the catalogue's base.
+        billed: What decides its price; None: what can be read from the inputs.
         approved: False holds the order before anything is paid; what was submitted before is fetched all the same.
         retry_by: Who asked for another attempt after a failure that is not final; None: nobody did.
         adopt_only: Never submit: fetch what was submitted before, or say what is left.
@@ -45,6 +49,8 @@ class GenerationRequest:
     not_after: datetime | None = None
     wanted: WantedCheck | None = None
     wait: bool = True
+    quote: Quote | None = None
+    billed: Billed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +190,7 @@ class EngineOptions:
     on_unknown: Literal["hold", "resubmit"] = "hold"
     resubmit_cap: int = 1
     allow_unknown_price: bool = False
+    price_headroom: float = 2.0
     max_attempts: int = 3
     lease_seconds: float = 60
     """Seconds without a heartbeat after which a run counts as dead and its requests may be adopted; three heartbeats fit."""

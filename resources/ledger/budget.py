@@ -12,13 +12,19 @@ from resources.plurals import counted
 
 USD = 1_000_000
 
+OPEN = sa.case(
+    (submissions.c.cost_microdollars.is_(None), submissions.c.reserved_microdollars),
+    (submissions.c.told_microdollars > submissions.c.cost_microdollars,
+     submissions.c.told_microdollars - submissions.c.cost_microdollars),
+    else_=0,
+)  # fmt: skip
+"""What a submission may still be charged: its reservation while its cost is unknown, and what was told beyond a cost that is
+counted because the told one is doubted."""
+
 _SUMS = (
     sa.func.count(),
     sa.func.coalesce(sa.func.sum(submissions.c.cost_microdollars), 0),
-    sa.func.coalesce(
-        sa.func.sum(sa.case((submissions.c.cost_microdollars.is_(None), submissions.c.reserved_microdollars), else_=0)),
-        0,
-    ),
+    sa.func.coalesce(sa.func.sum(OPEN), 0),
 )
 _OF_DAY = sa.select(*_SUMS).where(
     submissions.c.service == sa.bindparam("the_service"),
@@ -127,6 +133,12 @@ def _over(cap: _Cap, spent: Spend, price: int) -> OverBudget | None:
             f"{spent.requests} of at most {counted(cap.most_requests, 'request')} {cap.where} are used."
             f" {cap.variable.format('REQUESTS')} raises the limit.",
             cap.requests,
+        )
+    if price > cap.most:  # no other day would change that
+        return OverBudget(
+            f"This clip may cost {dollars(price)}, but at most {dollars(cap.most)} may be spent {cap.where}."
+            f" {cap.variable.format('USD')} raises the limit.",
+            cap.usd,
         )
     if spent.microdollars + price > cap.most:
         return OverBudget(

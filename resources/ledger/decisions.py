@@ -25,6 +25,8 @@ _FRESH: dict[str, Any] = {
     "not_found_at": None,
     "ask_after": None,
     "cost_doubted": None,
+    "told_microdollars": None,
+    "answered_model_id": None,
 }
 """The columns of a new attempt. Values of the last attempt leave the row and stay in submissions and events."""
 

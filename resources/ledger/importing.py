@@ -17,7 +17,7 @@ from resources.ledger.records import State
 from resources.ledger.tables import UtcDateTime, identity, requests
 
 TABLES = {table.name.removeprefix("ledger_"): table for table in EXPORTED}
-NUMBERED = ("submissions", "events", "approvals")
+NUMBERED = ("submissions", "events", "approvals", "price_holds")
 """Tables whose rows are numbered anew, so that the database goes on counting behind them."""
 BATCH = 500
 MAX_LINE = 1024 * 1024

@@ -13,12 +13,13 @@ from resources.ledger.database import Database
 from resources.ledger.decisions import Decisions
 from resources.ledger.holds import Holds
 from resources.ledger.lookouts import Lookouts
+from resources.ledger.prices import Prices
 from resources.ledger.queries import LateCosts, Reading, Spending
 from resources.ledger.responses import Responses
 from resources.ledger.witnessed import Witnessed
 
 
-class Ledger(Holds, Responses, Decisions, Approvals, Witnessed, Lookouts, Reading, LateCosts, Spending):
+class Ledger(Prices, Holds, Responses, Decisions, Approvals, Witnessed, Lookouts, Reading, LateCosts, Spending):
     """One row per fingerprint, one event per change, one transaction per call. Safe for threads and processes.
 
     The guarantee: no POST for a fingerprint while an earlier POST for it may still be charged or deliver. Only `claim`

@@ -10,11 +10,11 @@ from typing import Any, TextIO, TypeAlias
 import sqlalchemy as sa
 
 from resources.ledger.base import COLUMNS, FINISHED, SELECT_ROW, LedgerBase, row_of
-from resources.ledger.budget import day_bounds, spend_between, spend_of_run
+from resources.ledger.budget import OPEN, day_bounds, spend_between, spend_of_run
 from resources.ledger.database import chunks
 from resources.ledger.records import Event, Money, RequestRow, Spend, SpendLine, State
 from resources.ledger.responses import COST_QUERIED
-from resources.ledger.tables import approvals, events, identity, requests, submissions
+from resources.ledger.tables import approvals, events, identity, price_holds, requests, submissions
 
 _EVENT_COLUMNS = [events.c[field.name] for field in fields(Event)]
 _BY_REQUEST_ID = (
@@ -50,9 +50,8 @@ _SUBMISSIONS = (
     .join(requests, requests.c.fingerprint == submissions.c.fingerprint)
     .order_by(submissions.c.id)
 )
-_OPEN = sa.case((submissions.c.cost_microdollars.is_(None), submissions.c.reserved_microdollars), else_=0)
 _Key: TypeAlias = tuple[date, str, str, str, str]
-EXPORTED = (requests, submissions, events, approvals)
+EXPORTED = (requests, submissions, events, approvals, price_holds)
 
 
 class Reading(LedgerBase):
@@ -176,7 +175,7 @@ class Reading(LedgerBase):
                 submissions.c.fingerprint,
                 sa.func.count(),
                 sa.func.coalesce(sa.func.sum(submissions.c.cost_microdollars), 0),
-                sa.func.coalesce(sa.func.sum(_OPEN), 0),
+                sa.func.coalesce(sa.func.sum(OPEN), 0),
             )
             .join(requests, requests.c.fingerprint == submissions.c.fingerprint)
             .where(requests.c.clip == clip, submissions.c.returned.is_(False))
@@ -199,7 +198,7 @@ class Reading(LedgerBase):
                         requests.c.clip,
                         sa.func.count(),
                         sa.func.coalesce(sa.func.sum(submissions.c.cost_microdollars), 0),
-                        sa.func.coalesce(sa.func.sum(_OPEN), 0),
+                        sa.func.coalesce(sa.func.sum(OPEN), 0),
                     )
                     .join(requests, requests.c.fingerprint == submissions.c.fingerprint)
                     .where(requests.c.clip.in_(part), submissions.c.returned.is_(False))
@@ -237,7 +236,7 @@ class Reading(LedgerBase):
     def export(self, file: TextIO) -> int:
         """Write the newest state of each request and every event as JSON lines; return the number of lines.
 
-        Each line has ``table`` (requests, submissions, events, approvals) beside the columns, and those of requests
+        Each line has ``table`` (requests, submissions, events, approvals, price_holds) beside the columns, and those of requests
         ``ledger``, this ledger's id. All lines are read in one transaction, so they are one snapshot.
         """
         lines = 0
@@ -313,7 +312,7 @@ class SpentLine:
     """One submission. ``state`` is its own end, not that of its request if a later attempt followed.
 
     ``reserved`` and ``settled`` are micro-dollars. ``settled`` is 0 if the reservation was returned, and None while the
-    service has not reported a cost.
+    service has not reported a cost. ``told`` is the cost as the service reported it, also if it is doubted.
     """
 
     day: date
@@ -323,6 +322,7 @@ class SpentLine:
     reserved: int | None
     settled: int | None
     state: str
+    told: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,6 +397,7 @@ def _spent(row: sa.RowMapping, zone: tzinfo) -> SpentLine:
         reserved=row["reserved_microdollars"],
         settled=settled,
         state=state,
+        told=None if row["returned"] else row["told_microdollars"],
     )
 
 

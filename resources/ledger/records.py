@@ -63,7 +63,7 @@ class RequestRow:
     know a request that it had accepted, ``not_found_at`` when it last did; before ``ask_after`` the schedules do not ask.
     ``video_checked`` means that the stored file was opened and is a video, ``replaced_sha256`` is the file that it took
     the place of because that was none. ``cost_doubted`` means that the cost is the reservation, since the reported one
-    cannot be right.
+    (``told_microdollars``) cannot be right. ``answered_model_id`` is the model that the service says has answered.
     """
 
     fingerprint: str
@@ -104,6 +104,14 @@ class RequestRow:
     video_checked: bool | None = None
     replaced_sha256: str | None = None
     cost_doubted: bool | None = None
+    told_microdollars: int | None = None
+    answered_model_id: str | None = None
+
+    @property
+    def price_surprise(self) -> int:
+        """Return by how many micro-dollars the told cost exceeds what was reserved; 0 if it does not."""
+        told = self.cost_microdollars if self.told_microdollars is None else self.told_microdollars
+        return max(0, told - self.price_microdollars) if told and self.price_microdollars else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +172,41 @@ class Event:
     attempt: int
     owner: str | None
     reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedPrice:
+    """What a claim's price was quoted by: what decides it, the base, what was expected, and the catalogue's terms then."""
+
+    billed: str
+    base_microdollars: int
+    expected_microdollars: int
+    terms: str
+
+
+@dataclass(frozen=True, slots=True)
+class PriceHold:
+    """Why a family waits for a person's agreement; without ``billed`` all of it does."""
+
+    family: str
+    billed: str | None
+    kind: str
+    fingerprint: str
+    clip: str
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Surprise:
+    """A submission that was told to cost more than was reserved, in micro-dollars."""
+
+    fingerprint: str
+    attempt: int
+    clip: str
+    family: str
+    reserved: int
+    told: int
 
 
 @dataclass(frozen=True, slots=True)

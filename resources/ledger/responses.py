@@ -9,6 +9,7 @@ from resources.ledger.base import LedgerBase, holder_of, stored_reason
 from resources.ledger.costs import believe
 from resources.ledger.errors import IllegalTransition, LedgerError
 from resources.ledger.records import RequestRow, State
+from resources.ledger.surprises import OF_MODEL, OF_PRICE, hold_family, surprise_words
 from resources.ledger.tables import submissions
 
 _FREE: dict[str, Any] = {"owner": None, "lease_until": None, "run_id": None, "price_microdollars": None}
@@ -175,7 +176,14 @@ class Responses(LedgerBase):
             return moved or row
 
     def succeeded(
-        self, fingerprint: str, *, attempt: int, cost_microdollars: int | None = None, at: datetime | None = None
+        self,
+        fingerprint: str,
+        *,
+        attempt: int,
+        cost_microdollars: int | None = None,
+        at: datetime | None = None,
+        answered_model_id: str | None = None,
+        substituted: bool = False,
     ) -> RequestRow:
         """Record that the service finished the video.
 
@@ -184,9 +192,18 @@ class Responses(LedgerBase):
             attempt: the attempt that was polled.
             cost_microdollars: the cost, if the service reports it already.
             at: when it ended, if the service says so; otherwise now. Expected waiting times are computed from it.
+            answered_model_id: the model that answered, if the service names it.
+            substituted: it is another model than was paid for, so its family waits for a person's agreement.
         """
+        changes = {"reason": None, "answered_model_id": answered_model_id}
         return self._verdict(
-            fingerprint, State.SUCCEEDED, attempt, cost=cost_microdollars, at=at, changes={"reason": None}
+            fingerprint,
+            State.SUCCEEDED,
+            attempt,
+            cost=cost_microdollars,
+            at=at,
+            changes=changes,
+            substituted=substituted,
         )
 
     def failed(
@@ -233,6 +250,7 @@ class Responses(LedgerBase):
         at: datetime | None,
         changes: dict[str, Any],
         reason: str | None = None,
+        substituted: bool = False,
     ) -> RequestRow:
         known_again = {"not_found_since": None, "not_found_at": None, "ask_after": None}
         changes = {"state": state, "finished_at": at or self._now(), **known_again, **changes}
@@ -243,7 +261,14 @@ class Responses(LedgerBase):
                 row = self._row(connection, fingerprint, lock=True)
                 if row.attempt != attempt or row.state is not state:
                     raise self._refusal(row, state.value, attempt)
+            elif substituted:
+                self._hold_substituted(connection, row)
             return row if cost is None else self._settle(connection, row, cost, attempt)
+
+    def _hold_substituted(self, connection: sa.Connection, row: RequestRow) -> None:
+        words = f"The model {row.answered_model_id} answered a request for {row.model_id} (clip {row.clip})."
+        now = self._time(connection)
+        hold_family(connection, row, row.attempt, kind=OF_MODEL, billed=None, reason=words, now=now)
 
     # Delivery and cost
 
@@ -328,6 +353,9 @@ class Responses(LedgerBase):
                 submissions.c.cost_microdollars,
                 submissions.c.cost_doubted,
                 submissions.c.reserved_microdollars,
+                submissions.c.told_microdollars,
+                submissions.c.billed,
+                submissions.c.settled_at,
             )
             .where(
                 submissions.c.fingerprint == row.fingerprint,
@@ -349,12 +377,22 @@ class Responses(LedgerBase):
             self._remark(connection, row, COST_QUERIED, reason=belief.doubt, attempt=attempt)
             return row
         doubted = bool(belief.doubt)
-        if (known.cost_microdollars, bool(known.cost_doubted)) == (belief.microdollars, doubted):
-            return row
+        as_before = (known.cost_microdollars, bool(known.cost_doubted)) == (belief.microdollars, doubted)
+        if known.told_microdollars == cost or (known.told_microdollars is None and as_before):
+            return row  # it was told before; perhaps a person has agreed to it since
+        if known.reserved_microdollars and cost > max(known.reserved_microdollars, known.told_microdollars or 0):
+            words = surprise_words(row, cost, known.reserved_microdollars)
+            now = self._time(connection)
+            hold_family(connection, row, attempt, kind=OF_PRICE, billed=known.billed, reason=words, now=now)
         connection.execute(
             submissions.update()
             .where(submissions.c.id == known.id)
-            .values(cost_microdollars=belief.microdollars, cost_doubted=doubted)
+            .values(
+                cost_microdollars=belief.microdollars,
+                cost_doubted=doubted,
+                told_microdollars=cost,
+                settled_at=known.settled_at or self._time(connection),
+            )
         )
         what = "cost_doubted" if doubted else "settled"
         reason = f"{belief.microdollars} micro-dollars{f' are counted: {belief.doubt}' if doubted else ''}"
@@ -366,7 +404,7 @@ class Responses(LedgerBase):
             row.fingerprint,
             what,
             {"state": row.state, "attempt": attempt},
-            {"cost_microdollars": belief.microdollars, "cost_doubted": doubted},
+            {"cost_microdollars": belief.microdollars, "cost_doubted": doubted, "told_microdollars": cost},
             reason=reason,
         )
         return moved or row

@@ -76,6 +76,8 @@ requests = sa.Table(
     sa.Column("video_checked", sa.Boolean),
     sa.Column("replaced_sha256", sa.String(64)),
     sa.Column("cost_doubted", sa.Boolean),
+    sa.Column("told_microdollars", sa.BigInteger),
+    sa.Column("answered_model_id", sa.Text),
     sa.Index(None, "service", "state", "lease_until"),
     sa.Index(None, "owner", "lease_until"),
     sa.Index(None, "clip"),
@@ -102,10 +104,26 @@ submissions = sa.Table(
     sa.Column("nonce", sa.String(32)),
     sa.Column("cost_doubted", sa.Boolean),
     sa.Column("is_double", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("billed", sa.Text),
+    sa.Column("base_microdollars", sa.BigInteger),
+    sa.Column("expected_microdollars", sa.BigInteger),
+    sa.Column("terms", sa.String(16)),
+    sa.Column("told_microdollars", sa.BigInteger),
+    sa.Column("settled_at", UtcDateTime),
     sa.Index(None, "fingerprint", "attempt"),
-    sa.Index(None, "service", "claimed_at", "returned", "cost_microdollars", "reserved_microdollars"),
+    sa.Index(
+        "ix_ledger_submissions_of_day",
+        "service",
+        "claimed_at",
+        "returned",
+        "cost_microdollars",
+        "reserved_microdollars",
+        "told_microdollars",
+    ),
     sa.Index(None, "run_id"),
     sa.Index(None, "request_id"),
+    sa.Index(None, "service", "settled_at"),
+    sa.Index(None, "service", "billed", "settled_at"),
     sa.Index(
         "uq_ledger_submissions_service_request_id",
         "service",
@@ -115,7 +133,30 @@ submissions = sa.Table(
         postgresql_where=sa.text("request_id IS NOT NULL AND NOT is_double"),
     ),
 )
-"""One row per claim: what it reserved and what it cost. The budget is the sum of those that were not returned."""
+"""One row per claim: what it reserved and what it cost. The budget is the sum of those that were not returned.
+
+``billed`` is what decides its price (`resources.prices.billed`), ``terms`` what the catalogue said about it. ``told`` is the
+cost as the service told it, also if it is doubted and another one counts."""
+
+price_holds = sa.Table(
+    "ledger_price_holds",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("service", sa.String(16), nullable=False),
+    sa.Column("family", sa.Text, nullable=False),
+    sa.Column("billed", sa.Text),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("clip", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("ended_by", sa.Text),
+    sa.Index("ix_ledger_price_holds_service", "service", "ended_at", "family"),
+)
+"""Families that wait for a person's agreement, because a cost or the model that answered was a surprise. Without ``billed``
+the whole family waits."""
 
 events = sa.Table(
     "ledger_events",

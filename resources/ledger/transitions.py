@@ -16,6 +16,7 @@ from resources.ledger.records import (
     ClaimOutcome,
     NewRequest,
     PauseState,
+    QuotedPrice,
     RequestRow,
     State,
     Unwanted,
@@ -83,6 +84,7 @@ class Claims(LedgerBase):
         caps: Caps,
         max_in_flight: int,
         nonce: str | None = None,
+        quoted: QuotedPrice | None = None,
         wanted: WantedCheck = lambda _connection: None,
     ) -> ClaimOutcome:
         """Claim a planned request and reserve its price, in one transaction that is on the disk when this returns.
@@ -100,6 +102,7 @@ class Claims(LedgerBase):
             caps: the budget limits.
             max_in_flight: the most requests with a live lease, over all processes.
             nonce: what tells this claim from every other in the bucket's record.
+            quoted: what the price was quoted by; later quotes learn from it.
             wanted: asked in the same transaction, so that whoever stops the request either prevents the claim or sees it.
 
         Raises:
@@ -112,7 +115,8 @@ class Claims(LedgerBase):
             row = self._row(connection, fingerprint, lock=True)
             if row.state is not State.PLANNED:
                 return AlreadyClaimed(row)
-            unwanted = self._unwanted(connection, service) or wanted(connection)
+            unwanted = self._unwanted(connection, service)
+            unwanted = unwanted or self._disagreed(connection, row, quoted) or wanted(connection)
             if unwanted is not None:
                 return unwanted
             now = self._time(connection)
@@ -155,6 +159,7 @@ class Claims(LedgerBase):
                     "reserved_microdollars": price_microdollars,
                     "returned": False,
                     "nonce": nonce,
+                    **(_columns(quoted) if quoted is not None else {}),
                 },
             )
         return Claimed(claimed)
@@ -356,6 +361,10 @@ class Claims(LedgerBase):
         """Return what holds all paid work of a service."""
         raise NotImplementedError
 
+    def _disagreed(self, connection: sa.Connection, row: RequestRow, quoted: QuotedPrice | None) -> Unwanted | None:
+        """Return what a person has to agree to before more of this family is paid for."""
+        raise NotImplementedError
+
     def _insert_new(self, table: sa.Table) -> sa.Insert:
         """Return an INSERT that does nothing if the row exists."""
         if self.database.is_sqlite:
@@ -370,6 +379,15 @@ class Claims(LedgerBase):
         if connection.execute(_LOCK_SERVICE, {"the_service": service}).first() is None:
             connection.execute(self._insert_new(services), {"service": service})
             connection.execute(_LOCK_SERVICE, {"the_service": service})
+
+
+def _columns(quoted: QuotedPrice) -> dict[str, object]:
+    return {
+        "billed": quoted.billed,
+        "base_microdollars": quoted.base_microdollars,
+        "expected_microdollars": quoted.expected_microdollars,
+        "terms": quoted.terms,
+    }
 
 
 def _adoptable(row: RequestRow) -> bool:

@@ -46,6 +46,8 @@ class AudioFacts(BaseModel):
     size_bytes: int
     longer: bool = False
     """True if decoding stopped early: the file is at least that long."""
+    speech: float | None = None
+    """Share of the sound in which a voice is heard, from 0 to 1; None if it was not measured."""
     rewrite: str = ""
     """Why players may refuse the file although its sound is good, as the end of "it has ..."; empty if they take it."""
 

@@ -10,6 +10,7 @@ from resources.media.limits import LARGEST_BYTES
 from resources.media.pictures import what_to_export
 from resources.media.probe import probe_audio, probe_video, sniff
 from resources.media.stills import StillScan, scan_image
+from resources.media.voice import voice_share
 from resources.schemas.inputs import MediumKind
 
 
@@ -48,9 +49,10 @@ def scan_media(path: Path, name: str, thumbnail_bytes: int, longer_side: int) ->
     if kind is MediumKind.IMAGE:
         still = scan_image(path, name, thumbnail_bytes, longer_side)
         return MediaScan(kind, content_type, still.facts, still)
-    return MediaScan(
-        kind, content_type, probe_audio(path, name) if kind is MediumKind.AUDIO else probe_video(path, name)
-    )
+    if kind is MediumKind.AUDIO:
+        facts = probe_audio(path, name)
+        return MediaScan(kind, content_type, facts.model_copy(update={"speech": voice_share(path, name)}))
+    return MediaScan(kind, content_type, probe_video(path, name))
 
 
 def _unknown(path: Path, name: str) -> Unreadable:

@@ -10,13 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from resources.errors import SettingsError
+from resources.prices.terms import PriceTerms, terms_of
 from resources.runcomfy.client import RunComfyClient
 from resources.runcomfy.drift import differences
-from resources.runcomfy.errors import FamilyUnavailable, ServiceError, UnknownModel, UnknownPriceUnit
+from resources.runcomfy.errors import FamilyUnavailable, ServiceError, UnknownModel, UnknownPriceUnit, Unusable
+from resources.runcomfy.outputs_of import OTHER_MODEL, output_of
 from resources.runcomfy.pricing import price_microdollars
 from resources.runcomfy.wire import CatalogueEntry
-from resources.schemas.endpoints import ENDPOINTS, Endpoint, ids_for
+from resources.schemas.endpoints import ENDPOINTS, Endpoint, LiveEndpoint, ids_for
+from resources.schemas.families import FAMILIES
 from resources.schemas.inputs import Family, GenerationInputs
+from resources.schemas.live_schema import SchemaUnusable, read_schema
 
 __all__ = ["Catalogue", "Offer", "UnknownPriceUnit", "differences", "price_microdollars"]
 
@@ -30,12 +34,14 @@ class Offer:
         entry: Its live catalogue entry.
         price_microdollars_per_unit: Base price, None if it cannot be read.
         price_unit: ``second``, ``output``, ``image``, or an unknown word.
+        terms: What the entry says about its price besides.
     """
 
-    endpoint: Endpoint
+    endpoint: Endpoint | LiveEndpoint
     entry: CatalogueEntry
     price_microdollars_per_unit: int | None
     price_unit: str
+    terms: PriceTerms
 
     def price_microdollars(self, inputs: GenerationInputs) -> int:
         """Return the price of one generation in micro-dollars.
@@ -48,12 +54,16 @@ class Offer:
 
 @dataclass(slots=True)
 class _Slot:
-    """The cached offer of one family; the lock makes concurrent callers share one query."""
+    """The cached offer of one family; the lock makes concurrent callers share one query.
+
+    ``model_id`` is the id that answered last: it is asked first from then on.
+    """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     at: float = float("-inf")
     offer: Offer | None = None
     failure: ServiceError | None = None
+    model_id: str | None = None
 
 
 class Catalogue:
@@ -87,19 +97,23 @@ class Catalogue:
                 )
         self._max_age = max_age_seconds
         self._clock = clock
-        self._slots = {family: _Slot() for family in Family}
+        self._slots: dict[Family, _Slot] = {}
 
-    async def resolve(self, family: Family) -> Offer:
+    async def resolve(self, family: Family, *, max_age_seconds: float | None = None) -> Offer:
         """Return the family's offer, at most ``max_age_seconds`` old; concurrent callers share one query.
+
+        Without an age it is the one that the catalogue was made with; 0 asks anew.
 
         Raises:
             FamilyUnavailable: none of its ids answers.
+            Unusable: its live schema cannot be used, or its output is no video.
             RateLimited, ServiceUnavailable: the catalogue could not be queried.
             Rejected: the service refused (or one of its children).
         """
-        slot, asked_at = self._slots[family], self._clock()
+        slot, asked_at = self._slots.setdefault(family, _Slot()), self._clock()
+        max_age = self._max_age if max_age_seconds is None else max_age_seconds
         async with slot.lock:
-            fresh = slot.at >= asked_at or (slot.failure is None and self._clock() - slot.at <= self._max_age)
+            fresh = slot.at >= asked_at or (slot.failure is None and self._clock() - slot.at <= max_age)
             if not fresh:
                 await self._refresh(family, slot)
             if slot.offer is None:
@@ -110,30 +124,48 @@ class Catalogue:
     async def _refresh(self, family: Family, slot: _Slot) -> None:
         slot.offer, slot.failure = None, None
         try:
-            slot.offer = await self._ask(family)
+            slot.offer = await self._ask(family, slot.model_id)
+            slot.model_id = slot.offer.endpoint.model_id
         except ServiceError as error:
             slot.failure = error
         slot.at = self._clock()
 
-    async def _ask(self, family: Family) -> Offer:
+    async def _ask(self, family: Family, answered: str | None) -> Offer:
         ids = (self._pins[family],) if family in self._pins else ids_for(family)
-        for model_id in ids:
+        for model_id in sorted(ids, key=lambda each: each != answered):
             try:
                 entry = await self._client.model(model_id)
             except UnknownModel:
                 continue
-            return Offer(ENDPOINTS[model_id], entry, entry.base_price_microdollars, entry.price_unit)
+            price, unit = entry.base_price_microdollars, entry.price_unit
+            return Offer(_endpoint(model_id, entry), entry, price, unit, terms_of(entry))
         raise FamilyUnavailable(
             f"The service offers no {family}: {', '.join(ids)} not found.",
             remedy="`i2v models` lists what it has; I2V_MODEL_IDS pins an id.",
         )
 
 
-def _family(name: str) -> Family:
+def _endpoint(model_id: str, entry: CatalogueEntry) -> Endpoint | LiveEndpoint:
+    """Return how an id is used: as the code knows it, otherwise by its live schema.
+
+    Raises:
+        Unusable: its live schema cannot be used.
+    """
+    if model_id in ENDPOINTS:
+        return ENDPOINTS[model_id]
+    if (made := output_of(entry)) is not None:
+        raise Unusable(f"{model_id} makes {made} and no video.", remedy=OTHER_MODEL)
     try:
-        return Family(name)
-    except ValueError:
-        raise SettingsError(
-            f"I2V_MODEL_IDS names {name!r}, which is not an endpoint family.",
-            remedy=f"Known families: {', '.join(Family)}.",
-        ) from None
+        return LiveEndpoint(model_id, model_id, read_schema(entry.input_schema))
+    except SchemaUnusable as error:
+        raise Unusable(f"{model_id} cannot be used. {error.message}", remedy=error.remedy) from None
+
+
+def _family(name: str) -> Family:
+    known = [family for family, record in FAMILIES.items() if record.endpoints]
+    if name in known:
+        return name
+    raise SettingsError(
+        f"I2V_MODEL_IDS names {name!r}, which is not an endpoint family.",
+        remedy=f"Known families: {', '.join(known)}. Of any other, name the id itself in I2V_ROUTES.",
+    )

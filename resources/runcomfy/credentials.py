@@ -1,7 +1,7 @@
 """Read and write the API token.
 
-``RUNCOMFY_TOKEN`` (trimmed, not empty) takes precedence over the token file, which is shared with the vendor's own
-command-line tool: ``$RUNCOMFY_CONFIG_DIR/token.json``, else ``$XDG_CONFIG_HOME/runcomfy/token.json``, else
+``RUNCOMFY_TOKEN`` (trimmed, not empty), else ``RUNCOMFY_API_TOKEN``, else ``RUNCOMFY_API_KEY`` takes precedence over the
+token file, which is shared with the vendor's own command-line tool: ``$RUNCOMFY_CONFIG_DIR/token.json``, else ``$XDG_CONFIG_HOME/runcomfy/token.json``, else
 ``~/.config/runcomfy/token.json``.
 """
 
@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from resources.bounded_json import read_json
 from resources.runcomfy.errors import MissingToken, TokenMalformed
-from resources.settings import Settings
+from resources.settings import Settings, variable_name
 
 HOW_TO_SIGN_IN = (
     "Sign in with `i2v login`, or set RUNCOMFY_TOKEN to a token from https://www.runcomfy.com (profile, API tokens)."
@@ -49,6 +49,22 @@ def token_path(settings: Settings) -> Path:
     return base / "runcomfy" / "token.json"
 
 
+def _from_environment(settings: Settings) -> "dict[str, str]":
+    """Return the variables that hold a token, in the order in which they count."""
+    secrets_by_field = {
+        "runcomfy_token": settings.runcomfy_token,
+        "runcomfy_api_token": settings.runcomfy_api_token,
+        "runcomfy_api_key": settings.runcomfy_api_key,
+    }
+    held = {name: secret.get_secret_value() for name, secret in secrets_by_field.items() if secret is not None}
+    return {variable_name(name): text for name, text in held.items() if text.strip()}
+
+
+def variable_in_force(settings: Settings) -> str | None:
+    """Return the environment variable whose token is in force; None if no variable holds one."""
+    return next(iter(_from_environment(settings)), None)
+
+
 def load_token(settings: Settings) -> SecretStr | None:
     """Return the token in force; None if nobody is signed in.
 
@@ -56,8 +72,8 @@ def load_token(settings: Settings) -> SecretStr | None:
         TokenMalformed: the first source holds something that cannot be a token. The next source is not tried: it could
             belong to another account.
     """
-    if settings.runcomfy_token is not None and settings.runcomfy_token.get_secret_value().strip():
-        return checked_token(settings.runcomfy_token.get_secret_value(), "RUNCOMFY_TOKEN")
+    if (name := variable_in_force(settings)) is not None:
+        return checked_token(_from_environment(settings)[name], name)
     path = token_path(settings)
     try:
         with path.open("rb") as file:
@@ -121,7 +137,7 @@ def write_token(settings: Settings, token: SecretStr, *, user_email: str | None 
 
 
 def delete_token(settings: Settings) -> bool:
-    """Delete the token file and return whether there was one; ``RUNCOMFY_TOKEN`` stays in force."""
+    """Delete the token file and return whether there was one; a token in the environment stays in force."""
     try:
         token_path(settings).unlink()
     except FileNotFoundError:

@@ -11,7 +11,7 @@ from typing import Any
 from resources.redact import redact_line
 from resources.runcomfy.pricing import PRICE_UNITS
 from resources.runcomfy.wire import CatalogueEntry
-from resources.schemas.endpoints import Endpoint, input_schema
+from resources.schemas.endpoints import Endpoint, LiveEndpoint, input_schema
 
 _LIMITS = {
     "minimum": "smallest value",
@@ -29,12 +29,13 @@ not."""
 _NOTHING_SENT: tuple[object, ...] = (None, [], "")
 
 
-def differences(endpoint: Endpoint, entry: CatalogueEntry | None) -> tuple[str, ...]:
+def differences(endpoint: Endpoint | LiveEndpoint, entry: CatalogueEntry | None) -> tuple[str, ...]:
     """Return each difference between an endpoint in the code and its live entry, in plain words.
 
     Args:
         endpoint: The endpoint as the code knows it.
-        entry: The live entry, None if the id is no longer listed. Without a schema only the price unit is compared.
+        entry: The live entry, None if the id is no longer listed. Without a schema only the price unit is compared, and so if
+            the endpoint is used by its live schema: then there is nothing that it could differ from.
     """
     if entry is None:
         return (f"{endpoint.model_id} is no longer in the catalogue",)
@@ -43,7 +44,7 @@ def differences(endpoint: Endpoint, entry: CatalogueEntry | None) -> tuple[str, 
         found.append("the price cannot be read")
     if entry.price_unit not in PRICE_UNITS:
         found.append(f"the price is per {_show(entry.price_unit)}; known are {', '.join(PRICE_UNITS)}")
-    if entry.input_schema is not None:
+    if entry.input_schema is not None and not isinstance(endpoint, LiveEndpoint):
         found += _compare_fields(input_schema(endpoint), entry.input_schema)
     return tuple(found)
 

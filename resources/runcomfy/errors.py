@@ -17,6 +17,7 @@ I2VError
    |- ServiceUnavailable       RETRYABLE  a question (never a submit) went unanswered, retries included
    |- NotReady                 RETRYABLE  the result was asked too early
    |- FamilyUnavailable        FINAL      none of a family's model ids answers
+   |- Unusable                 FINAL      the model cannot be used by its live schema, or it makes no video
    |- UnknownPriceUnit         FINAL      the catalogue's price cannot be read, so nothing is paid by it
    |- LoginFailed              FINAL      the device login was denied or ran out
    `- DownloadError
@@ -189,6 +190,12 @@ class FamilyUnavailable(ServiceError):
     """None of a family's model ids answers at this service."""
 
     code = ErrorCode.FAMILY_UNAVAILABLE
+
+
+class Unusable(ServiceError):
+    """A model of the catalogue cannot be used by its live schema, or it makes no video."""
+
+    code = ErrorCode.UNUSABLE_MODEL
 
 
 class UnknownPriceUnit(ServiceError):

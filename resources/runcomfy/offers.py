@@ -2,14 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from resources.errors import I2VError, Verdict
 from resources.registry.agreed_prices import AgreedOffer, CatalogueMemory
 from resources.runcomfy.catalogue import Catalogue, Offer
 from resources.runcomfy.drift import differences
-from resources.runcomfy.errors import FamilyUnavailable
+from resources.runcomfy.errors import FamilyUnavailable, Unusable
+from resources.schemas.families import default_families
 from resources.schemas.inputs import Family, Service
 
 
@@ -47,12 +48,16 @@ REMEMBERED_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class LiveOffer:
-    """One family now: its offer (None if no id answers), all differences, and those that nobody agreed to."""
+    """One family now: its offer (None if no id answers), all differences, and those that nobody agreed to.
+
+    ``unusable`` is the error of a model that answers and cannot be used.
+    """
 
     family: Family
     offer: Offer | None
     differences: tuple[str, ...] = ()
     unapproved_changes: tuple[str, ...] = ()
+    unusable: Unusable | None = None
 
 
 class Offers:
@@ -72,13 +77,13 @@ class Offers:
         self._agreed_at = -REMEMBERED_SECONDS
         self._compared: dict[Family, tuple[AgreedOffer | None, LiveOffer]] = {}
 
-    async def all(self) -> dict[Family, LiveOffer]:
-        """Return every family's live offer, without those that a passing fault of the catalogue keeps from us now.
+    async def all(self, families: Collection[Family] | None = None) -> dict[Family, LiveOffer]:
+        """Return the live offers of these families, or of those that routes prefer by default, without those that a passing fault of the catalogue keeps from us now.
 
         Raises:
             I2VError: the token is missing or rejected.
         """
-        found = await asyncio.gather(*(self._unless_passing(family) for family in Family))
+        found = await asyncio.gather(*(self._unless_passing(family) for family in families or default_families()))
         return {live.family: live for live in found if live is not None}
 
     async def _unless_passing(self, family: Family) -> LiveOffer | None:
@@ -99,6 +104,8 @@ class Offers:
             offer = await self._catalogue.resolve(family)
         except FamilyUnavailable as error:
             return LiveOffer(family, None, (error.message,), (error.message,))
+        except Unusable as error:
+            return LiveOffer(family, None, (error.message,), (error.message,), unusable=error)
         agreed = await self._agreed_to(family, offer)
         known = self._compared.get(family)  # every clip of a batch asks, and comparing costs 10 ms of CPU
         if known is None or known[0] != agreed or known[1].offer is not offer:
@@ -111,10 +118,10 @@ class Offers:
         if time.monotonic() - self._agreed_at >= REMEMBERED_SECONDS:
             self._agreed = await asyncio.to_thread(self._memory.agreed, self._service)
             self._agreed_at = time.monotonic()
-        if family.value not in self._agreed and offer.price_microdollars_per_unit is not None:
+        if family not in self._agreed and offer.price_microdollars_per_unit is not None:
             await asyncio.to_thread(agree, self._memory, self._service, LiveOffer(family, offer), "first sight")
             self._agreed = await asyncio.to_thread(self._memory.agreed, self._service)
-        return self._agreed.get(family.value)
+        return self._agreed.get(family)
 
 
 def agree(memory: CatalogueMemory, service: Service, live: LiveOffer, by: str) -> None:
@@ -122,7 +129,7 @@ def agree(memory: CatalogueMemory, service: Service, live: LiveOffer, by: str) -
     if live.offer is not None:
         memory.agree(
             service,
-            live.family.value,
+            live.family,
             model_id=live.offer.endpoint.model_id,
             price_microdollars=live.offer.price_microdollars_per_unit,
             price_unit=live.offer.price_unit,

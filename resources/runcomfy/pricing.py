@@ -3,6 +3,8 @@
 An unreadable price stops the payment, so an unknown unit is an error and never a guess.
 """
 
+from resources.money import dollars
+from resources.plurals import counted
 from resources.runcomfy.errors import UnknownPriceUnit
 from resources.runcomfy.wire import CatalogueEntry
 from resources.schemas.inputs import GenerationInputs
@@ -33,6 +35,18 @@ def price_microdollars(entry: CatalogueEntry, inputs: GenerationInputs) -> int:
         f" known units are {', '.join(PRICE_UNITS)}.",
         remedy=_REMEDY,
     )
+
+
+def base_words(entry: CatalogueEntry, inputs: GenerationInputs) -> str:
+    """Return how the base price is reckoned, in words; empty if it cannot be read."""
+    if entry.base_price_microdollars is None:
+        return ""
+    per = dollars(entry.base_price_microdollars)
+    if entry.price_unit == "second":
+        return f"{per} a second by the catalogue, for {inputs.duration} s."
+    if entry.price_unit == "image":
+        return f"{per} an image by the catalogue, for {counted(max(1, len(inputs.images)), 'image')}."
+    return f"{per} an output by the catalogue."
 
 
 _REMEDY = "I2V_ALLOW_UNKNOWN_PRICE=true submits all the same."

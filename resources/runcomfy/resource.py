@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -122,8 +123,9 @@ class RunComfyResource(EnvironmentResource):
             async def ask() -> GenerationRequest:
                 async with self.service(ledger) as service:
                     return await single.plan_request(
-                        service.offers, settings, name, inputs, take=take, retry_by=retry_by
-                    )
+                        service.offers, settings, name, inputs, take=take, retry_by=retry_by,
+                        past_costs=partial(ledger.past_costs, settings.service),
+                    )  # fmt: skip
 
             return asyncio.run(ask())
 

@@ -24,6 +24,9 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 MODEL_ID = re.compile(r"(?!.*(^|/)\.{1,2}(/|$))[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 """The accepted form of a model id; it becomes part of a path, so dot segments are excluded."""
 
+MAX_MODEL_ID = 200
+"""A longer text is no id of a model."""
+
 MAX_USD = 1_000_000
 """A cost or price above a million dollars is a parsing error, not money."""
 
@@ -95,6 +98,7 @@ class ResultAnswer:
         cost_microdollars: The cost, None if the service does not (or not yet) report it.
         created_at: When the service accepted the request.
         finished_at: When it ended.
+        model_id: The model that answered; None if it is not named, or not readably.
     """
 
     state: RequestState
@@ -105,6 +109,7 @@ class ResultAnswer:
     cost_microdollars: int | None = None
     created_at: datetime | None = None
     finished_at: datetime | None = None
+    model_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +193,11 @@ def _word(body: Mapping[str, Any]) -> tuple[str, str]:
 
 _STATUS_WORDS = {
     "in_queue": RequestState.WAITING,
+    "pending": RequestState.WAITING,
+    "waiting": RequestState.WAITING,
+    "starting": RequestState.WAITING,
     "in_progress": RequestState.RUNNING,
+    "processing": RequestState.RUNNING,
     "completed": RequestState.ENDED,
     "succeeded": RequestState.ENDED,
     "failed": RequestState.FAILED,
@@ -227,7 +236,16 @@ def read_result(body: Mapping[str, Any]) -> ResultAnswer:
         cost_microdollars=cost(body.get("cost")),
         created_at=moment(body.get("created_at")),
         finished_at=moment(body.get("finished_at")),
+        model_id=_model_id(body.get("model_id")),
     )
+
+
+def _model_id(value: object) -> str | None:
+    """Return the id of a model as it is named, perhaps with a pinned version behind it; None if it cannot be one."""
+    if not isinstance(value, str) or len(value) > MAX_MODEL_ID:
+        return None
+    parts = re.split(r"[@:]", value.strip(), maxsplit=1)
+    return value.strip() if all(MODEL_ID.fullmatch(part) for part in parts) else None
 
 
 def _output_urls(output: object) -> tuple[tuple[SecretStr, ...], int]:

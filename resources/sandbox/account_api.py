@@ -19,6 +19,10 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="view
 button{{font:inherit;padding:.5em 1.2em;margin-right:1em}}</style>
 <h1>Sandbox login</h1>{content}</html>"""
 
+_ENTRY = """<form method="get" action="/cli-auth"><label>The code that the program shows:
+<input name="code" autocomplete="off" required></label> <button>Continue</button></form>
+<p>Waiting now (this is a sandbox, so it tells): {waiting}</p>"""
+
 _FORM = """<p>A program asks for access with this code:</p><p><code>{code}</code></p>
 <form method="post" action="/cli-auth"><input type="hidden" name="code" value="{code}">
 <button name="decision" value="authorized">Authorize</button><button name="decision" value="denied">Deny</button></form>"""
@@ -76,7 +80,7 @@ class AccountApi:
             {
                 "device_code": login.device_code,
                 "user_code": login.user_code,
-                "verify_url": f"{base}/cli-auth?code={login.user_code}",
+                "verify_url": f"{base}/cli-auth",
                 "expires_in": round(self._sandbox.switches.login_seconds),
                 "poll_interval": POLL_SECONDS,
             }
@@ -106,7 +110,10 @@ class AccountApi:
 
     async def page(self, request: Request) -> Response:
         """Return the page on which a person approves a login."""
-        login = self._sandbox.logins.of_user(request.query_params.get("code", ""))
+        if "code" not in request.query_params:
+            waiting = ", ".join(html.escape(login.user_code) for login in self._sandbox.logins.pending())
+            return HTMLResponse(_PAGE.format(content=_ENTRY.format(waiting=waiting or "none")))
+        login = self._sandbox.logins.of_user(request.query_params.get("code", "").strip().upper())
         if login is None or login.status != "pending":
             return HTMLResponse(_PAGE.format(content="<p>This code is unknown, used or expired.</p>"), 404)
         return HTMLResponse(_PAGE.format(content=_FORM.format(code=html.escape(login.user_code))))
@@ -114,7 +121,7 @@ class AccountApi:
     async def decide(self, request: Request) -> Response:
         """Record the decision of the page's buttons."""
         fields = parse_qs((await request.body()).decode("utf-8", "replace"))
-        login = self._sandbox.logins.of_user(fields.get("code", [""])[0])
+        login = self._sandbox.logins.of_user(fields.get("code", [""])[0].strip().upper())
         decision = fields.get("decision", [""])[0]
         if login is None or login.status != "pending" or decision not in ("authorized", "denied"):
             return HTMLResponse(_PAGE.format(content="<p>This code is unknown, used or expired.</p>"), 404)

@@ -5,6 +5,7 @@ import bisect
 import time
 import uuid
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from resources.sandbox.fetching import Fetcher
 from resources.sandbox.generation import Generation, State, generation_seconds
 from resources.sandbox.intake import Intake, take_in
 from resources.sandbox.logins import Logins
+from resources.sandbox.prices import Bill, BilledWork, PriceRules, bill
 from resources.sandbox.renders import RenderFailed, Renders, RenderStopped
 from resources.sandbox.state import StateFile
 from resources.sandbox.switches import Switches
-from resources.schemas.endpoints import Endpoint
+from resources.schemas.endpoints import Endpoint, LiveEndpoint
 
 DEFAULT_FAILURE = "The generation failed: the output did not pass the content check."
 
@@ -44,6 +46,10 @@ class Sandbox:
                 for entry in self._file.setting("faults") or []
             ],
         )
+        stored = self._file.setting("prices") or {}
+        self.prices = PriceRules.model_validate(stored.get("rules") or {})
+        self._priced_since: float = stored.get("since") or time.time()
+        self._priced_before: int = stored.get("before") or 0
         self.catalogue = Catalogue(config, self._file.setting("catalogue") or {})
         balance = self._file.setting("opening_balance")
         self.opening_balance: int = round(config.balance * 1_000_000) if balance is None else balance
@@ -76,7 +82,9 @@ class Sandbox:
 
     # Requests
 
-    async def submit(self, endpoint: Endpoint, raw: object, account: str, mark: Fault | None) -> Generation:
+    async def submit(
+        self, endpoint: Endpoint | LiveEndpoint, raw: object, account: str, mark: Fault | None
+    ) -> Generation:
         """Validate a body, fetch its media, accept the request and charge it.
 
         Args:
@@ -104,21 +112,45 @@ class Sandbox:
         return generation
 
     def _accept(self, model_id: str, intake: Intake, account: str) -> Generation:
-        created = time.time()
+        created, number = time.time(), len(self.requests) + 1
+        cost = self._bill(model_id, intake, number, created)
         seconds = generation_seconds(self.config, intake.input_sha256, self._repetitions[intake.input_sha256])
         return Generation(
             request_id=str(uuid.uuid4()),
-            number=len(self.requests) + 1,
+            number=number,
             account=account,
             model_id=model_id,
             body=intake.body,
             input_sha256=intake.input_sha256,
-            price_microdollars=self.catalogue.price_microdollars(model_id, intake.job.seconds, self.switches),
+            price_microdollars=cost.microdollars,
+            cost_delay_seconds=cost.delay,
             created_at=created,
             start_at=created + seconds * self.config.queue_share,
             ready_at=created + seconds,
             job=intake.job,
             failure=intake.late_failure,
+        )
+
+    def _bill(self, model_id: str, intake: Intake, number: int, now: float) -> Bill:
+        job = intake.job
+        base = self.catalogue.price_microdollars(model_id, job.seconds, self.switches)
+        work = BilledWork(
+            model_id=model_id,
+            resolution=job.resolution,
+            seconds=job.seconds,
+            sound="given" if job.audios else "on" if job.sound else "off",
+            images=len(job.images),
+            videos=len(job.videos),
+            input_seconds=intake.input_seconds,
+        )
+        return bill(
+            self.prices,
+            base,
+            base // max(job.seconds, 1),
+            work,
+            number=number - 1 - self._priced_before,
+            age=now - self._priced_since,
+            hour=datetime.fromtimestamp(now, UTC).hour,
         )
 
     def _remember(self, generation: Generation) -> None:
@@ -234,6 +266,12 @@ class Sandbox:
         """Replace the switches."""
         self.switches = switches
         self._file.store_setting("switches", switches.model_dump(mode="json"))
+
+    def set_prices(self, rules: PriceRules) -> None:
+        """Replace the hidden price rules; requests that were accepted keep their cost."""
+        self.prices, self._priced_since, self._priced_before = rules, time.time(), len(self.requests)
+        stored = {"rules": rules.model_dump(mode="json"), "since": self._priced_since, "before": self._priced_before}
+        self._file.store_setting("prices", stored)
 
     def set_catalogue_changes(self, changes: dict[str, Any]) -> None:
         """Change catalogue entries (JSON merge patches by model id)."""

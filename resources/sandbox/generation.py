@@ -44,6 +44,7 @@ class Generation(BaseModel):
         rendered_at: When its video was ready, or None.
         failure: Why it fails, or None.
         mark: The fault that it carries, or None.
+        cost_delay_seconds: How long after its end the price is told; None: never.
         told_cost_usd: The cost that /result tells instead of the price, with the fault wrong_cost.
         hostile_url: The URL that it returns as its output, with the fault of that name.
     """
@@ -67,6 +68,7 @@ class Generation(BaseModel):
     mark: Kind | None = None
     hostile_url: str | None = None
     told_cost_usd: float | None = None
+    cost_delay_seconds: float | None = 0.0
 
     def state(self, now: float) -> State:
         """Return the state at ``now``. It depends only on the clock, so nothing is written while the request waits."""

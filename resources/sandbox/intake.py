@@ -11,14 +11,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from resources.sandbox import wire_errors
-from resources.sandbox.drawing.job import MediaFolder, RenderJob, aspect_of, frame_size
+from resources.sandbox.drawing.job import MediaFolder, RenderJob, aspect_of, frame_size, is_tier
 from resources.sandbox.faults import Fault, Kind
 from resources.sandbox.fetching import Fetched, Fetcher, FetchFailed
 from resources.sandbox.media_rules import Measured, measure, problems
 from resources.sandbox.wire_errors import WireError
-from resources.schemas.endpoints import Endpoint
+from resources.schemas.endpoints import LIMITS, Endpoint, LiveEndpoint
 from resources.schemas.inputs import MAX_SEED, MediumKind
-from resources.schemas.limits import LIMITS
+from resources.schemas.limits import MediaLimits
+from resources.schemas.live_check import violations
+from resources.schemas.live_schema import seconds_of, usual_duration
 
 _FORMATS = {
     "image_uri": MediumKind.IMAGE,
@@ -44,6 +46,7 @@ class Intake:
         body: The body for the record, with data: URIs shortened.
         input_sha256: Hash of the canonical body with each medium as the hash of its bytes.
         job: The rendering job.
+        input_seconds: Length of the input videos together.
         late_failure: Why the request will fail although it is accepted, or None.
     """
 
@@ -51,6 +54,7 @@ class Intake:
     input_sha256: str
     job: RenderJob
     late_failure: str | None
+    input_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +71,20 @@ def _invalid(detail: list[Detail]) -> WireError:
     return WireError(422, wire_errors.INVALID_INPUT, f"The input does not match the schema: {text}", detail=detail)
 
 
-def _slots(endpoint: Endpoint, body: dict[str, Any]) -> list[_Slot]:
+def _kinds(endpoint: Endpoint | LiveEndpoint) -> "dict[str, MediumKind]":
+    """Return the media fields in the schema's order: the subject's picture first."""
+    if isinstance(endpoint, LiveEndpoint):
+        return {media.name: media.kind for media in endpoint.schema.media}
+    extras = {name: field.json_schema_extra for name, field in endpoint.body.model_fields.items()}
+    formats = {name: str(extra.get("format")) for name, extra in extras.items() if isinstance(extra, dict)}
+    return {name: _FORMATS[format_] for name, format_ in formats.items() if format_ in _FORMATS}
+
+
+def _slots(endpoint: Endpoint | LiveEndpoint, body: dict[str, Any]) -> list[_Slot]:
     slots: list[_Slot] = []
-    for name, field in endpoint.body.model_fields.items():  # in the schema's order: the subject's picture first
+    for name, kind in _kinds(endpoint).items():
         value = body.get(name)
-        extra = field.json_schema_extra
-        kind = _FORMATS.get(str(extra.get("format"))) if isinstance(extra, dict) else None
-        if kind is None or value is None:
+        if value is None:
             continue
         if isinstance(value, list):
             slots += [_Slot((name, place), kind, url) for place, url in enumerate(value)]
@@ -94,7 +105,7 @@ def _replace(body: dict[str, Any], replacements: dict[Location, str]) -> dict[st
 
 
 async def take_in(
-    endpoint: Endpoint,
+    endpoint: Endpoint | LiveEndpoint,
     raw: object,
     *,
     fetcher: Fetcher,
@@ -113,16 +124,7 @@ async def take_in(
     Raises:
         WireError: 422 with a ``detail`` list: a field, or a medium that cannot be fetched or that the model rejects.
     """
-    try:
-        checked = endpoint.body.model_validate(raw)
-    except ValidationError as error:
-        raise _invalid(
-            [
-                {"type": part["type"], "loc": ["body", *part["loc"]], "msg": part["msg"]}
-                for part in error.errors(include_url=False, include_input=False)
-            ]
-        ) from None
-    body = checked.model_dump(mode="json", exclude_unset=True)
+    body, values = _by_schema(endpoint, raw) if isinstance(endpoint, LiveEndpoint) else _by_model(endpoint, raw)
     slots = _slots(endpoint, body)
     faults = [next_fault() for _ in slots]
     outcomes = await asyncio.gather(
@@ -139,13 +141,46 @@ async def take_in(
     return Intake(
         body=_replace(body, inline),
         input_sha256=hashlib.sha256(canonical.encode()).hexdigest(),
-        job=_job(endpoint, checked.model_dump(mode="json"), slots, hashes, arrived),
+        job=_job(endpoint, values, slots, hashes, arrived),
         late_failure=None if late is None else late.message or "An input could not be fetched.",
+        input_seconds=sum(
+            found.seconds or 0.0
+            for slot, (_, found) in zip(slots, arrived, strict=True)
+            if slot.kind is MediumKind.VIDEO
+        ),
     )
 
 
+def _by_model(endpoint: Endpoint, raw: object) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the body, and its values with the model's defaults, as the code knows them."""
+    try:
+        checked = endpoint.body.model_validate(raw)
+    except ValidationError as error:
+        raise _invalid(
+            [
+                {"type": part["type"], "loc": ["body", *part["loc"]], "msg": part["msg"]}
+                for part in error.errors(include_url=False, include_input=False)
+            ]
+        ) from None
+    return checked.model_dump(mode="json", exclude_unset=True), checked.model_dump(mode="json")
+
+
+def _by_schema(endpoint: LiveEndpoint, raw: object) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the body, and its values under the project's words with the schema's defaults."""
+    schema = endpoint.schema
+    found = violations(json.dumps(schema.plain), json.dumps(raw))
+    if found or not isinstance(raw, dict):
+        raise _invalid([{"type": "schema", "loc": ["body"], "msg": text} for text in found or ["not an object"]])
+    values = {word: raw.get(name, schema.field(word).get("default")) for word, name in schema.words.items()}
+    tier = str(values.get("resolution") or endpoint.tier).lower()
+    values["resolution"] = tier if is_tier(tier) else "720p"
+    values["duration"] = seconds_of(values.get("duration")) or usual_duration(endpoint)
+    values["generate_audio"] = values.get("generate_audio") not in (False, "off")
+    return dict(raw), values
+
+
 async def _medium(
-    slot: _Slot, endpoint: Endpoint, fetcher: Fetcher, folder: MediaFolder, fault: Fault | None
+    slot: _Slot, endpoint: Endpoint | LiveEndpoint, fetcher: Fetcher, folder: MediaFolder, fault: Fault | None
 ) -> tuple[Fetched, Measured] | list[Detail]:
     location = ["body", *slot.location]
     try:
@@ -153,14 +188,15 @@ async def _medium(
     except FetchFailed as error:
         return [{"type": "media_unreachable", "loc": location, "msg": str(error)}]
     found = await asyncio.to_thread(measure, folder.path(fetched.sha256), slot.kind)
-    broken = problems(found, fetched.size_bytes, LIMITS[endpoint.family].media(slot.kind))
+    limits = LIMITS[endpoint.family].media(slot.kind) if endpoint.family in LIMITS else MediaLimits()
+    broken = problems(found, fetched.size_bytes, limits)
     if broken:
         return [{"type": "media_refused", "loc": location, "msg": text} for text in broken]
     return fetched, found
 
 
 def _job(
-    endpoint: Endpoint,
+    endpoint: Endpoint | LiveEndpoint,
     values: dict[str, Any],
     slots: list[_Slot],
     hashes: dict[Location, str],

@@ -52,6 +52,10 @@ class Logins:
         self._by_device[login.device_code] = login
         return login
 
+    def pending(self) -> list[Login]:
+        """Return the logins that wait for a decision."""
+        return [login for login in self._by_device.values() if login.status == "pending"]
+
     def of_device(self, device_code: str) -> Login | None:
         """Return the login of a client's secret."""
         return self._by_device.get(device_code)

@@ -17,7 +17,6 @@ from resources.sandbox.core import Sandbox
 from resources.sandbox.faults import MARKING_KINDS, Fault, Kind, Where
 from resources.sandbox.generation import ENDED, Generation, State
 from resources.sandbox.wire_errors import WireError, answer_of
-from resources.schemas.endpoints import ENDPOINTS
 
 BASE = "/v1"
 UNKNOWN_WORD = "reticulating_splines"
@@ -89,7 +88,7 @@ class ModelApi:
             raise WireError(
                 int(sandbox.switches.no_balance), wire_errors.NO_BALANCE, "The account has no balance left."
             )
-        generation = await sandbox.submit(ENDPOINTS[model_id], raw, account, mark)
+        generation = await sandbox.submit(sandbox.catalogue.endpoint(model_id, sandbox.switches), raw, account, mark)
         return self._accepted(request, generation)
 
     def _accepted(self, request: Request, generation: Generation) -> Response:
@@ -133,6 +132,18 @@ class ModelApi:
             case _:
                 return state.value
 
+    def _result_word(self, state: State) -> str:
+        switches = self._sandbox.switches
+        match state:
+            case State.CANCELLED:
+                return switches.cancelled_word
+            case State.IN_QUEUE:
+                return switches.waiting_word
+            case State.IN_PROGRESS:
+                return switches.working_word
+            case _:
+                return state.value
+
     async def result(self, request: Request) -> Response:
         """Handle ``GET /requests/{id}/result``."""
         sandbox, switches = self._sandbox, self._sandbox.switches
@@ -147,8 +158,8 @@ class ModelApi:
         finished = generation.finished_at(now)
         content: dict[str, Any] = {
             "request_id": generation.request_id,
-            "status": switches.cancelled_word if state is State.CANCELLED else state.value,
-            "model_id": generation.model_id,
+            "status": self._result_word(state),
+            "model_id": switches.answering_model or generation.model_id,
             "created_at": _iso(generation.created_at),
             "finished_at": None if finished is None else _iso(finished),
         }
@@ -164,7 +175,9 @@ class ModelApi:
         elif state is State.IN_QUEUE:
             content["queue_position"] = sandbox.queue_position(generation, now)
         wants_cost = request.query_params.get("include_cost", "").lower() in ("true", "1")
-        if wants_cost and switches.cost and finished is not None and now >= finished + switches.cost_delay_seconds:
+        delay = generation.cost_delay_seconds
+        known = delay is not None and finished is not None and now >= finished + switches.cost_delay_seconds + delay
+        if wants_cost and switches.cost and known:
             free = sandbox.is_refunded(generation)
             content["cost"] = 0.0 if free else generation.price_microdollars / 1_000_000
             if generation.told_cost_usd is not None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from resources.sandbox.faults import Fault
+from resources.sandbox.prices import PriceRules
 from resources.sandbox.switches import Switches
 from resources.schemas.endpoints import ENDPOINTS
 
@@ -35,6 +36,9 @@ _OPERATIONS: tuple[tuple[str, str, str], ...] = (
     ("post", "/_sandbox/faults", "Queue a fault, or a list of them"),
     ("delete", "/_sandbox/faults", "Drop the faults that wait"),
     ("put", "/_sandbox/balance", "Set what is left on the account"),
+    ("get", "/_sandbox/prices", "The hidden price rules"),
+    ("put", "/_sandbox/prices", "Replace the hidden price rules"),
+    ("delete", "/_sandbox/prices", "Drop the hidden price rules"),
     ("post", "/_sandbox/logins", "Approve or deny a device login"),
     ("get", "/_sandbox/catalogue", "The changes to the catalogue"),
     ("put", "/_sandbox/catalogue/{model_id}", "Change a catalogue entry by a JSON merge patch"),
@@ -48,6 +52,7 @@ def openapi() -> dict[str, Any]:
     schemas: dict[str, Any] = {
         "Fault": Fault.model_json_schema(ref_template="#/components/schemas/{model}"),
         "Switches": Switches.model_json_schema(),
+        "PriceRules": PriceRules.model_json_schema(),
     }
     for part in list(schemas.values()):
         schemas.update(part.pop("$defs", {}))
@@ -56,6 +61,7 @@ def openapi() -> dict[str, Any]:
     sent = {
         ("post", "/v1/models/{model_id}"): {"oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in bodies]},
         ("post", "/_sandbox/faults"): {"$ref": "#/components/schemas/Fault"},
+        ("put", "/_sandbox/prices"): {"$ref": "#/components/schemas/PriceRules"},
         ("put", "/_sandbox/switches"): {"$ref": "#/components/schemas/Switches"},
     }
     paths: dict[str, Any] = {}

@@ -15,10 +15,10 @@ from resources.sandbox.faults import Fault
 from resources.sandbox.generation import Generation
 from resources.sandbox.logins import Decision
 from resources.sandbox.openapi import openapi
+from resources.sandbox.prices import PriceRules
 from resources.sandbox.state import without_grants
 from resources.sandbox.switches import Switches
 from resources.sandbox.wire_errors import WireError
-from resources.schemas.endpoints import ENDPOINTS
 
 BASE = "/_sandbox"
 Model = TypeVar("Model", bound=BaseModel)
@@ -65,6 +65,9 @@ class OperatorApi:
             ("POST", "/faults", self.add_fault),
             ("DELETE", "/faults", self.clear_faults),
             ("PUT", "/balance", self.set_balance),
+            ("GET", "/prices", self.prices),
+            ("PUT", "/prices", self.set_prices),
+            ("DELETE", "/prices", self.clear_prices),
             ("POST", "/logins", self.decide_login),
             ("GET", "/catalogue", self.catalogue),
             ("PUT", "/catalogue/{model_id:path}", self.change_catalogue),
@@ -176,6 +179,20 @@ class OperatorApi:
         self._sandbox.set_balance(round(_checked(NewBalance, await _json(request)).balance_usd * 1_000_000))
         return JSONResponse({"balance_microdollars": self._sandbox.balance})
 
+    async def prices(self, request: Request) -> Response:
+        """Return the hidden price rules."""
+        return JSONResponse(self._sandbox.prices.model_dump(mode="json"))
+
+    async def set_prices(self, request: Request) -> Response:
+        """Replace the hidden price rules; a rule that is not named does not apply."""
+        self._sandbox.set_prices(_checked(PriceRules, await _json(request)))
+        return await self.prices(request)
+
+    async def clear_prices(self, request: Request) -> Response:
+        """Drop the hidden price rules: every request costs the base."""
+        self._sandbox.set_prices(PriceRules())
+        return await self.prices(request)
+
     async def decide_login(self, request: Request) -> Response:
         """Approve or deny a device login."""
         said = _checked(LoginDecision, await _json(request))
@@ -192,7 +209,7 @@ class OperatorApi:
     async def change_catalogue(self, request: Request) -> Response:
         """Change an entry by a JSON merge patch. Null removes, so a field can be renamed or a limit moved."""
         model_id = request.path_params["model_id"]
-        if model_id not in ENDPOINTS:
+        if not self._sandbox.catalogue.known(model_id):
             raise WireError(404, wire_errors.UNKNOWN_REQUEST, f"There is no model {model_id}.")
         patch = await _json(request)
         if not isinstance(patch, dict):

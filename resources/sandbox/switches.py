@@ -1,8 +1,8 @@
 """Switches for points on which the sources about the service disagree."""
 
-from typing import Literal
+from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Switches(BaseModel):
@@ -27,6 +27,9 @@ class Switches(BaseModel):
     documented_ids: bool = Field(True, description="the documented ids resolve; false: they answer 404 with 404001")
     catalogue_ids: bool = Field(True, description="the catalogue's ids resolve; false: they answer 404 with 404001")
     missing_models: tuple[str, ...] = Field((), description="single model ids that answer 404 with 404001")
+    list_recorded: bool = Field(
+        False, description="GET /models lists the recorded models too, and not only those whose bodies the code knows"
+    )
     cancel_outcome: Literal["cancelled", "cancellation_requested"] = Field(
         "cancelled", description="outcome of a cancellation that works"
     )
@@ -36,6 +39,15 @@ class Switches(BaseModel):
         "message", description="field of an error's text"
     )
     failed_error: Literal["string", "object"] = Field("string", description="shape of `error` on /result")
+    waiting_word: Literal["in_queue", "pending", "waiting", "starting"] = Field(
+        "in_queue", description="/result of a request in the queue"
+    )
+    working_word: Literal["in_progress", "processing"] = Field(
+        "in_progress", description="/result of a request that is worked on"
+    )
+    answering_model: str = Field(
+        "", description="model_id that /result names in the place of the one that was asked for; empty: that one"
+    )
     queue_base: Literal[0, 1] = Field(1, description="queue_position of the next request in line")
     echo_input: bool = Field(True, description="/result repeats the input, the media's URLs among it")
     cost: bool = Field(True, description="/result?include_cost=true tells the cost at all")
@@ -47,3 +59,18 @@ class Switches(BaseModel):
     login_ended_status: Literal["200", "410"] = Field(
         "410", description="HTTP status of a poll for a denied or expired login"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_and_texts(cls, data: Any) -> Any:
+        """Take a side that is a number as text too, and one that is text as a number: 402 and "402" are one."""
+        if not isinstance(data, dict):
+            return data
+        return {name: _side(cls.model_fields[name].annotation, value) if name in cls.model_fields else value
+                for name, value in data.items()}  # fmt: skip
+
+
+def _side(annotation: Any, value: object) -> object:
+    if get_origin(annotation) is not Literal or isinstance(value, bool) or not isinstance(value, int | str):
+        return value
+    return next((side for side in get_args(annotation) if str(side) == str(value)), value)

@@ -1,28 +1,23 @@
 """The service's endpoints: which ids serve a family, and how inputs become the body of the id that answered.
 
-A family has up to two ids of two generations, and which of them an account resolves is unknown beforehand. The body is
-written in the dialect of the id that answers.
+A family has ids of up to two generations, and which of them an account resolves is unknown beforehand. The body is
+written in the dialect of the id that answers. A family that is used by its live schema has its body in its inputs.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from resources.errors import I2VError
-from resources.schemas.bodies import (
-    HappyHorseCatalogue,
-    HappyHorseDocumented,
-    SeedanceCatalogue,
-    SeedanceDocumented,
-    WanImageToVideo,
-    WanTextToVideo,
-)
-from resources.schemas.inputs import Family, GenerationInputs, Medium, MediumKind
-from resources.schemas.limits import LIMITS, Dialect, Limits, MediaLimits, PromptLimits, family_route
-from resources.schemas.prompt_length import prompt_problem, prompt_units
+from resources.schemas.families import ENDPOINTS, FAMILIES, record_of
+from resources.schemas.family import Endpoint, Traits
+from resources.schemas.inputs import Family, GenerationInputs, Medium, MediumKind, Route, marked_medium
+from resources.schemas.limits import Dialect, Limits, MediaLimits, PromptLimits
+from resources.schemas.live_body import traits_of_body
+from resources.schemas.live_schema import LiveEndpoint
+from resources.schemas.prompt_length import prompt_excess, prompt_units
 
 __all__ = [
     "ENDPOINTS",
@@ -31,6 +26,7 @@ __all__ = [
     "Dialect",
     "Endpoint",
     "Limits",
+    "LiveEndpoint",
     "MediaLimits",
     "PromptLimits",
     "family_route",
@@ -39,6 +35,7 @@ __all__ = [
     "prompt_problem",
     "prompt_units",
     "to_body",
+    "traits_of",
 ]
 
 
@@ -46,43 +43,40 @@ class BodyInvalid(I2VError):
     """The inputs do not fit the endpoint. The error names each field with its limit, never its value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One model id.
-
-    Attributes:
-        model_id: The id on the wire, with slashes.
-        family: The family, whichever the generation of its id.
-        dialect: The generation: field names and defaults.
-        body: The request body.
-    """
-
-    model_id: str
-    family: Family
-    dialect: Dialect
-    body: type[BaseModel]
-
-
-_ALL = (
-    Endpoint("happyhorse/happyhorse-1-0/image-to-video", Family.HAPPYHORSE_I2V, "documented", HappyHorseDocumented),
-    Endpoint("happyhorse/happyhorse-1.0/image-to-video", Family.HAPPYHORSE_I2V, "catalogue", HappyHorseCatalogue),
-    Endpoint("wan-ai/wan-2-7/text-to-video", Family.WAN_T2V, "documented", WanTextToVideo),
-    Endpoint("wan-ai/wan-2.7/text-to-video", Family.WAN_T2V, "catalogue", WanTextToVideo),
-    Endpoint("wan-ai/wan-2.7/image-to-video", Family.WAN_I2V, "catalogue", WanImageToVideo),
-    Endpoint("bytedance/seedance-v2/pro", Family.SEEDANCE_PRO, "documented", SeedanceDocumented),
-    Endpoint("bytedance/seedance-2.0/pro", Family.SEEDANCE_PRO, "catalogue", SeedanceCatalogue),
+LIMITS: Mapping[Family, Limits] = MappingProxyType(
+    {name: record.limits for name, record in FAMILIES.items() if record.limits is not None}
 )
-
-ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType({endpoint.model_id: endpoint for endpoint in _ALL})
-"""Every endpoint by its model id."""
+"""The limits of each family whose body the code knows."""
 
 
 def ids_for(family: Family) -> tuple[str, ...]:
-    """Return the family's model ids, the documented one first."""
-    return tuple(endpoint.model_id for endpoint in _ALL if endpoint.family is family)
+    """Return the family's model ids, the documented one first; a family without a record is its own id."""
+    record = FAMILIES.get(family)
+    return record.ids if record else (family,)
 
 
-def to_body(endpoint: Endpoint, inputs: GenerationInputs, url_of: Callable[[Medium], str]) -> dict[str, object]:
+def family_route(family: Family) -> Route:
+    """Return the route that a family serves; one that the project does not know is for several media."""
+    record = record_of(family)
+    return record.route if record else Route.MULTI_MODAL
+
+
+def traits_of(inputs: GenerationInputs) -> Traits:
+    """Return what the family of these inputs makes of them: as its record says, otherwise as the fields of its body do."""
+    record = record_of(inputs.family)
+    if record is not None and record.traits is not None:
+        return record.traits
+    return Traits(*traits_of_body(inputs.body)) if inputs.body is not None else Traits()
+
+
+def prompt_problem(family: Family, prompt: str) -> str | None:
+    """Return why the family would refuse or cut the prompt, in one line with the limit; None if it fits."""
+    return prompt_excess(family, LIMITS[family].prompt, prompt)
+
+
+def to_body(
+    endpoint: Endpoint | LiveEndpoint, inputs: GenerationInputs, url_of: Callable[[Medium], str]
+) -> dict[str, object]:
     """Return the request body in the endpoint's dialect.
 
     Every input is sent explicitly, so no default of the service applies.
@@ -95,13 +89,15 @@ def to_body(endpoint: Endpoint, inputs: GenerationInputs, url_of: Callable[[Medi
     Raises:
         BodyInvalid: the inputs do not fit the endpoint.
     """
+    if isinstance(endpoint, LiveEndpoint):
+        return _live_body(endpoint, inputs, url_of)
     problems = _misfits(endpoint, inputs)
     if problems:
         raise BodyInvalid(f"{endpoint.model_id}: {'; '.join(problems)}.")
     raw: dict[str, Any] = {
         "prompt": inputs.prompt,
         "duration": inputs.duration,
-        "resolution": _resolution(endpoint.family, inputs.resolution),
+        "resolution": FAMILIES[endpoint.family].tiers.get(inputs.resolution, inputs.resolution),
         "seed": inputs.seed,
         "aspect_ratio": inputs.aspect_ratio,
         "negative_prompt": inputs.negative_prompt,
@@ -119,34 +115,48 @@ def to_body(endpoint: Endpoint, inputs: GenerationInputs, url_of: Callable[[Medi
     return body.model_dump(mode="json", exclude_unset=True)
 
 
-def _resolution(family: Family, tier: str) -> str:
-    return tier.replace("p", "P") if family is Family.HAPPYHORSE_I2V else tier
-
-
 def _media_fields(endpoint: Endpoint, inputs: GenerationInputs, url_of: Callable[[Medium], str]) -> dict[str, Any]:
-    if endpoint.family is not Family.SEEDANCE_PRO:
-        singles = {"image_url": inputs.images, "audio_url": inputs.audios}
-        return {name: url_of(media[0]) for name, media in singles.items() if media}
-    plural = endpoint.dialect == "catalogue"
-    lists = {
-        "images" if plural else "image_url": inputs.images,
-        "videos" if plural else "video_url": inputs.videos,
-        "audios" if plural else "audio_url": inputs.audios,
-    }
-    return {name: [url_of(medium) for medium in media] for name, media in lists.items() if media}
+    fields: dict[str, Any] = {}
+    for kind, field in endpoint.media.items():
+        urls = [url_of(medium) for medium in inputs.of(kind)]
+        if urls:
+            fields[field.name] = urls if field.many else urls[0]
+    if inputs.end_image is not None:
+        fields["end_image_url"] = url_of(inputs.end_image)
+    return fields
+
+
+def _live_body(endpoint: LiveEndpoint, inputs: GenerationInputs, url_of: Callable[[Medium], str]) -> dict[str, object]:
+    """Return the planned body with the addresses of its media."""
+    if inputs.family != endpoint.family or inputs.body is None:
+        raise BodyInvalid(f"{endpoint.model_id}: the inputs are for {inputs.family}.")
+    missing = [name for name in endpoint.schema.required if name not in inputs.body]
+    unknown = [name for name in inputs.body if name not in endpoint.schema.properties]
+    if missing or unknown:
+        found = [
+            *(f"{name} is required now" for name in missing),
+            *(f"{name} is not known any more" for name in unknown),
+        ]
+        raise BodyInvalid(f"{endpoint.model_id}: its schema has changed: {'; '.join(found)}.")
+
+    def filled(value: object) -> object:
+        if (mark := marked_medium(value)) is not None:
+            return url_of(inputs.of(mark[0])[mark[1] - 1])
+        return [filled(each) for each in value] if isinstance(value, list) else value
+
+    return {name: filled(value) for name, value in inputs.body.items()}
 
 
 def _misfits(endpoint: Endpoint, inputs: GenerationInputs) -> list[str]:
     """Return inputs that the body cannot carry, so that none is dropped silently."""
     limits = LIMITS[endpoint.family]
     problems: list[str] = []
-    if inputs.family is not endpoint.family:
+    if inputs.family != endpoint.family:
         return [f"the inputs are for {inputs.family}, not for {endpoint.family}"]
-    for kind, media in (
-        (MediumKind.IMAGE, inputs.images),
-        (MediumKind.AUDIO, inputs.audios),
-        (MediumKind.VIDEO, inputs.videos),
-    ):
+    if inputs.body is not None:
+        problems.append("the endpoint takes no body of a live schema")
+    for kind in MediumKind:
+        media = inputs.of(kind)
         of_kind = limits.media(kind)
         if not of_kind.min_count <= len(media) <= of_kind.max_count:
             wanted = (
@@ -160,6 +170,8 @@ def _misfits(endpoint: Endpoint, inputs: GenerationInputs) -> list[str]:
         ]
     if inputs.resolution not in limits.resolutions_in(endpoint.dialect):
         problems.append(f"resolution must be one of {', '.join(limits.resolutions_in(endpoint.dialect))}")
+    if inputs.end_image is not None and not limits.end_image:
+        problems.append("the endpoint has no end_image")
     if inputs.watermark is None and limits.watermark:
         problems.append("watermark must be set, because its default differs between the service's sources")
     for name, value, has in (

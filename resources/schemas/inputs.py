@@ -3,9 +3,9 @@
 import hashlib
 import json
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Service = Literal["runcomfy", "sandbox"]
@@ -22,13 +22,11 @@ class Route(StrEnum):
     MULTI_MODAL = "multi_modal"
 
 
-class Family(StrEnum):
-    """One endpoint, whichever generation of ids and field names an account resolves."""
+Family: TypeAlias = str
+"""A family's name (`resources.schemas.families`), or the model id of one that is used by its live schema."""
 
-    HAPPYHORSE_I2V = "happyhorse-1.0/image-to-video"
-    WAN_T2V = "wan-2.7/text-to-video"
-    WAN_I2V = "wan-2.7/image-to-video"
-    SEEDANCE_PRO = "seedance-2.0/pro"
+FamilyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$", max_length=200)]
+"""A family where it is read: what can stand in the service's paths."""
 
 
 class MediumKind(StrEnum):
@@ -90,17 +88,20 @@ class Medium(BaseModel):
 class GenerationInputs(BaseModel):
     """Everything that determines a generation; a field is None if its endpoint has no such input.
 
-    ``resolution`` is the tier in lower case (``480p``, ``720p``, ``1080p``, ``4k``), ``duration`` whole seconds.
+    ``resolution`` is the tier in lower case (``480p``, ``720p``, ``1080p``, ``4k``), ``duration`` whole seconds. A family
+    that is used by its live schema has the ``body`` that is sent, with its media by number (`medium_mark`); its resolution
+    is empty if the endpoint names no such tier.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    family: Family
+    family: FamilyName
     prompt: str
     negative_prompt: str | None = None
     images: tuple[Medium, ...] = ()
     audios: tuple[Medium, ...] = ()
     videos: tuple[Medium, ...] = ()
+    end_image: Medium | None = None
     duration: int
     resolution: str
     aspect_ratio: str | None = None
@@ -108,11 +109,33 @@ class GenerationInputs(BaseModel):
     watermark: bool | None = None
     generate_audio: bool | None = None
     prompt_expansion: bool | None = None
+    body: dict[str, JsonValue] | None = None
 
     @property
     def media(self) -> tuple[Medium, ...]:
-        """Return all media in the order images, videos, audios."""
-        return (*self.images, *self.videos, *self.audios)
+        """Return all media in the order images, last image, videos, audios."""
+        last = () if self.end_image is None or self.end_image in self.images else (self.end_image,)
+        return (*self.images, *last, *self.videos, *self.audios)
+
+    def of(self, kind: MediumKind) -> tuple[Medium, ...]:
+        """Return the media of one kind."""
+        return {MediumKind.IMAGE: self.images, MediumKind.AUDIO: self.audios, MediumKind.VIDEO: self.videos}[kind]
+
+
+def medium_mark(kind: MediumKind, number: int) -> dict[str, JsonValue]:
+    """Return what stands in a body for the address of a file: the file's kind and its number, from 1."""
+    return {_MARK: f"{kind} {number}"}
+
+
+def marked_medium(value: object) -> tuple[MediumKind, int] | None:
+    """Return the file that a value of a body stands for; None if it is an ordinary value."""
+    if not isinstance(value, dict) or set(value) != {_MARK}:
+        return None
+    kind, _, number = str(value[_MARK]).partition(" ")
+    return MediumKind(kind), int(number)
+
+
+_MARK = "$medium"
 
 
 def fingerprint(service: Service, inputs: GenerationInputs, take: int) -> str:
@@ -125,6 +148,8 @@ def fingerprint(service: Service, inputs: GenerationInputs, take: int) -> str:
     plain = inputs.model_dump(mode="json", exclude_none=True)
     for kind in ("images", "audios", "videos"):
         plain[kind] = [_identity(medium) for medium in plain[kind]]
+    if "end_image" in plain:
+        plain["end_image"] = _identity(plain["end_image"])
     canonical = json.dumps(
         {"service": service, "take": take, "inputs": plain}, sort_keys=True, separators=(",", ":"), ensure_ascii=True
     )

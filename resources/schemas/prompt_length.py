@@ -11,7 +11,7 @@ of another such script counts as one word.
 import re
 
 from resources.schemas.inputs import Family
-from resources.schemas.limits import LIMITS, PromptLimits
+from resources.schemas.limits import PromptLimits
 
 _CHINESE = re.compile(
     "["
@@ -46,22 +46,20 @@ def prompt_units(limits: PromptLimits, prompt: str) -> int:
     return plain + limits.chinese_weight * chinese
 
 
-def prompt_problem(family: Family, prompt: str) -> str | None:
-    """Return why the family would refuse or cut the prompt, in one line with the limit; None if it fits."""
+def prompt_excess(family: Family, limits: PromptLimits, prompt: str) -> str | None:
+    """Return why a prompt is too long for a family, or empty, in one line with the limit; None if it fits."""
     if not prompt.strip():
         return "The prompt is empty."
-    limits = LIMITS[family].prompt
     units = prompt_units(limits, prompt)
-    if units <= limits.max_units:
-        if limits.max_characters is None or len(prompt) <= limits.max_characters:
-            return None
-        return (
-            f"The prompt is {len(prompt)} characters long; {family} takes {limits.max_units} {limits.unit}, at most"
-            f" {limits.max_characters} characters, and would cut the rest silently."
-        )
     chinese = limits.max_units // limits.chinese_weight
-    return (
-        f"The prompt is {units} {limits.unit} long (a Chinese character counts as {limits.chinese_weight});"
-        f" {family} takes at most {limits.max_units} {limits.unit} or {chinese} Chinese characters"
-        " and would cut the rest silently."
-    )
+    if units > limits.max_units:
+        counted = f"{units} {limits.unit} long (a Chinese character counts as {limits.chinese_weight})"
+        most = f"{limits.max_units} {limits.unit} or {chinese} Chinese characters"
+    elif limits.max_characters is not None and len(prompt) > limits.max_characters:
+        counted = f"{len(prompt)} characters long"
+        most = f"{limits.max_units} {limits.unit}, or {limits.max_characters} characters,"
+    else:
+        return None
+    if limits.kind == "advice":
+        return f"The prompt is {counted}; for {family} at most {most} are recommended."
+    return f"The prompt is {counted}; {family} takes at most {most} and would cut the rest silently."

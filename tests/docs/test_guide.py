@@ -12,6 +12,7 @@ import typer.main
 
 from i2v_assets.briefs.brief import Brief, parse_brief, parse_defaults
 from i2v_assets.cli.main import app
+from i2v_assets.planning.prompts import shipped_presets
 from i2v_assets.uploads.csv_batches import parse_batch
 from i2v_assets.uploads.grouping import group_uploads
 from resources.settings import Settings, variable_name
@@ -114,7 +115,8 @@ def test_folders_of_the_guide_become_the_clips_that_it_says() -> None:
     objects = [ObjectInfo(key, 1000, f"etag-{key}", old) for key in sorted(files | set(texts))]
     grouping = group_uploads(objects, NOW, 30, texts, {})
     assert {each.clip for each in grouping.candidates} == {
-        "shoe", "host", "shoes--0001", "kitchen", "announcement", "no-face", "launch", "takes", "reroll", "poster",
+        "shoe", "host", "shoes--0001", "kitchen", "announcement", "no-face", "launch", "dancer", "room", "perfume", "takes", "reroll",
+        "poster",
         "greeting--en", "greeting--es", "greeting--de",
         "spring--cup", "spring--launch-pad", "spring--cat", "spring--cat-4s", "spring--pad-1080",
     }  # fmt: skip
@@ -132,7 +134,7 @@ def test_the_guide_has_every_key_of_a_brief() -> None:
     assert set(Brief.model_fields) <= set(rows)
 
 
-_PRESETS = {"portrait", "product", "environment", "character", "speaker"}
+_PRESETS = set(shipped_presets())
 
 
 def test_commands_in_the_documents_exist() -> None:

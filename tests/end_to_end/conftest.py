@@ -271,6 +271,7 @@ def stage(
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     (tmp_path / "data").mkdir()
     shutil.copyfile(ledger_template, tmp_path / "data" / "ledger.sqlite")
+    monkeypatch.setenv("I2V_PRICE_HEADROOM", "1")  # the sandbox bills the base: caps can be told in clips
     monkeypatch.setenv("I2V_MEASURE", "false")
     monkeypatch.setenv("I2V_PREVIEWS", "false")
     bucket.write("uploads/_defaults.yaml", b"duration: 3\nresolution: 720p\n", "application/yaml")

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -144,7 +145,8 @@ def test_a_voice_of_another_name_beside_the_one_image_asks(stage) -> None:
 
 
 def test_a_voice_pairs_whatever_the_case_and_the_blanks_of_its_name(stage) -> None:
-    put(stage, ("t/Ä Anna.PNG",), {"t/a\u0308 anna .mp3": stage.samples.joinpath("voiceover-en.mp3").read_bytes()})
+    put(stage, (), {"t/a\u0308 anna .mp3": stage.samples.joinpath("voiceover-en.mp3").read_bytes()})
+    stage.upload("t/Ä Anna.PNG", Path("portrait.png"))
     make_all(stage)
     (row,) = [row for row in stage.registry.list() if row.state is ClipState.DELIVERED]
     assert stage.request(row.clip).route == "lip_sync"

@@ -15,7 +15,8 @@ from resources.generation.errors import RequestFailed, RequestHeld
 from resources.ledger.records import RequestRow, State
 from resources.runcomfy.errors import MissingToken, Unauthorized
 from resources.runcomfy.resource import RunComfyResource
-from resources.schemas.inputs import Family, GenerationInputs
+from resources.schemas.families.happyhorse_1_0 import NAME as HAPPYHORSE_I2V
+from resources.schemas.inputs import GenerationInputs
 from resources.settings import load_settings
 from resources.wait_reason import WaitReason
 
@@ -63,7 +64,7 @@ def error_of(result: dg.ExecuteInProcessResult) -> str:
 
 def inputs(resource: RunComfyResource, seed: int = 11, **changes: Any) -> GenerationInputs:
     made = GenerationInputs(
-        family=Family.HAPPYHORSE_I2V, prompt="slow orbit", images=(resource.medium("shop/window.webp"),),
+        family=HAPPYHORSE_I2V, prompt="slow orbit", images=(resource.medium("shop/window.webp"),),
         duration=3, resolution="720p", seed=seed, watermark=False,
     )  # fmt: skip
     return made.model_copy(update=changes)

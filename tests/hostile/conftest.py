@@ -26,6 +26,8 @@ from resources.ledger.records import Caps
 from resources.runcomfy import client as service_client
 from resources.runcomfy import download
 from resources.runcomfy.pacing import Timeouts
+from resources.schemas.families.happyhorse_1_0 import NAME as HAPPYHORSE_I2V
+from resources.schemas.families.seedance_2_0 import NAME as SEEDANCE_PRO
 from resources.schemas.inputs import Family, GenerationInputs, Medium, MediumKind, Route, fingerprint
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
@@ -76,11 +78,11 @@ def attack(
             seed=seed,
             **(
                 {"aspect_ratio": "adaptive", "generate_audio": False}
-                if family is Family.SEEDANCE_PRO
+                if family is SEEDANCE_PRO
                 else {"watermark": False}
             ),
         )
-        route = Route.MULTI_MODAL if family is Family.SEEDANCE_PRO else Route.ANIMATE
+        route = Route.MULTI_MODAL if family is SEEDANCE_PRO else Route.ANIMATE
         return GenerationRequest(clip, 1, fingerprint("sandbox", inputs, 1), inputs, route, 40_000_000)
 
     def run(chosen: Iterable[Scenario]) -> dict[str, Outcome]:
@@ -92,9 +94,9 @@ def attack(
                 monkeypatch.setenv(name, value)
             monkeypatch.setenv("RUNCOMFY_MODEL_API_BASE", f"{service.base}/v1")
             monkeypatch.setenv("RUNCOMFY_TOKEN", TOKEN)
-            orders = [order("good-first", Family.HAPPYHORSE_I2V, 1)]
-            orders += [order(each.name, Family.SEEDANCE_PRO, seed) for seed, each in scenarios.items()]
-            orders.append(order("good-last", Family.HAPPYHORSE_I2V, 2))
+            orders = [order("good-first", HAPPYHORSE_I2V, 1)]
+            orders += [order(each.name, SEEDANCE_PRO, seed) for seed, each in scenarios.items()]
+            orders.append(order("good-last", HAPPYHORSE_I2V, 2))
             ledger_file = tmp_path / f"ledger-{time.monotonic_ns()}.sqlite"
             with Ledger.open(f"sqlite:///{ledger_file}") as ledger:
                 outcomes = {each.order.clip: each for each in asyncio.run(collect(ledger, orders))}

@@ -25,7 +25,7 @@ OURS = {
         "line.requests",
         "problem.severity",
     ),
-    *("shot.video.sha256[:16]", "found.medium.sha256[:16]", "live.family.value", "base64_jpeg", "base64_webp"),
+    *("shot.video.sha256[:16]", "found.medium.sha256[:16]", "live.family", "base64_jpeg", "base64_webp"),
     *("picture", "link"),  # a `data:` picture of this project, and an address of keys.clip_key
 }
 

@@ -11,7 +11,7 @@ import typer
 
 from i2v_assets.cli.console import err, print_json
 from i2v_assets.cli.disk import require_room
-from i2v_assets.cli.exit_codes import DataProblem, Exit, UsageProblem
+from i2v_assets.cli.exit_codes import DataProblem, Exit, NoInput, UsageProblem
 from i2v_assets.cli.run.inputs import RunInput, Source, Target, read_input, read_target
 from i2v_assets.cli.run.plan import plan_run
 from i2v_assets.cli.run.progress import exit_of, follow
@@ -19,7 +19,7 @@ from i2v_assets.cli.run.result import result_of, save, show
 from i2v_assets.planning.plan import Plan
 from i2v_assets.session import Session, current_user, open_session
 from resources.ledger.records import State
-from resources.money import dollars
+from resources.money import price_words
 from resources.runcomfy.credentials import require_token
 from resources.schemas.inputs import MediumKind
 from resources.scratch import scratch_folder
@@ -63,8 +63,8 @@ def run(
 
         i2v run happyhorse/happyhorse-1-0/image-to-video --input-file input.json --no-wait
 
-    Exit codes: 0 made, 1 failed or refused by the service, 64 bad arguments, 65 bad input, 69 service or bucket down,
-    75 held or unknown (run it again later), 77 not signed in, 130 stopped with Ctrl-C.
+    Exit codes: 0 made, 1 failed or refused by the service, 64 bad arguments, 65 bad input, 66 no such file,
+    69 service or bucket down, 75 held or unknown (run it again later), 77 not signed in, 130 stopped with Ctrl-C.
     """
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(message)s")
     stage = _Stage()
@@ -115,7 +115,7 @@ def _text(inline: str, file: str) -> str:
     try:
         return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except OSError as error:
-        raise UsageProblem(f"{file} cannot be read: {error.strerror or type(error).__name__}.") from None
+        raise NoInput(f"{file} cannot be read: {error.strerror or type(error).__name__}.") from None
     except UnicodeDecodeError:
         raise DataProblem(f"{file} is not UTF-8 text.", remedy="Save it as UTF-8.") from None
 
@@ -127,9 +127,9 @@ def _check_folder(folder: Path) -> None:
 
 def _pinned(session: Session, target: Target) -> Session:
     """Return the session with the named model id as the one that its family is asked by."""
-    if target.family is None or target.model_id is None:
+    if target.family is None or target.model_id is None or target.route is None:
         return session
-    pins = {**session.settings.model_ids, target.family.value: target.model_id}
+    pins = {**session.settings.model_ids, target.family: target.model_id}
     return replace(session, settings=session.settings.model_copy(update={"model_ids": pins}))
 
 
@@ -159,7 +159,7 @@ def _run(
 
 
 def _announce(plan: Plan, settings: Settings) -> None:
-    price = dollars(plan.price_microdollars) or "an unknown price"
+    price = price_words(plan.price_microdollars, plan.at_most_microdollars)
     money = " of play money" if settings.service == "sandbox" else ""
     where = plan.model_id or plan.family
     err.print(

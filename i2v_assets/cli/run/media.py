@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from i2v_assets.cli.exit_codes import DataProblem, UsageProblem
+from i2v_assets.cli.exit_codes import DataProblem, NoInput
 from i2v_assets.cli.run.inputs import Source
 from i2v_assets.cli.run.safe_fetch import fetch_input
 from i2v_assets.pipeline.read_media import MediaReader, ReadFile
@@ -42,7 +42,7 @@ def store_media(
     """Put all media into the bucket, and return them with their facts; what is there already is not sent again.
 
     Raises:
-        UsageProblem: a file of this machine does not exist.
+        NoInput: a file of this machine does not exist.
         DataProblem: an address is refused, or the bytes are not media.
         StorageError: the bucket does not take them.
     """
@@ -50,7 +50,7 @@ def store_media(
     for number, (source, name) in enumerate(zip(sources, names, strict=True)):
         path = Path(source.where).expanduser() if source.is_file else scratch / f"input-{number}"
         if source.is_file and not path.is_file():
-            raise UsageProblem(f"{source.where} is not a file.", remedy="Name files of this machine.")
+            raise NoInput(f"{source.where} is not a file.", remedy="Name files of this machine.")
         if not source.is_file:
             fetch_input(source.where, path, service)
         found.append(_store(path, source, name, bucket, reader))
@@ -62,7 +62,7 @@ def _store(path: Path, source: Source, name: str, bucket: Bucket, reader: MediaR
         looks = reader.sniff(path, name)
         digest = sha256_file(path)
     except OSError as error:
-        raise UsageProblem(f"{name} cannot be read: {error.strerror or type(error).__name__}.") from None
+        raise NoInput(f"{name} cannot be read: {error.strerror or type(error).__name__}.") from None
     if looks is None:
         raise DataProblem(
             f"{name} is no image, audio or video that can be read.",

@@ -10,9 +10,13 @@ from i2v_assets.cli.run.inputs import RunInput, Target, check_media
 from i2v_assets.cli.run.media import display_names, store_media
 from i2v_assets.operations.preview import open_planner
 from i2v_assets.pipeline.read_media import MediaReader, ReadFile
-from i2v_assets.planning.plan import Plan, PlanOffer, Refusal, Waiting
+from i2v_assets.planning.families import wanted_families
+from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting
 from i2v_assets.session import Session
+from resources.schemas.endpoints import ENDPOINTS, LiveEndpoint
+from resources.schemas.families import FAMILIES
 from resources.schemas.inputs import Family, MediumKind
+from resources.schemas.live_schema import LiveSchema
 
 CLIP = ":run"
 """The ledger's name for generations that belong to no clip. No upload's slug can be it, so a command about a clip is never
@@ -25,11 +29,15 @@ def plan_run(session: Session, target: Target, asked: RunInput, scratch: Path) -
     Raises:
         DataProblem: the inputs do not fit; UsageProblem: the id does not answer; TryLater: it has to wait.
     """
-    if target.family is Family.WAN_T2V and any(source.kind is MediumKind.IMAGE for source in asked.media):
+    record = FAMILIES.get(target.family or "")
+    faceless = record is not None and record.limits is not None and not record.limits.images.max_count
+    if faceless and any(source.kind is MediumKind.IMAGE for source in asked.media):
         raise DataProblem(
             f"{target.model_id} takes no image: the person on it would not appear.",
             remedy="Run wan-ai/wan-2.7/image-to-video or lip_sync, or leave the image out.",
         )
+    if target.route is None:
+        asked = asked.with_schema(asyncio.run(_schema(session, target)))
     names = display_names(asked.media)
     brief = asked.brief(target, names)
     reader = MediaReader(session.bucket, session.registry, scratch)
@@ -46,11 +54,25 @@ def plan_run(session: Session, target: Target, asked: RunInput, scratch: Path) -
         if target.family is not None and offers.get(target.family, True) is None:
             raise UsageProblem(f"The service has no {target.model_id} now.", remedy="`i2v models` shows what answers.")
         raise TryLater(decided.words, remedy=decided.remedy)
-    if target.family is not None and decided.family is not target.family:
+    if target.family is not None and decided.family != target.family:
         raise DataProblem(
             f"These inputs are for {decided.family}, not for {target.model_id}.", remedy="Compare with `i2v models`."
         )
     return decided
+
+
+async def _schema(session: Session, target: Target) -> LiveSchema:
+    async with session.open_service() as service:
+        live = await service.offers.live(target.family or "")
+    if live.unusable is not None:
+        raise live.unusable
+    if live.offer is None or not isinstance(live.offer.endpoint, LiveEndpoint):
+        known = "\n".join(f"    {model_id}" for model_id in ENDPOINTS)
+        raise UsageProblem(
+            f"The service has no {target.model_id} now.",
+            remedy=f"`i2v models` shows what answers. Ids whose inputs are known without asking:\n{known}",
+        )
+    return live.offer.endpoint.schema
 
 
 async def _decide(
@@ -58,7 +80,7 @@ async def _decide(
 ) -> tuple[Plan | Refusal | Waiting, Mapping[Family, PlanOffer | None]]:
     async with open_planner(session, scratch) as opened:
         decided = await opened.planner.decide(CLIP, brief, files, name=files[0].name if files else CLIP)
-        offers = await opened.offers()
+        offers = await opened.offers(wanted_families(brief, PlanOptions(session.settings.service)))
         if isinstance(decided, Plan) and decided.family not in offers:
             await opened.service.offers.live(decided.family)  # a catalogue that does not answer raises its own error
         return decided, offers

@@ -65,8 +65,9 @@ def follow(session: Session, plan: Plan, scratch: Path, *, run_id: str, wait: bo
     """
     course = Course()
     request = GenerationRequest(
-        plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, plan.price_microdollars
-    )
+        plan.clip, plan.take, plan.fingerprint, plan.inputs, plan.route, plan.at_most_microdollars,
+        quote=plan.quote, billed=plan.billed,
+    )  # fmt: skip
     options = options_of(session.settings)
     if session.settings.service == "sandbox":
         options = replace(options, prior_seconds=SANDBOX_SECONDS)

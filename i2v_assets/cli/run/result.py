@@ -32,7 +32,7 @@ def result_of(session: Session, plan: Plan, course: Course) -> dict[str, Any]:
         "fingerprint": plan.fingerprint,
         "seed": plan.inputs.seed,
         "service": session.settings.service,
-        "price_microdollars": row.price_microdollars if row else plan.price_microdollars,
+        "price_microdollars": row.price_microdollars if row else plan.at_most_microdollars,
         "cost_microdollars": row.cost_microdollars if row else None,
         "file": None,
         "manifest": None,

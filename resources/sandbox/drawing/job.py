@@ -1,6 +1,7 @@
 """A rendering job as plain data that can be stored."""
 
 import hashlib
+import re
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -10,7 +11,8 @@ from resources.schemas.inputs import Family
 
 FRAMES_PER_SECOND = 24
 
-_SHORT_SIDE = {"480p": 480, "720p": 720, "1080p": 1080, "4k": 2160}
+_SHORT_SIDE = {"2k": 1440, "4k": 2160, "8k": 4320}
+"""Pixels of the shorter side of tiers whose names do not say them."""
 _WIDEST = 2.5
 """Aspect of the most extreme picture that HappyHorse takes (model page); others are limited to the same range."""
 
@@ -20,7 +22,7 @@ class RenderJob(BaseModel):
 
     Attributes:
         model_id: For the cache's file names.
-        family: Determines the kind of picture.
+        family: The family, or the model id if the code does not know its body.
         prompt: Its motion verb moves the camera.
         images: Hashes of the images, the subject first.
         audios: Hashes of the sounds.
@@ -60,14 +62,19 @@ class RenderJob(BaseModel):
         return f"{self.family.split('/')[0]}-{short}-{size}{f'-{mark}' if mark else ''}.mp4"
 
 
+def is_tier(word: str) -> bool:
+    """Return True if a word names a size that can be rendered, such as ``720p`` or ``4k``."""
+    return word in _SHORT_SIDE or re.fullmatch(r"(?!000)\d{3,4}p", word) is not None
+
+
 def frame_size(tier: str, aspect: float) -> tuple[int, int]:
     """Return width and height in pixels: the tier is the short side, both sides are even (yuv420p).
 
     Args:
-        tier: ``480p``, ``720p``, ``1080p`` or ``4k``.
+        tier: Such as ``480p``, ``720p``, ``1080p`` or ``4k``.
         aspect: Width over height; limited to 1:2.5 to 2.5:1.
     """
-    short = _SHORT_SIDE[tier.lower()]
+    short = _SHORT_SIDE.get(tier.lower()) or int(tier[:-1]) // 2 * 2
     aspect = min(max(aspect, 1 / _WIDEST), _WIDEST)
     long = round(short * max(aspect, 1 / aspect) / 2) * 2
     return (long, short) if aspect >= 1 else (short, long)
@@ -75,10 +82,8 @@ def frame_size(tier: str, aspect: float) -> tuple[int, int]:
 
 def aspect_of(label: str) -> float | None:
     """Return ``16:9`` as a number; None for ``adaptive``."""
-    if ":" not in label:
-        return None
-    width, height = label.split(":")
-    return int(width) / int(height)
+    width, _, height = label.partition(":")
+    return int(width) / int(height) if width.isdigit() and height.isdigit() and int(height) else None
 
 
 class MediaFolder:

@@ -16,19 +16,20 @@ from resources.sandbox.drawing import defects
 from resources.sandbox.drawing.job import FRAMES_PER_SECOND, MediaFolder, RenderJob
 from resources.sandbox.drawing.marks import draw_level, draw_mark
 from resources.sandbox.drawing.motion import Motion, Pose, motion_of
-from resources.sandbox.drawing.picture import Camera, Planes, load_rgb
+from resources.sandbox.drawing.picture import Camera, Planes, cover, load_rgb
 from resources.sandbox.drawing.references import Cutaway, cutaways, first_frame
 from resources.sandbox.drawing.scenes import Speaker, landscape
 from resources.sandbox.drawing.sound import CHANNELS, SAMPLE_RATE, Samples, ambience, load_sound, loudness
 from resources.sandbox.faults import Kind
-from resources.schemas.inputs import Family
+from resources.schemas.families import record_of
 
 _BT601 = 6
 """FFmpeg's number of SMPTE 170M: the result of OpenCV's RGB to YUV conversion."""
 
 _LIMITED_RANGE = 1
 
-_SEVERAL_REFERENCES = frozenset({Family.SEEDANCE_PRO})
+_ENDING_FROM = 0.75
+"""Part of the video after which it blends into the last image."""
 
 
 class RenderFailed(Exception):
@@ -75,8 +76,12 @@ class Stage:
         if picture is None:
             picture = landscape(job.width, job.height, job.seed)
         self._camera = Camera(picture, job.width, job.height)
-        if job.family in _SEVERAL_REFERENCES:
+        record = record_of(job.family)
+        if record is None or record.traits is None or record.traits.cuts:
             self._cutaways = cutaways(images[1:], videos, job.width, job.height, frames)
+        self._ending: Planes | None = None
+        if record is not None and record.limits is not None and record.limits.end_image and len(images) > 1:
+            self._ending = Planes.from_rgb(cover(load_rgb(images[1]), job.width, job.height))
 
     def draw(self, number: int, into: Planes) -> None:
         """Draw one frame into the planes."""
@@ -98,8 +103,16 @@ class Stage:
             cutaway.draw(into, shown)
         if self._voice is not None and self._speaker is None:
             draw_level(into, level, shown)
+        self._end(into, shown)
         defects.spoil_picture(into, number, self._frames, self._mark)
         draw_mark(into)
+
+    def _end(self, into: Planes, frame: int) -> None:
+        """Blend into the last image, which the last frame shows alone."""
+        share = (frame / max(self._frames - 1, 1) - _ENDING_FROM) / (1 - _ENDING_FROM)
+        if self._ending is not None and share > 0:
+            for plane, end in zip(into.all, self._ending.all, strict=True):
+                cv2.addWeighted(end, min(share, 1.0), plane, 1 - min(share, 1.0), 0, plane)
 
 
 def _sound(job: RenderJob, media: MediaFolder, seconds: float, mark: Kind | None) -> tuple[Samples, bool]:

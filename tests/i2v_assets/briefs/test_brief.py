@@ -45,6 +45,12 @@ reroll: {below: 0.6, at_most: 2}
 shots: [push in, orbit]
 fit: pad
 background: white
+end_image: last.jpg
+loop: false
+music: bed.mp3
+narration: words.mp3
+model: wan-3.0
+inputs: {cfg_scale: 0.5}
 """
 
 
@@ -223,6 +229,8 @@ class TestSchema:
 BASE_TYPES: dict[str, Any] = {
     "seed": 7,
     "takes": 3,
+    "loop": False,
+    "inputs": {"cfg_scale": 0.5},
     "prompt_expansion": False,
     "watermark": False,
     "generate_audio": True,

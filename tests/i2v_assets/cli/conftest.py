@@ -109,6 +109,7 @@ class Operator:
         """As it was when it started, but for the requests."""
         HTTP.delete(f"{self.url}/_sandbox/faults").raise_for_status()
         HTTP.delete(f"{self.url}/_sandbox/catalogue").raise_for_status()
+        HTTP.delete(f"{self.url}/_sandbox/prices").raise_for_status()
         self.switch(**self.fresh)
         self.balance(100_000)
 
@@ -259,6 +260,7 @@ def world(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("RUNCOMFY_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("I2V_PRICE_HEADROOM", "1")  # the sandbox bills the base: caps can be told in clips
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("resources.storage.bucket.make_client", lambda: client_of(os.environ["AWS_ENDPOINT_URL_S3"]))
     monkeypatch.setattr("i2v_assets.cli.run.progress.SANDBOX_SECONDS", 0.3)

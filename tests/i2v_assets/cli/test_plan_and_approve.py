@@ -27,7 +27,7 @@ def test_the_plan_says_everything_before_any_money(world):
     assert any("hero" in line and "animate" in line and ID in line and "$1.00" in line for line in lines)
     assert any(line.startswith("refused  broken: ") for line in lines)
     assert any(line.startswith("refused  tiny: ") and "300" in line for line in lines)
-    assert "2 to pay for, $2.00; balance $100,000.00." in ran.out
+    assert "2 to pay for, $2.00, at most $2.00; balance $100,000.00." in ran.out
     assert "Today $0.00 of at most" in ran.err
     told = world("plan", "--json").json
     assert told["plan_hash"] in ran.out

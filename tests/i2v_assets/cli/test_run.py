@@ -201,9 +201,9 @@ def test_redirects_are_judged_and_halves_are_noticed(world, files):
     ("arguments", "code", "words"),
     [
         (("nope/other/model",), 64, "happyhorse/happyhorse-1-0/image-to-video"),
-        (("animate", "--image", "missing.jpg"), 64, "missing.jpg"),
+        (("animate", "--image", "missing.jpg"), 66, "missing.jpg"),
         (("animate", "--input", "{}", "--input-file", "x.json"), 64, "not both"),
-        (("animate", "--input-file", "nowhere.json"), 64, "nowhere.json"),
+        (("animate", "--input-file", "nowhere.json"), 66, "nowhere.json"),
         (("animate", "--surprise"), 64, "surprise"),
         (("animate", "--input", "{nope"), 65, "the input"),
         (("animate", "--input", '{"promt": "x"}'), 65, "prompt"),

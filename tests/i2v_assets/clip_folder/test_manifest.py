@@ -16,7 +16,8 @@ from i2v_assets.clip_folder.manifest import (
     read_manifest,
 )
 from resources.redact import looks_secret, redact
-from resources.schemas.inputs import Family, GenerationInputs, Medium, MediumKind
+from resources.schemas.families.happyhorse_1_0 import NAME as HAPPYHORSE_I2V
+from resources.schemas.inputs import GenerationInputs, Medium, MediumKind
 
 SIGNED = "https://b.s3.example.com/k.jpg?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0a0b"
 
@@ -134,7 +135,7 @@ def test_media_keep_the_name_that_they_were_uploaded_under() -> None:
         kind=MediumKind.IMAGE, sha256="c" * 64, key="uploads/a.jpg", size_bytes=3, content_type="image/jpeg"
     )
     inputs = GenerationInputs(
-        family=Family.HAPPYHORSE_I2V, prompt="drift", images=(medium,), duration=5, resolution="1080p", seed=1
+        family=HAPPYHORSE_I2V, prompt="drift", images=(medium,), duration=5, resolution="1080p", seed=1
     )
     assert [(m.name, m.key) for m in media_of(inputs)] == [("a.jpg", "uploads/a.jpg")]
     assert media_of(inputs, {"uploads/a.jpg": "uploads/Ä b.jpg"})[0].name == "Ä b.jpg"

@@ -7,10 +7,14 @@ import pytest
 
 from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.media_checks import check_media
+from resources.schemas.families.happyhorse_1_0 import NAME as HAPPYHORSE_I2V
+from resources.schemas.families.seedance_2_0 import NAME as SEEDANCE_PRO
+from resources.schemas.families.wan_2_7_image import NAME as WAN_I2V
+from resources.schemas.families.wan_2_7_text import NAME as WAN_T2V
 from resources.schemas.inputs import Family
 
 Make = Callable[..., MeasuredMedium]
-HORSE, T2V, I2V, DANCE = Family.HAPPYHORSE_I2V, Family.WAN_T2V, Family.WAN_I2V, Family.SEEDANCE_PRO
+HORSE, T2V, I2V, DANCE = HAPPYHORSE_I2V, WAN_T2V, WAN_I2V, SEEDANCE_PRO
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ import pytest
 from i2v_assets.briefs.brief import Brief, BriefError, MediaRef
 from i2v_assets.briefs.yaml_reader import DocumentError
 from i2v_assets.planning.prompts import (
+    NEUTRAL,
     SPEAKER,
+    SPEAKER_WITHOUT_IMAGE,
     PromptFacts,
     advise,
     has_roles,
@@ -16,26 +18,32 @@ from i2v_assets.planning.prompts import (
     reference_line,
     shipped_presets,
 )
-from resources.schemas.endpoints import prompt_problem
-from resources.schemas.inputs import Family, Route
+from resources.schemas.endpoints import LIMITS, prompt_problem
+from resources.schemas.families.happyhorse_1_0 import NAME as HAPPYHORSE_I2V
+from resources.schemas.families.seedance_2_0 import NAME as SEEDANCE_PRO
+from resources.schemas.families.wan_2_7_image import NAME as WAN_I2V
+from resources.schemas.inputs import Route
 
-ANIMATE = PromptFacts(family=Family.HAPPYHORSE_I2V, images=1)
+MOVING = ("neutral", "portrait", "group", "product", "food", "environment", "character", "graphic")
+
+ANIMATE = PromptFacts(family=HAPPYHORSE_I2V, images=1)
 
 
 class TestPresets:
     def test_the_shipped_ones(self) -> None:
-        assert set(shipped_presets()) == {"portrait", "product", "environment", "character", SPEAKER}
+        assert set(shipped_presets()) == {*MOVING, SPEAKER, SPEAKER_WITHOUT_IMAGE}
 
-    @pytest.mark.parametrize("name", ["portrait", "product", "environment", "character"])
+    @pytest.mark.parametrize("name", MOVING)
     def test_they_follow_the_advice_themselves(self, name: str) -> None:
         prompt = shipped_presets()[name]
         assert advise(prompt, Route.ANIMATE, ANIMATE) == ()
-        assert all(prompt_problem(family, prompt) is None for family in Family)
+        assert all(prompt_problem(family, prompt) is None for family in LIMITS)
 
     def test_presets_state_what_must_stay(self) -> None:
         presets = shipped_presets()
         assert "identity-stable" in presets["portrait"]
-        assert "packaging" in presets["product"]
+        assert "lettering" in presets["product"]
+        assert all("unchanged" in text or "keeps" in text or "stable" in text for text in presets.values())
         assert "geometry stable" in presets["environment"]
         assert "one calm action" in presets["character"]
 
@@ -64,12 +72,29 @@ class TestPresets:
             ({}, None, ["beach.jpg"], {}, "environment"),
             ({}, None, ["dog_01.jpg"], {}, "character"),
             ({}, None, ["headshot.jpg"], {}, "portrait"),
-            ({}, False, ["headshot.jpg"], {}, "product"),
-            ({}, None, ["x.jpg"], {"aspect": 1.5}, "environment"),
-            ({}, None, ["x.jpg"], {"aspect": 1.49}, "product"),
-            ({}, True, ["x.jpg"], {"aspect": 2.0}, "portrait"),
-            ({}, None, ["canvas.jpg"], {}, "product"),
+            ({}, False, ["headshot.jpg"], {}, NEUTRAL),
+            ({}, None, ["x.jpg"], {}, NEUTRAL),
+            ({}, True, ["x.jpg"], {}, "portrait"),
+            ({}, True, ["x.jpg"], {"large_faces": 1}, "portrait"),
+            ({}, True, ["x.jpg"], {"large_faces": 2}, "group"),
+            ({}, False, ["team.jpg"], {"large_faces": 3}, "group"),
+            ({}, None, ["canvas.jpg"], {}, NEUTRAL),
+            ({}, None, ["catalogue.jpg"], {}, NEUTRAL),
+            ({}, None, ["bathroom-scan.png"], {}, "graphic"),
+            ({}, None, ["Screenshot 2026-01-01.png"], {}, "graphic"),
+            ({}, None, ["dog_on_the_beach.jpg"], {}, "environment"),
+            ({}, None, ["beach_dogs.jpg"], {}, "character"),
+            ({}, None, ["shoe_in_forest.jpg"], {}, "product"),
+            ({}, None, ["Wohnzimmer_02.jpg"], {}, "environment"),
+            ({}, None, ["sneakers.jpg"], {}, "product"),
+            ({}, None, ["zapatos-3.jpg"], {}, "product"),
+            ({}, None, ["gateau.jpg"], {}, "food"),
+            ({}, None, ["cachorro.jpg"], {}, "character"),
+            ({}, None, ["猫.jpg"], {}, "character"),
+            ({}, None, ["産品_製品1.jpg"], {}, "product"),
+            ({}, False, ["model.jpg"], {}, NEUTRAL),
             ({}, True, ["x.jpg"], {"route": Route.LIP_SYNC}, SPEAKER),
+            ({}, None, ["x.mp3"], {"route": Route.LIP_SYNC, "with_image": False}, SPEAKER_WITHOUT_IMAGE),
             ({"motion": "portrait"}, True, ["x.jpg"], {"route": Route.LIP_SYNC}, "portrait"),
         ],
     )
@@ -104,9 +129,9 @@ class TestReferenceLine:
 
 def codes(prompt: str, route: Route = Route.ANIMATE, **facts: Any) -> list[str]:
     defaults: dict[Route, dict[str, Any]] = {
-        Route.ANIMATE: {"family": Family.HAPPYHORSE_I2V, "images": 1},
-        Route.LIP_SYNC: {"family": Family.WAN_I2V, "images": 1, "audios": 1},
-        Route.MULTI_MODAL: {"family": Family.SEEDANCE_PRO, "images": 2},
+        Route.ANIMATE: {"family": HAPPYHORSE_I2V, "images": 1},
+        Route.LIP_SYNC: {"family": WAN_I2V, "images": 1, "audios": 1},
+        Route.MULTI_MODAL: {"family": SEEDANCE_PRO, "images": 2},
     }
     found = advise(prompt, route, PromptFacts(**(defaults[route] | facts)))
     assert all(each.words.endswith(".") for each in found)

@@ -8,6 +8,10 @@ import pytest
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.routing import RouteImpossible, choose_route, mentions_speech, references
+from resources.schemas.families.happyhorse_1_0 import NAME as HAPPYHORSE_I2V
+from resources.schemas.families.seedance_2_0 import NAME as SEEDANCE_PRO
+from resources.schemas.families.wan_2_7_image import NAME as WAN_I2V
+from resources.schemas.families.wan_2_7_text import NAME as WAN_T2V
 from resources.schemas.inputs import Family, MediumKind, Route
 
 Make = Callable[..., MeasuredMedium]
@@ -23,34 +27,38 @@ def media(image: Make, audio: Make, video: Make) -> Callable[[str], list[Measure
 @pytest.mark.parametrize(
     ("kinds", "brief", "route", "families", "reason"),
     [
-        ("i", {}, "animate", (Family.HAPPYHORSE_I2V,), "one image and no voiceover"),
-        ("i", {"prompt": "the host talks"}, "animate", (Family.HAPPYHORSE_I2V,), "no voiceover"),
-        ("ia", {}, "lip_sync", (Family.WAN_I2V, Family.WAN_T2V), "one voiceover"),
-        ("a", {}, "lip_sync", (Family.WAN_T2V,), "one voiceover"),
-        ("ia", {"prompt": "She speaks warmly"}, "lip_sync", (Family.WAN_I2V, Family.WAN_T2V), "lets somebody talk"),
-        ("iv", {}, "multi_modal", (Family.SEEDANCE_PRO,), "a reference video"),
-        ("vv", {}, "multi_modal", (Family.SEEDANCE_PRO,), "2 reference videos"),
-        ("ii", {}, "multi_modal", (Family.SEEDANCE_PRO,), "2 images"),
-        ("iaa", {}, "multi_modal", (Family.SEEDANCE_PRO,), "2 sounds"),
-        ("iaa", {"prompt": "two people talking"}, "multi_modal", (Family.SEEDANCE_PRO,), "2 sounds"),
+        ("i", {}, "animate", (HAPPYHORSE_I2V,), "one image and no voiceover"),
+        ("i", {"prompt": "the host talks"}, "animate", (HAPPYHORSE_I2V,), "no voiceover"),
+        ("ia", {}, "lip_sync", (WAN_I2V, WAN_T2V), "one voiceover"),
+        ("a", {}, "lip_sync", (WAN_T2V,), "one voiceover"),
+        ("ia", {"prompt": "She speaks warmly"}, "lip_sync", (WAN_I2V, WAN_T2V), "lets somebody talk"),
+        ("iv", {}, "multi_modal", (SEEDANCE_PRO,), "a reference video"),
+        ("vv", {}, "multi_modal", (SEEDANCE_PRO,), "2 reference videos"),
+        ("ii", {}, "multi_modal", (SEEDANCE_PRO,), "2 images"),
+        ("iaa", {}, "multi_modal", (SEEDANCE_PRO,), "2 sounds"),
+        ("iaa", {"prompt": "two people talking"}, "multi_modal", (SEEDANCE_PRO,), "2 sounds"),
         (
             "ia",
             {"prompt": "subject from image 1, voice from audio 1"},
-            "multi_modal",
-            (Family.SEEDANCE_PRO,),
-            "image 1, audio 1",
+            "lip_sync",
+            (WAN_I2V, WAN_T2V),
+            "one voiceover",
         ),
-        ("ia", {"prompt": "like image 2"}, "lip_sync", (Family.WAN_I2V, Family.WAN_T2V), "voiceover"),
-        ("i", {"prompt": "like image 2"}, "animate", (Family.HAPPYHORSE_I2V,), "one image"),
-        ("ia", {"route": "multi_modal"}, "multi_modal", (Family.SEEDANCE_PRO,), "`route: multi_modal`"),
-        ("i", {"route": "animate"}, "animate", (Family.HAPPYHORSE_I2V,), "`route: animate`"),
-        ("a", {"route": "lip_sync"}, "lip_sync", (Family.WAN_T2V,), "`route: lip_sync`"),
-        ("i", {"route": "multi_modal", "prompt": "x"}, "multi_modal", (Family.SEEDANCE_PRO,), "`route: multi_modal`"),
+        ("i", {"prompt": "Image 1: slow push in on the cup"}, "animate", (HAPPYHORSE_I2V,), "one image"),
+        ("ii", {"prompt": "Bild 1 vor Bild 2"}, "multi_modal", (SEEDANCE_PRO,), "image 1, image 2"),
+        ("i", {"loop": True}, "animate", (WAN_I2V,), "it loops"),
+        ("ia", {"end_image": "z.jpg"}, "lip_sync", (WAN_I2V,), "ends on an image"),
+        ("ia", {"prompt": "like image 2"}, "lip_sync", (WAN_I2V, WAN_T2V), "voiceover"),
+        ("i", {"prompt": "like image 2"}, "animate", (HAPPYHORSE_I2V,), "one image"),
+        ("ia", {"route": "multi_modal"}, "multi_modal", (SEEDANCE_PRO,), "`route: multi_modal`"),
+        ("i", {"route": "animate"}, "animate", (HAPPYHORSE_I2V,), "`route: animate`"),
+        ("a", {"route": "lip_sync"}, "lip_sync", (WAN_T2V,), "`route: lip_sync`"),
+        ("i", {"route": "multi_modal", "prompt": "x"}, "multi_modal", (SEEDANCE_PRO,), "`route: multi_modal`"),
         (
             "ia",
             {"route": "lip_sync", "prompt": "image 1"},
             "lip_sync",
-            (Family.WAN_I2V, Family.WAN_T2V),
+            (WAN_I2V, WAN_T2V),
             "`route: lip_sync`",
         ),
     ],

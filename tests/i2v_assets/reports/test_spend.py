@@ -35,6 +35,7 @@ class Row:
     day: dt.date = DAY
     route: str = "animate"
     model_id: str | None = "m"
+    told: int | None = None
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,11 @@ class Row:
         (
             Row("failed", settled=400_000),
             {"requests": 1, "reserved": 1_000_000, "settled": 400_000, "wasted": 400_000},
+        ),
+        (Row(settled=1_250_000), {"requests": 1, "reserved": 1_000_000, "settled": 1_250_000, "surprise": 250_000}),
+        (
+            Row(settled=1_000_000, told=9_000_000),
+            {"requests": 1, "reserved": 1_000_000, "settled": 1_000_000, "surprise": 8_000_000},
         ),
         (Row("cancelled", settled=1), {"requests": 1, "reserved": 1_000_000, "settled": 1, "wasted": 1}),
     ],
@@ -124,6 +130,7 @@ def test_csv_is_exact_to_the_micro_dollar_and_holds_no_formula() -> None:
             "refused_usd": "0.000000",
             "wasted_usd": "0.000000",
             "saved_usd": "12.000000",
+            "surprise_usd": "0.000000",
         }
     ]
 

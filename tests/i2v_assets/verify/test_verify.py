@@ -9,12 +9,13 @@ from i2v_assets.films.manifest import FilmManifest
 from i2v_assets.verify.verify import Signature, Verification, verify, verify_alone, verify_film
 from resources.provenance.credentials import UNSIGNED
 from resources.redact import redact_inputs
-from resources.schemas.inputs import Family, GenerationInputs, Medium, MediumKind, fingerprint
+from resources.schemas.families.seedance_2_0 import NAME as SEEDANCE_PRO
+from resources.schemas.inputs import GenerationInputs, Medium, MediumKind, fingerprint
 
 CREATED = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 IMAGE = Medium(kind=MediumKind.IMAGE, sha256="a" * 64, key="uploads/x.jpg", size_bytes=9, content_type="image/jpeg")
 INPUTS = GenerationInputs(
-    family=Family.SEEDANCE_PRO,
+    family=SEEDANCE_PRO,
     prompt="Die Kamera fährt langsam heran ✨",
     negative_prompt="blur",
     images=(IMAGE,),

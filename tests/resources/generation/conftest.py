@@ -26,7 +26,8 @@ from resources.generation.types import EngineOptions, GenerationRequest, Outcome
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Caps, RequestRow, State
 from resources.sandbox.switches import Switches
-from resources.schemas.inputs import Family, GenerationInputs, Medium, MediumKind, Route, fingerprint
+from resources.schemas.families.happyhorse_1_0 import NAME as HAPPYHORSE_I2V
+from resources.schemas.inputs import GenerationInputs, Medium, MediumKind, Route, fingerprint
 from resources.settings import Settings, load_settings
 from resources.storage.bucket import Bucket
 
@@ -56,7 +57,7 @@ class House:
 
     def order(self, seed: int, *, clip: str | None = None, duration: int = 3, **changes: Any) -> GenerationRequest:
         inputs = GenerationInputs(
-            family=Family.HAPPYHORSE_I2V,
+            family=HAPPYHORSE_I2V,
             prompt="drift slowly to the left",
             images=(self.medium,),
             duration=duration,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from resources.media.faces import PORTRAIT_FACE, Face, faces_in, is_portrait
+from resources.media.faces import PORTRAIT_FACE, Face, count_large, faces_in, is_portrait
 from resources.media.stills import scan_image
 
 
@@ -57,3 +57,15 @@ def test_noise_and_the_smallest_picture_have_no_face() -> None:
     noise = np.random.default_rng(3).integers(0, 255, (300, 300, 3), dtype=np.uint8)
     assert faces_in(Image.fromarray(noise)) == ()
     assert faces_in(Image.new("RGB", (1, 1))) == ()
+
+
+def test_the_faces_of_a_wide_group_are_found_and_large(samples: Path) -> None:
+    group = Image.new("RGB", (1920, 1080), (120, 130, 140))
+    with Image.open(samples / "portrait.png") as portrait:
+        person = portrait.convert("RGB").resize((648, 648)).crop((108, 0, 540, 648))
+    for number in range(4):
+        group.paste(ImageOps.mirror(person) if number % 2 else person, (480 * number + 24, 432))
+    assert count_large(faces_in(group)) > 1
+    small = Image.new("RGB", (1920, 1080), (120, 130, 140))
+    small.paste(group.resize((640, 360)), (640, 720))
+    assert count_large(faces_in(small)) == 0

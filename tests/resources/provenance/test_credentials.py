@@ -15,7 +15,7 @@ from resources.provenance.credentials import (
     read,
     sign,
 )
-from resources.provenance.documents import Composition, FilmShot, Generation, Source
+from resources.provenance.documents import Composition, FilmShot, Generation, Source, document_of
 from resources.settings import Settings
 
 
@@ -251,3 +251,14 @@ def test_settings_name_a_certificate_or_none(certificate: Certificate, monkeypat
     monkeypatch.setattr("resources.provenance.credentials.find_spec", lambda name: None)
     with pytest.raises(CertificateUnusable, match="extra"):
         Certificate.from_settings(both)
+
+
+def test_another_model_that_answered_is_named_as_the_one_that_made_it() -> None:
+    made = Generation("hero", "0.1.0", "a/paid-for", "f" * 64, "r-1", "0" * 64, sandbox=False)
+    plain = json.dumps(document_of(made, []))
+    other = json.dumps(document_of(replace(made, answered_model_id="a/other"), []))
+    assert '"softwareAgent": {"name": "a/paid-for"}' in plain
+    assert "answered_model_id" not in plain
+    assert '"softwareAgent": {"name": "a/other"}' in other
+    assert '"answered_model_id": "a/other"' in other
+    assert '"model_id": "a/paid-for"' in other

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from resources.errors import SettingsError, Verdict
 from resources.runcomfy.catalogue import Catalogue, differences, price_microdollars
-from resources.runcomfy.errors import FamilyUnavailable, ServiceUnavailable, UnknownModel, UnknownPriceUnit
+from resources.runcomfy.errors import FamilyUnavailable, ServiceUnavailable, UnknownModel, UnknownPriceUnit, Unusable
 from resources.runcomfy.wire import CatalogueEntry, read_entry
-from resources.schemas.endpoints import ENDPOINTS, ids_for, input_schema
-from resources.schemas.inputs import Family, GenerationInputs, Medium, MediumKind
+from resources.schemas.endpoints import ENDPOINTS, LiveEndpoint, ids_for, input_schema
+from resources.schemas.families.seedance_2_0 import NAME as SEEDANCE_PRO
+from resources.schemas.inputs import GenerationInputs, Medium, MediumKind
 
-SEED_DOC, SEED_CAT = ids_for(Family.SEEDANCE_PRO)
+SEED_DOC, SEED_CAT = ids_for(SEEDANCE_PRO)
 
 
 def entry(model_id: str, **changes: Any) -> CatalogueEntry:
@@ -60,7 +61,7 @@ def test_the_documented_id_is_queried_first_and_the_dialect_follows_the_id(
     known: tuple[str, ...], answered: str, asked: list[str]
 ) -> None:
     service = Service(*known)
-    offer = asyncio.run(catalogue(service).resolve(Family.SEEDANCE_PRO))
+    offer = asyncio.run(catalogue(service).resolve(SEEDANCE_PRO))
     assert (offer.endpoint, service.asked) == (ENDPOINTS[answered], asked)
     assert (offer.price_microdollars_per_unit, offer.price_unit) == (100_000, "second")
 
@@ -68,7 +69,7 @@ def test_the_documented_id_is_queried_first_and_the_dialect_follows_the_id(
 def test_only_a_pinned_id_is_queried() -> None:
     service = Service(SEED_DOC)
     with pytest.raises(FamilyUnavailable) as caught:
-        asyncio.run(catalogue(service, {"seedance-2.0/pro": SEED_CAT}).resolve(Family.SEEDANCE_PRO))
+        asyncio.run(catalogue(service, {"seedance-2.0/pro": SEED_CAT}).resolve(SEEDANCE_PRO))
     assert service.asked == [SEED_CAT]
     assert caught.value.verdict is Verdict.FINAL
 
@@ -87,16 +88,91 @@ def test_a_batch_shares_one_query_and_an_offer_stays_valid_for_its_age() -> None
 
     async def scenario() -> list[int]:
         known, counts = catalogue(service, clock=clock), []
-        await asyncio.gather(*(known.resolve(Family.SEEDANCE_PRO) for _ in range(50)))
+        await asyncio.gather(*(known.resolve(SEEDANCE_PRO) for _ in range(50)))
         counts.append(len(service.asked))
         clock.now += 290
-        await known.resolve(Family.SEEDANCE_PRO)
+        await known.resolve(SEEDANCE_PRO)
         counts.append(len(service.asked))
         clock.now += 20
-        await known.resolve(Family.SEEDANCE_PRO)
+        await known.resolve(SEEDANCE_PRO)
         return [*counts, len(service.asked)]
 
     assert asyncio.run(scenario()) == [1, 1, 2]
+
+
+def test_the_id_that_answered_is_asked_from_then_on() -> None:
+    """Ids are looked up once; the other one is asked again only when the remembered one is gone."""
+    service, clock = Service(SEED_CAT), Clock()
+
+    async def scenario() -> list[str]:
+        known = catalogue(service, clock=clock)
+        for _ in range(3):
+            await known.resolve(SEEDANCE_PRO)
+            clock.now += 301
+        service.known = (SEED_DOC,)
+        return [(await known.resolve(SEEDANCE_PRO)).endpoint.model_id]
+
+    assert asyncio.run(scenario()) == [SEED_DOC]
+    assert service.asked == [SEED_DOC, SEED_CAT, SEED_CAT, SEED_CAT, SEED_CAT, SEED_DOC]
+
+
+class Described(Service):
+    """Knows one model that the code does not, as its entry describes it."""
+
+    def __init__(self, **described: Any) -> None:
+        super().__init__()
+        self.described = described
+
+    async def model(self, model_id: str) -> CatalogueEntry:
+        return read_entry({"model_id": model_id, "base_price_usd": 0.1, "price_unit": "second", **self.described})
+
+
+PLAIN = {"type": "object", "properties": {"prompt": {"type": "string"}}, "required": ["prompt"]}
+
+
+def test_an_id_that_the_code_does_not_know_is_used_by_its_live_schema() -> None:
+    offer = asyncio.run(catalogue(Described(input_schema=PLAIN)).resolve("made/up/image-to-video"))
+    assert isinstance(offer.endpoint, LiveEndpoint)
+    assert (offer.endpoint.model_id, offer.endpoint.family, offer.endpoint.dialect) == (
+        *["made/up/image-to-video"] * 2,
+        "live",
+    )
+    assert differences(offer.endpoint, offer.entry) == ()
+
+
+@pytest.mark.parametrize(
+    ("model_id", "described", "words"),
+    [
+        ("a/b", {}, "no input schema"),
+        ("a/b", {"input_schema": {"properties": {"seed": {"type": "integer"}}}}, "no prompt"),
+        ("a/text-to-image", {"input_schema": PLAIN}, "makes an image and no video"),
+        ("a/b", {"input_schema": PLAIN, "categories": ["image-edit"]}, "makes an image"),
+        ("a/b", {"input_schema": PLAIN, "categories": ["text-to-audio"]}, "makes sound"),
+        ("a/b", {"input_schema": PLAIN, "output_type": "AUDIO"}, "makes sound"),
+    ],
+)
+def test_what_cannot_be_used_is_told_before_any_money(model_id: str, described: dict[str, Any], words: str) -> None:
+    with pytest.raises(Unusable, match=words) as caught:
+        asyncio.run(catalogue(Described(**described)).resolve(model_id))
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("model_id", "described"),
+    [
+        ("a/text-to-video", {}),
+        ("a/video-to-video", {"categories": ["video-to-video"]}),
+        ("a/audio-to-video/pro", {"categories": ["audio-to-video"]}),
+        ("a/image-to-image-animate", {"categories": ["image-to-video", "text-to-image"]}),
+        ("a/b", {"categories": ["something"]}),
+        ("a/text-to-image", {"output_type": "VIDEO"}),
+    ],
+)
+def test_a_model_is_used_unless_its_entry_says_that_it_makes_no_video(model_id: str, described: dict[str, Any]) -> None:
+    assert (
+        asyncio.run(catalogue(Described(input_schema=PLAIN, **described)).resolve(model_id)).endpoint.model_id
+        == model_id
+    )
 
 
 def test_a_failure_is_shared_by_waiting_callers_but_not_by_later_ones() -> None:
@@ -105,13 +181,11 @@ def test_a_failure_is_shared_by_waiting_callers_but_not_by_later_ones() -> None:
 
     async def scenario() -> int:
         known = catalogue(service)
-        failures = await asyncio.gather(
-            *(known.resolve(Family.SEEDANCE_PRO) for _ in range(50)), return_exceptions=True
-        )
+        failures = await asyncio.gather(*(known.resolve(SEEDANCE_PRO) for _ in range(50)), return_exceptions=True)
         assert all(isinstance(one, ServiceUnavailable) for one in failures)
         asked = len(service.asked)
         service.broken = False
-        await known.resolve(Family.SEEDANCE_PRO)
+        await known.resolve(SEEDANCE_PRO)
         return asked
 
     assert asyncio.run(scenario()) == 1
@@ -120,7 +194,7 @@ def test_a_failure_is_shared_by_waiting_callers_but_not_by_later_ones() -> None:
 def test_a_cancelled_caller_does_not_fail_the_others() -> None:
     async def scenario() -> str:
         known = catalogue(Service(SEED_DOC))
-        first, second = (asyncio.ensure_future(known.resolve(Family.SEEDANCE_PRO)) for _ in range(2))
+        first, second = (asyncio.ensure_future(known.resolve(SEEDANCE_PRO)) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
         return (await second).endpoint.model_id
@@ -131,7 +205,7 @@ def test_a_cancelled_caller_does_not_fail_the_others() -> None:
 def inputs(duration: int = 5, images: int = 1) -> GenerationInputs:
     one = Medium(kind=MediumKind.IMAGE, sha256="a" * 64, key="k", size_bytes=1, content_type="image/png")
     return GenerationInputs(
-        family=Family.SEEDANCE_PRO, prompt="x", images=(one,) * images, duration=duration, resolution="720p", seed=1
+        family=SEEDANCE_PRO, prompt="x", images=(one,) * images, duration=duration, resolution="720p", seed=1
     )
 
 

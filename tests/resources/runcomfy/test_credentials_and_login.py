@@ -18,7 +18,7 @@ from resources.settings import Settings
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    for name in ("RUNCOMFY_TOKEN", "RUNCOMFY_CONFIG_DIR", "XDG_CONFIG_HOME"):
+    for name in ("RUNCOMFY_TOKEN", "RUNCOMFY_API_TOKEN", "RUNCOMFY_API_KEY", "RUNCOMFY_CONFIG_DIR", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
@@ -38,6 +38,30 @@ def test_the_environment_wins_over_the_file_and_is_trimmed(settings: Any, tmp_pa
     blank = load_token(settings(RUNCOMFY_TOKEN="  "))
     assert blank is not None
     assert blank.get_secret_value() == "from-file"
+
+
+@pytest.mark.parametrize(
+    ("variables", "token"),
+    [
+        ({"RUNCOMFY_API_KEY": "third"}, "third"),
+        ({"RUNCOMFY_API_KEY": "third", "RUNCOMFY_API_TOKEN": " second\n"}, "second"),
+        ({"RUNCOMFY_API_KEY": "third", "RUNCOMFY_API_TOKEN": "second", "RUNCOMFY_TOKEN": "first"}, "first"),
+        ({"RUNCOMFY_API_KEY": "third", "RUNCOMFY_API_TOKEN": "  ", "RUNCOMFY_TOKEN": "  "}, "third"),
+        ({"RUNCOMFY_API_KEY": " ", "RUNCOMFY_API_TOKEN": "", "RUNCOMFY_TOKEN": ""}, "from-file"),
+    ],
+)
+def test_the_names_of_the_token_are_read_in_their_order_before_the_file(
+    settings: Any, tmp_path: Path, variables: dict[str, str], token: str
+) -> None:
+    write_token(settings(RUNCOMFY_CONFIG_DIR=str(tmp_path)), SecretStr("from-file"))
+    found = load_token(settings(**variables))
+    assert found is not None
+    assert found.get_secret_value() == token
+
+
+def test_a_malformed_token_is_told_with_the_name_that_holds_it(settings: Any) -> None:
+    with pytest.raises(TokenMalformed, match="RUNCOMFY_API_KEY"):
+        load_token(settings(RUNCOMFY_API_KEY="two words"))
 
 
 def test_the_files_place_follows_the_vendors_order(settings: Any, tmp_path: Path) -> None:

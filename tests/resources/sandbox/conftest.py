@@ -176,6 +176,7 @@ def _fresh(server: RunningSandbox) -> Iterator[Client]:
         yield client
         client.delete("/_sandbox/faults")
         client.delete("/_sandbox/catalogue")
+        client.delete("/_sandbox/prices")
         client.put("/_sandbox/switches", json=defaults)
         client.put("/_sandbox/balance", json={"balance_usd": 100_000})
 

@@ -17,7 +17,10 @@ from resources.sandbox.drawing.job import MediaFolder, RenderJob, frame_size
 from resources.sandbox.drawing.render import RenderFailed, RenderStopped, render
 from resources.sandbox.drawing.sound import ambience
 from resources.sandbox.faults import Kind
-from resources.schemas.inputs import Family
+from resources.schemas.families.happyhorse_1_0 import NAME as HAPPYHORSE_I2V
+from resources.schemas.families.seedance_2_0 import NAME as SEEDANCE_PRO
+from resources.schemas.families.wan_2_7_image import NAME as WAN_I2V
+from resources.schemas.families.wan_2_7_text import NAME as WAN_T2V
 
 SIZE = (320, 180)
 
@@ -37,7 +40,7 @@ class Studio:
     def job(self, prompt: str = "push in", size: tuple[int, int] = SIZE, **changes: object) -> RenderJob:
         values = {
             "model_id": "a/b",
-            "family": Family.HAPPYHORSE_I2V,
+            "family": HAPPYHORSE_I2V,
             "prompt": prompt,
             "seconds": 2,
             "width": size[0],
@@ -196,7 +199,7 @@ def test_the_picture_follows_the_voice(studio, photo, media, with_image):
     voice = studio.keep(burst(4, media))
     job = studio.job(
         "She speaks.",
-        family=Family.WAN_I2V if with_image else Family.WAN_T2V,
+        family=WAN_I2V if with_image else WAN_T2V,
         images=(photo,) if with_image else (),
         audios=(voice,),
         seconds=4,
@@ -214,7 +217,7 @@ def test_the_picture_follows_the_voice(studio, photo, media, with_image):
 
 
 def test_a_short_voice_ends_in_silence_and_a_long_one_is_cut(studio, media):
-    job = studio.job("She speaks.", family=Family.WAN_T2V, audios=(studio.keep(burst(1, media)),), seconds=2)
+    job = studio.job("She speaks.", family=WAN_T2V, audios=(studio.keep(burst(1, media)),), seconds=2)
     short = studio.render(job).sound.mean(axis=0)
     assert np.abs(short[:40_000]).max() > 0.1
     assert np.abs(short[52_000:]).max() < 0.001
@@ -226,7 +229,7 @@ def test_references_are_cut_in(studio, photo, media, good):
     red = io.BytesIO()
     Image.new("RGB", (400, 300), (250, 10, 10)).save(red, "JPEG")
     job = studio.job(
-        family=Family.SEEDANCE_PRO,
+        family=SEEDANCE_PRO,
         images=(photo, studio.keep(red.getvalue())),
         videos=(studio.keep(good.path.read_bytes()),),
         seconds=4,
@@ -242,14 +245,12 @@ def test_references_are_cut_in(studio, photo, media, good):
 
 
 def test_a_request_of_words_alone_has_a_picture_too(studio):
-    video = studio.render(studio.job("Pan over the hills", family=Family.WAN_T2V))
+    video = studio.render(studio.job("Pan over the hills", family=WAN_T2V))
     assert video.frames.std() > 20
 
 
 def test_a_clip_alone_gives_its_first_picture(studio, good):
-    video = studio.render(
-        studio.job(family=Family.SEEDANCE_PRO, videos=(studio.keep(good.path.read_bytes()),), seconds=4)
-    )
+    video = studio.render(studio.job(family=SEEDANCE_PRO, videos=(studio.keep(good.path.read_bytes()),), seconds=4))
     assert np.abs(video.frames[0][80:140].astype(int) - good.frames[0][80:140]).mean() < 15
 
 
@@ -278,6 +279,15 @@ def test_awkward_sizes_and_sources_render(studio):
         assert studio.render(studio.job("orbit", size, images=(image,))).size == size
 
 
+def test_a_last_image_ends_the_video(studio, photo):
+    flat = io.BytesIO()
+    Image.new("RGB", (640, 360), (20, 160, 60)).save(flat, "PNG")
+    images = (photo, studio.keep(flat.getvalue()))
+    frames = studio.render(studio.job(family=WAN_I2V, images=images)).frames.astype(int)
+    spread = [np.percentile(np.abs(frame - np.median(frame, axis=(0, 1))), 80) for frame in (frames[0], frames[-1])]
+    assert spread[1] < 8 < spread[0]
+
+
 def test_a_rendering_can_be_stopped_and_can_fail(studio, photo):
     stop = threading.Event()
     stop.set()
@@ -291,9 +301,7 @@ def test_a_rendering_can_be_stopped_and_can_fail(studio, photo):
 
 
 def voiced(studio: Studio, photo: str, media) -> RenderJob:
-    return studio.job(
-        "push in", family=Family.WAN_I2V, images=(photo,), audios=(studio.keep(burst(4, media)),), seconds=4
-    )
+    return studio.job("push in", family=WAN_I2V, images=(photo,), audios=(studio.keep(burst(4, media)),), seconds=4)
 
 
 def envelope(video: Video) -> np.ndarray:

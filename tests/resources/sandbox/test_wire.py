@@ -170,7 +170,8 @@ def test_device_login(quick, decision):
         return quick.post("/api/cli-auth/poll", json={"device_code": start["device_code"]})
 
     assert poll().json() == {"status": "pending"}
-    page = quick.get(start["verify_url"])
+    assert start["user_code"] not in start["verify_url"]
+    page = quick.get(start["verify_url"], params={"code": start["user_code"]})
     assert start["user_code"] in page.text
     assert quick.post("/cli-auth", data={"code": start["user_code"], "decision": decision}).status_code == 200
     answer = poll()

@@ -1,0 +1,196 @@
+"""The requests that wait for a person's word: what they say contradicts what would be sent. Pure.
+
+A small table of codes. Each entry names the words or the measurement that speak against the clip as it would be made, and the
+keys of the brief that settle it. `route:` settles all of them, and so does an approval, which makes the clip as it is.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+
+from i2v_assets.planning.names import languages_in, names_person
+from i2v_assets.planning.vocabulary import Reading
+from i2v_assets.uploads.media_order import names_first, names_last
+from i2v_assets.uploads.types import shown_name
+from resources.schemas.inputs import MediumKind
+
+SPEECH_SHARE = 0.2
+"""Share of a sound in which a voice is heard from which it counts as speech. Measured: 0.86 to 0.90 for voices, also under
+music, 0.00 for ambience, pads and beats; a voice with long pauses lies between."""
+
+
+class Ask(BaseModel):
+    """Why a clip needs a person's word: a stable code, what is not clear, and how it is settled."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str
+    words: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clues:
+    """What a request shows of what is wanted.
+
+    Attributes:
+        prompt: The prompt as it is understood.
+        numbered: The media that the prompt names by number, also as "the first image".
+        figures: Those that it names by a figure.
+        images: The names of the images, in order.
+        videos: The names of the reference videos.
+        audios: The names of the sounds.
+        speech: Share of the sound in which a voice is heard, from 0 to 1; None if it was not measured.
+        face: Whether the image shows a large face; None if it was not checked.
+        dubbed: The brief names its voiceovers by language.
+        image_left_out: The brief leaves the image out (`keep_face: false`).
+        model_named: The brief names a model, so only a file that is not there is asked for.
+    """
+
+    prompt: Reading
+    numbered: tuple[tuple[MediumKind, int], ...] = ()
+    figures: tuple[tuple[MediumKind, int], ...] = ()
+    images: tuple[str, ...] = ()
+    videos: tuple[str, ...] = ()
+    audios: tuple[str, ...] = ()
+    speech: float | None = None
+    face: bool | None = None
+    dubbed: bool = False
+    image_left_out: bool = False
+    model_named: bool = False
+
+    @property
+    def one_voice(self) -> bool:
+        """True if the media are those of a talking clip: one sound, at most one image."""
+        return len(self.audios) == 1 and len(self.images) <= 1 and not self.videos
+
+
+def asks_of(clues: Clues) -> tuple[Ask, ...]:
+    """Return everything for which a clip needs a person's word, the most telling first."""
+    table = (_missing,) if clues.model_named else _TABLE
+    return tuple(ask for find in table for ask in find(clues))
+
+
+def _last_image(clues: Clues) -> Iterator[Ask]:
+    if len(clues.images) < 2 or clues.videos or clues.audios:
+        return
+    last = shown_name(clues.images[-1])
+    if words := clues.prompt.find("last_frame"):
+        why = f"The prompt speaks of a first and a last image (“{words}”)"
+    elif len(clues.images) == 2 and names_first(clues.images[0]) and names_last(clues.images[1]) and not clues.numbered:
+        why = f"The names {shown_name(clues.images[0])} and {last} are those of a first and a last image"
+    else:
+        return
+    yield Ask(
+        code="last_image",
+        words=f"{why}, and references to several images hold no frame.",
+        remedy=f"If the clip is to end on {last}, write `end_image: {last}`. If the images are references,"
+        " write `route: multi_modal`.",
+    )
+
+
+def _missing(clues: Clues) -> Iterator[Ask]:
+    for kind, names, concept, key, what in (
+        (MediumKind.AUDIO, clues.audios, "audio_there", "audio", "sound"),
+        (MediumKind.VIDEO, clues.videos, "video_there", "videos", "video"),
+    ):
+        if names:
+            continue
+        number = next((number for each, number in clues.figures if each is kind), None)
+        words = f"{kind} {number}" if number else clues.prompt.find(concept)
+        if words:
+            yield Ask(
+                code=f"{kind}_missing",
+                words=f"The prompt speaks of a {what} (“{words}”), and the clip has none.",
+                remedy=f"Upload it and name it under `{key}`. To make the clip without it, write the `route`.",
+            )
+
+
+def _edit(clues: Clues) -> Iterator[Ask]:
+    if clues.videos and (words := clues.prompt.find("edit_of_video")):
+        yield Ask(
+            code="edit_of_video",
+            words=f"The prompt asks to change a video (“{words}”). No route edits one: a new video is made after it.",
+            remedy="To make a new video with it as a reference, write `route: multi_modal`.",
+        )
+    elif clues.videos and not clues.images:
+        yield Ask(
+            code="video_alone",
+            words="There is a video and no image. A video is a reference for motion, and becomes no part of the clip.",
+            remedy="Add an image. To make a clip from the reference alone, write `route: multi_modal`.",
+        )
+
+
+def _languages(clues: Clues) -> Iterator[Ask]:
+    if clues.dubbed or clues.videos or len(clues.audios) < 2:
+        return
+    spoken = languages_in(clues.audios)
+    if spoken:
+        dub = ", ".join(f"{language}: {shown_name(name)}" for language, name in zip(spoken, clues.audios, strict=True))
+        yield Ask(
+            code="languages",
+            words=f"The sounds are one voice in several languages ({', '.join(spoken)}), and one clip would get all of them.",
+            remedy=f"For a clip in each language write `dub: {{{dub}}}`. If one clip is to get all, write `route: multi_modal`.",
+        )
+
+
+def _several_portraits(clues: Clues) -> Iterator[Ask]:
+    several = len(clues.audios) == 1 and len(clues.images) > 1 and not clues.videos
+    if several and not clues.numbered and (clues.speech is None or clues.speech >= SPEECH_SHARE):
+        yield Ask(
+            code="one_voice_several_images",
+            words=f"There are {len(clues.images)} images and one voice. With several images no lips follow the voice.",
+            remedy="For a speaking clip name one image under `images`. If all are references, write `route: multi_modal`.",
+        )
+
+
+def _nobody_speaks(clues: Clues) -> Iterator[Ask]:
+    if not clues.one_voice or clues.dubbed:
+        return
+    why = silence_of(clues)
+    if why:
+        name = shown_name(clues.audios[0])
+        yield Ask(
+            code="nobody_speaks",
+            words=f"{why} As a speaking clip the picture would get a talking mouth or another person.",
+            remedy=f"To lay it under the picture, write `music: {name}` or `narration: {name}`. If somebody is to"
+            " speak it, write `route: lip_sync`.",
+        )
+
+
+def silence_of(clues: Clues) -> str:
+    """Return why nobody speaks a clip's one sound, as a sentence; empty if somebody does."""
+    name, prompt = shown_name(clues.audios[0]), clues.prompt
+    if words := prompt.find_anywhere("nobody_on_screen"):
+        return f"The prompt lets nobody in the picture speak (“{words}”)."
+    if prompt.find("sings"):
+        return ""
+    if clues.speech is not None and clues.speech < SPEECH_SHARE:
+        return f"A voice is heard in {clues.speech:.0%} of {name}, so it has no speech."
+    if words_of_speaking(prompt) or not clues.images or clues.image_left_out:
+        return ""
+    if words := prompt.find("under_picture"):
+        return f"The prompt calls the sound “{words}”."
+    if clues.face is not False or names_person(clues.images):
+        return ""
+    return f"{name} has speech, but no large face was found in {shown_name(clues.images[0])}, and the prompt names no speaker."
+
+
+def words_of_speaking(prompt: Reading) -> str:
+    """Return the words by which a prompt lets somebody speak or sing; empty if it has none."""
+    if prompt.find("not_said_by_anyone"):
+        return prompt.find("sings") if "bird" not in prompt.said else ""
+    return prompt.find("speech") or prompt.find("sings") or prompt.find("speaker")
+
+
+_TABLE: Sequence[Callable[[Clues], Iterator[Ask]]] = (
+    _last_image,
+    _missing,
+    _edit,
+    _languages,
+    _several_portraits,
+    _nobody_speaks,
+)
+"""The codes, each with its rule: `last_image`, `audio_missing` and `video_missing`, `edit_of_video` and `video_alone`,
+`languages`, `one_voice_several_images`, `nobody_speaks`."""

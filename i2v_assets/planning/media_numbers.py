@@ -1,0 +1,102 @@
+"""Read which media a prompt names by number, in seven languages: "image 2", "Bild 1 und 2", "第一张图". Pure."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Final
+
+from resources.schemas.inputs import MediumKind
+
+_WORDS: Final = {
+    MediumKind.IMAGE: (
+        "image|picture|photo|pic|bild|foto|imagen|fotografia|imagem|photographie|figura",
+        "images|pictures|photos|pics|bilder|bildern|fotos|imagenes|imagens|photographies",
+        "图片|图像|圖片|圖像|照片|图|圖|画像|写真|イメージ|絵",
+    ),
+    MediumKind.VIDEO: (
+        "video",
+        "videos",
+        "视频|影片|視頻|動画|ビデオ|映像",
+    ),
+    MediumKind.AUDIO: (
+        "audio|sound|ton|tonspur|audiodatei|sonido|son|som",
+        "audios|sounds|sonidos|sons",
+        "音频|音頻|音声|オーディオ|音源|声音",
+    ),
+}
+"""For each kind: words for one, words for several, Chinese and Japanese words."""
+
+_NUMBER = r"(?:nr\.?|no\.?|n°|#)?\s*[1-9](?![0-9A-Za-z]|[:.]\d)"
+_BETWEEN = r"\s*(?:,|、|&|\+|\b(?:and|or|und|oder|et|ou|y|e|o)\b|和|与|與|及|或|と)\s*"
+_RANGE = r"\s*(?:-|~|\b(?:to|bis|a|à|ate|hasta)\b|到|至|から)\s*"
+_FUNCTION = (
+    "and|or|as|at|by|for|from|in|into|is|are|of|on|onto|over|to|under|with|while|together|respectively"
+    "|und|oder|im|am|auf|aus|von|vom|zu|zum|zur|mit|bei|fur|ist|sind|der|die|das"
+    "|de|del|du|da|do|des|dans|avec|sur|pour|par|vers|et|ou|est|sont|en|con|para|por|y|o|e|com|na|no|sobre|es|son|sao|se|a|au|aux"
+)
+# The last number of "image 1 and 2" must not be followed by a noun: "image 1 and 2 people" names one image.
+_NO_NOUN = rf"(?!\s+(?!(?:{_FUNCTION})\b)[A-Za-z])"
+
+# "image 2", "@image2", "video #1", "images 1 and 2", "image 1, 2 and 3", "images 1-3", "Bilder 1 und 2", "图1、2"; not "video
+# 16:9", "audio 1.5" or "video 4k".
+_REFERENCES = {
+    kind: re.compile(
+        rf"(?<![A-Za-z])(?:(?:{many})\s*(?P<many>{_NUMBER}(?:(?:(?:{_BETWEEN})+|{_RANGE}){_NUMBER})*)"
+        rf"|(?:{one}|{cjk})\s*(?P<one>{_NUMBER}(?:(?:{_BETWEEN})+{_NUMBER}{_NO_NOUN})*))",
+        re.IGNORECASE,
+    )
+    for kind, (one, many, cjk) in _WORDS.items()
+}
+_DIGIT_OR_RANGE = re.compile(rf"([1-9])(?:{_RANGE}#?\s*([1-9]))?")
+
+_ORDINALS: Final = (
+    "first|1st|erste[snmr]?|primer[ao]?|premiere?|1er|1re|primeir[ao]",
+    "second|2nd|zweite[snmr]?|segund[ao]|deuxieme|seconde?|2e",
+    "third|3rd|dritte[snmr]?|tercer[ao]?|troisieme|terceir[ao]|3e",
+    "fourth|4th|vierte[snmr]?|cuart[ao]|quatrieme|quart[ao]|4e",
+)
+_HAN_NUMBERS: Final = ("一", "二", "三", "四", "五", "六", "七", "八", "九")
+_COUNTERS = "张|張|幅|个|個|段|条|條|枚目の|つ目の|番目の|本目の|枚目|番目"
+_ORDINAL = {
+    kind: re.compile(
+        rf"(?<![a-z])(?<!\d[ -])(?<!my )(?<!one )(?:{'|'.join(f'(?P<o{at}>{words})' for at, words in enumerate(_ORDINALS, start=1))})\s+(?:{one})(?![a-z])"
+        rf"|第?(?P<han>[一二三四五六七八九1-9])(?:{_COUNTERS})(?:{cjk})",
+        re.IGNORECASE,
+    )
+    for kind, (one, _, cjk) in _WORDS.items()
+}
+
+
+def references(prompt: str) -> tuple[tuple[MediumKind, int], ...]:
+    """Return the media that a prompt names by number, such as ``image 2`` or ``images 1 and 2``, without duplicates."""
+    return numbers_in(prompt) or tuple(dict.fromkeys(_ordinals(_plain(prompt))))
+
+
+def numbers_in(prompt: str) -> tuple[tuple[MediumKind, int], ...]:
+    """Return the media that a prompt names by a figure; a "first video" may be one that is to be made."""
+    return tuple(dict.fromkeys(_numbers(_plain(prompt))))
+
+
+def _numbers(text: str) -> Iterator[tuple[MediumKind, int]]:
+    for kind, pattern in _REFERENCES.items():
+        for match in pattern.finditer(text):
+            for first, last in _DIGIT_OR_RANGE.findall(match["many"] or match["one"]):
+                for number in range(int(first), int(last or first) + 1):
+                    yield kind, number
+
+
+def _ordinals(text: str) -> Iterator[tuple[MediumKind, int]]:
+    for kind, pattern in _ORDINAL.items():
+        for match in pattern.finditer(text):
+            han = match["han"]
+            if han is not None:
+                yield kind, int(han) if han.isdigit() else _HAN_NUMBERS.index(han) + 1
+            else:
+                yield kind, next(at for at in range(1, len(_ORDINALS) + 1) if match[f"o{at}"])
+
+
+def _plain(prompt: str) -> str:
+    """Return the prompt in full width and without accents; the length of its parts does not matter here."""
+    spread = unicodedata.normalize("NFKC", prompt)
+    parts = (unicodedata.normalize("NFD", char) for char in spread)
+    return "".join(part[0] if part[0].isascii() else char for part, char in zip(parts, spread, strict=True)).lower()

@@ -1,0 +1,196 @@
+"""What a prompt sets in motion: its lead, the camera's moves, the subjects' actions, and what contradicts itself. Pure."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Final
+
+from i2v_assets.planning.vocabulary import Reading, camera_moves, pattern, read_prompt
+
+LEAD_WORDS: Final = 6
+"""Number of first words in which a motion counts as leading; in "the camera slowly pushes in" it is the fourth."""
+
+LEAD_CHARACTERS: Final = 12
+"""The same limit in characters for Chinese and Japanese, which have no blanks; most of their words have two."""
+
+DESCRIBING_WORDS: Final = 4
+"""Fewest words before the first motion that describe the picture; fewer name a style or a subject: "macro", "a cat"."""
+
+DESCRIBING_CHARACTERS: Final = 8
+
+SEVERAL_ACTIONS: Final = 3
+"""Actions from which a clip of a few seconds has several motions. Slight ones, such as a blink, count as one together."""
+
+_CJK_CHARACTER = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
+
+
+@dataclass(frozen=True)
+class Motions:
+    """What a prompt sets in motion.
+
+    Attributes:
+        lead: Words (in Chinese and Japanese characters) before the first motion; None if there is none.
+        describes: The prompt begins with a description of the picture.
+        camera: The camera's moves, by name.
+        actions: What subjects do, in the prompt's words.
+        slight: A slight action, such as a blink, in the prompt's words; empty if there is none.
+        sequences: The words that put one motion after another.
+        contradiction: Two things that cannot both be, as the end of "asks for"; empty if there are none.
+    """
+
+    lead: int | None
+    describes: bool
+    camera: tuple[str, ...]
+    actions: tuple[str, ...]
+    slight: str
+    sequences: int
+    contradiction: str
+
+    @property
+    def leads(self) -> bool:
+        """True if the prompt leads with a motion."""
+        return self.lead is not None and self.lead <= LEAD_WORDS
+
+    @property
+    def several(self) -> bool:
+        """True if the prompt asks for more than one primary motion."""
+        actions = len(self.actions) + bool(self.slight)
+        return (
+            len(self.camera) > 1
+            or actions >= SEVERAL_ACTIONS
+            or (self.sequences > 1 and len(self.camera) + actions > 1)
+            or (self.sequences > 0 and len(self.camera) + len(self.actions) > 2)
+        )
+
+
+@lru_cache(maxsize=4096)
+def motions_of(prompt: str) -> Motions:
+    """Return what a prompt sets in motion."""
+    reading = read_prompt(prompt)
+    clauses = [rest for clause in reading.clauses if (rest := _without_format(clause)).strip()]
+    lead, describes = _lead(reading, clauses)
+    segments = list(_segments(reading, clauses))
+    camera: dict[str, None] = {}
+    actions: dict[str, None] = {}
+    slight = ""
+    for segment in segments:
+        moves = _camera(reading, segment)
+        camera |= dict.fromkeys(moves)
+        if not moves:
+            big, small = _actions(reading, segment)
+            actions |= dict.fromkeys(big)
+            slight = slight or small
+    sequences = len(pattern("sequence", reading.language).findall(reading.said))
+    return Motions(
+        lead, describes, tuple(camera), tuple(actions), slight, sequences, _contradiction(reading, tuple(camera))
+    )
+
+
+# The lead
+
+
+def _lead(reading: Reading, clauses: list[str]) -> tuple[int | None, bool]:
+    """Return the words before the first motion, None without one, and whether they describe the picture."""
+    before, whole, commanded = 0, 0, False
+    for clause in clauses:
+        place = _first_motion(reading, clause)
+        if place is not None:
+            before += _length(clause[:place])
+            scaled = before * LEAD_WORDS // LEAD_CHARACTERS if _is_cjk(reading) else before
+            return scaled, not commanded and _describing(reading, whole)
+        commanded = commanded or bool(pattern("commands", reading.language).match(clause))
+        before += _length(clause)
+        whole += _length(clause)
+    return None, not commanded and _describing(reading, whole)
+
+
+def _describing(reading: Reading, length: int) -> bool:
+    return length >= (DESCRIBING_CHARACTERS if _is_cjk(reading) else DESCRIBING_WORDS)
+
+
+def _is_cjk(reading: Reading) -> bool:
+    return reading.language in {"ja", "zh"}
+
+
+def _length(text: str) -> int:
+    return len(_CJK_CHARACTER.findall(text)) + len(re.findall(r"[a-z0-9][\w'-]*", _CJK_CHARACTER.sub(" ", text)))
+
+
+def _first_motion(reading: Reading, clause: str) -> int | None:
+    found = [match.start() for each in _MOTION if (match := pattern(each, reading.language).search(clause))]
+    for move in camera_moves(reading.language):
+        found += [match.start() for each in (move.sure, move.maybe) if (match := each.search(clause))]
+    return min(found, default=None)
+
+
+_MOTION: Final = ("motions", "still_camera", "steady_camera", "speech", "sings")
+
+_FORMAT = re.compile(
+    r"^(?:\W*(?:\d+(?:\.\d+)?[- ]?(?:seconds?|secs?|sekunden?|segundos?|secondes?|s|秒)(?: (?:lang|long|clip|video))*(?:間|钟)?"
+    r"|\d+:\d+|[248]k|uhd|hd|\d{3,4}p|(?:vertical|horizontal|square|seamless|perfect|endless|silent|short|cinematic|clip|video"
+    r"|reel|loop|film|shot|boucle|parfaite|bucle|perfecto|endlosschleife|a|an|the|make|it)(?![a-z]))+)"
+)
+"""Words about the file and not about the picture at a clause's start, such as "10 second vertical clip"."""
+
+
+def _without_format(clause: str) -> str:
+    match = _FORMAT.match(clause)
+    if match is None:
+        return clause
+    rest = clause[match.end() :].strip(" ,.-")
+    # "a woman" begins with a word of the list and is no format
+    return clause if not re.search(r"\d|[a-z]{4}|秒", match[0]) or match[0].strip() in {"make it"} else rest
+
+
+# Camera and actions
+
+
+def _segments(reading: Reading, clauses: list[str]) -> Iterator[str]:
+    joints = _joints()
+    for clause in clauses:
+        yield from (part.strip() for part in joints.split(clause) if part.strip())
+
+
+@cache
+def _joints() -> re.Pattern[str]:
+    return pattern("joints", None)
+
+
+def _camera(reading: Reading, segment: str) -> list[str]:
+    """Return the camera's moves of a segment; of a subject that turns or drifts there is none."""
+    by_camera = bool(pattern("camera_nouns", reading.language).search(segment))
+    found = []
+    for move in camera_moves(reading.language):
+        maybe = move.maybe.search(segment)
+        if move.sure.search(segment) or (maybe and (by_camera or _leads_segment(segment[: maybe.start()]))):
+            found.append(move.name)
+    named = [name for name in found if name not in {"other moves", "drift"}]
+    return (named or found)[:3]
+
+
+def _leads_segment(before: str) -> bool:
+    words = pattern("leading", None).sub(" ", before)
+    return not re.search(r"[a-z\u3040-\u30ff\u4e00-\u9fff]", words)
+
+
+def _actions(reading: Reading, segment: str) -> tuple[list[str], str]:
+    big, small = [], ""
+    slight = pattern("small_motions", reading.language)
+    for match in pattern("motions", reading.language).finditer(segment):
+        if slight.fullmatch(match[0]):
+            small = small or match[0]
+        else:
+            big.append(match[0])
+    return big, small
+
+
+def _contradiction(reading: Reading, camera: tuple[str, ...]) -> str:
+    still = reading.find("still_camera")
+    moves = [name for name in camera if name not in {"other moves", "drift"}]
+    if still and moves:
+        return f"a still camera (“{still}”) and a move ({moves[0]})"
+    for one, other in (("push in", "pull out"), ("rise", "descend")):
+        if one in camera and other in camera:
+            return f"opposite moves ({one} and {other})"
+    return ""

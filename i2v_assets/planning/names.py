@@ -1,0 +1,179 @@
+"""What the names of uploads say of their pictures and sounds: a subject, a first or last frame, a language. Pure.
+
+Names are read as words in six languages, with plurals; the last word about a subject is the noun in most of them, so it
+wins, and a word about a product wins over all others: `product_cat_food.jpg` shows a product.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Final
+
+import yaml
+
+from i2v_assets.planning.vocabulary import WORDS_FILE, folded
+
+_SUBJECTS_FILE: Final = WORDS_FILE.with_name("subjects.yaml")
+
+
+def words_of(name: str) -> list[str]:
+    """Return the words of a file's or folder's name, folded; a change from small to capital letters parts two words."""
+    stem = re.sub(r"\.[A-Za-z0-9]{2,5}$", "", name)
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", stem)
+    return re.findall(r"[a-z]+|[\u3040-\u30ff\u4e00-\u9fff]+", folded(parted))
+
+
+def subject_in(names: Sequence[str], *, face: bool | None) -> tuple[str, str]:
+    """Return the preset of the subject that names speak of, with the word that says so; empty strings if none does.
+
+    Args:
+        names: The upload's name and its files' names.
+        face: Whether the image is a portrait; a name alone makes none of a picture in which no face was found.
+    """
+    found = [(preset, word) for name in names for word in words_of(name) if (preset := _subject(word))]
+    unfit = {"person", "portrait"} if face is False else {"person"}
+    found = [each for each in found if each[0] not in unfit]
+    products = [each for each in found if each[0] == "product"]
+    return (products or found or [("", "")])[-1]
+
+
+def names_person(names: Iterable[str]) -> str:
+    """Return the word by which a name says that a picture shows a person; empty if none does."""
+    return next((word for name in names for word in words_of(name) if _subject(word) in {"portrait", "person"}), "")
+
+
+def _subject(word: str) -> str:
+    if not word.isascii():
+        return next((preset for preset, parts in _parts().items() for part in parts if part in word), "")
+    by_word = _by_word()
+    for form in (word, *_singulars(word)):
+        if form in by_word:
+            return by_word[form]
+    return ""
+
+
+def _singulars(word: str) -> Iterable[str]:
+    for ending, single in (("ies", "y"), ("es", ""), ("s", ""), ("en", ""), ("n", ""), ("e", ""), ("er", "")):
+        if word.endswith(ending) and len(word) - len(ending) + len(single) > 2:
+            yield word[: -len(ending)] + single
+
+
+@cache
+def _words() -> Mapping[str, Sequence[str]]:
+    loaded: dict[str, str] = yaml.safe_load(_SUBJECTS_FILE.read_text(encoding="utf-8"))
+    return {preset: text.split() for preset, text in loaded.items()}
+
+
+@cache
+def _by_word() -> Mapping[str, str]:
+    return {word: preset for preset, listed in _words().items() for word in listed if word.isascii()}
+
+
+@cache
+def _parts() -> Mapping[str, Sequence[str]]:
+    """Return the Chinese and Japanese words, which are found anywhere in a name."""
+    return {preset: [word for word in listed if not word.isascii()] for preset, listed in _words().items()}
+
+
+# Sounds and frames
+
+_LANGUAGES: Final = frozenset(
+    [
+        "en",
+        "de",
+        "es",
+        "fr",
+        "pt",
+        "ja",
+        "jp",
+        "zh",
+        "cn",
+        "it",
+        "nl",
+        "pl",
+        "ru",
+        "ko",
+        "kr",
+        "sv",
+        "da",
+        "fi",
+        "no",
+        "nb",
+        "tr",
+        "ar",
+        "hi",
+        "cs",
+        "uk",
+        "el",
+        "he",
+        "ro",
+        "hu",
+        "bg",
+        "th",
+        "vi",
+        "id",
+        "ms",
+        "ca",
+        "eng",
+        "ger",
+        "deu",
+        "spa",
+        "fra",
+        "fre",
+        "por",
+        "jpn",
+        "chi",
+        "zho",
+        "ita",
+        "nld",
+        "pol",
+        "rus",
+        "kor",
+        "english",
+        "german",
+        "deutsch",
+        "spanish",
+        "espanol",
+        "castellano",
+        "french",
+        "francais",
+        "portuguese",
+        "portugues",
+        "japanese",
+        "nihongo",
+        "chinese",
+        "zhongwen",
+        "mandarin",
+        "italian",
+        "italiano",
+        "dutch",
+        "polish",
+        "polski",
+        "russian",
+        "korean",
+        "swedish",
+        "danish",
+        "finnish",
+        "norwegian",
+        "turkish",
+        "arabic",
+        "hindi",
+        "czech",
+        "ukrainian",
+        "greek",
+        "hebrew",
+    ]
+)
+
+
+def languages_in(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the language that each name ends or begins with, if all of them differ in nothing else; else nothing."""
+    spoken, rests = [], set()
+    for name in names:
+        words = words_of(name)
+        place = next((at for at in (-1, 0) if words and words[at] in _LANGUAGES), None)
+        if place is None:
+            return ()
+        spoken.append(words[place])
+        rests.add(tuple(words[:-1] if place == -1 else words[1:]))
+    return tuple(spoken) if len(rests) == 1 and len(set(spoken)) == len(spoken) > 1 else ()

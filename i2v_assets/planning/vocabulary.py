@@ -1,0 +1,339 @@
+"""Read a prompt: its language, its clauses without what it denies, and the words that it has of a concept. Pure.
+
+The words are in `words.yaml` beside this file. A prompt is compared with the list of its own language and with the
+English one, because terms of the camera are English everywhere; a language without a list has the English one alone.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+WORDS_FILE: Final = Path(__file__).with_name("words.yaml")
+
+LANGUAGES: Final = ("en", "de", "es", "fr", "pt", "ja", "zh")
+"""Languages with lists."""
+
+_CJK: Final = frozenset({"ja", "zh"})
+_CLAUSE = re.compile(r"[;!?\n\u3002\u3001\u2014\u2013]|[.,:](?!\d)|\s-\s")
+"""What ends a clause: not the point of 1.5, nor the colon of 9:16."""
+
+_KANA, _HAN = re.compile("[\u3040-\u30ff]"), re.compile("[\u4e00-\u9fff]")
+_OTHER_SCRIPT = re.compile("[\u0370-\u03ff\u0400-\u04ff\u0590-\u06ff\u0900-\u0e7f\uac00-\ud7a3]")
+"""Greek, Cyrillic, Hebrew, Arabic, the scripts of India, Thai and Korean."""
+
+
+def folded(text: str) -> str:
+    """Return text for comparisons: small letters of full width, without the accents of Latin letters, ss for the German s."""
+    plain = []
+    for char in unicodedata.normalize("NFKC", text).replace("\u2019", "'").casefold():
+        parts = unicodedata.normalize("NFD", char)
+        plain.append(parts[0] if len(parts) > 1 and parts[0].isascii() else char)
+    return "".join(plain)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A prompt as it is understood.
+
+    Attributes:
+        text: The folded prompt.
+        language: One of `LANGUAGES`; None if it is another one, or cannot be told.
+        clauses: The folded clauses, without what is denied in them; empty ones are left out.
+    """
+
+    text: str
+    language: str | None
+    clauses: tuple[str, ...]
+
+    @property
+    def said(self) -> str:
+        """The text without what it denies."""
+        return ", ".join(self.clauses)
+
+    def find(self, concept: str) -> str:
+        """Return the first words of a concept, outside of what is denied; empty if there are none."""
+        return _first(concept, self.language, self.said)
+
+    def find_anywhere(self, concept: str) -> str:
+        """Return the first words of a concept, also of what is denied; empty if there are none."""
+        return _first(concept, self.language, self.text)
+
+
+@lru_cache(maxsize=4096)
+def read_prompt(prompt: str) -> Reading:
+    """Return a prompt as it is understood."""
+    text = " ".join(folded(prompt).split())
+    language = language_of(text)
+    whole, rest = pattern("whole_clause_negation", language), pattern("negation", language)
+    clauses = []
+    for clause in _CLAUSE.split(text):
+        if whole.search(clause):
+            continue
+        cut = rest.split(clause, maxsplit=1)[0].strip()
+        if cut:
+            clauses.append(cut)
+    return Reading(text, language, tuple(clauses))
+
+
+def language_of(text: str) -> str | None:
+    """Return the language of a folded text by its script and its frequent words; None if it has no list or cannot be told."""
+    if _KANA.search(text):
+        return "ja"
+    if _OTHER_SCRIPT.search(text):
+        return None
+    if _HAN.search(text):
+        return "zh"
+    words = re.findall(r"[a-z]+", text)
+    scores = {
+        language: sum(bool(frequent.fullmatch(word)) for word in words) for language, frequent in _frequent().items()
+    }
+    for language in LANGUAGES:
+        if language not in _CJK:
+            scores[language] += sum(len(_own(concept, language).findall(text)) for concept in ("motions", "speech"))
+    best = max(scores.values(), default=0)
+    if not best:
+        return None
+    winners = [language for language, score in scores.items() if score == best]
+    if len(winners) > 1 and "en" in winners:
+        return "en"
+    return winners[0] if winners[0] in LANGUAGES else None
+
+
+@cache
+def pattern(concept: str, language: str | None) -> re.Pattern[str]:
+    """Return the pattern of a concept in a language and in English; one that matches nothing if neither has words."""
+    entry = _words()[concept]
+    parts = [_alternatives(concept, each) for each in dict.fromkeys(("all", language or "en", "en")) if each in entry]
+    return re.compile("|".join(parts) if parts else r"(?!)")
+
+
+@cache
+def _own(concept: str, language: str) -> re.Pattern[str]:
+    return re.compile(_alternatives(concept, language))
+
+
+def _first(concept: str, language: str | None, text: str) -> str:
+    match = pattern(concept, language).search(text)
+    return match[0].strip(" ,.;:") if match else ""
+
+
+def _alternatives(concept: str, language: str) -> str:
+    entry = _words()[concept]
+    words = entry[language]
+    if language == "en" and "en_verbs" in entry:
+        words = "|".join([words, *(_inflected(verb) for verb in entry["en_verbs"].split("|"))])
+    return whole_words(words, language)
+
+
+def whole_words(words: str, language: str) -> str:
+    """Return a pattern of whole words; of any place in the text in a language that writes no blanks."""
+    words = unicodedata.normalize("NFKC", words)
+    return f"(?:{words})" if language in _CJK else rf"(?<![a-z0-9])(?:{words})(?![a-z0-9])"
+
+
+_AMBIGUOUS: Final = frozenset(
+    [
+        "light",
+        "part",
+        "paint",
+        "place",
+        "point",
+        "press",
+        "punch",
+        "play",
+        "plant",
+        "track",
+        "truck",
+        "wave",
+        "steam",
+        "spray",
+        "stream",
+        "spring",
+        "walk",
+        "drive",
+        "ride",
+        "dance",
+        "pan",
+        "cover",
+        "shine",
+        "button",
+        "set",
+        "tear",
+        "rock",
+        "draw",
+        "land",
+        "drink",
+        "bite",
+        "brush",
+        "comb",
+        "curl",
+        "drop",
+        "fade",
+        "flip",
+        "fold",
+        "frown",
+        "freeze",
+        "glow",
+        "kick",
+        "knock",
+        "lap",
+        "lick",
+        "march",
+        "move",
+        "pass",
+        "peck",
+        "pick",
+        "pout",
+        "pulse",
+        "ripple",
+        "roll",
+        "rise",
+        "run",
+        "sip",
+        "slice",
+        "slide",
+        "slip",
+        "snap",
+        "spread",
+        "step",
+        "stir",
+        "stretch",
+        "stroll",
+        "surge",
+        "sweep",
+        "swell",
+        "swing",
+        "tap",
+        "tilt",
+        "trot",
+        "turn",
+        "twist",
+        "type",
+        "whip",
+        "wrap",
+        "zoom",
+        "lift",
+        "jump",
+        "crane",
+        "dolly",
+        "circle",
+        "orbit",
+        "gesture",
+        "cascade",
+        "spiral",
+        "fight",
+        "smile",
+        "laugh",
+        "cry",
+        "yawn",
+        "burn",
+        "splash",
+        "crash",
+        "float",
+        "part",
+        "approach",
+        "travel",
+        "mold",
+        "burst",
+        "crack",
+        "chase",
+        "settle",
+        "dim",
+        "warm",
+        "scatter",
+        "gather",
+        "button",
+        "stare",
+        "glance",
+        "gaze",
+        "grin",
+        "wink",
+        "sparkle",
+        "shimmer",
+        "flicker",
+    ]
+)
+"""Verbs whose base form is a noun or an adjective as often: only at the start of a clause, after a plural or after "and"."""
+
+
+_MOSTLY_NOUNS: Final = frozenset(
+    [
+        "steam",
+        "spray",
+        "stream",
+        "paint",
+        "part",
+        "button",
+        "shine",
+        "land",
+        "cover",
+        "type",
+        "point",
+        "place",
+        "press",
+        "shape",
+    ]
+)
+"""Verbs whose base form begins a clause as a noun: "steam billows"."""
+
+
+def _inflected(verb: str) -> str:
+    base, *rest = verb.split(" ")
+    stem, last = base[:-1], base[-1]
+    if last == "e":
+        forms = rf"{stem}(?:es|ing)"
+    elif last == "y" and base[-2] not in "aeou":
+        forms = rf"{stem}(?:ies|ying)"
+    else:
+        forms = rf"{base}(?:e?s|{last}?ing)"
+    if base in _MOSTLY_NOUNS:
+        forms += rf"|(?:(?<=s )|(?<=and )|(?<=to )|(?<=then )){base}"
+    elif base in _AMBIGUOUS:
+        forms += rf"|(?:^|(?<=, )|(?<=s )|(?<=and )|(?<=to )|(?<=then )|(?<=ly )|(?<=slow )){base}"
+    else:
+        forms += f"|{base}"
+    tail = "".join(rf" {word}" for word in rest)
+    return f"(?:{forms}){tail}"
+
+
+@cache
+def _frequent() -> dict[str, re.Pattern[str]]:
+    return {language: re.compile(words) for language, words in _words()["languages"].items()}
+
+
+@cache
+def _words() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(WORDS_FILE.read_text(encoding="utf-8"))
+    return loaded
+
+
+@dataclass(frozen=True)
+class CameraMove:
+    """A kind of camera move: its name, and the patterns of those that are always meant and those that may be."""
+
+    name: str
+    sure: re.Pattern[str]
+    maybe: re.Pattern[str]
+
+
+@cache
+def camera_moves(language: str | None) -> tuple[CameraMove, ...]:
+    """Return the camera's moves in a language and in English."""
+    return tuple(
+        CameraMove(name, _moves(forms.get("sure"), language), _moves(forms.get("maybe"), language))
+        for name, forms in _words()["camera"].items()
+    )
+
+
+def _moves(by_language: dict[str, str] | None, language: str | None) -> re.Pattern[str]:
+    parts = [
+        whole_words(by_language[each], each)
+        for each in dict.fromkeys((language or "en", "en"))
+        if by_language and each in by_language
+    ]
+    return re.compile("|".join(parts) if parts else r"(?!)")

@@ -1,0 +1,148 @@
+"""What a prompt says in words that only a key of the brief decides: length, shape, resolution, loop, sound, model. Pure."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from i2v_assets.planning.vocabulary import Reading, whole_words
+
+_SECONDS = r"(?P<{0}>\d{{1,3}})(?:\.0)?[- ]?(?:seconds?|secs?|s|sekunden?|sek|segundos?|secondes?)"
+_DURATION = re.compile(
+    whole_words(
+        "|".join(
+            (
+                _SECONDS.format("a") + r"(?:[- ](?:long|lang|langer?s?|de duracion|de long|de duree|de duracao))?"
+                r"[- ]+(?:\w+ ){0,2}(?:clip|video|loop|reel|film|shot|animation|spot|ad|gif|schleife|bucle|boucle|anuncio|animacion|animacao)s?",
+                _SECONDS.format("b") + r"[- ](?:long|lang|de duracion|de long|de duree|de duracao)",
+                r"(?:clip|video|film|loop|reel|animation|animacion|animacao|bucle|boucle)(?: \w+){0,2}? (?:of|von|de|for|mit|lasts?|lasting|dauert) "
+                + _SECONDS.format("c"),
+                r"(?:duration|length|lasts?|dauer|lange|duracion|duree|duracao)\W{1,3}(?:(?:is|of|von|de|ist|:) ?)?"
+                + _SECONDS.format("d"),
+                r"(?:make it|make this|mach es|hazlo|fais-le|faca) " + _SECONDS.format("e"),
+            )
+        ),
+        "en",
+    )
+    + r"|(?:时长|長さ|长度|時間)\W{0,2}(?:は|为|是)?\s*(?P<f>\d{1,3})\s*秒|(?P<g>\d{1,3})\s*秒(?:钟|間)?(?:の|的)?(?:动画|動画|视频|影片|クリップ|ビデオ|循环|ループ)"
+)
+_ALONE = re.compile(rf"^\W*{_SECONDS.format('a')}\W*$|^\W*(?P<b>\d{{1,3}})\s*秒(?:钟|間)?\W*$")
+"""A clause that is nothing but a length."""
+
+_RATIO = re.compile(r"(?<![\d:])(\d{1,2})\s?[:x]\s?(\d{1,2})(?![\d:])(?!\s?(?:am|pm|uhr))")
+_RATIOS = {(16, 9), (9, 16), (1, 1), (4, 3), (3, 4), (21, 9), (4, 5), (5, 4), (3, 2), (2, 3), (2, 1), (1, 2)}
+_SHAPES = re.compile(
+    whole_words(
+        r"(?P<tall>(?:vertical|upright|portrait) (?:\w+ )?(?:reel|video|clip|format|orientation|mode)|hochformat|hochkant|formato vertical"
+        r"|en vertical|format vertical|tiktok|instagram (?:reel|story)|youtube shorts?)"
+        r"|(?P<square>square (?:\w+ )?(?:video|clip|format|crop)|quadratisch\w*(?: format)?|formato cuadrado|format carre|formato quadrado)"
+        r"|(?P<wide>(?:wide ?screen|landscape) (?:\w+ )?(?:video|clip|format|orientation|mode)|widescreen|querformat|breitbild"
+        r"|formato horizontal|format paysage)",
+        "en",
+    )
+    + r"|(?P<tall2>竖屏|竖版|縦型|縦長|縦動画)|(?P<wide2>横屏|横版|横長|横型)|(?P<square2>方形|正方形)"
+)
+_SHAPE_RATIO = {
+    "tall": (9, 16),
+    "tall2": (9, 16),
+    "square": (1, 1),
+    "square2": (1, 1),
+    "wide": (16, 9),
+    "wide2": (16, 9),
+}
+_NEAR = 0.1
+"""Relative difference of shapes below which nobody sees another one."""
+
+_RESOLUTION = re.compile(r"(?<![a-z0-9])(?:(4k|uhd|2160p)|(1080p|full ?hd)|(720p)|(480p))(?![a-z0-9])")
+_TIERS = ("4k", "1080p", "720p", "480p")
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What the fields decide.
+
+    Attributes:
+        duration: Seconds of the clip.
+        aspect: Width over height of the clip; None if it is not known.
+        takes_aspect: The endpoint has an `aspect_ratio`.
+        resolution: The tier.
+        resolutions: The tiers that the endpoint makes.
+        loops: The brief says `loop: true`.
+        silent: The sound is switched off, or another one is laid under the clip.
+        switches_sound: The endpoint can leave the sound out.
+        model: The family that makes it.
+    """
+
+    duration: int
+    aspect: float | None
+    takes_aspect: bool
+    resolution: str
+    resolutions: tuple[str, ...]
+    loops: bool
+    silent: bool
+    switches_sound: bool
+    model: str
+
+
+def words_against(reading: Reading, fields: Fields) -> Iterator[tuple[str, str]]:
+    """Yield a code and a sentence for each thing that the words say and the fields decide otherwise."""
+    yield from _duration(reading, fields)
+    yield from _shape(reading, fields)
+    yield from _resolution(reading, fields)
+    if not fields.loops and (words := reading.find("loop")):
+        yield "loop_in_words", f"The prompt says “{words}”, but words make no loop. Write `loop: true`."
+    if not fields.silent and (words := reading.find_anywhere("silent")):
+        way = "Write `generate_audio: false`." if fields.switches_sound else _ALWAYS_SOUND
+        yield "silence_in_words", f"The prompt says “{words}”, but the model makes sound. {way}"
+    if (words := reading.find("models")) and words.replace(" ", "") not in fields.model.replace("-", ""):
+        yield (
+            "model_in_words",
+            f"The prompt names “{words}”, but words choose no model: this clip is made by {fields.model}. Write `model:` and its name.",
+        )
+
+
+_ALWAYS_SOUND = "This endpoint has no switch for it: lay your own sound over it with `music` or `narration`."
+
+
+def _duration(reading: Reading, fields: Fields) -> Iterator[tuple[str, str]]:
+    match = _DURATION.search(reading.text)
+    if match is None:
+        match = next((found for clause in reading.clauses if (found := _ALONE.match(clause))), None)
+    if match is None:
+        return
+    seconds = int(next(value for value in match.groupdict().values() if value))
+    if seconds and seconds != fields.duration:
+        yield (
+            "duration_in_words",
+            f"The prompt says {seconds} s, but the clip has {fields.duration} s. Write `duration: {seconds}`.",
+        )
+
+
+def _shape(reading: Reading, fields: Fields) -> Iterator[tuple[str, str]]:
+    if fields.aspect is None:
+        return
+    ratio = next(((int(a), int(b)) for a, b in _RATIO.findall(reading.text) if (int(a), int(b)) in _RATIOS), None)
+    if ratio is None and (match := _SHAPES.search(reading.text)):
+        ratio = next(_SHAPE_RATIO[name] for name, value in match.groupdict().items() if value)
+    if ratio is None or abs(ratio[0] / ratio[1] / fields.aspect - 1) <= _NEAR:
+        return
+    words = f"{ratio[0]}:{ratio[1]}"
+    way = (
+        f'Write `aspect_ratio: "{words}"`.'
+        if fields.takes_aspect
+        else "The clip keeps the image's shape: crop the image."
+    )
+    yield "shape_in_words", f"The prompt asks for {words}, but words change no shape. {way}"
+
+
+def _resolution(reading: Reading, fields: Fields) -> Iterator[tuple[str, str]]:
+    match = _RESOLUTION.search(reading.said)
+    if match is None:
+        return
+    tier = next(tier for tier, value in zip(_TIERS, match.groups(), strict=True) if value)
+    if tier == fields.resolution or not fields.resolution:
+        return
+    if tier in fields.resolutions:
+        way = f"Write `resolution: {tier}`."
+    else:
+        way = f"{fields.model} makes {', '.join(fields.resolutions)}."
+    yield "resolution_in_words", f"The prompt says “{match[0]}”, but the clip is made at {fields.resolution}. {way}"

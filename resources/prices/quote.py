@@ -1,0 +1,172 @@
+"""What a request will cost: the base, what is expected, and the most that is agreed to, learned from settled costs. Pure.
+
+The base is what the catalogue says. It is neither the bill nor a minimum (docs/runcomfy-api.md, section 6), so what earlier
+requests with the same parameters really cost decides. Amounts are whole micro-dollars; nothing is rounded down.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median_high
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from resources.money import dollars
+from resources.plurals import counted
+from resources.prices.billed import Billed
+from resources.prices.terms import PriceTerms
+
+WINDOW = 50
+"""Settled costs with the same parameters that are looked at, the latest."""
+RECENT = 7
+"""The latest of them that show a change of the price: their median stands three outliers, and a change counts after four."""
+CHANGED = 0.01
+"""How far the median of the recent ones must be from that of all to count as a change: half of the 2 % that a quote may
+be off."""
+ENOUGH = 10
+"""Settled costs from which the highest of them is trusted without the headroom."""
+LONE_WINDOW = 20
+"""How long a cost that no other comes near keeps the most that is agreed to up."""
+MARGIN = 11, 10
+"""The most that is agreed to is 11/10 of the highest known cost."""
+
+
+class Quote(BaseModel):
+    """What one request will cost, in micro-dollars, each amount with its reason in words.
+
+    Attributes:
+        base: By the catalogue's base price.
+        expected: What requests like it cost lately.
+        at_most: What is reserved and agreed to; a request that costs more is a surprise that a person has to see.
+        terms: The mark of the catalogue's terms that it was made under.
+        known: How many settled costs of exactly these parameters it was learned from.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base: int = Field(ge=0)
+    base_reason: str
+    expected: int = Field(ge=0)
+    expected_reason: str
+    at_most: int = Field(ge=0)
+    at_most_reason: str
+    terms: str = ""
+    known: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PastCost:
+    """One settled cost: the key of its parameters, its base then, the mark of the terms then, and the cost."""
+
+    key: str
+    base: int
+    terms: str
+    cost: int
+
+
+def make_quote(
+    base: int, base_reason: str, billed: Billed, terms: PriceTerms, past: Sequence[PastCost], *, headroom: float
+) -> Quote:
+    """Return the quote of a request.
+
+    Args:
+        base: Its price by the catalogue.
+        base_reason: How that is reckoned.
+        billed: What decides its price.
+        terms: What the catalogue says about the price now.
+        past: Settled costs of the family, newest first; those of other parameters are used if none has the same.
+        headroom: At most this many times the base, while fewer than `ENOUGH` costs are known.
+    """
+    usable = [cost for cost in past if cost.base > 0]
+    exact = [cost for cost in usable if cost.key == billed.key][:WINDOW]
+    now = [cost for cost in exact if cost.terms == terms.mark]
+    like, like_words = (exact, billed.words) if exact else _nearest(billed, usable)
+    # Under the terms of now, or as before if nothing was billed under them yet.
+    amounts = [-(-base * cost.cost // cost.base) for cost in now or like]
+    expected, expected_reason = _expected(
+        base, amounts, like_words, exact=bool(exact), same_terms=bool(now or not exact)
+    )
+    at_most, at_most_reason = _at_most(base, amounts, terms, headroom, known=len(now))
+    return Quote(
+        base=base,
+        base_reason=base_reason,
+        expected=expected,
+        expected_reason=expected_reason,
+        at_most=max(at_most, expected),
+        at_most_reason=at_most_reason,
+        terms=terms.mark,
+        known=len(now),
+    )
+
+
+def known_quotes(
+    unit_microdollars: int, price_unit: str, terms: PriceTerms, past: Sequence[PastCost], *, headroom: float
+) -> list[tuple[Billed, Quote]]:
+    """Return the quote of each kind of request that past costs know, in the order of its parameters."""
+    found: list[tuple[Billed, Quote]] = []
+    for key in dict.fromkeys(cost.key for cost in past):
+        try:
+            billed = Billed.of_key(key)
+        except ValidationError:  # written by another version
+            continue
+        units = {"second": billed.duration, "image": max(1, billed.images)}.get(price_unit, 1)
+        found.append((billed, make_quote(unit_microdollars * units, "", billed, terms, past, headroom=headroom)))
+    return sorted(found, key=lambda each: each[0].key)
+
+
+def _nearest(billed: Billed, past: Iterable[PastCost]) -> tuple[list[PastCost], str]:
+    """Return the costs of the nearest parameters that are known, and those parameters in words."""
+    by_key: dict[str, list[PastCost]] = {}
+    for cost in past:
+        by_key.setdefault(cost.key, []).append(cost)
+    known: list[tuple[tuple[float, ...], str, Billed]] = []
+    for key in by_key:
+        try:
+            known.append((billed.distance(other := Billed.of_key(key)), key, other))
+        except ValidationError:  # written by another version
+            continue
+    if not known:
+        return [], ""
+    _, key, nearest = min(known, key=lambda each: each[:2])
+    return by_key[key][:WINDOW], nearest.words
+
+
+def _expected(base: int, amounts: list[int], words: str, *, exact: bool, same_terms: bool) -> tuple[int, str]:
+    if not amounts:
+        return base, "The base: no request like it has been billed yet."
+    expected, used = median_high(amounts), len(amounts)
+    recent = median_high(amounts[:RECENT])
+    changed = len(amounts) > RECENT and abs(recent - expected) > CHANGED * expected
+    if changed:
+        expected, used = recent, RECENT
+    reason = f"{words} was billed at {_times(expected, base)} in {counted(used, 'earlier request')}"
+    if changed:
+        reason += ", the latest: its price has changed"
+    if not exact:
+        reason += "; these are the nearest known parameters"
+    elif not same_terms:
+        reason += ", before the catalogue's base price or note changed"
+    return expected, f"{reason}."
+
+
+def _at_most(base: int, amounts: list[int], terms: PriceTerms, headroom: float, *, known: int) -> tuple[int, str]:
+    highest = max(
+        (amount for at, amount in enumerate(amounts) if at < LONE_WINDOW or _in_company(at, amounts)), default=0
+    )
+    learned = -(-highest * MARGIN[0] // MARGIN[1])
+    if known >= ENOUGH:
+        return learned, f"The highest of {counted(len(amounts), 'earlier request')}, {dollars(highest)}, plus 10 %."
+    factor = max(headroom, terms.named_factor)
+    careful = -(-base * round(factor * 1000) // 1000)
+    if learned > careful:
+        return learned, f"The highest of {counted(len(amounts), 'earlier request')}, {dollars(highest)}, plus 10 %."
+    why = "the catalogue's note names such a factor" if terms.named_factor > headroom else "I2V_PRICE_HEADROOM"
+    return careful, f"{factor:.3g} x the base until {ENOUGH} such requests are billed, {known} are ({why})."
+
+
+def _in_company(at: int, amounts: list[int]) -> bool:
+    """Return True if another cost comes near this one: a level, and not a single outlier."""
+    return any(other != at and amount * MARGIN[0] >= amounts[at] * MARGIN[1] for other, amount in enumerate(amounts))
+
+
+def _times(amount: int, base: int) -> str:
+    return f"{amount / base:.3g} x" if base else dollars(amount)

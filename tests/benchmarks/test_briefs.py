@@ -1,0 +1,25 @@
+"""The labelled requests against the limits of the table."""
+
+from pathlib import Path
+
+from benchmarks.briefs import run, table
+
+OPEN_SET = Path(__file__).with_name("briefs.jsonl")
+
+
+def test_every_limit_of_the_table_is_held() -> None:
+    cases = run(OPEN_SET.read_text(encoding="utf-8").splitlines())
+    assert len(cases) == 118
+    assert [line for line in table(cases) if not line.holds] == []
+
+
+def test_each_held_request_names_its_code() -> None:
+    held = {
+        case.id: case.codes[0]
+        for case in run(OPEN_SET.read_text(encoding="utf-8").splitlines())
+        if case.outcome == "held"
+    }
+    assert held["S07"] == "nobody_speaks"
+    assert held["F05"] == "last_image"
+    assert held["C01"] == "one_voice_several_images"
+    assert held["M12"] in {"edit_of_video", "video_alone"}
