@@ -14,6 +14,7 @@ from resources.ledger.records import PriceHold
 from resources.money import dollars
 from resources.plurals import counted
 from resources.prices.quote import known_quotes
+from resources.redact import redact_line
 from resources.registry.agreed_prices import CatalogueMemory
 from resources.runcomfy.offers import LiveOffer, agree
 from resources.schemas.endpoints import LIMITS, LiveEndpoint, ids_for
@@ -143,9 +144,9 @@ def _field(name: str, row: dict[str, Any]) -> tuple[str, str, str, str]:
     values = ", ".join(map(str, part["enum"])) if "enum" in part else bounds
     word = next((word for word, field in row["words"].items() if field == name), "")
     required = "required" if name in row["required"] else ""
-    kind = str(part.get("format") or part.get("type", ""))
+    kind = redact_line(part.get("format") or part.get("type", ""), limit=40)
     means = f"`{word}` of a brief" if word and word != name else ""
-    return name, kind, values, ", ".join(filter(None, (required, means)))
+    return name, kind, redact_line(values, limit=200), ", ".join(filter(None, (required, means)))
 
 
 def _quotes(session: Session, live: LiveOffer) -> list[dict[str, Any]]:
@@ -226,6 +227,6 @@ def _row(live: LiveOffer, settings: Settings, holds: Sequence[PriceHold]) -> dic
         "unusable": live.unusable.message if live.unusable else None,
         "schema_sha256": schema.sha256 if schema else None,
         "fields": dict(schema.properties) if schema else {},
-        "words": dict(schema.words) if schema else {},
+        "words": dict(schema.by_word) if schema else {},
         "required": list(schema.required) if schema else [],
     }

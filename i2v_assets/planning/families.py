@@ -88,10 +88,16 @@ def _drops_face(brief: Brief, options: PlanOptions) -> bool:
     return brief.keep_face is False
 
 
-def limits_of_offer(family: Family, offer: PlanOffer | None) -> Limits:
-    """Return a family's limits: the project's own, or those that its live schema states."""
+def limits_of_offer(family: Family, offer: PlanOffer | None, *, ends: bool = False) -> Limits:
+    """Return a family's limits: the project's own, or those that its live schema states.
+
+    Args:
+        family: The family.
+        offer: What the catalogue has of it.
+        ends: The brief names the image that the video ends on apart from the others.
+    """
     if offer is not None and offer.live is not None:
-        return limits_of(offer.live)
+        return limits_of(offer.live, ends=ends)
     return LIMITS[family]
 
 

@@ -36,7 +36,7 @@ def not_by_schema(brief: Brief, family: Family) -> LiveInputs:
 
 def live_inputs(brief: Brief, live: LiveEndpoint) -> LiveInputs:
     """Return the brief with what `inputs` says under the service's names, so that the price is that of what is sent."""
-    words = {field: word for word, field in live.schema.words.items()}
+    words = {field: word for word, field in live.schema.by_word.items()}
     rest: dict[str, Any] = {}
     changed: dict[str, Any] = {}
     problems: list[Problem] = []

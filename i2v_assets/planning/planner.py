@@ -163,7 +163,7 @@ def _attempt(
     if offer is not None and offer.unusable:
         return Refusal.of(job.clip, [(offer.unusable, offer.remedy)], "brief")
     reasons, media, singles = routing.reasons, job.media, dict(job.singles)
-    limits = limits_of_offer(family, offer)
+    limits = limits_of_offer(family, offer, ends=job.brief.holds_last_frame)
     if routing.route is Route.LIP_SYNC and not limits.images.max_count and of_kind(media, MediumKind.IMAGE):
         media = of_kind(media, MediumKind.AUDIO)
         reasons += ("The face is not kept: the image is not sent, and the person on it does not appear.",)
@@ -423,8 +423,6 @@ class _Planner:
         if self.brief.holds_last_frame and not self.limits.end_image:
             key = "loop" if self.brief.end_image is None else "end_image"
             remedy = f"Remove `{key}`, or remove `model`."
-            if self.live is not None:
-                remedy = "Name the last image in the model's own field under `inputs`."
             self._refuse(f"`{key}` is set.", f"{self.family} has no such input.", remedy)
         elif (last := self.singles.get("end_image")) is not None:
             found = check_media(self.family, [last], self.limits)
@@ -451,7 +449,7 @@ class _Planner:
         voices = self._kind(MediumKind.AUDIO)
         if duration is None and route is Route.LIP_SYNC:
             duration = "match_audio"
-        if self.live is not None and "duration" not in self.live.schema.words:
+        if self.live is not None and "duration" not in self.live.schema.by_word:
             return self._duration_of_media()
         if duration is None:
             return DEFAULT_DURATION if self.live is None else usual_duration(self.live)
@@ -528,7 +526,7 @@ class _Planner:
         aspect_ratio, allowed = self.brief.aspect_ratio, self.limits.aspect_ratios
         if aspect_ratio is None:
             return self.limits.default_aspect_ratio
-        if self.live is not None and not allowed and "aspect_ratio" in self.live.schema.words:
+        if self.live is not None and not allowed and "aspect_ratio" in self.live.schema.by_word:
             return aspect_ratio
         if not allowed:
             self._refuse(f"`aspect_ratio` is {aspect_ratio}.", f"{self.family} takes the aspect of its image.",
@@ -586,7 +584,9 @@ class _Planner:
         values = {
             word: getattr(inputs, word) or None if word == "resolution" else getattr(inputs, word) for word in words
         }
-        written = write_body(self.live, Wishes(inputs.prompt, names, values, self.inputs))
+        written = write_body(
+            self.live, Wishes(inputs.prompt, names, values, self.inputs, ends=inputs.end_image is not None)
+        )
         for problem in written.problems:
             self._refuse(f"{problem[0].upper()}{problem[1:]}.", "", f"Compare with `i2v models {self.family}`.")
         return written.body

@@ -171,7 +171,7 @@ def _by_schema(endpoint: LiveEndpoint, raw: object) -> tuple[dict[str, Any], dic
     found = violations(json.dumps(schema.plain), json.dumps(raw))
     if found or not isinstance(raw, dict):
         raise _invalid([{"type": "schema", "loc": ["body"], "msg": text} for text in found or ["not an object"]])
-    values = {word: raw.get(name, schema.field(word).get("default")) for word, name in schema.words.items()}
+    values = {word: raw.get(name, schema.field(word).get("default")) for word, name in schema.by_word.items()}
     tier = str(values.get("resolution") or endpoint.tier).lower()
     values["resolution"] = tier if is_tier(tier) else "720p"
     values["duration"] = seconds_of(values.get("duration")) or usual_duration(endpoint)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from resources.errors import I2VError
 from resources.schemas.families import ENDPOINTS, FAMILIES, record_of
 from resources.schemas.family import Endpoint, Traits
-from resources.schemas.inputs import Family, GenerationInputs, Medium, MediumKind, Route, marked_medium
+from resources.schemas.inputs import LAST, Family, GenerationInputs, Medium, MediumKind, Route, marked_medium
 from resources.schemas.limits import Dialect, Limits, MediaLimits, PromptLimits
 from resources.schemas.live_body import traits_of_body
 from resources.schemas.live_schema import LiveEndpoint
@@ -141,7 +141,8 @@ def _live_body(endpoint: LiveEndpoint, inputs: GenerationInputs, url_of: Callabl
 
     def filled(value: object) -> object:
         if (mark := marked_medium(value)) is not None:
-            return url_of(inputs.of(mark[0])[mark[1] - 1])
+            last = inputs.end_image if mark == (MediumKind.IMAGE, LAST) else None
+            return url_of(last or inputs.of(mark[0])[mark[1] - 1])
         return [filled(each) for each in value] if isinstance(value, list) else value
 
     return {name: filled(value) for name, value in inputs.body.items()}

@@ -122,8 +122,14 @@ class GenerationInputs(BaseModel):
         return {MediumKind.IMAGE: self.images, MediumKind.AUDIO: self.audios, MediumKind.VIDEO: self.videos}[kind]
 
 
+LAST = 0
+
+
 def medium_mark(kind: MediumKind, number: int) -> dict[str, JsonValue]:
-    """Return what stands in a body for the address of a file: the file's kind and its number, from 1."""
+    """Return what stands in a body for the address of a file: the file's kind and its number, from 1.
+
+    The number `LAST` stands for the image that the video ends on.
+    """
     return {_MARK: f"{kind} {number}"}
 
 

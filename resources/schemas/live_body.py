@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from resources.schemas.inputs import MediumKind, marked_medium, medium_mark
+from resources.schemas.inputs import LAST, MediumKind, marked_medium, medium_mark
 from resources.schemas.live_schema import WORDS, LiveEndpoint, LiveMedia, seconds_of
 
 
@@ -24,12 +24,14 @@ class Wishes:
         files: The names of the files of each kind, in order.
         values: Values of the project's other words; None is left out.
         inputs: Fields under the service's own names; a media field names files of the clip.
+        ends: True if an image is given that the video is to end on.
     """
 
     prompt: str
     files: Mapping[MediumKind, Sequence[str]]
     values: Mapping[str, object] = field(default_factory=dict)
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    ends: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,16 @@ def write_body(endpoint: LiveEndpoint, wishes: Wishes) -> LiveBody:
     """Return the body, and every wish that the schema has no field for."""
     schema = endpoint.schema
     problems: list[str] = []
-    body: dict[str, JsonValue] = {schema.words["prompt"]: wishes.prompt}
+    body: dict[str, JsonValue] = {schema.by_word["prompt"]: wishes.prompt}
     for word, value in wishes.values.items():
-        if value is not None and word in schema.words:
-            body[schema.words[word]] = _as_listed(schema.field(word), word, value)
+        if value is not None and word in schema.by_word:
+            body[schema.by_word[word]] = _as_listed(schema.field(word), word, value)
     placed = _named_files(schema.media, wishes, problems)
+    ends = [media.name for media in schema.media if media.last and media.name not in placed]
+    if wishes.ends and ends:
+        placed[ends[0]] = [(MediumKind.IMAGE, LAST)]
+    elif wishes.ends:
+        problems.append("the model has no field left for the image that the video is to end on")
     by_name = {media.name for media in schema.media}
     for name, value in wishes.inputs.items():
         if name not in schema.properties:

@@ -153,14 +153,14 @@ class LiveSchema:
         sha256: Hash of the schema as the service sent it.
         properties: Its fields, references resolved, without words that are not known.
         required: Fields that it requires.
-        words: The field of each of the project's words that it has.
+        by_word: The field of each of the project's words that it has.
         media: Its media fields, in its order.
     """
 
     sha256: str
     properties: Mapping[str, Mapping[str, Any]]
     required: tuple[str, ...]
-    words: Mapping[str, str]
+    by_word: Mapping[str, str]
     media: tuple[LiveMedia, ...]
 
     @property
@@ -175,7 +175,7 @@ class LiveSchema:
 
     def field(self, word: str) -> Mapping[str, Any]:
         """Return the field of one of the project's words; empty if there is none."""
-        return self.properties.get(self.words.get(word, ""), {})
+        return self.properties.get(self.by_word.get(word, ""), {})
 
     def of(self, kind: MediumKind) -> tuple[LiveMedia, ...]:
         """Return the media fields of one kind."""
@@ -395,8 +395,13 @@ def seconds_of(value: object) -> int | None:
     return int(match[1]) if match and int(match[1]) else None
 
 
-def limits_of(endpoint: LiveEndpoint) -> Limits:
-    """Return the limits that a live schema states, in the project's own form."""
+def limits_of(endpoint: LiveEndpoint, *, ends: bool = False) -> Limits:
+    """Return the limits that a live schema states, in the project's own form.
+
+    Args:
+        endpoint: The id with its schema.
+        ends: The image that the video ends on is given apart from the others, so that its field is not counted.
+    """
     schema, source = endpoint.schema, f"live schema of {endpoint.model_id}"
     low, high, choices = _durations(schema.field("duration"))
     tiers = tuple(str(value).lower() for value in schema.field("resolution").get("enum", ()) if _TIER.match(str(value)))
@@ -416,14 +421,20 @@ def limits_of(endpoint: LiveEndpoint) -> Limits:
         aspect_ratios=tuple(str(value) for value in shapes.get("enum", ()) if _PLAIN_VALUE.match(str(value))),
         default_aspect_ratio=str(shapes["default"]) if _PLAIN_VALUE.match(str(shapes.get("default", ""))) else None,
         max_negative_prompt=int(schema.field("negative_prompt").get("maxLength", LONGEST_PROMPT))
-        if "negative_prompt" in schema.words
+        if "negative_prompt" in schema.by_word
         else 0,
-        images=_media_limits(schema.of(MediumKind.IMAGE), ("JPEG", "PNG", "WEBP"), 50, source),
+        end_image=any(media.last for media in schema.media),
+        images=_media_limits(
+            tuple(each for each in schema.of(MediumKind.IMAGE) if not (ends and each.last)),
+            ("JPEG", "PNG", "WEBP"),
+            50,
+            source,
+        ),
         audios=_media_limits(schema.of(MediumKind.AUDIO), ("WAV", "MP3"), None, source),
         videos=_media_limits(schema.of(MediumKind.VIDEO), ("MP4", "MOV"), 100, source),
-        watermark="watermark" in schema.words,
-        generate_audio="generate_audio" in schema.words,
-        prompt_expansion="prompt_expansion" in schema.words,
+        watermark="watermark" in schema.by_word,
+        generate_audio="generate_audio" in schema.by_word,
+        prompt_expansion="prompt_expansion" in schema.by_word,
         source=source,
     )
 

@@ -233,7 +233,11 @@ class Fleet:
         known = {int(item["body"]["seed"]): item["request_id"] for item in self.ask("requests")["requests"]}
         for row in unknown:
             answer = ["--request-id", known[row.seed]] if row.seed in known else ["--not-charged"]
-            self.i2v("ledger", "resolve", row.fingerprint, *answer)
+            try:
+                self.i2v("ledger", "resolve", row.fingerprint, *answer)
+            except AssertionError:
+                now = self.ledger.get(row.fingerprint)
+                assert now is None or now.state is not State.UNKNOWN, "a run may have found it by itself meanwhile"
 
     def ask(self, path: str) -> Any:
         return httpx.get(f"{self.sandbox.url}/_sandbox/{path}", timeout=30).raise_for_status().json()

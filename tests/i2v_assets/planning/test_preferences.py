@@ -11,7 +11,7 @@ from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting
 from i2v_assets.planning.planner import make_plan
 from resources.sandbox.recorded import recorded_entries
-from resources.schemas.endpoints import LIMITS, ids_for
+from resources.schemas.endpoints import LIMITS, ids_for, to_body
 from resources.schemas.families import default_families
 from resources.schemas.inputs import Route
 from resources.schemas.live_schema import LiveEndpoint, read_schema
@@ -122,6 +122,35 @@ def test_only_recommended_limits_are_advice(image: Make, audio: Make) -> None:
     assert any(each.code == "prompt_long" for each in long.advice)
     assert {limits.images.kind for limits in LIMITS.values()} == {"hard"}
     assert {limits.prompt.kind for limits in LIMITS.values()} == {"hard", "advice"}
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        ("kling/kling-3.0/pro/image-to-video", "end_image"),
+        ("blackforestlabs/flux-3/first-last-frame-to-video", "end_image"),
+        ("wan-ai/wan-3.0/image-to-video", "end_image_url"),
+    ],
+)
+def test_the_brief_s_last_image_goes_into_the_field_of_that_meaning(image: Make, model: str, field: str) -> None:
+    brief = {"model": model, "images": ["hero.jpg"], "end_image": "b.jpg"}
+    offers = {**OFFERS, model: live(model)}
+    plan = decide([image(), image("b.jpg")], brief, offers)
+    assert isinstance(plan, Plan), plan
+    assert plan.inputs.body is not None
+    assert plan.inputs.body[field] == {"$medium": "image 0"}
+    offer = offers[model]
+    assert offer is not None
+    assert offer.live is not None
+    sent = to_body(offer.live, plan.inputs, lambda medium: f"https://host.example/{medium.key}")
+    assert sent[field] == "https://host.example/uploads/b.jpg"
+    loop = decide([image()], {"model": model, "loop": True}, offers)
+    assert isinstance(loop, Plan), loop
+    again = to_body(offer.live, loop.inputs, lambda medium: f"https://host.example/{medium.key}")
+    assert again[field] == "https://host.example/uploads/hero.jpg"
+    none = decide([image()], {"model": NEW, "loop": True})
+    assert isinstance(none, Refusal)
+    assert "no such input" in none.problems[0].limit
 
 
 def test_the_seed_of_a_live_model_is_within_its_schema(image: Make) -> None:

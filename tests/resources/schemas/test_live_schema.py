@@ -43,7 +43,7 @@ def test_there_are_twenty_recorded_schemas_of_different_shapes() -> None:
 @pytest.mark.parametrize("model_id", ENTRIES)
 def test_every_recorded_schema_is_read(model_id: str) -> None:
     live = endpoint(model_id)
-    assert live.schema.words["prompt"] == "prompt"
+    assert live.schema.by_word["prompt"] == "prompt"
     assert limits_of(live).max_duration >= usual_duration(live) >= limits_of(live).min_duration
 
 
