@@ -52,8 +52,8 @@ def state_report(
         money: what the ledger knows of the clip.
         settings: the link base.
         reason: what it waits for, or what follows its failure.
-        price_microdollars: of what is not sent yet.
-        most_microdollars: the same with every reroll.
+        price_microdollars: what the takes that are not sent yet are expected to cost.
+        most_microdollars: what they may cost at most, with every reroll.
         outcome: what caused it, if a run did.
     """
     words = " ".join(problem.what for problem in answer.problems)

@@ -179,7 +179,7 @@ class ClipReporter:
             money,
             self._context.settings,
             reason=outcome.reason,
-            price_microdollars=price,
+            price_microdollars=expected,
             most_microdollars=most,
             outcome=outcome,
         )

@@ -14,7 +14,7 @@ from i2v_assets.defs import clips as clip_assets
 from resources.registry.registry import ClipState
 from resources.wait_reason import WaitReason
 
-CHECKS = ("answered", "technical", "sound", "motion", "likeness")
+CHECKS = ("answered", "price", "model", "technical", "sound", "motion", "likeness")
 
 
 def states(stage, clip: str, asset: str = "clip_video") -> list[dict[str, Any]]:
@@ -40,6 +40,7 @@ def test_a_waiting_clip_s_page_says_why_how_much_and_where_once(stage) -> None:
     (shown,) = states(stage, "hero")
     assert (shown["state"], shown["waiting_for"]) == ("waiting", "approval")
     assert shown["price_usd"] == pytest.approx(0.6)
+    assert shown["at_most_usd"] == pytest.approx(1.2), "twice the base until prices are known"
     assert "i2v approve" in shown["what to do"]
     assert shown["reason"]
     assert shown["note"] == "clips/hero/WAITING.txt"
@@ -82,7 +83,7 @@ def test_failed_and_held_clips_say_so(stage) -> None:
     stage.make()
     (shown,) = states(stage, "held")
     assert (shown["state"], shown["waiting_for"]) == ("waiting", "unknown")
-    assert shown["charged_or_open_usd"] == pytest.approx(0.6)
+    assert shown["charged_or_open_usd"] == pytest.approx(1.2)
     assert "i2v ledger resolve" in shown["what happens next"]
 
 
