@@ -109,7 +109,7 @@ COLOURS: Final = frozenset({"white", "black", "grey", "gray", "silver", "red", "
 def _colour(value: str) -> str:
     if value in COLOURS or re.fullmatch(r"#[0-9a-f]{6}", value):
         return value
-    raise ValueError("is no colour that is known")
+    raise ValueError("is not a colour that is known")
 
 
 Colour = Annotated[StrictStr, AfterValidator(_colour)]

@@ -252,5 +252,5 @@ def _agreed(offer: ApprovalOffer) -> bool:
         return typer.confirm(f"Pay {_sum(offer)} for {counted(len(offer.planned), 'clip')}?", err=True)
     except (typer.Abort, OSError):
         raise UsageProblem(
-            "Nobody answered, so nothing was approved.", remedy="Give --yes, or --at-most USD for a limit."
+            "There was no answer, so nothing was approved.", remedy="Give --yes, or --at-most USD for a limit."
         ) from None

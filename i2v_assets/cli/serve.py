@@ -48,11 +48,11 @@ def serve(
             remedy="Set I2V_UI_HOSTS to the names that people use for it, and put a login before it (docs/deploy.md).",
         )
     require_free(port, host)
+    require_room(data_root())
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     folder = (data_root() / "serve").absolute()
-    require_room(folder.parent)
     with locked(folder):
         folder.mkdir(parents=True, exist_ok=True)
         programs = Programs(folder, _environment(os.environ))

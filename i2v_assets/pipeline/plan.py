@@ -253,7 +253,9 @@ def _video_as_voice(row: ClipRow, candidate: Candidate, files: Sequence[ReadFile
         return None
     name = videos[0].name
     remedy = "Put a reference video in a folder of its own, with its image and a brief.yaml, or remove it."
-    return Refusal.of(row.clip, [(f"{name} has the image's name and holds a picture, so it is no voiceover.", remedy)])
+    return Refusal.of(
+        row.clip, [(f"{name} has the image's name and holds a picture, so it is not a voiceover.", remedy)]
+    )
 
 
 def plan_options(settings: Settings) -> PlanOptions:

@@ -20,7 +20,7 @@ from resources.media.limits import HEADER_AND_STILL, scaled
 from resources.media.pool import MediaPool, measuring_limits, shared_pool
 from resources.media.previews import animated_webp, contact_sheet, glimpse, poster, smaller
 from resources.media.probe import video_size
-from resources.media.quality.judging import judge, score
+from resources.media.quality.judging import judge, score, why_low
 from resources.media.quality.measuring import measure
 from resources.media.quality.model import Check, Expectation, Finding, Measures, Thresholds
 from resources.outside_text import escape_markdown
@@ -87,6 +87,13 @@ class PostprocessResult:
     inline_poster: str | None = None
     glimpse: str | None = None
     files: Mapping[str, tuple[bytes, str]] = field(default_factory=dict)
+
+    @property
+    def why_low(self) -> str | None:
+        """Why the score is low; None if it is not, or was not measured."""
+        if self.measures is None or self.score is None:
+            return None
+        return why_low(self.measures, self.findings, self.score) or None
 
 
 class Postprocessor:

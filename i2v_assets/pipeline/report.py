@@ -331,7 +331,7 @@ class ClipReporter:
             glimpse=finished.glimpse,
             sandbox=self._context.sandbox,
             size=(finished.width, finished.height, finished.seconds),
-            more={"quality": finished.score, "provenance": provenance},
+            more={"quality": finished.score, "why the quality is low": finished.why_low, "provenance": provenance},
         )
         if not finished.files:
             return metadata, {}

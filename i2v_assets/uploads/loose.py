@@ -137,7 +137,7 @@ def _judge(
     used = _voices_to_use(group)
     for other in group:
         if kind_of(other) is MediumKind.VIDEO and other not in used:
-            words = f"{shown_name(other.name)} has the image's name, and is no voiceover."
+            words = f"{shown_name(other.name)} has the image's name, and is not a voiceover."
             remedy = "Put a reference video in a folder with its image and a brief.yaml, or remove it."
             return UploadHold(HoldReason.COMPANION, words, remedy, other.object.key)
     if doubt is not None:

@@ -171,7 +171,7 @@ def _read(snapshot: Snapshot, document: Entry) -> Brief | None:
         )
     if _ADDRESS.search(text) or _KEY_LINE.search(text):
         raise UploadProblem(
-            f"{name} holds addresses or lines with keys, which is no prompt.",
+            f"{name} holds addresses or lines with keys, which are not a prompt.",
             "Write the prompt alone, or write a brief.yaml, or remove the file.",
         )
     return Brief(prompt=prompt)

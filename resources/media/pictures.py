@@ -206,7 +206,7 @@ def _no_image(path: Path, name: str) -> Unreadable:
     if not start:
         return Unreadable(f"{name} is empty.", remedy="Upload the image again.")
     if (known := what_to_export(start)) is not None:
-        return Unreadable(f"{name} is {known[0]}, which is no image for a model.", remedy=known[1])
+        return Unreadable(f"{name} is {known[0]}, which is not an image for a model.", remedy=known[1])
     if (brand := still_type(start)) in {"image/heic", "image/avif"}:
         what = "a HEIC" if brand == "image/heic" else "an AVIF"
         return Unreadable(f"{name} is {what} photo that is damaged or cut short.", remedy="Upload the image again.")

@@ -14,6 +14,7 @@ from i2v_assets.cli.dev.dagster import local_dagster, require_free
 from i2v_assets.cli.dev.demo import run_demo
 from i2v_assets.cli.dev.ready_lines import ready_lines
 from i2v_assets.cli.dev.services import local_services
+from i2v_assets.cli.disk import require_room
 from i2v_assets.cli.environment import KEPT_IN_DEV, data_root, enter
 from i2v_assets.cli.exit_codes import TryLater, UsageProblem
 from i2v_assets.cli.running_dev import DEV_FOLDER, announced, dev_command, environment_of, running_devs
@@ -41,6 +42,7 @@ def dev(
 ) -> None:
     """Run the local services and the Dagster UI, with sensors and schedules on, until Ctrl-C."""
     _refuse_second(port)
+    require_room(data_root())
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())

