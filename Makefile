@@ -9,7 +9,7 @@ SITE = $(VENV)/lib/python3*/site-packages
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test coverage crash hostile fuzz bench night check check-deploy format lock clean
+.PHONY: help setup demo dev test coverage crash hostile fuzz bench night check check-deploy check-versions format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -89,6 +89,9 @@ check-deploy: $(READY) ## the files of deploy/ against the schemas that their re
 	@$(BIN)/cfn-lint deploy/aws/template.yaml
 	@$(BIN)/kubernetes-validate --strict --quiet $(addprefix deploy/helm/extra/,base.yaml guard.yaml metrics.yaml ui.yaml)
 	@$(BIN)/python -m pytest -q tests/deploy/test_files.py tests/deploy/test_chart.py
+
+check-versions: $(READY) ## load, validate and make a clip on the oldest, the locked and the newest Dagster (ARGS=newest for one)
+	@$(BIN)/python tests/versions/check_versions.py $(ARGS)
 
 format: $(READY) ## rewrite the code in the project's style
 	@$(BIN)/ruff format .

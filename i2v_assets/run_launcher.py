@@ -15,8 +15,8 @@ class WatchedRunLauncher(DefaultRunLauncher):
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """Always True."""
-        return True
+        """True, unless this release of Dagster lacks what it takes; then dead runs end at their time limit."""
+        return CheckRunHealthResult is not None and WorkerStatus is not None
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
         """Return the health of a run from its code server; an unreachable server may be starting and proves nothing."""

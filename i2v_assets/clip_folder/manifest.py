@@ -150,6 +150,16 @@ class ManifestPiece(_Part):
     cost_microdollars: MicroDollars | None = None
 
 
+class ManifestCheck(_Part):
+    """The result of one quality check, with its figures; ``severity`` is that of the worst problem."""
+
+    check: Line
+    passed: bool
+    severity: Literal["warn", "error"]
+    words: Line
+    figures: dict[str, int | float] = Field(default_factory=dict)
+
+
 class ManifestDub(_Part):
     """The group of clips that are one brief in several languages, and this clip's language."""
 
@@ -205,6 +215,7 @@ class Manifest(_Part):
     video: ManifestVideo
     quality: float | None = Field(None, ge=0, le=1)
     findings: tuple[Line, ...] = ()
+    checks: tuple[ManifestCheck, ...] = ()
     may_be_silent: bool = False
     under: tuple[ManifestUnder, ...] = ()
     other_takes: tuple[ManifestTake, ...] = ()

@@ -28,8 +28,16 @@ class BucketAnswers:
         text = json.dumps(content, indent=2, ensure_ascii=False, sort_keys=True, default=str)
         self._bucket.write(keys.clip_key(clip, name), f"{text}\n".encode(), JSON)
 
-    def note(self, clip: str, answer: Answer) -> None:
-        """One of REFUSED.txt, FAILED.txt, WAITING.txt; the other two go, a delivered video stays."""
+    def note(self, clip: str, answer: Answer, picture: bytes | None = None) -> None:
+        """One of REFUSED.txt, FAILED.txt, WAITING.txt; the other two go, a delivered video stays.
+
+        Args:
+            clip: the clip.
+            answer: the note.
+            picture: a small JPEG of what was uploaded, so that the gallery shows what the note is about.
+        """
+        if picture is not None:
+            self._bucket.write(keys.clip_key(clip, keys.SOURCE_PICTURE), picture, "image/jpeg")
         self._bucket.write(keys.clip_key(clip, answer.kind.value), answer.text.encode(), TEXT)
         self._bucket.delete_many(keys.clip_key(clip, name) for name in keys.NOTES if name != answer.kind.value)
 
@@ -103,4 +111,5 @@ class BucketAnswers:
 
     def withdrawn(self, clips: Iterable[str]) -> None:
         """The uploads of these clips are gone, and what was said of them with them."""
-        self._bucket.delete_many(keys.clip_key(clip, name) for clip in clips for name in keys.NOTES)
+        names = (*keys.NOTES, keys.SOURCE_PICTURE)
+        self._bucket.delete_many(keys.clip_key(clip, name) for clip in clips for name in names)

@@ -10,7 +10,6 @@ from i2v_assets.defs.dagster_internals import (
     WILL_RETRY_TAG,
     InstigatorState,
     InstigatorTick,
-    InstigatorType,
     TickStatus,
 )
 from i2v_assets.defs.jobs import make_clips_job
@@ -54,7 +53,7 @@ SETTLED = timedelta(minutes=1)
 MOST_RUNS = 200
 """Failed runs of one look: a schedule every five minutes makes twelve an hour."""
 
-IN_A_ROW = {InstigatorType.SENSOR: 3, InstigatorType.SCHEDULE: 1}
+IN_A_ROW = {"SENSOR": 3, "SCHEDULE": 1}
 """Failed evaluations that are told. A sensor's next one is seconds away, and a restart of the bucket passes by itself; many
 schedules come once a day."""
 
@@ -89,8 +88,10 @@ def failing_ticks(instance: dg.DagsterInstance, location: str | None) -> list[Fa
 
 
 def _failing(instance: dg.DagsterInstance, location: str | None) -> Iterator[FailingTicks]:
+    if TickStatus is None:
+        return
     for state in instance.all_instigator_state():
-        enough = IN_A_ROW.get(state.instigator_type)
+        enough = IN_A_ROW.get(state.instigator_type.name)
         if enough is None or not state.is_running or not _is_of(state, location):
             continue
         # One more than are told: the latest may still be at work.

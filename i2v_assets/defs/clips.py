@@ -3,36 +3,42 @@
 import asyncio
 import json
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
 import dagster as dg
 
+from i2v_assets.clip_folder.manifest import read_manifest
 from i2v_assets.clip_folder.notes import answer_of
+from i2v_assets.defs.dagster_internals import assets_below
 from i2v_assets.defs.dead_runs import signs_of_life
 from i2v_assets.defs.event_log import DagsterEvents, dagster_metadata
 from i2v_assets.defs.failures import as_dagster_failure, interrupted
 from i2v_assets.defs.partitions import BATCH_TAG, clips
+from i2v_assets.defs.run_tags import CLIPS_TAG, clip_tags, ended_line, result_tags
 from i2v_assets.defs.specs import CLIP_PLAN, CLIP_PREVIEW, CLIP_SPECS, CLIP_VIDEO
 from i2v_assets.defs.storage_connections import kept_connections
+from i2v_assets.pipeline.checks import CheckReport, kept_checks, measured_check
 from i2v_assets.pipeline.clip import ClipPipeline
+from i2v_assets.pipeline.clip_state import answer_metadata
 from i2v_assets.pipeline.context import PipelineContext, Result, RunScope
 from i2v_assets.pipeline.generate import GenerationQueue
 from i2v_assets.pipeline.heap_watch import HeapWatch
 from i2v_assets.pipeline.pause import PauseWatch
 from i2v_assets.pipeline.plan import plan_options
-from i2v_assets.pipeline.postprocess import finding_metadata, measure_again
-from i2v_assets.pipeline.report import ClipReporter, answer_metadata, make_clip
+from i2v_assets.pipeline.postprocess import measure_again
+from i2v_assets.pipeline.price_checks import MODEL, PRICE, price_and_model
+from i2v_assets.pipeline.report import ClipReporter, make_clip
 from resources import logs
 from resources.allocator import limit_malloc_arenas
-from resources.dagster_runs import is_retry, started_by
+from resources.dagster_runs import asked_run, is_retry, started_by
 from resources.generation.run_sync import run_sync
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Money
 from resources.media.pool import shared_pool
-from resources.media.quality.model import Check, Severity
+from resources.media.quality.model import Check
 from resources.outside_text import escape_markdown, plain
 from resources.plurals import counted
 from resources.redact import redact
@@ -43,6 +49,7 @@ from resources.runcomfy.resource import RunComfyResource
 from resources.scratch import scratch_folder
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
+from resources.storage.keys import MANIFEST, clip_key
 from resources.storage.resource import BucketResource
 
 UNKNOWN_CLIP = "No upload belongs to this partition key"
@@ -62,8 +69,12 @@ UNKNOWN_CLIP = "No upload belongs to this partition key"
 def make_clips(
     context: dg.AssetExecutionContext, runcomfy: RunComfyResource, bucket: BucketResource, ledger: LedgerResource
 ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
-    """Every asset is recorded the moment it is done; nothing is left to yield."""
+    """Every asset is recorded the moment it is done; what another asset of the run needs is also a result of the step."""
     limit_malloc_arenas()
+    below = assets_below(context)
+    if below and len(context.partition_keys) > 1:
+        raise _cannot_hand_on(below, len(context.partition_keys))
+    events = DagsterEvents(context, handed_on=below)
     with (
         as_dagster_failure(),
         logs.of_run(context.run.run_id),
@@ -73,15 +84,45 @@ def make_clips(
     ):
         store = bucket.open()
         results = run_sync(
-            lambda: _make_all(context, runcomfy, store, requests, registry, scratch),
+            lambda: _make_all(context, events, runcomfy, store, requests, registry, scratch),
             interrupted=partial(interrupted, context),
         )
+    yield from events.results()
+    _say_what_is_skipped(context, below, events, results)
     report(context, results)
-    yield from ()
+
+
+def _cannot_hand_on(below: Mapping[str, Collection[str]], count: int) -> dg.Failure:
+    """Return the failure of a run over several clips with further assets, which Dagster would skip without a word."""
+    names, own = _names(name for names in below.values() for name in names), _names(below)
+    return dg.Failure(
+        description=plain(
+            f"This run has {count} clips, so {names} below {own} cannot be made in it: Dagster takes results of one partition "
+            f"alone. Nothing was sent or paid. Make the clips first and {names} in a run after it, or choose one clip, or "
+            "give the asset AutomationCondition.eager() (docs/your-own-assets.md)."
+        ),
+        allow_retries=False,
+    )
+
+
+def _say_what_is_skipped(
+    context: dg.AssetExecutionContext,
+    below: Mapping[str, Collection[str]],
+    events: DagsterEvents,
+    results: Sequence[Result],
+) -> None:
+    for asset in sorted(below.keys() - events.handed):
+        why = " ".join(ended_line(result) for result in results)
+        context.log.warning(plain(f"{_names(below[asset])} is skipped: the clip has no {asset} yet. {why}"))
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(sorted(set(names)))
 
 
 async def _make_all(
     context: dg.AssetExecutionContext,
+    events: DagsterEvents,
     runcomfy: RunComfyResource,
     bucket: Bucket,
     ledger: Ledger,
@@ -109,7 +150,7 @@ async def _make_all(
             heaps=heaps,
         )
         scope = _scope(context)
-        reporter = ClipReporter(tools, DagsterEvents(context), context.run.run_id)
+        reporter = ClipReporter(tools, events, context.run.run_id)
         pipeline = ClipPipeline(tools, reporter, scope)
         if scope.make:  # a run over the free assets alone owes no answer
             names, batch = [row.clip for row in rows], context.run.tags.get(BATCH_TAG)
@@ -117,12 +158,24 @@ async def _make_all(
             asked = (scope.by_hand or context.run.parent_run_id is not None) and not scope.retried
             rows = list(registry.mark_running(names, context.run.run_id, batch=batch, undo_stop=asked))
             stack.enter_context(signs_of_life(registry, context.run.run_id))
+        if CLIPS_TAG not in context.run.tags:  # a person's run; a sensor names its clips as it asks for the run
+            context.instance.add_run_tags(context.run.run_id, clip_tags([row.clip for row in rows]))
         heaps.expect(rows)
         pauses = PauseWatch(ledger, registry, settings.service, context.run.run_id)
-        found = await asyncio.gather(
-            *(make_clip(pipeline.process_clip, reporter, row, pauses.resumed) for row in rows), return_exceptions=True
-        )
-    return [*(_result(context, row, each) for row, each in zip(rows, found, strict=True)), *unknown]
+
+        async def make(row: ClipRow) -> Result:
+            result = await make_clip(pipeline.process_clip, reporter, row, pauses.resumed)
+            if scope.make:  # a run that only looked has nothing to say of what became of a clip before
+                level = context.log.error if result.state is ClipState.FAILED else context.log.info
+                level(plain(ended_line(result)))
+            return result
+
+        found = await asyncio.gather(*(make(row) for row in rows), return_exceptions=True)
+        results = [*(_result(context, row, each) for row, each in zip(rows, found, strict=True)), *unknown]
+        spent = ledger.spend_of_run(asked_run(context.instance, context.run), settings.service)
+        tags = result_tags(results, spent, calls=engine.calls, polls=engine.polls)
+        context.instance.add_run_tags(context.run.run_id, tags)
+    return results
 
 
 def _result(context: dg.AssetExecutionContext, row: ClipRow, found: Result | BaseException) -> Result:
@@ -236,6 +289,18 @@ QUALITY = {
 }
 
 
+def _delivered_in_this_run(context: dg.AssetCheckExecutionContext, clip: str) -> bool:
+    """Return whether this very run has reported the video: what it measured is in the manifest then."""
+    of_clip = dg.AssetRecordsFilter(asset_key=CLIP_VIDEO, asset_partitions=[clip])
+    latest = context.instance.fetch_materializations(of_clip, limit=1).records
+    return bool(latest) and latest[0].run_id == context.run.run_id
+
+
+def _kept_check(bucket: Bucket, clip: str, check: Check) -> CheckReport | None:
+    manifest = read_manifest(bucket.read(clip_key(clip, MANIFEST)))
+    return next((each for each in kept_checks(manifest) if each.name == check.value), None)
+
+
 def _quality_check(check: Check) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=CLIP_VIDEO,
@@ -246,16 +311,36 @@ def _quality_check(check: Check) -> dg.AssetChecksDefinition:
     def measured_again(
         context: dg.AssetCheckExecutionContext, bucket: BucketResource, ledger: LedgerResource
     ) -> dg.AssetCheckResult:
-        settings = load_settings()
-        with ledger.open() as (requests, _):
-            finding, measures, score = measure_again(context.partition_key, bucket.open(), requests, settings)[check]
+        settings, store, clip = load_settings(), bucket.open(), context.partition_key
+        found = _kept_check(store, clip, check) if _delivered_in_this_run(context, clip) else None
+        if found is None:
+            with ledger.open() as (requests, _):
+                found = measured_check(*measure_again(clip, store, requests, settings)[check])
         return dg.AssetCheckResult(
-            passed=finding.passed,
-            severity=dg.AssetCheckSeverity.WARN if finding.severity is Severity.WARN else dg.AssetCheckSeverity.ERROR,
-            metadata=dagster_metadata(finding_metadata(finding, measures, score)),
+            passed=found.passed,
+            severity=dg.AssetCheckSeverity.WARN if found.warn else dg.AssetCheckSeverity.ERROR,
+            metadata=dagster_metadata(found.metadata),
         )
 
     return measured_again
 
 
-CLIP_CHECKS = (accepted, answered, *(_quality_check(check) for check in Check))
+MONEY = {
+    PRICE: "What the service charged is at most what was reserved. A failure stops requests of this kind until a person agrees.",
+    MODEL: "The model that was paid for is the one that answered.",
+}
+
+
+def _money_check(name: str) -> dg.AssetChecksDefinition:
+    @dg.asset_check(asset=CLIP_VIDEO, name=name, partitions_def=clips, description=f"{MONEY[name]} Free.")
+    def compared_again(context: dg.AssetCheckExecutionContext, ledger: LedgerResource) -> dg.AssetCheckResult:
+        with ledger.open() as (requests, _):
+            rows = requests.list(clip=context.partition_key)
+        found = {check: (passed, details) for check, passed, details in price_and_model(rows)}
+        passed, details = found.get(name, (True, {"words": "The service has said nothing that could be compared."}))
+        return dg.AssetCheckResult(passed=passed, metadata=dagster_metadata(details))
+
+    return compared_again
+
+
+CLIP_CHECKS = (accepted, answered, *(_money_check(name) for name in MONEY), *(_quality_check(check) for check in Check))

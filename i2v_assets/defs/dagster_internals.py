@@ -1,27 +1,97 @@
 """All that this project uses of Dagster beyond its public interface, in one place.
 
-An upgrade of Dagster may move or change any of it without a word; `tests/i2v_assets/defs/test_dagster_internals.py` then
-names what is gone and what stops working. Everything else in the project imports `dagster` alone.
+An upgrade of Dagster may move or change any of it without a word. Then the code location still loads: what is gone is None,
+`LOST` says what the project does without until it is found again, and the log says so once.
+`tests/i2v_assets/defs/test_dagster_internals.py` fails for each. Everything else in the project imports `dagster` alone.
 
 Two modules use members of Dagster's classes in subclasses of their own and are covered by the same test:
 `i2v_assets/pooled_storage.py` (``_engine``, ``_token_provider`` and the three storages of `DagsterPostgresStorage`) and
 `i2v_assets/run_launcher.py`.
 """
 
+import importlib
 import json
+import logging
 from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import sqlalchemy as sa
-from dagster._core.definitions.partitions.context import partition_loading_context
-from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
-from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick, InstigatorType, TickStatus
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
-from dagster._core.storage.tags import GRPC_INFO_TAG, RETRY_NUMBER_TAG, WILL_RETRY_TAG
-from dagster._serdes import ConfigurableClassData
+
+log = logging.getLogger(__name__)
+
+_LAUNCHER = "deploy: a run whose process is gone stays STARTED until its time limit (i2v_assets/run_launcher.py)"
+_ALERTS = "alerts: sensors and schedules that fail are not told (i2v_assets/defs/alerts_sensor.py)"
+_SQLITE = "speed: SQLite's connections are not kept, an event costs 12 ms of CPU instead of 3"
+_GUARD = "webserver: the UI is not served behind the guard (i2v_assets/webserver.py)"
+_TAGS = "The tags keep the names that they have now; runs of a release that renames them are not understood."
+
+LOST = {
+    ("dagster._core.definitions.asset_checks.asset_check_evaluation", "AssetCheckEvaluationTargetMaterializationData"):
+        "UI: checks of clips are shown as missing (i2v_assets/defs/event_log.py)",
+    ("dagster._core.definitions.partitions.context", "partition_loading_context"): "tests, benchmarks: no sensor ticks",
+    ("dagster._core.errors", "DagsterUserCodeUnreachableError"): _LAUNCHER,
+    ("dagster._core.launcher", "CheckRunHealthResult"): _LAUNCHER,
+    ("dagster._core.launcher", "WorkerStatus"): _LAUNCHER,
+    ("dagster._core.scheduler.instigation", "InstigatorState"): _ALERTS,
+    ("dagster._core.scheduler.instigation", "InstigatorTick"): _ALERTS,
+    ("dagster._core.scheduler.instigation", "TickStatus"): _ALERTS,
+    ("dagster._core.storage.event_log.sqlite.sqlite_event_log", "SqliteEventLogStorage"): _SQLITE,
+    ("dagster._core.storage.tags", "GRPC_INFO_TAG"): f"{_LAUNCHER}. {_TAGS}",
+    ("dagster._core.storage.tags", "RETRY_NUMBER_TAG"): f"budget: an automatic retry would get a budget of its own. {_TAGS}",
+    ("dagster._core.storage.tags", "WILL_RETRY_TAG"): f"alerts: a run that Dagster starts again is told as failed. {_TAGS}",
+    ("dagster._core.workspace.context", "WorkspaceProcessContext"): _GUARD,
+    ("dagster._core.workspace.load_target", "WorkspaceFileTarget"): _GUARD,
+    ("dagster._grpc.client", "DagsterGrpcClient"): _LAUNCHER,
+    ("dagster._grpc.types", "GetCurrentRunsResult"): _LAUNCHER,
+    ("dagster._serdes", "ConfigurableClassData"): "none: a type of i2v_assets/pooled_storage.py",
+}  # fmt: skip
+"""Each private name of Dagster, and what is lost without it."""
+
+
+def private(module: str, name: str, instead: Any = None) -> Any:
+    """Return a private name of Dagster; ``instead`` with a warning if this release does not have it."""
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError):
+        log.warning("Dagster %s has no %s.%s. Lost: %s", dg.__version__, module, name, LOST[module, name])
+        return instead
+
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+        AssetCheckEvaluationTargetMaterializationData,
+    )
+    from dagster._core.definitions.partitions.context import partition_loading_context
+    from dagster._core.errors import DagsterUserCodeUnreachableError  # noqa: F401 - the test reads this list
+    from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+    from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick, TickStatus
+    from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+    from dagster._core.storage.tags import GRPC_INFO_TAG, RETRY_NUMBER_TAG, WILL_RETRY_TAG
+    from dagster._core.workspace.context import WorkspaceProcessContext
+    from dagster._core.workspace.load_target import WorkspaceFileTarget  # noqa: F401 - the same
+    from dagster._grpc.client import DagsterGrpcClient
+    from dagster._grpc.types import GetCurrentRunsResult
+    from dagster._serdes import ConfigurableClassData
+else:
+    AssetCheckEvaluationTargetMaterializationData = private(
+        "dagster._core.definitions.asset_checks.asset_check_evaluation", "AssetCheckEvaluationTargetMaterializationData"
+    )
+    partition_loading_context = private(
+        "dagster._core.definitions.partitions.context", "partition_loading_context", lambda **_: nullcontext()
+    )
+    CheckRunHealthResult = private("dagster._core.launcher", "CheckRunHealthResult")
+    WorkerStatus = private("dagster._core.launcher", "WorkerStatus")
+    InstigatorState = private("dagster._core.scheduler.instigation", "InstigatorState")
+    InstigatorTick = private("dagster._core.scheduler.instigation", "InstigatorTick")
+    TickStatus = private("dagster._core.scheduler.instigation", "TickStatus")
+    SqliteEventLogStorage = private("dagster._core.storage.event_log.sqlite.sqlite_event_log", "SqliteEventLogStorage")
+    GRPC_INFO_TAG = private("dagster._core.storage.tags", "GRPC_INFO_TAG", ".dagster/grpc_info")
+    RETRY_NUMBER_TAG = private("dagster._core.storage.tags", "RETRY_NUMBER_TAG", "dagster/retry_number")
+    WILL_RETRY_TAG = private("dagster._core.storage.tags", "WILL_RETRY_TAG", "dagster/will_retry")
+    ConfigurableClassData = private("dagster._serdes", "ConfigurableClassData")
 
 __all__ = [
     "GRPC_INFO_TAG",
@@ -33,15 +103,17 @@ __all__ = [
     "ConfigurableClassData",
     "InstigatorState",
     "InstigatorTick",
-    "InstigatorType",
     "SqliteMembers",
+    "Target",
     "TickStatus",
     "WorkerStatus",
+    "assets_below",
     "current_runs",
     "open_workspace",
     "partition_loading_context",
     "postgres_engine",
     "sqlite_members",
+    "targeting",
     "uses_changing_passwords",
 ]
 
@@ -67,7 +139,7 @@ class SqliteMembers:
 
 def sqlite_members(storage: object) -> SqliteMembers | None:
     """Return the members of Dagster's own SQLite event log; None for another storage, also one that lacks a member."""
-    if type(storage) is not SqliteEventLogStorage:
+    if SqliteEventLogStorage is None or type(storage) is not SqliteEventLogStorage:
         return None
     try:
         return SqliteMembers(
@@ -93,18 +165,64 @@ def uses_changing_passwords(storage: object) -> bool:
     return getattr(storage, "_token_provider", None) is not None
 
 
+@dataclass(frozen=True)
+class Target:
+    """The materialization that the evaluation of a check is about."""
+
+    storage_id: int
+    run_id: str
+    timestamp: float
+
+
+def targeting(evaluation: dg.AssetCheckEvaluation, latest: Target) -> dg.AssetCheckEvaluation:
+    """Return the evaluation of a check with the materialization that it is about."""
+    if AssetCheckEvaluationTargetMaterializationData is None:
+        return evaluation
+    target = AssetCheckEvaluationTargetMaterializationData(
+        storage_id=latest.storage_id, run_id=latest.run_id, timestamp=latest.timestamp
+    )
+    return dg.AssetCheckEvaluation(
+        asset_key=evaluation.asset_key,
+        check_name=evaluation.check_name,
+        passed=evaluation.passed,
+        metadata=evaluation.metadata,
+        target_materialization_data=target,
+        severity=evaluation.severity,
+        description=evaluation.description,
+        blocking=evaluation.blocking,
+        partition=evaluation.partition,
+    )
+
+
+def assets_below(context: dg.AssetExecutionContext) -> dict[str, set[str]]:
+    """Return the other assets of the run that need an asset of this step, by that asset.
+
+    Empty if this release of Dagster does not tell: then Dagster skips them without a word.
+    """
+    layer: Any = getattr(context.job_def, "asset_layer", None)
+    if not hasattr(layer, "asset_graph") or not hasattr(layer, "selected_asset_keys"):
+        return {}
+    own, below = set(context.assets_def.keys), {}
+    for key in context.selected_asset_keys:
+        children = {child for child in layer.asset_graph.get(key).child_keys if child in layer.selected_asset_keys}
+        if children := children - own:
+            below[key.to_user_string()] = {child.to_user_string() for child in children}
+    return below
+
+
 def current_runs(grpc_info: str) -> Collection[str] | None:
     """Return the ids of the runs that a code server has in work, None if it does not answer.
 
     Args:
         grpc_info: where the server is, as Dagster writes it into a run's tag `GRPC_INFO_TAG`.
     """
-    from dagster._core.errors import DagsterUserCodeUnreachableError
-    from dagster._grpc.client import DagsterGrpcClient  # 0.15 s of CPU, and few processes ask
-    from dagster._grpc.types import GetCurrentRunsResult
-
+    unreachable = private("dagster._core.errors", "DagsterUserCodeUnreachableError", ())
+    connect = private("dagster._grpc.client", "DagsterGrpcClient")  # 0.15 s of CPU, and few processes ask
+    result = private("dagster._grpc.types", "GetCurrentRunsResult")
+    if connect is None or result is None:
+        return None
     info = json.loads(grpc_info)
-    client = DagsterGrpcClient(
+    client: DagsterGrpcClient = connect(
         host=info["host"],
         port=info.get("port"),
         socket=info.get("socket"),
@@ -112,14 +230,21 @@ def current_runs(grpc_info: str) -> Collection[str] | None:
     )
     try:
         answer = client.get_current_runs()
-    except DagsterUserCodeUnreachableError:
+    except unreachable:
         return None
-    return dg.deserialize_value(answer, GetCurrentRunsResult).current_runs
+    found: GetCurrentRunsResult = dg.deserialize_value(answer, result)
+    return found.current_runs
 
 
 def open_workspace(instance: dg.DagsterInstance, path: str, version: str) -> AbstractContextManager[Any]:
-    """Open what Dagster's webserver app is made from: the code locations of a workspace file."""
-    from dagster._core.workspace.context import WorkspaceProcessContext
-    from dagster._core.workspace.load_target import WorkspaceFileTarget
+    """Open what Dagster's webserver app is made from: the code locations of a workspace file.
 
-    return WorkspaceProcessContext(instance, workspace_load_target=WorkspaceFileTarget([path]), version=version)
+    Raises:
+        RuntimeError: this release of Dagster has no such thing.
+    """
+    context = private("dagster._core.workspace.context", "WorkspaceProcessContext")
+    file = private("dagster._core.workspace.load_target", "WorkspaceFileTarget")
+    if context is None or file is None:
+        raise RuntimeError(f"Dagster {dg.__version__} cannot be served behind the guard. Install the locked version.")
+    opened: WorkspaceProcessContext = context(instance, workspace_load_target=file([path]), version=version)
+    return opened

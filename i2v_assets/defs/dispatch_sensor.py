@@ -1,23 +1,23 @@
 """The dispatch sensor: the one place that decides which waiting clips are paid for next."""
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from i2v_assets.clip_folder import notes
 from i2v_assets.clip_folder.writer import BucketAnswers
 from i2v_assets.defs.dead_runs import end_dead_runs
-from i2v_assets.defs.event_log import dagster_metadata
+from i2v_assets.defs.event_log import dagster_metadata, is_change, observation, with_target
 from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.defs.runs import LatestRuns, why_ended
 from i2v_assets.defs.specs import CLIP_VIDEO
 from i2v_assets.operations.bucket_commands import run_bucket_commands
+from i2v_assets.pipeline.clip_state import answer_metadata, state_report
 from i2v_assets.pipeline.dispatch_policy import MAX_RUNS_WITHOUT_ANSWER, Decisions, DispatchInputs, decide
 from i2v_assets.pipeline.heap_watch import find_registered_heaps
-from i2v_assets.pipeline.report import answer_metadata
 from i2v_assets.planning.time_window import parse_window
 from i2v_assets.session import Session
 from i2v_assets.uploads.types import Candidate
@@ -39,6 +39,9 @@ NAME = "dispatch"
 
 STOPPED_RUN = "a person, who stopped its run"
 """Who stopped a clip whose run was terminated."""
+
+LATELY = timedelta(minutes=5)
+"""A stop of a clip is shown by one of the next looks, 15 s apart; the daemon may be away for a restart."""
 
 WATCHED = (ClipState.WAITING, ClipState.DISPATCHED, ClipState.WORKING)
 
@@ -66,6 +69,7 @@ def dispatch_sensor(
         end_dead_runs(context.instance, registry, requests, rows)
         decisions = decide(rows, world_of(context.instance, rows, requests, registry, settings))
         apply(decisions, rows, context.instance, requests, registry, bucket.open(), settings)
+        show_stopped(context.instance, rows, requests, settings)
         again = set(decisions.due) | set(decisions.due_after_lost_run) | set(decisions.to_fetch)
         hold = requests.held_service(settings.service)
         due = [row for row in registry.due() if row.clip in again]
@@ -188,6 +192,7 @@ def apply(
             answer = _answer(row, state, reason, problem, money[row.clip], settings)
             BucketAnswers(bucket).note(row.clip, answer)
             _report_check(instance, row.clip, answer, reason)
+            _report_state(instance, row, answer, money[row.clip], reason, settings)
 
 
 def _answer(
@@ -203,16 +208,41 @@ def _report_check(instance: dg.DagsterInstance, clip: str, answer: notes.Answer,
     failed = answer.kind is notes.AnswerKind.FAILED
     words = answer.problems[0].what
     first = {"failed": words} if failed else {"waiting_for": reason.value, "reason": words}
-    instance.report_runless_asset_event(
-        dg.AssetCheckEvaluation(
-            asset_key=CLIP_VIDEO,
-            check_name="answered",
-            passed=False,
-            partition=clip,
-            severity=dg.AssetCheckSeverity.ERROR if failed else dg.AssetCheckSeverity.WARN,
-            metadata=dagster_metadata(answer_metadata(answer, first)),
-        )
+    evaluation = dg.AssetCheckEvaluation(
+        asset_key=CLIP_VIDEO,
+        check_name="answered",
+        passed=False,
+        partition=clip,
+        severity=dg.AssetCheckSeverity.ERROR if failed else dg.AssetCheckSeverity.WARN,
+        metadata=dagster_metadata(answer_metadata(answer, first)),
     )
+    instance.report_runless_asset_event(with_target(instance, evaluation))
+
+
+def show_stopped(instance: dg.DagsterInstance, rows: Sequence[ClipRow], ledger: Ledger, settings: Settings) -> None:
+    """Show the clips that a person stopped a moment ago outside of Dagster."""
+    since = datetime.now(UTC) - LATELY
+    stopped = [row for row in rows if row.wait is WaitReason.PERSON and row.updated_at > since]
+    money = ledger.money_by_clip({row.clip: row.planned_fingerprint for row in stopped})
+    for row in stopped:
+        answer = notes.answer_of(row, money[row.clip], service=settings.service, retries_per_clip=0)
+        if answer is not None:
+            _report_state(instance, row, answer, money[row.clip], row.wait, settings)
+
+
+def _report_state(
+    instance: dg.DagsterInstance,
+    row: ClipRow,
+    answer: notes.Answer,
+    money: Money,
+    reason: WaitReason | None,
+    settings: Settings,
+) -> None:
+    """Show a state that no run came to on the page of the clip's partition, once."""
+    shown = state_report(row, answer, money, settings, reason=reason)
+    video = CLIP_VIDEO.to_user_string()
+    if is_change(instance, video, row.clip, shown.change):
+        instance.report_runless_asset_event(observation(video, row.clip, shown.metadata, shown.change))
 
 
 def given_up(clip: str, why: str, run: dg.DagsterRun | None) -> Problem:

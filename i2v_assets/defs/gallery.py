@@ -2,16 +2,17 @@
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from i2v_assets.clip_folder.manifest import Manifest
 from i2v_assets.defs.specs import OWNERS
 from i2v_assets.gallery.build import build_gallery, content_type
-from i2v_assets.gallery.collect import LANGUAGES, Answers, TextCache, dub_groups, gather
+from i2v_assets.gallery.collect import IN_WORK, LANGUAGES, Answers, TextCache, dub_groups, gather
 from i2v_assets.gallery.collect_films import gather_films
 from i2v_assets.gallery.entries import Paid, Status, TakeCost
+from i2v_assets.uploads.under_way import uploads_now
 from resources.ledger.ledger import Ledger
 from resources.outside_text import plain
 from resources.registry.registry import ClipState
@@ -23,6 +24,9 @@ from resources.storage import keys
 from resources.storage.bucket import Bucket
 from resources.storage.resource import BucketResource
 
+SOON_LATE, LATE = timedelta(hours=2), timedelta(hours=24)
+"""The schedule builds the page every hour, also if nothing has changed: after two hours it or the daemon is off."""
+
 PAGE = f"{keys.GALLERY}index.html"
 
 
@@ -33,6 +37,7 @@ PAGE = f"{keys.GALLERY}index.html"
     owners=OWNERS,
     kinds={"s3", "html"},
     code_version="1",
+    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=LATE, warn_window=SOON_LATE),
     description=(
         "One static page, `gallery/index.html`, with every clip and film: the videos, and for all others the state "
         "and remedy. Reads only what changed since the last build. Free."
@@ -41,9 +46,10 @@ PAGE = f"{keys.GALLERY}index.html"
 def gallery(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: LedgerResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Read the registry and the bucket, and write the changed files of the gallery."""
     settings, store = load_settings(), bucket.open()
+    began = datetime.now(UTC)
     with ledger.open() as (requests, registry):
         rows, costs, paid = registry.list(), _costs(requests), _paid(requests, settings)
-        unmade = {row.clip: row.planned_fingerprint for row in rows if row.state in WITHOUT_VIDEO}
+        unmade = {row.clip: row.planned_fingerprint for row in rows if row.state in (*WITHOUT_VIDEO, *IN_WORK)}
         known = Answers(
             rows=rows,
             refused=registry.refusals.now(),
@@ -51,17 +57,18 @@ def gallery(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: L
             costs=costs,
             service=settings.service,
             retries_per_clip=settings.retries_per_clip,
+            uploads=uploads_now(store, registry, settings).under_way,
         )
     listed = {info.key: info for prefix in (keys.CLIPS, keys.SEQUENCES) for info in store.list(prefix)}
     cache = TextCache(store, listed)
-    contents = gather(known, listed, cache)
+    contents = gather(known, listed, cache, began)
     for clip in contents.unreadable:
         context.log.warning(plain(f"Clip left out of the gallery: clips/{clip}/{keys.MANIFEST} cannot be read."))
     films, unreadable = gather_films(listed, cache, settings.service)
     for key in unreadable:
         context.log.warning(plain(f"Film left out of the gallery: {key} cannot be read."))
     sheets = _language_sheets(store, contents.manifests, cache)
-    files = build_gallery((*contents.entries, *films), datetime.now(UTC), paid=paid, zone=settings.zone)
+    files = build_gallery((*contents.entries, *films), began, paid=paid, zone=settings.zone)
     written = _write(store, files, cache)
     cache.save()
     counts = {status.value: sum(entry.status is status for entry in contents.entries) for status in Status}

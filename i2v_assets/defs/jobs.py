@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from i2v_assets.defs.event_log import dagster_metadata
+from i2v_assets.defs.event_log import dagster_metadata, with_target
 from i2v_assets.defs.failures import as_dagster_failure, interrupted
 from i2v_assets.defs.launchpad import launchpad_fields
 from i2v_assets.defs.operating import CLIP, by_run, operating
@@ -69,7 +69,7 @@ def adopt(
         )
         for row in surprises:
             if registry.get(row.clip) is not None:
-                context.instance.report_runless_asset_event(price_check(row))
+                context.instance.report_runless_asset_event(with_target(context.instance, price_check(row)))
         delivered = [found for found in outcomes if isinstance(found, Delivered)]
     context.log.info(plain(f"{len(delivered)} of {len(outcomes)} orphans delivered, {settled} costs settled."))
 

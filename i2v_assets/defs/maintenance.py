@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
+from i2v_assets.defs.event_log import with_target
 from i2v_assets.defs.overdue_check import WAITING_TOO_LONG, measured
 from i2v_assets.defs.partitions import clips
 from i2v_assets.defs.specs import CLIP_PLAN
@@ -160,17 +161,16 @@ def report_overdue_clips(context: dg.OpExecutionContext, ledger: LedgerResource)
 
 
 def _check(context: dg.OpExecutionContext, clip: str, passed: bool, metadata: dict[str, str]) -> None:
-    # Dagster accepts this event from an op, although the type annotation does not list it.
-    context.log_event(
-        dg.AssetCheckEvaluation(  # type: ignore[arg-type]
-            asset_key=CLIP_PLAN,
-            check_name=WAITING_TOO_LONG,
-            passed=passed,
-            partition=clip,
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata=metadata,
-        )
+    evaluation = dg.AssetCheckEvaluation(
+        asset_key=CLIP_PLAN,
+        check_name=WAITING_TOO_LONG,
+        passed=passed,
+        partition=clip,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=metadata,
     )
+    # Dagster accepts this event from an op, although the type annotation does not list it.
+    context.log_event(with_target(context.instance, evaluation))  # type: ignore[arg-type]
 
 
 @dg.job(description="Warns about clips that wait longer than I2V_WARN_AFTER_MINUTES. Free.")

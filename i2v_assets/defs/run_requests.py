@@ -6,6 +6,7 @@ from uuid import uuid4
 import dagster as dg
 
 from i2v_assets.defs.partitions import BATCH_TAG, PRIORITY_TAG, clips, cut_ranges
+from i2v_assets.defs.run_tags import clip_tags
 from resources.registry.registry import ClipRow, Registry
 
 
@@ -50,6 +51,6 @@ def request_runs(
             batch = uuid4().hex
             if not registry.dispatch(part.due, batch=batch, sensor=sensor, tick=tick):
                 continue
-            tags = {**part.tags, BATCH_TAG: batch, PRIORITY_TAG: str(priority)}
+            tags = {**part.tags, **clip_tags(part.due), BATCH_TAG: batch, PRIORITY_TAG: str(priority)}
             requests.append(dg.RunRequest(run_key=batch, tags=tags, job_name=job_name))
     return requests

@@ -1,7 +1,7 @@
 """The spend report: what was reserved, settled, wasted and saved, by day, route, model and upload folder."""
 
 from collections import defaultdict
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
@@ -32,6 +32,7 @@ SVG = "image/svg+xml"
     owners=OWNERS,
     kinds={"s3", "csv"},
     code_version="1",
+    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=49), warn_window=timedelta(hours=26)),
     description=(
         "What the ledger paid, by day, route, model and upload folder: `spend/<day>.csv`, `spend/all.csv` and "
         "`spend/chart.svg`. Free."

@@ -119,6 +119,7 @@ def _row(entry: GalleryEntry, searched: str, prompts: dict[str, int], zone: tzin
         | (4 if entry.poster else 0)
         | (8 if entry.signed else 0)
         | (16 if entry.film else 0)
+        | (32 if entry.picture else 0)
     )
     return [
         entry.clip,
@@ -137,6 +138,7 @@ def _row(entry: GalleryEntry, searched: str, prompts: dict[str, int], zone: tzin
         _link(entry.folder),
         _teaser(first.what) if first else "",
         _teaser(first.remedy) if first else "",
+        lines(entry.command),
     ]
 
 

@@ -6,19 +6,30 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from i2v_assets.clip_folder.manifest import Manifest, ManifestError, read_manifest
 from i2v_assets.clip_folder.notes import Answer, answer_of, refused_upload
-from i2v_assets.gallery.entries import GalleryEntry, TakeCost, entry_of_answer, entry_of_manifest
+from i2v_assets.gallery.entries import (
+    GalleryEntry,
+    Status,
+    TakeCost,
+    entry_of_answer,
+    entry_of_manifest,
+    entry_under_way,
+)
+from i2v_assets.uploads.under_way import UploadUnderWay
 from resources.bounded_json import read_json
 from resources.ledger.records import Money
+from resources.own_commands import pasteable
 from resources.problem import Problem
 from resources.registry.registry import ClipRow, ClipState, RefusedRow
 from resources.schemas.inputs import Route, Service
 from resources.storage import keys
 from resources.storage.bucket import Bucket, ObjectInfo
 from resources.storage.errors import ObjectMissing
+from resources.wait_reason import WaitReason
 
 INDEX = f"{keys.GALLERY}_seen.json.gz"
 _MAX_INDEX_BYTES = 256 * 1024**2
@@ -27,6 +38,14 @@ _MAX_INDEX_BYTES = 256 * 1024**2
 
 READERS = 16
 """Small objects read concurrently; each takes a round trip."""
+
+SHOWN_HASH = 16
+"""Characters of a plan's hash in a command: as many as `i2v plan` shows."""
+
+IN_WORK = (ClipState.DUE, ClipState.DISPATCHED, ClipState.WORKING)
+
+FOR_APPROVAL = (WaitReason.APPROVAL, WaitReason.HEAP)
+"""Waits that end with `i2v approve`."""
 
 LANGUAGES = "languages.jpg"
 LARGEST_DOCUMENT = 1024 * 1024
@@ -107,6 +126,7 @@ class Answers:
         costs: of takes, by their fingerprints.
         service: whose clips the rows are.
         retries_per_clip: how often a failed clip is tried again by itself.
+        uploads: those that are no clips yet.
     """
 
     rows: Sequence[ClipRow]
@@ -115,6 +135,7 @@ class Answers:
     costs: Mapping[str, TakeCost]
     service: Service
     retries_per_clip: int
+    uploads: Sequence[UploadUnderWay] = ()
 
     def of(self, row: ClipRow) -> Answer | None:
         """The answer that the clip's note gives too."""
@@ -122,7 +143,7 @@ class Answers:
         return answer_of(row, money, service=self.service, retries_per_clip=self.retries_per_clip)
 
 
-def gather(known: Answers, listed: Mapping[str, ObjectInfo], seen: TextCache) -> Contents:
+def gather(known: Answers, listed: Mapping[str, ObjectInfo], seen: TextCache, now: datetime | None = None) -> Contents:
     """Return one entry per clip that has an answer, and per upload that could become none.
 
     A clip that was delivered, and of which a newer version waits, failed or is refused, is shown with its video and why.
@@ -131,7 +152,9 @@ def gather(known: Answers, listed: Mapping[str, ObjectInfo], seen: TextCache) ->
         known: what the registry and the ledger know.
         listed: the objects of the bucket by key; those below ``clips/`` count.
         seen: reads them.
+        now: the time of the build; None for the present.
     """
+    now = now or datetime.now(UTC)
     manifest_keys = [key for key in listed if key.startswith(keys.CLIPS) and key.endswith(f"/{keys.MANIFEST}")]
     manifests: dict[str, Manifest] = {}
     unreadable: list[str] = []
@@ -148,17 +171,24 @@ def gather(known: Answers, listed: Mapping[str, ObjectInfo], seen: TextCache) ->
         for clip, (row, answer) in answers.items()
         if clip not in manifests or keys.clip_key(clip, keys.VIDEO) not in listed
     ]
-    without = {entry.clip for entry in entries}
     entries += [
-        entry_of_manifest(
-            manifest,
-            poster=keys.clip_key(manifest.clip, keys.POSTER) in listed,
-            costs=known.costs,
-            note=answers[clip][1] if clip in answers else None,
-        )
-        for clip, manifest in manifests.items()
-        if clip not in without
+        _in_work(row, known)
+        for row in known.rows
+        if row.state in IN_WORK and (row.clip not in manifests or keys.clip_key(row.clip, keys.VIDEO) not in listed)
     ]
+    without = {entry.clip for entry in entries}
+    entries = [replace(entry, picture=keys.clip_key(entry.clip, keys.SOURCE_PICTURE) in listed) for entry in entries]
+    for clip, manifest in manifests.items():
+        if clip in without:
+            continue
+        row, note = answers.get(clip, (None, None))
+        entry = entry_of_manifest(
+            manifest, poster=keys.clip_key(manifest.clip, keys.POSTER) in listed, costs=known.costs, note=note
+        )
+        if row is not None:
+            entry = replace(entry, command=_command(row, _read_plan(plans.get(keys.clip_key(clip, keys.PLAN), ""))))
+        entries.append(entry)
+    entries += [_settling(upload, now, known) for upload in known.uploads if upload.name not in manifests]
     entries += _refused_uploads(known, listed)
     return Contents(tuple(entries), manifests, tuple(unreadable))
 
@@ -181,7 +211,31 @@ def _without_video(row: ClipRow, answer: Answer, plan: Mapping[str, Any], known:
         prompt=str(inputs.get("prompt") or "") if isinstance(inputs, dict) else "",
         cost_microdollars=cost,
     )
-    return replace(entry, poster=False, estimated=not money.charged_microdollars or bool(money.open_requests))
+    return replace(
+        entry,
+        poster=False,
+        estimated=not money.charged_microdollars or bool(money.open_requests),
+        command=_command(row, plan),
+    )
+
+
+def _command(row: ClipRow, plan: Mapping[str, Any]) -> str:
+    """Return what a person runs to let a clip go on that waits for approval; empty if it does not."""
+    agreed = str(plan.get("plan_hash") or "")[:SHOWN_HASH]
+    return pasteable(f"i2v approve {agreed}") if agreed and row.wait in FOR_APPROVAL else ""
+
+
+def _in_work(row: ClipRow, known: Answers) -> GalleryEntry:
+    waits = "It is being made." if row.state is ClipState.WORKING else "Its run has not begun yet."
+    entry = entry_under_way(row.clip, Status.WORKING, row.updated_at, waits, service=known.service)
+    money = known.money.get(row.clip, Money())
+    cost = money.microdollars if money.may_have_been_paid else row.price_microdollars
+    return replace(entry, cost_microdollars=cost, estimated=True)
+
+
+def _settling(upload: UploadUnderWay, now: datetime, known: Answers) -> GalleryEntry:
+    left = f"{upload.seconds_left} s were left when this page was made." if upload.seconds_left else ""
+    return entry_under_way(upload.name, Status.SETTLING, now, upload.words, service=known.service, next_step=left)
 
 
 def _with_problems(answer: Answer, plan: Mapping[str, Any]) -> Answer:

@@ -17,6 +17,8 @@ class Status(StrEnum):
     """State of a clip in the gallery."""
 
     DELIVERED = "delivered"
+    WORKING = "working"
+    SETTLING = "settling"
     WAITING = "waiting"
     FAILED = "failed"
     REFUSED = "refused"
@@ -73,7 +75,8 @@ class GalleryEntry:
     ``moment`` is when the video or the note was written. ``cost_microdollars`` is the cost of the takes; if ``estimated``,
     the reserved or expected cost. Clips of the same inputs share a payment, so the gallery never sums these costs: totals
     come from the ledger. ``folder_key`` is the folder of its files, by default ``clips/<clip>/``. If ``poster`` is False,
-    the page shows the video's first frame instead of ``poster.jpg``.
+    the page shows the video's first frame instead of ``poster.jpg``. ``command`` is what a person copies to let the clip go
+    on, and ``picture`` is set if there is a small copy of its first image.
     """
 
     clip: str
@@ -103,6 +106,8 @@ class GalleryEntry:
     findings: tuple[str, ...] = ()
     media: tuple[str, ...] = ()
     film: bool = False
+    command: str = ""
+    picture: bool = False
     shots: tuple[GalleryShot, ...] = ()
 
     @property
@@ -229,6 +234,20 @@ def entry_of_film(manifest: FilmManifest, *, poster: bool = True, note: Answer |
             for at, shot in enumerate(manifest.shots)
         ),
     )
+
+
+def entry_under_way(
+    clip: str,
+    status: Status,
+    moment: datetime,
+    words: str,
+    *,
+    service: Service = "runcomfy",
+    next_step: str = "",
+) -> GalleryEntry:
+    """Return the entry of a clip that is being made, or of an upload that settles."""
+    problem = Problem(words, remedy=next_step)
+    return GalleryEntry(clip=clip, status=status, moment=moment, service=service, poster=False, problems=(problem,))
 
 
 def entry_of_answer(

@@ -14,6 +14,7 @@ from i2v_assets.clip_folder.manifest import (
     read_manifest,
 )
 from i2v_assets.clip_folder.writer import BucketAnswers
+from i2v_assets.pipeline.checks import manifest_checks
 from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.lay_sound import discard, laid_under
 from i2v_assets.pipeline.manifest import manifest_of
@@ -175,6 +176,7 @@ class Delivery:
         more = {
             "quality": finished.score,
             "findings": in_words(finished.findings),
+            "checks": tuple(check.model_dump() for check in manifest_checks(finished)),
             "other_takes": tuple(others),
             "dub": _dub(row.clip, candidate),
             "pieces": tuple(_piece(piece) for piece in chosen.pieces),

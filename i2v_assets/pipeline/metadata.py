@@ -35,7 +35,8 @@ class Json:
 
 
 Metadata = Mapping[str, "str | int | float | bool | Markdown | Link | Json | None"]
-"""Numbers stay numbers, so that Dagster plots them; an entry that is None is left out."""
+"""What is worth a curve over the clips is a number, because Dagster plots each number; a seed, a take or a size in pixels is text.
+An entry that is None is left out."""
 
 
 class Events(Protocol):
@@ -43,6 +44,9 @@ class Events(Protocol):
 
     def materialized(self, asset: str, clip: str, metadata: Metadata, data_version: str) -> None:
         """An asset of a clip is there."""
+
+    def observed(self, asset: str, clip: str, metadata: Metadata, change: str) -> None:
+        """The clip has a state without a result; written only if the latest one has another ``change``."""
 
     def checked(
         self, asset: str, check: str, clip: str, *, passed: bool, metadata: Metadata, warn: bool = False
@@ -61,9 +65,10 @@ def inline_jpeg(base64_jpeg: str, words: str, link: str = "") -> str:
 
 
 def thumbnail_markdown(base64_webp: str | None, words: str, link: str = "") -> Markdown | None:
-    """A tiny picture that the UI shows in its place; None where there is none, or its link makes it too long for that."""
+    """A tiny picture that the UI shows in its place; a link that makes it too long for that is left out. None without one."""
     picture = f"![{escape_markdown(words)}](data:image/webp;base64,{base64_webp})"
-    text = f"[{picture}]({link})" if link else picture
+    linked = f"[{picture}]({link})"
+    text = linked if link and len(linked) <= SHOWN_IN_PLACE else picture
     return Markdown(text) if base64_webp and len(text) <= SHOWN_IN_PLACE else None
 
 
@@ -119,7 +124,7 @@ def plan_metadata(plan: Plan, plan_hash: str, sandbox: bool, most: int | None = 
         "duration_seconds": inputs.duration,
         "resolution": inputs.resolution,
         "aspect_ratio": inputs.aspect_ratio,
-        "seed": inputs.seed,
+        "seed": str(inputs.seed),
         "price_usd": usd(plan.price_microdollars),
         "at_most_usd": usd(plan.at_most_microdollars if most is None else most),
         "price": _price_reasons(plan),
@@ -159,8 +164,8 @@ def video_metadata(
         "reasons": "; ".join(plan.reasons),
         "model": outcome.model_id or plan.model_id or plan.inputs.family,
         "prompt": plan.inputs.prompt,
-        "seed": plan.inputs.seed,
-        "take": plan.take,
+        "seed": str(plan.inputs.seed),
+        "take": str(plan.take),
         "price_usd": usd(
             outcome.cost_microdollars if outcome.cost_microdollars is not None else outcome.price_microdollars
         ),
@@ -170,8 +175,7 @@ def video_metadata(
         "generation_seconds": _rounded(outcome.generation_seconds),
         "polls": outcome.polls or None,
         "duration_seconds": _rounded(size[2]) if size else float(plan.inputs.duration),
-        "width": size[0] if size else None,
-        "height": size[1] if size else None,
+        "picture": f"{size[0]} x {size[1]}" if size else None,
         "size_bytes": outcome.size_bytes,
         "request_id": outcome.request_id,
         "sha256": outcome.sha256,

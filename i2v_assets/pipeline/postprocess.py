@@ -304,10 +304,15 @@ FIGURES: Mapping[str, tuple[str, ...]] = {
 
 def finding_metadata(finding: Finding, measures: Measures, score: float) -> Metadata:
     """A check's words and figures."""
-    figures = measures.model_dump(mode="json") | {"jumps": len(measures.jumps)}
-    shown = {name: figures[name] for name in FIGURES[finding.check.value] if isinstance(figures.get(name), int | float)}
+    shown = figures_of(finding.check, measures)
     problems = "\n".join(f"* **{problem.severity}** {escape_markdown(problem.words)}" for problem in finding.problems)
     return {"words": finding.words, "problems": Markdown(problems) if problems else None, "quality": score, **shown}
+
+
+def figures_of(check: Check, measures: Measures) -> dict[str, int | float]:
+    """Return the figures that are shown with a check, by name."""
+    figures = measures.model_dump(mode="json") | {"jumps": len(measures.jumps)}
+    return {name: figures[name] for name in FIGURES[check.value] if isinstance(figures.get(name), int | float)}
 
 
 def in_words(findings: Sequence[Finding]) -> tuple[str, ...]:

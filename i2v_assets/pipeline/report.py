@@ -1,6 +1,7 @@
 """Report what became of a clip, everywhere and in one place: the event log, the bucket and the registry."""
 
 import asyncio
+import base64
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -8,6 +9,8 @@ from dataclasses import replace
 from i2v_assets.clip_folder import notes
 from i2v_assets.clip_folder.notes import Answer, answer_of
 from i2v_assets.clip_folder.writer import BucketAnswers
+from i2v_assets.pipeline.checks import delivered_checks
+from i2v_assets.pipeline.clip_state import answer_metadata, state_report
 from i2v_assets.pipeline.context import PipelineContext, Result
 from i2v_assets.pipeline.metadata import (
     Events,
@@ -26,8 +29,7 @@ from i2v_assets.pipeline.outcome import (
     ClipWaiting,
 )
 from i2v_assets.pipeline.plan import Planned
-from i2v_assets.pipeline.postprocess import PostprocessResult, finding_metadata, poster_again
-from i2v_assets.pipeline.price_checks import price_and_model
+from i2v_assets.pipeline.postprocess import PostprocessResult, poster_again
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.pipeline.takes import Take
 from i2v_assets.planning.plan import Plan, expected_price, total_price
@@ -35,7 +37,6 @@ from i2v_assets.uploads.types import Candidate
 from resources.errors import I2VError
 from resources.generation.types import Delivered
 from resources.ledger.records import Money
-from resources.media.quality.model import Severity
 from resources.outside_text import escape_markdown
 from resources.problem import Problem
 from resources.registry.guards import cancelled_words, retry_remedy
@@ -71,9 +72,13 @@ class ClipReporter:
         self._events = events
         self._run_id = run_id
         self._bucket = BucketAnswers(context.bucket)
+        self._pictures: dict[str, str] = {}
 
     async def files(self, clip: str, candidate: Candidate, files: Sequence[ReadFile]) -> None:
         """Record the three sets of media, each of which may be empty."""
+        picture = next((found.thumbnail for found in files if found.thumbnail), None)
+        if picture is not None:
+            self._pictures[clip] = picture
         for kind, asset in SOURCE_ASSETS.items():
             of_kind = [found for found in files if found.medium and found.medium.kind is kind]
             version = "+".join(found.medium.sha256[:16] for found in of_kind if found.medium) or "none"
@@ -97,8 +102,7 @@ class ClipReporter:
         most = total_price([*plans, *planned.rerolls])
         metadata = plan_metadata(first, price_hash, self._context.sandbox, most)
         self._events.materialized("clip_plan", clip, metadata, first.fingerprint[:16])
-        if row.answered_version is not None:  # it may take back a refusal; otherwise the plan says it all (8 ms of CPU)
-            self._events.checked("clip_plan", "accepted", clip, passed=True, metadata={"takes": len(plans)})
+        self._events.checked("clip_plan", "accepted", clip, passed=True, metadata={"takes": str(len(plans))})
         takes, rerolls = ([plan.model_dump(mode="json") for plan in each] for each in (plans, planned.rerolls))
         content: dict[str, object] = {"decision": "planned", "plan_hash": price_hash, "takes": takes}
         if rerolls:  # what a low score may add to them
@@ -112,6 +116,7 @@ class ClipReporter:
             StorageError: the bucket does not answer; LedgerError: the ledger does not.
         """
         row = outcome.row
+        picture = self._pictures.pop(row.clip, None)  # a run of 200 clips keeps none that nobody needs
         if not isinstance(outcome, ClipDelivered | ClipPlanned):
             now = await asyncio.to_thread(self._context.registry.get, row.clip)
             if not self._is_ours(row, now):
@@ -126,32 +131,35 @@ class ClipReporter:
                     return await self._restore(row)
                 return Result(row.clip, ClipState.DELIVERED)
             case ClipRefused():
-                return await self._refused(outcome)
+                return await self._refused(outcome, picture)
             case ClipWaiting():
-                return await self._waiting(outcome)
+                return await self._waiting(outcome, picture)
             case ClipFailed():
                 return await self._failed(outcome)
 
     # Without a video
 
-    async def _refused(self, outcome: ClipRefused) -> Result:
+    async def _refused(self, outcome: ClipRefused, picture: str | None) -> Result:
         row, problems = outcome.row, outcome.problems
         reason = " ".join(problem.what for problem in problems)
         remedy = " ".join(dict.fromkeys(problem.remedy for problem in problems if problem.remedy))
-        answer = notes.refused(row.clip, problems, await self._money(row), service=self._context.settings.service)
+        money = await self._money(row)
+        answer = notes.refused(row.clip, problems, money, service=self._context.settings.service)
         table = Markdown("\n".join(f"* {escape_markdown(f'{p.what} {p.limit} {p.remedy}')}" for p in problems))
         decision: Metadata = {"decision": "refused", "problems": table}
         # A check's page shows plain text in its place, and Markdown behind a click.
         plain = " ".join(f"{p.what} {p.limit}".strip() for p in problems)
-        self._events.materialized("clip_plan", row.clip, decision, f"refused-{row.version[:16]}")
+        state = state_report(row, answer, money, self._context.settings)
+        self._events.observed("clip_plan", row.clip, {**decision, "what to do": remedy}, state.change)
+        self._events.observed("clip_video", row.clip, state.metadata, state.change)
         self._events.checked(
             "clip_plan", "accepted", row.clip, passed=False, metadata={"problems": plain, "what to do": remedy}
         )
         document = {"decision": "refused", "problems": [vars(problem) for problem in problems]}
         await asyncio.to_thread(self._bucket.document, row.clip, keys.PLAN, document)
-        return await self._answer(row, ClipState.REFUSED, answer, reason, remedy)
+        return await self._answer(row, ClipState.REFUSED, answer, reason, remedy, picture=picture)
 
-    async def _waiting(self, outcome: ClipWaiting) -> Result:
+    async def _waiting(self, outcome: ClipWaiting, picture: str | None) -> Result:
         row, problem, plan = outcome.row, outcome.problem, outcome.plan
         money = await self._money(row, plan)
         expected, price, most = self._prices(outcome, money)
@@ -165,19 +173,32 @@ class ClipReporter:
             most_microdollars=most,
             service=self._context.settings.service,
         )
+        shown = state_report(
+            row,
+            answer,
+            money,
+            self._context.settings,
+            reason=outcome.reason,
+            price_microdollars=expected,
+            most_microdollars=most,
+            outcome=outcome,
+        )
         if plan is None:
-            decision: Metadata = {
-                "decision": "waiting",
-                "waiting_for": outcome.reason.value,
-                "reason": problem.what,
-                "remedy": problem.remedy,
-            }
-            self._events.materialized("clip_plan", row.clip, decision, f"waiting-{row.version[:16]}")
+            self._events.observed("clip_plan", row.clip, {"decision": "waiting", **shown.metadata}, shown.change)
+        self._events.observed("clip_video", row.clip, shown.metadata, shown.change)
         metadata = answer_metadata(answer, {"waiting_for": outcome.reason.value, "reason": problem.what}, outcome)
         warn = not outcome.reason.is_error
         self._events.checked("clip_video", "answered", row.clip, passed=False, metadata=metadata, warn=warn)
-        state, remedy = ClipState.WAITING, problem.remedy
-        return await self._answer(row, state, answer, problem.what, remedy, waiting_for=outcome.reason, plan=plan)
+        return await self._answer(
+            row,
+            ClipState.WAITING,
+            answer,
+            problem.what,
+            problem.remedy,
+            waiting_for=outcome.reason,
+            plan=plan,
+            picture=picture if outcome.reason.is_decision else None,
+        )
 
     @staticmethod
     def _prices(outcome: ClipWaiting, money: Money) -> tuple[int, int, int]:
@@ -192,15 +213,17 @@ class ClipReporter:
 
     async def _failed(self, outcome: ClipFailed) -> Result:
         row, problem, plan = outcome.row, outcome.problem, outcome.plan
-        settings = self._context.settings
+        settings, money = self._context.settings, await self._money(row, plan)
         answer = notes.failed(
             row.clip,
             problem,
-            await self._money(row, plan),
+            money,
             reason=outcome.reason,
             retries_left=max(0, settings.retries_per_clip - row.retries),
             service=settings.service,
         )
+        shown = state_report(row, answer, money, settings, reason=outcome.reason, outcome=outcome)
+        self._events.observed("clip_video", row.clip, shown.metadata, shown.change)
         metadata = answer_metadata(answer, {"failed": problem.what}, outcome)
         self._events.checked("clip_video", "answered", row.clip, passed=False, metadata=metadata)
         state, remedy = ClipState.FAILED, problem.remedy
@@ -220,9 +243,11 @@ class ClipReporter:
         *,
         waiting_for: WaitReason | None = None,
         plan: Plan | None = None,
+        picture: str | None = None,
     ) -> Result:
         """Write the note and the registry's row."""
-        await asyncio.to_thread(self._bucket.note, row.clip, answer)
+        shown = base64.b64decode(picture) if picture is not None else None
+        await asyncio.to_thread(self._bucket.note, row.clip, answer, shown)
         if not await self._record(row, state, reason=reason, remedy=remedy, waiting_for=waiting_for, plan=plan):
             return await self._restore(row)
         return Result(row.clip, state, reason, remedy)
@@ -290,13 +315,10 @@ class ClipReporter:
         else:
             metadata, preview = await self._unchanged_video(outcome)
         self._events.materialized("clip_video", clip, metadata, version)
-        self._events.checked("clip_video", "answered", clip, passed=True, metadata={"take": chosen.plan.take})
-        rows = [sent.row for take in (chosen, *outcome.takes) for sent in take.pieces or (take,)]
-        for check, passed, details in price_and_model(rows):
-            if outcome.finished is not None or not passed:  # a range that runs again repeats no good news
-                self._events.checked("clip_video", check, clip, passed=passed, metadata=details)
-        if outcome.finished is not None:
-            self._findings(clip, outcome.finished)
+        for each in delivered_checks(outcome):
+            self._events.checked(
+                "clip_video", each.name, clip, passed=each.passed, metadata=each.metadata, warn=each.warn
+            )
         if preview:
             self._events.materialized("clip_preview", clip, preview, version)
 
@@ -348,14 +370,6 @@ class ClipReporter:
         preview: Metadata = {"poster": metadata.get("poster"), "unchanged": "made before"}
         return metadata, preview if settings.previews else {}
 
-    def _findings(self, clip: str, finished: PostprocessResult) -> None:
-        for finding in finished.findings:
-            measured = finding_metadata(finding, finished.measures, finished.score or 0.0) if finished.measures else {}
-            warn = finding.severity is Severity.WARN
-            self._events.checked(
-                "clip_video", finding.check.value, clip, passed=finding.passed, metadata=measured, warn=warn
-            )
-
 
 def _file(found: ReadFile, sent: Mapping[str, Medium]) -> dict[str, object]:
     """Return one file of media.json."""
@@ -388,19 +402,6 @@ def _stopped(outcome: ClipOutcome, now: ClipRow | None) -> ClipOutcome:
     row = outcome.row
     problem = Problem(cancelled_words(by), remedy=retry_remedy(row.clip))
     return ClipWaiting(row, WaitReason.PERSON, problem, outcome.plan, request_id=outcome.request_id)
-
-
-def answer_metadata(answer: Answer, first: Metadata, outcome: ClipWaiting | ClipFailed | None = None) -> Metadata:
-    """Return an answer as the metadata of a check: what the note in the bucket says, and what caused it."""
-    return {
-        **first,
-        "what to do": " ".join(problem.remedy for problem in answer.problems if problem.remedy),
-        "answer": answer.title,
-        "what happens next": answer.next,
-        "code": outcome.code.value if outcome is not None and outcome.code is not None else None,
-        "http_status": outcome.http_status if outcome is not None else None,
-        "request_id": outcome.request_id if outcome is not None else None,
-    }
 
 
 def _with_costs(take: Take) -> Delivered:

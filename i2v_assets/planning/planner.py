@@ -321,6 +321,7 @@ class _Planner:
         if self.problems:
             return self._refusal(routing)
         numbered = self._numbered()
+        self._advise_graphics()
         told = (*routing.reasons, *self._cut_sounds(routing.route, duration))
         which = f"{', '.join(numbered)}." if numbered else ""
         return Plan(
@@ -367,6 +368,17 @@ class _Planner:
 
     def _advise(self, code: str, words: str) -> None:
         self.advice.append(Advice(code=code, words=words))
+
+    def _advise_graphics(self) -> None:
+        """Say which pictures are screenshots or pages of text, while nothing is paid for."""
+        names = [each.name for each in self._kind(MediumKind.IMAGE) if image_facts(each).graphic]
+        if names:
+            looks = "looks like a screenshot or a page" if len(names) == 1 else "look like screenshots or pages"
+            self._advise(
+                "looks_like_text",
+                f"{', '.join(names)} {looks} of text. Models redraw letters, and small ones become unreadable. Use a picture "
+                'without small text, or ask for a light move only: "Very slow push in, all lettering unchanged".',
+            )
 
     # The prompt
 

@@ -74,6 +74,15 @@ _remembered: dict[str, _Remembered] = {}
 """By bucket. Of a bucket's hundred thousand objects only a digest is kept."""
 
 
+_latest: dict[str, LookSummary] = {}
+"""By bucket: the latest look of this process, whether it left anything to do or not."""
+
+
+def latest_look(bucket: Bucket) -> LookSummary | None:
+    """Return what this process last saw below ``uploads/``; None if it has not looked."""
+    return _latest.get(bucket.name)
+
+
 def look(
     bucket: Bucket,
     registry: Registry,
@@ -101,6 +110,7 @@ def look(
     elsewhere = known.elsewhere if known is not None else ()
     digest = _digest(bucket, objects, elsewhere, revision, settings)
     if known is not None and known.digest == digest and timedelta(0) <= began - known.at < FULL_LOOK:
+        _latest[bucket.name] = known.summary
         return replace(known.summary, idle=True)
     registered = frozenset(registry.sources().values())
     unchanged = registry.revision() == revision
@@ -110,6 +120,9 @@ def look(
     on_scan(scan)
     summary = LookSummary.of(scan)
     _remembered.pop(bucket.name, None)
+    while len(_latest) >= _MOST_KEPT:
+        del _latest[next(iter(_latest))]
+    _latest[bucket.name] = summary
     if unchanged and _is_settled(scan, objects, bucket.now(), settings) and registry.revision() == revision:
         digest = _digest(bucket, objects, scan.elsewhere, revision, settings)
         while len(_remembered) >= _MOST_KEPT:

@@ -94,6 +94,16 @@ class Engine:
         """Ids and prices, as the engine itself asks for them."""
         return self._ctx.catalogue
 
+    @property
+    def calls(self) -> int:
+        """Requests to the service so far."""
+        return self._ctx.client.calls
+
+    @property
+    def polls(self) -> int:
+        """Those of them that asked for the state of a request."""
+        return self._ctx.client.polls
+
     async def stream(
         self, orders: AsyncIterable[GenerationRequest] | Iterable[GenerationRequest]
     ) -> AsyncGenerator[Outcome, None]:

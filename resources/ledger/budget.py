@@ -55,6 +55,12 @@ def spend_between(connection: sa.Connection, service: str, start: datetime, end:
     return Spend(int(requests), int(settled), int(reserved))
 
 
+def spend_of_run(connection: sa.Connection, service: str, run_id: str) -> Spend:
+    """Return the spend claimed for one run and not returned."""
+    found = connection.execute(_OF_RUN, {"the_service": service, "the_run": run_id}).one()
+    return Spend(*(int(value) for value in found))
+
+
 def budget_refusal(
     connection: sa.Connection, service: str, *, run_id: str | None, price: int | None, caps: Caps, now: datetime
 ) -> OverBudget | None:
@@ -86,9 +92,7 @@ def budget_refusal(
     refusal = _over(per_day, day, price or 0)
     if refusal is not None or run_id is None:
         return refusal
-    found = connection.execute(_OF_RUN, {"the_service": service, "the_run": run_id}).one()
-    run = Spend(*(int(value) for value in found))
-    return _over(per_run, run, price or 0)
+    return _over(per_run, spend_of_run(connection, service, run_id), price or 0)
 
 
 def _variable(service: str, part: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, TextIO, TypeAlias
 import sqlalchemy as sa
 
 from resources.ledger.base import COLUMNS, FINISHED, SELECT_ROW, LedgerBase, row_of
-from resources.ledger.budget import OPEN, day_bounds, spend_between
+from resources.ledger.budget import OPEN, day_bounds, spend_between, spend_of_run
 from resources.ledger.database import chunks
 from resources.ledger.records import Event, Money, RequestRow, Spend, SpendLine, State
 from resources.ledger.responses import COST_QUERIED
@@ -136,6 +136,11 @@ class Reading(LedgerBase):
     def spent_today(self, service: str, zone: tzinfo = UTC) -> Spend:
         """Return the spend that counts against today's caps."""
         return self.spend(self._now().astimezone(zone).date(), service=service, zone=zone)
+
+    def spend_of_run(self, run_id: str, service: str) -> Spend:
+        """Return what a run and its automatic retries claimed and did not give back; ``run_id`` is the first of them."""
+        with self.database.read() as connection:
+            return spend_of_run(connection, service, run_id)
 
     def spend_table(self, since: date, *, service: str | None = None, zone: tzinfo = UTC) -> tuple[SpendLine, ...]:
         """Return spend by day, service, route, model and clip since a day, oldest first."""

@@ -28,6 +28,8 @@ class ImageFacts(BaseModel):
     """True if a pixel lets the background through."""
     rewrite: str = ""
     """Why decoders may refuse the file although its picture is good, as the end of "it has ..."; empty if they take it."""
+    graphic: bool = False
+    """True if it looks like a screenshot or a page of text."""
 
 
 class AudioFacts(BaseModel):

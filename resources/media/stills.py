@@ -7,6 +7,7 @@ from PIL import Image
 
 from resources.media.faces import Face, faces_in, is_portrait
 from resources.media.facts import ImageFacts
+from resources.media.graphic import looks_graphic
 from resources.media.pictures import image_facts, opaque, open_image, orientation_of, upright
 from resources.media.previews import glimpse, jpeg
 
@@ -46,6 +47,7 @@ def scan_image(path: Path, name: str, thumbnail_bytes: int, longer_side: int) ->
         working = opaque(upright(_reduced(stored), orientation_of(stored)))
     small = jpeg(working, thumbnail_bytes, longer_side)
     faces = faces_in(working)
+    facts = facts.model_copy(update={"graphic": looks_graphic(working)})
     return StillScan(facts, small, glimpse(small), faces, is_portrait(faces))
 
 

@@ -103,6 +103,10 @@ class RunComfyClient:
         self._questions: httpx.AsyncClient | None = None
         self._submits: httpx.AsyncClient | None = None
         self._downloader: Downloader | None = None
+        self.calls = 0
+        """Requests to the service so far, each repetition too; downloads do not count."""
+        self.polls = 0
+        """Those of them that asked for the state of a request."""
 
     async def __aenter__(self) -> Self:
         transport.hide_addresses_in_logs()
@@ -149,6 +153,7 @@ class RunComfyClient:
         except (TypeError, ValueError) as error:
             raise InvalidInput(f"{what}: the body is not JSON ({type(error).__name__})") from None
         client = _opened(self._submits)
+        self.calls += 1
         request = client.build_request(
             "POST",
             f"{self._api}/models/{model_id}",
@@ -185,6 +190,7 @@ class RunComfyClient:
             Rejected: the service refused (or one of its children).
         """
         what = f"Status of request {_request_path(request_id)}"
+        self.polls += 1
         body = await self._ask(what, CallSubject.REQUEST, f"{self._api}/requests/{request_id}/status")
         return wire.read_status(_about(what, request_id, body))
 
@@ -195,6 +201,7 @@ class RunComfyClient:
             RateLimited, ServiceUnavailable: no answer after all retries; the request itself is unaffected.
             Rejected: the service refused (or one of its children).
         """
+        self.polls += 1
         what = f"Result of request {_request_path(request_id)}"
         try:
             body = await self._ask(
@@ -338,6 +345,7 @@ class RunComfyClient:
 
     async def _ask_once(self, what: str, subject: CallSubject, url: str, method: str) -> dict[str, Any]:
         client = _opened(self._questions)
+        self.calls += 1
         request = client.build_request(method, _address(url), headers=self._headers())
         try:
             async with asyncio.timeout(self._timeouts.question):

@@ -289,6 +289,43 @@ def test_a_phone_plays_on_tap_and_opens_filters(browser: Browser, folder: Path) 
     context.close()
 
 
+def test_on_a_phone_the_first_clip_is_above_the_fold_and_nothing_is_covered(browser: Browser, folder: Path) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    _open(page, folder)
+    first = page.locator(".card").first.bounding_box()
+    assert first is not None
+    assert first["y"] + first["height"] < 844
+    covered = page.evaluate(
+        """() => [...document.querySelectorAll(".frame.words")].filter((frame) => {
+            const texts = [...frame.querySelectorAll("p, code, button")].map((one) => one.getBoundingClientRect());
+            return [...frame.querySelectorAll(".badge")].map((one) => one.getBoundingClientRect())
+              .some((badge) => texts.some((text) => text.bottom > badge.top + 1 && text.top < badge.bottom - 1
+                && text.right > badge.left && text.left < badge.right));
+        }).length"""
+    )
+    assert covered == 0
+    context.close()
+
+
+def test_the_focus_ring_lies_within_its_card(page: Page, folder: Path) -> None:
+    _open(page, folder)
+    page.locator(".card .media").first.focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "name"
+    ring = page.evaluate(
+        """() => {
+            const card = document.activeElement.closest(".card"), frame = card.querySelector(".frame");
+            const style = getComputedStyle(frame, "::after"), own = getComputedStyle(document.activeElement);
+            return { border: style.borderTopWidth, inside: style.position === "absolute" && style.top === "0px",
+              name: Number.parseFloat(own.outlineOffset) };
+        }"""
+    )
+    assert ring["border"] == "3px"
+    assert ring["inside"]
+    assert ring["name"] < 0, "what is painted outside of a card is cut off"
+
+
 def test_back_closes_the_dialog_on_a_phone(browser: Browser, folder: Path) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = context.new_page()

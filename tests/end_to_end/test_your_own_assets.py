@@ -24,9 +24,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "your-own-assets.md"
 CHILD = Path(__file__).with_name("own_asset_child.py")
 
 
-def example() -> dict[str, Any]:
-    """The first example of the page, as a module's names."""
-    (code, *_) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+def example(number: int = 0) -> dict[str, Any]:
+    """An example of the page, the first one by default, as a module's names."""
+    code = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[number]
     names: dict[str, Any] = {"__name__": "your_assets"}
     exec(compile(code, str(PAGE), "exec"), names)
     return names
@@ -250,3 +250,24 @@ def test_the_token_is_checked_at_the_service(shop) -> None:
     with pytest.raises(MissingToken):
         RunComfyResource().check_auth()
     assert load_settings().runcomfy_token is None
+
+
+def test_an_eager_asset_of_another_code_location_follows_each_video_once(stage) -> None:
+    stage.set_variable("I2V_SANDBOX_BUDGET_REQUESTS_PER_DAY", "1")
+    for name in ("first", "second"):
+        stage.upload(f"{name}.webp", stage.samples / "product.webp" if name == "first" else stage.samples / "pet.jpg")
+    theirs = example(1)["defs"]
+
+    def asked(cursor: Any = None) -> tuple[set[str], Any]:
+        found = dg.evaluate_automation_conditions(theirs, stage.instance, cursor=cursor)
+        return found.get_requested_partitions(dg.AssetKey("shop_entry")), found.cursor
+
+    before, cursor = asked()
+    assert before == set()
+    stage.make()
+    assert len(stage.delivered()) == 1
+    fresh, cursor = asked(cursor)
+    assert fresh == stage.delivered(), "the other clip waits for the budget"
+    again, cursor = asked(cursor)
+    assert again == set()
+    assert any(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in theirs.sensors)

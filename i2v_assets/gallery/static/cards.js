@@ -49,14 +49,16 @@
     ? el("img", { src: `${row.folder}poster.jpg`, alt: "", loading: lazy ? "lazy" : "eager", decoding: "async", onerror: (event) => event.target.classList.add("gone") })
     : el("video", { class: "still", src: `${row.folder}video.mp4#t=0.1`, preload: "metadata", playsinline: true, tabindex: "-1", "aria-hidden": "true" }));
 
-  const note = (row) => el("div", { class: `media note ${row.status}` },
-    el("p", { class: "mark" }, I2V.STATUSES[row.status]),
-    el("p", { class: "what" }, row.what),
-    row.remedy ? el("p", { class: "remedy" }, row.remedy) : null);
+  const note = (row) => el("div", { class: `note ${row.status}` },
+    row.picture ? I2V.sourcePicture(row) : null,
+    el("div", {},
+      el("p", { class: "mark" }, I2V.STATUSES[row.status]),
+      el("p", { class: "what" }, row.what),
+      row.command ? I2V.command(row.command) : row.remedy ? el("p", { class: "remedy" }, row.remedy) : null));
 
   I2V.card = (row, open) => {
     const delivered = row.status === "delivered";
-    const frame = el("div", { class: "frame" }, delivered ? media(row, open) : note(row));
+    const frame = el("div", { class: delivered ? "frame" : "frame words" }, delivered ? media(row, open) : note(row));
     const badges = el("div", { class: "badges" },
       row.film ? el("span", { class: "badge film" }, "Film") : null,
       row.sandbox ? el("span", { class: "badge sandbox" }, "Sandbox") : null,

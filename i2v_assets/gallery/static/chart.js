@@ -16,8 +16,9 @@
       el("div", { class: kind || "" }, el("dt", {}, name), el("dd", {}, value, extra ? el("small", {}, extra) : null)));
     const minutes = Math.floor(totals.seconds / 60);
     put("Delivered", I2V.number(count("delivered")), minutes ? `${I2V.number(minutes)} min` : `${totals.seconds} s`);
-    for (const status of ["waiting", "failed", "refused"]) {
+    for (const status of ["working", "settling", "waiting", "failed", "refused"]) {
       const n = count(status);
+      if (!n && (status === "working" || status === "settling")) continue; // they come and go
       put(I2V.STATUSES[status], I2V.number(n), "", n ? status : "none");
     }
     const films = rows.filter((row) => row.film).length;
@@ -68,5 +69,7 @@
     });
     const ends = el("div", { class: "ends", "aria-hidden": "true" }, el("span", {}, I2V.day(days[0][0])), el("span", {}, I2V.day(days[days.length - 1][0])));
     document.getElementById("chart").append(picture, ends);
+    // On a phone the first clip comes first, and the chart after the clips.
+    if (matchMedia("(max-width: 560px)").matches) document.getElementById("clips").after(document.querySelector(".chart"));
   };
 })();

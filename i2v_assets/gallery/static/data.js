@@ -24,7 +24,7 @@ I2V.row = (r, at) => ({
   at, clip: r[0], key: (r[5] & 16) > 0 ? `film:${r[0]}` : r[0], film: (r[5] & 16) > 0, kind: (r[5] & 16) > 0 ? "film" : "clip", status: I2V.store.index.statuses[r[1]], route: r[2] < 0 ? "" : I2V.store.index.routes[r[2]],
   when: r[3], day: r[3].slice(0, 10), cost: r[4], sandbox: (r[5] & 1) > 0, estimated: (r[5] & 2) > 0, poster: (r[5] & 4) > 0,
   signed: (r[5] & 8) > 0, seconds: r[6], width: r[7], height: r[8], quality: r[9], takes: r[10], language: r[11],
-  prompt: r[12], folder: r[13], what: r[14], remedy: r[15], name: I2V.fold(r[0]),
+  prompt: r[12], folder: r[13], what: r[14], remedy: r[15], command: r[16], picture: (r[5] & 32) > 0, name: I2V.fold(r[0]),
 });
 
 I2V.detailsOf = (row) => I2V.load(`page-${String(Math.floor(row.at / I2V.store.index.pageSize)).padStart(3, "0")}`)
@@ -35,7 +35,7 @@ I2V.fold = (text) => text.toLowerCase().normalize("NFKD").replace(/\p{M}/gu, "")
 
 I2V.ROUTES = { animate: "Animate", lip_sync: "Lip sync", multi_modal: "Multi-modal" };
 I2V.KINDS = { clip: "Clips", film: "Films" };
-I2V.STATUSES = { delivered: "Delivered", waiting: "Waiting", failed: "Failed", refused: "Refused" };
+I2V.STATUSES = { settling: "Settling", working: "In work", delivered: "Delivered", waiting: "Waiting", failed: "Failed", refused: "Refused" };
 
 I2V.money = (micro) => {
   if (micro === null || micro === undefined) return "";
@@ -63,5 +63,19 @@ I2V.el = (tag, attributes, ...children) => {
   node.append(...children.filter((child) => child !== null && child !== undefined && child !== ""));
   return node;
 };
+
+// A command for people to copy; where the browser forbids that, it is selected.
+I2V.command = (text) => {
+  const code = I2V.el("code", {}, text);
+  const button = I2V.el("button", { type: "button", class: "copy", "aria-label": `Copy ${text}`, onclick: async () => {
+    try { await navigator.clipboard.writeText(text); button.textContent = "Copied"; } catch {
+      getSelection().selectAllChildren(code);
+      button.textContent = "Selected";
+    }
+  } }, "Copy");
+  return I2V.el("p", { class: "command" }, code, button);
+};
+
+I2V.sourcePicture = (row) => I2V.el("img", { class: "source", src: `${row.folder}source.jpg`, alt: "", loading: "lazy", decoding: "async", onerror: (event) => event.target.remove() });
 
 I2V.calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -44,6 +44,8 @@
         ...(limit ? [el("dt", {}, "Limit"), el("dd", {}, limit)] : []),
         ...(remedy ? [el("dt", {}, "What to do"), el("dd", { class: "todo" }, remedy)] : [])));
     }
+    if (row.picture) box.prepend(I2V.sourcePicture(row));
+    if (row.command) box.append(I2V.command(row.command));
     if (details.next) box.append(el("p", { class: "quiet" }, `What happens next: ${details.next}`));
     return box;
   };

@@ -12,34 +12,13 @@ from dagster_postgres.event_log import PostgresEventLogStorage
 from dagster_postgres.run_storage import PostgresRunStorage
 from dagster_postgres.schedule_storage import PostgresScheduleStorage
 
+from i2v_assets.defs import dagster_internals
+from i2v_assets.defs.dagster_internals import LOST
+
 ROOT = Path(__file__).parents[3]
 HOME = "i2v_assets/defs/dagster_internals.py"
 
-LAUNCHER = "deploy: a run whose process is gone stays STARTED until its time limit (i2v_assets/run_launcher.py)"
-ALERTS = "alerts: sensors and schedules that fail are not told (i2v_assets/defs/alerts_sensor.py)"
-SQLITE = "speed: SQLite's connections are not kept, an event costs 12 ms of CPU instead of 3"
-GUARD = "webserver: the UI is not served behind the guard (i2v_assets/webserver.py)"
-
-USES = {
-    ("dagster._core.definitions.partitions.context", "partition_loading_context"): "tests, benchmarks: no sensor ticks",
-    ("dagster._core.errors", "DagsterUserCodeUnreachableError"): LAUNCHER,
-    ("dagster._core.launcher", "CheckRunHealthResult"): LAUNCHER,
-    ("dagster._core.launcher", "WorkerStatus"): LAUNCHER,
-    ("dagster._core.scheduler.instigation", "InstigatorState"): ALERTS,
-    ("dagster._core.scheduler.instigation", "InstigatorTick"): ALERTS,
-    ("dagster._core.scheduler.instigation", "InstigatorType"): ALERTS,
-    ("dagster._core.scheduler.instigation", "TickStatus"): ALERTS,
-    ("dagster._core.storage.event_log.sqlite.sqlite_event_log", "SqliteEventLogStorage"): SQLITE,
-    ("dagster._core.storage.tags", "GRPC_INFO_TAG"): LAUNCHER,
-    ("dagster._core.storage.tags", "RETRY_NUMBER_TAG"): "budget: an automatic retry would get a budget of its own",
-    ("dagster._core.storage.tags", "WILL_RETRY_TAG"): "alerts: a run that Dagster starts again is told as failed",
-    ("dagster._core.workspace.context", "WorkspaceProcessContext"): GUARD,
-    ("dagster._core.workspace.load_target", "WorkspaceFileTarget"): GUARD,
-    ("dagster._grpc.client", "DagsterGrpcClient"): LAUNCHER,
-    ("dagster._grpc.types", "GetCurrentRunsResult"): LAUNCHER,
-    ("dagster._serdes", "ConfigurableClassData"): "deploy: dagster.yaml cannot name i2v_assets/pooled_storage.py",
-}
-"""Each private name of Dagster, and what stops working without it."""
+SQLITE = LOST["dagster._core.storage.event_log.sqlite.sqlite_event_log", "SqliteEventLogStorage"]
 
 TAGS = {
     "GRPC_INFO_TAG": ".dagster/grpc_info",
@@ -69,19 +48,19 @@ def is_private(module: str) -> bool:
     )
 
 
-@pytest.mark.parametrize(("module", "name"), USES)
+@pytest.mark.parametrize(("module", "name"), LOST)
 def test_every_private_name_is_there(module: str, name: str) -> None:
     try:
         getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
-        pytest.fail(f"{error}. Without it: {USES[module, name]}")
+        pytest.fail(f"{error}. Lost: {LOST[module, name]}")
 
 
 def test_one_module_imports_them_and_the_table_has_them_all() -> None:
     files = {path.relative_to(ROOT).as_posix(): path for room in ("i2v_assets", "resources", "benchmarks")
              for path in (ROOT / room).rglob("*.py")}  # fmt: skip
     users = {name: found for name, path in files.items() if (found := private_imports(path))}
-    assert users == {HOME: set(USES)}
+    assert users == {HOME: set(LOST)}
 
 
 def test_the_search_sees_every_kind_of_import(tmp_path: Path) -> None:
@@ -94,8 +73,6 @@ def test_the_search_sees_every_kind_of_import(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "text"), TAGS.items())
 def test_tags_are_called_as_in_earlier_releases(name: str, text: str) -> None:
-    from i2v_assets.defs import dagster_internals
-
     assert getattr(dagster_internals, name) == text
 
 
@@ -118,3 +95,17 @@ def test_the_members_of_the_postgres_storages_are_there() -> None:
     source = inspect.getsource(DagsterPostgresStorage)
     for member in ("_run_storage", "_event_log_storage", "_schedule_storage"):
         assert f"self.{member}" in source, f"DagsterPostgresStorage.{member}: {POOLED}"
+
+
+@pytest.mark.parametrize(("module", "name"), LOST)
+def test_without_a_name_the_code_location_loads_and_the_log_says_what_is_lost(
+    module: str, name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delattr(importlib.import_module(module), name)
+    try:
+        importlib.reload(dagster_internals)
+        assert dagster_internals.private(module, name, "instead") == "instead"
+    finally:
+        monkeypatch.undo()
+        importlib.reload(dagster_internals)
+    assert LOST[module, name] in caplog.text

@@ -4,13 +4,16 @@ import json
 import os
 import shutil
 import warnings
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from i2v_assets.defs import gallery_sensor
 from resources.ledger.ledger import Ledger
+from resources.registry.registry import Registry
 from resources.settings import load_settings
 
 
@@ -118,6 +121,56 @@ def test_money_is_what_the_ledger_paid_and_a_delivered_clip_stays(
     world.run("gallery_job")
     index = _index(world)
     assert index["statuses"][_row(index, "hero")[1]] == "refused"
+
+
+def _status(index: dict[str, Any], clip: str) -> str:
+    return str(index["statuses"][_row(index, clip)[1]])
+
+
+def test_what_is_under_way_and_what_asks(made: Any, samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings()
+    with Ledger.open(settings.ledger_address) as ledger:
+        registry = Registry(ledger.database)
+        assert made.bucket.head("clips/later/source.jpg") is not None, "a picture of what waits for a person"
+        waiting = registry.get("later")
+        assert waiting is not None
+        made.run("gallery_job")
+        shown = _row(_index(made), "later")
+        assert shown[16].startswith("i2v approve ")
+        assert shown[16].removeprefix("i2v approve ") in made.bucket.read("clips/later/plan.json").decode()
+        assert shown[4] == waiting.price_microdollars
+        assert shown[5] & 32, "it has a picture"
+
+        registry.enqueue(["later"])
+        monkeypatch.setenv("I2V_SETTLE_SECONDS", "60")
+        made.put("uploads/fresh.jpg", samples / "pet.jpg")
+        made.run("gallery_job")
+        index = _index(made)
+        assert (_status(index, "later"), _status(index, "fresh")) == ("working", "settling")
+        assert "left when this page was made" in _row(index, "fresh")[15]
+
+
+def test_the_page_follows_each_change_and_rests_between(
+    world: Any, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("I2V_MEASURE", "false")
+    monkeypatch.setenv("I2V_REQUIRE_APPROVAL", "true")
+    follow = "gallery_follows"
+    (built,) = world.tick(follow)
+    assert built.success, "the page was missing"
+    assert world.tick(follow) == [], "nothing has changed"
+
+    world.put("uploads/hero.jpg", samples / "pet.jpg")
+    world.tick("uploads")
+    assert world.tick(follow) == [], "it has been built just now"
+    monkeypatch.setattr(gallery_sensor, "PAUSE", timedelta(0))
+    monkeypatch.setattr(gallery_sensor, "SHARE", 0)
+    assert len(world.tick(follow)) == 1
+    assert _status(_index(world), "hero") == "waiting"
+    assert world.tick(follow) == []
+
+    world.bucket.delete_many(["gallery/index.html"])
+    assert len(world.tick(follow)) == 1, "the page is missing"
 
 
 def _look(folder: Path) -> None:

@@ -164,7 +164,7 @@ def test_notes_become_entries() -> None:
         details = _data(files, "page-000")["a"]
         assert details["problems"] == [["too wide", "aspect to 2.5", "crop it"]]
         assert details["note"] == f"../clips/a/{answer.kind.value}"
-        assert _data(files, "index")["rows"][0][14:] == ["too wide", "crop it"]
+        assert _data(files, "index")["rows"][0][14:] == ["too wide", "crop it", ""]
 
 
 def test_addresses_in_messages_are_removed() -> None:
