@@ -231,6 +231,10 @@ class Brief(BaseModel):
         None,
         description='colour behind transparent pixels and around a padded image, such as "#202020" (default white)',
     )
+    voice: Annotated[Literal["split", "cut"] | None, BeforeValidator(_lowered)] = Field(
+        None,
+        description="lip_sync: a voice beyond the route's limit is split into pieces that are joined (asks first if omitted), or cut",
+    )
     keep_face: StrictBool | Literal["auto"] | None = Field(
         None, description="lip_sync with an image: show that person (default auto), or leave the image out (false)"
     )
@@ -300,6 +304,7 @@ _EXPECTED: Final[Mapping[str, str]] = MappingProxyType(
         "may_be_silent": "true or false",
         "fit": "pad or crop",
         "background": f'a colour such as "#202020" (in quotes), or one of {", ".join(sorted(COLOURS))}',
+        "voice": "split or cut",
         "keep_face": "true, false or auto",
         "priority": "a whole number from -100 to 100",
         "needs_approval": "true or false",

@@ -9,7 +9,7 @@ from i2v_assets.cli.console import AsJson, err, out, print_json
 from i2v_assets.cli.exit_codes import Exit, exit_code
 from i2v_assets.operations.clips import find_clip
 from i2v_assets.operations.retry import retry_clip
-from i2v_assets.operations.takes import choose_take, retake_clip
+from i2v_assets.operations.takes import choose_take, following_in_words, retake_clip
 from i2v_assets.session import current_user, open_session
 from resources.errors import I2VError
 from resources.money import dollars
@@ -55,6 +55,10 @@ def retry(
 def retake(
     clip: Annotated[str, typer.Argument(help="A clip that has been made.", autocompletion=complete_names)],
     seed: Annotated[int | None, typer.Option(help="The take's seed; another one is derived without it.")] = None,
+    piece: Annotated[
+        int | None,
+        typer.Option(help="Of a voice in several pieces: the first one to make anew; the earlier ones stay."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make another take of a clip with another seed: it is paid for, and kept beside the others.
@@ -62,14 +66,21 @@ def retake(
     i2v retake hero
 
     i2v retake hero --seed 42
+
+    i2v retake anna --piece 3
     """
     with open_session() as session:
-        due = retake_clip(session, clip, seed, by=current_user())
+        due = retake_clip(session, clip, seed, by=current_user(), from_piece=piece)
     if as_json:
-        print_json({"clip": clip, "take": due.take, "seed": seed, "price_microdollars": due.price_microdollars})
+        plain = {"clip": clip, "take": due.take, "seed": seed, "price_microdollars": due.price_microdollars}
+        if due.pieces:
+            plain |= {"pieces": due.pieces, "from_piece": due.from_piece}
+        print_json(plain | ({"made_anew_once_chosen": [shot.clip for shot in due.following]} if due.following else {}))
         return
     costs = f", for about {dollars(due.price_microdollars)}" if due.price_microdollars else ""
     out.print(f"Take {due.take} of {clip} is due{costs}.", markup=False, highlight=False)
+    if due.words:
+        out.print(due.words, markup=False, highlight=False)
     err.print(f"`i2v choose {clip} {due.take}` makes it the clip's video once it is there.", highlight=False)
 
 
@@ -84,8 +95,10 @@ def choose(
     i2v choose hero 2
     """
     with open_session() as session:
-        choose_take(session, clip, take)
+        following = choose_take(session, clip, take)
     if as_json:
         print_json({"clip": clip, "chosen_take": take})
     else:
         out.print(f"Take {take} becomes the video of {clip} with the next run.", markup=False, highlight=False)
+        if following:
+            out.print(following_in_words(following), markup=False, highlight=False)

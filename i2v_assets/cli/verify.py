@@ -15,7 +15,7 @@ from i2v_assets.clip_folder.manifest import Manifest, ManifestError, ManifestVid
 from i2v_assets.films.manifest import FilmManifest, is_film_manifest, read_film_manifest
 from i2v_assets.operations.clips import NoSuchClip, find_clip
 from i2v_assets.session import Session, open_session
-from i2v_assets.verify.verify import Signature, Verification, verify_alone, verify_film
+from i2v_assets.verify.verify import Signature, Verification, verify_alone, verify_film, verify_joined
 from i2v_assets.verify.verify import verify as verify_manifest
 from resources.ledger.records import RequestRow
 from resources.media.is_video import Examined, examine_apart
@@ -38,7 +38,7 @@ class Evidence:
     manifest: Manifest | FilmManifest | None
     row: RequestRow | None
     rows: Mapping[str, RequestRow] = field(default_factory=dict)
-    """The ledger's rows by fingerprint: of a film those of its shots, of a clip those of its other takes."""
+    """The ledger's rows by fingerprint: of a film those of its shots, of a clip those of its pieces and other takes."""
     examined: Examined | None = None
     """What the file is when it is opened; None if nobody opened it."""
 
@@ -58,6 +58,8 @@ def _judge_origin(found: Evidence) -> Verification:
     """Return the verdict on the origin of a file."""
     if isinstance(found.manifest, FilmManifest):
         return verify_film(found.manifest, found.sha256, found.rows, found.signature)
+    if found.manifest is not None and found.manifest.pieces:
+        return verify_joined(found.manifest, found.sha256, found.rows, found.signature)
     if found.manifest is not None:
         return verify_manifest(found.manifest, found.sha256, found.row, found.signature, found.rows)
     return verify_alone(found.sha256, found.row, found.signature)
@@ -186,7 +188,8 @@ def _evidence(session: Session, path: Path, manifest: Manifest | FilmManifest) -
         stored = shown.signed_sha256 if shown is not None else None
         if shown is not None and sha256 == shown.laid_sha256:
             sha256 = manifest.video.sha256  # the delivered picture with the brief's own sounds
-        others = _rows(session, (other.fingerprint for other in manifest.other_takes))
+        beside = [take.fingerprint for take in manifest.other_takes] + [piece.fingerprint for piece in manifest.pieces]
+        others = _rows(session, beside)
         return Evidence(sha256, _signature(credential, unread, stored), manifest, row, others)
     rows = _rows(session, (shot.fingerprint for shot in manifest.shots))
     of_bucket = _manifest_of_film(session, manifest.film)

@@ -146,6 +146,20 @@ class ManifestCheck(_Part):
     figures: dict[str, int | float] = Field(default_factory=dict)
 
 
+class ManifestPiece(_Part):
+    """One request of a video that was joined of several: which part of the voice it speaks, and what it cost."""
+
+    fingerprint: Sha256
+    request_id: Line | None = None
+    starts_at: float = Field(ge=0)
+    seconds: float = Field(gt=0)
+    starts_from_last_frame: bool
+    seed: int
+    video_key: Line
+    sha256: Sha256
+    cost_microdollars: MicroDollars | None = None
+
+
 class ManifestDub(_Part):
     """The group of clips that are one brief in several languages, and this clip's language."""
 
@@ -207,6 +221,18 @@ class Manifest(_Part):
     other_takes: tuple[ManifestTake, ...] = ()
     dub: ManifestDub | None = None
     versions: dict[str, Line] = Field(default_factory=dict)
+    pieces: tuple[ManifestPiece, ...] = ()
+    """Of a video that was joined of several requests, in order. Other videos have no such field in any document."""
+
+    @model_serializer(mode="wrap")
+    def _only_pieces_that_are_there(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
+        plain: dict[str, object] = serialize(self)
+        return plain if self.pieces else {name: value for name, value in plain.items() if name != "pieces"}
+
+    @property
+    def pieces_seconds(self) -> float | None:
+        """Return the length of the joined pieces; None if the video is one request."""
+        return self.pieces[-1].starts_at + self.pieces[-1].seconds if self.pieces else None
 
     @model_validator(mode="before")
     @classmethod

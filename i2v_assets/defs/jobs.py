@@ -194,6 +194,7 @@ class Retake(dg.Config):
 
     clip: str = Field("", description=CLIP)
     seed: int = Field(0, description="A seed of your own, from 1; 0 derives one.")
+    piece: int = Field(0, description="Of a voice in several pieces: the first one to make anew; 0 makes all anew.")
 
 
 @dg.op(
@@ -204,8 +205,11 @@ def ask_for_take(context: dg.OpExecutionContext, runcomfy: RunComfyResource, led
     """The upload sensor's next tick starts it."""
     config = Retake(**context.op_config)
     with operating(runcomfy, ledger) as session:
-        due = retake_clip(session, config.clip, config.seed or None, by=by_run(context))
-    context.log.info(plain(f"Take {due.take} of {due.clip} is due; the next tick of the upload sensor starts it."))
+        due = retake_clip(
+            session, config.clip, config.seed or None, by=by_run(context), from_piece=config.piece or None
+        )
+    words = f"Take {due.take} of {due.clip} is due; the next tick of the upload sensor starts it. {due.words}"
+    context.log.info(plain(words.strip()))
 
 
 @dg.job(description="`i2v retake` from the launchpad: another take of a clip. Costs money.")

@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from i2v_assets.briefs.brief import Brief
@@ -14,6 +14,7 @@ from i2v_assets.uploads.types import MEDIA_ENDINGS, Candidate, UploadFile, Uploa
 from resources.problem import Problem
 from resources.registry.rows import ClipRow, ClipState
 from resources.schemas.inputs import MediumKind
+from resources.storage.keys import INPUTS
 
 FILM_VERSION = 1
 """Increment when joining the same shots would produce a different film."""
@@ -263,7 +264,8 @@ def _candidate(
             return None
         name = f"last-frame-of-{before.clip}.png"
         brief = with_image(brief, name)
-        files.append(UploadFile(name, frame.key, frame.etag, MediumKind.IMAGE, frame.size_bytes))
+        of = before.video.fingerprint if before.video is not None else ""
+        files.append(UploadFile(name, frame.key, frame.etag, MediumKind.IMAGE, frame.size_bytes, of))
     named = [
         (ref.file, kind)
         for refs, kind in (
@@ -290,9 +292,18 @@ def _candidate(
         kind=UploadKind.ROW,
         files=tuple(files),
         brief=brief,
-        version=version_of(files, brief),
+        version=version_of([_as_counted(file) for file in files], brief),
         document_key=source.partition("#")[0],
     )
+
+
+def _as_counted(file: UploadFile) -> UploadFile:
+    """Return a file as it counts in a shot's version: a frame counts as the shot that it is of, never as its bytes.
+
+    Frames beside the film were cut by earlier versions and count as their bytes, so that shots made from them stay made.
+    """
+    by_shot = bool(file.frame_of) and file.key.startswith(INPUTS)
+    return replace(file, etag=f"last frame of {file.frame_of}") if by_shot else file
 
 
 def _too_long_crossfades(shots: Sequence[Shot]) -> list[Problem]:

@@ -3,22 +3,23 @@
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.briefs.yaml_reader import MAX_DOCUMENT_BYTES, DocumentFormat, decode
 from i2v_assets.clip_folder.manifest import Manifest, read_manifest
 from i2v_assets.films.notes import FilmNotes, WrittenNotes
-from i2v_assets.films.resolve import ResolvedFilm, ShotVideo, resolve
+from i2v_assets.films.resolve import ResolvedFilm, Shot, ShotVideo, resolve
 from i2v_assets.films.spec import ClipShot, FilmError, FilmSpec, film_name, parse_film, shot_name
 from i2v_assets.uploads.types import Candidate
 from resources.bounded_json import read_json
 from resources.errors import I2VError
 from resources.problem import Problem
-from resources.registry.agreed_prices import AgreedOffer
+from resources.registry.agreed_prices import AgreedOffer, CatalogueMemory
 from resources.registry.registry import ClipRow, Registry, Upload
 from resources.registry.rows import ClaimChange
 from resources.schemas.families import named, preferred
-from resources.schemas.inputs import Route
+from resources.schemas.inputs import FirstFrame, Route
 from resources.schemas.limits import DEFAULT_DURATION
 from resources.scratch import scratch_folder
 from resources.storage import keys
@@ -74,21 +75,20 @@ class BucketFilmSource:
         return cached[1]
 
     def last_frame(self, film: str, video: ShotVideo) -> ObjectInfo | None:
-        """Return the last frame as a PNG beside the film, extracted once per video."""
-        from resources.media.limits import scaled
-        from resources.media.pool import shared_pool
-        from resources.media.previews import last_frame
+        """Return the last frame of a shot as a PNG, which is cut once for each shot."""
+        from i2v_assets.films.frames import store_first_frame
 
-        key = keys.frame_key(film, video.sha256)
-        if self._files.get(key) is None and time.monotonic() < self._until:
+        before = self._files.get(keys.frame_key(film, video.sha256))
+        if before is not None:  # cut by an earlier version
+            return before
+        key = keys.first_frame_key(video.fingerprint, "end")
+        if self.file(key) is None and time.monotonic() < self._until:
             with scratch_folder() as folder:
                 path = folder / "shot.mp4"
                 self._bucket.download(video.key, path)
-                limits = scaled("show", size_bytes=path.stat().st_size, pixels=8_300_000, seconds=15)
-                frame = shared_pool().run(last_frame, path, folder / "last.png", limits=limits, name="The video")
-                self._bucket.upload(frame, key, "image/png")
+                store_first_frame(self._bucket, FirstFrame(of=video.fingerprint), path, folder / "last.png")
             self._files[key] = self._bucket.head(key)
-        return self._files.get(key)
+        return self._files[key]
 
     def estimate(self, brief: Brief) -> int | None:
         """Return the estimated cost by the accepted price of the route over one image."""
@@ -244,6 +244,31 @@ def scan_film(bucket: Bucket, registry: Registry, agreed: Mapping[str, AgreedOff
     film_source = BucketFilmSource(bucket, listed, FilmCache(), agreed, cut_frames=False)
     rows = registry.many(_clips(name, specs[name]))
     return resolve(name, film.key, specs[name], rows, registry.sources(), film_source)
+
+
+def following_shots(bucket: Bucket, registry: Registry, service: str, clip: str) -> tuple[Shot, ...]:
+    """Return the shots of all films that start, one from the other, from the last frame of a clip; changes nothing.
+
+    Raises:
+        StorageError: the bucket does not respond.
+        LedgerError: the registry does not respond.
+    """
+    listed = {info.key: info for info in bucket.list(keys.SEQUENCES)}
+    files, _ = film_files(listed.values())
+    specs, _ = _read_all(bucket, registry, files)
+    found: dict[str, Shot] = {}
+    for film in files:
+        names = _clips(film.name, specs[film.name]) if film.name in specs else []
+        if clip not in names:
+            continue
+        agreed = CatalogueMemory(registry.ledger.database).agreed(service)
+        film_source = BucketFilmSource(bucket, listed, FilmCache(), agreed, cut_frames=False)
+        resolved = resolve(film.name, film.key, specs[film.name], registry.many(names), registry.sources(), film_source)
+        for place in (number for number, shot in enumerate(resolved.shots) if shot.clip == clip):
+            found |= {
+                shot.clip: shot for shot in takewhile(lambda shot: shot.from_last_frame, resolved.shots[place + 1 :])
+            }
+    return tuple(found.values())
 
 
 def _clips(name: str, film: FilmSpec) -> list[str]:

@@ -30,11 +30,13 @@ class PlannedTake:
         plan: The plan.
         to_pay: False if it was sent before, or cannot go on.
         note: Why it is not paid for, for people; empty if it is.
+        paid_microdollars: What of its price is paid for already: the pieces of a long voice that were made before.
     """
 
     plan: Plan
     to_pay: bool
     note: str
+    paid_microdollars: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Preview:
     @property
     def total_microdollars(self) -> int:
         """Return what is expected to be paid, as far as the prices are known."""
-        return sum(take.plan.price_microdollars or 0 for take in self.takes if take.to_pay)
+        return sum((take.plan.price_microdollars or 0) - take.paid_microdollars for take in self.takes if take.to_pay)
 
     @property
     def at_most_microdollars(self) -> int:
@@ -166,8 +168,20 @@ async def _plan(planner: ClipPlanner, row: ClipRow) -> Planned | tuple[str, I2VE
         return row.clip, error
 
 
+def _planned_film(plan: Plan, pieces: Sequence[PlannedTake]) -> PlannedTake:
+    """Return what is to be paid for a take of several pieces; the first that cannot go on holds those after it."""
+    done = [piece for piece in pieces if not piece.to_pay]
+    paid = sum(piece.plan.price_microdollars or 0 for piece in done)
+    if len(done) == len(pieces):
+        return PlannedTake(plan, False, done[0].note)
+    note = f"{len(done)} of {len(pieces)} pieces: {done[-1].note}" if done else ""
+    return PlannedTake(plan, True, note, paid)
+
+
 def _planned_take(session: Session, plan: Plan) -> PlannedTake:
     """Compare a plan with the ledger: only what was never sent, or may be sent again, is paid for."""
+    if plan.pieces:
+        return _planned_film(plan, [_planned_take(session, piece) for piece in plan.pieces])
     request = session.ledger.get(plan.fingerprint)
     if request is None or request.state is State.PLANNED:
         return PlannedTake(plan, True, "")

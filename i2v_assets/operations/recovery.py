@@ -147,7 +147,8 @@ def made_videos(bucket: Bucket, service: str) -> dict[str, Sighting]:
     names = [info.key for info in bucket.list(keys.CLIPS) if info.key.endswith(f"/{keys.MANIFEST}")]
     with ThreadPoolExecutor(READERS) as readers:
         found = readers.map(lambda key: _manifest(bucket, key), names)
-        manifests = [manifest for manifest in found if manifest is not None and manifest.service == service]
+        # A joined video is no request: its pieces have records and videos of their own.
+        manifests = [each for each in found if each is not None and each.service == service and not each.pieces]
     return {manifest.fingerprint: _sighting(manifest) for manifest in manifests}
 
 

@@ -26,7 +26,7 @@ class CheckReport:
 
 def delivered_checks(outcome: ClipDelivered) -> tuple[CheckReport, ...]:
     """Return all checks of a delivered clip: as they were measured now, or as the manifest kept them."""
-    rows = [outcome.chosen.row, *(take.row for take in outcome.takes)]
+    rows = [sent.row for take in (outcome.chosen, *outcome.takes) for sent in take.pieces or (take,)]
     first = (
         CheckReport("answered", True, {"take": str(outcome.chosen.plan.take)}),
         *(CheckReport(name, passed, details) for name, passed, details in price_and_model(rows)),

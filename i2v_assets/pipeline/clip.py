@@ -28,6 +28,7 @@ from i2v_assets.pipeline.plan import ClipPlanner, Planned, approve_planned
 from i2v_assets.pipeline.read_media import MediaReader
 from i2v_assets.pipeline.report import ClipReporter
 from i2v_assets.pipeline.takes import Take, reroll_allowed, rerolled
+from i2v_assets.pipeline.voice_film import generate_film
 from i2v_assets.planning.plan import Plan, Refusal, Waiting, expected_price
 from i2v_assets.planning.time_window import parse_window
 from i2v_assets.uploads.types import Candidate, UploadHold, UploadKind
@@ -156,7 +157,6 @@ class ClipPipeline:
         upload_hold = await self._upload_hold(planned)
         if not (unchanged or needs_approval or self._window or upload_hold or heap or plan.asks):
             return None  # no gate could hold it, so nothing has to be looked up
-        known = await asyncio.to_thread(self._context.ledger.get, plan.fingerprint)
         approved = partial(
             self._context.ledger.is_approved,
             plan.fingerprint,
@@ -169,7 +169,7 @@ class ClipPipeline:
             Gate(
                 clip=row.clip,
                 plan_hash=planned.hash or "",
-                submitted=known is not None and known.state in PAID,
+                submitted=all(state in PAID for state in await self._states(plan)),
                 approved=await asyncio.to_thread(approved),
                 by_hand=self._run.by_hand,
                 needs_approval=needs_approval,
@@ -197,8 +197,7 @@ class ClipPipeline:
     # Generate and deliver
 
     async def _make(self, planned: Planned) -> ClipOutcome:
-        requests = [self._request(planned.row, plan) for plan in planned.plans]
-        generated = await generate_takes(self._context, planned.plans, requests)
+        generated = await self._generate(planned.row, planned.plans)
         try:
             stopped = _not_made(planned, generated)
             if stopped is not None:
@@ -210,6 +209,24 @@ class ClipPipeline:
             return await self._delivery.deliver(planned, generated.takes)
         finally:
             generated.discard()
+
+    async def _generate(self, row: ClipRow, plans: Sequence[Plan]) -> Generated:
+        """Bring the takes of a clip to their outcomes, all at once."""
+
+        def one(plan: Plan) -> Awaitable[Generated]:
+            if plan.pieces:
+                return generate_film(self._context, plan, partial(self._request, row))
+            return generate_takes(self._context, [plan], [self._request(row, plan)])
+
+        made = Generated([], [])
+        for more in await asyncio.gather(*(one(plan) for plan in plans)):
+            made.add(more)
+        return made
+
+    async def _states(self, plan: Plan) -> tuple[State | None, ...]:
+        """Return the states of a take's requests; None for one that the ledger does not know."""
+        rows = [await asyncio.to_thread(self._context.ledger.get, each.fingerprint) for each in plan.requests]
+        return tuple(row.state if row is not None else None for row in rows)
 
     async def _is_outdated(self, row: ClipRow) -> bool:
         """Return whether a newer version of the upload was delivered while this one was made."""
@@ -252,8 +269,7 @@ class ClipPipeline:
     async def _wants_reroll(self, planned: Planned, plan: Plan, takes: Sequence[Take], *, refused: bool) -> bool:
         """Return whether a reroll is generated: the takes are poor, none was refused, and every gate lets it through."""
         row, brief = planned.row, planned.candidate.brief
-        known = await asyncio.to_thread(self._context.ledger.get, plan.fingerprint)
-        if known is not None and known.state in PAID:
+        if all(state in PAID for state in await self._states(plan)):
             return True  # it only has to be fetched
         delivered = row.delivered_version == row.version and row.fingerprint == planned.plans[0].fingerprint
         if not reroll_allowed(brief, row, refused=refused, settled=delivered and not self._run.by_hand):
@@ -274,12 +290,12 @@ class ClipPipeline:
 
         if plan.take not in rerolled(row) and not await note(registry.add_reroll, extra - 1):
             return False  # the upload changed, or a person asked for a take: the next run goes on from there
-        more = await generate_takes(self._context, [plan], [self._request(row, plan)])
+        more = await self._generate(row, [plan])
         if more.takes:
             generated.add(more)
             return True
-        known = await asyncio.to_thread(self._context.ledger.get, plan.fingerprint)
-        if known is None or (known.state not in PAID and known.submitted_at is None):
+        rows = [await asyncio.to_thread(self._context.ledger.get, each.fingerprint) for each in plan.requests]
+        if not any(row is not None and (row.state in PAID or row.submitted_at is not None) for row in rows):
             await note(registry.take_back_reroll, extra)
         return False
 

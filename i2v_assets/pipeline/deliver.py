@@ -8,6 +8,7 @@ from i2v_assets.clip_folder.manifest import (
     ManifestDub,
     ManifestError,
     ManifestMedium,
+    ManifestPiece,
     ManifestTake,
     ManifestUnder,
     read_manifest,
@@ -178,9 +179,25 @@ class Delivery:
             "checks": tuple(check.model_dump() for check in manifest_checks(finished)),
             "other_takes": tuple(others),
             "dub": _dub(row.clip, candidate),
+            "pieces": tuple(_piece(piece) for piece in chosen.pieces),
             "under": _under(chosen.plan),
         }
         return Manifest.model_validate({**dict(made), **more})  # a copy would not look at the words
+
+
+def _piece(take: Take) -> ManifestPiece:
+    start, end = take.plan.span_ms or (0, 0)
+    return ManifestPiece(
+        fingerprint=take.plan.fingerprint,
+        request_id=take.row.request_id,
+        starts_at=start / 1000,
+        seconds=(end - start) / 1000,
+        starts_from_last_frame=take.plan.inputs.first_frame is not None,
+        seed=take.plan.inputs.seed,
+        video_key=take.outcome.video_key,
+        sha256=take.outcome.sha256,
+        cost_microdollars=take.row.cost_microdollars,
+    )
 
 
 def _under(plan: Plan) -> tuple[ManifestUnder, ...]:
@@ -205,7 +222,7 @@ async def record_reuse(ledger: Ledger, row: ClipRow, takes: Sequence[Take]) -> N
     """Record the takes of a new upload that cost nothing; a delivered clip that is delivered again saves nothing."""
     if row.delivered_version == row.version:
         return
-    for take in takes:
+    for take in (sent for whole in takes for sent in whole.pieces or (whole,)):
         # A clip that finds its own video there (its earlier run died after the payment) has saved nothing either.
         of_another = take.row.clip != row.clip or row.delivered_at is not None
         if take.outcome.already and of_another:

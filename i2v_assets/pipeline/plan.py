@@ -13,25 +13,26 @@ from types import MappingProxyType
 
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.pipeline.read_media import MediaReader, ReadFile
-from i2v_assets.pipeline.takes import asked_takes, reroll_takes, with_seed
+from i2v_assets.pipeline.takes import asked_takes, reroll_takes, take_order, with_seed
 from i2v_assets.planning.families import check_names, expand, wanted_families
 from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting, plan_hash
 from i2v_assets.planning.planner import make_plan
-from i2v_assets.planning.preparing import Prepared, Unprepared
+from i2v_assets.planning.preparing import Prepared, Unprepared, Wanted
 from i2v_assets.planning.prompts import load_presets
 from i2v_assets.planning.quoting import PastCosts, with_past
+from i2v_assets.planning.voice_film import Unheard, from_piece, with_pieces
 from i2v_assets.uploads.types import Candidate, UploadKind
 from resources.errors import SettingsError
 from resources.ledger.approvals import ApprovalWay
 from resources.ledger.ledger import Ledger
 from resources.media.errors import OverLimit, Unreadable
-from resources.media.facts import VideoFacts
+from resources.media.facts import VideoFacts, VoicePauses
 from resources.media.limits import WorkLimits
 from resources.media.pool import shared_pool
 from resources.redact import redact_line
 from resources.registry.registry import ClipRow
-from resources.schemas.inputs import Family, MediumKind, Route
+from resources.schemas.inputs import Family, FirstFrame, MediumKind, Route
 from resources.schemas.live_check import violations
 from resources.settings import Settings
 
@@ -140,8 +141,17 @@ class ClipPlanner:
         self, row: ClipRow, candidate: Candidate, files: tuple[ReadFile, ...], number: int
     ) -> Plan | Refusal | Waiting:
         """One take of a clip."""
-        seed = json.loads(row.take_seeds or "{}").get(str(number))
-        return await self.decide(row.clip, candidate.brief, files, take=number, name=candidate.source, seed=seed)
+        order = take_order(row, number)
+        name, first_frame = candidate.source, candidate.first_frame
+        made = await self.decide(
+            row.clip, candidate.brief, files, take=number, name=name, seed=order.seed, first_frame=first_frame
+        )
+        if not isinstance(made, Plan) or order.from_piece is None:
+            return made
+        base = await self.take(row, candidate, files, order.base)
+        if not isinstance(base, Plan) or len(base.pieces) != len(made.pieces):
+            return made
+        return from_piece(self._options.service, base, made, order.from_piece)
 
     async def decide(
         self,
@@ -152,8 +162,20 @@ class ClipPlanner:
         take: int = 1,
         name: str,
         seed: int | None = None,
+        first_frame: FirstFrame | None = None,
+        films: bool = True,
     ) -> Plan | Refusal | Waiting:
         """Return the decision on one take of a brief and the files it names, for a registered clip or for none.
+
+        Args:
+            clip: The clip's name.
+            brief: What is asked for.
+            files: Its files.
+            take: The number of the take.
+            name: The upload's name.
+            seed: A seed that a person chose.
+            first_frame: Whose frame its image is, if it is one.
+            films: False never splits a long voice: it is cut.
 
         Raises:
             I2VError: the catalogue does not answer, or the token is not accepted.
@@ -162,11 +184,19 @@ class ClipPlanner:
         if unreadable:
             return Refusal.of(clip, [(found.problem, found.remedy) for found in unreadable])
         offers = await self._offers(wanted_families(brief, self._options))
-        decided = await self._decide(clip, brief, files, offers, take=take, name=name, seed=seed)
-        if not isinstance(decided, Plan) or decided.billed is None:
-            return decided
-        past = await asyncio.to_thread(self._past_costs, decided.billed)
-        return with_past(decided, offers.get(decided.family), past, self._options.price_headroom)
+        decided = await self._decide(
+            clip, brief, files, offers, take=take, name=name, seed=seed, first_frame=first_frame, films=films
+        )
+        return await self._priced(decided, offers) if isinstance(decided, Plan) else decided
+
+    async def _priced(self, plan: Plan, offers: Mapping[Family, PlanOffer | None]) -> Plan:
+        """Return the plan at the price that past costs teach, a plan of pieces at the sum of theirs."""
+        if plan.pieces:
+            return with_pieces(plan, [await self._priced(piece, offers) for piece in plan.pieces])
+        if plan.billed is None:
+            return plan
+        past = await asyncio.to_thread(self._past_costs, plan.billed)
+        return with_past(plan, offers.get(plan.family), past, self._options.price_headroom)
 
     async def _decide(
         self,
@@ -178,11 +208,15 @@ class ClipPlanner:
         take: int,
         name: str,
         seed: int | None,
+        first_frame: FirstFrame | None,
+        films: bool,
     ) -> Plan | Refusal | Waiting:
         """Return the decision without what earlier requests have cost."""
         faces = next((file.faces for file in files if file.faces), None)
 
-        def make(prepared: Prepared | None) -> Plan | Refusal | Waiting | Unprepared:
+        pauses: dict[str, VoicePauses] = {}
+
+        def make(prepared: Prepared | None, first_frame: FirstFrame | None = first_frame) -> "Made":
             made = make_plan(
                 clip,
                 brief,
@@ -196,21 +230,37 @@ class ClipPlanner:
                 name=name,
                 prepared=prepared,
                 was_sent=self._was_sent,
+                pauses=pauses if films else None,
+                first_frame=first_frame,
             )
             return with_seed(made, self._options.service, seed) if isinstance(made, Plan) and seed is not None else made
 
         prepared: dict[tuple[str, str], MeasuredMedium] = {}
-        while isinstance(made := await self._made(brief, make, prepared), Unprepared):
-            as_it_is = make(None) if made.optional else None
-            if isinstance(as_it_is, Plan) and await asyncio.to_thread(self._was_sent, as_it_is.fingerprint):
-                return as_it_is
-            try:
-                for wanted in made.wanted:
-                    key = wanted.medium.medium.sha256, wanted.preparation.result_key
-                    prepared[key] = await self._reader.preparer.prepare(wanted.medium, wanted.preparation)
-            except Unreadable as error:
-                return Refusal.of(clip, [(error.message, error.remedy)])
+        try:
+            while isinstance(made := await self._made(brief, make, prepared), Unprepared | Unheard):
+                if isinstance(made, Unheard):
+                    pauses[made.medium.medium.sha256] = await self._reader.preparer.pauses(made.medium)
+                    continue
+                as_it_is = make(None) if made.optional else None
+                if isinstance(as_it_is, Plan) and await self._sent(as_it_is):
+                    return as_it_is
+                prepared.update(await asyncio.gather(*(self._prepared(wanted) for wanted in made.wanted)))
+        except Unreadable as error:
+            return Refusal.of(clip, [(error.message, error.remedy)])
+        if (
+            first_frame is not None
+            and isinstance(by_bytes := make(prepared, None), Plan)
+            and await self._sent(by_bytes)
+        ):
+            return by_bytes  # paid for when a frame still counted as its bytes
         return await _by_schema(made, offers) if isinstance(made, Plan) else made
+
+    async def _prepared(self, wanted: Wanted) -> tuple[tuple[str, str], MeasuredMedium]:
+        key = wanted.medium.medium.sha256, wanted.preparation.result_key
+        return key, await self._reader.preparer.prepare(wanted.medium, wanted.preparation)
+
+    async def _sent(self, plan: Plan) -> bool:
+        return await asyncio.to_thread(self._was_sent, plan.fingerprint)
 
     async def _made(self, brief: Brief, make: "Callable[[Prepared | None], Made]", prepared: Prepared) -> "Made":
         """Plan; in a thread if several families may be preferred, since the ledger is asked what was sent before."""
@@ -219,7 +269,7 @@ class ClipPlanner:
         return make(prepared)
 
 
-Made = Plan | Refusal | Waiting | Unprepared
+Made = Plan | Refusal | Waiting | Unprepared | Unheard
 
 CHECK_LIMITS = WorkLimits("check", 3.0, quick=True)
 """Checking inputs takes milliseconds after a second of imports; a pattern that takes longer is made to."""

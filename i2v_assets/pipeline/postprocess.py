@@ -44,14 +44,22 @@ def measure_again(
         ObjectMissing: the clip has no video; LedgerError: the ledger does not know it; MediaError: it cannot be measured.
     """
     manifest = read_manifest(bucket.read(keys.clip_key(clip, keys.MANIFEST)))
-    row = ledger.get(manifest.fingerprint)
+    row = ledger.get(manifest.pieces[0].fingerprint if manifest.pieces else manifest.fingerprint)
     if row is None:
         raise LedgerError(f"The ledger does not know the video of {clip}.", remedy="Is it the ledger of this bucket?")
     inputs = GenerationInputs.model_validate_json(row.inputs_json)
+    if manifest.pieces:  # its voice is the whole, not the first piece's part
+        inputs = inputs.model_copy(update={"audios": tuple(whole_sound(medium) for medium in inputs.audios)})
     with scratch_folder(settings.data_dir) as folder:
         video = fetched(bucket, manifest.video.key, folder)
         image, voice = (fetched(bucket, medium.key, folder) if medium else None for medium in compared_media(inputs))
-        asked = expectation(inputs, image=image, voice=voice, may_be_silent=manifest.may_be_silent)
+        asked = expectation(
+            inputs,
+            image=image,
+            voice=voice,
+            may_be_silent=manifest.may_be_silent,
+            joined_seconds=manifest.pieces_seconds,
+        )
         limits = measuring_limits(video.stat().st_size, asked)
         measures = shared_pool().run(measure, video, asked, limits=limits, name="The video")
     findings = judge(measures, asked, thresholds(settings.quality))
@@ -151,7 +159,13 @@ class Postprocessor:
         copies = await asyncio.gather(*(asyncio.to_thread(self._copy, medium) for medium in compared))
         try:
             plan = take.plan
-            asked = expectation(plan.inputs, image=copies[0], voice=copies[1], may_be_silent=plan.may_be_silent)
+            asked = expectation(
+                plan.inputs,
+                image=copies[0],
+                voice=copies[1],
+                may_be_silent=plan.may_be_silent,
+                joined_seconds=plan.seconds if plan.pieces else None,
+            )
             measures = await self._context.pool.measure(local, asked)
             findings = judge(measures, asked, self._thresholds)
             size = (measures.width, measures.height, measures.seconds)
@@ -224,8 +238,20 @@ def compared_media(inputs: GenerationInputs) -> tuple[Medium | None, Medium | No
     return image, voice
 
 
+def whole_sound(part: Medium) -> Medium:
+    """The uploaded sound that a piece's part was taken from."""
+    return part.model_copy(
+        update={"sha256": part.uploaded_sha256, "key": part.uploaded_key, "size_bytes": part.uploaded_size_bytes}
+    )
+
+
 def expectation(
-    inputs: GenerationInputs, *, image: Path | None, voice: Path | None, may_be_silent: bool = False
+    inputs: GenerationInputs,
+    *,
+    image: Path | None,
+    voice: Path | None,
+    may_be_silent: bool = False,
+    joined_seconds: float | None = None,
 ) -> Expectation:
     """What the video of these inputs should be like.
 
@@ -234,17 +260,18 @@ def expectation(
         image: a local copy of the first of `compared_media`.
         voice: a local copy of the second.
         may_be_silent: the brief accepts a video without sound.
+        joined_seconds: the length of a video that was joined of several requests; None for one request.
     """
     aspect = inputs.aspect_ratio if inputs.aspect_ratio != "adaptive" else None
     return Expectation(
-        duration=float(inputs.duration),
+        duration=joined_seconds if joined_seconds is not None else float(inputs.duration),
         resolution=inputs.resolution or None,
         aspect=aspect,
         sound=_has_sound(inputs),
         voice=voice,
         source_image=image,
         silence_allowed=may_be_silent,
-        cuts_allowed=traits_of(inputs).cuts,
+        cuts_allowed=traits_of(inputs).cuts or joined_seconds is not None,
     )
 
 

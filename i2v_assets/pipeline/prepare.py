@@ -8,8 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 from i2v_assets.planning.media import MeasuredMedium
-from resources.media.facts import AudioFacts, ImageFacts, MediaFacts, VideoFacts
+from resources.media.facts import AudioFacts, ImageFacts, MediaFacts, VideoFacts, VoicePauses
 from resources.media.limits import WorkLimits, scaled
+from resources.media.pauses import PAUSES_VERSION, find_pauses
 from resources.media.pool import MediaPool
 from resources.media.preparation import Preparation
 from resources.registry.registry import Registry
@@ -49,12 +50,35 @@ class Preparer:
             Unreadable: it cannot be prepared; StorageError: the bucket does not answer.
         """
         key = f"prepared:{original.medium.sha256}"
+        if preparation.span_ms is not None:  # each part is remembered beside the others
+            key += " {}-{}".format(*preparation.span_ms)
         async with self._locks[f"{key} {preparation.result_key}"]:
             known = await asyncio.to_thread(self._known, key, preparation)
             if known is None:
                 known = await self._make(original, preparation)
                 await asyncio.to_thread(self._registry.memory.remember_facts, key, preparation.result_key, known)
         return _measured(original, preparation, known)
+
+    async def pauses(self, voice: MeasuredMedium) -> VoicePauses:
+        """Return the pauses of a voice, measured once.
+
+        Raises:
+            Unreadable: it cannot be decoded; StorageError: the bucket does not answer.
+        """
+        key, version, memory = f"pauses:{voice.medium.sha256}", str(PAUSES_VERSION), self._registry.memory
+        async with self._locks[key]:
+            known = await asyncio.to_thread(memory.facts, key, version)
+            if known is not None:
+                return VoicePauses.model_validate(known)
+            copy = self._scratch / uuid4().hex
+            try:
+                await asyncio.to_thread(self._fetch, voice.medium, copy)
+                limits = _limits(voice)
+                found = await self._pool.run_async(find_pauses, copy, voice.name, limits=limits, name=voice.name)
+            finally:
+                copy.unlink(missing_ok=True)
+            await asyncio.to_thread(memory.remember_facts, key, version, found.model_dump())
+            return found
 
     def _known(self, key: str, preparation: Preparation) -> dict[str, Any] | None:
         known = self._registry.memory.facts(key, preparation.result_key)

@@ -205,8 +205,11 @@ class ClipReporter:
         """Return what the takes that are not sent yet are expected to cost, and at most without and with the rerolls."""
         if outcome.reason is WaitReason.PRICE_CHANGED:  # the plan's price is the very thing that does not hold
             return 0, 0, 0
-        unsent = [plan for plan in outcome.plans if plan.fingerprint not in money.fingerprints]
-        return expected_price(unsent), total_price(unsent), total_price([*unsent, *outcome.rerolls])
+        asked, rerolls = (
+            [each for plan in plans for each in plan.requests] for plans in (outcome.plans, outcome.rerolls)
+        )
+        unsent = [each for each in asked if each.fingerprint not in money.fingerprints]
+        return expected_price(unsent), total_price(unsent), total_price([*unsent, *rerolls])
 
     async def _failed(self, outcome: ClipFailed) -> Result:
         row, problem, plan = outcome.row, outcome.problem, outcome.plan

@@ -7,11 +7,11 @@ from typing import Literal
 
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.planning.plan import Plan
+from i2v_assets.planning.voice_film import reseeded, with_other_seed
 from resources.generation.types import Delivered
 from resources.ledger.records import RequestRow
 from resources.registry.rows import ClipRow
 from resources.schemas.inputs import Service, fingerprint
-from resources.schemas.live_body import with_other_seed
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,30 @@ class Take:
     plan: Plan
     outcome: Delivered
     row: RequestRow
+    pieces: tuple["Take", ...] = ()
+    """Of a film: its pieces in order; the row is then the sum of theirs."""
+
+
+@dataclass(frozen=True)
+class TakeOrder:
+    """What a person asked of a take: a seed, and of a film from which piece on it is made anew, after which take."""
+
+    seed: int | None = None
+    from_piece: int | None = None
+    base: int = 1
+
+
+def take_order(row: ClipRow, number: int) -> TakeOrder:
+    """What the clip's row says of one take."""
+    found = json.loads(row.take_seeds or "{}").get(str(number))
+    return TakeOrder(**found) if isinstance(found, dict) else TakeOrder(found)
 
 
 def with_seed(plan: Plan, service: Service, seed: int) -> Plan:
     """The same plan with a seed that a person chose, and so with another fingerprint."""
-    body = plan.inputs.body
-    changed = {"seed": seed, "body": None if body is None else with_other_seed(body, plan.inputs.seed, seed)}
-    inputs = plan.inputs.model_copy(update=changed)
+    if plan.pieces:
+        return reseeded(service, plan, seed)
+    inputs = with_other_seed(plan.inputs, seed)
     return plan.model_copy(update={"inputs": inputs, "fingerprint": fingerprint(service, inputs, plan.take)})
 
 

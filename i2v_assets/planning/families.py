@@ -8,6 +8,7 @@ from i2v_assets.planning.media import MeasuredMedium, of_kind
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting
 from i2v_assets.planning.preparing import Unprepared
 from i2v_assets.planning.routing import Routing
+from i2v_assets.planning.voice_film import Unheard
 from resources.errors import SettingsError
 from resources.schemas.endpoints import LIMITS
 from resources.schemas.families import FAMILIES, default_families, named
@@ -20,7 +21,7 @@ class UnknownFamily(SettingsError):
     """A name in a setting or a brief is neither a family nor a model id."""
 
 
-Decision = Plan | Refusal | Waiting | Unprepared
+Decision = Plan | Refusal | Waiting | Unprepared | Unheard
 
 
 def expand(names: Sequence[str]) -> tuple[Family, ...]:
@@ -183,7 +184,7 @@ def choose_family(
         return attempt(families[0])
     for family in families:
         first = attempt(family, 1)
-        if isinstance(first, Unprepared):
+        if isinstance(first, Unprepared | Unheard):
             return first  # what was sent with it is only known once its files are prepared
         if isinstance(first, Plan) and was_sent(first.fingerprint):
             return attempt(family)

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from resources.media.facts import AudioFacts, ImageFacts, MediaFacts, VideoFacts
 from resources.schemas.inputs import Medium, MediumKind
 
+ENCODER_PADDING = 0.06
+"""Seconds of sound beyond a whole second that are ignored: MP3 encoders pad by up to 2,257 samples (0.051 s at 44.1 kHz), and
+a further paid second would hold only that silence."""
+
 
 @dataclass(frozen=True, slots=True)
 class MeasuredMedium:

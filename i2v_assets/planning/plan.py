@@ -140,6 +140,9 @@ class Plan(_Outcome):
         asks: Why a person has to say more before it is paid for; empty if the request is clear.
         under: Sounds laid under or over the finished video; they are no part of the request.
         schema_sha256: Hash of the live schema that the inputs were written by; None if the code knows the body.
+        pieces: The requests of a voice that is longer than the route's limit, in order; they are joined to this take. The
+            plan itself is then no request: its inputs, price and fingerprint are those of the whole.
+        span_ms: Of a piece: which part of the voice it speaks, in milliseconds.
         version: Version of this format.
     """
 
@@ -163,12 +166,25 @@ class Plan(_Outcome):
     asks: tuple[Ask, ...] = ()
     under: tuple[UnderSound, ...] = ()
     schema_sha256: Sha256 | None = None
+    pieces: tuple["Plan", ...] = ()
+    span_ms: tuple[int, int] | None = None
     version: int = PLAN_VERSION
 
     @property
     def at_most_microdollars(self) -> int | None:
         """The most that this take may cost: what is reserved, and what an approval covers; None if that is unknown."""
         return self.quote.at_most if self.quote is not None else self.price_microdollars
+
+    @property
+    def requests(self) -> tuple["Plan", ...]:
+        """What is sent for this take: its pieces, or the plan itself."""
+        return self.pieces or (self,)
+
+    @property
+    def seconds(self) -> float:
+        """The length that the video should have."""
+        spans = [piece.span_ms for piece in self.pieces if piece.span_ms is not None]
+        return spans[-1][1] / 1000 if spans else float(self.inputs.duration)
 
 
 class Refusal(_Outcome):

@@ -22,7 +22,7 @@ from i2v_assets.planning.families import (
     waiting_for,
 )
 from i2v_assets.planning.live_inputs import LiveInputs, live_inputs, not_by_schema
-from i2v_assets.planning.media import MeasuredMedium, audio_facts, image_facts, of_kind, video_facts
+from i2v_assets.planning.media import ENCODER_PADDING, MeasuredMedium, audio_facts, image_facts, of_kind, video_facts
 from i2v_assets.planning.media_checks import check_media, media_advice
 from i2v_assets.planning.names import subject_in
 from i2v_assets.planning.plan import UNDER_ROLES, Plan, PlanOffer, PlanOptions, Refusal, UnderSound, Waiting, plan_hash
@@ -31,11 +31,21 @@ from i2v_assets.planning.prompt_advice import Advice, PromptFacts, advise
 from i2v_assets.planning.prompts import has_roles, pick_preset, reference_line
 from i2v_assets.planning.quoting import first_quote
 from i2v_assets.planning.routing import RouteImpossible, Routing, choose_route, references
+from i2v_assets.planning.voice_film import SPLIT_AND_DURATION, Pauses, Unheard, VoiceFilm, voice_to_split
 from resources.prices.billed import billed_of
 from resources.problem import Problem
 from resources.runcomfy.errors import UnknownPriceUnit
 from resources.runcomfy.pricing import price_microdollars
-from resources.schemas.inputs import MAX_SEED, Family, GenerationInputs, Medium, MediumKind, Route, fingerprint
+from resources.schemas.inputs import (
+    MAX_SEED,
+    Family,
+    FirstFrame,
+    GenerationInputs,
+    Medium,
+    MediumKind,
+    Route,
+    fingerprint,
+)
 from resources.schemas.limits import DEFAULT_DURATION, Limits
 from resources.schemas.live_body import Wishes, write_body
 from resources.schemas.live_schema import usual_duration
@@ -47,16 +57,13 @@ __all__ = [
     "PlanOffer",
     "PlanOptions",
     "Refusal",
+    "Unheard",
     "Unprepared",
     "Waiting",
     "derived_seed",
     "make_plan",
     "plan_hash",
 ]
-
-ENCODER_PADDING = 0.06
-"""Seconds of sound beyond a whole second that are ignored: MP3 encoders pad by up to 2,257 samples (0.051 s at 44.1 kHz), and
-a further paid second would hold only that silence."""
 
 NOTICEABLE = 0.5
 """Seconds of silence or of cut voice from which the plan gives advice."""
@@ -76,7 +83,9 @@ def make_plan(
     name: str = "",
     prepared: Prepared | None = None,
     was_sent: Callable[[str], bool] = lambda _: False,
-) -> Plan | Refusal | Waiting | Unprepared:
+    pauses: Pauses | None = None,
+    first_frame: FirstFrame | None = None,
+) -> Plan | Refusal | Waiting | Unprepared | Unheard:
     """Plan one take of a clip.
 
     Args:
@@ -92,6 +101,8 @@ def make_plan(
         name: The upload's name, for choosing a preset; defaults to the clip's name.
         prepared: The files that were prepared so far. None plans with the files as they are, whatever the options say.
         was_sent: Whether a request of this fingerprint was ever sent; asked only where several families are preferred.
+        pauses: The pauses of voices that are known so far. None never splits a voice: what is beyond the limit is cut.
+        first_frame: Whose frame the clip's image is, if it is one of the shot before in a film.
     """
     if brief.shots is not None:
         words = "The brief lists `shots`, which make a film and not a single clip."
@@ -108,7 +119,7 @@ def make_plan(
     except (RouteImpossible, UnknownFamily) as error:
         return Refusal.of(clip, [(error.message, error.remedy)], "brief")
     faces = _Faces(face, face_share, large_faces or 0)
-    job = _Job(clip, brief, media, singles, offers, options, take, faces, name or clip, prepared)
+    job = _Job(clip, brief, media, singles, offers, options, take, faces, name or clip, prepared, pauses, first_frame)
     return choose_family(
         families_for(brief, media, routing, offers, options), partial(_attempt, job, routing), was_sent
     )
@@ -151,11 +162,13 @@ class _Job:
     faces: "_Faces"
     name: str
     prepared: Prepared | None
+    pauses: Pauses | None
+    first_frame: FirstFrame | None
 
 
 def _attempt(
     job: _Job, routing: Routing, family: Family, take: int | None = None
-) -> Plan | Refusal | Waiting | Unprepared:
+) -> Plan | Refusal | Waiting | Unprepared | Unheard:
     """Plan with one family; ``take`` is that of the job if it is None."""
     if (waiting := waiting_for(job.clip, routing, family, job.offers, job.media)) is not None:
         return waiting
@@ -167,31 +180,43 @@ def _attempt(
     if routing.route is Route.LIP_SYNC and not limits.images.max_count and of_kind(media, MediumKind.IMAGE):
         media = of_kind(media, MediumKind.AUDIO)
         reasons += ("The face is not kept: the image is not sent, and the person on it does not appear.",)
+    voice = voice_to_split(routing.route, limits, job.brief, media) if job.pauses is not None else None
+    if voice is not None and isinstance(job.brief.duration, int):
+        return Refusal.of(job.clip, [SPLIT_AND_DURATION], "brief")
+    others = [each for each in media if each is not voice]
     if job.options.prepare and job.prepared is not None:
-        ready = with_prepared(job.clip, family, media, job.brief, job.prepared, limits)
+        ready = with_prepared(job.clip, family, others, job.brief, job.prepared, limits, alone=voice is None)
         if isinstance(ready, Unprepared):
             return ready
-        media, sentences = ready
+        others, sentences = list(ready[0]), ready[1]
         reasons += sentences
         if "end_image" in singles:
             last = with_prepared(job.clip, family, [singles["end_image"]], job.brief, job.prepared, limits)
             if isinstance(last, Unprepared):
                 return last
             singles["end_image"], reasons = last[0][0], (*reasons, *last[1])
-    planner = _Planner(
-        job.clip,
-        job.brief,
-        media,
-        family,
-        limits,
-        offer,
-        job.options,
-        take or job.take,
-        job.faces,
-        job.name,
-        singles,
-    )
-    return planner.plan(Routing(routing.route, (family,), reasons, routing.asks))
+
+    def plan_of(sent: Sequence[MeasuredMedium]) -> Plan | Refusal:
+        planner = _Planner(
+            job.clip,
+            job.brief,
+            sent,
+            family,
+            limits,
+            offer,
+            job.options,
+            take or job.take,
+            job.faces,
+            job.name,
+            singles,
+            job.first_frame,
+        )
+        return planner.plan(Routing(routing.route, (family,), reasons, routing.asks))
+
+    if voice is None:
+        return plan_of(others)
+    film = VoiceFilm(job.clip, family, limits, job.brief, tuple(others), voice, job.options.service)
+    return film.plan(job.pauses or {}, job.prepared or {}, plan_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +264,9 @@ class _Planner:
         faces: _Faces,
         name: str,
         singles: Mapping[str, MeasuredMedium],
+        first_frame: FirstFrame | None,
     ) -> None:
+        self.first_frame = first_frame
         self.clip = clip
         self.live = offer.live if offer is not None else None
         self.problems: list[Problem] = list(check_media(family, media, limits))
@@ -281,6 +308,7 @@ class _Planner:
             resolution=resolution,
             aspect_ratio=aspect_ratio,
             seed=self._seed(prompt),
+            first_frame=self.first_frame,
             **switches,
         )
         if self.live is not None:
@@ -599,7 +627,13 @@ class _Planner:
             return base if self.take == 1 else self._within(derived_seed((), "", self.take, base))
         # All languages of a dub share one seed, so their voices are not part of it.
         media = [each for each in self.media if not (self.brief.dub and each.kind is MediumKind.AUDIO)]
-        return self._within(derived_seed([each.medium.uploaded_sha256 for each in media], prompt, self.take))
+        return self._within(derived_seed([self._source_of(each) for each in media], prompt, self.take))
+
+    def _source_of(self, medium: MeasuredMedium) -> str:
+        """Return what stands for a medium in a seed: its bytes, or the shot whose frame it is."""
+        if self.first_frame is not None and medium.kind is MediumKind.IMAGE:
+            return self.first_frame.of
+        return medium.medium.uploaded_sha256
 
     def _within(self, seed: int) -> int:
         """Return a derived seed that is not above what a live schema takes."""

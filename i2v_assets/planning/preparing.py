@@ -53,16 +53,19 @@ def with_prepared(
     brief: Brief,
     prepared: Prepared,
     limits: Limits | None = None,
+    *,
+    alone: bool = True,
 ) -> tuple[tuple[MeasuredMedium, ...], tuple[str, ...]] | Unprepared:
     """Return the media to plan with and sentences about what was prepared, or what has to be prepared first.
 
-    If the clip is refused whatever is prepared, nothing is: the media then have the facts that they would have.
+    If the clip is refused whatever is prepared, nothing is: the media then have the facts that they would have. Other media
+    may be sent beside them if ``alone`` is False, so that none of these is missed.
     """
     needed = {each.name: found for each in media if (found := preparation_of(each, family, brief, limits)) is not None}
     if not needed:
         return tuple(media), ()
     expected = tuple(expected_after(each, needed[each.name]) if each.name in needed else each for each in media)
-    if check_media(family, expected, limits):
+    if any(alone or problem.file != "brief" for problem in check_media(family, expected, limits)):
         return expected, ()
     wanted = [Wanted(each, needed[each.name]) for each in media if each.name in needed]
     missing = tuple(each for each in wanted if _key(each) not in prepared)
@@ -196,6 +199,9 @@ def _expected(medium: MeasuredMedium, preparation: Preparation) -> MediaFacts:
         return facts.model_copy(update=changed | {"width": width, "height": height, "rotated": False})
     if medium.kind is MediumKind.AUDIO:
         sound = audio_facts(medium)
+        if preparation.span_ms is not None:
+            start, end = preparation.span_ms
+            sound = sound.model_copy(update={"seconds": (end - start) / 1000})
         size = round(sound.seconds * min(sound.sample_rate, 48_000) * min(sound.channels, 2) * 2)
         return sound.model_copy(update={"container": "wav", "codec": "pcm_s16le", "size_bytes": size, "rewrite": ""})
     changed = {"container": "mp4", "video_codec": "h264", "rotation": 0, "variable": False}

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, Protocol, Self
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.uploads.noise import is_companion, is_noise_name, original_of_conflict
 from resources.composed import composed
-from resources.schemas.inputs import MediumKind
+from resources.schemas.inputs import FirstFrame, MediumKind
 
 
 class UploadObject(Protocol):
@@ -46,6 +46,7 @@ class UploadFile:
         etag: Its ETag in the bucket.
         kind: Image, audio or video, by its name; the content is checked later.
         size_bytes: Its size.
+        frame_of: The fingerprint of the shot whose last frame it is; empty for a file that a person uploaded.
     """
 
     name: str
@@ -53,6 +54,7 @@ class UploadFile:
     etag: str
     kind: MediumKind
     size_bytes: int
+    frame_of: str = ""
 
 
 class HoldReason(StrEnum):
@@ -151,6 +153,11 @@ class Candidate:
         """Higher goes first."""
         return self.brief.priority or 0
 
+    @property
+    def first_frame(self) -> FirstFrame | None:
+        """The frame of another shot that it starts from, if it is a shot that does."""
+        return next((FirstFrame(of=file.frame_of) for file in self.files if file.frame_of), None)
+
     def with_hold(self, hold: UploadHold | None) -> "Candidate":
         """Return the candidate with this hold."""
         return replace(self, hold=hold)
@@ -170,18 +177,22 @@ class Candidate:
             plain["hold"] = [self.hold.reason, self.hold.words, self.hold.remedy, self.hold.key]
         if self.steered_by:
             plain["steered_by"] = self.steered_by
+        if frames := {file.name: file.frame_of for file in self.files if file.frame_of}:
+            plain["frames"] = frames
         return json.dumps(plain, sort_keys=True, ensure_ascii=True)
 
     @classmethod
     def from_content(cls, content: str) -> Self:
         """Return the candidate from the JSON that `content` wrote."""
         plain = json.loads(content)
+        frames = plain.get("frames", {})
         return cls(
             clip=plain["clip"],
             source=plain["source"],
             kind=UploadKind(plain["kind"]),
             files=tuple(
-                UploadFile(name, key, etag, MediumKind(kind), size) for name, key, etag, kind, size in plain["files"]
+                UploadFile(name, key, etag, MediumKind(kind), size, frames.get(name, ""))
+                for name, key, etag, kind, size in plain["files"]
             ),
             brief=Brief.model_validate(plain["brief"]),
             version=plain["version"],

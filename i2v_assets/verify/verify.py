@@ -7,6 +7,7 @@ from typing import Protocol
 
 from i2v_assets.clip_folder.manifest import SANDBOX_NOTE, Manifest
 from i2v_assets.films.manifest import SANDBOX_FILM_NOTE, FilmManifest
+from i2v_assets.planning.voice_film import film_fingerprint
 from i2v_assets.verify.compare import (
     Claim,
     PaidRow,
@@ -214,6 +215,70 @@ def verify_film(
     result.note(
         "this does not prove how the shots were made (run `i2v verify` on each), nor that manifest.json and the ledger are "
         "unchanged"
+    )
+    return result
+
+
+def verify_joined(
+    manifest: Manifest,
+    file_sha256: str,
+    rows: Mapping[str, PaidRow],
+    signature: Signature = NO_SIGNATURE,
+) -> Verification:
+    """Compare a video that was joined of several requests with its manifest, and each request with the ledger.
+
+    Args:
+        manifest: The clip's manifest, which has pieces.
+        file_sha256: SHA-256 (hex) of the file.
+        rows: The ledger's rows of the pieces, by fingerprint.
+        signature: The file's signature.
+    """
+    result, video, before = Verification(), manifest.video, ""
+    for number, piece in enumerate(manifest.pieces, start=1):
+        row = rows.get(piece.fingerprint)
+        result.check(
+            row is not None and row.state == "succeeded" and row.video_sha256 == piece.sha256,
+            f"piece {number}: the bytes that request {row.request_id if row else ''} produced",
+            f"piece {number}: the ledger records no such bytes for fingerprint {piece.fingerprint[:12]}",
+        )
+        if row is not None:
+            stated = (piece.request_id, piece.video_key, piece.seed, manifest.model_id, manifest.service)
+            recorded = (row.request_id, row.video_key, row.seed, row.model_id, row.service)
+            result.check(
+                stated == recorded and piece.cost_microdollars in {None, row.cost_microdollars},
+                f"piece {number}: its request, cost, seed and model",
+                f"piece {number}: the manifest's request, cost, seed or model differs from the ledger's",
+            )
+            inputs = fingerprinted_inputs(manifest, row)
+            follows = inputs is not None and (
+                inputs.first_frame is None or number == 1 or inputs.first_frame.of == before
+            )
+            result.check(
+                follows and (inputs is None or inputs.prompt == manifest.prompt),
+                f"piece {number}: the fingerprint matches the ledger's inputs",
+                f"piece {number}: the inputs in the ledger's row do not match its fingerprint, its prompt or the piece before",
+            )
+        before = piece.fingerprint
+    result.check(
+        manifest.fingerprint == film_fingerprint([piece.fingerprint for piece in manifest.pieces]),
+        f"fingerprint {manifest.fingerprint[:12]} is that of these pieces",
+        f"the manifest's fingerprint {manifest.fingerprint[:12]} is not that of its pieces",
+    )
+    if file_sha256 == video.sha256:
+        result.check(True, f"the file is byte for byte what was joined (SHA-256 {file_sha256[:12]})", "")
+        result.note(signature.line)
+    elif _signed(result, file_sha256, signature, "the video that the manifest names"):
+        credential = signature.credential
+        result.check(
+            credential is None
+            or (credential.delivered_sha256, credential.fingerprint) == (video.sha256, manifest.fingerprint),
+            "the C2PA manifest names what was joined",
+            "the C2PA manifest names other bytes or another fingerprint than manifest.json",
+        )
+    if manifest.sandbox:
+        result.note(manifest.note or "")
+    result.note(
+        "the pieces were joined on this machine: the ledger proves each of them, and manifest.json their joining"
     )
     return result
 

@@ -52,6 +52,15 @@ class AudioFacts(BaseModel):
     """Why players may refuse the file although its sound is good, as the end of "it has ..."; empty if they take it."""
 
 
+class VoicePauses(BaseModel):
+    """Where a sound pauses, in milliseconds from its start; ``total_ms`` is its length by decoding."""
+
+    model_config = ConfigDict(frozen=True)
+
+    total_ms: int
+    pauses: tuple[tuple[int, int], ...]
+
+
 class VideoFacts(BaseModel):
     """A video; sizes in pixels as displayed (rotation and pixel shape obeyed), ``seconds`` of the picture."""
 

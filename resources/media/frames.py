@@ -17,6 +17,13 @@ _SEEK_GAP_SECONDS = 3.0
 up to 250 frames apart, so a seek would decode the same frames again."""
 
 
+_JUST_BEFORE = 0.001
+"""Seconds: shorter than any frame."""
+
+_FULL_SIZE = 100_000
+"""Pixels that no side of a video has, so that nothing is scaled."""
+
+
 def picture_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:
     """Return the main video stream, set to decode with all useful threads.
 
@@ -108,4 +115,16 @@ def last_frame(video: Path, path: Path, name: str = "") -> Path:
                 f"{name} contains no picture that can be decoded.", remedy="Fetch or export the video again."
             )
         to_picture(stream, last).save(path, format="PNG")
+    return path
+
+
+def frame_before(video: Path, path: Path, seconds: float, name: str = "") -> Path:
+    """Write the frame that is shown just before a moment as a full-size PNG; past the end it is the last one.
+
+    Raises:
+        Unreadable: no video, or damaged.
+    """
+    just_before = max(0.0, seconds - _JUST_BEFORE)
+    _, picture = next(pictures_at(video, [just_before], _FULL_SIZE, name))
+    picture.save(path, format="PNG")
     return path

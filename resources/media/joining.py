@@ -39,6 +39,8 @@ class Shot(BaseModel):
     name: str = ""
     crossfade: float = Field(0.0, ge=0)
     """Seconds of overlap with the shot before; 0 is a cut."""
+    seconds: Fraction | None = Field(None, gt=0)
+    """How long it is shown: a longer video is cut there, the last picture of a shorter one stays. None: to its end."""
 
     @property
     def label(self) -> str:
@@ -55,8 +57,10 @@ class FilmOptions(BaseModel):
     height: int | None = Field(None, ge=16)
     fps: Fraction | None = None
     tracks: tuple[mixing.Track, ...] = ()
-    loudness_lufs: float = -16.0
-    """Integrated loudness of the whole film; platforms for short videos use -14 to -18."""
+    own_sound: bool = True
+    """The shots' own sound is heard; otherwise the tracks alone are."""
+    loudness_lufs: float | None = -16.0
+    """Integrated loudness of the whole film; platforms for short videos use -14 to -18. None leaves it as it is."""
     true_peak_db: float = -1.5
     """Highest peak after encoding (EBU R 128 and the platforms ask for -1 to -2)."""
     crf: int = Field(18, ge=0, le=51)
@@ -122,7 +126,7 @@ def join(shots: Sequence[Shot], output: Path, options: FilmOptions | None = None
         [
             (
                 shot.label,
-                Fraction(one.seconds).limit_denominator(90_000),
+                shot.seconds or Fraction(one.seconds).limit_denominator(90_000),
                 Fraction(shot.crossfade).limit_denominator(1000),
             )
             for shot, one in zip(shots, facts, strict=True)
@@ -132,17 +136,21 @@ def join(shots: Sequence[Shot], output: Path, options: FilmOptions | None = None
     width, height = _size(options, facts)
     files = [(shot.path, shot.label) for shot in shots]
     spans = timeline.in_samples(mixing.RATE)
-    sound = bool(options.tracks) or any(one.audio_codec for one in facts)
-    levels = mixing.Levels(lufs=None, peak_dbfs=-120.0)
-    if sound:
-        levels = mixing.measure_levels(mixing.mixed(files, spans, options.tracks))
-    gain = mixing.gain_for(levels, options.loudness_lufs)
+    sound = bool(options.tracks) or (options.own_sound and any(one.audio_codec for one in facts))
+
+    def heard() -> Iterator[mixing.Wave]:
+        return mixing.mixed(files, spans, options.tracks, own_sound=options.own_sound)
+
+    levels, gain = mixing.Levels(lufs=None, peak_dbfs=-120.0), 0.0
+    if sound and options.loudness_lufs is not None:
+        levels = mixing.measure_levels(heard())
+        gain = mixing.gain_for(levels, options.loudness_lufs)
     partial = output.with_name(f".{output.name}.part")
     try:
         with av.open(str(partial), "w", format="mp4", options={"movflags": "faststart"}) as container:
             container.metadata.update(options.metadata)
             writer = _Writer(container, (width, height), fps, options, sound=sound)
-            pieces = mixing.levelled(mixing.mixed(files, spans, options.tracks), levels, gain, options.true_peak_db)
+            pieces = mixing.levelled(heard(), levels, gain, options.true_peak_db)
             written = writer.write(_pictures(shots, timeline, (width, height), writer.seams), pieces)
         partial.replace(output)
     finally:

@@ -48,26 +48,28 @@ def _start(stream: av.VideoStream) -> float:
 
 
 class _Reader:
-    """Reads a sound in pieces of any length, stereo at ``RATE``; silence if there is none or no more."""
+    """Reads a sound in pieces of any length, stereo at ``RATE``; silence if there is none (no path) or no more."""
 
-    def __init__(self, stack: ExitStack, path: Path, name: str, *, loop: bool = False) -> None:
+    def __init__(self, stack: ExitStack, path: Path | None, name: str, *, loop: bool = False) -> None:
         self._path, self._name, self._loop = path, name, loop
         self._waiting: Wave = np.zeros((2, 0), np.float32)
         self._pieces = self._decoded()
         stack.callback(self._pieces.close)
 
     def _decoded(self) -> Generator[Wave, None, None]:
-        while True:
+        while self._path is not None:
             samples_read = 0
             with open_media(self._path, self._name) as container:
                 sound = decodable_sound(container)
                 if sound is None:
                     return
                 pictures = moving_streams(container)
-                start = _start(pictures[0]) if pictures else 0.0
+                start = _start(pictures[0]) if pictures else None
                 resampler = av.AudioResampler(format="fltp", layout="stereo", rate=RATE)
                 for frame in container.decode(sound):
-                    if not samples_read and frame.time is not None and (late := round((frame.time - start) * RATE)) > 0:
+                    # Sound alone begins with its first sample: an MP3's time stamps count its encoder's padding.
+                    starts = frame.time if start is not None and not samples_read else None
+                    if starts is not None and (late := round((starts - (start or 0.0)) * RATE)) > 0:
                         yield np.zeros((2, min(late, 60 * RATE)), np.float32)
                     for part in resampler.resample(frame):
                         samples_read += part.samples
@@ -108,13 +110,16 @@ class _Voice:
         return wave * (np.sin(rise * np.pi / 2) * np.sin(fall * np.pi / 2)).astype(np.float32)
 
 
-def mixed(shots: Sequence[tuple[Path, str]], spans: Sequence[Span], tracks: Sequence[Track]) -> Iterator[Wave]:
+def mixed(
+    shots: Sequence[tuple[Path, str]], spans: Sequence[Span], tracks: Sequence[Track], *, own_sound: bool = True
+) -> Iterator[Wave]:
     """Yield the film's sound in pieces of at most 0.1 s, as loud as its sources.
 
     Args:
         shots: each shot's file and name.
         spans: their places in samples.
         tracks: sounds under the whole film.
+        own_sound: the shots' own sound is heard; otherwise the tracks alone are.
 
     Raises:
         Unreadable: a file is damaged.
@@ -128,7 +133,8 @@ def mixed(shots: Sequence[tuple[Path, str]], spans: Sequence[Span], tracks: Sequ
         for number, ((path, name), span) in enumerate(zip(shots, spans, strict=True)):
             fade_out = spans[number + 1].overlap if number + 1 < len(spans) else 0
             opened = stack.enter_context(ExitStack())
-            voice = _Voice(_Reader(opened, path, name), span, span.overlap or _CLICK_FREE, fade_out or _CLICK_FREE)
+            own = _Reader(opened, path if own_sound else None, name)
+            voice = _Voice(own, span, span.overlap or _CLICK_FREE, fade_out or _CLICK_FREE)
             while done < span.end - fade_out:
                 shared = span.start + span.overlap - done
                 size = min(_PIECE, span.end - fade_out - done, shared if shared > 0 else _PIECE)

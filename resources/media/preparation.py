@@ -27,6 +27,7 @@ class Preparation(BaseModel):
         shrink: The picture is scaled to `LONGER_SIDE`, because it has too many bytes or pixels.
         copy_picture: The picture of a video stays as it is, only its sound is left out.
         optional: The endpoint takes the file as it is, so that one that was paid for as it is stays so.
+        span_ms: The part of a sound that is taken, from and to in milliseconds; None for all of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +42,7 @@ class Preparation(BaseModel):
     shrink: bool = False
     copy_picture: bool = False
     optional: bool = False
+    span_ms: tuple[int, int] | None = None
 
     @property
     def identity(self) -> str:
@@ -50,6 +52,8 @@ class Preparation(BaseModel):
             parts.append(f"fit={self.fit}")
         if self.background not in (None, WHITE):
             parts.append(f"background={self.background}")
+        if self.span_ms is not None:
+            parts.append("ms={}-{}".format(*self.span_ms))
         return " ".join(parts)
 
     @property

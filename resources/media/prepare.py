@@ -6,6 +6,7 @@ Nothing is made larger or better: only what a model does not take is changed.
 import io
 import math
 import wave
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -52,7 +53,7 @@ def prepare_file(source: Path, target: Path, preparation: Preparation, name: str
     if preparation.kind is MediumKind.IMAGE:
         return _prepare_image(source, target, preparation, name)
     if preparation.kind is MediumKind.AUDIO:
-        return _prepare_sound(source, target, name)
+        return _prepare_sound(source, target, preparation.span_ms, name)
     return _prepare_video(source, target, preparation, name)
 
 
@@ -143,8 +144,8 @@ def _encoded(picture: Image.Image, kind: str, profile: bytes | None, **options: 
 # Sounds
 
 
-def _prepare_sound(source: Path, target: Path, name: str) -> str:
-    """Write the sound as WAV of 16 bits, mono or stereo."""
+def _prepare_sound(source: Path, target: Path, span_ms: tuple[int, int] | None, name: str) -> str:
+    """Write the sound, or a part of it, as WAV of 16 bits, mono or stereo."""
     with open_media(source, name) as container:
         stream = decodable_sound(container)
         if stream is None:
@@ -154,22 +155,30 @@ def _prepare_sound(source: Path, target: Path, name: str) -> str:
         context = stream.codec_context
         layout = "mono" if context.channels == 1 else "stereo"
         rate = context.sample_rate if context.sample_rate in _RATES else 48_000
+        first, end = ((ms * rate + 500) // 1000 for ms in span_ms) if span_ms else (0, round(_LONGEST_SOUND * rate))
+        width = 2 if layout == "mono" else 4
         resampler = av.AudioResampler(format="s16", layout=layout, rate=rate)
         with wave.open(str(target), "wb") as out:
-            out.setnchannels(1 if layout == "mono" else 2)
+            out.setnchannels(width // 2)
             out.setsampwidth(2)
             out.setframerate(rate)
-            written = 0
-            for frame in container.decode(stream):
-                frame.pts = None  # gaps in the time stamps are no silence
-                for part in resampler.resample(frame):
-                    out.writeframesraw(bytes(part.planes[0])[: part.samples * 2 * (1 if layout == "mono" else 2)])
-                    written += part.samples
-                if written > _LONGEST_SOUND * rate:
+            read = 0
+            for part in _resampled(container, stream, resampler):
+                taken = bytes(part.planes[0])[max(0, first - read) * width : min(part.samples, end - read) * width]
+                out.writeframesraw(taken)
+                read += part.samples
+                if read >= end:
                     break
-            for part in resampler.resample(None):
-                out.writeframesraw(bytes(part.planes[0])[: part.samples * 2 * (1 if layout == "mono" else 2)])
     return "audio/wav"
+
+
+def _resampled(
+    container: av.container.InputContainer, stream: av.AudioStream, resampler: av.AudioResampler
+) -> Iterator[av.AudioFrame]:
+    for frame in container.decode(stream):
+        frame.pts = None  # gaps in the time stamps are no silence
+        yield from resampler.resample(frame)
+    yield from resampler.resample(None)
 
 
 # Videos

@@ -401,7 +401,14 @@ class Registry:
             )
 
     def add_take(
-        self, clip: str, *, take: int, seed: int | None = None, seen: ClipRow | None = None, most: int | None = None
+        self,
+        clip: str,
+        *,
+        take: int,
+        seed: int | None = None,
+        seen: ClipRow | None = None,
+        most: int | None = None,
+        after: tuple[int, int] | None = None,
     ) -> int | None:
         """Request one more take of a clip than its brief asks for; the clip becomes due.
 
@@ -411,6 +418,7 @@ class Registry:
             seed: a seed that a person chose; None derives one.
             seen: the clip as it was read; it may have become due since only for another take.
             most: the highest number that a take may have.
+            after: of a video of several pieces: the take whose first pieces are kept, and the first piece that is made anew.
 
         Returns:
             The number of the take; None if the clip has changed otherwise, or has ``most`` takes. Nothing is changed then.
@@ -428,8 +436,9 @@ class Registry:
             if most is not None and take > most:
                 return None
             values: dict[str, Any] = {"extra_takes": clips.c.extra_takes + 1, "updated_at": self._clock()}
-            if seed is not None:
-                values["take_seeds"] = json.dumps(json.loads(row["take_seeds"] or "{}") | {str(take): seed})
+            order = seed if after is None else {"seed": seed, "base": after[0], "from_piece": after[1]}
+            if order is not None:
+                values["take_seeds"] = json.dumps(json.loads(row["take_seeds"] or "{}") | {str(take): order})
             values |= {"state": ClipState.DUE, "batch": None, "stopped_by": None}
             connection.execute(clips.update().where(clips.c.clip == clip).values(**values))
         return take

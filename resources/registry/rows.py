@@ -50,8 +50,8 @@ class Upload:
 class ClipRow:
     """One clip with its upload and its latest result; times are UTC.
 
-    ``extra_takes`` were made beyond what the brief asks for. ``take_seeds`` is JSON of the seeds that a person gave
-    them, ``rerolls`` a JSON list of the numbers of those that a low quality score asked for. ``waiting_for`` is a
+    ``extra_takes`` were made beyond what the brief asks for. ``take_seeds`` is JSON of what a person asked of them: a
+    seed, or of a video of several pieces also the first one to make anew, ``rerolls`` a JSON list of the numbers of those that a low quality score asked for. ``waiting_for`` is a
     `WaitReason`; ``reason`` and ``remedy`` say the same in words. ``retries`` counts failed
     generations that were tried again, ``lost_runs`` runs that ended without a result. ``answered_version`` is the
     version of the upload that the latest result is about, ``delivered_version`` the one that the video is of.

@@ -85,12 +85,27 @@ class Medium(BaseModel):
         return {name: value for name, value in plain.items() if value is not None or name not in _OF_PREPARED}
 
 
+class FirstFrame(BaseModel):
+    """The picture that a shot starts from: a frame of the shot before it.
+
+    Attributes:
+        of: The fingerprint of the shot before.
+        at: Where in its video: ``end``, or milliseconds from its start, before which the frame is shown.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    of: Sha256
+    at: Literal["end"] | Annotated[int, Field(ge=1)] = "end"
+
+
 class GenerationInputs(BaseModel):
     """Everything that determines a generation; a field is None if its endpoint has no such input.
 
     ``resolution`` is the tier in lower case (``480p``, ``720p``, ``1080p``, ``4k``), ``duration`` whole seconds. A family
     that is used by its live schema has the ``body`` that is sent, with its media by number (`medium_mark`); its resolution
-    is empty if the endpoint names no such tier.
+    is empty if the endpoint names no such tier. With a ``first_frame`` the only image is that frame; it is missing until
+    the shot before is made.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -110,6 +125,7 @@ class GenerationInputs(BaseModel):
     generate_audio: bool | None = None
     prompt_expansion: bool | None = None
     body: dict[str, JsonValue] | None = None
+    first_frame: FirstFrame | None = None
 
     @property
     def media(self) -> tuple[Medium, ...]:
@@ -148,7 +164,8 @@ def fingerprint(service: Service, inputs: GenerationInputs, take: int) -> str:
     """Return the SHA-256 (hex) over the service, the inputs (each medium by its bytes) and the take number.
 
     A prepared file counts as its original and the preparation's own version: the prepared bytes may differ from library to
-    library, the request does not. Nothing volatile is included: no key, URL, time, run, or model id that answered. A field that is None is omitted, so
+    library, the request does not. For the same reason a first frame counts as the fingerprint of the shot before and its
+    place there, never as its bytes. Nothing volatile is included: no key, URL, time, run, or model id that answered. A field that is None is omitted, so
     that an input added later does not change the fingerprints of clips that do not use it.
     """
     plain = inputs.model_dump(mode="json", exclude_none=True)
@@ -156,6 +173,10 @@ def fingerprint(service: Service, inputs: GenerationInputs, take: int) -> str:
         plain[kind] = [_identity(medium) for medium in plain[kind]]
     if "end_image" in plain:
         plain["end_image"] = _identity(plain["end_image"])
+    if inputs.first_frame is not None:
+        plain["images"] = [medium.preparation for medium in inputs.images if medium.preparation is not None]
+        if inputs.end_image is not None and inputs.end_image in inputs.images:
+            plain["end_image"] = "first_frame"
     canonical = json.dumps(
         {"service": service, "take": take, "inputs": plain}, sort_keys=True, separators=(",", ":"), ensure_ascii=True
     )

@@ -12,6 +12,7 @@ uploads/_do/approve-<clip>               a command of somebody who has only the 
 clips/_do/approve-<clip>.json            which command was carried out
 sequences/<sequence>.yaml, sequences/<sequence>/...
 inputs/<sha256>.<ending>                 what is sent: media by the hash of their bytes
+inputs/frames/<fingerprint>-<place>.png  the frame of a shot from which the next one starts, cut once
 gallery/index.html
 """
 
@@ -144,13 +145,25 @@ def clip_key(clip: str, name: str) -> str:
     return f"{CLIPS}{_checked(clip)}/{_checked_file(name)}"
 
 
+def joined_video(fingerprint: str) -> str:
+    """Return the file name of a take that was joined of several requests; it can be joined again for free."""
+    return f"joined-{fingerprint[:16]}.mp4"
+
+
 def sequence_key(sequence: str, name: str) -> str:
     """Return the key of a sequence's file."""
     return f"{SEQUENCES}{_checked(sequence)}/{_checked_file(name)}"
 
 
+def first_frame_key(fingerprint: str, at: object) -> str:
+    """Return the key of a frame of a shot, from which the next one starts; ``at`` says which."""
+    if not _FINGERPRINT.fullmatch(fingerprint):
+        raise ValueError(f"{fingerprint!r} is not a fingerprint")
+    return f"{INPUTS}frames/{fingerprint}-{at}.png"
+
+
 def frame_key(sequence: str, video_sha256: str) -> str:
-    """Return the key of a video's last frame, from which a sequence's next shot starts."""
+    """Return the key under which earlier versions kept a video's last frame."""
     if not _FINGERPRINT.fullmatch(video_sha256):
         raise ValueError(f"{video_sha256!r} is not a SHA-256")
     return f"{SEQUENCES}{_checked(sequence)}/frames/{video_sha256}.png"

@@ -79,7 +79,7 @@ async def _decide(
     session: Session, scratch: Path, brief: Brief, files: Sequence[ReadFile]
 ) -> tuple[Plan | Refusal | Waiting, Mapping[Family, PlanOffer | None]]:
     async with open_planner(session, scratch) as opened:
-        decided = await opened.planner.decide(CLIP, brief, files, name=files[0].name if files else CLIP)
+        decided = await opened.planner.decide(CLIP, brief, files, name=files[0].name if files else CLIP, films=False)
         offers = await opened.offers(wanted_families(brief, PlanOptions(session.settings.service)))
         if isinstance(decided, Plan) and decided.family not in offers:
             await opened.service.offers.live(decided.family)  # a catalogue that does not answer raises its own error

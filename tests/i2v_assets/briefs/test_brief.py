@@ -51,6 +51,7 @@ music: bed.mp3
 narration: words.mp3
 model: wan-3.0
 inputs: {cfg_scale: 0.5}
+voice: split
 """
 
 

@@ -1,4 +1,5 @@
 import json
+import re
 import stat
 from pathlib import Path
 
@@ -23,9 +24,9 @@ def test_login_shows_the_code_keeps_the_token_and_logout_forgets_it(signed_out, 
     ran = world("login")
     assert ran.code == 0, ran.err
     assert "sandbox.invalid" in ran.out
-    code = opened[0].partition("code=")[2]
-    assert code
-    assert f"code {code}" in ran.err
+    code = re.search(r"code ([A-Z]{4}-[A-Z]{4})", ran.err)
+    assert code is not None
+    assert code[1] not in opened[0], "as at the service, the address of the page carries no code"
     path = Path("config/token.json")
     assert json.loads(path.read_text())["access_token"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -41,7 +42,8 @@ def test_login_denied_and_expired(signed_out, monkeypatch):
     world = signed_out
 
     def deny(url: str) -> None:
-        said = {"user_code": url.partition("code=")[2], "decision": "denied"}
+        waiting = re.findall(r"[A-Z]{4}-[A-Z]{4}", httpx.get(url).text)  # the sandbox's page tells which codes wait
+        said = {"user_code": waiting[-1], "decision": "denied"}
         httpx.post(f"{world.operator.url}/_sandbox/logins", json=said).raise_for_status()
 
     monkeypatch.setattr("typer.launch", deny)

@@ -1,5 +1,6 @@
 """A three-shot film over a real bucket, real runs and a sandbox that counts its charges, watched at its seams."""
 
+import json
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -87,6 +88,11 @@ def test_a_film_with_continuity(films: Any, world: Any, samples: Path, tmp_path:
     assert films.until_still() == ["make_clips_job", "make_clips_job", "film_job"]
     assert films.paid() == {"cats--01": 1, "cats--02": 2, "cats--03": 2}
     again = films.json("sequences/cats/manifest.json")
+    second, third = (shot["fingerprint"] for shot in again["shots"][1:])
+    with Ledger.open(load_settings().ledger_address) as ledger:
+        row = ledger.get(third)
+        assert row is not None
+        assert json.loads(row.inputs_json)["first_frame"] == {"of": second, "at": "end"}
     same = [one["sha256"] == other["sha256"] for one, other in zip(manifest["shots"], again["shots"], strict=True)]
     assert same == [True, False, False]
     _watch_the_seams(world, again, tmp_path)

@@ -276,6 +276,28 @@ def test_music_runs_below_the_whole_film_and_fades(tmp_path: Path, writing: Make
     assert spectrum[low].mean() > 5 * bare[low].mean(), "the music goes on after its own five seconds"
 
 
+def test_pieces_of_a_given_length_under_one_voice(tmp_path: Path, writing: Make) -> None:
+    """A longer video is cut, the last picture of a shorter one stays, and the voice alone is heard, as loud as it is."""
+    one = writing(tmp_path / "one.mp4", grey(60, 48), sound=tone(300, 2))
+    two = writing(tmp_path / "two.mp4", grey(180, 24), sound=tone(300, 1))
+    voice = tmp_path / "voice.mp4"
+    writing(voice, grey(0, 12), sound=tone(1000, 2.75, 0.05))
+    pieces = [Shot(path=one, seconds=Fraction(3, 2)), Shot(path=two, seconds=Fraction(5, 4))]
+    film = join(
+        pieces, tmp_path / "f.mp4", FilmOptions(tracks=(Track(path=voice),), own_sound=False, loudness_lufs=None)
+    )
+    assert film.seconds == pytest.approx(2.75, abs=0.021)
+    shown = greys(tmp_path / "f.mp4")
+    assert len(shown) == 66
+    assert max(shown[:36]) < 100 < min(shown[36:])
+    sound = heard(tmp_path / "f.mp4")[RATE // 4 : 5 * RATE // 2]
+    spectrum = np.abs(np.fft.rfft(sound))
+    loudest = float(np.fft.rfftfreq(len(sound), 1 / RATE)[spectrum.argmax()])
+    assert loudest == pytest.approx(1000, abs=2)
+    assert spectrum[round(300 * len(sound) / RATE)] < spectrum.max() / 100, "the shots' own sound is left out"
+    assert float(np.abs(sound).max()) == pytest.approx(0.05, rel=0.1), "its loudness is the voice's own"
+
+
 def test_a_silent_film_stays_silent(tmp_path: Path, writing: Make) -> None:
     path = writing(tmp_path / "a.mp4", grey(90, 12), sound=np.zeros(RATE // 2, np.float32))
     film = join([Shot(path=path)], tmp_path / "film.mp4")

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from resources.media.errors import MediaError, Unreadable
-from resources.media.frames import pictures_at
+from resources.media.frames import frame_before, pictures_at
 from resources.media.previews import (
     INLINE_BYTES,
     animated_webp,
@@ -135,6 +135,14 @@ def test_the_last_frame_is_exactly_the_last(video: Callable[..., Path], tmp_path
     with Image.open(path) as picture:
         assert (picture.format, picture.size) == ("PNG", (320, 180))
         assert float(np.asarray(picture).mean()) == pytest.approx(20 + 47 * 4, abs=1.5)
+
+
+@pytest.mark.parametrize(("seconds", "number"), [(0.5, 11), (0.51, 12), (1.99, 47), (2.0, 47), (9.0, 47)])
+def test_the_frame_before_a_moment(video: Callable[..., Path], tmp_path: Path, seconds: float, number: int) -> None:
+    path = frame_before(video(frames=numbered(48)), tmp_path / "frame.png", seconds)
+    with Image.open(path) as picture:
+        assert (picture.format, picture.size) == ("PNG", (320, 180))
+        assert float(np.asarray(picture).mean()) == pytest.approx(20 + number * 4, abs=1.5)
 
 
 def test_a_file_that_is_not_a_video_is_refused(samples: Path, tmp_path: Path) -> None:
