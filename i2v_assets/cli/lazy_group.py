@@ -44,7 +44,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "balance": ("account", "Show what is left on the account, and of today's budget."),
     "models": (
         "models",
-        "Show which model id serves each route now, its price, and how it differs from what was agreed to.",
+        "Show which models a clip can be made with now, their prices, and how they differ from what was agreed to.",
     ),
     "ledger": ("ledger", "List, show, resolve and export paid requests."),
     "service": ("service", "What the service asked of the whole fleet."),

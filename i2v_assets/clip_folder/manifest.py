@@ -136,16 +136,6 @@ class ManifestTake(_Part):
     quality: float | None = Field(None, ge=0, le=1)
 
 
-class ManifestCheck(_Part):
-    """The result of one quality check, with its figures; ``severity`` is that of the worst problem."""
-
-    check: Line
-    passed: bool
-    severity: Literal["warn", "error"]
-    words: Line
-    figures: dict[str, int | float] = Field(default_factory=dict)
-
-
 class ManifestPiece(_Part):
     """One request of a video that was joined of several: which part of the voice it speaks, and what it cost."""
 
@@ -158,6 +148,16 @@ class ManifestPiece(_Part):
     video_key: Line
     sha256: Sha256
     cost_microdollars: MicroDollars | None = None
+
+
+class ManifestCheck(_Part):
+    """The result of one quality check, with its figures; ``severity`` is that of the worst problem."""
+
+    check: Line
+    passed: bool
+    severity: Literal["warn", "error"]
+    words: Line
+    figures: dict[str, int | float] = Field(default_factory=dict)
 
 
 class ManifestDub(_Part):

@@ -95,14 +95,16 @@ class Responses(LedgerBase):
         )
         if holder_of(connection, row.service, request_id, but=(row.fingerprint, attempt)) is not None:
             return
+        # An attempt that was proved unsent is claimed again under its number: the id belongs to the latest claim.
+        latest = sa.select(sa.func.max(submissions.c.id)).where(
+            submissions.c.fingerprint == row.fingerprint,
+            submissions.c.attempt == attempt,
+            submissions.c.owner == owner,
+            submissions.c.request_id.is_(None),
+        )
         stray = connection.execute(
             submissions.update()
-            .where(
-                submissions.c.fingerprint == row.fingerprint,
-                submissions.c.attempt == attempt,
-                submissions.c.owner == owner,
-                submissions.c.request_id.is_(None),
-            )
+            .where(submissions.c.id == latest.scalar_subquery())
             .values(request_id=request_id, returned=False)
             .returning(*submissions.c)
         ).first()

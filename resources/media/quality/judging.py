@@ -210,8 +210,8 @@ def soundness(measures: Measures) -> float:
     return round(total / sum(_WEIGHTS[check] for check in there), 4)
 
 
-LOW_SCORE = 0.7
-"""Below it a score is explained: the takes of a sound video have more, and `reroll` asks below 0.6 unless told otherwise."""
+LOW_SCORE = 0.8
+"""Below it a score is explained: one part that fails alone leaves 0.7 to 0.8, and a sound video has more."""
 
 _PART_WORDS = {
     Check.TECHNICAL: "length, size and steadiness",

@@ -45,6 +45,20 @@ def test_a_late_request_id_stops_the_next_attempt_that_is_only_planned(book):
     assert book.ledger.succeeded(name, attempt=2, cost_microdollars=5).cost_microdollars == 5
 
 
+def test_a_late_request_id_belongs_to_the_latest_claim_of_its_attempt(book):
+    name = book.plan()
+    assert isinstance(book.claim(name, owner="a"), Claimed)
+    book.ledger.never_delivered(name, attempt=1, owner="a", reason="refused connection")
+    assert isinstance(book.claim(name, owner="a"), Claimed)
+    book.ledger.outcome_unknown(name, attempt=1, owner="a", reason="timeout")
+    book.ledger.resolve(name, by="ann", not_charged=True)
+    with pytest.raises(StaleClaim):
+        book.ledger.submitted(name, attempt=1, owner="a", request_id="late")
+    row = book.row(name)
+    assert (row.state, row.request_id) == (State.SUBMITTED, "late")
+    assert book.ledger.spent_today("sandbox").requests == 1
+
+
 def test_a_late_request_id_of_an_old_attempt_is_found_and_counts(book):
     name = book.at(State.UNKNOWN)
     book.ledger.resolve(name, by="ann", not_charged=True)
