@@ -145,6 +145,7 @@ class TestWatched:
     def sandbox(self, make_sandbox: Callable[..., RunningSandbox]) -> RunningSandbox:
         return make_sandbox(render="full")
 
+    @pytest.mark.timeout(900)  # a minute of video is drawn, joined and watched; both cores are shared with other tests
     def test_sound_and_picture_stay_together_over_the_film(self, stage: Any, tmp_path: Path) -> None:
         talking(stage, SPEECH, "voice: split\n")
         assert stage.clip("anna").state is ClipState.DELIVERED
