@@ -61,7 +61,9 @@ def test_many_that_are_not_found_at_once_are_an_outage_of_the_service(house: Any
     orders = house.orders(count)
     kinds = {outcome.kind for outcome in house.run(orders)}
     assert WaitReason.OUTAGE in kinds
-    assert set(house.states(orders)) == {State.SUBMITTED}
+    states = house.states(orders)
+    assert states.count(State.SUBMITTED) >= 3
+    assert set(states) <= {State.SUBMITTED, State.PLANNED}, "what was not sent before the outage was seen is not sent"
     fresh = house.order(90)
     assert house.run([fresh])[0].kind in (WaitReason.OUTAGE, WaitReason.NOT_FOUND)
     house.clear_faults()
