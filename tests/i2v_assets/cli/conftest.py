@@ -127,6 +127,9 @@ class Silent:
     def materialized(self, asset: str, clip: str, metadata: Metadata, data_version: str) -> None:
         """Nothing."""
 
+    def observed(self, asset: str, clip: str, metadata: Metadata, change: str) -> None:
+        """Nothing."""
+
     def checked(
         self, asset: str, check: str, clip: str, *, passed: bool, metadata: Metadata, warn: bool = False
     ) -> None:
