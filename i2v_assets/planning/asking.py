@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
+from i2v_assets.planning.first_and_last import becoming
 from i2v_assets.planning.names import languages_in, names_person
 from i2v_assets.planning.vocabulary import Reading
 from i2v_assets.uploads.media_order import names_first, names_last
@@ -76,7 +77,10 @@ def _last_image(clues: Clues) -> Iterator[Ask]:
     if len(clues.images) < 2 or clues.videos or clues.audios:
         return
     last = shown_name(clues.images[-1])
-    if words := clues.prompt.find("last_frame"):
+    words = clues.prompt.find("last_frame")
+    if not words and len(clues.images) == 2:
+        words = becoming(clues.prompt.text, clues.images)
+    if words:
         why = f"The prompt speaks of a first and a last image (“{words}”)"
     elif len(clues.images) == 2 and names_first(clues.images[0]) and names_last(clues.images[1]) and not clues.numbered:
         why = f"The names {shown_name(clues.images[0])} and {last} are those of a first and a last image"

@@ -66,6 +66,15 @@ _ORDINAL = {
     for kind, (one, _, cjk) in _WORDS.items()
 }
 
+_BARE_PAGE = re.compile(r"第?([一二三四五六七八九1-9])(?:枚目|张|張|幅)|[图圖]片?([一二三四])(?![张張幅个個])")
+_FIRST_OF_TWO = re.compile(
+    rf"(?<![a-z])(?:{_ORDINALS[0]})(?= (?:(?:in)?to|zum|zur|a|para|vers|y|e|et|und|and)\b[^.;@]{{0,12}}@2)"
+)
+_OTHER_ONE = re.compile(
+    rf"(?<![a-z@])(?:{_ORDINALS[1]}|other|andere[snmr]?|otra|outra|autre)(?: one)?(?=\W*$|[.,;]| uber\b)"
+)
+"""Images that are named without their noun: "1枚目", "the first" before the second image, "the second" at the end."""
+
 
 def references(prompt: str) -> tuple[tuple[MediumKind, int], ...]:
     """Return the media that a prompt names by number, such as ``image 2`` or ``images 1 and 2``, without duplicates."""
@@ -77,22 +86,41 @@ def numbers_in(prompt: str) -> tuple[tuple[MediumKind, int], ...]:
     return tuple(dict.fromkeys(_numbers(_plain(prompt))))
 
 
+def marked(text: str) -> str:
+    """Return a folded text in which each image that it names, also by an ordinal, is written as @ and its number."""
+    text = _REFERENCES[MediumKind.IMAGE].sub(
+        lambda match: " ".join(f"@{number}" for number in _each_number(match["many"] or match["one"])), text
+    )
+    text = _ORDINAL[MediumKind.IMAGE].sub(lambda match: f"@{_ordinal(match)}", text)
+    text = _BARE_PAGE.sub(lambda match: f"@{_value(match[1] or match[2])}", text)
+    return _OTHER_ONE.sub("@2", _FIRST_OF_TWO.sub("@1", text))
+
+
 def _numbers(text: str) -> Iterator[tuple[MediumKind, int]]:
     for kind, pattern in _REFERENCES.items():
         for match in pattern.finditer(text):
-            for first, last in _DIGIT_OR_RANGE.findall(match["many"] or match["one"]):
-                for number in range(int(first), int(last or first) + 1):
-                    yield kind, number
+            yield from ((kind, number) for number in _each_number(match["many"] or match["one"]))
+
+
+def _each_number(listed: str) -> Iterator[int]:
+    for first, last in _DIGIT_OR_RANGE.findall(listed):
+        yield from range(int(first), int(last or first) + 1)
 
 
 def _ordinals(text: str) -> Iterator[tuple[MediumKind, int]]:
     for kind, pattern in _ORDINAL.items():
         for match in pattern.finditer(text):
-            han = match["han"]
-            if han is not None:
-                yield kind, int(han) if han.isdigit() else _HAN_NUMBERS.index(han) + 1
-            else:
-                yield kind, next(at for at in range(1, len(_ORDINALS) + 1) if match[f"o{at}"])
+            yield kind, _ordinal(match)
+
+
+def _ordinal(match: re.Match[str]) -> int:
+    if (han := match["han"]) is not None:
+        return _value(han)
+    return next(at for at in range(1, len(_ORDINALS) + 1) if match[f"o{at}"])
+
+
+def _value(digit: str) -> int:
+    return int(digit) if digit.isdigit() else _HAN_NUMBERS.index(digit) + 1
 
 
 def _plain(prompt: str) -> str:

@@ -89,5 +89,54 @@ def test_these_are_clear(prompt: str | None, given: dict[str, Any], route: Route
     assert (routing.route, routing.asks) == (route, ())
 
 
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Bild 1 verwandelt sich in Bild 2",
+        "Beginne mit Bild 1 und ende mit Bild 2",
+        "Aus dem ersten Foto wird langsam das zweite",
+        "Das erste Bild geht langsam in das zweite über",
+        "Transición suave de la primera imagen a la segunda",
+        "La imagen 1 se convierte en la imagen 2",
+        "Empieza con la imagen 1 y acaba con la imagen 2",
+        "L'image 1 se transforme en image 2",
+        "Commence par l'image 1 et termine par l'image 2",
+        "Transition fluide de la première à la deuxième image",
+        "A imagem 1 se transforma na imagem 2",
+        "Comece com a imagem 1 e termine com a imagem 2",
+        "Transição suave da primeira imagem para a segunda",
+        "1枚目から2枚目へなめらかに変化する",
+        "最初のフレームは画像1、最後は画像2",
+        "画像1を画像2に変化させる",
+        "图片1逐渐变成图片2",
+        "第一张图是开头，第二张图是结尾",
+        "把图1变成图2",
+        "图一渐变为图二",
+        "Start on image 1 and finish on image 2, smooth camera move",
+        "Turn image 1 into image 2",
+        "Day turns into night: a.jpg becomes b.jpg",
+    ],
+)
+def test_one_image_that_becomes_the_other_asks(prompt: str) -> None:
+    assert [ask.code for ask in routed(prompt, images=TWO).asks] == ["last_image"]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "El coche de la imagen 1 pasa por la calle de la imagen 2.",
+        "Die Person aus Bild 1 geht über die Brücke aus Bild 2",
+        "图1的人变成图2的风格",
+        "Change image 1 to the style of image 2",
+        "The man in image 1 turns to the woman in image 2.",
+        "画像1の車が画像2の街を走る。",
+        "La femme de l'image 1 devient danseuse dans le décor de l'image 2",
+        "A mulher da imagem 1 vira a cabeça na cena da imagem 2",
+    ],
+)
+def test_what_the_images_show_may_change(prompt: str) -> None:
+    assert routed(prompt, images=TWO).asks == ()
+
+
 def test_a_dub_is_clear() -> None:
     assert routed(dub={"en": "v.mp3"}, **{**MUSIC, "face": False}).asks == ()

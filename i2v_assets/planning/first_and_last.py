@@ -1,0 +1,62 @@
+"""Find the prompts that let one image become another: "image 1 turns into image 2", "Beginne mit Bild 1 und ende mit Bild 2".
+
+Each image is written as @ and its number first, so a few rules serve all languages. Pure.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from i2v_assets.planning.media_numbers import marked
+from i2v_assets.planning.vocabulary import folded
+
+_BECOMES: Final = (
+    r"(?:becomes?|(?:turn|morph|transform|dissolve|blend|change|fade|evolve|convert|transition)s?\b[^.;@]{0,15}\b(?:in)?to"
+    r"|verwandelt|wird|morpht|se convierte|se transforma|pasa a ser|se funde|devient|se transforme"
+    r"|se change|se fond|se torna|torna-se|vira|se converte|变成|变为|变化|渐变|过渡|转变|化为|から|になる|へ)"
+)
+_BEFORE: Final = (
+    r"(?:^|[.;:,、。，]\s*|\b(?:the|das|die|la|a|o|el|le|l'|from|von|vom|aus dem|aus|de la|de l'|da|do|de|let|make|lasse?)\s*"
+    r"|[从让把])"
+)
+_AFTER: Final = r"(?=\W*$|\s*[.,;!、。，])"
+_GAP: Final = r"[^.;。@]"
+
+_RULES: Final = tuple(
+    re.compile(rule)
+    for rule in (
+        # image 1 turns into image 2
+        rf"{_BEFORE}@1(?![的の]){_GAP}{{0,20}}{_BECOMES}{_GAP}{{0,20}}@2{_AFTER}",
+        rf"@1 geht{_GAP}{{0,15}} in{_GAP}{{0,6}} @2 uber|@1[がは]{_GAP}{{0,8}}@2[にへ]{_GAP}{{0,4}}(?:変わ|変化|変身|なる|モーフ)",
+        # turn image 1 into image 2
+        r"\b(?:turn|morph|transform\w*|change|convert\w*|convierte|blend|dissolve|verwand\w+|wandle|muda|mude|chang\w+)"
+        rf" (?:(?:the|das|die|la|a|o|el|le) |l')?@1 (?:smoothly |slowly |langsam |sanft )?(?:into|to|in|en|na|em|no|para)"
+        rf" (?:(?:the|das|die|la|a|o|el|le) |l')?@2{_AFTER}",
+        rf"[把将]?@1(?!的){_GAP}{{0,6}}(?:变成|变为|转为|过渡到)@2(?!的)|@1を{_GAP}{{0,6}}@2(?:に|へ){_GAP}{{0,4}}(?:変化|変え|変身|モーフ)",
+        # start with image 1 and end with image 2
+        rf"(?:start|begin|open|beginn|anfang|empie|comien|inici|commenc|debut|comec|开头|开始|首|始|最初){_GAP}{{0,25}}@1{_GAP}{{0,40}}"
+        rf"(?:end|finish|clos|schliess|acab|termin|fin|最後|最后|终|終|結|结){_GAP}{{0,25}}@2",
+        # image 1 is the start and image 2 the end
+        rf"@1{_GAP}{{0,12}}(?:start|begin|first|anfang|inicio|debut|comeco|开头|开始|首|最初|始)[^@]{{0,25}}"
+        rf"@2{_GAP}{{0,12}}(?:end|last|final|schluss|fin|fim|结尾|结束|尾|最後|終)",
+        # transition from image 1 to image 2
+        r"(?:transi|ubergang|uberblend|morph|fondu|fundido|passag|transicao|crossfade|dissolve|interpol|wechsel|过渡|渐变|変化|モーフ)"
+        rf"{_GAP}{{0,30}}@1{_GAP}{{0,25}}@2",
+        rf"@1(?:から|到)@2{_GAP}{{0,14}}(?:変化|変わ|モーフ|へ|变|过渡|渐)",
+    )
+)
+
+
+def becoming(prompt: str, names: Sequence[str]) -> str:
+    """Return the words by which a prompt lets the first image become the second; empty if it does not.
+
+    Args:
+        prompt: The prompt.
+        names: The names of its images, by which it may call them.
+    """
+    text = folded(prompt)
+    for number, name in enumerate(names, start=1):
+        text = text.replace(folded(name), f"@{number}")
+    text = marked(text)
+    found = next((match[0] for rule in _RULES if (match := rule.search(text))), "")
+    return found.strip(" ,.;:。，、").replace("@", "image ")
