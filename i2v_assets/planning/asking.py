@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from i2v_assets.planning.first_and_last import becoming
 from i2v_assets.planning.names import languages_in, names_person
+from i2v_assets.planning.speaking import words_of_singing, words_of_speaking, words_of_unseen_voice
 from i2v_assets.planning.vocabulary import Reading
 from i2v_assets.uploads.media_order import names_first, names_last
 from i2v_assets.uploads.types import shown_name
@@ -166,26 +167,20 @@ def _nobody_speaks(clues: Clues) -> Iterator[Ask]:
 def silence_of(clues: Clues) -> str:
     """Return why nobody speaks a clip's one sound, as a sentence; empty if somebody does."""
     name, prompt = shown_name(clues.audios[0]), clues.prompt
-    if words := prompt.find_anywhere("nobody_on_screen"):
+    if words := words_of_unseen_voice(prompt):
         return f"The prompt lets nobody in the picture speak (“{words}”)."
-    if prompt.find("sings"):
+    if words_of_singing(prompt):
         return ""
     if clues.speech is not None and clues.speech < SPEECH_SHARE:
         return f"A voice is heard in {clues.speech:.0%} of {name}, so it has no speech."
-    if words_of_speaking(prompt) or not clues.images or clues.image_left_out:
+    seen = clues.face is not False or bool(names_person(clues.images))
+    if words_of_speaking(prompt, seen=seen) or not clues.images or clues.image_left_out:
         return ""
     if words := prompt.find("under_picture"):
         return f"The prompt calls the sound “{words}”."
-    if clues.face is not False or names_person(clues.images):
+    if seen:
         return ""
     return f"{name} has speech, but no large face was found in {shown_name(clues.images[0])}, and the prompt names no speaker."
-
-
-def words_of_speaking(prompt: Reading) -> str:
-    """Return the words by which a prompt lets somebody speak or sing; empty if it has none."""
-    if prompt.find("not_said_by_anyone"):
-        return prompt.find("sings") if "bird" not in prompt.said else ""
-    return prompt.find("speech") or prompt.find("sings") or prompt.find("speaker")
 
 
 _TABLE: Sequence[Callable[[Clues], Iterator[Ask]]] = (

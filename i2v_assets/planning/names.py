@@ -38,8 +38,23 @@ def subject_in(names: Sequence[str], *, face: bool | None) -> tuple[str, str]:
 
 
 def names_person(names: Iterable[str]) -> str:
-    """Return the word by which a name says that a picture shows a person; empty if none does."""
-    return next((word for name in names for word in words_of(name) if _subject(word) in {"portrait", "person"}), "")
+    """Return the word by which a name says that a picture shows a person; empty if none does.
+
+    The last word of a subject must be the person, and none a product: `guest-room.jpg` and `model-car.jpg` show nobody.
+    """
+    for name in names:
+        found = [(subject, word) for word in words_of(name) if (subject := _subject(word))]
+        if found and found[-1][0] in _PEOPLE and all(subject != "product" for subject, _ in found):
+            return found[-1][1]
+    return ""
+
+
+_PEOPLE: Final = frozenset({"portrait", "person"})
+
+
+def names_somebody(text: str) -> str:
+    """Return the first word of a text for a person, an animal or a figure, who may speak; empty if there is none."""
+    return next((word for word in words_of(text) if _subject(word) in {"person", "character"}), "")
 
 
 def _subject(word: str) -> str:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from i2v_assets.planning.media_numbers import references
 from i2v_assets.planning.motions import motions_of
+from i2v_assets.planning.speaking import words_of_talking
 from i2v_assets.planning.vocabulary import Reading, pattern, read_prompt
 from i2v_assets.planning.words_against_fields import Fields, words_against
 from resources.schemas.endpoints import LIMITS, prompt_units
@@ -191,7 +192,8 @@ def _animate(prompt: str, reading: Reading, facts: PromptFacts) -> Iterator[tupl
             "describes_still",
             "The prompt describes the picture, which the image already fixes. Describe what moves and what must stay.",
         )
-    if reading.find("speech") and not reading.find("not_said_by_anyone") and not facts.audios:
+    seen = facts.portrait or bool(facts.large_faces or facts.face_share)
+    if words_of_talking(reading, seen=seen) and not facts.audios:
         yield (
             "talking_without_voice",
             "The prompt lets somebody speak, and the clip has no voiceover. The model makes up voice and words by itself;"

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from i2v_assets.briefs.brief import Brief
-from i2v_assets.planning.asking import SPEECH_SHARE, Ask, Clues, asks_of, words_of_speaking
+from i2v_assets.planning.asking import SPEECH_SHARE, Ask, Clues, asks_of
 from i2v_assets.planning.media import MeasuredMedium, audio_facts, of_kind
 from i2v_assets.planning.media_numbers import numbers_in, references
+from i2v_assets.planning.speaking import words_of_speaking
 from i2v_assets.planning.vocabulary import read_prompt
 from i2v_assets.uploads.types import shown_name
 from resources.errors import I2VError

@@ -104,11 +104,17 @@ def language_of(text: str) -> str | None:
     return winners[0] if winners[0] in LANGUAGES else None
 
 
+_OWN_LANGUAGE: Final = frozenset({"speech", "sings", "speaker", "presents", "people", "voice_alone", "to_camera"})
+"""Concepts that are no terms of the camera: a prompt's own language counts alone, as "chat" and "sang" are French nouns."""
+
+
 @cache
 def pattern(concept: str, language: str | None) -> re.Pattern[str]:
-    """Return the pattern of a concept in a language and in English; one that matches nothing if neither has words."""
+    """Return the pattern of a concept in a language and, for most, in English; one that matches nothing if neither has words."""
     entry = _words()[concept]
-    parts = [_alternatives(concept, each) for each in dict.fromkeys(("all", language or "en", "en")) if each in entry]
+    english = () if concept in _OWN_LANGUAGE else ("en",)
+    lists = dict.fromkeys(("all", language or "en", *english))
+    parts = [_alternatives(concept, each) for each in lists if each in entry]
     return re.compile("|".join(parts) if parts else r"(?!)")
 
 

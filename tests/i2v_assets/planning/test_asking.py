@@ -138,5 +138,74 @@ def test_what_the_images_show_may_change(prompt: str) -> None:
     assert routed(prompt, images=TWO).asks == ()
 
 
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "die Person bewegt die Lippen nicht",
+        "Sein Mund bewegt sich nicht",
+        "Locução por cima da imagem, ela não mexe a boca",
+        "口を動かさないで、音声は背景に流すだけ",
+        "画面配上这段录音作为背景，人物不张嘴",
+        "She walks through the field; the voiceover plays over it",
+        "Her mouth stays closed while the voiceover explains the product",
+        "Her thoughts are heard as an inner monologue",
+        "Sans bouger les lèvres, elle regarde la mer",
+        "No lip movement, just the wind in her hair",
+        "No mueve la boca",
+    ],
+)
+def test_a_voice_that_nobody_in_the_picture_has_asks(prompt: str) -> None:
+    assert [ask.code for ask in routed(prompt, **{**VOICE, "face": True}).asks] == ["nobody_speaks"]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "She says exactly what is in the audio, without lip-sync errors",
+        "Nicht zu hektisch sprechen, ruhig in die Kamera schauen",
+        "The narrator, an old man, looks into the camera and tells the story.",
+        "The mouth is closed at first, then she begins to speak.",
+        "ナレーターの女性がカメラに語りかける",
+        "He speaks to us without moving his lips unnaturally",
+        "La narratrice parle face caméra",
+        "Don't let her talk too fast",
+    ],
+)
+def test_words_beside_the_speaking_leave_it_clear(prompt: str) -> None:
+    assert routed(prompt, **{**VOICE, "face": True}).asks == ()
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Travelling avant vers le chat endormi",
+        "Une goutte de sang coule lentement, plan fixe",
+        "Slow orbit that introduces the product, label unchanged",
+        "Acercamiento lento al frasco, presenta el producto",
+        "Aproximação lenta, apresenta o produto",
+        "镜头缓缓推近，介绍产品外观",
+        "Camera moves in to the lake as the wind whispers",
+        "Push in on the speaker at home",
+    ],
+)
+def test_things_do_not_speak(prompt: str) -> None:
+    assert [ask.code for ask in routed(prompt, **{**VOICE, "face": False}).asks] == ["nobody_speaks"]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["She introduces the product", "La presentadora presenta el producto", "她介绍产品", "Sie stellt das Produkt vor"],
+)
+def test_people_present_things(prompt: str) -> None:
+    assert routed(prompt, **{**VOICE, "face": False}).asks == ()
+
+
+@pytest.mark.parametrize("name", ["model-car.jpg", "kids-shoes.jpg", "guest-room.jpg", "women-dress.jpg"])
+def test_a_name_of_a_thing_names_no_person(name: str) -> None:
+    assert [ask.code for ask in routed("Slow push in", **{**VOICE, "images": (name,), "face": False}).asks] == [
+        "nobody_speaks"
+    ]
+
+
 def test_a_dub_is_clear() -> None:
     assert routed(dub={"en": "v.mp3"}, **{**MUSIC, "face": False}).asks == ()

@@ -1,0 +1,61 @@
+"""Find who speaks in a prompt: somebody in the picture, a voice that nobody in it has, or nobody. Pure."""
+
+import re
+
+from i2v_assets.planning.names import names_somebody
+from i2v_assets.planning.vocabulary import Reading, pattern
+
+
+def words_of_speaking(prompt: Reading, *, seen: bool = True) -> str:
+    """Return the words by which a prompt lets somebody speak or sing; empty if it has none.
+
+    Args:
+        prompt: The prompt.
+        seen: Somebody is seen in the picture. Without that a verb of presenting needs a person in the prompt: "Slow orbit
+            that introduces the bottle" lets nobody speak.
+    """
+    return _speaking(prompt, prompt.said, _SPEAKING, seen=seen)
+
+
+_SPEAKING = ("speech", "sings", "speaker")
+
+
+def words_of_talking(prompt: Reading, *, seen: bool) -> str:
+    """Return the words by which a prompt lets somebody talk, as above; a singer or a presenter may be silent."""
+    return _speaking(prompt, prompt.said, ("speech",), seen=seen)
+
+
+def words_of_singing(prompt: Reading) -> str:
+    """Return the words by which a prompt lets somebody sing; empty if it has none."""
+    return _first(prompt, "sings", _without(prompt, "not_said_by_anyone", prompt.said))
+
+
+def words_of_unseen_voice(prompt: Reading) -> str:
+    """Return the words that let nobody in the picture speak; empty if there are none.
+
+    A narrator, a voice and closed lips say so only if nobody else speaks: "the narrator looks into the camera and talks".
+    """
+    if words := prompt.find_anywhere("nobody_on_screen"):
+        return words
+    words = prompt.find_anywhere("voice_alone")
+    if not words or prompt.find("to_camera"):
+        return ""
+    rest = _without(prompt, "voice_alone", prompt.said)
+    return "" if _speaking(prompt, rest, _SPEAKING, seen=False) else words
+
+
+def _speaking(prompt: Reading, text: str, concepts: tuple[str, ...], *, seen: bool) -> str:
+    text = _without(prompt, "not_said_by_anyone", text)
+    if seen or _first(prompt, "people", text) or names_somebody(text):
+        concepts = (*concepts, "presents")
+    return next((words for concept in concepts if (words := _first(prompt, concept, text))), "")
+
+
+def _first(prompt: Reading, concept: str, text: str) -> str:
+    match = pattern(concept, prompt.language).search(text)
+    return match[0].strip(" ,.;:") if match else ""
+
+
+def _without(prompt: Reading, concept: str, text: str) -> str:
+    """Return a text without the words of a concept; the mark in their place parts what stood around them."""
+    return re.sub(pattern(concept, prompt.language), " | ", text)
