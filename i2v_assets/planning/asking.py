@@ -113,7 +113,7 @@ def _missing(clues: Clues) -> Iterator[Ask]:
 
 
 def _edit(clues: Clues) -> Iterator[Ask]:
-    if clues.videos and (words := clues.prompt.find("edit_of_video")):
+    if clues.videos and (words := clues.prompt.without("taken_from_video").find("edit_of_video")):
         yield Ask(
             code="edit_of_video",
             words=f"The prompt asks to change a video (“{words}”). No route edits one: a new video is made after it.",

@@ -1,9 +1,7 @@
 """Find who speaks in a prompt: somebody in the picture, a voice that nobody in it has, or nobody. Pure."""
 
-import re
-
 from i2v_assets.planning.names import names_somebody
-from i2v_assets.planning.vocabulary import Reading, pattern
+from i2v_assets.planning.vocabulary import Reading
 
 
 def words_of_speaking(prompt: Reading, *, seen: bool = True) -> str:
@@ -14,7 +12,7 @@ def words_of_speaking(prompt: Reading, *, seen: bool = True) -> str:
         seen: Somebody is seen in the picture. Without that a verb of presenting needs a person in the prompt: "Slow orbit
             that introduces the bottle" lets nobody speak.
     """
-    return _speaking(prompt, prompt.said, _SPEAKING, seen=seen)
+    return _speaking(prompt, _SPEAKING, seen=seen)
 
 
 _SPEAKING = ("speech", "sings", "speaker")
@@ -22,12 +20,12 @@ _SPEAKING = ("speech", "sings", "speaker")
 
 def words_of_talking(prompt: Reading, *, seen: bool) -> str:
     """Return the words by which a prompt lets somebody talk, as above; a singer or a presenter may be silent."""
-    return _speaking(prompt, prompt.said, ("speech",), seen=seen)
+    return _speaking(prompt, ("speech",), seen=seen)
 
 
 def words_of_singing(prompt: Reading) -> str:
     """Return the words by which a prompt lets somebody sing; empty if it has none."""
-    return _first(prompt, "sings", _without(prompt, "not_said_by_anyone", prompt.said))
+    return prompt.without("not_said_by_anyone").find("sings")
 
 
 def words_of_unseen_voice(prompt: Reading) -> str:
@@ -40,22 +38,11 @@ def words_of_unseen_voice(prompt: Reading) -> str:
     words = prompt.find_anywhere("voice_alone")
     if not words or prompt.find("to_camera"):
         return ""
-    rest = _without(prompt, "voice_alone", prompt.said)
-    return "" if _speaking(prompt, rest, _SPEAKING, seen=False) else words
+    return "" if _speaking(prompt.without("voice_alone"), _SPEAKING, seen=False) else words
 
 
-def _speaking(prompt: Reading, text: str, concepts: tuple[str, ...], *, seen: bool) -> str:
-    text = _without(prompt, "not_said_by_anyone", text)
-    if seen or _first(prompt, "people", text) or names_somebody(text):
+def _speaking(prompt: Reading, concepts: tuple[str, ...], *, seen: bool) -> str:
+    prompt = prompt.without("not_said_by_anyone")
+    if seen or prompt.find("people") or names_somebody(prompt.said):
         concepts = (*concepts, "presents")
-    return next((words for concept in concepts if (words := _first(prompt, concept, text))), "")
-
-
-def _first(prompt: Reading, concept: str, text: str) -> str:
-    match = pattern(concept, prompt.language).search(text)
-    return match[0].strip(" ,.;:") if match else ""
-
-
-def _without(prompt: Reading, concept: str, text: str) -> str:
-    """Return a text without the words of a concept; the mark in their place parts what stood around them."""
-    return re.sub(pattern(concept, prompt.language), " | ", text)
+    return next((words for concept in concepts if (words := prompt.find(concept))), "")

@@ -6,7 +6,7 @@ English one, because terms of the camera are English everywhere; a language with
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -58,6 +58,10 @@ class Reading:
     def find(self, concept: str) -> str:
         """Return the first words of a concept, outside of what is denied; empty if there are none."""
         return _first(concept, self.language, self.said)
+
+    def without(self, concept: str) -> "Reading":
+        """Return the prompt without the words of a concept; a mark in their place parts what stood around them."""
+        return replace(self, clauses=(pattern(concept, self.language).sub(" | ", self.said),))
 
     def find_anywhere(self, concept: str) -> str:
         """Return the first words of a concept, also of what is denied; empty if there are none."""

@@ -207,5 +207,74 @@ def test_a_name_of_a_thing_names_no_person(name: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("prompt", "code"),
+    [
+        ("Lip sync her to the song I sent", "audio_missing"),
+        ("Match the beat of the track attached", "audio_missing"),
+        ("Sie spricht meinen Text aus der Sprachnachricht im Anhang", "audio_missing"),
+        ("Usa la canción adjunta", "audio_missing"),
+        ("Elle chante la chanson jointe", "audio_missing"),
+        ("Use a música anexada", "audio_missing"),
+        ("跟着我上传的歌跳舞", "audio_missing"),
+        ("Dance exactly like the guy in the TikTok I attached", "video_missing"),
+        ("Tanzt wie in der Vorlage, siehe mitgeschicktes Video", "video_missing"),
+        ("Que baile como en el vídeo que te mandé", "video_missing"),
+        ("Fais-la danser comme dans la vidéo que j'ai envoyée", "video_missing"),
+        ("按照我发的视频里的动作跳舞", "video_missing"),
+        ("この動画の踊りをさせて", "video_missing"),
+    ],
+)
+def test_what_was_sent_and_is_not_there_asks(prompt: str, code: str) -> None:
+    assert [ask.code for ask in routed(prompt, images=ONE).asks] == [code]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "这个视频的镜头缓慢推近",
+        "この動画の主役は猫、カメラがゆっくり近づく",
+        "A menina dança com a música",
+        "Elle danse sur la chanson",
+        "La niña baila con la canción",
+        "She dances to the rhythm of the music",
+        "A clip attached to his tie glints",
+    ],
+)
+def test_the_clip_itself_and_its_music_are_not_missing(prompt: str) -> None:
+    assert routed(prompt, images=ONE).asks == ()
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Tausche den Hintergrund im Clip gegen das Bild",
+        "Troque a pessoa do vídeo pela da imagem",
+        "Reemplace la persona del video por la imagen",
+        "Change the camera movement of the video",
+        "把视频里的动作换成跳舞",
+        "Put her face on the dancer",
+    ],
+)
+def test_an_edit_of_a_video_asks(prompt: str) -> None:
+    assert [ask.code for ask in routed(prompt, images=ONE, videos=("v.mp4",)).asks] == ["edit_of_video"]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Add the camera move of video 1 to the scene in image 1",
+        "Remove the background from image 1 and follow the moves in video 1",
+        "Change the dancer in image 1 to move as in the video",
+        "Cambia el fondo de la imagen 1 y sigue los movimientos del video 1",
+        "Ändere die Haltung der Person aus Bild 1 wie im Video 1",
+        "Troque o fundo da imagem 1 e siga os movimentos do vídeo 1",
+        "替换图1的背景，按照视频1的动作跳舞",
+    ],
+)
+def test_what_is_taken_from_a_video_edits_none(prompt: str) -> None:
+    assert routed(prompt, images=ONE, videos=("v.mp4",)).asks == ()
+
+
 def test_a_dub_is_clear() -> None:
     assert routed(dub={"en": "v.mp3"}, **{**MUSIC, "face": False}).asks == ()
