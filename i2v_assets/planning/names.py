@@ -1,12 +1,14 @@
 """What the names of uploads say of their pictures and sounds: a subject, a first or last frame, a language. Pure.
 
 Names are read as words in six languages, with plurals; the last word about a subject is the noun in most of them, so it
-wins, and a word about a product wins over all others: `product_cat_food.jpg` shows a product.
+wins, and a word about a product wins over all others: `product_cat_food.jpg` shows a product. Only the medium wins over
+that: `phone_screenshot.png` shows a screen.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import cache
+from itertools import zip_longest
 from typing import Final
 
 import yaml
@@ -30,11 +32,12 @@ def subject_in(names: Sequence[str], *, face: bool | None) -> tuple[str, str]:
         names: The upload's name and its files' names.
         face: Whether the image is a portrait; a name alone makes none of a picture in which no face was found.
     """
-    found = [(preset, word) for name in names for word in words_of(name) if (preset := _subject(word))]
     unfit = {"person", "portrait"} if face is False else {"person"}
-    found = [each for each in found if each[0] not in unfit]
-    products = [each for each in found if each[0] == "product"]
-    return (products or found or [("", "")])[-1]
+    found = [each for name in names for each in _shown(name, unfit)]
+    media = [each for each in found if each[0] == "medium"]
+    products = [each for each in found if each[0] == "product" and found[-1][0] != "graphic"]
+    preset, word = (media or products or found or [("", "")])[-1]
+    return ("graphic" if preset == "medium" else preset), word
 
 
 def names_person(names: Iterable[str]) -> str:
@@ -43,7 +46,7 @@ def names_person(names: Iterable[str]) -> str:
     The last word of a subject must be the person, and none a product: `guest-room.jpg` and `model-car.jpg` show nobody.
     """
     for name in names:
-        found = [(subject, word) for word in words_of(name) if (subject := _subject(word))]
+        found = [(subject, word) for subject, word in _subjects(name) if subject]
         if found and found[-1][0] in _PEOPLE and all(subject != "product" for subject, _ in found):
             return found[-1][1]
     return ""
@@ -54,17 +57,44 @@ _PEOPLE: Final = frozenset({"portrait", "person"})
 
 def names_somebody(text: str) -> str:
     """Return the first word of a text for a person, an animal or a figure, who may speak; empty if there is none."""
-    return next((word for word in words_of(text) if _subject(word) in {"person", "character"}), "")
+    return next((word for subject, word in _subjects(text) if subject in {"person", "character"}), "")
+
+
+_WHERE: Final = re.compile(
+    "in|on|at|by|near|under|inside|outside|im|am|auf|an|unter|bei|neben|vor|en|sobre|junto|dans|sur|au|aux|devant|na|no|em|sob"
+)
+
+
+def _shown(name: str, unfit: Set[str]) -> list[tuple[str, str]]:
+    """Return the subjects of a name; a place that tells where another one is, such as the beach of dog_at_beach, is none."""
+    found: list[tuple[str, str]] = []
+    where = False
+    for subject, word in _subjects(name):
+        if _WHERE.fullmatch(word):
+            where = bool(found)
+        elif subject and subject not in unfit and not (where and subject == "environment"):
+            found.append((subject, word))
+            where = False
+    return found
+
+
+def _subjects(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each word of a text with its subject, empty for one without; of Chinese and Japanese the longest parts."""
+    words = words_of(text)
+    joined = False
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
+        if joined:  # the second half of "hot-dog"
+            joined = False
+        elif not word.isascii():
+            yield from ((_by_part()[part], part) for part in _part().findall(word))
+        elif joined := min(len(word), len(following)) > 2 and word + following in _by_word():
+            yield _by_word()[word + following], word + following
+        else:
+            yield _subject(word), word
 
 
 def _subject(word: str) -> str:
-    if not word.isascii():
-        return next((preset for preset, parts in _parts().items() for part in parts if part in word), "")
-    by_word = _by_word()
-    for form in (word, *_singulars(word)):
-        if form in by_word:
-            return by_word[form]
-    return ""
+    return next((_by_word()[form] for form in (word, *_singulars(word)) if form in _by_word()), "")
 
 
 def _singulars(word: str) -> Iterable[str]:
@@ -85,9 +115,14 @@ def _by_word() -> Mapping[str, str]:
 
 
 @cache
-def _parts() -> Mapping[str, Sequence[str]]:
+def _by_part() -> Mapping[str, str]:
     """Return the Chinese and Japanese words, which are found anywhere in a name."""
-    return {preset: [word for word in listed if not word.isascii()] for preset, listed in _words().items()}
+    return {word: preset for preset, listed in _words().items() for word in listed if not word.isascii()}
+
+
+@cache
+def _part() -> re.Pattern[str]:
+    return re.compile("|".join(sorted(_by_part(), key=len, reverse=True)))
 
 
 # Sounds and frames

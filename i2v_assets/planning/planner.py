@@ -411,6 +411,7 @@ class _Planner:
                 route=route,
                 with_image=bool(self._kind(MediumKind.IMAGE)),
                 large_faces=self.faces.large,
+                graphic=any(image_facts(each).graphic for each in self._kind(MediumKind.IMAGE)[:1]),
                 presets=self.options.presets,
             )
         except BriefError as error:

@@ -83,6 +83,7 @@ def pick_preset(
     route: Route = Route.ANIMATE,
     with_image: bool = True,
     large_faces: int = 0,
+    graphic: bool = False,
     presets: Mapping[str, str] | None = None,
 ) -> tuple[str, str]:
     """Return the motion preset of a clip without a prompt, and why it was chosen.
@@ -94,6 +95,7 @@ def pick_preset(
         route: The clip's route.
         with_image: Whether the endpoint gets an image; without one the prompt has to describe the speaker.
         large_faces: The number of large faces in the image.
+        graphic: The image looks like a screenshot or a page of text.
         presets: The available presets; the shipped ones if omitted.
 
     Raises:
@@ -112,6 +114,8 @@ def pick_preset(
         return "group", f"The image shows {large_faces} large faces."
     if face_is_portrait:
         return "portrait", "The image is a portrait."
+    if graphic:
+        return "graphic", "The picture looks like a page of text."
     preset, word = subject_in(names, face=face_is_portrait)
     if preset:
         return preset, f"The name says “{word}”."
