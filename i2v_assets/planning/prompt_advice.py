@@ -256,7 +256,7 @@ def _fields(facts: PromptFacts) -> Fields:
         resolution=facts.resolution or (limits.default_resolution if limits else ""),
         resolutions=facts.resolutions or (limits.resolutions if limits else ()),
         loops=facts.loops,
-        silent=facts.silent,
+        silent=facts.silent or facts.audios > 0,
         switches_sound=facts.switches_sound,
         model=facts.family,
     )

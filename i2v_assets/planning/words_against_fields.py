@@ -28,18 +28,21 @@ _DURATION = re.compile(
 _ALONE = re.compile(rf"^\W*{_SECONDS.format('a')}\W*$|^\W*(?P<b>\d{{1,3}})\s*秒(?:钟|間)?\W*$")
 """A clause that is nothing but a length."""
 
-_RATIO = re.compile(r"(?<![\d:])(\d{1,2})\s?[:x]\s?(\d{1,2})(?![\d:])(?!\s?(?:am|pm|uhr))")
+_RATIO = re.compile(r"(?<![\d:])(\d{1,2})\s?[:x]\s?([1-9]\d?)(?![\d:])(?!\s?(?:am|pm|uhr))")
 _RATIOS = {(16, 9), (9, 16), (1, 1), (4, 3), (3, 4), (21, 9), (4, 5), (5, 4), (3, 2), (2, 3), (2, 1), (1, 2)}
+_OF_CLIP = r"(?=[のな的]?(?:視|视频|影片|画面|动画|動画|映像|フォーマット|クリップ|ビデオ|格式|构图|比例)|で|\W*(?:$|[，。、,.;]))"
+"""Beside a word for the clip or at a clause's end: a square bottle is none."""
+
 _SHAPES = re.compile(
     whole_words(
         r"(?P<tall>(?:vertical|upright|portrait) (?:\w+ )?(?:reel|video|clip|format|orientation|mode)|hochformat|hochkant|formato vertical"
-        r"|en vertical|format vertical|tiktok|instagram (?:reel|story)|youtube shorts?)"
-        r"|(?P<square>square (?:\w+ )?(?:video|clip|format|crop)|quadratisch\w*(?: format)?|formato cuadrado|format carre|formato quadrado)"
+        r"|en vertical|format vertical|tiktok(?! (?:i|we|that)\b)|instagram (?:reel|story)|youtube shorts?)"
+        r"|(?P<square>square (?:\w+ )?(?:video|clip|format|crop)|quadratisch\w* (?:video|clip|format|reel)|formato cuadrado|format carre|formato quadrado)"
         r"|(?P<wide>(?:wide ?screen|landscape) (?:\w+ )?(?:video|clip|format|orientation|mode)|widescreen|querformat|breitbild"
         r"|formato horizontal|format paysage)",
         "en",
     )
-    + r"|(?P<tall2>竖屏|竖版|縦型|縦長|縦動画)|(?P<wide2>横屏|横版|横長|横型)|(?P<square2>方形|正方形)"
+    + rf"|(?P<tall2>竖屏|竖版|縦動画|(?:縦型|縦長){_OF_CLIP})|(?P<wide2>横屏|横版|(?:横長|横型){_OF_CLIP})|(?P<square2>正?方形{_OF_CLIP})"
 )
 _SHAPE_RATIO = {
     "tall": (9, 16),
@@ -51,6 +54,32 @@ _SHAPE_RATIO = {
 }
 _NEAR = 0.1
 """Relative difference of shapes below which nobody sees another one."""
+
+_CLIP = (
+    "videos?|clips?|films?|reels?|footage|output|format\\w*|aspect|ratio|orientation|vertical|horizontal|portrait|landscape|widescreen|square"
+    "|querformat|hochformat|hochkant|seitenverhaltnis|bildformat|relacion|proporcion|proporcao|paysage|ar|resolution|auflosung|resolucion"
+    "|resolucao|quality|qualitat|calidad|qualite|qualidade|cinematic|render\\w*|ultra|uhd|hd|detail\\w*|hdr|photorealistic|make it|animation"
+)
+_CLIP_CJK = "画面|比例|视频|影片|動画|映像|比率|アスペクト|格式|尺寸|サイズ|横|竖|縦|分辨率|解像度|画质|画質|清"
+_BESIDE_CLIP = (
+    re.compile(rf"(?<![a-z])(?:{_CLIP})(?: (?:in|is|of|ist|de|en))?\W*$|(?:{_CLIP_CJK}).{{0,3}}$"),
+    re.compile(rf"^\W*(?:\w+ )?(?:{_CLIP})(?![a-z])|^\W*.{{0,3}}(?:{_CLIP_CJK})"),
+)
+_OWN_CLAUSE = (
+    re.compile(r"(?:^|[.,;!?|、。，]\s*)\W*$|(?<![a-z])(?:in|en|im|als|em|to|at)\W*$"),
+    re.compile(r"^\s*(?:$|[.,;!?|、。，])"),
+)
+
+
+def _about_clip(text: str, match: re.Match[str]) -> bool:
+    """Return whether words stand beside a word for the clip, or are a clause: not the 4K monitor or a clock at 9:16."""
+    sides = text[: match.start()], text[match.end() :]
+    beside, clause = (
+        [bool(pattern.search(side)) for pattern, side in zip(patterns, sides, strict=True)]
+        for patterns in (_BESIDE_CLIP, _OWN_CLAUSE)
+    )
+    return any(beside) or all(clause)
+
 
 _RESOLUTION = re.compile(r"(?<![a-z0-9])(?:(4k|uhd|2160p)|(1080p|full ?hd)|(720p)|(480p))(?![a-z0-9])")
 _TIERS = ("4k", "1080p", "720p", "480p")
@@ -67,7 +96,7 @@ class Fields:
         resolution: The tier.
         resolutions: The tiers that the endpoint makes.
         loops: The brief says `loop: true`.
-        silent: The sound is switched off, or another one is laid under the clip.
+        silent: The sound is switched off or laid under the clip, or a voice is sent, which is heard.
         switches_sound: The endpoint can leave the sound out.
         model: The family that makes it.
     """
@@ -120,7 +149,8 @@ def _duration(reading: Reading, fields: Fields) -> Iterator[tuple[str, str]]:
 def _shape(reading: Reading, fields: Fields) -> Iterator[tuple[str, str]]:
     if fields.aspect is None:
         return
-    ratio = next(((int(a), int(b)) for a, b in _RATIO.findall(reading.text) if (int(a), int(b)) in _RATIOS), None)
+    named = ((int(each[1]), int(each[2])) for each in _RATIO.finditer(reading.text) if _about_clip(reading.text, each))
+    ratio = next((each for each in named if each in _RATIOS), None)
     if ratio is None and (match := _SHAPES.search(reading.text)):
         ratio = next(_SHAPE_RATIO[name] for name, value in match.groupdict().items() if value)
     if ratio is None or abs(ratio[0] / ratio[1] / fields.aspect - 1) <= _NEAR:
@@ -135,7 +165,7 @@ def _shape(reading: Reading, fields: Fields) -> Iterator[tuple[str, str]]:
 
 
 def _resolution(reading: Reading, fields: Fields) -> Iterator[tuple[str, str]]:
-    match = _RESOLUTION.search(reading.said)
+    match = next((each for each in _RESOLUTION.finditer(reading.said) if _about_clip(reading.said, each)), None)
     if match is None:
         return
     tier = next(tier for tier, value in zip(_TIERS, match.groups(), strict=True) if value)

@@ -226,3 +226,63 @@ def test_a_talking_head_is_described() -> None:
 def test_near_the_limit_of_words() -> None:
     assert "near_limit" in codes("push " + "word " * 899 + "image 1", Route.MULTI_MODAL)
     assert "near_limit" not in codes("push " + "word " * 880 + "image 1", Route.MULTI_MODAL)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "O rótulo não muda, giro lento",
+        "A expressão muda devagar",
+        "Slow push in, muted colour palette",
+        "Clouds drift over a silent valley",
+        "The model walks down the runway",
+        "A plane lifts off from the runway",
+        "方形的香水瓶缓缓旋转",
+        "Slow push in on the 16:9 poster",
+        "Der Regen tropft, die Uhr zeigt 16:09",
+        "The clock moves from 9:16 to 9:17",
+        "The 4K monitor glows",
+        "Schnee fällt lautlos",
+        "The ribbon loops gently",
+        "Race through the loop",
+    ],
+)
+def test_words_of_the_picture_speak_of_no_field(prompt: str) -> None:
+    told = codes(prompt, image_aspect=1.4, resolution="720p")
+    assert [code for code in told if code.endswith("_in_words")] == []
+
+
+@pytest.mark.parametrize(
+    ("prompt", "code"),
+    [
+        ("Slow push in, 4k", "resolution_in_words"),
+        ("Cinematic 4k slow push in", "resolution_in_words"),
+        ("Slow push in in 4K", "resolution_in_words"),
+        ("Slow push in, 9:16", "shape_in_words"),
+        ("Slow push in, make it 9:16", "shape_in_words"),
+        ("16:9 video of a slow push in", "shape_in_words"),
+        ("Langsam heranzoomen, Format 9:16", "shape_in_words"),
+        ("镜头推近，方形画面", "shape_in_words"),
+        ("Slow push in, aspect ratio 9:16", "shape_in_words"),
+        ("Slow push in, silent", "silence_in_words"),
+        ("Slow push in, no background music", "silence_in_words"),
+        ("Zoom lento hacia la botella, video mudo", "silence_in_words"),
+        ("镜头推近，静音", "silence_in_words"),
+        ("Slow push in with Runway", "model_in_words"),
+        ("Slow push in, Runway Gen-3", "model_in_words"),
+        ("Kling slow push in", "model_in_words"),
+    ],
+)
+def test_words_of_the_clip_speak_of_a_field(prompt: str, code: str) -> None:
+    assert code in codes(prompt, image_aspect=1.4, resolution="720p")
+
+
+def test_no_silence_is_advised_where_a_voice_is_sent() -> None:
+    assert "silence_in_words" not in codes("She talks calmly, no music", Route.LIP_SYNC)
+
+
+@pytest.mark.parametrize(
+    "prompt", ["Lent mouvement autour de la bouteille; l'étiquette ne change pas.", "Travelling avant, étiquette fixe"]
+)
+def test_french_words_hold(prompt: str) -> None:
+    assert "nothing_held" not in codes(prompt, subject="product")
