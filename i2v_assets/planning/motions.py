@@ -124,7 +124,7 @@ def _first_motion(reading: Reading, clause: str) -> int | None:
     return min(found, default=None)
 
 
-_MOTION: Final = ("motions", "still_camera", "steady_camera", "speech", "sings")
+_MOTION: Final = ("motions", "moved", "still_camera", "steady_camera", "speech", "sings")
 
 _FORMAT = re.compile(
     r"^(?:\W*(?:\d+(?:\.\d+)?[- ]?(?:seconds?|secs?|sekunden?|segundos?|secondes?|s|秒)(?: (?:lang|long|clip|video))*(?:間|钟)?"

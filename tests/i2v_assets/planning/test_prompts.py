@@ -286,3 +286,47 @@ def test_no_silence_is_advised_where_a_voice_is_sent() -> None:
 )
 def test_french_words_hold(prompt: str) -> None:
     assert "nothing_held" not in codes(prompt, subject="product")
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "The leaf trembles once, shape unchanged",
+        "The curtain billows gently",
+        "The gate creaks back and forth",
+        "Wind tousles her hair",
+        "Rain streaks down the glass",
+        "He tips his hat once",
+        "The sun sets behind the ridge",
+        "Das Blatt raschelt sanft im Wind",
+        "Die Flamme lodert",
+        "Der Hund schnuppert an der Blume",
+        "La hoja oscila suavemente con el viento",
+        "Las nubes pasan sobre la montaña",
+        "El sol se pone",
+        "Le chien remue la queue",
+        "Les nuages défilent au-dessus de la montagne",
+        "Le soleil se couche",
+        "O cachorro abana o rabo",
+        "A chama cintila",
+        "旗がはためく",
+        "波が打ち寄せる",
+        "小狗摇尾巴",
+        "太阳落山",
+    ],
+)
+def test_these_lead_with_a_motion(prompt: str) -> None:
+    assert {"no_motion_verb", "describes_still"}.isdisjoint(codes(prompt))
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "A house with richly decorated walls, oak floor and tall windows",
+        "Steine und Perlen auf rotem Samt, weiches Licht",
+        "散落在桌上的珍珠和一只红色的杯子",
+        "A red car with glossy black rims on wet asphalt",
+    ],
+)
+def test_these_move_nothing(prompt: str) -> None:
+    assert "no_motion_verb" in codes(prompt)
