@@ -5,12 +5,10 @@
 
 import asyncio
 import logging
-import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 from i2v_assets.pipeline.context import PipelineContext, RunScope
 from i2v_assets.pipeline.deliver import Delivery
@@ -32,7 +30,7 @@ from i2v_assets.pipeline.voice_film import generate_film
 from i2v_assets.planning.plan import Plan, Refusal, Waiting, expected_price
 from i2v_assets.planning.time_window import parse_window
 from i2v_assets.uploads.types import Candidate, UploadHold, UploadKind
-from resources.errors import ErrorCode, I2VError, Verdict
+from resources.errors import ErrorCode, I2VError, Verdict, where_raised
 from resources.generation.types import Cancelled, Failed, GenerationRequest, Held
 from resources.ledger.approvals import ApprovalWay
 from resources.ledger.records import State
@@ -89,10 +87,8 @@ class ClipPipeline:
 
         The error's own words are left out: they may name another clip's file, or hold what must not be shown.
         """
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
         problem = Problem(
-            f"This clip stopped because of a bug in i2v-assets ({where}).",
+            f"This clip stopped because of a bug in i2v-assets ({where_raised(error)}).",
             remedy="Please report it with the run log. Its files are not the cause as far as is known.",
         )
         plan = self._plans.get(row.clip)
