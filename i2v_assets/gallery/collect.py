@@ -302,6 +302,6 @@ def dub_groups(manifests: Iterable[Manifest]) -> dict[str, dict[str, Manifest]]:
     """Return the delivered languages of each dub with at least two, by group."""
     groups: dict[str, dict[str, Manifest]] = {}
     for manifest in manifests:
-        if manifest.dub is not None:
+        if manifest.dub is not None and keys.is_slug(manifest.dub.group):
             groups.setdefault(manifest.dub.group, {})[manifest.dub.language] = manifest
     return {group: dict(sorted(languages.items())) for group, languages in groups.items() if len(languages) > 1}

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -12,8 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from i2v_assets.clip_folder.manifest import Manifest
+from i2v_assets.defs.gallery import language_sheets
 from i2v_assets.gallery.build import build_gallery
-from i2v_assets.gallery.collect import INDEX, Answers, TextCache, gather
+from i2v_assets.gallery.collect import INDEX, Answers, TextCache, dub_groups, gather
 from i2v_assets.gallery.collect_films import gather_films
 from i2v_assets.gallery.entries import GalleryEntry, Status
 from resources.registry.registry import ClipRow, ClipState
@@ -179,3 +182,37 @@ def test_what_is_not_forged_is_shown() -> None:
 def test_a_command_to_copy_holds_a_hash_and_nothing_else(forged: object) -> None:
     texts = {key: as_bytes(document) for key, document in GOOD.items()}
     assert built({**texts, PLAN: as_bytes({"plan_hash": forged})})["hero"].command == ""
+
+
+def of_a_dub(group: str, language: str, clip: str) -> Manifest:
+    return Manifest.model_validate({**GOOD[MANIFEST], "clip": clip, "dub": {"group": group, "language": language}})
+
+
+@pytest.mark.parametrize("group", ["../x", "a b", "", "\n"])
+def test_a_group_that_is_no_folder_has_no_contact_sheet(group: str) -> None:
+    assert dub_groups([of_a_dub(group, "de", "a"), of_a_dub(group, "en", "b")]) == {}
+
+
+@pytest.mark.parametrize("language", ["../../escaped", "/escaped", "de/en"])
+def test_a_language_is_never_part_of_a_path_and_a_lost_video_costs_its_sheet_alone(language: str) -> None:
+    store = Videos()
+    manifests = {clip: of_a_dub("ad", each, clip) for clip, each in (("a", language), ("b", "en"))}
+    cache = TextCache(cast(Bucket, store), {})
+    assert language_sheets(cast(Bucket, store), manifests, cache) == 1
+    assert len(store.paths) == 2
+    assert len({path.parent for path in store.paths}) == 1
+    assert "escaped" not in "".join(map(str, store.paths))
+    assert store.objects == {}
+
+
+class Videos(Files):
+    """A bucket of which the last video is lost."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.paths: list[Path] = []
+
+    def download(self, key: str, path: Path) -> None:
+        self.paths.append(path)
+        if len(self.paths) > 1:
+            raise ObjectMissing(key)
