@@ -155,7 +155,9 @@ def test_a_voice_pairs_whatever_the_case_and_the_blanks_of_its_name(stage) -> No
 
 def test_numbers_point_at_the_files_that_their_names_mean(stage) -> None:
     put(
-        stage, ("t/end.png", "t/start.png"), {"t/brief.yaml": "prompt: Push in slowly on image 1 in the light of image 2.\nduration: 4\n"}
+        stage,
+        ("t/end.png", "t/start.png"),
+        {"t/brief.yaml": "prompt: Push in slowly on image 1 in the light of image 2.\nduration: 4\n"},
     )
     make_all(stage)
     plan = json.loads(stage.bucket.read("clips/t/plan.json"))

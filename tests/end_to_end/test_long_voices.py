@@ -138,6 +138,81 @@ def test_a_failed_piece_stops_the_later_ones_and_says_what_is_kept(stage: Any, s
     assert pieces[0] & pieces[1] == {before["pieces"][0]["fingerprint"]}
 
 
+def test_a_piece_that_a_person_has_to_look_for_is_not_asked_for_at_every_tick(stage: Any, spoken: Path) -> None:
+    stage.fault(where="submit", kind="disconnect_after")
+    talking(stage, spoken, "voice: split\n")
+    row = stage.clip("anna")
+    assert (row.state, row.wait) == (ClipState.WAITING, WaitReason.UNKNOWN)
+    (piece,) = stage.ledger.list()
+    assert row.planned_fingerprint == piece.fingerprint
+    assert stage.tick("dispatch") == []
+
+    command("ledger", "resolve", piece.fingerprint[:12], "--request-id", stage.requests()[0]["request_id"])
+    stage.make("dispatch")
+    assert stage.clip("anna").state is ClipState.DELIVERED
+    assert len(stage.charges()) == 3, "the piece that was found is not paid for again"
+
+
+def test_a_film_under_a_surprising_price_waits_for_the_agreement(stage: Any, spoken: Path) -> None:
+    talking(stage, spoken, "voice: split\n")
+    (first, *_) = stage.ledger.list()
+    told = 10 * (first.price_microdollars or 0)
+    stage.ledger.settle(first.fingerprint, told, attempt=first.attempt)
+    talking(stage, spoken, "voice: split\nseed: 5\n", "bert")
+    row = stage.clip("bert")
+    assert (row.state, row.wait) == (ClipState.WAITING, WaitReason.PRICE_AGREEMENT)
+    assert stage.ledger.is_price_held(row.planned_fingerprint)
+    assert stage.tick("dispatch") == []
+
+    command("models", "--accept", first.family)
+    stage.make("dispatch")
+    assert stage.clip("bert").state is ClipState.DELIVERED
+
+
+def test_a_reroll_that_is_paid_in_part_is_finished_when_the_budget_allows(stage: Any, spoken: Path) -> None:
+    stage.set_variable("I2V_MEASURE", "true")
+    stage.set_variable("I2V_SANDBOX_BUDGET_REQUESTS_PER_DAY", "4")  # the first take, and one piece of the reroll
+    talking(stage, spoken, "voice: split\nreroll: {below: 1, at_most: 1}\n")
+    row = stage.clip("anna")
+    assert (row.state, row.wait) == (ClipState.WAITING, WaitReason.BUDGET)
+    assert len(stage.charges()) == 4
+    pieces = json.loads(stage.bucket.read("clips/anna/plan.json"))["rerolls"][0]["pieces"]
+    assert row.price_microdollars == sum(piece["quote"]["at_most"] for piece in pieces[1:])
+    assert stage.tick("dispatch") == []
+
+    stage.set_variable("I2V_SANDBOX_BUDGET_REQUESTS_PER_DAY", "20")
+    stage.make("dispatch")
+    assert stage.clip("anna").state is ClipState.DELIVERED
+    assert len(stage.charges()) == 6
+    made = manifest(stage)
+    assert {made["take"], *(other["take"] for other in made["other_takes"])} == {1, 2}
+    stage.materialize("anna")
+    assert len(stage.charges()) == 6
+
+
+def test_two_films_share_a_budget_that_has_room_for_one(stage: Any, spoken: Path) -> None:
+    for number, name in enumerate(("anna", "bert"), start=1):
+        stage.upload(f"{name}/brief.yaml", f"{BRIEF}voice: split\nneeds_approval: true\nseed: {number}\n")
+        stage.upload(f"{name}/voice.wav", spoken.read_bytes())
+        stage.upload(f"{name}/portrait.png", Path("portrait.png"))
+    stage.make()
+    price = stage.clip("anna").price_microdollars
+    assert stage.clip("bert").price_microdollars == price
+    stage.set_variable("I2V_SANDBOX_BUDGET_USD_PER_DAY", str(1.5 * price / 1e6))
+    command("approve", "anna", "--yes")
+    command("approve", "bert", "--yes")
+    stage.make("dispatch")
+    assert sorted(stage.states().values()) == [ClipState.DELIVERED, ClipState.WAITING]
+    (waits,) = [name for name, state in stage.states().items() if state is ClipState.WAITING]
+    assert stage.clip(waits).wait is WaitReason.BUDGET
+    assert len(stage.charges()) == 3, "nothing of the other one is paid"
+    assert stage.tick("dispatch") == []
+
+    stage.set_variable("I2V_SANDBOX_BUDGET_USD_PER_DAY", str(2 * price / 1e6))
+    stage.make("dispatch")
+    assert set(stage.states().values()) == {ClipState.DELIVERED}
+
+
 class TestWatched:
     """The film is drawn in full, with bars that move with the voice: its seams and its lip-sync can be measured."""
 
