@@ -16,6 +16,7 @@ from i2v_assets.clip_folder.writer import JSON, TEXT
 from i2v_assets.operations.approve import MAX_PLAN_BYTES, approve_plan
 from i2v_assets.operations.cancel import cancel_clip
 from i2v_assets.operations.clips import NotPossible, find_clip
+from i2v_assets.pipeline.gates import SHOWN_HASH
 from i2v_assets.session import Session
 from i2v_assets.uploads.noise import is_noise_name
 from resources.bounded_json import read_json
@@ -25,12 +26,17 @@ from resources.money import dollars
 from resources.outside_text import plain
 from resources.own_commands import pasteable
 from resources.redact import redact
+from resources.registry.rows import ClipRow, ClipState
 from resources.storage import keys
 from resources.storage.bucket import Bucket, ObjectInfo
+from resources.storage.errors import ObjectMissing
 from resources.wait_reason import WaitReason
 
 MOST_SECONDS = 20.0
 """Of one look: planning a clip takes about a second, and a sensor's evaluation has 60. The next look goes on."""
+
+MOST_PAGES = 20
+"""Of 1,000 commands each, which nobody but people removes; a look with fewer pages would pass over every `cancel`."""
 
 APPROVABLE = (WaitReason.APPROVAL, WaitReason.HEAP)
 
@@ -80,8 +86,8 @@ def run_bucket_commands(session: Session) -> tuple[CommandAnswer, ...]:
         StorageError, LedgerError: the bucket or the ledger does not respond; the next look goes on.
     """
     bucket, give_up = session.bucket, time.monotonic() + MOST_SECONDS
-    listed = bucket.list_folder(keys.COMMANDS, pages=1)
-    recorded = bucket.list_folder(keys.COMMAND_RECORDS, pages=1)
+    listed = bucket.list_folder(keys.COMMANDS, pages=MOST_PAGES)
+    recorded = bucket.list_folder(keys.COMMAND_RECORDS, pages=MOST_PAGES)
     commands = [each for each in map(_command, listed.objects) if each is not None]
     records = {info.key: info for info in recorded.objects}
     if listed.complete:
@@ -151,11 +157,10 @@ def _carry_out(session: Session, command: BucketCommand) -> Iterator[CommandAnsw
 def _approve(session: Session, command: BucketCommand) -> str:
     """Approve exactly the plan that WAITING.txt spoke of when the command was written."""
     row = find_clip(session.registry, command.clip)
-    if row.wait not in APPROVABLE:
+    if row.state is not ClipState.WAITING or row.wait not in APPROVABLE:
         raise NotPossible(f"{row.clip} does not wait for an approval: it is {row.state}.")
-    stored = session.bucket.head(keys.clip_key(row.clip, keys.PLAN))
-    plan_hash = _stored_hash(session.bucket, row.clip) if stored is not None else ""
-    if stored is None or not plan_hash or stored.modified_at > command.file.modified_at:
+    plan_hash = _stored_hash(session.bucket, row.clip)
+    if not _was_shown(session.bucket, row, plan_hash, command.file.modified_at):
         raise NotPossible(
             f"{row.clip} was planned after the command was written.",
             remedy=f"Read clips/{row.clip}/{keys.WAITING_NOTE} with the price, then upload the command again.",
@@ -165,10 +170,23 @@ def _approve(session: Session, command: BucketCommand) -> str:
     return f"It costs at most {dollars(approved.total_microdollars) or '$0'}, and starts within a minute."
 
 
+def _was_shown(bucket: Bucket, row: ClipRow, plan_hash: str, at: datetime) -> bool:
+    """Return whether the clip's note named this plan before that time.
+
+    The bucket's times are whole seconds, so what was written in the same second may have come after. The registry has the
+    words of the note; a plan that no note names yet was shown to nobody.
+    """
+    written = [bucket.head(keys.clip_key(row.clip, name)) for name in (keys.PLAN, keys.WAITING_NOTE)]
+    if not plan_hash or plan_hash != _stored_hash(bucket, row.clip):  # written anew since it was read
+        return False
+    named = plan_hash[:SHOWN_HASH] in (row.remedy or "")
+    return named and all(info is not None and info.modified_at < at for info in written)
+
+
 def _stored_hash(bucket: Bucket, clip: str) -> str:
     try:
         found = read_json(bucket.read(keys.clip_key(clip, keys.PLAN), max_bytes=MAX_PLAN_BYTES))["plan_hash"]
-    except (ValueError, KeyError, TypeError):
+    except (ObjectMissing, ValueError, KeyError, TypeError):
         return ""
     return found if isinstance(found, str) else ""
 
@@ -189,7 +207,7 @@ def _answer(session: Session, answer: CommandAnswer) -> None:
     key = keys.clip_key(command.clip, name) if known else keys.refused_key(command.file.key)
     lines: Sequence[str] = (
         f"{_TITLES[command.verb, answer.done]}: {command.clip}. {answer.text}",
-        f"Command: {command.file.key}. It acts once. To give it again, delete it and upload it again.",
+        f"Command: {command.file.key}. It acts once. To give it again, delete it, and upload it again a minute later.",
     )
     text = "\n\n".join(plain(line) for line in lines)
     session.bucket.write(key, f"{pasteable(redact(text))}\n".encode(), TEXT)
