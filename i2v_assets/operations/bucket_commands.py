@@ -5,18 +5,17 @@ again; it goes once the command is deleted. The answer lies beside the clip, as 
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from i2v_assets.clip_folder.writer import JSON, TEXT
-from i2v_assets.operations.approve import MAX_PLAN_BYTES, approve_plan
+from i2v_assets.operations.approve import MAX_PLAN_BYTES, approve_plan, stored_at_most
 from i2v_assets.operations.cancel import cancel_clip
 from i2v_assets.operations.clips import NotPossible, find_clip
-from i2v_assets.pipeline.gates import SHOWN_HASH
 from i2v_assets.session import Session
 from i2v_assets.uploads.noise import is_noise_name
 from resources.bounded_json import read_json
@@ -159,36 +158,40 @@ def _approve(session: Session, command: BucketCommand) -> str:
     row = find_clip(session.registry, command.clip)
     if row.state is not ClipState.WAITING or row.wait not in APPROVABLE:
         raise NotPossible(f"{row.clip} does not wait for an approval: it is {row.state}.")
-    plan_hash = _stored_hash(session.bucket, row.clip)
-    if not _was_shown(session.bucket, row, plan_hash, command.file.modified_at):
+    plan = _stored_plan(session.bucket, row.clip)
+    if not _was_shown(session.bucket, row, plan, command.file.modified_at):
         raise NotPossible(
             f"{row.clip} was planned after the command was written.",
             remedy=f"Read clips/{row.clip}/{keys.WAITING_NOTE} with the price, then upload the command again.",
         )
     by = f"{command.file.key} in the bucket"
-    approved = approve_plan(session, plan_hash, [row.clip], by=by, way=ApprovalWay.BUCKET)
+    approved = approve_plan(session, str(plan["plan_hash"]), [row.clip], by=by, way=ApprovalWay.BUCKET)
     return f"It costs at most {dollars(approved.total_microdollars) or '$0'}, and starts within a minute."
 
 
-def _was_shown(bucket: Bucket, row: ClipRow, plan_hash: str, at: datetime) -> bool:
-    """Return whether the clip's note named this plan before that time.
+def _was_shown(bucket: Bucket, row: ClipRow, plan: Mapping[str, Any], at: datetime) -> bool:
+    """Return whether the clip's note spoke of this stored plan before that time.
 
     The bucket's times are whole seconds, so what was written in the same second may have come after. The registry has the
-    words of the note; a plan that no note names yet was shown to nobody.
+    request and the price of the note; a plan that differs from them was shown to nobody yet.
     """
     written = [bucket.head(keys.clip_key(row.clip, name)) for name in (keys.PLAN, keys.WAITING_NOTE)]
-    if not plan_hash or plan_hash != _stored_hash(bucket, row.clip):  # written anew since it was read
+    if not plan or plan != _stored_plan(bucket, row.clip):  # written anew since it was read
         return False
-    named = plan_hash[:SHOWN_HASH] in (row.remedy or "")
-    return named and all(info is not None and info.modified_at < at for info in written)
+    first = plan["takes"][0]
+    shown = first.get("fingerprint") == row.planned_fingerprint and stored_at_most(first) == row.price_microdollars
+    return shown and all(info is not None and info.modified_at < at for info in written)
 
 
-def _stored_hash(bucket: Bucket, clip: str) -> str:
+def _stored_plan(bucket: Bucket, clip: str) -> dict[str, Any]:
+    """Return a clip's stored plan with its hash and takes; empty if there is none that can be read."""
     try:
-        found = read_json(bucket.read(keys.clip_key(clip, keys.PLAN), max_bytes=MAX_PLAN_BYTES))["plan_hash"]
-    except (ObjectMissing, ValueError, KeyError, TypeError):
-        return ""
-    return found if isinstance(found, str) else ""
+        found = read_json(bucket.read(keys.clip_key(clip, keys.PLAN), max_bytes=MAX_PLAN_BYTES))
+    except (ObjectMissing, ValueError):
+        return {}
+    takes = found.get("takes") if isinstance(found, dict) else None
+    usable = isinstance(takes, list) and bool(takes) and isinstance(takes[0], dict)
+    return found if usable and isinstance(found.get("plan_hash"), str) else {}
 
 
 def _cancel(session: Session, command: BucketCommand) -> str:
