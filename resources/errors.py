@@ -9,8 +9,10 @@ I2VError                       verdict FINAL unless a subclass says otherwise
 `- (i2v_assets)                BriefError and its children
 """
 
+import traceback
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 
 
 class Verdict(StrEnum):
@@ -128,6 +130,24 @@ class I2VError(Exception):
     def text(self) -> str:
         """The message with its remedy, for people."""
         return f"{self.message} {self.remedy}".strip()
+
+
+def where_raised(error: BaseException) -> str:
+    """Return an exception's type and place without its words, which may name what must not be shown."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
+
+
+class UnforeseenError(I2VError):
+    """A bug in this project stopped one piece of work; says where, and none of the exception's own words."""
+
+    code = ErrorCode.INTERNAL
+
+    def __init__(self, what: str, error: BaseException) -> None:
+        super().__init__(
+            f"{what} because of a bug in i2v-assets ({where_raised(error)}).",
+            remedy="Please report it with these words. The files are not the cause as far as is known.",
+        )
 
 
 class SettingsError(I2VError):

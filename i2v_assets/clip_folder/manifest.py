@@ -35,7 +35,13 @@ SANDBOX_NOTE = "Sandbox video: drawn by the local stand-in for testing, not gene
 """Shown with every sandbox video."""
 
 
+YEARS: Final = range(2, 9999)
+"""Years of a time that exists in every time zone; the first and the last one overflow in some."""
+
+
 def _utc(value: datetime) -> datetime:
+    if value.year not in YEARS:
+        raise ValueError(f"The year is not from {YEARS[0]} to {YEARS[-1]}.")
     return value.astimezone(UTC)
 
 

@@ -102,6 +102,8 @@ def money_sentence(money: Money) -> str:
         return f"{charged}A request {may}, and {most}; the service has not said what it charged."
     if money.charged_microdollars:
         return f"{dollars(money.charged_microdollars)} was charged."
+    if money.sent and money.earlier_requests:
+        return "Nothing was charged, beyond the clip's earlier requests."
     if money.sent:
         return "Nothing was charged."
     if money.earlier_requests:

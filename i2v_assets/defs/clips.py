@@ -195,6 +195,7 @@ def _scope(context: dg.AssetExecutionContext) -> RunScope:
     make = bool(selected & {CLIP_VIDEO, CLIP_PREVIEW})
     return RunScope(
         run_id=context.run.run_id,
+        budget_run=asked_run(context.instance, context.run),
         by_hand=started_by(context.run) is None,
         dispatched=BATCH_TAG in context.run.tags,
         retried=is_retry(context.run),

@@ -1,6 +1,7 @@
 """The gallery: one static page in the bucket that shows every clip and film."""
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +15,7 @@ from i2v_assets.gallery.collect_films import gather_films
 from i2v_assets.gallery.entries import Paid, Status, TakeCost
 from i2v_assets.uploads.under_way import uploads_now
 from resources.ledger.ledger import Ledger
+from resources.media.errors import MediaError
 from resources.outside_text import plain
 from resources.registry.registry import ClipState
 from resources.registry.resource import LedgerResource
@@ -22,7 +24,10 @@ from resources.scratch import scratch_folder
 from resources.settings import Settings, load_settings
 from resources.storage import keys
 from resources.storage.bucket import Bucket
+from resources.storage.errors import BadRequest, ObjectMissing, ObjectTooLarge
 from resources.storage.resource import BucketResource
+
+log = logging.getLogger(__name__)
 
 SOON_LATE, LATE = timedelta(hours=2), timedelta(hours=24)
 """The schedule builds the page every hour, also if nothing has changed: after two hours it or the daemon is off."""
@@ -67,7 +72,7 @@ def gallery(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: L
     films, unreadable = gather_films(listed, cache, settings.service)
     for key in unreadable:
         context.log.warning(plain(f"Film left out of the gallery: {key} cannot be read."))
-    sheets = _language_sheets(store, contents.manifests, cache)
+    sheets = language_sheets(store, contents.manifests, cache)
     files = build_gallery((*contents.entries, *films), began, paid=paid, zone=settings.zone)
     written = _write(store, files, cache)
     cache.save()
@@ -132,7 +137,7 @@ def _write(bucket: Bucket, files: Mapping[str, bytes], cache: TextCache) -> int:
     return written
 
 
-def _language_sheets(bucket: Bucket, manifests: Mapping[str, Manifest], cache: TextCache) -> int:
+def language_sheets(bucket: Bucket, manifests: Mapping[str, Manifest], cache: TextCache) -> int:
     """Write a contact sheet for each dub whose languages changed; return the number of dubs."""
     from resources.media.limits import scaled
     from resources.media.pool import shared_pool
@@ -146,12 +151,16 @@ def _language_sheets(bucket: Bucket, manifests: Mapping[str, Manifest], cache: T
             continue
         with scratch_folder() as folder:
             videos = []
-            for language, manifest in languages.items():
-                path = folder / f"{language}.mp4"
-                bucket.download(manifest.video.key, path)
-                videos.append((language, path))
-            limits = scaled("show", pixels=8_300_000, seconds=15.0 * len(videos))
-            sheet = shared_pool().run(side_by_side, videos, limits=limits, name="The languages")
+            try:
+                for number, (language, manifest) in enumerate(languages.items()):
+                    path = folder / f"{number}.mp4"  # a language is text of the bucket and never part of a path
+                    bucket.download(manifest.video.key, path)
+                    videos.append((language, path))
+                limits = scaled("show", pixels=8_300_000, seconds=15.0 * len(videos))
+                sheet = shared_pool().run(side_by_side, videos, limits=limits, name="The languages")
+            except (ObjectMissing, ObjectTooLarge, BadRequest, MediaError) as error:
+                log.warning("Contact sheet %s was not made: %s", key, plain(error.message))
+                continue
             bucket.write(key, sheet, "image/jpeg")
     return len(groups)
 

@@ -10,7 +10,7 @@ from i2v_assets.clip_folder.notes import Answer, AnswerKind
 from i2v_assets.films.resolve import ResolvedFilm, Shot, pending
 from resources.bounded_json import read_json
 from resources.money import dollars
-from resources.problem import Problem
+from resources.problem import Problem, read_problems
 from resources.storage import keys
 from resources.storage.bucket import Bucket, ObjectInfo
 from resources.storage.errors import ObjectMissing
@@ -156,7 +156,7 @@ def read_film_answer(plan: str) -> Answer | None:
     """Return the answer that a film's `plan.json` keeps; None if it has none, or is damaged."""
     try:
         found = read_json(plan)["answer"]
-        problems = tuple(Problem(**each) for each in found["problems"])
+        problems = read_problems(found["problems"])
         return Answer(AnswerKind(found["kind"]), str(found["title"]), problems, str(found["next"]))
     except (ValueError, KeyError, TypeError):
         return None

@@ -3,6 +3,8 @@
 import gzip
 import io
 import json
+import re
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,7 +25,7 @@ from i2v_assets.uploads.under_way import UploadUnderWay
 from resources.bounded_json import read_json
 from resources.ledger.records import Money
 from resources.own_commands import pasteable
-from resources.problem import Problem
+from resources.problem import Problem, read_problems
 from resources.registry.registry import ClipRow, ClipState, RefusedRow
 from resources.schemas.inputs import Route, Service
 from resources.storage import keys
@@ -32,9 +34,10 @@ from resources.storage.errors import ObjectMissing
 from resources.wait_reason import WaitReason
 
 INDEX = f"{keys.GALLERY}_seen.json.gz"
+"""Texts of the last build by key and ETag: 2 MB for 5,000 clips, instead of 5,000 reads per build."""
+
 _MAX_INDEX_BYTES = 256 * 1024**2
 """Largest unpacked index, of some 500,000 clips; a larger one was not written here, and is made anew."""
-"""Texts of the last build by key and ETag: 2 MB for 5,000 clips, instead of 5,000 reads per build."""
 
 READERS = 16
 """Small objects read concurrently; each takes a round trip."""
@@ -43,6 +46,8 @@ SHOWN_HASH = 16
 """Characters of a plan's hash in a command: as many as `i2v plan` shows."""
 
 IN_WORK = (ClipState.DUE, ClipState.DISPATCHED, ClipState.WORKING)
+
+_HASH = re.compile(r"[0-9a-f]{16,128}\Z")
 
 FOR_APPROVAL = (WaitReason.APPROVAL, WaitReason.HEAP)
 """Waits that end with `i2v approve`."""
@@ -101,9 +106,14 @@ def _index(bucket: Bucket) -> dict[str, list[str]]:
         with gzip.open(io.BytesIO(bucket.read(INDEX))) as packed:
             text = packed.read(_MAX_INDEX_BYTES + 1)
         stored = read_json(text) if len(text) <= _MAX_INDEX_BYTES else {}
-    except (ObjectMissing, OSError, EOFError, ValueError):
+    except (ObjectMissing, OSError, EOFError, ValueError, zlib.error):
         return {}
-    return stored if isinstance(stored, dict) else {}
+    return {key: kept for key, kept in stored.items() if _is_kept(kept)} if isinstance(stored, dict) else {}
+
+
+def _is_kept(kept: object) -> bool:
+    """Return whether a value of the index is what `TextCache` writes: an ETag and a text."""
+    return isinstance(kept, list) and len(kept) == len(("etag", "text")) and all(isinstance(part, str) for part in kept)
 
 
 @dataclass(frozen=True)
@@ -161,8 +171,13 @@ def gather(known: Answers, listed: Mapping[str, ObjectInfo], seen: TextCache, no
     for key, text in seen.texts(manifest_keys).items():
         clip = key.split("/")[1]
         try:
-            manifests[clip] = read_manifest(text.encode(), name=key)
+            manifest = read_manifest(text.encode(errors="replace"), name=key)
         except ManifestError:
+            unreadable.append(clip)
+            continue
+        if manifest.clip == clip and keys.is_slug(clip):
+            manifests[clip] = manifest
+        else:
             unreadable.append(clip)
     answers = {row.clip: (row, answer) for row in known.rows if (answer := known.of(row)) is not None}
     plans = seen.texts(keys.clip_key(clip, keys.PLAN) for clip in answers)
@@ -197,6 +212,7 @@ def _without_video(row: ClipRow, answer: Answer, plan: Mapping[str, Any], known:
     takes = plan.get("takes")
     planned = takes[0] if isinstance(takes, list) and takes and isinstance(takes[0], dict) else {}
     route, inputs = planned.get("route"), planned.get("inputs")
+    prompt = inputs.get("prompt") if isinstance(inputs, dict) else None
     money = known.money.get(row.clip, Money())
     if money.may_have_been_paid:
         cost: int | None = money.microdollars
@@ -207,8 +223,8 @@ def _without_video(row: ClipRow, answer: Answer, plan: Mapping[str, Any], known:
         _with_problems(answer, plan) if row.state is ClipState.REFUSED else answer,
         row.updated_at,
         service=known.service,
-        route=Route(route) if route in set(Route) else None,
-        prompt=str(inputs.get("prompt") or "") if isinstance(inputs, dict) else "",
+        route=Route(route) if isinstance(route, str) and route in set(Route) else None,
+        prompt=prompt if isinstance(prompt, str) else "",
         cost_microdollars=cost,
     )
     return replace(
@@ -221,8 +237,10 @@ def _without_video(row: ClipRow, answer: Answer, plan: Mapping[str, Any], known:
 
 def _command(row: ClipRow, plan: Mapping[str, Any]) -> str:
     """Return what a person runs to let a clip go on that waits for approval; empty if it does not."""
-    agreed = str(plan.get("plan_hash") or "")[:SHOWN_HASH]
-    return pasteable(f"i2v approve {agreed}") if agreed and row.wait in FOR_APPROVAL else ""
+    agreed = plan.get("plan_hash")
+    if row.wait not in FOR_APPROVAL or not isinstance(agreed, str) or not _HASH.match(agreed):
+        return ""  # what people copy into a shell is a hash and nothing else, whoever wrote the plan
+    return pasteable(f"i2v approve {agreed[:SHOWN_HASH]}")
 
 
 def _in_work(row: ClipRow, known: Answers) -> GalleryEntry:
@@ -241,8 +259,8 @@ def _settling(upload: UploadUnderWay, now: datetime, known: Answers) -> GalleryE
 def _with_problems(answer: Answer, plan: Mapping[str, Any]) -> Answer:
     """Return a refusal with each problem of its own, as `plan.json` has them; the registry keeps them in one."""
     try:
-        problems = tuple(Problem(**each) for each in plan["problems"])
-    except (KeyError, TypeError):
+        problems = read_problems(plan.get("problems"))
+    except ValueError:
         return answer
     return replace(answer, problems=problems or answer.problems)
 
@@ -284,6 +302,6 @@ def dub_groups(manifests: Iterable[Manifest]) -> dict[str, dict[str, Manifest]]:
     """Return the delivered languages of each dub with at least two, by group."""
     groups: dict[str, dict[str, Manifest]] = {}
     for manifest in manifests:
-        if manifest.dub is not None:
+        if manifest.dub is not None and keys.is_slug(manifest.dub.group):
             groups.setdefault(manifest.dub.group, {})[manifest.dub.language] = manifest
     return {group: dict(sorted(languages.items())) for group, languages in groups.items() if len(languages) > 1}

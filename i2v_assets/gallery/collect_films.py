@@ -15,6 +15,9 @@ from resources.schemas.inputs import Service
 from resources.storage import keys
 from resources.storage.bucket import ObjectInfo
 
+MOST_DOLLARS = 1_000_000
+"""Largest price of a shot that is believed; no video costs as much, and larger numbers overflow."""
+
 _FILES = (keys.MANIFEST, keys.PLAN, *keys.NOTES)
 
 
@@ -32,8 +35,11 @@ def gather_films(
         told = _note(film, texts, listed)
         if key in texts and keys.sequence_key(film, keys.VIDEO) in listed:
             try:
-                manifest = read_film_manifest(texts[key].encode(), name=key)
+                manifest = read_film_manifest(texts[key].encode(errors="replace"), name=key)
             except ManifestError:
+                unreadable.append(key)
+                continue
+            if manifest.film != film:
                 unreadable.append(key)
                 continue
             there = keys.sequence_key(film, keys.POSTER) in listed
@@ -80,8 +86,14 @@ def _planned(entry: GalleryEntry, plan: str) -> GalleryEntry:
 
 
 def _shot(plain: dict[str, Any]) -> GalleryShot:
-    price = plain.get("price_usd")
-    words = str(plain.get("state") or "")
-    reason = str(plain.get("reason") or "")
-    cost = round(price * 1e6) if isinstance(price, int | float) else None
-    return GalleryShot(str(plain["clip"]), f"{words}: {reason}" if reason else words, cost)
+    clip, price = plain["clip"], plain.get("price_usd")
+    words, reason = plain.get("state") or "", plain.get("reason") or ""
+    if not (isinstance(clip, str) and isinstance(words, str) and isinstance(reason, str)):
+        raise TypeError("a shot's name, state or reason is no text")
+    return GalleryShot(clip, f"{words}: {reason}" if reason else words, _microdollars(price))
+
+
+def _microdollars(dollars: object) -> int | None:
+    if isinstance(dollars, int | float) and not isinstance(dollars, bool) and 0 <= dollars <= MOST_DOLLARS:
+        return round(dollars * 1e6)
+    return None

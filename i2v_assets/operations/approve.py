@@ -274,7 +274,7 @@ def _covers(shown: Plan, now: Plan) -> bool:
     return same and price is not None and was is not None and price <= was
 
 
-def _at_most(stored: Mapping[str, object]) -> int | None:
+def stored_at_most(stored: Mapping[str, object]) -> int | None:
     """Return the most that a stored plan said its take may cost; None if its price was unknown."""
     quote = stored.get("quote")
     amount = quote.get("at_most") if isinstance(quote, dict) else stored.get("price_microdollars")
@@ -305,7 +305,7 @@ def _what_changed(bucket: Bucket, planned: Planned, asked: str) -> str | None:
         return f"{clip} had {counted(len(then), 'take')}, its rerolls counted, and has {len(now)}"
     for number, plan in now.items():
         before = then[number]
-        if (price := _at_most(before)) != plan.at_most_microdollars:
+        if (price := stored_at_most(before)) != plan.at_most_microdollars:
             was = dollars(price) or "an unknown price"
             return f"{clip} was {was} and is {dollars(plan.at_most_microdollars) or 'an unknown price'}"
         if before.get("model_id") != plan.model_id:

@@ -5,15 +5,15 @@ again; it goes once the command is deleted. The answer lies beside the clip, as 
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from i2v_assets.clip_folder.writer import JSON, TEXT
-from i2v_assets.operations.approve import MAX_PLAN_BYTES, approve_plan
+from i2v_assets.operations.approve import MAX_PLAN_BYTES, approve_plan, stored_at_most
 from i2v_assets.operations.cancel import cancel_clip
 from i2v_assets.operations.clips import NotPossible, find_clip
 from i2v_assets.session import Session
@@ -25,12 +25,17 @@ from resources.money import dollars
 from resources.outside_text import plain
 from resources.own_commands import pasteable
 from resources.redact import redact
+from resources.registry.rows import ClipRow, ClipState
 from resources.storage import keys
 from resources.storage.bucket import Bucket, ObjectInfo
+from resources.storage.errors import ObjectMissing
 from resources.wait_reason import WaitReason
 
 MOST_SECONDS = 20.0
 """Of one look: planning a clip takes about a second, and a sensor's evaluation has 60. The next look goes on."""
+
+MOST_PAGES = 20
+"""Of 1,000 commands each, which nobody but people removes; a look with fewer pages would pass over every `cancel`."""
 
 APPROVABLE = (WaitReason.APPROVAL, WaitReason.HEAP)
 
@@ -80,8 +85,8 @@ def run_bucket_commands(session: Session) -> tuple[CommandAnswer, ...]:
         StorageError, LedgerError: the bucket or the ledger does not respond; the next look goes on.
     """
     bucket, give_up = session.bucket, time.monotonic() + MOST_SECONDS
-    listed = bucket.list_folder(keys.COMMANDS, pages=1)
-    recorded = bucket.list_folder(keys.COMMAND_RECORDS, pages=1)
+    listed = bucket.list_folder(keys.COMMANDS, pages=MOST_PAGES)
+    recorded = bucket.list_folder(keys.COMMAND_RECORDS, pages=MOST_PAGES)
     commands = [each for each in map(_command, listed.objects) if each is not None]
     records = {info.key: info for info in recorded.objects}
     if listed.complete:
@@ -151,26 +156,42 @@ def _carry_out(session: Session, command: BucketCommand) -> Iterator[CommandAnsw
 def _approve(session: Session, command: BucketCommand) -> str:
     """Approve exactly the plan that WAITING.txt spoke of when the command was written."""
     row = find_clip(session.registry, command.clip)
-    if row.wait not in APPROVABLE:
+    if row.state is not ClipState.WAITING or row.wait not in APPROVABLE:
         raise NotPossible(f"{row.clip} does not wait for an approval: it is {row.state}.")
-    stored = session.bucket.head(keys.clip_key(row.clip, keys.PLAN))
-    plan_hash = _stored_hash(session.bucket, row.clip) if stored is not None else ""
-    if stored is None or not plan_hash or stored.modified_at > command.file.modified_at:
+    plan = _stored_plan(session.bucket, row.clip)
+    if not _was_shown(session.bucket, row, plan, command.file.modified_at):
         raise NotPossible(
             f"{row.clip} was planned after the command was written.",
             remedy=f"Read clips/{row.clip}/{keys.WAITING_NOTE} with the price, then upload the command again.",
         )
     by = f"{command.file.key} in the bucket"
-    approved = approve_plan(session, plan_hash, [row.clip], by=by, way=ApprovalWay.BUCKET)
+    approved = approve_plan(session, str(plan["plan_hash"]), [row.clip], by=by, way=ApprovalWay.BUCKET)
     return f"It costs at most {dollars(approved.total_microdollars) or '$0'}, and starts within a minute."
 
 
-def _stored_hash(bucket: Bucket, clip: str) -> str:
+def _was_shown(bucket: Bucket, row: ClipRow, plan: Mapping[str, Any], at: datetime) -> bool:
+    """Return whether the clip's note spoke of this stored plan before that time.
+
+    The bucket's times are whole seconds, so what was written in the same second may have come after. The registry has the
+    request and the price of the note; a plan that differs from them was shown to nobody yet.
+    """
+    written = [bucket.head(keys.clip_key(row.clip, name)) for name in (keys.PLAN, keys.WAITING_NOTE)]
+    if not plan or plan != _stored_plan(bucket, row.clip):  # written anew since it was read
+        return False
+    first = plan["takes"][0]
+    shown = first.get("fingerprint") == row.planned_fingerprint and stored_at_most(first) == row.price_microdollars
+    return shown and all(info is not None and info.modified_at < at for info in written)
+
+
+def _stored_plan(bucket: Bucket, clip: str) -> dict[str, Any]:
+    """Return a clip's stored plan with its hash and takes; empty if there is none that can be read."""
     try:
-        found = read_json(bucket.read(keys.clip_key(clip, keys.PLAN), max_bytes=MAX_PLAN_BYTES))["plan_hash"]
-    except (ValueError, KeyError, TypeError):
-        return ""
-    return found if isinstance(found, str) else ""
+        found = read_json(bucket.read(keys.clip_key(clip, keys.PLAN), max_bytes=MAX_PLAN_BYTES))
+    except (ObjectMissing, ValueError):
+        return {}
+    takes = found.get("takes") if isinstance(found, dict) else None
+    usable = isinstance(takes, list) and bool(takes) and isinstance(takes[0], dict)
+    return found if usable and isinstance(found.get("plan_hash"), str) else {}
 
 
 def _cancel(session: Session, command: BucketCommand) -> str:
@@ -189,7 +210,7 @@ def _answer(session: Session, answer: CommandAnswer) -> None:
     key = keys.clip_key(command.clip, name) if known else keys.refused_key(command.file.key)
     lines: Sequence[str] = (
         f"{_TITLES[command.verb, answer.done]}: {command.clip}. {answer.text}",
-        f"Command: {command.file.key}. It acts once. To give it again, delete it and upload it again.",
+        f"Command: {command.file.key}. It acts once. To give it again, delete it, and upload it again a minute later.",
     )
     text = "\n\n".join(plain(line) for line in lines)
     session.bucket.write(key, f"{pasteable(redact(text))}\n".encode(), TEXT)

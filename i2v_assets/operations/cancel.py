@@ -238,5 +238,8 @@ async def _cancel_at_service(session: Session, request_id: str) -> CancelOutcome
 
 
 def _paid(session: Session, request: RequestRow) -> int:
-    spent = session.ledger.spend_of(request.clip).get(request.fingerprint)
-    return spent.settled_microdollars + spent.reserved_microdollars if spent is not None else 0
+    """Return what its take has cost or may cost; a take may be made of several requests."""
+    spend = session.ledger.spend_of(request.clip)
+    same = [each.fingerprint for each in session.ledger.list(clip=request.clip) if each.take == request.take]
+    spent = [spend[name] for name in same if name in spend]
+    return sum(each.settled_microdollars + each.reserved_microdollars for each in spent)

@@ -1,6 +1,7 @@
 """Plan clips before anything is paid: what would be made, by which model, and at what price."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from i2v_assets.pipeline.read_media import MediaReader
 from i2v_assets.planning.plan import Plan, PlanOffer, plan_hash
 from i2v_assets.session import Session
 from i2v_assets.uploads.ingest import scan_uploads
-from resources.errors import I2VError
+from resources.errors import I2VError, UnforeseenError
 from resources.ledger.records import State
 from resources.registry.registry import ClipRow, ClipState
 from resources.runcomfy.factory import OpenService
 from resources.schemas.inputs import Family
 from resources.scratch import scratch_folder
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,7 @@ def preview(session: Session, rows: Sequence[ClipRow]) -> Preview:
 async def _preview(session: Session, rows: Sequence[ClipRow], scratch: Path) -> Preview:
     async with open_planner(session, scratch) as opened:
         await opened.offers()  # a token that is not accepted is told once, not for every clip
-        results = await asyncio.gather(*(_plan(opened.planner, row) for row in rows))
+        results = await asyncio.gather(*(plan_clip(opened.planner, row) for row in rows))
         try:
             balance = (await opened.service.client.balance()).microdollars
         except I2VError:
@@ -161,11 +164,16 @@ async def _preview(session: Session, rows: Sequence[ClipRow], scratch: Path) -> 
     return Preview(planned, takes, tuple(each for each in results if isinstance(each, tuple)), balance, rerolls)
 
 
-async def _plan(planner: ClipPlanner, row: ClipRow) -> Planned | tuple[str, I2VError]:
+async def plan_clip(planner: ClipPlanner, row: ClipRow) -> Planned | tuple[str, I2VError]:
+    """Return the plan of one clip, or why it has none. No error of one clip leaves the others without their plans."""
     try:
         return await planner.plan(row)
     except I2VError as error:
         return row.clip, error
+    except Exception as error:  # noqa: BLE001 - whatever one model or file causes, the other clips have their plans
+        unforeseen = UnforeseenError("This clip was not planned", error)
+        log.error("Clip %s: %s", row.clip, unforeseen.message)  # noqa: TRY400 - its words and traceback stay out
+        return row.clip, unforeseen
 
 
 def _planned_film(plan: Plan, pieces: Sequence[PlannedTake]) -> PlannedTake:

@@ -36,7 +36,7 @@ def retry_clip(session: Session, clip: str, *, by: str) -> Retry:
     """
     row = find_clip(session.registry, clip)
     waits = row.state is ClipState.WAITING and row.wait in (WaitReason.PERSON, WaitReason.LOST)
-    if row.stopped_by is not None and not waits and row.state in _GOES_ON:
+    if row.stopped_by is not None and not waits and row.state in (*_GOES_ON, ClipState.WAITING):
         if not session.registry.stops.unstop(row):
             raise _changed(session, row)
         return Retry(clip, ())

@@ -8,6 +8,7 @@ from typing import Any
 from i2v_assets.briefs.brief import MAX_TAKES
 from i2v_assets.films.resolve import Shot
 from i2v_assets.films.scan import following_shots
+from i2v_assets.operations.approve import stored_at_most
 from i2v_assets.operations.clips import MOVING, ClipBusy, NotPossible, TakeNotFound, find_clip, takes_of, way_on
 from i2v_assets.session import Session
 from resources.bounded_json import read_json
@@ -32,7 +33,7 @@ class Retake:
         clip: The clip.
         take: The number of the take.
         seed: The seed that was given; None derives one.
-        price_microdollars: What a take cost in the clip's latest plan; None if it has no price.
+        price_microdollars: The most that it may cost by the clip's latest plan; None if it has no price.
         pieces: Of a video of several pieces: how many it has; 0 for one request.
         from_piece: The first piece that is made anew; those before it are kept.
         following: Shots of films that start from this clip's last frame, and are made anew once the take is chosen.
@@ -56,7 +57,7 @@ class Retake:
             return ""
         kept = f"{_numbered('Piece', 1, self.from_piece - 1)} kept; " if self.from_piece > 1 else ""
         anew = f"{_numbered('piece', self.from_piece, self.pieces)} made anew"
-        costs = f" for {dollars(self.price_microdollars)}" if self.price_microdollars else ""
+        costs = f" for at most {dollars(self.price_microdollars)}" if self.price_microdollars else ""
         words = f"{kept}{anew}{costs}, since each starts where the one before ends."
         return words[0].upper() + words[1:]
 
@@ -123,7 +124,7 @@ def retake_clip(
         if request.take == added and request.request_id is None and seed in (None, request.seed):
             with contextlib.suppress(StaleClaim, IllegalTransition):  # the run was faster
                 session.ledger.retry(request.fingerprint, by=by, attempt=request.attempt)
-    prices = [piece.get("price_microdollars") for piece in pieces[first - 1 :]]
+    prices = [stored_at_most(piece) for piece in pieces[first - 1 :]]
     price = sum(each or 0 for each in prices) if pieces else row.price_microdollars
     following = following_shots(session.bucket, session.registry, session.settings.service, clip)
     return Retake(clip, added, seed, price, len(pieces), first, following)

@@ -5,15 +5,14 @@
 
 import asyncio
 import logging
-import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 from i2v_assets.pipeline.context import PipelineContext, RunScope
 from i2v_assets.pipeline.deliver import Delivery
+from i2v_assets.pipeline.film_budget import FilmBudget
 from i2v_assets.pipeline.gates import Gate, Hold, gate
 from i2v_assets.pipeline.generate import Generated, generate_takes
 from i2v_assets.pipeline.offers import plan_offers
@@ -32,8 +31,8 @@ from i2v_assets.pipeline.voice_film import generate_film
 from i2v_assets.planning.plan import Plan, Refusal, Waiting, expected_price
 from i2v_assets.planning.time_window import parse_window
 from i2v_assets.uploads.types import Candidate, UploadHold, UploadKind
-from resources.errors import ErrorCode, I2VError, Verdict
-from resources.generation.types import Cancelled, Failed, GenerationRequest, Held
+from resources.errors import ErrorCode, I2VError, Verdict, where_raised
+from resources.generation.types import Cancelled, Delivered, Failed, GenerationRequest, Held, Outcome
 from resources.ledger.approvals import ApprovalWay
 from resources.ledger.records import State
 from resources.logs import log_context
@@ -69,6 +68,7 @@ class ClipPipeline:
         self._planner = ClipPlanner(reader, offers, context.options, context.ledger.was_sent, past)
         self._plans: dict[str, Plan] = {}
         self._window = parse_window(context.settings.generate_only, context.settings.zone)
+        self._film_budget = FilmBudget(context.ledger, context.settings, run.budget_run or run.run_id)
 
     async def process_clip(self, row: ClipRow) -> ClipOutcome:
         """Return what became of one clip. An error of the project is an outcome of this clip, never of another."""
@@ -89,15 +89,13 @@ class ClipPipeline:
 
         The error's own words are left out: they may name another clip's file, or hold what must not be shown.
         """
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
         problem = Problem(
-            f"This clip stopped because of a bug in i2v-assets ({where}).",
+            f"This clip stopped because of a bug in i2v-assets ({where_raised(error)}).",
             remedy="Please report it with the run log. Its files are not the cause as far as is known.",
         )
         plan = self._plans.get(row.clip)
-        planned = plan.fingerprint if plan is not None else row.planned_fingerprint
-        money = await asyncio.to_thread(self._context.ledger.money_of, row.clip, planned)
+        planned = [each.fingerprint for each in plan.requests] if plan is not None else [row.planned_fingerprint]
+        money = await asyncio.to_thread(self._context.ledger.money_of, row.clip, *planned)
         if money.may_have_been_paid:
             return ClipWaiting(row, WaitReason.DOWNLOAD, problem, plan, code=ErrorCode.INTERNAL)
         return ClipFailed(row, WaitReason.NEVER, problem, plan, code=ErrorCode.INTERNAL)
@@ -135,9 +133,11 @@ class ClipPipeline:
             if hold is not None:
                 if hold.waiting_for in _FOR_APPROVAL:
                     await asyncio.to_thread(self._void_other_approvals, planned)
-                problem = Problem(hold.reason, remedy=hold.remedy)
-                return ClipWaiting(planned.row, hold.waiting_for, problem, plan, planned.plans, planned.rerolls)
+                return _waiting(planned, plan, self._held(planned, plan, hold))
         return None
+
+    def _held(self, planned: Planned, plan: Plan, hold: Hold) -> Held:
+        return Held(self._request(planned.row, plan), hold.waiting_for, hold.reason, hold.remedy)
 
     def _approve(self, planned: Planned) -> None:
         """Record that the person who materialized the clip agreed to its plan at its price."""
@@ -202,8 +202,8 @@ class ClipPipeline:
             stopped = _not_made(planned, generated)
             if stopped is not None:
                 return stopped
-            if planned.rerolls:
-                await self._add_rerolls(planned, generated)
+            if (waits := await self._add_rerolls(planned, generated)) is not None:
+                return waits
             if await self._is_outdated(planned.row):
                 return ClipWaiting(planned.row, WaitReason.REPLACED, Problem("A newer version of it was delivered."))
             return await self._delivery.deliver(planned, generated.takes)
@@ -215,7 +215,7 @@ class ClipPipeline:
 
         def one(plan: Plan) -> Awaitable[Generated]:
             if plan.pieces:
-                return generate_film(self._context, plan, partial(self._request, row))
+                return generate_film(self._context, self._film_budget, plan, partial(self._request, row))
             return generate_takes(self._context, [plan], [self._request(row, plan)])
 
         made = Generated([], [])
@@ -257,47 +257,74 @@ class ClipPipeline:
 
     # Rerolls
 
-    async def _add_rerolls(self, planned: Planned, generated: Generated) -> None:
-        """Generate rerolls one at a time: each only because those before it were measured and are poor."""
+    async def _add_rerolls(self, planned: Planned, generated: Generated) -> ClipWaiting | None:
+        """Generate rerolls one at a time: each only because those before it were measured and are poor.
+
+        Return how the clip waits for the rest of one that is paid for in part; None: it shows the takes that are there.
+        """
         refused = any(isinstance(outcome, Failed) and outcome.final for outcome in generated.outcomes)
         for plan in planned.rerolls:
             if not await self._wants_reroll(planned, plan, generated.takes, refused=refused):
-                return
-            if not await self._reroll(planned.row, planned.candidate, plan, generated):
-                return
+                return None
+            hold = await self._hold(planned, plan)
+            if hold is not None:
+                log.info(
+                    "Clip %s: take %d, which its score asks for, waits: %s", planned.row.clip, plan.take, hold.reason
+                )
+                return await self._wait_for_rest(planned, plan, self._held(planned, plan, hold))
+            outcome = await self._reroll(planned.row, planned.candidate, plan, generated)
+            if not isinstance(outcome, Delivered):
+                return await self._wait_for_rest(planned, plan, outcome)
+        return None
 
     async def _wants_reroll(self, planned: Planned, plan: Plan, takes: Sequence[Take], *, refused: bool) -> bool:
-        """Return whether a reroll is generated: the takes are poor, none was refused, and every gate lets it through."""
+        """Return whether a reroll is generated: the takes are poor, and none was refused. The gates are asked besides."""
         row, brief = planned.row, planned.candidate.brief
         if all(state in PAID for state in await self._states(plan)):
             return True  # it only has to be fetched
         delivered = row.delivered_version == row.version and row.fingerprint == planned.plans[0].fingerprint
-        if not reroll_allowed(brief, row, refused=refused, settled=delivered and not self._run.by_hand):
+        settled = delivered and not self._run.by_hand and not await self._is_paid_in_part(plan)
+        if not reroll_allowed(brief, row, refused=refused, settled=settled):
             return False
-        if brief.reroll is None or await self._delivery.best_score(row, takes) >= brief.reroll.below:
-            return False
-        hold = await self._hold(planned, plan)
-        if hold is not None:
-            log.info("Clip %s: take %d, which its score asks for, waits: %s", row.clip, plan.take, hold.reason)
-        return hold is None
+        return brief.reroll is not None and await self._delivery.best_score(row, takes) < brief.reroll.below
 
-    async def _reroll(self, row: ClipRow, candidate: Candidate, plan: Plan, generated: Generated) -> bool:
-        """Generate one more take. Return False if it brought no video; its number stays taken only if money may have moved."""
+    async def _is_paid_in_part(self, plan: Plan) -> bool:
+        """Return whether a take of pieces was begun: money may have moved for at least one of them."""
+        return bool(plan.pieces) and any(state in PAID for state in await self._states(plan))
+
+    async def _wait_for_rest(self, planned: Planned, plan: Plan, found: Outcome | None) -> ClipWaiting | None:
+        """Return how the clip waits for the rest of a reroll that has no video; None if it waits for nothing.
+
+        Of a clip that a person stopped nothing more is paid, so its reroll stays as it is.
+        """
+        if not isinstance(found, Held) or found.kind in _HOLDS_NO_OTHER or planned.row.stopped_by is not None:
+            return None
+        if not await self._is_paid_in_part(plan):
+            return None
+        if found.kind in _FOR_APPROVAL:
+            await asyncio.to_thread(self._void_other_approvals, planned)
+        return _waiting(planned, plan, found)
+
+    async def _reroll(self, row: ClipRow, candidate: Candidate, plan: Plan, generated: Generated) -> Outcome | None:
+        """Generate one more take and return its outcome; None if it was not begun.
+
+        Without a video its number stays taken only if money may have moved.
+        """
         registry, extra = self._context.registry, plan.take - (candidate.brief.takes or 1)
 
         def note(change: Callable[..., bool], extra_takes: int) -> Awaitable[bool]:
             return asyncio.to_thread(change, row.clip, version=row.version, take=plan.take, extra_takes=extra_takes)
 
         if plan.take not in rerolled(row) and not await note(registry.add_reroll, extra - 1):
-            return False  # the upload changed, or a person asked for a take: the next run goes on from there
+            return None  # the upload changed, or a person asked for a take: the next run goes on from there
         more = await self._generate(row, [plan])
         if more.takes:
             generated.add(more)
-            return True
+            return more.outcomes[0]
         rows = [await asyncio.to_thread(self._context.ledger.get, each.fingerprint) for each in plan.requests]
         if not any(row is not None and (row.state in PAID or row.submitted_at is not None) for row in rows):
             await note(registry.take_back_reroll, extra)
-        return False
+        return more.outcomes[0]
 
 
 # Outcomes without a video
@@ -320,11 +347,7 @@ def _not_made(planned: Planned, generated: Generated) -> ClipOutcome | None:
     alone = _HOLDS_NO_OTHER if row.stopped_by is None else {*_HOLDS_NO_OTHER, WaitReason.STOPPED}
     held.sort(key=lambda each: each[1].kind in alone)
     if held and not (generated.takes and held[0][1].kind in alone):
-        plan, found = held[0]
-        problem = Problem(found.reason, remedy=found.remedy)
-        return ClipWaiting(
-            row, found.kind, problem, plan, plans, planned.rerolls, found.code, found.http_status, found.request_id
-        )
+        return _waiting(planned, *held[0])
     failures = [found for found in generated.outcomes if isinstance(found, Failed | Cancelled)]
     if generated.takes or not failures:
         return None
@@ -333,6 +356,23 @@ def _not_made(planned: Planned, generated: Generated) -> ClipOutcome | None:
     if isinstance(first, Cancelled):
         return ClipFailed(row, reason, problem, plans[0], ErrorCode.GENERATION_FAILED, request_id=first.request_id)
     return ClipFailed(row, reason, problem, plans[0], first.code, first.http_status, first.request_id)
+
+
+def _waiting(planned: Planned, plan: Plan, found: Held) -> ClipWaiting:
+    """Return the clip's wait for one of its takes; a reroll that it waits for counts among those that are asked for."""
+    plans = tuple(planned.plans) if plan in planned.plans else (*planned.plans, plan)
+    return ClipWaiting(
+        planned.row,
+        found.kind,
+        Problem(found.reason, remedy=found.remedy),
+        plan,
+        plans,
+        tuple(reroll for reroll in planned.rerolls if reroll not in plans),
+        found.code,
+        found.http_status,
+        found.request_id,
+        found.order.fingerprint,
+    )
 
 
 def _after_failure(failures: Sequence[Failed | Cancelled]) -> WaitReason:

@@ -31,6 +31,7 @@ class RunScope:
 
     Attributes:
         run_id: Dagster's.
+        budget_run: the run that the cap of a run counts for, if another: of an automatic retry, the first one.
         by_hand: a person started it, which approves its clips at their plans' prices; no other run does.
         retried: Dagster started it again after a crash: what was approved stays so, and no failure is paid for anew.
         plan: plan the clips.
@@ -44,6 +45,7 @@ class RunScope:
     plan: bool = True
     make: bool = True
     dispatched: bool = True
+    budget_run: str = ""
 
 
 @dataclass(frozen=True)

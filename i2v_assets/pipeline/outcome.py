@@ -44,6 +44,7 @@ class ClipWaiting:
         code: what caused it, None if no error did.
         http_status: the HTTP status of the answer that caused it.
         request_id: the service's id of the request that is held.
+        held: its fingerprint: of a take that is made in pieces, that of the piece; None if no request is held.
     """
 
     row: ClipRow
@@ -55,6 +56,7 @@ class ClipWaiting:
     code: ErrorCode | None = None
     http_status: int | None = None
     request_id: str | None = None
+    held: str | None = None
 
 
 @dataclass(frozen=True)

@@ -260,7 +260,8 @@ class ClipPlanner:
         return key, await self._reader.preparer.prepare(wanted.medium, wanted.preparation)
 
     async def _sent(self, plan: Plan) -> bool:
-        return await asyncio.to_thread(self._was_sent, plan.fingerprint)
+        sent = await asyncio.gather(*(asyncio.to_thread(self._was_sent, each.fingerprint) for each in plan.requests))
+        return any(sent)
 
     async def _made(self, brief: Brief, make: "Callable[[Prepared | None], Made]", prepared: Prepared) -> "Made":
         """Plan; in a thread if several families may be preferred, since the ledger is asked what was sent before."""

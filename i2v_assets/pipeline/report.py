@@ -12,6 +12,7 @@ from i2v_assets.clip_folder.writer import BucketAnswers
 from i2v_assets.pipeline.checks import delivered_checks
 from i2v_assets.pipeline.clip_state import answer_metadata, state_report
 from i2v_assets.pipeline.context import PipelineContext, Result
+from i2v_assets.pipeline.film_budget import unsent
 from i2v_assets.pipeline.metadata import (
     Events,
     Markdown,
@@ -56,6 +57,9 @@ _STANDS_ANYWAY = {
     WaitReason.STORAGE,
 }
 """What a stopped clip says all the same: a person has to know it, or something that was sent is still to be fetched."""
+
+_ASKED_OF_THE_REQUEST = {WaitReason.UNKNOWN, WaitReason.PRICE_AGREEMENT}
+"""Waits whose end the dispatch sensor asks the ledger by the fingerprint of the request that is held, not of the whole take."""
 
 SOURCE_ASSETS = {
     MediumKind.IMAGE: "source_images",
@@ -197,8 +201,17 @@ class ClipReporter:
             problem.remedy,
             waiting_for=outcome.reason,
             plan=plan,
+            fingerprint=outcome.held if outcome.reason in _ASKED_OF_THE_REQUEST else None,
+            price_microdollars=await self._price_to_come(plan) if outcome.reason is WaitReason.BUDGET else None,
             picture=picture if outcome.reason.is_decision else None,
         )
+
+    async def _price_to_come(self, plan: Plan | None) -> int | None:
+        """Return what a take still needs of the budget: its pieces that are paid for need nothing."""
+        if plan is None or not plan.pieces or plan.at_most_microdollars is None:
+            return None
+        pieces = await asyncio.to_thread(unsent, self._context.ledger, plan)
+        return sum(piece.at_most_microdollars or 0 for piece in pieces)
 
     @staticmethod
     def _prices(outcome: ClipWaiting, money: Money) -> tuple[int, int, int]:
@@ -230,8 +243,8 @@ class ClipReporter:
         return await self._answer(row, state, answer, problem.what, remedy, waiting_for=outcome.reason, plan=plan)
 
     async def _money(self, row: ClipRow, plan: Plan | None = None) -> Money:
-        fingerprint = plan.fingerprint if plan is not None else row.planned_fingerprint
-        return await asyncio.to_thread(self._context.ledger.money_of, row.clip, fingerprint)
+        planned = [each.fingerprint for each in plan.requests] if plan is not None else [row.planned_fingerprint]
+        return await asyncio.to_thread(self._context.ledger.money_of, row.clip, *planned)
 
     async def _answer(
         self,
@@ -243,12 +256,24 @@ class ClipReporter:
         *,
         waiting_for: WaitReason | None = None,
         plan: Plan | None = None,
+        fingerprint: str | None = None,
+        price_microdollars: int | None = None,
         picture: str | None = None,
     ) -> Result:
-        """Write the note and the registry's row."""
+        """Write the note and the registry's row; the fingerprint and the price are the plan's unless others are given."""
         shown = base64.b64decode(picture) if picture is not None else None
         await asyncio.to_thread(self._bucket.note, row.clip, answer, shown)
-        if not await self._record(row, state, reason=reason, remedy=remedy, waiting_for=waiting_for, plan=plan):
+        recorded = await self._record(
+            row,
+            state,
+            reason=reason,
+            remedy=remedy,
+            waiting_for=waiting_for,
+            plan=plan,
+            fingerprint=fingerprint,
+            price_microdollars=price_microdollars,
+        )
+        if not recorded:
             return await self._restore(row)
         return Result(row.clip, state, reason, remedy)
 
@@ -290,6 +315,8 @@ class ClipReporter:
         remedy: str | None = None,
         waiting_for: WaitReason | None = None,
         plan: Plan | None = None,
+        fingerprint: str | None = None,
+        price_microdollars: int | None = None,
     ) -> bool:
         """Write the registry's row; ``plan`` is the take that the answer is about. Return False if it is not ours now."""
         return await asyncio.to_thread(
@@ -300,8 +327,8 @@ class ClipReporter:
             reason=reason,
             remedy=remedy,
             waiting_for=waiting_for,
-            fingerprint=plan.fingerprint if plan else None,
-            price_microdollars=plan.at_most_microdollars if plan else None,
+            fingerprint=fingerprint or (plan.fingerprint if plan else None),
+            price_microdollars=price_microdollars or (plan.at_most_microdollars if plan else None),
             run_id=self._run_id,
         )
 

@@ -11,29 +11,27 @@ from uuid import uuid4
 from i2v_assets.films.frames import PNG, store_first_frame
 from i2v_assets.films.manifest import SANDBOX_FILM_NOTE
 from i2v_assets.pipeline.context import PipelineContext
+from i2v_assets.pipeline.film_budget import FilmBudget
 from i2v_assets.pipeline.generate import Generated, generate_takes
 from i2v_assets.pipeline.postprocess import fetched
 from i2v_assets.pipeline.takes import Take
 from i2v_assets.planning.plan import Plan
-from resources.generation.factory import caps_of
 from resources.generation.types import Cancelled, Delivered, Failed, GenerationRequest, Held, Outcome
-from resources.ledger.records import RequestRow, State
+from resources.ledger.records import RequestRow
 from resources.media import joining, mixing
 from resources.media.hashing import sha256_file
 from resources.media.limits import JOIN
-from resources.money import dollars
 from resources.plurals import counted
 from resources.schemas.inputs import FirstFrame, Medium, MediumKind
 from resources.storage import keys
 from resources.storage.errors import ObjectMissing
-from resources.wait_reason import WaitReason
 
 log = logging.getLogger(__name__)
 
 RequestOf = Callable[[Plan], GenerationRequest]
 
 
-async def generate_film(context: PipelineContext, plan: Plan, request_of: RequestOf) -> Generated:
+async def generate_film(context: PipelineContext, budget: FilmBudget, plan: Plan, request_of: RequestOf) -> Generated:
     """Bring the pieces of a plan to their outcomes, one after the other, and join them.
 
     A piece without a video stops those after it; the outcome says which pieces are kept.
@@ -41,9 +39,12 @@ async def generate_film(context: PipelineContext, plan: Plan, request_of: Reques
     Raises:
         StorageError: the bucket does not answer; LedgerError: the ledger does not; MediaError: the pieces cannot be joined.
     """
+    async with budget.room_for(plan, request_of(plan)) as held:
+        return Generated([held], []) if held is not None else await _generate_pieces(context, plan, request_of)
+
+
+async def _generate_pieces(context: PipelineContext, plan: Plan, request_of: RequestOf) -> Generated:
     made = Generated([], [])
-    if (held := await asyncio.to_thread(_beyond_budget, context, plan, request_of(plan))) is not None:
-        return Generated([held], [])
     try:
         for piece in plan.pieces:
             sent = await _with_first_frame(context, piece, made.takes)
@@ -55,27 +56,6 @@ async def generate_film(context: PipelineContext, plan: Plan, request_of: Reques
         return Generated([outcome], [Take(plan, outcome, _row_of(plan, made.takes, outcome), tuple(made.takes))])
     finally:
         made.discard()
-
-
-# Before the first piece
-
-
-def _beyond_budget(context: PipelineContext, plan: Plan, order: GenerationRequest) -> Held | None:
-    """Return why no piece is sent: the budget has no room for all of them. Each claim asks it once more."""
-    rows = [context.ledger.get(piece.fingerprint) for piece in plan.pieces]
-    unsent = [piece for piece, row in zip(plan.pieces, rows, strict=True) if row is None or row.state is State.PLANNED]
-    price = sum(piece.at_most_microdollars or 0 for piece in unsent)
-    settings, caps = context.settings, caps_of(context.settings)
-    spent = context.ledger.spent_today(settings.service, settings.zone).microdollars
-    left = max(0, min(caps.usd_per_day_microdollars - spent, caps.usd_per_run_microdollars))
-    if len(unsent) < 2 or price <= left or order.adopt_only:
-        return None
-    what = f"Its {counted(len(unsent), 'piece')} cost at most {dollars(price)} together, and the budget has {dollars(left) or '$0'} left."
-    variables = "I2V_BUDGET_USD_PER_DAY and I2V_BUDGET_USD_PER_RUN"
-    if settings.service == "sandbox":
-        variables = "I2V_SANDBOX_BUDGET_USD_PER_DAY"
-    remedy = f"Nothing of it is sent before there is room for all. Wait for tomorrow, or raise {variables}."
-    return Held(order, WaitReason.BUDGET, what, remedy)
 
 
 # The frame that the next piece starts from

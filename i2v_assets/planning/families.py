@@ -186,7 +186,7 @@ def choose_family(
         first = attempt(family, 1)
         if isinstance(first, Unprepared | Unheard):
             return first  # what was sent with it is only known once its files are prepared
-        if isinstance(first, Plan) and was_sent(first.fingerprint):
+        if isinstance(first, Plan) and any(was_sent(each.fingerprint) for each in first.requests):
             return attempt(family)
     passed_over: list[tuple[Family, Refusal | Waiting]] = []
     for family in families:

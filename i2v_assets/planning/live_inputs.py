@@ -1,13 +1,14 @@
 """The `inputs` of a brief: what a model has beside the project's own words. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from i2v_assets.briefs.brief import Brief
 from resources.problem import Problem
 from resources.schemas.inputs import Family
-from resources.schemas.live_schema import LiveEndpoint, seconds_of
+from resources.schemas.live_schema import WORDS, LiveEndpoint
+from resources.schemas.live_seconds import seconds_of
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,13 @@ class LiveInputs:
         brief: The brief; a word that `inputs` sets under the service's name is set in it.
         rest: The other inputs, under the service's own names.
         problems: What was said twice, or has no price.
+        seconds: The longest duration that `rest` asks for; 0 if none. The price is at least that of it.
     """
 
     brief: Brief
     rest: Mapping[str, Any]
     problems: tuple[Problem, ...] = ()
+    seconds: int = 0
 
 
 def not_by_schema(brief: Brief, family: Family) -> LiveInputs:
@@ -40,23 +43,38 @@ def live_inputs(brief: Brief, live: LiveEndpoint) -> LiveInputs:
     rest: dict[str, Any] = {}
     changed: dict[str, Any] = {}
     problems: list[Problem] = []
+    longest = 0
     for name, value in (brief.inputs or {}).items():
         word = words.get(name)
         if word is None:
             rest[name] = value
+            seconds = [(path, each, seconds_of(each)) for path, each in _durations(name, value)]
+            problems += [_unpriced(path, each, "duration") for path, each, read in seconds if read is None]
+            longest = max(longest, sum(read or 0 for _, _, read in seconds))
             continue
         read = _read(word, value)
         if getattr(brief, word) is not None:
             problems.append(_problem(f"`inputs.{name}` and `{word}` say the same.", "Keep one of them."))
         elif read is None and word == "duration":
-            what = f"`inputs.{name}` is {value!r}, and the price depends on the seconds."
-            problems.append(_problem(what, f"Write `{word}` in whole seconds."))
+            problems.append(_unpriced(name, value, word))
         elif read is None:
             rest[name] = value
         else:
             changed[word] = read
     given = {**brief.given, **changed}
-    return LiveInputs(Brief.model_construct(_fields_set=set(given), **given), rest, tuple(problems))
+    return LiveInputs(Brief.model_construct(_fields_set=set(given), **given), rest, tuple(problems), longest)
+
+
+def _durations(name: str, value: object) -> Iterator[tuple[str, object]]:
+    """Yield each value that is a duration by its name, however deep it is; several in one input follow one another."""
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _durations(f"{name}.{key}", each)
+    elif isinstance(value, list):
+        for at, each in enumerate(value):
+            yield from _durations(f"{name}.{at}" if isinstance(each, Mapping | list) else name, each)
+    elif name.rpartition(".")[2].lower() in WORDS["duration"]:
+        yield name, value
 
 
 def _read(word: str, value: object) -> object:
@@ -76,6 +94,11 @@ def _read(word: str, value: object) -> object:
                 if isinstance(value, bool | str)
                 else None
             )
+
+
+def _unpriced(name: str, value: object, word: str) -> Problem:
+    what = f"`inputs.{name}` is {value!r}, and the price depends on the seconds."
+    return _problem(what, f"Write `{word}` in whole seconds.")
 
 
 def _problem(what: str, remedy: str) -> Problem:

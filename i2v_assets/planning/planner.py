@@ -271,7 +271,7 @@ class _Planner:
         self.live = offer.live if offer is not None else None
         self.problems: list[Problem] = list(check_media(family, media, limits))
         given: LiveInputs = live_inputs(brief, self.live) if self.live is not None else not_by_schema(brief, family)
-        self.brief, self.inputs = given.brief, given.rest
+        self.brief, self.inputs, self.other_seconds = given.brief, given.rest, given.seconds
         self.problems += given.problems
         self.media = media
         self.family = family
@@ -312,7 +312,8 @@ class _Planner:
             **switches,
         )
         if self.live is not None:
-            inputs = inputs.model_copy(update={"body": self._body(inputs)})
+            priced = max(duration, self.other_seconds)
+            inputs = inputs.model_copy(update={"body": self._body(inputs), "duration": priced})
         base = self._base(offer, inputs)
         billed = billed_of(inputs, [video_facts(each).seconds for each in self._kind(MediumKind.VIDEO)])
         quote = None
@@ -507,15 +508,26 @@ class _Planner:
     def _duration_of_media(self) -> int:
         """Return how many seconds are reckoned with where the model has no such input: those of its longest file."""
         if self.brief.duration is not None and self.brief.duration != "match_audio":
-            self._refuse(f"`duration` is {self.brief.duration}.", f"{self.family} has no such input.",
-                         "Remove `duration`.")  # fmt: skip
+            self._refuse_unread("duration", self.brief.duration)
         lengths = [audio_facts(each).seconds for each in self._kind(MediumKind.AUDIO)]
         lengths += [video_facts(each).seconds for each in self._kind(MediumKind.VIDEO)]
         seconds = max(1, math.ceil(max(lengths) - ENCODER_PADDING)) if lengths else DEFAULT_DURATION
+        if self.other_seconds:
+            return max(self.other_seconds, seconds if lengths else 0)
         of_what = "its longest file" if lengths else "the usual clip"
         self._advise("no_duration", f"{self.family} has no input for the duration. The price is reckoned with the"
                      f" {seconds} s of {of_what}.")  # fmt: skip
         return seconds
+
+    def _refuse_unread(self, word: str, value: object) -> None:
+        """Refuse a word that the live schema has no field for, or only one whose form the project cannot read."""
+        name = self.live.schema.unread(word) if self.live is not None else None
+        if name is None:
+            self._refuse(f"`{word}` is {value}.", f"{self.family} has no such input.", f"Remove `{word}`.")
+        else:
+            limit = f"The form of `{name}` in the schema of {self.family} cannot be read."
+            remedy = f"Remove `{word}`, and write `inputs.{name}` as `i2v models {self.family}` shows it."
+            self._refuse(f"`{word}` is {value}.", limit, remedy)
 
     def _compare(self, duration: int, seconds: float, high: int) -> None:
         """Advise if the clip ends in silence or cuts the voice."""
@@ -544,8 +556,10 @@ class _Planner:
             return self.limits.default_resolution
         dialect = offer.dialect if offer else None
         allowed = self.limits.resolutions_in(dialect) if dialect else self.limits.resolutions
+        if self.live is not None and not allowed and "resolution" in self.live.schema.by_word:
+            return resolution
         if not allowed and self.live is not None:
-            self._refuse(f"`resolution` is {resolution}.", f"{self.family} has no such input.", "Remove `resolution`.")
+            self._refuse_unread("resolution", resolution)
         elif resolution not in allowed:
             who = offer.model_id if offer and resolution in self.limits.resolutions else str(self.family)
             self._refuse(f"`resolution` is {resolution}.", f"{who} makes {', '.join(allowed)}.", "Write one of these.")

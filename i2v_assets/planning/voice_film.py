@@ -20,7 +20,6 @@ from i2v_assets.planning.preparing import Prepared, Unprepared, Wanted, expected
 from i2v_assets.planning.voice_split import Span, split_voice
 from resources.media.facts import VoicePauses
 from resources.media.preparation import Preparation
-from resources.money import dollars
 from resources.prices.quote import Quote
 from resources.schemas import live_body
 from resources.schemas.inputs import Family, FirstFrame, GenerationInputs, MediumKind, Route, Service, fingerprint
@@ -128,8 +127,7 @@ class VoiceFilm:
         whole = with_pieces(whole, pieces)
         if self.brief.voice == "split":
             return whole
-        cost = f" for {dollars(whole.price_microdollars)} together" if whole.price_microdollars else ""
-        ask = Ask(code="long_voice", words=f"{words[:-1]}{cost}.", remedy=SPLIT_REMEDY)
+        ask = Ask(code="long_voice", words=words, remedy=SPLIT_REMEDY)
         return whole.model_copy(update={"asks": (*whole.asks, ask)})
 
 

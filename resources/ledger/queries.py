@@ -208,17 +208,21 @@ class Reading(LedgerBase):
                     found[clip] = Spend(number, int(settled), int(open_))  # Postgres sums come as Decimal and are whole
         return found
 
-    def money_of(self, clip: str, fingerprint: str | None) -> Money:
-        """Return what the ledger proves about the money of a clip; ``fingerprint`` is that of its plan, if it has one."""
-        return self.money_by_clip({clip: fingerprint})[clip]
+    def money_of(self, clip: str, *planned: str | None) -> Money:
+        """Return what the ledger proves about the money of a clip, given the fingerprints of its plan's requests, if any."""
+        names = frozenset(name for name in planned if name is not None)
+        return self._money_by_clip({clip: names})[clip]
 
     def money_by_clip(self, planned: Mapping[str, str | None]) -> dict[str, Money]:
         """Return the money of many clips, given the fingerprint that each is planned with.
 
         A planned request counts for each clip that it is planned for, whichever of them sent it.
         """
+        return self._money_by_clip({clip: frozenset({name} if name else ()) for clip, name in planned.items()})
+
+    def _money_by_clip(self, planned: Mapping[str, frozenset[str]]) -> dict[str, Money]:
         found: dict[str, dict[int, Any]] = {clip: {} for clip in planned}
-        wanted = {fingerprint for fingerprint in planned.values() if fingerprint is not None}
+        wanted = frozenset[str]().union(*planned.values())
         by_fingerprint: dict[str, list[Any]] = defaultdict(list)
         with self.database.read() as connection:
             for column, names in ((requests.c.clip, planned), (requests.c.fingerprint, wanted)):
@@ -227,8 +231,8 @@ class Reading(LedgerBase):
                         by_fingerprint[row.fingerprint].append(row)
                         if row.clip in found:
                             found[row.clip][row.id] = row
-        for clip, fingerprint in planned.items():
-            found[clip] |= {row.id: row for row in by_fingerprint.get(fingerprint or "", ())}
+        for clip, names_of_clip in planned.items():
+            found[clip] |= {row.id: row for name in names_of_clip for row in by_fingerprint.get(name, ())}
         return {clip: _money(rows.values(), planned[clip]) for clip, rows in found.items()}
 
     # Export
@@ -258,10 +262,10 @@ class Reading(LedgerBase):
             return tuple(row_of(found) for found in connection.execute(query))
 
 
-def _money(rows: Iterable[Any], planned: str | None) -> Money:
+def _money(rows: Iterable[Any], planned: frozenset[str]) -> Money:
     """Return the money of a clip's submissions; a returned one was never accepted, so it cost nothing."""
     rows = sorted(rows, key=lambda row: row.id)
-    current = [row for row in rows if row.fingerprint == planned or row.delivered_at is None or row.lost]
+    current = [row for row in rows if row.fingerprint in planned or row.delivered_at is None or row.lost]
     paid = [row for row in current if not row.returned]
     still_open = [row for row in paid if row.cost_microdollars is None]
     return Money(

@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import JsonValue
 
 from resources.schemas.inputs import LAST, MediumKind, marked_medium, medium_mark
-from resources.schemas.live_schema import WORDS, LiveEndpoint, LiveMedia, seconds_of
+from resources.schemas.live_schema import WORDS, LiveEndpoint, LiveMedia
+from resources.schemas.live_seconds import seconds_of
 
 
 @dataclass(frozen=True)

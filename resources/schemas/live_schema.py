@@ -22,6 +22,8 @@ from resources.schemas.limits import (
     MediaLimits,
     PromptLimits,
 )
+from resources.schemas.live_seconds import LONGEST_DURATION, durations, seconds_of
+from resources.schemas.readings import joined, readings, types_of
 
 MAX_SCHEMA_BYTES = 256_000
 """Largest schema: the longest of the public ones that are known have some 10 kB."""
@@ -38,8 +40,11 @@ MAX_PATTERN = 500
 MAX_FILES = 16
 """Files in a list without a stated number, as the vendor's own nodes have it."""
 
-LONGEST_DURATION = 600
-"""Longest duration in seconds where a schema states none: no known model makes more than 30."""
+LARGEST_NUMBER = 2**64
+"""Largest number that is believed: seeds go up to it, and no limit does. Larger ones and NaN are left to the service."""
+
+SMALLEST_STEP = 1e-6
+"""Smallest `multipleOf` that is checked: no field of a model is finer."""
 
 LONGEST_PROMPT = 20_000
 """Recommended characters of a prompt where a schema states no number."""
@@ -115,7 +120,6 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}\Z")
 """What a brief can name under `inputs`; other optional fields are not read."""
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9_.: /x*-]{1,40}\Z")
 _TIER = re.compile(r"(\d{3,4}p|[248]k)\Z", re.IGNORECASE)
-_SECONDS = re.compile(r"(\d{1,3}) ?s?\Z")
 _END = re.compile(r"(^|_)(end|last|tail|final)(_|$)")
 _NEVER_BY_ORDER = re.compile(r"(^|_)(mask|depth|pose|control)(_|$)")
 
@@ -174,8 +178,13 @@ class LiveSchema:
         }
 
     def field(self, word: str) -> Mapping[str, Any]:
-        """Return the field of one of the project's words; empty if there is none."""
-        return self.properties.get(self.by_word.get(word, ""), {})
+        """Return the field of one of the project's words as that word needs it; empty if there is none."""
+        return joined(_fitting(word, self.properties.get(self.by_word.get(word, ""), {})))
+
+    def unread(self, word: str) -> str | None:
+        """Return the name of a field that means a word by its name, if no such field has a form that can be read."""
+        names = (name for name in self.properties if word not in self.by_word and name.lower() in WORDS[word])
+        return next(names, None)
 
     def of(self, kind: MediumKind) -> tuple[LiveMedia, ...]:
         """Return the media fields of one kind."""
@@ -235,11 +244,16 @@ def read_schema(raw: object) -> LiveSchema:
     reader = _Reader(raw)
     fields = {str(name): reader.clean(part, 1) for name, part in properties.items() if _NAME.match(str(name))}
     required = tuple(dict.fromkeys(wanted))
-    media = tuple(_media(name, part, name in required) for name, part in fields.items() if _format(part) is not None)
+    media = tuple(_media(name, found, name in required) for name, part in fields.items() if (found := _as_media(part)))
     words = dict(_words(fields))
     if "prompt" not in words:
         raise SchemaUnusable("Its input schema has no prompt.", remedy=_OTHER)
-    return LiveSchema(hashlib.sha256(text.encode()).hexdigest(), fields, required, words, media)
+    schema = LiveSchema(hashlib.sha256(text.encode()).hexdigest(), fields, required, words, media)
+    if "duration" in words and durations(schema.field("duration"))[0] > LONGEST_DURATION:
+        raise SchemaUnusable(
+            f"Its `{words['duration']}` takes no whole seconds up to {LONGEST_DURATION}.", remedy=_OTHER
+        )
+    return schema
 
 
 _OTHER = "Name another model: `i2v models` shows which there are."
@@ -283,7 +297,7 @@ class _Reader:
             case "type":
                 return _type(value)
             case "enum" | "required":
-                return list(value) if isinstance(value, list) and value else None
+                return [each for each in value if _is_sound(each)] or None if isinstance(value, list) else None
             case "items":
                 return self.clean(value, depth + 1) or None
             case "additionalProperties":
@@ -302,9 +316,16 @@ class _Reader:
             case "pattern":
                 return value if isinstance(value, str) and len(value) <= MAX_PATTERN else None
             case _ if name in _NUMBERS:
-                return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+                if not isinstance(value, int | float) or isinstance(value, bool) or not _is_sound(value):
+                    return None
+                return value if name != "multipleOf" or value >= SMALLEST_STEP else None
             case _:
-                return value
+                return value if _is_sound(value) else None
+
+
+def _is_sound(value: object) -> bool:
+    """Return False for a number that no limit of a model is: NaN, infinite or beyond every seed."""
+    return not isinstance(value, int | float) or abs(value) <= LARGEST_NUMBER
 
 
 def _type(value: object) -> Any:
@@ -341,6 +362,11 @@ def _format(part: Mapping[str, Any]) -> tuple[MediumKind, bool] | None:
     return found
 
 
+def _as_media(part: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the reading of a field that takes files; None if none does."""
+    return next((each for each in readings(part) if _format(each) is not None), None)
+
+
 def _media(name: str, part: Mapping[str, Any], required: bool) -> LiveMedia:
     found = _format(part)
     if found is None:
@@ -360,39 +386,35 @@ def _words(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]
     by_lower = {name.lower(): name for name in reversed(list(fields))}
     for word, names in WORDS.items():
         found = [by_lower[name] for name in names if name in by_lower]
-        fitting = [name for name in found if _fits(word, fields[name])]
+        fitting = [name for name in found if _fitting(word, fields[name])]
         if fitting:
             yield word, fitting[0]
 
 
-def _fits(word: str, part: Mapping[str, Any]) -> bool:
-    """Return True if a field of that name also has the type that the word needs."""
-    kind, values = part.get("type"), part.get("enum")
-    if _format(part) is not None:
-        return False
+def _fitting(word: str, part: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """Return the readings of a field of that name which have the type that the word needs; none if it takes files."""
+    found = readings(part)
+    if any(_format(each) is not None for each in found):
+        return ()
+    return tuple(each for each in found if _fits(word, each))
+
+
+def _fits(word: str, reading: Mapping[str, Any]) -> bool:
+    kinds, values = types_of(reading), reading.get("enum")
+    number, text = bool(kinds & {"integer", "number"}), "string" in kinds
     match word:
         case "prompt" | "negative_prompt":
-            return kind == "string" and values is None
+            return text and values is None
         case "duration":
-            return kind in ("integer", "number") or any(seconds_of(value) for value in values or ())
+            return number if values is None else any(seconds_of(value) for value in values)
         case "resolution":
-            return any(_TIER.match(str(value)) for value in values or ()) or (kind == "string" and values is None)
+            return text if values is None else any(_TIER.match(str(value)) for value in values)
         case "seed":
-            return kind in ("integer", "number")
+            return number
         case "aspect_ratio":
-            return kind == "string"
+            return text or (not kinds and any(isinstance(value, str) for value in values or ()))
         case _:
-            return kind == "boolean" or {str(value).lower() for value in values or ()} == {"on", "off"}
-
-
-def seconds_of(value: object) -> int | None:
-    """Return whole seconds of a value that a schema lists, such as 5, "5" or "5s"; None if it is no such number."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | float):
-        return int(value) if value == int(value) and 0 < value <= LONGEST_DURATION else None
-    match = _SECONDS.match(str(value))
-    return int(match[1]) if match and int(match[1]) else None
+            return "boolean" in kinds or {str(value).lower() for value in values or ()} == {"on", "off"}
 
 
 def limits_of(endpoint: LiveEndpoint, *, ends: bool = False) -> Limits:
@@ -403,7 +425,7 @@ def limits_of(endpoint: LiveEndpoint, *, ends: bool = False) -> Limits:
         ends: The image that the video ends on is given apart from the others, so that its field is not counted.
     """
     schema, source = endpoint.schema, f"live schema of {endpoint.model_id}"
-    low, high, choices = _durations(schema.field("duration"))
+    low, high, choices = durations(schema.field("duration"))
     tiers = tuple(str(value).lower() for value in schema.field("resolution").get("enum", ()) if _TIER.match(str(value)))
     fixed = (endpoint.tier,) if endpoint.tier else ()
     default = str(schema.field("resolution").get("default", "")).lower()
@@ -439,19 +461,10 @@ def limits_of(endpoint: LiveEndpoint, *, ends: bool = False) -> Limits:
     )
 
 
-def _durations(part: Mapping[str, Any]) -> tuple[int, int, tuple[int, ...]]:
-    listed = tuple(sorted({found for value in part.get("enum", ()) if (found := seconds_of(value)) is not None}))
-    if listed:
-        return listed[0], listed[-1], listed if len(listed) != listed[-1] - listed[0] + 1 else ()
-    low, high = part.get("minimum", 1), part.get("maximum", LONGEST_DURATION)
-    low = max(1, -int(-low // 1))
-    return low, max(low, min(int(high), LONGEST_DURATION)), ()
-
-
 def usual_duration(endpoint: LiveEndpoint) -> int:
     """Return the duration if nothing names one: the schema's own default, else the project's, within the limits."""
     part = endpoint.schema.field("duration")
-    low, high, choices = _durations(part)
+    low, high, choices = durations(part)
     stated = seconds_of(part.get("default")) or DEFAULT_DURATION
     wanted = min(max(stated, low), high)
     return wanted if not choices or wanted in choices else min(choices, key=lambda each: abs(each - wanted))

@@ -32,6 +32,7 @@ def look_again(stage, clip: str) -> None:
 
 
 def test_a_waiting_clip_s_page_says_why_how_much_and_where_once(stage) -> None:
+    stage.set_variable("I2V_PRICE_HEADROOM", "2")
     stage.set_variable("I2V_REQUIRE_APPROVAL", "true")
     stage.set_variable("I2V_VIDEO_LINK_BASE", "https://media.example/b/")
     stage.upload("hero.jpg", Path("pet.jpg"))
@@ -70,6 +71,7 @@ def test_a_refused_clip_has_no_green_plan_and_a_failed_check(stage) -> None:
 
 
 def test_failed_and_held_clips_say_so(stage) -> None:
+    stage.set_variable("I2V_PRICE_HEADROOM", "2")
     stage.fault(where="submit", kind="failed_result", message="The worker ran out of memory.")
     stage.upload("failing.jpg", Path("pet.jpg"))
     stage.make()

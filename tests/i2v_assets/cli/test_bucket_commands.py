@@ -1,5 +1,7 @@
 """Files in the bucket that approve and cancel: once, exactly what was shown, and only where that is allowed."""
 
+import json
+
 import pytest
 
 from i2v_assets.operations.bucket_commands import CommandAnswer, run_bucket_commands
@@ -30,6 +32,15 @@ def waiting(world, monkeypatch):
     assert row(world).waiting_for == "approval"
 
 
+def command(world, name: str, data: bytes = b"") -> None:
+    """Write a command after the second in which the clip's note was written: the bucket's times are whole seconds."""
+    noted = world.bucket.head("clips/hero/WAITING.txt").modified_at
+    written = noted
+    while written <= noted:
+        world.upload(name, data)
+        written = world.bucket.head(f"uploads/{name}").modified_at
+
+
 def row(world, clip="hero"):
     with world.session() as (_, registry):
         return registry.get(clip)
@@ -42,7 +53,7 @@ def text(world, key: str) -> str:
 @pytest.mark.usefixtures("waiting")
 def test_a_file_approves_what_the_note_said_and_acts_once(world, act):
     assert "uploads/_do/approve-hero" in text(world, "clips/hero/WAITING.txt")
-    world.upload("_do/approve-hero", b"")
+    command(world, "_do/approve-hero")
     (answer,) = act()
     assert answer.done
     assert text(world, "clips/hero/APPROVE.txt").startswith("APPROVED: hero. It costs at most $1.00")
@@ -67,8 +78,21 @@ def test_what_was_planned_anew_is_not_approved_by_an_older_file(world, act):
     assert act() == ()
     world.bucket.delete("uploads/_do/approve-hero.txt")
     assert act() == ()
-    world.upload("_do/approve-hero.txt", b"yes")
+    command(world, "_do/approve-hero.txt", b"yes")
     assert [each.done for each in act()] == [True]
+
+
+@pytest.mark.usefixtures("waiting")
+def test_a_plan_that_no_note_names_yet_is_not_approved(world, act):
+    """A run writes the plan before the note; the note that a person has read is of another plan."""
+    stored = json.loads(world.bucket.read("clips/hero/plan.json"))
+    world.bucket.write(
+        "clips/hero/plan.json", json.dumps(stored | {"plan_hash": "f" * 64}).encode(), "application/json"
+    )
+    command(world, "_do/approve-hero")
+    (answer,) = act()
+    assert not answer.done
+    assert "was planned after the command was written" in answer.text
 
 
 @pytest.mark.usefixtures("waiting")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resources.media.errors import MediaError
@@ -22,6 +22,7 @@ from resources.schemas.live_schema import (
     read_schema,
     usual_duration,
 )
+from resources.schemas.live_seconds import seconds_of
 
 ENTRIES = {Path(entry["model_id"]).as_posix(): entry for entry in recorded_entries()}
 
@@ -210,6 +211,100 @@ def test_any_json_is_read_or_refused_with_a_reason(properties: dict[str, Any]) -
     limits = limits_of(live)
     assert limits.min_duration <= usual_duration(live) <= limits.max_duration
     write_body(live, Wishes("p", {}, {"duration": 5, "seed": 1, "resolution": "720p"}))
+
+
+def test_types_of_a_field_are_read_in_each_form_that_generators_of_schemas_write() -> None:
+    for part, expected in DURATIONS:
+        live = LiveEndpoint("a/b", "a/b", read_schema({**schema(duration=part), "$defs": DEFS}))
+        assert "duration" in live.schema.by_word, part
+        limits = limits_of(live)
+        read = (limits.min_duration, limits.max_duration, limits.durations, usual_duration(live))
+        assert read == expected, part
+
+
+DEFS = {
+    "Seconds": {"type": "string", "enum": ["5 seconds", "30 seconds"]},
+    "Size": {"type": "string", "enum": ["720p", "4K"]},
+}
+DURATIONS: list[tuple[dict[str, Any], tuple[int, int, tuple[int, ...], int]]] = [
+    ({"anyOf": [{"type": "integer", "minimum": 3, "maximum": 30}, {"type": "string", "enum": ["auto"]}]}, (3, 30, (), 5)),
+    ({"anyOf": [{"type": "string", "enum": ["auto"]}, {"type": "null"}, {"type": "integer"}], "default": 8}, (1, 600, (), 8)),
+    ({"allOf": [{"$ref": "#/$defs/Seconds"}], "default": "30 seconds"}, (5, 30, (5, 30), 30)),
+    ({"oneOf": [{"const": 6}, {"const": 12}, {"const": "auto"}]}, (6, 12, (6, 12), 6)),
+    ({"type": ["integer", "string"], "minimum": 4}, (4, 600, (), 5)),
+    ({"type": ["integer", "null"], "maximum": 3}, (1, 3, (), 3)),
+    ({"enum": ["8 sec", "8secs", "9s", "10 Seconds"]}, (8, 10, (), 8)),
+    ({"const": 8}, (8, 8, (), 8)),
+    ({"type": "integer", "exclusiveMinimum": 5, "exclusiveMaximum": 20}, (6, 19, (), 6)),
+    ({"type": "integer", "multipleOf": 4, "maximum": 20}, (4, 20, (4, 8, 12, 16, 20), 4)),
+    ({"type": "number", "multipleOf": 0.1, "maximum": 20}, (1, 20, (), 5)),
+    ({"type": "number", "multipleOf": 2.5, "minimum": 3.2, "maximum": 10}, (5, 10, (5, 10), 5)),
+    ({"allOf": [{"type": "integer"}, {"minimum": 7}, {"anyOf": [{"maximum": 9}]}]}, (7, 9, (), 7)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "part", [{"allOf": [{"$ref": "#/$defs/Size"}], "default": "720p"}, {"anyOf": [{"$ref": "#/$defs/Size"}, {}]}]
+)
+def test_a_resolution_is_read_through_its_branches(part: dict[str, Any]) -> None:
+    live = LiveEndpoint("a/b", "a/b", read_schema({**schema(resolution=part), "$defs": DEFS}))
+    assert limits_of(live).resolutions == ("720p", "4k")
+    assert write_body(live, Wishes("p", {}, {"resolution": "4k"})).body["resolution"] == "4K"
+
+
+def test_files_are_read_through_their_branches() -> None:
+    part = {"allOf": [{"$ref": "#/$defs/Files"}]}
+    files = {"type": "array", "items": {"type": "string", "format": "image_uri"}, "maxItems": 3}
+    (media,) = read_schema({**schema(images=part), "$defs": {"Files": files}}).media
+    assert (media.many, media.max_count) == (True, 3)
+
+
+def test_branches_of_branches_do_not_multiply() -> None:
+    two = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
+    live = read_schema(schema(duration={"allOf": [two] * 200}))
+    assert live.by_word["duration"] == "duration"
+
+
+@pytest.mark.parametrize("part", [{"type": "integer", "minimum": 100_000}, {"type": "number", "exclusiveMinimum": 600},
+                                  {"type": "number", "multipleOf": 700}])  # fmt: skip
+def test_a_model_of_which_the_shortest_video_is_too_long_is_refused(part: dict[str, Any]) -> None:
+    with pytest.raises(SchemaUnusable, match="600"):
+        read_schema(schema(duration=part))
+
+
+NOT_SOUND = st.sampled_from([1e400, -1e400, float("nan"), 10**400, -(10**400), 1e300, 5e-324, 0, -1])
+NUMBERS = st.sampled_from(["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength",
+                           "minItems", "maxItems", "default", "const"])  # fmt: skip
+OF_A_TYPE = st.sampled_from(
+    [
+        {"type": "integer"},
+        {"type": "number"},
+        {"type": "array", "items": {"format": "image_uri"}},
+        {"type": "string"},
+        {},
+    ]
+)
+
+
+@given(st.dictionaries(st.sampled_from(["prompt", "duration", "seed", "negative_prompt", "images", "resolution"]),
+                       st.tuples(OF_A_TYPE, st.dictionaries(NUMBERS, NOT_SOUND, max_size=4),
+                                 st.lists(NOT_SOUND, max_size=2)), min_size=1))  # fmt: skip
+@settings(derandomize=True, max_examples=200, deadline=None)
+def test_no_number_of_a_schema_is_too_large_to_be_read(parts: dict[str, Any]) -> None:
+    fields = {name: {**kind, **numbers, "enum": listed} for name, (kind, numbers, listed) in parts.items()}
+    try:
+        live = LiveEndpoint("a/b", "a/b", read_schema({"properties": {"text": {"type": "string"}, **fields}}))
+    except SchemaUnusable:
+        return
+    limits = limits_of(live)
+    assert 1 <= limits.min_duration <= usual_duration(live) <= limits.max_duration <= 600
+    made = write_body(live, Wishes("p", {}, {"duration": 5, "seed": 1, "resolution": "720p"}))
+    violations(json.dumps(live.schema.plain), json.dumps(made.body))
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), -5, 0, 601, 10**400, True, "0", "5x", "", None, [5], {}])
+def test_what_is_no_number_of_seconds(value: object) -> None:
+    assert seconds_of(value) is None
 
 
 class TestTheCheck:

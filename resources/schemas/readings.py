@@ -1,0 +1,59 @@
+"""Flat readings of a field of a live schema: what it is by each of its branches. For reading, never for validation. Pure."""
+
+from collections.abc import Mapping
+from itertools import islice, product
+from typing import Any, Final
+
+MAX_READINGS: Final = 64
+"""Most readings of one field, so that branches of branches do not multiply; known fields have at most 4."""
+
+_BRANCHED: Final = ("allOf", "anyOf", "oneOf")
+
+
+def readings(part: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """Return a field once for each of its alternatives (``anyOf``, ``oneOf``), with its own keys and those of ``allOf``.
+
+    The field's own keys win, a ``const`` is a list of one value, and a default is a plain value.
+    """
+    return tuple(_plain(each) for each in _flat(part))
+
+
+def types_of(reading: Mapping[str, Any]) -> frozenset[str]:
+    """Return the types that a reading allows; empty if it states none."""
+    kinds = reading.get("type", ())
+    return frozenset(kinds if isinstance(kinds, list) else (kinds,) if kinds else ())
+
+
+def joined(fitting: tuple[Mapping[str, Any], ...]) -> Mapping[str, Any]:
+    """Return the readings that mean the same as one: all values that they list, or the first if none lists any."""
+    listing = [each for each in fitting if each.get("enum")]
+    if not listing:
+        return fitting[0] if fitting else {}
+    values: list[Any] = []
+    for each in listing:
+        values += [value for value in each["enum"] if value not in values]
+    return {**listing[0], "enum": values}
+
+
+def _flat(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    own = {name: value for name, value in part.items() if name not in _BRANCHED}
+    choices: list[list[Mapping[str, Any]]] = [_flat(branch) for branch in part.get("allOf", ())]
+    for word in ("anyOf", "oneOf"):
+        alternatives = [reading for branch in part.get(word, ()) for reading in _flat(branch)]
+        choices += [alternatives] if alternatives else []
+    merged: list[Mapping[str, Any]] = []
+    for chosen in islice(product(*choices), MAX_READINGS):
+        together: dict[str, Any] = {}
+        for each in chosen:
+            together |= each
+        merged.append({**together, **own})
+    return merged
+
+
+def _plain(reading: Mapping[str, Any]) -> Mapping[str, Any]:
+    plain = dict(reading)
+    if "const" in plain and not plain.get("enum"):
+        plain["enum"] = [plain["const"]]
+    if isinstance(plain.get("default"), list | dict):
+        del plain["default"]
+    return plain
