@@ -98,7 +98,7 @@ def language_of(text: str) -> str | None:
     }
     for language in LANGUAGES:
         if language not in _CJK:
-            scores[language] += sum(len(_own(concept, language).findall(text)) for concept in ("motions", "speech"))
+            scores[language] += sum(len(_own(concept, language).findall(text)) for concept in ("motions", "speech", "sings"))
     best = max(scores.values(), default=0)
     if not best:
         return None
