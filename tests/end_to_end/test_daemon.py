@@ -88,7 +88,8 @@ def test_the_daemon_finds_uploads_and_its_run_workers_make_them_and_nothing_stay
     }
     assert bucket.head("clips/clip-2/poster.jpg") is not None
     with dg.DagsterInstance.from_config(os.environ["DAGSTER_HOME"]) as instance:
-        assert {run.tags["dagster/sensor_name"] for run in instance.get_runs()} == {"uploads"}
+        began = {run.tags["dagster/sensor_name"] for run in instance.get_runs()}
+        assert began - {"gallery_follows"} == {"uploads"}
         assert not instance.get_materialized_partitions(dg.AssetKey("clip_video")) - set(rows)
     asked_to_end = time.monotonic()
     while [line for line in inhabitants(tmp_path) if "dagster" in line]:
