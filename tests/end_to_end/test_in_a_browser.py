@@ -81,8 +81,3 @@ def test_a_clip_s_page_shows_its_picture_and_a_refusal_shows_the_remedy(stage, c
 
         page.goto(f"{ui}/assets/clip_plan?view=checks")
         expect(page.get_by_text("Upload a JPEG, PNG or WebP image")).to_be_visible(timeout=SECONDS * 1000)
-
-        page.goto(f"{ui}/assets/clip_video?view=partitions&partition=torn&showAllEvents=true")
-        page.get_by_role("dialog").get_by_text("Observation", exact=True).click(timeout=SECONDS * 1000)
-        expect(page.get_by_role("dialog").get_by_text("Upload a JPEG, PNG or WebP image")).to_be_visible()
-        expect(page.get_by_role("dialog").get_by_text("clips/torn/REFUSED.txt").first).to_be_visible()
