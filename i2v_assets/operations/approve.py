@@ -1,6 +1,6 @@
 """Approve: agree to pay for exactly what was shown, by the hash of a plan, by clips or by folders."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -8,24 +8,20 @@ from pydantic import ValidationError
 from i2v_assets.operations.cancelled import refuse_cancelled
 from i2v_assets.operations.clips import NoSuchClip, NotPossible, PlanChanged, find_clip
 from i2v_assets.operations.preview import Preview, open_clips, preview
+from i2v_assets.operations.stored_plan import stored_at_most, stored_plan
 from i2v_assets.pipeline.plan import Planned, approve_planned
 from i2v_assets.planning.plan import Plan, Refusal, expected_price, plan_hash, total_price
 from i2v_assets.session import Session
-from resources.bounded_json import read_json
 from resources.errors import I2VError
 from resources.ledger.approvals import ApprovalWay
 from resources.money import dollars
 from resources.plurals import counted
 from resources.registry.registry import ClipRow
-from resources.storage import keys
 from resources.storage.bucket import Bucket
 from resources.storage.keys import UPLOADS
 
 SHORTEST_HASH = 12
 """Characters of a plan hash that a person may type; fewer could mean another plan."""
-
-MAX_PLAN_BYTES = 5_000_000
-"""Largest stored plan that is read for a comparison: 1,000 times the size of a usual one."""
 
 
 @dataclass(frozen=True)
@@ -274,20 +270,13 @@ def _covers(shown: Plan, now: Plan) -> bool:
     return same and price is not None and was is not None and price <= was
 
 
-def stored_at_most(stored: Mapping[str, object]) -> int | None:
-    """Return the most that a stored plan said its take may cost; None if its price was unknown."""
-    quote = stored.get("quote")
-    amount = quote.get("at_most") if isinstance(quote, dict) else stored.get("price_microdollars")
-    return amount if isinstance(amount, int) else None
-
-
 def _stored_takes(bucket: Bucket, planned: Planned, asked: str) -> dict[object, dict[str, object]] | None:
     """Return the takes of a clip's stored plan by their numbers; None if it does not have this hash."""
     try:
-        stored = read_json(bucket.read(keys.clip_key(planned.row.clip, keys.PLAN), max_bytes=MAX_PLAN_BYTES))
-    except (I2VError, ValueError):
+        stored = stored_plan(bucket, planned.row.clip)
+    except I2VError:
         return None
-    if not isinstance(stored, dict) or not str(stored.get("plan_hash", "")).startswith(asked):
+    if not stored or not stored["plan_hash"].startswith(asked):
         return None
     takes = [*stored.get("takes", ()), *stored.get("rerolls", ())]
     return {take.get("take"): take for take in takes if isinstance(take, dict)}

@@ -13,12 +13,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from i2v_assets.clip_folder.writer import JSON, TEXT
-from i2v_assets.operations.approve import MAX_PLAN_BYTES, approve_plan, stored_at_most
+from i2v_assets.operations.approve import approve_plan
 from i2v_assets.operations.cancel import cancel_clip
 from i2v_assets.operations.clips import NotPossible, find_clip
+from i2v_assets.operations.stored_plan import stored_at_most, stored_plan
 from i2v_assets.session import Session
 from i2v_assets.uploads.noise import is_noise_name
-from resources.bounded_json import read_json
 from resources.errors import I2VError, Verdict
 from resources.ledger.approvals import ApprovalWay
 from resources.money import dollars
@@ -28,7 +28,6 @@ from resources.redact import redact
 from resources.registry.rows import ClipRow, ClipState
 from resources.storage import keys
 from resources.storage.bucket import Bucket, ObjectInfo
-from resources.storage.errors import ObjectMissing
 from resources.wait_reason import WaitReason
 
 MOST_SECONDS = 20.0
@@ -158,7 +157,7 @@ def _approve(session: Session, command: BucketCommand) -> str:
     row = find_clip(session.registry, command.clip)
     if row.state is not ClipState.WAITING or row.wait not in APPROVABLE:
         raise NotPossible(f"{row.clip} does not wait for an approval: it is {row.state}.")
-    plan = _stored_plan(session.bucket, row.clip)
+    plan = stored_plan(session.bucket, row.clip)
     if not _was_shown(session.bucket, row, plan, command.file.modified_at):
         raise NotPossible(
             f"{row.clip} was planned after the command was written.",
@@ -176,22 +175,11 @@ def _was_shown(bucket: Bucket, row: ClipRow, plan: Mapping[str, Any], at: dateti
     request and the price of the note; a plan that differs from them was shown to nobody yet.
     """
     written = [bucket.head(keys.clip_key(row.clip, name)) for name in (keys.PLAN, keys.WAITING_NOTE)]
-    if not plan or plan != _stored_plan(bucket, row.clip):  # written anew since it was read
+    if not plan or plan != stored_plan(bucket, row.clip):  # written anew since it was read
         return False
     first = plan["takes"][0]
     shown = first.get("fingerprint") == row.planned_fingerprint and stored_at_most(first) == row.price_microdollars
     return shown and all(info is not None and info.modified_at < at for info in written)
-
-
-def _stored_plan(bucket: Bucket, clip: str) -> dict[str, Any]:
-    """Return a clip's stored plan with its hash and takes; empty if there is none that can be read."""
-    try:
-        found = read_json(bucket.read(keys.clip_key(clip, keys.PLAN), max_bytes=MAX_PLAN_BYTES))
-    except (ObjectMissing, ValueError):
-        return {}
-    takes = found.get("takes") if isinstance(found, dict) else None
-    usable = isinstance(takes, list) and bool(takes) and isinstance(takes[0], dict)
-    return found if usable and isinstance(found.get("plan_hash"), str) else {}
 
 
 def _cancel(session: Session, command: BucketCommand) -> str:

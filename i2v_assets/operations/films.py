@@ -8,13 +8,11 @@ from typing import Any
 from i2v_assets.clip_folder.notes import Answer
 from i2v_assets.films.notes import read_film_answer
 from i2v_assets.films.scan import film_files
+from i2v_assets.operations.stored_plan import MAX_PLAN_BYTES
 from resources.bounded_json import read_json
 from resources.errors import I2VError
 from resources.storage import keys
 from resources.storage.bucket import Bucket, ObjectInfo
-
-MAX_PLAN_BYTES = 5_000_000
-"""Largest plan that is read: 1,000 times the size of a usual one."""
 
 _STATES = {keys.REFUSED_NOTE: "refused", keys.FAILED_NOTE: "failed", keys.WAITING_NOTE: "waiting"}
 

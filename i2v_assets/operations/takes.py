@@ -8,18 +8,15 @@ from typing import Any
 from i2v_assets.briefs.brief import MAX_TAKES
 from i2v_assets.films.resolve import Shot
 from i2v_assets.films.scan import following_shots
-from i2v_assets.operations.approve import stored_at_most
 from i2v_assets.operations.clips import MOVING, ClipBusy, NotPossible, TakeNotFound, find_clip, takes_of, way_on
+from i2v_assets.operations.stored_plan import stored_at_most, stored_plan
 from i2v_assets.session import Session
-from resources.bounded_json import read_json
 from resources.ledger.errors import IllegalTransition, StaleClaim
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import State
 from resources.money import dollars
 from resources.registry.registry import ClipRow, ClipState, Registry
 from resources.schemas.inputs import MAX_SEED
-from resources.storage import keys
-from resources.storage.errors import ObjectMissing
 from resources.wait_reason import WaitReason
 
 _WITH_A_RUN = (ClipState.DISPATCHED, ClipState.WORKING)
@@ -132,12 +129,8 @@ def retake_clip(
 
 def _pieces_of(session: Session, clip: str) -> Mapping[int, Sequence[Mapping[str, Any]]]:
     """Return the pieces of each take in the clip's latest plan; takes of one request are left out."""
-    try:
-        stored = read_json(session.bucket.read(keys.clip_key(clip, keys.PLAN)))
-    except (ObjectMissing, ValueError):
-        return {}
-    takes = stored.get("takes", ()) if isinstance(stored, dict) else ()
-    return {take["take"]: take["pieces"] for take in takes if isinstance(take, dict) and take.get("pieces")}
+    takes = stored_plan(session.bucket, clip).get("takes", ())
+    return {take["take"]: take["pieces"] for take in takes if take.get("pieces")}
 
 
 def withdraw_retakes(ledger: Ledger, registry: Registry, row: ClipRow) -> tuple[int, ...]:
