@@ -19,11 +19,20 @@ from i2v_assets.pipeline.read_media import MediaReader, ReadFile
 from i2v_assets.pipeline.takes import asked_takes, reroll_takes, take_order, with_seed
 from i2v_assets.planning.families import check_names, expand, wanted_families
 from i2v_assets.planning.media import MeasuredMedium
-from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting, expected_price, plan_hash
+from i2v_assets.planning.plan import (
+    PastCosts,
+    Plan,
+    PlanOffer,
+    PlanOptions,
+    Refusal,
+    Waiting,
+    expected_price,
+    plan_hash,
+    with_past,
+)
 from i2v_assets.planning.planner import make_plan
 from i2v_assets.planning.preparing import Prepared, Unprepared, Wanted
 from i2v_assets.planning.prompts import load_presets
-from i2v_assets.planning.quoting import PastCosts, with_past
 from i2v_assets.planning.voice_film import Unheard, from_piece, with_pieces
 from i2v_assets.uploads.types import Candidate, UploadKind
 from resources.errors import SettingsError
@@ -85,10 +94,6 @@ def approve_planned(ledger: Ledger, planned: Planned, *, by: str, way: ApprovalW
     )
 
 
-def _ignore(_clip: str, _microdollars: int | None) -> None:
-    """Note no price: no other clip waits for it."""
-
-
 class ClipPlanner:
     """Plans registered clips.
 
@@ -109,7 +114,7 @@ class ClipPlanner:
         options: PlanOptions,
         was_sent: Callable[[str], bool] = lambda _: False,
         past_costs: PastCosts = lambda _: (),
-        priced: Callable[[str, int | None], None] = _ignore,
+        priced: Callable[[str, int | None], None] | None = None,
     ) -> None:
         self._reader = reader
         self._offers = offers
@@ -125,7 +130,7 @@ class ClipPlanner:
         reader = MediaReader(context.bucket, context.registry, context.scratch, context.pool)
         offers = partial(plan_offers, context.offers)
         past = partial(context.ledger.past_costs, context.settings.service)
-        priced = context.heaps.planned if context.heaps is not None else _ignore
+        priced = context.heaps.planned if context.heaps is not None else None
         return cls(reader, offers, context.options, context.ledger.was_sent, past, priced)
 
     async def plan(self, row: ClipRow) -> Planned:
@@ -148,7 +153,8 @@ class ClipPlanner:
         further = [await self.take(row, candidate, files, number) for number in (*asked[1:], *possible)]
         plans = [first, *(plan for plan in further if isinstance(plan, Plan))]
         sure, rerolls = (tuple(plan for plan in plans if plan.take in numbers) for numbers in (asked, possible))
-        self._note_price(row.clip, expected_price(sure))
+        if self._note_price is not None:
+            self._note_price(row.clip, expected_price(sure))
         return Planned(row, candidate, files, sure, rerolls=rerolls)
 
     async def read(self, row: ClipRow) -> tuple[Candidate, tuple[ReadFile, ...]]:
@@ -373,6 +379,7 @@ def plan_options(settings: Settings) -> PlanOptions:
         watermark=settings.watermark,
         keep_face=settings.keep_face,
         presets=load_presets(_presets_text(settings), settings.presets_file or "presets"),
+        presets_are_shipped=not settings.presets_file,
         price_headroom=settings.price_headroom,
         allow_unknown_price=settings.allow_unknown_price,
         measured=settings.measure,

@@ -25,11 +25,20 @@ from i2v_assets.planning.live_inputs import LiveInputs, live_inputs, not_by_sche
 from i2v_assets.planning.media import ENCODER_PADDING, MeasuredMedium, audio_facts, image_facts, of_kind, video_facts
 from i2v_assets.planning.media_checks import check_media, media_advice
 from i2v_assets.planning.names import subject_in
-from i2v_assets.planning.plan import UNDER_ROLES, Plan, PlanOffer, PlanOptions, Refusal, UnderSound, Waiting, plan_hash
+from i2v_assets.planning.plan import (
+    UNDER_ROLES,
+    Plan,
+    PlanOffer,
+    PlanOptions,
+    Refusal,
+    UnderSound,
+    Waiting,
+    first_quote,
+    plan_hash,
+)
 from i2v_assets.planning.preparing import Prepared, Unprepared, with_prepared
 from i2v_assets.planning.prompt_advice import Advice, PromptFacts, advise
-from i2v_assets.planning.prompts import has_roles, pick_preset, reference_line
-from i2v_assets.planning.quoting import first_quote
+from i2v_assets.planning.prompts import SPEAKER, SPEAKER_WITHOUT_IMAGE, has_roles, pick_preset, reference_line
 from i2v_assets.planning.routing import RouteImpossible, Routing, choose_route, references
 from i2v_assets.planning.voice_film import SPLIT_AND_DURATION, Pauses, Unheard, VoiceFilm, voice_to_split
 from resources.prices.billed import billed_of
@@ -180,7 +189,8 @@ def _attempt(
     if routing.route is Route.LIP_SYNC and not limits.images.max_count and of_kind(media, MediumKind.IMAGE):
         media = of_kind(media, MediumKind.AUDIO)
         reasons += ("The face is not kept: the image is not sent, and the person on it does not appear.",)
-    voice = voice_to_split(routing.route, limits, job.brief, media) if job.pauses is not None else None
+    splits = job.pauses is not None and routing.route is Route.LIP_SYNC
+    voice = voice_to_split(limits, job.brief, media) if splits else None
     if voice is not None and isinstance(job.brief.duration, int):
         return Refusal.of(job.clip, [SPLIT_AND_DURATION], "brief")
     others = [each for each in media if each is not voice]
@@ -270,7 +280,11 @@ class _Planner:
         self.clip = clip
         self.live = offer.live if offer is not None else None
         self.problems: list[Problem] = list(check_media(family, media, limits))
-        given: LiveInputs = live_inputs(brief, self.live) if self.live is not None else not_by_schema(brief, family)
+        given = LiveInputs(brief, {})
+        if self.live is not None:
+            given = live_inputs(brief, self.live)
+        elif brief.inputs:
+            given = not_by_schema(brief, family)
         self.brief, self.inputs, self.other_seconds = given.brief, given.rest, given.seconds
         self.problems += given.problems
         self.media = media
@@ -345,7 +359,7 @@ class _Planner:
             may_be_silent=bool(self.brief.may_be_silent),
             asks=routing.asks,
             under=self._under(),
-            advice=(*self.advice, *advise(prompt, routing.route, self._prompt_facts(duration, resolution))),
+            advice=(*self.advice, *self._advice_on(prompt, routing.route, duration, resolution)),
         )
 
     def _refusal(self, routing: Routing) -> Refusal:
@@ -425,6 +439,13 @@ class _Planner:
             ref.file: ref for refs in (self.brief.images, self.brief.videos, self.brief.audio) for ref in refs or ()
         }
         return tuple(refs_by_file.get(each.name) for each in self._kind(kind))
+
+    def _advice_on(self, prompt: str, route: Route, duration: int, resolution: str) -> tuple[Advice, ...]:
+        """Return the advice on a prompt; a shipped one that moves a picture follows it all, unless a face is small."""
+        moves = route is Route.ANIMATE and self.preset not in (None, SPEAKER, SPEAKER_WITHOUT_IMAGE)
+        if moves and self.options.presets_are_shipped and not self.faces.share:
+            return ()
+        return advise(prompt, route, self._prompt_facts(duration, resolution))
 
     def _prompt_facts(self, duration: int, resolution: str) -> PromptFacts:
         images = self._kind(MediumKind.IMAGE)

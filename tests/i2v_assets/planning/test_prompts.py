@@ -36,7 +36,10 @@ class TestPresets:
     @pytest.mark.parametrize("name", MOVING)
     def test_they_follow_the_advice_themselves(self, name: str) -> None:
         prompt = shipped_presets()[name]
-        assert advise(prompt, Route.ANIMATE, ANIMATE) == ()
+        for family in LIMITS:  # the planner does not ask about them
+            for faces in (0, 1, 3):
+                facts = PromptFacts(family=family, images=1, large_faces=faces, written=False)
+                assert advise(prompt, Route.ANIMATE, facts) == ()
         assert all(prompt_problem(family, prompt) is None for family in LIMITS)
 
     def test_presets_state_what_must_stay(self) -> None:
