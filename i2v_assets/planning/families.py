@@ -14,7 +14,7 @@ from resources.schemas.endpoints import LIMITS
 from resources.schemas.families import FAMILIES, default_families, named
 from resources.schemas.inputs import Family, MediumKind, Route
 from resources.schemas.limits import Limits
-from resources.schemas.live_schema import limits_of
+from resources.schemas.live_limits import limits_of
 
 
 class UnknownFamily(SettingsError):

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from i2v_assets.briefs.brief import Brief, BriefError, MediaRef
+from i2v_assets.briefs.brief import Brief, MediaRef
+from i2v_assets.briefs.brief_reader import BriefError
 from i2v_assets.planning.families import (
     UnknownFamily,
     check_names,
@@ -57,7 +58,7 @@ from resources.schemas.inputs import (
 )
 from resources.schemas.limits import DEFAULT_DURATION, Limits
 from resources.schemas.live_body import Wishes, write_body
-from resources.schemas.live_schema import usual_duration
+from resources.schemas.live_limits import usual_duration
 from resources.schemas.prompt_length import prompt_excess
 
 __all__ = [

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
-from i2v_assets.briefs.brief import Brief, parse_brief
+from i2v_assets.briefs.brief import Brief
+from i2v_assets.briefs.brief_reader import parse_brief
 from i2v_assets.briefs.yaml_reader import DocumentError, read_document
 from i2v_assets.uploads.doubt import parses_as_brief
 from i2v_assets.uploads.layouts import TEXT_NOT_READ, ClipSource, complete, kind_of, suggest

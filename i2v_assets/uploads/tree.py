@@ -5,15 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from i2v_assets.briefs.brief import (
-    Brief,
-    BriefError,
-    LooseImages,
-    loose_images_of,
-    merge,
-    parse_brief,
-    parse_defaults,
-)
+from i2v_assets.briefs.brief import Brief, LooseImages, merge
+from i2v_assets.briefs.brief_reader import BriefError, loose_images_of, parse_brief, parse_defaults
 from i2v_assets.briefs.yaml_reader import MAX_DOCUMENT_BYTES, DocumentError, DocumentFormat, decode
 from i2v_assets.uploads.noise import is_noise, is_noise_folder
 from i2v_assets.uploads.types import (

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from i2v_assets.briefs.brief import Brief, BriefError, MediaRef
+from i2v_assets.briefs.brief import Brief, MediaRef
+from i2v_assets.briefs.brief_reader import BriefError
 from i2v_assets.briefs.yaml_reader import DocumentError
 from i2v_assets.planning.prompts import (
     NEUTRAL,
