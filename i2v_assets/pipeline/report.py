@@ -121,7 +121,7 @@ class ClipReporter:
             StorageError: the bucket does not answer; LedgerError: the ledger does not.
         """
         row = outcome.row
-        picture = self._pictures.pop(row.clip, None)  # a run of 200 clips keeps none that nobody needs
+        picture = self._pictures.pop(row.clip, None)  # a run of 200 clips keeps none that is not needed
         if not isinstance(outcome, ClipDelivered | ClipPlanned):
             now = await asyncio.to_thread(self._context.registry.get, row.clip)
             if not self._is_ours(row, now):
