@@ -102,6 +102,11 @@ class Catalogue:
         self._clock = clock
         self._slots: dict[Family, _Slot] = {}
 
+    def remember(self, family: Family, model_id: str) -> None:
+        """Ask this id of a family first, since it answered an earlier process; what this one has heard counts more."""
+        slot = self._slots.setdefault(family, _Slot())
+        slot.model_id = slot.model_id or model_id
+
     async def resolve(self, family: Family, *, max_age_seconds: float | None = None) -> Offer:
         """Return the family's offer, at most ``max_age_seconds`` old; concurrent callers share one query.
 

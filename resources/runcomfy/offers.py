@@ -105,6 +105,9 @@ class Offers:
         Raises:
             ServiceError: the catalogue does not answer, or not to this account.
         """
+        await self._recall()
+        if (known_as := self._agreed.get(family)) is not None:
+            self._catalogue.remember(family, known_as.model_id)
         try:
             offer = await self._catalogue.resolve(family)
         except (Unauthorized, InsufficientBalance):
@@ -126,13 +129,19 @@ class Offers:
             known = self._compared[family] = (agreed, LiveOffer(family, offer, found, wrong))
         return known[1]
 
-    async def _agreed_to(self, family: Family, offer: Offer) -> AgreedOffer | None:
-        if time.monotonic() - self._agreed_at >= REMEMBERED_SECONDS:
+    async def _recall(self, *, anew: bool = False) -> None:
+        if anew or time.monotonic() - self._agreed_at >= REMEMBERED_SECONDS:
             self._agreed = await asyncio.to_thread(self._memory.agreed, self._service)
             self._agreed_at = time.monotonic()
+
+    async def _agreed_to(self, family: Family, offer: Offer) -> AgreedOffer | None:
+        agreed, model_id = self._agreed.get(family), offer.endpoint.model_id
+        if agreed is not None and agreed.model_id != model_id:
+            await asyncio.to_thread(self._memory.answered, self._service, family, model_id)
+            await self._recall(anew=True)
         if family not in self._agreed and offer.price_microdollars_per_unit is not None:
             await asyncio.to_thread(agree, self._memory, self._service, LiveOffer(family, offer), "first sight")
-            self._agreed = await asyncio.to_thread(self._memory.agreed, self._service)
+            await self._recall(anew=True)
         return self._agreed.get(family)
 
 

@@ -49,7 +49,9 @@ class Door:
                 await sink.drain()
             sink.close()
 
-        await asyncio.gather(pump(reader, there[1], self.sent), pump(there[0], writer, bytearray()), return_exceptions=True)
+        await asyncio.gather(
+            pump(reader, there[1], self.sent), pump(there[0], writer, bytearray()), return_exceptions=True
+        )
 
 
 def test_a_refused_connection_at_the_submit_was_never_delivered(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
