@@ -33,6 +33,11 @@ _RULES: Final = tuple(
         rf" (?:(?:the|das|die|la|a|o|el|le) |l')?@1 (?:smoothly |slowly |langsam |sanft )?(?:into|to|in|en|na|em|no|para)"
         rf" (?:(?:the|das|die|la|a|o|el|le) |l')?@2{_AFTER}",
         rf"[把将]?@1(?!的){_GAP}{{0,6}}(?:变成|变为|转为|过渡到)@2(?!的)|@1を{_GAP}{{0,6}}@2(?:に|へ){_GAP}{{0,4}}(?:変化|変え|変身|モーフ)",
+        # transform the caterpillar in image 1 into the butterfly of image 2
+        r"\b(?:turn|morph|transform\w*|verwand\w+|convierte|convert\w*|wandle)"
+        rf" {_GAP}{{3,30}}@1 {_GAP}{{0,15}}(?:into|in|en|em|n[ao])\b {_GAP}{{3,30}}@2{_AFTER}",
+        # the sapling grows until it looks like image 2
+        rf"\b(?:until|till|bis|hasta|jusqu\w*|ate)\b{_GAP}{{0,30}}@2{_AFTER}|直到{_GAP}{{0,6}}@2{_AFTER}|@2(?:になる|のよう|に似)?まで",
         # start with image 1 and end with image 2
         rf"(?:start|begin|open|beginn|anfang|empie|comien|inici|commenc|debut|comec|开头|开始|首|始|最初){_GAP}{{0,25}}@1{_GAP}{{0,40}}"
         rf"(?:end|finish|clos|schliess|acab|termin|fin|最後|最后|终|終|結|结){_GAP}{{0,25}}@2",

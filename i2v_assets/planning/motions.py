@@ -1,7 +1,7 @@
 """What a prompt sets in motion: its lead, the camera's moves, the subjects' actions, and what contradicts itself. Pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final
@@ -56,8 +56,9 @@ class Motions:
     def several(self) -> bool:
         """True if the prompt asks for more than one primary motion."""
         actions = len(self.actions) + bool(self.slight)
+        moves = {name for name in self.camera if name != "other moves"}  # "handheld" is no move beside "push in"
         return (
-            len(self.camera) > 1
+            len(moves) > 1
             or actions >= SEVERAL_ACTIONS
             or (self.sequences > 1 and len(self.camera) + actions > 1)
             or (self.sequences > 0 and len(self.camera) + len(self.actions) > 2)
@@ -70,7 +71,7 @@ def motions_of(prompt: str) -> Motions:
     reading = read_prompt(prompt)
     clauses = [rest for clause in reading.clauses if (rest := _without_format(clause)).strip()]
     lead, describes = _lead(reading, clauses)
-    segments = list(_segments(reading, clauses))
+    segments = list(_segments(_moving(reading, clause) for clause in clauses))
     camera: dict[str, None] = {}
     actions: dict[str, None] = {}
     slight = ""
@@ -94,7 +95,7 @@ def _lead(reading: Reading, clauses: list[str]) -> tuple[int | None, bool]:
     """Return the words before the first motion, None without one, and whether they describe the picture."""
     before, whole, commanded = 0, 0, False
     for clause in clauses:
-        place = _first_motion(reading, clause)
+        place = _first_motion(reading, _moving(reading, clause))
         if place is not None:
             before += _length(clause[:place])
             scaled = before * LEAD_WORDS // LEAD_CHARACTERS if _is_cjk(reading) else before
@@ -103,6 +104,11 @@ def _lead(reading: Reading, clauses: list[str]) -> tuple[int | None, bool]:
         before += _length(clause)
         whole += _length(clause)
     return None, not commanded and _describing(reading, whole)
+
+
+def _moving(reading: Reading, clause: str) -> str:
+    """Return a clause in which the words that only look like a motion, such as "turn this into a video", are blanks."""
+    return pattern("no_motion", reading.language).sub(lambda match: " " * len(match[0]), clause)
 
 
 def _describing(reading: Reading, length: int) -> bool:
@@ -129,7 +135,10 @@ _MOTION: Final = ("motions", "moved", "still_camera", "steady_camera", "speech",
 _FORMAT = re.compile(
     r"^(?:\W*(?:\d+(?:\.\d+)?[- ]?(?:seconds?|secs?|sekunden?|segundos?|secondes?|s|秒)(?: (?:lang|long|clip|video))*(?:間|钟)?"
     r"|\d+:\d+|[248]k|uhd|hd|\d{3,4}p|(?:vertical|horizontal|square|seamless|perfect|endless|silent|short|cinematic|clip|video"
-    r"|reel|loop|film|shot|boucle|parfaite|bucle|perfecto|endlosschleife|a|an|the|make|it)(?![a-z]))+)"
+    r"|reel|loop|film|shot|boucle|parfaite|bucle|perfecto|endlosschleife|a|an|the|make|it|format|formato|hochformat|hochkant"
+    r"|querformat|quadratisch|vertikal|duration|length|output|aspect|ratio|widescreen|carre|cuadrado|quadrado|instagram"
+    r"|tiktok|youtube|reels|stor(?:y|ies)|shorts|for|fur|pour|para|en|im|in|als|de|duree|duracion|duracao|dauer|lange)(?![a-z])"
+    r"|竖屏|横屏|竖版|横版|方形|縦動画|縦型|横型|短视频|视频|動画)+)"
 )
 """Words about the file and not about the picture at a clause's start, such as "10 second vertical clip"."""
 
@@ -146,7 +155,7 @@ def _without_format(clause: str) -> str:
 # Camera and actions
 
 
-def _segments(reading: Reading, clauses: list[str]) -> Iterator[str]:
+def _segments(clauses: Iterable[str]) -> Iterator[str]:
     joints = _joints()
     for clause in clauses:
         yield from (part.strip() for part in joints.split(clause) if part.strip())
@@ -186,7 +195,7 @@ def _actions(reading: Reading, segment: str) -> tuple[list[str], str]:
 
 
 def _contradiction(reading: Reading, camera: tuple[str, ...]) -> str:
-    still = reading.find("still_camera")
+    still = reading.find("still_camera") or reading.find_anywhere("no_camera_move")
     moves = [name for name in camera if name not in {"other moves", "drift"}]
     if still and moves:
         return f"a still camera (“{still}”) and a move ({moves[0]})"
