@@ -36,6 +36,14 @@ _RULES: Final = tuple(
         # transform the caterpillar in image 1 into the butterfly of image 2
         r"\b(?:turn|morph|transform\w*|verwand\w+|convierte|convert\w*|wandle)"
         rf" {_GAP}{{3,30}}@1 {_GAP}{{0,15}}(?:into|in|en|em|n[ao])\b {_GAP}{{3,30}}@2{_AFTER}",
+        # her hair turns from brown (image 1) to blonde (image 2); "aus der Raupe auf Bild 1 wird der Falter auf Bild 2"
+        r"\b(?:turn|chang|go|fad|morph|transition|transform|blend|grow|ag)\w* (?:\w+ )?from\b"
+        rf"{_GAP}{{0,25}}@1{_GAP}{{0,15}}\bto\b{_GAP}{{0,25}}@2",
+        rf"\b(?:aus|from)\b{_GAP}{{0,25}}@1{_GAP}{{0,6}}\b(?:wird|comes|becomes)\b{_GAP}{{0,25}}@2{_AFTER}",
+        # start: image 1. end: image 2
+        r"\b(?:start|first|begin\w*|opening|anfang|beginn|inicio|debut|inicial|erste[rs]?|comeco)\b"
+        r"(?: (?:frame|image|bild|still))?\W{0,3}(?:is |ist |es |est |e |= )?@1\W{1,5}(?:and |und |y |et |e )?"
+        r"(?:the |das |la |a )?(?:end\w*|last|final|closing|schluss|fin|fim|finale)\b",
         # the sapling grows until it looks like image 2
         rf"\b(?:until|till|bis|hasta|jusqu\w*|ate)\b{_GAP}{{0,30}}@2{_AFTER}|直到{_GAP}{{0,6}}@2{_AFTER}|@2(?:になる|のよう|に似)?まで",
         # start with image 1 and end with image 2

@@ -124,10 +124,45 @@ def _length(text: str) -> int:
 
 
 def _first_motion(reading: Reading, clause: str) -> int | None:
-    found = [match.start() for each in _MOTION if (match := pattern(each, reading.language).search(clause))]
+    found = [
+        match.start()
+        for each in _MOTION
+        if (match := next(_verbs(reading, pattern(each, reading.language), clause), None))
+    ]
     for move in camera_moves(reading.language):
         found += [match.start() for each in (move.sure, move.maybe) if (match := each.search(clause))]
     return min(found, default=None)
+
+
+def _verbs(reading: Reading, words: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Yield the matches of words that are verbs; in English a noun or an adjective may have the same form."""
+    for match in words.finditer(text):
+        if reading.language != "en" or not _is_noun_or_adjective(text, match):
+            yield match
+
+
+def _is_noun_or_adjective(text: str, match: re.Match[str]) -> bool:
+    """Return True for the form of a verb that is none, as in "a smiling woman" or "in soft curls"."""
+    before = _LAST_WORD.search(text[: match.start()])
+    if before is None or " " in match[0]:
+        return False
+    if match[0].endswith("ing"):
+        return before[1] in _BEFORE_NOUN and bool(_NOUN_AHEAD.match(text[match.end() :]))
+    plural = before[1] in _BEFORE_NOUN | _BEFORE_PLURAL or before[1].endswith("ing")  # "crashing waves" is one motion
+    return match[0].endswith("s") and plural
+
+
+_LAST_WORD = re.compile(r"([a-z]+) $")
+_BEFORE_NOUN: Final = frozenset("a an the his her its their my our your with of in on by no".split())
+_BEFORE_PLURAL: Final = frozenset(
+    "from for like as without two three many few some soft small tiny little gentle big bright thin slow".split()
+)
+_NOUN_AHEAD = re.compile(
+    r" (?!(?:in|on|at|to|into|onto|from|off|out|up|down|over|under|around|along|across|through|past|by|with|towards?|away|back"
+    r"|and|while|as|then|or|but|for|behind|beside|between|a|an|the|his|her|its|their|it|him|them|gently|slowly|softly|\w+ly"
+    # what moves by itself: "falling snow" is a motion
+    r"|waves?|snow|rain|lea(?:f|ves)|clouds?|water|smoke|steam|flames?|fire|petals?|sparks?|fog|mist|grass|traffic|lava)\b)[a-z]"
+)
 
 
 _MOTION: Final = ("motions", "moved", "still_camera", "steady_camera", "speech", "sings")
@@ -138,7 +173,7 @@ _FORMAT = re.compile(
     r"|reel|loop|film|shot|boucle|parfaite|bucle|perfecto|endlosschleife|a|an|the|make|it|format|formato|hochformat|hochkant"
     r"|querformat|quadratisch|vertikal|duration|length|output|aspect|ratio|widescreen|carre|cuadrado|quadrado|instagram"
     r"|tiktok|youtube|reels|stor(?:y|ies)|shorts|for|fur|pour|para|en|im|in|als|de|duree|duracion|duracao|dauer|lange)(?![a-z])"
-    r"|竖屏|横屏|竖版|横版|方形|縦動画|縦型|横型|短视频|视频|動画)+)"
+    r"|竖屏|横屏|竖版|横版|方形|縦動画|縦型|横型|短视频|视频|動画))+"
 )
 """Words about the file and not about the picture at a clause's start, such as "10 second vertical clip"."""
 
@@ -186,7 +221,7 @@ def _leads_segment(before: str) -> bool:
 def _actions(reading: Reading, segment: str) -> tuple[list[str], str]:
     big, small = [], ""
     slight = pattern("small_motions", reading.language)
-    for match in pattern("motions", reading.language).finditer(segment):
+    for match in _verbs(reading, pattern("motions", reading.language), segment):
         if slight.fullmatch(match[0]):
             small = small or match[0]
         else:
