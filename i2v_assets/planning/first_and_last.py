@@ -19,7 +19,10 @@ _BEFORE: Final = (
     r"(?:^|[.;:,、。，]\s*|\b(?:the|das|die|la|a|o|el|le|l'|from|von|vom|aus dem|aus|de la|de l'|da|do|de|let|make|lasse?)\s*"
     r"|[从让把])"
 )
-_AFTER: Final = r"(?=\W*$|\s*[.,;!、。，])"
+_AFTER: Final = (
+    r"(?=\W*$|\s*[.,;!、。，]|\s+(?:over|during|within|throughout|by the end|at the end|in \d|smoothly|slowly|gradually|seamlessly"
+    r"|with|while|langsam|wahrend|innerhalb|lentamente|poco a poco|doucement|progressivement|devagar|aos poucos)\b)"
+)
 _GAP: Final = r"[^.;。@]"
 
 _RULES: Final = tuple(

@@ -135,10 +135,20 @@ def _first_motion(reading: Reading, clause: str) -> int | None:
 
 
 def _verbs(reading: Reading, words: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
-    """Yield the matches of words that are verbs; in English a noun or an adjective may have the same form."""
+    """Yield the matches of words that are verbs; a noun or an adjective may have the same form."""
+    adjective = _ADJECTIVE.get(reading.language or "")
     for match in words.finditer(text):
-        if reading.language != "en" or not _is_noun_or_adjective(text, match):
+        noun = reading.language == "en" and _is_noun_or_adjective(text, match)
+        if not noun and not (adjective and adjective.search(match[0])):
             yield match
+
+
+_ADJECTIVE: Final = {
+    "es": re.compile(r"(?:[ai]d[oa]s?|antes?|ientes?|adora?s?)$"),
+    "pt": re.compile(r"(?:[ai]d[oa]s?|antes?|entes?|adora?s?)$"),
+    "fr": re.compile(r"(?:ees?|antes?|ants)$"),
+}
+"""Endings of adjectives made of verbs: "pelo ondulado", "piel brillante", "une femme souriante"."""
 
 
 def _is_noun_or_adjective(text: str, match: re.Match[str]) -> bool:
