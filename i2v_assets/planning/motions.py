@@ -131,7 +131,16 @@ def _first_motion(reading: Reading, clause: str) -> int | None:
     ]
     for move in camera_moves(reading.language):
         found += [match.start() for each in (move.sure, move.maybe) if (match := each.search(clause))]
-    return min(found, default=None)
+    first = min(found, default=None)
+    if first is None:
+        return None
+    # "the camera on its rail beside the table moves": the camera leads
+    return min([first, *(match.end() for match in _CAMERA_LEADS.finditer(clause[:first]))])
+
+
+_CAMERA_LEADS = re.compile(
+    r"^\W*(?:(?:the|a|die|eine?|la|el|un|une|a|o|uma?) )?(?:camera|kamera|camara|drone?|drohne|カメラ|ドローン|镜头|无人机)"
+)
 
 
 def _verbs(reading: Reading, words: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
@@ -144,6 +153,7 @@ def _verbs(reading: Reading, words: re.Pattern[str], text: str) -> Iterator[re.M
 
 
 _ADJECTIVE: Final = {
+    "de": re.compile(r"nde[mnrs]?$"),
     "es": re.compile(r"(?:[ai]d[oa]s?|antes?|ientes?|adora?s?)$"),
     "pt": re.compile(r"(?:[ai]d[oa]s?|antes?|entes?|adora?s?)$"),
     "fr": re.compile(r"(?:ees?|antes?|ants)$"),
@@ -163,9 +173,31 @@ def _is_noun_or_adjective(text: str, match: re.Match[str]) -> bool:
 
 
 _LAST_WORD = re.compile(r"([a-z]+) $")
-_BEFORE_NOUN: Final = frozenset("a an the his her its their my our your with of in on by no".split())
+_BEFORE_NOUN: Final = frozenset(
+    ["a", "an", "the", "his", "her", "its", "their", "my", "our", "your", "with", "of", "in", "on", "by", "no"]
+)
 _BEFORE_PLURAL: Final = frozenset(
-    "from for like as without two three many few some soft small tiny little gentle big bright thin slow".split()
+    [
+        "from",
+        "for",
+        "like",
+        "as",
+        "without",
+        "two",
+        "three",
+        "many",
+        "few",
+        "some",
+        "soft",
+        "small",
+        "tiny",
+        "little",
+        "gentle",
+        "big",
+        "bright",
+        "thin",
+        "slow",
+    ]
 )
 _NOUN_AHEAD = re.compile(
     r" (?!(?:in|on|at|to|into|onto|from|off|out|up|down|over|under|around|along|across|through|past|by|with|towards?|away|back"
