@@ -176,7 +176,13 @@ def _facts(kind: MediumKind, each: Mapping[str, Any]) -> MediaFacts:
         )
     if kind is MediumKind.AUDIO:
         return AudioFacts(
-            seconds=each["seconds"], codec="mp3", container="mp3", sample_rate=44_100, channels=1, size_bytes=500_000
+            seconds=each["seconds"],
+            codec="mp3",
+            container="mp3",
+            sample_rate=44_100,
+            channels=1,
+            size_bytes=500_000,
+            speech=_SPEECH.get(each.get("content", "")),
         )
     return VideoFacts(
         seconds=each["seconds"], width=1280, height=720, fps=24, frames=24, video_codec="h264", audio_codec=None,

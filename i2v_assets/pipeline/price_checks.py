@@ -55,4 +55,7 @@ def price_details(row: RequestRow) -> Details:
 
 
 def _agree(row: RequestRow, why: str) -> str:
-    return f"{why}. Compare it with the service's console, then: i2v models --accept {row.family}"
+    return (
+        f"{why}. Compare it with the service's console, then: i2v models --accept {row.family}. If the bill has another"
+        f" cost: i2v ledger cost {row.fingerprint[:12]} USD"
+    )

@@ -11,6 +11,9 @@ MAX_DEPTH = 12
 MAX_FIELDS = 200
 """Most fields: the public ones have at most 30."""
 
+MAX_VALUES = 2_000
+"""Most values that a schema lists, references counted each time: a list of voices has some hundreds."""
+
 MAX_PATTERN = 500
 """Longest pattern in characters; a longer one is left to the service."""
 
@@ -79,6 +82,7 @@ class SchemaReader:
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
         self._parts = 0
+        self._values = 0
 
     def clean(self, part: object, depth: int) -> dict[str, Any]:
         """Return one part of the schema with the known words alone.
@@ -113,11 +117,17 @@ class SchemaReader:
             raise SchemaUnusable("Its input schema refers to a part that it does not have.", remedy=OTHER_MODEL)
         return found
 
+    def _count(self, values: object) -> None:
+        self._values += len(values) if isinstance(values, list) else 0
+        if self._values > MAX_VALUES:
+            raise SchemaUnusable(f"Its input schema lists more than {MAX_VALUES} values.", remedy=OTHER_MODEL)
+
     def _word(self, name: str, value: object, depth: int) -> Any:
         match name:
             case "type":
                 return _type(value)
             case "enum" | "required":
+                self._count(value)
                 return [each for each in value if _is_sound(each)] or None if isinstance(value, list) else None
             case "items":
                 return self.clean(value, depth + 1) or None
