@@ -15,6 +15,7 @@ from resources.problem import Problem
 from resources.registry.rows import ClipRow, ClipState
 from resources.schemas.inputs import MediumKind
 from resources.storage.keys import INPUTS
+from resources.wait_reason import WaitReason
 
 FILM_VERSION = 1
 """Increment when joining the same shots would produce a different film."""
@@ -54,6 +55,7 @@ class Shot:
         price: Planned or estimated cost in micro-dollars; None if unknown.
         estimated: True if the price is an estimate, because the shot cannot be planned before its first frame exists.
             An estimate is never approved or submitted: once the frame exists, the clip's plan has its own price.
+        asks: True if its clip waits for an approval.
     """
 
     number: int
@@ -66,6 +68,7 @@ class Shot:
     reason: str = ""
     price: int | None = None
     estimated: bool = False
+    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +217,7 @@ def _inline(
     row: ClipRow | None,
     film_source: FilmSource,
 ) -> Shot:
-    video, state, reason, price = None, "due", "", None
+    video, state, reason, price, asks = None, "due", "", None, False
     if candidate is None:
         state = "planned"
         if shot.from_last_frame:
@@ -223,6 +226,7 @@ def _inline(
         video = _video(row, candidate.version, film_source)
         state = "delivered" if video else row.state.value
         reason = "" if video else row.reason or ""
+        asks = row.state is ClipState.WAITING and row.wait in (WaitReason.APPROVAL, WaitReason.HEAP)
         price = video.cost if video else None
         price = price if price is not None else row.price_microdollars
     estimated = price is None
@@ -237,6 +241,7 @@ def _inline(
         reason=reason,
         price=film_source.estimate(shot.brief) if estimated else price,
         estimated=estimated,
+        asks=asks,
     )
 
 

@@ -201,8 +201,9 @@ class Registry:
         """Return how far each clip is."""
         query = sa.select(clips.c.clip, clips.c.version, clips.c.source, clips.c.state, clips.c.delivered_version)
         with self._database.read() as connection:
+            owed = set(connection.execute(_OWED).scalars())
             return {
-                clip: Standing(version, source, ClipState(state), delivered)
+                clip: Standing(version, source, ClipState(state), delivered, clip in owed)
                 for clip, version, source, state, delivered in connection.execute(query)
             }
 
