@@ -101,7 +101,7 @@ def _all_takes(row: ClipRow) -> str:
 def _answer(session: Session, row: ClipRow) -> Answer | None:
     """Return what the clip's note in the bucket says too."""
     settings = session.settings
-    money = session.ledger.money_of(row.clip, row.planned_fingerprint)
+    money = session.ledger.money_of(row)
     return answer_of(row, money, service=settings.service, retries_per_clip=settings.retries_per_clip)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from i2v_assets.briefs.brief import Brief
+from i2v_assets.clip_folder.manifest import ManifestPiece
 from i2v_assets.films.spec import ClipShot, FilmSpec, InlineShot, TrackSpec, shot_name, with_image
 from i2v_assets.uploads.snapshot import version_of
 from i2v_assets.uploads.types import MEDIA_ENDINGS, Candidate, UploadFile, UploadKind, UploadObject, split_name
@@ -28,7 +29,8 @@ HALF_A_FRAME = 0.02
 class ShotVideo:
     """A delivered video. ``cost`` is in micro-dollars; None until it is settled.
 
-    ``signed_sha256`` is the hash of the copy in its clip's folder; None if that copy is not signed.
+    ``signed_sha256`` is the hash of the copy in its clip's folder; None if that copy is not signed. ``pieces`` are the
+    requests of a video that was joined of several.
     """
 
     key: str
@@ -37,6 +39,7 @@ class ShotVideo:
     seconds: float
     cost: int | None
     signed_sha256: str | None = None
+    pieces: tuple[ManifestPiece, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

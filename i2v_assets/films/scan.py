@@ -115,6 +115,7 @@ def _video_of(manifest: Manifest) -> ShotVideo:
         video.seconds,
         cost if cost is not None else manifest.price_microdollars,
         video.signed_sha256,
+        manifest.pieces,
     )
 
 

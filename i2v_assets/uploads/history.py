@@ -81,9 +81,9 @@ def _fresh_hold(
             return hold
         if standing[candidate.clip].paid and (hold := _late_to(candidate, before)) is not None:
             return hold
-        if before.hold is not None and before.hold.reason is HoldReason.LATE:
-            if _files_of(before, MediumKind.IMAGE) & _files_of(candidate):
-                return before.hold  # what came late and was corrected since is still late
+        was_late = before.hold is not None and before.hold.reason is HoldReason.LATE
+        if was_late and _files_of(before, MediumKind.IMAGE) & _files_of(candidate):
+            return before.hold  # what came late and was corrected since is still late
     for rival in rivals:
         if rival.clip != candidate.clip and (hold := _late_to(candidate, rival)) is not None:
             return hold
