@@ -120,7 +120,7 @@ def world_of(
     return DispatchInputs(
         now=now,
         window_open=window is None or window.holds(now),
-        dollars_left=limits.usd_per_day_microdollars - spent.microdollars,
+        dollars_left=limits.usd_per_day_microdollars - spent.microdollars - ledger.kept_room(settings.service),
         requests_left=limits.requests_per_day - spent.requests,
         dollars_per_run=limits.usd_per_run_microdollars,
         requests_per_run=limits.requests_per_run,

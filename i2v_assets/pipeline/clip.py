@@ -257,10 +257,11 @@ class ClipPipeline:
 
     # Rerolls
 
-    async def _add_rerolls(self, planned: Planned, generated: Generated) -> ClipWaiting | None:
+    async def _add_rerolls(self, planned: Planned, generated: Generated) -> ClipWaiting | ClipFailed | None:
         """Generate rerolls one at a time: each only because those before it were measured and are poor.
 
-        Return how the clip waits for the rest of one that is paid for in part; None: it shows the takes that are there.
+        Return how the clip waits for the rest of one that is paid for in part, or that this rest is tried again; None: it
+        shows the takes that are there.
         """
         refused = any(isinstance(outcome, Failed) and outcome.final for outcome in generated.outcomes)
         for plan in planned.rerolls:
@@ -292,18 +293,33 @@ class ClipPipeline:
         """Return whether a take of pieces was begun: money may have moved for at least one of them."""
         return bool(plan.pieces) and any(state in PAID for state in await self._states(plan))
 
-    async def _wait_for_rest(self, planned: Planned, plan: Plan, found: Outcome | None) -> ClipWaiting | None:
-        """Return how the clip waits for the rest of a reroll that has no video; None if it waits for nothing.
+    async def _wait_for_rest(
+        self, planned: Planned, plan: Plan, found: Outcome | None
+    ) -> ClipWaiting | ClipFailed | None:
+        """Return how the clip goes on with a reroll that has no video; None if it does not.
 
         Of a clip that a person stopped nothing more is paid, so its reroll stays as it is.
         """
-        if not isinstance(found, Held) or found.kind in _HOLDS_NO_OTHER or planned.row.stopped_by is not None:
+        if planned.row.stopped_by is not None or not await self._is_paid_in_part(plan):
             return None
-        if not await self._is_paid_in_part(plan):
+        if isinstance(found, Failed):
+            return self._tries_again(planned.row, plan, found)
+        if not isinstance(found, Held) or found.kind in _HOLDS_NO_OTHER:
             return None
         if found.kind in _FOR_APPROVAL:
             await asyncio.to_thread(self._void_other_approvals, planned)
         return _waiting(planned, plan, found)
+
+    def _tries_again(self, row: ClipRow, plan: Plan, found: Failed) -> ClipFailed | None:
+        """Return the failure of a piece of a reroll, which is tried again like any other; None if that is over.
+
+        Then, and beside a video that was delivered before, the clip shows the takes that are there.
+        """
+        last = found.final or not found.attempts_left or row.retries >= self._context.settings.retries_per_clip
+        if last or row.delivered_version == row.version:
+            return None
+        problem = Problem(f"Take {plan.take}, which its score asks for: {found.reason}", remedy=found.remedy)
+        return ClipFailed(row, WaitReason.RETRY, problem, plan, found.code, found.http_status, found.request_id)
 
     async def _reroll(self, row: ClipRow, candidate: Candidate, plan: Plan, generated: Generated) -> Outcome | None:
         """Generate one more take and return its outcome; None if it was not begun.
