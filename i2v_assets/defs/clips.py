@@ -269,7 +269,7 @@ def answered(context: dg.AssetCheckExecutionContext, ledger: LedgerResource) -> 
     settings = load_settings()
     with ledger.open() as (requests, registry):
         row = registry.get(context.partition_key)
-        money = requests.money_of(row.clip, row.planned_fingerprint) if row is not None else Money()
+        money = requests.money_of(row) if row is not None else Money()
     if row is None:
         return dg.AssetCheckResult(passed=False, metadata={"state": "unknown clip"})
     answer = answer_of(row, money, service=settings.service, retries_per_clip=settings.retries_per_clip)

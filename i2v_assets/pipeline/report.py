@@ -244,8 +244,8 @@ class ClipReporter:
         return await self._answer(row, state, answer, problem.what, remedy, waiting_for=outcome.reason, plan=plan)
 
     async def _money(self, row: ClipRow, plan: Plan | None = None) -> Money:
-        planned = [each.fingerprint for each in plan.requests] if plan is not None else [row.planned_fingerprint]
-        return await asyncio.to_thread(self._context.ledger.money_of, row.clip, *planned)
+        planned = [each.fingerprint for each in plan.requests] if plan is not None else []
+        return await asyncio.to_thread(self._context.ledger.money_of, row, *planned)
 
     async def _answer(
         self,
