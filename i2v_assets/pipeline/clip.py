@@ -73,8 +73,8 @@ class ClipPipeline:
             remedy="Please report it with the run log. Its files are not the cause as far as is known.",
         )
         plan = self._plans.get(row.clip)
-        planned = [each.fingerprint for each in plan.requests] if plan is not None else [row.planned_fingerprint]
-        money = await asyncio.to_thread(self._context.ledger.money_of, row.clip, *planned)
+        planned = [each.fingerprint for each in plan.requests] if plan is not None else []
+        money = await asyncio.to_thread(self._context.ledger.money_of, row, *planned)
         if money.may_have_been_paid:
             return ClipWaiting(row, WaitReason.DOWNLOAD, problem, plan, code=ErrorCode.INTERNAL)
         return ClipFailed(row, WaitReason.NEVER, problem, plan, code=ErrorCode.INTERNAL)

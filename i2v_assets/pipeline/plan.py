@@ -192,7 +192,6 @@ class ClipPlanner:
         name: str,
         seed: int | None = None,
         first_frame: FirstFrame | None = None,
-        films: bool = True,
     ) -> Plan | Refusal | Waiting:
         """Return the decision on one take of a brief and the files it names, for a registered clip or for none.
 
@@ -204,7 +203,6 @@ class ClipPlanner:
             name: The upload's name.
             seed: A seed that a person chose.
             first_frame: Whose frame its image is, if it is one.
-            films: False never splits a long voice: it is cut.
 
         Raises:
             I2VError: the catalogue does not answer, or the token is not accepted.
@@ -214,7 +212,7 @@ class ClipPlanner:
             return Refusal.of(clip, [(found.problem, found.remedy) for found in unreadable])
         offers = await self._offers(wanted_families(brief, self._options))
         decided = await self._decide(
-            clip, brief, files, offers, take=take, name=name, seed=seed, first_frame=first_frame, films=films
+            clip, brief, files, offers, take=take, name=name, seed=seed, first_frame=first_frame
         )
         return await self._priced(decided, offers) if isinstance(decided, Plan) else decided
 
@@ -238,7 +236,6 @@ class ClipPlanner:
         name: str,
         seed: int | None,
         first_frame: FirstFrame | None,
-        films: bool,
     ) -> Plan | Refusal | Waiting:
         """Return the decision without what earlier requests have cost."""
         faces = next((file.faces for file in files if file.faces), None)
@@ -259,7 +256,7 @@ class ClipPlanner:
                 name=name,
                 prepared=prepared,
                 was_sent=self._was_sent,
-                pauses=pauses if films else None,
+                pauses=pauses,
                 first_frame=first_frame,
             )
             return with_seed(made, self._options.service, seed) if isinstance(made, Plan) and seed is not None else made

@@ -9,14 +9,16 @@ from i2v_assets.pipeline.context import PipelineContext, RunScope
 from i2v_assets.pipeline.deliver import Delivery
 from i2v_assets.pipeline.generate import Generated
 from i2v_assets.pipeline.make_takes import PAID, TakeMaker
-from i2v_assets.pipeline.outcome import HOLDS_NO_OTHER, ClipWaiting
+from i2v_assets.pipeline.outcome import HOLDS_NO_OTHER, ClipFailed, ClipWaiting
 from i2v_assets.pipeline.pass_gates import GateKeeper
 from i2v_assets.pipeline.plan import Planned
 from i2v_assets.pipeline.takes import Take, reroll_allowed, rerolled
 from i2v_assets.planning.plan import Plan
 from i2v_assets.uploads.types import Candidate
 from resources.generation.types import Delivered, Failed, Held, Outcome
+from resources.problem import Problem
 from resources.registry.registry import ClipRow
+from resources.wait_reason import WaitReason
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +33,11 @@ class Rerolls:
     takes: TakeMaker
     delivery: Delivery
 
-    async def add(self, planned: Planned, generated: Generated) -> ClipWaiting | None:
+    async def add(self, planned: Planned, generated: Generated) -> ClipWaiting | ClipFailed | None:
         """Generate rerolls one at a time: each only because those before it were measured and are poor.
 
-        Return how the clip waits for the rest of one that is paid for in part; None: it shows the takes that are there.
+        Return how the clip waits for the rest of one that is paid for in part, or that this rest is tried again; None: it
+        shows the takes that are there.
         """
         refused = any(isinstance(outcome, Failed) and outcome.final for outcome in generated.outcomes)
         for plan in planned.rerolls:
@@ -62,17 +65,32 @@ class Rerolls:
             return False
         return brief.reroll is not None and await self.delivery.best_score(row, takes) < brief.reroll.below
 
-    async def _wait_for_rest(self, planned: Planned, plan: Plan, found: Outcome | None) -> ClipWaiting | None:
-        """Return how the clip waits for the rest of a reroll that has no video; None if it waits for nothing.
+    async def _wait_for_rest(
+        self, planned: Planned, plan: Plan, found: Outcome | None
+    ) -> ClipWaiting | ClipFailed | None:
+        """Return how the clip goes on with a reroll that has no video; None if it does not.
 
         Of a clip that a person stopped nothing more is paid, so its reroll stays as it is.
         """
-        if not isinstance(found, Held) or found.kind in HOLDS_NO_OTHER or planned.row.stopped_by is not None:
+        if planned.row.stopped_by is not None or not await self.takes.is_paid_in_part(plan):
             return None
-        if not await self.takes.is_paid_in_part(plan):
+        if isinstance(found, Failed):
+            return self._tries_again(planned.row, plan, found)
+        if not isinstance(found, Held) or found.kind in HOLDS_NO_OTHER:
             return None
         await self.gates.void_other_approvals(planned, found)
         return ClipWaiting.for_take(planned, plan, found)
+
+    def _tries_again(self, row: ClipRow, plan: Plan, found: Failed) -> ClipFailed | None:
+        """Return the failure of a piece of a reroll, which is tried again like any other; None if that is over.
+
+        Then, and beside a video that was delivered before, the clip shows the takes that are there.
+        """
+        last = found.final or not found.attempts_left or row.retries >= self.context.settings.retries_per_clip
+        if last or row.delivered_version == row.version:
+            return None
+        problem = Problem(f"Take {plan.take}, which its score asks for: {found.reason}", remedy=found.remedy)
+        return ClipFailed(row, WaitReason.RETRY, problem, plan, found.code, found.http_status, found.request_id)
 
     async def _reroll(self, row: ClipRow, candidate: Candidate, plan: Plan, generated: Generated) -> Outcome | None:
         """Generate one more take and return its outcome; None if it was not begun.

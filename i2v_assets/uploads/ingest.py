@@ -348,7 +348,7 @@ def _update_refusals(
     ]
     changes = registry.refusals.replace(rows, covers=covers)
     known = registry.many([clip for source in changes.refused if (clip := by_source[source].clip)])
-    money = registry.ledger.money_by_clip({clip: row.planned_fingerprint for clip, row in known.items()})
+    money = registry.ledger.money_by_clip(known.values())
     for source in changes.refused:
         upload = by_source[source]
         notes.refused_upload(

@@ -18,7 +18,7 @@ _MAY_STILL_DELIVER = sa.or_(
     requests.c.state.in_([State.SUBMITTING.value, State.SUBMITTED.value, State.UNKNOWN.value]),
     sa.and_(requests.c.state == State.SUCCEEDED.value, sa.or_(requests.c.delivered_at.is_(None), requests.c.lost)),
 )
-_OWED = (
+OWED = (
     sa.select(clips.c.clip)
     .distinct()
     .join(requests, requests.c.clip == clips.c.clip)
@@ -136,7 +136,7 @@ class Admissions(RegistryBase):
         if withdrawn:
             unmade = {state.value for state in (*UNMADE, *WITH_RUN)}
             kept = {row["clip"] for row in lock_rows(connection, withdrawn) if row["state"] not in unmade}
-            kept |= set(connection.execute(_OWED).scalars())
+            kept |= set(connection.execute(OWED).scalars())
             withdrawn = tuple(clip for clip in withdrawn if clip not in kept)
         for part in chunks(withdrawn):
             values = {"state": ClipState.WITHDRAWN, "batch": None, "updated_at": now}

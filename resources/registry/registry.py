@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from resources.ledger.base import utc_now
 from resources.ledger.database import Database, chunks
 from resources.ledger.queries import Reading
-from resources.registry.admission import Admissions
+from resources.registry.admission import OWED, Admissions
 from resources.registry.claims import UploadClaims
 from resources.registry.guards import as_read, clip_row, lock_rows
 from resources.registry.read_cache import UploadMemory
@@ -76,8 +76,9 @@ class Registry(Admissions, Takes):
         """Return how far each clip is."""
         query = sa.select(clips.c.clip, clips.c.version, clips.c.source, clips.c.state, clips.c.delivered_version)
         with self._database.read() as connection:
+            owed = set(connection.execute(OWED).scalars())
             return {
-                clip: Standing(version, source, ClipState(state), delivered)
+                clip: Standing(version, source, ClipState(state), delivered, clip in owed)
                 for clip, version, source, state, delivered in connection.execute(query)
             }
 

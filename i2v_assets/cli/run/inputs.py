@@ -37,6 +37,9 @@ RENAMED: Final[Mapping[str, str]] = MappingProxyType({"enable_prompt_expansion":
 _SAME_WORD: Final = frozenset({"prompt", "seed", "motion", "fit", "background"})
 """Keys that mean the same for every model; all others of a live model are looked up in its schema."""
 
+_VOICE: Final = "voice"
+"""What becomes of a voice that one request does not take."""
+
 NOT_HERE: Final[Mapping[str, str]] = MappingProxyType(
     {
         "takes": "`i2v run` makes one generation; another `seed` makes another one.",
@@ -112,7 +115,10 @@ class RunInput:
             for key, value in self.inputs.items()
             if key not in own and (key in schema.properties or key not in MEDIA_KEYS)
         }
-        return replace(self, media=(*media, *self.media), inputs=rest)
+        fields = dict(self.fields)
+        if _VOICE not in schema.properties and _VOICE in rest:  # the brief's key, not a field of the model
+            fields[_VOICE] = rest.pop(_VOICE)
+        return replace(self, fields=fields, media=(*media, *self.media), inputs=rest)
 
     def brief(self, target: Target, names: Sequence[str]) -> Brief:
         """Return the brief of these inputs.
