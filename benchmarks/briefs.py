@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from i2v_assets.briefs.brief import BriefError, brief_from
+from i2v_assets.briefs.brief_reader import BriefError, brief_from
 from i2v_assets.briefs.yaml_reader import Document
 from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions

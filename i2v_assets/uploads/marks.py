@@ -13,7 +13,7 @@ document all of its folder.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -56,26 +56,31 @@ class Marks:
     def __init__(self, entries: Iterable[Entry], texts: Texts, now: datetime) -> None:
         marks = [_read(entry, texts) for entry in entries]
         self.active = tuple(mark for mark in marks if mark.until > now)
-        self._by_folder = {mark.folder: mark for mark in self.active if mark.folder and mark.stems is None}
-        self._at_top = [mark for mark in self.active if not mark.folder]
-        self._files = [mark for mark in self.active if mark.folder and mark.stems is not None]
+        self._by_folder = {mark.folder: mark for mark in self.active if mark.stems is None}
+        self._by_stem = {(mark.folder, stem): mark for mark in self.active for stem in mark.stems or ()}
+        self._under_way_below = {
+            folder: mark for (below, _), mark in self._by_stem.items() for folder in _with_parents(below)
+        }
 
     def holding(self, folder: str, name: str = "") -> UploadMark | None:
         """Return the mark that holds a file of a folder or of the top, or a folder with all its files, or None."""
-        if not self.active:
-            return None
-        if not folder:
-            stem = stem_key(name)
-            return next((mark for mark in self._at_top if mark.stems is None or stem in mark.stems), None)
-        for mark in self._files:
-            inside = mark.folder == folder or (not name and mark.folder.startswith(f"{folder}/"))
-            if inside and (not name or stem_key(name) in (mark.stems or ())):
-                return mark
+        mark = self._by_stem.get((folder, stem_key(name))) if name else self._under_way_below.get(folder)
+        if mark is not None or not folder:
+            return mark or self._by_folder.get("")
         while folder:
             if folder in self._by_folder:
                 return self._by_folder[folder]
             folder = folder.rpartition("/")[0]
         return None
+
+
+def _with_parents(folder: str) -> Iterator[str]:
+    while folder:
+        yield folder
+        folder = folder.rpartition("/")[0]
+
+
+NO_MARKS = Marks((), {}, datetime.min.replace(tzinfo=UTC))
 
 
 def mark_text(files: Iterable[str], expires: datetime) -> bytes:

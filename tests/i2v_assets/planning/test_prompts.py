@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from i2v_assets.briefs.brief import Brief, BriefError, MediaRef
+from i2v_assets.briefs.brief import Brief, MediaRef
+from i2v_assets.briefs.brief_reader import BriefError
 from i2v_assets.briefs.yaml_reader import DocumentError
 from i2v_assets.planning.prompts import (
     NEUTRAL,
@@ -36,7 +37,10 @@ class TestPresets:
     @pytest.mark.parametrize("name", MOVING)
     def test_they_follow_the_advice_themselves(self, name: str) -> None:
         prompt = shipped_presets()[name]
-        assert advise(prompt, Route.ANIMATE, ANIMATE) == ()
+        for family in LIMITS:  # the planner does not ask about them
+            for faces in (0, 1, 3):
+                facts = PromptFacts(family=family, images=1, large_faces=faces, written=False)
+                assert advise(prompt, Route.ANIMATE, facts) == ()
         assert all(prompt_problem(family, prompt) is None for family in LIMITS)
 
     def test_presets_state_what_must_stay(self) -> None:
