@@ -54,7 +54,7 @@ def gallery(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: L
     began = datetime.now(UTC)
     with ledger.open() as (requests, registry):
         rows, costs, paid = registry.list(), _costs(requests), _paid(requests, settings)
-        unmade = {row.clip: row.planned_fingerprint for row in rows if row.state in (*WITHOUT_VIDEO, *IN_WORK)}
+        unmade = [row for row in rows if row.state in (*WITHOUT_VIDEO, *IN_WORK)]
         known = Answers(
             rows=rows,
             refused=registry.refusals.now(),

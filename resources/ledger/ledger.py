@@ -12,6 +12,7 @@ from resources.ledger.base import utc_now
 from resources.ledger.corrections import Corrections
 from resources.ledger.database import Database
 from resources.ledger.decisions import Decisions
+from resources.ledger.film_room import FilmRoom
 from resources.ledger.holds import Holds
 from resources.ledger.lookouts import Lookouts
 from resources.ledger.prices import Prices
@@ -21,7 +22,18 @@ from resources.ledger.witnessed import Witnessed
 
 
 class Ledger(
-    Prices, Corrections, Holds, Responses, Decisions, Approvals, Witnessed, Lookouts, Reading, LateCosts, Spending
+    Prices,
+    Corrections,
+    Holds,
+    FilmRoom,
+    Responses,
+    Decisions,
+    Approvals,
+    Witnessed,
+    Lookouts,
+    Reading,
+    LateCosts,
+    Spending,
 ):
     """One row per fingerprint, one event per change, one transaction per call. Safe for threads and processes.
 

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from resources.runcomfy.wire import CatalogueEntry
-from resources.schemas.live_schema import MAX_FIELDS
+from resources.schemas.live_words import MAX_FIELDS
 
 LARGEST_NAMED = 20.0
 """Largest factor that a text may name: the dearest known tier (4K) is billed at under ten times the base. A larger number

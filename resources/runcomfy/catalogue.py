@@ -21,7 +21,8 @@ from resources.runcomfy.wire import CatalogueEntry
 from resources.schemas.endpoints import ENDPOINTS, Endpoint, LiveEndpoint, ids_for
 from resources.schemas.families import FAMILIES
 from resources.schemas.inputs import Family, GenerationInputs
-from resources.schemas.live_schema import SchemaUnusable, read_schema
+from resources.schemas.live_schema import read_schema
+from resources.schemas.live_words import SchemaUnusable
 
 _log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from resources.redact import redact_line
 from resources.runcomfy.pricing import PRICE_UNITS
 from resources.runcomfy.wire import CatalogueEntry
 from resources.schemas.endpoints import Endpoint, LiveEndpoint, input_schema
-from resources.schemas.live_schema import MAX_FIELDS, MAX_VALUES
+from resources.schemas.live_words import MAX_FIELDS, MAX_VALUES
 
 _LIMITS = {
     "minimum": "smallest value",

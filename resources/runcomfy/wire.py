@@ -366,3 +366,8 @@ def read_balance(body: Mapping[str, Any]) -> Balance | None:
         return Balance(exact)
     amount = microdollars(body.get("balance_usd"))
     return None if amount is None else Balance(amount)
+
+
+def is_error(body: Mapping[str, Any] | None, http_status: int) -> bool:
+    """Return True for an HTTP error, and for HTTP 200 with a non-null top-level `error_code`."""
+    return http_status >= 400 or (body is not None and body.get("error_code") is not None)
