@@ -38,6 +38,7 @@ from i2v_assets.uploads.types import Candidate
 from resources.errors import I2VError
 from resources.generation.types import Delivered
 from resources.ledger.records import Money
+from resources.logs import log_context
 from resources.outside_text import escape_markdown
 from resources.problem import Problem
 from resources.registry.guards import cancelled_words, retry_remedy
@@ -449,13 +450,14 @@ async def make_clip(
     If the outcome cannot be written (the bucket or the ledger is gone), the clip keeps its state: the dispatch sensor finds
     it without an answer, and starts it again.
     """
-    outcome = await process(row)
-    try:
-        result = await reporter.report(outcome)
-        paused = isinstance(outcome, ClipWaiting) and outcome.reason is WaitReason.PAUSED
-        if not paused or resumed is None or (again := await resumed(row)) is None:
-            return result
-        return await make_clip(process, reporter, again, resumed)
-    except I2VError as error:
-        log.warning("Clip %s: its outcome could not be written: %s", row.clip, error.message)
-        return Result(row.clip, ClipState.FAILED, error.message, error.remedy)
+    with log_context(clip=row.clip):
+        outcome = await process(row)
+        try:
+            result = await reporter.report(outcome)
+            paused = isinstance(outcome, ClipWaiting) and outcome.reason is WaitReason.PAUSED
+            if not paused or resumed is None or (again := await resumed(row)) is None:
+                return result
+            return await make_clip(process, reporter, again, resumed)
+        except I2VError as error:
+            log.warning("Clip %s: its outcome could not be written: %s", row.clip, error.message)
+            return Result(row.clip, ClipState.FAILED, error.message, error.remedy)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from resources.ledger.approvals import Approvals
 from resources.ledger.base import utc_now
+from resources.ledger.corrections import Corrections
 from resources.ledger.database import Database
 from resources.ledger.decisions import Decisions
 from resources.ledger.film_room import FilmRoom
@@ -21,7 +22,18 @@ from resources.ledger.witnessed import Witnessed
 
 
 class Ledger(
-    Prices, Holds, FilmRoom, Responses, Decisions, Approvals, Witnessed, Lookouts, Reading, LateCosts, Spending
+    Prices,
+    Corrections,
+    Holds,
+    FilmRoom,
+    Responses,
+    Decisions,
+    Approvals,
+    Witnessed,
+    Lookouts,
+    Reading,
+    LateCosts,
+    Spending,
 ):
     """One row per fingerprint, one event per change, one transaction per call. Safe for threads and processes.
 

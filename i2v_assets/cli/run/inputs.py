@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from i2v_assets.briefs.brief import Brief, brief_from
+from i2v_assets.briefs.brief import Brief
+from i2v_assets.briefs.brief_reader import brief_from
 from i2v_assets.briefs.yaml_reader import Document, read_document
 from i2v_assets.cli.exit_codes import DataProblem, UsageProblem
 from resources.plurals import counted
