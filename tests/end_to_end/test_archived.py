@@ -85,7 +85,7 @@ def test_an_archived_image_stops_its_own_clip_until_it_is_restored(stage: Any) -
     assert stage.clip("new").state is ClipState.DELIVERED
     assert stage.clip("old").state is ClipState.FAILED
     note = stage.note("old", "FAILED.txt") or ""
-    assert "old.png: it is archived (InvalidObjectState)" in note
+    assert "'uploads/old.png': it is archived (InvalidObjectState)" in note
     assert "Restore it from the archive" in note
     assert "Nothing was sent to the service and nothing was paid." in note
     assert len(stage.charges()) == 1

@@ -134,9 +134,15 @@ def test_a_voice_that_comes_after_the_payment_asks(stage) -> None:
     assert stage.clip("slow").state is ClipState.DELIVERED
 
 
-@pytest.mark.parametrize("name", ["voice.mp3", "light.png"])
-def test_a_file_that_comes_into_a_folder_after_the_payment_asks(stage, name) -> None:
-    stage.upload("t/brief.yaml", "prompt: Push in slowly.\n")
+@pytest.mark.parametrize(
+    ("name", "brief"),
+    [
+        ("voice.mp3", "prompt: Push in slowly.\n"),
+        ("light.png", "prompt: Push in on image 1.\nroute: multi_modal\nduration: 4\nresolution: 480p\n"),
+    ],
+)
+def test_a_file_that_comes_into_a_folder_after_the_payment_asks(stage, name, brief) -> None:
+    stage.upload("t/brief.yaml", brief)
     stage.upload("t/a.png", picture(1))
     make_all(stage)
     assert len(stage.charges()) == 1
