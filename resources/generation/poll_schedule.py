@@ -25,8 +25,12 @@ POLL_CHANCE = 0.075
 COLD_CHANCE = 0.0675
 """The same while little is known: results come late then, and a few more polls pay for that."""
 EARLY_CHANCE = 0.25
-"""The same while the share `EARLY_SHARE` of the requests would still run: the first look comes when a quarter can be ready."""
-EARLY_SHARE = 0.75
+"""The same while the share `EARLY_SHARE` of the requests would still run."""
+EARLY_SHARE = 0.5
+EARLY_GAP = 0.28
+"""Longest gap meanwhile, as a share of the age: what ends early is noticed within so much of its own time."""
+MISSED_SHARE = 0.03
+"""The first look comes `EARLY_GAP` after so many can be ready: only these few are noticed later than that."""
 COLD_RESULTS = 20
 JITTER = 0.35
 """Each poll's chance varies by so much either way, so that requests submitted together do not poll together."""
@@ -35,7 +39,10 @@ TAIL_GAP = 0.05
 TAIL_GROWTH = 0.01
 """How much that share grows with each poll beyond `TAIL_POLLS`: the slowest requests shall not cost forty polls."""
 TAIL_POLLS = 25
-SCOUTS = 3
+LAST_SHARE = 0.05
+LAST_GAP = 0.02
+"""The same for the last of a batch, of which so few are left: what a whole batch waits for is noticed at once."""
+SCOUTS = 8
 """Where nothing is known of an endpoint, so many requests poll early, to learn for the others whether it is quick."""
 SCOUT_START = 0.05
 """A scout's first poll, as a share of the prior's median."""
@@ -232,23 +239,35 @@ class PollTimer:
             return 0.0
         return (self._queued_at + (self._running_at if self._running_at is not None else self._queued_at)) / 2
 
-    def _chance(self, now: float) -> float:
-        if self._forecast.survival(now - self.started) > EARLY_SHARE:
+    def _chance(self, survival: float) -> float:
+        if survival > EARLY_SHARE:
             return EARLY_CHANCE
         return COLD_CHANCE if self._forecast.results < COLD_RESULTS else POLL_CHANCE
 
+    def _ages(self, now: float) -> tuple[float, ...]:
+        """How long it may have been running, each as likely as the others."""
+        if not self.seen_queued or self._running_at is None:
+            return (now,)
+        step = (self._running_at - self._queued_at) / ORIGINS
+        return tuple(max(now - self._queued_at - step * (k + 0.5), 0.0) for k in range(ORIGINS))
+
     def next_gap(self, now: float) -> float:
         """Seconds from ``now``, the moment of the latest poll, to the next one."""
-        chance = self._chance(now) * self._rng.uniform(1 - JITTER, 1 + JITTER)
-        tail = TAIL_GAP + TAIL_GROWTH * max(0, self.polls - TAIL_POLLS)
-        if self.seen_queued and self._running_at is None:
-            gap = max(self._forecast.quantile(chance), now * WAITING_GROWTH)
-        elif self.seen_queued and self._running_at is not None:
-            step = (self._running_at - self._queued_at) / ORIGINS
-            ages = tuple(max(now - self._queued_at - step * (k + 0.5), 0.0) for k in range(ORIGINS))
-            gap = max(self._forecast.wait_for_chance(ages, chance), ages[ORIGINS // 2] * tail)
+        jitter = self._rng.uniform(1 - JITTER, 1 + JITTER)
+        if self.polls == 0 or (self.seen_queued and self._running_at is None):
+            first = self._forecast.quantile(MISSED_SHARE) * (1 + EARLY_GAP * jitter)
+            gap = max(first, now * WAITING_GROWTH) if self.seen_queued else max(first - now, 0.0)
         else:
-            gap = max(self._forecast.wait_for_chance((now,), chance), now * tail)
+            ages = self._ages(now)
+            age = ages[len(ages) // 2]
+            survival = self._forecast.survival(age)
+            gap = self._forecast.wait_for_chance(ages, self._chance(survival) * jitter)
+            if survival > EARLY_SHARE:
+                gap = min(gap, now * EARLY_GAP * jitter)
+            growth = TAIL_GROWTH * max(0, self.polls - TAIL_POLLS)
+            if survival < LAST_SHARE and self._forecast.results >= COLD_RESULTS:
+                gap = age * (LAST_GAP * jitter + growth)
+            gap = max(gap, age * (min(TAIL_GAP, LAST_GAP * 1) * 0 + growth) if survival < LAST_SHARE and self._forecast.results >= COLD_RESULTS else age * (TAIL_GAP + growth))
         if self._scout:
             age = now - self.started
             gap = min(gap, max(age * (SCOUT_GROWTH - 1), self._forecast.prior_median * SCOUT_START))

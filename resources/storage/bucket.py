@@ -1,7 +1,9 @@
 """The bucket's operations: list, read, write, write only if new, presign."""
 
 import contextlib
+import math
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 _DELETE_MANY = 1000
 """Most keys in one DeleteObjects call (S3 API reference)."""
 _COPY_BYTES = 1024 * 1024
+_THERE_SECONDS = 5.0
+"""Seconds for which a bucket that was listed counts as there: a batch that looks for hundreds of new keys lists it a few times."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class Bucket:
         self.prefix = prefix
         self._client = client
         self._clock = ServerClock(client)
+        self._listed_at = -math.inf
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -109,6 +114,7 @@ class Bucket:
         """List one key, to check that the bucket exists, answers and may be listed."""
         with translated("list", self.name):
             self._client.list_objects_v2(Bucket=self.name, Prefix=self.prefix, MaxKeys=1)
+        self._listed_at = time.monotonic()
 
     def lifecycle_rules(self) -> "list[Mapping[str, Any]] | None":
         """Return the bucket's lifecycle rules, None if the storage does not tell.
@@ -201,7 +207,7 @@ class Bucket:
             BucketMissing: a second call distinguishes it from a missing object, because a HEAD has no body.
         """
         info = self.peek(key)
-        if info is None:
+        if info is None and time.monotonic() - self._listed_at > _THERE_SECONDS:
             self.check()
         return info
 
