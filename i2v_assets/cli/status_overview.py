@@ -12,8 +12,8 @@ from i2v_assets.operations.clips import takes_of
 from i2v_assets.operations.films import FilmStatus, list_films, with_plan
 from i2v_assets.session import Session
 from i2v_assets.uploads.under_way import MOST_OBJECTS, UploadsNow, UploadState, UploadUnderWay, uploads_now
+from resources.clock import utc_now
 from resources.errors import I2VError
-from resources.ledger.base import utc_now
 from resources.ledger.records import Spend
 from resources.money import dollars
 from resources.plurals import counted

@@ -4,28 +4,26 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from i2v_assets.clip_folder.manifest import Manifest
-from i2v_assets.defs.specs import OWNERS
-from i2v_assets.gallery.build import build_gallery, content_type
-from i2v_assets.gallery.collect import IN_WORK, LANGUAGES, Answers, TextCache, dub_groups, gather
-from i2v_assets.gallery.collect_films import gather_films
-from i2v_assets.gallery.entries import Paid, Status, TakeCost
-from i2v_assets.uploads.under_way import uploads_now
-from resources.ledger.ledger import Ledger
-from resources.media.errors import MediaError
+from i2v_assets.defs.specs import AT_LOAD, OWNERS
 from resources.outside_text import plain
-from resources.registry.registry import ClipState
 from resources.registry.resource import LedgerResource
+from resources.registry.rows import ClipState
 from resources.schemas.inputs import Service
 from resources.scratch import scratch_folder
 from resources.settings import Settings, load_settings
 from resources.storage import keys
-from resources.storage.bucket import Bucket
-from resources.storage.errors import BadRequest, ObjectMissing, ObjectTooLarge
 from resources.storage.resource import BucketResource
+
+if TYPE_CHECKING:
+    from i2v_assets.clip_folder.manifest import Manifest
+    from i2v_assets.gallery.collect import TextCache
+    from i2v_assets.gallery.entries import Paid, TakeCost
+    from resources.ledger.ledger import Ledger
+    from resources.storage.bucket import Bucket
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +48,12 @@ PAGE = f"{keys.GALLERY}index.html"
 )
 def gallery(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: LedgerResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Read the registry and the bucket, and write the changed files of the gallery."""
+    from i2v_assets.gallery.build import build_gallery
+    from i2v_assets.gallery.collect import IN_WORK, Answers, TextCache, gather
+    from i2v_assets.gallery.collect_films import gather_films
+    from i2v_assets.gallery.entries import Status
+    from i2v_assets.uploads.under_way import uploads_now
+
     settings, store = load_settings(), bucket.open()
     began = datetime.now(UTC)
     with ledger.open() as (requests, registry):
@@ -97,8 +101,10 @@ WITHOUT_VIDEO = (ClipState.WAITING, ClipState.FAILED, ClipState.REFUSED)
 """States that have an answer in words."""
 
 
-def _costs(ledger: Ledger) -> dict[str, TakeCost]:
+def _costs(ledger: "Ledger") -> "dict[str, TakeCost]":
     """Return the cost of each take, by fingerprint."""
+    from i2v_assets.gallery.entries import TakeCost
+
     costs: dict[str, TakeCost] = {}
     for row in ledger.list():
         amount = row.cost_microdollars if row.cost_microdollars is not None else row.price_microdollars
@@ -107,8 +113,10 @@ def _costs(ledger: Ledger) -> dict[str, TakeCost]:
     return costs
 
 
-def _paid(ledger: Ledger, settings: Settings) -> tuple[Paid, ...]:
+def _paid(ledger: "Ledger", settings: Settings) -> "tuple[Paid, ...]":
     """Return every payment of the service and of the sandbox, because a bucket may hold clips of both."""
+    from i2v_assets.gallery.entries import Paid
+
     services: tuple[Service, ...] = ("runcomfy", "sandbox")
     return tuple(
         Paid(line.day, service, line.settled if line.settled is not None else line.reserved or 0)
@@ -122,8 +130,10 @@ def _link(settings: Settings) -> Mapping[str, dg.MetadataValue[str]]:
     return {"page": dg.MetadataValue.url(f"{base}/{PAGE}")} if base else {}
 
 
-def _write(bucket: Bucket, files: Mapping[str, bytes], cache: TextCache) -> int:
+def _write(bucket: "Bucket", files: Mapping[str, bytes], cache: "TextCache") -> int:
     """Write the changed files, the page itself last, delete outdated pages of details, and return how many were written."""
+    from i2v_assets.gallery.build import content_type
+
     present = {info.key for info in bucket.list(keys.GALLERY)}
     written = 0
     for name, data in sorted(files.items(), key=lambda item: item[0] == "index.html"):
@@ -137,11 +147,14 @@ def _write(bucket: Bucket, files: Mapping[str, bytes], cache: TextCache) -> int:
     return written
 
 
-def language_sheets(bucket: Bucket, manifests: Mapping[str, Manifest], cache: TextCache) -> int:
+def language_sheets(bucket: "Bucket", manifests: "Mapping[str, Manifest]", cache: "TextCache") -> int:
     """Write a contact sheet for each dub whose languages changed; return the number of dubs."""
+    from i2v_assets.gallery.collect import LANGUAGES, dub_groups
+    from resources.media.errors import MediaError
     from resources.media.limits import scaled
     from resources.media.pool import shared_pool
     from resources.media.previews import side_by_side
+    from resources.storage.errors import BadRequest, ObjectMissing, ObjectTooLarge
 
     groups = dub_groups(manifests.values())
     for group, languages in groups.items():
@@ -175,7 +188,7 @@ gallery_job = dg.define_asset_job(
 gallery_schedule = dg.ScheduleDefinition(
     name="gallery_hourly",
     cron_schedule="7 * * * *",
-    execution_timezone=load_settings().timezone,
+    execution_timezone=AT_LOAD.timezone,
     job=gallery_job,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Every hour: updates the gallery page. Free: it reads the bucket and does not call the service.",

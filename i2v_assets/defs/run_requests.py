@@ -1,13 +1,17 @@
 """Turn due clips into runs: add their partition keys and cut them into ranges of at most `clips_per_run`."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import dagster as dg
 
 from i2v_assets.defs.partitions import BATCH_TAG, PRIORITY_TAG, clips, cut_ranges
 from i2v_assets.defs.run_tags import clip_tags
-from resources.registry.registry import ClipRow, Registry
+from resources.registry.rows import ClipRow
+
+if TYPE_CHECKING:
+    from resources.registry.registry import Registry
 
 
 def add_keys(instance: dg.DagsterInstance, names: Sequence[str]) -> list[str]:
@@ -30,7 +34,7 @@ def add_keys(instance: dg.DagsterInstance, names: Sequence[str]) -> list[str]:
 
 def request_runs(
     instance: dg.DagsterInstance,
-    registry: Registry,
+    registry: "Registry",
     due: Sequence[ClipRow],
     *,
     sensor: str,

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from i2v_assets.planning.plan import Plan
-from resources.generation.factory import caps_of
+from resources.generation.caps import caps_of
 from resources.generation.types import GenerationRequest, Held
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import State
