@@ -60,10 +60,14 @@ def private(module: str, name: str, instead: Any = None) -> Any:
 
 
 if TYPE_CHECKING:
+    from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+        AssetCheckEvaluationTargetMaterializationData,
+    )
     from dagster._core.definitions.partitions.context import partition_loading_context
     from dagster._core.errors import DagsterUserCodeUnreachableError  # noqa: F401 - the test reads this list
     from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
     from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick, TickStatus
+    from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
     from dagster._core.storage.tags import GRPC_INFO_TAG, RETRY_NUMBER_TAG, WILL_RETRY_TAG
     from dagster._core.workspace.context import WorkspaceProcessContext
     from dagster._core.workspace.load_target import WorkspaceFileTarget  # noqa: F401 - the same
@@ -137,7 +141,7 @@ class SqliteMembers:
 
 def sqlite_members(storage: Any) -> SqliteMembers | None:
     """Return the members of Dagster's own SQLite event log; None for another storage, also one that lacks a member."""
-    own = __getattr__("SqliteEventLogStorage")
+    own: type[SqliteEventLogStorage] | None = __getattr__("SqliteEventLogStorage")
     if own is None or type(storage) is not own:
         return None
     try:
@@ -177,7 +181,9 @@ class Target:
 
 def targeting(evaluation: dg.AssetCheckEvaluation, latest: Target) -> dg.AssetCheckEvaluation:
     """Return the evaluation of a check with the materialization that it is about."""
-    made_of = __getattr__("AssetCheckEvaluationTargetMaterializationData")
+    made_of: type[AssetCheckEvaluationTargetMaterializationData] | None = __getattr__(
+        "AssetCheckEvaluationTargetMaterializationData"
+    )
     if made_of is None:
         return evaluation
     target = made_of(storage_id=latest.storage_id, run_id=latest.run_id, timestamp=latest.timestamp)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from resources.clock import utc_now
 from resources.ledger.errors import LedgerError
 from resources.registry.rows import ClipRow, ClipState
 
@@ -28,7 +29,6 @@ def end_dead_runs(
 
     A run of an older version gives none: it counts as dead once no request of its clips is leased.
     """
-    from resources.clock import utc_now
     from resources.registry.run_beats import DEAD_AFTER
 
     working = [row for row in rows if row.state is ClipState.WORKING and row.run_id]
@@ -66,7 +66,6 @@ def end_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
 
 def end_silent_runs(instance: dg.DagsterInstance, registry: "Registry", runs: Sequence[dg.DagsterRun]) -> None:
     """End those of these runs that gave signs of life once, and none for `DEAD_AFTER`."""
-    from resources.clock import utc_now
     from resources.registry.run_beats import DEAD_AFTER
 
     seen = registry.runs.seen([run.run_id for run in runs if run.status in _AT_WORK])

@@ -15,6 +15,7 @@ from i2v_assets.defs.partitions import sequences
 from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.defs.runs import why_ended
 from i2v_assets.defs.specs import AT_LOAD
+from resources.clock import utc_now
 from resources.outside_text import plain
 from resources.plurals import counted
 from resources.problem import Problem
@@ -121,8 +122,6 @@ def film_runs(
 
     A run that was killed, or that could not reach the bucket, left no note; it is written here.
     """
-    from resources.clock import utc_now
-
     now = utc_now()
     requests = []
     for name, version in scan.due.items():

@@ -4,7 +4,7 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from i2v_assets.gallery.collect import TextCache
     from i2v_assets.gallery.entries import Paid, TakeCost
     from resources.ledger.ledger import Ledger
+    from resources.registry.registry import Registry
     from resources.storage.bucket import Bucket
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,9 @@ SOON_LATE, LATE = timedelta(hours=2), timedelta(hours=24)
 """The schedule builds the page every hour, also if nothing has changed: after two hours it or the daemon is off."""
 
 PAGE = f"{keys.GALLERY}index.html"
+
+DIGEST_TAG = "i2v/gallery_digest"
+"""Tag of a build with the digest of what it shows; without it the next build reads everything."""
 
 
 @dg.asset(
@@ -48,26 +52,79 @@ PAGE = f"{keys.GALLERY}index.html"
 )
 def gallery(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: LedgerResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Read the registry and the bucket, and write the changed files of the gallery."""
+    from i2v_assets.gallery.unchanged import digest_of_build, digest_of_sources
+
+    settings, store, began = load_settings(), bucket.open(), datetime.now(UTC)
+    with ledger.open() as (requests, registry):
+        sources = digest_of_sources(store, requests.database, registry, settings, began)
+        latest = context.instance.get_latest_materialization_event(context.asset_key)
+        before = latest.asset_materialization if latest is not None else None
+        unchanged = before is not None and (before.tags or {}).get(DIGEST_TAG) == digest_of_build(store, sources)
+        made = _made_again(store, settings, began) if unchanged else None
+        if made is not None and before is not None:
+            return dg.MaterializeResult(
+                metadata={**before.metadata, "documents_read": 0, "files_written": len(made)},
+                data_version=_version(made),
+                tags={DIGEST_TAG: digest_of_build(store, sources)},
+            )
+        metadata, files, is_still = _build(context, store, requests, registry, settings, began)
+    return dg.MaterializeResult(
+        metadata=metadata,
+        data_version=_version(files),
+        tags={DIGEST_TAG: digest_of_build(store, sources)} if is_still else {},
+    )
+
+
+def _version(files: Mapping[str, bytes]) -> dg.DataVersion:
+    return dg.DataVersion(hashlib.sha256(files["data/index.js"]).hexdigest()[:16])
+
+
+def _made_again(bucket: "Bucket", settings: Settings, now: datetime) -> Mapping[str, bytes] | None:
+    """Write when the page was made, and return what was written; None if the page has to be built."""
+    from i2v_assets.gallery.build import content_type, made_again
+    from resources.storage.errors import ObjectMissing
+
+    try:
+        index = bucket.read(f"{keys.GALLERY}data/index.js")
+    except ObjectMissing:
+        return None
+    files = made_again(index, now, zone=settings.zone)
+    for name, data in sorted((files or {}).items(), key=lambda item: item[0] == "index.html"):
+        bucket.write(f"{keys.GALLERY}{name}", data, content_type(name), cache_control=_cached(name))
+    return files
+
+
+def _cached(name: str) -> str:
+    """Return how long browsers may keep a file: only the page is requested without a stamp of its content."""
+    return "no-cache" if name == "index.html" else ""
+
+
+def _build(
+    context: dg.AssetExecutionContext,
+    store: "Bucket",
+    requests: "Ledger",
+    registry: "Registry",
+    settings: Settings,
+    began: datetime,
+) -> tuple[dict[str, Any], Mapping[str, bytes], bool]:
+    """Build the page; return its metadata, its files, and whether another build would show the same as long as nothing changes."""
     from i2v_assets.gallery.build import build_gallery
     from i2v_assets.gallery.collect import IN_WORK, Answers, TextCache, gather
     from i2v_assets.gallery.collect_films import gather_films
     from i2v_assets.gallery.entries import Status
     from i2v_assets.uploads.under_way import uploads_now
 
-    settings, store = load_settings(), bucket.open()
-    began = datetime.now(UTC)
-    with ledger.open() as (requests, registry):
-        rows, costs, paid = registry.list(), _costs(requests), _paid(requests, settings)
-        unmade = {row.clip: row.planned_fingerprint for row in rows if row.state in (*WITHOUT_VIDEO, *IN_WORK)}
-        known = Answers(
-            rows=rows,
-            refused=registry.refusals.now(),
-            money=requests.money_by_clip(unmade),
-            costs=costs,
-            service=settings.service,
-            retries_per_clip=settings.retries_per_clip,
-            uploads=uploads_now(store, registry, settings).under_way,
-        )
+    rows, costs, paid = registry.list(), _costs(requests), _paid(requests, settings)
+    unmade = {row.clip: row.planned_fingerprint for row in rows if row.state in (*WITHOUT_VIDEO, *IN_WORK)}
+    known = Answers(
+        rows=rows,
+        refused=registry.refusals.now(),
+        money=requests.money_by_clip(unmade),
+        costs=costs,
+        service=settings.service,
+        retries_per_clip=settings.retries_per_clip,
+        uploads=uploads_now(store, registry, settings).under_way,
+    )
     listed = {info.key: info for prefix in (keys.CLIPS, keys.SEQUENCES) for info in store.list(prefix)}
     cache = TextCache(store, listed)
     contents = gather(known, listed, cache, began)
@@ -81,20 +138,18 @@ def gallery(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: L
     written = _write(store, files, cache)
     cache.save()
     counts = {status.value: sum(entry.status is status for entry in contents.entries) for status in Status}
-    return dg.MaterializeResult(
-        metadata={
-            "clips": len(contents.entries),
-            **counts,
-            "films": len(films),
-            "documents_read": cache.fetched,
-            "files_written": written,
-            "bytes": sum(len(data) for data in files.values()),
-            "language_sheets": sheets,
-            "key": PAGE,
-            **_link(settings),
-        },
-        data_version=dg.DataVersion(hashlib.sha256(files["data/index.js"]).hexdigest()[:16]),
-    )
+    metadata = {
+        "clips": len(contents.entries),
+        **counts,
+        "films": len(films),
+        "documents_read": cache.fetched,
+        "files_written": written,
+        "bytes": sum(len(data) for data in files.values()),
+        "language_sheets": sheets,
+        "key": PAGE,
+        **_link(settings),
+    }
+    return metadata, files, not (known.uploads or contents.unreadable or unreadable)
 
 
 WITHOUT_VIDEO = (ClipState.WAITING, ClipState.FAILED, ClipState.REFUSED)
@@ -139,8 +194,7 @@ def _write(bucket: "Bucket", files: Mapping[str, bytes], cache: "TextCache") -> 
     for name, data in sorted(files.items(), key=lambda item: item[0] == "index.html"):
         key = f"{keys.GALLERY}{name}"
         if cache.record_version(key, hashlib.sha256(data).hexdigest()) or key not in present:
-            # Only the page is requested without a stamp of its content, so only the page must not be cached.
-            bucket.write(key, data, content_type(name), cache_control="no-cache" if name == "index.html" else "")
+            bucket.write(key, data, content_type(name), cache_control=_cached(name))
             written += 1
     data_files = f"{keys.GALLERY}data/"
     bucket.delete_many(key for key in present if key.startswith(data_files) and key[len(keys.GALLERY) :] not in files)

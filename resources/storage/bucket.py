@@ -24,6 +24,7 @@ from resources.storage.errors import (
     translated,
 )
 from resources.storage.errors import http_status as status_of
+from resources.storage.listing_digest import hashed
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -169,6 +170,18 @@ class Bucket:
             if not page.get("IsTruncated"):
                 return
             arguments["ContinuationToken"] = page["NextContinuationToken"]
+
+    def digest(self, prefix: str) -> str:
+        """Return a text that changes with every object below a prefix: its key, ETag, size or time."""
+        arguments: dict[str, str] = {"Bucket": self.name, "Prefix": self.prefix + prefix}
+        with hashed() as found:
+            while True:
+                with translated(f"list {prefix or 'all keys'}", self.name):
+                    page = self._client.list_objects_v2(**arguments)  # type: ignore[arg-type]
+                found.update(repr(page.get("Contents", ())).encode("utf-8", "surrogatepass"))  # of an unusual page
+                if not page.get("IsTruncated"):
+                    return found.hexdigest()
+                arguments["ContinuationToken"] = page["NextContinuationToken"]
 
     def list_folder(self, prefix: str, *, pages: int) -> FolderListing:
         """Return the objects directly below a prefix that ends in ``/``, without subfolders and folder markers.

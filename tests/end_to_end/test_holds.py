@@ -83,7 +83,7 @@ def test_a_clip_that_waits_for_a_slot_until_its_window_is_over_is_not_paid(stage
     now = datetime.now(UTC)
     stage.set_variable("I2V_GENERATE_ONLY", f"{now - timedelta(hours=2):%H:%M}-{now + timedelta(hours=2):%H:%M}")
     looks = chain([now] * 2, repeat(now + timedelta(hours=3)))
-    monkeypatch.setattr("resources.runcomfy.resource.open_engine", partial(open_engine, clock=lambda: next(looks)))
+    monkeypatch.setattr("resources.generation.factory.open_engine", partial(open_engine, clock=lambda: next(looks)))
     stage.upload("hero.png", picture(2))
     stage.make()
 
