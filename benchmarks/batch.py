@@ -70,6 +70,7 @@ class Contestant:
 LEAN = {"I2V_MEASURE": "false", "I2V_PREVIEWS": "false"}
 FULL = {"I2V_MEASURE": "true", "I2V_PREVIEWS": "true"}
 DAGSTER, ENGINE = "benchmarks.run_dagster", "benchmarks.run_engine"
+PLAIN, BARE = "plain_poll_2s", "bare_loop"
 CONTESTANTS = (
     Contestant("batch_cold", DAGSTER, "one Dagster range run without learned times", "dagster", settings=LEAN),
     Contestant(
@@ -84,7 +85,12 @@ CONTESTANTS = (
         "run_per_clip", "benchmarks.run_each", "one Dagster run per clip, on 8 clips", "dagster", "d", 8,
         settings=LEAN,
     ),
-    Contestant("plain_poll_2s", "benchmarks.run_plain", "a plain client that polls every 2 s", "plain"),
+    Contestant(PLAIN, "benchmarks.run_plain", "a plain client that polls every 2 s", "plain"),
+    Contestant(BARE, "benchmarks.run_bare", "asyncio and aiohttp alone: the limit", "bare"),
+    Contestant(
+        "process_per_clip", "benchmarks.run_processes", "a process of the plain client per clip, on 8 clips", "processes",
+        clips=8,
+    ),
 )  # fmt: skip
 
 LIMITS = {
@@ -94,6 +100,13 @@ LIMITS = {
     "polls_per_clip": 10.0,
     "notice_delay_ratio": 0.05,
 }
+
+
+def ratios(results: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return each contestant's CPU a clip as a multiple of the plain client's and of the bare loop's, if they ran."""
+    cpu = {name: result["cpu_s_per_clip"] for name, result in results.items()}
+    bases = {f"cpu_over_{base}": cpu[base] for base in (PLAIN, BARE) if cpu.get(base)}
+    return {name: {figure: used / base for figure, base in bases.items()} for name, used in cpu.items()}
 
 
 def measured(figures: Figures, records: dict[str, dict[str, Any]]) -> dict[str, float]:
@@ -225,12 +238,14 @@ def show(results: dict[str, dict[str, float]]) -> None:
             f"{result[figure]:.3f}" if figure != "clips" else f"{result[figure]:.0f}" for result in results.values()
         ]
         table.add_row(figure, *cells, f"{LIMITS[figure]:g}" if figure in LIMITS else "")
-    Console(width=120).print(table)
+    Console(width=150).print(table)
 
 
 def write(path: Path, results: dict[str, dict[str, float]]) -> None:
-    """Write the figures of the first contestant, and those of each under its name."""
-    path.write_text(json.dumps({**next(iter(results.values())), **results}, indent=2) + "\n")
+    """Write the figures of the first contestant, those of each under its name, and which plain client ran."""
+    client = hashlib.sha256((HERE / "run_plain.py").read_bytes()).hexdigest()
+    named = {"plain_client_sha256": client, **next(iter(results.values())), **results}
+    path.write_text(json.dumps(named, indent=2) + "\n")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -253,6 +268,9 @@ def main(words: Sequence[str] | None = None) -> int:
             print(f"{time.strftime('%H:%M:%S')} {contestant.name}: {contestant.why}", file=sys.stderr)
             results[contestant.name] = measurement.run(contestant)
             write(given.results, results)
+    for name, found in ratios(results).items():
+        results[name] |= found
+    write(given.results, results)
     show(results)
     main_name = next(iter(results))
     over = {name: value for name, limit in LIMITS.items() for value in [results[main_name][name]] if value > limit}

@@ -4,6 +4,7 @@ import json
 import resource
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ class Figures:
 
 
 class Meter:
-    """Measures this process from the creation of the meter."""
+    """Measures this process and all that it started, from the creation of the meter."""
 
     def __init__(self) -> None:
         self._began, self._cpu, self._sampling = time.monotonic(), _cpu(), 0.0
@@ -60,7 +61,7 @@ class Meter:
 
     @staticmethod
     def whole_process() -> float:
-        """Return the CPU seconds of this process since its start, including imports."""
+        """Return the CPU seconds of this process and all that it started since its start, including imports."""
         return _cpu()
 
     def print_figures(self) -> None:
@@ -69,14 +70,23 @@ class Meter:
 
 
 def _cpu() -> float:
+    """Return the CPU seconds of this process, of its ended children, and of those that live (the pool's processes)."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used)
+    living = 0.0
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            living += sum(child.cpu_times()[:4])  # with what it waited for itself
+    return living + sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def memory() -> float:
-    """Return the resident memory of this process and its children (the pool that measures videos) in MiB."""
+    """Return the resident memory of this process and its children (the pool that reads media) in MiB."""
     process = psutil.Process()
-    return float(sum(each.memory_info().rss for each in (process, *process.children()))) / MEBIBYTE
+    total = float(process.memory_info().rss)
+    for child in process.children():
+        with suppress(psutil.NoSuchProcess):
+            total += child.memory_info().rss
+    return total / MEBIBYTE
 
 
 def read_spec() -> dict[str, Any]:

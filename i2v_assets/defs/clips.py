@@ -68,15 +68,14 @@ def make_clips(
     below = assets_below(context)
     if below and len(context.partition_keys) > 1:
         raise _cannot_hand_on(below, len(context.partition_keys))
-    events = DagsterEvents(context, handed_on=below)
     with (
         as_dagster_failure(),
         logs.of_run(context.run.run_id),
-        kept_connections(context.instance),
+        kept_connections(context.instance) as at_once,
         ledger.open() as (requests, registry),
         scratch_folder() as scratch,
     ):
-        store = bucket.open()
+        store, events = bucket.open(), DagsterEvents(context, handed_on=below, at_once=at_once)
         results = run_sync(
             lambda: _make_all(context, events, runcomfy, store, requests, registry, scratch),
             interrupted=partial(interrupted, context),
@@ -281,7 +280,7 @@ def answered(context: dg.AssetCheckExecutionContext, ledger: LedgerResource) -> 
     settings = load_settings()
     with ledger.open() as (requests, registry):
         row = registry.get(context.partition_key)
-        money = requests.money_of(row.clip, row.planned_fingerprint) if row is not None else Money()
+        money = requests.money_of(row) if row is not None else Money()
     if row is None:
         return dg.AssetCheckResult(passed=False, metadata={"state": "unknown clip"})
     answer = answer_of(row, money, service=settings.service, retries_per_clip=settings.retries_per_clip)

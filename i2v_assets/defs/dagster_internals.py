@@ -135,7 +135,6 @@ class SqliteMembers:
     """Whether the table has the column, asked with a connection as the second argument."""
     initialized: Collection[str]
     """The shards whose tables are there."""
-    lock: AbstractContextManager[object]
     url_of: Callable[[str], str]
 
 
@@ -150,7 +149,6 @@ def sqlite_members(storage: Any) -> SqliteMembers | None:
             has_table=storage.has_table,
             has_asset_key_column=storage._has_asset_key_col_on_connection,
             initialized=storage._initialized_dbs,
-            lock=storage._db_lock,
             url_of=storage.conn_string_for_shard,
         )
     except AttributeError:  # another release of Dagster: slower, but right

@@ -126,7 +126,7 @@ def world_of(
     return DispatchInputs(
         now=now,
         window_open=window is None or window.holds(now),
-        dollars_left=limits.usd_per_day_microdollars - spent.microdollars,
+        dollars_left=limits.usd_per_day_microdollars - spent.microdollars - ledger.kept_room(settings.service),
         requests_left=limits.requests_per_day - spent.requests,
         dollars_per_run=limits.usd_per_run_microdollars,
         requests_per_run=limits.requests_per_run,
@@ -190,7 +190,7 @@ def apply(
             whys[run.run_id] = why_ended(instance, run)
         problem = given_up(clip, whys[run.run_id] if run is not None else "", run)
         ended.append((row, ClipState.FAILED, WaitReason.NEVER, problem))
-    money = ledger.money_by_clip({row.clip: row.planned_fingerprint for row, *_ in ended})
+    money = ledger.money_by_clip(row for row, *_ in ended)
     for row, state, reason, problem in ended:
         recorded = registry.record_result(
             row.clip,
@@ -239,7 +239,7 @@ def show_stopped(instance: dg.DagsterInstance, rows: Sequence[ClipRow], ledger: 
     """Show the clips that a person stopped a moment ago outside of Dagster."""
     since = datetime.now(UTC) - LATELY
     stopped = [row for row in rows if row.wait is WaitReason.PERSON and row.updated_at > since]
-    money = ledger.money_by_clip({row.clip: row.planned_fingerprint for row in stopped})
+    money = ledger.money_by_clip(stopped)
     for row in stopped:
         answer = notes.answer_of(row, money[row.clip], service=settings.service, retries_per_clip=0)
         if answer is not None:

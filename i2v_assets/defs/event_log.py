@@ -5,6 +5,7 @@ versions by themselves: the tags do.
 """
 
 from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -15,6 +16,7 @@ from resources.outside_text import lines
 from resources.own_commands import pasteable
 
 if TYPE_CHECKING:
+    from i2v_assets.defs.storage_connections import AtOnce
     from i2v_assets.pipeline.metadata import Metadata
 
 # Dagster's own names for the versions of an event that was logged by hand (its constants are not public).
@@ -40,16 +42,24 @@ class DagsterEvents:
     Args:
         context: the step's.
         handed_on: the assets that others of the run need. Results have no partition, so the run has one alone.
+        at_once: what makes one transaction of several events.
     """
 
-    def __init__(self, context: dg.AssetExecutionContext, handed_on: Collection[str] = ()) -> None:
+    def __init__(
+        self, context: dg.AssetExecutionContext, handed_on: Collection[str] = (), at_once: "AtOnce" = nullcontext
+    ) -> None:
         self._context = context
+        self._at_once = at_once
         self._selected = {key.to_user_string() for key in context.selected_asset_keys}
         self._versions: dict[tuple[str, str], str] = {}
         self._handed_on = frozenset(handed_on)
         self._results: list[tuple[str, dg.MaterializeResult[Any]]] = []
         self._after: list[dg.AssetCheckEvaluation] = []
         self._latest: dict[tuple[str, str | None], Target | None] = {}
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """See `GroupedEvents`."""
+        return self._at_once()
 
     def materialized(self, asset: str, clip: str, metadata: "Metadata", data_version: str) -> None:
         """See `Events`."""

@@ -115,7 +115,7 @@ def _build(
     from i2v_assets.uploads.under_way import uploads_now
 
     rows, costs, paid = registry.list(), _costs(requests), _paid(requests, settings)
-    unmade = {row.clip: row.planned_fingerprint for row in rows if row.state in (*WITHOUT_VIDEO, *IN_WORK)}
+    unmade = [row for row in rows if row.state in (*WITHOUT_VIDEO, *IN_WORK)]
     known = Answers(
         rows=rows,
         refused=registry.refusals.now(),

@@ -9,7 +9,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
-from i2v_assets.briefs.brief import Brief, MediaRef, brief_from, merge, relative_name, suggestion
+from i2v_assets.briefs.brief import Brief, MediaRef, merge, relative_name
+from i2v_assets.briefs.brief_reader import brief_from, suggestion
 from i2v_assets.briefs.yaml_reader import Document, DocumentError, DocumentFormat, plain_type, read_document
 from resources.schemas.limits import DEFAULT_DURATION
 from resources.storage.keys import SEQUENCES, UPLOADS, slug

@@ -9,8 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from i2v_assets.operations.clips import find_clip
-from i2v_assets.pipeline.offers import plan_offers
-from i2v_assets.pipeline.plan import ClipPlanner, Planned, plan_options
+from i2v_assets.pipeline.plan import ClipPlanner, Planned, plan_offers, plan_options
 from i2v_assets.pipeline.read_media import MediaReader
 from i2v_assets.planning.plan import Plan, PlanOffer, plan_hash
 from i2v_assets.session import Session

@@ -1,8 +1,9 @@
 """What people look at in the UI: the metadata of each asset of a clip."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.planning.planner import Plan
@@ -52,6 +53,19 @@ class Events(Protocol):
         self, asset: str, check: str, clip: str, *, passed: bool, metadata: Metadata, warn: bool = False
     ) -> None:
         """A check of a clip's asset was made; ``warn`` makes a failure a warning."""
+
+
+@runtime_checkable
+class GroupedEvents(Protocol):
+    """Events that can be written together, which costs less than one by one."""
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """Write the events of the block together at its end; the block may not await."""
+
+
+def at_once(events: Events) -> AbstractContextManager[None]:
+    """Return a block whose events are written together, if ``events`` can."""
+    return events.at_once() if isinstance(events, GroupedEvents) else nullcontext()
 
 
 SHOWN_IN_PLACE = 999

@@ -17,6 +17,7 @@ from i2v_assets.pipeline.metadata import (
     Events,
     Markdown,
     Metadata,
+    at_once,
     files_metadata,
     plan_metadata,
     video_metadata,
@@ -38,6 +39,7 @@ from i2v_assets.uploads.types import Candidate
 from resources.errors import I2VError
 from resources.generation.types import Delivered
 from resources.ledger.records import Money
+from resources.logs import log_context
 from resources.outside_text import escape_markdown
 from resources.problem import Problem
 from resources.registry.guards import cancelled_words, retry_remedy
@@ -83,10 +85,11 @@ class ClipReporter:
         picture = next((found.thumbnail for found in files if found.thumbnail), None)
         if picture is not None:
             self._pictures[clip] = picture
-        for kind, asset in SOURCE_ASSETS.items():
-            of_kind = [found for found in files if found.medium and found.medium.kind is kind]
-            version = "+".join(found.medium.sha256[:16] for found in of_kind if found.medium) or "none"
-            self._events.materialized(asset, clip, files_metadata(of_kind), version)
+        with at_once(self._events):
+            for kind, asset in SOURCE_ASSETS.items():
+                of_kind = [found for found in files if found.medium and found.medium.kind is kind]
+                version = "+".join(found.medium.sha256[:16] for found in of_kind if found.medium) or "none"
+                self._events.materialized(asset, clip, files_metadata(of_kind), version)
         await self._media(clip, candidate, files, {})
 
     async def _media(
@@ -105,8 +108,9 @@ class ClipReporter:
             await self._media(clip, planned.candidate, planned.files, prepared)
         most = total_price([*plans, *planned.rerolls])
         metadata = plan_metadata(first, price_hash, self._context.sandbox, most)
-        self._events.materialized("clip_plan", clip, metadata, first.fingerprint[:16])
-        self._events.checked("clip_plan", "accepted", clip, passed=True, metadata={"takes": str(len(plans))})
+        with at_once(self._events):
+            self._events.materialized("clip_plan", clip, metadata, first.fingerprint[:16])
+            self._events.checked("clip_plan", "accepted", clip, passed=True, metadata={"takes": str(len(plans))})
         takes, rerolls = ([plan.model_dump(mode="json") for plan in each] for each in (plans, planned.rerolls))
         content: dict[str, object] = {"decision": "planned", "plan_hash": price_hash, "takes": takes}
         if rerolls:  # what a low score may add to them
@@ -243,8 +247,8 @@ class ClipReporter:
         return await self._answer(row, state, answer, problem.what, remedy, waiting_for=outcome.reason, plan=plan)
 
     async def _money(self, row: ClipRow, plan: Plan | None = None) -> Money:
-        planned = [each.fingerprint for each in plan.requests] if plan is not None else [row.planned_fingerprint]
-        return await asyncio.to_thread(self._context.ledger.money_of, row.clip, *planned)
+        planned = [each.fingerprint for each in plan.requests] if plan is not None else []
+        return await asyncio.to_thread(self._context.ledger.money_of, row, *planned)
 
     async def _answer(
         self,
@@ -341,13 +345,15 @@ class ClipReporter:
             metadata, preview = self._new_video(clip, chosen, outcome.finished, outcome.provenance)
         else:
             metadata, preview = await self._unchanged_video(outcome)
-        self._events.materialized("clip_video", clip, metadata, version)
-        for each in delivered_checks(outcome):
-            self._events.checked(
-                "clip_video", each.name, clip, passed=each.passed, metadata=each.metadata, warn=each.warn
-            )
-        if preview:
-            self._events.materialized("clip_preview", clip, preview, version)
+        checks = delivered_checks(outcome)
+        with at_once(self._events):
+            self._events.materialized("clip_video", clip, metadata, version)
+            for each in checks:
+                self._events.checked(
+                    "clip_video", each.name, clip, passed=each.passed, metadata=each.metadata, warn=each.warn
+                )
+            if preview:
+                self._events.materialized("clip_preview", clip, preview, version)
 
     def _new_video(
         self, clip: str, chosen: Take, finished: PostprocessResult, provenance: str
@@ -449,13 +455,14 @@ async def make_clip(
     If the outcome cannot be written (the bucket or the ledger is gone), the clip keeps its state: the dispatch sensor finds
     it without an answer, and starts it again.
     """
-    outcome = await process(row)
-    try:
-        result = await reporter.report(outcome)
-        paused = isinstance(outcome, ClipWaiting) and outcome.reason is WaitReason.PAUSED
-        if not paused or resumed is None or (again := await resumed(row)) is None:
-            return result
-        return await make_clip(process, reporter, again, resumed)
-    except I2VError as error:
-        log.warning("Clip %s: its outcome could not be written: %s", row.clip, error.message)
-        return Result(row.clip, ClipState.FAILED, error.message, error.remedy)
+    with log_context(clip=row.clip):
+        outcome = await process(row)
+        try:
+            result = await reporter.report(outcome)
+            paused = isinstance(outcome, ClipWaiting) and outcome.reason is WaitReason.PAUSED
+            if not paused or resumed is None or (again := await resumed(row)) is None:
+                return result
+            return await make_clip(process, reporter, again, resumed)
+        except I2VError as error:
+            log.warning("Clip %s: its outcome could not be written: %s", row.clip, error.message)
+            return Result(row.clip, ClipState.FAILED, error.message, error.remedy)

@@ -126,7 +126,7 @@ def _doubted(fresh: AlertState) -> str:
     total = sum(found.counted_microdollars or 0 for found in fresh.doubted)
     return (
         f"*{counted(len(fresh.doubted), 'cost')} cannot be right*: {names}{more}. The service reports nothing, or far more than "
-        f"the price; {dollars(total)} as planned are counted. Compare with its console; `i2v ledger show` has what it said."
+        f"the price; {dollars(total)} as planned are counted. Compare with its console; `i2v ledger show` has what it said, `i2v ledger cost` corrects it."
     )
 
 

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from i2v_assets.briefs.brief import Brief, BriefError, suggestion
+from i2v_assets.briefs.brief import Brief
+from i2v_assets.briefs.brief_reader import BriefError, suggestion
 from i2v_assets.briefs.yaml_reader import MAX_DEPTH, writable
 from resources.bounded_json import read_json
 

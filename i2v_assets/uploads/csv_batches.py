@@ -16,7 +16,8 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any, Literal, TypeAlias
 
-from i2v_assets.briefs.brief import SINGLE_FILES, Brief, BriefError, brief_from
+from i2v_assets.briefs.brief import SINGLE_FILES, Brief
+from i2v_assets.briefs.brief_reader import BriefError, brief_from
 from i2v_assets.briefs.yaml_reader import (
     Document,
     DocumentError,

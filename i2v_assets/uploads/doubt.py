@@ -5,6 +5,7 @@ alone. A list also holds the folder of every file that it names or nearly names.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.briefs.yaml_reader import DocumentError, read_document
@@ -27,39 +28,43 @@ _TABLES = frozenset({".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".gs
 _YAML = frozenset({".yaml", ".yml"})
 
 
+@dataclass(frozen=True)
 class Doubts:
-    """The doubts of one scan, and what they hold."""
+    """The doubts of one scan, and what they hold.
 
-    def __init__(self) -> None:
-        self._by_folder: dict[str, Doubt] = {}
-        self._by_key: dict[str, Doubt] = {}
-        self._all: dict[str, Doubt] = {}
+    Attributes:
+        by_key: Every doubt by the key of its file.
+        of_folder: The doubt that holds each folder.
+        of_object: The doubt that holds each object.
+    """
+
+    by_key: dict[str, Doubt] = field(default_factory=dict)
+    of_folder: dict[str, Doubt] = field(default_factory=dict)
+    of_object: dict[str, Doubt] = field(default_factory=dict)
 
     def add(self, doubt: Doubt) -> None:
         """Add a doubt; the first one of a folder or an object is the one that is shown."""
-        self._all.setdefault(doubt.key, doubt)
+        self.by_key.setdefault(doubt.key, doubt)
         for folder in doubt.folders:
-            self._by_folder.setdefault(folder, doubt)
+            self.of_folder.setdefault(folder, doubt)
         for key in doubt.keys:
-            self._by_key.setdefault(key, doubt)
+            self.of_object.setdefault(key, doubt)
 
     def holding(self, folder: str, key: str) -> Doubt | None:
         """Return the doubt that holds a loose file, or None."""
-        if not self._all:
-            return None
-        if (doubt := self._by_key.get(key)) is not None:
+        if (doubt := self.of_object.get(key)) is not None:
             return doubt
         if not folder:
-            return self._by_folder.get("")
+            return self.of_folder.get("")
         while folder:
-            if (doubt := self._by_folder.get(folder)) is not None:
+            if (doubt := self.of_folder.get(folder)) is not None:
                 return doubt
             folder = folder.rpartition("/")[0]
         return None
 
     def all(self) -> tuple[Doubt, ...]:
         """Return every doubt, by key."""
-        return tuple(self._all[key] for key in sorted(self._all))
+        return tuple(self.by_key[key] for key in sorted(self.by_key))
 
 
 def doubt_hold(doubt: Doubt) -> UploadHold:

@@ -16,8 +16,8 @@ from datetime import datetime, timedelta
 from i2v_assets.uploads.doubt import Doubts, list_doubt, near_documents, top_brief_doubt
 from i2v_assets.uploads.layouts import batch_claims, folder_claims
 from i2v_assets.uploads.loose import loose_claims
-from i2v_assets.uploads.marks import Marks
-from i2v_assets.uploads.memory import IntakeMemory, tree_of
+from i2v_assets.uploads.marks import NO_MARKS, Marks
+from i2v_assets.uploads.memory import IntakeMemory
 from i2v_assets.uploads.near_names import NearFiles
 from i2v_assets.uploads.noise import is_source
 from i2v_assets.uploads.sidecars import sidecar_claims, sidecars_of
@@ -31,6 +31,7 @@ from i2v_assets.uploads.tree import (
     in_side_folder,
     owners,
     texts_wanted,
+    tree_of,
     unexpected_failure,
 )
 from i2v_assets.uploads.types import (
@@ -105,7 +106,7 @@ def group_uploads(
         max_bytes=max_bytes,
         taken=taken,
         memory=memory,
-        marks=Marks(tree.marks, read_text, now),
+        marks=Marks(tree.marks, read_text, now) if tree.marks else NO_MARKS,
         near=NearFiles(tree.media),
         doubts=Doubts(),
         described={},
@@ -130,7 +131,7 @@ def group_uploads(
         unseen=tuple(sorted(unseen)),
         present=frozenset(each.clip for each in winners if each.clip is not None),
         described=snapshot.described,
-        doubts=snapshot.doubts.all(),
+        doubts=snapshot.doubts.all() if snapshot.doubts.by_key else (),
         ignored=tree.ignored,
         trees={name: TreeState(changed, name in fed) for name, changed in tree.changed_at.items()},
     )
@@ -156,9 +157,10 @@ def _all_claims(snapshot: Snapshot, unseen: set[str]) -> Iterator[Claim | Refuse
             loose.setdefault((entry.folder, stem_key(entry.name)), []).append(entry)
     for folder, briefs in tree.briefs.items():
         yield from _folder_claims(snapshot, folder, briefs, owned[folder])
-    sidecars, others = sidecars_of(snapshot, [each for each in tree.documents if owner[each.folder] is None])
+    documents = [each for each in tree.documents if owner[each.folder] is None]
+    sidecars, others = sidecars_of(snapshot, documents) if documents else ({}, [])
     yield from _not_understood(snapshot, unknown, others, loose)
-    holds = other_voices(loose)
+    holds = other_voices(loose) if len(loose) > 1 else {}
     for (folder, stem), group in loose.items():
         beside = sidecars.get((folder, stem))
         if beside:
@@ -185,7 +187,8 @@ def _not_understood(
 ) -> Iterator[RefusedUpload]:
     """Yield refusals of files that are no media; those that are nearly documents are doubts too."""
     outside = [each for each in documents if not in_side_folder(each.folder)]
-    doubtful = {each.key: each for each in near_documents(snapshot.tree, outside, snapshot.texts)}
+    near = near_documents(snapshot.tree, outside, snapshot.texts) if outside else ()
+    doubtful = {each.key: each for each in near}
     for doubt in doubtful.values():
         snapshot.doubts.add(doubt)
         yield RefusedUpload(doubt.key, doubt.words, doubt.remedy)

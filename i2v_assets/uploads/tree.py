@@ -5,17 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from i2v_assets.briefs.brief import (
-    Brief,
-    BriefError,
-    LooseImages,
-    loose_images_of,
-    merge,
-    parse_brief,
-    parse_defaults,
-)
+from i2v_assets.briefs.brief import Brief, LooseImages, merge
+from i2v_assets.briefs.brief_reader import BriefError, loose_images_of, parse_brief, parse_defaults
 from i2v_assets.briefs.yaml_reader import MAX_DOCUMENT_BYTES, DocumentError, DocumentFormat, decode
-from i2v_assets.uploads.memory import tree_of
 from i2v_assets.uploads.noise import is_noise, is_noise_folder
 from i2v_assets.uploads.types import (
     MEDIA_ENDINGS,
@@ -321,3 +313,8 @@ def owners(tree: Tree) -> dict[str, str | None]:
     for folder in tree.folders:
         owner(folder)
     return owner_of
+
+
+def tree_of(folder: str) -> str:
+    """Return the tree of a folder below ``uploads/``; empty for its top, which is no tree."""
+    return folder.partition("/")[0]

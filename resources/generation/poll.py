@@ -199,7 +199,7 @@ async def _ended(
             cost_microdollars=answer.cost_microdollars,
             at=ended_at,
             answered_model_id=answer.model_id,
-            substituted=not same_model(row.model_id, answer.model_id),
+            substituted=row.model_id != answer.model_id and not same_model(row.model_id, answer.model_id),
         )
         flight.request_id = None
         return answer, row

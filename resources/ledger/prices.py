@@ -31,7 +31,8 @@ _COSTS = (
         submissions.c.service == sa.bindparam("the_service"),
         submissions.c.settled_at.is_not(None),
         submissions.c.billed.is_not(None),
-        # A cost of nothing is a failed run's, or is doubted: it says nothing about the price.
+        # A doubted cost says nothing about the price until a person agrees to it or corrects it; one of nothing never does.
+        sa.func.coalesce(submissions.c.cost_doubted, sa.false()).is_(sa.false()),
         sa.func.coalesce(submissions.c.told_microdollars, submissions.c.cost_microdollars) > 0,
     )
     .order_by(submissions.c.settled_at.desc(), submissions.c.id.desc())
@@ -163,5 +164,6 @@ class Prices(LedgerBase):
         return Unwanted(
             WaitReason.PRICE_AGREEMENT,
             found.reason,
-            f"Compare it with the service's console. To agree to it: i2v models --accept {family}",
+            f"Compare it with the service's console. To agree to it: i2v models --accept {family}. If the bill has another"
+            f" cost: i2v ledger cost {found.fingerprint[:12]} USD",
         )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from enum import StrEnum
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from resources.wait_reason import WaitReason
 
@@ -303,11 +303,28 @@ class SpendLine(Spend):
     clip: str
 
 
+class PaidClip(Protocol):
+    """What the ledger is told of a clip whose money is asked for."""
+
+    @property
+    def clip(self) -> str:
+        """Its name."""
+
+    @property
+    def planned_fingerprint(self) -> str | None:
+        """A request that it is planned with."""
+
+    @property
+    def delivered_at(self) -> datetime | None:
+        """When its video was delivered last; None if it has none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Money:
     """What the ledger proves about the money of one clip. Every sentence about money is made from it, and only from it.
 
-    It is about the requests that the clip's next video hangs on: those without a delivered video, and the planned one.
+    It is about the requests that the clip's next video hangs on: the planned ones, those without a video, and those whose
+    video is not the clip's yet, such as the pieces of a film or the takes that are there while another is missing.
 
     Attributes:
         charged_microdollars: what the service says that it charged.

@@ -123,7 +123,15 @@ class Claims(LedgerBase):
             flying = in_flight(connection, service, now)
             if flying >= max_in_flight:
                 return AtCapacity(flying)
-            refusal = budget_refusal(connection, service, run_id=run_id, price=price_microdollars, caps=caps, now=now)
+            refusal = budget_refusal(
+                connection,
+                service,
+                run_id=run_id,
+                price=price_microdollars,
+                caps=caps,
+                now=now,
+                fingerprint=fingerprint,
+            )
             if refusal is not None:
                 return refusal
             claimed = self._move(

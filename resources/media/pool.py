@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -85,6 +85,11 @@ class _Process:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has been started: the next job costs it no start."""
+        return self._process is not None
 
     def run(self, job: _Job, limits: WorkLimits) -> Any:
         """Return the result of a job.
@@ -159,7 +164,8 @@ class MediaPool:
         self._quick: deque[_Job] = deque()
         self._normal: deque[_Job] = deque()
         self._slow: deque[_Job] = deque()
-        self._idle_quick = quick_workers
+        self._idle = Counter[tuple[bool, bool]]()
+        """Lanes without work, by whether they are kept for quick files and whether their process runs."""
         self._closed = False
         self._alone = threading.Lock()
         self._kinds = [False] * workers + [True] * quick_workers
@@ -265,9 +271,6 @@ class MediaPool:
             while (job := self._take(process, quick_only)) is not None:
                 if job.future.set_running_or_notify_cancel():
                     self._do(process, job)
-                if quick_only:
-                    with self._ready:
-                        self._idle_quick += 1
         finally:
             process.end()
 
@@ -276,21 +279,30 @@ class MediaPool:
             while True:
                 if self._closed:
                     return None
-                if quick_only and self._quick:
-                    self._idle_quick -= 1
-                    return self._quick.popleft()
-                if not quick_only and (waiting := self._next()):
+                if waiting := self._next(quick_only, process.runs):
                     return waiting.popleft()
-                if not self._ready.wait(timeout=_IDLE_SECONDS):
+                lane = quick_only, process.runs
+                self._idle[lane] += 1
+                notified = self._ready.wait(timeout=_IDLE_SECONDS)
+                self._idle[lane] -= 1
+                if not notified:
                     process.end()
+                    self._ready.notify_all()  # whoever left a job to it looks again
 
-    def _next(self) -> "deque[_Job] | None":
-        """Return the queue whose job a worker for any work takes; what the idle quick workers take starts no other."""
-        if self._normal:
+    def _next(self, quick_only: bool, runs: bool) -> "deque[_Job] | None":
+        """Return the queue whose job a lane takes; it leaves one to an idle lane whose process runs if its own does not.
+
+        A process takes a third of a second of CPU to start, ten times what a quick file takes. Lanes for any work leave quick
+        files to the idle ones that are kept for them.
+        """
+        running = 0 if runs else self._idle[False, True]
+        if quick_only:
+            return self._quick if len(self._quick) > running else None
+        if len(self._normal) > running:
             return self._normal
-        if len(self._quick) > self._idle_quick:
+        if len(self._quick) > running + self._idle[True, True] + (0 if runs else self._idle[True, False]):
             return self._quick
-        return self._slow or None
+        return self._slow if len(self._slow) > running else None
 
     def _do(self, process: _Process, job: _Job) -> None:
         limits = quick_part(job.limits) if job.limits.quick else job.limits

@@ -210,7 +210,8 @@ def _checked_file(name: str) -> str:
 
 
 def _part(text: str) -> str:
-    decomposed = composed(text.translate(_LETTERS), "NFKD")
+    letters = text.translate(_LETTERS)
+    decomposed = letters if letters.isascii() else composed(letters, "NFKD")
     folded = "".join(char for char in decomposed if not unicodedata.combining(char))
     clean = _HYPHENS.sub("-", _FOREIGN.sub("-", folded)).strip("-").lstrip("-_")
     if not clean:

@@ -273,6 +273,7 @@ class Crash:
     def check_end(self) -> None:
         charges = self.get("charges")
         assert charges["count"] == len(self.seeds), f"{charges['count']} charges for {len(self.seeds)} takes"
+        charged = {charge["request_id"]: charge["price_microdollars"] for charge in charges["charges"]}
         for name, row in self.rows().items():
             assert row.state is State.SUCCEEDED, f"{name[:12]} is {row.state}"
             info = self.bucket.head(video_key(name))
@@ -281,7 +282,7 @@ class Crash:
             data = hashlib.sha256(self.bucket.read(video_key(name))).hexdigest()
             assert data == row.video_sha256, f"{name[:12]}: another video"
             forgotten = self.losses > 0 and row.request_id is None  # its video was there, its id died with the ledger
-            assert forgotten or row.cost_microdollars == row.price_microdollars, f"{name[:12]}: another cost"
+            assert forgotten or row.cost_microdollars == charged[row.request_id], f"{name[:12]}: another cost"
             for event in self.ledger.events(name):
                 if event.to_state is State.UNKNOWN and event.from_state is not State.UNKNOWN:
                     assert name in self.tally.may_be_unknown, f"{name[:12]} was unknown without a kill at its submit"

@@ -166,7 +166,7 @@ class Stage:
         return [self.execute(request) for request in self.tick(name)]
 
     def _job(self, name: str) -> dg.JobDefinition:
-        return self.definitions.get_job_def(name)
+        return self.definitions.resolve_job_def(name)
 
     # What everybody saw
 

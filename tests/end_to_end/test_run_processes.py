@@ -387,7 +387,7 @@ def test_a_run_by_hand_is_not_taken_for_lost_because_an_earlier_run_has_ended(st
     stage.upload("hero.png", picture())
     stage.make()
     run = stage.instance.create_run_for_job(
-        stage.definitions.get_job_def("make_clips_job"), tags={"dagster/partition": "hero"}
+        stage.definitions.resolve_job_def("make_clips_job"), tags={"dagster/partition": "hero"}
     )
     stage.registry.mark_running(["hero"], run.run_id)
     stage.later("hero", timedelta(hours=1))

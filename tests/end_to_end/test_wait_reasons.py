@@ -89,7 +89,7 @@ def hold_all(stage: Any, monkeypatch: pytest.MonkeyPatch, *, sent: bool) -> None
 
 def gallery_pages(stage: Any) -> dict[str, Any]:
     """What the gallery says of each clip."""
-    assert stage.definitions.get_job_def("gallery_job").execute_in_process(instance=stage.instance).success
+    assert stage.definitions.resolve_job_def("gallery_job").execute_in_process(instance=stage.instance).success
     found: dict[str, Any] = {}
     for info in stage.bucket.list("gallery/data/page-"):
         text = stage.bucket.read(info.key).decode()

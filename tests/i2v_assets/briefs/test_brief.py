@@ -11,7 +11,8 @@ import jsonschema
 import pytest
 import yaml
 
-from i2v_assets.briefs.brief import Brief, BriefError, MediaRef, brief_from, merge, parse_brief, parse_defaults
+from i2v_assets.briefs.brief import Brief, MediaRef, merge
+from i2v_assets.briefs.brief_reader import BriefError, brief_from, parse_brief, parse_defaults
 from i2v_assets.briefs.schema import SCHEMA_FILE, schema_text
 from i2v_assets.briefs.yaml_reader import Document
 from resources.errors import Verdict

@@ -15,14 +15,10 @@ from resources.sandbox.recorded import MODELS, recorded_entries
 from resources.schemas.inputs import MediumKind
 from resources.schemas.live_body import Wishes, write_body
 from resources.schemas.live_check import violations
-from resources.schemas.live_schema import (
-    LiveEndpoint,
-    SchemaUnusable,
-    limits_of,
-    read_schema,
-    usual_duration,
-)
+from resources.schemas.live_limits import limits_of, usual_duration
+from resources.schemas.live_schema import LiveEndpoint, read_schema
 from resources.schemas.live_seconds import seconds_of
+from resources.schemas.live_words import SchemaUnusable
 
 ENTRIES = {Path(entry["model_id"]).as_posix(): entry for entry in recorded_entries()}
 
