@@ -58,7 +58,7 @@ def read_overview_of_clips(
     newest = sa.select(clips).where(*wanted).order_by(clips.c.admitted_at.desc(), clips.c.clip.desc()).limit(limit)
     with database.read() as connection:
         rows = [clip_row(found) for found in connection.execute(newest).mappings()]
-        counts: dict[str, int] = dict(connection.execute(_COUNTS).tuples().all())
+        counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(_COUNTS)}
         older = connection.execute(sa.select(sa.func.count()).select_from(clips).where(old)).scalar_one()
         spent = _spent(connection, wanted)
     listed = sum(count for state, count in counts.items() if not states or state in states) - older
