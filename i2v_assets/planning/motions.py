@@ -225,7 +225,7 @@ def _without_format(clause: str) -> str:
     if match is None:
         return clause
     rest = clause[match.end() :].strip(" ,.-")
-    # "a woman" begins with a word of the list and is no format
+    # "a woman" begins with a word of the list and is not a format
     return clause if not re.search(r"\d|[a-z]{4}|秒", match[0]) or match[0].strip() in {"make it"} else rest
 
 

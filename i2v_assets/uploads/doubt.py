@@ -229,7 +229,7 @@ def parses_as_brief(text: str | bytes) -> bool:
                 data = read_document(written, "it", kind).data
             except DocumentError:
                 continue
-            except Exception:  # noqa: BLE001,S112 - any text may be tried; one that breaks a parser is no brief
+            except Exception:  # noqa: BLE001,S112 - any text may be tried; one that breaks a parser is not a brief
                 continue
             if data and not data.keys() & Brief.model_fields.keys():
                 continue

@@ -225,7 +225,7 @@ def _not_understood(
     documents: list[Entry],
     loose: Mapping[tuple[str, str], list[Entry]],
 ) -> Iterator[RefusedUpload]:
-    """Yield refusals of files that are no media; those that are nearly documents are doubts too."""
+    """Yield refusals of files that are not media; those that are nearly documents are doubts too."""
     documents = [each for each in documents if not _is_backup(snapshot.tree, each)]
     outside = [each for each in documents if not in_side_folder(each.folder)]
     near = near_documents(snapshot.tree, outside, snapshot.texts) if outside else ()

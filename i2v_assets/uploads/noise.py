@@ -15,7 +15,7 @@ from resources.storage.keys import COMMANDS, UPLOADS
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """Patterns of names that one system leaves, and the reason why they are no uploads."""
+    """Patterns of names that one system leaves, and the reason why they are not uploads."""
 
     source: str
     patterns: tuple[str, ...]

@@ -322,5 +322,5 @@ def owners(tree: Tree) -> dict[str, str | None]:
 
 
 def tree_of(folder: str) -> str:
-    """Return the tree of a folder below ``uploads/``; empty for its top, which is no tree."""
+    """Return the tree of a folder below ``uploads/``; empty for its top, which is not a tree."""
     return folder.partition("/")[0]

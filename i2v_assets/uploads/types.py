@@ -74,7 +74,7 @@ class HoldReason(StrEnum):
     TAKEN_AWAY = "taken_away"
     """A file or document that it was to be made with is gone."""
     COMPANION = "companion"
-    """A sound or video of its name is beside it that is no voice."""
+    """A sound or video of its name is beside it that is not a voice."""
     CONFLICT_COPY = "conflict_copy"
     """A sync program made it as a copy of other bytes."""
     PROMPT_FILE = "prompt_file"
@@ -382,7 +382,7 @@ OFFICE_ENDINGS: Final = frozenset(
         ".ndjson", ".jl", ".parquet", ".dbf", ".prn", ".slk", ".dif", ".psv", ".ssv",
     }
 )  # fmt: skip
-"""Endings of text documents and tables that are no list: a person may mean each as the words for the images beside it."""
+"""Endings of text documents and tables that are not lists: a person may mean each as the words for the images beside it."""
 
 _DOCUMENT_ENDINGS = frozenset({".yaml", ".yml", ".json"})
 _STEERING_STEMS = frozenset({"brief", "briefing", "_brief", "briefs", "defaults", "_defaults", "_default"})
