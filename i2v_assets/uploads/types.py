@@ -461,6 +461,8 @@ def file_under_way(name: str) -> str:
     if match is None:
         return ""
     target = _OF_RCLONE.sub("", match["name"] or match["rsync"])
+    if is_noise_name(target):  # "a.tmp.tmp.tmp..." must not recurse
+        return ""
     return target if role_of(target) in {"media", "convertible", "brief", "defaults", "batch"} else ""
 
 
