@@ -32,7 +32,7 @@ class Session:
         """Open the service, with its catalogue and live offers, for the length of an ``async with`` block.
 
         Raises:
-            MissingToken, TokenMalformed: nobody is signed in.
+            MissingToken, TokenMalformed: no token is configured.
             SettingsError: an address does not belong to the service, or a pinned id does not serve its family.
         """
         return open_service(self.settings, self.ledger.database)
@@ -61,7 +61,7 @@ async def open_client(settings: Settings) -> AsyncIterator[RunComfyClient]:
     """Open a client alone, for questions that a person waits for: they give up after some seconds.
 
     Raises:
-        MissingToken, TokenMalformed: nobody is signed in.
+        MissingToken, TokenMalformed: no token is configured.
         SettingsError: an address does not belong to the service.
     """
     async with build_client(settings, PERSON_WAITS) as client:

@@ -178,7 +178,7 @@ async def _make_all(
 
 
 def _result(context: dg.AssetExecutionContext, row: ClipRow, found: Result | BaseException) -> Result:
-    """An error that nobody foresaw ends its own clip only; the dispatch sensor finds the clip without an answer."""
+    """An unexpected error ends its own clip only; the dispatch sensor finds the clip without an answer."""
     if isinstance(found, Result):
         return found
     if not isinstance(found, Exception):

@@ -51,7 +51,7 @@ catalogue_job = dg.define_asset_job(
 )
 
 
-@dg.op(description="Fetches what was submitted and paid for and that nobody waits for. Submits nothing.")
+@dg.op(description="Fetches what was submitted and paid for and that no run waits for. Submits nothing.")
 def adopt(
     context: dg.OpExecutionContext, runcomfy: RunComfyResource, bucket: BucketResource, ledger: LedgerResource
 ) -> None:
@@ -99,7 +99,7 @@ async def _adopt(
 
 
 def price_check(row: RequestRow) -> dg.AssetCheckEvaluation:
-    """Return the failed check of a clip whose cost was told after its delivery and is a surprise."""
+    """Return the failed check of a clip whose cost was reported after its delivery and is a surprise."""
     metadata = dagster_metadata(price_details(row))
     return dg.AssetCheckEvaluation(
         asset_key=CLIP_VIDEO, check_name=PRICE, passed=False, partition=row.clip, metadata=metadata

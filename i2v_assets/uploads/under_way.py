@@ -1,4 +1,4 @@
-"""Uploads that are no clips yet: still being sent, settling, or complete and not found by the sensor."""
+"""Uploads that are not clips yet: still being sent, settling, or complete and not found by the sensor."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ MOST_OBJECTS = 20_000
 
 
 class UploadState(StrEnum):
-    """How far an upload is that is no clip yet."""
+    """How far an upload is that is not a clip yet."""
 
     SENDING = "uploading"
     SETTLING = "settling"
@@ -29,7 +29,7 @@ class UploadState(StrEnum):
 
 @dataclass(frozen=True)
 class UploadUnderWay:
-    """One upload that is no clip yet.
+    """One upload that is not a clip yet.
 
     Attributes:
         name: The clip that it becomes, or the folder that is being uploaded.
@@ -51,7 +51,7 @@ class UploadsNow:
     """What lies below ``uploads/`` now.
 
     Attributes:
-        under_way: What is no clip yet.
+        under_way: What is not a clip yet.
         modified_at: When each object was written.
         whole: False if there are more objects than were listed, so that nothing is known.
     """
@@ -62,7 +62,7 @@ class UploadsNow:
 
 
 def uploads_now(bucket: Bucket, registry: Registry, settings: Settings) -> UploadsNow:
-    """Return what lies below ``uploads/`` and is no clip yet. Nothing is registered.
+    """Return what lies below ``uploads/`` and is not a clip yet. Nothing is registered.
 
     Raises:
         StorageError, LedgerError: the bucket or the registry does not respond.

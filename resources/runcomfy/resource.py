@@ -64,7 +64,7 @@ class RunComfyResource(EnvironmentResource):
         """Return the account that the token in force belongs to, as the service says now. Free.
 
         Raises:
-            MissingToken: nobody is signed in.
+            MissingToken: no token is configured.
             TokenMalformed: the token cannot be one.
             Unauthorized: the service does not accept the token.
             ServiceUnavailable: the service does not answer.
@@ -79,7 +79,7 @@ class RunComfyResource(EnvironmentResource):
         """Return what is left on the account. Free.
 
         Raises:
-            MissingToken, TokenMalformed, Unauthorized: nobody is signed in.
+            MissingToken, TokenMalformed, Unauthorized: no token is configured.
             ServiceUnavailable: the service does not answer.
         """
         return asyncio.run(self._balance())
@@ -112,7 +112,7 @@ class RunComfyResource(EnvironmentResource):
         Raises:
             NameTaken: a clip has that name.
             BodyInvalid: the inputs do not fit the endpoint; names each field with its limit.
-            NotAgreed: the endpoint's price or schema changed, and nobody agreed to that.
+            NotAgreed: the endpoint's price or schema changed, and that is not approved.
             UnknownPriceUnit: the price cannot be read.
             MissingToken, ServiceError: the service cannot be asked.
         """
@@ -182,7 +182,7 @@ class RunComfyResource(EnvironmentResource):
         """Return a client, to be opened with ``async with`` in the event loop that uses it.
 
         Raises:
-            MissingToken, TokenMalformed: nobody is signed in.
+            MissingToken, TokenMalformed: no token is configured.
             SettingsError: an address does not belong to the service.
         """
         return build_client(load_settings(), policy)
@@ -191,7 +191,7 @@ class RunComfyResource(EnvironmentResource):
         """Open a client with the catalogue and the live offers over it, for an ``async with`` block.
 
         Raises:
-            MissingToken, TokenMalformed: nobody is signed in.
+            MissingToken, TokenMalformed: no token is configured.
             SettingsError: an address does not belong to the service, or a pinned id does not serve its family.
         """
         return open_service(load_settings(), ledger.database, policy=None)
@@ -215,7 +215,7 @@ class RunComfyResource(EnvironmentResource):
             cancels_on_terminate: Terminate cancels what still queues at the service; False leaves it there.
 
         Raises:
-            MissingToken: nobody is signed in.
+            MissingToken: no token is configured.
             EndpointUnreachable: the paid service cannot fetch inputs from this bucket.
             SettingsError: an address or a pinned id does not fit.
         """

@@ -1,6 +1,6 @@
 """Hidden price rules: what a request really costs, which the catalogue does not say. Invented, as all of the sandbox's prices.
 
-The rules are drawn on acceptance and stored with the request, so that /result tells the same cost every time.
+The rules are drawn on acceptance and stored with the request, so that /result reports the same cost every time.
 """
 
 import math
@@ -28,7 +28,7 @@ class PriceRules(BaseModel):
         drift_per_hour: Grows the factor by this share with each hour since the rules were set.
         outliers: Share of the requests that cost ``outlier_factor`` times as much.
         outlier_factor: See ``outliers``.
-        late: Share of the requests whose cost is told only ``late_seconds`` after their end.
+        late: Share of the requests whose cost is reported only ``late_seconds`` after their end.
         late_seconds: See ``late``.
         missing: Share of the requests whose cost is never told.
         round_to_usd: Costs are rounded to whole multiples of this, half up; 0: not rounded.
@@ -81,7 +81,7 @@ class BilledWork(NamedTuple):
 
 
 class Bill(NamedTuple):
-    """What a request costs and when it is told; ``delay`` None: never."""
+    """What a request costs and when it is reported; ``delay`` None: never."""
 
     microdollars: int
     delay: float | None
