@@ -2,13 +2,17 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import dagster as dg
 
 from i2v_assets.defs.partitions import BATCH_TAG, PRIORITY_TAG, RANGE_END, RANGE_START, clips
 from i2v_assets.defs.run_tags import clip_tags
-from resources.registry.registry import ClipRow, Registry
+from resources.registry.rows import ClipRow
+
+if TYPE_CHECKING:
+    from resources.registry.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def add_keys(instance: dg.DagsterInstance, names: Sequence[str]) -> list[str]:
 
 def request_runs(
     instance: dg.DagsterInstance,
-    registry: Registry,
+    registry: "Registry",
     due: Sequence[ClipRow],
     *,
     sensor: str,

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from uuid import uuid4
 
 from i2v_assets.planning.plan import Plan
-from resources.generation.factory import caps_of
+from resources.generation.caps import caps_of
 from resources.generation.types import GenerationRequest, Held
 from resources.ledger.errors import LedgerError
 from resources.ledger.film_room import Film, NoRoom

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
+from resources.clock import utc_now
 from resources.errors import ErrorCode, Verdict
 from resources.generation.poll_schedule import Forecast, prior
 from resources.generation.rate_limit import Pacer
@@ -246,8 +247,3 @@ class Context:
             duration=inputs.duration,
             inputs_json=inputs.model_dump_json(exclude_none=True),
         )
-
-
-def utc_now() -> datetime:
-    """The time, in UTC."""
-    return datetime.now(UTC)

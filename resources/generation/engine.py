@@ -9,9 +9,10 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callab
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from resources.clock import utc_now
 from resources.errors import Verdict
 from resources.generation import witness
-from resources.generation.context import Context, InFlightRequest, OnChange, utc_now
+from resources.generation.context import Context, InFlightRequest, OnChange
 from resources.generation.shutdown import StopKind, get_stop_reason, wind_down
 from resources.generation.state_machine import follow
 from resources.generation.types import EngineOptions, Failed, GenerationRequest, Outcome

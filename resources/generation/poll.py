@@ -7,8 +7,9 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from resources.clock import utc_now
 from resources.errors import ErrorCode, Verdict
-from resources.generation.context import Context, InFlightRequest, utc_now
+from resources.generation.context import Context, InFlightRequest
 from resources.generation.not_found import hold_not_found
 from resources.generation.poll_schedule import Forecast, PollTimer
 from resources.generation.types import (

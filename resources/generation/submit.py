@@ -17,9 +17,10 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, TypeVar
 
+from resources.clock import utc_now
 from resources.errors import ErrorCode, I2VError, Verdict
 from resources.generation import witness
-from resources.generation.context import Context, InFlightRequest, utc_now
+from resources.generation.context import Context, InFlightRequest
 from resources.generation.named_ids import known_request
 from resources.generation.not_found import outage_hold
 from resources.generation.prices import Priced, paused, priced

@@ -7,8 +7,8 @@ from typing import Self
 
 import sqlalchemy as sa
 
+from resources.clock import utc_now
 from resources.ledger.approvals import Approvals
-from resources.ledger.base import utc_now
 from resources.ledger.corrections import Corrections
 from resources.ledger.database import Database
 from resources.ledger.decisions import Decisions

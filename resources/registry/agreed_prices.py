@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from resources.ledger.base import utc_now
+from resources.clock import utc_now
 from resources.ledger.database import Database
 from resources.registry.tables import catalogue
 

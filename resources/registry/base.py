@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from resources.ledger.base import utc_now
+from resources.clock import utc_now
 from resources.ledger.database import Database
 from resources.registry.guards import clip_row
 from resources.registry.rows import ClipRow

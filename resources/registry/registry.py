@@ -19,7 +19,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from resources.ledger.base import utc_now
+from resources.clock import utc_now
 from resources.ledger.database import Database, chunks
 from resources.ledger.queries import Reading
 from resources.registry.admission import OWED, Admissions

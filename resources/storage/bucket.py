@@ -22,6 +22,7 @@ from resources.storage.errors import (
     error_code,
     translated,
 )
+from resources.storage.listing_digest import hashed
 from resources.storage.objects import FolderListing, ObjectInfo, info_of
 
 _DELETE_MANY = 1000
@@ -132,6 +133,18 @@ class Bucket(ConditionalWrites):
             if not page.get("IsTruncated"):
                 return
             arguments["ContinuationToken"] = page["NextContinuationToken"]
+
+    def digest(self, prefix: str) -> str:
+        """Return a text that changes with every object below a prefix: its key, ETag, size or time."""
+        arguments: dict[str, str] = {"Bucket": self.name, "Prefix": self.prefix + prefix}
+        with hashed() as found:
+            while True:
+                with translated(f"list {prefix or 'all keys'}", self.name):
+                    page = self._client.list_objects_v2(**arguments)  # type: ignore[arg-type]
+                found.update(repr(page.get("Contents", ())).encode("utf-8", "surrogatepass"))  # of an unusual page
+                if not page.get("IsTruncated"):
+                    return found.hexdigest()
+                arguments["ContinuationToken"] = page["NextContinuationToken"]
 
     def list_folder(self, prefix: str, *, pages: int) -> FolderListing:
         """Return the objects directly below a prefix that ends in ``/``, without subfolders and folder markers.
