@@ -35,7 +35,7 @@ class Session:
         """Open the service, with its catalogue and live offers, for the length of an ``async with`` block.
 
         Raises:
-            MissingToken, TokenMalformed: nobody is signed in.
+            MissingToken, TokenMalformed: no token is configured.
             SettingsError: an address does not belong to the service, or a pinned id does not serve its family.
         """
         from resources.runcomfy.factory import open_service
@@ -71,7 +71,7 @@ async def open_client(settings: Settings) -> "AsyncIterator[RunComfyClient]":
     """Open a client alone, for questions that a person waits for: they give up after some seconds.
 
     Raises:
-        MissingToken, TokenMalformed: nobody is signed in.
+        MissingToken, TokenMalformed: no token is configured.
         SettingsError: an address does not belong to the service.
     """
     from resources.runcomfy.factory import PERSON_WAITS, build_client

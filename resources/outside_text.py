@@ -33,7 +33,12 @@ _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 def lines(text: str) -> str:
     """Return text of several lines in which no character controls the terminal or the direction of writing."""
-    return "".join(_visible(char) for char in text.replace("\r\n", "\n"))
+    ends = text.replace("\r\n", "\n")
+    if all(
+        line.isprintable() for line in ends.split("\n")
+    ):  # nearly always, and a picture in a note has 10,000 characters
+        return ends
+    return "".join(_visible(char) for char in ends)
 
 
 def plain(text: str) -> str:
@@ -54,7 +59,7 @@ def escape_html(text: str) -> str:
 
 
 def escape_slack(text: str) -> str:
-    """Return a line of Slack's markup that shows the text itself: it calls nobody, links nowhere and formats nothing."""
+    """Return a line of Slack's markup that shows the text itself: it mentions no one, links nowhere and formats nothing."""
     line = plain(text).replace("`", "'")
     line = _SLACK_FORMAT.sub(lambda found: f"{_JOINER}{found[0]}{_JOINER}", line)
     line = _AUTOLINK.sub(lambda found: f"{found[0]}{_JOINER}", line)
@@ -69,6 +74,8 @@ def csv_cell(text: str) -> str:
 
 def escape_json(document: str) -> str:
     """Return a JSON document whose strings say by number what would control a terminal or the direction of writing."""
+    if all(line.isprintable() for line in document.split("\n")):
+        return document
     return "".join(char if char == "\n" or not _is_hidden(char) else json.dumps(char)[1:-1] for char in document)
 
 

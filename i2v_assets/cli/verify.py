@@ -43,7 +43,7 @@ class Evidence:
     joined: Mapping[str, tuple[ManifestPiece, ...]] = field(default_factory=dict)
     """Of a film: the pieces of shots that were joined themselves, by the shot's fingerprint."""
     examined: Examined | None = None
-    """What the file is when it is opened; None if nobody opened it."""
+    """What the file is when it is opened; None if it was not opened."""
 
 
 def judge(found: Evidence) -> Verification:
@@ -52,7 +52,9 @@ def judge(found: Evidence) -> Verification:
     if found.examined is not None:
         opened = Verification()
         what = found.examined.what
-        opened.check(found.examined.is_video, "it is a video: its frames can be decoded", f"it is no video, but {what}")
+        opened.check(
+            found.examined.is_video, "it is a video: its frames can be decoded", f"it is not a video, but {what}"
+        )
         result = Verification(opened.lines + result.lines, opened.ok and result.ok)
     return result
 
@@ -251,7 +253,7 @@ def verify(
     """Prove that a video is what the ledger paid for: bytes, manifest, and signature if it has one.
 
     Of a film: that it is what was joined, and each of its shots what the ledger paid for. A clip goes before a film of the
-    same name; sequences/NAME is the film. The file is opened, too, since what cannot be decoded is no video. Exit code 0 when it is proven, 1 when it is not.
+    same name; sequences/NAME is the film. The file is opened, too, since what cannot be decoded is not a video. Exit code 0 when it is proven, 1 when it is not.
 
         i2v verify hero
 

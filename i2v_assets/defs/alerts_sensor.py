@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from resources.registry.registry import Registry
 
 TOLD_OTHERWISE = frozenset({make_clips_job.name, "__ASSET_JOB"})
-"""Runs over clips, whose failures are those of their clips and are told as such; and those of a person's "Materialize",
+"""Runs over clips, whose failures are those of their clips and are reported as such; and those of a person's "Materialize",
 who looks at them."""
 
 SETTLED = timedelta(minutes=1)
-"""Dagster notes that it will start a run again a moment after it noted its failure; a younger failure is told next time."""
+"""Dagster notes that it will start a run again a moment after it noted its failure; a younger failure is reported next time."""
 
 MOST_RUNS = 200
 """Failed runs of one look: a schedule every five minutes makes twelve an hour."""
 
 IN_A_ROW = {"SENSOR": 3, "SCHEDULE": 1}
-"""Failed evaluations that are told. A sensor's next one is seconds away, and a restart of the bucket passes by itself; many
+"""Failed evaluations that are reported. A sensor's next one is seconds away, and a restart of the bucket passes by itself; many
 schedules come once a day."""
 
 
@@ -84,7 +84,7 @@ def _failing(instance: dg.DagsterInstance, location: str | None) -> "Iterator[Fa
         enough = IN_A_ROW.get(state.instigator_type.name)
         if enough is None or not state.is_running or not _is_of(state, location):
             continue
-        # One more than are told: the latest may still be at work.
+        # One more than are reported: the latest may still be at work.
         ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=enough + 1)
         ended = [tick for tick in ticks if tick.status is not TickStatus.STARTED][:enough]
         if len(ended) == enough and all(tick.status is TickStatus.FAILURE for tick in ended):

@@ -1,4 +1,4 @@
-"""The asset `model_catalogue`: each endpoint's live entry, and the changes that nobody has agreed to yet."""
+"""The asset `model_catalogue`: each endpoint's live entry, and the changes that are not approved yet."""
 
 import asyncio
 from collections.abc import Iterator

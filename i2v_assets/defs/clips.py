@@ -182,7 +182,7 @@ async def _make_all(
 
 
 def _result(context: dg.AssetExecutionContext, row: ClipRow, found: "Result | BaseException") -> "Result":
-    """An error that nobody foresaw ends its own clip only; the dispatch sensor finds the clip without an answer."""
+    """An unexpected error ends its own clip only; the dispatch sensor finds the clip without an answer."""
     from i2v_assets.pipeline.context import Result
 
     if isinstance(found, Result):

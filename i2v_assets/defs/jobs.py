@@ -48,7 +48,7 @@ catalogue_job = dg.define_asset_job(
 )
 
 
-@dg.op(description="Fetches what was submitted and paid for and that nobody waits for. Submits nothing.")
+@dg.op(description="Fetches what was submitted and paid for and that no run waits for. Submits nothing.")
 def adopt(
     context: dg.OpExecutionContext, runcomfy: RunComfyResource, bucket: BucketResource, ledger: LedgerResource
 ) -> None:
@@ -101,7 +101,7 @@ async def _adopt(
 
 
 def price_check(row: RequestRow) -> dg.AssetCheckEvaluation:
-    """Return the failed check of a clip whose cost was told after its delivery and is a surprise."""
+    """Return the failed check of a clip whose cost was reported after its delivery and is a surprise."""
     from i2v_assets.pipeline.price_checks import PRICE, price_details
 
     metadata = dagster_metadata(price_details(row))

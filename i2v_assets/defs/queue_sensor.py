@@ -173,7 +173,7 @@ def rescan_times(
     for key in keys:
         groups = scope.groups.get(key, set())
         if role_of(key.rpartition("/")[2]) == "mark" and key in scope.objects:
-            due_at[key] = scope.objects[key].modified_at + ENDS_AFTER  # nobody tells that a mark has ended
+            due_at[key] = scope.objects[key].modified_at + ENDS_AFTER  # no event says that a mark has ended
             continue
         newest = scope.newest(group for group in groups if group.kind == "name")
         if newest is not None and newest + settle > now:

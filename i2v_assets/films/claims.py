@@ -120,5 +120,6 @@ def _uploads_named(film: FilmSpec) -> frozenset[str]:
         if not isinstance(shot, ClipShot):
             for refs in (shot.brief.images, shot.brief.videos, shot.brief.audio):
                 named |= {ref.file for ref in refs or ()}
+            named |= set(shot.brief.single_files.values())
     clips = _clips_named(film)
     return frozenset(key for key in named if key.startswith(UPLOADS) and slug(key) not in clips)

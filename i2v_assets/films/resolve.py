@@ -25,6 +25,10 @@ HALF_A_FRAME = 0.02
 """Tolerance in seconds at 25 frames per second, because joining rounds to whole frames."""
 
 
+_SINGLE_KINDS = {"end_image": MediumKind.IMAGE, "music": MediumKind.AUDIO, "narration": MediumKind.AUDIO}
+"""The kind of each file that a brief names for one purpose."""
+
+
 @dataclass(frozen=True, slots=True)
 class ShotVideo:
     """A delivered video. ``cost`` is in micro-dollars; None until it is settled.
@@ -283,6 +287,8 @@ def _candidate(
         )
         for ref in refs or ()
     ]
+    singles = [(key, _SINGLE_KINDS[field]) for field, key in brief.single_files.items()]
+    named += [each for each in singles if each not in named]
     for key, kind in named:
         upload = film_source.file(key)
         if upload is None:

@@ -151,7 +151,7 @@ def preview(session: Session, rows: Sequence[ClipRow]) -> Preview:
 
 async def _preview(session: Session, rows: Sequence[ClipRow], scratch: Path) -> Preview:
     async with open_planner(session, scratch) as opened:
-        await opened.offers()  # a token that is not accepted is told once, not for every clip
+        await opened.offers()  # a token that is not accepted is reported once, not for every clip
         results = await asyncio.gather(*(plan_clip(opened.planner, row) for row in rows))
         try:
             balance = (await opened.service.client.balance()).microdollars

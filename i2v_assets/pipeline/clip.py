@@ -64,7 +64,7 @@ class ClipPipeline:
                 self._context.heaps.planned(row.clip, None)
 
     async def _stopped_by_bug(self, row: ClipRow, error: Exception) -> ClipOutcome:
-        """Return the outcome of an error that nobody foresaw: before money the clip ends; after a submit it holds.
+        """Return the outcome of an unexpected error: before money the clip ends; after a submit it holds.
 
         The error's own words are left out: they may name another clip's file, or hold what must not be shown.
         """

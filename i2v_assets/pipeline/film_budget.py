@@ -21,9 +21,10 @@ from resources.wait_reason import WaitReason
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 300.0
-"""How long a film's room is kept after its process was heard of last: as long as a dead run's requests stay its own."""
+"""How long a film's room is kept after its process was heard of last. A ledger that is away for minutes loses no film its room,
+and a process that died holds up the others no longer."""
 RENEW_SECONDS = 60.0
-"""Four of these may fail before the room is lost."""
+"""Four renewals may fail before the room is lost."""
 
 
 def unsent(ledger: Ledger, plan: Plan) -> tuple[Plan, ...]:

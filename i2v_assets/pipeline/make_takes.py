@@ -87,7 +87,7 @@ class TakeMaker:
         """Return who asks for another attempt: a person who runs a failed clip again, or the retry schedule.
 
         Each of them asks for one. If the run crashed afterwards, that attempt may have been made: a person is not taken to
-        ask twice (an automatic retry is no run by hand), and the schedule only if the clip got no answer.
+        ask twice (an automatic retry is not a run by hand), and the schedule only if the clip got no answer.
         """
         if self._run.by_hand:
             return f"run {self._run.run_id}"

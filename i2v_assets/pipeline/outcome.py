@@ -11,11 +11,22 @@ from i2v_assets.planning.plan import Plan
 from resources.errors import ErrorCode
 from resources.generation.types import Held
 from resources.problem import Problem
+from resources.registry.guards import cancelled_words, retry_remedy
 from resources.registry.rows import ClipRow
 from resources.wait_reason import WaitReason
 
 HOLDS_NO_OTHER = {WaitReason.LOST, WaitReason.PERSON}
 """Waits of one take that end with a person: the clip shows another of its takes meanwhile."""
+
+_STANDS_ANYWAY = {
+    WaitReason.FINAL,
+    WaitReason.UNKNOWN,
+    WaitReason.LOST,
+    WaitReason.DEADLINE,
+    WaitReason.DOWNLOAD,
+    WaitReason.STORAGE,
+}
+"""What a stopped clip says all the same: a person has to know it, or something that was sent is still to be fetched."""
 
 
 @dataclass(frozen=True)
@@ -127,3 +138,13 @@ class ClipDelivered:
 
 
 ClipOutcome: TypeAlias = ClipPlanned | ClipRefused | ClipWaiting | ClipFailed | ClipDelivered
+
+
+def as_stopped(outcome: ClipOutcome, now: ClipRow | None) -> ClipOutcome:
+    """Return the outcome of a clip that a person stopped: it waits for them, whatever its requests came to."""
+    by = now.stopped_by if now is not None else None
+    if by is None or not isinstance(outcome, ClipWaiting | ClipFailed) or outcome.reason in _STANDS_ANYWAY:
+        return outcome
+    row = outcome.row
+    problem = Problem(cancelled_words(by), remedy=retry_remedy(row.clip))
+    return ClipWaiting(row, WaitReason.PERSON, problem, outcome.plan, request_id=outcome.request_id)

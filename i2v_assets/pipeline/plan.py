@@ -52,7 +52,7 @@ from resources.settings import Settings
 
 READS = 4
 """Files fetched and opened at once, which bounds what lies in the scratch folder. A file that turns out slow to open no longer
-counts, so that it delays nobody."""
+counts, so that it delays no other."""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def is_substituted(row: RequestRow) -> bool:
 
 
 def told_cost(row: RequestRow) -> int | None:
-    """Return the cost as the service told it, also if another one counts."""
+    """Return the cost as the service reported it, also if another one counts."""
     return row.cost_microdollars if row.told_microdollars is None else row.told_microdollars
 
 

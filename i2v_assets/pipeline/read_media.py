@@ -87,7 +87,7 @@ class MediaReader:
 
         Raises:
             StorageError: the bucket does not answer, or the file is gone.
-            MeasuringFailed: the process that read it died twice; MediaBug: an error that nobody foresaw.
+            MeasuringFailed: the process that read it died twice; MediaBug: an unexpected error.
         """
         known = self._known(key, etag)
         if known is None:

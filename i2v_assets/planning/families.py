@@ -42,7 +42,7 @@ def check_names(names: Sequence[str], where: str) -> None:
             near = difflib.get_close_matches(name.lower(), known, 1, 0.6)
             hint = f"Did you mean `{near[0]}`?" if near else f"Families: {', '.join(known)}."
             raise UnknownFamily(
-                f"{where} names {name!r}, which is no family that is known.",
+                f"{where} names {name!r}, which is not a known family.",
                 remedy=f"{hint} A model id of the catalogue has a / in it.",
             )
 

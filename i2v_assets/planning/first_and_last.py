@@ -48,7 +48,7 @@ _RULES: Final = tuple(
         r"(?: (?:frame|image|bild|still))?\W{0,3}(?:is |ist |es |est |e |= )?@1\W{1,5}(?:and |und |y |et |e )?"
         r"(?:the |das |la |a )?(?:end\w*|last|final|closing|schluss|fin|fim|finale)\b",
         # the sapling grows until it looks like image 2
-        rf"\b(?:until|till|bis|hasta|jusqu\w*|ate)\b{_GAP}{{0,30}}@2{_AFTER}|直到{_GAP}{{0,6}}@2{_AFTER}|@2(?:になる|のよう|に似)?まで",
+        rf"\b(?:until|till|bis|hasta|jusqu\w*|ate)\b{_GAP}{{0,45}}@2|直到{_GAP}{{0,6}}@2{_AFTER}|@2(?:になる|のよう|に似)?まで",
         # start with image 1 and end with image 2
         rf"(?:start|begin|open|beginn|anfang|empie|comien|inici|commenc|debut|comec|开头|开始|首|始|最初){_GAP}{{0,25}}@1{_GAP}{{0,40}}"
         rf"(?:end|finish|clos|schliess|acab|termin|fin|最後|最后|终|終|結|结){_GAP}{{0,25}}@2",

@@ -153,7 +153,7 @@ def _verbs(reading: Reading, words: re.Pattern[str], text: str) -> Iterator[re.M
 
 
 _ADJECTIVE: Final = {
-    "de": re.compile(r"nde[mnrs]?$"),
+    "de": re.compile(r"nde[mnrs]?$|^(?:warmes|fades|landes)$"),
     "es": re.compile(r"(?:[ai]d[oa]s?|antes?|ientes?|adora?s?)$"),
     "pt": re.compile(r"(?:[ai]d[oa]s?|antes?|entes?|adora?s?)$"),
     "fr": re.compile(r"(?:ees?|antes?|ants)$"),
@@ -211,7 +211,7 @@ _MOTION: Final = ("motions", "moved", "still_camera", "steady_camera", "speech",
 
 _FORMAT = re.compile(
     r"^(?:\W*(?:\d+(?:\.\d+)?[- ]?(?:seconds?|secs?|sekunden?|segundos?|secondes?|s|秒)(?: (?:lang|long|clip|video))*(?:間|钟)?"
-    r"|\d+:\d+|[248]k|uhd|hd|\d{3,4}p|(?:vertical|horizontal|square|seamless|perfect|endless|silent|short|cinematic|clip|video"
+    r"|\d+:\d+|(?:portrait|landscape|upright) (?:format|orientation|mode|video|clip)(?![a-z])|[248]k|uhd|hd|\d{3,4}p|(?:vertical|horizontal|square|seamless|perfect|endless|silent|short|cinematic|clip|video"
     r"|reel|loop|film|shot|boucle|parfaite|bucle|perfecto|endlosschleife|a|an|the|make|it|format|formato|hochformat|hochkant"
     r"|querformat|quadratisch|vertikal|duration|length|output|aspect|ratio|widescreen|carre|cuadrado|quadrado|instagram"
     r"|tiktok|youtube|reels|stor(?:y|ies)|shorts|for|fur|pour|para|en|im|in|als|de|duree|duracion|duracao|dauer|lange)(?![a-z])"
@@ -225,7 +225,7 @@ def _without_format(clause: str) -> str:
     if match is None:
         return clause
     rest = clause[match.end() :].strip(" ,.-")
-    # "a woman" begins with a word of the list and is no format
+    # "a woman" begins with a word of the list and is not a format
     return clause if not re.search(r"\d|[a-z]{4}|秒", match[0]) or match[0].strip() in {"make it"} else rest
 
 

@@ -141,7 +141,7 @@ class Plan(_Outcome):
         may_be_silent: The quality checks accept a video without sound.
         numbered: Which file each number of the prompt means, such as ``image 1 is start.jpg``; empty if no kind has several.
         asks: Why a person has to say more before it is paid for; empty if the request is clear.
-        under: Sounds laid under or over the finished video; they are no part of the request.
+        under: Sounds laid under or over the finished video; they are not part of the request.
         schema_sha256: Hash of the live schema that the inputs were written by; None if the code knows the body.
         pieces: The requests of a voice that is longer than the route's limit, in order; they are joined to this take. The
             plan itself is then no request: its inputs, price and fingerprint are those of the whole.

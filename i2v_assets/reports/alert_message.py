@@ -9,7 +9,7 @@ from resources.plurals import counted
 from resources.redact import redact
 
 MOST_LINES = 10
-"""Clips that are told one by one; more are told as a number: a message is read on a telephone."""
+"""Clips that are reported one by one; more are reported as a number: a message is read on a telephone."""
 
 MOST_WORDS = 300
 """Characters of one reason or remedy."""

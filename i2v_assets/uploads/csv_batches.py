@@ -130,6 +130,8 @@ def decode_list(data: bytes, name: str) -> tuple[str, bool]:
 
 @lru_cache(maxsize=8)  # a sensor reads the same unchanged batches at every tick
 def _parsed(text: str, name: str, kind: BatchFormat) -> tuple[tuple[BatchRow, ...], tuple[BadRow, ...]]:
+    if "\0" in text:  # UTF-16 without its mark reads as UTF-8 with a zero behind each letter
+        raise BriefError(f"{name} is not text in UTF-8.", remedy="Save it as CSV (UTF-8).")
     if len(text.encode("utf-8", "replace")) > MAX_BATCH_BYTES:
         raise BriefError(
             f"{name} is larger than {MAX_BATCH_BYTES // 1024**2} MB.", remedy="Split it into several files."

@@ -109,11 +109,24 @@ def _late_to(candidate: Candidate, paid: Candidate) -> UploadHold | None:
         if candidate.document_key is None:
             return None  # its document is gone, which is a claim's matter
         return _late(shared[0], paid.clip, candidate.document_key)
+    added = _added_without_a_word(candidate, paid)
+    return _late(shared[0], paid.clip, added[0]) if added else None
+
+
+def _added_without_a_word(candidate: Candidate, paid: Candidate) -> list[str]:
+    """Return the files that a clip has now, and had not when it was paid for, although its document says nothing new.
+
+    A loose image takes the voice of its name, and a folder whose brief lists no files all media in it.
+    """
     known = {file.key for file in paid.files}
-    sounds = [file.key for file in candidate.files if file.kind is MediumKind.AUDIO and file.key not in known]
-    if sounds and candidate.kind in (UploadKind.LOOSE, UploadKind.SIDECAR):
-        return _late(shared[0], paid.clip, sounds[0])
-    return None
+    added = [file for file in candidate.files if file.key not in known]
+    match candidate.kind:
+        case UploadKind.LOOSE | UploadKind.SIDECAR:
+            return [file.key for file in added if file.kind is MediumKind.AUDIO]
+        case UploadKind.FOLDER if candidate.brief == paid.brief:
+            return [file.key for file in added]
+        case _:
+            return []
 
 
 def _files_of(candidate: Candidate, kind: MediumKind | None = None) -> set[tuple[str, str]]:

@@ -376,7 +376,7 @@ def _update_refusals(
 
 
 def _beside(refused: Mapping[str, RefusedUpload], registry: Registry) -> dict[str, str]:
-    """Return for each refusal that is no clip's the folder of its name, where people look, unless a clip has that name."""
+    """Return for each refusal that is not a clip's the folder of its name, where people look, unless a clip has that name."""
     named = {source: slug(each.key) for source, each in refused.items() if each.clip is None}
     taken = registry.many(sorted(set(named.values())))
     return {source: name for source, name in named.items() if name not in taken}

@@ -247,7 +247,7 @@ def batch_claims(snapshot: Snapshot, batch: Entry, unseen: set[str]) -> Iterator
         if base in lines:
             words = f"{batch.path} line {each.line}: line {lines[base]} already defines the clip {base}."
             yield RefusedUpload(key, words, "Give each row a unique name in the column `clip`.", line=each.line)
-            _claim_files(each.brief, find)  # what a refused row names is no loose clip
+            _claim_files(each.brief, find)  # what a refused row names is not a loose clip
             continue
         lines[base] = each.line
         since = batch.object.modified_at

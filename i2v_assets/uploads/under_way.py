@@ -1,4 +1,4 @@
-"""Uploads that are no clips yet: still being sent, settling, or complete and not found by the sensor."""
+"""Uploads that are not clips yet: still being sent, settling, or complete and not found by the sensor."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ MOST_AT_A_GLANCE = 5_000
 
 
 class UploadState(StrEnum):
-    """How far an upload is that is no clip yet."""
+    """How far an upload is that is not a clip yet."""
 
     SENDING = "uploading"
     SETTLING = "settling"
@@ -32,7 +32,7 @@ class UploadState(StrEnum):
 
 @dataclass(frozen=True)
 class UploadUnderWay:
-    """One upload that is no clip yet.
+    """One upload that is not a clip yet.
 
     Attributes:
         name: The clip that it becomes, or the folder that is being uploaded.
@@ -54,7 +54,7 @@ class UploadsNow:
     """What lies below ``uploads/`` now.
 
     Attributes:
-        under_way: What is no clip yet.
+        under_way: What is not a clip yet.
         modified_at: When each object was written.
         whole: False if there are more objects than were listed, so that nothing is known.
     """
@@ -65,7 +65,7 @@ class UploadsNow:
 
 
 def uploads_now(bucket: Bucket, registry: Registry, settings: Settings, at_most: int = MOST_OBJECTS) -> UploadsNow:
-    """Return what lies below ``uploads/`` and is no clip yet, unless that are more objects than ``at_most``. Nothing is registered.
+    """Return what lies below ``uploads/`` and is not a clip yet, unless there are more objects than ``at_most``. Nothing is registered.
 
     Raises:
         StorageError, LedgerError: the bucket or the registry does not respond.

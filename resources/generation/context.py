@@ -42,7 +42,7 @@ OnChange: TypeAlias = Callable[[RequestRow, RateLimited | None], None]
 STORAGE_TRIES = 4
 """Tries of a bucket call, beyond boto3's own."""
 PROOF_SECONDS = 5.0
-"""A proof that the ledger can be written is believed for so long."""
+"""Seconds for which a proof that the ledger can be written counts."""
 
 
 @dataclass(slots=True)
@@ -97,7 +97,7 @@ class Context:
     """Fingerprint and attempt of every POST that was begun here: none is ever begun twice."""
     posts: set["asyncio.Task[object]"] = field(init=False, default_factory=set)
     writes: set["asyncio.Task[None]"] = field(init=False, default_factory=set)
-    """Writes of records that nobody waits for any more."""
+    """Writes of records that no run waits for any more."""
     witness: Witness = field(init=False)
 
     def __post_init__(self) -> None:

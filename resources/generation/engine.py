@@ -155,7 +155,7 @@ class Engine:
 
     async def _one(self, order: GenerationRequest, lanes: asyncio.Semaphore) -> None:
         try:
-            # Gathered, so that what nobody foresaw in one clip arrives here as a value and stops no other.
+            # Gathered, so that an unexpected error in one clip arrives here as a value and stops no other.
             (result,) = await asyncio.gather(self._outcome(order), return_exceptions=True)
             if isinstance(result, BaseException):
                 self._ctx.flights.pop(order.fingerprint, None)

@@ -77,7 +77,7 @@ async def open_engine(
         on_change: Called in the event loop with each request as it is planned, submitted, seen running and done.
 
     Raises:
-        MissingToken: nobody is signed in.
+        MissingToken: no token is configured.
         EndpointUnreachable: the paid service cannot fetch inputs from this bucket.
         SettingsError: an address or a pinned id does not fit.
     """

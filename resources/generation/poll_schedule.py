@@ -22,11 +22,15 @@ from resources.schemas.family import PRIOR_SECONDS, PRIOR_SPREAD
 
 POLL_CHANCE = 0.075
 """Chance that a poll finds the end, once the first have ended: with the early polls that makes about 9 per request."""
-COLD_CHANCE = 0.0675
+COLD_CHANCE = 0.063
 """The same while little is known: results come late then, and a few more polls pay for that."""
 EARLY_CHANCE = 0.25
-"""The same while the share `EARLY_SHARE` of the requests would still run: the first look comes when a quarter can be ready."""
-EARLY_SHARE = 0.75
+"""The same while the share `EARLY_SHARE` of the requests would still run."""
+EARLY_SHARE = 0.5
+EARLY_GAP = 0.31
+"""Longest gap meanwhile, as a share of the age: what ends early is noticed within so much of its own time."""
+MISSED_SHARE = 0.025
+"""The first look comes `EARLY_GAP` after so many can be ready: only these few are noticed later than that."""
 COLD_RESULTS = 20
 JITTER = 0.35
 """Each poll's chance varies by so much either way, so that requests submitted together do not poll together."""
@@ -34,10 +38,16 @@ TAIL_GAP = 0.05
 """Smallest gap between two polls of one request as a share of its age: finer would not be noticed by anybody."""
 TAIL_GROWTH = 0.01
 """How much that share grows with each poll beyond `TAIL_POLLS`: the slowest requests shall not cost forty polls."""
-TAIL_POLLS = 25
-SCOUTS = 3
-"""Where nothing is known of an endpoint, so many requests poll early, to learn for the others whether it is quick."""
-SCOUT_START = 0.05
+TAIL_POLLS = 40
+LAST_SHARE = 0.05
+LAST_GAP = 0.03
+"""The gap while at most this share still runs, as a share of the age: a whole batch waits for these few."""
+PROBE_START = 0.1
+"""Where nothing is known of an endpoint, each request is looked at once before the prior's median, at a moment drawn from this
+share of it on, evenly on a logarithmic scale: together they see within moments that the first have ended."""
+SCOUTS = 2
+"""So many requests poll early and often then, for a batch of so few that one look each would miss it."""
+SCOUT_START = 0.1
 """A scout's first poll, as a share of the prior's median."""
 SCOUT_GROWTH = 1.3
 """Each of a scout's gaps brings it to so many times the age that it has."""
@@ -47,8 +57,11 @@ WIDEST_GAP = 60.0
 """Longest gap in seconds, whatever the forecast says: a surprise is noticed within a minute."""
 WAITING_GROWTH = 0.2
 """While queued, the next look comes after this share of the time waited so far, where that is longer."""
-PRIOR_WEIGHT = 2.0
-"""The prior counts as so many results, and as fewer the more there are."""
+PRIOR_WEIGHT = 0.5
+"""The prior counts as so many results, and as fewer the more there are: a batch that is three times as quick or slow is
+believed soon."""
+DOUBT = 2.0
+"""The forecast is as wide as if it rested on so many more results than have come."""
 PRIOR_FADES = 10.0
 """After so many results the prior counts half."""
 HISTORY_WEIGHT = 60.0
@@ -92,6 +105,7 @@ class Forecast:
     _told: float = field(init=False, default=0.0)
     _seen: list[float] = field(init=False, default_factory=list)
     _fitted_at: float = field(init=False, default=-math.inf)
+    _fitted_with: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self.mu, self.sigma = math.log(self.prior_median), self.prior_spread
@@ -123,8 +137,10 @@ class Forecast:
         """
         if self._seen and now - self._fitted_at >= REFIT_SECONDS:
             self._fitted_at = now
+            is_first = not self.history and self._fitted_with == 0
+            self._fitted_with = len(self._seen)
             self._fit()
-            if abs(self.mu - self._told) > MOVED:
+            if is_first or abs(self.mu - self._told) > MOVED:
                 self._told = self.mu
                 self.version += 1
 
@@ -141,6 +157,20 @@ class Forecast:
             middle = (low + high) / 2
             low, high = (middle, high) if 1 - _normal_survival(middle) < share else (low, middle)
         return math.exp(self.mu + self.sigma * high)
+
+    def first_look(self, jitter: float) -> float:
+        """Return the seconds after which a request is looked at for the first time.
+
+        Where nothing is known, that is when the first of its batch has ended, and without any at the prior's median.
+        """
+        if not self.results:
+            return self.prior_median
+        missed = self.quantile(MISSED_SHARE)
+        if not self.history and len(self._seen) < COLD_RESULTS:
+            missed = min(missed, *self._seen)
+        return min(
+            missed * (1 + EARLY_GAP * jitter), self.quantile(EARLY_CHANCE)
+        )  # the second where times hardly differ
 
     def wait_for_chance(self, ages: tuple[float, ...], chance: float) -> float:
         """Seconds after which the request has ended with probability ``chance``, given that it has not now.
@@ -186,7 +216,7 @@ class Forecast:
             spread = second - 2 * mu * first + (total - weight) * mu * mu
             spread += weight * (prior_variance + (prior_mean - mu) ** 2)
             variance = max(spread / total, 0.02**2)
-        self.mu, self.sigma = mu, math.sqrt(variance * (1 + 1 / (ended + weight)))
+        self.mu, self.sigma = mu, math.sqrt(variance * (1 + 1 / (ended + DOUBT)))
 
 
 def prior(model_id: str, duration: int) -> tuple[float, float]:
@@ -211,6 +241,7 @@ class PollTimer:
         self.seen_queued = False
         self.polls = 0
         self._scout = forecast.scout()
+        self._probe = PROBE_START ** rng.random()
 
     def queued(self, at: float) -> None:
         """A poll at ``at`` found it still queued."""
@@ -232,23 +263,41 @@ class PollTimer:
             return 0.0
         return (self._queued_at + (self._running_at if self._running_at is not None else self._queued_at)) / 2
 
-    def _chance(self, now: float) -> float:
-        if self._forecast.survival(now - self.started) > EARLY_SHARE:
+    def _chance(self, survival: float) -> float:
+        if survival > EARLY_SHARE:
             return EARLY_CHANCE
         return COLD_CHANCE if self._forecast.results < COLD_RESULTS else POLL_CHANCE
 
+    def _ages(self, now: float) -> tuple[float, ...]:
+        """How long it may have been running, each as likely as the others."""
+        if not self.seen_queued or self._running_at is None:
+            return (now,)
+        step = (self._running_at - self._queued_at) / ORIGINS
+        return tuple(max(now - self._queued_at - step * (k + 0.5), 0.0) for k in range(ORIGINS))
+
+    def _gap(self, ages: tuple[float, ...], now: float, jitter: float) -> float:
+        """Return the gap of a request that has been running for one of ``ages``, so that the first look is behind it."""
+        age = ages[len(ages) // 2]
+        survival = self._forecast.survival(age)
+        growth = TAIL_GROWTH * max(0, self.polls - TAIL_POLLS)
+        if survival < LAST_SHARE and self._forecast.results >= COLD_RESULTS:
+            return age * (LAST_GAP * jitter + growth)
+        gap = self._forecast.wait_for_chance(ages, self._chance(survival) * jitter)
+        if survival > EARLY_SHARE:
+            gap = min(gap, now * EARLY_GAP * jitter)
+        return max(gap, age * (TAIL_GAP + growth))
+
     def next_gap(self, now: float) -> float:
         """Seconds from ``now``, the moment of the latest poll, to the next one."""
-        chance = self._chance(now) * self._rng.uniform(1 - JITTER, 1 + JITTER)
-        tail = TAIL_GAP + TAIL_GROWTH * max(0, self.polls - TAIL_POLLS)
+        jitter = self._rng.uniform(1 - JITTER, 1 + JITTER)
+        first = 0.0 if self._scout else self._forecast.first_look(jitter)
+        if self.polls == 0 and not self._forecast.results:
+            first = min(first, self._forecast.prior_median * self._probe)
         if self.seen_queued and self._running_at is None:
-            gap = max(self._forecast.quantile(chance), now * WAITING_GROWTH)
-        elif self.seen_queued and self._running_at is not None:
-            step = (self._running_at - self._queued_at) / ORIGINS
-            ages = tuple(max(now - self._queued_at - step * (k + 0.5), 0.0) for k in range(ORIGINS))
-            gap = max(self._forecast.wait_for_chance(ages, chance), ages[ORIGINS // 2] * tail)
+            gap = max(first, now * WAITING_GROWTH)
         else:
-            gap = max(self._forecast.wait_for_chance((now,), chance), now * tail)
+            ages = self._ages(now)
+            gap = max(self._gap(ages, now, jitter), first - ages[len(ages) // 2])
         if self._scout:
             age = now - self.started
             gap = min(gap, max(age * (SCOUT_GROWTH - 1), self._forecast.prior_median * SCOUT_START))

@@ -330,7 +330,7 @@ async def _post(
 
 
 async def _send(ctx: Context, row: RequestRow, offer: Priced, body: dict[str, object], hold: Hold) -> Submission:
-    """Send the POST. An answer that is no acceptance but names a request stands only if the service does not know that.
+    """Send the POST. An answer that is not an acceptance but names a request stands only if the service does not know that.
 
     Raises:
         NotSent, MissingToken, RateLimited, Rejected, OutcomeUnknown: as `RunComfyClient.submit`.

@@ -20,8 +20,8 @@ OPEN = sa.case(
      submissions.c.told_microdollars - submissions.c.cost_microdollars),
     else_=0,
 )  # fmt: skip
-"""What a submission may still be charged: its reservation while its cost is unknown, and what was told beyond a cost that is
-counted because the told one is doubted."""
+"""What a submission may still be charged: its reservation while its cost is unknown, and what was reported beyond a cost that is
+counted because the reported one is doubted."""
 
 _SUMS = (
     sa.func.count(),

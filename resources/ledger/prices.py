@@ -14,7 +14,7 @@ from resources.wait_reason import WaitReason
 
 ENDPOINT_HELD = timedelta(minutes=10)
 """How long a surprise holds the whole family, not only the parameters that it was about: as long as the longest usual
-generation, so that the costs of what is under way are told before more of it is paid for."""
+generation, so that the costs of what is under way are reported before more of it is paid for."""
 
 NEAREST_OF = 500
 """Latest costs of a family among which the nearest parameters are looked for; enough for 10 kinds of 50."""
@@ -75,7 +75,7 @@ class Prices(LedgerBase):
     def agree_to_prices(self, service: str, family: str, *, by: str) -> tuple[PriceHold, ...]:
         """End the holds of a family; return those that ended.
 
-        The costs that held it count as they were told from now on: whoever agrees has compared them.
+        The costs that held it count as they were reported from now on: whoever agrees has compared them.
         """
         mine = (price_holds.c.service == service, price_holds.c.family == family, price_holds.c.ended_at.is_(None))
         with self.database.write() as connection:
@@ -104,7 +104,7 @@ class Prices(LedgerBase):
             )
 
     def surprises(self, service: str) -> tuple[Surprise, ...]:
-        """Return what was told to cost more than was reserved, of the last days, oldest first."""
+        """Return the submissions of the last days whose reported cost is more than was reserved, oldest first."""
         told = sa.func.coalesce(submissions.c.told_microdollars, submissions.c.cost_microdollars)
         query = (
             sa.select(

@@ -109,7 +109,7 @@ class RequestRow:
 
     @property
     def price_surprise(self) -> int:
-        """Return by how many micro-dollars the told cost exceeds what was reserved; 0 if it does not."""
+        """Return by how many micro-dollars the reported cost exceeds what was reserved; 0 if it does not."""
         told = self.cost_microdollars if self.told_microdollars is None else self.told_microdollars
         return max(0, told - self.price_microdollars) if told and self.price_microdollars else 0
 
@@ -199,7 +199,7 @@ class PriceHold:
 
 @dataclass(frozen=True, slots=True)
 class Surprise:
-    """A submission that was told to cost more than was reserved, in micro-dollars."""
+    """A submission whose reported cost is more than was reserved, in micro-dollars."""
 
     fingerprint: str
     attempt: int
@@ -251,7 +251,7 @@ class AtCapacity:
 
 @dataclass(frozen=True, slots=True)
 class Unwanted:
-    """Nobody wants the request any more, or not now; the row stays `planned`.
+    """The request is no longer wanted, or not now; the row stays `planned`.
 
     Attributes:
         reason: what stands against it.

@@ -136,7 +136,7 @@ submissions = sa.Table(
 """One row per claim: what it reserved and what it cost. The budget is the sum of those that were not returned.
 
 ``billed`` is what decides its price (`resources.prices.billed`), ``terms`` what the catalogue said about it. ``told`` is the
-cost as the service told it, also if it is doubted and another one counts."""
+cost as the service reported it, also if it is doubted and another one counts."""
 
 price_holds = sa.Table(
     "ledger_price_holds",

@@ -13,7 +13,7 @@ from resources.schemas.live_words import MAX_FIELDS
 
 LARGEST_NAMED = 20.0
 """Largest factor that a text may name: the dearest known tier (4K) is billed at under ten times the base. A larger number
-in a text is no factor of a price."""
+in a text is not a factor of a price."""
 
 MAX_TEXT = 2_000
 """Characters of a note or tooltip that are read; the longest known note has 300."""

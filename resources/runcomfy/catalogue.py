@@ -115,7 +115,7 @@ class Catalogue:
 
         Raises:
             FamilyUnavailable: none of its ids answers.
-            Unusable: its live schema cannot be used, or its output is no video.
+            Unusable: its live schema cannot be used, or its output is not a video.
             RateLimited, ServiceUnavailable: the catalogue could not be queried.
             Rejected: the service refused (or one of its children).
         """

@@ -23,7 +23,7 @@ def unapproved_changes(
     price_unit: str,
     agreed: AgreedOffer | None,
 ) -> tuple[str, ...]:
-    """Return what a family's live entry changes and nobody has agreed to yet, in words; empty if the route is open.
+    """Return what a family's live entry changes without approval, in words; empty if the route is open.
 
     Args:
         differences: Between the entry and what the code knows.
@@ -51,7 +51,7 @@ REMEMBERED_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class LiveOffer:
-    """One family now: its offer (None if no id answers), all differences, and those that nobody agreed to.
+    """One family now: its offer (None if no id answers), all differences, and those that are not approved.
 
     ``unusable`` is the error of a model that answers and cannot be used.
     """

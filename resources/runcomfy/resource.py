@@ -64,7 +64,7 @@ class RunComfyResource(EnvironmentResource):
         """Return the account that the token in force belongs to, as the service says now. Free.
 
         Raises:
-            MissingToken: nobody is signed in.
+            MissingToken: no token is configured.
             TokenMalformed: the token cannot be one.
             Unauthorized: the service does not accept the token.
             ServiceUnavailable: the service does not answer.
@@ -81,7 +81,7 @@ class RunComfyResource(EnvironmentResource):
         """Return what is left on the account. Free.
 
         Raises:
-            MissingToken, TokenMalformed, Unauthorized: nobody is signed in.
+            MissingToken, TokenMalformed, Unauthorized: no token is configured.
             ServiceUnavailable: the service does not answer.
         """
         return asyncio.run(self._balance())
@@ -119,7 +119,7 @@ class RunComfyResource(EnvironmentResource):
         Raises:
             NameTaken: a clip has that name.
             BodyInvalid: the inputs do not fit the endpoint; names each field with its limit.
-            NotAgreed: the endpoint's price or schema changed, and nobody agreed to that.
+            NotAgreed: the endpoint's price or schema changed, and that is not approved.
             UnknownPriceUnit: the price cannot be read.
             MissingToken, ServiceError: the service cannot be asked.
         """
@@ -199,7 +199,7 @@ class RunComfyResource(EnvironmentResource):
         """Return a client, to be opened with ``async with`` in the event loop that uses it.
 
         Raises:
-            MissingToken, TokenMalformed: nobody is signed in.
+            MissingToken, TokenMalformed: no token is configured.
             SettingsError: an address does not belong to the service.
         """
         from resources.runcomfy.factory import build_client
@@ -210,7 +210,7 @@ class RunComfyResource(EnvironmentResource):
         """Open a client with the catalogue and the live offers over it, for an ``async with`` block.
 
         Raises:
-            MissingToken, TokenMalformed: nobody is signed in.
+            MissingToken, TokenMalformed: no token is configured.
             SettingsError: an address does not belong to the service, or a pinned id does not serve its family.
         """
         from resources.runcomfy.factory import open_service
@@ -236,7 +236,7 @@ class RunComfyResource(EnvironmentResource):
             cancels_on_terminate: Terminate cancels what still queues at the service; False leaves it there.
 
         Raises:
-            MissingToken: nobody is signed in.
+            MissingToken: no token is configured.
             EndpointUnreachable: the paid service cannot fetch inputs from this bucket.
             SettingsError: an address or a pinned id does not fit.
         """

@@ -25,7 +25,7 @@ MODEL_ID = re.compile(r"(?!.*(^|/)\.{1,2}(/|$))[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)
 """The accepted form of a model id; it becomes part of a path, so dot segments are excluded."""
 
 MAX_MODEL_ID = 200
-"""A longer text is no id of a model."""
+"""A longer text is not an id of a model."""
 
 MAX_UNIT = 40
 """Characters of a price's unit that are kept; the known ones have up to 6."""
@@ -300,7 +300,7 @@ def named_ids(content: bytes) -> NamedIds:
     """Return the request ids anywhere in an answer to a submit, whatever else it says.
 
     They stand under `request_id` or `id`, or in an address of the request; what repeats the input is not looked at. An
-    answer that is no JSON, or was cut, is searched as text.
+    answer that is not JSON, or was cut, is searched as text.
     """
     body = parse_json(content)
     if not isinstance(body, dict | list):

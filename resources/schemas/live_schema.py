@@ -168,7 +168,7 @@ def read_schema(raw: object) -> LiveSchema:
     listed = raw.get("required")
     wanted = [str(name) for name in listed if str(name) in properties] if isinstance(listed, list) else []
     if not all(_NAME.match(name) for name in wanted):
-        raise SchemaUnusable("Its input schema requires a field whose name is no plain word.", remedy=OTHER_MODEL)
+        raise SchemaUnusable("Its input schema requires a field whose name is not a plain word.", remedy=OTHER_MODEL)
     reader = SchemaReader(raw)
     fields = {str(name): reader.clean(part, 1) for name, part in properties.items() if _NAME.match(str(name))}
     required = tuple(dict.fromkeys(wanted))

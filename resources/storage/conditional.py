@@ -32,7 +32,7 @@ class ConditionalWrites(BucketObjects):
 
         Returns:
             The new object's ETag; None if the condition did not hold. After a lost answer boto3's second attempt meets
-            the object of the first: then the writer itself is told None, and has to read what is there.
+            the object of the first: then the writer itself gets None, and has to read what is there.
         """
         put: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key, "Body": data, "ContentType": content_type}
         put |= {"IfNoneMatch": "*"} if etag is None else {"IfMatch": f'"{etag}"'}

@@ -1,5 +1,7 @@
 """One object of a bucket as the server shows it, and what every call to a bucket needs."""
 
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +15,9 @@ from resources.storage.errors import translated
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+_THERE_SECONDS = 5.0
+"""Seconds for which a bucket that was listed counts as there: a batch looks for hundreds of new keys."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +53,13 @@ class BucketObjects:
         self.prefix = prefix
         self._client = client
         self._clock = ServerClock(client)
+        self._listed_at = -math.inf
 
     def check(self) -> None:
         """List one key, to check that the bucket exists, answers and may be listed."""
         with translated("list", self.name):
             self._client.list_objects_v2(Bucket=self.name, Prefix=self.prefix, MaxKeys=1)
+        self._listed_at = time.monotonic()
 
     def head(self, key: str) -> ObjectInfo | None:
         """Return an object's metadata without its content, or None if it does not exist.
@@ -61,7 +68,7 @@ class BucketObjects:
             BucketMissing: a second call distinguishes it from a missing object, because a HEAD has no body.
         """
         info = self.peek(key)
-        if info is None:
+        if info is None and time.monotonic() - self._listed_at > _THERE_SECONDS:
             self.check()
         return info
 

@@ -229,7 +229,7 @@ def test_a_piece_of_a_reroll_that_fails_is_tried_again(
     note = stage.note("anna", "FAILED.txt") or ""
     assert "Take 2, which its score asks for: Piece 2 of 2" in note
     assert "Piece 1 is made and kept." in note
-    assert "`i2v retry anna`" in note
+    assert "it is tried again by itself (1 more attempt)" in note
     if by_hand:
         command("retry", "anna")
     else:

@@ -47,6 +47,7 @@ class Run:
 
     def __init__(self, url: str, name: str) -> None:
         env = {**os.environ, "I2V_SERVICE": "sandbox", "I2V_SANDBOX_BUDGET_USD_PER_DAY": "3.20"}
+        env["RUNCOMFY_MODEL_API_BASE"] = "http://127.0.0.1:9/v1"  # nothing is sent
         self.process = subprocess.Popen(
             [sys.executable, "-c", RUN, url, name],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env,

@@ -134,6 +134,10 @@ def test_these_are_clear(prompt: str | None, given: dict[str, Any], route: Route
         "Vom leeren Regal zum vollen Regal überblenden",
         "Passer de la première image à la dernière en douceur",
         "De la sala vacía a la sala amueblada",
+        "Winter turns into spring",
+        "The ice cube melts until only the puddle from the second image is left",
+        "La oruga se convierte en mariposa",
+        "毛毛虫慢慢变成蝴蝶",
     ],
 )
 def test_one_image_that_becomes_the_other_asks(prompt: str) -> None:

@@ -25,7 +25,7 @@ def test_other_requests_do_not_take_the_room_of_a_film(book):
     further = book.plan()
     refused = book.claim(further, caps=three)
     assert isinstance(refused, OverBudget)
-    assert "$3.00 of at most $3.00 today are spent or reserved" in refused.reason
+    assert "$3.00 of at most $3.00 today are spent or reserved" in refused.text
     for piece in (FIRST, SECOND):  # each of its own requests has its room, once
         assert isinstance(book.claim(book.plan(piece), caps=three), Claimed)
     assert book.ledger.kept_room("sandbox") == 0
