@@ -152,25 +152,13 @@ def original_of_copy(name: str) -> str | None:
     return original if original != name else None
 
 
-_MAY_CONFLICT: Final = (
-    "onfli",
-    "ONFLI",
-    "競合",
-    "冲突",
-    "衝突",
-    "DESKTOP-",
-    "LAPTOP-",
-    "WIN-",
-    "MacBook",
-    "iMac",
-    "-Mac-",
-)
+_MAY_CONFLICT: Final = re.compile("onfli|ONFLI|競合|冲突|衝突|DESKTOP-|LAPTOP-|WIN-|MacBook|iMac|-Mac-")
 """One of these is in each such name: a listing may hold 100,000."""
 
 
 def original_of_conflict(name: str) -> str | None:
     """Return the name whose conflict copy a file is, by the words that sync programs put into names; else None."""
-    if not any(each in name for each in _MAY_CONFLICT):
+    if _MAY_CONFLICT.search(name) is None:
         return None
     original = _CONFLICT.sub("", name)
     return original if original != name else None

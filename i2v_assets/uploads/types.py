@@ -377,8 +377,8 @@ TEXT_ENDINGS: Final = frozenset(
 OFFICE_ENDINGS: Final = frozenset(
     {
         ".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".docx", ".doc", ".odt", ".rtf", ".rtfd", ".pages",
-        ".gdoc", ".gsheet", ".gslides", ".tsv", ".tab", ".wps", ".sxw", ".sxc", ".docm", ".dotx", ".xltx", ".fodt", ".fods",
-        ".pptx", ".ppt", ".odp", ".key", ".msg", ".one", ".wpd", ".hwp", ".et", ".paper",
+        ".gdoc", ".gsheet", ".tsv", ".tab", ".wps", ".sxw", ".sxc", ".docm", ".dotx", ".xltx", ".fodt", ".fods",
+        ".msg", ".one", ".wpd", ".hwp", ".et", ".paper",
         ".ndjson", ".jl", ".parquet", ".dbf", ".prn", ".slk", ".dif", ".psv", ".ssv",
     }
 )  # fmt: skip
@@ -397,7 +397,25 @@ _STEERING_WORDS = frozenset(
     for word in line.split()
 )
 """What people call the words for their pictures; a page or mail with such a name may be meant as them."""
-_PAGES = frozenset({".pdf", ".txt", ".text", ".md", ".eml", ".html", ".htm", ".rtf", ".xml", ""})
+_PAGES = frozenset(
+    {
+        ".pdf",
+        ".pptx",
+        ".ppt",
+        ".odp",
+        ".key",
+        ".gslides",
+        ".txt",
+        ".text",
+        ".md",
+        ".eml",
+        ".html",
+        ".htm",
+        ".rtf",
+        ".xml",
+        "",
+    }
+)
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -443,6 +461,8 @@ def file_under_way(name: str) -> str:
     if match is None:
         return ""
     target = _OF_RCLONE.sub("", match["name"] or match["rsync"])
+    if is_noise_name(target):  # "a.tmp.tmp.tmp..." must not recurse
+        return ""
     return target if role_of(target) in {"media", "convertible", "brief", "defaults", "batch"} else ""
 
 

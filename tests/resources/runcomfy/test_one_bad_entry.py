@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from i2v_assets.pipeline.offers import plan_offers
 
+from i2v_assets.pipeline.plan import plan_offers
 from resources.ledger.ledger import Ledger
 from resources.registry.agreed_prices import CatalogueMemory
 from resources.runcomfy import catalogue as catalogue_module

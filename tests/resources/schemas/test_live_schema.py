@@ -133,7 +133,7 @@ UNUSABLE = [
     ([], "no input schema"),
     ({}, "no field"),
     ({"properties": {"image": {"type": "string", "format": "image_uri"}}}, "no prompt"),
-    ({"properties": {"prompt": {"type": "string"}, "a\nb": {}}, "required": ["a\nb"]}, "no plain word"),
+    ({"properties": {"prompt": {"type": "string"}, "a\nb": {}}, "required": ["a\nb"]}, "not a plain word"),
     (schema(x={"$ref": "https://elsewhere.example/schema.json"}), "never fetched"),
     (schema(x={"$ref": "file:///etc/passwd"}), "never fetched"),
     (schema(x={"$ref": "other.json#/x"}), "never fetched"),
