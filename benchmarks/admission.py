@@ -187,7 +187,9 @@ def deployed(storage: str = "pooled") -> Iterator[tuple[dg.DagsterInstance, Serv
             os.environ |= ours | {"PGDATABASE": "postgres"}
             config = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
             given = config["storage"]["custom"]["config"]
-            kept = config["storage"] if storage == "pooled" else {"postgres": given}
+            kept = {"postgres": given} if storage == "Dagster's own" else config["storage"]
+            if storage == "one by one":  # as the pooled storage was before it took many events at once
+                os.environ["DAGSTER_EVENT_BATCH_SIZE"] = "0"
             run_queue = config["run_coordinator"]
             home = folder / "home"
             home.mkdir()
@@ -363,7 +365,7 @@ def main() -> int:
     results = []
     with tempfile.TemporaryDirectory(prefix="i2v-bench-s3-") as folder, start_s3(Path(folder)) as s3:
         for kind in given.only or KINDS:
-            for storage in ("pooled", "Dagster's own") if kind == "launch" else ("",):
+            for storage in ("pooled", "one by one", "Dagster's own") if kind == "launch" else ("",):
                 results.append(child(kind + storage, given.uploads, given.launches, environment(s3=s3)))
     evaluations = [each for each in results if "seconds" in each]
     for title, rows in (

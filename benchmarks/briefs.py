@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from i2v_assets.briefs.brief import BriefError, brief_from
+from i2v_assets.briefs.brief_reader import BriefError, brief_from
 from i2v_assets.briefs.yaml_reader import Document
 from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions
@@ -176,7 +176,13 @@ def _facts(kind: MediumKind, each: Mapping[str, Any]) -> MediaFacts:
         )
     if kind is MediumKind.AUDIO:
         return AudioFacts(
-            seconds=each["seconds"], codec="mp3", container="mp3", sample_rate=44_100, channels=1, size_bytes=500_000
+            seconds=each["seconds"],
+            codec="mp3",
+            container="mp3",
+            sample_rate=44_100,
+            channels=1,
+            size_bytes=500_000,
+            speech=_SPEECH.get(each.get("content", "")),
         )
     return VideoFacts(
         seconds=each["seconds"], width=1280, height=720, fps=24, frames=24, video_codec="h264", audio_codec=None,

@@ -1,7 +1,8 @@
 """Measure how near a quote is to what is charged, under hidden price rules that are drawn at random.
 
 Each draw takes up to six kinds of rules of the sandbox (factors by resolution, sound, duration, number of images, input seconds,
-drift), with 5 % outliers, 5 % late or missing costs and cents rounded. 200 clips of four kinds go through a real ledger, eight
+an amount for each image or for sound, blocks of seconds, a minimum, drift up or down), with 5 % outliers, 5 % late or missing costs,
+some of them told only after all others, and cents rounded. 200 clips of four kinds go through a real ledger, eight
 at once: quoted from its settled costs, claimed within the caps, settled as the sandbox's rules bill them. Half way everything
 becomes 30 % dearer. Whoever has to agree to a surprise does so at once, and is counted.
 
@@ -36,7 +37,10 @@ LEARNING = 20
 NEAR = 0.02
 HEADROOM = 2.0
 RISE = 1.3
+MOST_KINDS = 6
 LATE_TICKS = 40
+DAYS = 3 * 86_400.0
+"""Seconds after which a late cost comes when all the clips are made."""
 GENEROUS = Caps(10**12, 10**6, 10**12, 10**6, UTC)
 KINDS = tuple(
     Billed(family="model", resolution=resolution, duration=seconds, sound=sound, images=images, input_seconds=videos)
@@ -92,14 +96,18 @@ def draw_rules(dice: random.Random) -> PriceRules:
         "duration": {"10": round(dice.uniform(0.8, 1.3), 2), "8": round(dice.uniform(0.8, 1.3), 2)},
         "images": {"3": round(dice.uniform(1, 1.4), 2)},
         "input_seconds": round(dice.uniform(0.2, 1), 2),
-        "drift_per_request": dice.choice([0.0001, 0.0003, -0.0002]),
+        "drift_per_request": dice.choice([0.0001, 0.0003, -0.0002, -0.0003]),
+        "per_image_usd": round(dice.uniform(0.01, 0.3), 2),
+        "sound_usd": round(dice.uniform(0.02, 0.5), 2),
+        "block_seconds": dice.choice([2, 3, 5]),
+        "minimum_usd": round(dice.uniform(0.5, 2.5), 2),
     }
-    chosen = dice.sample(sorted(kinds), dice.randint(1, len(kinds)))
+    chosen = dice.sample(sorted(kinds), dice.randint(1, MOST_KINDS))
     factors = {name: kinds[name] for name in chosen if isinstance(kinds[name], dict)}
     others = {name: kinds[name] for name in chosen if not isinstance(kinds[name], dict)}
     return PriceRules(
         factors=factors, **others, outliers=0.05, outlier_factor=round(dice.uniform(1.5, 4), 1),
-        late=0.025, missing=0.025, round_to_usd=0.01, seed=dice.randint(1, 10**6),
+        late=0.025, missing=0.025, late_seconds=dice.choice([60.0, DAYS]), round_to_usd=0.01, seed=dice.randint(1, 10**6),
     )  # fmt: skip
 
 
@@ -195,7 +203,8 @@ class _Pass:
         self.excess += max(0, cost - at_most)
         self.figures.above += self.compare and cost > at_most and delay is not None
         ends = self.tick + self.dice.randint(1, 6)
-        told = None if delay is None else ends + (LATE_TICKS if delay else 0)
+        late = 10**6 if delay == DAYS else LATE_TICKS
+        told = None if delay is None else ends + (late if delay else 0)
         self.flights.append(_Flight(name, cost, ends, told))
 
     def _settle(self) -> None:

@@ -17,16 +17,16 @@ from i2v_assets.defs.maintenance import UPKEEP_JOBS
 from i2v_assets.defs.overdue_check import waiting_too_long
 from i2v_assets.defs.queue_sensor import queue_sensor
 from i2v_assets.defs.schedules import SCHEDULES
+from i2v_assets.defs.specs import AT_LOAD
 from i2v_assets.defs.spend_report import spend, spend_job, spend_schedule
 from i2v_assets.defs.uploads_sensor import uploads_sensor
 from resources import logs
 from resources.registry.resource import LedgerResource
 from resources.runcomfy.resource import RunComfyResource
-from resources.settings import load_settings
 from resources.storage.resource import BucketResource
 
 # Sensors and schedules run in the process that loads this module; each run configures its logs again with its id.
-logs.configure(load_settings())
+logs.configure(AT_LOAD)
 
 OWN = Path(__file__).parent / "own"
 """Where `dg scaffold defs` writes."""

@@ -34,13 +34,13 @@ def read_problems(plain: object) -> tuple[Problem, ...]:
     """Return problems that were written as JSON.
 
     Raises:
-        ValueError: they are no list of problems, or a part of one is no text.
+        ValueError: they are not a list of problems, or a part of one is not text.
     """
     if not isinstance(plain, list):
-        raise ValueError("The problems are no list.")  # noqa: TRY004 - one error for whatever the JSON is
+        raise ValueError("The problems are not a list.")  # noqa: TRY004 - one error for whatever the JSON is
     for each in plain:
         if not isinstance(each, dict) or "what" not in each or not each.keys() <= set(Problem.__dataclass_fields__):
             raise ValueError("A problem has other parts.")
         if not all(isinstance(part, str) for part in each.values()):
-            raise ValueError("A part of a problem is no text.")
+            raise ValueError("A part of a problem is not text.")
     return tuple(Problem(**each) for each in plain)

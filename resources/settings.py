@@ -273,7 +273,8 @@ class Settings(BaseSettings):
     @field_validator("ui_hosts")
     @classmethod
     def _host_names(cls, value: str) -> str:
-        parse_hosts(value)
+        if value:
+            parse_hosts(value)
         return value
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Folders and disks that cannot be used, told in one sentence: before work is begun, or as its error."""
+"""Folders and disks that cannot be used, reported in one sentence: before work is begun, or as its error."""
 
 import errno
 import os

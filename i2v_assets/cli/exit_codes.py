@@ -28,7 +28,7 @@ class Exit(IntEnum):
 
 
 REQUEST_TIMEOUT = 408
-"""The service gave up waiting for the call: it can be made again, which is no fault of the service's."""
+"""The service gave up waiting for the call: it can be made again, which is not a fault of the service's."""
 
 BY_CODE = {
     ErrorCode.MISSING_TOKEN: Exit.NO_TOKEN,

@@ -12,6 +12,7 @@ import typer
 from i2v_assets.cli import ledger_recovery
 from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import UsageProblem
+from i2v_assets.operations.correct_cost import correct_cost
 from i2v_assets.operations.recovery import note_resolved
 from i2v_assets.session import current_user, open_session
 from resources.ledger.errors import UnknownRequest
@@ -21,7 +22,7 @@ from resources.money import dollars
 from resources.plurals import counted
 from resources.runcomfy.wire import REQUEST_ID
 
-app = typer.Typer(name="ledger", no_args_is_help=True, help="List, show, resolve and export paid requests.")
+app = typer.Typer(name="ledger", no_args_is_help=True, help="List, show, resolve, correct and export paid requests.")
 
 ledger_recovery.add_to(app)
 
@@ -119,6 +120,34 @@ def resolve_command(
         print_json(asdict(row))
     else:
         out.print(f"{row.fingerprint[:SHORT]} of clip {row.clip} is now {row.state}.", markup=False, highlight=False)
+
+
+@app.command("cost")
+def cost_command(
+    which: Which,
+    usd: Annotated[str, typer.Argument(metavar="USD", help="What the bill has for it, such as 1.25.")],
+    *,
+    by: Annotated[str | None, typer.Option(help="Who says so; your user name unless given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Correct what a request cost, by the service's bill: one that was told wrongly, or never.
+
+    From then on it counts against the caps, in the spend report and in later quotes. What the service tells of it later
+    changes nothing. If the request was sent more than once, give the service's id of the submission.
+
+        i2v ledger cost 4f2c9a61d0e7 1.25
+    """
+    with open_session() as session:
+        row = find(session.ledger, which)
+        one = None if row.fingerprint.startswith(which) else which
+        corrected = correct_cost(session, row, usd, by=by or current_user(), request_id=one)
+    if as_json:
+        print_json(asdict(corrected.row))
+        return
+    words = f"{row.fingerprint[:SHORT]} of clip {row.clip} cost {corrected.cost}; it counted as {corrected.before}."
+    out.print(words, markup=False, highlight=False)
+    if corrected.held:
+        err.print(f"Its family waits. To agree: i2v models --accept {row.family}", markup=False, highlight=False)
 
 
 @app.command("export")

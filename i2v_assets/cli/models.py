@@ -21,7 +21,7 @@ from resources.schemas.endpoints import LIMITS, LiveEndpoint, ids_for
 from resources.schemas.families import FAMILIES, named, preferred, record_of
 from resources.schemas.inputs import Family, Route
 from resources.schemas.limits import Limits
-from resources.schemas.live_schema import limits_of
+from resources.schemas.live_limits import limits_of
 from resources.settings import Settings
 
 app = typer.Typer()

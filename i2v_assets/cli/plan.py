@@ -246,7 +246,7 @@ def _agreed(offer: ApprovalOffer) -> bool:
     """Ask.
 
     Raises:
-        UsageProblem: nobody is there to answer.
+        UsageProblem: no one is there to answer.
     """
     try:
         return typer.confirm(f"Pay {_sum(offer)} for {counted(len(offer.planned), 'clip')}?", err=True)

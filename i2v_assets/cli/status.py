@@ -35,7 +35,9 @@ def status(
     ] = None,
     state: Annotated[list[str] | None, typer.Option(help="Only clips in this state; may be given again.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = SHOWN,
-    everything: Annotated[bool, typer.Option("--all", help="Refusals older than a day too.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Refusals older than a day too, and uploads under way among more objects.")
+    ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show it again as it changes, until Ctrl-C.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -63,7 +65,7 @@ def status(
             if clip is not None:
                 _named(session, clip, as_json)
                 return
-            shown = read_overview(session, states, everything=everything)
+            shown = read_overview(session, states, limit, everything=everything)
             if as_json:
                 print_plain(shown, session, limit)
             else:

@@ -6,18 +6,15 @@ from dataclasses import asdict
 from typing import Any
 
 from i2v_assets.cli.console import err, print_json, print_table
-from i2v_assets.cli.status_words import local_time, plain_clip, plain_refused, reason_words
+from i2v_assets.cli.status_words import local_time, paid_words, plain_clip, plain_paid, plain_refused, reason_words
 from i2v_assets.clip_folder.notes import Answer, answer_of
 from i2v_assets.operations.clips import takes_of
 from i2v_assets.session import Session
 from i2v_assets.uploads.types import Candidate
-from resources.ledger.records import Spend
 from resources.money import dollars
 from resources.registry.registry import ClipRow, RefusedRow
 from resources.storage import keys
 from resources.storage.errors import StorageError
-
-_MONEY = ("settled_microdollars", "reserved_microdollars")
 
 
 def print_clip(session: Session, row: ClipRow, refused: Sequence[RefusedRow], as_json: bool) -> None:
@@ -38,11 +35,11 @@ def print_clip(session: Session, row: ClipRow, refused: Sequence[RefusedRow], as
                 "brief": candidate.brief.model_dump(mode="json", exclude_unset=True),
                 "answers": [info.key for info in answers],
                 "refused_uploads": plain_refused(refused),
-                "paid": _plain_paid(*paid.values()),
+                "paid": plain_paid(*paid.values()),
                 "requests": [
                     {
                         **asdict(request),
-                        "paid": _plain_paid(*(paid[name] for name in [request.fingerprint] if name in paid)),
+                        "paid": plain_paid(*(paid[name] for name in [request.fingerprint] if name in paid)),
                         "events": [asdict(event) for event in events[request.fingerprint]],
                     }
                     for request in requests
@@ -63,7 +60,7 @@ def print_clip(session: Session, row: ClipRow, refused: Sequence[RefusedRow], as
         ("brief", json.dumps(candidate.brief.model_dump(mode="json", exclude_unset=True), ensure_ascii=False)),
         ("price of a take", dollars(row.price_microdollars)),
         ("price of all takes", _all_takes(row)),
-        ("paid in all", _paid(*paid.values()) if requests else ""),
+        ("paid in all", paid_words(*paid.values()) if requests else ""),
         ("run", row.run_id or ""),
         ("answers in the bucket", "\n".join(f"{info.key}  ({_size(info.size_bytes)})" for info in answers)),
     ]
@@ -76,7 +73,7 @@ def print_clip(session: Session, row: ClipRow, refused: Sequence[RefusedRow], as
                     request.take,
                     request.state,
                     dollars(request.price_microdollars),
-                    _paid(*(paid[name] for name in [request.fingerprint] if name in paid)),
+                    paid_words(*(paid[name] for name in [request.fingerprint] if name in paid)),
                     request.model_id or request.family,
                     request.fingerprint[:12],
                 )
@@ -101,21 +98,8 @@ def _all_takes(row: ClipRow) -> str:
 def _answer(session: Session, row: ClipRow) -> Answer | None:
     """Return what the clip's note in the bucket says too."""
     settings = session.settings
-    money = session.ledger.money_of(row.clip, row.planned_fingerprint)
+    money = session.ledger.money_of(row)
     return answer_of(row, money, service=settings.service, retries_per_clip=settings.retries_per_clip)
-
-
-def _paid(*spent: Spend) -> str:
-    """Return what the service charged, and what it has not settled yet, for people."""
-    settled, still_open = (sum(getattr(each, name) for each in spent) for name in _MONEY)
-    if not still_open:
-        return dollars(settled) or "$0.00"
-    said = f"{dollars(settled)} and " if settled else ""
-    return f"{said}{dollars(still_open)} that the service has not settled yet"
-
-
-def _plain_paid(*spent: Spend) -> dict[str, int]:
-    return {name: sum(getattr(each, name) for each in spent) for name in _MONEY}
 
 
 def _files(session: Session, clip: str) -> list[Any]:

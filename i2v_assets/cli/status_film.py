@@ -3,7 +3,7 @@
 from typing import Any
 
 from i2v_assets.cli.console import out, print_json, print_table
-from i2v_assets.cli.status_words import local_time
+from i2v_assets.cli.status_words import local_time, paid_words, plain_paid
 from i2v_assets.operations.films import FilmStatus
 from i2v_assets.session import Session
 from resources.money import MICRO, dollars
@@ -13,6 +13,7 @@ from resources.registry.registry import ClipRow
 def print_film(session: Session, film: FilmStatus, as_json: bool) -> None:
     """Print a film: its state, why it is not joined, its files and its shots."""
     shots = _shots(session, film)
+    spent = session.ledger.spend_by_clip({str(each["clip"]) for each in shots})
     answer = film.answer
     if as_json:
         print_json(
@@ -24,6 +25,7 @@ def print_film(session: Session, film: FilmStatus, as_json: bool) -> None:
                 "answer": answer.title if answer else None,
                 "next": answer.next if answer else None,
                 "problems": [problem.text for problem in answer.problems] if answer else [],
+                "paid": plain_paid(*spent.values()),
                 "shots": shots,
                 "answers": [info.key for info in film.files.values()],
             }
@@ -35,15 +37,23 @@ def print_film(session: Session, film: FilmStatus, as_json: bool) -> None:
         ("answer", answer.title if answer else ""),
         ("reason", "\n".join(problem.text for problem in answer.problems) if answer else ""),
         ("what happens next", answer.next if answer else ""),
+        ("paid for its shots", paid_words(*spent.values()) if shots else ""),
         ("made from", film.source),
         ("in the bucket", "\n".join(info.key for info in film.files.values())),
     ]
     print_table(("", ""), [fact for fact in facts if fact[1]])
     if shots:
         print_table(
-            ("shot", "clip", "state", "price", "reason"),
+            ("shot", "clip", "state", "price", "paid", "reason"),
             [
-                (each["number"], each["clip"], each["state"], dollars(each["price_microdollars"]), each["reason"])
+                (
+                    each["number"],
+                    each["clip"],
+                    each["state"],
+                    dollars(each["price_microdollars"]),
+                    paid_words(*(spent[name] for name in [each["clip"]] if name in spent)),
+                    each["reason"],
+                )
                 for each in shots
             ],
         )

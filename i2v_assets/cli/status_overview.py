@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from i2v_assets.cli.console import err, out, print_json, print_table
@@ -11,13 +11,21 @@ from i2v_assets.operations.budget import BudgetToday, budget_opens_at, budget_to
 from i2v_assets.operations.clips import takes_of
 from i2v_assets.operations.films import FilmStatus, list_films, with_plan
 from i2v_assets.session import Session
-from i2v_assets.uploads.under_way import MOST_OBJECTS, UploadsNow, UploadState, UploadUnderWay, uploads_now
+from i2v_assets.uploads.under_way import (
+    MOST_AT_A_GLANCE,
+    MOST_OBJECTS,
+    UploadsNow,
+    UploadState,
+    UploadUnderWay,
+    uploads_now,
+)
+from resources.clock import utc_now
 from resources.errors import I2VError
-from resources.ledger.base import utc_now
 from resources.ledger.records import Spend
 from resources.money import dollars
 from resources.plurals import counted
-from resources.registry.registry import ClipRow, ClipState, RefusedRow
+from resources.registry.overview import ClipOverview, read_overview_of_clips
+from resources.registry.rows import ClipRow, ClipState, RefusedRow
 from resources.wait_reason import WaitReason
 
 OLD_REFUSAL = timedelta(days=1)
@@ -26,14 +34,13 @@ OLD_REFUSAL = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Overview:
-    """What `i2v status` shows; ``rows`` are all clips that were asked for, oldest first.
+    """What `i2v status` shows; ``clips`` has the newest rows, and of all that were asked for the number and the money.
 
     ``older`` counts the refusals that are left out for their age. ``opens`` says when the budget has room again for clips
-    that wait for it.
+    that wait for it. ``most_objects`` are the uploads that were listed at most.
     """
 
-    rows: tuple[ClipRow, ...]
-    counts: Mapping[str, int]
+    clips: ClipOverview
     refused: tuple[RefusedRow, ...]
     older: int
     paused: Any
@@ -41,54 +48,50 @@ class Overview:
     opens: Mapping[str, str]
     uploads: UploadsNow = field(default_factory=UploadsNow)
     films: tuple[FilmStatus, ...] = ()
+    most_objects: int = MOST_OBJECTS
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to show."""
-        return not (self.counts or self.refused or self.older or self.uploads.under_way or self.films)
+        return not (self.clips.counts or self.refused or self.older or self.uploads.under_way or self.films)
 
 
-def read_overview(session: Session, states: Collection[ClipState], *, everything: bool) -> Overview:
+def read_overview(session: Session, states: Collection[ClipState], limit: int, *, everything: bool) -> Overview:
     """Read the overview: of clips in these states alone, if any are given.
 
     Args:
         session: The ledger, the registry and the bucket.
         states: Only clips in these states; empty for all, with films and uploads that are under way.
-        everything: Old refusals too.
+        limit: At most so many clips, the newest.
+        everything: Old refusals too, and more of the uploads.
     """
     registry = session.registry
-    rows, counts = registry.list(states), registry.counts()
+    since = None if everything or states else utc_now() - OLD_REFUSAL
+    clips = read_overview_of_clips(session.ledger.database, states, limit, since)
     wants_refused = not states or ClipState.REFUSED in states
     refused = registry.refusals.now() if wants_refused else ()
-    uploads, films = (UploadsNow(), ()) if states else _bucket(session)
-    older = 0
-    if not (everything or states):
-        recent = [row for row in rows if not _is_old_clip(row)]
-        fresh = [row for row in refused if not _is_old_upload(row, uploads)]
-        older = len(rows) - len(recent) + len(refused) - len(fresh)
-        rows, refused = tuple(recent), tuple(fresh)
-    spent = session.ledger.spend_by_clip([row.clip for row in rows])
+    most = MOST_OBJECTS if everything else MOST_AT_A_GLANCE
+    uploads, films = (UploadsNow(), ()) if states else _bucket(session, most)
+    fresh = refused if since is None else tuple(row for row in refused if not _is_old_upload(row, uploads, since))
+    older = clips.older + len(refused) - len(fresh)
+    spent = session.ledger.spend_by_clip([row.clip for row in clips.rows])
     hold = session.ledger.held_service(session.settings.service)
-    return Overview(rows, counts, refused, older, hold, spent, _opens(session, rows), uploads, films)
+    return Overview(clips, fresh, older, hold, spent, _opens(session, clips.rows), uploads, films, most)
 
 
-def _bucket(session: Session) -> tuple[UploadsNow, tuple[FilmStatus, ...]]:
+def _bucket(session: Session, most: int) -> tuple[UploadsNow, tuple[FilmStatus, ...]]:
     """Return what only the bucket knows; if it does not answer, say so and go on without it."""
     try:
-        uploads = uploads_now(session.bucket, session.registry, session.settings)
+        uploads = uploads_now(session.bucket, session.registry, session.settings, most)
         return uploads, list_films(session.bucket)
     except I2VError as error:
         err.print(f"The bucket was not read: {error.text}", markup=False, highlight=False)
         return UploadsNow(), ()
 
 
-def _is_old_clip(row: ClipRow) -> bool:
-    return row.state is ClipState.REFUSED and utc_now() - row.updated_at > OLD_REFUSAL
-
-
-def _is_old_upload(row: RefusedRow, uploads: UploadsNow) -> bool:
+def _is_old_upload(row: RefusedRow, uploads: UploadsNow, since: datetime) -> bool:
     written = uploads.modified_at.get(row.source.partition("#")[0])
-    return written is not None and utc_now() - written > OLD_REFUSAL
+    return written is not None and written < since
 
 
 def _opens(session: Session, rows: Sequence[ClipRow]) -> dict[str, str]:
@@ -115,7 +118,7 @@ def print_plain(shown: Overview, session: Session, limit: int) -> None:
     }
     print_json(
         {
-            "counts": shown.counts,
+            "counts": shown.clips.counts,
             "clips": [
                 {
                     **plain_clip(row),
@@ -123,7 +126,7 @@ def print_plain(shown: Overview, session: Session, limit: int) -> None:
                     "price_of_all_takes_microdollars": _total(row),
                     "paid_microdollars": _paid(shown, row),
                 }
-                for row in shown.rows[-limit:]
+                for row in shown.clips.rows
             ],
             "refused_uploads": plain_refused(shown.refused[:limit]),
             "paused": {"by": shown.paused.by, "since": shown.paused.since} if shown.paused else None,
@@ -153,8 +156,7 @@ def print_overview(shown: Overview, session: Session, limit: int) -> None:
         out.print("No clips yet: `i2v upload` puts files into the bucket, the upload sensor finds them.")
         return
     _print_under_way(shown.uploads.under_way[:limit])
-    if shown.rows:
-        rows = shown.rows[-limit:]
+    if shown.clips.rows:
         print_table(
             ("clip", "state", "since", "price", "paid", "reason"),
             [
@@ -166,13 +168,13 @@ def print_overview(shown: Overview, session: Session, limit: int) -> None:
                     dollars(_paid(shown, row)) if row.clip in shown.spent else "",
                     " ".join(part for part in (reason_words(row), shown.opens.get(row.clip)) if part),
                 )
-                for row in rows
+                for row in shown.clips.rows
             ],
         )
     _print_films(session, shown.films[:limit])
     print_refused(shown.refused, limit)
     out.print(", ".join(_count_words(shown)), highlight=False)
-    if shown.spent:
+    if shown.clips.spent.requests:
         out.print(_money_words(shown), markup=False, highlight=False)
     _print_left_out(shown, limit)
 
@@ -202,7 +204,7 @@ def _print_films(session: Session, films: Sequence[FilmStatus]) -> None:
 
 
 def _count_words(shown: Overview) -> list[str]:
-    words = [f"{count} {name}" for name, count in sorted(shown.counts.items())]
+    words = [f"{count} {name}" for name, count in sorted(shown.clips.counts.items())]
     for state in UploadState:
         found = [each for each in shown.uploads.under_way if each.state is state]
         left = max((each.seconds_left or 0 for each in found), default=0)
@@ -214,21 +216,23 @@ def _count_words(shown: Overview) -> list[str]:
 
 
 def _money_words(shown: Overview) -> str:
-    settled = sum(each.settled_microdollars for each in shown.spent.values())
-    still_open = sum(each.reserved_microdollars for each in shown.spent.values())
+    spent = shown.clips.spent
+    settled, still_open = spent.settled_microdollars, spent.reserved_microdollars
     more = f", and {dollars(still_open)} that the service has not settled yet" if still_open else ""
     return f"Paid for these clips, all takes: {dollars(settled) or '$0.00'}{more}."
 
 
 def _print_left_out(shown: Overview, limit: int) -> None:
-    if len(shown.rows) > limit:
-        err.print(f"The newest {limit} of {len(shown.rows)}; --limit shows more.", highlight=False)
+    if shown.clips.listed > limit:
+        err.print(f"The newest {limit} of {shown.clips.listed}; --limit shows more.", highlight=False)
     if shown.older:
         out.print(f"{counted(shown.older, 'older refusal')} left out: `i2v status --all` shows them.", highlight=False)
     if not shown.uploads.whole:
+        more = "" if shown.most_objects == MOST_OBJECTS else f" `i2v status --all` shows it up to {MOST_OBJECTS:,}."
         err.print(
-            f"More than {MOST_OBJECTS:,} objects lie below uploads/, so what settles is not shown here; the upload sensor"
-            " in the Dagster UI says it.",
+            f"More than {shown.most_objects:,} objects lie below uploads/, so what settles is not shown here; the upload"
+            f" sensor in the Dagster UI says it.{more}",
+            markup=False,
             highlight=False,
         )
 

@@ -6,7 +6,11 @@ from typing import Any
 
 from i2v_assets.cli.console import err, print_table
 from i2v_assets.cli.wait_words import wait_words
+from resources.ledger.records import Spend
+from resources.money import dollars
 from resources.registry.registry import ClipRow, RefusedRow
+
+_MONEY = ("settled_microdollars", "reserved_microdollars")
 
 
 def local_time(value: datetime) -> str:
@@ -45,3 +49,17 @@ def plain_clip(row: ClipRow) -> dict[str, Any]:
     names = ("clip", "state", "source", "priority", "waiting_for", "reason", "remedy", "run_id", "fingerprint", "planned_fingerprint",
              "price_microdollars", "chosen_take", "extra_takes", "retries", "stopped_by", "admitted_at", "updated_at", "delivered_at")  # fmt: skip
     return {name: getattr(row, name) for name in names}
+
+
+def paid_words(*spent: Spend) -> str:
+    """Return what the service charged, and what it has not settled yet, for people."""
+    settled, still_open = (sum(getattr(each, name) for each in spent) for name in _MONEY)
+    if not still_open:
+        return dollars(settled) or "$0.00"
+    said = f"{dollars(settled)} and " if settled else ""
+    return f"{said}{dollars(still_open)} that the service has not settled yet"
+
+
+def plain_paid(*spent: Spend) -> dict[str, int]:
+    """Return the same for programs, in micro-dollars."""
+    return {name: sum(getattr(each, name) for each in spent) for name in _MONEY}

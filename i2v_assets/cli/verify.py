@@ -11,8 +11,8 @@ from rich.text import Text
 
 from i2v_assets.cli.console import AsJson, err, out, print_json
 from i2v_assets.cli.exit_codes import DataProblem, Exit, NoInput, UsageProblem
-from i2v_assets.clip_folder.manifest import Manifest, ManifestError, ManifestVideo, read_manifest
-from i2v_assets.films.manifest import FilmManifest, is_film_manifest, read_film_manifest
+from i2v_assets.clip_folder.manifest import Manifest, ManifestError, ManifestPiece, ManifestVideo, read_manifest
+from i2v_assets.films.manifest import FilmManifest, FilmShot, is_film_manifest, read_film_manifest
 from i2v_assets.operations.clips import NoSuchClip, find_clip
 from i2v_assets.session import Session, open_session
 from i2v_assets.verify.verify import Signature, Verification, verify_alone, verify_film, verify_joined
@@ -38,9 +38,12 @@ class Evidence:
     manifest: Manifest | FilmManifest | None
     row: RequestRow | None
     rows: Mapping[str, RequestRow] = field(default_factory=dict)
-    """The ledger's rows by fingerprint: of a film those of its shots, of a clip those of its pieces and other takes."""
+    """The ledger's rows by fingerprint: of a film those of its shots and their pieces, of a clip those of its pieces and
+    other takes."""
+    joined: Mapping[str, tuple[ManifestPiece, ...]] = field(default_factory=dict)
+    """Of a film: the pieces of shots that were joined themselves, by the shot's fingerprint."""
     examined: Examined | None = None
-    """What the file is when it is opened; None if nobody opened it."""
+    """What the file is when it is opened; None if it was not opened."""
 
 
 def judge(found: Evidence) -> Verification:
@@ -49,7 +52,9 @@ def judge(found: Evidence) -> Verification:
     if found.examined is not None:
         opened = Verification()
         what = found.examined.what
-        opened.check(found.examined.is_video, "it is a video: its frames can be decoded", f"it is no video, but {what}")
+        opened.check(
+            found.examined.is_video, "it is a video: its frames can be decoded", f"it is not a video, but {what}"
+        )
         result = Verification(opened.lines + result.lines, opened.ok and result.ok)
     return result
 
@@ -57,7 +62,7 @@ def judge(found: Evidence) -> Verification:
 def _judge_origin(found: Evidence) -> Verification:
     """Return the verdict on the origin of a file."""
     if isinstance(found.manifest, FilmManifest):
-        return verify_film(found.manifest, found.sha256, found.rows, found.signature)
+        return verify_film(found.manifest, found.sha256, found.rows, found.signature, found.joined)
     if found.manifest is not None and found.manifest.pieces:
         return verify_joined(found.manifest, found.sha256, found.rows, found.signature)
     if found.manifest is not None:
@@ -192,9 +197,21 @@ def _evidence(session: Session, path: Path, manifest: Manifest | FilmManifest) -
         others = _rows(session, beside)
         return Evidence(sha256, _signature(credential, unread, stored), manifest, row, others)
     rows = _rows(session, (shot.fingerprint for shot in manifest.shots))
+    joined = {
+        shot.fingerprint: shot.pieces or _pieces_of(session, shot)
+        for shot in manifest.shots
+        if shot.fingerprint not in rows
+    }
+    rows |= _rows(session, (piece.fingerprint for pieces in joined.values() for piece in pieces))
     of_bucket = _manifest_of_film(session, manifest.film)
     stored = of_bucket.video.signed_sha256 if of_bucket is not None else None
-    return Evidence(sha256, _signature(credential, unread, stored), manifest, None, rows)
+    return Evidence(sha256, _signature(credential, unread, stored), manifest, None, rows, joined)
+
+
+def _pieces_of(session: Session, shot: FilmShot) -> tuple[ManifestPiece, ...]:
+    """Return the pieces of a film's shot by its clip's manifest; none if that is about another video by now."""
+    found = _manifest_of_clip(session, shot.clip)
+    return found.pieces if found is not None and found.fingerprint == shot.fingerprint else ()
 
 
 def _shown_copies(session: Session, manifest: Manifest) -> ManifestVideo | None:
@@ -236,7 +253,7 @@ def verify(
     """Prove that a video is what the ledger paid for: bytes, manifest, and signature if it has one.
 
     Of a film: that it is what was joined, and each of its shots what the ledger paid for. A clip goes before a film of the
-    same name; sequences/NAME is the film. The file is opened, too, since what cannot be decoded is no video. Exit code 0 when it is proven, 1 when it is not.
+    same name; sequences/NAME is the film. The file is opened, too, since what cannot be decoded is not a video. Exit code 0 when it is proven, 1 when it is not.
 
         i2v verify hero
 

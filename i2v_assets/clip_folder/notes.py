@@ -156,7 +156,7 @@ def refused(
 
 
 def refused_upload(source: str, problem: Problem) -> Answer:
-    """Return the note of an upload that can be no clip, told by its own key."""
+    """Return the note of an upload that cannot be a clip, named after its own key."""
     return Answer(AnswerKind.REFUSED, f"REFUSED: {_line(source)}", (problem,), "")
 
 

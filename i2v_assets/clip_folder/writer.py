@@ -1,4 +1,4 @@
-"""What the bucket tells a person who has nothing else: the files below `clips/<clip>/`."""
+"""What the bucket says to a person who has nothing else: the files below `clips/<clip>/`."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -81,7 +81,7 @@ class BucketAnswers:
         money: Money = NO_MONEY,
         service: Service = "runcomfy",
     ) -> None:
-        """An upload that can be no clip: told by its own key, and beside the clip that it would be, where that is known.
+        """An upload that cannot be a clip: named by its own key, and beside the clip that it would be, where that is known.
 
         The clip's other notes stay: they are about what was uploaded before.
         """

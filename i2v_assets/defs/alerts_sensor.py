@@ -3,63 +3,48 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from i2v_assets.defs.dagster_internals import (
-    WILL_RETRY_TAG,
-    InstigatorState,
-    InstigatorTick,
-    TickStatus,
-)
+from i2v_assets.defs.dagster_internals import WILL_RETRY_TAG
 from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.overdue_check import measured
 from i2v_assets.defs.runs import why_ended, words_of
-from i2v_assets.reports.alert_message import message
-from i2v_assets.reports.alerts import (
-    OVERLAP,
-    AlertCursor,
-    AlertState,
-    DoubtedCost,
-    FailedClip,
-    FailedRun,
-    FailingTicks,
-    FamilyHold,
-    LateClips,
-    PriceSurprise,
-    RefusedUpload,
-    UnknownRequest,
-    news,
-)
-from resources.generation.factory import caps_of
-from resources.ledger.ledger import Ledger
+from resources.generation.caps import caps_of
 from resources.ledger.records import State
-from resources.ledger.surprises import OF_MODEL
 from resources.outside_text import plain
-from resources.registry.overdue import Waits
-from resources.registry.registry import ClipRow, ClipState, Registry
 from resources.registry.resource import LedgerResource
+from resources.registry.rows import ClipRow, ClipState
 from resources.settings import Settings, load_settings
 from resources.wait_reason import WaitReason
 from resources.webhook import AlertError, Webhook
 
+if TYPE_CHECKING:
+    from i2v_assets.defs.dagster_internals import InstigatorState, InstigatorTick
+    from i2v_assets.reports.alerts import AlertCursor, AlertState, FailedClip, FailedRun, FailingTicks
+    from resources.ledger.ledger import Ledger
+    from resources.registry.registry import Registry
+
 TOLD_OTHERWISE = frozenset({make_clips_job.name, "__ASSET_JOB"})
-"""Runs over clips, whose failures are those of their clips and are told as such; and those of a person's "Materialize",
+"""Runs over clips, whose failures are those of their clips and are reported as such; and those of a person's "Materialize",
 who looks at them."""
 
 SETTLED = timedelta(minutes=1)
-"""Dagster notes that it will start a run again a moment after it noted its failure; a younger failure is told next time."""
+"""Dagster notes that it will start a run again a moment after it noted its failure; a younger failure is reported next time."""
 
 MOST_RUNS = 200
 """Failed runs of one look: a schedule every five minutes makes twelve an hour."""
 
 IN_A_ROW = {"SENSOR": 3, "SCHEDULE": 1}
-"""Failed evaluations that are told. A sensor's next one is seconds away, and a restart of the bucket passes by itself; many
+"""Failed evaluations that are reported. A sensor's next one is seconds away, and a restart of the bucket passes by itself; many
 schedules come once a day."""
 
 
-def failed_runs(instance: dg.DagsterInstance, since: datetime, now: datetime) -> list[FailedRun]:
+def failed_runs(instance: dg.DagsterInstance, since: datetime, now: datetime) -> "list[FailedRun]":
     """Runs of jobs that failed since then and are not started again by Dagster, oldest first."""
+    from i2v_assets.reports.alerts import FailedRun
+
     filters = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since)
     found = []
     for record in instance.get_run_records(filters, limit=MOST_RUNS):
@@ -71,8 +56,10 @@ def failed_runs(instance: dg.DagsterInstance, since: datetime, now: datetime) ->
     return sorted(found, key=lambda run: run.at)
 
 
-def with_words(instance: dg.DagsterInstance, runs: Iterable[FailedRun]) -> list[FailedRun]:
+def with_words(instance: dg.DagsterInstance, runs: "Iterable[FailedRun]") -> "list[FailedRun]":
     """The same, with the words of each job's latest run: others are not quoted."""
+    from i2v_assets.reports.alerts import FailedRun
+
     runs = list(runs)
     latest = {run.job: run for run in runs}
     whys = {}
@@ -82,30 +69,33 @@ def with_words(instance: dg.DagsterInstance, runs: Iterable[FailedRun]) -> list[
     return [FailedRun(run.job, run.run_id, run.at, whys.get(run.run_id, "")) for run in runs]
 
 
-def failing_ticks(instance: dg.DagsterInstance, location: str | None) -> list[FailingTicks]:
+def failing_ticks(instance: dg.DagsterInstance, location: str | None) -> "list[FailingTicks]":
     """Sensors and schedules of a code location (None: of all) that are on and fail, by name."""
     return sorted(_failing(instance, location), key=lambda each: each.name)
 
 
-def _failing(instance: dg.DagsterInstance, location: str | None) -> Iterator[FailingTicks]:
+def _failing(instance: dg.DagsterInstance, location: str | None) -> "Iterator[FailingTicks]":
+    from i2v_assets.defs.dagster_internals import TickStatus
+    from i2v_assets.reports.alerts import FailingTicks
+
     if TickStatus is None:
         return
     for state in instance.all_instigator_state():
         enough = IN_A_ROW.get(state.instigator_type.name)
         if enough is None or not state.is_running or not _is_of(state, location):
             continue
-        # One more than are told: the latest may still be at work.
+        # One more than are reported: the latest may still be at work.
         ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=enough + 1)
         ended = [tick for tick in ticks if tick.status is not TickStatus.STARTED][:enough]
         if len(ended) == enough and all(tick.status is TickStatus.FAILURE for tick in ended):
             yield FailingTicks(state.name, _why(ended[0]))
 
 
-def _is_of(state: InstigatorState, location: str | None) -> bool:
+def _is_of(state: "InstigatorState", location: str | None) -> bool:
     return location is None or state.repository_selector.location_name == location
 
 
-def _why(tick: InstigatorTick) -> str:
+def _why(tick: "InstigatorTick") -> str:
     return words_of(tick.error)
 
 
@@ -124,6 +114,9 @@ NAME = "alerts"
 )
 def alerts_sensor(context: dg.SensorEvaluationContext, ledger: LedgerResource) -> dg.SensorResult | dg.SkipReason:
     """Send what is new; the cursor is what was sent. A message that was not accepted is sent with the next one."""
+    from i2v_assets.reports.alert_message import message
+    from i2v_assets.reports.alerts import OVERLAP, AlertCursor, news
+
     settings = load_settings()
     if settings.alert_webhook is None or not settings.alert_webhook.get_secret_value():
         return dg.SkipReason("Alerts are off: I2V_ALERT_WEBHOOK is not set.")
@@ -149,8 +142,23 @@ def alerts_sensor(context: dg.SensorEvaluationContext, ledger: LedgerResource) -
     return dg.SensorResult(skip_reason="Sent." if text else "Nothing new.", cursor=cursor.text)
 
 
-def situation(ledger: Ledger, registry: Registry, settings: Settings, memory: AlertCursor, now: datetime) -> AlertState:
+def situation(
+    ledger: "Ledger", registry: "Registry", settings: Settings, memory: "AlertCursor", now: datetime
+) -> "AlertState":
     """Return what the ledger and the registry have to report, whether it was sent before or not."""
+    from i2v_assets.reports.alerts import (
+        OVERLAP,
+        AlertState,
+        DoubtedCost,
+        FamilyHold,
+        LateClips,
+        PriceSurprise,
+        RefusedUpload,
+        UnknownRequest,
+    )
+    from resources.ledger.surprises import OF_MODEL
+    from resources.registry.overdue import Waits
+
     longest = timedelta(minutes=settings.warn_after_minutes)
     failed = [row for row in registry.list((ClipState.FAILED,)) if row.updated_at > memory.since - OVERLAP]
     waiting: dict[str, int] = {}
@@ -186,7 +194,9 @@ def situation(ledger: Ledger, registry: Registry, settings: Settings, memory: Al
     )
 
 
-def _failed(row: ClipRow, settings: Settings) -> FailedClip:
+def _failed(row: ClipRow, settings: Settings) -> "FailedClip":
+    from i2v_assets.reports.alerts import FailedClip
+
     if row.wait is WaitReason.RETRY and row.retries < settings.retries_per_clip:
         remedy = "It is tried again tonight."
     else:

@@ -1,18 +1,20 @@
-"""The asset `model_catalogue`: each endpoint's live entry, and the changes that nobody has agreed to yet."""
+"""The asset `model_catalogue`: each endpoint's live entry, and the changes that are not approved yet."""
 
 import asyncio
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from i2v_assets.defs.event_log import dagster_metadata
-from i2v_assets.pipeline.metadata import Json, Markdown
 from resources.outside_text import escape_markdown
 from resources.registry.resource import LedgerResource
-from resources.runcomfy.offers import LiveOffer
 from resources.runcomfy.resource import RunComfyResource
 from resources.schemas.families import default_families
 from resources.schemas.inputs import Family
+
+if TYPE_CHECKING:
+    from resources.runcomfy.offers import LiveOffer
 
 MODEL_CATALOGUE = dg.AssetKey("model_catalogue")
 
@@ -43,9 +45,11 @@ CHECKS = [
 )
 def model_catalogue(runcomfy: RunComfyResource, ledger: LedgerResource) -> Iterator[object]:
     """Ask the service for each entry, and compare it with what was agreed to."""
+    from i2v_assets.pipeline.metadata import Json, Markdown
+
     settings = runcomfy.settings()
 
-    async def ask() -> list[LiveOffer]:
+    async def ask() -> "list[LiveOffer]":
         async with runcomfy.service(requests) as service:
             return [await service.offers.live(family) for family in default_families()]
 
@@ -77,7 +81,7 @@ def model_catalogue(runcomfy: RunComfyResource, ledger: LedgerResource) -> Itera
         )
 
 
-def _price(live: LiveOffer) -> str:
+def _price(live: "LiveOffer") -> str:
     if live.offer is None or live.offer.price_microdollars_per_unit is None:
         return "unknown"
     return f"{live.offer.price_microdollars_per_unit / 1_000_000:g} USD per {live.offer.price_unit}"

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from i2v_assets.clip_folder.manifest import read_manifest
 from i2v_assets.clip_folder.notes import answer_of
 from i2v_assets.defs.dagster_internals import assets_below
 from i2v_assets.defs.dead_runs import signs_of_life
@@ -18,39 +18,31 @@ from i2v_assets.defs.event_log import DagsterEvents, dagster_metadata
 from i2v_assets.defs.failures import as_dagster_failure, interrupted
 from i2v_assets.defs.partitions import BATCH_TAG, clips
 from i2v_assets.defs.run_tags import CLIPS_TAG, clip_tags, ended_line, result_tags
-from i2v_assets.defs.specs import CLIP_PLAN, CLIP_PREVIEW, CLIP_SPECS, CLIP_VIDEO
-from i2v_assets.defs.storage_connections import kept_connections
-from i2v_assets.pipeline.checks import CheckReport, kept_checks, measured_check
-from i2v_assets.pipeline.clip import ClipPipeline
-from i2v_assets.pipeline.clip_state import answer_metadata
-from i2v_assets.pipeline.context import PipelineContext, Result, RunScope
-from i2v_assets.pipeline.generate import GenerationQueue
-from i2v_assets.pipeline.heap_watch import HeapWatch
-from i2v_assets.pipeline.pause import PauseWatch
-from i2v_assets.pipeline.plan import plan_options
-from i2v_assets.pipeline.postprocess import measure_again
-from i2v_assets.pipeline.price_checks import MODEL, PRICE, price_and_model
-from i2v_assets.pipeline.report import ClipReporter, make_clip
+from i2v_assets.defs.specs import AT_LOAD, CLIP_PLAN, CLIP_PREVIEW, CLIP_SPECS, CLIP_VIDEO
+from i2v_assets.pipeline.price_checks import MODEL, PRICE
 from resources import logs
 from resources.allocator import limit_malloc_arenas
 from resources.dagster_runs import asked_run, is_retry, started_by
 from resources.generation.run_sync import run_sync
-from resources.ledger.ledger import Ledger
 from resources.ledger.records import Money
-from resources.media.pool import shared_pool
 from resources.media.quality.model import Check
 from resources.outside_text import escape_markdown, plain
 from resources.plurals import counted
 from resources.redact import redact
-from resources.registry.registry import ClipRow, ClipState, Registry
 from resources.registry.resource import LedgerResource
-from resources.runcomfy.factory import build_offers
+from resources.registry.rows import ClipRow, ClipState
 from resources.runcomfy.resource import RunComfyResource
 from resources.scratch import scratch_folder
 from resources.settings import load_settings
-from resources.storage.bucket import Bucket
 from resources.storage.keys import MANIFEST, clip_key
 from resources.storage.resource import BucketResource
+
+if TYPE_CHECKING:
+    from i2v_assets.pipeline.checks import CheckReport
+    from i2v_assets.pipeline.context import Result, RunScope
+    from resources.ledger.ledger import Ledger
+    from resources.registry.registry import Registry
+    from resources.storage.bucket import Bucket
 
 UNKNOWN_CLIP = "No upload belongs to this partition key"
 
@@ -59,7 +51,7 @@ UNKNOWN_CLIP = "No upload belongs to this partition key"
     name="make_clips",
     specs=CLIP_SPECS,
     can_subset=True,
-    backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=load_settings().clips_per_run),
+    backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=AT_LOAD.clips_per_run),
     pool="make_clips",
     description=(
         "Takes each clip of its range from the uploaded files to the video in the bucket. Clips do not wait for each "
@@ -70,6 +62,8 @@ def make_clips(
     context: dg.AssetExecutionContext, runcomfy: RunComfyResource, bucket: BucketResource, ledger: LedgerResource
 ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
     """Every asset is recorded the moment it is done; what another asset of the run needs is also a result of the step."""
+    from i2v_assets.defs.storage_connections import kept_connections
+
     limit_malloc_arenas()
     below = assets_below(context)
     if below and len(context.partition_keys) > 1:
@@ -108,7 +102,7 @@ def _say_what_is_skipped(
     context: dg.AssetExecutionContext,
     below: Mapping[str, Collection[str]],
     events: DagsterEvents,
-    results: Sequence[Result],
+    results: "Sequence[Result]",
 ) -> None:
     for asset in sorted(below.keys() - events.handed):
         why = " ".join(ended_line(result) for result in results)
@@ -123,11 +117,21 @@ async def _make_all(
     context: dg.AssetExecutionContext,
     events: DagsterEvents,
     runcomfy: RunComfyResource,
-    bucket: Bucket,
-    ledger: Ledger,
-    registry: Registry,
+    bucket: "Bucket",
+    ledger: "Ledger",
+    registry: "Registry",
     scratch: Path,
-) -> list[Result]:
+) -> "list[Result]":
+    from i2v_assets.pipeline.clip import ClipPipeline
+    from i2v_assets.pipeline.context import PipelineContext
+    from i2v_assets.pipeline.generate import GenerationQueue
+    from i2v_assets.pipeline.heap_watch import HeapWatch
+    from i2v_assets.pipeline.pause import PauseWatch
+    from i2v_assets.pipeline.plan import plan_options
+    from i2v_assets.pipeline.report import ClipReporter, make_clip
+    from resources.media.pool import shared_pool
+    from resources.runcomfy.factory import build_offers
+
     settings = runcomfy.settings()
     rows, unknown = _rows(context, registry)
     async with AsyncExitStack() as stack:
@@ -162,7 +166,7 @@ async def _make_all(
         heaps.expect(rows)
         pauses = PauseWatch(ledger, registry, settings.service, context.run.run_id)
 
-        async def make(row: ClipRow) -> Result:
+        async def make(row: ClipRow) -> "Result":
             result = await make_clip(pipeline.process_clip, reporter, row, pauses.resumed)
             if scope.make:  # a run that only looked has nothing to say of what became of a clip before
                 level = context.log.error if result.state is ClipState.FAILED else context.log.info
@@ -177,8 +181,10 @@ async def _make_all(
     return results
 
 
-def _result(context: dg.AssetExecutionContext, row: ClipRow, found: Result | BaseException) -> Result:
-    """An error that nobody foresaw ends its own clip only; the dispatch sensor finds the clip without an answer."""
+def _result(context: dg.AssetExecutionContext, row: ClipRow, found: "Result | BaseException") -> "Result":
+    """An unexpected error ends its own clip only; the dispatch sensor finds the clip without an answer."""
+    from i2v_assets.pipeline.context import Result
+
     if isinstance(found, Result):
         return found
     if not isinstance(found, Exception):
@@ -189,7 +195,9 @@ def _result(context: dg.AssetExecutionContext, row: ClipRow, found: Result | Bas
     return Result(row.clip, ClipState.FAILED, words, "This is a bug in i2v-assets; please report it with the run log.")
 
 
-def _scope(context: dg.AssetExecutionContext) -> RunScope:
+def _scope(context: dg.AssetExecutionContext) -> "RunScope":
+    from i2v_assets.pipeline.context import RunScope
+
     selected = set(context.selected_asset_keys)
     make = bool(selected & {CLIP_VIDEO, CLIP_PREVIEW})
     return RunScope(
@@ -203,8 +211,10 @@ def _scope(context: dg.AssetExecutionContext) -> RunScope:
     )
 
 
-def _rows(context: dg.AssetExecutionContext, registry: Registry) -> tuple[list[ClipRow], list[Result]]:
+def _rows(context: dg.AssetExecutionContext, registry: "Registry") -> "tuple[list[ClipRow], list[Result]]":
     """The clips to make: in a sensor's run those that it asked for, otherwise every key of the range."""
+    from i2v_assets.pipeline.context import Result
+
     names: Sequence[str] = context.partition_keys
     known = registry.many(names)
     batch = context.run.tags.get(BATCH_TAG)
@@ -218,7 +228,7 @@ def _rows(context: dg.AssetExecutionContext, registry: Registry) -> tuple[list[C
     return [known[name] for name in names if name in known], unknown
 
 
-def report(context: dg.AssetExecutionContext, results: Sequence[Result]) -> None:
+def report(context: dg.AssetExecutionContext, results: "Sequence[Result]") -> None:
     """Say what became of the batch; fail the step, with one table, when any clip failed."""
     counts = {state: sum(result.state is state for result in results) for state in ClipState}
     words = ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing to do"
@@ -265,10 +275,12 @@ def accepted(context: dg.AssetCheckExecutionContext, ledger: LedgerResource) -> 
 )
 def answered(context: dg.AssetCheckExecutionContext, ledger: LedgerResource) -> dg.AssetCheckResult:
     """Return how far the clip is, as its note in the bucket says it."""
+    from i2v_assets.pipeline.clip_state import answer_metadata
+
     settings = load_settings()
     with ledger.open() as (requests, registry):
         row = registry.get(context.partition_key)
-        money = requests.money_of(row.clip, row.planned_fingerprint) if row is not None else Money()
+        money = requests.money_of(row) if row is not None else Money()
     if row is None:
         return dg.AssetCheckResult(passed=False, metadata={"state": "unknown clip"})
     answer = answer_of(row, money, service=settings.service, retries_per_clip=settings.retries_per_clip)
@@ -296,7 +308,10 @@ def _delivered_in_this_run(context: dg.AssetCheckExecutionContext, clip: str) ->
     return bool(latest) and latest[0].run_id == context.run.run_id
 
 
-def _kept_check(bucket: Bucket, clip: str, check: Check) -> CheckReport | None:
+def _kept_check(bucket: "Bucket", clip: str, check: Check) -> "CheckReport | None":
+    from i2v_assets.clip_folder.manifest import read_manifest
+    from i2v_assets.pipeline.checks import kept_checks
+
     manifest = read_manifest(bucket.read(clip_key(clip, MANIFEST)))
     return next((each for each in kept_checks(manifest) if each.name == check.value), None)
 
@@ -311,6 +326,9 @@ def _quality_check(check: Check) -> dg.AssetChecksDefinition:
     def measured_again(
         context: dg.AssetCheckExecutionContext, bucket: BucketResource, ledger: LedgerResource
     ) -> dg.AssetCheckResult:
+        from i2v_assets.pipeline.checks import measured_check
+        from i2v_assets.pipeline.postprocess import measure_again
+
         settings, store, clip = load_settings(), bucket.open(), context.partition_key
         found = _kept_check(store, clip, check) if _delivered_in_this_run(context, clip) else None
         if found is None:
@@ -334,6 +352,8 @@ MONEY = {
 def _money_check(name: str) -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=CLIP_VIDEO, name=name, partitions_def=clips, description=f"{MONEY[name]} Free.")
     def compared_again(context: dg.AssetCheckExecutionContext, ledger: LedgerResource) -> dg.AssetCheckResult:
+        from i2v_assets.pipeline.price_checks import price_and_model
+
         with ledger.open() as (requests, _):
             rows = requests.list(clip=context.partition_key)
         found = {check: (passed, details) for check, passed, details in price_and_model(rows)}

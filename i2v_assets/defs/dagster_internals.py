@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import sqlalchemy as sa
 
 log = logging.getLogger(__name__)
 
@@ -75,23 +74,26 @@ if TYPE_CHECKING:
     from dagster._grpc.client import DagsterGrpcClient
     from dagster._grpc.types import GetCurrentRunsResult
     from dagster._serdes import ConfigurableClassData
-else:
-    AssetCheckEvaluationTargetMaterializationData = private(
-        "dagster._core.definitions.asset_checks.asset_check_evaluation", "AssetCheckEvaluationTargetMaterializationData"
-    )
-    partition_loading_context = private(
-        "dagster._core.definitions.partitions.context", "partition_loading_context", lambda **_: nullcontext()
-    )
-    CheckRunHealthResult = private("dagster._core.launcher", "CheckRunHealthResult")
-    WorkerStatus = private("dagster._core.launcher", "WorkerStatus")
-    InstigatorState = private("dagster._core.scheduler.instigation", "InstigatorState")
-    InstigatorTick = private("dagster._core.scheduler.instigation", "InstigatorTick")
-    TickStatus = private("dagster._core.scheduler.instigation", "TickStatus")
-    SqliteEventLogStorage = private("dagster._core.storage.event_log.sqlite.sqlite_event_log", "SqliteEventLogStorage")
-    GRPC_INFO_TAG = private("dagster._core.storage.tags", "GRPC_INFO_TAG", ".dagster/grpc_info")
-    RETRY_NUMBER_TAG = private("dagster._core.storage.tags", "RETRY_NUMBER_TAG", "dagster/retry_number")
-    WILL_RETRY_TAG = private("dagster._core.storage.tags", "WILL_RETRY_TAG", "dagster/will_retry")
-    ConfigurableClassData = private("dagster._serdes", "ConfigurableClassData")
+    from sqlalchemy import Connection, Engine
+
+_INSTEAD: dict[str, Any] = {
+    "partition_loading_context": lambda **_: nullcontext(),
+    "GRPC_INFO_TAG": ".dagster/grpc_info",
+    "RETRY_NUMBER_TAG": "dagster/retry_number",
+    "WILL_RETRY_TAG": "dagster/will_retry",
+}
+"""What stands in for a name that a release of Dagster does not have; None for all others."""
+
+_MODULES = {name: module for module, name in LOST}
+
+
+def __getattr__(name: str) -> Any:
+    """Return a private name of Dagster, looked for once, when it is first used: most lie in modules that few processes need."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found = private(_MODULES[name], name, _INSTEAD.get(name))
+    return found
+
 
 __all__ = [
     "GRPC_INFO_TAG",
@@ -126,7 +128,7 @@ POSTGRES_MEMBERS = ("_engine", "has_table")
 class SqliteMembers:
     """What `storage_connections` needs of Dagster's SQLite event log."""
 
-    connect: Callable[[str], AbstractContextManager[sa.Connection]]
+    connect: "Callable[[str], AbstractContextManager[Connection]]"
     """Opens a connection to a shard's file."""
     has_table: Callable[..., bool]
     has_asset_key_column: Callable[..., bool]
@@ -136,9 +138,10 @@ class SqliteMembers:
     url_of: Callable[[str], str]
 
 
-def sqlite_members(storage: object) -> SqliteMembers | None:
+def sqlite_members(storage: Any) -> SqliteMembers | None:
     """Return the members of Dagster's own SQLite event log; None for another storage, also one that lacks a member."""
-    if SqliteEventLogStorage is None or type(storage) is not SqliteEventLogStorage:
+    own: type[SqliteEventLogStorage] | None = __getattr__("SqliteEventLogStorage")
+    if own is None or type(storage) is not own:
         return None
     try:
         return SqliteMembers(
@@ -152,10 +155,12 @@ def sqlite_members(storage: object) -> SqliteMembers | None:
         return None
 
 
-def postgres_engine(storage: object) -> sa.Engine | None:
+def postgres_engine(storage: object) -> "Engine | None":
     """Return the engine of a storage in Postgres, None for other storages."""
+    from sqlalchemy import Engine
+
     engine = getattr(storage, "_engine", None)
-    return engine if isinstance(engine, sa.Engine) and engine.dialect.name == "postgresql" else None
+    return engine if isinstance(engine, Engine) and engine.dialect.name == "postgresql" else None
 
 
 def uses_changing_passwords(storage: object) -> bool:
@@ -174,11 +179,12 @@ class Target:
 
 def targeting(evaluation: dg.AssetCheckEvaluation, latest: Target) -> dg.AssetCheckEvaluation:
     """Return the evaluation of a check with the materialization that it is about."""
-    if AssetCheckEvaluationTargetMaterializationData is None:
-        return evaluation
-    target = AssetCheckEvaluationTargetMaterializationData(
-        storage_id=latest.storage_id, run_id=latest.run_id, timestamp=latest.timestamp
+    made_of: type[AssetCheckEvaluationTargetMaterializationData] | None = __getattr__(
+        "AssetCheckEvaluationTargetMaterializationData"
     )
+    if made_of is None:
+        return evaluation
+    target = made_of(storage_id=latest.storage_id, run_id=latest.run_id, timestamp=latest.timestamp)
     return dg.AssetCheckEvaluation(
         asset_key=evaluation.asset_key,
         check_name=evaluation.check_name,

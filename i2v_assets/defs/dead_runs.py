@@ -4,14 +4,17 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from resources.ledger.base import utc_now
+from resources.clock import utc_now
 from resources.ledger.errors import LedgerError
-from resources.ledger.ledger import Ledger
-from resources.registry.registry import ClipRow, ClipState, Registry
-from resources.registry.run_beats import BEAT_SECONDS, DEAD_AFTER
+from resources.registry.rows import ClipRow, ClipState
+
+if TYPE_CHECKING:
+    from resources.ledger.ledger import Ledger
+    from resources.registry.registry import Registry
 
 log = logging.getLogger(__name__)
 
@@ -20,12 +23,14 @@ _AT_WORK = (dg.DagsterRunStatus.STARTED, _STOPPING)
 
 
 def end_dead_runs(
-    instance: dg.DagsterInstance, registry: Registry, ledger: Ledger, rows: Sequence[ClipRow]
+    instance: dg.DagsterInstance, registry: "Registry", ledger: "Ledger", rows: Sequence[ClipRow]
 ) -> tuple[str, ...]:
     """Report the runs of these clips that gave no sign of life for `DEAD_AFTER` as failed, and return their ids.
 
     A run of an older version gives none: it counts as dead once no request of its clips is leased.
     """
+    from resources.registry.run_beats import DEAD_AFTER
+
     working = [row for row in rows if row.state is ClipState.WORKING and row.run_id]
     seen = registry.runs.seen({row.run_id for row in working if row.run_id})
     late = utc_now() - DEAD_AFTER
@@ -46,6 +51,8 @@ def end_dead_runs(
 
 def end_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     """Report a run as failed, or as canceled if it was to be; return False if it is not at work."""
+    from resources.registry.run_beats import DEAD_AFTER
+
     if run.status not in _AT_WORK:
         return False
     words = f"The run gave no sign of life for {DEAD_AFTER.total_seconds() / 60:.0f} minutes: its process was killed."
@@ -57,8 +64,10 @@ def end_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     return True
 
 
-def end_silent_runs(instance: dg.DagsterInstance, registry: Registry, runs: Sequence[dg.DagsterRun]) -> None:
+def end_silent_runs(instance: dg.DagsterInstance, registry: "Registry", runs: Sequence[dg.DagsterRun]) -> None:
     """End those of these runs that gave signs of life once, and none for `DEAD_AFTER`."""
+    from resources.registry.run_beats import DEAD_AFTER
+
     seen = registry.runs.seen([run.run_id for run in runs if run.status in _AT_WORK])
     late = utc_now() - DEAD_AFTER
     for run in runs:
@@ -67,8 +76,10 @@ def end_silent_runs(instance: dg.DagsterInstance, registry: Registry, runs: Sequ
 
 
 @contextmanager
-def signs_of_life(registry: Registry, run_id: str) -> Iterator[None]:
+def signs_of_life(registry: "Registry", run_id: str) -> Iterator[None]:
     """Record for the length of the block that a run is alive, from a thread of its own."""
+    from resources.registry.run_beats import BEAT_SECONDS
+
     over = threading.Event()
 
     def beat() -> None:

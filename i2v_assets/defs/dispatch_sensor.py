@@ -2,38 +2,36 @@
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from i2v_assets.clip_folder import notes
-from i2v_assets.clip_folder.writer import BucketAnswers
 from i2v_assets.defs.dead_runs import end_dead_runs
 from i2v_assets.defs.event_log import dagster_metadata, is_change, observation, with_target
 from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.defs.runs import LatestRuns, why_ended
-from i2v_assets.defs.specs import CLIP_VIDEO
-from i2v_assets.operations.bucket_commands import run_bucket_commands
-from i2v_assets.pipeline.clip_state import answer_metadata, state_report
-from i2v_assets.pipeline.dispatch_policy import MAX_RUNS_WITHOUT_ANSWER, Decisions, DispatchInputs, decide
-from i2v_assets.pipeline.heap_watch import find_registered_heaps
+from i2v_assets.defs.specs import AT_LOAD, CLIP_VIDEO
 from i2v_assets.planning.time_window import parse_window
-from i2v_assets.session import Session
-from i2v_assets.uploads.types import Candidate
-from resources.generation.factory import caps_of
-from resources.ledger.ledger import Ledger
+from resources.generation.caps import caps_of
 from resources.ledger.records import Money, State
 from resources.outside_text import plain
 from resources.plurals import counted
 from resources.problem import Problem
-from resources.registry.registry import ClipRow, ClipState, Registry
 from resources.registry.resource import LedgerResource
+from resources.registry.rows import ClipRow, ClipState
 from resources.settings import Settings, load_settings
-from resources.storage.bucket import Bucket
-from resources.storage.errors import StorageError
 from resources.storage.resource import BucketResource
 from resources.wait_reason import WaitReason
+
+if TYPE_CHECKING:
+    from i2v_assets.pipeline.dispatch_policy import Decisions, DispatchInputs
+    from i2v_assets.session import Session
+    from resources.ledger.ledger import Ledger
+    from resources.registry.registry import Registry
+    from resources.storage.bucket import Bucket
 
 NAME = "dispatch"
 
@@ -49,7 +47,7 @@ WATCHED = (ClipState.WAITING, ClipState.DISPATCHED, ClipState.WORKING)
 @dg.sensor(
     name=NAME,
     job=make_clips_job,
-    minimum_interval_seconds=max(load_settings().sensor_seconds, 15),
+    minimum_interval_seconds=max(AT_LOAD.sensor_seconds, 15),
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Starts waiting clips once what they wait for has come (approval, budget, night window, the outcome of a request), "
@@ -60,6 +58,9 @@ def dispatch_sensor(
     context: dg.SensorEvaluationContext, bucket: BucketResource, ledger: LedgerResource
 ) -> dg.SensorResult | dg.SkipReason:
     """One look at what waits; its cursor is the number of the last committed tick."""
+    from i2v_assets.pipeline.dispatch_policy import decide
+    from i2v_assets.session import Session
+
     settings = load_settings()
     committed = int(context.cursor or 0)
     with as_dagster_failure(), ledger.open() as (requests, registry):
@@ -88,8 +89,11 @@ def dispatch_sensor(
     return dg.SensorResult(run_requests=runs, cursor=str(committed + 1))
 
 
-def carry_out_commands(context: dg.SensorEvaluationContext, session: Session) -> None:
+def carry_out_commands(context: dg.SensorEvaluationContext, session: "Session") -> None:
     """Carry out the commands in the bucket; if it does not respond, the next evaluation does, and clips go on meanwhile."""
+    from i2v_assets.operations.bucket_commands import run_bucket_commands
+    from resources.storage.errors import StorageError
+
     try:
         answers = run_bucket_commands(session)
     except StorageError as error:
@@ -101,9 +105,11 @@ def carry_out_commands(context: dg.SensorEvaluationContext, session: Session) ->
 
 
 def world_of(
-    instance: dg.DagsterInstance, rows: Sequence[ClipRow], ledger: Ledger, registry: Registry, settings: Settings
-) -> DispatchInputs:
+    instance: dg.DagsterInstance, rows: Sequence[ClipRow], ledger: "Ledger", registry: "Registry", settings: Settings
+) -> "DispatchInputs":
     """What the gates are asked of, now."""
+    from i2v_assets.pipeline.dispatch_policy import DispatchInputs
+
     latest = LatestRuns(instance, (row for row in rows if row.state is not ClipState.WAITING))
     now = datetime.now(UTC)
     window = parse_window(settings.generate_only, settings.zone)
@@ -120,7 +126,7 @@ def world_of(
     return DispatchInputs(
         now=now,
         window_open=window is None or window.holds(now),
-        dollars_left=limits.usd_per_day_microdollars - spent.microdollars,
+        dollars_left=limits.usd_per_day_microdollars - spent.microdollars - ledger.kept_room(settings.service),
         requests_left=limits.requests_per_day - spent.requests,
         dollars_per_run=limits.usd_per_run_microdollars,
         requests_per_run=limits.requests_per_run,
@@ -135,30 +141,38 @@ def world_of(
     )
 
 
-def _is_approved(ledger: Ledger, row: ClipRow) -> bool:
+def _is_approved(ledger: "Ledger", row: ClipRow) -> bool:
     """Return whether a record holds for the plan that a clip waits with; its run asks again with the model of then."""
+    from i2v_assets.uploads.types import Candidate
+
     hold = Candidate.from_content(row.content).hold
     fingerprint, price = row.planned_fingerprint or "", row.price_microdollars
     return ledger.is_approved(fingerprint, price, clip=row.clip, doubt=hold.mark if hold else "")
 
 
-def _heap_members(rows: Sequence[ClipRow], ledger: Ledger, registry: Registry, settings: Settings) -> Collection[str]:
+def _heap_members(
+    rows: Sequence[ClipRow], ledger: "Ledger", registry: "Registry", settings: Settings
+) -> Collection[str]:
     """Return the names of the clips that are part of a heap; looked up only if a clip waits for that."""
+    from i2v_assets.pipeline.heap_watch import find_registered_heaps
+
     waiting = [row.came_at for row in rows if row.state is ClipState.WAITING and row.wait is WaitReason.HEAP]
     limit = settings.heap_limit_microdollars
     return find_registered_heaps(registry, ledger, min(waiting), limit) if waiting and limit is not None else ()
 
 
 def apply(
-    decisions: Decisions,
+    decisions: "Decisions",
     rows: Sequence[ClipRow],
     instance: dg.DagsterInstance,
-    ledger: Ledger,
-    registry: Registry,
-    bucket: Bucket,
+    ledger: "Ledger",
+    registry: "Registry",
+    bucket: "Bucket",
     settings: Settings,
 ) -> None:
     """Write the decisions down, and answer the clips that go no further."""
+    from i2v_assets.clip_folder.writer import BucketAnswers
+
     seen = {row.clip: row for row in rows}
     registry.enqueue(decisions.due, seen=seen)
     registry.enqueue(decisions.due_after_lost_run, seen=seen, lost_run=True)
@@ -176,7 +190,7 @@ def apply(
             whys[run.run_id] = why_ended(instance, run)
         problem = given_up(clip, whys[run.run_id] if run is not None else "", run)
         ended.append((row, ClipState.FAILED, WaitReason.NEVER, problem))
-    money = ledger.money_by_clip({row.clip: row.planned_fingerprint for row, *_ in ended})
+    money = ledger.money_by_clip(row for row, *_ in ended)
     for row, state, reason, problem in ended:
         recorded = registry.record_result(
             row.clip,
@@ -205,6 +219,8 @@ def _answer(
 
 def _report_check(instance: dg.DagsterInstance, clip: str, answer: notes.Answer, reason: WaitReason) -> None:
     """Show the answer in the UI: no run is left that could."""
+    from i2v_assets.pipeline.clip_state import answer_metadata
+
     failed = answer.kind is notes.AnswerKind.FAILED
     words = answer.problems[0].what
     first = {"failed": words} if failed else {"waiting_for": reason.value, "reason": words}
@@ -219,11 +235,11 @@ def _report_check(instance: dg.DagsterInstance, clip: str, answer: notes.Answer,
     instance.report_runless_asset_event(with_target(instance, evaluation))
 
 
-def show_stopped(instance: dg.DagsterInstance, rows: Sequence[ClipRow], ledger: Ledger, settings: Settings) -> None:
+def show_stopped(instance: dg.DagsterInstance, rows: Sequence[ClipRow], ledger: "Ledger", settings: Settings) -> None:
     """Show the clips that a person stopped a moment ago outside of Dagster."""
     since = datetime.now(UTC) - LATELY
     stopped = [row for row in rows if row.wait is WaitReason.PERSON and row.updated_at > since]
-    money = ledger.money_by_clip({row.clip: row.planned_fingerprint for row in stopped})
+    money = ledger.money_by_clip(stopped)
     for row in stopped:
         answer = notes.answer_of(row, money[row.clip], service=settings.service, retries_per_clip=0)
         if answer is not None:
@@ -239,6 +255,8 @@ def _report_state(
     settings: Settings,
 ) -> None:
     """Show a state that no run came to on the page of the clip's partition, once."""
+    from i2v_assets.pipeline.clip_state import state_report
+
     shown = state_report(row, answer, money, settings, reason=reason)
     video = CLIP_VIDEO.to_user_string()
     if is_change(instance, video, row.clip, shown.change):
@@ -247,6 +265,8 @@ def _report_state(
 
 def given_up(clip: str, why: str, run: dg.DagsterRun | None) -> Problem:
     """Return the problem of a clip whose runs ended again and again."""
+    from i2v_assets.pipeline.dispatch_policy import MAX_RUNS_WITHOUT_ANSWER
+
     words = f"Its runs ended {MAX_RUNS_WITHOUT_ANSWER} times without an answer."
     where = f"the log of run {run.run_id} in the Dagster UI" if run is not None else "the runs' logs in the Dagster UI"
     if why:

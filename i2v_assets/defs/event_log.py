@@ -6,16 +6,18 @@ versions by themselves: the tags do.
 
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from i2v_assets.defs.dagster_internals import Target, targeting
 from i2v_assets.defs.specs import CLIP_SPECS, CODE_VERSION
-from i2v_assets.defs.storage_connections import AtOnce
-from i2v_assets.pipeline.metadata import Json, Link, Markdown, Metadata
 from resources.outside_text import lines
 from resources.own_commands import pasteable
+
+if TYPE_CHECKING:
+    from i2v_assets.defs.storage_connections import AtOnce
+    from i2v_assets.pipeline.metadata import Metadata
 
 # Dagster's own names for the versions of an event that was logged by hand (its constants are not public).
 DATA_VERSION_TAG = "dagster/data_version"
@@ -44,7 +46,7 @@ class DagsterEvents:
     """
 
     def __init__(
-        self, context: dg.AssetExecutionContext, handed_on: Collection[str] = (), at_once: AtOnce = nullcontext
+        self, context: dg.AssetExecutionContext, handed_on: Collection[str] = (), at_once: "AtOnce" = nullcontext
     ) -> None:
         self._context = context
         self._at_once = at_once
@@ -59,7 +61,7 @@ class DagsterEvents:
         """See `GroupedEvents`."""
         return self._at_once()
 
-    def materialized(self, asset: str, clip: str, metadata: Metadata, data_version: str) -> None:
+    def materialized(self, asset: str, clip: str, metadata: "Metadata", data_version: str) -> None:
         """See `Events`."""
         self._versions[asset, clip] = data_version
         self._latest.pop((asset, clip), None)
@@ -92,13 +94,13 @@ class DagsterEvents:
                 tags |= {f"{INPUT_DATA_VERSION_TAG}/{name}": version, f"{INPUT_EVENT_TAG}/{name}": str(latest)}
         return tags
 
-    def observed(self, asset: str, clip: str, metadata: Metadata, change: str) -> None:
+    def observed(self, asset: str, clip: str, metadata: "Metadata", change: str) -> None:
         """See `Events`."""
         if asset in self._selected and is_change(self._context.instance, asset, clip, change):
             self._context.log_event(observation(asset, clip, metadata, change))
 
     def checked(
-        self, asset: str, check: str, clip: str, *, passed: bool, metadata: Metadata, warn: bool = False
+        self, asset: str, check: str, clip: str, *, passed: bool, metadata: "Metadata", warn: bool = False
     ) -> None:
         """See `Events`."""
         if asset not in self._selected:
@@ -136,7 +138,7 @@ class DagsterEvents:
             self._log_check(evaluation)
 
 
-def observation(asset: str, clip: str, metadata: Metadata, change: str) -> dg.AssetObservation:
+def observation(asset: str, clip: str, metadata: "Metadata", change: str) -> dg.AssetObservation:
     """Return the event that shows a clip's state on the page of its partition."""
     return dg.AssetObservation(
         asset_key=asset, partition=clip, metadata=dagster_metadata(metadata), tags={CHANGE_TAG: change}
@@ -168,12 +170,14 @@ def latest_of(instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str |
     return Target(found[0].storage_id, found[0].run_id, found[0].timestamp) if found else None
 
 
-def dagster_metadata(metadata: Metadata) -> dict[str, dg.MetadataValue[Any]]:
+def dagster_metadata(metadata: "Metadata") -> dict[str, dg.MetadataValue[Any]]:
     """The report's values as Dagster shows them best."""
     return {name: _value(value) for name, value in metadata.items() if value is not None}
 
 
 def _value(value: object) -> dg.MetadataValue[Any]:
+    from i2v_assets.pipeline.metadata import Json, Link, Markdown
+
     match value:
         case Markdown(text):
             return dg.MetadataValue.md(pasteable(text))

@@ -3,30 +3,27 @@
 import base64
 import traceback
 from importlib.metadata import version as version_of
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from i2v_assets.defs.dead_runs import signs_of_life
 from i2v_assets.defs.partitions import sequences
 from i2v_assets.defs.specs import CLIP_VIDEO, OWNERS
-from i2v_assets.films.join import JoinedFilm, join_film
-from i2v_assets.films.manifest import SANDBOX_FILM_NOTE
-from i2v_assets.films.notes import write_film_failure
-from i2v_assets.films.resolve import ResolvedFilm, pending
-from i2v_assets.films.scan import scan_film
-from i2v_assets.pipeline.metadata import inline_jpeg
 from resources.errors import I2VError
 from resources.outside_text import escape_markdown, lines, plain
 from resources.problem import Problem
 from resources.redact import redact
-from resources.registry.agreed_prices import CatalogueMemory
 from resources.registry.resource import LedgerResource
 from resources.scratch import scratch_folder
 from resources.settings import Settings, load_settings
 from resources.storage import keys
-from resources.storage.bucket import Bucket
 from resources.storage.resource import BucketResource
+
+if TYPE_CHECKING:
+    from i2v_assets.films.join import JoinedFilm
+    from i2v_assets.films.resolve import ResolvedFilm
+    from resources.storage.bucket import Bucket
 
 
 @dg.asset(
@@ -67,13 +64,17 @@ def film(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: Ledg
 
 
 def _joined(
-    store: Bucket, ledger: LedgerResource, name: str, settings: Settings, run_id: str
-) -> tuple[ResolvedFilm, JoinedFilm]:
+    store: "Bucket", ledger: LedgerResource, name: str, settings: Settings, run_id: str
+) -> "tuple[ResolvedFilm, JoinedFilm]":
     """Resolve a film and join it.
 
     Raises:
         dg.Failure: a shot is missing, or the film is refused.
     """
+    from i2v_assets.films.join import join_film
+    from i2v_assets.films.scan import scan_film
+    from resources.registry.agreed_prices import CatalogueMemory
+
     with ledger.open() as (requests, registry):
         agreed = CatalogueMemory(requests.database).agreed(settings.service)
         resolved = scan_film(store, registry, agreed, name)
@@ -93,7 +94,9 @@ def _unexpected(error: Exception) -> I2VError:
     )
 
 
-def _not_ready(resolved: ResolvedFilm) -> dg.Failure:
+def _not_ready(resolved: "ResolvedFilm") -> dg.Failure:
+    from i2v_assets.films.resolve import pending
+
     if resolved.problems:
         words, remedy = resolved.problems[0].what, resolved.problems[0].remedy
     else:
@@ -104,9 +107,11 @@ def _not_ready(resolved: ResolvedFilm) -> dg.Failure:
 
 
 def _note_failure(
-    context: dg.AssetExecutionContext, bucket: Bucket, name: str, error: I2VError, settings: Settings
+    context: dg.AssetExecutionContext, bucket: "Bucket", name: str, error: I2VError, settings: Settings
 ) -> None:
     """Write FAILED.txt; if the bucket does not take it, the sensor writes it once the bucket answers."""
+    from i2v_assets.films.notes import write_film_failure
+
     try:
         write_film_failure(
             bucket, name, Problem(error.message, remedy=error.remedy), sandbox=settings.service == "sandbox"
@@ -115,8 +120,11 @@ def _note_failure(
         context.log.warning(plain(f"The film's note could not be written: {unwritten.message}"))
 
 
-def metadata(resolved: ResolvedFilm, joined: JoinedFilm, settings: Settings) -> dict[str, Any]:
+def metadata(resolved: "ResolvedFilm", joined: "JoinedFilm", settings: Settings) -> dict[str, Any]:
     """Return the metadata of a joined film for the UI."""
+    from i2v_assets.films.manifest import SANDBOX_FILM_NOTE
+    from i2v_assets.pipeline.metadata import inline_jpeg
+
     base = settings.video_link_base.rstrip("/")
     key = keys.sequence_key(resolved.name, keys.VIDEO)
     link = f"{base}/{key}" if base else ""

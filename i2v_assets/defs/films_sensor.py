@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -12,20 +14,22 @@ from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.partitions import sequences
 from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.defs.runs import why_ended
-from i2v_assets.films.notes import write_film_failure
-from i2v_assets.films.scan import FilmCache, FilmScan, scan_films
-from resources.ledger.base import utc_now
+from i2v_assets.defs.specs import AT_LOAD
+from resources.clock import utc_now
 from resources.outside_text import plain
 from resources.plurals import counted
 from resources.problem import Problem
-from resources.registry.agreed_prices import CatalogueMemory
-from resources.registry.registry import ClipRow, Registry
 from resources.registry.resource import LedgerResource
+from resources.registry.rows import ClipRow
 from resources.settings import load_settings
 from resources.storage import keys
-from resources.storage.bucket import Bucket
 from resources.storage.keys import SEQUENCES
 from resources.storage.resource import BucketResource
+
+if TYPE_CHECKING:
+    from i2v_assets.films.scan import FilmCache, FilmScan
+    from resources.registry.registry import Registry
+    from resources.storage.bucket import Bucket
 
 NAME = "sequences"
 
@@ -44,13 +48,20 @@ MOST_RUNS = 20
 """Runs of a film's version that are looked at: more failures than the gap has steps."""
 
 _ENDED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
-_cache = FilmCache()
+
+
+@cache
+def _cache() -> "FilmCache":
+    """Return what this process read of the films before."""
+    from i2v_assets.films.scan import FilmCache
+
+    return FilmCache()
 
 
 @dg.sensor(
     name=NAME,
     jobs=[make_clips_job, film_job],
-    minimum_interval_seconds=load_settings().sensor_seconds,
+    minimum_interval_seconds=AT_LOAD.sensor_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Finds films in `sequences/*.yaml`. Their own shots are made as clips, which costs money within the budget; "
@@ -61,13 +72,16 @@ def sequences_sensor(
     context: dg.SensorEvaluationContext, bucket: BucketResource, ledger: LedgerResource
 ) -> dg.SensorResult | dg.SkipReason:
     """Scan the films; the cursor is only the number of the last committed tick."""
+    from i2v_assets.films.scan import scan_films
+    from resources.registry.agreed_prices import CatalogueMemory
+
     settings = load_settings()
     committed = int(context.cursor or 0)
     with as_dagster_failure(), ledger.open() as (requests, registry):
         registry.requeue_uncommitted(NAME, committed)
         agreed = CatalogueMemory(requests.database).agreed(settings.service)
         store = bucket.open()
-        scan = scan_films(store, registry, agreed, _cache, sandbox=settings.service == "sandbox")
+        scan = scan_films(store, registry, agreed, _cache(), sandbox=settings.service == "sandbox")
         add_films(context.instance, scan)
         due = [row for row in registry.due() if _is_shot(row)]
         runs = request_runs(
@@ -92,7 +106,7 @@ def _is_shot(row: ClipRow) -> bool:
     return row.source.startswith(SEQUENCES)
 
 
-def add_films(instance: dg.DagsterInstance, scan: FilmScan) -> None:
+def add_films(instance: dg.DagsterInstance, scan: "FilmScan") -> None:
     """Add the missing partitions."""
     name = str(sequences.name)
     present = set(instance.get_dynamic_partitions(name)) if scan.films else set()
@@ -102,7 +116,7 @@ def add_films(instance: dg.DagsterInstance, scan: FilmScan) -> None:
 
 
 def film_runs(
-    instance: dg.DagsterInstance, registry: Registry, scan: FilmScan, bucket: Bucket, *, sandbox: bool
+    instance: dg.DagsterInstance, registry: "Registry", scan: "FilmScan", bucket: "Bucket", *, sandbox: bool
 ) -> list[dg.RunRequest]:
     """Return a run request for each due film, unless a run is active or the latest failures are too fresh.
 
@@ -153,14 +167,16 @@ def _ended_at(record: dg.RunRecord) -> datetime:
 
 
 def _note_failure(
-    instance: dg.DagsterInstance, bucket: Bucket, name: str, run: dg.DagsterRun, again: datetime, *, sandbox: bool
+    instance: dg.DagsterInstance, bucket: "Bucket", name: str, run: dg.DagsterRun, again: datetime, *, sandbox: bool
 ) -> None:
+    from i2v_assets.films.notes import write_film_failure
+
     words = why_ended(instance, run) or "The run that joined it ended without a word; its process may have been killed."
     remedy = f"See the log of run {run.run_id} in the Dagster UI, or materialize the film there to try it now."
     write_film_failure(bucket, name, Problem(words, remedy=remedy), again, sandbox=sandbox)
 
 
-def summary(scan: FilmScan) -> str:
+def summary(scan: "FilmScan") -> str:
     """Return one line on the films and their states."""
     waiting = [film for film in scan.resolved.values() if film.name not in scan.refused and film.version is None]
     parts = [counted(len(waiting), "waiting for its shots", "wait for their shots")] if waiting else []

@@ -4,18 +4,20 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from i2v_assets.defs.gallery import PAGE, gallery_job
 from i2v_assets.defs.partitions import PRIORITY_TAG
-from i2v_assets.uploads.idle import latest_look
-from resources.ledger.ledger import Ledger
-from resources.registry.registry import Registry
 from resources.registry.resource import LedgerResource
 from resources.settings import Settings, load_settings
-from resources.storage.bucket import Bucket
 from resources.storage.resource import BucketResource
+
+if TYPE_CHECKING:
+    from resources.ledger.ledger import Ledger
+    from resources.registry.registry import Registry
+    from resources.storage.bucket import Bucket
 
 NAME = "gallery_follows"
 
@@ -91,8 +93,12 @@ def gallery_sensor(
     return dg.SensorResult(run_requests=[request], cursor=Asked(seen, now).cursor)
 
 
-def digest(instance: dg.DagsterInstance, bucket: Bucket, ledger: Ledger, registry: Registry, settings: Settings) -> str:
+def digest(
+    instance: dg.DagsterInstance, bucket: "Bucket", ledger: "Ledger", registry: "Registry", settings: Settings
+) -> str:
     """Return a text that changes with what the page shows: clips, refusals, uploads that settle, films and money."""
+    from i2v_assets.uploads.idle import latest_look
+
     film = instance.get_latest_materialization_event(dg.AssetKey("film"))
     spent = ledger.spent_today(settings.service, settings.zone)
     look = latest_look(bucket)

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field
@@ -14,28 +15,24 @@ from i2v_assets.defs.launchpad import launchpad_fields
 from i2v_assets.defs.operating import CLIP, by_run, operating
 from i2v_assets.defs.specs import CLIP_SPECS, CLIP_VIDEO
 from i2v_assets.defs.stop_jobs import STOP_JOBS
-from i2v_assets.operations.approve import approve_offer, approve_plan, offer_approval
-from i2v_assets.operations.clips import NotPossible
-from i2v_assets.operations.retry import retry_clip
-from i2v_assets.operations.takes import choose_take, retake_clip
-from i2v_assets.pipeline.price_checks import PRICE, price_details
 from resources import logs
 from resources.dagster_runs import started_by
-from resources.generation.orphans import adopt_orphans, settle_late
 from resources.generation.run_sync import run_sync
-from resources.generation.types import Delivered, Outcome
-from resources.ledger.approvals import ApprovalWay
-from resources.ledger.ledger import Ledger
 from resources.ledger.records import RequestRow
 from resources.money import dollars
 from resources.outside_text import plain
-from resources.registry.registry import ClipState, Registry
 from resources.registry.resource import LedgerResource
+from resources.registry.rows import ClipState
 from resources.runcomfy.resource import RunComfyResource
 from resources.scratch import scratch_folder
 from resources.settings import USD
-from resources.storage.bucket import Bucket
 from resources.storage.resource import BucketResource
+
+if TYPE_CHECKING:
+    from resources.generation.types import Delivered, Outcome
+    from resources.ledger.ledger import Ledger
+    from resources.registry.registry import Registry
+    from resources.storage.bucket import Bucket
 
 make_clips_job = dg.define_asset_job(
     "make_clips_job",
@@ -51,11 +48,13 @@ catalogue_job = dg.define_asset_job(
 )
 
 
-@dg.op(description="Fetches what was submitted and paid for and that nobody waits for. Submits nothing.")
+@dg.op(description="Fetches what was submitted and paid for and that no run waits for. Submits nothing.")
 def adopt(
     context: dg.OpExecutionContext, runcomfy: RunComfyResource, bucket: BucketResource, ledger: LedgerResource
 ) -> None:
     """Adopt orphans to their end, settle late costs, and make their clips due, which then costs nothing."""
+    from resources.generation.types import Delivered
+
     with (
         as_dagster_failure(),
         logs.of_run(context.run.run_id),
@@ -76,12 +75,15 @@ def adopt(
 
 async def _adopt(
     runcomfy: RunComfyResource,
-    bucket: Bucket,
-    ledger: Ledger,
-    registry: Registry,
+    bucket: "Bucket",
+    ledger: "Ledger",
+    registry: "Registry",
     scratch: Path,
     surprises: list[RequestRow],
-) -> tuple[list[Outcome], int]:
+) -> "tuple[list[Outcome], int]":
+    from resources.generation.orphans import adopt_orphans, settle_late
+    from resources.generation.types import Delivered
+
     settings = runcomfy.settings()
     outcomes: list[Outcome] = []
     async with (
@@ -99,14 +101,16 @@ async def _adopt(
 
 
 def price_check(row: RequestRow) -> dg.AssetCheckEvaluation:
-    """Return the failed check of a clip whose cost was told after its delivery and is a surprise."""
+    """Return the failed check of a clip whose cost was reported after its delivery and is a surprise."""
+    from i2v_assets.pipeline.price_checks import PRICE, price_details
+
     metadata = dagster_metadata(price_details(row))
     return dg.AssetCheckEvaluation(
         asset_key=CLIP_VIDEO, check_name=PRICE, passed=False, partition=row.clip, metadata=metadata
     )
 
 
-def _make_due(registry: Registry, delivered: Delivered) -> None:
+def _make_due(registry: "Registry", delivered: "Delivered") -> None:
     """Make the video's clip due, if its answer is still owed; what a run works on is left to it."""
     if delivered.local_path is not None:
         delivered.local_path.unlink(missing_ok=True)
@@ -133,6 +137,8 @@ class Retry(dg.Config):
 )
 def retry_a_clip(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
     """The upload sensor's next tick starts it."""
+    from i2v_assets.operations.retry import retry_clip
+
     config = Retry(**context.op_config)
     with operating(runcomfy, ledger) as session:
         retry_clip(session, config.clip, by=by_run(context))
@@ -165,6 +171,10 @@ class Approve(dg.Config):
 )
 def approve_a_plan(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
     """The dispatch sensor's next tick starts what waits for it."""
+    from i2v_assets.operations.approve import approve_offer, approve_plan, offer_approval
+    from i2v_assets.operations.clips import NotPossible
+    from resources.ledger.approvals import ApprovalWay
+
     config = Approve(**context.op_config)
     limit = round(config.at_most_usd * USD) if config.at_most_usd > 0 else None
     with operating(runcomfy, ledger) as session:
@@ -203,6 +213,8 @@ class Retake(dg.Config):
 )
 def ask_for_take(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
     """The upload sensor's next tick starts it."""
+    from i2v_assets.operations.takes import retake_clip
+
     config = Retake(**context.op_config)
     with operating(runcomfy, ledger) as session:
         due = retake_clip(
@@ -231,6 +243,8 @@ class Choose(dg.Config):
 )
 def choose_that_take(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
     """The upload sensor's next tick writes it beside the clip."""
+    from i2v_assets.operations.takes import choose_take
+
     config = Choose(**context.op_config)
     with operating(runcomfy, ledger) as session:
         choose_take(session, config.clip, config.take)

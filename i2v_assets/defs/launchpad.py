@@ -1,4 +1,4 @@
-"""The form of a job in the launchpad, made so that nobody can read the environment through it."""
+"""The form of a job in the launchpad, made so that the environment cannot be read through it."""
 
 from typing import Any, get_args, get_origin
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -9,25 +10,26 @@ from i2v_assets.defs.event_log import with_target
 from i2v_assets.defs.overdue_check import WAITING_TOO_LONG, measured
 from i2v_assets.defs.partitions import clips
 from i2v_assets.defs.specs import CLIP_PLAN
-from i2v_assets.uploads.ingest import scan_uploads
-from i2v_assets.uploads.misplaced import misplaced_media, misplaced_words
-from resources.ledger.base import utc_now
-from resources.ledger.database import Database
+from resources.clock import utc_now
 from resources.outside_text import plain
 from resources.plurals import counted
-from resources.registry.overdue import Waits, WatchResult
-from resources.registry.registry import ClipState, Registry
 from resources.registry.resource import LedgerResource
+from resources.registry.rows import ClipState
 from resources.settings import Settings, load_settings
 from resources.storage.keys import UPLOADS
 from resources.storage.resource import BucketResource
 from resources.wait_reason import WaitReason
 
+if TYPE_CHECKING:
+    from resources.ledger.database import Database
+    from resources.registry.overdue import WatchResult
+    from resources.registry.registry import Registry
+
 UI_KEYS = 25_000
 """Dagster's recommended maximum of partitions per asset; above it the UI takes seconds to show their status."""
 
 
-def archive(instance: dg.DagsterInstance, registry: Registry, days: int) -> tuple[str, ...]:
+def archive(instance: dg.DagsterInstance, registry: "Registry", days: int) -> tuple[str, ...]:
     """Remove the partition keys of clips that were delivered at least `days` ago; a new upload adds its key again.
 
     The registry is updated first: if this stops halfway, extra keys stay and the next run removes them.
@@ -62,6 +64,9 @@ MAX_WARNINGS = 200
 @dg.op(description="Lists all uploads and registers those whose event was lost. The sensor's next tick starts them.")
 def sweep_uploads(context: dg.OpExecutionContext, bucket: BucketResource, ledger: LedgerResource) -> None:
     """Scan the uploads like the listing sensor, but without its limit of 60 s."""
+    from i2v_assets.uploads.ingest import scan_uploads
+    from i2v_assets.uploads.misplaced import misplaced_media, misplaced_words
+
     opened = bucket.open()
     with ledger.open() as (_, registry):
         scan = scan_uploads(opened, registry, load_settings())
@@ -88,7 +93,7 @@ def sweep_job() -> None:
     sweep_uploads()
 
 
-def to_retry(registry: Registry, settings: Settings) -> list[str]:
+def to_retry(registry: "Registry", settings: Settings) -> list[str]:
     """Return the failed clips to retry automatically; never a permanent failure."""
     rows = registry.list((ClipState.FAILED,))
     return [row.clip for row in rows if row.wait is WaitReason.RETRY and row.retries < settings.retries_per_clip]
@@ -133,8 +138,10 @@ def archive_job() -> None:
     archive_clips()
 
 
-def watch(database: Database, settings: Settings, clock: Callable[[], datetime] = utc_now) -> WatchResult:
+def watch(database: "Database", settings: Settings, clock: Callable[[], datetime] = utc_now) -> "WatchResult":
     """Return the clips that wait longer than `warn_after_minutes`."""
+    from resources.registry.overdue import Waits
+
     longest = timedelta(minutes=settings.warn_after_minutes)
     return Waits(database, clock).watch(longest, measured(settings))
 
@@ -142,6 +149,8 @@ def watch(database: Database, settings: Settings, clock: Callable[[], datetime] 
 @dg.op(name="tell_waiting_clips", description="Reports the warning check `waiting_too_long` of overdue clips. Free.")
 def report_overdue_clips(context: dg.OpExecutionContext, ledger: LedgerResource) -> None:
     """Report each overdue clip once, and once more when it is no longer overdue."""
+    from resources.registry.overdue import Waits
+
     settings = load_settings()
     with ledger.open() as (requests, _):
         watched = watch(requests.database, settings)

@@ -2,20 +2,25 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from i2v_assets.defs.failures import as_dagster_failure
-from i2v_assets.session import Session
 from resources.registry.resource import LedgerResource
 from resources.runcomfy.resource import RunComfyResource
+
+if TYPE_CHECKING:
+    from i2v_assets.session import Session
 
 CLIP = "The clip's partition key, such as hero or shoes--0001."
 
 
 @contextmanager
-def operating(runcomfy: RunComfyResource, ledger: LedgerResource) -> Iterator[Session]:
+def operating(runcomfy: RunComfyResource, ledger: LedgerResource) -> "Iterator[Session]":
     """Open what an operation works with; its errors end the step with their remedy."""
+    from i2v_assets.session import Session
+
     with as_dagster_failure(), ledger.open() as (requests, registry):
         yield Session(runcomfy.settings(), requests, registry)
 

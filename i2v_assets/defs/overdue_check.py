@@ -2,31 +2,36 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from i2v_assets.defs.partitions import clips
 from i2v_assets.defs.specs import CLIP_PLAN
 from i2v_assets.planning.time_window import parse_window
-from resources.ledger.base import utc_now
-from resources.ledger.database import Database
-from resources.registry.overdue import WaitMeasure, Waits
+from resources.clock import utc_now
 from resources.registry.resource import LedgerResource
 from resources.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from resources.ledger.database import Database
+    from resources.registry.overdue import WaitMeasure
 
 WAITING_TOO_LONG = "waiting_too_long"
 
 
-def measured(settings: Settings) -> WaitMeasure:
+def measured(settings: Settings) -> "WaitMeasure":
     """Return how to measure waiting: with a time window for paid work, only time inside the window counts."""
     window = parse_window(settings.generate_only, settings.zone)
     return window.open_between if window is not None else lambda begin, end: end - begin
 
 
 def late_since(
-    database: Database, settings: Settings, clip: str, clock: Callable[[], datetime] = utc_now
+    database: "Database", settings: Settings, clip: str, clock: Callable[[], datetime] = utc_now
 ) -> datetime | None:
     """Return when an overdue clip started to wait; None if it is not overdue or waits for a person."""
+    from resources.registry.overdue import Waits
+
     longest = timedelta(minutes=settings.warn_after_minutes)
     return Waits(database, clock).since(clip, longer_than=longest, measured=measured(settings))
 

@@ -8,26 +8,28 @@ yet are stored in the registry too, because no further event may come for them.
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.run_requests import request_runs
-from i2v_assets.uploads.incremental import ScopeScanner, UploadScope, groups_of
-from i2v_assets.uploads.ingest import UploadScan, admit
-from i2v_assets.uploads.marks import ENDS_AFTER
-from i2v_assets.uploads.types import HoldReason, role_of
-from resources.ledger.database import Database
+from i2v_assets.defs.specs import AT_LOAD
 from resources.outside_text import plain
 from resources.plurals import counted
-from resources.registry.pending_uploads import PendingUploads
-from resources.registry.registry import ClipState, Registry
 from resources.registry.resource import LedgerResource
+from resources.registry.rows import ClipState
 from resources.settings import Settings, load_settings
-from resources.storage.bucket import Bucket
 from resources.storage.resource import BucketResource
-from resources.storage.upload_queue import UploadMessage, UploadQueue
+
+if TYPE_CHECKING:
+    from i2v_assets.uploads.incremental import UploadScope
+    from i2v_assets.uploads.ingest import UploadScan
+    from resources.ledger.database import Database
+    from resources.registry.registry import Registry
+    from resources.storage.bucket import Bucket
+    from resources.storage.upload_queue import UploadMessage, UploadQueue
 
 NAME = "upload_queue"
 
@@ -47,18 +49,14 @@ GIVE_UP = timedelta(hours=1)
 scan, picks them up."""
 
 
-RELEASED_TOGETHER = frozenset({HoldReason.HOT_FOLDER, HoldReason.PROMPT_FILE})
-"""Holds of many clips that the approval of one ends, without an event of the others."""
-
-
 @dataclass(frozen=True)
 class QueueScan:
     """The result of one evaluation: the messages, the number of keys, and the scans of those keys."""
 
     messages: int
-    poison: tuple[UploadMessage, ...]
+    poison: "tuple[UploadMessage, ...]"
     keys: int
-    scans: tuple[UploadScan, ...]
+    scans: "tuple[UploadScan, ...]"
     cut: tuple[str, ...]
     left: int
 
@@ -66,7 +64,7 @@ class QueueScan:
 @dg.sensor(
     name=NAME,
     job=make_clips_job,
-    minimum_interval_seconds=load_settings().sensor_seconds,
+    minimum_interval_seconds=AT_LOAD.sensor_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "If I2V_UPLOADS_FROM=queue: reads the bucket's event notifications from SQS, adds a partition per complete "
@@ -78,6 +76,9 @@ def queue_sensor(
     context: dg.SensorEvaluationContext, bucket: BucketResource, ledger: LedgerResource
 ) -> dg.SensorResult | dg.SkipReason:
     """Receive and ingest messages; the cursor is only the number of the last committed tick."""
+    from resources.registry.pending_uploads import PendingUploads
+    from resources.storage.upload_queue import UploadQueue
+
     settings = load_settings()
     if settings.uploads_from != "queue":
         return dg.SkipReason("Uploads come from a listing of the bucket (I2V_UPLOADS_FROM=listing).")
@@ -105,7 +106,7 @@ def queue_sensor(
 
 
 def ingest_messages(
-    bucket: Bucket, registry: Registry, database: Database, queue: UploadQueue, settings: Settings
+    bucket: "Bucket", registry: "Registry", database: "Database", queue: "UploadQueue", settings: Settings
 ) -> QueueScan:
     """Receive messages, scan and register the affected uploads, and only then delete the messages.
 
@@ -113,12 +114,19 @@ def ingest_messages(
         StorageError: the bucket or the queue does not respond.
         LedgerError: the registry does not respond. In both cases messages whose clips are not committed stay in the queue.
     """
+    from i2v_assets.uploads.incremental import ScopeScanner
+    from i2v_assets.uploads.ingest import admit
+    from i2v_assets.uploads.types import HoldReason
+    from resources.registry.pending_uploads import PendingUploads
+
     began = time.monotonic()
     bucket.check()  # before receiving, because each delivery of a message counts towards the dead-letter queue
     messages = queue.receive(at_most=MAX_MESSAGES, seconds=RECEIVE_SECONDS)
     pending = PendingUploads(database)
     notified = dict.fromkeys(key for message in messages for key in message.keys)
-    released = [source for source, (reason, _) in registry.holds().items() if reason in RELEASED_TOGETHER]
+    # Holds of many clips that the approval of one ends, without an event of the others.
+    released_together = (HoldReason.HOT_FOLDER, HoldReason.PROMPT_FILE)
+    released = [source for source, (reason, _) in registry.holds().items() if reason in released_together]
     keys = list(dict.fromkeys([*notified, *pending.due(MAX_MESSAGES), *released[:KEYS_PER_BATCH]]))
     scans: list[UploadScan] = []
     cut: list[str] = []
@@ -152,16 +160,20 @@ def ingest_messages(
 
 
 def rescan_times(
-    keys: list[str], scope: UploadScope, scanned: UploadScan, now: datetime, settle_seconds: float
+    keys: list[str], scope: "UploadScope", scanned: "UploadScan", now: datetime, settle_seconds: float
 ) -> dict[str, datetime]:
     """Return the keys to scan again and when, because a settling upload sends no further event."""
+    from i2v_assets.uploads.incremental import groups_of
+    from i2v_assets.uploads.marks import ENDS_AFTER
+    from i2v_assets.uploads.types import role_of
+
     settle = timedelta(seconds=settle_seconds)
     settling = {group for each in scanned.grouping.settling for group in groups_of(each.source)}
     due_at: dict[str, datetime] = {}
     for key in keys:
         groups = scope.groups.get(key, set())
         if role_of(key.rpartition("/")[2]) == "mark" and key in scope.objects:
-            due_at[key] = scope.objects[key].modified_at + ENDS_AFTER  # nobody tells that a mark has ended
+            due_at[key] = scope.objects[key].modified_at + ENDS_AFTER  # no event says that a mark has ended
             continue
         newest = scope.newest(group for group in groups if group.kind == "name")
         if newest is not None and newest + settle > now:

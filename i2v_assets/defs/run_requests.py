@@ -1,13 +1,57 @@
 """Turn due clips into runs: add their partition keys and cut them into ranges of at most `clips_per_run`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import dagster as dg
 
-from i2v_assets.defs.partitions import BATCH_TAG, PRIORITY_TAG, clips, cut_ranges
+from i2v_assets.defs.partitions import BATCH_TAG, PRIORITY_TAG, RANGE_END, RANGE_START, clips
 from i2v_assets.defs.run_tags import clip_tags
-from resources.registry.registry import ClipRow, Registry
+from resources.registry.rows import ClipRow
+
+if TYPE_CHECKING:
+    from resources.registry.registry import Registry
+
+
+@dataclass(frozen=True)
+class KeyRange:
+    """A contiguous range of partition keys, both ends included; ``due`` are the keys in it that the run makes."""
+
+    start: str
+    end: str
+    due: tuple[str, ...]
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The run tags that make Dagster run this range as one run."""
+        return {RANGE_START: self.start, RANGE_END: self.end}
+
+
+def cut_ranges(keys: Sequence[str], due: Collection[str], at_most: int) -> Iterator[KeyRange]:
+    """Cover the due keys with as few ranges as possible, none longer than ``at_most`` keys.
+
+    Args:
+        keys: All partition keys in the order in which they were added. A reversed range succeeds without any keys, and an
+            unknown key fails the whole sensor tick.
+        due: The due keys; those not in ``keys`` are left out.
+        at_most: Maximum keys in a range, including keys that are not due (Dagster writes an event per key before the run).
+    """
+    wanted = set(due)
+    start = 0
+    taken: list[str] = []
+    for index, key in enumerate(keys):
+        if key not in wanted:
+            continue
+        if taken and index - start >= at_most:
+            yield KeyRange(taken[0], taken[-1], tuple(taken))
+            taken = []
+        if not taken:
+            start = index
+        taken.append(key)
+    if taken:
+        yield KeyRange(taken[0], taken[-1], tuple(taken))
 
 
 def add_keys(instance: dg.DagsterInstance, names: Sequence[str]) -> list[str]:
@@ -30,7 +74,7 @@ def add_keys(instance: dg.DagsterInstance, names: Sequence[str]) -> list[str]:
 
 def request_runs(
     instance: dg.DagsterInstance,
-    registry: Registry,
+    registry: "Registry",
     due: Sequence[ClipRow],
     *,
     sensor: str,

@@ -1,10 +1,13 @@
 """By what people find a run among hundreds: tags with its clips and with what became of them, and a log line per clip."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from i2v_assets.pipeline.context import Result
 from resources.ledger.records import Spend
-from resources.registry.registry import ClipState
+from resources.registry.rows import ClipState
+
+if TYPE_CHECKING:
+    from i2v_assets.pipeline.context import Result
 
 NAMED = 5
 """Clips that a run's tag names. The list of runs shows a tag of about 100 characters in one line."""
@@ -21,7 +24,7 @@ def clip_tags(names: Sequence[str]) -> dict[str, str]:
     return {CLIPS_TAG: ", ".join(names[:NAMED]) + more, COUNT_TAG: str(len(names))}
 
 
-def result_tags(results: Sequence[Result], spent: Spend, *, calls: int, polls: int) -> dict[str, str]:
+def result_tags(results: "Sequence[Result]", spent: Spend, *, calls: int, polls: int) -> dict[str, str]:
     """Return the tags that say what became of a run's clips, and what it asked of the service.
 
     Args:
@@ -40,7 +43,7 @@ def result_tags(results: Sequence[Result], spent: Spend, *, calls: int, polls: i
     }
 
 
-def ended_line(result: Result) -> str:
+def ended_line(result: "Result") -> str:
     """Return the log line of a clip that has ended."""
     words = f"{result.clip}: {result.state}. {result.reason} {result.remedy}"
     return " ".join(words.split())

@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import dagster as dg
 
 from i2v_assets.defs.dagster_internals import RETRY_NUMBER_TAG
 from i2v_assets.defs.partitions import BATCH_TAG
-from i2v_assets.pipeline.dispatch_policy import RunState
 from resources.redact import redact
-from resources.registry.registry import ClipRow
+from resources.registry.rows import ClipRow
+
+if TYPE_CHECKING:
+    from i2v_assets.pipeline.dispatch_policy import RunState
 
 ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
 ROOT_RUN_TAG = "dagster/root_run_id"
@@ -70,8 +72,10 @@ class LatestRuns:
         key = self._tries_of(row)
         return self._latest.get(key) if key is not None else None
 
-    def state(self, row: ClipRow) -> RunState:
+    def state(self, row: ClipRow) -> "RunState":
         """What became of it."""
+        from i2v_assets.pipeline.dispatch_policy import RunState
+
         latest = self.of(row)
         if latest is None:
             return RunState.GONE

@@ -13,10 +13,11 @@ from i2v_assets.defs.maintenance import (
     waiting_job,
     watch,
 )
+from i2v_assets.defs.specs import AT_LOAD
 from resources.registry.resource import LedgerResource
 from resources.settings import load_settings
 
-ZONE = load_settings().timezone
+ZONE = AT_LOAD.timezone
 
 
 @dg.schedule(

@@ -3,6 +3,10 @@
 import dagster as dg
 
 from i2v_assets.defs.partitions import clips
+from resources.settings import load_settings
+
+AT_LOAD = load_settings()
+"""The settings when the definitions were loaded: what Dagster keeps of them is in these. Whatever runs reads its own."""
 
 GROUP = "clips"
 OWNERS = ["team:creative-operations"]

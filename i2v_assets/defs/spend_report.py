@@ -2,21 +2,23 @@
 
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from i2v_assets.defs.specs import OWNERS
-from i2v_assets.reports.spend import Reuse, SpendLine, chart, spend_table, summary, to_csv, totals
-from resources.ledger.ledger import Ledger
+from i2v_assets.defs.specs import AT_LOAD, OWNERS
 from resources.money import usd
 from resources.outside_text import escape_markdown, plain
 from resources.plurals import counted
-from resources.registry.registry import Registry
 from resources.registry.resource import LedgerResource
 from resources.settings import Settings, load_settings
-from resources.storage.bucket import Bucket
-from resources.storage.errors import ObjectMissing
 from resources.storage.resource import BucketResource
+
+if TYPE_CHECKING:
+    from i2v_assets.reports.spend import SpendLine
+    from resources.ledger.ledger import Ledger
+    from resources.registry.registry import Registry
+    from resources.storage.bucket import Bucket
 
 FOLDER = "spend/"
 ALL = f"{FOLDER}all.csv"
@@ -40,6 +42,8 @@ SVG = "image/svg+xml"
 )
 def spend(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: LedgerResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Read the ledger and write the changed files; a past day changes if the service settles late."""
+    from i2v_assets.reports.spend import chart, summary, to_csv, totals
+
     settings, store = load_settings(), bucket.open()
     with ledger.open() as (requests, registry):
         lines = table(requests, registry, settings)
@@ -71,8 +75,10 @@ def spend(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: Led
     )
 
 
-def table(ledger: Ledger, registry: Registry, settings: Settings) -> tuple[SpendLine, ...]:
+def table(ledger: "Ledger", registry: "Registry", settings: Settings) -> "tuple[SpendLine, ...]":
     """Return the table of the current service; the sandbox and the service never mix."""
+    from i2v_assets.reports.spend import Reuse, spend_table
+
     reuses = (
         Reuse(reuse.day, reuse.route, reuse.model_id, reuse.clip, reuse.price)
         for reuse in ledger.reuses(settings.service, zone=settings.zone)
@@ -89,7 +95,7 @@ def _amounts(prefix: str, sums: dict[str, int]) -> dict[str, float | int]:
     }
 
 
-def _latest(lines: tuple[SpendLine, ...], at_most: int = 20) -> str:
+def _latest(lines: "tuple[SpendLine, ...]", at_most: int = 20) -> str:
     """Return the newest lines as a markdown table."""
     head = "| day | route | model | folder | requests | reserved | settled | surprise | refused | wasted | saved |"
     rows = [
@@ -104,8 +110,10 @@ def _latest(lines: tuple[SpendLine, ...], at_most: int = 20) -> str:
     return "\n".join([head, "|---|---|---|---|" + "---:|" * 7, *rows])
 
 
-def _write(bucket: Bucket, key: str, content: bytes, content_type: str = CSV) -> bool:
+def _write(bucket: "Bucket", key: str, content: bytes, content_type: str = CSV) -> bool:
     """Write a file unless its content is unchanged; return whether it was written."""
+    from resources.storage.errors import ObjectMissing
+
     try:
         if bucket.read(key) == content:
             return False
@@ -125,7 +133,7 @@ spend_job = dg.define_asset_job(
 spend_schedule = dg.ScheduleDefinition(
     name="spend_daily",
     cron_schedule="15 0 * * *",
-    execution_timezone=load_settings().timezone,
+    execution_timezone=AT_LOAD.timezone,
     job=spend_job,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Daily at 00:15: writes the amounts spent, wasted and saved. Free: it reads the ledger.",

@@ -5,9 +5,6 @@ from pydantic import Field
 
 from i2v_assets.defs.launchpad import launchpad_fields
 from i2v_assets.defs.operating import CLIP, by_run, operating
-from i2v_assets.operations.cancel import cancel_clip, cancel_clips, clips_to_cancel
-from i2v_assets.operations.clips import NotPossible
-from i2v_assets.operations.pause import pause_work, resume_work
 from resources.outside_text import plain
 from resources.registry.resource import LedgerResource
 from resources.runcomfy.resource import RunComfyResource
@@ -28,6 +25,9 @@ class Cancel(dg.Config):
 )
 def cancel_a_clip(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
     """Log each step; a generation that has begun runs on and may be charged."""
+    from i2v_assets.operations.cancel import cancel_clip, cancel_clips, clips_to_cancel
+    from i2v_assets.operations.clips import NotPossible
+
     config = Cancel(**context.op_config)
     with operating(runcomfy, ledger) as session:
         if sum(map(bool, (config.clip, config.everything, config.csv_batch, config.folder))) > 1:
@@ -55,6 +55,8 @@ def cancel_job() -> None:
 )
 def pause_paid_work(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
     """Log who paused it, and since when."""
+    from i2v_assets.operations.pause import pause_work
+
     with operating(runcomfy, ledger) as session:
         hold = pause_work(session, by=by_run(context))
     context.log.info(plain(f"{hold.text} `resume_job` or `i2v resume` lets it go on."))
@@ -69,6 +71,8 @@ def pause_job() -> None:
 @dg.op(description="Lets paid work go on after a pause, within the budget. What waited for it costs money.")
 def resume_paid_work(context: dg.OpExecutionContext, runcomfy: RunComfyResource, ledger: LedgerResource) -> None:
     """Log how many clips had waited."""
+    from i2v_assets.operations.pause import resume_work
+
     with operating(runcomfy, ledger) as session:
         resumed = resume_work(session)
     if resumed.hold is None:

@@ -2,21 +2,24 @@
 
 import time
 from functools import partial
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.run_requests import request_runs
-from i2v_assets.uploads.idle import LookSummary, look
-from i2v_assets.uploads.ingest import UploadScan
-from i2v_assets.uploads.large_lists import PATIENCE_SECONDS
+from i2v_assets.defs.specs import AT_LOAD
 from resources.outside_text import plain
 from resources.plurals import counted
-from resources.registry.registry import ClipState
 from resources.registry.resource import LedgerResource
+from resources.registry.rows import ClipState
 from resources.settings import load_settings
 from resources.storage.resource import BucketResource
+
+if TYPE_CHECKING:
+    from i2v_assets.uploads.idle import LookSummary
+    from i2v_assets.uploads.ingest import UploadScan
 
 NAME = "uploads"
 
@@ -28,7 +31,7 @@ OUTGROWN_SECONDS = 20.0
 @dg.sensor(
     name=NAME,
     job=make_clips_job,
-    minimum_interval_seconds=load_settings().sensor_seconds,
+    minimum_interval_seconds=AT_LOAD.sensor_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Finds complete uploads, adds a partition per clip and requests runs. Scanning is free; each clip that it finds "
@@ -39,6 +42,9 @@ def uploads_sensor(
     context: dg.SensorEvaluationContext, bucket: BucketResource, ledger: LedgerResource
 ) -> dg.SensorResult | dg.SkipReason:
     """Scan the uploads; the cursor is only the number of the last committed tick."""
+    from i2v_assets.uploads.idle import look
+    from i2v_assets.uploads.large_lists import PATIENCE_SECONDS
+
     settings = load_settings()
     if settings.uploads_from != "listing":
         return dg.SkipReason("Uploads come from the queue (I2V_UPLOADS_FROM=queue).")
@@ -73,12 +79,12 @@ def uploads_sensor(
     return dg.SensorResult(run_requests=requests, cursor=str(committed + 1))
 
 
-def _log_refused(context: dg.SensorEvaluationContext, scan: UploadScan) -> None:
+def _log_refused(context: dg.SensorEvaluationContext, scan: "UploadScan") -> None:
     for refused in scan.newly_refused:
         context.log.warning(plain(f"Refused: {refused.text}"))
 
 
-def summary(scan: LookSummary, states: dict[str, int]) -> str:
+def summary(scan: "LookSummary", states: dict[str, int]) -> str:
     """Return one line on the uploads and the clips' states."""
     parts = [f"{states[state]} {state}" for state in ClipState if states.get(state)]
     parts += [f"{scan.settling} settling ({scan.first_settling})"] if scan.settling else []

@@ -149,6 +149,7 @@ def _manifest(
                 transition=f"crossfade {shot.crossfade:g} s" if shot.crossfade else "cut",
                 starts_from_last_frame=shot.from_last_frame,
                 cost_microdollars=video.cost,
+                pieces=video.pieces,
             )
             for shot, video, start in zip(film.shots, videos, starts, strict=True)
         ),

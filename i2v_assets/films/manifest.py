@@ -3,9 +3,26 @@
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
-from i2v_assets.clip_folder.manifest import Line, ManifestError, MicroDollars, Moment, canonical, fields_of
+from i2v_assets.clip_folder.manifest import (
+    Line,
+    ManifestError,
+    ManifestPiece,
+    MicroDollars,
+    Moment,
+    canonical,
+    fields_of,
+)
 from resources.bounded_json import read_json
 from resources.plurals import counted
 from resources.schemas.inputs import Sha256
@@ -37,6 +54,13 @@ class FilmShot(_Part):
     transition: Line
     starts_from_last_frame: bool
     cost_microdollars: MicroDollars | None = None
+    pieces: tuple[ManifestPiece, ...] = ()
+    """Of a shot that was joined of several requests itself, in order. Other shots have no such field in any document."""
+
+    @model_serializer(mode="wrap")
+    def _only_pieces_that_are_there(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
+        plain: dict[str, object] = serialize(self)
+        return plain if self.pieces else {name: value for name, value in plain.items() if name != "pieces"}
 
 
 class FilmTrack(_Part):

@@ -56,6 +56,8 @@ class FilmNotes:
         title = f"WAITING: {film.name} is missing {len(missing)} of {len(film.shots)} shots.{cost}"
         problems = [Problem(_state(shot), remedy=_remedy(shot)) for shot in missing]
         then = "the film is joined automatically when its last shot is delivered."
+        if any(shot.asks for shot in missing):
+            then += f" To approve what waits for it: i2v approve {keys.SEQUENCES}{film.name}"
         answer = Answer(AnswerKind.WAITING, title, tuple(problems), then, self._facts)
         self._write(keys.sequence_key(film.name, keys.PLAN), plan_text(film, answer), JSON)
         self.note(film.name, answer)

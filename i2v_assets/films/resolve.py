@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from i2v_assets.briefs.brief import Brief
+from i2v_assets.clip_folder.manifest import ManifestPiece
 from i2v_assets.films.spec import ClipShot, FilmSpec, InlineShot, TrackSpec, shot_name, with_image
 from i2v_assets.uploads.snapshot import version_of
 from i2v_assets.uploads.types import MEDIA_ENDINGS, Candidate, UploadFile, UploadKind, UploadObject, split_name
@@ -15,6 +16,7 @@ from resources.problem import Problem
 from resources.registry.rows import ClipRow, ClipState
 from resources.schemas.inputs import MediumKind
 from resources.storage.keys import INPUTS
+from resources.wait_reason import WaitReason
 
 FILM_VERSION = 1
 """Increment when joining the same shots would produce a different film."""
@@ -23,11 +25,16 @@ HALF_A_FRAME = 0.02
 """Tolerance in seconds at 25 frames per second, because joining rounds to whole frames."""
 
 
+_SINGLE_KINDS = {"end_image": MediumKind.IMAGE, "music": MediumKind.AUDIO, "narration": MediumKind.AUDIO}
+"""The kind of each file that a brief names for one purpose."""
+
+
 @dataclass(frozen=True, slots=True)
 class ShotVideo:
     """A delivered video. ``cost`` is in micro-dollars; None until it is settled.
 
-    ``signed_sha256`` is the hash of the copy in its clip's folder; None if that copy is not signed.
+    ``signed_sha256`` is the hash of the copy in its clip's folder; None if that copy is not signed. ``pieces`` are the
+    requests of a video that was joined of several.
     """
 
     key: str
@@ -36,6 +43,7 @@ class ShotVideo:
     seconds: float
     cost: int | None
     signed_sha256: str | None = None
+    pieces: tuple[ManifestPiece, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,7 @@ class Shot:
         price: Planned or estimated cost in micro-dollars; None if unknown.
         estimated: True if the price is an estimate, because the shot cannot be planned before its first frame exists.
             An estimate is never approved or submitted: once the frame exists, the clip's plan has its own price.
+        asks: True if its clip waits for an approval.
     """
 
     number: int
@@ -66,6 +75,7 @@ class Shot:
     reason: str = ""
     price: int | None = None
     estimated: bool = False
+    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +224,7 @@ def _inline(
     row: ClipRow | None,
     film_source: FilmSource,
 ) -> Shot:
-    video, state, reason, price = None, "due", "", None
+    video, state, reason, price, asks = None, "due", "", None, False
     if candidate is None:
         state = "planned"
         if shot.from_last_frame:
@@ -223,6 +233,7 @@ def _inline(
         video = _video(row, candidate.version, film_source)
         state = "delivered" if video else row.state.value
         reason = "" if video else row.reason or ""
+        asks = row.state is ClipState.WAITING and row.wait in (WaitReason.APPROVAL, WaitReason.HEAP)
         price = video.cost if video else None
         price = price if price is not None else row.price_microdollars
     estimated = price is None
@@ -237,6 +248,7 @@ def _inline(
         reason=reason,
         price=film_source.estimate(shot.brief) if estimated else price,
         estimated=estimated,
+        asks=asks,
     )
 
 
@@ -275,6 +287,8 @@ def _candidate(
         )
         for ref in refs or ()
     ]
+    singles = [(key, _SINGLE_KINDS[field]) for field, key in brief.single_files.items()]
+    named += [each for each in singles if each not in named]
     for key, kind in named:
         upload = film_source.file(key)
         if upload is None:

@@ -8,6 +8,8 @@ from itertools import takewhile
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.briefs.yaml_reader import MAX_DOCUMENT_BYTES, DocumentFormat, decode
 from i2v_assets.clip_folder.manifest import Manifest, read_manifest
+from i2v_assets.clip_folder.writer import BucketAnswers
+from i2v_assets.films.claims import claim_uploads, held_shots, withdraw_loose
 from i2v_assets.films.notes import FilmNotes, WrittenNotes
 from i2v_assets.films.resolve import ResolvedFilm, Shot, ShotVideo, resolve
 from i2v_assets.films.spec import ClipShot, FilmError, FilmSpec, film_name, parse_film, shot_name
@@ -17,7 +19,6 @@ from resources.errors import I2VError
 from resources.problem import Problem
 from resources.registry.agreed_prices import AgreedOffer, CatalogueMemory
 from resources.registry.registry import ClipRow, Registry, Upload
-from resources.registry.rows import ClaimChange
 from resources.schemas.families import named, preferred
 from resources.schemas.inputs import FirstFrame, Route
 from resources.schemas.limits import DEFAULT_DURATION
@@ -114,6 +115,7 @@ def _video_of(manifest: Manifest) -> ShotVideo:
         video.seconds,
         cost if cost is not None else manifest.price_microdollars,
         video.signed_sha256,
+        manifest.pieces,
     )
 
 
@@ -196,8 +198,12 @@ def scan_films(
                 continue
             if resolved[film.name].problems:
                 refused[film.name] = resolved[film.name].problems
-    _admit(registry, files, resolved, refused, sources)
-    _claim(registry, specs, resolved, files, listed)
+    claims = registry.claims.all()
+    documents = {film.name: film.key for film in files}
+    claim_uploads(registry, specs, resolved, documents, claims, film_source, lambda key: key not in listed)
+    BucketAnswers(bucket).withdrawn(withdraw_loose(registry, specs.values(), sources))
+    held = held_shots(registry, specs, resolved, claims, film_source)
+    _admit(registry, files, held, refused, sources)
     due: dict[str, str] = {}
     for film in files:
         if film.name in refused:
@@ -304,69 +310,30 @@ def _read_all(
 def _admit(
     registry: Registry,
     files: Iterable[FilmFile],
-    resolved: Mapping[str, ResolvedFilm],
+    shots: Mapping[str, tuple[Candidate, ...]],
     refused: Mapping[str, object],
     sources: Mapping[str, str],
 ) -> None:
-    """Register the shots that can be made as clips, and withdraw those that no film contains any more.
+    """Register the shots of films that can be made as clips, and withdraw those that no film contains any more.
 
     A shot whose first frame does not exist yet is withdrawn too: made now, it would start from an outdated frame.
     """
     uploads: list[Candidate] = []
     present: set[str] = set()
     unclear = {film.key for film in files if film.name in refused}
-    for film in resolved.values():
-        if film.name not in refused:
-            uploads += film.uploads
-            present |= {upload.clip for upload in film.uploads}
+    for name, of_film in shots.items():
+        if name not in refused:
+            uploads += of_film
+            present |= {upload.clip for upload in of_film}
     present |= {clip for clip, source in sources.items() if source.partition("#")[0] in unclear}
     registry.admit(
-        [Upload(upload.clip, upload.source, upload.version, upload.content(), upload.priority) for upload in uploads],
+        [
+            Upload(each.clip, each.source, each.version, each.content(), each.priority, held=each.hold is not None)
+            for each in uploads
+        ],
         present=present,
         below=keys.SEQUENCES,
     )
-
-
-def _claim(
-    registry: Registry,
-    specs: Mapping[str, FilmSpec],
-    resolved: Mapping[str, ResolvedFilm],
-    files: Iterable[FilmFile],
-    listed: Mapping[str, ObjectInfo],
-) -> None:
-    """Remember which uploads belong to which film, so that none of them becomes a loose clip, also after the film is gone.
-
-    What a document among the uploads claims stays its own.
-    """
-    known = registry.claims.all()
-    changes: dict[str, ClaimChange] = {}
-    for film in files:
-        if film.name not in specs:
-            continue
-        for key in _uploads_named(specs[film.name]):
-            before = known.get(key)
-            theirs = before is not None and not before.document.startswith(keys.SEQUENCES) and before.gone_since is None
-            if not theirs:
-                changes[key] = ClaimChange(key, film.key, before.etag if before is not None else "")
-        for upload in resolved[film.name].uploads if film.name in resolved else ():
-            for file in upload.files:
-                if file.key in changes:
-                    changes[file.key] = ClaimChange(file.key, film.key, file.etag, upload.clip, upload.version)
-    if known or changes:
-        registry.claims.update(
-            known,
-            changes.values(),
-            lambda document: document not in listed if document.startswith(keys.SEQUENCES) else None,
-        )
-
-
-def _uploads_named(film: FilmSpec) -> set[str]:
-    named = {track.key for track in film.tracks}
-    for shot in film.shots:
-        if not isinstance(shot, ClipShot):
-            for refs in (shot.brief.images, shot.brief.videos, shot.brief.audio):
-                named |= {ref.file for ref in refs or ()}
-    return {key for key in named if key.startswith(keys.UPLOADS)}
 
 
 def joined_version(bucket: Bucket, listed: Mapping[str, ObjectInfo], name: str, cache: FilmCache) -> str | None:

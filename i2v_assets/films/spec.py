@@ -9,7 +9,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
-from i2v_assets.briefs.brief import Brief, MediaRef, brief_from, merge, relative_name, suggestion
+from i2v_assets.briefs.brief import FILE_FIELDS, Brief, MediaRef, merge, relative_name
+from i2v_assets.briefs.brief_reader import brief_from, suggestion
 from i2v_assets.briefs.yaml_reader import Document, DocumentError, DocumentFormat, plain_type, read_document
 from resources.schemas.limits import DEFAULT_DURATION
 from resources.storage.keys import SEQUENCES, UPLOADS, slug
@@ -23,7 +24,7 @@ MAX_CROSSFADE = 10.0
 CONTINUITY = ("last_frame", "none")
 TOP_KEYS = ("shots", "image", "continuity", "crossfade", "music", "voice", "defaults")
 SHOT_KEYS = ("clip", "crossfade", *(name for name in Brief.model_fields if name not in {"dub", "shots"}))
-_NOT_IN_DEFAULTS = ("images", "audio", "videos", "dub", "shots")
+_NOT_IN_DEFAULTS = (*FILE_FIELDS, "shots")
 
 
 class FilmError(DocumentError):
@@ -185,7 +186,7 @@ def _with_keys(brief: Brief) -> Brief:
         for field in ("images", "audio", "videos")
         if (refs := getattr(brief, field)) is not None
     }
-    return _with(brief, **changes)
+    return _with(brief, **changes, **{field: file_key(name) for field, name in brief.single_files.items()})
 
 
 def _with(brief: Brief, **changes: object) -> Brief:

@@ -8,9 +8,11 @@ entries: clips of the same inputs share a payment, and failed requests may have 
 
 import hashlib
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -42,6 +44,9 @@ STATIC = (
     "app.js",
 )
 """The files that do not depend on the clips."""
+
+_MADE = re.compile(rb'"made":"[0-9: -]*"')
+"""Where ``data/index.js`` says when it was made: its first member that can match."""
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -80,10 +85,9 @@ def build_gallery(
         details = {entry.key: _details(entry, groups, films) for entry in ordered[start : start + PAGE_SIZE]}
         data[f"data/page-{number:03d}.js"] = _script(f"page-{number:03d}", details)
     data["data/prompts.js"] = _script("prompts", list(prompts))
-    version = _digest(data.values())
     index = {
-        "version": version,
-        "made": now.astimezone(zone).strftime("%Y-%m-%d %H:%M"),
+        "version": _digest(data.values()),
+        "made": _made(now, zone),
         "zone": str(zone),
         "pageSize": PAGE_SIZE,
         "statuses": [status.value for status in _STATUSES],
@@ -94,11 +98,40 @@ def build_gallery(
         "rows": rows,
     }
     data["data/index.js"] = _script("index", index)
-    files = {name: (Path(__file__).parent / "static" / name).read_bytes() for name in STATIC}
-    stamp = _digest([*files.values(), data["data/index.js"]])
+    return {**_static(data["data/index.js"]), **data}
+
+
+def made_again(index: bytes, now: datetime, *, zone: tzinfo = UTC) -> dict[str, bytes] | None:
+    """Return the two files that say when the page was made, for a page that shows the same; None if that is not found.
+
+    Args:
+        index: The ``data/index.js`` of the page.
+        now: The build time.
+        zone: The time zone of all days and times.
+    """
+    again, found = _MADE.subn(f'"made":"{_made(now, zone)}"'.encode(), index, count=1)
+    return {"index.html": _static(again)["index.html"], "data/index.js": again} if found else None
+
+
+def release() -> str:
+    """Return a text that changes with the page's own files and with this version of the program."""
+    return f"{version('i2v-assets')} {_digest(_read(name) for name in STATIC)}"
+
+
+def _read(name: str) -> bytes:
+    return (Path(__file__).parent / "static" / name).read_bytes()
+
+
+def _made(now: datetime, zone: tzinfo) -> str:
+    return now.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+
+
+def _static(index: bytes) -> dict[str, bytes]:
+    files = {name: _read(name) for name in STATIC}
+    stamp = _digest([*files.values(), index])
     # The stamp prevents a browser from combining a new page with a cached old script.
     files["index.html"] = files["index.html"].replace(b"?v=0", b"?v=" + stamp.encode())
-    return {**files, **data}
+    return files
 
 
 def _searched(entry: GalleryEntry, prompt_of: Mapping[str, str]) -> str:

@@ -136,7 +136,7 @@ class Answers:
         costs: of takes, by their fingerprints.
         service: whose clips the rows are.
         retries_per_clip: how often a failed clip is tried again by itself.
-        uploads: those that are no clips yet.
+        uploads: those that are not clips yet.
     """
 
     rows: Sequence[ClipRow]

@@ -89,7 +89,7 @@ def _shot(plain: dict[str, Any]) -> GalleryShot:
     clip, price = plain["clip"], plain.get("price_usd")
     words, reason = plain.get("state") or "", plain.get("reason") or ""
     if not (isinstance(clip, str) and isinstance(words, str) and isinstance(reason, str)):
-        raise TypeError("a shot's name, state or reason is no text")
+        raise TypeError("a shot's name, state or reason is not text")
     return GalleryShot(clip, f"{words}: {reason}" if reason else words, _microdollars(price))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from i2v_assets.films.spec import film_name
 from i2v_assets.operations.cancelled import refuse_cancelled
 from i2v_assets.operations.clips import NoSuchClip, NotPossible, PlanChanged, find_clip
 from i2v_assets.operations.preview import Preview, open_clips, preview
@@ -18,7 +19,7 @@ from resources.money import dollars
 from resources.plurals import counted
 from resources.registry.registry import ClipRow
 from resources.storage.bucket import Bucket
-from resources.storage.keys import UPLOADS
+from resources.storage.keys import SEQUENCES, UPLOADS
 
 SHORTEST_HASH = 12
 """Characters of a plan hash that a person may type; fewer could mean another plan."""
@@ -130,7 +131,8 @@ def offer_approval(session: Session, names: Sequence[str]) -> ApprovalOffer:
 
     Args:
         session: The ledger, the registry and the bucket.
-        names: Names of clips, and folders such as ``uploads/shoes/`` or ``shoes``; ``uploads/`` stands for all.
+        names: Names of clips, folders such as ``uploads/shoes/`` or ``shoes`` (``uploads/`` stands for all), and films
+            such as ``sequences/harbour`` or ``harbour``.
 
     Raises:
         NoSuchClip: a name is neither a clip nor a folder with clips that are to be made.
@@ -214,14 +216,17 @@ def _rows_of(session: Session, names: Sequence[str]) -> tuple[list[ClipRow], fro
     rows: dict[str, ClipRow] = {}
     named: set[str] = set()
     for name in names:
-        row = None if name.endswith("/") or name.startswith(UPLOADS) else session.registry.get(name)
+        is_path = name.endswith("/") or name.startswith((UPLOADS, SEQUENCES))
+        row = None if is_path else session.registry.get(name)
         if row is not None:
             rows[row.clip] = row
             named.add(row.clip)
             continue
-        below = [each for each in open_clips(session, ()) if _lies_in(each, name)]
+        to_be_made = open_clips(session, ())
+        below = [each for each in to_be_made if _lies_in(each, name)]
+        below = below or [each for each in to_be_made if _is_shot_of(each, name)]
         if not below:
-            if name.endswith("/") or name.startswith(UPLOADS):
+            if is_path:
                 raise NoSuchClip(f"No clip of {name} is to be made.", remedy="`i2v status` lists the clips.")
             find_clip(session.registry, name)  # raises, with the names that it could mean
         rows |= {each.clip: each for each in below}
@@ -230,8 +235,19 @@ def _rows_of(session: Session, names: Sequence[str]) -> tuple[list[ClipRow], fro
 
 def _lies_in(row: ClipRow, folder: str) -> bool:
     """Return whether a clip's upload lies in a folder or below it; also as the folder itself, or as a row of a list."""
+    if folder.startswith(SEQUENCES):
+        return False
     path = folder.strip().removeprefix(UPLOADS).strip("/")
     return row.source.startswith(f"{UPLOADS}{path}/" if path else UPLOADS)
+
+
+def _is_shot_of(row: ClipRow, film: str) -> bool:
+    """Return whether a clip is a shot that a film's file defines; ``film`` is its name or the key of its file."""
+    source = row.source.partition("#")[0]
+    wanted = film.strip().rstrip("/")
+    if not source.startswith(SEQUENCES) or wanted.startswith(UPLOADS):
+        return False
+    return wanted in (source, source.removeprefix(SEQUENCES)) or wanted.removeprefix(SEQUENCES) == film_name(source)
 
 
 def _why_stopped(planned: Planned) -> str:

@@ -34,7 +34,7 @@ MOST_SECONDS = 20.0
 """Of one look: planning a clip takes about a second, and a sensor's evaluation has 60. The next look goes on."""
 
 MOST_PAGES = 20
-"""Of 1,000 commands each, which nobody but people removes; a look with fewer pages would pass over every `cancel`."""
+"""Of 1,000 commands each, which only people remove; a look with fewer pages would pass over every `cancel`."""
 
 APPROVABLE = (WaitReason.APPROVAL, WaitReason.HEAP)
 
@@ -172,7 +172,7 @@ def _was_shown(bucket: Bucket, row: ClipRow, plan: Mapping[str, Any], at: dateti
     """Return whether the clip's note spoke of this stored plan before that time.
 
     The bucket's times are whole seconds, so what was written in the same second may have come after. The registry has the
-    request and the price of the note; a plan that differs from them was shown to nobody yet.
+    request and the price of the note; a plan that differs from them was not shown to anyone yet.
     """
     written = [bucket.head(keys.clip_key(row.clip, name)) for name in (keys.PLAN, keys.WAITING_NOTE)]
     if not plan or plan != stored_plan(bucket, row.clip):  # written anew since it was read

@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from i2v_assets.session import Session
-from resources.generation.factory import caps_of
-from resources.ledger.base import utc_now
+from resources.clock import utc_now
+from resources.generation.caps import caps_of
 from resources.ledger.budget import day_bounds
 from resources.money import dollars
 from resources.plurals import counted

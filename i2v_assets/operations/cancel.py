@@ -70,12 +70,14 @@ class CancelStep:
         takes: The takes that it is about; empty for the whole clip.
         request_id: The request at the service, if it has one.
         paid_microdollars: What earlier attempts of a withdrawn request cost or may still cost.
+        pieces_microdollars: The same of its take's other requests, if the take is made of pieces.
     """
 
     code: CancelCode
     takes: tuple[int, ...] = ()
     request_id: str | None = None
     paid_microdollars: int = 0
+    pieces_microdollars: int = 0
 
     @property
     def done(self) -> bool:
@@ -94,12 +96,9 @@ class CancelStep:
             return _TEXTS[self.code]
         name = f"take {', '.join(map(str, self.takes))}" + (f" (request {self.request_id})" if self.request_id else "")
         if self.code is CancelCode.WITHDRAWN:
-            paid = (
-                f"earlier attempts cost {dollars(self.paid_microdollars)}"
-                if self.paid_microdollars
-                else "nothing was paid"
-            )
-            return f"{name} is cancelled before it was sent; {paid}."
+            costs = (("earlier attempts", self.paid_microdollars), ("its other pieces", self.pieces_microdollars))
+            paid = [f"{what} cost {dollars(cost)}" for what, cost in costs if cost]
+            return f"{name} is cancelled before it was sent; {' and '.join(paid) or 'nothing was paid'}."
         return f"{name} {_TEXTS[self.code]}"
 
 
@@ -174,7 +173,7 @@ def _cancel_stopped(session: Session, clip: str, stopped: Stopped, by: str, reas
 
 def _note(session: Session, row: ClipRow, reason: str) -> None:
     problem = Problem(reason, remedy=retry_remedy(row.clip))
-    money = session.ledger.money_of(row.clip, row.planned_fingerprint)
+    money = session.ledger.money_of(row)
     note = notes.waiting(row.clip, problem, money, reason=WaitReason.PERSON, service=session.settings.service)
     BucketAnswers(session.bucket).note(row.clip, note)
 
@@ -219,7 +218,8 @@ def _cancel_request(session: Session, request: RequestRow, by: str) -> CancelSte
                 if now is None or now.state is State.PLANNED:
                     return CancelStep(CancelCode.BEING_SENT, takes)
                 return _cancel_request(session, now, by)
-            return CancelStep(CancelCode.WITHDRAWN, takes, paid_microdollars=_paid(session, request))
+            paid, of_pieces = _paid(session, request)
+            return CancelStep(CancelCode.WITHDRAWN, takes, paid_microdollars=paid, pieces_microdollars=of_pieces)
         case State.SUBMITTING:
             return CancelStep(CancelCode.BEING_SENT, takes)
         case State.SUBMITTED:
@@ -237,9 +237,19 @@ async def _cancel_at_service(session: Session, request_id: str) -> CancelOutcome
         return await cancel_request(client, request_id)
 
 
-def _paid(session: Session, request: RequestRow) -> int:
-    """Return what its take has cost or may cost; a take may be made of several requests."""
-    spend = session.ledger.spend_of(request.clip)
-    same = [each.fingerprint for each in session.ledger.list(clip=request.clip) if each.take == request.take]
-    spent = [spend[name] for name in same if name in spend]
-    return sum(each.settled_microdollars + each.reserved_microdollars for each in spent)
+def _paid(session: Session, request: RequestRow) -> tuple[int, int]:
+    """Return what a request's earlier attempts cost or may cost, and the same of the other pieces of its take.
+
+    What an earlier version of the clip cost is not part of it.
+    """
+    spend, row = session.ledger.spend_of(request.clip), session.registry.get(request.clip)
+    delivered = row.delivered_at if row is not None else None
+    of_take = [each for each in session.ledger.list(clip=request.clip) if each.take == request.take]
+    pieces = {
+        each.fingerprint
+        for each in of_take
+        if each.delivered_at is None or delivered is None or each.delivered_at > delivered
+    }
+    costs = {name: each.settled_microdollars + each.reserved_microdollars for name, each in spend.items()}
+    own = costs.pop(request.fingerprint, 0)
+    return own, sum(cost for name, cost in costs.items() if name in pieces)

@@ -9,8 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from i2v_assets.operations.clips import find_clip
-from i2v_assets.pipeline.offers import plan_offers
-from i2v_assets.pipeline.plan import ClipPlanner, Planned, plan_options
+from i2v_assets.pipeline.plan import ClipPlanner, Planned, plan_offers, plan_options
 from i2v_assets.pipeline.read_media import MediaReader
 from i2v_assets.planning.plan import Plan, PlanOffer, plan_hash
 from i2v_assets.session import Session
@@ -152,7 +151,7 @@ def preview(session: Session, rows: Sequence[ClipRow]) -> Preview:
 
 async def _preview(session: Session, rows: Sequence[ClipRow], scratch: Path) -> Preview:
     async with open_planner(session, scratch) as opened:
-        await opened.offers()  # a token that is not accepted is told once, not for every clip
+        await opened.offers()  # a token that is not accepted is reported once, not for every clip
         results = await asyncio.gather(*(plan_clip(opened.planner, row) for row in rows))
         try:
             balance = (await opened.service.client.balance()).microdollars

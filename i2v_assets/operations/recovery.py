@@ -147,7 +147,7 @@ def made_videos(bucket: Bucket, service: str) -> dict[str, Sighting]:
     names = [info.key for info in bucket.list(keys.CLIPS) if info.key.endswith(f"/{keys.MANIFEST}")]
     with ThreadPoolExecutor(READERS) as readers:
         found = readers.map(lambda key: _manifest(bucket, key), names)
-        # A joined video is no request: its pieces have records and videos of their own.
+        # A joined video is not a request: its pieces have records and videos of their own.
         manifests = [each for each in found if each is not None and each.service == service and not each.pieces]
     return {manifest.fingerprint: _sighting(manifest) for manifest in manifests}
 

@@ -82,6 +82,6 @@ def _planned_fingerprints(session: Session, row: ClipRow) -> set[str]:
         stored = read_json(session.bucket.read(keys.clip_key(row.clip, keys.PLAN)))
     except (ObjectMissing, ValueError):
         return found
-    takes = [take for take in stored.get("takes", ()) if isinstance(take, dict)]
+    takes = [take for name in ("takes", "rerolls") for take in stored.get(name, ()) if isinstance(take, dict)]
     requests = [each for take in takes for each in (take, *take.get("pieces", ()))]
     return found | {each["fingerprint"] for each in requests if "fingerprint" in each}

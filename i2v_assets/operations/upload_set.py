@@ -14,8 +14,9 @@ from i2v_assets.uploads.csv_batches import MAX_BATCH_BYTES
 from i2v_assets.uploads.grouping import Grouping, group_uploads, texts_wanted
 from i2v_assets.uploads.layouts import media_kind
 from i2v_assets.uploads.marks import ENDS_AFTER, RENEW_AFTER, mark_name, mark_text
-from i2v_assets.uploads.memory import IntakeMemory, tree_of
+from i2v_assets.uploads.memory import IntakeMemory
 from i2v_assets.uploads.noise import is_noise
+from i2v_assets.uploads.tree import tree_of
 from i2v_assets.uploads.types import Candidate, role_of
 from resources.media.foresee import foresee
 from resources.schemas.inputs import MediumKind

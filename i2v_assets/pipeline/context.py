@@ -36,7 +36,7 @@ class RunScope:
         retried: Dagster started it again after a crash: what was approved stays so, and no failure is paid for anew.
         plan: plan the clips.
         make: make the videos (the only part that costs money).
-        dispatched: one of the project's own sensors asked for it, which tells its clips from others of the range.
+        dispatched: one of the project's own sensors asked for it, which distinguishes its clips from others of the range.
     """
 
     run_id: str

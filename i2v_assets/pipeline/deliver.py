@@ -16,7 +16,7 @@ from i2v_assets.clip_folder.manifest import (
 from i2v_assets.clip_folder.writer import BucketAnswers
 from i2v_assets.pipeline.checks import manifest_checks
 from i2v_assets.pipeline.context import PipelineContext
-from i2v_assets.pipeline.lay_sound import discard, laid_under
+from i2v_assets.pipeline.lay_sound import laid_under
 from i2v_assets.pipeline.manifest import manifest_of
 from i2v_assets.pipeline.outcome import ClipDelivered
 from i2v_assets.pipeline.plan import Planned
@@ -27,6 +27,7 @@ from i2v_assets.pipeline.takes import Take, choose
 from i2v_assets.planning.plan import Plan
 from i2v_assets.uploads.types import Candidate
 from resources.ledger.ledger import Ledger
+from resources.provenance.credentials import UNSIGNED, Signing
 from resources.registry.registry import ClipRow
 from resources.storage import keys
 from resources.storage.errors import ObjectMissing
@@ -69,13 +70,11 @@ class Delivery:
         # A clip without its person (`keep_face: false`) leaves an uploaded picture out: it was made from the others.
         sent = {medium.uploaded_sha256 for medium in chosen.plan.inputs.media}
         files = [found for found in planned.files if found.medium is not None and found.medium.sha256 in sent]
-        laid = await laid_under(self._context, chosen)
+        laid = await laid_under(self._context, chosen) if chosen.plan.under else None
+        settings, signing = self._context.settings, Signing(UNSIGNED)
         try:
-            signing = await signed_copy(self._context, row.clip, chosen, files, laid.path if laid else None)
-        except BaseException:
-            discard(laid)
-            raise
-        try:
+            if settings.c2pa_certificate or settings.c2pa_key:
+                signing = await signed_copy(self._context, row.clip, chosen, files, laid.path if laid else None)
             manifest = self._manifest(row, candidate, files, chosen, takes, finished, scores)
             signed = {"signed_sha256": signing.sha256, "signed_size_bytes": signing.size_bytes}
             if laid is not None:
@@ -91,8 +90,9 @@ class Delivery:
                 shown=signing.path or (laid.path if laid else None),
             )
         finally:
-            signing.discard()
-            discard(laid)
+            for copy in (signing.path, laid.path if laid else None):
+                if copy is not None:
+                    copy.unlink(missing_ok=True)
         await record_reuse(self._context.ledger, row, takes)
         return ClipDelivered(row, plan, chosen, finished, provenance=signing.line, takes=tuple(takes))
 

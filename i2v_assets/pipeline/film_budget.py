@@ -1,18 +1,30 @@
 """The room that the budget has for films of pieces: a film is begun only if all of it fits beside those under way."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from uuid import uuid4
 
 from i2v_assets.planning.plan import Plan
-from resources.generation.factory import caps_of
+from resources.generation.caps import caps_of
 from resources.generation.types import GenerationRequest, Held
+from resources.ledger.errors import LedgerError
+from resources.ledger.film_room import Film, NoRoom
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import State
 from resources.money import dollars
 from resources.plurals import counted
 from resources.settings import Settings
 from resources.wait_reason import WaitReason
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 300.0
+"""How long a film's room is kept after its process was heard of last. A ledger that is away for minutes loses no film its room,
+and a process that died holds up the others no longer."""
+RENEW_SECONDS = 60.0
+"""Four renewals may fail before the room is lost."""
 
 
 def unsent(ledger: Ledger, plan: Plan) -> tuple[Plan, ...]:
@@ -24,15 +36,13 @@ def unsent(ledger: Ledger, plan: Plan) -> tuple[Plan, ...]:
 
 
 class FilmBudget:
-    """What a run may still spend on films; each claim asks the budget once more."""
+    """What a run may still spend on films, beside those of all other runs; each claim asks the budget once more."""
 
     def __init__(self, ledger: Ledger, settings: Settings, run_id: str) -> None:
         """``run_id`` is the run that the cap of a run counts for: of an automatic retry, the first one."""
         self._ledger = ledger
         self._settings = settings
         self._run_id = run_id
-        self._under_way: list[Plan] = []
-        self._asking = asyncio.Lock()
 
     @asynccontextmanager
     async def room_for(self, plan: Plan, order: GenerationRequest) -> AsyncIterator[Held | None]:
@@ -44,37 +54,42 @@ class FilmBudget:
         if order.adopt_only:
             yield None
             return
-        async with self._asking:  # of two films that ask at once, the second one sees the first
-            held = await asyncio.to_thread(self._beyond, plan, order)
-            if held is None:
-                self._under_way.append(plan)
+        prices = {piece.fingerprint: piece.at_most_microdollars or 0 for piece in plan.requests}
+        film = Film(uuid4().hex, self._settings.service, self._run_id, prices)
+        refused = await asyncio.to_thread(self._ledger.keep_room, film, caps_of(self._settings), LEASE_SECONDS)
+        if refused is not None:
+            yield self._held(refused, order)
+            return
+        renewing = asyncio.create_task(self._renew(film))
         try:
-            yield held
+            yield None
         finally:
-            if held is None:
-                self._under_way.remove(plan)
+            renewing.cancel()
+            with suppress(asyncio.CancelledError):
+                await renewing
+            await self._quietly(self._ledger.release_room, film)
 
-    def _beyond(self, plan: Plan, order: GenerationRequest) -> Held | None:
-        to_send = unsent(self._ledger, plan)
-        price = sum(piece.at_most_microdollars or 0 for piece in to_send)
-        kept = self._kept_for_others(plan)
-        settings, caps = self._settings, caps_of(self._settings)
-        today = self._ledger.spent_today(settings.service, settings.zone).microdollars
-        in_run = self._ledger.spend_of_run(self._run_id, settings.service).microdollars
-        left = min(caps.usd_per_day_microdollars - today, caps.usd_per_run_microdollars - in_run) - kept
-        if len(to_send) < 2 or price <= left:
-            return None
-        what = f"Its {counted(len(to_send), 'piece')} cost at most {dollars(price)} together, and the budget has"
-        what += f" {dollars(max(0, left)) or '$0'} left{' beside the other videos of this run' if kept else ''}."
+    async def _renew(self, film: Film) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            await self._quietly(self._ledger.renew_room, film, LEASE_SECONDS)
+
+    @staticmethod
+    async def _quietly(change: Callable[..., None], *arguments: object) -> None:
+        """Change a film's room; a ledger that does not answer stops no film, since the lease ends the room."""
+        try:
+            await asyncio.to_thread(change, *arguments)
+        except LedgerError as error:
+            log.warning("A film's room in the budget could not be changed: %s", error.message)
+
+    def _held(self, refused: NoRoom, order: GenerationRequest) -> Held:
+        settings, caps, price = self._settings, caps_of(self._settings), refused.price_microdollars
+        what = f"Its {counted(refused.unsent, 'piece')} cost at most {dollars(price)} together, and the budget has"
+        what += f" {dollars(max(0, refused.left_microdollars)) or '$0'} left"
+        what += " beside the other videos under way." if refused.kept_microdollars else "."
         variables = "I2V_BUDGET_USD_PER_DAY and I2V_BUDGET_USD_PER_RUN"
         if settings.service == "sandbox":
             variables = "I2V_SANDBOX_BUDGET_USD_PER_DAY"
         never = price > min(caps.usd_per_day_microdollars, caps.usd_per_run_microdollars)
         way_out = f"Raise {variables}." if never else f"It starts by itself then, or raise {variables}."
         return Held(order, WaitReason.BUDGET, what, f"Nothing of it is sent before there is room for all. {way_out}")
-
-    def _kept_for_others(self, plan: Plan) -> int:
-        """Return what the films under way have still to pay; pieces that this film shares with them are paid once."""
-        own = {piece.fingerprint for piece in plan.pieces}
-        others = {piece.fingerprint: piece for film in self._under_way for piece in unsent(self._ledger, film)}
-        return sum(piece.at_most_microdollars or 0 for name, piece in others.items() if name not in own)

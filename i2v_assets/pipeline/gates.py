@@ -39,7 +39,7 @@ class Gate:
         asked_for: a person asked for this take.
         window: when paid work may start; None always.
         upload_hold: why its upload waits for a person; None if it is understood.
-        asks: why the request needs a person's word; the first one is told.
+        asks: why the request needs a person's word; the first one is reported.
         heap: the loose clips that it came with, if they cost too much together to be made without a question.
         bucket_commands: a file in the bucket may approve it.
     """

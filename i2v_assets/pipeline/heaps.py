@@ -1,4 +1,4 @@
-"""Heaps: many loose clips of one tree within an hour, which nobody may have meant to pay for. Pure.
+"""Heaps: many loose clips of one tree within an hour, which may not be meant to be paid for. Pure.
 
 A mistaken copy (a photo library, a backup) brings loose images by the hundred. Together they wait as one approval. Rows of a
 list, folders with a brief and images with a sidecar are meant, and are never part of a heap.

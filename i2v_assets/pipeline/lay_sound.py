@@ -32,14 +32,12 @@ class LaidSound:
     size_bytes: int
 
 
-async def laid_under(context: PipelineContext, take: Take) -> LaidSound | None:
-    """Return a take with the brief's sounds laid under it; None if the brief lays none.
+async def laid_under(context: PipelineContext, take: Take) -> LaidSound:
+    """Return a take with the brief's sounds laid under it.
 
     Raises:
         StorageError: a file cannot be fetched; MediaError: a file cannot be mixed.
     """
-    if not take.plan.under:
-        return None
     copies: list[Path] = []
 
     def copy(key: str) -> Path:
@@ -70,9 +68,3 @@ async def laid_under(context: PipelineContext, take: Take) -> LaidSound | None:
     finally:
         for path in copies:
             path.unlink(missing_ok=True)
-
-
-def discard(laid: LaidSound | None) -> None:
-    """Delete the file, if there is one."""
-    if laid is not None:
-        laid.path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """What became of a clip: the one value that `process_clip` returns and `report` writes everywhere."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 from i2v_assets.clip_folder.manifest import Manifest
 from i2v_assets.pipeline.plan import Planned
@@ -9,9 +9,24 @@ from i2v_assets.pipeline.postprocess import PostprocessResult
 from i2v_assets.pipeline.takes import Take
 from i2v_assets.planning.plan import Plan
 from resources.errors import ErrorCode
+from resources.generation.types import Held
 from resources.problem import Problem
+from resources.registry.guards import cancelled_words, retry_remedy
 from resources.registry.rows import ClipRow
 from resources.wait_reason import WaitReason
+
+HOLDS_NO_OTHER = {WaitReason.LOST, WaitReason.PERSON}
+"""Waits of one take that end with a person: the clip shows another of its takes meanwhile."""
+
+_STANDS_ANYWAY = {
+    WaitReason.FINAL,
+    WaitReason.UNKNOWN,
+    WaitReason.LOST,
+    WaitReason.DEADLINE,
+    WaitReason.DOWNLOAD,
+    WaitReason.STORAGE,
+}
+"""What a stopped clip says all the same: a person has to know it, or something that was sent is still to be fetched."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,23 @@ class ClipWaiting:
     http_status: int | None = None
     request_id: str | None = None
     held: str | None = None
+
+    @classmethod
+    def for_take(cls, planned: Planned, plan: Plan, found: Held) -> Self:
+        """Return the clip's wait for one of its takes; a reroll that it waits for counts among those that are asked for."""
+        plans = tuple(planned.plans) if plan in planned.plans else (*planned.plans, plan)
+        return cls(
+            planned.row,
+            found.kind,
+            Problem(found.reason, remedy=found.remedy),
+            plan,
+            plans,
+            tuple(reroll for reroll in planned.rerolls if reroll not in plans),
+            found.code,
+            found.http_status,
+            found.request_id,
+            found.order.fingerprint,
+        )
 
 
 @dataclass(frozen=True)
@@ -106,3 +138,13 @@ class ClipDelivered:
 
 
 ClipOutcome: TypeAlias = ClipPlanned | ClipRefused | ClipWaiting | ClipFailed | ClipDelivered
+
+
+def as_stopped(outcome: ClipOutcome, now: ClipRow | None) -> ClipOutcome:
+    """Return the outcome of a clip that a person stopped: it waits for them, whatever its requests came to."""
+    by = now.stopped_by if now is not None else None
+    if by is None or not isinstance(outcome, ClipWaiting | ClipFailed) or outcome.reason in _STANDS_ANYWAY:
+        return outcome
+    row = outcome.row
+    problem = Problem(cancelled_words(by), remedy=retry_remedy(row.clip))
+    return ClipWaiting(row, WaitReason.PERSON, problem, outcome.plan, request_id=outcome.request_id)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import dataclass, field
 
 from resources.ledger.ledger import Ledger
 from resources.registry.registry import ClipRow, Registry
@@ -13,25 +14,25 @@ PATIENCE_SECONDS = 600.0
 """How long a run waits with its clips. After a longer pause the dispatch sensor starts them in new runs."""
 
 
+@dataclass
 class PauseWatch:
-    """The pause as the clips of one run see it."""
+    """The pause as the clips of one run see it; ``since`` is when the run began, in monotonic seconds."""
 
-    def __init__(self, ledger: Ledger, registry: Registry, service: str, run_id: str) -> None:
-        self._ledger = ledger
-        self._registry = registry
-        self._service = service
-        self._run_id = run_id
-        self._give_up = time.monotonic() + PATIENCE_SECONDS
-        self._look: asyncio.Task[bool] | None = None
+    ledger: Ledger
+    registry: Registry
+    service: str
+    run_id: str
+    since: float = field(default_factory=time.monotonic)
+    _look: asyncio.Task[bool] | None = None
 
     async def resumed(self, row: ClipRow) -> ClipRow | None:
         """Return the clip once the pause is over and this run goes on with it; None if it is left to another run."""
         if not await asyncio.to_thread(self._held):
             return None  # it has ended already: the dispatch sensor starts the clip
         while await self._paused():
-            if time.monotonic() > self._give_up:
+            if time.monotonic() > self.since + PATIENCE_SECONDS:
                 return None
-        return await asyncio.to_thread(self._registry.stops.go_on, row, self._run_id)
+        return await asyncio.to_thread(self.registry.stops.go_on, row, self.run_id)
 
     async def _paused(self) -> bool:
         if self._look is None or self._look.done():
@@ -43,4 +44,4 @@ class PauseWatch:
         return await asyncio.to_thread(self._held)
 
     def _held(self) -> bool:
-        return self._ledger.held_service(self._service) is not None
+        return self.ledger.held_service(self.service) is not None

@@ -7,20 +7,32 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
+from typing import Self
 
 from i2v_assets.briefs.brief import Brief
+from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.read_media import MediaReader, ReadFile
 from i2v_assets.pipeline.takes import asked_takes, reroll_takes, take_order, with_seed
 from i2v_assets.planning.families import check_names, expand, wanted_families
 from i2v_assets.planning.media import MeasuredMedium
-from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting, plan_hash
+from i2v_assets.planning.plan import (
+    PastCosts,
+    Plan,
+    PlanOffer,
+    PlanOptions,
+    Refusal,
+    Waiting,
+    expected_price,
+    plan_hash,
+    with_past,
+)
 from i2v_assets.planning.planner import make_plan
 from i2v_assets.planning.preparing import Prepared, Unprepared, Wanted
 from i2v_assets.planning.prompts import load_presets
-from i2v_assets.planning.quoting import PastCosts, with_past
 from i2v_assets.planning.voice_film import Unheard, from_piece, with_pieces
 from i2v_assets.uploads.types import Candidate, UploadKind
 from resources.errors import SettingsError
@@ -32,13 +44,15 @@ from resources.media.limits import WorkLimits
 from resources.media.pool import shared_pool
 from resources.redact import redact_line
 from resources.registry.registry import ClipRow
+from resources.runcomfy.offers import LiveOffer, Offers
+from resources.schemas.endpoints import LiveEndpoint
 from resources.schemas.inputs import Family, FirstFrame, MediumKind, Route
 from resources.schemas.live_check import violations
 from resources.settings import Settings
 
 READS = 4
 """Files fetched and opened at once, which bounds what lies in the scratch folder. A file that turns out slow to open no longer
-counts, so that it delays nobody."""
+counts, so that it delays no other."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +102,7 @@ class ClipPlanner:
         offers: What the service offers now.
         options: What decides where a brief is silent.
         past_costs: What requests like one have cost.
+        priced: Is called with each clip that has a plan and what its takes are expected to cost, as soon as that is known.
         was_sent: Whether a request of this fingerprint was ever sent: one that was sent without a preparation that its
             endpoint does not need stays without it.
     """
@@ -99,13 +114,24 @@ class ClipPlanner:
         options: PlanOptions,
         was_sent: Callable[[str], bool] = lambda _: False,
         past_costs: PastCosts = lambda _: (),
+        priced: Callable[[str, int | None], None] | None = None,
     ) -> None:
         self._reader = reader
         self._offers = offers
         self._options = options
         self._was_sent = was_sent
         self._past_costs = past_costs
+        self._note_price = priced
         self._reads = asyncio.Semaphore(READS)
+
+    @classmethod
+    def of_run(cls, context: PipelineContext) -> Self:
+        """Return the planner of a run's clips."""
+        reader = MediaReader(context.bucket, context.registry, context.scratch, context.pool)
+        offers = partial(plan_offers, context.offers)
+        past = partial(context.ledger.past_costs, context.settings.service)
+        priced = context.heaps.planned if context.heaps is not None else None
+        return cls(reader, offers, context.options, context.ledger.was_sent, past, priced)
 
     async def plan(self, row: ClipRow) -> Planned:
         """All takes of a clip.
@@ -113,8 +139,7 @@ class ClipPlanner:
         Raises:
             I2VError: the bucket or the catalogue does not answer, or the token is not accepted.
         """
-        candidate = Candidate.from_content(row.content)
-        return await self.takes(row, candidate, await self.read(candidate))
+        return await self.takes(row, *await self.read(row))
 
     async def takes(self, row: ClipRow, candidate: Candidate, files: tuple[ReadFile, ...]) -> Planned:
         """All takes of a clip whose files are read."""
@@ -128,14 +153,18 @@ class ClipPlanner:
         further = [await self.take(row, candidate, files, number) for number in (*asked[1:], *possible)]
         plans = [first, *(plan for plan in further if isinstance(plan, Plan))]
         sure, rerolls = (tuple(plan for plan in plans if plan.take in numbers) for numbers in (asked, possible))
+        if self._note_price is not None:
+            self._note_price(row.clip, expected_price(sure))
         return Planned(row, candidate, files, sure, rerolls=rerolls)
 
-    async def read(self, candidate: Candidate) -> tuple[ReadFile, ...]:
-        """A clip's files, in its order; the moving part of a Live Photo is none of a loose image's."""
+    async def read(self, row: ClipRow) -> tuple[Candidate, tuple[ReadFile, ...]]:
+        """A clip's upload and its files, in its order; the moving part of a Live Photo is none of a loose image's."""
+        candidate = Candidate.from_content(row.content)
         files = await asyncio.gather(*(self._reader.read_async(file, self._reads) for file in candidate.files))
         if candidate.kind is not UploadKind.LOOSE:
-            return tuple(files)
-        return tuple(file for file in files if not (isinstance(file.facts, VideoFacts) and file.facts.live_photo))
+            return candidate, tuple(files)
+        still = (file for file in files if not (isinstance(file.facts, VideoFacts) and file.facts.live_photo))
+        return candidate, tuple(still)
 
     async def take(
         self, row: ClipRow, candidate: Candidate, files: tuple[ReadFile, ...], number: int
@@ -163,7 +192,6 @@ class ClipPlanner:
         name: str,
         seed: int | None = None,
         first_frame: FirstFrame | None = None,
-        films: bool = True,
     ) -> Plan | Refusal | Waiting:
         """Return the decision on one take of a brief and the files it names, for a registered clip or for none.
 
@@ -175,7 +203,6 @@ class ClipPlanner:
             name: The upload's name.
             seed: A seed that a person chose.
             first_frame: Whose frame its image is, if it is one.
-            films: False never splits a long voice: it is cut.
 
         Raises:
             I2VError: the catalogue does not answer, or the token is not accepted.
@@ -185,7 +212,7 @@ class ClipPlanner:
             return Refusal.of(clip, [(found.problem, found.remedy) for found in unreadable])
         offers = await self._offers(wanted_families(brief, self._options))
         decided = await self._decide(
-            clip, brief, files, offers, take=take, name=name, seed=seed, first_frame=first_frame, films=films
+            clip, brief, files, offers, take=take, name=name, seed=seed, first_frame=first_frame
         )
         return await self._priced(decided, offers) if isinstance(decided, Plan) else decided
 
@@ -209,7 +236,6 @@ class ClipPlanner:
         name: str,
         seed: int | None,
         first_frame: FirstFrame | None,
-        films: bool,
     ) -> Plan | Refusal | Waiting:
         """Return the decision without what earlier requests have cost."""
         faces = next((file.faces for file in files if file.faces), None)
@@ -230,7 +256,7 @@ class ClipPlanner:
                 name=name,
                 prepared=prepared,
                 was_sent=self._was_sent,
-                pauses=pauses if films else None,
+                pauses=pauses,
                 first_frame=first_frame,
             )
             return with_seed(made, self._options.service, seed) if isinstance(made, Plan) and seed is not None else made
@@ -309,6 +335,34 @@ def _video_as_voice(row: ClipRow, candidate: Candidate, files: Sequence[ReadFile
     )
 
 
+async def plan_offers(offers: Offers, families: Collection[Family] | None = None) -> dict[Family, PlanOffer | None]:
+    """Return the id and price of these families, or of the routes' own ones; None if no id answers.
+
+    A family is left out if the catalogue does not answer now (a passing fault): the planner goes on without a price, and
+    nothing is paid at a price that no plan has shown.
+
+    Raises:
+        I2VError: the token is missing or rejected.
+    """
+    return {family: _plan_offer(live) for family, live in (await offers.all(families)).items()}
+
+
+def _plan_offer(live: LiveOffer) -> PlanOffer | None:
+    if live.unusable is not None:
+        return PlanOffer(live.family, None, "", unusable=live.unusable.message, remedy=live.unusable.remedy)
+    if live.offer is None:
+        return None
+    offer = live.offer
+    return PlanOffer(
+        offer.endpoint.model_id,
+        offer.price_microdollars_per_unit,
+        offer.price_unit,
+        trouble="; ".join(live.unapproved_changes),
+        terms=offer.terms,
+        live=offer.endpoint if isinstance(offer.endpoint, LiveEndpoint) else None,
+    )
+
+
 def plan_options(settings: Settings) -> PlanOptions:
     """What the planner decides by where a brief is silent.
 
@@ -322,6 +376,7 @@ def plan_options(settings: Settings) -> PlanOptions:
         watermark=settings.watermark,
         keep_face=settings.keep_face,
         presets=load_presets(_presets_text(settings), settings.presets_file or "presets"),
+        presets_are_shipped=not settings.presets_file,
         price_headroom=settings.price_headroom,
         allow_unknown_price=settings.allow_unknown_price,
         measured=settings.measure,

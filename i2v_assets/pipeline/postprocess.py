@@ -192,7 +192,7 @@ def fetched(bucket: Bucket, key: str, scratch: Path) -> Path:
 async def poster_again(bucket: Bucket, clip: str, pool: MediaPool) -> tuple[str | None, str | None]:
     """The small and the tiny poster of a clip that was delivered before, from the one in the bucket; None where it is gone.
 
-    A picture is no reason for a delivered clip to fail: whatever is in the way, it is told without one.
+    A picture is not a reason for a delivered clip to fail: whatever is in the way, it is reported without one.
     """
     try:
         kept = await asyncio.to_thread(bucket.read, keys.clip_key(clip, keys.POSTER), max_bytes=BUCKET_POSTER_BYTES)

@@ -34,11 +34,11 @@ def price_and_model(rows: Sequence[RequestRow]) -> Iterator[tuple[str, bool, Det
 
 def is_substituted(row: RequestRow) -> bool:
     """Return whether another model answered than was paid for."""
-    return not same_model(row.model_id, row.answered_model_id)
+    return row.model_id != row.answered_model_id and not same_model(row.model_id, row.answered_model_id)
 
 
 def told_cost(row: RequestRow) -> int | None:
-    """Return the cost as the service told it, also if another one counts."""
+    """Return the cost as the service reported it, also if another one counts."""
     return row.cost_microdollars if row.told_microdollars is None else row.told_microdollars
 
 
@@ -55,4 +55,7 @@ def price_details(row: RequestRow) -> Details:
 
 
 def _agree(row: RequestRow, why: str) -> str:
-    return f"{why}. Compare it with the service's console, then: i2v models --accept {row.family}"
+    return (
+        f"{why}. Compare it with the service's console, then: i2v models --accept {row.family}. If the bill has another"
+        f" cost: i2v ledger cost {row.fingerprint[:12]} USD"
+    )

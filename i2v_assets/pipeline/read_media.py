@@ -5,6 +5,7 @@ import base64
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -75,14 +76,18 @@ class MediaReader:
         self._registry = registry
         self._scratch = scratch
         self._pool = pool or shared_pool()
-        self.preparer = Preparer(bucket, registry, scratch, self._pool)
+
+    @cached_property
+    def preparer(self) -> Preparer:
+        """What brings files within an endpoint's limits."""
+        return Preparer(self._bucket, self._registry, self._scratch, self._pool)
 
     def read(self, key: str, etag: str, name: str) -> ReadFile:
         """Return one file. A damaged one is an answer, not an error.
 
         Raises:
             StorageError: the bucket does not answer, or the file is gone.
-            MeasuringFailed: the process that read it died twice; MediaBug: an error that nobody foresaw.
+            MeasuringFailed: the process that read it died twice; MediaBug: an unexpected error.
         """
         known = self._known(key, etag)
         if known is None:
@@ -206,7 +211,7 @@ def _plain(copy: _Copy, scanned: MediaScan) -> dict[str, Any]:
         plain["thumbnail"] = base64.b64encode(still.thumbnail).decode()
         plain["glimpse"] = base64.b64encode(still.glimpse).decode()
         largest = max((face.share for face in still.faces), default=0.0)
-        plain["faces"] = [still.portrait, largest, count_large(still.faces)]
+        plain["faces"] = [still.portrait, largest, count_large(still.faces) if still.faces else 0]
     return plain
 
 

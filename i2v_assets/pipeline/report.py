@@ -4,7 +4,6 @@ import asyncio
 import base64
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 
 from i2v_assets.clip_folder import notes
 from i2v_assets.clip_folder.notes import Answer, answer_of
@@ -20,7 +19,6 @@ from i2v_assets.pipeline.metadata import (
     at_once,
     files_metadata,
     plan_metadata,
-    video_metadata,
 )
 from i2v_assets.pipeline.outcome import (
     ClipDelivered,
@@ -29,35 +27,23 @@ from i2v_assets.pipeline.outcome import (
     ClipPlanned,
     ClipRefused,
     ClipWaiting,
+    as_stopped,
 )
 from i2v_assets.pipeline.plan import Planned
-from i2v_assets.pipeline.postprocess import PostprocessResult, poster_again
 from i2v_assets.pipeline.read_media import ReadFile
-from i2v_assets.pipeline.takes import Take
+from i2v_assets.pipeline.report_video import new_video, unchanged_video
 from i2v_assets.planning.plan import Plan, expected_price, total_price
 from i2v_assets.uploads.types import Candidate
 from resources.errors import I2VError
-from resources.generation.types import Delivered
 from resources.ledger.records import Money
+from resources.logs import log_context
 from resources.outside_text import escape_markdown
-from resources.problem import Problem
-from resources.registry.guards import cancelled_words, retry_remedy
 from resources.registry.registry import ClipRow, ClipState
 from resources.schemas.inputs import Medium, MediumKind
 from resources.storage import keys
 from resources.wait_reason import WaitReason
 
 log = logging.getLogger(__name__)
-
-_STANDS_ANYWAY = {
-    WaitReason.FINAL,
-    WaitReason.UNKNOWN,
-    WaitReason.LOST,
-    WaitReason.DEADLINE,
-    WaitReason.DOWNLOAD,
-    WaitReason.STORAGE,
-}
-"""What a stopped clip says all the same: a person has to know it, or something that was sent is still to be fetched."""
 
 _ASKED_OF_THE_REQUEST = {WaitReason.UNKNOWN, WaitReason.PRICE_AGREEMENT}
 """Waits whose end the dispatch sensor asks the ledger by the fingerprint of the request that is held, not of the whole take."""
@@ -123,12 +109,12 @@ class ClipReporter:
             StorageError: the bucket does not answer; LedgerError: the ledger does not.
         """
         row = outcome.row
-        picture = self._pictures.pop(row.clip, None)  # a run of 200 clips keeps none that nobody needs
+        picture = self._pictures.pop(row.clip, None)  # a run of 200 clips keeps none that is not needed
         if not isinstance(outcome, ClipDelivered | ClipPlanned):
             now = await asyncio.to_thread(self._context.registry.get, row.clip)
             if not self._is_ours(row, now):
                 return self._taken_away(row, now)
-            outcome = _stopped(outcome, now)
+            outcome = as_stopped(outcome, now)
         match outcome:
             case ClipPlanned():
                 return Result(row.clip, row.state)
@@ -246,8 +232,8 @@ class ClipReporter:
         return await self._answer(row, state, answer, problem.what, remedy, waiting_for=outcome.reason, plan=plan)
 
     async def _money(self, row: ClipRow, plan: Plan | None = None) -> Money:
-        planned = [each.fingerprint for each in plan.requests] if plan is not None else [row.planned_fingerprint]
-        return await asyncio.to_thread(self._context.ledger.money_of, row.clip, *planned)
+        planned = [each.fingerprint for each in plan.requests] if plan is not None else []
+        return await asyncio.to_thread(self._context.ledger.money_of, row, *planned)
 
     async def _answer(
         self,
@@ -341,9 +327,9 @@ class ClipReporter:
         clip, chosen = outcome.row.clip, outcome.chosen
         version = chosen.outcome.sha256[:16]
         if outcome.finished is not None:
-            metadata, preview = self._new_video(clip, chosen, outcome.finished, outcome.provenance)
+            metadata, preview = new_video(self._context, clip, chosen, outcome.finished, outcome.provenance)
         else:
-            metadata, preview = await self._unchanged_video(outcome)
+            metadata, preview = await unchanged_video(self._context, outcome)
         checks = delivered_checks(outcome)
         with at_once(self._events):
             self._events.materialized("clip_video", clip, metadata, version)
@@ -353,54 +339,6 @@ class ClipReporter:
                 )
             if preview:
                 self._events.materialized("clip_preview", clip, preview, version)
-
-    def _new_video(
-        self, clip: str, chosen: Take, finished: PostprocessResult, provenance: str
-    ) -> tuple[Metadata, Metadata]:
-        metadata = video_metadata(
-            chosen.plan,
-            _with_costs(chosen),
-            clip=clip,
-            link_base=self._context.settings.video_link_base,
-            poster=finished.inline_poster,
-            glimpse=finished.glimpse,
-            sandbox=self._context.sandbox,
-            size=(finished.width, finished.height, finished.seconds),
-            more={"quality": finished.score, "why the quality is low": finished.why_low, "provenance": provenance},
-        )
-        if not finished.files:
-            return metadata, {}
-        return metadata, {
-            "poster": metadata.get("poster"),
-            "files": ", ".join(keys.clip_key(clip, name) for name in finished.files),
-            "bytes": sum(len(content) for content, _ in finished.files.values()),
-        }
-
-    async def _unchanged_video(self, outcome: ClipDelivered) -> tuple[Metadata, Metadata]:
-        """Return what a delivered clip that falls into a range logs again, with the same data version.
-
-        The UI shows the latest event alone, so it says and shows what the first one did.
-        """
-        settings, clip, chosen, before = self._context.settings, outcome.row.clip, outcome.chosen, outcome.before
-        picture, tiny = (
-            await poster_again(self._context.bucket, clip, self._context.pool) if settings.previews else (None, None)
-        )
-        metadata = video_metadata(
-            chosen.plan,
-            _with_costs(chosen),
-            clip=clip,
-            link_base=settings.video_link_base,
-            poster=picture,
-            glimpse=tiny,
-            sandbox=self._context.sandbox,
-            size=(before.video.width, before.video.height, before.video.seconds) if before else None,
-            more={
-                "quality": before.quality if before else None,
-                "unchanged": "delivered before; nothing was made or paid",
-            },
-        )
-        preview: Metadata = {"poster": metadata.get("poster"), "unchanged": "made before"}
-        return metadata, preview if settings.previews else {}
 
 
 def _file(found: ReadFile, sent: Mapping[str, Medium]) -> dict[str, object]:
@@ -426,21 +364,6 @@ def _file(found: ReadFile, sent: Mapping[str, Medium]) -> dict[str, object]:
     return plain
 
 
-def _stopped(outcome: ClipOutcome, now: ClipRow | None) -> ClipOutcome:
-    """Return the outcome of a clip that a person stopped: it waits for them, whatever its requests came to."""
-    by = now.stopped_by if now is not None else None
-    if by is None or not isinstance(outcome, ClipWaiting | ClipFailed) or outcome.reason in _STANDS_ANYWAY:
-        return outcome
-    row = outcome.row
-    problem = Problem(cancelled_words(by), remedy=retry_remedy(row.clip))
-    return ClipWaiting(row, WaitReason.PERSON, problem, outcome.plan, request_id=outcome.request_id)
-
-
-def _with_costs(take: Take) -> Delivered:
-    row = take.row
-    return replace(take.outcome, cost_microdollars=row.cost_microdollars, price_microdollars=row.price_microdollars)
-
-
 async def make_clip(
     process: Callable[[ClipRow], Awaitable[ClipOutcome]],
     reporter: ClipReporter,
@@ -454,13 +377,14 @@ async def make_clip(
     If the outcome cannot be written (the bucket or the ledger is gone), the clip keeps its state: the dispatch sensor finds
     it without an answer, and starts it again.
     """
-    outcome = await process(row)
-    try:
-        result = await reporter.report(outcome)
-        paused = isinstance(outcome, ClipWaiting) and outcome.reason is WaitReason.PAUSED
-        if not paused or resumed is None or (again := await resumed(row)) is None:
-            return result
-        return await make_clip(process, reporter, again, resumed)
-    except I2VError as error:
-        log.warning("Clip %s: its outcome could not be written: %s", row.clip, error.message)
-        return Result(row.clip, ClipState.FAILED, error.message, error.remedy)
+    with log_context(clip=row.clip):
+        outcome = await process(row)
+        try:
+            result = await reporter.report(outcome)
+            paused = isinstance(outcome, ClipWaiting) and outcome.reason is WaitReason.PAUSED
+            if not paused or resumed is None or (again := await resumed(row)) is None:
+                return result
+            return await make_clip(process, reporter, again, resumed)
+        except I2VError as error:
+            log.warning("Clip %s: its outcome could not be written: %s", row.clip, error.message)
+            return Result(row.clip, ClipState.FAILED, error.message, error.remedy)

@@ -80,7 +80,7 @@ def _last_image(clues: Clues) -> Iterator[Ask]:
     last = shown_name(clues.images[-1])
     words = clues.prompt.find("last_frame")
     if not words and len(clues.images) == 2:
-        words = becoming(clues.prompt.text, clues.images)
+        words = becoming(clues.prompt.text, clues.images) or ("" if clues.numbered else clues.prompt.find("from_to"))
     if words:
         why = f"The prompt speaks of a first and a last image (“{words}”)"
     elif len(clues.images) == 2 and names_first(clues.images[0]) and names_last(clues.images[1]) and not clues.numbered:

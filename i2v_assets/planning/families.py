@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.planning.media import MeasuredMedium, of_kind
@@ -14,7 +15,7 @@ from resources.schemas.endpoints import LIMITS
 from resources.schemas.families import FAMILIES, default_families, named
 from resources.schemas.inputs import Family, MediumKind, Route
 from resources.schemas.limits import Limits
-from resources.schemas.live_schema import limits_of
+from resources.schemas.live_limits import limits_of
 
 
 class UnknownFamily(SettingsError):
@@ -41,7 +42,7 @@ def check_names(names: Sequence[str], where: str) -> None:
             near = difflib.get_close_matches(name.lower(), known, 1, 0.6)
             hint = f"Did you mean `{near[0]}`?" if near else f"Families: {', '.join(known)}."
             raise UnknownFamily(
-                f"{where} names {name!r}, which is no family that is known.",
+                f"{where} names {name!r}, which is not a known family.",
                 remedy=f"{hint} A model id of the catalogue has a / in it.",
             )
 
@@ -113,56 +114,40 @@ def waiting_for(
     offer = offers.get(family)
     if offer is not None and offer.unusable:
         return None
+    wait = partial(Waiting, clip=clip, route=routing.route, reasons=routing.reasons)
     if offer is not None and offer.trouble:
-        return Waiting(
-            clip=clip,
+        return wait(
             kind="catalogue",
             words=f"The service's entry of {family} differs from the accepted one: {offer.trouble.rstrip('.')}.",
             remedy=f"Check it with `i2v models`, then accept it: i2v models --accept {family}",
             agreement=True,
-            route=routing.route,
-            reasons=routing.reasons,
         )
     if offer is not None or (family not in offers and family in LIMITS):
         return None
-    if family not in offers:
-        return Waiting(
-            clip=clip,
-            kind="catalogue",
-            words=f"The service's catalogue does not answer now, and {family} is planned by its live entry.",
-            remedy="It is tried again later.",
-            route=routing.route,
-            reasons=routing.reasons,
-        )
-    if routing.route is Route.LIP_SYNC and of_kind(media, MediumKind.IMAGE) and _takes_image(family, None):
-        return Waiting(
-            clip=clip,
+    shows_face = routing.route is Route.LIP_SYNC and of_kind(media, MediumKind.IMAGE) and _takes_image(family, None)
+    if family in offers and shows_face:
+        return wait(
             kind="keep_face",
             words=(
                 "The service has no endpoint now that takes both an image and a voice. The documented one (Wan"
                 " text-to-video with audio_url) takes no image, so the person in it would not appear."
             ),
             remedy="Wait until it has one, or write `keep_face: false` in the brief to make the clip without that person.",
-            route=routing.route,
-            reasons=routing.reasons,
         )
+    words, remedy = _absence(family, routing.route, answered=family in offers)
+    return wait(kind="catalogue", words=words, remedy=remedy)
+
+
+def _absence(family: Family, route: Route, *, answered: bool) -> tuple[str, str]:
+    """Return in words that the catalogue has no entry of a family now, and what to do."""
+    if not answered:
+        words = f"The service's catalogue does not answer now, and {family} is planned by its live entry."
+        return words, "It is tried again later."
     if family not in LIMITS:
-        return Waiting(
-            clip=clip,
-            kind="catalogue",
-            words=f"The service's catalogue has no model {family} now.",
-            remedy="It is asked for again. Correct the id if it is misspelt: `i2v models` shows what there is.",
-            route=routing.route,
-            reasons=routing.reasons,
-        )
-    return Waiting(
-        clip=clip,
-        kind="catalogue",
-        words=f"The service's catalogue has no model id of {family}, so the route {routing.route} is not available.",
-        remedy="`i2v models` shows the available ids. I2V_MODEL_IDS sets another id.",
-        route=routing.route,
-        reasons=routing.reasons,
-    )
+        words = f"The service's catalogue has no model {family} now."
+        return words, "It is asked for again. Correct the id if it is misspelt: `i2v models` shows what there is."
+    words = f"The service's catalogue has no model id of {family}, so the route {route} is not available."
+    return words, "`i2v models` shows the available ids. I2V_MODEL_IDS sets another id."
 
 
 def choose_family(

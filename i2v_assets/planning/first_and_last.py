@@ -19,7 +19,10 @@ _BEFORE: Final = (
     r"(?:^|[.;:,、。，]\s*|\b(?:the|das|die|la|a|o|el|le|l'|from|von|vom|aus dem|aus|de la|de l'|da|do|de|let|make|lasse?)\s*"
     r"|[从让把])"
 )
-_AFTER: Final = r"(?=\W*$|\s*[.,;!、。，])"
+_AFTER: Final = (
+    r"(?=\W*$|\s*[.,;!、。，]|\s+(?:over|during|within|throughout|by the end|at the end|in \d|smoothly|slowly|gradually|seamlessly"
+    r"|with|while|langsam|wahrend|innerhalb|lentamente|poco a poco|doucement|progressivement|devagar|aos poucos)\b)"
+)
 _GAP: Final = r"[^.;。@]"
 
 _RULES: Final = tuple(
@@ -33,6 +36,19 @@ _RULES: Final = tuple(
         rf" (?:(?:the|das|die|la|a|o|el|le) |l')?@1 (?:smoothly |slowly |langsam |sanft )?(?:into|to|in|en|na|em|no|para)"
         rf" (?:(?:the|das|die|la|a|o|el|le) |l')?@2{_AFTER}",
         rf"[把将]?@1(?!的){_GAP}{{0,6}}(?:变成|变为|转为|过渡到)@2(?!的)|@1を{_GAP}{{0,6}}@2(?:に|へ){_GAP}{{0,4}}(?:変化|変え|変身|モーフ)",
+        # transform the caterpillar in image 1 into the butterfly of image 2
+        r"\b(?:turn|morph|transform\w*|verwand\w+|convierte|convert\w*|wandle)"
+        rf" {_GAP}{{3,30}}@1 {_GAP}{{0,15}}(?:into|in|en|em|n[ao])\b {_GAP}{{3,30}}@2{_AFTER}",
+        # her hair turns from brown (image 1) to blonde (image 2); "aus der Raupe auf Bild 1 wird der Falter auf Bild 2"
+        r"\b(?:turn|chang|go|fad|morph|transition|transform|blend|grow|ag)\w* (?:\w+ )?from\b"
+        rf"{_GAP}{{0,25}}@1{_GAP}{{0,15}}\bto\b{_GAP}{{0,25}}@2",
+        rf"\b(?:aus|from)\b{_GAP}{{0,25}}@1{_GAP}{{0,6}}\b(?:wird|comes|becomes)\b{_GAP}{{0,25}}@2{_AFTER}",
+        # start: image 1. end: image 2
+        r"\b(?:start|first|begin\w*|opening|anfang|beginn|inicio|debut|inicial|erste[rs]?|comeco)\b"
+        r"(?: (?:frame|image|bild|still))?\W{0,3}(?:is |ist |es |est |e |= )?@1\W{1,5}(?:and |und |y |et |e )?"
+        r"(?:the |das |la |a )?(?:end\w*|last|final|closing|schluss|fin|fim|finale)\b",
+        # the sapling grows until it looks like image 2
+        rf"\b(?:until|till|bis|hasta|jusqu\w*|ate)\b{_GAP}{{0,45}}@2|直到{_GAP}{{0,6}}@2{_AFTER}|@2(?:になる|のよう|に似)?まで",
         # start with image 1 and end with image 2
         rf"(?:start|begin|open|beginn|anfang|empie|comien|inici|commenc|debut|comec|开头|开始|首|始|最初){_GAP}{{0,25}}@1{_GAP}{{0,40}}"
         rf"(?:end|finish|clos|schliess|acab|termin|fin|最後|最后|终|終|結|结){_GAP}{{0,25}}@2",

@@ -30,9 +30,7 @@ class LiveInputs:
 
 def not_by_schema(brief: Brief, family: Family) -> LiveInputs:
     """Return the brief of a family whose body the code knows: it has no further inputs."""
-    if not brief.inputs:
-        return LiveInputs(brief, {})
-    what = f"`inputs` sets {', '.join(f'`{name}`' for name in brief.inputs)}."
+    what = f"`inputs` sets {', '.join(f'`{name}`' for name in brief.inputs or {})}."
     limit = f"{family} has no inputs beside the keys of a brief."
     return LiveInputs(brief, {}, (Problem(file="brief", what=what, limit=limit, remedy="Remove `inputs`."),))
 

@@ -1,7 +1,7 @@
 """What a prompt sets in motion: its lead, the camera's moves, the subjects' actions, and what contradicts itself. Pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final
@@ -56,8 +56,9 @@ class Motions:
     def several(self) -> bool:
         """True if the prompt asks for more than one primary motion."""
         actions = len(self.actions) + bool(self.slight)
+        moves = {name for name in self.camera if name != "other moves"}  # "handheld" is no move beside "push in"
         return (
-            len(self.camera) > 1
+            len(moves) > 1
             or actions >= SEVERAL_ACTIONS
             or (self.sequences > 1 and len(self.camera) + actions > 1)
             or (self.sequences > 0 and len(self.camera) + len(self.actions) > 2)
@@ -70,7 +71,7 @@ def motions_of(prompt: str) -> Motions:
     reading = read_prompt(prompt)
     clauses = [rest for clause in reading.clauses if (rest := _without_format(clause)).strip()]
     lead, describes = _lead(reading, clauses)
-    segments = list(_segments(reading, clauses))
+    segments = list(_segments(_moving(reading, clause) for clause in clauses))
     camera: dict[str, None] = {}
     actions: dict[str, None] = {}
     slight = ""
@@ -94,7 +95,7 @@ def _lead(reading: Reading, clauses: list[str]) -> tuple[int | None, bool]:
     """Return the words before the first motion, None without one, and whether they describe the picture."""
     before, whole, commanded = 0, 0, False
     for clause in clauses:
-        place = _first_motion(reading, clause)
+        place = _first_motion(reading, _moving(reading, clause))
         if place is not None:
             before += _length(clause[:place])
             scaled = before * LEAD_WORDS // LEAD_CHARACTERS if _is_cjk(reading) else before
@@ -103,6 +104,11 @@ def _lead(reading: Reading, clauses: list[str]) -> tuple[int | None, bool]:
         before += _length(clause)
         whole += _length(clause)
     return None, not commanded and _describing(reading, whole)
+
+
+def _moving(reading: Reading, clause: str) -> str:
+    """Return a clause in which the words that only look like a motion, such as "turn this into a video", are blanks."""
+    return pattern("no_motion", reading.language).sub(lambda match: " " * len(match[0]), clause)
 
 
 def _describing(reading: Reading, length: int) -> bool:
@@ -118,18 +124,98 @@ def _length(text: str) -> int:
 
 
 def _first_motion(reading: Reading, clause: str) -> int | None:
-    found = [match.start() for each in _MOTION if (match := pattern(each, reading.language).search(clause))]
+    found = [
+        match.start()
+        for each in _MOTION
+        if (match := next(_verbs(reading, pattern(each, reading.language), clause), None))
+    ]
     for move in camera_moves(reading.language):
         found += [match.start() for each in (move.sure, move.maybe) if (match := each.search(clause))]
-    return min(found, default=None)
+    first = min(found, default=None)
+    if first is None:
+        return None
+    # "the camera on its rail beside the table moves": the camera leads
+    return min([first, *(match.end() for match in _CAMERA_LEADS.finditer(clause[:first]))])
+
+
+_CAMERA_LEADS = re.compile(
+    r"^\W*(?:(?:the|a|die|eine?|la|el|un|une|a|o|uma?) )?(?:camera|kamera|camara|drone?|drohne|カメラ|ドローン|镜头|无人机)"
+)
+
+
+def _verbs(reading: Reading, words: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Yield the matches of words that are verbs; a noun or an adjective may have the same form."""
+    adjective = _ADJECTIVE.get(reading.language or "")
+    for match in words.finditer(text):
+        noun = reading.language == "en" and _is_noun_or_adjective(text, match)
+        if not noun and not (adjective and adjective.search(match[0])):
+            yield match
+
+
+_ADJECTIVE: Final = {
+    "de": re.compile(r"nde[mnrs]?$|^(?:warmes|fades|landes)$"),
+    "es": re.compile(r"(?:[ai]d[oa]s?|antes?|ientes?|adora?s?)$"),
+    "pt": re.compile(r"(?:[ai]d[oa]s?|antes?|entes?|adora?s?)$"),
+    "fr": re.compile(r"(?:ees?|antes?|ants)$"),
+}
+"""Endings of adjectives made of verbs: "pelo ondulado", "piel brillante", "une femme souriante"."""
+
+
+def _is_noun_or_adjective(text: str, match: re.Match[str]) -> bool:
+    """Return True for the form of a verb that is none, as in "a smiling woman" or "in soft curls"."""
+    before = _LAST_WORD.search(text[: match.start()])
+    if before is None or " " in match[0]:
+        return False
+    if match[0].endswith("ing"):
+        return before[1] in _BEFORE_NOUN and bool(_NOUN_AHEAD.match(text[match.end() :]))
+    plural = before[1] in _BEFORE_NOUN | _BEFORE_PLURAL or before[1].endswith("ing")  # "crashing waves" is one motion
+    return match[0].endswith("s") and plural
+
+
+_LAST_WORD = re.compile(r"([a-z]+) $")
+_BEFORE_NOUN: Final = frozenset(
+    ["a", "an", "the", "his", "her", "its", "their", "my", "our", "your", "with", "of", "in", "on", "by", "no"]
+)
+_BEFORE_PLURAL: Final = frozenset(
+    [
+        "from",
+        "for",
+        "like",
+        "as",
+        "without",
+        "two",
+        "three",
+        "many",
+        "few",
+        "some",
+        "soft",
+        "small",
+        "tiny",
+        "little",
+        "gentle",
+        "big",
+        "bright",
+        "thin",
+        "slow",
+    ]
+)
+_NOUN_AHEAD = re.compile(
+    r" (?!(?:in|on|at|to|into|onto|from|off|out|up|down|over|under|around|along|across|through|past|by|with|towards?|away|back"
+    r"|and|while|as|then|or|but|for|behind|beside|between|a|an|the|his|her|its|their|it|him|them|gently|slowly|softly|\w+ly"
+    # what moves by itself: "falling snow" is a motion
+    r"|waves?|snow|rain|lea(?:f|ves)|clouds?|water|smoke|steam|flames?|fire|petals?|sparks?|fog|mist|grass|traffic|lava)\b)[a-z]"
+)
 
 
 _MOTION: Final = ("motions", "moved", "still_camera", "steady_camera", "speech", "sings")
 
 _FORMAT = re.compile(
     r"^(?:\W*(?:\d+(?:\.\d+)?[- ]?(?:seconds?|secs?|sekunden?|segundos?|secondes?|s|秒)(?: (?:lang|long|clip|video))*(?:間|钟)?"
-    r"|\d+:\d+|[248]k|uhd|hd|\d{3,4}p|(?:vertical|horizontal|square|seamless|perfect|endless|silent|short|cinematic|clip|video"
-    r"|reel|loop|film|shot|boucle|parfaite|bucle|perfecto|endlosschleife|a|an|the|make|it)(?![a-z]))+)"
+    r"|\d+:\d+|(?:portrait|landscape|upright) (?:format|orientation|mode|video|clip)(?![a-z])|[248]k|uhd|hd|\d{3,4}p|(?:vertical|horizontal|square|seamless|perfect|endless|silent|short|cinematic|clip|video"
+    r"|reel|loop|film|shot|boucle|parfaite|bucle|perfecto|endlosschleife|a|an|the|make|it|format|formato|hochformat|hochkant"
+    r"|querformat|quadratisch|vertikal|duration|length|output|aspect|ratio|widescreen|carre|cuadrado|quadrado|instagram"
+    r"|tiktok|youtube|reels|stor(?:y|ies)|shorts|for|fur|pour|para|en|im|in|als|de|duree|duracion|duracao|dauer|lange)(?![a-z])"
+    r"|竖屏|横屏|竖版|横版|方形|縦動画|縦型|横型|短视频|视频|動画))+"
 )
 """Words about the file and not about the picture at a clause's start, such as "10 second vertical clip"."""
 
@@ -139,14 +225,14 @@ def _without_format(clause: str) -> str:
     if match is None:
         return clause
     rest = clause[match.end() :].strip(" ,.-")
-    # "a woman" begins with a word of the list and is no format
+    # "a woman" begins with a word of the list and is not a format
     return clause if not re.search(r"\d|[a-z]{4}|秒", match[0]) or match[0].strip() in {"make it"} else rest
 
 
 # Camera and actions
 
 
-def _segments(reading: Reading, clauses: list[str]) -> Iterator[str]:
+def _segments(clauses: Iterable[str]) -> Iterator[str]:
     joints = _joints()
     for clause in clauses:
         yield from (part.strip() for part in joints.split(clause) if part.strip())
@@ -177,7 +263,7 @@ def _leads_segment(before: str) -> bool:
 def _actions(reading: Reading, segment: str) -> tuple[list[str], str]:
     big, small = [], ""
     slight = pattern("small_motions", reading.language)
-    for match in pattern("motions", reading.language).finditer(segment):
+    for match in _verbs(reading, pattern("motions", reading.language), segment):
         if slight.fullmatch(match[0]):
             small = small or match[0]
         else:
@@ -186,7 +272,7 @@ def _actions(reading: Reading, segment: str) -> tuple[list[str], str]:
 
 
 def _contradiction(reading: Reading, camera: tuple[str, ...]) -> str:
-    still = reading.find("still_camera")
+    still = reading.find("still_camera") or reading.find_anywhere("no_camera_move")
     moves = [name for name in camera if name not in {"other moves", "drift"}]
     if still and moves:
         return f"a still camera (“{still}”) and a move ({moves[0]})"

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, Self
@@ -13,9 +13,10 @@ from i2v_assets.planning.asking import Ask
 from i2v_assets.planning.prompt_advice import Advice
 from i2v_assets.planning.prompts import shipped_presets
 from resources.prices.billed import Billed
-from resources.prices.quote import Quote
+from resources.prices.quote import PastCost, Quote, make_quote
 from resources.prices.terms import PriceTerms
 from resources.problem import Problem
+from resources.runcomfy.pricing import base_words
 from resources.runcomfy.wire import CatalogueEntry
 from resources.schemas.endpoints import ENDPOINTS, Dialect, LiveEndpoint
 from resources.schemas.inputs import Family, GenerationInputs, Medium, Route, Service, Sha256
@@ -71,6 +72,7 @@ class PlanOptions:
         watermark: The service's watermark; sent if the endpoint has the switch.
         keep_face: Whether a lip-sync clip with an image must show that person.
         presets: The motion presets, by name.
+        presets_are_shipped: They are the project's own, whose wording needs no advice.
         price_headroom: At most this many times the base price, while few costs are known.
         allow_unknown_price: Plan even if the price cannot be read.
         measured: Videos are measured; there are no rerolls without a score.
@@ -83,6 +85,7 @@ class PlanOptions:
     watermark: bool = False
     keep_face: Literal["auto", "always", "never"] = "auto"
     presets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType(dict(shipped_presets())))
+    presets_are_shipped: bool = False
     price_headroom: float = 2.0
     allow_unknown_price: bool = False
     measured: bool = True
@@ -138,7 +141,7 @@ class Plan(_Outcome):
         may_be_silent: The quality checks accept a video without sound.
         numbered: Which file each number of the prompt means, such as ``image 1 is start.jpg``; empty if no kind has several.
         asks: Why a person has to say more before it is paid for; empty if the request is clear.
-        under: Sounds laid under or over the finished video; they are no part of the request.
+        under: Sounds laid under or over the finished video; they are not part of the request.
         schema_sha256: Hash of the live schema that the inputs were written by; None if the code knows the body.
         pieces: The requests of a voice that is longer than the route's limit, in order; they are joined to this take. The
             plan itself is then no request: its inputs, price and fingerprint are those of the whole.
@@ -252,3 +255,21 @@ def total_price(plans: Iterable[Plan]) -> int:
 def expected_price(plans: Iterable[Plan]) -> int:
     """Return what these plans are expected to cost together as far as their prices are known, in micro-dollars."""
     return sum(plan.price_microdollars or 0 for plan in plans)
+
+
+PastCosts = Callable[[Billed], Sequence[PastCost]]
+"""Returns settled costs of requests like one, newest first; of the whole family if there are none."""
+
+
+def first_quote(base: int, inputs: GenerationInputs, billed: Billed, offer: PlanOffer, headroom: float) -> Quote:
+    """Return the quote of a request of which nothing was learned yet."""
+    return make_quote(base, base_words(offer.entry, inputs), billed, offer.terms, (), headroom=headroom)
+
+
+def with_past(plan: Plan, offer: PlanOffer | None, past: Sequence[PastCost], headroom: float) -> Plan:
+    """Return a plan at the price that past costs teach; unchanged if its price is unknown."""
+    if offer is None or plan.quote is None or plan.billed is None:
+        return plan
+    first = plan.quote
+    quote = make_quote(first.base, first.base_reason, plan.billed, offer.terms, past, headroom=headroom)
+    return plan.model_copy(update={"quote": quote, "price_microdollars": quote.expected})

@@ -7,7 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from i2v_assets.briefs.brief import Brief, BriefError, MediaRef, suggestion
+from i2v_assets.briefs.brief import Brief, MediaRef
+from i2v_assets.briefs.brief_reader import BriefError, suggestion
 from i2v_assets.briefs.yaml_reader import read_document
 from i2v_assets.planning.names import subject_in
 from i2v_assets.planning.prompt_advice import Advice, PromptFacts, advise

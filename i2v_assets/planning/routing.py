@@ -22,6 +22,9 @@ from resources.schemas.inputs import Family, MediumKind, Route
 __all__ = ["RouteImpossible", "Routing", "choose_route", "mentions_speech", "references", "route_of_names"]
 
 
+_ONE_IMAGE = "There is one image and no voiceover."
+
+
 class RouteImpossible(I2VError):
     """The media do not fit the route, or the clip has no media."""
 
@@ -89,6 +92,8 @@ def route_of_names(
         named_model = (f"The brief says `model: {brief.model}`, which takes references.",)
         return _routing(brief, Route.MULTI_MODAL, counts, named_model)
     prompt = brief.prompt or ""
+    if not prompt and counts[MediumKind.IMAGE] == sum(counts.values()) == 1:  # nothing there could contradict it
+        return _routing(brief, Route.ANIMATE, counts, (_ONE_IMAGE,))
     clues = Clues(
         prompt=read_prompt(prompt),
         numbered=references(prompt),
@@ -107,7 +112,7 @@ def route_of_names(
         return _routing(brief, Route.MULTI_MODAL, counts, (*reasons, *_numbered(clues, counts)), asks)
     if counts[MediumKind.AUDIO]:
         return _routing(brief, Route.LIP_SYNC, counts, _why_spoken(clues), asks)
-    return _routing(brief, Route.ANIMATE, counts, ("There is one image and no voiceover.",), asks)
+    return _routing(brief, Route.ANIMATE, counts, (_ONE_IMAGE,), asks)
 
 
 def _why_spoken(clues: Clues) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ class Reading:
 
     Attributes:
         text: The folded prompt.
-        language: One of `LANGUAGES`; None if it is another one, or cannot be told.
+        language: One of `LANGUAGES`; None if it is another one, or cannot be determined.
         clauses: The folded clauses, without what is denied in them; empty ones are left out.
     """
 
@@ -85,7 +85,7 @@ def read_prompt(prompt: str) -> Reading:
 
 
 def language_of(text: str) -> str | None:
-    """Return the language of a folded text by its script and its frequent words; None if it has no list or cannot be told."""
+    """Return the language of a folded text by its script and its frequent words; None if it has no list or cannot be determined."""
     if _KANA.search(text):
         return "ja"
     if _OTHER_SCRIPT.search(text):
@@ -111,7 +111,7 @@ def language_of(text: str) -> str | None:
 
 
 _OWN_LANGUAGE: Final = frozenset({"speech", "sings", "speaker", "presents", "people", "voice_alone", "to_camera"})
-"""Concepts that are no terms of the camera: a prompt's own language counts alone, as "chat" and "sang" are French nouns."""
+"""Concepts that are not terms of the camera: a prompt's own language counts alone, as "chat" and "sang" are French nouns."""
 
 
 @cache
@@ -283,6 +283,35 @@ _AMBIGUOUS: Final = frozenset(
         "twitch",
         "shrug",
         "gasp",
+        "squeeze",
+        "wipe",
+        "rub",
+        "pinch",
+        "poke",
+        "grip",
+        "clutch",
+        "salute",
+        "scroll",
+        "swipe",
+        "smash",
+        "cheer",
+        "embrace",
+        "scream",
+        "yell",
+        "howl",
+        "growl",
+        "chirp",
+        "nibble",
+        "gulp",
+        "skate",
+        "tug",
+        "yank",
+        "hoist",
+        "shove",
+        "sprout",
+        "wade",
+        "spin",
+        "drag",
         "sparkle",
         "shimmer",
         "flicker",
@@ -307,6 +336,8 @@ _MOSTLY_NOUNS: Final = frozenset(
         "place",
         "press",
         "shape",
+        "warm",
+        "dim",
     ]
 )
 """Verbs whose base form begins a clause as a noun: "steam billows"."""

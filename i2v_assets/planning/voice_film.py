@@ -22,7 +22,7 @@ from resources.media.facts import VoicePauses
 from resources.media.preparation import Preparation
 from resources.prices.quote import Quote
 from resources.schemas import live_body
-from resources.schemas.inputs import Family, FirstFrame, GenerationInputs, MediumKind, Route, Service, fingerprint
+from resources.schemas.inputs import Family, FirstFrame, GenerationInputs, MediumKind, Service, fingerprint
 from resources.schemas.limits import Limits
 
 Pauses = Mapping[str, VoicePauses]
@@ -147,12 +147,10 @@ def piece_limits(limits: Limits) -> Span:
     return round(shortest * 1000), round(longest * 1000)
 
 
-def voice_to_split(
-    route: Route, limits: Limits, brief: Brief, media: Sequence[MeasuredMedium]
-) -> MeasuredMedium | None:
-    """Return the voice if it is longer than the longest video, and the brief does not say how long the video is."""
+def voice_to_split(limits: Limits, brief: Brief, media: Sequence[MeasuredMedium]) -> MeasuredMedium | None:
+    """Return the voice of a talking clip if it is longer than the longest video, and the brief does not say how long the video is."""
     voices = of_kind(media, MediumKind.AUDIO)
-    if route is not Route.LIP_SYNC or len(voices) != 1 or brief.voice == "cut":
+    if len(voices) != 1 or brief.voice == "cut":
         return None
     if isinstance(brief.duration, int) and brief.voice != "split":
         return None

@@ -53,7 +53,7 @@ _SHAPE_RATIO = {
     "wide2": (16, 9),
 }
 _NEAR = 0.1
-"""Relative difference of shapes below which nobody sees another one."""
+"""Relative difference of shapes below which no difference is seen."""
 
 _CLIP = (
     "videos?|clips?|films?|reels?|footage|output|format\\w*|aspect|ratio|orientation|vertical|horizontal|portrait|landscape|widescreen|square"

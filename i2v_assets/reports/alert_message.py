@@ -9,7 +9,7 @@ from resources.plurals import counted
 from resources.redact import redact
 
 MOST_LINES = 10
-"""Clips that are told one by one; more are told as a number: a message is read on a telephone."""
+"""Clips that are reported one by one; more are reported as a number: a message is read on a telephone."""
 
 MOST_WORDS = 300
 """Characters of one reason or remedy."""
@@ -126,7 +126,7 @@ def _doubted(fresh: AlertState) -> str:
     total = sum(found.counted_microdollars or 0 for found in fresh.doubted)
     return (
         f"*{counted(len(fresh.doubted), 'cost')} cannot be right*: {names}{more}. The service reports nothing, or far more than "
-        f"the price; {dollars(total)} as planned are counted. Compare with its console; `i2v ledger show` has what it said."
+        f"the price; {dollars(total)} as planned are counted. Compare with its console; `i2v ledger show` has what it said, `i2v ledger cost` corrects it."
     )
 
 

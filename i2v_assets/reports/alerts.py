@@ -1,4 +1,4 @@
-"""What people are told by the webhook: what there is to tell, and what of it was not told yet. Pure.
+"""What the webhook reports to people: what there is to report, and what of it is new. Pure.
 
 `alert_words` puts it into one message.
 """
@@ -13,8 +13,8 @@ OVERLAP = timedelta(minutes=5)
 """Answers are looked for so far back again: their times come from several machines, whose clocks differ."""
 
 MOST_MEMORY = 5_000
-"""Marks of one kind that a memory holds. Of what has a time the newest ones, should more be told within the overlap; of
-what is refused now the first ones, and no others are told."""
+"""Marks of one kind that a memory holds. Of what has a time the newest ones, should more be reported within the overlap; of
+what is refused now the first ones, and no others are reported."""
 
 FOR_PEOPLE: Mapping[str, str] = {
     "budget": "Today's budget is reached. Raise I2V_BUDGET_USD_PER_DAY or I2V_BUDGET_REQUESTS_PER_DAY, or wait for tomorrow. "
@@ -28,7 +28,7 @@ FOR_PEOPLE: Mapping[str, str] = {
     "`i2v models --accept FAMILY`.",
     "catalogue": "The service's catalogue does not have their model, or has changed it. Look at `i2v models`.",
     "outage": "The service does not know requests that it accepted. Nothing is submitted or given up; it goes on by itself.",
-    "no_video": "The service gave files that are no videos. They lie below videos/_rejected/, and are asked for again.",
+    "no_video": "The service gave files that are not videos. They lie below videos/_rejected/, and are asked for again.",
     "storage": "The bucket or the ledger's database does not answer. Run `i2v doctor`.",
     "ledger": "The bucket belongs to another ledger, so nothing is submitted. Run `i2v doctor`.",
 }
@@ -52,7 +52,7 @@ class FailedClip:
 
 @dataclass(frozen=True)
 class UnknownRequest:
-    """A request whose outcome nobody knows."""
+    """A request whose outcome is unknown."""
 
     fingerprint: str
     attempt: int
@@ -196,20 +196,20 @@ _SETS = ("failed", "unknown", "waiting", "runs", "ticks", "refused", "doubted", 
 
 @dataclass(frozen=True)
 class AlertCursor:
-    """What was told already; travels as the sensor's cursor.
+    """What was reported already; travels as the sensor's cursor.
 
     Attributes:
-        since: answers before this were told, or are older than the first message.
-        failed: marks of the answers since then that were told.
-        unknown: marks of the unknown requests that were told.
-        waiting: what clips waited for when it was told last.
-        runs: marks of the failed runs since then that were told.
-        ticks: which sensors and schedules failed when it was told last.
-        refused: marks of the refused uploads that were told.
-        doubted: marks of the doubted costs that were told.
-        surprises: marks of the surprising costs that were told.
-        substituted: marks of the families' holds that were told.
-        late: clips that wait since then or longer were told as late: a clip is late the sooner the longer it waits.
+        since: answers before this were reported, or are older than the first message.
+        failed: marks of the answers since then that were reported.
+        unknown: marks of the unknown requests that were reported.
+        waiting: what clips waited for when it was reported last.
+        runs: marks of the failed runs since then that were reported.
+        ticks: which sensors and schedules failed when it was reported last.
+        refused: marks of the refused uploads that were reported.
+        doubted: marks of the doubted costs that were reported.
+        surprises: marks of the surprising costs that were reported.
+        substituted: marks of the families' holds that were reported.
+        late: clips that wait since then or longer were reported as late: a clip is late the sooner the longer it waits.
     """
 
     since: datetime

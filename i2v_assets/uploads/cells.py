@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from i2v_assets.briefs.brief import Brief, BriefError, suggestion
+from i2v_assets.briefs.brief import Brief
+from i2v_assets.briefs.brief_reader import BriefError, suggestion
 from i2v_assets.briefs.yaml_reader import MAX_DEPTH, writable
 from resources.bounded_json import read_json
 
@@ -96,6 +97,26 @@ _OTHER_TRUTH = dict.fromkeys(
 """What spreadsheets and people write for TRUE and FALSE in other languages. It is named and not read: `ja` is yes in one
 language and another word in the next."""
 
+_IN_OTHER_WORDS = {
+    word: column
+    for column, words in {
+        "clip": "name names title titel id nombre titulo título nom titre nome 名前 タイトル 名称 标题 名字 编号",
+        "image": "file filename file_name picture photo bild foto datei dateiname imagen archivo fichier image_file imagem arquivo"
+        " 画像 写真 ファイル ファイル名 图片 图像 照片 文件 文件名",
+        "prompt": "text description beschreibung anweisung descripcion descripción texto indicacion invite consigne texte descrição"
+        " descricao instrução プロンプト 説明 指示 提示词 描述 说明",
+        "duration": "length seconds dauer länge laenge sekunden duracion duración segundos duree durée secondes duração duracao 長さ"
+        " 秒 秒数 时长 长度",
+        "audio": "voice sound voiceover ton stimme sprache voz sonido audio_file voix son som 音声 声 音频 声音 配音",
+        "video": "clip_video vídeo 動画 视频",
+        "aspect_ratio": "aspect ratio format seitenverhältnis formato relacion proporção 比率 比例",
+        "resolution": "size auflösung resolucion resolución définition resolução 解像度 分辨率",
+        "negative_prompt": "negative negativ negativo négatif 负面提示词",
+    }.items()
+    for word in words.split()
+}
+"""What people write above a column in seven languages: it is suggested and not read."""
+
 NAMELESS = ""
 """A column without a name: a table that was exported with its row numbers has one."""
 
@@ -124,9 +145,9 @@ def columns_of(cells: Sequence[str], name: str) -> tuple[str, ...]:
         if column == NAMELESS:
             continue
         if column not in COLUMNS:
-            raise BriefError(
-                f"{name}: `{writable(column)}` is not a column of a CSV batch.", remedy=suggestion(column, COLUMNS)
-            )
+            meant = _IN_OTHER_WORDS.get(re.sub(r"[^\w]+", "", column).strip("_"))
+            remedy = f"Did you mean `{meant}`?" if meant else suggestion(column, COLUMNS)
+            raise BriefError(f"{name}: `{writable(column)}` is not a column of a CSV batch.", remedy=remedy)
         if columns.count(column) > 1:
             raise BriefError(f"{name} has the column `{column}` twice.", remedy="Keep one of them.")
     return tuple(columns)

@@ -5,13 +5,15 @@ alone. A list also holds the folder of every file that it names or nearly names.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.briefs.yaml_reader import DocumentError, read_document
 from i2v_assets.uploads.near_names import NearFiles, spellings, words_of
-from i2v_assets.uploads.noise import original_of_conflict
+from i2v_assets.uploads.noise import original_of_conflict, original_of_copy
 from i2v_assets.uploads.tree import Entry, Texts, Tree, UnreadableText
 from i2v_assets.uploads.types import (
+    MEDIA_ENDINGS,
     OFFICE_ENDINGS,
     TEXT_ENDINGS,
     Candidate,
@@ -19,47 +21,59 @@ from i2v_assets.uploads.types import (
     HoldReason,
     UploadHold,
     looks_steering,
+    role_of,
     shown_name,
     split_name,
+    stem_key,
 )
+from resources.schemas.inputs import MediumKind
 
-_TABLES = frozenset({".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".gsheet", ".tsv", ".tab", ".sxc"})
+_TABLES = frozenset(
+    {
+        ".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".gsheet", ".tsv", ".tab", ".sxc", ".fods", ".xltx", ".et",
+        ".ndjson", ".jl", ".parquet", ".dbf", ".prn", ".slk", ".dif", ".psv", ".ssv",
+    }
+)  # fmt: skip
 _YAML = frozenset({".yaml", ".yml"})
 
 
+@dataclass(frozen=True)
 class Doubts:
-    """The doubts of one scan, and what they hold."""
+    """The doubts of one scan, and what they hold.
 
-    def __init__(self) -> None:
-        self._by_folder: dict[str, Doubt] = {}
-        self._by_key: dict[str, Doubt] = {}
-        self._all: dict[str, Doubt] = {}
+    Attributes:
+        by_key: Every doubt by the key of its file.
+        of_folder: The doubt that holds each folder.
+        of_object: The doubt that holds each object.
+    """
+
+    by_key: dict[str, Doubt] = field(default_factory=dict)
+    of_folder: dict[str, Doubt] = field(default_factory=dict)
+    of_object: dict[str, Doubt] = field(default_factory=dict)
 
     def add(self, doubt: Doubt) -> None:
         """Add a doubt; the first one of a folder or an object is the one that is shown."""
-        self._all.setdefault(doubt.key, doubt)
+        self.by_key.setdefault(doubt.key, doubt)
         for folder in doubt.folders:
-            self._by_folder.setdefault(folder, doubt)
+            self.of_folder.setdefault(folder, doubt)
         for key in doubt.keys:
-            self._by_key.setdefault(key, doubt)
+            self.of_object.setdefault(key, doubt)
 
     def holding(self, folder: str, key: str) -> Doubt | None:
         """Return the doubt that holds a loose file, or None."""
-        if not self._all:
-            return None
-        if (doubt := self._by_key.get(key)) is not None:
+        if (doubt := self.of_object.get(key)) is not None:
             return doubt
         if not folder:
-            return self._by_folder.get("")
+            return self.of_folder.get("")
         while folder:
-            if (doubt := self._by_folder.get(folder)) is not None:
+            if (doubt := self.of_folder.get(folder)) is not None:
                 return doubt
             folder = folder.rpartition("/")[0]
         return None
 
     def all(self) -> tuple[Doubt, ...]:
         """Return every doubt, by key."""
-        return tuple(self._all[key] for key in sorted(self._all))
+        return tuple(self.by_key[key] for key in sorted(self.by_key))
 
 
 def doubt_hold(doubt: Doubt) -> UploadHold:
@@ -112,6 +126,75 @@ def near_documents(tree: Tree, entries: Iterable[Entry], texts: Texts) -> Iterat
                 yield Doubt(entry.object.key, words, remedy, _scope(entry))
 
 
+def beside_images(tree: Tree, entries: Iterable[Entry]) -> Iterator[Doubt]:
+    """Yield a doubt for each text with the name of an image that is no sidecar: ``hero.jpg.txt``, ``hero.md``, ``hero.prompt``.
+
+    Somebody may mean it as the image's prompt, so that image waits.
+    """
+    asked = [entry for entry in entries if split_name(entry.name)[1] in _TEXTS]
+    if not asked:
+        return
+    images: dict[tuple[str, str], list[Entry]] = {}
+    for entry in tree.media:
+        if MEDIA_ENDINGS.get(split_name(entry.name)[1]) is MediumKind.IMAGE:
+            images.setdefault((entry.folder, stem_key(entry.name)), []).append(entry)
+            images.setdefault((entry.folder, stem_key(f"{entry.name}.txt")), []).append(entry)
+    for entry in asked:
+        named = images.get((entry.folder, stem_key(entry.name)))
+        if named:
+            image = shown_name(named[0].name)
+            words = f"{shown_name(entry.name)} may be the prompt of {image}, and its name is not that of one."
+            remedy = f"Rename it to {shown_name(split_name(named[0].name)[0])}.txt if it is, or remove it."
+            yield Doubt(entry.object.key, words, remedy, keys=frozenset(each.object.key for each in named))
+
+
+_TEXTS = frozenset(
+    {".txt", ".text", ".md", ".rst", ".caption", ".captions", ".prompt", ".desc", ".description", ".eml"}
+)
+
+
+def copies_of_lists(tree: Tree) -> dict[str, Entry]:
+    """Return the lists that a system saved as copies of another one of their folder, by key: ``looks (1).csv`` of ``looks.csv``."""
+    found: dict[str, Entry] = {}
+    for entry in tree.batches:
+        original = original_of_copy(entry.name)
+        if original is None:
+            continue
+        beside = tree.find(entry.object.key.removesuffix(entry.name) + original)
+        if beside is not None and beside.role == "batch":
+            found[entry.object.key] = beside
+    return found
+
+
+def says_the_same(one: Entry, other: Entry, texts: Texts) -> bool:
+    """Return whether two documents have the same content."""
+    if one.object.etag == other.object.etag:
+        return True
+    text = texts.get(one.object.key)
+    return text is not None and text == texts.get(other.object.key)
+
+
+def copies_of_briefs(tree: Tree, texts: Texts) -> dict[str, Doubt]:
+    """Return the doubts of folders whose brief was saved twice, by folder: ``brief (1).yaml`` says something else.
+
+    A copy with the same text changes nothing.
+    """
+    found: dict[str, Doubt] = {}
+    for entry in tree.documents:
+        briefs = tree.briefs.get(entry.folder, ())
+        if len(briefs) != 1 or split_name(entry.name)[1] not in {*_YAML, ".json"}:
+            continue
+        name = original_of_conflict(entry.name) or entry.name
+        if "brief" not in name.lower() or not (role_of(name) == "brief" or looks_steering(name)):
+            continue
+        brief = briefs[0]
+        if says_the_same(entry, brief, texts):
+            continue
+        words = f"{shown_name(entry.path)} lies beside {brief.name} and says something else."
+        found.setdefault(entry.folder, Doubt(entry.object.key, words, "Keep one of them.", keys=frozenset()))
+    return found
+
+
 def _scope(entry: Entry) -> frozenset[str]:
     return frozenset({entry.folder})
 
@@ -127,6 +210,8 @@ def _remedy(entry: Entry) -> str:
     name, ending = entry.name, split_name(entry.name)[1]
     if original_of_conflict(name):
         return f"Keep what is right in {shown_name(original_of_conflict(name) or '')}, and remove the copy."
+    if ending in {".ndjson", ".jl"}:
+        return f"Rename it to {shown_name(split_name(name)[0])}.jsonl, or remove it."
     if ending in _TABLES or ".csv" in name.lower():
         return "Save the table as a .csv file in UTF-8, or remove it."
     what = "_defaults.yaml" if "default" in name.lower() else "brief.yaml"
@@ -144,7 +229,7 @@ def parses_as_brief(text: str | bytes) -> bool:
                 data = read_document(written, "it", kind).data
             except DocumentError:
                 continue
-            except Exception:  # noqa: BLE001,S112 - any text may be tried; one that breaks a parser is no brief
+            except Exception:  # noqa: BLE001,S112 - any text may be tried; one that breaks a parser is not a brief
                 continue
             if data and not data.keys() & Brief.model_fields.keys():
                 continue

@@ -13,11 +13,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from i2v_assets.uploads.doubt import Doubts, list_doubt, near_documents, top_brief_doubt
+from i2v_assets.uploads.doubt import (
+    Doubts,
+    beside_images,
+    copies_of_briefs,
+    copies_of_lists,
+    doubt_hold,
+    list_doubt,
+    near_documents,
+    rows_doubt,
+    says_the_same,
+    top_brief_doubt,
+)
 from i2v_assets.uploads.layouts import batch_claims, folder_claims
-from i2v_assets.uploads.loose import loose_claims
-from i2v_assets.uploads.marks import Marks
-from i2v_assets.uploads.memory import IntakeMemory, tree_of
+from i2v_assets.uploads.loose import held, loose_claims
+from i2v_assets.uploads.marks import NO_MARKS, Marks
+from i2v_assets.uploads.memory import IntakeMemory
 from i2v_assets.uploads.near_names import NearFiles
 from i2v_assets.uploads.noise import is_source
 from i2v_assets.uploads.sidecars import sidecar_claims, sidecars_of
@@ -31,12 +42,14 @@ from i2v_assets.uploads.tree import (
     in_side_folder,
     owners,
     texts_wanted,
+    tree_of,
     unexpected_failure,
 )
 from i2v_assets.uploads.types import (
     MEDIA_ENDINGS,
     Candidate,
     Grouping,
+    HoldReason,
     RefusedUpload,
     Settling,
     TreeState,
@@ -105,7 +118,7 @@ def group_uploads(
         max_bytes=max_bytes,
         taken=taken,
         memory=memory,
-        marks=Marks(tree.marks, read_text, now),
+        marks=Marks(tree.marks, read_text, now) if tree.marks else NO_MARKS,
         near=NearFiles(tree.media),
         doubts=Doubts(),
         described={},
@@ -130,7 +143,7 @@ def group_uploads(
         unseen=tuple(sorted(unseen)),
         present=frozenset(each.clip for each in winners if each.clip is not None),
         described=snapshot.described,
-        doubts=snapshot.doubts.all(),
+        doubts=snapshot.doubts.all() if snapshot.doubts.by_key else (),
         ignored=tree.ignored,
         trees={name: TreeState(changed, name in fed) for name, changed in tree.changed_at.items()},
     )
@@ -140,8 +153,7 @@ def _all_claims(snapshot: Snapshot, unseen: set[str]) -> Iterator[Claim | Refuse
     """Yield every claim: documents first, because they decide which files are loose and which are in doubt."""
     tree = snapshot.tree
     yield from _top_briefs(snapshot)
-    for batch in tree.batches:
-        yield from _batch_claims(snapshot, batch, unseen)
+    yield from _list_claims(snapshot, unseen)
     owner = owners(tree)
     owned: dict[str, list[Entry]] = {folder: [] for folder in tree.briefs}
     loose: dict[tuple[str, str], list[Entry]] = {}
@@ -154,11 +166,15 @@ def _all_claims(snapshot: Snapshot, unseen: set[str]) -> Iterator[Claim | Refuse
             unknown.append(entry)
         elif entry.object.key not in snapshot.described and not in_side_folder(entry.folder):
             loose.setdefault((entry.folder, stem_key(entry.name)), []).append(entry)
+    copies = copies_of_briefs(tree, snapshot.texts)
     for folder, briefs in tree.briefs.items():
-        yield from _folder_claims(snapshot, folder, briefs, owned[folder])
-    sidecars, others = sidecars_of(snapshot, [each for each in tree.documents if owner[each.folder] is None])
+        claims = _folder_claims(snapshot, folder, briefs, owned[folder])
+        doubt = copies.get(folder)
+        yield from (held(claim, doubt_hold(doubt)) for claim in claims) if doubt else claims
+    documents = [each for each in tree.documents if owner[each.folder] is None]
+    sidecars, others = sidecars_of(snapshot, documents) if documents else ({}, [])
     yield from _not_understood(snapshot, unknown, others, loose)
-    holds = other_voices(loose)
+    holds = other_voices(loose) if len(loose) > 1 else {}
     for (folder, stem), group in loose.items():
         beside = sidecars.get((folder, stem))
         if beside:
@@ -166,6 +182,32 @@ def _all_claims(snapshot: Snapshot, unseen: set[str]) -> Iterator[Claim | Refuse
         else:
             yield from (_held(claim, holds) for claim in loose_claims(snapshot, folder, stem, group))
     yield from _empty_folders(snapshot, tree)
+
+
+def _list_claims(snapshot: Snapshot, unseen: set[str]) -> Iterator[Claim | RefusedUpload]:
+    """Yield the claims of every list. A list that was saved twice waits until one of both is gone; an equal copy is left out."""
+    copies = copies_of_lists(snapshot.tree)
+    differing = {
+        original.object.key: copy
+        for copy in snapshot.tree.batches
+        if (original := copies.get(copy.object.key)) and not says_the_same(copy, original, snapshot.texts)
+    }
+    for batch in snapshot.tree.batches:
+        key = batch.object.key
+        if key in copies and key not in {each.object.key for each in differing.values()}:
+            continue
+        other = copies.get(key) or differing.get(key)
+        for claim in _batch_claims(snapshot, batch, unseen):
+            if other is None or isinstance(claim, RefusedUpload):
+                yield claim
+            elif key not in copies:
+                words = f"{shown_name(other.path)} lies beside {shown_name(batch.name)} and says something else."
+                yield held(claim, UploadHold(HoldReason.DOUBT, words, "Keep one of them.", other.object.key))
+        if key in copies and other is not None:
+            words = f"{shown_name(batch.path)} lies beside {shown_name(other.name)} and says something else."
+            yield RefusedUpload(key, words, "Keep one of them.")
+            text = snapshot.texts.get(key)
+            snapshot.doubts.add(rows_doubt(batch, text, words, "Keep one of them.", snapshot.near))
 
 
 def _top_briefs(snapshot: Snapshot) -> Iterator[RefusedUpload]:
@@ -183,15 +225,28 @@ def _not_understood(
     documents: list[Entry],
     loose: Mapping[tuple[str, str], list[Entry]],
 ) -> Iterator[RefusedUpload]:
-    """Yield refusals of files that are no media; those that are nearly documents are doubts too."""
+    """Yield refusals of files that are not media; those that are nearly documents are doubts too."""
+    documents = [each for each in documents if not _is_backup(snapshot.tree, each)]
     outside = [each for each in documents if not in_side_folder(each.folder)]
-    doubtful = {each.key: each for each in near_documents(snapshot.tree, outside, snapshot.texts)}
+    near = near_documents(snapshot.tree, outside, snapshot.texts) if outside else ()
+    doubtful = {each.key: each for each in near}
+    for doubt in beside_images(snapshot.tree, [*outside, *unknown]):
+        doubtful.setdefault(doubt.key, doubt)
     for doubt in doubtful.values():
         snapshot.doubts.add(doubt)
         yield RefusedUpload(doubt.key, doubt.words, doubt.remedy)
-    for entry in unknown + [each for each in documents if each.object.key not in doubtful]:
+    for entry in (each for each in unknown + documents if each.object.key not in doubtful):
         if not (is_source(entry.name) and (entry.folder, stem_key(entry.name)) in loose):
             yield _unknown(entry)
+
+
+def _is_backup(tree: Tree, entry: Entry) -> bool:
+    """Return whether a program kept a file as it was before, beside the one that is read: looks.csv.bak beside looks.csv."""
+    stem, ending = split_name(entry.name)
+    return ending in _BACKUPS and tree.find(entry.object.key.removesuffix(entry.name) + stem) is not None
+
+
+_BACKUPS = frozenset({".bak", ".old", ".orig", ".save"})
 
 
 # A document can hold anything. An unexpected error must refuse that upload alone and never stop the scan of the others.
@@ -245,7 +300,16 @@ def _unknown(entry: Entry) -> RefusedUpload:
         if ending
         else f"{shown_name(entry.name)} has no type."
     )
+    if ending in _ARCHIVES:
+        return RefusedUpload(
+            entry.object.key, f"{shown_name(entry.name)} is an archive.", "Upload the files that it holds."
+        )
     return RefusedUpload(entry.object.key, what, ALLOWED)
+
+
+_ARCHIVES = frozenset(
+    {".zip", ".zipx", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".dmg", ".iso", ".sit"}
+)
 
 
 def _empty_folders(snapshot: Snapshot, tree: Tree) -> Iterator[RefusedUpload]:

@@ -7,7 +7,7 @@ from i2v_assets.uploads.memory import IntakeMemory
 from i2v_assets.uploads.types import Candidate, HoldReason, UploadHold, UploadKind, shown_name
 from resources.registry.rows import ClipState, Standing
 from resources.schemas.inputs import MediumKind
-from resources.storage.keys import UPLOADS, slug
+from resources.storage.keys import SEQUENCES, UPLOADS, slug
 
 Contents = Callable[[Sequence[str]], Mapping[str, str]]
 """Returns the stored contents of clips, by name."""
@@ -81,17 +81,19 @@ def _fresh_hold(
             return hold
         if standing[candidate.clip].paid and (hold := _late_to(candidate, before)) is not None:
             return hold
-        if before.hold is not None and before.hold.reason is HoldReason.LATE:
-            images = {(file.key, file.etag) for file in before.files if file.kind is MediumKind.IMAGE}
-            if images & {(file.key, file.etag) for file in candidate.files}:
-                return before.hold  # what came late and was corrected since is still late
+        was_late = before.hold is not None and before.hold.reason is HoldReason.LATE
+        if was_late and _files_of(before, MediumKind.IMAGE) & _files_of(candidate):
+            return before.hold  # what came late and was corrected since is still late
     for rival in rivals:
         if rival.clip != candidate.clip and (hold := _late_to(candidate, rival)) is not None:
             return hold
+    had = _files_of(before) if before is not None and before.document_key == candidate.document_key else set()
     for file in candidate.files:
         claim = memory.claims.get(file.key)
         if file.kind is not MediumKind.IMAGE or claim is None or claim.document == candidate.document_key:
             continue
+        if (file.key, file.etag) in had:
+            continue  # its document ordered this clip of this image before, so it is not what came later
         if claim.paid and claim.etag == file.etag and candidate.document_key is not None:
             return _late(file.key, claim.clip or "", candidate.document_key)
     return None
@@ -99,7 +101,7 @@ def _fresh_hold(
 
 def _late_to(candidate: Candidate, paid: Candidate) -> UploadHold | None:
     """Return the hold of a candidate that brings a document or a voice to an image of a clip that is paid for."""
-    had = {(file.key, file.etag) for file in paid.files if file.kind is MediumKind.IMAGE}
+    had = _files_of(paid, MediumKind.IMAGE)
     shared = [file.key for file in candidate.files if file.kind is MediumKind.IMAGE and (file.key, file.etag) in had]
     if not shared:
         return None
@@ -107,16 +109,36 @@ def _late_to(candidate: Candidate, paid: Candidate) -> UploadHold | None:
         if candidate.document_key is None:
             return None  # its document is gone, which is a claim's matter
         return _late(shared[0], paid.clip, candidate.document_key)
+    added = _added_without_a_word(candidate, paid)
+    return _late(shared[0], paid.clip, added[0]) if added else None
+
+
+def _added_without_a_word(candidate: Candidate, paid: Candidate) -> list[str]:
+    """Return the files that a clip has now, and had not when it was paid for, although its document says nothing new.
+
+    A loose image takes the voice of its name, and a folder whose brief lists no files all media in it.
+    """
     known = {file.key for file in paid.files}
-    sounds = [file.key for file in candidate.files if file.kind is MediumKind.AUDIO and file.key not in known]
-    if sounds and candidate.kind in (UploadKind.LOOSE, UploadKind.SIDECAR):
-        return _late(shared[0], paid.clip, sounds[0])
-    return None
+    added = [file for file in candidate.files if file.key not in known]
+    match candidate.kind:
+        case UploadKind.LOOSE | UploadKind.SIDECAR:
+            return [file.key for file in added if file.kind is MediumKind.AUDIO]
+        case UploadKind.FOLDER if candidate.brief == paid.brief:
+            return [file.key for file in added]
+        case _:
+            return []
+
+
+def _files_of(candidate: Candidate, kind: MediumKind | None = None) -> set[tuple[str, str]]:
+    return {(file.key, file.etag) for file in candidate.files if kind in (None, file.kind)}
 
 
 def _late(image: str, clip: str, late: str) -> UploadHold:
     words = f"{shown_name(image)} was paid for already, as the clip {clip}; {shown_name(late)} came later."
-    return UploadHold(HoldReason.LATE, words, "An approval pays for it again.", late)
+    remedy = "An approval pays for it again."
+    if late.startswith(SEQUENCES):
+        remedy = f"The shot `clip: {clip}` uses the video that is there, at no cost. An approval pays for a new one."
+    return UploadHold(HoldReason.LATE, words, remedy, late)
 
 
 def _kept_hold(candidate: Candidate, content: str | None, gone: Callable[[str], bool]) -> UploadHold | None:

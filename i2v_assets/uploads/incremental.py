@@ -27,7 +27,7 @@ from i2v_assets.uploads.large_lists import PATIENCE_SECONDS, is_read, parse_list
 from i2v_assets.uploads.near_names import spellings, words_of
 from i2v_assets.uploads.tree import UnreadableText, in_side_folder
 from i2v_assets.uploads.types import role_of, split_name, stem_key
-from i2v_assets.uploads.voices import stems_beside_lone_image
+from i2v_assets.uploads.voices import stems_beside
 from resources.composed import composed
 from resources.registry.registry import Registry
 from resources.storage.bucket import Bucket, FolderListing, ObjectInfo
@@ -291,7 +291,7 @@ class ScopeScanner:
                 loose.setdefault(group.folder, set()).add(group.name)
         for folder, names in loose.items():
             beside = self._folders.get(folder, ()) if folder not in self._large else self._by_name(folder, names)
-            wanted = names | stems_beside_lone_image(split_key(info.key)[1] for info in beside)
+            wanted = names | stems_beside((split_key(info.key)[1] for info in beside), names)
             for info in beside:
                 if _stem(split_key(info.key)[1]) in wanted:
                     result.objects[info.key] = info

@@ -14,9 +14,9 @@ from i2v_assets.uploads.csv_batches import MAX_BATCH_BYTES
 from i2v_assets.uploads.grouping import Candidate, Grouping, RefusedUpload, group_uploads, texts_wanted
 from i2v_assets.uploads.history import with_history
 from i2v_assets.uploads.large_lists import unread_lists
-from i2v_assets.uploads.memory import IntakeMemory, tree_of
+from i2v_assets.uploads.memory import IntakeMemory
 from i2v_assets.uploads.spreadsheets import SPREADSHEET_ENDINGS, read_spreadsheet
-from i2v_assets.uploads.tree import UnreadableText
+from i2v_assets.uploads.tree import UnreadableText, tree_of
 from resources.registry.registry import Admission, ClipState, RefusedRow, Registry, Upload
 from resources.registry.rows import ClaimChange, KnownTree, ObjectClaim, Standing
 from resources.schemas.inputs import Service
@@ -93,7 +93,7 @@ def admit(
         patience: Seconds to wait for large lists; None for as long as it takes.
     """
     texts = read_texts(bucket, registry, objects)
-    unread = unread_lists(texts, patience)
+    unread = unread_lists(texts, patience) if texts else frozenset()
     # What an unread list names is not known, so nothing counts as removed or corrected before it is.
     judges: Callable[[str], bool] = covers if not unread else lambda _: False
     standing = registry.standing()
@@ -106,14 +106,16 @@ def admit(
         return not unread and key not in keys and (whole or covers(key) or key in asked)
 
     grouping, queried = _group(bucket, settings, objects, texts, taken, memory, whole=whole)
-    candidates = with_history(
-        [each for each in grouping.candidates if whole or covers(each.source)],
-        standing,
-        registry.contents_without_video(),
-        lambda names: {clip: row.content for clip, row in registry.many(names).items()},
-        memory,
-        gone,
-    )
+    candidates = tuple(each for each in grouping.candidates if whole or covers(each.source))
+    if standing or claims:  # a first scan changes nothing that was there before
+        candidates = with_history(
+            candidates,
+            standing,
+            registry.contents_without_video(),
+            lambda names: {clip: row.content for clip, row in registry.many(names).items()},
+            memory,
+            gone,
+        )
     uploads = (
         Upload(each.clip, each.source, each.version, each.content(), each.priority, held=each.hold is not None)
         for each in candidates
@@ -346,7 +348,7 @@ def _update_refusals(
     ]
     changes = registry.refusals.replace(rows, covers=covers)
     known = registry.many([clip for source in changes.refused if (clip := by_source[source].clip)])
-    money = registry.ledger.money_by_clip({clip: row.planned_fingerprint for clip, row in known.items()})
+    money = registry.ledger.money_by_clip(known.values())
     for source in changes.refused:
         upload = by_source[source]
         notes.refused_upload(
@@ -374,7 +376,7 @@ def _update_refusals(
 
 
 def _beside(refused: Mapping[str, RefusedUpload], registry: Registry) -> dict[str, str]:
-    """Return for each refusal that is no clip's the folder of its name, where people look, unless a clip has that name."""
+    """Return for each refusal that is not a clip's the folder of its name, where people look, unless a clip has that name."""
     named = {source: slug(each.key) for source, each in refused.items() if each.clip is None}
     taken = registry.many(sorted(set(named.values())))
     return {source: name for source, name in named.items() if name not in taken}

@@ -71,7 +71,7 @@ def _future(text: str | bytes, path: str) -> "Future[Rows]":
         found = _read.get((text, path))
         if found is None:
             found = _read[text, path] = Future()
-            # A thread of its own, which a forked process does not expect to have, and which nobody waits for at the end.
+            # A thread of its own, which a forked process does not expect to have, and which the process does not wait for at its end.
             threading.Thread(target=_parse, args=(found, text, path), name=f"list {path}", daemon=True).start()
         _read.move_to_end((text, path))
         while len(_read) > _MOST_KEPT:

@@ -146,7 +146,7 @@ def folder_claims(snapshot: Snapshot, folder: str, briefs: Sequence[Entry], medi
         yield origin.refused(problem.words, problem.remedy)
         return
 
-    if (mark := snapshot.marks.holding(folder)) is not None:
+    if (mark := snapshot.mark_of(folder)) is not None:
         for clip, _ in parts:
             yield origin.for_language(clip).settling(mark.words)
         return
@@ -238,7 +238,7 @@ def batch_claims(snapshot: Snapshot, batch: Entry, unseen: set[str]) -> Iterator
         snapshot.doubts.add(list_doubt(batch, written, *_guessed(batch), snapshot.near))
     if bad:
         snapshot.doubts.add(rows_doubt(batch, written, bad[0].words, bad[0].remedy, snapshot.near))
-    mark = snapshot.marks.holding(batch.folder, batch.name)
+    mark = snapshot.mark_of(batch.folder, batch.name)
     steered = snapshot.defaults.keys_of(batch.folder)
     find = partial(_listed_object, snapshot, batch, unseen)
     lines: dict[str, int] = {}
@@ -247,7 +247,7 @@ def batch_claims(snapshot: Snapshot, batch: Entry, unseen: set[str]) -> Iterator
         if base in lines:
             words = f"{batch.path} line {each.line}: line {lines[base]} already defines the clip {base}."
             yield RefusedUpload(key, words, "Give each row a unique name in the column `clip`.", line=each.line)
-            _claim_files(each.brief, find)  # what a refused row names is no loose clip
+            _claim_files(each.brief, find)  # what a refused row names is not a loose clip
             continue
         lines[base] = each.line
         since = batch.object.modified_at

@@ -7,10 +7,10 @@ from functools import partial
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.uploads.doubt import doubt_hold
 from i2v_assets.uploads.layouts import TEXT_NOT_READ, ClipSource, complete, kind_of
-from i2v_assets.uploads.memory import ObjectClaim, tree_of
+from i2v_assets.uploads.memory import ObjectClaim
 from i2v_assets.uploads.noise import is_source, original_of_conflict
 from i2v_assets.uploads.snapshot import Claim, Snapshot, entry_files
-from i2v_assets.uploads.tree import Entry, newest
+from i2v_assets.uploads.tree import Entry, newest, tree_of
 from i2v_assets.uploads.types import (
     ASKED_WHAT_THEY_HOLD,
     Candidate,
@@ -84,7 +84,7 @@ def _still(
     if choice == "ignore" or _is_of_a_film(snapshot, key) or _is_same_copy(snapshot, entry):
         return
     defaults = snapshot.defaults.of(folder)
-    mark = snapshot.marks.holding(folder, entry.name)
+    mark = snapshot.mark_of(folder, entry.name)
     if defaults is None:
         yield origin.settling(TEXT_NOT_READ)
     elif mark is not None:
@@ -123,7 +123,7 @@ def _judge(
 ) -> UploadHold | Kept | str | None:
     """Return why a loose image is not ordered: a hold, words to wait with, nothing to do at all; None if it is ordered."""
     key = entry.object.key
-    doubt = snapshot.doubts.holding(folder, key)
+    doubt = snapshot.doubt_of(folder, key)
     if doubt is not None and doubt.passing:
         return doubt.words
     claim = snapshot.memory.claims.get(key)

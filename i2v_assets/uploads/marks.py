@@ -7,16 +7,19 @@ Any program may write one before it uploads a set of files, and remove it afterw
 ``files`` are the files that are still to come, relative to the mark's folder; ``expires`` may end it earlier than an hour after
 it was written. Both may be left out. At the top of ``uploads/``, where everybody's files lie, a mark holds only the names that
 it lists.
+
+A file that a program is still writing, such as ``hero.mp3.part``, is a mark as well: it holds what has its name, and that of a
+document all of its folder.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from i2v_assets.uploads.tree import Entry, Texts
-from i2v_assets.uploads.types import MARK, shown_name, stem_key
+from i2v_assets.uploads.types import MARK, file_under_way, role_of, shown_name, stem_key
 
 RENEW_AFTER = timedelta(minutes=5)
 """How often a program that uploads writes its mark again."""
@@ -32,7 +35,7 @@ class UploadMark:
     Attributes:
         key: The mark's key.
         folder: The folder that it holds.
-        stems: At the top of ``uploads/``: the stems that it holds. None: it holds all.
+        stems: The stems that it holds; None: it holds all.
         until: When it ends if it is not renewed.
     """
 
@@ -52,22 +55,32 @@ class Marks:
 
     def __init__(self, entries: Iterable[Entry], texts: Texts, now: datetime) -> None:
         marks = [_read(entry, texts) for entry in entries]
-        self._by_folder = {mark.folder: mark for mark in marks if mark.until > now and mark.folder}
-        self._at_top = [mark for mark in marks if mark.until > now and not mark.folder]
-        self.active = (*self._by_folder.values(), *self._at_top)
+        self.active = tuple(mark for mark in marks if mark.until > now)
+        self._by_folder = {mark.folder: mark for mark in self.active if mark.stems is None}
+        self._by_stem = {(mark.folder, stem): mark for mark in self.active for stem in mark.stems or ()}
+        self._under_way_below = {
+            folder: mark for (below, _), mark in self._by_stem.items() for folder in _with_parents(below)
+        }
 
     def holding(self, folder: str, name: str = "") -> UploadMark | None:
-        """Return the mark that holds a folder, or a file of the top, or None."""
-        if not self.active:
-            return None
-        if not folder:
-            stem = stem_key(name)
-            return next((mark for mark in self._at_top if mark.stems is None or stem in mark.stems), None)
+        """Return the mark that holds a file of a folder or of the top, or a folder with all its files, or None."""
+        mark = self._by_stem.get((folder, stem_key(name))) if name else self._under_way_below.get(folder)
+        if mark is not None or not folder:
+            return mark or self._by_folder.get("")
         while folder:
             if folder in self._by_folder:
                 return self._by_folder[folder]
             folder = folder.rpartition("/")[0]
         return None
+
+
+def _with_parents(folder: str) -> Iterator[str]:
+    while folder:
+        yield folder
+        folder = folder.rpartition("/")[0]
+
+
+NO_MARKS = Marks((), {}, datetime.min.replace(tzinfo=UTC))
 
 
 def mark_text(files: Iterable[str], expires: datetime) -> bytes:
@@ -82,6 +95,10 @@ def mark_name(upload_id: str) -> str:
 
 
 def _read(entry: Entry, texts: Texts) -> UploadMark:
+    if target := file_under_way(entry.name):
+        of_media = role_of(target) in {"media", "convertible"}
+        stems = frozenset({stem_key(target)}) if of_media else None
+        return UploadMark(entry.object.key, entry.folder, stems, entry.object.modified_at + ENDS_AFTER)
     content = _content(texts.get(entry.object.key))
     until = entry.object.modified_at + ENDS_AFTER
     if (told := _moment(content.get("expires"))) is not None:

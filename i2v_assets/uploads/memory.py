@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from i2v_assets.briefs.brief import LooseImages
 from resources.registry.rows import KnownTree, ObjectClaim
 
-__all__ = ["IntakeMemory", "KnownTree", "ObjectClaim", "tree_of"]
+__all__ = ["IntakeMemory", "KnownTree", "ObjectClaim"]
 
 
 def _nothing() -> frozenset[str]:
@@ -32,8 +32,3 @@ class IntakeMemory:
     prompt_trees: frozenset[str] = frozenset()
     loose_images: LooseImages = "order"
     ignore: tuple[str, ...] = ()
-
-
-def tree_of(folder: str) -> str:
-    """Return the tree of a folder below ``uploads/``; empty for its top, which is no tree."""
-    return folder.partition("/")[0]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 from urllib.parse import unquote
@@ -49,16 +50,16 @@ def _stem_words(name: str) -> Words:
     return words_of(stem if len(ending) <= 5 else name)
 
 
+@dataclass(frozen=True)
 class NearFiles:
     """An index of media by the words of their names, built when the first name is asked for."""
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        self._entries = entries
+    entries: Iterable[Entry]
 
     @cached_property
     def _by_stem(self) -> Mapping[Words, list[Entry]]:
         index: dict[Words, list[Entry]] = {}
-        for entry in self._entries:
+        for entry in self.entries:
             if words := _stem_words(entry.name):
                 index.setdefault(words, []).append(entry)
         return index

@@ -15,7 +15,7 @@ from resources.storage.keys import COMMANDS, UPLOADS
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """Patterns of names that one system leaves, and the reason why they are no uploads."""
+    """Patterns of names that one system leaves, and the reason why they are not uploads."""
 
     source: str
     patterns: tuple[str, ...]
@@ -40,6 +40,12 @@ FOLDERS: Final = (
     Leftover("Syncthing: folder marker and old versions (docs: 'Versioning')", (".stfolder", ".stversions")),
     Leftover("Dropbox, Nextcloud, ownCloud", (".dropbox*", ".sync_*", ".owncloudsync*")),
     Leftover("Safari: a download under way is a folder", ("*.download",)),
+    Leftover("Libraries and caches of photo programs (Adobe Lightroom, Capture One, Apple Photos, Picasa)", (
+        "*.lrdata", "*.lrlibrary", "CaptureOne", "*.photoslibrary", "*.photolibrary", "*.aplibrary", "*.migratedphotolibrary",
+    )),
+    Leftover("Programs' own parts: npm, Python, GoodSync, Windows' disk check", (
+        "node_modules", "__pycache__", "_gsdata_", "FOUND.[0-9][0-9][0-9]",
+    )),
 )  # fmt: skip
 """Everything below such a folder is noise. Any folder whose name begins with a dot is, too."""
 
@@ -62,8 +68,16 @@ FILES: Final = (
     Leftover("Apple Photos: edits of a picture", ("*.AAE",)),
     Leftover("Downloads and transfers under way: Firefox, Chrome, Safari, FileZilla, WinSCP, rsync, rclone", (
         "*.part", "*.partial", "*.crdownload", "*.download", "*.filepart", "*.opdownload", "*.rclone-*", "*.!ut",
-        "*.aria2", "*.tmp.drivedownload", "*.tmp.driveupload",
+        "*.aria2", "*.tmp.drivedownload", "*.tmp.driveupload", "*.temp", "*.uploading", "*.filepart.meta",
     )),
+    Leftover("Downloads under way: qBittorrent, BitComet, Orbit, Free Download Manager, Thunder, DownThemAll, old Edge", (
+        "*.!qB", "*.bc!", "*.ob!", "*.fdmdownload", "*.xltd", "*.td", "*.td.cfg", "*.dtapart", "*.dwnldtmp",
+    )),
+    Leftover("macOS: a file while it is saved (NSDocument)", ("*.sb-????????-??????",)),
+    Leftover("Placeholders of files that are in a cloud alone: iCloud Drive, Nextcloud, ownCloud, pCloud", (
+        "*.icloud", "*.cloudf", "*.nextcloud", "*.owncloud",
+    )),
+    Leftover("Links of systems and browsers", ("*.url", "*.webloc", "*.desktop")),
     Leftover("Sync programs: their logs and state", (
         ".dropbox*", ".nextcloudsync.log", ".owncloudsync.log", "._sync_*.db*", ".sync_*.db*", ".stignore",
     )),
@@ -73,14 +87,26 @@ FILES: Final = (
 
 COMPANIONS: Final = (
     Leftover("Metadata of cameras and photo programs", (
-        "*.xmp", "*.thm", "*.lrv", "*.ctg", "*.cos", "*.cop", "*.pp3", "*.dop", "*.lrcat",
+        "*.xmp", "*.thm", "*.lrv", "*.ctg", "*.cos", "*.cop", "*.cot", "*.cof", "*.comask", "*.cosettings", "*.cosessiondb",
+        "*.cocatalog", "*.cocatalogdb", "*.pp3", "*.dop", "*.lrcat", "*.lrcat-*", "*.lrprev", "*.acr", "*.on1", "*.onphoto",
+        "*.vrd", "*.dr4", "*.nksc", "*.arp", "*.rawtherapee", "Picasa.ini", "ZbThumbnail.info", "albumart.pamp",
+    )),
+    Leftover("Indexes of camera cards (DCF, AVCHD, Sony)", (
+        "*.mrk", "*.bdm", "*.bdmv", "*.cpi", "*.mpl", "*.ind", "*.inp", "*.int", "*.bnp", "*.idx", "*.moi", "*.scr",
     )),
     Leftover("Camera XML (Sony XAVC and XDCAM)", ("*M[0-9][0-9].XML", "MEDIAPRO.XML", "CUEUP.XML", "DISCMETA.XML")),
     Leftover("Google Takeout: one JSON for each picture", (
         "*.jpg.json", "*.jpeg.json", "*.png.json", "*.webp.json", "*.heic.json", "*.gif.json", "*.mp4.json",
         "*.mov.json", "*.supplemental-metadata.json", "*.supplemental-me*.json", "print-subscriptions.json",
+        "*.jpg(*).json", "*.jpeg(*).json", "*.png(*).json", "*.heic(*).json", "*.mp4(*).json", "metadata.json", "metadaten.json",
+        "metadatos.json", "metadados.json", "m?tadonn?es.json",
         "shared_album_comments.json", "user-generated-memory-titles.json",
     )),
+    Leftover("Sound programs: peaks and projects (Ableton, Reaper, Audition, Audacity, Sound Forge)", (
+        "*.asd", "*.reapeaks", "*.pkf", "*.ovw", "*.sfk", "*.peak", "*.aup", "*.aup3", "*.sesx", "*.rpp", "*.rpp-bak", "*.als", "*.ptx",
+    )),
+    Leftover("Subtitles and transcripts of a sound", ("*.srt", "*.vtt", "*.ass", "*.sbv", "*.lrc", "*.TextGrid")),
+    Leftover("Projects of video programs", ("*.prproj", "*.aep", "*.drp", "*.fcpxml", "*.veg", "*.kdenlive", "*.mlt")),
     Leftover("Checksums", ("*.md5", "*.sha1", "*.sha256", "*.sha512", "*.sfv", "MD5SUMS", "SHA256SUMS")),
     Leftover("Files about the files", ("README", "README.*", "LICENSE", "LICENSE.*", "LICENCE", "LICENCE.*")),
 )  # fmt: skip
@@ -90,23 +116,49 @@ SOURCES: Final = (
     Leftover("Camera raw files beside their JPEG", (
         "*.dng", "*.cr2", "*.cr3", "*.nef", "*.arw", "*.raf", "*.orf", "*.rw2", "*.pef", "*.srw",
     )),
-    Leftover("Sources of designs beside their export", ("*.psd", "*.psb", "*.ai", "*.indd", "*.xcf", "*.afphoto")),
+    Leftover("Sources of designs beside their export", (
+        "*.psd", "*.psb", "*.ai", "*.indd", "*.xcf", "*.afphoto", "*.afdesign",
+        "*.sketch", "*.fig", "*.xd", "*.kra", "*.procreate", "*.blend", "*.c4d",
+    )),
 )  # fmt: skip
 """Companions of the image of their name; alone they are refused, because somebody may mean them as the image."""
 
 _CONFLICT = re.compile(
     r"\s*\((?:[^()]*\b(?:conflicted copy|conflict|case conflict)\b[^()]*)\)"  # Dropbox, ownCloud, Nextcloud
-    r"|\s*\([^()]*(?:Konflikt|en conflit|en conflicto|in conflitto)[^()]*\)"  # Dropbox in other languages
+    r"|\s*\([^()]*(?:Konflikt|en conflit|en conflicto|em conflito|in conflitto|conflicterend|konfliktkopi)[^()]*\)"  # Dropbox elsewhere
+    r"|\s*[(（][^()（）]*(?:競合|冲突|衝突)[^()（）]*[)）]"  # Dropbox in Japanese and Chinese
+    r"|\s*\(SFConflict [^()]*\)"  # Seafile
+    r"|\s*\[conflict(?:ed)?\]"  # pCloud
+    r"|-(?:DESKTOP|LAPTOP|WIN)-[A-Z0-9]{6,11}(?=\.\w+$)"  # OneDrive adds the computer's name
+    r"|-[\w-]{1,30}-(?:MacBook(?:-Pro|-Air)?|iMac|Mac-mini|Mac-Studio)(?:-\d+)?(?=\.\w+$)"  # OneDrive on a Mac
     r"|\.sync-conflict-\d{8}-\d{6}(?:-[A-Z0-9]{7})?"  # Syncthing
     r"|_conflict-\d{8}-\d{6}"  # ownCloud before 2.6
-    r"|[-_ ]conflict(?:ed)?[-_ ]\d{4}-\d\d-\d\d[-_ \d]*",  # Seafile, Box
+    r"|[-_ ]conflict(?:ed)?[-_ ]\d{4}-?\d\d-?\d\d[-_ \d]*",  # Seafile, Box
     re.IGNORECASE,
 )
 
 
+_COPY = re.compile(
+    r"(?: ?[(\[]\d{1,3}[)\]]|(?: ?[-\u2013] ?| )(?:copy|kopie|copie|copia|c\u00f3pia|kopia)(?: ?[(\[]?\d{1,3}[)\]]?)?| ?[-\u2013]? ?(?:\u30b3\u30d4\u30fc|\u526f\u672c))(?=\.\w+$)"
+    r"|^(?:copy of|kopie von|copie de|copia de|c\u00f3pia de) |\s*のコピー",
+    re.IGNORECASE,
+)
+"""What browsers and systems put into the name of a copy: ``looks (1).csv``, ``looks - Copy.csv``, ``Kopie von looks.csv``."""
+
+
+def original_of_copy(name: str) -> str | None:
+    """Return the name that a file would have if no system had made it as a copy; None if it is none by its name."""
+    original = _COPY.sub("", name)
+    return original if original != name else None
+
+
+_MAY_CONFLICT: Final = re.compile("onfli|ONFLI|競合|冲突|衝突|DESKTOP-|LAPTOP-|WIN-|MacBook|iMac|-Mac-")
+"""One of these is in each such name: a listing may hold 100,000."""
+
+
 def original_of_conflict(name: str) -> str | None:
     """Return the name whose conflict copy a file is, by the words that sync programs put into names; else None."""
-    if "onfli" not in name and "ONFLI" not in name:
+    if _MAY_CONFLICT.search(name) is None:
         return None
     original = _CONFLICT.sub("", name)
     return original if original != name else None

@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
-from i2v_assets.briefs.brief import Brief, parse_brief
+from i2v_assets.briefs.brief import Brief
+from i2v_assets.briefs.brief_reader import parse_brief
 from i2v_assets.briefs.yaml_reader import DocumentError, read_document
 from i2v_assets.uploads.doubt import parses_as_brief
 from i2v_assets.uploads.layouts import TEXT_NOT_READ, ClipSource, complete, kind_of, suggest
 from i2v_assets.uploads.loose import held, loose_claims
-from i2v_assets.uploads.memory import tree_of
 from i2v_assets.uploads.snapshot import Claim, Snapshot, UploadProblem, entry_files, named_files
-from i2v_assets.uploads.tree import Entry, document_format, in_side_folder, newest, text_of
+from i2v_assets.uploads.tree import Entry, document_format, in_side_folder, newest, text_of, tree_of
 from i2v_assets.uploads.types import (
     Doubt,
     HoldReason,
@@ -101,7 +101,7 @@ def sidecar_claims(
         slug(key), key, still.object.modified_at, UploadKind.SIDECAR, document.object.key, steered_by=steered
     )
     changed = newest([*group, *sidecars])
-    mark = snapshot.marks.holding(folder, still.name)
+    mark = snapshot.mark_of(folder, still.name)
     if mark is not None:
         yield origin.settling(mark.words)
         return

@@ -9,13 +9,14 @@ from typing import TypeAlias
 
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.uploads.doubt import Doubts
-from i2v_assets.uploads.marks import Marks
+from i2v_assets.uploads.marks import Marks, UploadMark
 from i2v_assets.uploads.memory import IntakeMemory
 from i2v_assets.uploads.near_names import NearFiles
 from i2v_assets.uploads.tree import Defaults, Entry, Texts, Tree
 from i2v_assets.uploads.types import (
     MEDIA_ENDINGS,
     Candidate,
+    Doubt,
     Kept,
     RefusedUpload,
     Settling,
@@ -67,6 +68,14 @@ class Snapshot:
     doubts: Doubts
     described: dict[str, str]
     list_folders: set[str]
+
+    def mark_of(self, folder: str, name: str = "") -> UploadMark | None:
+        """Return the mark that holds a folder, or a file of the top, or None."""
+        return self.marks.holding(folder, name) if self.marks.active else None
+
+    def doubt_of(self, folder: str, key: str) -> Doubt | None:
+        """Return the doubt that holds a loose file, or None."""
+        return self.doubts.holding(folder, key) if self.doubts.by_key else None
 
     def lists_steer(self, folder: str) -> bool:
         """Return whether a list that was read orders files of this folder, or lies in it or above it."""

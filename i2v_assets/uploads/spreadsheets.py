@@ -33,7 +33,7 @@ def sheet_text(data: bytes, name: str) -> str:
     """Return the first sheet with cells as lines of JSON: each a row's number and its cells as text.
 
     Raises:
-        DocumentError: it is no workbook, is protected by a password, is too large, or needs too much to be read.
+        DocumentError: it is not a workbook, is protected by a password, is too large, or needs too much to be read.
         TimeoutError: it was not read in time.
     """
     if len(data) > MAX_BATCH_BYTES:

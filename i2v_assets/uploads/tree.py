@@ -5,17 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from i2v_assets.briefs.brief import (
-    Brief,
-    BriefError,
-    LooseImages,
-    loose_images_of,
-    merge,
-    parse_brief,
-    parse_defaults,
-)
+from i2v_assets.briefs.brief import Brief, LooseImages, merge
+from i2v_assets.briefs.brief_reader import BriefError, loose_images_of, parse_brief, parse_defaults
 from i2v_assets.briefs.yaml_reader import MAX_DOCUMENT_BYTES, DocumentError, DocumentFormat, decode
-from i2v_assets.uploads.memory import tree_of
 from i2v_assets.uploads.noise import is_noise, is_noise_folder
 from i2v_assets.uploads.types import (
     MEDIA_ENDINGS,
@@ -24,6 +16,7 @@ from i2v_assets.uploads.types import (
     Role,
     UploadFile,
     UploadObject,
+    file_under_way,
     role_of,
     shown_name,
     split_name,
@@ -151,6 +144,9 @@ def build_tree(objects: Iterable[UploadObject], ignore: Sequence[str] = ()) -> T
         role = "ignored" if known.noise else role_of(name)
         if role in {"ignored", "companion"} or (ignore and is_noise(key[len(UPLOADS) :], upload.size_bytes, ignore)):
             tree.ignored += 1
+        elif role == "mark" and file_under_way(name):
+            tree.ignored += 1  # noise once it is an hour old
+            tree.add(Entry(folder, name, role, upload), known.tree)
         elif role == "document" and upload.size_bytes == 0 and name == "Icon":
             tree.ignored += 1  # macOS's Icon\r, as some programs copy it
         else:
@@ -182,6 +178,8 @@ def texts_wanted(objects: Iterable[UploadObject]) -> tuple[UploadObject, ...]:
             continue
         role = role_of(name)
         if role == "document" and (split_name(name)[1] not in TEXT_ENDINGS or upload.size_bytes > MAX_DOCUMENT_BYTES):
+            continue
+        if role == "mark" and file_under_way(name):
             continue
         if role in {"brief", "defaults", "batch", "document", "mark"} and not is_noise_folder(folder[len(UPLOADS) :]):
             wanted.append(upload)
@@ -321,3 +319,8 @@ def owners(tree: Tree) -> dict[str, str | None]:
     for folder in tree.folders:
         owner(folder)
     return owner_of
+
+
+def tree_of(folder: str) -> str:
+    """Return the tree of a folder below ``uploads/``; empty for its top, which is not a tree."""
+    return folder.partition("/")[0]

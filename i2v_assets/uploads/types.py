@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -73,7 +74,7 @@ class HoldReason(StrEnum):
     TAKEN_AWAY = "taken_away"
     """A file or document that it was to be made with is gone."""
     COMPANION = "companion"
-    """A sound or video of its name is beside it that is no voice."""
+    """A sound or video of its name is beside it that is not a voice."""
     CONFLICT_COPY = "conflict_copy"
     """A sync program made it as a copy of other bytes."""
     PROMPT_FILE = "prompt_file"
@@ -369,20 +370,52 @@ MARK = "_uploading-"
 
 LIST_ENDINGS: Final = (".csv", ".jsonl", ".xlsx")
 TEXT_ENDINGS: Final = frozenset(
-    {".yaml", ".yml", ".json", ".txt", ".text", ".md", ".tsv", ".log", ".ini", ".toml", ".bak", ".old", ".orig", ".new", ".save", ""}
+    {".yaml", ".yml", ".json", ".txt", ".text", ".md", ".tsv", ".log", ".ini", ".toml", ".bak", ".old", ".orig", ".new", ".save", ".eml", ""}
 )  # fmt: skip
 """Endings of files that are read as text to learn whether they are meant as documents."""
 
 OFFICE_ENDINGS: Final = frozenset(
     {
         ".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".docx", ".doc", ".odt", ".rtf", ".rtfd", ".pages",
-        ".gdoc", ".gsheet", ".tsv", ".tab", ".wps", ".sxw", ".sxc",
+        ".gdoc", ".gsheet", ".tsv", ".tab", ".wps", ".sxw", ".sxc", ".docm", ".dotx", ".xltx", ".fodt", ".fods",
+        ".msg", ".one", ".wpd", ".hwp", ".et", ".paper",
+        ".ndjson", ".jl", ".parquet", ".dbf", ".prn", ".slk", ".dif", ".psv", ".ssv",
     }
 )  # fmt: skip
-"""Endings of text documents and tables that are no list: a person may mean each as the words for the images beside it."""
+"""Endings of text documents and tables that are not lists: a person may mean each as the words for the images beside it."""
 
 _DOCUMENT_ENDINGS = frozenset({".yaml", ".yml", ".json"})
 _STEERING_STEMS = frozenset({"brief", "briefing", "_brief", "briefs", "defaults", "_defaults", "_default"})
+_STEERING_WORDS = frozenset(
+    word
+    for line in (
+        "brief briefing briefs prompt prompts shotlist storyboard screenplay instructions instruction",
+        "anweisung anweisungen auftrag drehplan drehbuch regieanweisung",
+        "guion indicaciones instrucciones encargo scenario consignes decoupage roteiro instrucoes",
+        "ブリーフ プロンプト 絵コンテ 指示 指示書 脚本 提示词 说明 需求 分镜 分镜表 拍摄脚本",
+    )
+    for word in line.split()
+)
+"""What people call the words for their pictures; a page or mail with such a name may be meant as them."""
+_PAGES = frozenset(
+    {
+        ".pdf",
+        ".pptx",
+        ".ppt",
+        ".odp",
+        ".key",
+        ".gslides",
+        ".txt",
+        ".text",
+        ".md",
+        ".eml",
+        ".html",
+        ".htm",
+        ".rtf",
+        ".xml",
+        "",
+    }
+)
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -402,7 +435,7 @@ def stem_key(name: str) -> str:
 def role_of(name: str) -> Role:
     """Return the role of a file, by its name alone."""
     if is_noise_name(name):
-        return "ignored"
+        return "mark" if file_under_way(name) else "ignored"
     stem, ending = split_name(name)
     if ending in MEDIA_ENDINGS:
         return "media"
@@ -419,6 +452,29 @@ def role_of(name: str) -> Role:
     return "convertible" if ending in CONVERTIBLE else "unknown"
 
 
+def file_under_way(name: str) -> str:
+    """Return the file that a partial transfer will be, if that will be a medium or a document; else an empty text.
+
+    ``hero.mp3.part`` will be ``hero.mp3``, and ``.hero.mp3.k3Xa9Q`` as rsync writes it, too.
+    """
+    match = _UNDER_WAY.match(name)
+    if match is None:
+        return ""
+    target = _OF_RCLONE.sub("", match["name"] or match["rsync"])
+    if is_noise_name(target):  # "a.tmp.tmp.tmp..." must not recurse
+        return ""
+    return target if role_of(target) in {"media", "convertible", "brief", "defaults", "batch"} else ""
+
+
+_UNDER_WAY = re.compile(
+    r"[~.]?(?P<name>[^.].*)\.(?:part|partial|crdownload|download|filepart|opdownload|aria2|tmp|temp|!ut|!qb|bc!|ob!|xltd"
+    r"|fdmdownload|dtapart|dwnldtmp|uploading|rclone-\w+|sb-[0-9a-z-]+)$|\.(?P<rsync>.+\.\w{2,5})\.[A-Za-z0-9]{6}$",
+    re.IGNORECASE,
+)
+_OF_RCLONE = re.compile(r"\.[0-9a-f]{8}$")
+"""rclone writes ``hero.mp3.1a2b3c4d.partial``."""
+
+
 def looks_steering(name: str) -> bool:
     """Return whether a name is nearly that of a brief, of defaults or of a list, such as ``Brief (1).yaml.txt``."""
     stem = name.lower().strip()
@@ -427,7 +483,12 @@ def looks_steering(name: str) -> bool:
             return True  # looks.csv.txt
         stem = parts[0]
     words = _COPIES.sub("", composed(stem).strip()).strip(" -_.")
-    return words in _STEERING_STEMS or f"_{words}" in _STEERING_STEMS
+    if words in _STEERING_STEMS or f"_{words}" in _STEERING_STEMS:
+        return True
+    if split_name(name)[1] not in _PAGES:
+        return False
+    plain = "".join(char for char in unicodedata.normalize("NFD", words) if not unicodedata.combining(char))
+    return not _STEERING_WORDS.isdisjoint({*re.split(r"[\W_]+", plain), *re.split(r"[\W_]+", words)})
 
 
 _LONGEST_ENDING = 9

@@ -77,8 +77,13 @@ class Claim:
     recorded: str
 
 
-def fingerprinted_inputs(manifest: Manifest, row: PaidRow) -> GenerationInputs | None:
-    """Return the inputs behind the row's fingerprint; None if the row's inputs do not match it or cannot be read."""
+def fingerprinted_inputs(
+    row: PaidRow, prompt: str | None, negative_prompt: str | None = None
+) -> GenerationInputs | None:
+    """Return the inputs behind the row's fingerprint; None if the row's inputs do not match it or cannot be read.
+
+    ``prompt`` and ``negative_prompt`` are what the manifest states; a prompt of None is not stated.
+    """
     try:
         inputs = GenerationInputs.model_validate_json(row.inputs_json)
     except ValidationError:
@@ -86,8 +91,10 @@ def fingerprinted_inputs(manifest: Manifest, row: PaidRow) -> GenerationInputs |
     service = cast("Service", row.service)
     if fingerprint(service, inputs, row.take) == row.fingerprint:
         return inputs
+    if prompt is None:
+        return None
     # The ledger redacts signed addresses, even in a prompt. Then the fingerprint confirms the manifest's prompt instead.
-    stated = inputs.model_copy(update={"prompt": manifest.prompt, "negative_prompt": manifest.negative_prompt})
+    stated = inputs.model_copy(update={"prompt": prompt, "negative_prompt": negative_prompt})
     return stated if fingerprint(service, stated, row.take) == row.fingerprint else None
 
 

@@ -1,13 +1,12 @@
 """Verify whether a file comes from a request that the ledger paid for. The pure part of ``i2v verify``."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
-from i2v_assets.clip_folder.manifest import SANDBOX_NOTE, Manifest
+from i2v_assets.clip_folder.manifest import SANDBOX_NOTE, Manifest, ManifestPiece
 from i2v_assets.films.manifest import SANDBOX_FILM_NOTE, FilmManifest
-from i2v_assets.planning.voice_film import film_fingerprint
 from i2v_assets.verify.compare import (
     Claim,
     PaidRow,
@@ -16,8 +15,10 @@ from i2v_assets.verify.compare import (
     claims_on_takes,
     fingerprinted_inputs,
 )
+from i2v_assets.verify.pieces import Joined, PieceCheck, piece_checks
 from resources.money import dollars
 from resources.provenance.credentials import UNSIGNED
+from resources.storage import keys
 
 
 class Credential(Protocol):
@@ -82,6 +83,11 @@ class Verification:
         self.lines.append(f"ok    {good}" if holds else f"WRONG {bad}")
         self.ok = self.ok and holds
         return holds
+
+    def check_all(self, checks: Iterable[PieceCheck]) -> None:
+        """Add one line for each check."""
+        for holds, good, bad in checks:
+            self.check(holds, good, bad)
 
     def note(self, text: str) -> None:
         """Add a line that does not affect the outcome."""
@@ -174,18 +180,25 @@ def verify_film(
     file_sha256: str,
     rows: Mapping[str, PaidRow],
     signature: Signature = NO_SIGNATURE,
+    joined: Mapping[str, Sequence[ManifestPiece]] = MappingProxyType({}),
 ) -> Verification:
     """Compare a film with its manifest, and each of its shots with the ledger.
 
     Args:
         manifest: The film's manifest from the bucket.
         file_sha256: SHA-256 (hex) of the file.
-        rows: The ledger's rows of the shots, by fingerprint.
+        rows: The ledger's rows of the shots and of their pieces, by fingerprint.
         signature: The file's signature.
+        joined: The pieces of shots that were joined themselves, by the shot's fingerprint, as their clips' manifests state
+            them: the manifests of earlier versions do not.
     """
     result, video = Verification(), manifest.video
     for number, shot in enumerate(manifest.shots, start=1):
         row = rows.get(shot.fingerprint)
+        pieces = shot.pieces or joined.get(shot.fingerprint, ())
+        if row is None and pieces:
+            _joined_shot(result, manifest, number, pieces, rows)
+            continue
         result.check(
             row is not None and row.state == "succeeded" and row.video_sha256 == shot.sha256,
             f"shot {number} ({shot.clip}): the bytes that request {row.request_id if row else ''} produced",
@@ -233,37 +246,11 @@ def verify_joined(
         rows: The ledger's rows of the pieces, by fingerprint.
         signature: The file's signature.
     """
-    result, video, before = Verification(), manifest.video, ""
-    for number, piece in enumerate(manifest.pieces, start=1):
-        row = rows.get(piece.fingerprint)
-        result.check(
-            row is not None and row.state == "succeeded" and row.video_sha256 == piece.sha256,
-            f"piece {number}: the bytes that request {row.request_id if row else ''} produced",
-            f"piece {number}: the ledger records no such bytes for fingerprint {piece.fingerprint[:12]}",
-        )
-        if row is not None:
-            stated = (piece.request_id, piece.video_key, piece.seed, manifest.model_id, manifest.service)
-            recorded = (row.request_id, row.video_key, row.seed, row.model_id, row.service)
-            result.check(
-                stated == recorded and piece.cost_microdollars in {None, row.cost_microdollars},
-                f"piece {number}: its request, cost, seed and model",
-                f"piece {number}: the manifest's request, cost, seed or model differs from the ledger's",
-            )
-            inputs = fingerprinted_inputs(manifest, row)
-            follows = inputs is not None and (
-                inputs.first_frame is None or number == 1 or inputs.first_frame.of == before
-            )
-            result.check(
-                follows and (inputs is None or inputs.prompt == manifest.prompt),
-                f"piece {number}: the fingerprint matches the ledger's inputs",
-                f"piece {number}: the inputs in the ledger's row do not match its fingerprint, its prompt or the piece before",
-            )
-        before = piece.fingerprint
-    result.check(
-        manifest.fingerprint == film_fingerprint([piece.fingerprint for piece in manifest.pieces]),
-        f"fingerprint {manifest.fingerprint[:12]} is that of these pieces",
-        f"the manifest's fingerprint {manifest.fingerprint[:12]} is not that of its pieces",
-    )
+    result, video = Verification(), manifest.video
+    joined = Joined(
+        "", manifest.fingerprint, manifest.pieces, manifest.service, manifest.model_id, manifest.prompt, manifest.negative_prompt
+    )  # fmt: skip
+    result.check_all(piece_checks(joined, rows))
     if file_sha256 == video.sha256:
         result.check(True, f"the file is byte for byte what was joined (SHA-256 {file_sha256[:12]})", "")
         result.note(signature.line)
@@ -281,6 +268,35 @@ def verify_joined(
         "the pieces were joined on this machine: the ledger proves each of them, and manifest.json their joining"
     )
     return result
+
+
+def _joined_shot(
+    result: Verification,
+    manifest: FilmManifest,
+    number: int,
+    pieces: Sequence[ManifestPiece],
+    rows: Mapping[str, PaidRow],
+) -> None:
+    """Check a shot that was joined of several requests."""
+    shot = manifest.shots[number - 1]
+    service = "sandbox" if manifest.sandbox else "runcomfy"
+    result.check_all(piece_checks(Joined(f"shot {number} ({shot.clip}), ", shot.fingerprint, pieces, service), rows))
+    costs = [row.cost_microdollars for piece in pieces if (row := rows.get(piece.fingerprint)) is not None]
+    prices = [row.price_microdollars for piece in pieces if (row := rows.get(piece.fingerprint)) is not None]
+    result.check(
+        shot.cost_microdollars in {None, _total(costs), _total(prices)}
+        and shot.video_key == keys.clip_key(shot.clip, keys.joined_video(shot.fingerprint)),
+        f"shot {number}: its cost and its video's key",
+        f"shot {number}: the manifest's cost or video key differs from those of its pieces",
+    )
+    result.note(
+        f"shot {number} was joined on this machine: the ledger proves its pieces, and manifest.json their joining"
+    )
+
+
+def _total(amounts: Sequence[int | None]) -> int | None:
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if len(known) == len(amounts) else None
 
 
 def _film_credential(result: Verification, manifest: FilmManifest, credential: Credential | None) -> None:
@@ -320,7 +336,7 @@ def _request(result: Verification, manifest: Manifest, row: PaidRow) -> None:
 
 
 def _inputs(result: Verification, manifest: Manifest, row: PaidRow) -> None:
-    inputs = fingerprinted_inputs(manifest, row)
+    inputs = fingerprinted_inputs(row, manifest.prompt, manifest.negative_prompt)
     if inputs is None:
         result.check(
             False, "", "the inputs in the ledger's row do not match its fingerprint, so one of the two was changed"

@@ -21,7 +21,7 @@ _PARTS = ("volume", "master", "filer", "s3", "admin", "worker", "client")
 _WEB_PARTS = ("volume", "master", "filer", "admin")
 _TOKENS = ("signing", "signing.read", "filer_signing", "filer_signing.read")
 _LIFE = dt.timedelta(days=3650)
-"""Longer than a folder of a development server is kept; nobody renews the certificate."""
+"""Longer than a folder of a development server is kept; the certificate is not renewed."""
 
 
 def write_security(folder: Path) -> None:

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
+from resources.clock import utc_now
 from resources.errors import ErrorCode, Verdict
 from resources.generation.poll_schedule import Forecast, prior
 from resources.generation.rate_limit import Pacer
@@ -41,7 +42,7 @@ OnChange: TypeAlias = Callable[[RequestRow, RateLimited | None], None]
 STORAGE_TRIES = 4
 """Tries of a bucket call, beyond boto3's own."""
 PROOF_SECONDS = 5.0
-"""A proof that the ledger can be written is believed for so long."""
+"""Seconds for which a proof that the ledger can be written counts."""
 
 
 @dataclass(slots=True)
@@ -96,7 +97,7 @@ class Context:
     """Fingerprint and attempt of every POST that was begun here: none is ever begun twice."""
     posts: set["asyncio.Task[object]"] = field(init=False, default_factory=set)
     writes: set["asyncio.Task[None]"] = field(init=False, default_factory=set)
-    """Writes of records that nobody waits for any more."""
+    """Writes of records that no run waits for any more."""
     witness: Witness = field(init=False)
 
     def __post_init__(self) -> None:
@@ -246,8 +247,3 @@ class Context:
             duration=inputs.duration,
             inputs_json=inputs.model_dump_json(exclude_none=True),
         )
-
-
-def utc_now() -> datetime:
-    """The time, in UTC."""
-    return datetime.now(UTC)

@@ -37,9 +37,9 @@ RETRY_WAIT = 1.0
 
 
 async def find_existing_video(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Delivered | None:
-    """The video where the bucket has it: then nobody is asked and nothing is fetched, but for a file not looked at yet.
+    """The video where the bucket has it: then the service is not asked and nothing is fetched, but for a file not looked at yet.
 
-    None, too, if what is stored is no video: then it is fetched again, as long as the service has it.
+    None, too, if what is stored is not a video: then it is fetched again, as long as the service has it.
     """
     key = row.video_key or video_key(row.fingerprint)
     info = await ctx.in_bucket(ctx.bucket.head, key)
@@ -55,7 +55,7 @@ async def find_existing_video(ctx: Context, flight: InFlightRequest, row: Reques
         log.warning("Clip %s: %s is %s; it is fetched again.", flight.order.clip, key, examined.what)
         local.path.unlink(missing_ok=True)
         return None
-    if recorded and row.video_sha256 != local.sha256:  # not ours to decide: `i2v verify` tells it
+    if recorded and row.video_sha256 != local.sha256:  # not ours to decide: `i2v verify` reports it
         local.path.unlink(missing_ok=True)
         return _delivered(flight, row, key, row.video_sha256 or "", info.size_bytes, already=True)
     row = await ctx.in_ledger(

@@ -9,9 +9,10 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callab
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from resources.clock import utc_now
 from resources.errors import Verdict
 from resources.generation import witness
-from resources.generation.context import Context, InFlightRequest, OnChange, utc_now
+from resources.generation.context import Context, InFlightRequest, OnChange
 from resources.generation.shutdown import StopKind, get_stop_reason, wind_down
 from resources.generation.state_machine import follow
 from resources.generation.types import EngineOptions, Failed, GenerationRequest, Outcome
@@ -154,7 +155,7 @@ class Engine:
 
     async def _one(self, order: GenerationRequest, lanes: asyncio.Semaphore) -> None:
         try:
-            # Gathered, so that what nobody foresaw in one clip arrives here as a value and stops no other.
+            # Gathered, so that an unexpected error in one clip arrives here as a value and stops no other.
             (result,) = await asyncio.gather(self._outcome(order), return_exceptions=True)
             if isinstance(result, BaseException):
                 self._ctx.flights.pop(order.fingerprint, None)

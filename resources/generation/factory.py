@@ -8,35 +8,22 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
-from resources.generation.context import OnChange, utc_now
+from resources.clock import utc_now
+from resources.generation.caps import caps_of
+from resources.generation.context import OnChange
 from resources.generation.engine import Engine
 from resources.generation.shutdown import StopKind
 from resources.generation.types import EngineOptions
 from resources.ledger.ledger import Ledger
-from resources.ledger.records import Caps
 from resources.runcomfy.factory import build_catalogue, build_client
 from resources.runcomfy.pacing import RetryPolicy
-from resources.settings import USD, Settings
+from resources.settings import Settings
 from resources.storage.bucket import Bucket
 from resources.storage.reachability import check_reachable
 
 ENGINE_RETRIES = RetryPolicy(attempts=2, total_seconds=10.0, longest_retry_after=0.0)
 """Retries of the client under the engine: two tries within 10 s. The engine repeats polls by itself, and a Retry-After has
 to reach its pacer, which delays every call and not only the one that got it."""
-
-
-def caps_of(settings: Settings) -> Caps:
-    """Return the caps of the service in force; the sandbox has its own per day, which limit a run too."""
-    if settings.service == "sandbox":
-        dollars, count = round(settings.sandbox_budget_usd_per_day * USD), settings.sandbox_budget_requests_per_day
-        return Caps(dollars, count, dollars, count, settings.zone)
-    return Caps(
-        round(settings.budget_usd_per_day * USD),
-        settings.budget_requests_per_day,
-        round(settings.budget_usd_per_run * USD),
-        settings.budget_requests_per_run,
-        settings.zone,
-    )
 
 
 def options_of(settings: Settings) -> EngineOptions:
@@ -90,11 +77,12 @@ async def open_engine(
         on_change: Called in the event loop with each request as it is planned, submitted, seen running and done.
 
     Raises:
-        MissingToken: nobody is signed in.
+        MissingToken: no token is configured.
         EndpointUnreachable: the paid service cannot fetch inputs from this bucket.
         SettingsError: an address or a pinned id does not fit.
     """
-    check_reachable(bucket, settings.service)
+    if settings.service == "runcomfy":  # the sandbox reads inputs on this machine too
+        check_reachable(bucket, settings.service)
     async with build_client(settings, ENGINE_RETRIES) as client:
         yield Engine(
             settings.service,

@@ -1,4 +1,4 @@
-"""An answer to a submit that is no acceptance but names a request: the service is asked for it before anything else."""
+"""An answer to a submit that is not an acceptance but names a request: the service is asked for it before anything else."""
 
 import asyncio
 import logging

@@ -2,7 +2,8 @@
 
 import logging
 
-from resources.generation.context import Context, InFlightRequest, utc_now
+from resources.clock import utc_now
+from resources.generation.context import Context, InFlightRequest
 from resources.generation.types import Held
 from resources.ledger.lookouts import GIVE_UP_AFTER, Outage
 from resources.ledger.records import RequestRow

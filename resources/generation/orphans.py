@@ -1,4 +1,4 @@
-"""What other runs left behind: requests that nobody polls any more, and costs that were not known in time."""
+"""What other runs left behind: requests that no run polls any more, and costs that were not known in time."""
 
 import contextlib
 import logging
@@ -30,7 +30,7 @@ def order_of(row: RequestRow) -> GenerationRequest | None:
 
 
 async def adopt_orphans(engine: Engine, ledger: Ledger, service: Service) -> AsyncGenerator[Outcome, None]:
-    """Fetch everything that was submitted and that nobody waits for; nothing is paid for.
+    """Fetch everything that was submitted and that no run waits for; nothing is paid for.
 
     Claims whose owner died become `unknown` on the way, so that a person sees them.
     """

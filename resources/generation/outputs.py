@@ -63,7 +63,7 @@ async def fetch_video(
         The file, and a note on the other outputs; empty if there are none.
 
     Raises:
-        NoVideo: what was fetched is no video; it is kept below ``videos/_rejected/``.
+        NoVideo: what was fetched is not a video; it is kept below ``videos/_rejected/``.
         DownloadError: nothing could be fetched.
     """
     urls, named = answer.output_urls, answer.named_videos
@@ -97,7 +97,7 @@ async def fetch_video(
 
 
 async def withhold(ctx: Context, fingerprint: str, path: Path) -> str | None:
-    """Keep a file that is no video below ``videos/_rejected/``; return its key, None if enough are kept already."""
+    """Keep a file that is not a video below ``videos/_rejected/``; return its key, None if enough are kept already."""
     digest, size = await asyncio.to_thread(_identity, path)
     for key in rejected_keys(fingerprint):
         there = await ctx.in_bucket(ctx.bucket.head, key)

@@ -7,8 +7,9 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from resources.clock import utc_now
 from resources.errors import ErrorCode, Verdict
-from resources.generation.context import Context, InFlightRequest, utc_now
+from resources.generation.context import Context, InFlightRequest
 from resources.generation.not_found import hold_not_found
 from resources.generation.poll_schedule import Forecast, PollTimer
 from resources.generation.types import (
@@ -198,7 +199,7 @@ async def _ended(
             cost_microdollars=answer.cost_microdollars,
             at=ended_at,
             answered_model_id=answer.model_id,
-            substituted=not same_model(row.model_id, answer.model_id),
+            substituted=row.model_id != answer.model_id and not same_model(row.model_id, answer.model_id),
         )
         flight.request_id = None
         return answer, row

@@ -118,7 +118,7 @@ def _changed(
     if planned is None:
         if allow_unknown:
             return None
-        words = "The service's catalogue did not answer when this was planned, so nobody has seen its price."
+        words = "The service's catalogue did not answer when this was planned, so its price is not known."
     elif price is None:
         words = f"Its price can no longer be read, and was {dollars(planned)} when this was planned."
     elif price > planned:

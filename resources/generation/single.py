@@ -97,7 +97,7 @@ async def plan_request(
 
     Raises:
         FamilyUnavailable: no model id of the endpoint answers.
-        NotAgreed: its price or schema changed, and nobody agreed to that.
+        NotAgreed: its price or schema changed, and that is not approved.
         UnknownPriceUnit: its price cannot be read, and I2V_ALLOW_UNKNOWN_PRICE is off.
         BodyInvalid: the inputs do not fit the endpoint; names each field with its limit.
         ServiceError: the catalogue does not answer.

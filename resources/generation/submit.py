@@ -17,9 +17,10 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, TypeVar
 
+from resources.clock import utc_now
 from resources.errors import ErrorCode, I2VError, Verdict
 from resources.generation import witness
-from resources.generation.context import Context, InFlightRequest, utc_now
+from resources.generation.context import Context, InFlightRequest
 from resources.generation.named_ids import known_request
 from resources.generation.not_found import outage_hold
 from resources.generation.prices import Priced, paused, priced
@@ -329,7 +330,7 @@ async def _post(
 
 
 async def _send(ctx: Context, row: RequestRow, offer: Priced, body: dict[str, object], hold: Hold) -> Submission:
-    """Send the POST. An answer that is no acceptance but names a request stands only if the service does not know that.
+    """Send the POST. An answer that is not an acceptance but names a request stands only if the service does not know that.
 
     Raises:
         NotSent, MissingToken, RateLimited, Rejected, OutcomeUnknown: as `RunComfyClient.submit`.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BELIEVED_SECONDS = 5.0
-"""The bucket's word on which ledger may submit is believed for so long; the records guard against two at once meanwhile."""
+"""Seconds for which the bucket's word on which ledger may submit counts; the records guard against two at once meanwhile."""
 CROSSINGS = 3
 """So often the record may change while it is being taken."""
 SENT_SECONDS = 5.0

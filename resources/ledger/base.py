@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from resources.clock import utc_now
 from resources.ledger.database import Database
 from resources.ledger.errors import IllegalTransition, LedgerError, StaleClaim, UnknownRequest
 from resources.ledger.records import RequestRow, State
@@ -32,11 +33,6 @@ MAX_REASON = 2000
 def stored_reason(reason: str | None) -> str | None:
     """Return a reason as the ledger stores it: redacted, at most `MAX_REASON` characters."""
     return None if reason is None else redact(reason)[:MAX_REASON]
-
-
-def utc_now() -> datetime:
-    """Return the current time in UTC."""
-    return datetime.now(UTC)
 
 
 def row_of(found: Iterable[Any]) -> RequestRow:

@@ -1,12 +1,14 @@
 """The budget caps: how much a claim may still reserve."""
 
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from resources.ledger.records import CapName, Caps, OverBudget, Spend
-from resources.ledger.tables import submissions
+from resources.ledger.records import CapName, Caps, OverBudget, Spend, State
+from resources.ledger.tables import film_rooms, requests, submissions
 from resources.money import dollars
 from resources.plurals import counted
 
@@ -18,8 +20,8 @@ OPEN = sa.case(
      submissions.c.told_microdollars - submissions.c.cost_microdollars),
     else_=0,
 )  # fmt: skip
-"""What a submission may still be charged: its reservation while its cost is unknown, and what was told beyond a cost that is
-counted because the told one is doubted."""
+"""What a submission may still be charged: its reservation while its cost is unknown, and what was reported beyond a cost that is
+counted because the reported one is doubted."""
 
 _SUMS = (
     sa.func.count(),
@@ -61,12 +63,59 @@ def spend_of_run(connection: sa.Connection, service: str, run_id: str) -> Spend:
     return Spend(*(int(value) for value in found))
 
 
+_ROOM = (
+    sa.select(sa.func.coalesce(sa.func.sum(film_rooms.c.reserved_microdollars), 0))
+    .select_from(film_rooms.outerjoin(requests, requests.c.fingerprint == film_rooms.c.fingerprint))
+    .where(
+        film_rooms.c.service == sa.bindparam("the_service"),
+        film_rooms.c.lease_until > sa.bindparam("the_time"),
+        sa.or_(requests.c.state.is_(None), requests.c.state == State.PLANNED.value),
+        film_rooms.c.fingerprint.not_in(sa.bindparam("the_others", expanding=True)),
+    )
+)
+_ROOM_OF_RUN = _ROOM.where(film_rooms.c.run_id == sa.bindparam("the_run"))
+
+
+def film_room(
+    connection: sa.Connection, service: str, now: datetime, run_id: str | None, *, but: Collection[str]
+) -> int:
+    """Return what is kept for films under way, of one run or of all; requests that are sent count by their submissions.
+
+    Args:
+        connection: The transaction.
+        service: The service.
+        now: The time.
+        run_id: The run; None for all.
+        but: Fingerprints that are left out.
+    """
+    values = {"the_service": service, "the_time": now, "the_others": list(but)}
+    if run_id is None:
+        return int(connection.execute(_ROOM, values).scalar_one())
+    return int(connection.execute(_ROOM_OF_RUN, values | {"the_run": run_id}).scalar_one())
+
+
+def spend_today_and_of_run(
+    connection: sa.Connection, service: str, run_id: str, zone: tzinfo, now: datetime
+) -> tuple[int, int]:
+    """Return what is spent or reserved today, and for one run, in micro-dollars."""
+    today = spend_between(connection, service, *day_bounds(now, zone))
+    return today.microdollars, spend_of_run(connection, service, run_id).microdollars
+
+
 def budget_refusal(
-    connection: sa.Connection, service: str, *, run_id: str | None, price: int | None, caps: Caps, now: datetime
+    connection: sa.Connection,
+    service: str,
+    *,
+    run_id: str | None,
+    price: int | None,
+    caps: Caps,
+    now: datetime,
+    fingerprint: str = "",
 ) -> OverBudget | None:
     """Return the first cap that one more request at this price would exceed, or None.
 
-    Its text names the variable that raises the cap.
+    Its text names the variable that raises the cap. What is kept for films under way counts as reserved; for the request
+    itself, named by ``fingerprint``, its own price counts instead.
     """
     per_run = _Cap(
         _variable(service, "RUN"),
@@ -80,7 +129,9 @@ def budget_refusal(
     if run_id is not None and (never := _never(per_run, price or 0)) is not None:
         return never
     start, end = day_bounds(now, caps.zone)
-    day = spend_between(connection, service, start, end)
+    day = _with_room(
+        spend_between(connection, service, start, end), film_room(connection, service, now, None, but=[fingerprint])
+    )
     per_day = _Cap(
         _variable(service, "DAY"),
         "today",
@@ -92,7 +143,12 @@ def budget_refusal(
     refusal = _over(per_day, day, price or 0)
     if refusal is not None or run_id is None:
         return refusal
-    return _over(per_run, spend_of_run(connection, service, run_id), price or 0)
+    in_run = film_room(connection, service, now, run_id, but=[fingerprint])
+    return _over(per_run, _with_room(spend_of_run(connection, service, run_id), in_run), price or 0)
+
+
+def _with_room(spent: Spend, kept: int) -> Spend:
+    return replace(spent, reserved_microdollars=spent.reserved_microdollars + kept)
 
 
 def _variable(service: str, part: str) -> str:

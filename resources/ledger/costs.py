@@ -12,7 +12,7 @@ sound may raise it (docs/runcomfy-api.md, section 6), but no known surcharge com
 class Belief(NamedTuple):
     """What counts as the cost (None: it is not known), and why the report is doubted; empty if it is believed.
 
-    What was told beyond it still counts against the caps, as what may be charged, until a person has agreed to it.
+    What was reported beyond it still counts against the caps, as what may be charged, until a person has agreed to it.
     """
 
     microdollars: int | None

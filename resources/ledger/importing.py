@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from resources.ledger.base import utc_now
+from resources.clock import utc_now
 from resources.ledger.database import Database
 from resources.ledger.errors import IllegalTransition, LedgerError
 from resources.ledger.queries import EXPORTED

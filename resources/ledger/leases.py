@@ -27,9 +27,11 @@ LONGEST_PAUSE = timedelta(minutes=15)
 class Hold:
     """The time until which the owner of a claim may send, by two clocks.
 
-    The wall clock alone could be set back, and the monotonic clock may stop while a machine is suspended.
+    The wall clock alone could be set back, and the monotonic clock may stop while a machine is suspended. A wall clock that
+    shows a time before the claim was set back: the others may count the lease as run out (`LONGEST_LEASE`) by now.
     """
 
+    since: datetime
     until: datetime
     monotonic_until: float
 
@@ -42,8 +44,9 @@ class Hold:
         The margin is at most a third of the lease, so that a short lease stays usable.
         """
         margin = min(MARGIN_SECONDS, lease_seconds / 3)
-        return cls(lease_until - timedelta(seconds=margin), since + lease_seconds - margin)
+        began = lease_until - timedelta(seconds=lease_seconds + margin)
+        return cls(began, lease_until - timedelta(seconds=margin), since + lease_seconds - margin)
 
     def good(self, now: datetime, monotonic: float) -> bool:
         """Return True while the claim is valid."""
-        return now < self.until and monotonic < self.monotonic_until
+        return self.since <= now < self.until and monotonic < self.monotonic_until

@@ -7,10 +7,12 @@ from typing import Self
 
 import sqlalchemy as sa
 
+from resources.clock import utc_now
 from resources.ledger.approvals import Approvals
-from resources.ledger.base import utc_now
+from resources.ledger.corrections import Corrections
 from resources.ledger.database import Database
 from resources.ledger.decisions import Decisions
+from resources.ledger.film_room import FilmRoom
 from resources.ledger.holds import Holds
 from resources.ledger.lookouts import Lookouts
 from resources.ledger.prices import Prices
@@ -19,7 +21,20 @@ from resources.ledger.responses import Responses
 from resources.ledger.witnessed import Witnessed
 
 
-class Ledger(Prices, Holds, Responses, Decisions, Approvals, Witnessed, Lookouts, Reading, LateCosts, Spending):
+class Ledger(
+    Prices,
+    Corrections,
+    Holds,
+    FilmRoom,
+    Responses,
+    Decisions,
+    Approvals,
+    Witnessed,
+    Lookouts,
+    Reading,
+    LateCosts,
+    Spending,
+):
     """One row per fingerprint, one event per change, one transaction per call. Safe for threads and processes.
 
     The guarantee: no POST for a fingerprint while an earlier POST for it may still be charged or deliver. Only `claim`

@@ -20,9 +20,9 @@ OUTAGE_ROWS = 3
 OUTAGE_SHARE = 10
 """And from one in so many of those in flight: of 1,000 in flight, three may have been deleted by somebody."""
 OUTAGE_WINDOW = timedelta(minutes=10)
-"""They were not found within so long of one another."""
+"""Requests that were not found within this time of one another count as one outage."""
 OUTAGE_LONGEST = timedelta(hours=1)
-"""An outage that is still seen after so long holds new requests no longer: these requests are lost, not the service."""
+"""An outage that is still seen after this time no longer holds new requests: these requests are lost, not the service."""
 
 _HOLDS = (State.SUBMITTED, State.SUCCEEDED)
 
@@ -72,7 +72,7 @@ class Lookouts(LedgerBase):
             return row, outage
 
     def given_up(self, row: RequestRow) -> bool:
-        """Return True if a request has not been found for so long that nothing can be expected of it."""
+        """Return True if a request has not been found for long enough that nothing can be expected of it."""
         if row.not_found_since is None:
             return False
         with self.database.read() as connection:

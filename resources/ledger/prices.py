@@ -14,7 +14,7 @@ from resources.wait_reason import WaitReason
 
 ENDPOINT_HELD = timedelta(minutes=10)
 """How long a surprise holds the whole family, not only the parameters that it was about: as long as the longest usual
-generation, so that the costs of what is under way are told before more of it is paid for."""
+generation, so that the costs of what is under way are reported before more of it is paid for."""
 
 NEAREST_OF = 500
 """Latest costs of a family among which the nearest parameters are looked for; enough for 10 kinds of 50."""
@@ -31,7 +31,8 @@ _COSTS = (
         submissions.c.service == sa.bindparam("the_service"),
         submissions.c.settled_at.is_not(None),
         submissions.c.billed.is_not(None),
-        # A cost of nothing is a failed run's, or is doubted: it says nothing about the price.
+        # A doubted cost says nothing about the price until a person agrees to it or corrects it; one of nothing never does.
+        sa.func.coalesce(submissions.c.cost_doubted, sa.false()).is_(sa.false()),
         sa.func.coalesce(submissions.c.told_microdollars, submissions.c.cost_microdollars) > 0,
     )
     .order_by(submissions.c.settled_at.desc(), submissions.c.id.desc())
@@ -74,7 +75,7 @@ class Prices(LedgerBase):
     def agree_to_prices(self, service: str, family: str, *, by: str) -> tuple[PriceHold, ...]:
         """End the holds of a family; return those that ended.
 
-        The costs that held it count as they were told from now on: whoever agrees has compared them.
+        The costs that held it count as they were reported from now on: whoever agrees has compared them.
         """
         mine = (price_holds.c.service == service, price_holds.c.family == family, price_holds.c.ended_at.is_(None))
         with self.database.write() as connection:
@@ -103,7 +104,7 @@ class Prices(LedgerBase):
             )
 
     def surprises(self, service: str) -> tuple[Surprise, ...]:
-        """Return what was told to cost more than was reserved, of the last days, oldest first."""
+        """Return the submissions of the last days whose reported cost is more than was reserved, oldest first."""
         told = sa.func.coalesce(submissions.c.told_microdollars, submissions.c.cost_microdollars)
         query = (
             sa.select(
@@ -163,5 +164,6 @@ class Prices(LedgerBase):
         return Unwanted(
             WaitReason.PRICE_AGREEMENT,
             found.reason,
-            f"Compare it with the service's console. To agree to it: i2v models --accept {family}",
+            f"Compare it with the service's console. To agree to it: i2v models --accept {family}. If the bill has another"
+            f" cost: i2v ledger cost {found.fingerprint[:12]} USD",
         )

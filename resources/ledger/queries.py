@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from resources.ledger.base import COLUMNS, FINISHED, SELECT_ROW, LedgerBase, row_of
 from resources.ledger.budget import OPEN, day_bounds, spend_between, spend_of_run
 from resources.ledger.database import chunks
-from resources.ledger.records import Event, Money, RequestRow, Spend, SpendLine, State
+from resources.ledger.records import Event, Money, PaidClip, RequestRow, Spend, SpendLine, State
 from resources.ledger.responses import COST_QUERIED
 from resources.ledger.tables import approvals, events, identity, price_holds, requests, submissions
 
@@ -208,19 +208,23 @@ class Reading(LedgerBase):
                     found[clip] = Spend(number, int(settled), int(open_))  # Postgres sums come as Decimal and are whole
         return found
 
-    def money_of(self, clip: str, *planned: str | None) -> Money:
+    def money_of(self, clip: PaidClip, *planned: str) -> Money:
         """Return what the ledger proves about the money of a clip, given the fingerprints of its plan's requests, if any."""
-        names = frozenset(name for name in planned if name is not None)
-        return self._money_by_clip({clip: names})[clip]
+        names = frozenset(planned or filter(None, [clip.planned_fingerprint]))
+        return self._money_by_clip({clip.clip: names}, {clip.clip: clip.delivered_at})[clip.clip]
 
-    def money_by_clip(self, planned: Mapping[str, str | None]) -> dict[str, Money]:
-        """Return the money of many clips, given the fingerprint that each is planned with.
+    def money_by_clip(self, clips: Iterable[PaidClip]) -> dict[str, Money]:
+        """Return the money of many clips.
 
         A planned request counts for each clip that it is planned for, whichever of them sent it.
         """
-        return self._money_by_clip({clip: frozenset({name} if name else ()) for clip, name in planned.items()})
+        rows = tuple(clips)
+        planned = {row.clip: frozenset(filter(None, [row.planned_fingerprint])) for row in rows}
+        return self._money_by_clip(planned, {row.clip: row.delivered_at for row in rows})
 
-    def _money_by_clip(self, planned: Mapping[str, frozenset[str]]) -> dict[str, Money]:
+    def _money_by_clip(
+        self, planned: Mapping[str, frozenset[str]], delivered: Mapping[str, datetime | None]
+    ) -> dict[str, Money]:
         found: dict[str, dict[int, Any]] = {clip: {} for clip in planned}
         wanted = frozenset[str]().union(*planned.values())
         by_fingerprint: dict[str, list[Any]] = defaultdict(list)
@@ -233,7 +237,7 @@ class Reading(LedgerBase):
                             found[row.clip][row.id] = row
         for clip, names_of_clip in planned.items():
             found[clip] |= {row.id: row for name in names_of_clip for row in by_fingerprint.get(name, ())}
-        return {clip: _money(rows.values(), planned[clip]) for clip, rows in found.items()}
+        return {clip: _money(rows.values(), planned[clip], delivered[clip]) for clip, rows in found.items()}
 
     # Export
 
@@ -262,10 +266,21 @@ class Reading(LedgerBase):
             return tuple(row_of(found) for found in connection.execute(query))
 
 
-def _money(rows: Iterable[Any], planned: frozenset[str]) -> Money:
-    """Return the money of a clip's submissions; a returned one was never accepted, so it cost nothing."""
+def _money(rows: Iterable[Any], planned: frozenset[str], delivered: datetime | None) -> Money:
+    """Return the money of a clip's submissions; a returned one was never accepted, so it cost nothing.
+
+    ``delivered`` is when the clip got its video: what brought its own later, or while there was none, is not the clip's yet.
+    """
     rows = sorted(rows, key=lambda row: row.id)
-    current = [row for row in rows if row.fingerprint in planned or row.delivered_at is None or row.lost]
+    current = [
+        row
+        for row in rows
+        if row.fingerprint in planned
+        or row.delivered_at is None
+        or row.lost
+        or delivered is None
+        or row.delivered_at > delivered
+    ]
     paid = [row for row in current if not row.returned]
     still_open = [row for row in paid if row.cost_microdollars is None]
     return Money(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from enum import StrEnum
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from resources.wait_reason import WaitReason
 
@@ -109,7 +109,7 @@ class RequestRow:
 
     @property
     def price_surprise(self) -> int:
-        """Return by how many micro-dollars the told cost exceeds what was reserved; 0 if it does not."""
+        """Return by how many micro-dollars the reported cost exceeds what was reserved; 0 if it does not."""
         told = self.cost_microdollars if self.told_microdollars is None else self.told_microdollars
         return max(0, told - self.price_microdollars) if told and self.price_microdollars else 0
 
@@ -199,7 +199,7 @@ class PriceHold:
 
 @dataclass(frozen=True, slots=True)
 class Surprise:
-    """A submission that was told to cost more than was reserved, in micro-dollars."""
+    """A submission whose reported cost is more than was reserved, in micro-dollars."""
 
     fingerprint: str
     attempt: int
@@ -251,7 +251,7 @@ class AtCapacity:
 
 @dataclass(frozen=True, slots=True)
 class Unwanted:
-    """Nobody wants the request any more, or not now; the row stays `planned`.
+    """The request is no longer wanted, or not now; the row stays `planned`.
 
     Attributes:
         reason: what stands against it.
@@ -303,11 +303,28 @@ class SpendLine(Spend):
     clip: str
 
 
+class PaidClip(Protocol):
+    """What the ledger is told of a clip whose money is asked for."""
+
+    @property
+    def clip(self) -> str:
+        """Its name."""
+
+    @property
+    def planned_fingerprint(self) -> str | None:
+        """A request that it is planned with."""
+
+    @property
+    def delivered_at(self) -> datetime | None:
+        """When its video was delivered last; None if it has none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Money:
     """What the ledger proves about the money of one clip. Every sentence about money is made from it, and only from it.
 
-    It is about the requests that the clip's next video hangs on: those without a delivered video, and the planned one.
+    It is about the requests that the clip's next video hangs on: the planned ones, those without a video, and those whose
+    video is not the clip's yet, such as the pieces of a film or the takes that are there while another is missing.
 
     Attributes:
         charged_microdollars: what the service says that it charged.

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from resources.ledger.base import LedgerBase, holder_of, stored_reason
+from resources.ledger.corrections import is_corrected
 from resources.ledger.costs import believe
 from resources.ledger.errors import IllegalTransition, LedgerError
 from resources.ledger.records import RequestRow, State
@@ -381,7 +382,9 @@ class Responses(LedgerBase):
         doubted = bool(belief.doubt)
         as_before = (known.cost_microdollars, bool(known.cost_doubted)) == (belief.microdollars, doubted)
         if known.told_microdollars == cost or (known.told_microdollars is None and as_before):
-            return row  # it was told before; perhaps a person has agreed to it since
+            return row  # it was reported before; perhaps a person has agreed to it since
+        if known.settled_at is not None and is_corrected(connection, row.fingerprint, attempt):
+            return row
         if known.reserved_microdollars and cost > max(known.reserved_microdollars, known.told_microdollars or 0):
             words = surprise_words(row, cost, known.reserved_microdollars)
             now = self._time(connection)

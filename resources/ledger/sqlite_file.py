@@ -50,7 +50,7 @@ def is_whole(path: Path) -> bool:
 
 
 def begin_file(path: Path, fill: Callable[[Path], None]) -> None:
-    """Make a ledger beside its place and move it there whole, so that nobody ever sees a file that is half one.
+    """Make a ledger beside its place and move it there whole, so that no process ever sees half a file.
 
     Args:
         path: where it belongs; of several processes that begin at once, one wins and the others find its file.

@@ -136,7 +136,7 @@ submissions = sa.Table(
 """One row per claim: what it reserved and what it cost. The budget is the sum of those that were not returned.
 
 ``billed`` is what decides its price (`resources.prices.billed`), ``terms`` what the catalogue said about it. ``told`` is the
-cost as the service told it, also if it is doubted and another one counts."""
+cost as the service reported it, also if it is doubted and another one counts."""
 
 price_holds = sa.Table(
     "ledger_price_holds",
@@ -157,6 +157,20 @@ price_holds = sa.Table(
 )
 """Families that wait for a person's agreement, because a cost or the model that answered was a surprise. Without ``billed``
 the whole family waits."""
+
+film_rooms = sa.Table(
+    "ledger_film_room",
+    metadata,
+    sa.Column("fingerprint", sa.String(64), primary_key=True),
+    sa.Column("service", sa.String(16), nullable=False),
+    sa.Column("holder", sa.String(32), nullable=False),
+    sa.Column("run_id", sa.Text),
+    sa.Column("reserved_microdollars", sa.BigInteger, nullable=False),
+    sa.Column("lease_until", UtcDateTime, nullable=False),
+    sa.Index("ix_ledger_film_room_service", "service"),
+)
+"""What the budget keeps for each request of a film under way (`resources.ledger.film_room`). A request that is sent counts by
+its submission, and its row here no longer."""
 
 events = sa.Table(
     "ledger_events",

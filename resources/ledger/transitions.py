@@ -41,7 +41,7 @@ _INSERT_SUBMISSION = submissions.insert()
 
 
 def in_flight(connection: sa.Connection, service: str, now: datetime) -> int:
-    """Return how many requests of a service have a live lease, over all processes; one beyond the longest is no lease."""
+    """Return how many requests of a service have a live lease, over all processes; one beyond the longest is not a lease."""
     times = {"the_service": service, "the_time": now, "the_longest": now + LONGEST_LEASE}
     return int(connection.execute(_IN_FLIGHT, times).scalar_one())
 
@@ -123,7 +123,15 @@ class Claims(LedgerBase):
             flying = in_flight(connection, service, now)
             if flying >= max_in_flight:
                 return AtCapacity(flying)
-            refusal = budget_refusal(connection, service, run_id=run_id, price=price_microdollars, caps=caps, now=now)
+            refusal = budget_refusal(
+                connection,
+                service,
+                run_id=run_id,
+                price=price_microdollars,
+                caps=caps,
+                now=now,
+                fingerprint=fingerprint,
+            )
             if refusal is not None:
                 return refusal
             claimed = self._move(

@@ -20,7 +20,7 @@ class OverLimit(Unreadable):
 
 
 class MediaBug(MediaError):
-    """An error that nobody foresaw while a file was worked on."""
+    """An unexpected error while a file was worked on."""
 
 
 class MeasuringFailed(MediaError):

@@ -90,7 +90,7 @@ def _decoded(path: Path, name: str) -> Iterator[NDArray[np.float32]]:
             )
         resampler = av.AudioResampler(format="flt", layout="mono", rate=_RATE)
         for frame in container.decode(stream):
-            frame.pts = None  # gaps in the time stamps are no silence
+            frame.pts = None  # gaps in the time stamps are not silence
             for part in resampler.resample(frame):
                 yield np.asarray(part.to_ndarray(), dtype=np.float32).reshape(-1)
         for part in resampler.resample(None):

@@ -38,7 +38,7 @@ _ANIMATES = {"GIF", "PNG", "WEBP", "AVIF"}
 
 _DAMAGED = (Exception,)
 """Whatever Pillow's readers raise on a file of a stranger: beside their own errors these were KeyError, TypeError,
-AttributeError and RuntimeError. Memory that ran out is no damage."""
+AttributeError and RuntimeError. Memory that ran out is not damage."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_TEXT = {b"tEXt", b"zTXt", b"iTXt", b"iCCP"}
@@ -271,7 +271,7 @@ def _exif_is_broken(image: Image.Image) -> bool:
 
 
 def is_transparent(image: Image.Image) -> bool:
-    """Return True if a pixel lets the background through; an alpha channel alone is no transparency."""
+    """Return True if a pixel lets the background through; an alpha channel alone is not transparency."""
     if not image.has_transparency_data:
         return False
     if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"}:

@@ -176,7 +176,7 @@ def _resampled(
     container: av.container.InputContainer, stream: av.AudioStream, resampler: av.AudioResampler
 ) -> Iterator[av.AudioFrame]:
     for frame in container.decode(stream):
-        frame.pts = None  # gaps in the time stamps are no silence
+        frame.pts = None  # gaps in the time stamps are not silence
         yield from resampler.resample(frame)
     yield from resampler.resample(None)
 

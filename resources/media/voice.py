@@ -28,7 +28,7 @@ _VOICE = 0.5
 _FULL_SCALE = 32_768.0
 
 _SILENT = 0.001
-"""Loudness (of full scale) below which a piece counts as silence, which is no part of the sound that is judged."""
+"""Loudness (of full scale) below which a piece counts as silence, which is not part of the sound that is judged."""
 
 
 def voice_share(path: Path, name: str = "") -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from resources.ledger.base import utc_now
+from resources.clock import utc_now
 from resources.ledger.database import Database
 from resources.ledger.records import State
 from resources.ledger.tables import events, requests, services

@@ -90,7 +90,7 @@ def _apart(one: object, other: object) -> float:
 def _of_body(body: Mapping[str, object]) -> dict[str, object]:
     """Return what the body of a live schema may be billed by: its switches, numbers and choices, but no seed and no words.
 
-    Which of them are billed nobody says, so each is a parameter of its own.
+    The service does not say which of them are billed, so each is a parameter of its own.
     """
     return {
         name: value

@@ -5,13 +5,15 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from resources.runcomfy.wire import CatalogueEntry
+from resources.schemas.live_words import MAX_FIELDS
 
 LARGEST_NAMED = 20.0
 """Largest factor that a text may name: the dearest known tier (4K) is billed at under ten times the base. A larger number
-in a text is no factor of a price."""
+in a text is not a factor of a price."""
 
 MAX_TEXT = 2_000
 """Characters of a note or tooltip that are read; the longest known note has 300."""
@@ -59,7 +61,7 @@ def terms_of(entry: CatalogueEntry) -> PriceTerms:
 
 def _tooltips(schema: Mapping[str, Any]) -> Iterator[str]:
     fields = schema.get("properties")
-    for field in fields.values() if isinstance(fields, dict) else ():
+    for field in islice(fields.values(), MAX_FIELDS) if isinstance(fields, dict) else ():
         for name in ("description", "tooltip", "pricing_note"):
             text = field.get(name) if isinstance(field, dict) else None
             if isinstance(text, str) and _ABOUT_MONEY.search(text[:MAX_TEXT]):

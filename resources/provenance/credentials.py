@@ -52,11 +52,6 @@ class Signing:
     sha256: str | None = None
     size_bytes: int | None = None
 
-    def discard(self) -> None:
-        """Remove the local file."""
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
-
 
 def available() -> bool:
     """Return True if the extra ``provenance`` is installed."""

@@ -7,14 +7,17 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from resources.ledger.base import utc_now
+from resources.clock import utc_now
 from resources.ledger.database import Database
 from resources.registry.tables import catalogue
 
 
 @dataclass(frozen=True)
 class AgreedOffer:
-    """An endpoint family's entry as last accepted; ``accepted`` are the differences that a person accepted."""
+    """An endpoint family's entry as last accepted; ``accepted`` are the differences that a person accepted.
+
+    ``model_id`` is the id that answered last.
+    """
 
     family: str
     model_id: str
@@ -48,6 +51,14 @@ class CatalogueMemory:
             )
             for row in rows
         }
+
+    def answered(self, service: str, family: str, model_id: str) -> None:
+        """Remember the id that answers now, for the processes that come; what was accepted stays accepted."""
+        column = catalogue.c
+        with self._database.write() as connection:
+            connection.execute(
+                catalogue.update().where(column.service == service, column.family == family).values(model_id=model_id)
+            )
 
     def agree(
         self,

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import sqlalchemy as sa
 
-from resources.ledger.base import utc_now
+from resources.clock import utc_now
 from resources.ledger.database import Database, chunks
 from resources.registry.rows import ClipState
 from resources.registry.tables import clips, waits

@@ -203,14 +203,18 @@ class ClaimChange:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far a clip is, without what it is made from."""
+    """How far a clip is, without what it is made from.
+
+    ``owed``: it has no answer yet, and money may have moved for it.
+    """
 
     version: str
     source: str
     state: ClipState
     delivered_version: str | None
+    owed: bool = False
 
     @property
     def paid(self) -> bool:
         """True if its present version was paid for, or a run may be paying for it."""
-        return self.delivered_version == self.version or self.state is ClipState.WORKING
+        return self.delivered_version == self.version or self.state is ClipState.WORKING or self.owed

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from resources.ledger.base import utc_now
+from resources.clock import utc_now
 from resources.ledger.database import Database
 from resources.registry.guards import as_read, clip_row, lock_rows, retry_remedy, with_open_requests
 from resources.registry.rows import ClipRow, ClipState

@@ -5,6 +5,7 @@ id first, then the catalogue's own, unless a setting pins one.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +21,10 @@ from resources.runcomfy.wire import CatalogueEntry
 from resources.schemas.endpoints import ENDPOINTS, Endpoint, LiveEndpoint, ids_for
 from resources.schemas.families import FAMILIES
 from resources.schemas.inputs import Family, GenerationInputs
-from resources.schemas.live_schema import SchemaUnusable, read_schema
+from resources.schemas.live_schema import read_schema
+from resources.schemas.live_words import SchemaUnusable
+
+_log = logging.getLogger(__name__)
 
 __all__ = ["Catalogue", "Offer", "UnknownPriceUnit", "differences", "price_microdollars"]
 
@@ -99,6 +103,11 @@ class Catalogue:
         self._clock = clock
         self._slots: dict[Family, _Slot] = {}
 
+    def remember(self, family: Family, model_id: str) -> None:
+        """Ask this id of a family first, since it answered an earlier process; what this one has heard counts more."""
+        slot = self._slots.setdefault(family, _Slot())
+        slot.model_id = slot.model_id or model_id
+
     async def resolve(self, family: Family, *, max_age_seconds: float | None = None) -> Offer:
         """Return the family's offer, at most ``max_age_seconds`` old; concurrent callers share one query.
 
@@ -106,7 +115,7 @@ class Catalogue:
 
         Raises:
             FamilyUnavailable: none of its ids answers.
-            Unusable: its live schema cannot be used, or its output is no video.
+            Unusable: its live schema cannot be used, or its output is not a video.
             RateLimited, ServiceUnavailable: the catalogue could not be queried.
             Rejected: the service refused (or one of its children).
         """
@@ -137,12 +146,36 @@ class Catalogue:
                 entry = await self._client.model(model_id)
             except UnknownModel:
                 continue
-            price, unit = entry.base_price_microdollars, entry.price_unit
-            return Offer(_endpoint(model_id, entry), entry, price, unit, terms_of(entry))
+            return _offer(model_id, entry)
         raise FamilyUnavailable(
             f"The service offers no {family}: {', '.join(ids)} not found.",
             remedy="`i2v models` lists what it has; I2V_MODEL_IDS pins an id.",
         )
+
+
+def _offer(model_id: str, entry: CatalogueEntry) -> Offer:
+    """Return what an entry offers. What nobody foresaw in it stops this model, and no other one.
+
+    Raises:
+        Unusable: its live schema cannot be used.
+        FamilyUnavailable: reading the entry failed.
+    """
+    try:
+        price, unit = entry.base_price_microdollars, entry.price_unit
+        return Offer(_endpoint(model_id, entry), entry, price, unit, terms_of(entry))
+    except ServiceError:
+        raise
+    except Exception as error:  # noqa: BLE001 - becomes this model's own error, with its traceback in the log
+        _log.exception("Catalogue entry not readable", extra={"action": "catalogue", "model_id": model_id})
+        raise unreadable(model_id, error) from None
+
+
+def unreadable(name: str, error: Exception) -> FamilyUnavailable:
+    """Return the error of a model whose entry fails to be read; its clips wait, since nothing about them is wrong."""
+    return FamilyUnavailable(
+        f"The catalogue entry of {name} cannot be read ({type(error).__name__}).",
+        remedy="It is asked for again. This is a bug in i2v-assets; please report it with the run log.",
+    )
 
 
 def _endpoint(model_id: str, entry: CatalogueEntry) -> Endpoint | LiveEndpoint:

@@ -357,7 +357,7 @@ class RunComfyClient:
         except transport.TRANSPORT_ERRORS as error:
             raise ServiceUnavailable(f"{what}: {transport.reason(error)}.") from None
         body = wire.parse_object(content)
-        if not response.is_success or refusals.is_error(body, response.status_code):
+        if not response.is_success or wire.is_error(body, response.status_code):
             raise refusals.read_error(what, subject, response.status_code, body, _wait(response))
         if body is None:
             raise ServiceUnavailable(
@@ -384,7 +384,7 @@ def _read_submission(what: str, response: httpx.Response, content: bytes) -> wir
     given = str(given) if isinstance(given, int) and not isinstance(given, bool) else given
     request_id = given if isinstance(given, str) and wire.REQUEST_ID.fullmatch(given) else None
     named = wire.named_ids(content)
-    if response.is_success and not refusals.is_error(body, status):
+    if response.is_success and not wire.is_error(body, status):
         if request_id is not None:
             return wire.Submission(request_id)
         raise OutcomeUnknown(

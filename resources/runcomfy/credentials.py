@@ -66,7 +66,7 @@ def variable_in_force(settings: Settings) -> str | None:
 
 
 def load_token(settings: Settings) -> SecretStr | None:
-    """Return the token in force; None if nobody is signed in.
+    """Return the token in force; None if no token is configured.
 
     Raises:
         TokenMalformed: the first source holds something that cannot be a token. The next source is not tried: it could
@@ -99,7 +99,7 @@ def require_token(settings: Settings) -> SecretStr:
     """Return the token in force.
 
     Raises:
-        MissingToken: nobody is signed in; the remedy says how to sign in.
+        MissingToken: no token is configured; the remedy says how to sign in.
         TokenMalformed: there is a token, but it cannot be one.
     """
     token = load_token(settings)

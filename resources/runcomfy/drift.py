@@ -12,6 +12,7 @@ from resources.redact import redact_line
 from resources.runcomfy.pricing import PRICE_UNITS
 from resources.runcomfy.wire import CatalogueEntry
 from resources.schemas.endpoints import Endpoint, LiveEndpoint, input_schema
+from resources.schemas.live_words import MAX_FIELDS, MAX_VALUES
 
 _LIMITS = {
     "minimum": "smallest value",
@@ -53,6 +54,8 @@ def _compare_fields(known: Mapping[str, Any], live: Mapping[str, Any]) -> list[s
     old, new = known["properties"], _properties(live)
     if not new:
         return ["the schema lists no field"]
+    if len(new) > MAX_FIELDS:
+        return [f"the schema has {len(new)} fields; at most {MAX_FIELDS} are compared"]
     missing, added = [name for name in old if name not in new], [name for name in new if name not in old]
     required_names = live.get("required")
     required = [name for name in required_names if isinstance(name, str)] if isinstance(required_names, list) else []
@@ -145,6 +148,8 @@ def _idle(word: str, value: float) -> bool:
 
 
 def _compare_values(name: str, old: list[Any], new: list[Any]) -> list[str]:
+    if len(new) > MAX_VALUES:
+        return [f"{name} lists {len(new)} values; at most {MAX_VALUES} are compared"]
     removed, added = [value for value in old if value not in new], [value for value in new if value not in old]
     found = [f"{name} no longer takes {_show(value)}" for value in removed]
     return found + [f"{name} also takes {_show(value)}" for value in added if value is not None]

@@ -1,7 +1,7 @@
 """Errors of the service, named by what each failure proves.
 
 I2VError
-|- MissingToken                 FINAL      nobody is signed in
+|- MissingToken                 FINAL      no token is configured
 |- TokenMalformed              FINAL      the token could not be a token
 `- ServiceError
    |- NotSent                  RETRYABLE  the submit did not leave this machine

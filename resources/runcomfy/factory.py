@@ -41,10 +41,10 @@ def build_client(settings: Settings, policy: RetryPolicy | None = None) -> RunCo
 
     Args:
         settings: Name the addresses and the service.
-        policy: How questions are retried; None: the client's own default, for work that nobody waits for.
+        policy: How questions are retried; None: the client's own default, for work that no run waits for.
 
     Raises:
-        MissingToken: nobody is signed in.
+        MissingToken: no token is configured.
         TokenMalformed: the token cannot be one.
         SettingsError: an address does not belong to the service.
     """
@@ -79,7 +79,7 @@ async def open_service(
     """Open a client, with the catalogue and the live offers over it, for the length of the block.
 
     Raises:
-        MissingToken, TokenMalformed: nobody is signed in.
+        MissingToken, TokenMalformed: no token is configured.
         SettingsError: an address does not belong to the service, or a pinned id does not serve its family.
     """
     async with build_client(settings, policy) as client:

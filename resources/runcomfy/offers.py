@@ -1,17 +1,20 @@
 """What the service offers now, per family, compared with the price and the schema that a person agreed to."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from resources.errors import I2VError, Verdict
 from resources.registry.agreed_prices import AgreedOffer, CatalogueMemory
-from resources.runcomfy.catalogue import Catalogue, Offer
+from resources.runcomfy.catalogue import Catalogue, Offer, unreadable
 from resources.runcomfy.drift import differences
-from resources.runcomfy.errors import FamilyUnavailable, Unusable
+from resources.runcomfy.errors import FamilyUnavailable, InsufficientBalance, Rejected, Unauthorized, Unusable
 from resources.schemas.families import default_families
 from resources.schemas.inputs import Family, Service
+
+_log = logging.getLogger(__name__)
 
 
 def unapproved_changes(
@@ -20,7 +23,7 @@ def unapproved_changes(
     price_unit: str,
     agreed: AgreedOffer | None,
 ) -> tuple[str, ...]:
-    """Return what a family's live entry changes and nobody has agreed to yet, in words; empty if the route is open.
+    """Return what a family's live entry changes without approval, in words; empty if the route is open.
 
     Args:
         differences: Between the entry and what the code knows.
@@ -48,7 +51,7 @@ REMEMBERED_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class LiveOffer:
-    """One family now: its offer (None if no id answers), all differences, and those that nobody agreed to.
+    """One family now: its offer (None if no id answers), all differences, and those that are not approved.
 
     ``unusable`` is the error of a model that answers and cannot be used.
     """
@@ -97,30 +100,48 @@ class Offers:
     async def live(self, family: Family) -> LiveOffer:
         """Return one family with its differences; the first price of a new family is agreed to.
 
+        An entry that the service refuses to show, or that cannot be read, is one that does not answer.
+
         Raises:
-            ServiceError: the catalogue does not answer.
+            ServiceError: the catalogue does not answer, or not to this account.
         """
+        await self._recall()
+        if (known_as := self._agreed.get(family)) is not None:
+            self._catalogue.remember(family, known_as.model_id)
         try:
             offer = await self._catalogue.resolve(family)
-        except FamilyUnavailable as error:
+        except (Unauthorized, InsufficientBalance):
+            raise
+        except (FamilyUnavailable, Rejected) as error:
             return LiveOffer(family, None, (error.message,), (error.message,))
         except Unusable as error:
             return LiveOffer(family, None, (error.message,), (error.message,), unusable=error)
         agreed = await self._agreed_to(family, offer)
         known = self._compared.get(family)  # every clip of a batch asks, and comparing costs 10 ms of CPU
         if known is None or known[0] != agreed or known[1].offer is not offer:
-            found = differences(offer.endpoint, offer.entry)
+            try:
+                found = differences(offer.endpoint, offer.entry)
+            except Exception as error:  # noqa: BLE001 - as in the catalogue
+                _log.exception("Catalogue entry not comparable", extra={"action": "catalogue", "family": family})
+                words = unreadable(family, error).message
+                return LiveOffer(family, None, (words,), (words,))
             wrong = unapproved_changes(found, offer.price_microdollars_per_unit, offer.price_unit, agreed)
             known = self._compared[family] = (agreed, LiveOffer(family, offer, found, wrong))
         return known[1]
 
-    async def _agreed_to(self, family: Family, offer: Offer) -> AgreedOffer | None:
-        if time.monotonic() - self._agreed_at >= REMEMBERED_SECONDS:
+    async def _recall(self, *, anew: bool = False) -> None:
+        if anew or time.monotonic() - self._agreed_at >= REMEMBERED_SECONDS:
             self._agreed = await asyncio.to_thread(self._memory.agreed, self._service)
             self._agreed_at = time.monotonic()
+
+    async def _agreed_to(self, family: Family, offer: Offer) -> AgreedOffer | None:
+        agreed, model_id = self._agreed.get(family), offer.endpoint.model_id
+        if agreed is not None and agreed.model_id != model_id:
+            await asyncio.to_thread(self._memory.answered, self._service, family, model_id)
+            await self._recall(anew=True)
         if family not in self._agreed and offer.price_microdollars_per_unit is not None:
             await asyncio.to_thread(agree, self._memory, self._service, LiveOffer(family, offer), "first sight")
-            self._agreed = await asyncio.to_thread(self._memory.agreed, self._service)
+            await self._recall(anew=True)
         return self._agreed.get(family)
 
 

@@ -16,7 +16,7 @@ _WORDS: Final = {"image": "an image", "audio": "sound", "speech": "sound", "musi
 
 
 def output_of(entry: CatalogueEntry) -> str | None:
-    """Return what a model makes in words if its entry says that it is no video; None if it is one, or nothing says so."""
+    """Return what a model makes in words if its entry says that it is not a video; None if it is one, or nothing says so."""
     raw = entry.raw
     stated = str(raw.get("output_type") or "").strip().lower()
     if stated:

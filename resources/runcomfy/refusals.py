@@ -57,11 +57,6 @@ def error_code(body: Mapping[str, Any] | None, *, http_status: int) -> int | Non
     return None
 
 
-def is_error(body: Mapping[str, Any] | None, http_status: int) -> bool:
-    """Return True for an HTTP error, and for HTTP 200 with a non-null top-level `error_code`."""
-    return http_status >= 400 or (body is not None and body.get("error_code") is not None)
-
-
 def error_text(body: Mapping[str, Any] | None) -> str:
     """Return the message of an error body, with the fields in the order that the service's clients use."""
     body = body or {}

@@ -8,29 +8,29 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import PrivateAttr
 
 from resources.dagster_runs import asked_run, stop_kind
 from resources.environment_resource import EnvironmentResource
-from resources.generation import single
-from resources.generation.engine import Engine
-from resources.generation.factory import open_engine, options_of
 from resources.generation.run_sync import run_sync
-from resources.generation.shutdown import StopKind
-from resources.generation.types import Delivered, EngineOptions, GenerationRequest, Outcome
-from resources.ledger.ledger import Ledger
 from resources.ledger.records import RequestRow
-from resources.registry.registry import Registry
-from resources.runcomfy.client import RunComfyClient
-from resources.runcomfy.factory import PERSON_WAITS, OpenService, build_client, open_service
-from resources.runcomfy.pacing import RetryPolicy
-from resources.runcomfy.wire import Account, Balance
 from resources.schemas.inputs import GenerationInputs, Medium
 from resources.scratch import scratch_folder
 from resources.settings import Settings, load_settings
-from resources.storage.bucket import Bucket
+
+if TYPE_CHECKING:
+    from resources.generation.engine import Engine
+    from resources.generation.shutdown import StopKind
+    from resources.generation.types import Delivered, EngineOptions, GenerationRequest, Outcome
+    from resources.ledger.ledger import Ledger
+    from resources.runcomfy.client import RunComfyClient
+    from resources.runcomfy.factory import OpenService
+    from resources.runcomfy.pacing import RetryPolicy
+    from resources.runcomfy.wire import Account, Balance
+    from resources.storage.bucket import Bucket
 
 
 class RunComfyResource(EnvironmentResource):
@@ -60,31 +60,35 @@ class RunComfyResource(EnvironmentResource):
 
     # The account
 
-    def check_auth(self) -> Account:
+    def check_auth(self) -> "Account":
         """Return the account that the token in force belongs to, as the service says now. Free.
 
         Raises:
-            MissingToken: nobody is signed in.
+            MissingToken: no token is configured.
             TokenMalformed: the token cannot be one.
             Unauthorized: the service does not accept the token.
             ServiceUnavailable: the service does not answer.
         """
         return asyncio.run(self._account())
 
-    async def _account(self) -> Account:
+    async def _account(self) -> "Account":
+        from resources.runcomfy.factory import PERSON_WAITS
+
         async with self.client(PERSON_WAITS) as client:
             return await client.account()
 
-    def balance(self) -> Balance:
+    def balance(self) -> "Balance":
         """Return what is left on the account. Free.
 
         Raises:
-            MissingToken, TokenMalformed, Unauthorized: nobody is signed in.
+            MissingToken, TokenMalformed, Unauthorized: no token is configured.
             ServiceUnavailable: the service does not answer.
         """
         return asyncio.run(self._balance())
 
-    async def _balance(self) -> Balance:
+    async def _balance(self) -> "Balance":
+        from resources.runcomfy.factory import PERSON_WAITS
+
         async with self.client(PERSON_WAITS) as client:
             return await client.balance()
 
@@ -97,10 +101,13 @@ class RunComfyResource(EnvironmentResource):
             ObjectMissing, StorageError: the bucket has no such file, or does not answer.
             Unreadable: it is not an image, audio or video.
         """
+        from resources.generation import single
+        from resources.storage.bucket import Bucket
+
         with scratch_folder() as scratch:
             return single.read_medium(Bucket.from_settings(load_settings()), key, scratch)
 
-    def plan(self, name: str, inputs: GenerationInputs, *, take: int = 1, retry: bool = False) -> GenerationRequest:
+    def plan(self, name: str, inputs: GenerationInputs, *, take: int = 1, retry: bool = False) -> "GenerationRequest":
         """Return a request with the price that the service asks now. Sends nothing and costs nothing.
 
         Args:
@@ -112,15 +119,18 @@ class RunComfyResource(EnvironmentResource):
         Raises:
             NameTaken: a clip has that name.
             BodyInvalid: the inputs do not fit the endpoint; names each field with its limit.
-            NotAgreed: the endpoint's price or schema changed, and nobody agreed to that.
+            NotAgreed: the endpoint's price or schema changed, and that is not approved.
             UnknownPriceUnit: the price cannot be read.
             MissingToken, ServiceError: the service cannot be asked.
         """
+        from resources.generation import single
+        from resources.registry.registry import Registry
+
         retry_by = f"run {self._run_id()}" if retry else None
         with self._ledger() as (settings, ledger):
             single.check_name(Registry(ledger.database), name)
 
-            async def ask() -> GenerationRequest:
+            async def ask() -> "GenerationRequest":
                 async with self.service(ledger) as service:
                     return await single.plan_request(
                         service.offers, settings, name, inputs, take=take, retry_by=retry_by,
@@ -129,7 +139,7 @@ class RunComfyResource(EnvironmentResource):
 
             return asyncio.run(ask())
 
-    def submit(self, request: GenerationRequest) -> RequestRow:
+    def submit(self, request: "GenerationRequest") -> RequestRow:
         """Submit a planned request once, and return the ledger's row of it. Costs money, within the caps.
 
         A request that was submitted before is not submitted again: its row is returned.
@@ -139,12 +149,14 @@ class RunComfyResource(EnvironmentResource):
             RequestFailed, RequestCancelled: it failed or was cancelled; ``plan(..., retry=True)`` makes another attempt.
             MissingToken, LedgerError, StorageError: there is no token, no ledger or no bucket.
         """
+        from resources.generation import single
+
         with self._ledger() as (settings, ledger):
             return single.submitted(ledger, self._outcome(settings, ledger, replace(request, wait=False)))
 
     def poll(
-        self, request: RequestRow | GenerationRequest | str, *, deadline_seconds: float | None = None
-    ) -> Delivered:
+        self, request: "RequestRow | GenerationRequest | str", *, deadline_seconds: float | None = None
+    ) -> "Delivered":
         """Wait for a submitted request, store its video in the bucket, and return the delivery. Submits nothing.
 
         Args:
@@ -156,6 +168,9 @@ class RunComfyResource(EnvironmentResource):
             RequestHeld: it has not ended in time, or cannot be fetched now; poll it again.
             RequestFailed, RequestCancelled: it ended without a video.
         """
+        from resources.generation import single
+        from resources.generation.factory import options_of
+
         with self._ledger() as (settings, ledger):
             options = options_of(settings)
             if deadline_seconds is not None:
@@ -163,7 +178,7 @@ class RunComfyResource(EnvironmentResource):
             order = single.recorded(ledger, request)
             return single.delivered(self._outcome(settings, ledger, order, options))
 
-    def generate(self, request: GenerationRequest) -> Delivered:
+    def generate(self, request: "GenerationRequest") -> "Delivered":
         """Submit a planned request, wait for it, and return the delivery: its video is in the bucket.
 
         Run it again after a crash, a stop or a deadline: what was submitted is fetched and not paid for again.
@@ -173,38 +188,44 @@ class RunComfyResource(EnvironmentResource):
             RequestFailed, RequestCancelled: it ended without a video.
             MissingToken, LedgerError, StorageError: there is no token, no ledger or no bucket.
         """
+        from resources.generation import single
+
         with self._ledger() as (settings, ledger):
             return single.delivered(self._outcome(settings, ledger, request))
 
     # For assets that run many requests at once, as the pipeline does
 
-    def client(self, policy: RetryPolicy | None = None) -> RunComfyClient:
+    def client(self, policy: "RetryPolicy | None" = None) -> "RunComfyClient":
         """Return a client, to be opened with ``async with`` in the event loop that uses it.
 
         Raises:
-            MissingToken, TokenMalformed: nobody is signed in.
+            MissingToken, TokenMalformed: no token is configured.
             SettingsError: an address does not belong to the service.
         """
+        from resources.runcomfy.factory import build_client
+
         return build_client(load_settings(), policy)
 
-    def service(self, ledger: Ledger) -> AbstractAsyncContextManager[OpenService]:
+    def service(self, ledger: "Ledger") -> "AbstractAsyncContextManager[OpenService]":
         """Open a client with the catalogue and the live offers over it, for an ``async with`` block.
 
         Raises:
-            MissingToken, TokenMalformed: nobody is signed in.
+            MissingToken, TokenMalformed: no token is configured.
             SettingsError: an address does not belong to the service, or a pinned id does not serve its family.
         """
+        from resources.runcomfy.factory import open_service
+
         return open_service(load_settings(), ledger.database, policy=None)
 
     def engine(
         self,
-        ledger: Ledger,
-        bucket: Bucket,
+        ledger: "Ledger",
+        bucket: "Bucket",
         *,
         scratch: Path,
-        options: EngineOptions | None = None,
+        options: "EngineOptions | None" = None,
         cancels_on_terminate: bool = True,
-    ) -> AbstractAsyncContextManager[Engine]:
+    ) -> "AbstractAsyncContextManager[Engine]":
         """Open an engine for one stream of requests, on the budget of the current run.
 
         Args:
@@ -215,10 +236,12 @@ class RunComfyResource(EnvironmentResource):
             cancels_on_terminate: Terminate cancels what still queues at the service; False leaves it there.
 
         Raises:
-            MissingToken: nobody is signed in.
+            MissingToken: no token is configured.
             EndpointUnreachable: the paid service cannot fetch inputs from this bucket.
             SettingsError: an address or a pinned id does not fit.
         """
+        from resources.generation.factory import open_engine
+
         return open_engine(
             load_settings(),
             ledger,
@@ -234,24 +257,29 @@ class RunComfyResource(EnvironmentResource):
         """Return the run, or the process if no run of Dagster uses the resource."""
         return self._run.run_id if self._run is not None else f"{socket.gethostname()}/{os.getpid()}"
 
-    def _stop_kind(self) -> StopKind:
+    def _stop_kind(self) -> "StopKind":
         if self._run is None or self._instance is None:
             return "other"
         return stop_kind(self._instance, self._run.run_id)
 
     @contextmanager
-    def _ledger(self) -> Iterator[tuple[Settings, Ledger]]:
+    def _ledger(self) -> "Iterator[tuple[Settings, Ledger]]":
+        from resources.ledger.ledger import Ledger
+
         settings = load_settings()
         with Ledger.open(settings.ledger_address) as ledger:
             yield settings, ledger
 
     def _outcome(
-        self, settings: Settings, ledger: Ledger, request: GenerationRequest, options: EngineOptions | None = None
-    ) -> Outcome:
+        self, settings: Settings, ledger: "Ledger", request: "GenerationRequest", options: "EngineOptions | None" = None
+    ) -> "Outcome":
         """Run one request to its outcome, so that Terminate and a deploy are handled as for the pipeline's runs."""
+        from resources.generation import single
+        from resources.storage.bucket import Bucket
+
         bucket = Bucket.from_settings(settings)
 
-        async def run() -> Outcome:
+        async def run() -> "Outcome":
             async with self.engine(ledger, bucket, scratch=scratch, options=options) as engine:
                 return await single.run_one(engine, request)
 

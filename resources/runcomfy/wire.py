@@ -25,7 +25,10 @@ MODEL_ID = re.compile(r"(?!.*(^|/)\.{1,2}(/|$))[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)
 """The accepted form of a model id; it becomes part of a path, so dot segments are excluded."""
 
 MAX_MODEL_ID = 200
-"""A longer text is no id of a model."""
+"""A longer text is not an id of a model."""
+
+MAX_UNIT = 40
+"""Characters of a price's unit that are kept; the known ones have up to 6."""
 
 MAX_USD = 1_000_000
 """A cost or price above a million dollars is a parsing error, not money."""
@@ -245,7 +248,11 @@ def _model_id(value: object) -> str | None:
     if not isinstance(value, str) or len(value) > MAX_MODEL_ID:
         return None
     parts = re.split(r"[@:]", value.strip(), maxsplit=1)
-    return value.strip() if all(MODEL_ID.fullmatch(part) for part in parts) else None
+    return value.strip() if all(_is_id(part) for part in parts) else None
+
+
+def _is_id(text: str) -> bool:
+    return len(text) <= MAX_MODEL_ID and MODEL_ID.fullmatch(text) is not None
 
 
 def _output_urls(output: object) -> tuple[tuple[SecretStr, ...], int]:
@@ -293,7 +300,7 @@ def named_ids(content: bytes) -> NamedIds:
     """Return the request ids anywhere in an answer to a submit, whatever else it says.
 
     They stand under `request_id` or `id`, or in an address of the request; what repeats the input is not looked at. An
-    answer that is no JSON, or was cut, is searched as text.
+    answer that is not JSON, or was cut, is searched as text.
     """
     body = parse_json(content)
     if not isinstance(body, dict | list):
@@ -339,14 +346,14 @@ def read_cancel(body: Mapping[str, Any] | None) -> CancelOutcome:
 
 
 def read_entry(body: Mapping[str, Any], asked: str = "") -> CatalogueEntry:
-    """Parse one entry of the catalogue."""
-    schema = body.get("input_schema")
+    """Parse one entry of the catalogue; its id is the one that was asked for if it names none that can be one."""
+    schema, named = body.get("input_schema"), body.get("model_id")
     unit = body.get("price_unit")
     return CatalogueEntry(
-        model_id=str(body.get("model_id") or asked),
+        model_id=named if isinstance(named, str) and _is_id(named) else asked,
         display_name=redact_line(body.get("display_name") or body.get("model_id") or asked, limit=200),
         base_price_microdollars=cost(body.get("base_price_usd")) or None,  # free is not a price: it is not known
-        price_unit=unit.strip().lower() if isinstance(unit, str) else "",
+        price_unit=redact_line(unit.lower(), limit=MAX_UNIT) if isinstance(unit, str) else "",
         input_schema=schema if isinstance(schema, dict) else None,
         raw=dict(body),
     )
@@ -359,3 +366,8 @@ def read_balance(body: Mapping[str, Any]) -> Balance | None:
         return Balance(exact)
     amount = microdollars(body.get("balance_usd"))
     return None if amount is None else Balance(amount)
+
+
+def is_error(body: Mapping[str, Any] | None, http_status: int) -> bool:
+    """Return True for an HTTP error, and for HTTP 200 with a non-null top-level `error_code`."""
+    return http_status >= 400 or (body is not None and body.get("error_code") is not None)

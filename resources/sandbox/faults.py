@@ -148,10 +148,10 @@ class Fault(BaseModel):
         model_id: Only requests of this model; None hits all.
         request_id: Only this request.
         retry_after: Seconds in a ``Retry-After`` header, or the whole header as text, with the http errors.
-        names_id: The answer of a submit that is no acceptance names a request: the one that was accepted, else one that
+        names_id: The answer of a submit that is not an acceptance names a request: the one that was accepted, else one that
             does not exist.
         id_field: Where that id stands: a dotted path into the body.
-        cost_usd: The cost that wrong_cost tells.
+        cost_usd: The cost that wrong_cost reports.
         bytes_per_second: The pace of slow.
         probability: Chance that a matching call is hit; drawn from the sandbox's seed.
         accepted: For submits: whether the request is accepted and charged behind the bad answer. None: yes for

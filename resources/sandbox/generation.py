@@ -44,8 +44,8 @@ class Generation(BaseModel):
         rendered_at: When its video was ready, or None.
         failure: Why it fails, or None.
         mark: The fault that it carries, or None.
-        cost_delay_seconds: How long after its end the price is told; None: never.
-        told_cost_usd: The cost that /result tells instead of the price, with the fault wrong_cost.
+        cost_delay_seconds: How long after its end the price is reported; None: never.
+        told_cost_usd: The cost that /result reports instead of the price, with the fault wrong_cost.
         hostile_url: The URL that it returns as its output, with the fault of that name.
     """
 

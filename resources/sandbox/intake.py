@@ -20,7 +20,7 @@ from resources.schemas.endpoints import LIMITS, Endpoint, LiveEndpoint
 from resources.schemas.inputs import MAX_SEED, MediumKind
 from resources.schemas.limits import MediaLimits
 from resources.schemas.live_check import violations
-from resources.schemas.live_schema import usual_duration
+from resources.schemas.live_limits import usual_duration
 from resources.schemas.live_seconds import seconds_of
 
 _FORMATS = {

@@ -1,6 +1,6 @@
 """Hidden price rules: what a request really costs, which the catalogue does not say. Invented, as all of the sandbox's prices.
 
-The rules are drawn on acceptance and stored with the request, so that /result tells the same cost every time.
+The rules are drawn on acceptance and stored with the request, so that /result reports the same cost every time.
 """
 
 import math
@@ -20,12 +20,15 @@ class PriceRules(BaseModel):
             ``images`` and ``videos`` (their number), ``model_id``, ``hour`` (UTC). All that fit are multiplied.
         input_seconds: Each second of the input videos costs this many seconds of the output.
         per_image_usd: Added for each input image.
+        sound_usd: Added to a video whose sound the model makes.
+        block_seconds: Seconds are billed in whole blocks of so many; 0: each second.
+        minimum_usd: No request costs less.
         factor: Applies to everything.
         drift_per_request: Grows the factor by this share with each request that is accepted.
         drift_per_hour: Grows the factor by this share with each hour since the rules were set.
         outliers: Share of the requests that cost ``outlier_factor`` times as much.
         outlier_factor: See ``outliers``.
-        late: Share of the requests whose cost is told only ``late_seconds`` after their end.
+        late: Share of the requests whose cost is reported only ``late_seconds`` after their end.
         late_seconds: See ``late``.
         missing: Share of the requests whose cost is never told.
         round_to_usd: Costs are rounded to whole multiples of this, half up; 0: not rounded.
@@ -37,6 +40,9 @@ class PriceRules(BaseModel):
     factors: dict[str, dict[str, float]] = Field(default_factory=dict)
     input_seconds: float = Field(0, ge=0, le=100)
     per_image_usd: float = Field(0, ge=0, le=1000)
+    sound_usd: float = Field(0, ge=0, le=1000)
+    block_seconds: int = Field(0, ge=0, le=600)
+    minimum_usd: float = Field(0, ge=0, le=1000)
     factor: float = Field(1, ge=0, le=1000)
     drift_per_request: float = Field(0, ge=-0.5, le=1)
     drift_per_hour: float = Field(0, ge=-0.9, le=100)
@@ -75,7 +81,7 @@ class BilledWork(NamedTuple):
 
 
 class Bill(NamedTuple):
-    """What a request costs and when it is told; ``delay`` None: never."""
+    """What a request costs and when it is reported; ``delay`` None: never."""
 
     microdollars: int
     delay: float | None
@@ -111,8 +117,12 @@ def bill(
         factor *= by_value.get(values[name], 1.0)
     if outlier < rules.outliers:
         factor *= rules.outlier_factor
-    amount = (base + rules.input_seconds * work.input_seconds * per_second) * factor
+    blocks = math.ceil(work.seconds / rules.block_seconds) if rules.block_seconds else 0
+    seconds = blocks * rules.block_seconds or work.seconds
+    amount = (base * seconds / max(work.seconds, 1) + rules.input_seconds * work.input_seconds * per_second) * factor
     amount += rules.per_image_usd * 1_000_000 * work.images
+    amount += rules.sound_usd * 1_000_000 if work.sound == "on" else 0
+    amount = max(amount, rules.minimum_usd * 1_000_000)
     if rules.round_to_usd:
         step = rules.round_to_usd * 1_000_000
         amount = math.floor(amount / step + 0.5) * step

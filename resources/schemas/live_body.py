@@ -95,7 +95,7 @@ def _named_files(fields: Sequence[LiveMedia], wishes: Wishes, problems: list[str
         files = list(wishes.files.get(each.kind, ()))
         unknown = [name for name in names if name not in files]
         if unknown:
-            problems.append(f"`inputs.{each.name}` names {unknown[0]!r}, which is no {each.kind} of the clip")
+            problems.append(f"`inputs.{each.name}` names {unknown[0]!r}, and the clip has no such {each.kind}")
         elif len(names) > each.max_count:
             problems.append(f"`inputs.{each.name}` names {len(names)} files, and the model takes {each.max_count}")
         else:

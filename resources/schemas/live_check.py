@@ -8,7 +8,7 @@ from typing import Any
 from resources.schemas.inputs import marked_medium
 
 MOST_PROBLEMS = 10
-"""Problems that are told at once."""
+"""Problems that are reported at once."""
 
 _STANDS_FOR_A_FILE = "https://files.invalid/file"
 

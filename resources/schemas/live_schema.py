@@ -12,47 +12,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from resources.errors import I2VError
 from resources.schemas.inputs import Family, MediumKind
 from resources.schemas.limits import (
-    DEFAULT_DURATION,
-    MEGABYTE,
     Dialect,
-    Limits,
-    MediaLimits,
-    PromptLimits,
 )
 from resources.schemas.live_seconds import LONGEST_DURATION, durations, seconds_of
+from resources.schemas.live_words import MAX_FIELDS, OTHER_MODEL, SchemaReader, SchemaUnusable
 from resources.schemas.readings import joined, readings, types_of
 
 MAX_SCHEMA_BYTES = 256_000
 """Largest schema: the longest of the public ones that are known have some 10 kB."""
 
-MAX_DEPTH = 12
-"""Deepest nesting, references included: a list of objects with lists has 6."""
-
-MAX_FIELDS = 200
-"""Most fields: the public ones have at most 30."""
-
-MAX_PATTERN = 500
-"""Longest pattern in characters; a longer one is left to the service."""
-
 MAX_FILES = 16
 """Files in a list without a stated number, as the vendor's own nodes have it."""
-
-LARGEST_NUMBER = 2**64
-"""Largest number that is believed: seeds go up to it, and no limit does. Larger ones and NaN are left to the service."""
-
-SMALLEST_STEP = 1e-6
-"""Smallest `multipleOf` that is checked: no field of a model is finer."""
-
-LONGEST_PROMPT = 20_000
-"""Recommended characters of a prompt where a schema states no number."""
-
-
-class SchemaUnusable(I2VError):
-    """A live schema cannot be used: too large, too deep, with a remote reference, or without a prompt."""
-
 
 _FORMATS: Final = {f"{kind.value}_uri{s}": (kind, bool(s)) for kind in MediumKind for s in ("", "s")}
 
@@ -72,54 +44,10 @@ WORDS: Final[Mapping[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """The project's words and the names that fields of that meaning have, in the order in which they are looked for."""
 
-_KEPT: Final = frozenset(
-    [
-        "type",
-        "enum",
-        "const",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "multipleOf",
-        "minLength",
-        "maxLength",
-        "pattern",
-        "minItems",
-        "maxItems",
-        "uniqueItems",
-        "items",
-        "properties",
-        "required",
-        "additionalProperties",
-        "anyOf",
-        "oneOf",
-        "allOf",
-        "default",
-        "format",
-        "description",
-    ]
-)
-_TYPES: Final = {"float": "number", "double": "number", "int": "integer", "str": "string", "bool": "boolean",
-                 "list": "array", "dict": "object"}  # fmt: skip
-_KNOWN_TYPES: Final = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
-_NUMBERS: Final = frozenset(
-    [
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "multipleOf",
-        "minLength",
-        "maxLength",
-        "minItems",
-        "maxItems",
-    ]
-)
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}\Z")
 """What a brief can name under `inputs`; other optional fields are not read."""
-_PLAIN_VALUE = re.compile(r"[A-Za-z0-9_.: /x*-]{1,40}\Z")
-_TIER = re.compile(r"(\d{3,4}p|[248]k)\Z", re.IGNORECASE)
+TIER = re.compile(r"(\d{3,4}p|[248]k)\Z", re.IGNORECASE)
+"""A resolution as a schema or an id names it, such as ``1080p``."""
 _END = re.compile(r"(^|_)(end|last|tail|final)(_|$)")
 _NEVER_BY_ORDER = re.compile(r"(^|_)(mask|depth|pose|control)(_|$)")
 
@@ -211,7 +139,7 @@ class LiveEndpoint:
     def tier(self) -> str:
         """The resolution that the id itself names, such as ``1080p``; empty if it names none."""
         last = self.model_id.rpartition("/")[2].lower()
-        return last if _TIER.match(last) else ""
+        return last if TIER.match(last) else ""
 
 
 def read_schema(raw: object) -> LiveSchema:
@@ -221,135 +149,39 @@ def read_schema(raw: object) -> LiveSchema:
         SchemaUnusable: it cannot be used; says why.
     """
     if not isinstance(raw, Mapping):
-        raise SchemaUnusable("The catalogue has no input schema of it.", remedy=_OTHER)
+        raise SchemaUnusable("The catalogue has no input schema of it.", remedy=OTHER_MODEL)
     try:
         text = json.dumps(raw, sort_keys=True, separators=(",", ":"))
     except (ValueError, TypeError, RecursionError):
-        raise SchemaUnusable("Its input schema is nested too deep.", remedy=_OTHER) from None
+        raise SchemaUnusable("Its input schema is nested too deep.", remedy=OTHER_MODEL) from None
     if len(text) > MAX_SCHEMA_BYTES:
         raise SchemaUnusable(
-            f"Its input schema has {len(text)} characters; at most {MAX_SCHEMA_BYTES} are read.", remedy=_OTHER
+            f"Its input schema has {len(text)} characters; at most {MAX_SCHEMA_BYTES} are read.", remedy=OTHER_MODEL
         )
     properties = raw.get("properties")
     if not isinstance(properties, Mapping) or not properties:
-        raise SchemaUnusable("Its input schema lists no field.", remedy=_OTHER)
+        raise SchemaUnusable("Its input schema lists no field.", remedy=OTHER_MODEL)
     if len(properties) > MAX_FIELDS:
         raise SchemaUnusable(
-            f"Its input schema has {len(properties)} fields; at most {MAX_FIELDS} are read.", remedy=_OTHER
+            f"Its input schema has {len(properties)} fields; at most {MAX_FIELDS} are read.", remedy=OTHER_MODEL
         )
     listed = raw.get("required")
     wanted = [str(name) for name in listed if str(name) in properties] if isinstance(listed, list) else []
     if not all(_NAME.match(name) for name in wanted):
-        raise SchemaUnusable("Its input schema requires a field whose name is no plain word.", remedy=_OTHER)
-    reader = _Reader(raw)
+        raise SchemaUnusable("Its input schema requires a field whose name is not a plain word.", remedy=OTHER_MODEL)
+    reader = SchemaReader(raw)
     fields = {str(name): reader.clean(part, 1) for name, part in properties.items() if _NAME.match(str(name))}
     required = tuple(dict.fromkeys(wanted))
     media = tuple(_media(name, found, name in required) for name, part in fields.items() if (found := _as_media(part)))
     words = dict(_words(fields))
     if "prompt" not in words:
-        raise SchemaUnusable("Its input schema has no prompt.", remedy=_OTHER)
+        raise SchemaUnusable("Its input schema has no prompt.", remedy=OTHER_MODEL)
     schema = LiveSchema(hashlib.sha256(text.encode()).hexdigest(), fields, required, words, media)
     if "duration" in words and durations(schema.field("duration"))[0] > LONGEST_DURATION:
         raise SchemaUnusable(
-            f"Its `{words['duration']}` takes no whole seconds up to {LONGEST_DURATION}.", remedy=_OTHER
+            f"Its `{words['duration']}` takes no whole seconds up to {LONGEST_DURATION}.", remedy=OTHER_MODEL
         )
     return schema
-
-
-_OTHER = "Name another model: `i2v models` shows which there are."
-
-
-class _Reader:
-    """Resolves references within one schema and keeps the words that are known."""
-
-    def __init__(self, root: Mapping[str, Any]) -> None:
-        self._root = root
-        self._parts = 0
-
-    def clean(self, part: object, depth: int) -> dict[str, Any]:
-        self._parts += 1
-        if depth > MAX_DEPTH or self._parts > 20 * MAX_FIELDS:
-            raise SchemaUnusable("Its input schema is nested too deep.", remedy=_OTHER)
-        if not isinstance(part, Mapping):
-            return {}
-        if "$ref" in part:
-            target = self._target(part["$ref"])
-            beside = {name: value for name, value in part.items() if name != "$ref"}
-            return {**self.clean(target, depth + 1), **self.clean(beside, depth + 1)}
-        kept = {name: self._word(name, value, depth) for name, value in part.items() if name in _KEPT}
-        if part.get("nullable") is True and isinstance(kept.get("type"), str):
-            kept["type"] = [kept["type"], "null"]
-        return _without_null({name: value for name, value in kept.items() if value is not None})
-
-    def _target(self, reference: object) -> object:
-        if not isinstance(reference, str) or not reference.startswith("#/"):
-            raise SchemaUnusable("Its input schema refers to another document, which is never fetched.", remedy=_OTHER)
-        found: object = self._root
-        for step in reference[2:].split("/"):
-            name = step.replace("~1", "/").replace("~0", "~")
-            found = found.get(name) if isinstance(found, Mapping) else None
-        if not isinstance(found, Mapping):
-            raise SchemaUnusable("Its input schema refers to a part that it does not have.", remedy=_OTHER)
-        return found
-
-    def _word(self, name: str, value: object, depth: int) -> Any:
-        match name:
-            case "type":
-                return _type(value)
-            case "enum" | "required":
-                return [each for each in value if _is_sound(each)] or None if isinstance(value, list) else None
-            case "items":
-                return self.clean(value, depth + 1) or None
-            case "additionalProperties":
-                return (
-                    self.clean(value, depth + 1)
-                    if isinstance(value, Mapping)
-                    else value
-                    if isinstance(value, bool)
-                    else None
-                )
-            case "properties":
-                inside = value.items() if isinstance(value, Mapping) else ()
-                return {str(key): self.clean(part, depth + 1) for key, part in inside}
-            case "anyOf" | "oneOf" | "allOf":
-                return [self.clean(part, depth + 1) for part in value] if isinstance(value, list) and value else None
-            case "pattern":
-                return value if isinstance(value, str) and len(value) <= MAX_PATTERN else None
-            case _ if name in _NUMBERS:
-                if not isinstance(value, int | float) or isinstance(value, bool) or not _is_sound(value):
-                    return None
-                return value if name != "multipleOf" or value >= SMALLEST_STEP else None
-            case _:
-                return value if _is_sound(value) else None
-
-
-def _is_sound(value: object) -> bool:
-    """Return False for a number that no limit of a model is: NaN, infinite or beyond every seed."""
-    return not isinstance(value, int | float) or abs(value) <= LARGEST_NUMBER
-
-
-def _type(value: object) -> Any:
-    names = [_TYPES.get(str(each), str(each)) for each in (value if isinstance(value, list) else [value])]
-    known = [name for name in names if name in _KNOWN_TYPES]
-    return (known if len(known) > 1 else known[0]) if known else None
-
-
-def _without_null(part: dict[str, Any]) -> dict[str, Any]:
-    """Return a field without its null branch: the project sends a value or leaves the field out."""
-    for word in ("anyOf", "oneOf"):
-        branches = part.get(word)
-        if isinstance(branches, list):
-            real = [branch for branch in branches if branch.get("type") != "null"]
-            if len(real) == 1:
-                rest = {name: value for name, value in part.items() if name != word}
-                part = {**real[0], **rest}
-    kinds = part.get("type")
-    if isinstance(kinds, list) and "null" in kinds:
-        rest_of = [kind for kind in kinds if kind != "null"]
-        part["type"] = rest_of[0] if len(rest_of) == 1 else rest_of
-    if isinstance(part.get("enum"), list):
-        part["enum"] = [value for value in part["enum"] if value is not None] or part["enum"]
-    return part
 
 
 def _format(part: Mapping[str, Any]) -> tuple[MediumKind, bool] | None:
@@ -408,81 +240,10 @@ def _fits(word: str, reading: Mapping[str, Any]) -> bool:
         case "duration":
             return number if values is None else any(seconds_of(value) for value in values)
         case "resolution":
-            return text if values is None else any(_TIER.match(str(value)) for value in values)
+            return text if values is None else any(TIER.match(str(value)) for value in values)
         case "seed":
             return number
         case "aspect_ratio":
             return text or (not kinds and any(isinstance(value, str) for value in values or ()))
         case _:
             return "boolean" in kinds or {str(value).lower() for value in values or ()} == {"on", "off"}
-
-
-def limits_of(endpoint: LiveEndpoint, *, ends: bool = False) -> Limits:
-    """Return the limits that a live schema states, in the project's own form.
-
-    Args:
-        endpoint: The id with its schema.
-        ends: The image that the video ends on is given apart from the others, so that its field is not counted.
-    """
-    schema, source = endpoint.schema, f"live schema of {endpoint.model_id}"
-    low, high, choices = durations(schema.field("duration"))
-    tiers = tuple(str(value).lower() for value in schema.field("resolution").get("enum", ()) if _TIER.match(str(value)))
-    fixed = (endpoint.tier,) if endpoint.tier else ()
-    default = str(schema.field("resolution").get("default", "")).lower()
-    shapes = schema.field("aspect_ratio")
-    longest = schema.field("prompt").get("maxLength")
-    return Limits(
-        prompt=PromptLimits(
-            int(longest or LONGEST_PROMPT), "characters", 1, source, kind="hard" if longest else "advice"
-        ),
-        min_duration=low,
-        max_duration=high,
-        durations=choices,
-        resolutions=tiers or fixed,
-        default_resolution=default if default in tiers else (tiers or fixed or ("",))[0],
-        aspect_ratios=tuple(str(value) for value in shapes.get("enum", ()) if _PLAIN_VALUE.match(str(value))),
-        default_aspect_ratio=str(shapes["default"]) if _PLAIN_VALUE.match(str(shapes.get("default", ""))) else None,
-        max_negative_prompt=int(schema.field("negative_prompt").get("maxLength", LONGEST_PROMPT))
-        if "negative_prompt" in schema.by_word
-        else 0,
-        end_image=any(media.last for media in schema.media),
-        images=_media_limits(
-            tuple(each for each in schema.of(MediumKind.IMAGE) if not (ends and each.last)),
-            ("JPEG", "PNG", "WEBP"),
-            50,
-            source,
-        ),
-        audios=_media_limits(schema.of(MediumKind.AUDIO), ("WAV", "MP3"), None, source),
-        videos=_media_limits(schema.of(MediumKind.VIDEO), ("MP4", "MOV"), 100, source),
-        watermark="watermark" in schema.by_word,
-        generate_audio="generate_audio" in schema.by_word,
-        prompt_expansion="prompt_expansion" in schema.by_word,
-        source=source,
-    )
-
-
-def usual_duration(endpoint: LiveEndpoint) -> int:
-    """Return the duration if nothing names one: the schema's own default, else the project's, within the limits."""
-    part = endpoint.schema.field("duration")
-    low, high, choices = durations(part)
-    stated = seconds_of(part.get("default")) or DEFAULT_DURATION
-    wanted = min(max(stated, low), high)
-    return wanted if not choices or wanted in choices else min(choices, key=lambda each: abs(each - wanted))
-
-
-def _media_limits(
-    fields: tuple[LiveMedia, ...], formats: tuple[str, ...], usual_megabytes: int | None, source: str
-) -> MediaLimits:
-    if not fields:
-        return MediaLimits()
-    advice = None
-    if usual_megabytes is not None:
-        words = f"model API pages: up to {usual_megabytes} MB are recommended"
-        advice = MediaLimits(max_bytes=usual_megabytes * MEGABYTE, source=words, kind="advice")
-    return MediaLimits(
-        min_count=sum(field.min_count for field in fields if field.required),
-        max_count=sum(field.max_count for field in fields),
-        formats=formats,
-        source=f"{source}; the formats are those that the service accepts elsewhere",
-        advice=advice,
-    )

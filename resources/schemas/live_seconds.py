@@ -10,7 +10,7 @@ LONGEST_DURATION: Final = 600
 
 _SECONDS = re.compile(r"([0-9]{1,3}) ?(?:s|secs?|seconds?)?\Z", re.IGNORECASE)
 _EXACT: Final = 1e-6
-"""How near a number of steps has to be to a whole one, for steps such as 0.1 that are no exact numbers."""
+"""How near a number of steps has to be to a whole one, for steps such as 0.1 that are not exact numbers."""
 
 
 def seconds_of(value: object) -> int | None:

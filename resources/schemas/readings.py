@@ -1,5 +1,6 @@
 """Flat readings of a field of a live schema: what it is by each of its branches. For reading, never for validation. Pure."""
 
+import json
 from collections.abc import Mapping
 from itertools import islice, product
 from typing import Any, Final
@@ -29,10 +30,8 @@ def joined(fitting: tuple[Mapping[str, Any], ...]) -> Mapping[str, Any]:
     listing = [each for each in fitting if each.get("enum")]
     if not listing:
         return fitting[0] if fitting else {}
-    values: list[Any] = []
-    for each in listing:
-        values += [value for value in each["enum"] if value not in values]
-    return {**listing[0], "enum": values}
+    values = {json.dumps(value, sort_keys=True): value for each in listing for value in each["enum"]}
+    return {**listing[0], "enum": list(values.values())}
 
 
 def _flat(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:

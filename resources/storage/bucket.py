@@ -1,21 +1,18 @@
-"""The bucket's operations: list, read, write, write only if new, presign."""
+"""The bucket's operations: list, read, write, copy, delete, presign."""
 
-import contextlib
-import math
 import shutil
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, Any, Self
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from pydantic import SecretStr
 
 from resources.settings import Settings
-from resources.storage.client import PART_BYTES, ServerClock, make_client, transfer_config
+from resources.storage.client import make_client, transfer_config
+from resources.storage.conditional import ConditionalWrites
 from resources.storage.errors import (
     BadRequest,
     BucketMissing,
@@ -25,56 +22,23 @@ from resources.storage.errors import (
     error_code,
     translated,
 )
-from resources.storage.errors import http_status as status_of
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+from resources.storage.listing_digest import hashed
+from resources.storage.objects import FolderListing, ObjectInfo, info_of
 
 _DELETE_MANY = 1000
 """Most keys in one DeleteObjects call (S3 API reference)."""
 _COPY_BYTES = 1024 * 1024
-_THERE_SECONDS = 5.0
-"""Seconds for which a bucket that was listed counts as there: a batch that looks for hundreds of new keys lists it a few times."""
 
 
-@dataclass(frozen=True)
-class ObjectInfo:
-    """One object as a listing or a HEAD shows it; ``etag`` has no quotes, ``modified_at`` is UTC in whole seconds."""
-
-    key: str
-    size_bytes: int
-    etag: str
-    modified_at: datetime
-    content_type: str = ""
-    """Set only by a HEAD or a GET."""
-    version_id: str = ""
-    """Set only by a HEAD or a GET; empty if the bucket keeps no versions."""
-    metadata: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
-    """Set only by a HEAD or a GET: what the writer added."""
+__all__ = ["Bucket", "FolderListing", "ObjectInfo"]
 
 
-@dataclass(frozen=True)
-class FolderListing:
-    """The objects directly in a folder, whether it has subfolders, and whether the listing is complete."""
-
-    objects: tuple[ObjectInfo, ...]
-    has_folders: bool
-    complete: bool
-
-
-class Bucket:
+class Bucket(ConditionalWrites):
     """One bucket, or the part of it below ``prefix`` (keys are passed and returned without it). Thread-safe.
 
     Every call raises a `StorageError`. `BucketMissing`, `AccessDenied`, `ObjectMissing` and `BadRequest` are final;
     `StorageUnavailable` may be retried (after boto3's own retries).
     """
-
-    def __init__(self, name: str, client: "S3Client", prefix: str = "") -> None:
-        self.name = name
-        self.prefix = prefix
-        self._client = client
-        self._clock = ServerClock(client)
-        self._listed_at = -math.inf
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -109,12 +73,6 @@ class Bucket:
         return self._client.meta.endpoint_url
 
     # The bucket itself
-
-    def check(self) -> None:
-        """List one key, to check that the bucket exists, answers and may be listed."""
-        with translated("list", self.name):
-            self._client.list_objects_v2(Bucket=self.name, Prefix=self.prefix, MaxKeys=1)
-        self._listed_at = time.monotonic()
 
     def lifecycle_rules(self) -> "list[Mapping[str, Any]] | None":
         """Return the bucket's lifecycle rules, None if the storage does not tell.
@@ -176,6 +134,18 @@ class Bucket:
                 return
             arguments["ContinuationToken"] = page["NextContinuationToken"]
 
+    def digest(self, prefix: str) -> str:
+        """Return a text that changes with every object below a prefix: its key, ETag, size or time."""
+        arguments: dict[str, str] = {"Bucket": self.name, "Prefix": self.prefix + prefix}
+        with hashed() as found:
+            while True:
+                with translated(f"list {prefix or 'all keys'}", self.name):
+                    page = self._client.list_objects_v2(**arguments)  # type: ignore[arg-type]
+                found.update(repr(page.get("Contents", ())).encode("utf-8", "surrogatepass"))  # of an unusual page
+                if not page.get("IsTruncated"):
+                    return found.hexdigest()
+                arguments["ContinuationToken"] = page["NextContinuationToken"]
+
     def list_folder(self, prefix: str, *, pages: int) -> FolderListing:
         """Return the objects directly below a prefix that ends in ``/``, without subfolders and folder markers.
 
@@ -199,28 +169,6 @@ class Bucket:
                 return FolderListing(tuple(found.values()), has_folders, complete=True)
             arguments["ContinuationToken"] = page["NextContinuationToken"]
         return FolderListing(tuple(found.values()), has_folders, complete=False)
-
-    def head(self, key: str) -> ObjectInfo | None:
-        """Return an object's metadata without its content, or None if it does not exist.
-
-        Raises:
-            BucketMissing: a second call distinguishes it from a missing object, because a HEAD has no body.
-        """
-        info = self.peek(key)
-        if info is None and time.monotonic() - self._listed_at > _THERE_SECONDS:
-            self.check()
-        return info
-
-    def peek(self, key: str) -> ObjectInfo | None:
-        """Return an object's metadata by a single HEAD, which does not tell a missing bucket from a missing object."""
-        with translated(f"read the metadata of {key!r}", self.name):
-            try:
-                answer = self._client.head_object(Bucket=self.name, Key=self.prefix + key)
-            except ClientError as error:
-                if status_of(error) != 404:
-                    raise
-                return None
-        return _info(key, answer)
 
     # Reading
 
@@ -281,7 +229,7 @@ class Bucket:
                     if last:
                         raise
             partial.replace(path)
-            return _info(key, answer)
+            return info_of(key, answer)
         finally:
             partial.unlink(missing_ok=True)
 
@@ -311,48 +259,6 @@ class Bucket:
         with translated(f"write {key!r}", self.name):
             self._client.put_object(**put)
 
-    def write_new(self, key: str, data: bytes, content_type: str) -> bool:
-        """Write a small object if it does not exist; of several concurrent writers at most one gets True.
-
-        Returns:
-            True if this call wrote it; False if the key exists (its object stays unchanged). If an answer is lost,
-            boto3's second attempt finds the object of the first, and the writer itself gets False.
-        """
-        put: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key, "Body": data, "ContentType": content_type}
-        with translated(f"write {key!r}", self.name):
-            return _unless_taken(lambda: self._client.put_object(**put, IfNoneMatch="*"))
-
-    def write_if(self, key: str, data: bytes, content_type: str, *, etag: str | None) -> str | None:
-        """Put a small object only if the key is free (``etag`` None) or still holds the object with this ETag.
-
-        Returns:
-            The new object's ETag; None if the condition did not hold. After a lost answer boto3's second attempt meets
-            the object of the first: then the writer itself is told None, and has to read what is there.
-        """
-        put: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key, "Body": data, "ContentType": content_type}
-        put |= {"IfNoneMatch": "*"} if etag is None else {"IfMatch": f'"{etag}"'}
-        answers: list[Any] = []
-        with translated(f"write {key!r}", self.name):
-            try:
-                written = _unless_taken(lambda: answers.append(self._client.put_object(**put)))
-            except ClientError as error:
-                if etag is not None and status_of(error) == 404:  # the object that was to be replaced is gone
-                    return None
-                raise
-        return answers[-1]["ETag"].strip('"') if written else None
-
-    def read_tagged(self, key: str, max_bytes: int) -> tuple[bytes, str] | None:
-        """Return the first ``max_bytes`` + 1 bytes of a small object with its ETag, None if there is none."""
-        with translated(f"read {key!r}", self.name):
-            try:
-                answer = self._client.get_object(Bucket=self.name, Key=self.prefix + key)
-            except ClientError as error:
-                if error_code(error) == "NoSuchBucket" or status_of(error) != 404:
-                    raise
-                return None
-            with answer["Body"] as body:
-                return body.read(max_bytes + 1), answer["ETag"].strip('"')
-
     def upload(self, path: Path, key: str, content_type: str, metadata: Mapping[str, str] | None = None) -> None:
         """Stream a file to an object, in parts if it is large, replacing an existing one.
 
@@ -367,75 +273,6 @@ class Bucket:
                 ExtraArgs={"ContentType": content_type, "Metadata": dict(metadata or {})},
                 Config=transfer_config(),
             )
-
-    def upload_new(self, path: Path, key: str, content_type: str, metadata: Mapping[str, str] | None = None) -> bool:
-        """Stream a file to an object if it does not exist; of several concurrent writers at most one gets True.
-
-        Returns:
-            True if this call wrote it; False if the key exists (see `write_new`).
-
-        Raises:
-            OSError: the file cannot be read.
-        """
-        where: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key}
-        about: dict[str, Any] = {"ContentType": content_type, "Metadata": dict(metadata or {})}
-
-        def put() -> None:
-            with path.open("rb") as source:
-                self._client.put_object(**where, **about, Body=source, IfNoneMatch="*")
-
-        if path.stat().st_size <= PART_BYTES:
-            with translated(f"upload {key!r}", self.name):
-                return _unless_taken(put)
-        if self.head(key) is not None:  # avoids sending a large file in vain; the condition still decides
-            return False
-        with translated(f"upload {key!r}", self.name):
-            return _unless_taken(lambda: self._put_parts(path, where, about, {"IfNoneMatch": "*"}))
-
-    def replace(
-        self, path: Path, key: str, content_type: str, metadata: Mapping[str, str] | None = None, *, etag: str
-    ) -> bool:
-        """Stream a file over the object that has this ETag.
-
-        Returns:
-            True if this call wrote it; False if there is another object by now, or none.
-
-        Raises:
-            OSError: the file cannot be read.
-        """
-        where: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key}
-        about: dict[str, Any] = {"ContentType": content_type, "Metadata": dict(metadata or {})}
-        condition: dict[str, Any] = {"IfMatch": f'"{etag}"'}
-
-        def put() -> None:
-            with path.open("rb") as source:
-                self._client.put_object(**where, **about, Body=source, **condition)
-
-        with translated(f"replace {key!r}", self.name):
-            if path.stat().st_size <= PART_BYTES:
-                return _unless_taken(put)
-            return _unless_taken(lambda: self._put_parts(path, where, about, condition))
-
-    def _put_parts(
-        self, path: Path, where: Mapping[str, Any], about: Mapping[str, Any], condition: Mapping[str, Any]
-    ) -> None:
-        """Upload in parts without boto3's managed upload, which cannot pass the condition to the completing call."""
-        upload_id = self._client.create_multipart_upload(**where, **about)["UploadId"]
-        try:
-            parts: list[Any] = []
-            with path.open("rb") as source:
-                while data := source.read(PART_BYTES):
-                    number = len(parts) + 1
-                    answer = self._client.upload_part(**where, UploadId=upload_id, PartNumber=number, Body=data)
-                    parts.append({"PartNumber": number, "ETag": answer["ETag"]})
-            self._client.complete_multipart_upload(
-                **where, UploadId=upload_id, MultipartUpload={"Parts": parts}, **condition
-            )
-        except BaseException:
-            # Parts of an unfinished upload cost money until they are aborted.
-            with contextlib.suppress(ClientError, BotoCoreError):
-                self._client.abort_multipart_upload(**where, UploadId=upload_id)
-            raise
 
     def copy(self, source: str, target: str, *, version_id: str = "", content_type: str = "") -> None:
         """Copy an object of at most 5 GiB within the bucket, on the server, with content type and metadata.
@@ -496,33 +333,3 @@ class Bucket:
             wanted["ResponseContentType"] = content_type
         with translated(f"presign {key!r}", self.name):
             return SecretStr(self._client.generate_presigned_url("get_object", Params=wanted, ExpiresIn=seconds))
-
-
-def _info(key: str, answer: Mapping[str, Any]) -> ObjectInfo:
-    """Return the metadata in an answer to HEAD or GET."""
-    version = answer.get("VersionId") or ""
-    return ObjectInfo(
-        key,
-        answer["ContentLength"],
-        answer["ETag"].strip('"'),
-        answer["LastModified"].astimezone(UTC),
-        answer.get("ContentType", ""),
-        "" if version == "null" else version,  # if versions are suspended, this is the overwritten one
-        answer.get("Metadata") or {},
-    )
-
-
-def _unless_taken(write: Callable[[], object]) -> bool:
-    """Run a conditional write; return False if its condition failed."""
-    for last in (False, False, True):
-        try:
-            write()
-        except ClientError as error:
-            if status_of(error) == 412:
-                return False
-            # 409: another write or delete of this key was in progress; S3's reference says to retry.
-            if status_of(error) != 409 or last:
-                raise
-        else:
-            break
-    return True

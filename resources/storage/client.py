@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from resources.settings import is_loopback
-from resources.storage import listing_page
+from resources.storage import listing_digest, listing_page
 from resources.storage.errors import translated
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def make_client() -> "S3Client":
         here = Config(proxies={}, s3={"addressing_style": "path"})
         client = session.client("s3", region_name=region, config=config.merge(here))
     listing_page.install(client)
+    listing_digest.install(client)
     return client
 
 

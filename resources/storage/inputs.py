@@ -1,4 +1,4 @@
-"""What is sent to the service: copies of the media under the hash of their bytes, so that nobody can replace them in flight."""
+"""What is sent to the service: copies of the media under the hash of their bytes, so that they cannot be replaced in flight."""
 
 import hashlib
 from pathlib import Path

@@ -3,7 +3,7 @@
 uploads/hero.jpg                         a loose image is a clip `hero`; hero.mp3 beside it is its voiceover
 uploads/shoes/0001.jpg                   in a folder too: clip `shoes--0001`
 uploads/<clip>/brief.yaml + media        one clip of all the media that the brief assigns
-videos/<fingerprint>.mp4                 written once, never overwritten unless it is no video
+videos/<fingerprint>.mp4                 written once, never overwritten unless it is not a video
 videos/_rejected/<fingerprint>-<n>       what the service gave as a video and is none
 requests/<fingerprint>/<attempt>.json    what was claimed, sent or ended, whatever becomes of the ledger
 clips/<clip>/...                         what was found, decided and made
@@ -53,7 +53,7 @@ FAILED_NOTE = "FAILED.txt"
 WAITING_NOTE = "WAITING.txt"
 APPROVE_NOTE = "APPROVE.txt"
 CANCEL_NOTE = "CANCEL.txt"
-"""Answers to commands in the bucket; they are no notes and stay."""
+"""Answers to commands in the bucket; they are not notes and stay."""
 NOTES = (REFUSED_NOTE, FAILED_NOTE, WAITING_NOTE)
 
 FOLDER_JOINT = "--"
@@ -69,7 +69,7 @@ _FOREIGN = re.compile(r"[^A-Za-z0-9_-]+")
 _HYPHENS = re.compile(r"-{2,}")
 _CLEAN = re.compile(r"[A-Za-z0-9_-]{1,200}")
 MAX_REJECTED = 3
-"""Files of one request that are kept although they are no videos: enough to show the service what it gave."""
+"""Files of one request that are kept although they are not videos: enough to show the service what it gave."""
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _REQUEST_KEY = re.compile(r"requests/([0-9a-f]{64})/([1-9][0-9]{0,5})\.json")
 _VIDEO_KEY = re.compile(r"videos/([0-9a-f]{64})\.mp4")
@@ -210,7 +210,8 @@ def _checked_file(name: str) -> str:
 
 
 def _part(text: str) -> str:
-    decomposed = composed(text.translate(_LETTERS), "NFKD")
+    letters = text.translate(_LETTERS)
+    decomposed = letters if letters.isascii() else composed(letters, "NFKD")
     folded = "".join(char for char in decomposed if not unicodedata.combining(char))
     clean = _HYPHENS.sub("-", _FOREIGN.sub("-", folded)).strip("-").lstrip("-_")
     if not clean:

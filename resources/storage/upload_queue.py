@@ -107,7 +107,7 @@ def _key_of(record: Any, bucket: str) -> str:
     try:
         found = unquote_plus(key, errors="strict")
         size = len(found.encode())
-    except UnicodeError:  # bytes that are no text, or half a character, which JSON may spell
+    except UnicodeError:  # bytes that are not text, or half a character, which JSON may spell
         raise PoisonMessage("Its key is not UTF-8.") from None
     if not 0 < size <= MAX_KEY_BYTES or "\0" in found:
         raise PoisonMessage("Its key cannot be one of an object.")

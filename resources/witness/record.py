@@ -147,7 +147,7 @@ class Finding(StrEnum):
     TAKE = "take"
     """Nothing was sent: write over exactly this record, then send."""
     ADOPT = "adopt"
-    """It was sent, ended, or nobody knows: never send; the ledger's row takes what the record says."""
+    """It was sent, ended, or its outcome is unknown: never send; the ledger's row takes what the record says."""
 
 
 def judge(found: FoundRecord, *, attempt: int, nonce: str, ledger: str, unsent: frozenset[str]) -> Finding:

@@ -57,7 +57,7 @@ class Place:
     # Whose bucket it is
 
     def admit(self, ledger: Ledger, service: str) -> "Place":
-        """Make sure that this ledger may submit; the bucket is its own from now on if it was nobody's.
+        """Make sure that this ledger may submit; the bucket belongs to it from now on if it had no ledger.
 
         Returns:
             The place as it is to be written from now on.

@@ -2,14 +2,20 @@
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.briefs import run, table
 
 OPEN_SET = Path(__file__).with_name("briefs.jsonl")
 
 
-def test_every_limit_of_the_table_is_held() -> None:
-    cases = run(OPEN_SET.read_text(encoding="utf-8").splitlines())
-    assert len(cases) == 118
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("briefs.jsonl", 118), ("briefs_more.jsonl", 353), ("briefs_last.jsonl", 68), ("briefs_fresh.jsonl", 62)],
+)
+def test_every_limit_of_the_table_is_held(name: str, count: int) -> None:
+    cases = run(OPEN_SET.with_name(name).read_text(encoding="utf-8").splitlines())
+    assert len(cases) == count
     assert [line for line in table(cases) if not line.holds] == []
 
 

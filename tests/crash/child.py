@@ -6,10 +6,13 @@ every order was delivered, 3 when not, 130 when a signal ended it.
 
 import json
 import sys
-from contextlib import aclosing
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import sqlalchemy as sa
 
 from resources.generation.factory import open_engine, options_of
 from resources.generation.run_sync import run_sync
@@ -32,11 +35,37 @@ def read_orders(spec: dict[str, Any]) -> list[GenerationRequest]:
     return orders
 
 
+def fill_on_sign(ledger: Ledger, sign: Path) -> None:
+    """Let every write of an SQLite ledger fail as on a full disk, with SQLite's own error, while a file stands there."""
+    write = ledger.database.write
+
+    @contextmanager
+    def write_if_it_fits() -> Iterator[sa.Connection]:
+        with write() as connection:
+            if sign.exists():
+                pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+                connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+                try:
+                    connection.exec_driver_sql("CREATE TABLE filler (data BLOB)")
+                    connection.exec_driver_sql("INSERT INTO filler VALUES (zeroblob(4000000))")
+                finally:
+                    connection.exec_driver_sql(f"PRAGMA max_page_count = {LARGEST}")
+            yield connection
+
+    ledger.database.write = write_if_it_fits  # type: ignore[method-assign]
+
+
+LARGEST = 2**30
+"""Pages: more than any test writes."""
+
+
 async def work(spec: dict[str, Any]) -> bool:
     settings = load_settings()
     options = replace(options_of(settings), **spec.get("options", {}))
     delivered = 0
     with Ledger.open(settings.ledger_address) as ledger:
+        if spec.get("full_disk"):
+            fill_on_sign(ledger, Path(spec["full_disk"]))
         async with (
             open_engine(
                 settings,

@@ -4,8 +4,9 @@ Starts a real S3 server and a real sandbox, then runs a child process over and o
 `make_clips` with a real Dagster instance and its sensors; at engine level it is the engine alone, which lives faster.
 
 Usage: python tests/crash/crash.py [--level run|engine] [--kills 200] [--clips 30] [--seed 1]
-       [--database sqlite|postgres] [--lose-ledger [20]] [--folder DIR] [-- CHILD COMMAND ...]
+       [--database sqlite|postgres] [--lose-ledger [20]] [--full-disk [20]] [--folder DIR] [-- CHILD COMMAND ...]
        with --lose-ledger the ledger's file is destroyed so many times, right after a kill, and rebuilt from the bucket
+       with --full-disk the ledger's disk is full that many times at the moment, and the kill comes while it is
        each word {spec} of a child command is replaced by the path of the specification
 """
 
@@ -42,7 +43,10 @@ def main() -> int:
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--level", choices=["run", "engine"], default="run")
     parser.add_argument("--lose-ledger", type=int, nargs="?", const=20, default=0, metavar="LOSSES")
+    parser.add_argument("--full-disk", type=int, nargs="?", const=20, default=0, metavar="TIMES")
     given = parser.parse_args(own)
+    if given.full_disk and (given.level != "engine" or given.database != "sqlite"):
+        parser.error("--full-disk fills SQLite's disk below the engine: give --level engine")
     if given.lose_ledger > given.kills or (given.lose_ledger and given.database != "sqlite"):
         parser.error("--lose-ledger destroys the SQLite file after a kill: at most once for each")
     folder = given.folder or Path(tempfile.mkdtemp(prefix="i2v-crash-"))
@@ -71,7 +75,7 @@ def main() -> int:
         crash = kind(
             folder, url, bucket, sandbox,
             command=child or list(command), clips=given.clips, seed=given.seed, env=env, medium=medium,
-            losses=given.lose_ledger,
+            losses=given.lose_ledger, full_disks=given.full_disk,
         )  # fmt: skip
         try:
             crash.run(given.kills)
@@ -86,6 +90,8 @@ def main() -> int:
         if given.lose_ledger:
             print(f"  losses of the ledger                  {tally.losses:>5}")
             print(f"  unknown right after a loss            {tally.unknown_after_loss:>5}")
+        if given.full_disk:
+            print(f"  full disks, and killed meanwhile      {tally.full_disks:>5}{tally.killed_while_full:>5}")
         print(f"  submits cut off by a kill             {len(tally.may_be_unknown):>5}")
         print(f"  unknown, resolved as charged          {tally.resolved['charged']:>5}")
         print(f"  unknown, resolved as not charged      {tally.resolved['not charged']:>5}")

@@ -38,6 +38,10 @@ SETTLED = 4.0
 """Seconds after which no POST of a dead process can still be on its way into a sandbox on this machine."""
 LIFE = 40.0
 """Seconds that one life may take to come to its moment."""
+FULL_SHARE = 0.6
+"""Share of the lives whose disk fills before they are killed, until there were as many as were asked for."""
+FULL_FOR = (0, 0.05, 0.3, 1.0, 3.0)
+"""Seconds from a full disk to the kill: before an answer comes, while it cannot be recorded, and after the run gave up."""
 IDLE = 30
 """Lives on end without a kill and without everything there, after which nothing will come any more."""
 MOMENTS = ("planned", "submitting", "submitted", "started", "succeeded", "delivered", "downloading", "random")
@@ -56,6 +60,8 @@ class Tally:
     rounds: int = 0
     losses: int = 0
     unknown_after_loss: int = 0
+    full_disks: int = 0
+    killed_while_full: int = 0
 
 
 class Crash:
@@ -77,6 +83,8 @@ class Crash:
         self.env = {**os.environ, **how["env"], "I2V_LEDGER_URL": ledger_url}
         self.medium: dict[str, Any] = how["medium"]
         self.losses: int = how.get("losses", 0)
+        self.full_disks: int = how.get("full_disks", 0)
+        self.full = folder / "disk-is-full"
         self.ledger_url = ledger_url
         self.tally = Tally()
         self.seeds: list[int] = []
@@ -105,6 +113,7 @@ class Crash:
                     "clips": self.clips,
                     "scratch": str(self.folder / "scratch"),
                     "run_id": f"life-{self.tally.lives}",
+                    "full_disk": str(self.full) if self.full_disks else None,
                     "options": {
                         "lease_seconds": LEASE, "grace_seconds": GRACE, "max_in_flight": 2, "prior_seconds": 0.5,
                         "deadline_seconds": 60,
@@ -136,14 +145,28 @@ class Crash:
             if (time.monotonic() >= fuse) if moment == "random" else self.reached(moment, before):
                 break
             time.sleep(self.look_seconds)
-        time.sleep(self.dice.choice([0, 0, 0.003, 0.01, 0.03]))
-        if process.poll() is not None:
+        full = self.tally.full_disks < self.full_disks and self.dice.random() < FULL_SHARE
+        if full:
+            self.full.touch()
+            self.tally.full_disks += 1
+            self.tally.may_be_unknown |= self.under_way()
+        time.sleep(self.dice.choice(FULL_FOR if full else [0, 0, 0.003, 0.01, 0.03]))
+        ended = process.poll() is not None
+        if not ended:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            self.tally.killed_while_full += full
+        self.full.unlink(missing_ok=True)
+        if ended:
+            self.tally.may_be_unknown |= self.under_way() if full else set()
             return False
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
         self.tally.kills[moment if time.monotonic() < ends else f"{moment} (not reached)"] += 1
-        self.tally.may_be_unknown |= {name for name, row in self.rows().items() if row.state is State.SUBMITTING}
+        self.tally.may_be_unknown |= self.under_way()
         return True
+
+    def under_way(self) -> set[str]:
+        """Return the requests that may have been sent, and whose answer the ledger does not have."""
+        return {name for name, row in self.rows().items() if row.state in (State.SUBMITTING, State.UNKNOWN)}
 
     def reached(self, moment: str, before: dict[str, RequestRow]) -> bool:
         """Return whether a row reached the moment within this life."""
@@ -211,7 +234,7 @@ class Crash:
         idle = 0
         lose_at = sorted(self.dice.sample(range(1, kills + 1), self.losses))
         self.next_round()
-        while sum(self.tally.kills.values()) < kills:
+        while sum(self.tally.kills.values()) < kills or self.tally.full_disks < self.full_disks:
             if not moments:
                 moments = list(MOMENTS)
                 self.dice.shuffle(moments)
@@ -273,6 +296,7 @@ class Crash:
     def check_end(self) -> None:
         charges = self.get("charges")
         assert charges["count"] == len(self.seeds), f"{charges['count']} charges for {len(self.seeds)} takes"
+        charged = {charge["request_id"]: charge["price_microdollars"] for charge in charges["charges"]}
         for name, row in self.rows().items():
             assert row.state is State.SUCCEEDED, f"{name[:12]} is {row.state}"
             info = self.bucket.head(video_key(name))
@@ -281,7 +305,7 @@ class Crash:
             data = hashlib.sha256(self.bucket.read(video_key(name))).hexdigest()
             assert data == row.video_sha256, f"{name[:12]}: another video"
             forgotten = self.losses > 0 and row.request_id is None  # its video was there, its id died with the ledger
-            assert forgotten or row.cost_microdollars == row.price_microdollars, f"{name[:12]}: another cost"
+            assert forgotten or row.cost_microdollars == charged[row.request_id], f"{name[:12]}: another cost"
             for event in self.ledger.events(name):
                 if event.to_state is State.UNKNOWN and event.from_state is not State.UNKNOWN:
                     assert name in self.tally.may_be_unknown, f"{name[:12]} was unknown without a kill at its submit"

@@ -50,7 +50,7 @@ def left_behind(instance: dg.DagsterInstance, registry: Registry) -> list[Mappin
 
 def execute(instance: dg.DagsterInstance, runs: Sequence[Mapping[str, str]]) -> None:
     """Execute the runs with these tags in this process, one after the other."""
-    job = defs.get_job_def("make_clips_job")
+    job = defs.resolve_job_def("make_clips_job")
     for tags in runs:
         job.execute_in_process(instance=instance, tags=dict(tags), raise_on_error=False)
 

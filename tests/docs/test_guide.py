@@ -10,7 +10,8 @@ from typing import NamedTuple
 import pytest
 import typer.main
 
-from i2v_assets.briefs.brief import Brief, parse_brief, parse_defaults
+from i2v_assets.briefs.brief import Brief
+from i2v_assets.briefs.brief_reader import parse_brief, parse_defaults
 from i2v_assets.cli.main import app
 from i2v_assets.planning.prompts import shipped_presets
 from i2v_assets.uploads.csv_batches import parse_batch

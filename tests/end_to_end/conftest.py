@@ -17,8 +17,8 @@ import httpx
 import pytest
 
 from i2v_assets.cli.dev.services import HERE
+from resources.clock import utc_now
 from resources.devservers.start import RunningSandbox, start_sandbox
-from resources.ledger.base import utc_now
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import RequestRow
 from resources.registry.registry import ClipRow, ClipState, Registry
@@ -166,7 +166,7 @@ class Stage:
         return [self.execute(request) for request in self.tick(name)]
 
     def _job(self, name: str) -> dg.JobDefinition:
-        return self.definitions.get_job_def(name)
+        return self.definitions.resolve_job_def(name)
 
     # What everybody saw
 

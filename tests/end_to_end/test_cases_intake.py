@@ -135,6 +135,62 @@ def test_a_voice_that_comes_after_the_payment_asks(stage) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "brief"),
+    [
+        ("voice.mp3", "prompt: Push in slowly.\n"),
+        ("light.png", "prompt: Push in on image 1.\nroute: multi_modal\nduration: 4\nresolution: 480p\n"),
+    ],
+)
+def test_a_file_that_comes_into_a_folder_after_the_payment_asks(stage, name, brief) -> None:
+    stage.upload("t/brief.yaml", brief)
+    stage.upload("t/a.png", picture(1))
+    make_all(stage)
+    assert len(stage.charges()) == 1
+    stage.upload(f"t/{name}", Path("voiceover-en.mp3") if name.endswith("mp3") else picture(2))
+    make_all(stage)
+
+    assert len(stage.charges()) == 1
+    row = stage.clip("t")
+    assert row.state is ClipState.WAITING
+    assert f"t/{name} came later" in (row.reason or "")
+    stage.bucket.delete(f"uploads/t/{name}")
+    make_all(stage)
+    assert len(stage.charges()) == 1
+    assert stage.clip("t").state is ClipState.DELIVERED
+
+
+def test_a_dub_that_comes_after_the_payment_asks_for_each_language(stage) -> None:
+    stage.upload("t/a.png", Path("portrait.png"))
+    make_all(stage)
+    assert len(stage.charges()) == 1
+    for language in ("de", "en"):
+        stage.upload(f"t/{language}.mp3", Path("voiceover-en.mp3"))
+    stage.upload("t/brief.yaml", "prompt: She speaks calmly.\ndub: {de: de.mp3, en: en.mp3}\n")
+    make_all(stage)
+
+    assert len(stage.charges()) == 1
+    for language in ("de", "en"):
+        row = stage.clip(f"t--{language}")
+        assert row.state is ClipState.WAITING
+        assert "t/brief.yaml came later" in (row.reason or "")
+
+
+@pytest.mark.parametrize("key", ["music", "narration"])
+def test_a_sound_that_comes_under_a_delivered_clip_costs_nothing(stage, key) -> None:
+    brief = "prompt: Push in slowly.\nimages: a.png\nroute: animate\n"
+    stage.upload("t/brief.yaml", brief)
+    stage.upload("t/a.png", picture(1))
+    make_all(stage)
+    stage.upload("t/sound.mp3", Path("ambience.mp3"))
+    make_all(stage)
+    stage.upload("t/brief.yaml", f"{brief}{key}: sound.mp3\n")
+    make_all(stage)
+
+    assert stage.clip("t").state is ClipState.DELIVERED
+    assert len(stage.charges()) == 1
+
+
+@pytest.mark.parametrize(
     ("name", "content"),
     [
         ("brief (1).yaml", BRIEF),

@@ -11,7 +11,8 @@ import dagster as dg
 import pytest
 from PIL import Image
 
-from resources.generation.factory import caps_of, open_engine
+from resources.generation.caps import caps_of
+from resources.generation.factory import open_engine
 from resources.ledger.records import Claimed, NewRequest, State
 from resources.registry.registry import ClipState
 from resources.settings import load_settings
@@ -82,7 +83,7 @@ def test_a_clip_that_waits_for_a_slot_until_its_window_is_over_is_not_paid(stage
     now = datetime.now(UTC)
     stage.set_variable("I2V_GENERATE_ONLY", f"{now - timedelta(hours=2):%H:%M}-{now + timedelta(hours=2):%H:%M}")
     looks = chain([now] * 2, repeat(now + timedelta(hours=3)))
-    monkeypatch.setattr("resources.runcomfy.resource.open_engine", partial(open_engine, clock=lambda: next(looks)))
+    monkeypatch.setattr("resources.generation.factory.open_engine", partial(open_engine, clock=lambda: next(looks)))
     stage.upload("hero.png", picture(2))
     stage.make()
 

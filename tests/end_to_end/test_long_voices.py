@@ -18,6 +18,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from i2v_assets.cli.main import app
+from i2v_assets.defs.maintenance import to_retry
 from i2v_assets.pipeline.deliver import Delivery
 from resources.devservers.start import RunningSandbox
 from resources.media.pauses import find_pauses
@@ -25,6 +26,7 @@ from resources.media.preparation import Preparation
 from resources.media.prepare import prepare_file
 from resources.registry.registry import ClipState
 from resources.schemas.inputs import MediumKind
+from resources.settings import load_settings
 from resources.wait_reason import WaitReason
 
 SPEECH = Path(__file__).parent / "speech-60s.mp3"
@@ -205,6 +207,37 @@ def test_a_reroll_that_is_paid_in_part_is_finished_when_the_budget_allows(
     stage.make("dispatch")
     assert stage.clip("anna").state is ClipState.DELIVERED
     assert len(stage.charges()) == 4
+    made = manifest(stage)
+    assert {made["take"], *(other["take"] for other in made["other_takes"])} == {1, 2}
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["by itself", "by its command"])
+def test_a_piece_of_a_reroll_that_fails_is_tried_again(
+    stage: Any, two_pieces: Path, monkeypatch: pytest.MonkeyPatch, by_hand: bool
+) -> None:
+    async def poor(*_: Any) -> float:
+        return 0.1
+
+    monkeypatch.setattr(Delivery, "best_score", poor)
+    stage.set_variable("I2V_MEASURE", "true")
+    for _ in range(3):
+        stage.fault(where="submit", kind="wrong_first_frame")
+    stage.fault(where="submit", kind="failed_result", message="The worker ran out of memory.")
+    talking(stage, two_pieces, "voice: split\nreroll: {below: 0.6, at_most: 1}\n")
+    row = stage.clip("anna")
+    assert (row.state, row.wait) == (ClipState.FAILED, WaitReason.RETRY)
+    note = stage.note("anna", "FAILED.txt") or ""
+    assert "Take 2, which its score asks for: Piece 2 of 2" in note
+    assert "Piece 1 is made and kept." in note
+    assert "it is tried again by itself (1 more attempt)" in note
+    if by_hand:
+        command("retry", "anna")
+    else:
+        assert to_retry(stage.registry, load_settings()) == ["anna"]
+        stage.registry.enqueue(["anna"], count_retry=True)
+    stage.make()
+    assert stage.clip("anna").state is ClipState.DELIVERED
+    assert len(stage.requests()) == 5, "the failed piece alone is sent again"
     made = manifest(stage)
     assert {made["take"], *(other["take"] for other in made["other_takes"])} == {1, 2}
 

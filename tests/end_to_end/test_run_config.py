@@ -65,7 +65,7 @@ def listener() -> Iterator[Listener]:
 def attempt(stage: Any, job: str, resource: str, config: Any) -> bool:
     """Whether Dagster starts the job with this configuration of a resource."""
     try:
-        defs.get_job_def(job).execute_in_process(
+        defs.resolve_job_def(job).execute_in_process(
             instance=stage.instance,
             run_config={"resources": {resource: {"config": config}}},
             raise_on_error=False,
@@ -156,9 +156,9 @@ def test_no_field_of_any_job_reads_the_environment(stage) -> None:
 )
 def test_a_run_tells_no_secret_of_the_environment(stage, job: str, config: dict[str, Any]) -> None:
     stage.set_variable("RUNCOMFY_TOKEN", "a-token-of-somebody")
-    (op,) = [node.name for node in defs.get_job_def(job).nodes]
+    (op,) = [node.name for node in defs.resolve_job_def(job).nodes]
     with pytest.raises(dg.DagsterInvalidConfigError) as refused:
-        defs.get_job_def(job).execute_in_process(
+        defs.resolve_job_def(job).execute_in_process(
             instance=stage.instance, run_config={"ops": {op: {"config": config}}}, raise_on_error=False
         )
     assert "a-token-of-somebody" not in str(refused.value)

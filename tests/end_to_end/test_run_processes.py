@@ -22,9 +22,9 @@ from dagster._grpc.types import ExecuteRunArgs
 from PIL import Image
 
 from i2v_assets.defs.runs import why_ended
+from resources.clock import utc_now
 from resources.devservers.start import RunningSandbox
-from resources.generation.factory import caps_of
-from resources.ledger.base import utc_now
+from resources.generation.caps import caps_of
 from resources.ledger.records import State
 from resources.registry.registry import ClipState
 from resources.registry.tables import runs as signs_of_life
@@ -387,7 +387,7 @@ def test_a_run_by_hand_is_not_taken_for_lost_because_an_earlier_run_has_ended(st
     stage.upload("hero.png", picture())
     stage.make()
     run = stage.instance.create_run_for_job(
-        stage.definitions.get_job_def("make_clips_job"), tags={"dagster/partition": "hero"}
+        stage.definitions.resolve_job_def("make_clips_job"), tags={"dagster/partition": "hero"}
     )
     stage.registry.mark_running(["hero"], run.run_id)
     stage.later("hero", timedelta(hours=1))

@@ -18,7 +18,7 @@ from i2v_assets.cli.main import main
 from i2v_assets.defs.clips import answered, make_clips
 from i2v_assets.defs.maintenance import to_retry
 from i2v_assets.pipeline.generate import GenerationQueue
-from resources.generation.factory import caps_of
+from resources.generation.caps import caps_of
 from resources.generation.types import Failed, GenerationRequest, Held, Outcome
 from resources.ledger.records import Claimed, NewRequest, State
 from resources.registry.registry import ClipState
@@ -89,7 +89,7 @@ def hold_all(stage: Any, monkeypatch: pytest.MonkeyPatch, *, sent: bool) -> None
 
 def gallery_pages(stage: Any) -> dict[str, Any]:
     """What the gallery says of each clip."""
-    assert stage.definitions.get_job_def("gallery_job").execute_in_process(instance=stage.instance).success
+    assert stage.definitions.resolve_job_def("gallery_job").execute_in_process(instance=stage.instance).success
     found: dict[str, Any] = {}
     for info in stage.bucket.list("gallery/data/page-"):
         text = stage.bucket.read(info.key).decode()

@@ -144,7 +144,7 @@ def test_what_was_submitted_and_left_is_adopted_by_the_schedules_job(shop) -> No
     resource = RunComfyResource()
     row = resource.submit(resource.plan("left", inputs(resource, 12)))
     assert row.lease_until is None, "nobody waits for it"
-    assert shop.definitions.get_job_def("adopt_orphans_job").execute_in_process(instance=shop.instance).success
+    assert shop.definitions.resolve_job_def("adopt_orphans_job").execute_in_process(instance=shop.instance).success
     (after,) = shop.ledger.list(clip="left")
     assert after.delivered_at is not None
     assert resource.poll(row).already

@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from i2v_assets.briefs.brief import Brief, brief_from
+from i2v_assets.briefs.brief import Brief
+from i2v_assets.briefs.brief_reader import brief_from
 from i2v_assets.briefs.yaml_reader import DocumentError, read_document
 from i2v_assets.clip_folder.manifest import read_manifest
 from i2v_assets.films.manifest import is_film_manifest, read_film_manifest

@@ -24,7 +24,7 @@ from resources.storage.bucket import Bucket
 app = typer.Typer()
 
 DEV_SETTLE_SECONDS = "3"
-"""A person watches, and nobody uploads over a slow line to this machine."""
+"""A person watches, and no upload comes over a slow line to this machine."""
 
 
 @app.command()

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from i2v_assets.briefs.brief import Brief, brief_from
+from i2v_assets.briefs.brief import Brief
+from i2v_assets.briefs.brief_reader import brief_from
 from i2v_assets.briefs.yaml_reader import Document, read_document
 from i2v_assets.cli.exit_codes import DataProblem, UsageProblem
 from resources.plurals import counted
@@ -35,6 +36,9 @@ RENAMED: Final[Mapping[str, str]] = MappingProxyType({"enable_prompt_expansion":
 
 _SAME_WORD: Final = frozenset({"prompt", "seed", "motion", "fit", "background"})
 """Keys that mean the same for every model; all others of a live model are looked up in its schema."""
+
+_VOICE: Final = "voice"
+"""What becomes of a voice that one request does not take."""
 
 NOT_HERE: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -111,7 +115,10 @@ class RunInput:
             for key, value in self.inputs.items()
             if key not in own and (key in schema.properties or key not in MEDIA_KEYS)
         }
-        return replace(self, media=(*media, *self.media), inputs=rest)
+        fields = dict(self.fields)
+        if _VOICE not in schema.properties and _VOICE in rest:  # the brief's key, not a field of the model
+            fields[_VOICE] = rest.pop(_VOICE)
+        return replace(self, fields=fields, media=(*media, *self.media), inputs=rest)
 
     def brief(self, target: Target, names: Sequence[str]) -> Brief:
         """Return the brief of these inputs.

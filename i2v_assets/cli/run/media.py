@@ -65,7 +65,7 @@ def _store(path: Path, source: Source, name: str, bucket: Bucket, reader: MediaR
         raise NoInput(f"{name} cannot be read: {error.strerror or type(error).__name__}.") from None
     if looks is None:
         raise DataProblem(
-            f"{name} is no image, audio or video that can be read.",
+            f"{name} is not an image, audio or video that can be read.",
             remedy="Give a JPEG, PNG or WebP image, a WAV or MP3 sound, or an MP4 or MOV video.",
         )
     kind, content_type = looks

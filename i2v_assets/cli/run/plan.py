@@ -58,7 +58,20 @@ def plan_run(session: Session, target: Target, asked: RunInput, scratch: Path) -
         raise DataProblem(
             f"These inputs are for {decided.family}, not for {target.model_id}.", remedy="Compare with `i2v models`."
         )
+    if decided.pieces:
+        raise _too_long(decided)
     return decided
+
+
+def _too_long(plan: Plan) -> DataProblem:
+    """Return why a voice that needs several requests is not run: one request would cut it, and be paid for."""
+    seconds = plan.pieces[-1].span_ms[1] / 1000 if plan.pieces[-1].span_ms else plan.inputs.duration
+    return DataProblem(
+        f"The voice has {seconds:.1f} s, which takes {len(plan.pieces)} requests of {plan.family}, and `i2v run` makes one."
+        " Nothing was sent.",
+        remedy="For the whole voice, put the files into a folder with a brief.yaml that says `voice: split`, and run: i2v"
+        ' upload FOLDER. For one request that cuts the voice, add "voice": "cut" to --input.',
+    )
 
 
 async def _schema(session: Session, target: Target) -> LiveSchema:
@@ -79,7 +92,7 @@ async def _decide(
     session: Session, scratch: Path, brief: Brief, files: Sequence[ReadFile]
 ) -> tuple[Plan | Refusal | Waiting, Mapping[Family, PlanOffer | None]]:
     async with open_planner(session, scratch) as opened:
-        decided = await opened.planner.decide(CLIP, brief, files, name=files[0].name if files else CLIP, films=False)
+        decided = await opened.planner.decide(CLIP, brief, files, name=files[0].name if files else CLIP)
         offers = await opened.offers(wanted_families(brief, PlanOptions(session.settings.service)))
         if isinstance(decided, Plan) and decided.family not in offers:
             await opened.service.offers.live(decided.family)  # a catalogue that does not answer raises its own error

@@ -2,7 +2,7 @@
 
 import pytest
 
-from i2v_assets.briefs.brief import BriefError, parse_brief
+from i2v_assets.briefs.brief_reader import BriefError, parse_brief
 from i2v_assets.briefs.yaml_reader import DocumentFormat
 
 CAUSES = {

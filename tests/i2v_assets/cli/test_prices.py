@@ -62,3 +62,25 @@ def test_a_hash_still_approves_what_may_only_cost_less_by_now(world, monkeypatch
     ran = world("approve", asked)
     assert ran.code == 65
     assert "hero was $3.00 and is $4.00" in ran.err
+
+
+def test_a_doubted_cost_is_corrected_by_the_bill(world):
+    HTTP.put(f"{world.operator.url}/_sandbox/prices", json={"factor": 50}).raise_for_status()
+    clip(world, "one")
+    world.make("one")
+    with world.session() as (ledger, _):
+        (row,) = ledger.list()
+    assert row.cost_doubted
+    for typed in ("a lot", "-1", "1,25", "nan", "2000000"):
+        ran = world("ledger", "cost", "--", row.fingerprint[:12], typed)
+        assert ran.code != 0
+        assert "amount in US dollars" in ran.err
+    ran = world("ledger", "cost", row.fingerprint[:12], "$1.25", "--by", "ann")
+    assert ran.code == 0, ran.err
+    assert f"{row.fingerprint[:12]} of clip one cost $1.25; it counted as $1.00." in ran.out
+    assert f"i2v models --accept {FAMILY}" in ran.err
+    assert "720p, 5 s: $1.25 expected" in world("models").out
+    shown = world("ledger", "show", row.request_id)
+    assert "cost_corrected" in shown.out
+    assert "ann" in shown.out
+    assert world("ledger", "cost", row.request_id, "1.30", "--json").json["cost_microdollars"] == 1_300_000

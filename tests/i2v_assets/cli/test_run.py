@@ -11,8 +11,12 @@ import pytest
 from i2v_assets.cli.exit_codes import DataProblem
 from i2v_assets.cli.run.safe_fetch import fetch_input
 from resources.ledger.records import State
+from resources.media.preparation import Preparation
+from resources.media.prepare import prepare_file
+from resources.schemas.inputs import MediumKind
 from resources.storage.keys import slug
 
+SPEECH = Path(__file__).parents[2] / "end_to_end" / "speech-60s.mp3"
 PROMPT = '{"prompt": "Slow push in, geometry stable", "resolution": "720p"}'
 IDS = ("happyhorse/happyhorse-1-0/image-to-video", "wan-ai/wan-2-7/text-to-video", "bytedance/seedance-2.0/pro")
 
@@ -72,6 +76,25 @@ def test_the_three_routes(world, samples):
         assert ran.code == 0, ran.err
         assert ran.json["file"] is None
         assert world.bucket.head(ran.json["key"])
+
+
+def test_a_voice_that_one_request_would_cut_is_not_paid_for(world):
+    voice = Path("voice.wav")
+    long = Preparation(kind=MediumKind.AUDIO, reasons=(), max_bytes=2_000_000, span_ms=(0, 18_000))
+    prepare_file(SPEECH, voice, long, "the speech")
+    face, before = str(world.image("face.png")), world.operator.charges
+    asked = {"prompt": "The person speaks calmly to the camera", "resolution": "720p"}
+    for voice_key in ({}, {"voice": "split"}):
+        ran = world("run", "lip_sync", "--image", face, "--audio", str(voice), "--input", json.dumps(asked | voice_key))
+        assert ran.code == 65, ran.err
+        assert "The voice has 18.0 s" in ran.err
+        assert "`voice: split`" in ran.err
+        assert '"voice": "cut"' in ran.err
+    assert world.operator.charges == before
+    cut = json.dumps(asked | {"voice": "cut"})
+    ran = world("run", "lip_sync", "--image", face, "--audio", str(voice), "--input", cut, "--no-download")
+    assert ran.code == 0, ran.err
+    assert world.operator.charges == before + 1
 
 
 def test_no_wait_submits_and_the_next_run_fetches(world):

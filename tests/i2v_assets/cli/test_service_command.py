@@ -45,6 +45,6 @@ def test_a_file_that_is_no_video_is_not_proven(world: Any, ledger: Ledger, tmp_p
         connection.exec_driver_sql(f"UPDATE ledger_requests SET video_sha256 = '{digest}'")
     ran = world("verify", str(page))
     assert ran.code == 1
-    assert "WRONG it is no video" in ran.out
+    assert "WRONG it is not a video" in ran.out
     assert "NOT proven" in ran.out
     assert row.video_key is not None

@@ -3,8 +3,7 @@
 import dagster as dg
 import pytest
 
-from i2v_assets.defs.partitions import cut_ranges
-from i2v_assets.defs.run_requests import add_keys
+from i2v_assets.defs.run_requests import add_keys, cut_ranges
 
 
 def test_keys_of_a_concurrent_sensor_keep_the_database_s_order(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,8 +27,8 @@ from dagster._utils.error import serializable_error_info_from_exc_info
 from i2v_assets.defs import alerts_sensor as module
 from i2v_assets.defs.alerts_sensor import alerts_sensor
 from i2v_assets.defs.failures import as_dagster_failure
+from resources.clock import utc_now
 from resources.errors import Verdict
-from resources.ledger.base import utc_now
 from resources.ledger.ledger import Ledger
 from resources.registry.overdue import Waits
 from resources.registry.registry import ClipState, RefusedRow, Registry, Upload

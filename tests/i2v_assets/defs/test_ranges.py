@@ -5,7 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from i2v_assets.defs.partitions import RANGE_END, RANGE_START, cut_ranges
+from i2v_assets.defs.partitions import RANGE_END, RANGE_START
+from i2v_assets.defs.run_requests import cut_ranges
 
 
 @st.composite

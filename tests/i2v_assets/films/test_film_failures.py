@@ -37,8 +37,8 @@ def test_a_join_that_could_not_reach_the_bucket_is_noted_by_the_sensor_and_tried
     world.put("sequences/cat.jpg", samples / "pet.jpg")
     assert all(result.success for result in world.tick("sequences"))
     with monkeypatch.context() as broken:
-        broken.setattr("i2v_assets.defs.films.join_film", unreachable)
-        broken.setattr("i2v_assets.defs.films.write_film_failure", unreachable)
+        broken.setattr("i2v_assets.films.join.join_film", unreachable)
+        broken.setattr("i2v_assets.defs.films._note_failure", lambda *_: None)
         for failures in range(1, 5):  # more than the three of before
             (result,) = world.tick("sequences")
             assert not result.success

@@ -1,5 +1,6 @@
 """Films of existing clips, and the notes on films that cannot be made."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from i2v_assets.films import join as film_join
 from resources.ledger.ledger import Ledger
 from resources.registry.registry import Registry, Upload
+from resources.settings import load_settings
 
 
 def test_films_of_existing_clips(films: Any, world: Any, samples: Path) -> None:
@@ -72,6 +74,28 @@ def test_crossfades_longer_than_a_clip_are_refused_before_new_shots_are_paid(
     assert films.until_still() == ["make_clips_job", "film_job"]
     assert films.paid() == {"cat": 1, "one--02": 1}
     assert films.json("sequences/one/manifest.json")["video"]["seconds"] == pytest.approx(8, abs=0.05)
+
+
+def test_the_last_image_and_the_sounds_of_a_shot_are_its_files(films: Any, world: Any, samples: Path) -> None:
+    shot = "{prompt: It turns, images: cat.jpg, end_image: end.jpg, music: rain.mp3}"
+    world.put("sequences/one.yaml", f"defaults: {{resolution: 720p, duration: 3}}\nshots: [{shot}]")
+    world.put("sequences/cat.jpg", samples / "pet.jpg")
+    assert world.tick("sequences") == []
+    refused = films.text("sequences/one/REFUSED.txt")
+    assert "sequences/end.jpg" in refused
+    assert "sequences/rain.mp3" in refused
+    world.put("sequences/end.jpg", samples / "environment.jpg")
+    world.put("sequences/rain.mp3", samples / "ambience.mp3")
+    films.until_still()
+    assert films.paid() == {"one--01": 1}
+    with Ledger.open(load_settings().ledger_address) as ledger:
+        (row,) = ledger.list()
+    assert json.loads(row.inputs_json)["end_image"]["key"] == "sequences/end.jpg"
+    assert [under["role"] for under in films.json("clips/one--01/manifest.json")["under"]] == ["music"]
+
+    world.put("sequences/two.yaml", f"defaults: {{end_image: end.jpg}}\nshots: [{shot}]")
+    world.tick("sequences")
+    assert "`defaults` sets `end_image`, which belongs to one shot." in films.text("sequences/two/REFUSED.txt")
 
 
 def test_an_unexpected_error_is_reported_like_any_other_failure(

@@ -1,62 +1,18 @@
 """A plan states everything before anything is paid, and a refusal states every problem."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
-from i2v_assets.briefs.brief import Brief
-from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.planner import (
     Plan,
     PlanOffer,
     PlanOptions,
     Refusal,
     Waiting,
-    derived_seed,
-    make_plan,
     plan_hash,
 )
-from i2v_assets.planning.prompts import load_presets
 from resources.schemas.endpoints import ENDPOINTS, ids_for, to_body
-from resources.schemas.families import default_families
-from resources.schemas.families.happyhorse_1_0 import NAME as HAPPYHORSE_I2V
-from resources.schemas.families.seedance_2_0 import NAME as SEEDANCE_PRO
-from resources.schemas.families.wan_2_7_image import NAME as WAN_I2V
-from resources.schemas.families.wan_2_7_text import NAME as WAN_T2V
-from resources.schemas.inputs import MAX_SEED, Family, Route, fingerprint
-
-Make = Callable[..., MeasuredMedium]
-HORSE, T2V, I2V, DANCE = HAPPYHORSE_I2V, WAN_T2V, WAN_I2V, SEEDANCE_PRO
-OFFERS: dict[Family, PlanOffer | None] = {
-    family: PlanOffer(ids_for(family)[-1], 100_000, "second") for family in default_families()
-}
-OPTIONS = PlanOptions(service="sandbox")
-
-
-def decide(
-    media: list[MeasuredMedium],
-    brief: dict[str, Any] | None = None,
-    *,
-    offers: dict[Family, PlanOffer | None] | None = None,
-    options: PlanOptions = OPTIONS,
-    **more: Any,
-) -> Plan | Refusal | Waiting:
-    return make_plan(
-        "hero", Brief.model_validate(brief or {}), media, OFFERS if offers is None else offers, options, **more
-    )
-
-
-def planned(media: list[MeasuredMedium], brief: dict[str, Any] | None = None, **more: Any) -> Plan:
-    decided = decide(media, brief, **more)
-    assert isinstance(decided, Plan), decided
-    return decided
-
-
-def refused(media: list[MeasuredMedium], brief: dict[str, Any] | None = None, **more: Any) -> Refusal:
-    decided = decide(media, brief, **more)
-    assert isinstance(decided, Refusal), decided
-    return decided
+from resources.schemas.inputs import Family, Route, fingerprint
+from tests.i2v_assets.planning.plans import DANCE, HORSE, I2V, OFFERS, T2V, Make, decide, planned, refused
 
 
 class TestRoutes:
@@ -172,193 +128,6 @@ class TestCatalogue:
         assert planned([image()], brief, offers={DANCE: PlanOffer(catalogue, 1, "second")}).inputs.resolution == "4k"
         (problem,) = refused([image()], brief, offers={DANCE: PlanOffer(documented, 1, "second")}).problems
         assert "480p, 720p" in problem.limit
-
-
-class TestDuration:
-    @pytest.mark.parametrize(
-        ("seconds", "duration", "code"),
-        [
-            (6.2, 7, "voice_shorter"),
-            (6.6, 7, None),
-            (7.0, 7, None),
-            (7.05, 7, None),  # what an MP3 encoder adds
-            (7.1, 8, "voice_shorter"),
-            (3.0, 3, None),
-            (15.0, 15, None),
-            (15.4, 15, None),
-            (15.6, 15, "voice_cut"),
-            (28.0, 15, "voice_cut"),
-        ],
-    )
-    def test_lip_sync_matches_the_voice(self, audio: Make, seconds: float, duration: int, code: str | None) -> None:
-        plan = planned([audio(seconds=seconds)], {"prompt": "A host speaks"})
-        assert plan.inputs.duration == duration
-        told = [advice.code for advice in plan.advice if advice.code.startswith("voice_")]
-        assert told == ([code] if code else [])
-
-    def test_a_given_duration_is_used_and_the_difference_is_advised(self, audio: Make) -> None:
-        plan = planned([audio(seconds=9)], {"duration": 5})
-        assert plan.inputs.duration == 5
-        (told,) = [each.words for each in plan.advice if each.code == "voice_cut"]
-        assert "last 4.0 s of the voice are cut" in told
-        assert "longest" not in told
-
-    def test_match_audio_within_the_range_of_other_routes(self, image: Make, audio: Make, video: Make) -> None:
-        media = [image(), video(), audio(seconds=2.5)]
-        assert planned(media, {"duration": "match_audio"}).inputs.duration == 4
-        (problem,) = refused([image()], {"duration": "match_audio"}).problems
-        assert "needs a voiceover" in problem.what
-
-    @pytest.mark.parametrize(("kinds", "low", "high"), [("i", 3, 15), ("a", 2, 15), ("ia", 2, 15), ("iv", 4, 15)])
-    def test_the_range_from_both_sides(
-        self, kinds: str, low: int, high: int, image: Make, audio: Make, video: Make
-    ) -> None:
-        media = [{"i": image, "a": audio, "v": video}[kind]() for kind in kinds]
-        for fine in (low, high):
-            assert planned(media, {"duration": fine}).inputs.duration == fine
-        for bad in (low - 1, high + 1):
-            if bad >= 1:
-                (problem,) = refused(media, {"duration": bad}).problems
-                assert f"{bad} s" in problem.what
-                assert f"{low} to {high}" in problem.limit
-
-
-class TestSwitches:
-    def test_the_watermark_is_always_explicit_if_the_endpoint_has_the_switch(self, image: Make, audio: Make) -> None:
-        marked = PlanOptions(service="sandbox", watermark=True)
-        assert planned([image()]).inputs.watermark is False
-        assert planned([image()], options=marked).inputs.watermark is True
-        assert planned([image()], {"watermark": False}, options=marked).inputs.watermark is False
-        assert planned([audio()], options=marked).inputs.watermark is None
-        assert "no_watermark_switch" in [each.code for each in planned([audio()], {"watermark": True}).advice]
-
-    @pytest.mark.parametrize(
-        ("brief", "key"),
-        [
-            ({"negative_prompt": "text"}, "negative_prompt"),
-            ({"aspect_ratio": "16:9"}, "aspect_ratio"),
-            ({"generate_audio": False}, "generate_audio"),
-            ({"prompt_expansion": True}, "prompt_expansion"),
-            ({"resolution": "480p"}, "resolution"),
-            ({"resolution": "4k"}, "resolution"),
-        ],
-    )
-    def test_what_the_endpoint_cannot_do_is_refused(self, image: Make, brief: dict[str, Any], key: str) -> None:
-        (problem,) = refused([image()], brief).problems
-        assert f"`{key}`" in problem.what
-        assert problem.limit
-        assert problem.remedy
-
-    def test_shots_in_a_brief_are_refused_with_the_film_s_place(self, image: Make) -> None:
-        found = refused([image()], {"shots": ["push in", "orbit"]})
-        assert "sequences/hero.yaml" in found.problems[0].remedy
-
-    @pytest.mark.parametrize("brief", [{"generate_audio": True}, {"prompt_expansion": False}, {"resolution": "720p"}])
-    def test_what_it_does_anyway_is_fine(self, image: Make, brief: dict[str, Any]) -> None:
-        assert planned([image()], brief)
-
-    def test_values_that_an_endpoint_has(self, image: Make, audio: Make, video: Make) -> None:
-        assert planned([image(), video()], {"generate_audio": False}).inputs.generate_audio is False
-        assert planned([audio()], {"prompt_expansion": False}).inputs.prompt_expansion is False
-        assert planned([audio()], {"aspect_ratio": "9:16"}).inputs.aspect_ratio == "9:16"
-        assert "16:9" in refused([audio()], {"aspect_ratio": "21:9"}).problems[0].limit
-        assert planned([image(), video()], {"aspect_ratio": "21:9"}).inputs.aspect_ratio == "21:9"
-
-    @pytest.mark.parametrize(("length", "fine"), [(500, True), (501, False)])
-    def test_the_length_of_a_negative_prompt(self, audio: Make, length: int, fine: bool) -> None:
-        assert isinstance(decide([audio()], {"negative_prompt": "x" * length}), Plan) is fine
-
-    def test_all_problems_are_reported_at_once(self, image: Make) -> None:
-        found = refused([image(width=100, height=100)], {"duration": 99, "resolution": "4k", "negative_prompt": "x"})
-        assert len(found.problems) == 4
-        assert found.route is Route.ANIMATE
-
-
-class TestPrompt:
-    def test_a_preset_stands_in_for_a_missing_prompt(self, image: Make) -> None:
-        plan = planned([image()], face=True)
-        assert plan.preset == "portrait"
-        assert plan.preset_reason
-        assert plan.inputs.prompt == OPTIONS.presets["portrait"]
-
-    def test_the_name_of_the_upload_helps(self, image: Make) -> None:
-        assert planned([image("1.jpg")], name="uploads/beach/1.jpg").preset == "environment"
-
-    def test_the_projects_own_presets(self, image: Make) -> None:
-        own = PlanOptions(service="sandbox", presets=load_presets("wave: Waves roll in"))
-        assert planned([image()], {"motion": "wave"}, options=own).inputs.prompt == "Waves roll in"
-        (problem,) = refused([image()], {"motion": "wavy"}, options=own).problems
-        assert "Did you mean `wave`?" in problem.remedy
-
-    @pytest.mark.parametrize(
-        ("kinds", "prompt", "fine"),
-        [
-            ("i", "x" * 5000, True),
-            ("i", "x" * 5001, False),
-            ("i", "走" * 2500, True),
-            ("i", "走" * 2501, False),
-            ("iv", "word " * 1000, True),
-            ("iv", "word " * 1001, True),  # for references the length is only recommended
-            ("iv", "走" * 500, True),
-            ("iv", "走" * 501, True),
-        ],
-    )
-    def test_limits_are_blocking(self, kinds: str, prompt: str, fine: bool, image: Make, video: Make) -> None:
-        decided = decide([{"i": image, "v": video}[kind]() for kind in kinds], {"prompt": prompt})
-        assert isinstance(decided, Plan) is fine
-        if isinstance(decided, Refusal):
-            assert "cut" in decided.problems[0].what
-
-    def test_roles_become_numbered_references(self, image: Make, video: Make) -> None:
-        media = [image("a.jpg"), image("b.jpg"), video("m.mp4")]
-        brief = {"prompt": "push in", "images": ["a.jpg", {"file": "b.jpg", "role": "lighting"}], "videos": "m.mp4"}
-        assert planned(media, brief).inputs.prompt == (
-            "push in Subject from image 1, lighting from image 2, camera motion from video 1."
-        )
-        own = {**brief, "prompt": "push in on image 1"}
-        assert planned(media, own).inputs.prompt == "push in on image 1"
-
-    def test_without_a_prompt_or_roles_the_media_are_numbered_too(self, image: Make, video: Make) -> None:
-        prompt = planned([image(), video()]).inputs.prompt
-        assert prompt.endswith("Subject from image 1, camera motion from video 1.")
-
-    def test_a_persons_prompt_is_not_touched(self, image: Make, video: Make) -> None:
-        plan = planned([image(), video()], {"prompt": "push in"})
-        assert plan.inputs.prompt == "push in"
-        assert "references_not_numbered" in [each.code for each in plan.advice]
-
-    def test_advice_comes_with_the_plan(self, image: Make) -> None:
-        codes = [each.code for each in planned([image()], {"prompt": "a red shoe"}, face_share=0.01).advice]
-        assert codes == ["no_motion_verb", "small_face"]
-
-
-class TestSeeds:
-    def test_derived_seeds_are_stable_and_never_zero(self) -> None:
-        seeds = [derived_seed(["a" * 64], "pan", take) for take in range(1, 2000)]
-        assert seeds[0] == 123342742  # stays, or every planned clip is paid for again
-        assert all(1 <= seed <= MAX_SEED for seed in seeds)
-        assert len(set(seeds)) == len(seeds)
-
-    def test_they_depend_on_media_prompt_and_take_alone(self, image: Make) -> None:
-        seed = planned([image()], {"prompt": "pan"}).inputs.seed
-        assert planned([image()], {"prompt": "pan", "duration": 8}, face=True).inputs.seed == seed
-        assert planned([image("other.jpg")], {"prompt": "pan"}).inputs.seed != seed
-        assert planned([image()], {"prompt": "tilt"}).inputs.seed != seed
-        assert planned([image()], {"prompt": "pan"}, take=2).inputs.seed != seed
-
-    def test_a_given_seed_is_the_first_takes(self, image: Make) -> None:
-        takes = [planned([image()], {"seed": 7}, take=take) for take in (1, 2, 3)]
-        assert takes[0].inputs.seed == 7
-        assert len({plan.inputs.seed for plan in takes}) == 3
-        assert len({plan.fingerprint for plan in takes}) == 3
-        assert takes[1] == planned([image()], {"seed": 7}, take=2)
-
-    def test_languages_of_a_dub_share_one(self, image: Make, audio: Make) -> None:
-        english = planned([image(), audio("en.mp3")], {"dub": {"en": "en.mp3"}})
-        german = planned([image(), audio("de.mp3", 9.0)], {"dub": {"de": "de.mp3"}})
-        assert english.inputs.seed == german.inputs.seed
-        assert english.fingerprint != german.fingerprint
-        assert (english.inputs.duration, german.inputs.duration) == (7, 9)
 
 
 class TestFingerprint:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from i2v_assets.briefs.brief import Brief, BriefError, MediaRef
+from i2v_assets.briefs.brief import Brief, MediaRef
+from i2v_assets.briefs.brief_reader import BriefError
 from i2v_assets.briefs.yaml_reader import DocumentError
 from i2v_assets.planning.prompts import (
     NEUTRAL,
@@ -36,7 +37,10 @@ class TestPresets:
     @pytest.mark.parametrize("name", MOVING)
     def test_they_follow_the_advice_themselves(self, name: str) -> None:
         prompt = shipped_presets()[name]
-        assert advise(prompt, Route.ANIMATE, ANIMATE) == ()
+        for family in LIMITS:  # the planner does not ask about them
+            for faces in (0, 1, 3):
+                facts = PromptFacts(family=family, images=1, large_faces=faces, written=False)
+                assert advise(prompt, Route.ANIMATE, facts) == ()
         assert all(prompt_problem(family, prompt) is None for family in LIMITS)
 
     def test_presets_state_what_must_stay(self) -> None:
@@ -253,6 +257,72 @@ def test_words_of_the_picture_speak_of_no_field(prompt: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "prompt",
+    [
+        "The loop earrings swing slightly",
+        "Fruit loops tumble into the bowl",
+        "Ses boucles d'oreilles brillent",
+        "Ella gira, pelo con bucles",
+        "模特转身，无缝内衣",
+    ],
+)
+def test_loops_of_things_ask_for_none(prompt: str) -> None:
+    assert "loop_in_words" not in codes(prompt)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "GIF loop, the cat blinks",
+        "Smoke curls up, perfect loop",
+        "Make it loop",
+        "Bucle perfecto: las olas vienen",
+        "云飘过，循环",
+    ],
+)
+def test_loops_of_the_clip_ask_for_the_key(prompt: str) -> None:
+    assert "loop_in_words" in codes(prompt)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Make a 15 second vertical reel: slow pan across the dunes",
+        "Format vertical 9:16, travelling lent vers le flacon",
+        "Hochformat für Instagram: langsame Kamerafahrt nach vorn",
+        "Start with a close up of the ring, then pull back",
+        "The mouth should match the beat",
+    ],
+)
+def test_words_about_the_clip_describe_no_picture(prompt: str) -> None:
+    assert "describes_still" not in codes(prompt)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "No camera movement. The camera slowly orbits the statue.",
+        "Keine Kamerabewegung. Langsamer Schwenk nach links.",
+        "La cámara no se mueve. Zoom lento, travelling de avance.",
+    ],
+)
+def test_a_camera_that_must_not_move_contradicts_a_move(prompt: str) -> None:
+    assert "contradiction" in codes(prompt)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Steady slow motion, the skater glides and snow sprays",
+        "Camera dollies in on the steaming cup. Steam rises in soft curls. Warm light.",
+        "Handheld feel. Slow push in on the cup.",
+    ],
+)
+def test_nouns_and_manners_are_no_further_motions(prompt: str) -> None:
+    assert "several_motions" not in codes(prompt)
+
+
+@pytest.mark.parametrize(
     ("prompt", "code"),
     [
         ("Slow push in, 4k", "resolution_in_words"),
@@ -313,6 +383,19 @@ def test_french_words_hold(prompt: str) -> None:
         "波が打ち寄せる",
         "小狗摇尾巴",
         "太阳落山",
+        "The waiter sets the plate down, dish unchanged",
+        "He unlocks the door",
+        "Slow lateral slide across the row of bottles, labels locked",
+        "The subway train rushes past",
+        "Petals rain down around the bottle",
+        "Die Wellen brechen an den Felsen",
+        "Der Nebel lichtet sich",
+        "El chef espolvorea sal sobre el filete",
+        "Les vagues se brisent sur les rochers",
+        "As luzes da cidade se acendem",
+        "カメラがテーブルに沿って左から右へ動く",
+        "少女がろうそくを吹き消す",
+        "小狗摇着尾巴",
     ],
 )
 def test_these_lead_with_a_motion(prompt: str) -> None:
@@ -326,6 +409,25 @@ def test_these_lead_with_a_motion(prompt: str) -> None:
         "Steine und Perlen auf rotem Samt, weiches Licht",
         "散落在桌上的珍珠和一只红色的杯子",
         "A red car with glossy black rims on wet asphalt",
+        "A smiling woman in a red dress, office",
+        "The burning candle on the table",
+        "Close-up of running shoes on a wooden floor",
+        "Sushi rolls on a black slate, top view",
+        "Turn this into a video please",
+        "Make it move",
+        "A woman in a red coat, slow motion",
+        "professional commercial look, premium",
+        "Mujer de pelo ondulado y piel brillante",
+        "Entrada de un hotel de lujo, suelo brillante",
+        "Quarto de criança com móveis brancos, caixa de brinquedos",
+        "Une femme souriante sur fond blanc",
+        "Un chalet entre deux montagnes",
+        "Bougie allumée sur une table en bois",
+        "Springbrunnen im Park, Abendlicht",
+        "竹林の中の歩道、夕暮れ",
+        "漂亮的女孩，长发",
+        "旋转楼梯，水晶吊灯",
+        "运动鞋在跑道上",
     ],
 )
 def test_these_move_nothing(prompt: str) -> None:

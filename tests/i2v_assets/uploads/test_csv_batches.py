@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from i2v_assets.briefs.brief import BriefError, MediaRef
+from i2v_assets.briefs.brief import MediaRef
+from i2v_assets.briefs.brief_reader import BriefError
 from i2v_assets.uploads.csv_batches import MAX_BATCH_BYTES, MAX_BATCH_ROWS, BatchFormat, parse_batch
 from resources.schemas.inputs import Route
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from i2v_assets.briefs.brief import BriefError
+from i2v_assets.briefs.brief_reader import BriefError
 from i2v_assets.uploads import large_lists
 from i2v_assets.uploads.csv_batches import MAX_BATCH_BYTES, MAX_ROW_VALUES, parse_batch
 from i2v_assets.uploads.ingest import scan_uploads

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from i2v_assets.briefs.brief import BriefError
+from i2v_assets.briefs.brief_reader import BriefError
 from i2v_assets.briefs.yaml_reader import DocumentError
 from i2v_assets.uploads.csv_batches import parse_batch
 from i2v_assets.uploads.spreadsheets import read_spreadsheet, sheet_text

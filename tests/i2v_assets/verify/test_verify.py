@@ -1,3 +1,4 @@
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -6,11 +7,12 @@ import pytest
 
 from i2v_assets.clip_folder.manifest import Manifest
 from i2v_assets.films.manifest import FilmManifest
+from i2v_assets.planning.voice_film import film_fingerprint
 from i2v_assets.verify.verify import Signature, Verification, verify, verify_alone, verify_film
 from resources.provenance.credentials import UNSIGNED
 from resources.redact import redact_inputs
 from resources.schemas.families.seedance_2_0 import NAME as SEEDANCE_PRO
-from resources.schemas.inputs import GenerationInputs, Medium, MediumKind, fingerprint
+from resources.schemas.inputs import FirstFrame, GenerationInputs, Medium, MediumKind, fingerprint
 
 CREATED = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 IMAGE = Medium(kind=MediumKind.IMAGE, sha256="a" * 64, key="uploads/x.jpg", size_bytes=9, content_type="image/jpeg")
@@ -326,3 +328,99 @@ def test_a_signed_film_is_proven_by_its_signature() -> None:
     elsewhere = replace(OF_FILM, valid=False, judged=False)
     assert verify_film(SIGNED_FILM, "e" * 64, rows, Signature(elsewhere, stored_sha256="e" * 64)).ok
     assert not verify_film(SIGNED_FILM, "0" * 64, rows, Signature(elsewhere, stored_sha256="e" * 64)).ok
+
+
+PIECE_INPUTS = (INPUTS, INPUTS.model_copy(update={"images": (), "first_frame": FirstFrame(of=PRINT, at=3000)}))
+PIECE_PRINTS = [fingerprint("runcomfy", inputs, 1) for inputs in PIECE_INPUTS]
+PIECES = [
+    {
+        "fingerprint": name,
+        "request_id": f"request-{number}",
+        "starts_at": 3 * number,
+        "seconds": 3,
+        "starts_from_last_frame": number > 0,
+        "seed": 7,
+        "video_key": f"videos/{name}.mp4",
+        "sha256": f"{number + 1}" * 64,
+        "cost_microdollars": 500_000,
+    }
+    for number, name in enumerate(PIECE_PRINTS)
+]
+PIECE_ROWS = {
+    name: replace(
+        Row(),
+        fingerprint=name,
+        request_id=f"request-{number}",
+        video_key=f"videos/{name}.mp4",
+        video_sha256=f"{number + 1}" * 64,
+        cost_microdollars=500_000,
+        inputs_json=PIECE_INPUTS[number].model_dump_json(exclude_none=True),
+    )
+    for number, name in enumerate(PIECE_PRINTS)
+}
+WHOLE = film_fingerprint(PIECE_PRINTS)
+
+
+def film_with_a_joined_shot(**changed: Any) -> FilmManifest:
+    """A film whose one shot was joined of two requests."""
+    shot = {
+        **SHOT,
+        "fingerprint": WHOLE,
+        "video_key": f"clips/{SHOT['clip']}/joined-{WHOLE[:16]}.mp4",
+        "cost_microdollars": 1_000_000,
+        "pieces": PIECES,
+        **changed,
+    }
+    return FilmManifest.model_validate({**FILM.model_dump(mode="json"), "shots": [shot]})
+
+
+def test_a_shot_that_was_joined_itself_is_proven_by_its_pieces() -> None:
+    result = verify_film(film_with_a_joined_shot(), "d" * 64, PIECE_ROWS)
+    assert result.ok, result.lines
+    alone = film_with_a_joined_shot(pieces=())
+    pieces = film_with_a_joined_shot().shots[0].pieces
+    assert verify_film(alone, "d" * 64, PIECE_ROWS, joined={WHOLE: pieces}).ok
+    assert not verify_film(alone, "d" * 64, PIECE_ROWS).ok, "nothing says what it is made of"
+    assert "pieces" not in json.loads(FILM.to_json())["shots"][0], "documents of before stay as they are"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"pieces": PIECES[:1]},
+        {"pieces": PIECES[::-1]},
+        {"cost_microdollars": 999_999},
+        {"video_key": "clips/other/joined.mp4"},
+        {"fingerprint": "0" * 64},
+        *(
+            {"pieces": [PIECES[0], {**PIECES[1], name: value}]}
+            for name, value in {
+                "sha256": "0" * 64,
+                "request_id": "another",
+                "seed": 8,
+                "cost_microdollars": 1,
+                "video_key": "videos/x.mp4",
+                "fingerprint": "0" * 64,
+            }.items()
+        ),
+    ],
+    ids=str,
+)
+def test_each_falsified_statement_on_a_joined_shot_is_detected(changed: dict[str, Any]) -> None:
+    assert not verify_film(film_with_a_joined_shot(**changed), "d" * 64, PIECE_ROWS).ok
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"state": "failed"},
+        {"video_sha256": "0" * 64},
+        {"service": "sandbox"},
+        {"inputs_json": INPUTS.model_dump_json()},
+    ],
+    ids=str,
+)
+def test_a_piece_that_the_ledger_does_not_prove_is_detected(changed: dict[str, Any]) -> None:
+    rows = {**PIECE_ROWS, PIECE_PRINTS[1]: replace(PIECE_ROWS[PIECE_PRINTS[1]], **changed)}
+    assert not verify_film(film_with_a_joined_shot(), "d" * 64, rows).ok
+    assert not verify_film(film_with_a_joined_shot(), "d" * 64, {PIECE_PRINTS[0]: PIECE_ROWS[PIECE_PRINTS[0]]}).ok

@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
+from resources.clock import utc_now
 from resources.devservers.start import RunningSandbox, environment, start_sandbox
 from resources.generation import download, poll
-from resources.generation.context import utc_now
 from resources.generation.engine import Engine
 from resources.generation.factory import open_engine
 from resources.generation.shutdown import StopKind

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from resources.ledger.leases import Hold
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Caps, Claimed, NewRequest, State
 
@@ -63,3 +64,12 @@ class _Ahead(datetime):
     @classmethod
     def now(cls, tz: Any = None) -> datetime:
         return datetime.now(tz) + timedelta(days=365)
+
+
+@pytest.mark.parametrize(("back", "good"), [(timedelta(seconds=2), True), (timedelta(hours=2), False)])
+def test_an_owner_whose_clock_was_set_back_looks_again_before_it_sends(back: timedelta, good: bool) -> None:
+    """By then the others may have counted its lease as one of a wrong clock, and a person may have let it go."""
+    now = datetime.now(UTC)
+    hold = Hold.of(now + timedelta(seconds=60), 60, since=0.0)
+    assert hold.good(now, 0.0)
+    assert hold.good(now - back, 0.0) is good

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from resources.ledger.errors import IllegalTransition, LedgerError
 from resources.ledger.ledger import Ledger
 from resources.ledger.prices import ENDPOINT_HELD
 from resources.ledger.records import Claimed, OverBudget, QuotedPrice, Spend, Unwanted
@@ -153,3 +154,77 @@ def test_a_cost_that_stays_unknown_counts_as_at_most(book: Any, cost: int | None
     made(book, cost)
     expected = OverBudget if cost is None else Claimed
     assert isinstance(claim(book), expected)
+
+
+def test_a_doubted_cost_teaches_nothing_until_somebody_agrees_or_corrects_it(book: Any) -> None:
+    dear = made(book, 25_000_000)
+    assert book.ledger.past_costs("sandbox", HD) == ()
+    book.ledger.correct_cost(dear, 1_100_000, by="ann")
+    assert [past.cost for past in book.ledger.past_costs("sandbox", HD)] == [1_100_000]
+    other = made(book, 30_000_000, family="another")
+    book.ledger.agree_to_prices("sandbox", "another", by="ann")
+    assert sorted(past.cost for past in book.ledger.past_costs("sandbox", HD)) == [1_100_000, 30_000_000]
+    assert not book.row(other).cost_doubted
+
+
+def test_a_corrected_cost_counts_and_is_not_told_otherwise_again(book: Any) -> None:
+    dear = made(book, 25_000_000)
+    row = book.ledger.correct_cost(dear, 1_100_000, by="ann")
+    assert (row.cost_microdollars, row.told_microdollars, row.cost_doubted) == (1_100_000, 1_100_000, False)
+    assert book.ledger.spent_today("sandbox") == Spend(1, 1_100_000, 0)
+    event = book.ledger.events(dear)[-1]
+    assert (event.what, event.owner, event.reason) == ("cost_corrected", "ann", "$1.10 by the bill; it was $25.00")
+    assert event.at == book.clock()
+    book.ledger.settle(dear, 25_000_000)
+    assert book.row(dear) == row, "the service tells it once more"
+    assert book.ledger.doubted_costs("sandbox") == ()
+    assert isinstance(claim(book), Unwanted), "agreeing is another command"
+    assert "By the bill it was $1.10." in book.ledger.price_holds("sandbox")[0].reason
+    book.ledger.agree_to_prices("sandbox", FAMILY, by="ann")
+    assert isinstance(claim(book), Claimed)
+    assert book.row(dear).cost_microdollars == 1_100_000
+
+
+def test_a_cost_that_was_never_told_is_written_from_the_bill(book: Any) -> None:
+    open_cost = made(book, None)
+    assert book.ledger.spent_today("sandbox") == Spend(1, 0, 1_000_000)
+    book.ledger.correct_cost(open_cost, 0, by="ann")
+    assert book.ledger.spent_today("sandbox") == Spend(1, 0, 0)
+    assert book.ledger.events(open_cost)[-1].reason == "$0.00 by the bill; it was not known"
+    assert book.ledger.past_costs("sandbox", HD) == ()
+    book.ledger.correct_cost(open_cost, 700_000, by="bob")
+    assert [past.cost for past in book.ledger.past_costs("sandbox", HD)] == [700_000], "corrected once more"
+    assert book.ledger.price_holds("sandbox") == ()
+    book.ledger.correct_cost(open_cost, 1_500_000, by="bob")
+    (hold,) = book.ledger.price_holds("sandbox")
+    assert "cost $1.50, and at most $1.00 was agreed to" in hold.reason
+    assert [found.told for found in book.ledger.surprises("sandbox")] == [1_500_000]
+
+
+def test_an_earlier_attempt_is_corrected_by_its_own_id(book: Any) -> None:
+    name = book.plan()
+    assert isinstance(book.claim(name, quoted=quoted()), Claimed)
+    book.ledger.submitted(name, attempt=1, owner="a", request_id="r-1")
+    book.ledger.failed(name, attempt=1, reason="no", final=False)
+    book.ledger.retry(name, by="ann", attempt=1)
+    claimed = book.claim(name, quoted=quoted())
+    assert isinstance(claimed, Claimed)
+    attempt = claimed.row.attempt
+    book.ledger.submitted(name, attempt=attempt, owner="a", request_id="r-2")
+    with pytest.raises(IllegalTransition, match="not on a bill yet"):
+        book.ledger.correct_cost(name, 1, by="ann")
+    book.ledger.correct_cost(name, 300_000, by="ann", request_id="r-1")
+    assert book.row(name).cost_microdollars is None
+    assert book.ledger.spent_today("sandbox") == Spend(2, 300_000, 1_000_000)
+
+
+def test_what_cannot_have_been_charged_has_no_cost_to_correct(book: Any) -> None:
+    planned = book.plan()
+    with pytest.raises(IllegalTransition, match="no submission that can have been charged"):
+        book.ledger.correct_cost(planned, 1, by="ann")
+    done = made(book, 1)
+    with pytest.raises(IllegalTransition, match="no submission"):
+        book.ledger.correct_cost(done, 1, by="ann", request_id="another")
+    with pytest.raises(LedgerError, match="not a valid cost"):
+        book.ledger.correct_cost(done, -1, by="ann")
+    assert book.row(done).cost_microdollars == 1

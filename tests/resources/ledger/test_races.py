@@ -119,3 +119,66 @@ def test_the_cap_holds_whatever_isolation_the_server_has_as_its_default(postgres
     won = [len(racer.communicate(timeout=60)[0].split()) for racer in racers]
     assert [racer.returncode for racer in racers] == [0, 0]
     assert sum(won) == CAP
+
+
+AT_MOST, EXPECTED = 2_000_003, 1_000_001
+PAYER = """
+import random, sys, time
+from datetime import UTC
+from resources.ledger.records import Caps, Claimed, NewRequest, OverBudget, QuotedPrice
+from resources.ledger.ledger import Ledger
+url, owner, cap, at_most, expected = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])
+ledger = Ledger.open(url)
+caps = Caps(cap, 10**6, 10**12, 10**6, UTC)
+dice = random.Random(owner)
+under_way = []
+
+def pay(number):
+    name = f"{owner}{number:063x}"
+    ledger.plan(NewRequest(name, "sandbox", "hero", 1, "f", "animate", 1, 5, "{}"))
+    outcome = ledger.claim(name, owner=owner, run_id=owner, lease_seconds=600, price_microdollars=at_most, model_id="m",
+                           caps=caps, max_in_flight=1000, quoted=QuotedPrice("key", expected, expected, "terms"))
+    assert ledger.spent_today("sandbox").microdollars <= cap, "the cap was passed"
+    if isinstance(outcome, Claimed):
+        ledger.submitted(name, attempt=1, owner=owner, request_id=f"r-{name}")
+        under_way.append(name)
+    return outcome
+
+def end():
+    name = under_way.pop(dice.randrange(len(under_way)))
+    ledger.succeeded(name, attempt=1, cost_microdollars=dice.choice([None, expected, expected, at_most]))
+
+pay(0)
+deadline = time.monotonic() + 60
+while len({row.owner for row in ledger.list()}) < 2:
+    assert time.monotonic() < deadline, "the other one never came"
+    time.sleep(0.005)
+number, fits = 0, True
+while fits or under_way:
+    number += 1
+    fits = isinstance(pay(number), Claimed)
+    if under_way and (not fits or dice.random() < 0.4):
+        end()
+        fits = True
+"""
+
+
+def test_two_processes_that_pay_and_settle_hold_a_cap_on_settled_plus_the_most_that_may_still_be_charged(ledger_url):
+    cap = 60 * EXPECTED
+    payers = [
+        subprocess.Popen(
+            [sys.executable, "-c", PAYER, ledger_url, owner, str(cap), str(AT_MOST), str(EXPECTED)],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for owner in "ab"
+    ]
+    ended = [(payer.communicate(timeout=120)[1], payer.returncode) for payer in payers]
+    assert [code for _, code in ended] == [0, 0], ended
+    with Ledger.open(ledger_url) as ledger:
+        spent, rows = ledger.spent_today("sandbox"), ledger.list(states={State.SUCCEEDED})
+    assert {row.fingerprint[0] for row in rows} == {"a", "b"}
+    told = [row.cost_microdollars for row in rows]
+    assert spent.settled_microdollars == sum(cost for cost in told if cost is not None)
+    assert spent.reserved_microdollars == AT_MOST * told.count(None), "what is not told counts at its most"
+    assert cap - AT_MOST < spent.microdollars <= cap, "the last claim is refused only if it does not fit"

@@ -9,7 +9,7 @@ from datetime import timedelta
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from resources.ledger.base import utc_now
+from resources.clock import utc_now
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import State
 from resources.metrics.server import serving

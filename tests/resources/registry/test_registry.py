@@ -1,7 +1,6 @@
 """The memory of the sensors: how a clip moves from upload to answer, and what a lost tick or run leaves behind."""
 
-import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, timedelta
@@ -11,76 +10,9 @@ import pytest
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Caps, Claimed, NewRequest
 from resources.registry.guards import still_wanted
-from resources.registry.registry import ClipState, Refusals, RefusedRow, Registry, Upload
+from resources.registry.registry import ClipState, Refusals, RefusedRow
 from resources.wait_reason import WaitReason
-
-
-class Clock:
-    def __init__(self, start) -> None:
-        self.now = start
-
-    def __call__(self):
-        return self.now
-
-
-@dataclasses.dataclass
-class Desk:
-    registry: Registry
-    clock: Clock
-
-    def admit(self, *names: str, version: str = "1", present: tuple[str, ...] | None = None, **changes: object):
-        uploads = [upload(name, version, **changes) for name in names]
-        return self.registry.admit(uploads, present=names if present is None else present)
-
-    def state(self, clip: str) -> ClipState:
-        row = self.registry.get(clip)
-        assert row is not None
-        return row.state
-
-    def answer(self, clip: str, state: ClipState, *, version: str = "1", **changes: object) -> None:
-        self.registry.record_result(clip, version=version, state=state, **changes)  # type: ignore[arg-type]
-
-
-def upload(name: str, version: str = "1", **changes: object) -> Upload:
-    return dataclasses.replace(Upload(name, f"uploads/{name}.jpg", version, "{}"), **changes)  # type: ignore[arg-type]
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def desk(request: pytest.FixtureRequest, tmp_path) -> Iterator[Desk]:
-    from datetime import UTC, datetime
-
-    url = f"sqlite:///{tmp_path}/l.sqlite" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    clock = Clock(datetime(2026, 3, 10, 12, tzinfo=UTC))
-    with Ledger.open(url) as ledger:
-        yield Desk(Registry(ledger.database, clock), clock)
-
-
-def test_new_and_changed_uploads_become_due_and_others_do_not(desk: Desk) -> None:
-    assert desk.admit("a", "b").new == ("a", "b")
-    desk.answer("a", ClipState.DELIVERED, fingerprint="f1")
-
-    again = desk.admit("a", "b")
-    assert (again.new, again.changed) == ((), ())
-    assert desk.state("a") is ClipState.DELIVERED
-
-    assert desk.admit("a", "b", version="2").changed == ("a", "b")
-    row = desk.registry.get("a")
-    assert row is not None
-    assert (row.state, row.version, row.fingerprint) == (ClipState.DUE, "2", "f1")
-
-
-@pytest.mark.parametrize("state", [ClipState.WAITING, ClipState.REFUSED])
-def test_a_corrected_default_makes_clips_without_a_video_due(desk: Desk, state: ClipState) -> None:
-    desk.admit("a")
-    desk.answer("a", state)
-    assert desk.admit("a").changed == ()
-    assert desk.admit("a", content='{"duration": 5}').changed == ("a",)
-
-
-def test_a_changed_default_makes_no_delivered_clip_due(desk: Desk) -> None:
-    desk.admit("a")
-    desk.answer("a", ClipState.DELIVERED)
-    assert desk.admit("a", content='{"duration": 5}').changed == ()
+from tests.resources.registry.conftest import Desk, upload
 
 
 def test_the_highest_priority_goes_first_and_then_the_oldest(desk: Desk) -> None:
@@ -142,87 +74,6 @@ def test_a_delivered_fingerprint_is_kept_until_the_next_delivery(desk: Desk) -> 
     assert (row.waiting_for, row.reason) == ("approval", "asks")
 
 
-def sent_request(desk: Desk, clip: str, *, ended: str = "") -> None:
-    """A paid request of a clip, in the ledger of the same database."""
-    ledger, fingerprint = Ledger(desk.registry.ledger.database), clip * 64
-    ledger.plan(NewRequest(fingerprint, "sandbox", clip, 1, "any", "animate", 1, 3, "{}"))
-    caps = Caps(10**12, 10**6, 10**12, 10**6, UTC)
-    ledger.claim(
-        fingerprint, owner="o", run_id="r", lease_seconds=60, price_microdollars=600_000, model_id="m", caps=caps,
-        max_in_flight=9,
-    )  # fmt: skip
-    if ended == "returned":
-        ledger.never_delivered(fingerprint, attempt=1, owner="o", reason="as a test")
-        return
-    if ended != "unknown":
-        ledger.submitted(fingerprint, attempt=1, owner="o", request_id="req_1")
-    if ended in ("succeeded", "lost", "delivered"):
-        ledger.succeeded(fingerprint, attempt=1, cost_microdollars=600_000)
-    if ended == "lost":
-        ledger.lost(fingerprint, "as a test")
-    if ended == "delivered":
-        ledger.delivered(fingerprint, video_key="videos/x.mp4", sha256="0" * 64, size_bytes=1)
-    if ended == "failed for free":
-        ledger.failed(fingerprint, attempt=1, reason="as a test", final=False, cost_microdollars=0)
-
-
-@pytest.mark.parametrize(
-    ("state", "request_state", "expected"),
-    [
-        (ClipState.DUE, None, ClipState.WITHDRAWN),
-        (ClipState.REFUSED, None, ClipState.WITHDRAWN),
-        (ClipState.WAITING, None, ClipState.WITHDRAWN),
-        (ClipState.WAITING, "returned", ClipState.WITHDRAWN),
-        (ClipState.WAITING, "failed for free", ClipState.WITHDRAWN),
-        (ClipState.WAITING, "unknown", ClipState.WAITING),
-        (ClipState.WAITING, "submitted", ClipState.WAITING),
-        (ClipState.WAITING, "succeeded", ClipState.WAITING),
-        (ClipState.WAITING, "lost", ClipState.WAITING),
-        (ClipState.WAITING, "delivered", ClipState.WAITING),
-        (ClipState.DUE, "submitted", ClipState.DUE),
-        (ClipState.REFUSED, "submitted", ClipState.REFUSED),
-        (ClipState.DELIVERED, None, ClipState.DELIVERED),
-        (ClipState.FAILED, None, ClipState.FAILED),
-        (ClipState.WORKING, None, ClipState.WITHDRAWN),  # its run sends nothing more: `still_wanted`
-        (ClipState.WORKING, "submitted", ClipState.WORKING),
-    ],
-)
-def test_a_deleted_upload_is_withdrawn_unless_money_may_have_moved(
-    desk: Desk, state: ClipState, request_state: str | None, expected: ClipState
-) -> None:
-    desk.admit("a", "b")
-    if request_state is not None:
-        sent_request(desk, "a", ended=request_state)
-    if state is ClipState.WORKING:
-        desk.registry.mark_running(["a"], "run")
-    elif state is not ClipState.DUE:
-        desk.answer("a", state, waiting_for=WaitReason.STORAGE)
-
-    found = desk.admit("b")
-
-    assert desk.state("a") is expected
-    assert found.withdrawn == (("a",) if expected is ClipState.WITHDRAWN else ())
-    assert ("a" in desk.registry.sources()) == (expected is not ClipState.WITHDRAWN)
-    assert desk.admit("a", "b").changed == (("a",) if expected is ClipState.WITHDRAWN else ())
-
-
-def test_a_delivered_clip_whose_new_version_was_never_sent_is_withdrawn_with_its_upload(desk: Desk) -> None:
-    desk.admit("a", "b")
-    sent_request(desk, "a", ended="delivered")
-    desk.answer("a", ClipState.DELIVERED, fingerprint="a" * 64)
-    desk.admit("a", "b", version="2")
-    desk.answer("a", ClipState.WAITING, version="2", waiting_for=WaitReason.APPROVAL)
-
-    assert desk.admit("b").withdrawn == ("a",)
-
-
-def test_a_scan_of_one_folder_withdraws_nothing_elsewhere(desk: Desk) -> None:
-    desk.registry.admit([upload("x", source="uploads/x/1.jpg"), upload("y", source="uploads/y/1.jpg")])
-    found = desk.registry.admit([], present=(), below="uploads/x/")
-    assert found.withdrawn == ("x",)
-    assert desk.registry.admit([], present=None).withdrawn == ()
-
-
 def test_retries_are_counted_until_the_upload_changes(desk: Desk) -> None:
     desk.admit("a")
     for expected in (1, 2):
@@ -253,71 +104,6 @@ def test_lost_runs_are_counted_until_a_result_and_do_not_count_as_retries(desk: 
     desk.registry.enqueue(["a"], lost_run=True)
     desk.admit("a", version="2")
     assert counts() == (0, 0)
-
-
-def test_takes_and_choices_make_a_clip_due(desk: Desk) -> None:
-    desk.admit("a")
-    desk.answer("a", ClipState.DELIVERED)
-    desk.registry.add_take("a", take=2, seed=77)
-    desk.registry.add_take("a", take=3)
-    row = desk.registry.get("a")
-    assert row is not None
-    assert (row.state, row.extra_takes, row.take_seeds) == (ClipState.DUE, 2, '{"2": 77}')
-    assert not desk.registry.choose("a", 2), "a run that makes what is due would be paid for"
-    desk.answer("a", ClipState.DELIVERED)
-    assert desk.registry.choose("a", 2)
-    row = desk.registry.get("a")
-    assert row is not None
-    assert (row.state, row.chosen_take) == (ClipState.DUE, 2)
-
-
-def test_a_reroll_is_recorded_once_and_dropped_if_no_take_was_requested_since(desk: Desk) -> None:
-    def row() -> tuple[int, str | None, ClipState]:
-        found = desk.registry.get("a")
-        assert found is not None
-        return found.extra_takes, found.rerolls, found.state
-
-    desk.admit("a", version="1")
-    desk.answer("a", ClipState.DELIVERED)
-    note, back = desk.registry.add_reroll, desk.registry.take_back_reroll
-    assert note("a", version="1", take=2, extra_takes=0)
-    assert row() == (1, "[2]", ClipState.DELIVERED), "the run that asks for it makes it itself"
-    assert not note("a", version="1", take=2, extra_takes=0), "the number is taken"
-    assert back("a", version="1", take=2, extra_takes=1)
-    assert row() == (0, "[]", ClipState.DELIVERED)
-
-    assert note("a", version="1", take=2, extra_takes=0)
-    desk.registry.add_take("a", take=3)
-    assert not back("a", version="1", take=2, extra_takes=1), "a person's take stands behind it"
-    assert row() == (2, "[2]", ClipState.DUE)
-
-    desk.registry.choose("a", 3)
-    desk.admit("a", version="2")
-    assert row() == (0, None, ClipState.DUE)
-    found = desk.registry.get("a")
-    assert found is not None
-    assert (found.chosen_take, found.take_seeds) == (None, None)
-    assert not note("a", version="1", take=2, extra_takes=0), "its run began with the old bytes"
-    assert row() == (0, None, ClipState.DUE)
-
-
-def test_takes_are_dropped_only_while_no_run_has_them(desk: Desk) -> None:
-    desk.admit("a")
-    desk.answer("a", ClipState.DELIVERED)
-    desk.registry.add_take("a", take=2, seed=77)
-    desk.registry.add_take("a", take=3, seed=78)
-    asked = desk.registry.get("a")
-    assert asked is not None
-    desk.registry.mark_running(["a"], "run")
-    assert not desk.registry.take_back(asked, last=1, extra=0)
-    desk.answer("a", ClipState.WAITING, waiting_for="budget")
-    assert desk.registry.take_back(asked, last=2, extra=1)
-    row = desk.registry.get("a")
-    assert row is not None
-    assert (row.state, row.waiting_for, row.extra_takes, row.take_seeds) == (
-        ClipState.DELIVERED, None, 1, '{"2": 77}',
-    )  # fmt: skip
-    assert not desk.registry.take_back(asked, last=1, extra=0), "as it was read it is no more"
 
 
 def test_delivered_clips_can_leave_the_partitions_and_come_back(desk: Desk) -> None:

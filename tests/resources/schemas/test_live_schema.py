@@ -15,14 +15,10 @@ from resources.sandbox.recorded import MODELS, recorded_entries
 from resources.schemas.inputs import MediumKind
 from resources.schemas.live_body import Wishes, write_body
 from resources.schemas.live_check import violations
-from resources.schemas.live_schema import (
-    LiveEndpoint,
-    SchemaUnusable,
-    limits_of,
-    read_schema,
-    usual_duration,
-)
+from resources.schemas.live_limits import limits_of, usual_duration
+from resources.schemas.live_schema import LiveEndpoint, read_schema
 from resources.schemas.live_seconds import seconds_of
+from resources.schemas.live_words import SchemaUnusable
 
 ENTRIES = {Path(entry["model_id"]).as_posix(): entry for entry in recorded_entries()}
 
@@ -137,7 +133,7 @@ UNUSABLE = [
     ([], "no input schema"),
     ({}, "no field"),
     ({"properties": {"image": {"type": "string", "format": "image_uri"}}}, "no prompt"),
-    ({"properties": {"prompt": {"type": "string"}, "a\nb": {}}, "required": ["a\nb"]}, "no plain word"),
+    ({"properties": {"prompt": {"type": "string"}, "a\nb": {}}, "required": ["a\nb"]}, "not a plain word"),
     (schema(x={"$ref": "https://elsewhere.example/schema.json"}), "never fetched"),
     (schema(x={"$ref": "file:///etc/passwd"}), "never fetched"),
     (schema(x={"$ref": "other.json#/x"}), "never fetched"),

@@ -1,0 +1,75 @@
+"""The budget keeps room for all requests of a film, until each is sent, the film ends, or its process died."""
+
+from datetime import UTC
+
+from resources.ledger.film_room import Film, NoRoom
+from resources.ledger.records import Caps, Claimed, OverBudget
+
+PRICE = 1_000_000
+FIRST, SECOND, THIRD = (digit * 64 for digit in "abc")
+
+
+def film(*pieces: str, holder: str = "h1", run: str = "run-1") -> Film:
+    return Film(holder, "sandbox", run, dict.fromkeys(pieces, PRICE))
+
+
+def caps(dollars: float, per_run: float = 1000) -> Caps:
+    return Caps(round(dollars * PRICE), 100, round(per_run * PRICE), 100, UTC)
+
+
+def test_other_requests_do_not_take_the_room_of_a_film(book):
+    three = caps(3)
+    assert book.ledger.keep_room(film(FIRST, SECOND), three, 300) is None
+    alone = book.plan()
+    assert isinstance(book.claim(alone, caps=three), Claimed)
+    further = book.plan()
+    refused = book.claim(further, caps=three)
+    assert isinstance(refused, OverBudget)
+    assert "$3.00 of at most $3.00 today are spent or reserved" in refused.text
+    for piece in (FIRST, SECOND):  # each of its own requests has its room, once
+        assert isinstance(book.claim(book.plan(piece), caps=three), Claimed)
+    assert book.ledger.kept_room("sandbox") == 0
+    assert book.ledger.spent_today("sandbox").reserved_microdollars == 3 * PRICE
+
+
+def test_a_second_film_sees_the_first_and_fits_once_it_ended(book):
+    cap = caps(3)
+    assert book.ledger.keep_room(film(FIRST, SECOND), cap, 300) is None
+    other = film(THIRD, "d" * 64, holder="h2", run="run-2")
+    assert book.ledger.keep_room(other, cap, 300) == NoRoom(2, 2 * PRICE, PRICE, 2 * PRICE)
+    book.ledger.release_room(film(FIRST, SECOND))
+    assert book.ledger.keep_room(other, cap, 300) is None
+
+
+def test_requests_that_two_films_share_are_counted_once(book):
+    cap = caps(3)
+    assert book.ledger.keep_room(film(FIRST, SECOND), cap, 300) is None
+    assert book.ledger.keep_room(film(SECOND, THIRD, holder="h2"), cap, 300) is None
+    assert book.ledger.kept_room("sandbox") == 3 * PRICE
+
+
+def test_what_is_paid_of_a_film_needs_no_room(book):
+    assert isinstance(book.claim(book.plan(FIRST)), Claimed)
+    assert book.ledger.keep_room(film(FIRST, SECOND, THIRD), caps(3), 300) is None
+    assert book.ledger.kept_room("sandbox") == 2 * PRICE
+
+
+def test_the_cap_of_a_run_counts_its_own_films_alone(book):
+    cap = caps(9, per_run=3)
+    assert book.ledger.keep_room(film(FIRST, SECOND), cap, 300) is None
+    others = THIRD, "d" * 64
+    assert isinstance(book.ledger.keep_room(film(*others, holder="h2"), cap, 300), NoRoom)
+    assert book.ledger.keep_room(film(*others, holder="h3", run="run-2"), cap, 300) is None
+
+
+def test_the_room_of_a_process_that_died_ends_with_its_lease(sqlite_book):
+    ledger, clock, cap = sqlite_book.ledger, sqlite_book.clock, caps(3)
+    assert ledger.keep_room(film(FIRST, SECOND), cap, 300) is None
+    clock.forward(200)
+    ledger.renew_room(film(FIRST, SECOND), 300)
+    clock.forward(200)
+    other = film(THIRD, "d" * 64, holder="h2")
+    assert isinstance(ledger.keep_room(other, cap, 300), NoRoom)
+    clock.forward(101)
+    assert ledger.kept_room("sandbox") == 0
+    assert ledger.keep_room(other, cap, 300) is None
