@@ -34,9 +34,7 @@ _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 def lines(text: str) -> str:
     """Return text of several lines in which no character controls the terminal or the direction of writing."""
     ends = text.replace("\r\n", "\n")
-    if all(
-        line.isprintable() for line in ends.split("\n")
-    ):  # nearly always, and a picture in a note has 10,000 characters
+    if all(line.isprintable() for line in ends.split("\n")):  # nearly always; a picture has 10,000 characters
         return ends
     return "".join(_visible(char) for char in ends)
 

@@ -27,7 +27,7 @@ COLD_CHANCE = 0.063
 EARLY_CHANCE = 0.25
 """The same while the share `EARLY_SHARE` of the requests would still run."""
 EARLY_SHARE = 0.5
-EARLY_GAP = 0.31
+EARLY_GAP = 0.32
 """Longest gap meanwhile, as a share of the age: what ends early is noticed within so much of its own time."""
 MISSED_SHARE = 0.025
 """The first look comes `EARLY_GAP` after so many can be ready: only these few are noticed later than that."""
@@ -43,8 +43,9 @@ LAST_SHARE = 0.05
 LAST_GAP = 0.03
 """The gap while at most this share still runs, as a share of the age: a whole batch waits for these few."""
 PROBE_START = 0.1
-"""Where nothing is known of an endpoint, each request is looked at once before the prior's median, at a moment drawn from this
-share of it on, evenly on a logarithmic scale: together they see within moments that the first have ended."""
+PROBES = 0.8
+"""Where nothing is known of an endpoint, this part of the requests is looked at once before the prior's median, each at a moment
+drawn from the share `PROBE_START` of it on, evenly on a logarithmic scale: together they soon see that the first have ended."""
 SCOUTS = 2
 """So many requests poll early and often then, for a batch of so few that one look each would miss it."""
 SCOUT_START = 0.1
@@ -241,7 +242,7 @@ class PollTimer:
         self.seen_queued = False
         self.polls = 0
         self._scout = forecast.scout()
-        self._probe = PROBE_START ** rng.random()
+        self._probe = PROBE_START ** rng.random() if rng.random() < PROBES else 1.0
 
     def queued(self, at: float) -> None:
         """A poll at ``at`` found it still queued."""
@@ -266,7 +267,7 @@ class PollTimer:
     def _chance(self, survival: float) -> float:
         if survival > EARLY_SHARE:
             return EARLY_CHANCE
-        return COLD_CHANCE if self._forecast.results < COLD_RESULTS else POLL_CHANCE
+        return COLD_CHANCE if len(self._forecast.history) < COLD_RESULTS else POLL_CHANCE
 
     def _ages(self, now: float) -> tuple[float, ...]:
         """How long it may have been running, each as likely as the others."""
@@ -281,11 +282,11 @@ class PollTimer:
         survival = self._forecast.survival(age)
         growth = TAIL_GROWTH * max(0, self.polls - TAIL_POLLS)
         if survival < LAST_SHARE and self._forecast.results >= COLD_RESULTS:
-            return age * (LAST_GAP * jitter + growth)
+            return now * (LAST_GAP * jitter + growth)
         gap = self._forecast.wait_for_chance(ages, self._chance(survival) * jitter)
         if survival > EARLY_SHARE:
             gap = min(gap, now * EARLY_GAP * jitter)
-        return max(gap, age * (TAIL_GAP + growth))
+        return max(gap, now * (TAIL_GAP + growth))
 
     def next_gap(self, now: float) -> float:
         """Seconds from ``now``, the moment of the latest poll, to the next one."""

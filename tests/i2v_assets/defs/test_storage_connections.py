@@ -1,5 +1,6 @@
 """Kept connections write the same as Dagster's own, and leave the storage unchanged."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import dagster as dg
@@ -72,3 +73,32 @@ def test_another_storage_is_left_alone() -> None:
         before = dict(vars(instance.event_log_storage))
         with kept_connections(instance):
             assert vars(instance.event_log_storage).keys() == before.keys()
+
+
+@dg.asset
+def together(context: dg.AssetExecutionContext) -> None:
+    """Write a clip's events at once, and those of another one that ends with an error."""
+    ours = context.instance
+
+    def seen_by_another(clip: str) -> int:
+        with dg.DagsterInstance.from_config(ours.root_directory) as another:
+            of_clip = dg.AssetRecordsFilter(dg.AssetKey("other"), asset_partitions=[clip])
+            return len(another.fetch_materializations(of_clip, limit=5).records)
+
+    with kept_connections(ours) as at_once:
+        with at_once(), at_once():
+            for _ in range(2):
+                context.log_event(dg.AssetMaterialization("other", partition="whole"))
+            assert seen_by_another("whole") == 0, "one transaction"
+        assert seen_by_another("whole") == 2
+        with suppress(ZeroDivisionError), at_once():
+            context.log_event(dg.AssetMaterialization("other", partition="half"))
+            raise ZeroDivisionError
+        assert seen_by_another("half") == 0, "all or none"
+        context.log_event(dg.AssetMaterialization("other", partition="after"))
+        assert seen_by_another("after") == 1
+
+
+def test_events_in_sqlite_are_written_at_once_or_not_at_all(tmp_path: Path) -> None:
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert dg.materialize([together], instance=instance).success

@@ -4,10 +4,20 @@ import heapq
 import math
 import random
 import statistics
+from typing import NamedTuple
 
 import pytest
 
 from resources.generation.poll_schedule import Forecast, PollTimer, prior
+
+
+class Played(NamedTuple):
+    """Polls per request, the median and the 95th percentile of delay over the request's time, and the times learned."""
+
+    polls: float
+    delay: float
+    late: float
+    learned: tuple[float, ...]
 
 
 def play(
@@ -19,8 +29,8 @@ def play(
     queue_share: float = 0.0,
     seed: int = 1,
     clock_start: float = 1000.0,
-) -> tuple[float, float, tuple[float, ...]]:
-    """Polls per request, median delay over the request's time, and the times that were learned."""
+) -> Played:
+    """Play a batch out."""
     dice = random.Random(seed)
     spread = math.log(p95 / median) / 1.645
     whole = [median * math.exp(dice.gauss(0, spread)) for _ in range(count)]
@@ -52,19 +62,46 @@ def play(
             version = forecast.version
             due = [(max(now, clock_start + 0.02 * k + latest[k] + watches[k].next_gap(latest[k])), k) for _, k in due]
             heapq.heapify(due)
-    return polls / count, statistics.median(delays), tuple(learned)
+    return Played(polls / count, statistics.median(delays), sorted(delays)[int(count * 0.95)], tuple(learned))
 
 
 @pytest.mark.parametrize("queue_share", [0.0, 0.2])
 def test_polls_are_few_and_the_end_is_noticed_soon_cold_and_learned(queue_share: float) -> None:
-    cold, learned = [], []
-    for seed in range(4):
-        polls, delay, times = play(30, 90, seed=seed, queue_share=queue_share)
-        cold.append((polls, delay))
-        learned.append(play(30, 90, seed=seed + 100, history=times, queue_share=queue_share)[:2])
+    cold, learned = cold_and_learned(30, 90, queue_share)
     for figures in (cold, learned):
-        assert statistics.mean(polls for polls, _ in figures) <= 10
-        assert statistics.mean(delay for _, delay in figures) <= 0.05
+        assert statistics.mean(each.polls for each in figures) <= 10
+        assert statistics.mean(each.delay for each in figures) <= 0.05
+        assert statistics.mean(each.late for each in figures) <= 0.35
+    assert statistics.mean(each.polls for each in learned) <= 9.5
+
+
+@pytest.mark.parametrize("times", [1 / 3, 3], ids=["three times as quick", "three times as slow"])
+def test_a_service_far_off_the_prior_is_believed_within_the_batch(times: float) -> None:
+    median = prior("happyhorse/x", 5)[0] * times
+    cold, learned = cold_and_learned(median, 3 * median, 0.05)
+    assert statistics.mean(each.polls for each in cold) <= 11
+    assert statistics.mean(each.polls for each in learned) <= 9.5
+    for figures in (cold, learned):
+        assert statistics.mean(each.delay for each in figures) <= 0.055
+        assert statistics.mean(each.late for each in figures) <= 0.45
+
+
+def test_a_batch_without_history_looks_at_moments_that_are_spread() -> None:
+    """Nobody knows when the first can be ready: one look each, from a tenth of the prior's median on."""
+    forecast = Forecast(60, 0.6)
+    looks = sorted(PollTimer(forecast, min_gap=0.2, rng=random.Random(seed)).next_gap(0) for seed in range(200))
+    assert 6 <= looks[5] < 9
+    assert looks[-1] == 60
+
+
+def cold_and_learned(median: float, p95: float, queue_share: float) -> tuple[list[Played], list[Played]]:
+    """Play four batches without history, and four with that of these."""
+    cold = [play(median, p95, seed=seed, queue_share=queue_share) for seed in range(4)]
+    learned = [
+        play(median, p95, seed=seed + 100, history=each.learned, queue_share=queue_share)
+        for seed, each in enumerate(cold)
+    ]
+    return cold, learned
 
 
 def test_nothing_is_asked_while_nothing_can_be_ready() -> None:
@@ -102,8 +139,7 @@ def test_a_queue_starts_the_clock_anew() -> None:
 
 
 def test_an_unknown_and_quick_service_is_found_out_by_scouts() -> None:
-    _, delay, _ = play(2, 3, count=30)
-    assert delay < 2  # without scouts the first look would come after 18 s: a delay of 8
+    assert play(2, 3, count=30).delay < 2  # without scouts the first look would come after 18 s: a delay of 8
 
 
 def test_times_far_beyond_every_forecast_are_still_looked_at_every_minute() -> None:
