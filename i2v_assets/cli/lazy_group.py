@@ -46,7 +46,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "models",
         "Show which models a clip can be made with now, their prices, and how they differ from what was agreed to.",
     ),
-    "ledger": ("ledger", "List, show, resolve and export paid requests."),
+    "ledger": ("ledger", "List, show, resolve, correct and export paid requests."),
     "service": ("service", "What the service asked of the whole fleet."),
     "verify": (
         "verify",

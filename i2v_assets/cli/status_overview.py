@@ -53,7 +53,8 @@ class Overview:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to show."""
-        return not (self.clips.counts or self.refused or self.older or self.uploads.under_way or self.films)
+        known = self.clips.counts or self.refused or self.older or self.uploads.under_way or self.films
+        return not known and self.uploads.whole
 
 
 def read_overview(session: Session, states: Collection[ClipState], limit: int, *, everything: bool) -> Overview:

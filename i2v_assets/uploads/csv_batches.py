@@ -43,9 +43,6 @@ MAX_BATCH_ROWS = 20_000
 MAX_BATCH_LINES = 20 * MAX_BATCH_ROWS
 """Maximum lines, with empty ones and those within a cell: ten lines of prompt in every row and as many empty ones."""
 
-_START = 200
-"""Characters by which UTF-16 without its mark is known: the line of column names, which is ASCII in most lists."""
-
 MAX_ROW_VALUES = 100
 """Maximum keys and list items of a row: every column, and files for the most that a model takes, several times over."""
 
@@ -133,8 +130,6 @@ def decode_list(data: bytes, name: str) -> tuple[str, bool]:
 
 @lru_cache(maxsize=8)  # a sensor reads the same unchanged batches at every tick
 def _parsed(text: str, name: str, kind: BatchFormat) -> tuple[tuple[BatchRow, ...], tuple[BadRow, ...]]:
-    if text[:_START].count("\0") * 4 > len(text[:_START]):  # UTF-16 without its mark reads as UTF-8 with zeros between
-        raise BriefError(f"{name} is not text in UTF-8.", remedy="Save it as CSV (UTF-8).")
     if len(text.encode("utf-8", "replace")) > MAX_BATCH_BYTES:
         raise BriefError(
             f"{name} is larger than {MAX_BATCH_BYTES // 1024**2} MB.", remedy="Split it into several files."

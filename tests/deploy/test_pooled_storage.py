@@ -13,6 +13,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from i2v_assets.defs.dagster_internals import partition_loading_context
 from i2v_assets.pooled_storage import POOL_SIZE, engine_of
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -147,3 +148,43 @@ def test_the_webserver_keeps_its_time_limit(home: Home) -> None:
         with storage.connect() as connection:
             assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "4321ms"
         storage._engine.dispose()
+
+
+def test_the_planned_events_of_a_range_are_one_statement_and_all_are_there(home: Home) -> None:
+    keys = dg.DynamicPartitionsDefinition(name="some")
+
+    @dg.multi_asset(specs=[dg.AssetSpec(name, partitions_def=keys) for name in ("first", "second")], can_subset=True)
+    def both():  # type: ignore[no-untyped-def]
+        """Never run."""
+
+    job = dg.Definitions(assets=[both], jobs=[dg.define_asset_job("both_job")]).resolve_job_def("both_job")
+    names = [f"key-{number}" for number in range(5)]
+    inserts: list[str] = []
+    with home.open() as instance:
+        instance.add_dynamic_partitions("some", names)
+        sa.event.listen(
+            engine_of(_address(home.url)),
+            "before_cursor_execute",
+            lambda _connection, _cursor, statement, *_: (
+                inserts.append(statement) if "INTO event_logs" in statement else None
+            ),
+        )
+        tags = {"dagster/asset_partition_range_start": names[1], "dagster/asset_partition_range_end": names[3]}
+        with partition_loading_context(dynamic_partitions_store=instance):
+            run = instance.create_run_for_job(
+                job, tags=tags, asset_selection=frozenset(job.asset_layer.executable_asset_keys)
+            )
+        planned = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+        events = [
+            record.event_log_entry for record in instance.get_records_for_run(run.run_id, of_type=planned).records
+        ]
+        found = sorted(
+            (str(event.dagster_event.asset_key.to_user_string()), event.dagster_event.partition) for event in events
+        )
+        latest = {
+            record.asset_entry.asset_key.to_user_string(): record.asset_entry.last_run_id
+            for record in instance.get_asset_records()
+        }
+    assert found == [(asset, name) for asset in ("first", "second") for name in names[1:4]]
+    assert latest == {"first": run.run_id, "second": run.run_id}
+    assert len(inserts) == 1, inserts

@@ -276,7 +276,7 @@ def test_nothing_is_claimed_during_a_pause_whoever_asks(stage: Any) -> None:
 def test_an_older_version_that_comes_late_does_not_replace_the_newer(
     stage: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from i2v_assets.pipeline import clip as pipeline
+    from i2v_assets.pipeline import make_takes as pipeline
 
     made, once = pipeline.generate_takes, []
 

@@ -242,7 +242,7 @@ def test_redirects_are_judged_and_halves_are_noticed(world, files):
         (("animate", "--input", '{"route": "lip_sync"}'), 65, "animate is to be run"),
         (("animate", "--image", "IMAGE", "--input", '{"prompt": "x", "duration": 99}'), 65, "3 to 15"),
         (("animate", "--image", "TINY", "--input", '{"prompt": "x"}'), 65, "300"),
-        (("animate", "--image", "BROKEN"), 65, "no image"),
+        (("animate", "--image", "BROKEN"), 65, "not an image"),
         (("animate", "--audio", "IMAGE"), 65, "--image"),
         (("wan-ai/wan-2-7/text-to-video", "--image", "IMAGE"), 65, "takes no image"),
         (("animate", "--image", "IMAGE", "--output-dir", "taken/x"), 64, "taken"),

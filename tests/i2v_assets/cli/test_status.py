@@ -62,6 +62,30 @@ def test_prices_are_those_of_all_takes(world):
     assert "Paid for these clips, all takes: $3.00." in told
 
 
+def test_what_is_not_listed_is_counted_and_added_up(world):
+    for name in ("first", "second", "third"):
+        clip(world, name)
+        world.make(name)
+    ran = world("status", "--limit", "1")
+    told = words(ran.out)
+    assert ("third" in told, "first" in told, "second" in told) == (True, False, False)
+    assert "3 delivered" in told
+    assert "Paid for these clips, all takes: $3.00." in told
+    assert "The newest 1 of 3;" in ran.err
+    found = world("status", "--json", "--limit", "2").json
+    assert ([each["clip"] for each in found["clips"]], found["counts"]) == (["second", "third"], {"delivered": 3})
+    assert "Paid" not in world("status", "--state", "failed").out
+
+
+def test_among_many_objects_what_settles_is_shown_with_all(world, monkeypatch):
+    monkeypatch.setattr("i2v_assets.cli.status_overview.MOST_AT_A_GLANCE", 1)
+    clip(world)
+    ran = world("status")
+    assert "More than 1 objects lie below uploads/" in words(ran.err)
+    assert "`i2v status --all` shows it up to 20,000" in words(ran.err)
+    assert "1 found" in words(world("status", "--all").out)
+
+
 def test_times_are_this_machine_s(world, monkeypatch):
     clip(world)
     world.admit()

@@ -12,7 +12,9 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from i2v_assets.defs import gallery_sensor
+from i2v_assets.gallery.build import build_gallery
 from resources.ledger.ledger import Ledger
+from resources.ledger.tables import submissions
 from resources.registry.registry import Registry
 from resources.settings import load_settings
 
@@ -66,6 +68,36 @@ def test_every_clip_is_on_the_page_and_only_news_is_read(made: Any, tmp_path: Pa
     assert made.metadata("gallery")["documents_read"] == first["documents_read"]
 
     _look(_copy(made, tmp_path))
+
+
+@pytest.mark.parametrize("change", ["money", "video", "page"])
+def test_with_nothing_new_only_the_time_is_written(made: Any, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    for _ in range(2):  # the first also wrote the sheet of languages beside the clips
+        made.run("gallery_job")
+    first, before = made.metadata("gallery"), _index(made)
+    built: list[bool] = []
+
+    def counted(*given: Any, **named: Any) -> Any:
+        built.append(True)
+        return build_gallery(*given, **named)
+
+    monkeypatch.setattr("i2v_assets.gallery.build.build_gallery", counted)
+    monkeypatch.setattr("i2v_assets.gallery.build._made", lambda *_: "2031-01-02 03:04")
+    made.run("gallery_job")
+    assert built == []
+    assert _index(made) == {**before, "made": "2031-01-02 03:04"}
+    same = ("clips", "delivered", "refused", "waiting", "bytes")
+    assert [made.metadata("gallery")[name] for name in same] == [first[name] for name in same]
+    match change:
+        case "money":
+            with Ledger.open(load_settings().ledger_address) as ledger, ledger.database.write() as connection:
+                connection.execute(submissions.update().values(cost_microdollars=7))
+        case "video":
+            made.bucket.delete_many(["clips/hello--en/video.mp4"])
+        case "page":
+            made.bucket.delete_many(["gallery/data/page-000.js"])
+    made.run("gallery_job")
+    assert built == [True]
 
 
 def _index(world: Any) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from resources.schemas.endpoints import LiveEndpoint, ids_for
 from resources.schemas.families.seedance_2_0 import NAME as SEEDANCE_PRO
 from resources.schemas.inputs import MediumKind
 from resources.schemas.live_body import Wishes, write_body
-from resources.schemas.live_schema import MAX_FIELDS, limits_of, usual_duration
+from resources.schemas.live_limits import limits_of, usual_duration
+from resources.schemas.live_words import MAX_FIELDS
 from tests.resources.runcomfy.hostile_entries import hostile_entry
 
 GOOD, BAD = "good/one/image-to-video", "bad/one/image-to-video"

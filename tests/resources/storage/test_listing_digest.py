@@ -1,0 +1,53 @@
+"""The digest of a listing changes with every object, and only with objects."""
+
+from typing import Any
+
+import pytest
+
+from resources.storage import listing_digest
+from resources.storage.bucket import Bucket
+
+
+def test_it_changes_with_each_object_and_with_nothing_else(bucket: Bucket) -> None:
+    for number in range(3):
+        bucket.write(f"uploads/a b/{number}&.jpg", b"1", "image/jpeg")
+    bucket.write("clips/other.jpg", b"1", "image/jpeg")
+    first = bucket.digest("uploads/")
+    assert bucket.digest("uploads/") == first
+    bucket.write("clips/more.jpg", b"1", "image/jpeg")
+    assert bucket.digest("uploads/") == first
+    seen = {first}
+    bucket.write("uploads/a b/3.jpg", b"1", "image/jpeg")
+    seen.add(bucket.digest("uploads/"))
+    bucket.write("uploads/a b/1&.jpg", b"23", "image/jpeg")
+    seen.add(bucket.digest("uploads/"))
+    bucket.delete("uploads/a b/0&.jpg")
+    seen.add(bucket.digest("uploads/"))
+    assert len(seen) == 4
+    assert bucket.digest("nothing/") != first
+
+
+def test_it_covers_every_page_and_listings_between_its_pages_are_whole(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"uploads/{number}.jpg" for number in range(5)]
+    for name in names:
+        bucket.write(name, b"1", "image/jpeg")
+    ask: Any = bucket._client.list_objects_v2
+    monkeypatch.setattr(bucket._client, "list_objects_v2", lambda **given: ask(**given, MaxKeys=2))
+    before = bucket.digest("uploads/")
+    assert [info.key for info in bucket.list("uploads/")] == names
+    bucket.write(names[-1], b"2", "image/jpeg")
+    assert bucket.digest("uploads/") != before
+
+
+def test_a_page_that_looks_otherwise_is_left_as_it_is() -> None:
+    body = b"<ListBucketResult><Contents id='1'><Key>a</Key></Contents></ListBucketResult>"
+    page = {"status_code": 200, "body": body}
+    with listing_digest.hashed() as found:
+        listing_digest.take_objects(page)
+    assert (page["body"], found.digest()) == (body, listing_digest.hashlib.sha256().digest())
+    error = {"status_code": 500, "body": b"<Contents></Contents>"}
+    with listing_digest.hashed():
+        listing_digest.take_objects(error)
+    assert error["body"] == b"<Contents></Contents>"
