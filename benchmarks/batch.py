@@ -167,7 +167,8 @@ class Measurement:
             "DAGSTER_HOME": str(dagster_home(data)),
             "DAGSTER_DISABLE_TELEMETRY": "1",
         }
-        medium = self._upload(env, contestant, count)
+        planned = bool(self.inputs) and contestant.pictures == "a"  # their requests name pictures of the whole batch
+        medium = self._upload(env, contestant, self.given.clips if planned else count)
         spec = self.folder / f"{contestant.name}.json"
         spec.write_text(
             json.dumps(
