@@ -43,7 +43,7 @@ Dagster's own queries from a few)."""
 
 
 AtOnce: TypeAlias = Callable[[], AbstractContextManager[None]]
-"""Makes one transaction of the events that one thread writes within the block; none of them is there if it ends with an error."""
+"""Makes one transaction of the events that are written within the block; none of them is there if it ends with an error."""
 
 
 @contextmanager
@@ -98,20 +98,31 @@ class _SqliteConnections:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """See `AtOnce`. Other threads' accesses wait, so nothing in the block may wait for another thread."""
+        """See `AtOnce`. What other threads write meanwhile is part of the transaction.
+
+        They do not wait: one that logs may hold the lock of a log handler, which the next event of this block takes too.
+        """
         with self._lock:
-            if self._at_once:
-                yield
-                return
-            self._at_once = True
-            try:
-                yield
-                for connection in self._open.values():
-                    connection.commit()
-            finally:
+            inside, self._at_once = self._at_once, True
+        if inside:
+            yield
+            return
+        whole = False
+        try:
+            yield
+            whole = True
+        finally:
+            with self._lock:
                 self._at_once = False
-                for connection in self._open.values():
-                    connection.rollback()  # nothing is left to undo after the commit
+                self._end(commit=whole)
+
+    def _end(self, *, commit: bool) -> None:
+        try:
+            for connection in self._open.values() if commit else ():
+                connection.commit()
+        finally:
+            for connection in self._open.values():
+                connection.rollback()  # nothing is left to undo after the commit
 
     def close(self) -> None:
         for connection in self._open.values():

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import dagster as dg
 import psycopg
@@ -102,3 +103,25 @@ def together(context: dg.AssetExecutionContext) -> None:
 def test_events_in_sqlite_are_written_at_once_or_not_at_all(tmp_path: Path) -> None:
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert dg.materialize([together], instance=instance).success
+
+
+@dg.asset
+def beside(context: dg.AssetExecutionContext) -> None:
+    """Log from another thread while events are written at once."""
+    with kept_connections(context.instance) as at_once:
+        with at_once():
+            context.log_event(dg.AssetMaterialization("other", partition="first"))
+            thread = Thread(target=dg.get_dagster_logger().info, args=("from another thread",), daemon=True)
+            thread.start()
+            thread.join(30)
+            assert not thread.is_alive(), "it holds the lock of Dagster's log handler, which the next event takes"
+            context.log_event(dg.AssetMaterialization("other", partition="second"))
+
+
+def test_a_thread_that_logs_meanwhile_holds_up_no_event(tmp_path: Path) -> None:
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        ran = dg.materialize([beside], instance=instance)
+        assert ran.success
+        messages = [record.event_log_entry.user_message for record in instance.get_records_for_run(ran.run_id).records]
+        assert "from another thread" in messages
+        assert len(instance.fetch_materializations(dg.AssetKey("other"), limit=5).records) == 2
