@@ -149,6 +149,14 @@ def test_a_refusal_is_reported_once_and_resolved_when_its_upload_is_fixed(desk: 
     assert desk.registry.refusals.now() == ()
 
 
+def test_a_refusal_that_takes_the_place_of_another_is_a_change(desk: Desk) -> None:
+    seen = set[str]()
+    for version, words in (("1", "Bad."), ("2", "Bad otherwise.")):
+        desk.registry.refusals.replace([RefusedRow("uploads/x", version, words, "Fix it.")])
+        seen |= {desk.registry.revision(), desk.registry.revision()}
+    assert len(seen) == 2
+
+
 def test_a_clip_name_is_freed_when_no_refused_upload_uses_it(desk: Desk) -> None:
     def look(*rows: RefusedRow, covers: Callable[[str], bool] = lambda _: True) -> tuple[str, ...]:
         return desk.registry.refusals.replace(rows, covers=covers).freed
