@@ -8,7 +8,7 @@ from i2v_assets.uploads.history import with_history
 from i2v_assets.uploads.memory import IntakeMemory
 from i2v_assets.uploads.types import Candidate
 from resources.registry.registry import Registry
-from resources.registry.rows import UNMADE, WITH_RUN, ClaimChange, ObjectClaim
+from resources.registry.rows import ClaimChange, ObjectClaim
 from resources.storage.keys import SEQUENCES, UPLOADS, slug
 
 Claims = Mapping[str, ObjectClaim]
@@ -71,9 +71,8 @@ def withdraw_loose(registry: Registry, specs: Iterable[FilmSpec], sources: Mappi
     claims = registry.claims.all()
     named = frozenset[str]().union(*map(_uploads_named, specs))
     ours = {key for key in named if key in claims and claims[key].document.startswith(SEQUENCES)}
-    rows = registry.many(sorted(clip for clip, source in sources.items() if source in ours))
-    loose = {clip for clip, row in rows.items() if row.state in (*UNMADE, *WITH_RUN)}
-    return registry.admit((), present=sources.keys() - loose, below=UPLOADS).withdrawn if loose else ()
+    loose = {clip for clip, source in sources.items() if source in ours}
+    return registry.withdraw(loose) if loose else ()
 
 
 def held_shots(

@@ -56,12 +56,7 @@ class Admissions(RegistryBase):
         uploads = list(uploads)
         wanted = {upload.clip: upload.content for upload in uploads}
         with self._database.write() as connection:
-            if not self._database.is_sqlite:  # a sensor and the nightly sweep may scan at once
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADMISSION_LOCK})
-            known = {
-                row.clip: (row.version, row.state, row.source)
-                for row in connection.execute(sa.select(clips.c.clip, clips.c.version, clips.c.state, clips.c.source))
-            }
+            known = self._known(connection)
             said = self._contents_without_video(connection)
             said = {clip: content for clip, content in said.items() if content != wanted.get(clip, content)}
             said = self._unpaid(connection, said)
@@ -99,6 +94,20 @@ class Admissions(RegistryBase):
                 connection.execute(clips.insert(), additions)
             withdrawn = self._withdraw(connection, known, present, below, now)
         return Admission(tuple(new), tuple(changed), withdrawn)
+
+    def withdraw(self, names: Collection[str]) -> tuple[str, ...]:
+        """Withdraw those of these clips that have no answer and that nothing was paid for; return which."""
+        now = self._clock()
+        with self._database.write() as connection:
+            known = {clip: row for clip, row in self._known(connection).items() if clip in names}
+            return self._withdraw(connection, known, (), "", now)
+
+    def _known(self, connection: sa.Connection) -> dict[str, tuple[str, str, str]]:
+        """Return the version, the state and the source of each clip, which no other scan changes before this one ends."""
+        if not self._database.is_sqlite:  # a sensor and the nightly sweep may scan at once
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADMISSION_LOCK})
+        query = sa.select(clips.c.clip, clips.c.version, clips.c.state, clips.c.source)
+        return {row.clip: (row.version, row.state, row.source) for row in connection.execute(query)}
 
     def _contents_without_video(self, connection: sa.Connection) -> dict[str, str]:
         """Return the content of each clip without a video; only those become due when a default is corrected."""

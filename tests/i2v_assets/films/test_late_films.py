@@ -94,6 +94,24 @@ def test_a_loose_clip_that_is_not_paid_yet_is_taken_over_at_once(films: Any, wor
     assert films.paid() == {"one--01": 1}
 
 
+def test_an_upload_that_is_admitted_while_films_are_scanned_stays(
+    films: Any, world: Any, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings()
+    with Ledger.open(settings.ledger_address) as ledger:
+        registry = Registry(ledger.database)
+        world.put("uploads/cat.jpg", samples / "pet.jpg")
+        assert scan_uploads(world.bucket, registry, settings).admission.new == ("cat",)
+        before = registry.sources()
+        world.put("uploads/dog.jpg", samples / "pet.jpg")
+        assert scan_uploads(world.bucket, registry, settings).admission.new == ("dog",)
+        world.put("sequences/one.yaml", f"{SHORT}image: uploads/cat.jpg\nshots: [It turns]\n")
+        monkeypatch.setattr(registry, "sources", lambda: before)
+        scan_films(world.bucket, registry, {}, FilmCache(), sandbox=True)
+        states = {clip: row.state for clip, row in registry.many(["cat", "dog"]).items()}
+        assert states == {"cat": ClipState.WITHDRAWN, "dog": ClipState.DUE}
+
+
 def test_an_edit_of_the_film_that_was_there_first_does_not_ask(films: Any, world: Any, samples: Path) -> None:
     world.put("uploads/cat.jpg", samples / "pet.jpg")
     film = SHORT + "shots: [{prompt: It turns, images: uploads/cat.jpg}]"
