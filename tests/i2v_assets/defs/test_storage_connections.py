@@ -108,14 +108,13 @@ def test_events_in_sqlite_are_written_at_once_or_not_at_all(tmp_path: Path) -> N
 @dg.asset
 def beside(context: dg.AssetExecutionContext) -> None:
     """Log from another thread while events are written at once."""
-    with kept_connections(context.instance) as at_once:
-        with at_once():
-            context.log_event(dg.AssetMaterialization("other", partition="first"))
-            thread = Thread(target=dg.get_dagster_logger().info, args=("from another thread",), daemon=True)
-            thread.start()
-            thread.join(30)
-            assert not thread.is_alive(), "it holds the lock of Dagster's log handler, which the next event takes"
-            context.log_event(dg.AssetMaterialization("other", partition="second"))
+    with kept_connections(context.instance) as at_once, at_once():
+        context.log_event(dg.AssetMaterialization("other", partition="first"))
+        thread = Thread(target=dg.get_dagster_logger().info, args=("from another thread",), daemon=True)
+        thread.start()
+        thread.join(30)
+        assert not thread.is_alive(), "it holds the lock of Dagster's log handler, which the next event takes"
+        context.log_event(dg.AssetMaterialization("other", partition="second"))
 
 
 def test_a_thread_that_logs_meanwhile_holds_up_no_event(tmp_path: Path) -> None:
