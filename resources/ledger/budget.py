@@ -63,8 +63,8 @@ def spend_of_run(connection: sa.Connection, service: str, run_id: str) -> Spend:
     return Spend(*(int(value) for value in found))
 
 
-_ROOM = (
-    sa.select(sa.func.coalesce(sa.func.sum(film_rooms.c.reserved_microdollars), 0))
+_ROOMS = (
+    sa.select(sa.func.max(film_rooms.c.reserved_microdollars).label("reserved"))
     .select_from(film_rooms.outerjoin(requests, requests.c.fingerprint == film_rooms.c.fingerprint))
     .where(
         film_rooms.c.service == sa.bindparam("the_service"),
@@ -72,14 +72,24 @@ _ROOM = (
         sa.or_(requests.c.state.is_(None), requests.c.state == State.PLANNED.value),
         film_rooms.c.fingerprint.not_in(sa.bindparam("the_others", expanding=True)),
     )
+    .group_by(film_rooms.c.fingerprint)
 )
-_ROOM_OF_RUN = _ROOM.where(film_rooms.c.run_id == sa.bindparam("the_run"))
+
+
+def _sum_of(rooms: sa.Select[tuple[int]]) -> sa.Select[tuple[int]]:
+    return sa.select(sa.func.coalesce(sa.func.sum(rooms.subquery().c.reserved), 0))
+
+
+_ROOM = _sum_of(_ROOMS)
+_ROOM_OF_RUN = _sum_of(_ROOMS.where(film_rooms.c.run_id == sa.bindparam("the_run")))
 
 
 def film_room(
     connection: sa.Connection, service: str, now: datetime, run_id: str | None, *, but: Collection[str]
 ) -> int:
     """Return what is kept for films under way, of one run or of all; requests that are sent count by their submissions.
+
+    A request that several films share counts once, since it is paid once.
 
     Args:
         connection: The transaction.

@@ -114,5 +114,5 @@ class FilmRoom(Claims):
             }
             for name, price in sorted(prices.items())
         ]  # fmt: skip
-        if rows:  # a request that two films share is paid once; its room is the latest film's
+        if rows:
             connection.execute(self.database.upsert(film_rooms), rows)

@@ -163,13 +163,13 @@ film_rooms = sa.Table(
     metadata,
     sa.Column("fingerprint", sa.String(64), primary_key=True),
     sa.Column("service", sa.String(16), nullable=False),
-    sa.Column("holder", sa.String(32), nullable=False),
+    sa.Column("holder", sa.String(32), primary_key=True),
     sa.Column("run_id", sa.Text),
     sa.Column("reserved_microdollars", sa.BigInteger, nullable=False),
     sa.Column("lease_until", UtcDateTime, nullable=False),
     sa.Index("ix_ledger_film_room_service", "service"),
 )
-"""What the budget keeps for each request of a film under way (`resources.ledger.film_room`). A request that is sent counts by
+"""What the budget keeps for each request of each film under way (`resources.ledger.film_room`). A request that is sent counts by
 its submission, and its row here no longer."""
 
 events = sa.Table(

@@ -73,3 +73,13 @@ def test_the_room_of_a_process_that_died_ends_with_its_lease(sqlite_book):
     clock.forward(101)
     assert ledger.kept_room("sandbox") == 0
     assert ledger.keep_room(other, cap, 300) is None
+
+
+def test_a_film_that_ends_leaves_the_room_of_one_that_shares_its_requests(book):
+    cap = caps(3)
+    first, same = film(FIRST, SECOND), film(FIRST, SECOND, holder="h2")
+    assert book.ledger.keep_room(first, cap, 300) is None
+    assert book.ledger.keep_room(same, cap, 300) is None
+    book.ledger.release_room(same)
+    other = film(THIRD, "d" * 64, holder="h3")
+    assert isinstance(book.ledger.keep_room(other, cap, 300), NoRoom)

@@ -17,7 +17,7 @@ def upgrade() -> None:
         "ledger_film_room",
         sa.Column("fingerprint", sa.String(64), primary_key=True),
         sa.Column("service", sa.String(16), nullable=False),
-        sa.Column("holder", sa.String(32), nullable=False),
+        sa.Column("holder", sa.String(32), primary_key=True),
         sa.Column("run_id", sa.Text),
         sa.Column("reserved_microdollars", sa.BigInteger, nullable=False),
         sa.Column("lease_until", UtcDateTime, nullable=False),
