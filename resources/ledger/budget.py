@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta, tzinfo
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -76,7 +76,7 @@ _ROOMS = (
 )
 
 
-def _sum_of(rooms: sa.Select[tuple[int]]) -> sa.Select[tuple[int]]:
+def _sum_of(rooms: sa.Select[Any]) -> sa.Select[Any]:
     return sa.select(sa.func.coalesce(sa.func.sum(rooms.subquery().c.reserved), 0))
 
 
