@@ -67,7 +67,7 @@ def print_clip(session: Session, row: ClipRow, refused: Sequence[RefusedRow], as
     print_table(("", ""), [(name, shown) for name, shown in facts if shown and shown != "{}"])
     if requests:
         print_table(
-            ("take", "state", "price", "paid", "model", "fingerprint"),
+            ("take", "state", "at most", "paid", "model", "fingerprint"),
             [
                 (
                     request.take,

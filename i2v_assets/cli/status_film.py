@@ -44,7 +44,7 @@ def print_film(session: Session, film: FilmStatus, as_json: bool) -> None:
     print_table(("", ""), [fact for fact in facts if fact[1]])
     if shots:
         print_table(
-            ("shot", "clip", "state", "price", "paid", "reason"),
+            ("shot", "clip", "state", "at most", "paid", "reason"),
             [
                 (
                     each["number"],

@@ -159,7 +159,7 @@ def print_overview(shown: Overview, session: Session, limit: int) -> None:
     _print_under_way(shown.uploads.under_way[:limit])
     if shown.clips.rows:
         print_table(
-            ("clip", "state", "since", "price", "paid", "reason"),
+            ("clip", "state", "since", "at most", "paid", "reason"),
             [
                 (
                     row.clip,
