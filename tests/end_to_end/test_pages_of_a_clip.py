@@ -109,7 +109,9 @@ def test_materialize_on_a_delivered_clip_logs_all_its_checks_again(stage, monkey
     stage.upload("pet.jpg", Path("pet.jpg"))
     stage.make()
     before = {name: stage.check("clip_video", name, "pet") for name in CHECKS}
-    monkeypatch.setattr("i2v_assets.pipeline.postprocess.measure_again", None)  # another look at the video would call it
+    monkeypatch.setattr(
+        "i2v_assets.pipeline.postprocess.measure_again", None
+    )  # another look at the video would call it
 
     run = as_the_ui(stage, "pet", ["clip_plan", "clip_video"])
 
