@@ -206,7 +206,7 @@ class Intake(RuleBasedStateMachine):
             if candidate.hold is None:
                 self.check_order(candidate, doubtful)
             else:
-                assert candidate.hold.words.endswith("."), candidate.hold
+                assert candidate.hold.words.endswith((".", "?")), candidate.hold
                 assert candidate.hold.remedy, candidate.hold
             state = ClipState.DELIVERED if candidate.hold is None else ClipState.WAITING
             reason = None if candidate.hold is None else WaitReason.APPROVAL
