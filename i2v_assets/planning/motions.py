@@ -133,7 +133,8 @@ def _first_motion(reading: Reading, clause: str) -> int | None:
         found += [match.start() for each in (move.sure, move.maybe) if (match := each.search(clause))]
     first = min(found, default=None)
     if first is None:
-        return None
+        shaped = pattern("unknown_verbs", reading.language).search(clause)
+        return shaped.start() if shaped else None
     # "the camera on its rail beside the table moves": the camera leads
     return min([first, *(match.end() for match in _CAMERA_LEADS.finditer(clause[:first]))])
 

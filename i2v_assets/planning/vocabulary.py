@@ -110,7 +110,9 @@ def language_of(text: str) -> str | None:
     return winners[0] if winners[0] in LANGUAGES else None
 
 
-_OWN_LANGUAGE: Final = frozenset({"speech", "sings", "speaker", "presents", "people", "voice_alone", "to_camera"})
+_OWN_LANGUAGE: Final = frozenset(
+    {"speech", "sings", "speaker", "presents", "people", "voice_alone", "to_camera", "unknown_verbs"}
+)
 """Concepts that are not terms of the camera: a prompt's own language counts alone, as "chat" and "sang" are French nouns."""
 
 
@@ -137,9 +139,15 @@ def _first(concept: str, language: str | None, text: str) -> str:
 def _alternatives(concept: str, language: str) -> str:
     entry = _words()[concept]
     words = entry[language]
+    if "parts" in entry:
+        words = _PART.sub(lambda name: entry["parts"][name[1]], words)
     if language == "en" and "en_verbs" in entry:
         words = "|".join([words, *(_inflected(verb) for verb in entry["en_verbs"].split("|"))])
     return whole_words(words, language)
+
+
+_PART = re.compile(r"<([a-z_]+)>")
+"""A part that several patterns of a concept share, by its name."""
 
 
 def whole_words(words: str, language: str) -> str:

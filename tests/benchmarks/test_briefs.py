@@ -11,7 +11,13 @@ OPEN_SET = Path(__file__).with_name("briefs.jsonl")
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("briefs.jsonl", 118), ("briefs_more.jsonl", 353), ("briefs_last.jsonl", 68), ("briefs_fresh.jsonl", 62)],
+    [
+        ("briefs.jsonl", 118),
+        ("briefs_more.jsonl", 353),
+        ("briefs_last.jsonl", 68),
+        ("briefs_fresh.jsonl", 62),
+        ("briefs_unseen.jsonl", 80),
+    ],
 )
 def test_every_limit_of_the_table_is_held(name: str, count: int) -> None:
     cases = run(OPEN_SET.with_name(name).read_text(encoding="utf-8").splitlines())
