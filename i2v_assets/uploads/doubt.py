@@ -4,7 +4,7 @@ The scope of a doubt is the folder of its file and all below it; at the top of `
 alone. A list also holds the folder of every file that it names or nearly names.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from i2v_assets.briefs.brief import Brief
@@ -154,24 +154,51 @@ _TEXTS = frozenset(
 
 
 def copies_of_lists(tree: Tree) -> dict[str, Entry]:
-    """Return the lists that a system saved as copies of another one of their folder, by key: ``looks (1).csv`` of ``looks.csv``."""
+    """Return the lists that a system saved as copies of another one of their folder, by key: ``looks (1).csv`` of ``looks.csv``.
+
+    A copy of a copy (``looks (1) (1).csv``) is one of the first list too.
+    """
     found: dict[str, Entry] = {}
     for entry in tree.batches:
         original = original_of_copy(entry.name)
-        if original is None:
-            continue
-        beside = tree.find(entry.object.key.removesuffix(entry.name) + original)
-        if beside is not None and beside.role == "batch":
-            found[entry.object.key] = beside
+        while original is not None:
+            beside = tree.find(entry.object.key.removesuffix(entry.name) + original)
+            if beside is not None and beside.role == "batch":
+                found[entry.object.key] = beside
+            original = original_of_copy(original)
     return found
 
 
+def copies_of_sidecars(
+    sidecars: Mapping[tuple[str, str], Sequence[Entry]], others: Iterable[Entry], texts: Texts
+) -> dict[tuple[str, str], Doubt]:
+    """Return the doubts of images whose sidecar was saved twice, by folder and stem: ``hero (1).yaml`` says something else."""
+    found: dict[tuple[str, str], Doubt] = {}
+    for entry in others:
+        original = original_of_copy(entry.name) or original_of_conflict(entry.name)
+        place = (entry.folder, stem_key(original or entry.name))
+        if original is None or place not in sidecars:
+            continue
+        ending = split_name(original)[1]
+        for sidecar in sidecars[place]:
+            if split_name(sidecar.name)[1] == ending and not says_the_same(entry, sidecar, texts):
+                found.setdefault(place, _copy_doubt(entry, sidecar))
+    return found
+
+
+def _copy_doubt(copy: Entry, original: Entry) -> Doubt:
+    words = f"{shown_name(copy.path)} lies beside {shown_name(original.name)} and says something else."
+    return Doubt(copy.object.key, words, "Keep one of them.", keys=frozenset())
+
+
 def says_the_same(one: Entry, other: Entry, texts: Texts) -> bool:
-    """Return whether two documents have the same content."""
+    """Return whether two documents have the same content; line ends do not count."""
     if one.object.etag == other.object.etag:
         return True
-    text = texts.get(one.object.key)
-    return text is not None and text == texts.get(other.object.key)
+    first, second = texts.get(one.object.key), texts.get(other.object.key)
+    if isinstance(first, str) and isinstance(second, str):
+        return first.rstrip().splitlines() == second.rstrip().splitlines()
+    return first is not None and first == second
 
 
 def copies_of_briefs(tree: Tree, texts: Texts) -> dict[str, Doubt]:
@@ -190,8 +217,7 @@ def copies_of_briefs(tree: Tree, texts: Texts) -> dict[str, Doubt]:
         brief = briefs[0]
         if says_the_same(entry, brief, texts):
             continue
-        words = f"{shown_name(entry.path)} lies beside {brief.name} and says something else."
-        found.setdefault(entry.folder, Doubt(entry.object.key, words, "Keep one of them.", keys=frozenset()))
+        found.setdefault(entry.folder, _copy_doubt(entry, brief))
     return found
 
 

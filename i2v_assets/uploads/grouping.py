@@ -18,6 +18,7 @@ from i2v_assets.uploads.doubt import (
     beside_images,
     copies_of_briefs,
     copies_of_lists,
+    copies_of_sidecars,
     doubt_hold,
     list_doubt,
     near_documents,
@@ -175,10 +176,13 @@ def _all_claims(snapshot: Snapshot, unseen: set[str]) -> Iterator[Claim | Refuse
     sidecars, others = sidecars_of(snapshot, documents) if documents else ({}, [])
     yield from _not_understood(snapshot, unknown, others, loose)
     holds = other_voices(loose) if len(loose) > 1 else {}
+    saved_twice = copies_of_sidecars(sidecars, others, snapshot.texts)
     for (folder, stem), group in loose.items():
         beside = sidecars.get((folder, stem))
         if beside:
-            yield from _sidecar_claims(snapshot, folder, stem, group, beside)
+            told = saved_twice.get((folder, stem))
+            for claim in _sidecar_claims(snapshot, folder, stem, group, beside):
+                yield held(claim, doubt_hold(told)) if told and isinstance(claim, Claim) else claim
         else:
             yield from (_held(claim, holds) for claim in loose_claims(snapshot, folder, stem, group))
     yield from _empty_folders(snapshot, tree)
@@ -188,15 +192,16 @@ def _list_claims(snapshot: Snapshot, unseen: set[str]) -> Iterator[Claim | Refus
     """Yield the claims of every list. A list that was saved twice waits until one of both is gone; an equal copy is left out."""
     copies = copies_of_lists(snapshot.tree)
     differing = {
-        original.object.key: copy
+        copy.object.key: original.object.key
         for copy in snapshot.tree.batches
         if (original := copies.get(copy.object.key)) and not says_the_same(copy, original, snapshot.texts)
     }
+    copy_of = {original: snapshot.tree.by_key[copy] for copy, original in differing.items()}
     for batch in snapshot.tree.batches:
         key = batch.object.key
-        if key in copies and key not in {each.object.key for each in differing.values()}:
+        if key in copies and key not in differing:
             continue
-        other = copies.get(key) or differing.get(key)
+        other = copies.get(key) or copy_of.get(key)
         for claim in _batch_claims(snapshot, batch, unseen):
             if other is None or isinstance(claim, RefusedUpload):
                 yield claim

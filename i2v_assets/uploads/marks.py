@@ -37,12 +37,14 @@ class UploadMark:
         folder: The folder that it holds.
         stems: The stems that it holds; None: it holds all.
         until: When it ends if it is not renewed.
+        of_sidecar: True if it holds an image for the words beside it, which say nothing to a folder with a brief.
     """
 
     key: str
     folder: str
     stems: frozenset[str] | None
     until: datetime
+    of_sidecar: bool = False
 
     @property
     def words(self) -> str:
@@ -59,7 +61,10 @@ class Marks:
         self._by_folder = {mark.folder: mark for mark in self.active if mark.stems is None}
         self._by_stem = {(mark.folder, stem): mark for mark in self.active for stem in mark.stems or ()}
         self._under_way_below = {
-            folder: mark for (below, _), mark in self._by_stem.items() for folder in _with_parents(below)
+            folder: mark
+            for (below, _), mark in self._by_stem.items()
+            if not mark.of_sidecar
+            for folder in _with_parents(below)
         }
 
     def holding(self, folder: str, name: str = "") -> UploadMark | None:
@@ -96,9 +101,9 @@ def mark_name(upload_id: str) -> str:
 
 def _read(entry: Entry, texts: Texts) -> UploadMark:
     if target := file_under_way(entry.name):
-        of_media = role_of(target) in {"media", "convertible"}
-        stems = frozenset({stem_key(target)}) if of_media else None
-        return UploadMark(entry.object.key, entry.folder, stems, entry.object.modified_at + ENDS_AFTER)
+        role, until = role_of(target), entry.object.modified_at + ENDS_AFTER
+        stems = frozenset({stem_key(target)}) if role in {"media", "convertible", "document"} else None
+        return UploadMark(entry.object.key, entry.folder, stems, until, of_sidecar=role == "document")
     content = _content(texts.get(entry.object.key))
     until = entry.object.modified_at + ENDS_AFTER
     if (told := _moment(content.get("expires"))) is not None:

@@ -13,6 +13,7 @@ from i2v_assets.uploads.loose import held, loose_claims
 from i2v_assets.uploads.snapshot import Claim, Snapshot, UploadProblem, entry_files, named_files
 from i2v_assets.uploads.tree import Entry, document_format, in_side_folder, newest, text_of, tree_of
 from i2v_assets.uploads.types import (
+    SIDECAR_ENDINGS,
     Doubt,
     HoldReason,
     RefusedUpload,
@@ -30,7 +31,6 @@ from resources.storage.keys import UPLOADS, slug
 MAX_PROMPT = 5_000
 """Maximum characters of a prompt in a text file: the longest that any route takes."""
 
-_ENDINGS = frozenset({".yaml", ".yml", ".json", ".txt"})
 _ADDRESS = re.compile(r"://|\bwww\.|[^\s@]+@[^\s@]+\.\w", re.IGNORECASE)
 _KEY_LINE = re.compile(r"^\s*[\w-]+(?: [\w-]+)?\s*:(?:\s|$)", re.MULTILINE)
 
@@ -42,7 +42,7 @@ def sidecars_of(
 
     A JSON file without keys of a brief, and an empty file, say nothing: neither is returned.
     """
-    asked = [entry for entry in documents if split_name(entry.name)[1] in _ENDINGS]
+    asked = [entry for entry in documents if split_name(entry.name)[1] in SIDECAR_ENDINGS]
     if not asked:
         return {}, list(documents)
     images = {
@@ -53,7 +53,7 @@ def sidecars_of(
     for entry in documents:
         place = (entry.folder, stem_key(entry.name))
         ending = split_name(entry.name)[1]
-        if ending not in _ENDINGS or place not in images:
+        if ending not in SIDECAR_ENDINGS or place not in images:
             others.append(entry)
         elif not in_side_folder(entry.folder) and not _says_nothing(snapshot, entry, ending):
             sidecars.setdefault(place, []).append(entry)

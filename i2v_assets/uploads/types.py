@@ -368,6 +368,9 @@ _EXPORTED: Final[Mapping[str, str]] = MappingProxyType(
 MARK = "_uploading-"
 """First letters of a mark's name, ``_uploading-<id>.json``."""
 
+SIDECAR_ENDINGS: Final = frozenset({".yaml", ".yml", ".json", ".txt"})
+"""Endings of briefs and prompts beside an image of their name."""
+
 LIST_ENDINGS: Final = (".csv", ".jsonl", ".xlsx")
 TEXT_ENDINGS: Final = frozenset(
     {".yaml", ".yml", ".json", ".txt", ".text", ".md", ".tsv", ".log", ".ini", ".toml", ".bak", ".old", ".orig", ".new", ".save", ".eml", ""}
@@ -463,7 +466,10 @@ def file_under_way(name: str) -> str:
     target = _OF_RCLONE.sub("", match["name"] or match["rsync"])
     if is_noise_name(target):  # "a.tmp.tmp.tmp..." must not recurse
         return ""
-    return target if role_of(target) in {"media", "convertible", "brief", "defaults", "batch"} else ""
+    role = role_of(target)
+    if role == "document" and split_name(target)[1] in SIDECAR_ENDINGS:
+        return target
+    return target if role in {"media", "convertible", "brief", "defaults", "batch"} else ""
 
 
 _UNDER_WAY = re.compile(

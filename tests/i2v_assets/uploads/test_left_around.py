@@ -76,6 +76,8 @@ def test_what_tools_leave_around_neither_orders_nor_holds_nor_is_refused(names: 
         ("hero.mp3.1a2b3c4d.partial", "hero"),
         ("looks.csv.part", "hero"),
         ("brief.yaml.tmp", "hero"),
+        ("hero.txt.part", "hero"),
+        ("hero.yaml.crdownload", "hero"),
     ],
 )
 def test_a_file_that_is_still_written_holds_what_it_may_change_for_an_hour(name: str, stem: str) -> None:
@@ -91,6 +93,7 @@ def test_a_folder_with_a_brief_waits_for_a_file_that_is_still_written() -> None:
     texts = {"brief.yaml": "prompt: x"}
     assert [each.clip for each in grouped(["a.jpg", "b.mp3.part"], texts, {"b.mp3.part": 60}).settling] == ["t"]
     assert made(grouped(["a.jpg", "b.mp3.part"], texts, {"b.mp3.part": 3700})) == {"t"}
+    assert made(grouped(["a.jpg", "notes.txt.tmp"], texts, {"notes.txt.tmp": 60})) == {"t"}
 
 
 @pytest.mark.parametrize(
@@ -178,6 +181,43 @@ def test_a_list_that_was_saved_twice_waits_and_the_same_list_is_left_out(name: s
     assert [each.words for each in found.refused] == [f"t/{name} lies beside looks.csv and says something else."]
     same = grouped(["a.jpg"], {"looks.csv": row, name: row})
     assert (made(same), same.refused) == ({"x"}, ())
+
+
+def test_a_copy_of_a_copy_of_a_list_holds_the_first_one() -> None:
+    row = f"{LIST}x,a.jpg,pan\n"
+    found = grouped(["a.jpg"], {"l.csv": row, "l (1).csv": row, "l (1) (1).csv": f"{LIST}x,a.jpg,zoom\n"})
+    assert held(found) == {"x": HoldReason.DOUBT}
+
+
+def test_each_of_several_copies_of_a_list_is_refused() -> None:
+    texts = {f"l{copy}.csv": f"{LIST}x,a.jpg,pan{copy}\n" for copy in ("", " (1)", " (2)")}
+    found = grouped(["a.jpg"], texts)
+    assert held(found) == {"x": HoldReason.DOUBT}
+    assert [each.key for each in found.refused] == ["uploads/t/l (1).csv", "uploads/t/l (2).csv"]
+
+
+def test_other_line_ends_are_no_other_words() -> None:
+    assert made(grouped(["a.jpg"], {"brief.yaml": "prompt: a\n", "brief (1).yaml": "prompt: a\r\n"})) == {"t"}
+
+
+@pytest.mark.parametrize(
+    ("name", "copy"),
+    [
+        ("a.yaml", "a (1).yaml"),
+        ("a.yaml", "a - Kopie.yaml"),
+        ("a.json", "a (1).json"),
+        ("a.yaml", "a.sync-conflict-20260102-101010-ABCDEFG.yaml"),
+    ],
+)
+def test_a_sidecar_that_was_saved_twice_holds_its_image(name: str, copy: str) -> None:
+    found = grouped(["a.jpg"], {name: '{"prompt": "x"}', copy: '{"prompt": "y"}'})
+    assert held(found) == {"a": HoldReason.DOUBT}
+    assert made(grouped(["a.jpg"], {name: '{"prompt": "x"}', copy: '{"prompt": "x"}'})) == {"a"}
+
+
+def test_a_sidecar_of_another_image_is_no_copy() -> None:
+    texts = {"a.yaml": "prompt: x", "a (1).yaml": "prompt: y"}
+    assert made(grouped(["a.jpg", "a (1).jpg"], texts)) == {"a", "a-1"}
 
 
 def test_lists_that_are_parts_of_one_are_both_read() -> None:
