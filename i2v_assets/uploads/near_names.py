@@ -95,14 +95,7 @@ class NearFiles:
 
     def mentioned(self, folder: str, text: str | bytes) -> list[Entry]:
         """Return the files whose path, from the top or from `folder`, a text holds; linear in the text and the files."""
-        index: dict[str, dict[Words, list[Entry]]] = {}
-        for entry in (entry for entries in self._by_stem.values() for entry in entries):
-            for path in {entry.path, _below_path(entry, folder) or entry.path}:
-                words = words_of(path)
-                shorter = words_of(split_name(path)[0]) if "/" in path else words
-                for each in {words, shorter}:
-                    index.setdefault(each[0], {}).setdefault(each, []).append(entry)
-        lengths = {first: sorted({len(words) for words in each}) for first, each in index.items()}
+        index, lengths = self._paths(folder)
         found: dict[str, Entry] = {}
         for written in spellings(text):
             words = words_of(written)
@@ -111,6 +104,32 @@ class NearFiles:
                     for entry in index[first].get(words[start : start + length], ()):
                         found[entry.object.key] = entry
         return list(found.values())
+
+    @cached_property
+    def _kept(self) -> dict[str, "_Paths"]:
+        return {}
+
+    def _paths(self, folder: str) -> "_Paths":
+        """Return the index of paths for documents of a folder; kept for the next one, since a folder's lists come together."""
+        if folder not in self._kept:
+            self._kept.clear()
+            self._kept[folder] = self._indexed(folder)
+        return self._kept[folder]
+
+    def _indexed(self, folder: str) -> "_Paths":
+        index: dict[str, dict[Words, list[Entry]]] = {}
+        for entry in (entry for entries in self._by_stem.values() for entry in entries):
+            for path in {entry.path, _below_path(entry, folder) or entry.path}:
+                words = words_of(path)
+                shorter = words_of(split_name(path)[0]) if "/" in path else words
+                for each in {words, shorter}:
+                    index.setdefault(each[0], {}).setdefault(each, []).append(entry)
+        lengths = {first: sorted({len(words) for words in each}) for first, each in index.items()}
+        return index, lengths
+
+
+_Paths: TypeAlias = tuple[dict[str, dict[Words, list[Entry]]], dict[str, list[int]]]
+"""Files by the words of their paths, by the first word; and how many words the paths of each first word have."""
 
 
 def _below(folder: str, above: str) -> str | None:

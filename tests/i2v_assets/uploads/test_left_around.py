@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from i2v_assets.uploads.grouping import Grouping, group_uploads
+from i2v_assets.uploads.near_names import NearFiles
 from i2v_assets.uploads.types import HoldReason
 from resources.storage.bucket import ObjectInfo
 
@@ -194,6 +195,15 @@ def test_each_of_several_copies_of_a_list_is_refused() -> None:
     found = grouped(["a.jpg"], texts)
     assert held(found) == {"x": HoldReason.DOUBT}
     assert [each.key for each in found.refused] == ["uploads/t/l (1).csv", "uploads/t/l (2).csv"]
+
+
+def test_many_lists_of_a_folder_index_its_files_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    indexed: list[str] = []
+    build = NearFiles._indexed
+    monkeypatch.setattr(NearFiles, "_indexed", lambda self, folder: indexed.append(folder) or build(self, folder))
+    texts = {f"l{n}{copy}.csv": f"{LIST}x{n},a{n}.jpg,pan{copy}\n" for n in range(20) for copy in ("", " (1)")}
+    assert not made(grouped([f"a{n}.jpg" for n in range(20)], texts))
+    assert indexed == ["t"]
 
 
 def test_other_line_ends_are_no_other_words() -> None:
