@@ -31,7 +31,11 @@ def with_history(
         memory: The claims of earlier scans.
         gone: Returns whether an object is certainly gone.
     """
-    fresh = [each for each in candidates if _is_fresh(each, standing.get(each.clip))]
+    fresh = [
+        each
+        for each in candidates
+        if _is_fresh(each, standing.get(each.clip)) or _was_doubted(each, waiting.get(each.clip))
+    ]
     loose = {each.clip: tuple(_loose_rivals(each, standing)) for each in fresh}
     asked = {each.clip for each in fresh if each.clip in standing} | {
         name for names in loose.values() for name in names
@@ -52,6 +56,14 @@ def with_history(
 
 def _is_fresh(candidate: Candidate, known: Standing | None) -> bool:
     return known is None or known.version != candidate.version or known.state is ClipState.WITHDRAWN
+
+
+def _was_doubted(candidate: Candidate, content: str | None) -> bool:
+    """Return whether a clip waited in doubt and no longer does: what else it is to be asked was not asked meanwhile."""
+    if candidate.hold is not None or content is None or HoldReason.DOUBT not in content:
+        return False
+    before = Candidate.from_content(content)
+    return before.hold is not None and before.hold.reason is HoldReason.DOUBT
 
 
 def _loose_rivals(candidate: Candidate, standing: Mapping[str, Standing]) -> list[str]:
@@ -87,7 +99,10 @@ def _fresh_hold(
     for rival in rivals:
         if rival.clip != candidate.clip and (hold := _late_to(candidate, rival)) is not None:
             return hold
-    had = _files_of(before) if before is not None and before.document_key == candidate.document_key else set()
+    had: set[tuple[str, str]] = set()
+    if before is not None and before.document_key == candidate.document_key:
+        ordered = before.hold is None or standing[candidate.clip].paid
+        had = _files_of(before) if ordered else had
     for file in candidate.files:
         claim = memory.claims.get(file.key)
         if file.kind is not MediumKind.IMAGE or claim is None or claim.document == candidate.document_key:
