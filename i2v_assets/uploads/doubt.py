@@ -11,21 +11,18 @@ from i2v_assets.briefs.brief import Brief
 from i2v_assets.briefs.yaml_reader import DocumentError, read_document
 from i2v_assets.uploads.near_names import NearFiles, spellings, words_of
 from i2v_assets.uploads.noise import original_of_conflict, original_of_copy
-from i2v_assets.uploads.tree import Entry, Texts, Tree, UnreadableText
-from i2v_assets.uploads.types import (
+from i2v_assets.uploads.roles import (
     MEDIA_ENDINGS,
     OFFICE_ENDINGS,
     TEXT_ENDINGS,
-    Candidate,
-    Doubt,
-    HoldReason,
-    UploadHold,
     looks_steering,
     role_of,
     shown_name,
     split_name,
     stem_key,
 )
+from i2v_assets.uploads.tree import Entry, Texts, Tree, UnreadableText
+from i2v_assets.uploads.types import Candidate, Doubt, HoldReason, UploadHold
 from resources.schemas.inputs import MediumKind
 
 _TABLES = frozenset(

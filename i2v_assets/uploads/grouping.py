@@ -32,6 +32,7 @@ from i2v_assets.uploads.marks import NO_MARKS, Marks
 from i2v_assets.uploads.memory import IntakeMemory
 from i2v_assets.uploads.near_names import NearFiles
 from i2v_assets.uploads.noise import is_source
+from i2v_assets.uploads.roles import MEDIA_ENDINGS, shown_name, split_name, stem_key
 from i2v_assets.uploads.sidecars import sidecar_claims, sidecars_of
 from i2v_assets.uploads.snapshot import Claim, Outcome, Snapshot
 from i2v_assets.uploads.tree import (
@@ -47,7 +48,6 @@ from i2v_assets.uploads.tree import (
     unexpected_failure,
 )
 from i2v_assets.uploads.types import (
-    MEDIA_ENDINGS,
     Candidate,
     Grouping,
     HoldReason,
@@ -58,9 +58,6 @@ from i2v_assets.uploads.types import (
     UploadHold,
     UploadKind,
     UploadObject,
-    shown_name,
-    split_name,
-    stem_key,
 )
 from i2v_assets.uploads.voices import other_voices
 from resources.storage.keys import SEQUENCES, UPLOADS, slug

@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import TypeAlias
 from urllib.parse import unquote
 
+from i2v_assets.uploads.roles import split_name
 from i2v_assets.uploads.tree import Entry
-from i2v_assets.uploads.types import split_name
 from resources.composed import composed
 
 Words: TypeAlias = tuple[str, ...]

@@ -10,16 +10,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
+from i2v_assets.uploads.roles import CONVERTIBLE, MEDIA_ENDINGS, shown_name, split_name, stem_key
 from i2v_assets.uploads.tree import Entry
-from i2v_assets.uploads.types import (
-    CONVERTIBLE,
-    MEDIA_ENDINGS,
-    HoldReason,
-    UploadHold,
-    shown_name,
-    split_name,
-    stem_key,
-)
+from i2v_assets.uploads.types import HoldReason, UploadHold
 from resources.schemas.inputs import MediumKind
 
 
