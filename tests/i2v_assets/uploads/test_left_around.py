@@ -206,6 +206,28 @@ def test_many_lists_of_a_folder_index_its_files_once(monkeypatch: pytest.MonkeyP
     assert indexed == ["t"]
 
 
+def test_lists_of_many_folders_index_each_file_for_its_own_folders_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    build = NearFiles._indexed
+
+    def indexed(self: NearFiles, folder: str) -> object:
+        paths = build(self, folder)
+        sizes.append(
+            len({entry.path for each in paths.by_first.values() for found in each.values() for entry in found[:1]})
+        )
+        return paths
+
+    monkeypatch.setattr(NearFiles, "_indexed", indexed)
+    texts = {f"d{n}/l{copy}.csv": f"{LIST}x{n},a.jpg,pan{copy}\n" for n in range(20) for copy in ("", " (1)")}
+    assert not made(grouped([f"d{n}/a.jpg" for n in range(20)], texts))
+    assert sizes == [1] * 20
+
+
+def test_files_named_with_marks_alone_do_not_stop_a_scan() -> None:
+    found = grouped(["---/___.abcdef", "a.jpg"], {"looks.csv": "clip,image,prompt,what\nx,a.jpg,pan,y\n"})
+    assert not made(found)
+
+
 def test_other_line_ends_are_no_other_words() -> None:
     assert made(grouped(["a.jpg"], {"brief.yaml": "prompt: a\n", "brief (1).yaml": "prompt: a\r\n"})) == {"t"}
 
