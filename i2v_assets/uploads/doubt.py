@@ -124,7 +124,7 @@ def near_documents(tree: Tree, entries: Iterable[Entry], texts: Texts) -> Iterat
 
 
 def beside_images(tree: Tree, entries: Iterable[Entry]) -> Iterator[Doubt]:
-    """Yield a doubt for each text with the name of an image that is no sidecar: ``hero.jpg.txt``, ``hero.md``, ``hero.prompt``.
+    """Yield a doubt for each text with the name of an image that is not a sidecar: ``hero.jpg.txt``, ``hero.md``, ``hero.prompt``.
 
     Somebody may mean it as the image's prompt, so that image waits.
     """

@@ -147,7 +147,7 @@ _COPY = re.compile(
 
 
 def original_of_copy(name: str) -> str | None:
-    """Return the name that a file would have if no system had made it as a copy; None if it is none by its name."""
+    """Return the name that a file would have if no system had made it as a copy; None if its name is not that of a copy."""
     original = _COPY.sub("", name)
     return original if original != name else None
 

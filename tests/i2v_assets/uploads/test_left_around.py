@@ -1,4 +1,4 @@
-"""Uploads of real life, with what tools and people leave around: what is ordered, what waits and why, what is told."""
+"""Uploads of real life, with what tools and people leave around: what is ordered, what waits and why, and what is reported."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -228,7 +228,7 @@ def test_files_named_with_marks_alone_do_not_stop_a_scan() -> None:
     assert not made(found)
 
 
-def test_other_line_ends_are_no_other_words() -> None:
+def test_other_line_ends_are_not_other_words() -> None:
     assert made(grouped(["a.jpg"], {"brief.yaml": "prompt: a\n", "brief (1).yaml": "prompt: a\r\n"})) == {"t"}
 
 
@@ -247,7 +247,7 @@ def test_a_sidecar_that_was_saved_twice_holds_its_image(name: str, copy: str) ->
     assert made(grouped(["a.jpg"], {name: '{"prompt": "x"}', copy: '{"prompt": "x"}'})) == {"a"}
 
 
-def test_a_sidecar_of_another_image_is_no_copy() -> None:
+def test_a_sidecar_of_another_image_is_not_a_copy() -> None:
     texts = {"a.yaml": "prompt: x", "a (1).yaml": "prompt: y"}
     assert made(grouped(["a.jpg", "a (1).jpg"], texts)) == {"a", "a-1"}
 
