@@ -13,17 +13,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from i2v_assets.uploads.doubt import (
-    Doubts,
-    beside_images,
+from i2v_assets.uploads.copies import (
     copies_of_briefs,
     copies_of_lists,
     copies_of_sidecars,
+    copy_doubt,
+    says_the_same,
+)
+from i2v_assets.uploads.doubt import (
+    Doubts,
+    beside_images,
     doubt_hold,
     list_doubt,
     near_documents,
     rows_doubt,
-    says_the_same,
     top_brief_doubt,
 )
 from i2v_assets.uploads.layouts import batch_claims, folder_claims
@@ -50,7 +53,6 @@ from i2v_assets.uploads.tree import (
 from i2v_assets.uploads.types import (
     Candidate,
     Grouping,
-    HoldReason,
     RefusedUpload,
     Settling,
     TreeState,
@@ -177,9 +179,9 @@ def _all_claims(snapshot: Snapshot, unseen: set[str]) -> Iterator[Claim | Refuse
     for (folder, stem), group in loose.items():
         beside = sidecars.get((folder, stem))
         if beside:
-            told = saved_twice.get((folder, stem))
+            doubt = saved_twice.get((folder, stem))
             for claim in _sidecar_claims(snapshot, folder, stem, group, beside):
-                yield held(claim, doubt_hold(told)) if told and isinstance(claim, Claim) else claim
+                yield held(claim, doubt_hold(doubt)) if doubt and isinstance(claim, Claim) else claim
         else:
             yield from (_held(claim, holds) for claim in loose_claims(snapshot, folder, stem, group))
     yield from _empty_folders(snapshot, tree)
@@ -203,13 +205,11 @@ def _list_claims(snapshot: Snapshot, unseen: set[str]) -> Iterator[Claim | Refus
             if other is None or isinstance(claim, RefusedUpload):
                 yield claim
             elif key not in copies:
-                words = f"{shown_name(other.path)} lies beside {shown_name(batch.name)} and says something else."
-                yield held(claim, UploadHold(HoldReason.DOUBT, words, "Keep one of them.", other.object.key))
+                yield held(claim, doubt_hold(copy_doubt(other, batch)))
         if key in copies and other is not None:
-            words = f"{shown_name(batch.path)} lies beside {shown_name(other.name)} and says something else."
-            yield RefusedUpload(key, words, "Keep one of them.")
-            text = snapshot.texts.get(key)
-            snapshot.doubts.add(rows_doubt(batch, text, words, "Keep one of them.", snapshot.near))
+            doubt = copy_doubt(batch, other)
+            yield RefusedUpload(key, doubt.words, doubt.remedy)
+            snapshot.doubts.add(rows_doubt(batch, snapshot.texts.get(key), doubt.words, doubt.remedy, snapshot.near))
 
 
 def _top_briefs(snapshot: Snapshot) -> Iterator[RefusedUpload]:

@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import lru_cache
@@ -138,18 +138,27 @@ _CONFLICT = re.compile(
 )
 
 
+COPY_WORDS: Final = ("copy", "kopie", "copie", "copia", "c\u00f3pia", "kopia")
+COPY_OF: Final = ("copy of", "kopie von", "copie de", "copia de", "c\u00f3pia de")
+COPY_WORDS_OF_ASIA: Final = ("\u30b3\u30d4\u30fc", "\u526f\u672c")
+"""What systems call a copy, after and before the name of its original; the last ones stand without a blank."""
+
 _COPY = re.compile(
-    r"(?: ?[(\[]\d{1,3}[)\]]|(?: ?[-\u2013] ?| )(?:copy|kopie|copie|copia|c\u00f3pia|kopia)(?: ?[(\[]?\d{1,3}[)\]]?)?| ?[-\u2013]? ?(?:\u30b3\u30d4\u30fc|\u526f\u672c))(?=\.\w+$)"
-    r"|^(?:copy of|kopie von|copie de|copia de|c\u00f3pia de) |\s*のコピー",
+    rf"(?: ?[(\[]\d{{1,3}}[)\]]|(?: ?[-\u2013] ?| )(?:{'|'.join(COPY_WORDS)})(?: ?[(\[]?\d{{1,3}}[)\]]?)?"
+    rf"| ?[-\u2013]? ?(?:{'|'.join(COPY_WORDS_OF_ASIA)}))(?=\.\w+$)|^(?:{'|'.join(COPY_OF)}) |\s*\u306e\u30b3\u30d4\u30fc",
     re.IGNORECASE,
 )
 """What browsers and systems put into the name of a copy: ``looks (1).csv``, ``looks - Copy.csv``, ``Kopie von looks.csv``."""
 
 
-def original_of_copy(name: str) -> str | None:
-    """Return the name that a file would have if no system had made it as a copy; None if its name is not that of a copy."""
-    original = _COPY.sub("", name)
-    return original if original != name else None
+def originals_of(name: str) -> Iterator[str]:
+    """Yield the names that a file would have if no system and no sync program had made it as a copy, one copy at a time.
+
+    ``looks (1) (1).csv`` is a copy of ``looks (1).csv``, and that is one of ``looks.csv``.
+    """
+    while (original := original_of_conflict(name) or _COPY.sub("", name, count=1)) != name:
+        yield original
+        name = original
 
 
 _MAY_CONFLICT: Final = re.compile("onfli|ONFLI|競合|冲突|衝突|DESKTOP-|LAPTOP-|WIN-|MacBook|iMac|-Mac-")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Literal
 
-from i2v_assets.uploads.noise import is_companion, is_noise_name, original_of_conflict
+from i2v_assets.uploads.noise import COPY_OF, COPY_WORDS, is_companion, is_noise_name, original_of_conflict
 from resources.composed import composed
 from resources.schemas.inputs import MediumKind
 
@@ -173,7 +173,7 @@ _LONGEST_ENDING = 9
 """``.numbers`` has 8 characters."""
 
 _COPIES = re.compile(
-    r"\s*\(\d+\)|\s*\[\d+\]|[-_ ]+(?:copy|kopie|copie|copia|final|draft|neu|new|v?\d+)\b|^(?:copy of|kopie von|copie de|copia de)\s+"
+    rf"\s*\(\d+\)|\s*\[\d+\]|[-_ ]+(?:{'|'.join(COPY_WORDS)}|final|draft|neu|new|v?\d+)\b|^(?:{'|'.join(COPY_OF)})\s+"
 )
 """What systems and people add to the name of a copy."""
 

@@ -161,7 +161,15 @@ def test_names_that_only_remind_of_one_are_ordered(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["brief (1).yaml", "brief - Copy.yaml", "brief - Kopie.yaml", "brief (Anna's conflicted copy 2026-01-02).yaml"],
+    [
+        "brief (1).yaml",
+        "brief - Copy.yaml",
+        "brief - Kopie.yaml",
+        "brief (Anna's conflicted copy 2026-01-02).yaml",
+        "brief - コピー.yaml",
+        "brief - 副本 (2).yaml",
+        "brief (1) (1).json",
+    ],
 )
 def test_a_brief_that_was_saved_twice_waits_and_the_same_brief_does_not(name: str) -> None:
     found = grouped(["a.jpg"], {"brief.yaml": "prompt: a", name: "prompt: b"})
@@ -239,6 +247,8 @@ def test_other_line_ends_are_not_other_words() -> None:
         ("a.yaml", "a - Kopie.yaml"),
         ("a.json", "a (1).json"),
         ("a.yaml", "a.sync-conflict-20260102-101010-ABCDEFG.yaml"),
+        ("a.yaml", "a (1) (1).yaml"),
+        ("a.yaml", "Copy of a (1).yaml"),
     ],
 )
 def test_a_sidecar_that_was_saved_twice_holds_its_image(name: str, copy: str) -> None:
