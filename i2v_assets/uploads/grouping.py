@@ -34,7 +34,7 @@ from i2v_assets.uploads.loose import held, loose_claims
 from i2v_assets.uploads.marks import NO_MARKS, Marks
 from i2v_assets.uploads.memory import IntakeMemory
 from i2v_assets.uploads.near_names import NearFiles
-from i2v_assets.uploads.noise import is_source
+from i2v_assets.uploads.noise import is_companion_by_text, is_source
 from i2v_assets.uploads.roles import MEDIA_ENDINGS, shown_name, split_name, stem_key
 from i2v_assets.uploads.sidecars import sidecar_claims, sidecars_of
 from i2v_assets.uploads.snapshot import Claim, Outcome, Snapshot
@@ -238,7 +238,9 @@ def _not_understood(
         snapshot.doubts.add(doubt)
         yield RefusedUpload(doubt.key, doubt.words, doubt.remedy)
     for entry in (each for each in unknown + documents if each.object.key not in doubtful):
-        if not (is_source(entry.name) and (entry.folder, stem_key(entry.name)) in loose):
+        if entry.role == "document" and is_companion_by_text(entry.name):
+            snapshot.tree.ignored += 1
+        elif not (is_source(entry.name) and (entry.folder, stem_key(entry.name)) in loose):
             yield _unknown(entry)
 
 

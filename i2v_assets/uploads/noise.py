@@ -112,6 +112,9 @@ COMPANIONS: Final = (
 )  # fmt: skip
 """Files that belong to pictures and say nothing about clips: neither media nor doubt."""
 
+READ_FIRST: Final = (Leftover("Files about the files, with more in their names", ("README*", "LICENSE*", "LICENCE*")),)
+"""Companions if their text is not nearly a document: ``README_2.txt`` may hold a brief, and ``licensed.txt`` is a list of names."""
+
 SOURCES: Final = (
     Leftover("Camera raw files beside their JPEG", (
         "*.dng", "*.cr2", "*.cr3", "*.nef", "*.arw", "*.raf", "*.orf", "*.rw2", "*.pef", "*.srw",
@@ -209,6 +212,11 @@ def is_companion(name: str) -> bool:
     return _COMPANION_PATTERN.match(name) is not None
 
 
+def is_companion_by_text(name: str) -> bool:
+    """Return whether a file that was read and is not nearly a document is a known companion."""
+    return _READ_FIRST_PATTERN.match(name) is not None
+
+
 def is_noise_name(name: str) -> bool:
     """Return whether a file is noise by its name alone."""
     if name[:1] not in _FIRST_OF_MEDIA and name[-4:].lower() in _COMMON_MEDIA:
@@ -249,3 +257,4 @@ _FOLDER_PATTERN = _compiled([pattern for each in FOLDERS for pattern in each.pat
 _FILE_PATTERN = _compiled([pattern for each in FILES for pattern in each.patterns])
 _COMPANION_PATTERN = _compiled([pattern for each in COMPANIONS for pattern in each.patterns])
 _SOURCE_PATTERN = _compiled([pattern for each in SOURCES for pattern in each.patterns])
+_READ_FIRST_PATTERN = _compiled([pattern for each in READ_FIRST for pattern in each.patterns])

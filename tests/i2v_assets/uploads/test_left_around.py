@@ -309,6 +309,15 @@ def test_other_texts_hold_nothing(name: str) -> None:
     assert made(grouped(["a.jpg"], {name: "Photos by Anna"})) == {"a"}
 
 
+@pytest.mark.parametrize("name", ["README_2.txt", "readme-images.md", "LICENSE-photos", "Licence (1).txt", "README.md"])
+def test_files_about_the_files_are_companions_unless_their_text_is_nearly_a_document(name: str) -> None:
+    found = grouped(["a.jpg"], {name: "Photos by Anna"})
+    assert (made(found), found.refused, found.ignored) == ({"a"}, (), 1)
+    if name != "README.md":
+        assert held(grouped(["a.jpg"], {name: "prompt: slow push in\n"})) == {"a": HoldReason.DOUBT}
+        assert held(grouped(["a.jpg"], {name: "For a.jpg: slow push in"})) == {"a": HoldReason.DOUBT}
+
+
 @pytest.mark.parametrize("name", ["pics.zip", "pics.rar", "pics.tar.gz"])
 def test_an_archive_is_refused_with_what_to_upload(name: str) -> None:
     (refused,) = look("a.jpg", name).refused
