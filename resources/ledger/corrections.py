@@ -1,4 +1,4 @@
-"""What a person corrects: a cost that the service told wrongly, or not at all, by the bill."""
+"""What a person corrects: a cost that the service reported wrongly or never, by the bill."""
 
 import sqlalchemy as sa
 
@@ -22,14 +22,14 @@ def is_corrected(connection: sa.Connection, fingerprint: str, attempt: int) -> b
 
 
 class Corrections(LedgerBase):
-    """Costs by the bill. They count against the caps, in the spend report and in later quotes, as if they had been told."""
+    """Costs by the bill. They count against the caps, in the spend report and in later quotes, as if the service had reported them."""
 
     def correct_cost(
         self, fingerprint: str, cost_microdollars: int, *, by: str, request_id: str | None = None
     ) -> RequestRow:
         """Record what a request really cost, whatever the service said of it. The event names the person and both amounts.
 
-        A cost above what was reserved and told holds the family, as if the service had told it.
+        A cost above what was reserved and reported holds the family, as if the service had reported it.
 
         Args:
             fingerprint: the request.
