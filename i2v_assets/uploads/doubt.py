@@ -12,8 +12,10 @@ from i2v_assets.briefs.yaml_reader import DocumentError, read_document
 from i2v_assets.uploads.near_names import NearFiles, spellings, words_of
 from i2v_assets.uploads.noise import original_of_conflict
 from i2v_assets.uploads.roles import (
+    LIST_ENDINGS,
     MEDIA_ENDINGS,
     OFFICE_ENDINGS,
+    TABLE_ENDINGS,
     TEXT_ENDINGS,
     looks_steering,
     shown_name,
@@ -24,12 +26,6 @@ from i2v_assets.uploads.tree import Entry, Texts, Tree, UnreadableText
 from i2v_assets.uploads.types import Candidate, Doubt, HoldReason, UploadHold
 from resources.schemas.inputs import MediumKind
 
-_TABLES = frozenset(
-    {
-        ".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".gsheet", ".tsv", ".tab", ".sxc", ".fods", ".xltx", ".et",
-        ".ndjson", ".jl", ".parquet", ".dbf", ".prn", ".slk", ".dif", ".psv", ".ssv",
-    }
-)  # fmt: skip
 _YAML = frozenset({".yaml", ".yml"})
 
 
@@ -156,7 +152,7 @@ def _scope(entry: Entry) -> frozenset[str]:
 def _is_document_by_name(name: str) -> bool:
     ending = split_name(name)[1]
     if original_of_conflict(name):
-        return ending in {".csv", ".jsonl", *_YAML} or looks_steering(original_of_conflict(name) or "")
+        return ending in {*LIST_ENDINGS, *_YAML} or looks_steering(original_of_conflict(name) or "")
     return ending in OFFICE_ENDINGS or ending in _YAML or looks_steering(name)
 
 
@@ -166,7 +162,7 @@ def _remedy(entry: Entry) -> str:
         return f"Keep what is right in {shown_name(original_of_conflict(name) or '')}, and remove the copy."
     if ending in {".ndjson", ".jl"}:
         return f"Rename it to {shown_name(split_name(name)[0])}.jsonl, or remove it."
-    if ending in _TABLES or ".csv" in name.lower():
+    if ending in TABLE_ENDINGS or ".csv" in name.lower():
         return "Save the table as a .csv file in UTF-8, or remove it."
     what = "_defaults.yaml" if "default" in name.lower() else "brief.yaml"
     where = " in a folder of its own" if not entry.folder and what == "brief.yaml" else ""

@@ -49,6 +49,13 @@ FOLDERS: Final = (
 )  # fmt: skip
 """Everything below such a folder is noise. Any folder whose name begins with a dot is, too."""
 
+UNDER_WAY: Final = (
+    ".part", ".partial", ".crdownload", ".download", ".filepart", ".opdownload", ".aria2", ".temp", ".uploading", ".!ut", ".!qB",
+    ".bc!", ".ob!", ".fdmdownload", ".xltd", ".dtapart", ".dwnldtmp",
+)  # fmt: skip
+"""Endings that programs put behind the name of a file that they are still writing: Firefox, Chrome, Safari, FileZilla, WinSCP,
+rsync, Opera, aria2, qBittorrent, BitComet, Orbit, Free Download Manager, Thunder, DownThemAll, old Edge."""
+
 FILES: Final = (
     Leftover("macOS Finder: settings, AppleDouble files, folder icons", (
         ".DS_Store", "._*", "Icon\r", ".localized", ".VolumeIcon.icns",
@@ -66,12 +73,9 @@ FILES: Final = (
     )),
     Leftover("Android: trashed, pending and hidden media (MediaStore)", (".trashed-*", ".pending-*", ".nomedia")),
     Leftover("Apple Photos: edits of a picture", ("*.AAE",)),
-    Leftover("Downloads and transfers under way: Firefox, Chrome, Safari, FileZilla, WinSCP, rsync, rclone", (
-        "*.part", "*.partial", "*.crdownload", "*.download", "*.filepart", "*.opdownload", "*.rclone-*", "*.!ut",
-        "*.aria2", "*.tmp.drivedownload", "*.tmp.driveupload", "*.temp", "*.uploading", "*.filepart.meta",
-    )),
-    Leftover("Downloads under way: qBittorrent, BitComet, Orbit, Free Download Manager, Thunder, DownThemAll, old Edge", (
-        "*.!qB", "*.bc!", "*.ob!", "*.fdmdownload", "*.xltd", "*.td", "*.td.cfg", "*.dtapart", "*.dwnldtmp",
+    Leftover("Downloads and transfers under way, and what belongs to them: also rclone, FileZilla, Google Drive, DownThemAll", (
+        *(f"*{ending}" for ending in UNDER_WAY), "*.rclone-*", "*.filepart.meta", "*.tmp.drivedownload", "*.tmp.driveupload",
+        "*.td", "*.td.cfg",
     )),
     Leftover("macOS: a file while it is saved (NSDocument)", ("*.sb-????????-??????",)),
     Leftover("Placeholders of files that are in a cloud alone: iCloud Drive, Nextcloud, ownCloud, pCloud", (

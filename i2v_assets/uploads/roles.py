@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Literal
 
-from i2v_assets.uploads.noise import COPY_OF, COPY_WORDS, is_companion, is_noise_name, original_of_conflict
+from i2v_assets.uploads.noise import COPY_OF, COPY_WORDS, UNDER_WAY, is_companion, is_noise_name, original_of_conflict
 from resources.composed import composed
 from resources.schemas.inputs import MediumKind
 
@@ -64,14 +64,18 @@ TEXT_ENDINGS: Final = frozenset(
 )  # fmt: skip
 """Endings of files that are read as text to learn whether they are meant as documents."""
 
-OFFICE_ENDINGS: Final = frozenset(
+TABLE_ENDINGS: Final = frozenset(
     {
-        ".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".docx", ".doc", ".odt", ".rtf", ".rtfd", ".pages",
-        ".gdoc", ".gsheet", ".tsv", ".tab", ".wps", ".sxw", ".sxc", ".docm", ".dotx", ".xltx", ".fodt", ".fods",
-        ".msg", ".one", ".wpd", ".hwp", ".et", ".paper",
+        ".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".gsheet", ".tsv", ".tab", ".sxc", ".fods", ".xltx", ".et",
         ".ndjson", ".jl", ".parquet", ".dbf", ".prn", ".slk", ".dif", ".psv", ".ssv",
     }
 )  # fmt: skip
+"""Endings of tables that are not read as lists."""
+
+OFFICE_ENDINGS: Final = TABLE_ENDINGS | {
+    ".docx", ".doc", ".odt", ".rtf", ".rtfd", ".pages", ".gdoc", ".wps", ".sxw", ".docm", ".dotx", ".fodt",
+    ".msg", ".one", ".wpd", ".hwp", ".paper",
+}  # fmt: skip
 """Endings of text documents and tables that are not lists: a person may mean each as the words for the images beside it."""
 
 _DOCUMENT_ENDINGS = frozenset({".yaml", ".yml", ".json"})
@@ -145,8 +149,8 @@ def file_under_way(name: str) -> str:
 
 
 _UNDER_WAY = re.compile(
-    r"[~.]?(?P<name>[^.].*)\.(?:part|partial|crdownload|download|filepart|opdownload|aria2|tmp|temp|!ut|!qb|bc!|ob!|xltd"
-    r"|fdmdownload|dtapart|dwnldtmp|uploading|rclone-\w+|sb-[0-9a-z-]+)$|\.(?P<rsync>.+\.\w{2,5})\.[A-Za-z0-9]{6}$",
+    rf"[~.]?(?P<name>[^.].*)(?:{'|'.join(map(re.escape, UNDER_WAY))}|\.tmp|\.rclone-\w+|\.sb-[0-9a-z-]+)$"
+    r"|\.(?P<rsync>.+\.\w{2,5})\.[A-Za-z0-9]{6}$",
     re.IGNORECASE,
 )
 _OF_RCLONE = re.compile(r"\.[0-9a-f]{8}$")

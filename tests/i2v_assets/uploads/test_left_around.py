@@ -192,6 +192,12 @@ def test_a_list_that_was_saved_twice_waits_and_the_same_list_is_left_out(name: s
     assert (made(same), same.refused) == ({"x"}, ())
 
 
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".xlsx"])
+def test_a_sync_program_s_copy_of_a_list_of_any_kind_holds_its_folder(ending: str) -> None:
+    found = look("a.jpg", f"looks (Anna's conflicted copy 2026-01-02){ending}")
+    assert held(found) == {"a": HoldReason.DOUBT}
+
+
 def test_a_copy_of_a_copy_of_a_list_holds_the_first_one() -> None:
     row = f"{LIST}x,a.jpg,pan\n"
     found = grouped(["a.jpg"], {"l.csv": row, "l (1).csv": row, "l (1) (1).csv": f"{LIST}x,a.jpg,zoom\n"})
