@@ -47,11 +47,11 @@ PROBES = 0.8
 """Where nothing is known of an endpoint, this part of the requests is looked at once before the prior's median, each at a moment
 drawn from the share `PROBE_START` of it on, evenly on a logarithmic scale: together they soon see that the first have ended."""
 SCOUTS = 2
-"""So many requests poll early and often then, for a batch of so few that one look each would miss it."""
-SCOUT_START = 0.1
-"""A scout's first poll, as a share of the prior's median."""
+"""So many requests poll then from the smallest gap on and often, for a batch of so few that one look each would miss it."""
+SCOUT_GAP = 0.1
+"""Longest gap of a scout that is young or queued, as a share of the prior's median."""
 SCOUT_GROWTH = 1.3
-"""Each of a scout's gaps brings it to so many times the age that it has."""
+"""Later, each of a scout's gaps brings it to at most so many times the age that it has."""
 MOVED = 0.15
 """A forecast whose mean logarithm moves by so much (a sixth) makes the waiting requests think again."""
 WIDEST_GAP = 60.0
@@ -301,5 +301,5 @@ class PollTimer:
             gap = max(self._gap(ages, now, jitter), first - ages[len(ages) // 2])
         if self._scout:
             age = now - self.started
-            gap = min(gap, max(age * (SCOUT_GROWTH - 1), self._forecast.prior_median * SCOUT_START))
+            gap = min(gap, max(age * (SCOUT_GROWTH - 1), self._forecast.prior_median * SCOUT_GAP))
         return min(max(gap, self._min_gap), WIDEST_GAP)
