@@ -16,6 +16,7 @@ import math
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from statistics import NormalDist
 
 from resources.schemas.families import record_of
 from resources.schemas.family import PRIOR_SECONDS, PRIOR_SPREAD
@@ -72,6 +73,8 @@ REFIT_SECONDS = 2.0
 ORIGINS = 5
 """Points that stand for an unknown start between two looks."""
 
+_STANDARD = NormalDist()
+
 
 def _normal_survival(z: float) -> float:
     return 0.5 * math.erfc(z / math.sqrt(2))
@@ -106,7 +109,6 @@ class Forecast:
     _told: float = field(init=False, default=0.0)
     _seen: list[float] = field(init=False, default_factory=list)
     _fitted_at: float = field(init=False, default=-math.inf)
-    _fitted_with: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self.mu, self.sigma = math.log(self.prior_median), self.prior_spread
@@ -137,9 +139,8 @@ class Forecast:
             now: Any monotonic clock, in seconds.
         """
         if self._seen and now - self._fitted_at >= REFIT_SECONDS:
+            is_first = not self.history and self._fitted_at == -math.inf
             self._fitted_at = now
-            is_first = not self.history and self._fitted_with == 0
-            self._fitted_with = len(self._seen)
             self._fit()
             if is_first or abs(self.mu - self._told) > MOVED:
                 self._told = self.mu
@@ -153,11 +154,7 @@ class Forecast:
 
     def quantile(self, share: float) -> float:
         """Seconds within which ``share`` of the requests end."""
-        low, high = -8.0, 8.0
-        while high - low > 1e-4:
-            middle = (low + high) / 2
-            low, high = (middle, high) if 1 - _normal_survival(middle) < share else (low, middle)
-        return math.exp(self.mu + self.sigma * high)
+        return math.exp(self.mu + self.sigma * _STANDARD.inv_cdf(share))
 
     def first_look(self, jitter: float) -> float:
         """Return the seconds after which a request is looked at for the first time.
@@ -169,9 +166,8 @@ class Forecast:
         missed = self.quantile(MISSED_SHARE)
         if not self.history and len(self._seen) < COLD_RESULTS:
             missed = min(missed, *self._seen)
-        return min(
-            missed * (1 + EARLY_GAP * jitter), self.quantile(EARLY_CHANCE)
-        )  # the second where times hardly differ
+        # The second where times hardly differ.
+        return min(missed * (1 + EARLY_GAP * jitter), self.quantile(EARLY_CHANCE))
 
     def wait_for_chance(self, ages: tuple[float, ...], chance: float) -> float:
         """Seconds after which the request has ended with probability ``chance``, given that it has not now.
