@@ -48,7 +48,7 @@ def measure(folder: Path, clips: int, stack: ExitStack) -> dict[str, float]:
         return int(httpx.get(f"{sandbox.url}/_sandbox/charges").raise_for_status().json()["count"])
 
     instance = stack.enter_context(dg.DagsterInstance.get())
-    job = defs.get_job_def(JOB)
+    job = defs.resolve_job_def(JOB)
     (tags,) = list(requested(instance))
     job.execute_in_process(instance=instance, tags=dict(tags))
     paid = charges()

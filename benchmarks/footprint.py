@@ -52,7 +52,7 @@ def make(count: int, start: int) -> None:
     from benchmarks.run_dagster import requested
     from i2v_assets.definitions import defs
 
-    job = defs.get_job_def("make_clips_job")
+    job = defs.resolve_job_def("make_clips_job")
     with dg.DagsterInstance.get() as instance:
         for tags in list(requested(instance)):
             assert job.execute_in_process(instance=instance, tags=dict(tags)).success
