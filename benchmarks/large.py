@@ -8,7 +8,6 @@ Usage: python -m benchmarks.large [--only status|gallery] [--clips 500 25000] [-
 """
 
 import argparse
-import io
 import json
 import os
 import resource
@@ -25,9 +24,8 @@ from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
-from PIL import Image
 
-from benchmarks.again import JOB
+from benchmarks.again import JOB, picture
 from i2v_assets.cli.dev.services import dagster_home
 from resources.devservers.start import environment, start_s3, start_sandbox
 from resources.ledger.ledger import Ledger
@@ -220,9 +218,7 @@ def part(given: argparse.Namespace) -> dict[str, Any]:
         return build(count, given.rounds)
     bucket = Bucket(load_settings().bucket, make_client())
     bucket.ensure()
-    picture = io.BytesIO()
-    Image.new("RGB", (600, 400), (90, 120, 99)).save(picture, "PNG")
-    bucket.write(f"uploads/{NAME}.png", picture.getvalue(), "image/png")
+    bucket.write(f"uploads/{NAME}.png", picture(0), "image/png")
     with dg.DagsterInstance.get() as instance:
         make_one(instance)
     multiply(bucket, count, with_results=given.with_results)
