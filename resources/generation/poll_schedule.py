@@ -33,6 +33,7 @@ EARLY_GAP = 0.32
 MISSED_SHARE = 0.025
 """The first look comes `EARLY_GAP` after so many can be ready: only these few are noticed later than that."""
 COLD_RESULTS = 20
+"""With fewer results little is known: their middle is still off by a tenth or more."""
 JITTER = 0.35
 """Each poll's chance varies by so much either way, so that requests submitted together do not poll together."""
 TAIL_GAP = 0.05
