@@ -19,13 +19,13 @@ setup: $(READY) ## make .venv with everything (done by every command that needs 
 # What runs: `make demo`, `make dev` and real use. What only builds the project goes into a folder that is removed again, and
 # so do source maps of the Dagster UI and tests of libraries. Byte code is made of what is used, when it is used first.
 # A venv that has everything is left as it is.
-$(DEMO_READY): demo.lock
-	@if [ -e $(READY) ] && [ ! demo.lock -nt $(READY) ] && [ ! requirements.lock -nt $(READY) ]; then touch -r $(READY) $@; exit; fi; \
+$(DEMO_READY): deploy/demo.lock
+	@if [ -e $(READY) ] && [ ! deploy/demo.lock -nt $(READY) ] && [ ! requirements.lock -nt $(READY) ]; then touch -r $(READY) $@; exit; fi; \
 	set -e; \
 	echo "Setting up $(VENV) (about a minute, once) ..."; \
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "i2v-assets needs Python 3.11 or newer: make PYTHON=python3.x")'; \
 	$(PYTHON) -m venv --clear $(VENV); \
-	$(PIP) install --no-compile --require-hashes -r demo.lock; \
+	$(PIP) install --no-compile --require-hashes -r deploy/demo.lock; \
 	$(PIP) install --no-compile --require-hashes --target $(VENV)/build -r deploy/build.lock; \
 	PYTHONPATH=$(CURDIR)/$(VENV)/build $(PIP) install --no-compile --no-deps --no-build-isolation --editable .; \
 	rm -rf $(VENV)/build $(SITE)/*/tests $(SITE)/*/*/tests; \
@@ -103,7 +103,7 @@ COMPILE = uv pip compile --universal --python-version 3.11 --generate-hashes --n
 # The image's locks take their versions from the first. It has no extra `sandbox`: the S3 server is an image of its own there.
 lock: ## bring the locks up to date (needs uv)
 	$(COMPILE) --upgrade --all-extras pyproject.toml -o requirements.lock
-	$(COMPILE) --upgrade -c requirements.lock --extra sandbox pyproject.toml -o demo.lock
+	$(COMPILE) --upgrade -c requirements.lock --extra sandbox pyproject.toml -o deploy/demo.lock
 	$(COMPILE) --upgrade -c requirements.lock --extra provenance --extra deploy \
 	  pyproject.toml -o deploy/requirements.lock
 	printf 'hatchling\neditables\n' | $(COMPILE) --upgrade -c requirements.lock - -o deploy/build.lock

@@ -197,7 +197,7 @@ class Measurement:
         figures.noticed = {name: at for name, at in figures.noticed.items() if name in records}
         if not len(records) == len(figures.noticed) == figures.clips == count:
             raise SystemExit(f"{contestant.name}: {len(records)} requests, {len(figures.noticed)} ends, {count} clips")
-        if not self.inputs:
+        if not self.inputs and contestant.pictures == "a":  # those that the others have
             self._keep_inputs(env)
         return measured(figures, records)
 

@@ -2,8 +2,10 @@
 
 import json
 import resource
+import subprocess
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -92,6 +94,36 @@ def memory() -> float:
 def read_spec() -> dict[str, Any]:
     """Return the specification at the path in the first argument."""
     return dict(json.loads(Path(sys.argv[1]).read_text()))
+
+
+def run_processes(module: str, specs: Iterable[Mapping[str, Any]], folder: Path) -> int:
+    """Run a contestant's module in a process per specification, all at once, and print the sum of their figures.
+
+    The CPU seconds are those of the whole processes with their imports, the memory is that of all of them.
+
+    Returns:
+        1 if one of them failed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    meter = Meter()
+    children = []
+    for number, spec in enumerate(specs):
+        path = folder / f"spec-{number}.json"
+        path.write_text(json.dumps(spec))
+        children.append(subprocess.Popen([sys.executable, "-m", module, str(path)], stdout=subprocess.PIPE, text=True))
+    total = meter.figures
+    total.mb_idle = 0.0
+    for child in children:
+        out, _ = child.communicate()
+        if child.returncode:
+            return 1
+        one = Figures(**json.loads(out.splitlines()[-1]))
+        total.mb_waiting += one.mb_waiting
+        total.polls += one.polls
+        total.noticed |= one.noticed
+    meter.end(len(children))
+    meter.print_figures()
+    return 0
 
 
 def inputs_of(spec: dict[str, Any]) -> list[GenerationInputs]:

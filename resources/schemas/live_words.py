@@ -28,37 +28,6 @@ class SchemaUnusable(I2VError):
     """A live schema cannot be used: too large, too deep, with a remote reference, or without a prompt."""
 
 
-_KEPT: Final = frozenset(
-    [
-        "type",
-        "enum",
-        "const",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "multipleOf",
-        "minLength",
-        "maxLength",
-        "pattern",
-        "minItems",
-        "maxItems",
-        "uniqueItems",
-        "items",
-        "properties",
-        "required",
-        "additionalProperties",
-        "anyOf",
-        "oneOf",
-        "allOf",
-        "default",
-        "format",
-        "description",
-    ]
-)
-_TYPES: Final = {"float": "number", "double": "number", "int": "integer", "str": "string", "bool": "boolean",
-                 "list": "array", "dict": "object"}  # fmt: skip
-_KNOWN_TYPES: Final = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
 _NUMBERS: Final = frozenset(
     [
         "minimum",
@@ -72,6 +41,26 @@ _NUMBERS: Final = frozenset(
         "maxItems",
     ]
 )
+_KEPT: Final = _NUMBERS | {
+    "type",
+    "enum",
+    "const",
+    "pattern",
+    "uniqueItems",
+    "items",
+    "properties",
+    "required",
+    "additionalProperties",
+    "anyOf",
+    "oneOf",
+    "allOf",
+    "default",
+    "format",
+    "description",
+}
+_TYPES: Final = {"float": "number", "double": "number", "int": "integer", "str": "string", "bool": "boolean",
+                 "list": "array", "dict": "object"}  # fmt: skip
+_KNOWN_TYPES: Final = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
 
 OTHER_MODEL = "Name another model: `i2v models` shows which there are."
 

@@ -14,7 +14,7 @@ def pins(path: str) -> set[tuple[str, str]]:
 
 
 def test_the_demo_s_lock_is_a_part_of_the_whole() -> None:
-    demo, everything = pins("demo.lock"), pins("requirements.lock")
+    demo, everything = pins("deploy/demo.lock"), pins("requirements.lock")
     assert demo <= everything, "an upgrade of a demo's venv would replace what a running `make dev` uses"
     assert len({name for name, _ in demo}) <= MOST_PACKAGES
     names = {name for name, _ in demo}
@@ -23,7 +23,7 @@ def test_the_demo_s_lock_is_a_part_of_the_whole() -> None:
 
 
 def test_every_pin_has_its_hash_and_no_address_is_named() -> None:
-    for path in ("demo.lock", "requirements.lock", "deploy/requirements.lock", "deploy/build.lock"):
+    for path in ("deploy/demo.lock", "requirements.lock", "deploy/requirements.lock", "deploy/build.lock"):
         text = (ROOT / path).read_text()
         blocks = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)
         assert all("--hash=sha256:" in block for block in blocks if "==" in block), path
@@ -36,6 +36,6 @@ def test_what_builds_the_project_is_locked_too() -> None:
 
 
 def test_the_samples_of_the_readme_are_there() -> None:
-    named = re.findall(r"samples/[\w./-]+", (ROOT / "README.md").read_text())
+    named = re.findall(r"docs/samples/[\w./-]+", (ROOT / "README.md").read_text())
     assert len(named) >= 4
     assert [name for name in named if not (ROOT / name).exists()] == []
