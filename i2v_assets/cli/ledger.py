@@ -130,7 +130,7 @@ def cost_command(
     by: Annotated[str | None, typer.Option(help="Who says so; your user name unless given.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Correct what a request cost, by the service's bill: one that was told wrongly, or never.
+    """Correct what a request cost, by the service's bill: one that was reported wrongly, or never.
 
     From then on it counts against the caps, in the spend report and in later quotes. What the service tells of it later
     changes nothing. If the request was sent more than once, give the service's id of the submission.

@@ -165,7 +165,7 @@ def rescan_times(
     """Return the keys to scan again and when, because a settling upload sends no further event."""
     from i2v_assets.uploads.incremental import groups_of
     from i2v_assets.uploads.marks import ENDS_AFTER
-    from i2v_assets.uploads.types import role_of
+    from i2v_assets.uploads.roles import role_of
 
     settle = timedelta(seconds=settle_seconds)
     settling = {group for each in scanned.grouping.settling for group in groups_of(each.source)}

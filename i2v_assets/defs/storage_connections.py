@@ -7,7 +7,7 @@ connections and a cached schema, an event takes 3 ms of CPU instead of 12 on SQL
 
 On SQLite, what a clip reports at once is also one transaction for each file of the log, where Dagster makes two or three for
 each event, and each waits for the disk. Dagster's own call for several events at once stores them one by one on SQLite; on
-Postgres, where it does not take checks, each event stays a transaction of its own.
+Postgres it takes no checks, so each of those stays a transaction of its own.
 
 The Postgres part is for Dagster's Helm chart, which accepts only Dagster's own storage. If the instance uses
 `pooled_storage`, every process keeps its connections and this module does nothing.

@@ -10,8 +10,9 @@ from typing import Protocol
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.clip_folder.manifest import ManifestPiece
 from i2v_assets.films.spec import ClipShot, FilmSpec, InlineShot, TrackSpec, shot_name, with_image
+from i2v_assets.uploads.roles import MEDIA_ENDINGS, split_name
 from i2v_assets.uploads.snapshot import version_of
-from i2v_assets.uploads.types import MEDIA_ENDINGS, Candidate, UploadFile, UploadKind, UploadObject, split_name
+from i2v_assets.uploads.types import Candidate, UploadFile, UploadKind, UploadObject
 from resources.problem import Problem
 from resources.registry.rows import ClipRow, ClipState
 from resources.schemas.inputs import MediumKind

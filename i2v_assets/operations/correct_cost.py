@@ -39,12 +39,12 @@ def correct_cost(
         request_id: The service's id of one of its submissions; None: the last one.
 
     Raises:
-        LedgerError: the amount is none, or the request cannot have been charged yet.
+        LedgerError: the amount is not a cost, or the request cannot have been charged yet.
     """
     amount = wire.cost(usd.strip().removeprefix("$"))
     if amount is None:
         raise LedgerError(
-            f"{usd!r} is no cost: it is an amount in US dollars from 0 to {wire.MAX_USD:,}, such as 1.25.",
+            f"{usd!r} is not a cost: it is an amount in US dollars from 0 to {wire.MAX_USD:,}, such as 1.25.",
             remedy="Nothing was changed. Give what the service's bill has for this request.",
         )
     after = session.ledger.correct_cost(row.fingerprint, amount, by=by, request_id=request_id)

@@ -16,8 +16,9 @@ from i2v_assets.uploads.layouts import media_kind
 from i2v_assets.uploads.marks import ENDS_AFTER, RENEW_AFTER, mark_name, mark_text
 from i2v_assets.uploads.memory import IntakeMemory
 from i2v_assets.uploads.noise import is_noise
+from i2v_assets.uploads.roles import role_of
 from i2v_assets.uploads.tree import tree_of
-from i2v_assets.uploads.types import Candidate, role_of
+from i2v_assets.uploads.types import Candidate
 from resources.media.foresee import foresee
 from resources.schemas.inputs import MediumKind
 from resources.settings import Settings

@@ -21,8 +21,8 @@ from resources.wait_reason import WaitReason
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 300.0
-"""How long a film's room is kept after its process was heard of last. A ledger that is away for minutes loses no film its room,
-and a process that died holds up the others no longer."""
+"""Seconds that a film keeps its room after its process last renewed it. A film keeps its room while the ledger is away for
+minutes, and a process that died does not hold up the others for longer."""
 RENEW_SECONDS = 60.0
 """Four renewals may fail before the room is lost."""
 

@@ -158,7 +158,7 @@ class ClipPlanner:
         return Planned(row, candidate, files, sure, rerolls=rerolls)
 
     async def read(self, row: ClipRow) -> tuple[Candidate, tuple[ReadFile, ...]]:
-        """A clip's upload and its files, in its order; the moving part of a Live Photo is none of a loose image's."""
+        """A clip's upload and its files, in its order; the moving part of a Live Photo does not belong to a loose image's."""
         candidate = Candidate.from_content(row.content)
         files = await asyncio.gather(*(self._reader.read_async(file, self._reads) for file in candidate.files))
         if candidate.kind is not UploadKind.LOOSE:

@@ -14,7 +14,7 @@ from i2v_assets.planning.names import languages_in, names_person
 from i2v_assets.planning.speaking import words_of_singing, words_of_speaking, words_of_unseen_voice
 from i2v_assets.planning.vocabulary import Reading
 from i2v_assets.uploads.media_order import names_first, names_last
-from i2v_assets.uploads.types import shown_name
+from i2v_assets.uploads.roles import shown_name
 from resources.schemas.inputs import MediumKind
 
 SPEECH_SHARE = 0.2

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from i2v_assets.planning.media import MeasuredMedium, audio_facts, image_facts, of_kind, video_facts
-from i2v_assets.uploads.types import shown_name
+from i2v_assets.uploads.roles import shown_name
 from resources.problem import Problem
 from resources.schemas.endpoints import LIMITS, Limits, MediaLimits
 from resources.schemas.inputs import Family, MediumKind

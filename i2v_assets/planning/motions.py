@@ -56,7 +56,7 @@ class Motions:
     def several(self) -> bool:
         """True if the prompt asks for more than one primary motion."""
         actions = len(self.actions) + bool(self.slight)
-        moves = {name for name in self.camera if name != "other moves"}  # "handheld" is no move beside "push in"
+        moves = {name for name in self.camera if name != "other moves"}  # "handheld" is not a move beside "push in"
         return (
             len(moves) > 1
             or actions >= SEVERAL_ACTIONS
@@ -163,7 +163,7 @@ _ADJECTIVE: Final = {
 
 
 def _is_noun_or_adjective(text: str, match: re.Match[str]) -> bool:
-    """Return True for the form of a verb that is none, as in "a smiling woman" or "in soft curls"."""
+    """Return True for the form of a verb that is not used as one, as in "a smiling woman" or "in soft curls"."""
     before = _LAST_WORD.search(text[: match.start()])
     if before is None or " " in match[0]:
         return False

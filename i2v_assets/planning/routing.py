@@ -14,7 +14,7 @@ from i2v_assets.planning.media import MeasuredMedium, audio_facts, of_kind
 from i2v_assets.planning.media_numbers import numbers_in, references
 from i2v_assets.planning.speaking import words_of_speaking
 from i2v_assets.planning.vocabulary import read_prompt
-from i2v_assets.uploads.types import shown_name
+from i2v_assets.uploads.roles import shown_name
 from resources.errors import I2VError
 from resources.schemas.families import FAMILIES, default_families, named, preferred
 from resources.schemas.inputs import Family, MediumKind, Route

@@ -4,28 +4,24 @@ The scope of a doubt is the folder of its file and all below it; at the top of `
 alone. A list also holds the folder of every file that it names or nearly names.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.briefs.yaml_reader import DocumentError, read_document
 from i2v_assets.uploads.near_names import NearFiles, spellings, words_of
-from i2v_assets.uploads.noise import original_of_conflict, original_of_copy
-from i2v_assets.uploads.tree import Entry, Texts, Tree, UnreadableText
-from i2v_assets.uploads.types import (
+from i2v_assets.uploads.noise import original_of_conflict
+from i2v_assets.uploads.roles import (
     MEDIA_ENDINGS,
     OFFICE_ENDINGS,
     TEXT_ENDINGS,
-    Candidate,
-    Doubt,
-    HoldReason,
-    UploadHold,
     looks_steering,
-    role_of,
     shown_name,
     split_name,
     stem_key,
 )
+from i2v_assets.uploads.tree import Entry, Texts, Tree, UnreadableText
+from i2v_assets.uploads.types import Candidate, Doubt, HoldReason, UploadHold
 from resources.schemas.inputs import MediumKind
 
 _TABLES = frozenset(
@@ -127,7 +123,7 @@ def near_documents(tree: Tree, entries: Iterable[Entry], texts: Texts) -> Iterat
 
 
 def beside_images(tree: Tree, entries: Iterable[Entry]) -> Iterator[Doubt]:
-    """Yield a doubt for each text with the name of an image that is no sidecar: ``hero.jpg.txt``, ``hero.md``, ``hero.prompt``.
+    """Yield a doubt for each text with the name of an image that is not a sidecar: ``hero.jpg.txt``, ``hero.md``, ``hero.prompt``.
 
     Somebody may mean it as the image's prompt, so that image waits.
     """
@@ -151,74 +147,6 @@ def beside_images(tree: Tree, entries: Iterable[Entry]) -> Iterator[Doubt]:
 _TEXTS = frozenset(
     {".txt", ".text", ".md", ".rst", ".caption", ".captions", ".prompt", ".desc", ".description", ".eml"}
 )
-
-
-def copies_of_lists(tree: Tree) -> dict[str, Entry]:
-    """Return the lists that a system saved as copies of another one of their folder, by key: ``looks (1).csv`` of ``looks.csv``.
-
-    A copy of a copy (``looks (1) (1).csv``) is one of the first list too.
-    """
-    found: dict[str, Entry] = {}
-    for entry in tree.batches:
-        original = original_of_copy(entry.name)
-        while original is not None:
-            beside = tree.find(entry.object.key.removesuffix(entry.name) + original)
-            if beside is not None and beside.role == "batch":
-                found[entry.object.key] = beside
-            original = original_of_copy(original)
-    return found
-
-
-def copies_of_sidecars(
-    sidecars: Mapping[tuple[str, str], Sequence[Entry]], others: Iterable[Entry], texts: Texts
-) -> dict[tuple[str, str], Doubt]:
-    """Return the doubts of images whose sidecar was saved twice, by folder and stem: ``hero (1).yaml`` says something else."""
-    found: dict[tuple[str, str], Doubt] = {}
-    for entry in others:
-        original = original_of_copy(entry.name) or original_of_conflict(entry.name)
-        place = (entry.folder, stem_key(original or entry.name))
-        if original is None or place not in sidecars:
-            continue
-        ending = split_name(original)[1]
-        for sidecar in sidecars[place]:
-            if split_name(sidecar.name)[1] == ending and not says_the_same(entry, sidecar, texts):
-                found.setdefault(place, _copy_doubt(entry, sidecar))
-    return found
-
-
-def _copy_doubt(copy: Entry, original: Entry) -> Doubt:
-    words = f"{shown_name(copy.path)} lies beside {shown_name(original.name)} and says something else."
-    return Doubt(copy.object.key, words, "Keep one of them.", keys=frozenset())
-
-
-def says_the_same(one: Entry, other: Entry, texts: Texts) -> bool:
-    """Return whether two documents have the same content; line ends do not count."""
-    if one.object.etag == other.object.etag:
-        return True
-    first, second = texts.get(one.object.key), texts.get(other.object.key)
-    if isinstance(first, str) and isinstance(second, str):
-        return first.rstrip().splitlines() == second.rstrip().splitlines()
-    return first is not None and first == second
-
-
-def copies_of_briefs(tree: Tree, texts: Texts) -> dict[str, Doubt]:
-    """Return the doubts of folders whose brief was saved twice, by folder: ``brief (1).yaml`` says something else.
-
-    A copy with the same text changes nothing.
-    """
-    found: dict[str, Doubt] = {}
-    for entry in tree.documents:
-        briefs = tree.briefs.get(entry.folder, ())
-        if len(briefs) != 1 or split_name(entry.name)[1] not in {*_YAML, ".json"}:
-            continue
-        name = original_of_conflict(entry.name) or entry.name
-        if "brief" not in name.lower() or not (role_of(name) == "brief" or looks_steering(name)):
-            continue
-        brief = briefs[0]
-        if says_the_same(entry, brief, texts):
-            continue
-        found.setdefault(entry.folder, _copy_doubt(entry, brief))
-    return found
 
 
 def _scope(entry: Entry) -> frozenset[str]:

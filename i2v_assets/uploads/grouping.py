@@ -13,17 +13,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from i2v_assets.uploads.doubt import (
-    Doubts,
-    beside_images,
+from i2v_assets.uploads.copies import (
     copies_of_briefs,
     copies_of_lists,
     copies_of_sidecars,
+    copy_doubt,
+    says_the_same,
+)
+from i2v_assets.uploads.doubt import (
+    Doubts,
+    beside_images,
     doubt_hold,
     list_doubt,
     near_documents,
     rows_doubt,
-    says_the_same,
     top_brief_doubt,
 )
 from i2v_assets.uploads.layouts import batch_claims, folder_claims
@@ -31,7 +34,8 @@ from i2v_assets.uploads.loose import held, loose_claims
 from i2v_assets.uploads.marks import NO_MARKS, Marks
 from i2v_assets.uploads.memory import IntakeMemory
 from i2v_assets.uploads.near_names import NearFiles
-from i2v_assets.uploads.noise import is_source
+from i2v_assets.uploads.noise import is_companion_by_text, is_source
+from i2v_assets.uploads.roles import MEDIA_ENDINGS, shown_name, split_name, stem_key
 from i2v_assets.uploads.sidecars import sidecar_claims, sidecars_of
 from i2v_assets.uploads.snapshot import Claim, Outcome, Snapshot
 from i2v_assets.uploads.tree import (
@@ -47,10 +51,8 @@ from i2v_assets.uploads.tree import (
     unexpected_failure,
 )
 from i2v_assets.uploads.types import (
-    MEDIA_ENDINGS,
     Candidate,
     Grouping,
-    HoldReason,
     RefusedUpload,
     Settling,
     TreeState,
@@ -58,9 +60,6 @@ from i2v_assets.uploads.types import (
     UploadHold,
     UploadKind,
     UploadObject,
-    shown_name,
-    split_name,
-    stem_key,
 )
 from i2v_assets.uploads.voices import other_voices
 from resources.storage.keys import SEQUENCES, UPLOADS, slug
@@ -180,9 +179,9 @@ def _all_claims(snapshot: Snapshot, unseen: set[str]) -> Iterator[Claim | Refuse
     for (folder, stem), group in loose.items():
         beside = sidecars.get((folder, stem))
         if beside:
-            told = saved_twice.get((folder, stem))
+            doubt = saved_twice.get((folder, stem))
             for claim in _sidecar_claims(snapshot, folder, stem, group, beside):
-                yield held(claim, doubt_hold(told)) if told and isinstance(claim, Claim) else claim
+                yield held(claim, doubt_hold(doubt)) if doubt and isinstance(claim, Claim) else claim
         else:
             yield from (_held(claim, holds) for claim in loose_claims(snapshot, folder, stem, group))
     yield from _empty_folders(snapshot, tree)
@@ -206,13 +205,11 @@ def _list_claims(snapshot: Snapshot, unseen: set[str]) -> Iterator[Claim | Refus
             if other is None or isinstance(claim, RefusedUpload):
                 yield claim
             elif key not in copies:
-                words = f"{shown_name(other.path)} lies beside {shown_name(batch.name)} and says something else."
-                yield held(claim, UploadHold(HoldReason.DOUBT, words, "Keep one of them.", other.object.key))
+                yield held(claim, doubt_hold(copy_doubt(other, batch)))
         if key in copies and other is not None:
-            words = f"{shown_name(batch.path)} lies beside {shown_name(other.name)} and says something else."
-            yield RefusedUpload(key, words, "Keep one of them.")
-            text = snapshot.texts.get(key)
-            snapshot.doubts.add(rows_doubt(batch, text, words, "Keep one of them.", snapshot.near))
+            doubt = copy_doubt(batch, other)
+            yield RefusedUpload(key, doubt.words, doubt.remedy)
+            snapshot.doubts.add(rows_doubt(batch, snapshot.texts.get(key), doubt.words, doubt.remedy, snapshot.near))
 
 
 def _top_briefs(snapshot: Snapshot) -> Iterator[RefusedUpload]:
@@ -241,7 +238,9 @@ def _not_understood(
         snapshot.doubts.add(doubt)
         yield RefusedUpload(doubt.key, doubt.words, doubt.remedy)
     for entry in (each for each in unknown + documents if each.object.key not in doubtful):
-        if not (is_source(entry.name) and (entry.folder, stem_key(entry.name)) in loose):
+        if entry.role == "document" and is_companion_by_text(entry.name):
+            snapshot.tree.ignored += 1
+        elif not (is_source(entry.name) and (entry.folder, stem_key(entry.name)) in loose):
             yield _unknown(entry)
 
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from i2v_assets.uploads.doubt import taken_away
 from i2v_assets.uploads.memory import IntakeMemory
-from i2v_assets.uploads.types import Candidate, HoldReason, UploadHold, UploadKind, shown_name
+from i2v_assets.uploads.roles import shown_name
+from i2v_assets.uploads.types import Candidate, HoldReason, UploadHold, UploadKind
 from resources.registry.rows import ClipState, Standing
 from resources.schemas.inputs import MediumKind
 from resources.storage.keys import SEQUENCES, UPLOADS, slug

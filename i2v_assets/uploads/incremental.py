@@ -25,8 +25,8 @@ from i2v_assets.briefs.yaml_reader import DocumentError
 from i2v_assets.uploads.ingest import READERS, head_or_none, read_texts
 from i2v_assets.uploads.large_lists import PATIENCE_SECONDS, is_read, parse_list, unread_lists
 from i2v_assets.uploads.near_names import spellings, words_of
+from i2v_assets.uploads.roles import role_of, split_name, stem_key
 from i2v_assets.uploads.tree import UnreadableText, in_side_folder
-from i2v_assets.uploads.types import role_of, split_name, stem_key
 from i2v_assets.uploads.voices import stems_beside
 from resources.composed import composed
 from resources.registry.registry import Registry

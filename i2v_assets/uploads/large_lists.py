@@ -11,7 +11,7 @@ from concurrent.futures import Future, wait
 from typing import TypeAlias
 
 from i2v_assets.uploads.csv_batches import LIST_FORMATS, BadRow, BatchFormat, BatchRow, parse_batch
-from i2v_assets.uploads.types import role_of, split_name
+from i2v_assets.uploads.roles import role_of, split_name
 from resources.storage.keys import UPLOADS
 
 LARGE_BYTES = 1024 * 1024

@@ -11,6 +11,7 @@ from i2v_assets.briefs.yaml_reader import DocumentError
 from i2v_assets.uploads.doubt import list_doubt, rows_doubt
 from i2v_assets.uploads.large_lists import is_read, parse_list
 from i2v_assets.uploads.media_order import order_key
+from i2v_assets.uploads.roles import CONVERTIBLE, MEDIA_ENDINGS, conversion, shown_name, split_name
 from i2v_assets.uploads.snapshot import (
     Claim,
     FileMissing,
@@ -26,8 +27,6 @@ from i2v_assets.uploads.snapshot import (
 )
 from i2v_assets.uploads.tree import Entry, newest, read_brief, text_of
 from i2v_assets.uploads.types import (
-    CONVERTIBLE,
-    MEDIA_ENDINGS,
     Candidate,
     Doubt,
     HoldReason,
@@ -37,9 +36,6 @@ from i2v_assets.uploads.types import (
     UploadHold,
     UploadKind,
     UploadObject,
-    conversion,
-    shown_name,
-    split_name,
 )
 from resources.schemas.inputs import MediumKind
 from resources.storage.keys import UPLOADS, slug

@@ -9,10 +9,10 @@ from i2v_assets.uploads.doubt import doubt_hold
 from i2v_assets.uploads.layouts import TEXT_NOT_READ, ClipSource, complete, kind_of
 from i2v_assets.uploads.memory import ObjectClaim
 from i2v_assets.uploads.noise import is_source, original_of_conflict
+from i2v_assets.uploads.roles import ASKED_WHAT_THEY_HOLD, conversion, shown_name, split_name
 from i2v_assets.uploads.snapshot import Claim, Snapshot, entry_files
 from i2v_assets.uploads.tree import Entry, newest, tree_of
 from i2v_assets.uploads.types import (
-    ASKED_WHAT_THEY_HOLD,
     Candidate,
     HoldReason,
     Kept,
@@ -20,9 +20,6 @@ from i2v_assets.uploads.types import (
     Settling,
     UploadHold,
     UploadKind,
-    conversion,
-    shown_name,
-    split_name,
 )
 from resources.schemas.inputs import MediumKind
 from resources.storage.keys import SEQUENCES, UPLOADS, slug

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from i2v_assets.uploads.roles import MARK, file_under_way, role_of, shown_name, stem_key
 from i2v_assets.uploads.tree import Entry, Texts
-from i2v_assets.uploads.types import MARK, file_under_way, role_of, shown_name, stem_key
 
 RENEW_AFTER = timedelta(minutes=5)
 """How often a program that uploads writes its mark again."""

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 from urllib.parse import unquote
 
+from i2v_assets.uploads.roles import split_name
 from i2v_assets.uploads.tree import Entry
-from i2v_assets.uploads.types import split_name
 from resources.composed import composed
 
 Words: TypeAlias = tuple[str, ...]
@@ -95,41 +95,69 @@ class NearFiles:
 
     def mentioned(self, folder: str, text: str | bytes) -> list[Entry]:
         """Return the files whose path, from the top or from `folder`, a text holds; linear in the text and the files."""
-        index, lengths = self._paths(folder)
+        if folder and folder not in self._from_folders:
+            self._from_folders[folder] = self._indexed(folder)
+        indexes = [self._from_top, self._from_folders[folder]] if folder else [self._from_top]
         found: dict[str, Entry] = {}
         for written in spellings(text):
             words = words_of(written)
-            for start, first in enumerate(words):
-                for length in lengths.get(first, ()):
-                    for entry in index[first].get(words[start : start + length], ()):
-                        found[entry.object.key] = entry
+            for paths in indexes:
+                found.update((entry.object.key, entry) for entry in paths.in_words(words))
         return list(found.values())
 
     @cached_property
-    def _kept(self) -> dict[str, "_Paths"]:
+    def _from_top(self) -> "_Paths":
+        paths = _Paths()
+        for entry in (entry for entries in self._by_stem.values() for entry in entries):
+            paths.add(entry.path, entry)
+        return paths
+
+    @cached_property
+    def _from_folders(self) -> "dict[str, _Paths]":
+        """Indexes of paths from the folders whose documents asked; a file is in one for each folder above it at most."""
         return {}
 
-    def _paths(self, folder: str) -> "_Paths":
-        """Return the index of paths for documents of a folder; kept for the next one, since a folder's lists come together."""
-        if folder not in self._kept:
-            self._kept.clear()
-            self._kept[folder] = self._indexed(folder)
-        return self._kept[folder]
-
     def _indexed(self, folder: str) -> "_Paths":
-        index: dict[str, dict[Words, list[Entry]]] = {}
+        paths = _Paths()
+        for entry in self._files_below.get(folder, ()):
+            paths.add(entry.path[len(folder) + 1 :], entry)
+        return paths
+
+    @cached_property
+    def _files_below(self) -> Mapping[str, list[Entry]]:
+        below: dict[str, list[Entry]] = {}
         for entry in (entry for entries in self._by_stem.values() for entry in entries):
-            for path in {entry.path, _below_path(entry, folder) or entry.path}:
-                words = words_of(path)
-                shorter = words_of(split_name(path)[0]) if "/" in path else words
-                for each in {words, shorter}:
-                    index.setdefault(each[0], {}).setdefault(each, []).append(entry)
-        lengths = {first: sorted({len(words) for words in each}) for first, each in index.items()}
-        return index, lengths
+            folder = entry.folder
+            while folder:
+                below.setdefault(folder, []).append(entry)
+                folder = folder.rpartition("/")[0]
+        return below
 
 
-_Paths: TypeAlias = tuple[dict[str, dict[Words, list[Entry]]], dict[str, list[int]]]
-"""Files by the words of their paths, by the first word; and how many words the paths of each first word have."""
+@dataclass(frozen=True)
+class _Paths:
+    """Files by the words of their paths.
+
+    Attributes:
+        by_first: The files by the words of their paths, by the first word.
+        lengths: How many words the paths of each first word have.
+    """
+
+    by_first: dict[str, dict[Words, list[Entry]]] = field(default_factory=dict)
+    lengths: dict[str, set[int]] = field(default_factory=dict)
+
+    def add(self, path: str, entry: Entry) -> None:
+        """Add a file by its path and, if that names a folder too, by its path without the ending."""
+        words = words_of(path)
+        for each in {words, words_of(split_name(path)[0]) if "/" in path else words} - {()}:
+            self.by_first.setdefault(each[0], {}).setdefault(each, []).append(entry)
+            self.lengths.setdefault(each[0], set()).add(len(each))
+
+    def in_words(self, words: Words) -> Iterator[Entry]:
+        """Yield the files whose paths stand in the words of a text."""
+        for start, first in enumerate(words):
+            for length in self.lengths.get(first, ()):
+                yield from self.by_first[first].get(words[start : start + length], ())
 
 
 def _below(folder: str, above: str) -> str | None:
@@ -139,11 +167,6 @@ def _below(folder: str, above: str) -> str | None:
     if folder == above:
         return ""
     return folder[len(above) + 1 :] if folder.startswith(f"{above}/") else None
-
-
-def _below_path(entry: Entry, folder: str) -> str | None:
-    below = _below(entry.folder, folder)
-    return None if below is None else (f"{below}/{entry.name}" if below else entry.name)
 
 
 def _shared_end(asked: list[Words], there: list[Words]) -> int:

@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import lru_cache
@@ -112,6 +112,9 @@ COMPANIONS: Final = (
 )  # fmt: skip
 """Files that belong to pictures and say nothing about clips: neither media nor doubt."""
 
+READ_FIRST: Final = (Leftover("Files about the files, with more in their names", ("README*", "LICENSE*", "LICENCE*")),)
+"""Companions if their text is not nearly a document: ``README_2.txt`` may hold a brief, and ``licensed.txt`` is a list of names."""
+
 SOURCES: Final = (
     Leftover("Camera raw files beside their JPEG", (
         "*.dng", "*.cr2", "*.cr3", "*.nef", "*.arw", "*.raf", "*.orf", "*.rw2", "*.pef", "*.srw",
@@ -138,18 +141,27 @@ _CONFLICT = re.compile(
 )
 
 
+COPY_WORDS: Final = ("copy", "kopie", "copie", "copia", "c\u00f3pia", "kopia")
+COPY_OF: Final = ("copy of", "kopie von", "copie de", "copia de", "c\u00f3pia de")
+COPY_WORDS_OF_ASIA: Final = ("\u30b3\u30d4\u30fc", "\u526f\u672c")
+"""What systems call a copy, after and before the name of its original; the last ones stand without a blank."""
+
 _COPY = re.compile(
-    r"(?: ?[(\[]\d{1,3}[)\]]|(?: ?[-\u2013] ?| )(?:copy|kopie|copie|copia|c\u00f3pia|kopia)(?: ?[(\[]?\d{1,3}[)\]]?)?| ?[-\u2013]? ?(?:\u30b3\u30d4\u30fc|\u526f\u672c))(?=\.\w+$)"
-    r"|^(?:copy of|kopie von|copie de|copia de|c\u00f3pia de) |\s*のコピー",
+    rf"(?: ?[(\[]\d{{1,3}}[)\]]|(?: ?[-\u2013] ?| )(?:{'|'.join(COPY_WORDS)})(?: ?[(\[]?\d{{1,3}}[)\]]?)?"
+    rf"| ?[-\u2013]? ?(?:{'|'.join(COPY_WORDS_OF_ASIA)}))(?=\.\w+$)|^(?:{'|'.join(COPY_OF)}) |\s*\u306e\u30b3\u30d4\u30fc",
     re.IGNORECASE,
 )
 """What browsers and systems put into the name of a copy: ``looks (1).csv``, ``looks - Copy.csv``, ``Kopie von looks.csv``."""
 
 
-def original_of_copy(name: str) -> str | None:
-    """Return the name that a file would have if no system had made it as a copy; None if it is none by its name."""
-    original = _COPY.sub("", name)
-    return original if original != name else None
+def originals_of(name: str) -> Iterator[str]:
+    """Yield the names that a file would have if no system and no sync program had made it as a copy, one copy at a time.
+
+    ``looks (1) (1).csv`` is a copy of ``looks (1).csv``, and that is one of ``looks.csv``.
+    """
+    while (original := original_of_conflict(name) or _COPY.sub("", name, count=1)) != name:
+        yield original
+        name = original
 
 
 _MAY_CONFLICT: Final = re.compile("onfli|ONFLI|競合|冲突|衝突|DESKTOP-|LAPTOP-|WIN-|MacBook|iMac|-Mac-")
@@ -200,6 +212,11 @@ def is_companion(name: str) -> bool:
     return _COMPANION_PATTERN.match(name) is not None
 
 
+def is_companion_by_text(name: str) -> bool:
+    """Return whether a file that was read and is not nearly a document is a known companion."""
+    return _READ_FIRST_PATTERN.match(name) is not None
+
+
 def is_noise_name(name: str) -> bool:
     """Return whether a file is noise by its name alone."""
     if name[:1] not in _FIRST_OF_MEDIA and name[-4:].lower() in _COMMON_MEDIA:
@@ -240,3 +257,4 @@ _FOLDER_PATTERN = _compiled([pattern for each in FOLDERS for pattern in each.pat
 _FILE_PATTERN = _compiled([pattern for each in FILES for pattern in each.patterns])
 _COMPANION_PATTERN = _compiled([pattern for each in COMPANIONS for pattern in each.patterns])
 _SOURCE_PATTERN = _compiled([pattern for each in SOURCES for pattern in each.patterns])
+_READ_FIRST_PATTERN = _compiled([pattern for each in READ_FIRST for pattern in each.patterns])

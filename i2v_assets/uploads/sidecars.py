@@ -10,10 +10,10 @@ from i2v_assets.briefs.yaml_reader import DocumentError, read_document
 from i2v_assets.uploads.doubt import parses_as_brief
 from i2v_assets.uploads.layouts import TEXT_NOT_READ, ClipSource, complete, kind_of, suggest
 from i2v_assets.uploads.loose import held, loose_claims
+from i2v_assets.uploads.roles import SIDECAR_ENDINGS, shown_name, split_name, stem_key
 from i2v_assets.uploads.snapshot import Claim, Snapshot, UploadProblem, entry_files, named_files
 from i2v_assets.uploads.tree import Entry, document_format, in_side_folder, newest, text_of, tree_of
 from i2v_assets.uploads.types import (
-    SIDECAR_ENDINGS,
     Doubt,
     HoldReason,
     RefusedUpload,
@@ -21,9 +21,6 @@ from i2v_assets.uploads.types import (
     UploadHold,
     UploadKind,
     UploadObject,
-    shown_name,
-    split_name,
-    stem_key,
 )
 from resources.schemas.inputs import MediumKind
 from resources.storage.keys import UPLOADS, slug

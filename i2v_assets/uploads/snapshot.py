@@ -12,21 +12,9 @@ from i2v_assets.uploads.doubt import Doubts
 from i2v_assets.uploads.marks import Marks, UploadMark
 from i2v_assets.uploads.memory import IntakeMemory
 from i2v_assets.uploads.near_names import NearFiles
+from i2v_assets.uploads.roles import MEDIA_ENDINGS, conversion, role_of, shown_name, split_name
 from i2v_assets.uploads.tree import Defaults, Entry, Texts, Tree
-from i2v_assets.uploads.types import (
-    MEDIA_ENDINGS,
-    Candidate,
-    Doubt,
-    Kept,
-    RefusedUpload,
-    Settling,
-    UploadFile,
-    UploadObject,
-    conversion,
-    role_of,
-    shown_name,
-    split_name,
-)
+from i2v_assets.uploads.types import Candidate, Doubt, Kept, RefusedUpload, Settling, UploadFile, UploadObject
 from resources.schemas.inputs import MediumKind
 
 Outcome: TypeAlias = Candidate | Settling | RefusedUpload | Kept

@@ -9,18 +9,16 @@ from i2v_assets.briefs.brief import Brief, LooseImages, merge
 from i2v_assets.briefs.brief_reader import BriefError, loose_images_of, parse_brief, parse_defaults
 from i2v_assets.briefs.yaml_reader import MAX_DOCUMENT_BYTES, DocumentError, DocumentFormat, decode
 from i2v_assets.uploads.noise import is_noise, is_noise_folder
-from i2v_assets.uploads.types import (
+from i2v_assets.uploads.roles import (
     MEDIA_ENDINGS,
     TEXT_ENDINGS,
-    RefusedUpload,
     Role,
-    UploadFile,
-    UploadObject,
     file_under_way,
     role_of,
     shown_name,
     split_name,
 )
+from i2v_assets.uploads.types import RefusedUpload, UploadFile, UploadObject
 from resources.composed import composed
 from resources.storage.keys import UPLOADS
 

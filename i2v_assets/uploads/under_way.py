@@ -8,7 +8,8 @@ from enum import StrEnum
 from itertools import islice
 
 from i2v_assets.uploads.ingest import group_without_registering
-from i2v_assets.uploads.types import MARK, Candidate, Grouping, stem_key
+from i2v_assets.uploads.roles import MARK, stem_key
+from i2v_assets.uploads.types import Candidate, Grouping
 from resources.registry.registry import Registry
 from resources.registry.rows import Standing
 from resources.settings import Settings

@@ -10,16 +10,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
+from i2v_assets.uploads.noise import COPY_OF, COPY_WORDS, COPY_WORDS_OF_ASIA
+from i2v_assets.uploads.roles import CONVERTIBLE, MEDIA_ENDINGS, shown_name, split_name, stem_key
 from i2v_assets.uploads.tree import Entry
-from i2v_assets.uploads.types import (
-    CONVERTIBLE,
-    MEDIA_ENDINGS,
-    HoldReason,
-    UploadHold,
-    shown_name,
-    split_name,
-    stem_key,
-)
+from i2v_assets.uploads.types import HoldReason, UploadHold
 from resources.schemas.inputs import MediumKind
 
 
@@ -87,13 +81,14 @@ _ADDED: Final = frozenset(
         "en de es fr pt ja zh it english german deutsch spanish espanol french francais portuguese portugues japanese chinese",
         "koe onsei yuyin luyin 音声 声 録音 ナレーション 语音 声音 录音 配音 旁白 音频",
         "image img picture pic photo photos still portrait bild foto imagen imagem fotografia 画像 写真 图片 图 照片",
-        "copy kopie copie copia copy1 final finale neu new nuevo nouveau novo last draft master mix export edit edited clean raw web low",
-        "high hd hq mono stereo コピー 副本 最终",
+        "copy1 final finale neu new nuevo nouveau novo last draft master mix export edit edited clean raw web low",
+        "high hd hq mono stereo 最终",
     )
     for word in line.split()
-)
+) | {_plain(word) for word in (*COPY_WORDS, *COPY_WORDS_OF_ASIA)}
 """Words for sounds, for pictures and for copies, and languages."""
 _COPY_NUMBER = re.compile(r"[(\[]\d{1,3}[)\]]|(?<![a-z0-9])v(?:er)?\.?\d{1,3}(?![a-z0-9])")
+_COPY_OF = re.compile(rf"^(?:{'|'.join(map(_plain, COPY_OF))}) ")
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -103,7 +98,7 @@ def bare_stem(stem: str) -> str:
 
     ``hero_voice (1)``, ``hero-final`` and ``hero v2`` are all ``hero``; ``hero 2`` is another picture.
     """
-    plain = re.sub(r"^(?:copy of|kopie von|copie de|copia de) ", "", _COPY_NUMBER.sub(" ", _plain(stem)))
+    plain = _COPY_OF.sub("", _COPY_NUMBER.sub(" ", _plain(stem)))
     return " ".join(word for word in _WORD.findall(plain) if word not in _ADDED)
 
 

@@ -304,7 +304,7 @@ class SpendLine(Spend):
 
 
 class PaidClip(Protocol):
-    """What the ledger is told of a clip whose money is asked for."""
+    """What the ledger needs to know of a clip that asks for money."""
 
     @property
     def clip(self) -> str:

@@ -104,7 +104,7 @@ class Catalogue:
         self._slots: dict[Family, _Slot] = {}
 
     def remember(self, family: Family, model_id: str) -> None:
-        """Ask this id of a family first, since it answered an earlier process; what this one has heard counts more."""
+        """Ask this id of a family first, since it answered an earlier process; the answers to this one count more."""
         slot = self._slots.setdefault(family, _Slot())
         slot.model_id = slot.model_id or model_id
 
@@ -154,7 +154,7 @@ class Catalogue:
 
 
 def _offer(model_id: str, entry: CatalogueEntry) -> Offer:
-    """Return what an entry offers. What nobody foresaw in it stops this model, and no other one.
+    """Return what an entry offers. An unexpected error in it stops this model alone.
 
     Raises:
         Unusable: its live schema cannot be used.

@@ -8,7 +8,7 @@ from resources.schemas.live_schema import TIER, LiveEndpoint, LiveMedia
 from resources.schemas.live_seconds import durations, seconds_of
 
 LONGEST_PROMPT = 20_000
-"""Recommended characters of a prompt where a schema states no number."""
+"""Recommended characters of a prompt if a schema states no number."""
 
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9_.: /x*-]{1,40}\Z")
 

@@ -43,7 +43,7 @@ asyncio.run(make())
 
 
 class Run:
-    """One run of the film, which claims its next piece when it is told to."""
+    """One run of the film, which claims its next piece on demand."""
 
     def __init__(self, url: str, name: str) -> None:
         env = {**os.environ, "I2V_SERVICE": "sandbox", "I2V_SANDBOX_BUDGET_USD_PER_DAY": "3.20"}

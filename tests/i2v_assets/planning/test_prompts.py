@@ -318,7 +318,7 @@ def test_a_camera_that_must_not_move_contradicts_a_move(prompt: str) -> None:
         "Handheld feel. Slow push in on the cup.",
     ],
 )
-def test_nouns_and_manners_are_no_further_motions(prompt: str) -> None:
+def test_nouns_and_manners_are_not_further_motions(prompt: str) -> None:
     assert "several_motions" not in codes(prompt)
 
 

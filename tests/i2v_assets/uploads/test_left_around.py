@@ -1,4 +1,4 @@
-"""Uploads of real life, with what tools and people leave around: what is ordered, what waits and why, what is told."""
+"""Uploads of real life, with what tools and people leave around: what is ordered, what waits and why, and what is reported."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -161,7 +161,15 @@ def test_names_that_only_remind_of_one_are_ordered(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["brief (1).yaml", "brief - Copy.yaml", "brief - Kopie.yaml", "brief (Anna's conflicted copy 2026-01-02).yaml"],
+    [
+        "brief (1).yaml",
+        "brief - Copy.yaml",
+        "brief - Kopie.yaml",
+        "brief (Anna's conflicted copy 2026-01-02).yaml",
+        "brief - コピー.yaml",
+        "brief - 副本 (2).yaml",
+        "brief (1) (1).json",
+    ],
 )
 def test_a_brief_that_was_saved_twice_waits_and_the_same_brief_does_not(name: str) -> None:
     found = grouped(["a.jpg"], {"brief.yaml": "prompt: a", name: "prompt: b"})
@@ -206,7 +214,29 @@ def test_many_lists_of_a_folder_index_its_files_once(monkeypatch: pytest.MonkeyP
     assert indexed == ["t"]
 
 
-def test_other_line_ends_are_no_other_words() -> None:
+def test_lists_of_many_folders_index_each_file_for_its_own_folders_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    build = NearFiles._indexed
+
+    def indexed(self: NearFiles, folder: str) -> object:
+        paths = build(self, folder)
+        sizes.append(
+            len({entry.path for each in paths.by_first.values() for found in each.values() for entry in found[:1]})
+        )
+        return paths
+
+    monkeypatch.setattr(NearFiles, "_indexed", indexed)
+    texts = {f"d{n}/l{copy}.csv": f"{LIST}x{n},a.jpg,pan{copy}\n" for n in range(20) for copy in ("", " (1)")}
+    assert not made(grouped([f"d{n}/a.jpg" for n in range(20)], texts))
+    assert sizes == [1] * 20
+
+
+def test_files_named_with_marks_alone_do_not_stop_a_scan() -> None:
+    found = grouped(["---/___.abcdef", "a.jpg"], {"looks.csv": "clip,image,prompt,what\nx,a.jpg,pan,y\n"})
+    assert not made(found)
+
+
+def test_other_line_ends_are_not_other_words() -> None:
     assert made(grouped(["a.jpg"], {"brief.yaml": "prompt: a\n", "brief (1).yaml": "prompt: a\r\n"})) == {"t"}
 
 
@@ -217,6 +247,8 @@ def test_other_line_ends_are_no_other_words() -> None:
         ("a.yaml", "a - Kopie.yaml"),
         ("a.json", "a (1).json"),
         ("a.yaml", "a.sync-conflict-20260102-101010-ABCDEFG.yaml"),
+        ("a.yaml", "a (1) (1).yaml"),
+        ("a.yaml", "Copy of a (1).yaml"),
     ],
 )
 def test_a_sidecar_that_was_saved_twice_holds_its_image(name: str, copy: str) -> None:
@@ -225,7 +257,7 @@ def test_a_sidecar_that_was_saved_twice_holds_its_image(name: str, copy: str) ->
     assert made(grouped(["a.jpg"], {name: '{"prompt": "x"}', copy: '{"prompt": "x"}'})) == {"a"}
 
 
-def test_a_sidecar_of_another_image_is_no_copy() -> None:
+def test_a_sidecar_of_another_image_is_not_a_copy() -> None:
     texts = {"a.yaml": "prompt: x", "a (1).yaml": "prompt: y"}
     assert made(grouped(["a.jpg", "a (1).jpg"], texts)) == {"a", "a-1"}
 
@@ -275,6 +307,15 @@ def test_a_text_of_an_image_s_name_holds_that_image_alone(name: str) -> None:
 )
 def test_other_texts_hold_nothing(name: str) -> None:
     assert made(grouped(["a.jpg"], {name: "Photos by Anna"})) == {"a"}
+
+
+@pytest.mark.parametrize("name", ["README_2.txt", "readme-images.md", "LICENSE-photos", "Licence (1).txt", "README.md"])
+def test_files_about_the_files_are_companions_unless_their_text_is_nearly_a_document(name: str) -> None:
+    found = grouped(["a.jpg"], {name: "Photos by Anna"})
+    assert (made(found), found.refused, found.ignored) == ({"a"}, (), 1)
+    if name != "README.md":
+        assert held(grouped(["a.jpg"], {name: "prompt: slow push in\n"})) == {"a": HoldReason.DOUBT}
+        assert held(grouped(["a.jpg"], {name: "For a.jpg: slow push in"})) == {"a": HoldReason.DOUBT}
 
 
 @pytest.mark.parametrize("name", ["pics.zip", "pics.rar", "pics.tar.gz"])

@@ -31,7 +31,7 @@ class Door:
         self.port = self._server.sockets[0].getsockname()[1]
 
     def shut(self) -> None:
-        """Stop listening, and keep the port, so that nobody else answers there."""
+        """Stop listening, and keep the port, so that no other server answers there."""
         if self._server is not None:
             self._server.close()
             self._server = None

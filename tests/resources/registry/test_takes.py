@@ -66,4 +66,4 @@ def test_takes_are_dropped_only_while_no_run_has_them(desk: Desk) -> None:
     assert (row.state, row.waiting_for, row.extra_takes, row.take_seeds) == (
         ClipState.DELIVERED, None, 1, '{"2": 77}',
     )  # fmt: skip
-    assert not desk.registry.take_back(asked, last=1, extra=0), "as it was read it is no more"
+    assert not desk.registry.take_back(asked, last=1, extra=0), "it is not as it was read"
