@@ -36,7 +36,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from i2v_assets.defs.partitions import cut_ranges
+from i2v_assets.defs.run_requests import cut_ranges
 from resources.devservers.start import environment, free_port, start_postgres, start_s3
 from resources.storage.bucket import Bucket
 from resources.storage.client import make_client

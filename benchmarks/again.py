@@ -48,7 +48,7 @@ def measure(folder: Path, clips: int, stack: ExitStack) -> dict[str, float]:
         return int(httpx.get(f"{sandbox.url}/_sandbox/charges").raise_for_status().json()["count"])
 
     instance = stack.enter_context(dg.DagsterInstance.get())
-    job = defs.get_job_def(JOB)
+    job = defs.resolve_job_def(JOB)
     (tags,) = list(requested(instance))
     job.execute_in_process(instance=instance, tags=dict(tags))
     paid = charges()
@@ -71,9 +71,14 @@ def upload(clips: int) -> None:
     bucket.ensure()
     bucket.write("uploads/_defaults.yaml", b"duration: 3\nresolution: 720p\n", "application/yaml")
     for number in range(clips):
-        out = io.BytesIO()
-        Image.new("RGB", (600, 400), (number % 256, number // 256, 99)).save(out, "PNG")
-        bucket.write(f"uploads/{number:04}.png", out.getvalue(), "image/png")
+        bucket.write(f"uploads/{number:04}.png", picture(number), "image/png")
+
+
+def picture(number: int) -> bytes:
+    """Return a small PNG that is another one for each number."""
+    out = io.BytesIO()
+    Image.new("RGB", (600, 400), (number % 256, number // 256, 99)).save(out, "PNG")
+    return out.getvalue()
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -8,7 +8,6 @@ Usage: python -m benchmarks.footprint [--clips 100] [--results FILE]
 """
 
 import argparse
-import io
 import json
 import os
 import subprocess
@@ -20,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from PIL import Image
 
 from benchmarks.admission import deployed
+from benchmarks.again import JOB, picture
 from resources.devservers.start import environment, start_s3, start_sandbox
 from resources.storage.bucket import Bucket
 from resources.storage.client import make_client
@@ -44,15 +43,13 @@ def make(count: int, start: int) -> None:
     bucket = Bucket(os.environ["I2V_BUCKET"], make_client())
     bucket.ensure()
     for number in range(start, start + count):
-        out = io.BytesIO()
-        Image.new("RGB", (600, 400), (number % 256, number // 256, 99)).save(out, "PNG")
-        bucket.write(f"uploads/{number:05}.png", out.getvalue(), "image/png")
+        bucket.write(f"uploads/{number:05}.png", picture(number), "image/png")
     import dagster as dg  # imported late, because the definitions read the settings on import
 
     from benchmarks.run_dagster import requested
     from i2v_assets.definitions import defs
 
-    job = defs.get_job_def("make_clips_job")
+    job = defs.resolve_job_def(JOB)
     with dg.DagsterInstance.get() as instance:
         for tags in list(requested(instance)):
             assert job.execute_in_process(instance=instance, tags=dict(tags)).success

@@ -8,7 +8,6 @@ Usage: python -m benchmarks.large [--only status|gallery] [--clips 500 25000] [-
 """
 
 import argparse
-import io
 import json
 import os
 import resource
@@ -25,9 +24,8 @@ from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
-from PIL import Image
 
-from benchmarks.again import JOB
+from benchmarks.again import JOB, picture
 from i2v_assets.cli.dev.services import dagster_home
 from resources.devservers.start import environment, start_s3, start_sandbox
 from resources.ledger.ledger import Ledger
@@ -50,6 +48,7 @@ ROUNDS = 5
 """Measurements of each size, in turn; the median counts."""
 
 WRITERS = 16
+"""Threads that write the copies: each mostly waits for the S3 server."""
 
 NAME = "seedling"
 """The clip that is made: a word that no hash or number contains, because its copies have another in its place."""
@@ -83,7 +82,7 @@ def make_one(instance: dg.DagsterInstance) -> None:
     from i2v_assets.definitions import defs
 
     (tags,) = list(requested(instance))
-    assert defs.get_job_def(JOB).execute_in_process(instance=instance, tags=dict(tags)).success
+    assert defs.resolve_job_def(JOB).execute_in_process(instance=instance, tags=dict(tags)).success
 
 
 def multiply(bucket: Bucket, count: int, *, with_results: bool) -> None:
@@ -102,18 +101,16 @@ def multiply(bucket: Bucket, count: int, *, with_results: bool) -> None:
             dict(connection.execute(sa.select(table)).mappings().one()) for table in (clips, requests, submissions)
         )
         connection.close()
+        original = row["fingerprint"].encode()
 
         def write(each: str) -> None:
             for key, data in texts.items():
                 if key.startswith("uploads/"):
                     bucket.write(key.replace(NAME, each), each.encode(), "application/octet-stream")
                 elif with_results:
-                    told = data.replace(NAME.encode(), each.encode()).replace(
-                        row["fingerprint"].encode(), prints[each].encode()
-                    )
-                    bucket.write(
-                        key.replace(NAME, each), told if key.endswith((".json", ".txt")) else b"x", "text/plain"
-                    )
+                    is_text = key.endswith((".json", ".txt"))
+                    copy = data.replace(NAME.encode(), each.encode()).replace(original, prints[each].encode())
+                    bucket.write(key.replace(NAME, each), copy if is_text else b"x", "text/plain")
 
         with ThreadPoolExecutor(WRITERS) as pool:
             list(pool.map(write, names))
@@ -193,7 +190,7 @@ def build(count: int, rounds: int) -> dict[str, Any]:
     """Build the gallery so many times in this process, and return the CPU seconds of each build's step."""
     from i2v_assets.definitions import defs
 
-    job, seconds = defs.get_job_def("gallery_job"), []
+    job, seconds = defs.resolve_job_def("gallery_job"), []
     with dg.DagsterInstance.get() as instance:
         for _ in range(rounds):
             before = cpu()
@@ -207,20 +204,10 @@ def build(count: int, rounds: int) -> dict[str, Any]:
 
 def child(what: str, count: int, *, results: bool = False, rounds: int = 1 + ROUNDS) -> dict[str, Any]:
     """Do one part in a process of its own, since the definitions read the settings when they are imported."""
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.large",
-        "--child",
-        what,
-        "--clips",
-        str(count),
-        "--rounds",
-        str(rounds),
-    ]
-    done = subprocess.run(
-        [*command, *(["--with-results"] if results else [])], check=True, capture_output=True, text=True
-    )
+    words = ["--child", what, "--clips", str(count), "--rounds", str(rounds)]
+    words += ["--with-results"] if results else []
+    command = [sys.executable, "-m", "benchmarks.large", *words]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -231,9 +218,7 @@ def part(given: argparse.Namespace) -> dict[str, Any]:
         return build(count, given.rounds)
     bucket = Bucket(load_settings().bucket, make_client())
     bucket.ensure()
-    picture = io.BytesIO()
-    Image.new("RGB", (600, 400), (90, 120, 99)).save(picture, "PNG")
-    bucket.write(f"uploads/{NAME}.png", picture.getvalue(), "image/png")
+    bucket.write(f"uploads/{NAME}.png", picture(0), "image/png")
     with dg.DagsterInstance.get() as instance:
         make_one(instance)
     multiply(bucket, count, with_results=given.with_results)
@@ -247,8 +232,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--clips", type=int, nargs="+", default=[500, 25_000])
     parser.add_argument("--gallery-clips", type=int, default=5_000)
     parser.add_argument("--results", type=Path, default=RESULTS)
-    for hidden in ("--child", "--rounds"):
-        parser.add_argument(hidden, type=str if hidden == "--child" else int, help=argparse.SUPPRESS)
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--with-results", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args(words)
     if given.child:

@@ -38,7 +38,10 @@ NEAR = 0.02
 HEADROOM = 2.0
 RISE = 1.3
 MOST_KINDS = 6
+"""Most kinds of rules in one draw: as many as the promises are made for."""
 LATE_TICKS = 40
+AFTER_ALL = 10**6
+"""Ticks of a cost that comes when all the clips are made: there are fewer."""
 DAYS = 3 * 86_400.0
 """Seconds after which a late cost comes when all the clips are made."""
 GENEROUS = Caps(10**12, 10**6, 10**12, 10**6, UTC)
@@ -203,7 +206,7 @@ class _Pass:
         self.excess += max(0, cost - at_most)
         self.figures.above += self.compare and cost > at_most and delay is not None
         ends = self.tick + self.dice.randint(1, 6)
-        late = 10**6 if delay == DAYS else LATE_TICKS
+        late = AFTER_ALL if delay == DAYS else LATE_TICKS
         told = None if delay is None else ends + (late if delay else 0)
         self.flights.append(_Flight(name, cost, ends, told))
 

@@ -63,7 +63,7 @@ def work(spec: Mapping[str, Any], instance: dg.DagsterInstance) -> Meter:
         },
         executor=dg.in_process_executor,
     )
-    job = metered.get_job_def("make_clips_job")
+    job = metered.resolve_job_def("make_clips_job")
     over = threading.Event()
 
     def sample() -> None:

@@ -126,7 +126,7 @@ def measure(folder: Path, stack: ExitStack) -> Walk:
     walk, instance = Walk(), stack.enter_context(dg.DagsterInstance.ephemeral())
     with walk.watching():
         for tags in requested(instance):
-            defs.get_job_def("make_clips_job").execute_in_process(instance=instance, tags=dict(tags))
+            defs.resolve_job_def("make_clips_job").execute_in_process(instance=instance, tags=dict(tags))
     with Ledger.open(settings.ledger_address) as ledger:
         states = [row.state for row in Registry(ledger.database).list()]
     if states != [ClipState.DELIVERED]:

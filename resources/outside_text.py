@@ -34,7 +34,7 @@ _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 def lines(text: str) -> str:
     """Return text of several lines in which no character controls the terminal or the direction of writing."""
     ends = text.replace("\r\n", "\n")
-    if all(line.isprintable() for line in ends.split("\n")):  # nearly always; a picture has 10,000 characters
+    if _is_printable(ends):
         return ends
     return "".join(_visible(char) for char in ends)
 
@@ -72,9 +72,14 @@ def csv_cell(text: str) -> str:
 
 def escape_json(document: str) -> str:
     """Return a JSON document whose strings say by number what would control a terminal or the direction of writing."""
-    if all(line.isprintable() for line in document.split("\n")):
+    if _is_printable(document):
         return document
     return "".join(char if char == "\n" or not _is_hidden(char) else json.dumps(char)[1:-1] for char in document)
+
+
+def _is_printable(text: str) -> bool:
+    """Return True if each line is shown as it is: nearly always, and a picture's text has 10,000 characters to look at."""
+    return all(line.isprintable() for line in text.split("\n"))
 
 
 def _visible(char: str) -> str:

@@ -16,6 +16,7 @@ import math
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from statistics import NormalDist
 
 from resources.schemas.families import record_of
 from resources.schemas.family import PRIOR_SECONDS, PRIOR_SPREAD
@@ -32,6 +33,7 @@ EARLY_GAP = 0.32
 MISSED_SHARE = 0.025
 """The first look comes `EARLY_GAP` after so many can be ready: only these few are noticed later than that."""
 COLD_RESULTS = 20
+"""With fewer results little is known: their middle is still off by a tenth or more."""
 JITTER = 0.35
 """Each poll's chance varies by so much either way, so that requests submitted together do not poll together."""
 TAIL_GAP = 0.05
@@ -47,11 +49,11 @@ PROBES = 0.8
 """Where nothing is known of an endpoint, this part of the requests is looked at once before the prior's median, each at a moment
 drawn from the share `PROBE_START` of it on, evenly on a logarithmic scale: together they soon see that the first have ended."""
 SCOUTS = 2
-"""So many requests poll early and often then, for a batch of so few that one look each would miss it."""
-SCOUT_START = 0.1
-"""A scout's first poll, as a share of the prior's median."""
+"""So many requests poll then from the smallest gap on and often, for a batch of so few that one look each would miss it."""
+SCOUT_GAP = 0.1
+"""Longest gap of a scout that is young or queued, as a share of the prior's median."""
 SCOUT_GROWTH = 1.3
-"""Each of a scout's gaps brings it to so many times the age that it has."""
+"""Later, each of a scout's gaps brings it to at most so many times the age that it has."""
 MOVED = 0.15
 """A forecast whose mean logarithm moves by so much (a sixth) makes the waiting requests think again."""
 WIDEST_GAP = 60.0
@@ -71,6 +73,8 @@ REFIT_SECONDS = 2.0
 """The running batch is taken into account at most so often."""
 ORIGINS = 5
 """Points that stand for an unknown start between two looks."""
+
+_STANDARD = NormalDist()
 
 
 def _normal_survival(z: float) -> float:
@@ -106,7 +110,6 @@ class Forecast:
     _told: float = field(init=False, default=0.0)
     _seen: list[float] = field(init=False, default_factory=list)
     _fitted_at: float = field(init=False, default=-math.inf)
-    _fitted_with: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self.mu, self.sigma = math.log(self.prior_median), self.prior_spread
@@ -137,9 +140,8 @@ class Forecast:
             now: Any monotonic clock, in seconds.
         """
         if self._seen and now - self._fitted_at >= REFIT_SECONDS:
+            is_first = not self.history and self._fitted_at == -math.inf
             self._fitted_at = now
-            is_first = not self.history and self._fitted_with == 0
-            self._fitted_with = len(self._seen)
             self._fit()
             if is_first or abs(self.mu - self._told) > MOVED:
                 self._told = self.mu
@@ -153,11 +155,7 @@ class Forecast:
 
     def quantile(self, share: float) -> float:
         """Seconds within which ``share`` of the requests end."""
-        low, high = -8.0, 8.0
-        while high - low > 1e-4:
-            middle = (low + high) / 2
-            low, high = (middle, high) if 1 - _normal_survival(middle) < share else (low, middle)
-        return math.exp(self.mu + self.sigma * high)
+        return math.exp(self.mu + self.sigma * _STANDARD.inv_cdf(share))
 
     def first_look(self, jitter: float) -> float:
         """Return the seconds after which a request is looked at for the first time.
@@ -169,9 +167,8 @@ class Forecast:
         missed = self.quantile(MISSED_SHARE)
         if not self.history and len(self._seen) < COLD_RESULTS:
             missed = min(missed, *self._seen)
-        return min(
-            missed * (1 + EARLY_GAP * jitter), self.quantile(EARLY_CHANCE)
-        )  # the second where times hardly differ
+        # The second where times hardly differ.
+        return min(missed * (1 + EARLY_GAP * jitter), self.quantile(EARLY_CHANCE))
 
     def wait_for_chance(self, ages: tuple[float, ...], chance: float) -> float:
         """Seconds after which the request has ended with probability ``chance``, given that it has not now.
@@ -301,5 +298,5 @@ class PollTimer:
             gap = max(self._gap(ages, now, jitter), first - ages[len(ages) // 2])
         if self._scout:
             age = now - self.started
-            gap = min(gap, max(age * (SCOUT_GROWTH - 1), self._forecast.prior_median * SCOUT_START))
+            gap = min(gap, max(age * (SCOUT_GROWTH - 1), self._forecast.prior_median * SCOUT_GAP))
         return min(max(gap, self._min_gap), WIDEST_GAP)

@@ -14,10 +14,12 @@ from resources.ledger.database import Database
 from resources.ledger.decisions import Decisions
 from resources.ledger.film_room import FilmRoom
 from resources.ledger.holds import Holds
+from resources.ledger.late_costs import LateCosts
 from resources.ledger.lookouts import Lookouts
 from resources.ledger.prices import Prices
-from resources.ledger.queries import LateCosts, Reading, Spending
+from resources.ledger.queries import Reading
 from resources.ledger.responses import Responses
+from resources.ledger.spending import Spending
 from resources.ledger.witnessed import Witnessed
 
 

@@ -12,7 +12,7 @@ from resources.ledger.tables import requests
 ASK_AGAIN = timedelta(hours=1)
 """How often a request is asked for that the service does not know, or whose video is none."""
 GIVE_UP_AFTER = timedelta(days=7)
-"""How long it is asked for; the same time for which a missing cost is asked (`queries.COST_QUERY_PERIOD`)."""
+"""How long it is asked for; the same time for which a missing cost is asked (`late_costs.COST_QUERY_PERIOD`)."""
 OUTAGE_ASK_AGAIN = timedelta(minutes=2)
 """How often in an outage of the service, which is over within minutes or hours."""
 OUTAGE_ROWS = 3

@@ -5,7 +5,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from resources.ledger.base import LedgerBase
-from resources.ledger.queries import COST_QUERY_PERIOD
+from resources.ledger.late_costs import COST_QUERY_PERIOD
 from resources.ledger.records import PriceHold, QuotedPrice, RequestRow, Surprise, Unwanted
 from resources.ledger.tables import price_holds, requests, submissions
 from resources.prices.billed import Billed

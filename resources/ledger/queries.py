@@ -1,19 +1,18 @@
-"""Queries of the ledger: rows, spend and open costs."""
+"""Queries of the ledger: rows, spend and money of clips."""
 
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from dataclasses import fields
+from datetime import UTC, date, datetime, time, tzinfo
 from typing import Any, TextIO, TypeAlias
 
 import sqlalchemy as sa
 
-from resources.ledger.base import COLUMNS, FINISHED, SELECT_ROW, LedgerBase, row_of
+from resources.ledger.base import COLUMNS, SELECT_ROW, LedgerBase, row_of
 from resources.ledger.budget import OPEN, day_bounds, spend_between, spend_of_run
 from resources.ledger.database import chunks
 from resources.ledger.records import Event, Money, PaidClip, RequestRow, Spend, SpendLine, State
-from resources.ledger.responses import COST_QUERIED
 from resources.ledger.tables import approvals, events, identity, price_holds, requests, submissions
 
 _EVENT_COLUMNS = [events.c[field.name] for field in fields(Event)]
@@ -320,183 +319,3 @@ def _plain(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} cannot be exported")
-
-
-REUSED = "reused"
-"""The event of a delivery that reused an earlier paid video."""
-
-
-@dataclass(frozen=True, slots=True)
-class SpentLine:
-    """One submission. ``state`` is its own end, not that of its request if a later attempt followed.
-
-    ``reserved`` and ``settled`` are micro-dollars. ``settled`` is 0 if the reservation was returned, and None while the
-    service has not reported a cost. ``told`` is the cost as the service reported it, also if it is doubted.
-    """
-
-    day: date
-    route: str
-    model_id: str | None
-    clip: str
-    reserved: int | None
-    settled: int | None
-    state: str
-    told: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReusedLine:
-    """One delivery without a payment of its own; ``price`` is what the reused video cost, in micro-dollars."""
-
-    day: date
-    route: str
-    model_id: str | None
-    clip: str
-    price: int
-
-
-class Spending(LedgerBase):
-    """Queries for the spend report."""
-
-    def spent(self, service: str, *, zone: tzinfo = UTC) -> tuple[SpentLine, ...]:
-        """Return every submission of a service, oldest first, on the day of its claim."""
-        query = (
-            sa.select(submissions, requests.c.route, requests.c.clip, requests.c.state, requests.c.attempt.label("now"))
-            .join(requests, requests.c.fingerprint == submissions.c.fingerprint)
-            .where(submissions.c.service == service)
-            .order_by(submissions.c.id)
-        )
-        with self.database.read() as connection:
-            rows = connection.execute(query).mappings().all()
-        return tuple(_spent(row, zone) for row in rows)
-
-    def reused(self, fingerprint: str, *, clip: str, version: str) -> None:
-        """Record once that a version of a clip's upload was delivered from a video paid for earlier.
-
-        Raises:
-            UnknownRequest: no row has this fingerprint.
-        """
-        with self.database.write() as connection:
-            row = self._row(connection, fingerprint, lock=True)
-            here = (events.c.fingerprint == fingerprint, events.c.what == REUSED, events.c.owner == clip)
-            known = connection.execute(sa.select(events.c.id).where(*here, events.c.reason == version)).first()
-            if known is None:
-                self._remark(connection, row, REUSED, owner=clip, reason=version)
-
-    def reuses(self, service: str, *, zone: tzinfo = UTC) -> tuple[ReusedLine, ...]:
-        """Return every delivery that reused an earlier paid video, oldest first."""
-        price = sa.func.coalesce(requests.c.cost_microdollars, requests.c.price_microdollars, 0)
-        query = (
-            sa.select(events.c.at, events.c.owner, requests.c.route, requests.c.model_id, price.label("price"))
-            .join(requests, requests.c.fingerprint == events.c.fingerprint)
-            .where(events.c.what == REUSED, requests.c.service == service)
-            .order_by(events.c.id)
-        )
-        with self.database.read() as connection:
-            rows = connection.execute(query).all()
-        return tuple(
-            ReusedLine(at.astimezone(zone).date(), route, model_id, clip, int(money))
-            for at, clip, route, model_id, money in rows
-        )
-
-
-def _spent(row: sa.RowMapping, zone: tzinfo) -> SpentLine:
-    state, settled = State(row["state"]).value, row["cost_microdollars"]
-    if row["returned"]:
-        state, settled = State.FAILED.value, 0
-    elif row["attempt"] < row["now"]:
-        state = State.FAILED.value  # another attempt follows only after this one delivered no video
-    if settled is None and state in (State.FAILED, State.CANCELLED):
-        state = State.SUBMITTED.value  # it delivered nothing and may still be charged: its reservation stays open
-    return SpentLine(
-        day=row["claimed_at"].astimezone(zone).date(),
-        route=row["route"],
-        model_id=row["model_id"],
-        clip=row["clip"],
-        reserved=row["reserved_microdollars"],
-        settled=settled,
-        state=state,
-        told=None if row["returned"] else row["told_microdollars"],
-    )
-
-
-FIRST_COST_QUERY_GAP = timedelta(minutes=5)
-"""Time from the first query for a cost to the second, and the pace of the schedule. Each further gap is twice as long:
-a cost that never comes is queried 12 times, and a usual one is known soon."""
-COST_QUERY_PERIOD = timedelta(days=7)
-"""Time after the end of a request in which its cost is queried. A delayed cost comes within days, weekend included. One
-that is missing after a week never comes, and each query costs a run."""
-NOT_FOUND_RESPONSES = 3
-""""Not found" responses after which a cost is no longer queried; the gaps spread them over 15 minutes."""
-
-COST_NOT_FOUND = "cost_gone"
-
-_THIS = (events.c.fingerprint == submissions.c.fingerprint, events.c.attempt == submissions.c.attempt)
-_END = sa.case(
-    (submissions.c.attempt == requests.c.attempt, sa.func.coalesce(requests.c.finished_at, submissions.c.claimed_at)),
-    else_=submissions.c.claimed_at,  # the row no longer has the end of an earlier attempt
-)
-
-
-def _from_events(what: sa.ColumnElement[Any], *kinds: str) -> sa.ScalarSelect[Any]:
-    return sa.select(what).where(*_THIS, events.c.what.in_(kinds)).correlate(submissions).scalar_subquery()
-
-
-class LateCosts(LedgerBase):
-    """Open costs. A reservation stays counted until its cost is known, also after the last query."""
-
-    def unsettled(self, service: str) -> tuple[RequestRow, ...]:
-        """Return ended submissions whose cost is unknown and is due to be queried.
-
-        There is one row per submission; ``attempt`` and ``request_id`` are its own. Pass both on:
-        ``settle(row.fingerprint, cost, attempt=row.attempt)``, or `cost_unavailable` if the service reports no cost.
-        """
-        now = self._now()
-        query = (
-            sa.select(
-                *COLUMNS,
-                submissions.c.attempt.label("its_attempt"),
-                submissions.c.request_id.label("its_id"),
-                _from_events(sa.func.count(), COST_QUERIED, COST_NOT_FOUND).label("queries"),
-                _from_events(sa.func.max(events.c.at), COST_QUERIED, COST_NOT_FOUND).label("last_query"),
-            )
-            .join(submissions, submissions.c.fingerprint == requests.c.fingerprint)
-            .where(
-                submissions.c.service == service,
-                submissions.c.cost_microdollars.is_(None),
-                submissions.c.returned.is_(False),
-                submissions.c.request_id.is_not(None),
-                sa.or_(requests.c.state.in_(FINISHED), submissions.c.attempt < requests.c.attempt),
-                sa.type_coerce(_END, requests.c.finished_at.type) > now - COST_QUERY_PERIOD,
-                _from_events(sa.func.count(), COST_NOT_FOUND) < NOT_FOUND_RESPONSES,
-            )
-            .order_by(submissions.c.id)
-        )
-        with self.database.read() as connection:
-            found = connection.execute(query).all()
-        return tuple(
-            replace(row_of(values[:-4]), attempt=values.its_attempt, request_id=values.its_id)
-            for values in found
-            if _due(values.queries, values.last_query, now)
-        )
-
-    def doubted_costs(self, service: str) -> tuple[RequestRow, ...]:
-        """Return the requests that ended within `COST_QUERY_PERIOD` and whose reported cost cannot be right."""
-        query = sa.select(*COLUMNS).where(
-            requests.c.service == service,
-            requests.c.cost_doubted.is_(True),
-            requests.c.finished_at > self._now() - COST_QUERY_PERIOD,
-        )
-        with self.database.read() as connection:
-            return tuple(row_of(found) for found in connection.execute(query.order_by(requests.c.finished_at)))
-
-    def cost_unavailable(self, fingerprint: str, *, attempt: int, reason: str, not_found: bool = False) -> None:
-        """Record that a query returned no cost; ``not_found`` if the service no longer knows the request."""
-        with self.database.write() as connection:
-            row = self._row(connection, fingerprint)
-            self._remark(connection, row, COST_NOT_FOUND if not_found else COST_QUERIED, reason=reason, attempt=attempt)
-
-
-def _due(queries: int, last_query: datetime | None, now: datetime) -> bool:
-    """Return True if the gap since the last query is over."""
-    return last_query is None or now >= last_query + FIRST_COST_QUERY_GAP * 2 ** (queries - 1)

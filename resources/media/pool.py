@@ -7,67 +7,23 @@ out slow is ended after two seconds and begins again among the slow ones, behind
 
 import asyncio
 import os
-import pickle
-import signal
-import subprocess
-import sys
 import threading
-import time
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
-from resources.media import errors, worker
-from resources.media.errors import MeasuringFailed, MediaBug, MediaError, OverLimit
+from resources.media.errors import MeasuringFailed
 from resources.media.limits import WorkLimits, quick_part, scaled
 from resources.media.quality.model import Expectation, Measures
+from resources.media.worker_process import ProcessDied, WorkerProcess, error_of
 
 R = TypeVar("R")
 
-_LOOK_SECONDS = 0.2
-"""Between two looks at a process: its memory where the system does not limit it, and its time."""
-
 _IDLE_SECONDS = 20.0
 """After which a process without work ends; the next file starts another, in half a second."""
-
-_LONGEST_ANSWER = 64_000_000
-"""Bytes of the largest answer: pictures of one clip are below a megabyte."""
-
-_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", "LC_ALL": "C.UTF-8"}
-"""All that a process knows: one thread for each library, and nothing of the parent's environment."""
-
-_CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS}
-"""How libraries end that do not look whether they got their memory."""
-
-_PLAIN = {("builtins", "set"), ("builtins", "frozenset"), ("builtins", "bytearray"), ("pathlib", "PosixPath")}
-_PLAIN |= {("pathlib._local", "PosixPath"), ("fractions", "Fraction")}
-
-
-class _PlainData(pickle.Unpickler):
-    """Reads answers: the project's own facts and plain values; a decoder that was taken over can send nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        own = module.startswith("resources.media.") or module == "resources.schemas.inputs"
-        if "." not in name and (own or (module, name) in _PLAIN):
-            found = super().find_class(module, name)
-            if isinstance(found, type) and found.__module__ == module:
-                return found
-        raise pickle.UnpicklingError(f"{module}.{name} is not plain data")
-
-
-class _Died(Exception):
-    """A process ended before it answered.
-
-    Attributes:
-        limit: The limit that it hit, "cpu" or "memory"; empty if nothing is known.
-    """
-
-    def __init__(self, limit: str) -> None:
-        super().__init__(limit)
-        self.limit = limit
 
 
 @dataclass
@@ -78,74 +34,6 @@ class _Job:
     name: str
     on_slow: Callable[[], None]
     future: "Future[Any]" = field(default_factory=Future)
-
-
-class _Process:
-    """One worker process; it starts with its first job."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def runs(self) -> bool:
-        """Whether it has been started: the next job costs it no start."""
-        return self._process is not None
-
-    def run(self, job: _Job, limits: WorkLimits) -> Any:
-        """Return the result of a job.
-
-        Raises:
-            _Died: the process ended first; MediaError: the job's own error.
-        """
-        process = self._process = self._process or _started()
-        packed = pickle.dumps((job.work, job.arguments))
-        try:
-            _send(process, (limits.cpu_seconds, limits.memory_bytes, packed))
-            kind, value = self._answer(process, limits)
-        except (OSError, EOFError, pickle.UnpicklingError, ValueError, TypeError):
-            limit = _limit_hit(process, self._largest, limits)
-            self.end()
-            raise _Died(limit) from None
-        if kind == "result":
-            return value
-        self._discard_if_full(kind)
-        raise _error_of(kind, value, job.name, limits)
-
-    def _answer(self, process: "subprocess.Popen[bytes]", limits: WorkLimits) -> tuple[str, Any]:
-        """Wait for the answer; end a process that takes too long, or too much where the system does not limit it."""
-        self._largest = 0
-        watched = threading.Event()
-        watcher = threading.Thread(target=self._watch, args=(process, limits, watched), daemon=True)
-        watcher.start()
-        try:
-            return cast("tuple[str, Any]", _received(process))
-        finally:
-            watched.set()
-            watcher.join()
-
-    def _watch(self, process: "subprocess.Popen[bytes]", limits: WorkLimits, done: threading.Event) -> None:
-        until = time.monotonic() + limits.wall
-        while not done.wait(_LOOK_SECONDS):
-            self._largest = max(self._largest, memory_of(process.pid))
-            over = self._largest > limits.memory_bytes and sys.platform != "linux"
-            if over or time.monotonic() > until:
-                process.kill()
-                return
-
-    def _discard_if_full(self, kind: str) -> None:
-        if kind == "memory":  # what is left of it may be in pieces
-            self.end()
-
-    def end(self) -> None:
-        """End the process; the next job starts another."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with _quietly():
-                        pipe.close()
-            process.wait()
 
 
 class MediaPool:
@@ -266,7 +154,7 @@ class MediaPool:
     # Lanes
 
     def _lane(self, quick_only: bool) -> None:
-        process = _Process()
+        process = WorkerProcess()
         try:
             while (job := self._take(process, quick_only)) is not None:
                 if job.future.set_running_or_notify_cancel():
@@ -274,7 +162,7 @@ class MediaPool:
         finally:
             process.end()
 
-    def _take(self, process: _Process, quick_only: bool) -> _Job | None:
+    def _take(self, process: WorkerProcess, quick_only: bool) -> _Job | None:
         with self._ready:
             while True:
                 if self._closed:
@@ -304,11 +192,11 @@ class MediaPool:
             return self._quick
         return self._slow if len(self._slow) > running else None
 
-    def _do(self, process: _Process, job: _Job) -> None:
+    def _do(self, process: WorkerProcess, job: _Job) -> None:
         limits = quick_part(job.limits) if job.limits.quick else job.limits
         try:
-            job.future.set_result(process.run(job, limits))
-        except _Died as death:
+            job.future.set_result(_run(process, job, limits))
+        except ProcessDied as death:
             if death.limit == "cpu" and limits.cpu_seconds < job.limits.cpu_seconds:
                 self._once_more_slowly(job)
             else:
@@ -328,18 +216,18 @@ class MediaPool:
                 self._ready.notify_all()
         job.on_slow()
 
-    def _after_death(self, process: _Process, job: _Job, death: _Died) -> None:
+    def _after_death(self, process: WorkerProcess, job: _Job, death: ProcessDied) -> None:
         if not death.limit:
             with self._alone:
                 try:
-                    job.future.set_result(process.run(job, job.limits))
+                    job.future.set_result(_run(process, job, job.limits))
                     return
-                except _Died as again:
+                except ProcessDied as again:
                     death = again
                 except Exception as error:  # noqa: BLE001 - the caller's
                     job.future.set_exception(error)
                     return
-        job.future.set_exception(_error_of(death.limit, None, job.name, job.limits))
+        job.future.set_exception(error_of(death.limit, None, job.name, job.limits))
 
 
 _shared: dict[int, MediaPool] = {}
@@ -350,6 +238,10 @@ def shared_pool() -> MediaPool:
     """Return this program's one pool. It is never closed: its processes end when they have no work, and with the program."""
     with _sharing:
         return _shared.setdefault(os.getpid(), MediaPool())  # a forked child has none of its parent's threads
+
+
+def _run(process: WorkerProcess, job: _Job, limits: WorkLimits) -> Any:
+    return process.run(job.work, job.arguments, limits=limits, name=job.name)
 
 
 def _not_quick(limits: WorkLimits) -> WorkLimits:
@@ -369,103 +261,3 @@ def measuring_limits(size_bytes: int, expectation: Expectation) -> WorkLimits:
     """Return what measuring a video of this size may cost, as it was asked for."""
     pixels = {"4k": 8_300_000, "1080p": 2_100_000}.get(expectation.resolution or "", 1_000_000)
     return scaled("measure", size_bytes=size_bytes, pixels=pixels, seconds=expectation.duration or 15.0)
-
-
-# Processes
-
-
-class _quietly:  # noqa: N801 - used as a word
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
-        return kind is not None and issubclass(kind, OSError)
-
-
-def _started() -> "subprocess.Popen[bytes]":
-    """Start a process that knows nothing but where the project's code is."""
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-X", "utf8", worker.__file__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=_ENVIRONMENT,
-        close_fds=True,
-        cwd="/",
-        start_new_session=True,  # Ctrl-C ends the run, which ends its processes
-    )
-    _send(process, [part or str(Path.cwd()) for part in sys.path])
-    return process
-
-
-def _send(process: "subprocess.Popen[bytes]", message: object) -> None:
-    data = pickle.dumps(message)
-    pipe = cast("IO[bytes]", process.stdin)
-    pipe.write(worker.LENGTH.pack(len(data)) + data)
-    pipe.flush()
-
-
-def _received(process: "subprocess.Popen[bytes]") -> object:
-    import io
-
-    pipe = cast("IO[bytes]", process.stdout)
-    head = pipe.read(worker.LENGTH.size)
-    if len(head) < worker.LENGTH.size:
-        raise EOFError
-    length = worker.LENGTH.unpack(head)[0]
-    if length > _LONGEST_ANSWER:
-        raise EOFError
-    data = pipe.read(length)
-    if len(data) < length:
-        raise EOFError
-    return _PlainData(io.BytesIO(data)).load()
-
-
-def _limit_hit(process: "subprocess.Popen[bytes]", largest: int, limits: WorkLimits) -> str:
-    """Return the limit that ended a process, "cpu" or "memory"; empty if none did."""
-    try:
-        code = process.wait(timeout=5)
-    except subprocess.TimeoutExpired:  # it sent nonsense and lives
-        return ""
-    if -code == signal.SIGXCPU:
-        return "cpu"
-    if largest > limits.memory_bytes or (-code in _CRASHES and largest > 0.75 * limits.memory_bytes):
-        return "memory"
-    return ""
-
-
-def memory_of(pid: int) -> int:
-    """Return the bytes that a process has mapped for data (Linux) or keeps in memory (elsewhere); 0 if it is gone."""
-    try:
-        if sys.platform == "linux":
-            pages = int(Path(f"/proc/{pid}/statm").read_text().split()[5])
-            return pages * os.sysconf("SC_PAGE_SIZE")
-        shown = subprocess.run(["/bin/ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=False)
-        return int(shown.stdout.strip() or 0) * 1024
-    except (OSError, ValueError, IndexError):
-        return 0
-
-
-def _error_of(kind: str, value: Any, name: str, limits: WorkLimits) -> MediaError:
-    """Return the error that a job's caller gets."""
-    if kind == "error":
-        class_name, message, remedy = (str(part) for part in value)
-        found = getattr(errors, class_name, MediaError)
-        return cast("MediaError", found(message, remedy=remedy))
-    if kind == "memory":
-        gigabytes = f"{limits.memory_bytes / 1024**3:g} GB"
-        return OverLimit(f"{name} needs more than {gigabytes} to {limits.what}.", remedy=_SMALLER)
-    if kind == "cpu":
-        return OverLimit(f"{name} needs more than {limits.cpu_seconds:g} s of CPU to {limits.what}.", remedy=_SMALLER)
-    if kind == "bug":
-        return MediaBug(
-            f"{name} could not be read because of a bug in i2v-assets ({value}).",
-            remedy="Report it with the file. Exporting the file again may avoid it.",
-        )
-    return MeasuringFailed(
-        f"The process that worked on {name[0].lower() + name[1:] if name[:4] == 'The ' else name} died twice, or took"
-        f" more than {limits.wall:g} s.",
-        remedy="It is tried again. If it stays so, export the file again.",
-    )
-
-
-_SMALLER = "Export it again as an ordinary file: a JPEG of at most 4096 pixels, a WAV or MP3, or an MP4 (H.264)."

@@ -1,8 +1,8 @@
-"""The process that decodes strangers' bytes; `pool.py` runs this file as a script, and nothing imports it.
+"""The process that decodes strangers' bytes; `worker_process.py` runs this file as a script, and nothing imports it.
 
 It starts with an empty environment and no descriptor but its two pipes, so it holds no secret. Each job brings its own
-limits: CPU by ``RLIMIT_CPU``, memory by ``RLIMIT_DATA`` (Linux). What it sends back is plain data: `pool.py` accepts no
-other.
+limits: CPU by ``RLIMIT_CPU``, memory by ``RLIMIT_DATA`` (Linux). What it sends back is plain data: `worker_process.py`
+accepts no other.
 """
 
 import contextlib

@@ -102,6 +102,11 @@ class Admissions(RegistryBase):
             known = {clip: row for clip, row in self._known(connection).items() if clip in names}
             return self._withdraw(connection, known, (), "", now)
 
+    def contents_without_video(self) -> dict[str, str]:
+        """Return the content of each clip without a video of its version, also while a run makes one."""
+        with self._database.read() as connection:
+            return self._contents_without_video(connection)
+
     def _known(self, connection: sa.Connection) -> dict[str, tuple[str, str, str]]:
         """Return the version, the state and the source of each clip, which no other scan changes before this one ends."""
         if not self._database.is_sqlite:  # a sensor and the nightly sweep may scan at once
@@ -151,8 +156,3 @@ class Admissions(RegistryBase):
             values = {"state": ClipState.WITHDRAWN, "batch": None, "updated_at": now}
             connection.execute(clips.update().where(clips.c.clip.in_(part)).values(**values))
         return withdrawn
-
-    def contents_without_video(self) -> dict[str, str]:
-        """Return the content of each clip that no run has and that has no video of its version."""
-        with self._database.read() as connection:
-            return self._contents_without_video(connection)

@@ -119,32 +119,19 @@ class Bucket(ConditionalWrites):
         The order is the server's own: byte order at AWS, folder by folder elsewhere. So no cursor may depend on it.
         ``start_after`` is compared here with each key, instead of being sent, because servers differ on it too.
         """
-        arguments: dict[str, str] = {"Bucket": self.name, "Prefix": self.prefix + prefix}
-        while True:
-            with translated(f"list {prefix or 'all keys'}", self.name):
-                page = self._client.list_objects_v2(**arguments)  # type: ignore[arg-type]
+        for page in self._pages(prefix):
             for entry in page.get("Contents", ()):
                 key = entry["Key"].removeprefix(self.prefix)
                 if (key.endswith("/") and not markers) or (start_after is not None and key <= start_after):
                     continue
-                yield ObjectInfo(
-                    key, entry["Size"], entry.get("ETag", "").strip('"'), entry["LastModified"].astimezone(UTC)
-                )
-            if not page.get("IsTruncated"):
-                return
-            arguments["ContinuationToken"] = page["NextContinuationToken"]
+                yield _listed(key, entry)
 
     def digest(self, prefix: str) -> str:
         """Return a text that changes with every object below a prefix: its key, ETag, size or time."""
-        arguments: dict[str, str] = {"Bucket": self.name, "Prefix": self.prefix + prefix}
         with hashed() as found:
-            while True:
-                with translated(f"list {prefix or 'all keys'}", self.name):
-                    page = self._client.list_objects_v2(**arguments)  # type: ignore[arg-type]
+            for page in self._pages(prefix):
                 found.update(repr(page.get("Contents", ())).encode("utf-8", "surrogatepass"))  # of an unusual page
-                if not page.get("IsTruncated"):
-                    return found.hexdigest()
-                arguments["ContinuationToken"] = page["NextContinuationToken"]
+            return found.hexdigest()
 
     def list_folder(self, prefix: str, *, pages: int) -> FolderListing:
         """Return the objects directly below a prefix that ends in ``/``, without subfolders and folder markers.
@@ -153,22 +140,27 @@ class Bucket(ConditionalWrites):
             prefix: the folder.
             pages: maximum LIST calls; each shows up to 1,000 objects and folders.
         """
-        arguments: dict[str, str] = {"Bucket": self.name, "Prefix": self.prefix + prefix, "Delimiter": "/"}
         found: dict[str, ObjectInfo] = {}
-        has_folders = False
-        for _ in range(pages):
-            with translated(f"list {prefix or 'all keys'}", self.name):
-                page = self._client.list_objects_v2(**arguments)  # type: ignore[arg-type]
+        has_folders = complete = False
+        for page in islice(self._pages(prefix, Delimiter="/"), pages):
             has_folders |= bool(page.get("CommonPrefixes"))
+            complete = not page.get("IsTruncated")
             for entry in page.get("Contents", ()):
                 key = entry["Key"].removeprefix(self.prefix)
                 if not key.endswith("/"):
-                    tag, changed = entry.get("ETag", "").strip('"'), entry["LastModified"].astimezone(UTC)
-                    found[key] = ObjectInfo(key, entry["Size"], tag, changed)
+                    found[key] = _listed(key, entry)
+        return FolderListing(tuple(found.values()), has_folders, complete)
+
+    def _pages(self, prefix: str, **more: str) -> Iterator[Mapping[str, Any]]:
+        """Yield the pages of a listing, each by one LIST call when it is asked for."""
+        arguments = {"Bucket": self.name, "Prefix": self.prefix + prefix, **more}
+        while True:
+            with translated(f"list {prefix or 'all keys'}", self.name):
+                page = self._client.list_objects_v2(**arguments)  # type: ignore[arg-type]
+            yield page
             if not page.get("IsTruncated"):
-                return FolderListing(tuple(found.values()), has_folders, complete=True)
+                return
             arguments["ContinuationToken"] = page["NextContinuationToken"]
-        return FolderListing(tuple(found.values()), has_folders, complete=False)
 
     # Reading
 
@@ -333,3 +325,8 @@ class Bucket(ConditionalWrites):
             wanted["ResponseContentType"] = content_type
         with translated(f"presign {key!r}", self.name):
             return SecretStr(self._client.generate_presigned_url("get_object", Params=wanted, ExpiresIn=seconds))
+
+
+def _listed(key: str, entry: Mapping[str, Any]) -> ObjectInfo:
+    """Return the metadata in an entry of a listing."""
+    return ObjectInfo(key, entry["Size"], entry.get("ETag", "").strip('"'), entry["LastModified"].astimezone(UTC))

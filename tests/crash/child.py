@@ -35,6 +35,12 @@ def read_orders(spec: dict[str, Any]) -> list[GenerationRequest]:
     return orders
 
 
+LARGEST = 2**30
+"""Pages: more than any test writes."""
+FILLER = 4_000_000
+"""Bytes: more than the free pages that an earlier life left in the file."""
+
+
 def fill_on_sign(ledger: Ledger, sign: Path) -> None:
     """Let every write of an SQLite ledger fail as on a full disk, with SQLite's own error, while a file stands there."""
     write = ledger.database.write
@@ -47,16 +53,12 @@ def fill_on_sign(ledger: Ledger, sign: Path) -> None:
                 connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
                 try:
                     connection.exec_driver_sql("CREATE TABLE filler (data BLOB)")
-                    connection.exec_driver_sql("INSERT INTO filler VALUES (zeroblob(4000000))")
+                    connection.exec_driver_sql(f"INSERT INTO filler VALUES (zeroblob({FILLER}))")
                 finally:
                     connection.exec_driver_sql(f"PRAGMA max_page_count = {LARGEST}")
             yield connection
 
     ledger.database.write = write_if_it_fits  # type: ignore[method-assign]
-
-
-LARGEST = 2**30
-"""Pages: more than any test writes."""
 
 
 async def work(spec: dict[str, Any]) -> bool:

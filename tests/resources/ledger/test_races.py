@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Caps, NewRequest, State
@@ -12,9 +13,18 @@ REQUESTS = 60
 CAP = 40
 PRICE = 1_000_001
 
-RACER = """
-import sys, time
-from datetime import UTC
+MEET = """
+import sys
+
+def meet():
+    print("ready", flush=True)
+    sys.stdin.readline()
+"""
+"""The beginning of a racer: what it does before it calls `meet` is done by both before one of them goes on."""
+
+RACER = (
+    MEET
+    + """from datetime import UTC
 from resources.ledger.records import Caps, Claimed, NewRequest
 from resources.ledger.ledger import Ledger
 url, owner, requests, cap, price = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])
@@ -30,29 +40,43 @@ def claim(number):
     if isinstance(outcome, Claimed):
         won.append(number)
 
-if owner in "ab":
-    claim(requests if owner == "a" else requests + 1)
-    deadline = time.monotonic() + 60
-    while len({row.owner for row in ledger.list() if row.owner}) < 2:
-        assert time.monotonic() < deadline, "the other one never came"
-        time.sleep(0.005)
+claim(requests if owner == "a" else requests + 1)
+meet()
 for number in range(requests):
     claim(number)
 print(*won)
 """
+)
+
+
+def race(script: str, url: str, *words: int) -> list[str]:
+    """Run a script as two processes at once, each an owner of its own; return what they print after they have met."""
+    with ExitStack() as stack:
+        racers = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", script, url, owner, *map(str, words)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for owner in "ab"
+        ]
+        for racer in racers:
+            assert racer.stdout is not None
+            assert racer.stdout.readline() == "ready\n", racer.communicate()
+        for racer in racers:
+            assert racer.stdin is not None
+            print(file=racer.stdin, flush=True)
+        ended = [(*racer.communicate(timeout=120), racer.returncode) for racer in racers]
+    assert [code for *_, code in ended] == [0, 0], ended
+    return [out for out, *_ in ended]
 
 
 def test_two_processes_cannot_pass_a_cap_together_and_claim_each_request_once(ledger_url):
-    racers = [
-        subprocess.Popen(
-            [sys.executable, "-c", RACER, ledger_url, owner, str(REQUESTS), str(CAP), str(PRICE)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for owner in "ab"
-    ]
-    won = [[int(number) for number in racer.communicate(timeout=60)[0].split()] for racer in racers]
-    assert [racer.returncode for racer in racers] == [0, 0]
+    won = [[int(number) for number in out.split()] for out in race(RACER, ledger_url, REQUESTS, CAP, PRICE)]
     assert len(set(won[0]) | set(won[1])) == len(won[0]) + len(won[1]) == CAP
     with Ledger.open(ledger_url) as ledger:
         assert ledger.spent_today("sandbox").reserved_microdollars == CAP * PRICE
@@ -94,6 +118,7 @@ def test_a_claim_survives_the_death_of_its_process(ledger_url):
     dying = RACER.replace("print(*won)", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     killed = subprocess.run(
         [sys.executable, "-c", dying, ledger_url, "alone", "5", "5", "1"],
+        input="",
         text=True,
         capture_output=True,
         timeout=60,
@@ -108,22 +133,14 @@ def test_the_cap_holds_whatever_isolation_the_server_has_as_its_default(postgres
     with Ledger.open(postgres_url) as ledger, ledger.engine.begin() as connection:
         name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
         connection.exec_driver_sql(f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = 'repeatable read'")
-    racers = [
-        subprocess.Popen(
-            [sys.executable, "-c", RACER, postgres_url, owner, str(REQUESTS), str(CAP), str(PRICE)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for owner in "ab"
-    ]
-    won = [len(racer.communicate(timeout=60)[0].split()) for racer in racers]
-    assert [racer.returncode for racer in racers] == [0, 0]
+    won = [len(out.split()) for out in race(RACER, postgres_url, REQUESTS, CAP, PRICE)]
     assert sum(won) == CAP
 
 
 AT_MOST, EXPECTED = 2_000_003, 1_000_001
-PAYER = """
-import random, sys, time
+PAYER = (
+    MEET
+    + """import random
 from datetime import UTC
 from resources.ledger.records import Caps, Claimed, NewRequest, OverBudget, QuotedPrice
 from resources.ledger.ledger import Ledger
@@ -149,10 +166,7 @@ def end():
     ledger.succeeded(name, attempt=1, cost_microdollars=dice.choice([None, expected, expected, at_most]))
 
 pay(0)
-deadline = time.monotonic() + 60
-while len({row.owner for row in ledger.list()}) < 2:
-    assert time.monotonic() < deadline, "the other one never came"
-    time.sleep(0.005)
+meet()
 number, fits = 0, True
 while fits or under_way:
     number += 1
@@ -161,20 +175,12 @@ while fits or under_way:
         end()
         fits = True
 """
+)
 
 
 def test_two_processes_that_pay_and_settle_hold_a_cap_on_settled_plus_the_most_that_may_still_be_charged(ledger_url):
     cap = 60 * EXPECTED
-    payers = [
-        subprocess.Popen(
-            [sys.executable, "-c", PAYER, ledger_url, owner, str(cap), str(AT_MOST), str(EXPECTED)],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for owner in "ab"
-    ]
-    ended = [(payer.communicate(timeout=120)[1], payer.returncode) for payer in payers]
-    assert [code for _, code in ended] == [0, 0], ended
+    race(PAYER, ledger_url, cap, AT_MOST, EXPECTED)
     with Ledger.open(ledger_url) as ledger:
         spent, rows = ledger.spent_today("sandbox"), ledger.list(states={State.SUCCEEDED})
     assert {row.fingerprint[0] for row in rows} == {"a", "b"}

@@ -1,5 +1,7 @@
 """The digest of a listing changes with every object, and only with objects."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -34,11 +36,21 @@ def test_it_covers_every_page_and_listings_between_its_pages_are_whole(
     for name in names:
         bucket.write(name, b"1", "image/jpeg")
     ask: Any = bucket._client.list_objects_v2
-    monkeypatch.setattr(bucket._client, "list_objects_v2", lambda **given: ask(**given, MaxKeys=2))
-    before = bucket.digest("uploads/")
-    assert [info.key for info in bucket.list("uploads/")] == names
-    bucket.write(names[-1], b"2", "image/jpeg")
-    assert bucket.digest("uploads/") != before
+    between: list[list[str]] = []
+    with ThreadPoolExecutor(1) as others, monkeypatch.context() as patched:
+
+        def ask_between(**given: Any) -> Any:
+            page = ask(**given, MaxKeys=2)
+            if threading.current_thread() is threading.main_thread():
+                between.append(others.submit(lambda: [info.key for info in bucket.list("uploads/")]).result())
+            return page
+
+        patched.setattr(bucket._client, "list_objects_v2", ask_between)
+        before = bucket.digest("uploads/")
+        assert between == [names] * 3
+        assert [info.key for info in bucket.list("uploads/")] == names
+        bucket.write(names[-1], b"2", "image/jpeg")
+        assert bucket.digest("uploads/") != before
 
 
 def test_a_page_that_looks_otherwise_is_left_as_it_is() -> None:
