@@ -132,7 +132,7 @@ def cost_command(
 ) -> None:
     """Correct what a request cost, by the service's bill: one that was reported wrongly, or never.
 
-    From then on it counts against the caps, in the spend report and in later quotes. What the service tells of it later
+    From then on it counts against the caps, in the spend report and in later quotes. What the service reports of it later
     changes nothing. If the request was sent more than once, give the service's id of the submission.
 
         i2v ledger cost 4f2c9a61d0e7 1.25

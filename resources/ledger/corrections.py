@@ -10,7 +10,7 @@ from resources.ledger.tables import events, price_holds, submissions
 from resources.money import dollars
 
 COST_CORRECTED = "cost_corrected"
-"""The event of a cost that a person wrote; what the service tells later of the same attempt changes nothing."""
+"""The event of a cost that a person wrote; what the service reports later of the same attempt changes nothing."""
 
 
 def is_corrected(connection: sa.Connection, fingerprint: str, attempt: int) -> bool:

@@ -14,7 +14,7 @@ from resources.storage.objects import BucketObjects
 
 
 class ConditionalWrites(BucketObjects):
-    """Write objects that are new, or that no one else has changed since they were read."""
+    """Write objects that are new, or unchanged since they were read."""
 
     def write_new(self, key: str, data: bytes, content_type: str) -> bool:
         """Write a small object if it does not exist; of several concurrent writers at most one gets True.
