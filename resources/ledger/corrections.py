@@ -1,8 +1,11 @@
 """What a person corrects: a cost that the service reported wrongly or never, by the bill."""
 
+from collections.abc import Collection
+
 import sqlalchemy as sa
 
 from resources.ledger.base import FINISHED, LedgerBase
+from resources.ledger.database import chunks
 from resources.ledger.errors import IllegalTransition, LedgerError
 from resources.ledger.records import RequestRow
 from resources.ledger.surprises import OF_PRICE, hold_family, surprise_words
@@ -60,6 +63,17 @@ class Corrections(LedgerBase):
                 )
             self._correct(connection, row, paid, cost_microdollars, by)
             return self._row(connection, fingerprint)
+
+    def corrected_costs(self, fingerprints: Collection[str]) -> frozenset[str]:
+        """Return those of these requests of which a person corrected a cost."""
+        found: set[str] = set()
+        with self.database.read() as connection:
+            for part in chunks(sorted(fingerprints)):
+                query = sa.select(events.c.fingerprint).where(
+                    events.c.fingerprint.in_(part), events.c.what == COST_CORRECTED
+                )
+                found |= set(connection.execute(query).scalars())
+        return frozenset(found)
 
     def _correct(
         self, connection: sa.Connection, row: RequestRow, paid: "sa.Row[tuple[object, ...]]", cost: int, by: str
