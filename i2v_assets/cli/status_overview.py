@@ -22,8 +22,8 @@ from i2v_assets.uploads.under_way import (
 from resources.clock import utc_now
 from resources.errors import I2VError
 from resources.ledger.records import Spend
+from resources.messages import counted
 from resources.money import dollars
-from resources.plurals import counted
 from resources.registry.overview import ClipOverview, read_overview_of_clips
 from resources.registry.rows import ClipRow, ClipState, RefusedRow
 from resources.wait_reason import WaitReason

@@ -13,29 +13,27 @@ import dagster as dg
 
 from i2v_assets.clip_folder.notes import answer_of
 from i2v_assets.defs.dagster_internals import assets_below
-from i2v_assets.defs.dead_runs import signs_of_life
 from i2v_assets.defs.event_log import DagsterEvents, dagster_metadata
-from i2v_assets.defs.failures import as_dagster_failure, interrupted
+from i2v_assets.defs.failures import as_dagster_failure, interrupted, signs_of_life
 from i2v_assets.defs.partitions import BATCH_TAG, clips
-from i2v_assets.defs.run_tags import CLIPS_TAG, clip_tags, ended_line, result_tags
+from i2v_assets.defs.run_requests import CLIPS_TAG, clip_tags, ended_line, result_tags
 from i2v_assets.defs.specs import AT_LOAD, CLIP_PLAN, CLIP_PREVIEW, CLIP_SPECS, CLIP_VIDEO
 from i2v_assets.pipeline.price_checks import MODEL, PRICE
 from resources import logs
 from resources.allocator import limit_malloc_arenas
+from resources.dagster_resources import BucketResource, LedgerResource
 from resources.dagster_runs import asked_run, is_retry, started_by
 from resources.generation.run_sync import run_sync
 from resources.ledger.records import Money
 from resources.media.quality.model import Check
+from resources.messages import counted
 from resources.outside_text import escape_markdown, plain
-from resources.plurals import counted
 from resources.redact import redact
-from resources.registry.resource import LedgerResource
 from resources.registry.rows import ClipRow, ClipState
 from resources.runcomfy.resource import RunComfyResource
 from resources.scratch import scratch_folder
 from resources.settings import load_settings
 from resources.storage.keys import MANIFEST, clip_key
-from resources.storage.resource import BucketResource
 
 if TYPE_CHECKING:
     from i2v_assets.pipeline.checks import CheckReport

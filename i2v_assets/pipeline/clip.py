@@ -10,8 +10,7 @@ from dataclasses import replace
 
 from i2v_assets.pipeline.context import PipelineContext, RunScope
 from i2v_assets.pipeline.deliver import Delivery
-from i2v_assets.pipeline.generate import Generated
-from i2v_assets.pipeline.make_takes import TakeMaker
+from i2v_assets.pipeline.generate import Generated, TakeMaker
 from i2v_assets.pipeline.outcome import (
     HOLDS_NO_OTHER,
     ClipFailed,

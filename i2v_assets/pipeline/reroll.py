@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from i2v_assets.pipeline.context import PipelineContext, RunScope
 from i2v_assets.pipeline.deliver import Delivery
-from i2v_assets.pipeline.generate import Generated
-from i2v_assets.pipeline.make_takes import PAID, TakeMaker
+from i2v_assets.pipeline.generate import PAID, Generated, TakeMaker
 from i2v_assets.pipeline.outcome import HOLDS_NO_OTHER, ClipFailed, ClipWaiting
 from i2v_assets.pipeline.pass_gates import GateKeeper
 from i2v_assets.pipeline.plan import Planned

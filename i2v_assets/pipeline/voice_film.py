@@ -21,7 +21,7 @@ from resources.ledger.records import RequestRow
 from resources.media import joining, mixing
 from resources.media.hashing import sha256_file
 from resources.media.limits import JOIN
-from resources.plurals import counted
+from resources.messages import counted
 from resources.schemas.inputs import FirstFrame, Medium, MediumKind
 from resources.storage import keys
 from resources.storage.errors import ObjectMissing

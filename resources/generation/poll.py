@@ -22,7 +22,7 @@ from resources.generation.types import (
 )
 from resources.ledger.lookouts import GIVE_UP_AFTER
 from resources.ledger.records import RequestRow
-from resources.plurals import counted
+from resources.messages import counted
 from resources.runcomfy.errors import (
     Forbidden,
     MissingToken,

@@ -10,10 +10,9 @@ from statistics import median_high
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from resources.messages import counted
 from resources.money import dollars
-from resources.plurals import counted
-from resources.prices.billed import Billed
-from resources.prices.terms import PriceTerms
+from resources.prices.billed import Billed, PriceTerms
 
 WINDOW = 50
 """Settled costs with the same parameters that are looked at, the latest."""

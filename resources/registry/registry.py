@@ -24,10 +24,7 @@ from resources.clock import utc_now
 from resources.ledger.database import Database, chunks
 from resources.ledger.queries import Reading
 from resources.registry.admission import OWED, Admissions
-from resources.registry.claims import UploadClaims
-from resources.registry.guards import as_read, clip_row, lock_rows
-from resources.registry.read_cache import UploadMemory
-from resources.registry.refusals import UploadRefusals
+from resources.registry.base import as_read, clip_row, lock_rows
 from resources.registry.rows import (
     UNMADE,
     Admission,
@@ -42,6 +39,7 @@ from resources.registry.run_beats import RunBeats
 from resources.registry.stops import ClipStops
 from resources.registry.tables import clips, refused_uploads
 from resources.registry.takes import Takes
+from resources.registry.uploads import UploadClaims, UploadMemory, UploadRefusals
 from resources.wait_reason import WaitReason
 
 __all__ = ["Admission", "ClipRow", "ClipState", "Refusals", "RefusedRow", "Registry", "Upload"]

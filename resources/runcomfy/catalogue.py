@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from resources.errors import SettingsError
-from resources.prices.terms import PriceTerms, terms_of
+from resources.prices.billed import PriceTerms, price_microdollars, terms_of
 from resources.runcomfy.client import RunComfyClient
 from resources.runcomfy.drift import differences
 from resources.runcomfy.errors import FamilyUnavailable, ServiceError, UnknownModel, UnknownPriceUnit, Unusable
 from resources.runcomfy.outputs_of import OTHER_MODEL, output_of
-from resources.runcomfy.pricing import price_microdollars
 from resources.runcomfy.wire import CatalogueEntry
 from resources.schemas.endpoints import ENDPOINTS, Endpoint, LiveEndpoint, ids_for
 from resources.schemas.families import FAMILIES
@@ -26,7 +25,7 @@ from resources.schemas.live_words import SchemaUnusable
 
 _log = logging.getLogger(__name__)
 
-__all__ = ["Catalogue", "Offer", "UnknownPriceUnit", "differences", "price_microdollars"]
+__all__ = ["Catalogue", "Offer", "UnknownPriceUnit", "differences"]
 
 
 @dataclass(frozen=True, slots=True)

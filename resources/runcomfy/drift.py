@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from difflib import SequenceMatcher
 from typing import Any
 
+from resources.prices.billed import PRICE_UNITS
 from resources.redact import redact_line
-from resources.runcomfy.pricing import PRICE_UNITS
 from resources.runcomfy.wire import CatalogueEntry
 from resources.schemas.endpoints import Endpoint, LiveEndpoint, input_schema
 from resources.schemas.live_words import MAX_FIELDS, MAX_VALUES

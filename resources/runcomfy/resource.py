@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import PrivateAttr
 
+from resources.dagster_resources import EnvironmentResource
 from resources.dagster_runs import asked_run, stop_kind
-from resources.environment_resource import EnvironmentResource
 from resources.generation.run_sync import run_sync
 from resources.ledger.records import RequestRow
 from resources.schemas.inputs import GenerationInputs, Medium

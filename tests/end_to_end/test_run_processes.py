@@ -24,7 +24,7 @@ from PIL import Image
 from i2v_assets.defs.runs import why_ended
 from resources.clock import utc_now
 from resources.devservers.start import RunningSandbox
-from resources.generation.caps import caps_of
+from resources.ledger.budget import caps_of
 from resources.ledger.records import State
 from resources.registry.registry import ClipState
 from resources.registry.tables import runs as signs_of_life
