@@ -3,21 +3,19 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from typing import Protocol
 
 from i2v_assets.pipeline.context import PipelineContext, RunScope
 from i2v_assets.pipeline.film_budget import FilmBudget
 from i2v_assets.pipeline.plan import Planned
-from i2v_assets.pipeline.takes import Take
+from i2v_assets.pipeline.takes import Generated, Take
 from i2v_assets.pipeline.voice_film import generate_film
 from i2v_assets.planning.plan import Plan
 from i2v_assets.planning.time_window import parse_window
 from resources.generation.types import Delivered, GenerationRequest, Held, Outcome
 from resources.ledger.errors import LedgerError
-from resources.ledger.ledger import Ledger
 from resources.ledger.records import State
 from resources.registry.base import still_wanted
 from resources.registry.registry import ClipRow, ClipState
@@ -28,55 +26,19 @@ _ASKED_AGAIN = {WaitReason.PERSON, WaitReason.REPLACED, WaitReason.STOPPED, Wait
 or a pause has ended."""
 
 
-class Generator(Protocol):
-    """What generating needs of the pipeline's context."""
-
-    @property
-    def ledger(self) -> Ledger:
-        """The record of every request."""
-
-    @property
-    def generate(self) -> Callable[[GenerationRequest], Awaitable[Outcome]]:
-        """Bring one request to its outcome."""
-
-
-@dataclass
-class Generated:
-    """The outcomes of a clip's takes, in order, and those takes that have a video."""
-
-    outcomes: list[Outcome]
-    takes: list[Take]
-
-    def add(self, more: "Generated") -> None:
-        """Add further takes."""
-        self.outcomes += more.outcomes
-        self.takes += more.takes
-
-    def discard(self) -> None:
-        """Delete the files on local disk."""
-        for take in self.takes:
-            if take.outcome.local_path is not None:
-                take.outcome.local_path.unlink(missing_ok=True)
-
-
-async def generate_takes(context: Generator, plans: Sequence[Plan], requests: Sequence[GenerationRequest]) -> Generated:
-    """Bring the requests of a clip's plans to their outcomes, all at once.
+async def generate_take(context: PipelineContext, plan: Plan, request: GenerationRequest) -> Generated:
+    """Bring one request to its outcome.
 
     Raises:
         LedgerError: the ledger has lost the row of a delivered video.
     """
-
-    async def one(plan: Plan, request: GenerationRequest) -> tuple[Outcome, Take | None]:
-        outcome = await context.generate(request)
-        if not isinstance(outcome, Delivered):
-            return outcome, None
-        row = await asyncio.to_thread(context.ledger.get, plan.fingerprint)
-        if row is None:  # the engine delivered it, so only another program can have taken it out
-            raise LedgerError(f"The ledger has lost {plan.fingerprint[:12]}.", remedy="Restore the ledger's database.")
-        return outcome, Take(plan, outcome, row)
-
-    found = await asyncio.gather(*(one(plan, request) for plan, request in zip(plans, requests, strict=True)))
-    return Generated([outcome for outcome, _ in found], [take for _, take in found if take is not None])
+    outcome = await context.generate(request)
+    if not isinstance(outcome, Delivered):
+        return Generated([outcome], [])
+    row = await asyncio.to_thread(context.ledger.get, plan.fingerprint)
+    if row is None:  # the engine delivered it, so only another program can have taken it out
+        raise LedgerError(f"The ledger has lost {plan.fingerprint[:12]}.", remedy="Restore the ledger's database.")
+    return Generated([outcome], [Take(plan, outcome, row)])
 
 
 class GenerationQueue:
@@ -166,8 +128,8 @@ class TakeMaker:
 
         def one(plan: Plan) -> Awaitable[Generated]:
             if plan.pieces:
-                return generate_film(self._context, self._film_budget, plan, partial(self.request, row))
-            return generate_takes(self._context, [plan], [self.request(row, plan)])
+                return generate_film(self._context, self._film_budget, plan, partial(self.request, row), generate_take)
+            return generate_take(self._context, plan, self.request(row, plan))
 
         made = Generated([], [])
         for more in await asyncio.gather(*(one(plan) for plan in plans)):

@@ -1,7 +1,6 @@
-"""What requests cost, for later quotes; which reported costs are believed; the holds that a surprise puts on a family."""
+"""What requests cost, for later quotes, and the holds that a surprise puts on a family until a person agrees."""
 
 from datetime import timedelta
-from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -9,43 +8,9 @@ from resources.ledger.base import LedgerBase
 from resources.ledger.late_costs import COST_QUERY_PERIOD
 from resources.ledger.records import PriceHold, QuotedPrice, RequestRow, Surprise, Unwanted
 from resources.ledger.tables import price_holds, requests, submissions
-from resources.money import dollars
 from resources.prices.billed import Billed
 from resources.prices.quote import WINDOW, PastCost
 from resources.wait_reason import WaitReason
-
-MOST_TIMES_PLANNED = 5
-"""A reported cost above this many times the reservation is doubted: the base price is not the bill, since resolution and
-sound may raise it (docs/runcomfy-api.md, section 6), but no known surcharge comes near to five times the price."""
-
-
-class Belief(NamedTuple):
-    """What counts as the cost (None: it is not known), and why the report is doubted; empty if it is believed.
-
-    What was reported beyond it still counts against the caps, as what may be charged, until a person has agreed to it.
-    """
-
-    microdollars: int | None
-    doubt: str
-
-
-def believe(reported: int, planned: int | None, *, succeeded: bool) -> Belief:
-    """Return what a reported cost counts as.
-
-    A success for nothing, or more than `MOST_TIMES_PLANNED` times the most that was planned, counts as that most. A run
-    that failed or was cancelled may rightly cost nothing.
-
-    Args:
-        reported: what the service says, in micro-dollars.
-        planned: what the claim reserved; None or 0 if the price was unknown.
-        succeeded: the service made the video.
-    """
-    if reported == 0 and succeeded:
-        return Belief(planned or None, f"the service reports a cost of {dollars(0)} for a video that it made")
-    if planned and reported > MOST_TIMES_PLANNED * planned:
-        return Belief(planned, f"the service reports a cost of {dollars(reported)}, planned were {dollars(planned)}")
-    return Belief(reported, "")
-
 
 ENDPOINT_HELD = timedelta(minutes=10)
 """How long a surprise holds the whole family, not only the parameters that it was about: as long as the longest usual
