@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from resources.clock import utc_now
-from resources.dagster_runs import stop_kind
 from resources.errors import I2VError
 from resources.ledger.errors import LedgerError
+from resources.ledger.records import utc_now
 from resources.messages import pasteable
 from resources.outside_text import lines, plain
 from resources.registry.rows import ClipRow, ClipState
+from resources.runcomfy.resource import stop_kind
 
 if TYPE_CHECKING:
     from resources.ledger.ledger import Ledger
@@ -75,7 +75,7 @@ def end_dead_runs(
 
     A run of an older version gives none: it counts as dead once no request of its clips is leased.
     """
-    from resources.registry.run_beats import DEAD_AFTER
+    from resources.registry.registry import DEAD_AFTER
 
     working = [row for row in rows if row.state is ClipState.WORKING and row.run_id]
     seen = registry.runs.seen({row.run_id for row in working if row.run_id})
@@ -97,7 +97,7 @@ def end_dead_runs(
 
 def end_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     """Report a run as failed, or as canceled if it was to be; return False if it is not at work."""
-    from resources.registry.run_beats import DEAD_AFTER
+    from resources.registry.registry import DEAD_AFTER
 
     if run.status not in _AT_WORK:
         return False
@@ -112,7 +112,7 @@ def end_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
 
 def end_silent_runs(instance: dg.DagsterInstance, registry: "Registry", runs: Sequence[dg.DagsterRun]) -> None:
     """End those of these runs that gave signs of life once, and none for `DEAD_AFTER`."""
-    from resources.registry.run_beats import DEAD_AFTER
+    from resources.registry.registry import DEAD_AFTER
 
     seen = registry.runs.seen([run.run_id for run in runs if run.status in _AT_WORK])
     late = utc_now() - DEAD_AFTER
@@ -124,7 +124,7 @@ def end_silent_runs(instance: dg.DagsterInstance, registry: "Registry", runs: Se
 @contextmanager
 def signs_of_life(registry: "Registry", run_id: str) -> Iterator[None]:
     """Record for the length of the block that a run is alive, from a thread of its own."""
-    from resources.registry.run_beats import BEAT_SECONDS
+    from resources.registry.registry import BEAT_SECONDS
 
     over = threading.Event()
 

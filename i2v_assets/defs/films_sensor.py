@@ -14,8 +14,8 @@ from i2v_assets.defs.partitions import sequences
 from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.defs.runs import why_ended
 from i2v_assets.defs.specs import AT_LOAD
-from resources.clock import utc_now
 from resources.dagster_resources import BucketResource, LedgerResource
+from resources.ledger.records import utc_now
 from resources.messages import counted
 from resources.outside_text import plain
 from resources.problem import Problem

@@ -17,13 +17,12 @@ from i2v_assets.defs.specs import CLIP_SPECS, CLIP_VIDEO
 from i2v_assets.defs.stop_jobs import STOP_JOBS
 from resources import logs
 from resources.dagster_resources import BucketResource, LedgerResource
-from resources.dagster_runs import started_by
 from resources.generation.run_sync import run_sync
 from resources.ledger.records import RequestRow
 from resources.money import dollars
 from resources.outside_text import plain
 from resources.registry.rows import ClipState
-from resources.runcomfy.resource import RunComfyResource
+from resources.runcomfy.resource import RunComfyResource, started_by
 from resources.scratch import scratch_folder
 from resources.settings import USD
 

@@ -10,8 +10,8 @@ from i2v_assets.defs.event_log import with_target
 from i2v_assets.defs.overdue_check import WAITING_TOO_LONG, measured
 from i2v_assets.defs.partitions import clips
 from i2v_assets.defs.specs import CLIP_PLAN
-from resources.clock import utc_now
 from resources.dagster_resources import BucketResource, LedgerResource
+from resources.ledger.records import utc_now
 from resources.messages import counted
 from resources.outside_text import plain
 from resources.registry.rows import ClipState

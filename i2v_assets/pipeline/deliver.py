@@ -17,7 +17,6 @@ from i2v_assets.clip_folder.manifest import (
     read_manifest,
 )
 from i2v_assets.clip_folder.writer import BucketAnswers
-from i2v_assets.pipeline.checks import manifest_checks
 from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.lay_sound import laid_under
 from i2v_assets.pipeline.outcome import ClipDelivered
@@ -25,6 +24,7 @@ from i2v_assets.pipeline.plan import Planned
 from i2v_assets.pipeline.postprocess import Postprocessor, PostprocessResult, in_words
 from i2v_assets.pipeline.price_checks import is_substituted
 from i2v_assets.pipeline.read_media import ReadFile
+from i2v_assets.pipeline.report_video import manifest_checks
 from i2v_assets.pipeline.sign import signed_copy
 from i2v_assets.pipeline.takes import Take, choose
 from i2v_assets.planning.plan import Plan

@@ -17,7 +17,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 
-from resources.clock import utc_now
 from resources.errors import ErrorCode, Verdict
 from resources.generation.poll_schedule import Forecast, prior
 from resources.generation.rate_limit import Pacer
@@ -26,7 +25,7 @@ from resources.generation.witness import Witness
 from resources.ledger.errors import LedgerError, LedgerFull, LedgerUnavailable
 from resources.ledger.ledger import Ledger
 from resources.ledger.lookouts import Outage
-from resources.ledger.records import NewRequest, RequestRow
+from resources.ledger.records import NewRequest, RequestRow, utc_now
 from resources.runcomfy.catalogue import Catalogue
 from resources.runcomfy.client import RunComfyClient
 from resources.runcomfy.errors import RateLimited

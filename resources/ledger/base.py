@@ -7,10 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from resources.clock import utc_now
 from resources.ledger.database import Database
 from resources.ledger.errors import IllegalTransition, LedgerError, StaleClaim, UnknownRequest
-from resources.ledger.records import RequestRow, State
+from resources.ledger.records import RequestRow, State, utc_now
 from resources.ledger.tables import events, requests, submissions
 from resources.redact import redact
 

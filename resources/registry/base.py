@@ -9,9 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from resources.clock import utc_now
 from resources.ledger.database import Database, chunks
-from resources.ledger.records import State, Unwanted, WantedCheck
+from resources.ledger.records import State, Unwanted, WantedCheck, utc_now
 from resources.ledger.tables import requests
 from resources.registry.rows import ClipRow, ClipState
 from resources.registry.tables import clips

@@ -10,8 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from resources.clock import utc_now
 from resources.ledger.database import Database, chunks
+from resources.ledger.records import utc_now
 from resources.registry.rows import ClaimChange, ClipState, KnownTree, ObjectClaim, Refusals, RefusedRow
 from resources.registry.tables import claims, clips, media_facts, refused_uploads, texts, trees
 from resources.storage.keys import UPLOADS

@@ -27,10 +27,10 @@ from dagster._utils.error import serializable_error_info_from_exc_info
 from i2v_assets.defs import alerts_sensor as module
 from i2v_assets.defs.alerts_sensor import alerts_sensor
 from i2v_assets.defs.failures import as_dagster_failure
-from resources.clock import utc_now
 from resources.dagster_resources import BucketResource, LedgerResource
 from resources.errors import Verdict
 from resources.ledger.ledger import Ledger
+from resources.ledger.records import utc_now
 from resources.registry.overdue import Waits
 from resources.registry.registry import ClipState, RefusedRow, Registry, Upload
 from resources.settings import Settings, load_settings, variable_name
