@@ -156,7 +156,7 @@ def situation(
         RefusedUpload,
         UnknownRequest,
     )
-    from resources.ledger.surprises import OF_MODEL
+    from resources.ledger.holds import OF_MODEL
     from resources.registry.overdue import Waits
 
     longest = timedelta(minutes=settings.warn_after_minutes)

@@ -18,10 +18,9 @@ from i2v_assets.planning.plan import Plan
 from resources.generation.types import Cancelled, Delivered, Failed, GenerationRequest, Held, Outcome
 from resources.ledger.records import RequestRow
 from resources.media import joining, mixing
-from resources.media.hashing import sha256_file
 from resources.media.limits import JOIN
 from resources.messages import counted
-from resources.schemas.inputs import FirstFrame, Medium, MediumKind
+from resources.schemas.inputs import FirstFrame, Medium, MediumKind, sha256_file
 from resources.storage import keys
 from resources.storage.errors import ObjectMissing
 

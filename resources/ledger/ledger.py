@@ -14,10 +14,8 @@ from resources.ledger.database import Database
 from resources.ledger.decisions import Decisions
 from resources.ledger.errors import NotALedger
 from resources.ledger.film_room import FilmRoom
-from resources.ledger.holds import Holds
 from resources.ledger.late_costs import LateCosts
 from resources.ledger.lookouts import Lookouts
-from resources.ledger.prices import Prices
 from resources.ledger.queries import Reading
 from resources.ledger.records import utc_now
 from resources.ledger.responses import Responses
@@ -27,9 +25,7 @@ from resources.ledger.witnessed import Witnessed
 
 
 class Ledger(
-    Prices,
     Corrections,
-    Holds,
     FilmRoom,
     Responses,
     Decisions,

@@ -21,7 +21,7 @@ from i2v_assets.uploads.grouping import group_uploads, texts_wanted
 from i2v_assets.uploads.incremental import groups_of
 from resources.errors import I2VError
 from resources.ledger.records import State
-from resources.runcomfy.drift import differences
+from resources.runcomfy.catalogue import differences
 from resources.runcomfy.wire import (
     CatalogueEntry,
     parse_json,

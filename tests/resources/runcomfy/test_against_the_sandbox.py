@@ -14,9 +14,8 @@ from pydantic import SecretStr
 from resources.dagster_resources import BucketResource, LedgerResource
 from resources.devservers.start import SANDBOX_TOKEN, RunningSandbox, environment, start_sandbox
 from resources.errors import SettingsError
-from resources.runcomfy.catalogue import Catalogue
+from resources.runcomfy.catalogue import Catalogue, differences
 from resources.runcomfy.client import RunComfyClient
-from resources.runcomfy.drift import differences
 from resources.runcomfy.errors import (
     DisallowedHost,
     DownloadFailed,
