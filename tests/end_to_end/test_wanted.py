@@ -278,7 +278,7 @@ def test_an_older_version_that_comes_late_does_not_replace_the_newer(
 ) -> None:
     from i2v_assets.pipeline import generate as pipeline
 
-    made, once = pipeline.generate_takes, []
+    made, once = pipeline.generate_take, []
 
     async def overtaken(*arguments: Any) -> Any:
         found = await made(*arguments)
@@ -288,7 +288,7 @@ def test_an_older_version_that_comes_late_does_not_replace_the_newer(
             await asyncio.to_thread(stage.make)
         return found
 
-    monkeypatch.setattr(pipeline, "generate_takes", overtaken)
+    monkeypatch.setattr(pipeline, "generate_take", overtaken)
     stage.upload("hero.png", picture(80))
     stage.make()
     assert len(stage.charges()) == 2
