@@ -139,7 +139,7 @@ def cost_command(
     """
     with open_session() as session:
         row = find(session.ledger, which)
-        one = None if row.fingerprint.startswith(which) else which
+        one = None if row.fingerprint.startswith(which.lower()) else which
         corrected = correct_cost(session, row, usd, by=by or current_user(), request_id=one)
     if as_json:
         print_json(asdict(corrected.row))

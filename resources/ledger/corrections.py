@@ -64,6 +64,20 @@ class Corrections(LedgerBase):
             self._correct(connection, row, paid, cost_microdollars, by)
             return self._row(connection, fingerprint)
 
+    def counted_cost(self, fingerprint: str, request_id: str | None = None) -> int:
+        """Return what a submission counts as, in micro-dollars: its reservation while its cost is unknown.
+
+        Args:
+            fingerprint: the request.
+            request_id: the submission; the last one if None.
+        """
+        with self.database.read() as connection:
+            paid = _chargeable(connection, fingerprint, request_id)
+        if paid is None:
+            return 0
+        counted = paid.reserved_microdollars if paid.cost_microdollars is None else paid.cost_microdollars
+        return counted or 0
+
     def corrected_costs(self, fingerprints: Collection[str]) -> frozenset[str]:
         """Return those of these requests of which a person corrected a cost."""
         found: set[str] = set()

@@ -76,7 +76,7 @@ def test_a_doubted_cost_is_corrected_by_the_bill(world):
         ran = world("ledger", "cost", "--", row.fingerprint[:12], typed)
         assert ran.code != 0
         assert "amount in US dollars" in ran.err
-    ran = world("ledger", "cost", row.fingerprint[:12], "$1.25", "--by", "ann")
+    ran = world("ledger", "cost", row.fingerprint[:12].upper(), "$1.25", "--by", "ann")
     assert ran.code == 0, ran.err
     assert f"{row.fingerprint[:12]} of clip one cost $1.25; it counted as $1.00." in ran.out
     assert f"i2v models --accept {FAMILY}" in ran.err
