@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final
 
+from i2v_assets.planning.verb_forms import verbs_in
 from i2v_assets.planning.vocabulary import Reading, camera_moves, pattern, read_prompt
 
 LEAD_WORDS: Final = 6
@@ -129,6 +130,7 @@ def _first_motion(reading: Reading, clause: str) -> int | None:
         for each in _MOTION
         if (match := next(_verbs(reading, pattern(each, reading.language), clause), None))
     ]
+    found += [match.start() for match in verbs_in(reading, clause)]
     for move in camera_moves(reading.language):
         found += [match.start() for each in (move.sure, move.maybe) if (match := each.search(clause))]
     first = min(found, default=None)
@@ -264,7 +266,9 @@ def _leads_segment(before: str) -> bool:
 def _actions(reading: Reading, segment: str) -> tuple[list[str], str]:
     big, small = [], ""
     slight = pattern("small_motions", reading.language)
-    for match in _verbs(reading, pattern("motions", reading.language), segment):
+    listed = list(_verbs(reading, pattern("motions", reading.language), segment))
+    formed = [each for each in verbs_in(reading, segment) if not any(one.start() < each.end() and each.start() < one.end() for one in listed)]
+    for match in sorted([*listed, *formed], key=lambda each: each.start()):
         if slight.fullmatch(match[0]):
             small = small or match[0]
         else:

@@ -180,6 +180,11 @@ def _verbs(kind: str) -> frozenset[str]:
     return frozenset(_words()["motions"][kind].split("|"))
 
 
+def listed_verbs() -> frozenset[str]:
+    """Return the English verbs of motion that `words.yaml` lists, as infinitives of one word."""
+    return frozenset(verb for verb in _verbs("en_verbs") if " " not in verb)
+
+
 @cache
 def _frequent() -> dict[str, re.Pattern[str]]:
     return {language: re.compile(words) for language, words in _words()["languages"].items()}
@@ -187,11 +192,11 @@ def _frequent() -> dict[str, re.Pattern[str]]:
 
 @cache
 def _words() -> dict[str, Any]:
-    loaded = yaml.load(WORDS_FILE.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - a safe one, whichever it is
+    loaded = yaml.load(WORDS_FILE.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - a safe one, whichever it is
     return {concept: _joined(entry) for concept, entry in loaded.items()}
 
 
-_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml reads the file in 14 ms if PyYAML has it; Python alone in 130 ms."""
 
 
