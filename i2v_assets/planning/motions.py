@@ -215,8 +215,8 @@ _MOTION: Final = ("motions", "moved", "still_camera", "steady_camera", "speech",
 _FORMAT = re.compile(
     r"^(?:\W*(?:\d+(?:\.\d+)?[- ]?(?:seconds?|secs?|sekunden?|segundos?|secondes?|s|秒)(?: (?:lang|long|clip|video))*(?:間|钟)?"
     r"|\d+:\d+|(?:portrait|landscape|upright) (?:format|orientation|mode|video|clip)(?![a-z])|[248]k|uhd|hd|\d{3,4}p|(?:vertical|horizontal|square|seamless|perfect|endless|silent|short|cinematic|clip|video"
-    r"|reel|loop|film|shot|boucle|parfaite|bucle|perfecto|endlosschleife|a|an|the|make|it|format|formato|hochformat|hochkant"
-    r"|querformat|quadratisch|vertikal|duration|length|output|aspect|ratio|widescreen|carre|cuadrado|quadrado|instagram"
+    r"|reel|loop|film|shot|boucle|parfaite|bucle|perfecto|endlosschleife|a|an|the|make|me|it|format|formato|hochformat|hochkant"
+    r"|querformat|quadratisch|vertikal|duration|length|output|aspect|ratio|widescreen|carre|cuadrado|quadrado|instagram|insta|ig"
     r"|tiktok|youtube|reels|stor(?:y|ies)|shorts|for|fur|pour|para|en|im|in|als|de|duree|duracion|duracao|dauer|lange)(?![a-z])"
     r"|竖屏|横屏|竖版|横版|方形|縦動画|縦型|横型|短视频|视频|動画))+"
 )
@@ -228,8 +228,11 @@ def _without_format(clause: str) -> str:
     if match is None:
         return clause
     rest = clause[match.end() :].strip(" ,.-")
-    # "a woman" begins with a word of the list and is not a format
-    return clause if not re.search(r"\d|[a-z]{4}|秒", match[0]) or match[0].strip() in {"make it"} else rest
+    # "a woman" and "make the flag wave" begin with words that are no format by themselves
+    return rest if re.search(r"\d|[a-z]{4}|秒|[^\x00-\x7f]", _FILLER.sub("", match[0])) else clause
+
+
+_FILLER = re.compile(r"(?<![a-z])(?:make|para|pour)(?![a-z])")
 
 
 # Camera and actions

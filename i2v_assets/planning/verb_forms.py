@@ -8,7 +8,7 @@ flag wave", "he could turn".
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
@@ -19,7 +19,7 @@ _WORD: Final = re.compile(r"[a-z][a-z'-]*")
 
 _ENDINGS: Final[Mapping[str, Mapping[str, str]]] = {
     "es": {
-        "ar": "a an aba aban o aron ando andose ar arse ara aran aria arian e en ase asen",
+        "ar": "a an aba aban aron ando andose ar arse ara aran aria arian e en ase asen",
         "er": "e en ia ian io ieron yo yeron iendo yendo er erse era eran eria erian a an iera ieran yera yeran",
         "ir": "e en ia ian io ieron yo yeron iendo yendo ir irse ira iran iria irian a an iera ieran yera yeran",
     },
@@ -101,6 +101,7 @@ def _english(clause: str) -> Iterator[re.Match[str]]:
             or (word in past and (before in _SUBJECT or (supposed and supposed.end() < match.start())))
             or (word in third and before in _SUBJECT)
             or (word in ing and before in _GOES_ON)
+            or (word.rstrip("'").endswith("in") and word.rstrip("'") + "g" in ing)  # "hair blowin in the wind"
         ):
             yield match
         called = called or word in _CAUSES or (word in _MODALS and before not in _ASKS_US)
@@ -154,7 +155,7 @@ def _joined(verb: str, ending: str) -> str:
 @cache
 def _forms(language: str) -> frozenset[str]:
     make = _german if language == "de" else _romance
-    return frozenset(form for entry in _infinitives(language) for form in make(entry, language))
+    return frozenset(form for entry in _infinitives(language) for form in make(entry, language)) - _nouns(language)
 
 
 def _german(entry: str, _language: str) -> Iterator[str]:
@@ -168,7 +169,6 @@ def _german(entry: str, _language: str) -> Iterator[str]:
         return
     link = "e" if re.search(r"[dt]$|[^lraeiouh][mn]$", stem) else ""
     yield from (stem + link + ending for ending in ("t", "te", "ten"))
-    yield stem + "e"
 
 
 def _romance(entry: str, language: str) -> Iterator[str]:
@@ -184,10 +184,13 @@ def _romance(entry: str, language: str) -> Iterator[str]:
 
 
 def _infinitives(language: str) -> list[str]:
-    return _listed()[language]
+    return str(_listed()[language]).split()
+
+
+def _nouns(language: str) -> frozenset[str]:
+    return frozenset(_listed()["nouns"][language].split())
 
 
 @cache
-def _listed() -> Mapping[str, list[str]]:
-    loaded: dict[str, str] = yaml.load(_VERBS_FILE.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - a safe one
-    return {language: text.split() for language, text in loaded.items()}
+def _listed() -> Any:
+    return yaml.load(_VERBS_FILE.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - a safe one

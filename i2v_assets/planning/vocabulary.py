@@ -164,7 +164,8 @@ def _inflected(verb: str) -> str:
     elif last == "y" and base[-2] not in "aeou":
         forms = rf"{stem}(?:ies|ying)"
     else:
-        forms = rf"{base}(?:e?s|{last}?ing)"
+        doubled = last if re.search(r"^[^aeiou]*[aeiou][bdgmnprt]$", base) else f"{last}?"  # "hopping", not "hoping"
+        forms = rf"{base}(?:e?s|{doubled}ing)"
     if base in _verbs("en_nouns_first"):
         forms += rf"|(?:(?<=s )|(?<=and )|(?<=to )|(?<=then )){base}"
     elif base in _verbs("en_nouns_too"):
