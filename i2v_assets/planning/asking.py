@@ -103,7 +103,11 @@ def _two_states(clues: Clues) -> str:
     else:
         if words := prompt.find("from_to"):
             return words
-        pairs = (("begins", "ends"), ("early_state", "late_state"), ("early_state", "ends"))
+        pairs = (("begins", "ends"),)
+        if not prompt.find("composes"):
+            if words := prompt.find("changes"):
+                return words
+            pairs = (*pairs, ("early_state", "late_state"), ("early_state", "ends"))
     found = ((prompt.find(one), prompt.find(other)) for one, other in pairs)
     return next((f"{one} … {other}" for one, other in found if one and other and one != other), "")
 

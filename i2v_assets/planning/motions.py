@@ -270,7 +270,11 @@ def _actions(reading: Reading, segment: str) -> tuple[list[str], str]:
     big, small = [], ""
     slight = pattern("small_motions", reading.language)
     listed = list(_verbs(reading, pattern("motions", reading.language), segment))
-    formed = [each for each in verbs_in(reading, segment) if not any(one.start() < each.end() and each.start() < one.end() for one in listed)]
+    formed = [
+        each
+        for each in verbs_in(reading, segment)
+        if not any(one.start() < each.end() and each.start() < one.end() for one in listed)
+    ]
     for match in sorted([*listed, *formed], key=lambda each: each.start()):
         if slight.fullmatch(match[0]):
             small = small or match[0]
