@@ -84,9 +84,16 @@ def infinitives(language: str) -> list[str]:
     return str(_listed()[language]).split()
 
 
+@cache
 def nouns(language: str) -> frozenset[str]:
     """Return the forms that are common nouns as well."""
     return frozenset(_listed()["nouns"][language].split())
+
+
+@cache
+def before_nouns(language: str) -> frozenset[str]:
+    """Return the words after which a form is a noun or an adjective: articles, prepositions and the like."""
+    return frozenset(_listed()["before_nouns"][language].split())
 
 
 @cache

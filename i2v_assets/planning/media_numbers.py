@@ -80,7 +80,8 @@ _SPELLED: Final = {
     "one": "1", "two": "2", "three": "3", "four": "4", "eins": "1", "zwei": "2", "drei": "3", "vier": "4", "uno": "1", "tres": "3",
 }  # fmt: skip
 _NUMBER_WORD: Final = re.compile(
-    rf"\b(image|picture|photo|pic|shot|video|clip|audio|bild|foto|imagen) ({'|'.join(_SPELLED)})\b(?! of\b)", re.IGNORECASE
+    rf"\b(image|picture|photo|pic|shot|video|clip|audio|bild|foto|imagen) ({'|'.join(_SPELLED)})\b(?! of\b)",
+    re.IGNORECASE,
 )
 
 
@@ -102,7 +103,8 @@ def numbers_in(prompt: str) -> tuple[tuple[MediumKind, int], ...]:
 def marked(text: str) -> str:
     """Return a folded text in which each image that it names, also by an ordinal, is written as @ and its number."""
     text = _REFERENCES[MediumKind.IMAGE].sub(
-        lambda match: " ".join(f"@{number}" for number in _each_number(match["many"] or match["one"])), _in_figures(text)
+        lambda match: " ".join(f"@{number}" for number in _each_number(match["many"] or match["one"])),
+        _in_figures(text),
     )
     text = _ORDINAL[MediumKind.IMAGE].sub(lambda match: f"@{_ordinal(match)}", text)
     text = _BARE_PAGE.sub(lambda match: f"@{_value(match[1] or match[2])}", text)

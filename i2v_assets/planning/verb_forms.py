@@ -6,151 +6,14 @@ flag wave", "he could turn".
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
-from i2v_assets.planning.inflection import forms, infinitives, nouns
+from i2v_assets.planning.inflection import INFLECTED, before_nouns, forms, infinitives, nouns
 from i2v_assets.planning.vocabulary import Reading, listed_verbs
 
 _WORD: Final = re.compile(r"[a-z][a-z'-]*")
-
-_NOUN_AFTER: Final[Mapping[str, frozenset[str]]] = {
-    "de": frozenset(
-        [
-            "der",
-            "die",
-            "das",
-            "den",
-            "dem",
-            "des",
-            "ein",
-            "eine",
-            "einen",
-            "einem",
-            "einer",
-            "eines",
-            "im",
-            "am",
-            "vom",
-            "zum",
-            "zur",
-            "beim",
-            "ins",
-            "ans",
-            "mein",
-            "meine",
-            "dein",
-            "sein",
-            "seine",
-            "ihr",
-            "ihre",
-            "unser",
-            "kein",
-            "keine",
-            "mit",
-            "aus",
-            "von",
-            "bei",
-            "fur",
-            "ohne",
-            "in",
-            "an",
-        ]
-    ),
-    "es": frozenset(
-        [
-            "el",
-            "la",
-            "los",
-            "las",
-            "un",
-            "una",
-            "unos",
-            "unas",
-            "de",
-            "del",
-            "al",
-            "con",
-            "en",
-            "su",
-            "sus",
-            "mi",
-            "mis",
-            "por",
-            "sin",
-            "sobre",
-            "y-la",
-            "este",
-            "esta",
-            "ese",
-            "esa",
-        ]
-    ),
-    "fr": frozenset(
-        [
-            "le",
-            "la",
-            "les",
-            "un",
-            "une",
-            "des",
-            "de",
-            "du",
-            "au",
-            "aux",
-            "en",
-            "son",
-            "sa",
-            "ses",
-            "mon",
-            "ma",
-            "mes",
-            "ce",
-            "cette",
-            "par",
-            "sans",
-            "sur",
-            "avec",
-            "pour",
-            "dans",
-            "l",
-            "d",
-        ]
-    ),
-    "pt": frozenset(
-        [
-            "o",
-            "os",
-            "as",
-            "um",
-            "uma",
-            "uns",
-            "umas",
-            "de",
-            "do",
-            "da",
-            "dos",
-            "das",
-            "no",
-            "na",
-            "nos",
-            "nas",
-            "com",
-            "em",
-            "seu",
-            "sua",
-            "meu",
-            "minha",
-            "por",
-            "sem",
-            "sobre",
-            "este",
-            "esta",
-        ]
-    ),
-}
-"""Words after which a form is a noun; in Portuguese not "a", which is a preposition and a pronoun as well."""
 
 
 def verbs_in(reading: Reading, clause: str) -> Iterator[re.Match[str]]:
@@ -158,12 +21,12 @@ def verbs_in(reading: Reading, clause: str) -> Iterator[re.Match[str]]:
     language = reading.language
     if language == "en":
         yield from _english(clause)
-    elif language is not None and language in _NOUN_AFTER:
+    elif language in INFLECTED:
         known, alike, before = forms(language), nouns(language), ""
         for match in _WORD.finditer(clause):
             *elided, word = match[0].rsplit("'", 1)
             reflexive = before in {"se", "sich"} or elided == ["s"]
-            if (word in known and before not in _NOUN_AFTER[language]) or (reflexive and word in alike):
+            if (word in known and before not in before_nouns(language)) or (reflexive and word in alike):
                 yield match
             before = match[0]
 
@@ -177,65 +40,6 @@ _MODALS: Final = frozenset(["can", "could", "may", "might", "must", "shall", "sh
 _ASKS_US: Final = frozenset(["you", "u", "we", "i", ""])
 """A modal after one of these asks for a clip: "can you bring this to life" moves nothing."""
 
-_NO_VERB_AFTER: Final = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "this",
-        "that",
-        "these",
-        "those",
-        "my",
-        "your",
-        "our",
-        "his",
-        "her",
-        "its",
-        "their",
-        "some",
-        "any",
-        "no",
-        "every",
-        "each",
-        "of",
-        "in",
-        "on",
-        "at",
-        "by",
-        "with",
-        "from",
-        "into",
-        "onto",
-        "for",
-        "as",
-        "than",
-        "very",
-        "more",
-        "most",
-        "over",
-        "under",
-        "through",
-        "near",
-        "behind",
-        "along",
-        "across",
-        "against",
-        "between",
-        "around",
-        "before",
-        "after",
-        "without",
-        "like",
-        "make",
-        "have",
-        "get",
-        "is",
-        "are",
-        "was",
-        "were",
-    ]
-)
 _SUBJECT: Final = frozenset(["he", "she", "it", "they", "who", "we", "you", "i", "and", "then"])
 _SUPPOSED: Final = re.compile(r"\b(?:if|as though|wish|until|while|when|so that)\b")
 
@@ -246,7 +50,7 @@ def _english(clause: str) -> Iterator[re.Match[str]]:
     supposed = _SUPPOSED.search(clause)
     for match in _WORD.finditer(clause):
         word = match[0]
-        if before not in _NO_VERB_AFTER and (
+        if before not in before_nouns("en") and (
             (called and word in base)
             or (word in past and (before in _SUBJECT or (supposed and supposed.end() < match.start())))
             or (word in third and before in _SUBJECT)
@@ -265,75 +69,13 @@ _GOES_ON: Final = frozenset(["keep", "keeps", "start", "starts", "begin", "begin
 def _english_forms() -> tuple[frozenset[str], frozenset[str], frozenset[str], frozenset[str]]:
     """Return the plain forms, and those in -s, -ed and -ing."""
     base = frozenset(infinitives("en")) | listed_verbs()
+    irregular = {verb: past.split("/") for verb, _, past in (each.partition(":") for each in infinitives("en_past"))}
     return (
         base,
         frozenset(_joined(verb, "s") for verb in base),
-        frozenset(form for verb in base for form in _IRREGULAR.get(verb, (_joined(verb, "ed"),))),
+        frozenset(form for verb in base for form in irregular.get(verb, (_joined(verb, "ed"),))),
         frozenset(_joined(verb, "ing") for verb in base),
     )
-
-
-_IRREGULAR: Final[Mapping[str, tuple[str, ...]]] = {
-    verb: tuple(forms.split("/"))
-    for verb, forms in (
-        each.split(":")
-        for each in [
-            "run:ran",
-            "fly:flew",
-            "swim:swam",
-            "rise:rose",
-            "fall:fell",
-            "blow:blew",
-            "throw:threw",
-            "catch:caught",
-            "swing:swung",
-            "spin:spun",
-            "sink:sank",
-            "grow:grew",
-            "drink:drank",
-            "eat:ate",
-            "take:took",
-            "give:gave",
-            "bring:brought",
-            "break:broke",
-            "tear:tore",
-            "shake:shook",
-            "speak:spoke",
-            "ride:rode",
-            "drive:drove",
-            "write:wrote",
-            "draw:drew",
-            "sing:sang",
-            "come:came",
-            "go:went",
-            "sit:sat",
-            "stand:stood",
-            "turn:turned",
-            "leave:left",
-            "creep:crept",
-            "sweep:swept",
-            "weep:wept",
-            "leap:leapt/leaped",
-            "kneel:knelt/kneeled",
-            "slide:slid",
-            "shine:shone/shined",
-            "burst:burst",
-            "bite:bit",
-            "hide:hid",
-            "wake:woke",
-            "freeze:froze",
-            "steal:stole",
-            "weave:wove",
-            "shoot:shot",
-            "sew:sewed",
-            "dig:dug",
-            "cling:clung",
-            "fling:flung",
-            "bend:bent",
-            "wind:wound",
-        ]
-    )
-}
 
 
 def _joined(verb: str, ending: str) -> str:
