@@ -23,6 +23,9 @@ DESCRIBING_CHARACTERS: Final = 8
 SEVERAL_ACTIONS: Final = 3
 """Actions from which a clip of a few seconds has several motions. Slight ones, such as a blink, count as one together."""
 
+LONGEST_WORD: Final = 40
+"""Characters in which the word before another one is looked for."""
+
 _CJK_CHARACTER = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
 
 
@@ -166,11 +169,11 @@ _ADJECTIVE: Final = {
 
 def _is_noun_or_adjective(text: str, match: re.Match[str]) -> bool:
     """Return True for the form of a verb that is not used as one, as in "a smiling woman" or "in soft curls"."""
-    before = _LAST_WORD.search(text[: match.start()])
+    before = _LAST_WORD.search(text, max(0, match.start() - LONGEST_WORD), match.start())
     if before is None or " " in match[0]:
         return False
     if match[0].endswith("ing"):
-        return before[1] in _BEFORE_NOUN and bool(_NOUN_AHEAD.match(text[match.end() :]))
+        return before[1] in _BEFORE_NOUN and bool(_NOUN_AHEAD.match(text, match.end()))
     plural = before[1] in _BEFORE_NOUN | _BEFORE_PLURAL or before[1].endswith("ing")  # "crashing waves" is one motion
     return match[0].endswith("s") and plural
 
@@ -270,11 +273,8 @@ def _actions(reading: Reading, segment: str) -> tuple[list[str], str]:
     big, small = [], ""
     slight = pattern("small_motions", reading.language)
     listed = list(_verbs(reading, pattern("motions", reading.language), segment))
-    formed = [
-        each
-        for each in verbs_in(reading, segment)
-        if not any(one.start() < each.end() and each.start() < one.end() for one in listed)
-    ]
+    covered = {place for each in listed for place in range(each.start(), each.end())}
+    formed = [each for each in verbs_in(reading, segment) if covered.isdisjoint(range(each.start(), each.end()))]
     for match in sorted([*listed, *formed], key=lambda each: each.start()):
         if slight.fullmatch(match[0]):
             small = small or match[0]

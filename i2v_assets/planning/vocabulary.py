@@ -21,6 +21,9 @@ WORDS_FILE: Final = Path(__file__).with_name("words.yaml")
 LANGUAGES: Final = ("en", "de", "es", "fr", "pt", "ja", "zh")
 """Languages with lists."""
 
+READ_CHARACTERS: Final = 10_000
+"""Characters of a prompt that are read; no endpoint takes more than 6,000 (`resources.schemas.endpoints`)."""
+
 _CJK: Final = frozenset({"ja", "zh"})
 _CLAUSE = re.compile(r"[;!?\n\u3002\u3001\u2014\u2013]|[.,:](?!\d)|\s-\s")
 """What ends a clause: not the point of 1.5, nor the colon of 9:16."""
@@ -74,7 +77,7 @@ class Reading:
 @lru_cache(maxsize=4096)
 def read_prompt(prompt: str) -> Reading:
     """Return a prompt as it is understood."""
-    text = " ".join(folded(prompt).split())
+    text = " ".join(folded(prompt[:READ_CHARACTERS]).split())
     language = language_of(text, prompt)
     whole, rest = pattern("whole_clause_negation", language), pattern("negation", language)
     clauses = []
