@@ -107,7 +107,7 @@ NAME = "alerts"
     minimum_interval_seconds=300,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
-        "Every five minutes: tells the webhook of I2V_ALERT_WEBHOOK, in one message, which clips and jobs failed and why, "
+        "Every five minutes: sends one message to the webhook of I2V_ALERT_WEBHOOK: which clips and jobs failed and why, "
         "which sensors and schedules cannot do their work, which requests a person has to resolve, what clips began to wait "
         "for, which wait too long, and which uploads were refused. Only what is new. Free."
     ),

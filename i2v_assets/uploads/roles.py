@@ -13,7 +13,7 @@ from resources.schemas.inputs import MediumKind
 Role = Literal[
     "media", "convertible", "brief", "defaults", "batch", "document", "mark", "companion", "ignored", "unknown"
 ]
-"""``document`` is a file that may be meant to steer others; ``mark`` tells of an upload under way."""
+"""``document`` is a file that may be meant to steer others; ``mark`` announces an upload under way."""
 
 MEDIA_ENDINGS: Final[Mapping[str, MediumKind]] = MappingProxyType(
     dict.fromkeys((".jpg", ".jpeg", ".png", ".webp"), MediumKind.IMAGE)

@@ -104,7 +104,7 @@ def open_media(
     Args:
         path: the local file.
         name: the file's name for people (its key in the bucket); the path's own name if empty.
-        moving_pictures: open animated pictures too (AVIF, GIF), which no one may upload as a video.
+        moving_pictures: open animated pictures too (AVIF, GIF), which may not be uploaded as a video.
         header_only: decode no picture while opening: a twentieth of the CPU, and only the header's facts are known.
 
     Raises:

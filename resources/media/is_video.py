@@ -70,7 +70,7 @@ def examine(path: Path) -> Examined:
 async def examine_apart(path: Path) -> Examined:
     """Do the same in a process of the pool. A limit refuses no download: what begins like a video then counts as one.
 
-    It is kept under its own key, and whatever decodes it next tells of it and holds its clip.
+    It is kept under its own key, and whatever decodes it next reports it and holds its clip.
     """
     import asyncio
 

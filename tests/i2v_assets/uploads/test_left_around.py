@@ -132,6 +132,10 @@ def test_a_voice_that_has_its_own_image_holds_no_other() -> None:
     assert made(look("hero.jpg", "hero (1).jpg", "hero (1).mp3")) == {"hero", "hero-1"}
 
 
+def test_an_image_with_a_voice_of_its_own_is_not_held_by_another_one() -> None:
+    assert made(look("hero.jpg", "cup.jpg", "hero.mp3", "hero (1).mp3")) == {"hero", "cup"}
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -261,6 +265,10 @@ def test_a_sidecar_that_was_saved_twice_holds_its_image(name: str, copy: str) ->
     found = grouped(["a.jpg"], {name: '{"prompt": "x"}', copy: '{"prompt": "y"}'})
     assert held(found) == {"a": HoldReason.DOUBT}
     assert made(grouped(["a.jpg"], {name: '{"prompt": "x"}', copy: '{"prompt": "x"}'})) == {"a"}
+
+
+def test_a_file_of_another_kind_is_not_a_copy_of_a_sidecar() -> None:
+    assert made(grouped(["a.jpg"], {"a.yaml": "prompt: x", "a (1).json": '{"title": "IMG_1"}'})) == {"a"}
 
 
 def test_a_sidecar_of_another_image_is_not_a_copy() -> None:
