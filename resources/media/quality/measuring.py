@@ -1,8 +1,9 @@
-"""Measures all figures of a local video in one decode."""
+"""Measures all figures of a local video, and draws its pictures, in one decode."""
 
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import numpy as np
 from av.video.reformatter import Interpolation
 from PIL import Image
 
-from resources.media.containers import decodable_sound, has_decoder, moving_streams, open_media
-from resources.media.errors import Unreadable
+from resources.media.clip_pictures import ClipPictures, PictureKeeper, draw_pictures
+from resources.media.containers import decodable_sound, has_decoder, header_is_enough, moving_streams, open_media
+from resources.media.errors import MediaError, Unreadable
 from resources.media.frames import to_picture
 from resources.media.pictures import open_image
 from resources.media.probe import displayed_size
@@ -31,6 +33,15 @@ _FRAMES_OF_A_RATE = 6
 """A quarter of a second at 24 frames a second: the median of fewer gaps is not a reliable rate."""
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The figures of a video and its pictures; ``pictures`` is None if they were not wanted, or for the reason in ``why_none``."""
+
+    measures: Measures
+    pictures: ClipPictures | None = None
+    why_none: str = ""
+
+
 def measure(video: Path, expectation: Expectation) -> Measures:
     """Return all figures of a video; a damaged one is measured as far as possible, with the reason in ``damage``.
 
@@ -41,11 +52,32 @@ def measure(video: Path, expectation: Expectation) -> Measures:
     Raises:
         Unreadable: the expectation's voice or source image cannot be read (the video itself never raises).
     """
+    return _measured(video, expectation, _Watcher(keep_voice=expectation.voice is not None))
+
+
+def measure_and_draw(video: Path, expectation: Expectation) -> Measured:
+    """Do the same, and draw the pictures from the same decode; what goes wrong with those costs no figure.
+
+    Raises:
+        Unreadable: the expectation's voice or source image cannot be read.
+    """
+    watcher = _Watcher(keep_voice=expectation.voice is not None, draws=True)
+    measures = _measured(video, expectation, watcher)
+    try:
+        return Measured(measures, watcher.pictures(video))
+    except Exception as error:  # noqa: BLE001 - a video is paid for: no picture of it is in its way
+        return Measured(measures, None, _in_words(error))
+
+
+def _in_words(error: Exception) -> str:
+    return error.message if isinstance(error, MediaError) else f"a bug in i2v-assets: {type(error).__name__}"
+
+
+def _measured(video: Path, expectation: Expectation, watcher: "_Watcher") -> Measures:
     began = time.process_time()
     voice = load_voice(expectation.voice) if expectation.voice is not None else None
-    watcher = _Watcher(keep_voice=voice is not None)
     try:
-        with open_media(video) as container:
+        with open_media(video, header_only=header_is_enough(video)) as container:
             watcher.watch(container)
     except Unreadable as error:
         watcher.damage.append(error.message)
@@ -69,8 +101,11 @@ def measure(video: Path, expectation: Expectation) -> Measures:
 class _Watcher:
     """Reads every frame and every sample once."""
 
-    def __init__(self, *, keep_voice: bool) -> None:
+    def __init__(self, *, keep_voice: bool, draws: bool = False) -> None:
         self._keep_voice = keep_voice
+        self._draws = draws
+        self._keeper: PictureKeeper | None = None
+        self._undrawn: Exception | None = None
         self.damage: list[str] = []
         self.first: Image.Image | None = None
         self.sound: SoundMeter | None = None
@@ -95,6 +130,10 @@ class _Watcher:
         sounds = () if sound is None else (sound,)
         if sounds:
             self.sound = SoundMeter(keep_voice=self._keep_voice)
+        for stream in (picture, *sounds):
+            stream.codec_context.skip_frame = "DEFAULT"
+        if self._draws:
+            self._prepare_pictures(container, picture)
         for frame in self._frames(container, (picture, *sounds)):
             if isinstance(frame, av.AudioFrame):
                 if self.sound is not None:
@@ -102,6 +141,33 @@ class _Watcher:
             else:
                 self._see(picture, frame)
         self._completeness(picture)
+
+    def _prepare_pictures(self, container: av.container.InputContainer, stream: av.VideoStream) -> None:
+        seconds = float((stream.duration or 0) * (stream.time_base or 0)) or (container.duration or 0) / av.time_base
+        try:
+            self._keeper = PictureKeeper(container, stream, max(seconds, 0.0))
+        except MediaError as error:
+            self._undrawn = error
+
+    def _keep_pictures(self, at: float, frame: av.VideoFrame) -> None:
+        if self._keeper is not None:
+            try:
+                self._keeper.add(at, frame)
+            except Exception as error:  # noqa: BLE001 - see `measure_and_draw`
+                self._keeper, self._undrawn = None, error
+
+    def pictures(self, video: Path) -> ClipPictures:
+        """Return the pictures; a video that is longer or shorter than its header says is decoded once more for them.
+
+        Raises:
+            Unreadable: there is nothing to see, or it is too large or too long.
+            MediaError: a picture does not fit into its bytes.
+        """
+        if self._undrawn is not None:
+            raise self._undrawn
+        if self._keeper is None:
+            raise Unreadable("The video cannot be opened.", remedy="Fetch it again.")
+        return self._keeper.draw() if self._keeper.fits(self._seconds) else draw_pictures(video)
 
     def _frames(self, container: av.container.InputContainer, streams: tuple[Any, ...]) -> Iterator[Any]:
         for packet in container.demux(streams):
@@ -125,6 +191,7 @@ class _Watcher:
             self._frame_seconds = float(1 / rate) if rate else 0.0
         at = frame.time if frame.time is not None else len(self._times) * self._frame_seconds
         self._times.append(at)
+        self._keep_pictures(at, frame)
         small = frame.reformat(
             width=self._small[0], height=self._small[1], format="gray8", interpolation=Interpolation.AREA, threads=1
         )

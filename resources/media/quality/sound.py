@@ -94,6 +94,8 @@ class SoundMeter:
         self._windows = 0
         self._silent = 0
         self._rest: Wave = np.zeros(0, np.float32)
+        self._waiting: list[Wave] = []
+        self._waiting_samples = 0
 
     def add(self, frame: av.AudioFrame) -> None:
         """Add the next decoded frame."""
@@ -101,11 +103,20 @@ class SoundMeter:
         if self._voice is not None:
             self._voice.add(frame)
         for part in self._floats.resample(frame):
-            self._count(np.asarray(part.to_ndarray(), dtype=np.float32), part.sample_rate)
+            wave = np.asarray(part.to_ndarray(), dtype=np.float32)
+            if self._waiting and (part.sample_rate != self._rate or len(wave) != len(self._waiting[0])):
+                self._count()
+            self._rate = part.sample_rate
+            self._waiting.append(wave)
+            self._waiting_samples += part.samples
+            if self._waiting_samples >= self._rate:  # a second at once: a frame has a fiftieth of it
+                self._count()
 
-    def _count(self, wave: Wave, rate: int) -> None:
+    def _count(self) -> None:
+        """Count the samples that wait."""
+        wave, rate = np.concatenate(self._waiting, axis=1), self._rate
+        self._waiting, self._waiting_samples = [], 0
         loud = np.abs(wave).max(axis=0)
-        self._rate = rate
         self._samples += loud.size
         self._clipped += int((loud >= _CLIPPED_AT).sum())
         self._peak = max(self._peak, float(loud.max(initial=0.0)))
@@ -120,6 +131,8 @@ class SoundMeter:
     def result(self) -> SoundFigures | None:
         """Return the figures; None if there was no sound at all."""
         self._loudness.add(None)
+        if self._waiting:
+            self._count()
         if not self._samples:
             return None
         return SoundFigures(
