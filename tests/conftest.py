@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, settings
 
 from resources.devservers.start import (
     RunningPostgres,
@@ -45,6 +46,17 @@ SLOW = (
 )
 """Folders and files with browsers, fleets, daemons, real runs or killed processes: marked `slow`. A single test elsewhere that
 takes longer than some 3 s carries the mark itself."""
+
+# Hypothesis judges what is computed, not how fast a loaded machine computes it. The suite takes the same examples each time, so
+# that a change is judged by itself; `make fuzz`, which sets the number of examples, seeks new ones.
+settings.register_profile(
+    "suite",
+    derandomize="I2V_TEST_FUZZ_EXAMPLES" not in os.environ,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 import pytest
 from botocore.parsers import ResponseParserError, create_parser
 from botocore.session import Session
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resources.storage.bucket import Bucket
@@ -85,7 +85,7 @@ REST = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(st.lists(OBJECT, max_size=4), REST, st.sampled_from(["", NAMESPACE]), st.sampled_from(["", "\n  "]))
 def test_it_says_what_botocore_says(objects: list[str], rest: list[str], namespace: str, gap: str) -> None:
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult{namespace}>{gap.join([*rest, *objects])}</ListBucketResult>'
