@@ -77,15 +77,15 @@ class PictureKeeper:
         check_header(container, stream, "The video")
         self._stream = stream
         self._seconds = seconds
-        tiles = [(at, True) for at in evenly(seconds, _TILES)]
-        moving = [(at, False) for at in evenly(seconds, max(1, min(MAX_FRAMES, round(seconds * FPS))))]
-        self._wanted = sorted(tiles + moving, reverse=True)
+        count = max(_TILES, min(MAX_FRAMES, round(seconds * FPS)))
+        self._wanted = list(enumerate(evenly(seconds, count)))[::-1]
+        self._tile_numbers = {int(place) for place in evenly(count, _TILES)}
         self._scaler = VideoReformatter()
         self._size: tuple[int, int] | None = None
         self._start = 0.0
         self._current: tuple[float, av.VideoFrame, tuple[int, int, int]] | None = None
+        self._kept: list[av.VideoFrame] = []
         self._tiles: list[tuple[float, av.VideoFrame]] = []
-        self._moving: list[av.VideoFrame] = []
         self._best: _Large | None = None
 
     def add(self, seconds: float, frame: av.VideoFrame) -> None:
@@ -118,7 +118,7 @@ class PictureKeeper:
             inline_poster=inline,
             glimpse=glimpse(inline),
             contact_sheet=jpeg(sheet, None, max(sheet.size), quick=True),
-            animation=animate(self._moving),
+            animation=animate(self._kept),
         )
 
     def _keep_until(self, seconds: float) -> None:
@@ -127,21 +127,20 @@ class PictureKeeper:
             return
         at, frame, displayed = self._current
         small: av.VideoFrame | None = None
-        while self._wanted and self._wanted[-1][0] < seconds - 1e-6:
-            _, is_tile = self._wanted.pop()
+        while self._wanted and self._wanted[-1][1] < seconds - 1e-6:
+            number, _ = self._wanted.pop()
             small = small or self._small(frame, displayed)
-            if is_tile:
+            self._kept.append(small)
+            if number in self._tile_numbers:
                 self._tiles.append((at, small))
                 contrast = float(_brightness(small).std())
                 if self._best is None or contrast > self._best.contrast:
                     self._best = _Large(contrast, frame, displayed, small)
-            else:
-                self._moving.append(small)
 
     def _small(self, frame: av.VideoFrame, displayed: tuple[int, int, int]) -> av.VideoFrame:
         width, height, rotation = displayed
         if rotation:  # of phones' videos; FFmpeg's scaler does not turn
-            frame = av.VideoFrame.from_image(to_picture_of(displayed, frame, _SIDE))
+            frame = av.VideoFrame.from_ndarray(np.array(to_picture_of(displayed, frame, _SIDE)), format="rgb24")
         if self._size is None:  # a video that changes its size is shown at its first one
             scale = min(1.0, _SIDE / max(width, height))
             self._size = max(2, round(width * scale)), max(2, round(height * scale))
@@ -158,11 +157,11 @@ class PictureKeeper:
 
 def _brightness(frame: av.VideoFrame) -> NDArray[np.uint8]:
     plane = frame.planes[0]
-    return np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+    return np.frombuffer(bytes(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
 
 
 def _image(frame: av.VideoFrame) -> Image.Image:
-    return Image.fromarray(frame.to_ndarray(format="rgb24"))
+    return Image.fromarray(frame.reformat(format="rgb24", threads=1).to_ndarray())
 
 
 def draw_pictures(video: Path) -> ClipPictures:

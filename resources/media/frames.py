@@ -52,9 +52,7 @@ def to_picture(stream: av.VideoStream, frame: av.VideoFrame, longer_side: int | 
     return to_picture_of(displayed_size(stream, frame), frame, longer_side)
 
 
-def to_picture_of(
-    displayed: tuple[int, int, int], frame: av.VideoFrame, longer_side: int | None = None
-) -> Image.Image:
+def to_picture_of(displayed: tuple[int, int, int], frame: av.VideoFrame, longer_side: int | None = None) -> Image.Image:
     """Do the same with what `displayed_size` said of the frame: its stream is gone when its file is closed."""
     width, height, rotation = displayed
     if rotation in {90, 270}:

@@ -218,5 +218,5 @@ def animated_webp(
     seconds = probe_video(video, name).seconds
     count = max(1, min(MAX_FRAMES, round(seconds * fps)))
     pictures = pictures_at(video, evenly(seconds, count), longer_side, name)
-    frames = [av.VideoFrame.from_image(picture).reformat(format="yuv420p") for _, picture in pictures]
-    return animate(frames, fps, max_bytes)
+    frames = [av.VideoFrame.from_ndarray(np.array(picture), format="rgb24") for _, picture in pictures]
+    return animate([frame.reformat(format="yuv420p", threads=1) for frame in frames], fps, max_bytes)

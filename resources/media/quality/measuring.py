@@ -11,7 +11,7 @@ from typing import Any
 import av
 import av.container
 import numpy as np
-from av.video.reformatter import Interpolation
+from av.video.reformatter import Interpolation, VideoReformatter
 from PIL import Image
 
 from resources.media.clip_pictures import ClipPictures, PictureKeeper, draw_pictures
@@ -27,6 +27,8 @@ from resources.media.quality.sound import SoundMeter, load_voice, match_voice
 
 _SHORTER_SIDE = {"480p": 480, "540p": 540, "720p": 720, "1080p": 1080, "2k": 1440, "4k": 2160}
 _FIRST_FRAME_SIDE = 384
+_SOURCE_SIDE = 1024
+"""Minimum pixels of the longer side at which a source image is decoded: ten times that at which it is compared."""
 _CUT_SHORT_SECONDS = 0.2
 _MAX_WORDS = 3
 _FRAMES_OF_A_RATE = 6
@@ -82,7 +84,10 @@ def _measured(video: Path, expectation: Expectation, watcher: "_Watcher") -> Mea
     except Unreadable as error:
         watcher.damage.append(error.message)
     figures = watcher.figures()
-    figures |= _asked(figures, expectation)
+    source = None
+    if expectation.source_image is not None and watcher.first is not None:
+        source = open_image(expectation.source_image, reduced=_SOURCE_SIDE)
+    figures |= _asked(figures, expectation, source)
     figures["sound_asked"] = (expectation.sound or expectation.voice is not None) and not expectation.silence_allowed
     if voice is not None and watcher.sound is not None:
         match = match_voice(watcher.sound.voice, voice)
@@ -92,9 +97,8 @@ def _measured(video: Path, expectation: Expectation, watcher: "_Watcher") -> Mea
             "voice_envelope": round(match.envelope, 4),
             "voice_offset": round(match.offset, 4),
         }
-    if expectation.source_image is not None and watcher.first is not None:
-        with open_image(expectation.source_image) as source:
-            figures["first_frame_match"] = round(first_frame_match(watcher.first, source), 4)
+    if source is not None and watcher.first is not None:
+        figures["first_frame_match"] = round(first_frame_match(watcher.first, source), 4)
     return Measures(**figures, cpu_seconds=round(time.process_time() - began, 3))
 
 
@@ -109,6 +113,7 @@ class _Watcher:
         self.damage: list[str] = []
         self.first: Image.Image | None = None
         self.sound: SoundMeter | None = None
+        self._scaler = VideoReformatter()
         self._motion = MotionMeter()
         self._times: list[float] = []
         self._size = (0, 0)
@@ -192,9 +197,7 @@ class _Watcher:
         at = frame.time if frame.time is not None else len(self._times) * self._frame_seconds
         self._times.append(at)
         self._keep_pictures(at, frame)
-        small = frame.reformat(
-            width=self._small[0], height=self._small[1], format="gray8", interpolation=Interpolation.AREA, threads=1
-        )
+        small = self._scaler.reformat(frame, *self._small, "gray8", interpolation=Interpolation.AREA, threads=1)
         self._motion.add(at, np.asarray(small.to_ndarray(), dtype=np.uint8))
 
     def _completeness(self, stream: av.VideoStream) -> None:
@@ -256,7 +259,7 @@ def _rate_change(gaps: Any) -> float:
     return first / last - 1 if first > 0 and last > 0 else 0.0
 
 
-def _asked(figures: dict[str, Any], expectation: Expectation) -> dict[str, float]:
+def _asked(figures: dict[str, Any], expectation: Expectation, source: Image.Image | None) -> dict[str, float]:
     """Return the differences between the expectation and the video."""
     found: dict[str, float] = {}
     width, height = figures["width"], figures["height"]
@@ -264,7 +267,7 @@ def _asked(figures: dict[str, Any], expectation: Expectation) -> dict[str, float
         found["seconds_off"] = round(figures["seconds"] - expectation.duration, 4)
     if not width or not height:
         return found
-    if (aspect := _aspect(expectation)) is not None:
+    if (aspect := _aspect(expectation, source)) is not None:
         found["aspect_off"] = round(width / height / aspect - 1, 4)
     if expectation.resolution is not None:
         side = _SHORTER_SIDE.get(expectation.resolution.lower())
@@ -276,15 +279,15 @@ def _asked(figures: dict[str, Any], expectation: Expectation) -> dict[str, float
     return found
 
 
-def _aspect(expectation: Expectation) -> float | None:
+def _aspect(expectation: Expectation, source: Image.Image | None) -> float | None:
     asked = expectation.aspect
     if isinstance(asked, str) and re.fullmatch(r"\d+(\.\d+)?:\d+(\.\d+)?", asked):
         across, down = asked.split(":")
         return float(across) / float(down)
     if isinstance(asked, (int, float)):
         return float(asked)
-    if expectation.source_image is None:
+    if source is None:
         return None
-    with open_image(expectation.source_image) as image:
-        turned = image.getexif().get(0x0112, 1) in {5, 6, 7, 8}
-        return image.height / image.width if turned else image.width / image.height
+    width, height = source.info["stored_size"]
+    turned = source.getexif().get(0x0112, 1) in {5, 6, 7, 8}
+    return float(height / width if turned else width / height)

@@ -26,6 +26,8 @@ _MAX_OFFSET_SECONDS = 5.0
 _MAX_OFFSET_PART = 1 / 3
 """Maximum offset, relative to the shorter sound. A later voice counts as missing, and every further offset is one more
 chance for another voice to match (of 2 s of another voice 23 % passed with offsets up to a half, 11 % with a third)."""
+_READ_SECONDS = 1.0
+"""Sound after which the loudness filter is read: asking it after each frame of 20 ms costs more than its work."""
 _LEAST_ENVELOPE = 0.5
 _CHANCE_ENVELOPE = 1.0
 """Times 1 / sqrt(seconds that overlap): the loudness curves of two voices agree by chance up to about that much. Measured
@@ -49,6 +51,7 @@ class LoudnessMeter:
     def __init__(self) -> None:
         self._graph: Graph | None = None
         self._last: dict[str, str] = {}
+        self._unread = 0.0
 
     def add(self, frame: av.AudioFrame | None) -> None:
         """Add the next frame; None at the end."""
@@ -65,9 +68,15 @@ class LoudnessMeter:
             meter, sink = self._graph.add("ebur128", "metadata=1"), self._graph.add("abuffersink")
             self._graph.link_nodes(source, meter, sink).configure()
         self._graph.push(frame)
+        self._unread += frame.samples / frame.sample_rate if frame is not None else _READ_SECONDS
+        if self._unread >= _READ_SECONDS:
+            self._unread = 0.0
+            self._read(self._graph)
+
+    def _read(self, graph: Graph) -> None:
         while True:
             try:
-                metadata = self._graph.pull().metadata
+                metadata = graph.pull().metadata
             except (BlockingIOError, EOFError):
                 return
             self._last = metadata or self._last  # the last piece, shorter than 0.1 s, carries none
