@@ -10,6 +10,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image
 
 from i2v_assets.pipeline import postprocess
@@ -105,7 +106,7 @@ def test_colours_are_those_of_the_video_whatever_its_colour_space(tmp_path: Path
             pixels = np.full((180, 320, 3), (200, 60, 20), np.uint8)
             pixels[:, : number * 2] = (20, 160, 90)
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            frame = frame.reformat(format="yuv420p", dst_colorspace="itu709", dst_color_range="mpeg")
+            frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     pictures = measure_and_draw(path, asked).pictures
@@ -183,9 +184,7 @@ def test_opening_by_the_header_changes_no_figure(
     by_header = measure(path, asked)
     monkeypatch.setattr(measuring, "header_is_enough", lambda _: False)
     assert by_header.decodes
-    assert by_header.model_copy(update={"cpu_seconds": 0}) == measure(path, asked).model_copy(
-        update={"cpu_seconds": 0}
-    )
+    assert by_header.model_copy(update={"cpu_seconds": 0}) == measure(path, asked).model_copy(update={"cpu_seconds": 0})
 
 
 def test_what_goes_wrong_with_a_picture_costs_no_figure(
