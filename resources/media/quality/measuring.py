@@ -12,6 +12,7 @@ import av
 import av.container
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
 from PIL import Image
 
 from resources.media.clip_pictures import ClipPictures, PictureKeeper, draw_pictures
@@ -29,6 +30,9 @@ _SHORTER_SIDE = {"480p": 480, "540p": 540, "720p": 720, "1080p": 1080, "2k": 144
 _FIRST_FRAME_SIDE = 384
 _SOURCE_SIDE = 1024
 """Minimum pixels of the longer side at which a source image is decoded: ten times that at which it is compared."""
+_GREYS_AT_ONCE = 24
+"""Small frames that are compared in one go: after each decoded frame the processor's caches hold nothing of the comparison, and it
+takes twice as long."""
 _CUT_SHORT_SECONDS = 0.2
 _MAX_WORDS = 3
 _FRAMES_OF_A_RATE = 6
@@ -115,6 +119,7 @@ class _Watcher:
         self.sound: SoundMeter | None = None
         self._scaler = VideoReformatter()
         self._motion = MotionMeter()
+        self._greys: list[tuple[float, NDArray[np.uint8]]] = []
         self._times: list[float] = []
         self._size = (0, 0)
         self._small = (0, 0)
@@ -139,12 +144,17 @@ class _Watcher:
             stream.codec_context.skip_frame = "DEFAULT"
         if self._draws:
             self._prepare_pictures(container, picture)
-        for frame in self._frames(container, (picture, *sounds)):
-            if isinstance(frame, av.AudioFrame):
-                if self.sound is not None:
-                    self.sound.add(frame)
-            else:
-                self._see(picture, frame)
+        try:
+            for frame in self._frames(container, (picture, *sounds)):
+                if isinstance(frame, av.AudioFrame):
+                    if self.sound is not None:
+                        self.sound.add(frame)
+                else:
+                    self._see(picture, frame)
+        finally:
+            self._look_at_greys()
+            if self.sound is not None:
+                self.sound.flush()
         self._completeness(picture)
 
     def _prepare_pictures(self, container: av.container.InputContainer, stream: av.VideoStream) -> None:
@@ -198,7 +208,14 @@ class _Watcher:
         self._times.append(at)
         self._keep_pictures(at, frame)
         small = self._scaler.reformat(frame, *self._small, "gray8", interpolation=Interpolation.AREA, threads=1)
-        self._motion.add(at, np.asarray(small.to_ndarray(), dtype=np.uint8))
+        self._greys.append((at, np.asarray(small.to_ndarray(), dtype=np.uint8)))
+        if len(self._greys) >= _GREYS_AT_ONCE:
+            self._look_at_greys()
+
+    def _look_at_greys(self) -> None:
+        greys, self._greys = self._greys, []
+        for at, grey in greys:
+            self._motion.add(at, grey)
 
     def _completeness(self, stream: av.VideoStream) -> None:
         """Compare what was decoded with what the header announces."""

@@ -26,8 +26,9 @@ _MAX_OFFSET_SECONDS = 5.0
 _MAX_OFFSET_PART = 1 / 3
 """Maximum offset, relative to the shorter sound. A later voice counts as missing, and every further offset is one more
 chance for another voice to match (of 2 s of another voice 23 % passed with offsets up to a half, 11 % with a third)."""
-_READ_SECONDS = 1.0
-"""Sound after which the loudness filter is read: asking it after each frame of 20 ms costs more than its work."""
+_AT_ONCE_SECONDS = 1.0
+"""Sound that is counted in one go: a frame has 20 ms, and to ask the filter and the array library for each costs more than
+their work."""
 _LEAST_ENVELOPE = 0.5
 _CHANCE_ENVELOPE = 1.0
 """Times 1 / sqrt(seconds that overlap): the loudness curves of two voices agree by chance up to about that much. Measured
@@ -68,8 +69,8 @@ class LoudnessMeter:
             meter, sink = self._graph.add("ebur128", "metadata=1"), self._graph.add("abuffersink")
             self._graph.link_nodes(source, meter, sink).configure()
         self._graph.push(frame)
-        self._unread += frame.samples / frame.sample_rate if frame is not None else _READ_SECONDS
-        if self._unread >= _READ_SECONDS:
+        self._unread += frame.samples / frame.sample_rate if frame is not None else 0.0
+        if self._unread >= _AT_ONCE_SECONDS:
             self._unread = 0.0
             self._read(self._graph)
 
@@ -84,6 +85,8 @@ class LoudnessMeter:
     @property
     def lufs(self) -> float | None:
         """Return the integrated loudness so far; None if it is shorter than its window of 0.4 s, or digital silence."""
+        if self._graph is not None:
+            self._read(self._graph)
         value = self._last.get("lavfi.r128.I")
         # -70 is the gate below which R 128 counts nothing.
         return None if value is None or float(value) <= -70.0 else float(value)
@@ -103,28 +106,36 @@ class SoundMeter:
         self._windows = 0
         self._silent = 0
         self._rest: Wave = np.zeros(0, np.float32)
-        self._waiting: list[Wave] = []
-        self._waiting_samples = 0
+        self._frames: list[av.AudioFrame] = []
+        self._waiting_seconds = 0.0
 
     def add(self, frame: av.AudioFrame) -> None:
         """Add the next decoded frame."""
-        self._loudness.add(frame)
-        if self._voice is not None:
-            self._voice.add(frame)
-        for part in self._floats.resample(frame):
-            wave = np.asarray(part.to_ndarray(), dtype=np.float32)
-            if self._waiting and (part.sample_rate != self._rate or len(wave) != len(self._waiting[0])):
-                self._count()
-            self._rate = part.sample_rate
-            self._waiting.append(wave)
-            self._waiting_samples += part.samples
-            if self._waiting_samples >= self._rate:  # a second at once: a frame has a fiftieth of it
-                self._count()
+        self._frames.append(frame)
+        self._waiting_seconds += frame.samples / frame.sample_rate
+        if self._waiting_seconds >= _AT_ONCE_SECONDS:
+            self.flush()
 
-    def _count(self) -> None:
-        """Count the samples that wait."""
-        wave, rate = np.concatenate(self._waiting, axis=1), self._rate
-        self._waiting, self._waiting_samples = [], 0
+    def flush(self) -> None:
+        """Count the frames that wait."""
+        frames, self._frames, self._waiting_seconds = self._frames, [], 0.0
+        waves: list[Wave] = []
+        for frame in frames:
+            self._loudness.add(frame)
+            if self._voice is not None:
+                self._voice.add(frame)
+            for part in self._floats.resample(frame):
+                wave = np.asarray(part.to_ndarray(), dtype=np.float32)
+                if waves and (part.sample_rate != self._rate or len(wave) != len(waves[0])):
+                    self._count(np.concatenate(waves, axis=1))
+                    waves = []
+                self._rate = part.sample_rate
+                waves.append(wave)
+        if waves:
+            self._count(np.concatenate(waves, axis=1))
+
+    def _count(self, wave: Wave) -> None:
+        rate = self._rate
         loud = np.abs(wave).max(axis=0)
         self._samples += loud.size
         self._clipped += int((loud >= _CLIPPED_AT).sum())
@@ -139,9 +150,8 @@ class SoundMeter:
 
     def result(self) -> SoundFigures | None:
         """Return the figures; None if there was no sound at all."""
+        self.flush()
         self._loudness.add(None)
-        if self._waiting:
-            self._count()
         if not self._samples:
             return None
         return SoundFigures(
