@@ -13,11 +13,10 @@ from i2v_assets.defs.queue_sensor import queue_sensor
 from i2v_assets.defs.uploads_sensor import uploads_sensor
 from i2v_assets.uploads import incremental
 from i2v_assets.uploads.types import Candidate
+from resources.dagster_resources import BucketResource, LedgerResource
 from resources.registry.pending_uploads import PendingUploads
 from resources.registry.registry import ClipState
-from resources.registry.resource import LedgerResource
 from resources.storage.errors import StorageUnavailable
-from resources.storage.resource import BucketResource
 from resources.storage.upload_queue import UploadQueue
 
 
