@@ -139,7 +139,7 @@ def test_a_person_s_stop_cancels_queued_requests_and_reports_the_others_correctl
 
     stage.instance.report_run_canceling(stage.instance.get_run_by_id(run.run_id))  # as Terminate in the UI does
     run.process.send_signal(signal.SIGTERM)
-    until(lambda: ledger_states(stage)[queued] is State.CANCELLED, "the cancellation", 30)
+    until(lambda: ledger_states(stage)[queued] is State.CANCELLED, "the cancellation", 120)
     run.end()
 
     assert run.status is dg.DagsterRunStatus.CANCELED
