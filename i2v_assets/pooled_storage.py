@@ -21,7 +21,7 @@ from dagster_postgres.utils import create_pg_engine, get_token_provider_from_con
 from sqlalchemy.pool import NullPool
 
 from i2v_assets.defs.dagster_internals import ConfigurableClassData
-from i2v_assets.defs.lean_events import shorten, without_place, without_repetitions
+from i2v_assets.defs.lean_events import for_postgres, without_place, without_repetitions
 from i2v_assets.defs.planned_ranges import PlannedRange, latest_attempts, planned_ranges
 
 if TYPE_CHECKING:
@@ -56,8 +56,13 @@ def engine_of(url: str, token_provider: "PgTokenProvider | None" = None) -> sa.E
             # Test a connection before use, so that the pool reconnects after a restart of the server.
             pool_pre_ping=True,
         )
+        sa.event.listen(made, "before_cursor_execute", _write_shorter_events, retval=True)
         engine = _engines.setdefault(url, made)  # of two concurrent threads one wins; the other engine never connected
     return engine
+
+
+def _write_shorter_events(_1: Any, _2: Any, statement: str, parameters: Any, _3: Any, _4: bool) -> tuple[str, Any]:
+    return statement, for_postgres(parameters) if isinstance(parameters, Mapping) else parameters
 
 
 def _drop_inherited_engines() -> None:
@@ -117,10 +122,6 @@ class PooledEventLogStorage(_Pooled, PostgresEventLogStorage):
     def store_asset_check_event(self, event: EventLogEntry, event_id: int | None) -> None:
         """Store what a check found beside its event, for the check's page."""
         super().store_asset_check_event(without_place(without_repetitions(event)), event_id)
-
-    def _event_to_row(self, event: EventLogEntry) -> dict[str, Any]:
-        row = super()._event_to_row(event)
-        return {**row, "event": shorten(row["event"])}
 
     # Fewer events
 
