@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
+from dagster._core.storage.defs_state.base import set_defs_state_storage
+from hypothesis import HealthCheck, settings
 
 from resources.devservers.start import (
     RunningPostgres,
@@ -46,6 +48,17 @@ SLOW = (
 """Folders and files with browsers, fleets, daemons, real runs or killed processes: marked `slow`. A single test elsewhere that
 takes longer than some 3 s carries the mark itself."""
 
+# Hypothesis judges what is computed, not how fast a loaded machine computes it. The suite takes the same examples each time, so
+# that a change is judged by itself; `make fuzz`, which sets the number of examples, seeks new ones.
+settings.register_profile(
+    "suite",
+    derandomize="I2V_TEST_FUZZ_EXAMPLES" not in os.environ,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("suite")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what the daily round leaves out."""
@@ -59,6 +72,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 SAMPLES = Path(__file__).parent.parent / "i2v_assets" / "samples"
+
+
+@pytest.fixture(autouse=True)
+def no_instance_of_an_earlier_test() -> Iterator[None]:
+    """Dagster asks the instance that was entered last when it loads definitions; two that overlapped leave a dead one behind."""
+    with set_defs_state_storage(None):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,8 @@ ROUND = int(os.environ.get("I2V_TEST_FUZZ_EXAMPLES", "200"))
 
 settings.register_profile(
     "strangers",
+    settings.get_profile("suite"),
     max_examples=ROUND,
-    deadline=None,
-    print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 settings.load_profile("strangers")

@@ -126,7 +126,7 @@ FORGED = st.sampled_from([(key, path) for key, document in GOOD.items() for path
 
 
 @given(FORGED, ANY, st.sampled_from([WAITS, {"state": ClipState.REFUSED}, {"state": ClipState.FAILED}]))
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_json_at_any_place_leaves_the_gallery_built(
     place: tuple[str, Any], value: object, state: dict[str, Any]
 ) -> None:
@@ -143,7 +143,7 @@ def test_any_json_at_any_place_leaves_the_gallery_built(
 @given(
     st.sampled_from([(), (PLAN,), (MANIFEST,), (FILM_PLAN,), (PLAN, 0), (PLAN, 1), (MANIFEST, 0), (MANIFEST, 1)]), ANY
 )
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_index_leaves_the_gallery_built(path: tuple[Any, ...], value: object) -> None:
     texts = {key: as_bytes(document) for key, document in GOOD.items()}
     index = with_other({key: ["etag", text.decode()] for key, text in texts.items()}, path, value)

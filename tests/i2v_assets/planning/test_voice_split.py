@@ -25,7 +25,7 @@ def edges(total: int, cuts: tuple[Cut, ...]) -> list[int]:
     return [0, *(cut.at_ms for cut in cuts), total]
 
 
-@settings(deadline=None, max_examples=60)  # the machine may be busy
+@settings(max_examples=60)
 @given(voices())
 def test_every_piece_has_a_length_that_the_endpoint_takes(voice: tuple[int, list[tuple[int, int]]]) -> None:
     total, pauses = voice
@@ -36,7 +36,7 @@ def test_every_piece_has_a_length_that_the_endpoint_takes(voice: tuple[int, list
     assert all(SHORTEST <= after - before <= LONGEST for before, after in pairwise(edges(total, cuts)))
 
 
-@settings(deadline=None, max_examples=60)  # the machine may be busy
+@settings(max_examples=60)
 @given(voices())
 def test_no_cut_lies_within_speech_where_a_pause_is_within_reach(voice: tuple[int, list[tuple[int, int]]]) -> None:
     total, pauses = voice
@@ -49,7 +49,7 @@ def test_no_cut_lies_within_speech_where_a_pause_is_within_reach(voice: tuple[in
             assert not any(start + 100 <= last and end - 100 >= first for start, end in pauses)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(voices(), st.integers(1, 400))
 def test_the_same_voice_is_always_cut_alike(voice: tuple[int, list[tuple[int, int]]], seed: int) -> None:
     total, pauses = voice

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from i2v_assets.reports.spend import (
@@ -103,7 +103,6 @@ _rows = st.builds(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine draws slowly
 @given(st.lists(_rows))
 def test_money_is_conserved(rows: list[Row]) -> None:
     claimed = [row for row in rows if row.state != "planned"]

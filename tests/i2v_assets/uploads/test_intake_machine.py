@@ -241,7 +241,6 @@ class Intake(RuleBasedStateMachine):
 Intake.TestCase.settings = settings(
     max_examples=EXAMPLES,
     stateful_step_count=15,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,
 )

@@ -91,7 +91,7 @@ WHOLE = 99.0
 """A crossfade that takes all that is left of the shorter of its two shots."""
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     lasting=st.lists(st.integers(min_value=12, max_value=30), min_size=1, max_size=4),
     fade=st.sampled_from([0.0, 0.1, 0.15, WHOLE]),

@@ -8,15 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from pydantic import SecretStr
 
 from resources.runcomfy.client import RunComfyClient
 from resources.runcomfy.pacing import RetryPolicy, Timeouts
-
-# What is computed is judged, not how fast a loaded machine computes it.
-settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any-machine")
 
 TOKEN = "secret-token-0123456789"
 

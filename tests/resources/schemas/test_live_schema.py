@@ -285,7 +285,7 @@ OF_A_TYPE = st.sampled_from(
 @given(st.dictionaries(st.sampled_from(["prompt", "duration", "seed", "negative_prompt", "images", "resolution"]),
                        st.tuples(OF_A_TYPE, st.dictionaries(NUMBERS, NOT_SOUND, max_size=4),
                                  st.lists(NOT_SOUND, max_size=2)), min_size=1))  # fmt: skip
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_number_of_a_schema_is_too_large_to_be_read(parts: dict[str, Any]) -> None:
     fields = {name: {**kind, **numbers, "enum": listed} for name, (kind, numbers, listed) in parts.items()}
     try:

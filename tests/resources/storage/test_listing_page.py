@@ -9,12 +9,12 @@ from xml.sax.saxutils import escape
 import pytest
 from botocore.parsers import ResponseParserError, create_parser
 from botocore.session import Session
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resources.storage.bucket import Bucket
 from resources.storage.client import make_client
-from resources.storage.listing_page import take_objects
+from resources.storage.listing import parse_objects
 
 SHAPE = Session().get_service_model("s3").operation_model("ListObjectsV2").output_shape
 NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
@@ -40,7 +40,7 @@ def answers(body: bytes, status: int = 200) -> tuple[Any, Any, bool]:
 
     ours: dict[str, Any] = {"status_code": status, "headers": {}, "body": body}
     taken: dict[str, Any] = {}
-    take_objects(ours, taken)
+    parse_objects(ours, taken)
     found = parsed(ours)
     if isinstance(found, dict):
         found.update(taken)
@@ -85,7 +85,7 @@ REST = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(st.lists(OBJECT, max_size=4), REST, st.sampled_from(["", NAMESPACE]), st.sampled_from(["", "\n  "]))
 def test_it_says_what_botocore_says(objects: list[str], rest: list[str], namespace: str, gap: str) -> None:
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult{namespace}>{gap.join([*rest, *objects])}</ListBucketResult>'
