@@ -129,8 +129,7 @@ def notify(url: str, bucket: str, keys: list[str]) -> None:
 
 def evaluate(sensor: Any, instance: dg.DagsterInstance, cursor: str | None = None) -> tuple[Any, float, float]:
     """Evaluate a sensor once; return the result, the seconds, and the CPU seconds of this process."""
-    from resources.registry.resource import LedgerResource
-    from resources.storage.resource import BucketResource
+    from resources.dagster_resources import BucketResource, LedgerResource
 
     context = dg.build_sensor_context(
         instance=instance, cursor=cursor, resources={"bucket": BucketResource(), "ledger": LedgerResource()}

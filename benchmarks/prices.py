@@ -24,9 +24,8 @@ from typing import Any
 
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Caps, Claimed, NewRequest, OverBudget, QuotedPrice, Unwanted
-from resources.prices.billed import Billed
+from resources.prices.billed import Billed, PriceTerms
 from resources.prices.quote import make_quote
-from resources.prices.terms import PriceTerms
 from resources.sandbox.prices import BilledWork, PriceRules, bill
 
 PER_SECOND = 200_000

@@ -17,14 +17,13 @@ from benchmarks.workload import Meter, memory, read_spec
 from i2v_assets.definitions import defs
 from i2v_assets.defs.clips import make_clips
 from i2v_assets.defs.jobs import make_clips_job
+from resources.dagster_resources import BucketResource, LedgerResource
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import State
 from resources.media import stills  # noqa: F401 - imported early, see the module's docstring
 from resources.registry.registry import ClipState, Registry
-from resources.registry.resource import LedgerResource
 from resources.runcomfy.resource import RunComfyResource
 from resources.settings import load_settings
-from resources.storage.resource import BucketResource
 
 SAMPLE_SECONDS = 1.0
 _meters: list[Meter] = []

@@ -21,9 +21,8 @@ from i2v_assets.defs.specs import AT_LOAD
 from i2v_assets.defs.spend_report import spend, spend_job, spend_schedule
 from i2v_assets.defs.uploads_sensor import uploads_sensor
 from resources import logs
-from resources.registry.resource import LedgerResource
+from resources.dagster_resources import BucketResource, LedgerResource
 from resources.runcomfy.resource import RunComfyResource
-from resources.storage.resource import BucketResource
 
 # Sensors and schedules run in the process that loads this module; each run configures its logs again with its id.
 logs.configure(AT_LOAD)

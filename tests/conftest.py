@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
+from dagster._core.storage.defs_state.base import set_defs_state_storage
 from hypothesis import HealthCheck, settings
 
 from resources.devservers.start import (
@@ -71,6 +72,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 SAMPLES = Path(__file__).parent.parent / "i2v_assets" / "samples"
+
+
+@pytest.fixture(autouse=True)
+def no_instance_of_an_earlier_test() -> Iterator[None]:
+    """Dagster asks the instance that was entered last when it loads definitions; two that overlapped leave a dead one behind."""
+    with set_defs_state_storage(None):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ READING = {
 MATCHING = {"search", "match", "fullmatch", "findall", "finditer", "split"}
 
 EDGES = {
-    "resources/dagster_runs.py": "Dagster's words on a cancelled run: its event has no code",
+    "resources/runcomfy/resource.py": "Dagster's words on a cancelled run: its event has no code",
     "i2v_assets/uploads/csv_batches.py": "the csv module's errors have no code",
     "resources/devservers": "logs of other people's servers",
     "resources/generation/types.py": "the service's words on content: it has no code for them",

@@ -28,7 +28,7 @@ from resources.schemas.families import default_families
 from resources.scratch import scratch_root
 from resources.settings import Settings, load_settings
 from resources.storage.client import credentials_expire_at
-from resources.witness.owner import SHORT, refusal, stranger
+from resources.witness.record import SHORT, refusal, stranger
 from resources.witness.store import Place
 
 app = typer.Typer()

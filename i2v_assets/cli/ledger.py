@@ -18,8 +18,8 @@ from i2v_assets.session import current_user, open_session
 from resources.ledger.errors import UnknownRequest
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import RequestRow, State
+from resources.messages import counted
 from resources.money import dollars
-from resources.plurals import counted
 from resources.runcomfy.wire import REQUEST_ID
 
 app = typer.Typer(name="ledger", no_args_is_help=True, help="List, show, resolve, correct and export paid requests.")

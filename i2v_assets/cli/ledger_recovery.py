@@ -11,7 +11,7 @@ import typer
 from i2v_assets.cli.console import err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import NoInput, UsageProblem
 from i2v_assets.session import open_bucket
-from resources.plurals import counted
+from resources.messages import counted
 
 if TYPE_CHECKING:
     from i2v_assets.operations.recovery import Recovered

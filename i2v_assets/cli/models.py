@@ -11,8 +11,8 @@ from i2v_assets.cli.exit_codes import UsageProblem
 from i2v_assets.planning.families import expand
 from i2v_assets.session import Session, current_user, open_session
 from resources.ledger.records import PriceHold
+from resources.messages import counted
 from resources.money import dollars
-from resources.plurals import counted
 from resources.prices.quote import known_quotes
 from resources.redact import redact_line
 from resources.registry.agreed_prices import CatalogueMemory

@@ -20,8 +20,8 @@ from i2v_assets.pipeline.gates import SHOWN_HASH
 from i2v_assets.pipeline.plan import Planned
 from i2v_assets.planning.plan import Plan, Refusal
 from i2v_assets.session import Session, current_user, open_session
+from resources.messages import counted
 from resources.money import dollars, price_words
-from resources.plurals import counted
 from resources.registry.registry import RefusedRow
 from resources.settings import USD
 

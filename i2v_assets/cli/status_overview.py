@@ -19,11 +19,10 @@ from i2v_assets.uploads.under_way import (
     UploadUnderWay,
     uploads_now,
 )
-from resources.clock import utc_now
 from resources.errors import I2VError
-from resources.ledger.records import Spend
+from resources.ledger.records import Spend, utc_now
+from resources.messages import counted
 from resources.money import dollars
-from resources.plurals import counted
 from resources.registry.overview import ClipOverview, read_overview_of_clips
 from resources.registry.rows import ClipRow, ClipState, RefusedRow
 from resources.wait_reason import WaitReason

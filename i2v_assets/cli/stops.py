@@ -13,7 +13,7 @@ from i2v_assets.operations.cancel import Cancellation, cancel_clip, cancel_clips
 from i2v_assets.operations.clips import find_clip
 from i2v_assets.operations.pause import pause_work, resume_work
 from i2v_assets.session import Session, current_user, open_session
-from resources.plurals import counted
+from resources.messages import counted
 
 app = typer.Typer()
 

@@ -9,7 +9,7 @@ import typer
 from i2v_assets.cli.console import AsJson, err, out, print_json
 from i2v_assets.cli.exit_codes import NoInput, UsageProblem
 from i2v_assets.session import open_bucket
-from resources.plurals import counted
+from resources.messages import counted
 from resources.settings import load_settings
 
 app = typer.Typer()

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from resources.ledger.records import Money
+from resources.messages import counted, pasteable
 from resources.money import dollars
 from resources.outside_text import plain
-from resources.own_commands import pasteable
-from resources.plurals import counted
 from resources.problem import Problem
 from resources.redact import redact
 from resources.registry.rows import ClipRow, ClipState

@@ -11,10 +11,10 @@ from i2v_assets.defs.dagster_internals import WILL_RETRY_TAG
 from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.overdue_check import measured
 from i2v_assets.defs.runs import why_ended, words_of
-from resources.generation.caps import caps_of
+from resources.dagster_resources import LedgerResource
+from resources.ledger.budget import caps_of
 from resources.ledger.records import State
 from resources.outside_text import plain
-from resources.registry.resource import LedgerResource
 from resources.registry.rows import ClipRow, ClipState
 from resources.settings import Settings, load_settings
 from resources.wait_reason import WaitReason
@@ -156,7 +156,7 @@ def situation(
         RefusedUpload,
         UnknownRequest,
     )
-    from resources.ledger.surprises import OF_MODEL
+    from resources.ledger.holds import OF_MODEL
     from resources.registry.overdue import Waits
 
     longest = timedelta(minutes=settings.warn_after_minutes)

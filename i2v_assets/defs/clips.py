@@ -13,33 +13,29 @@ import dagster as dg
 
 from i2v_assets.clip_folder.notes import answer_of
 from i2v_assets.defs.dagster_internals import assets_below
-from i2v_assets.defs.dead_runs import signs_of_life
 from i2v_assets.defs.event_log import DagsterEvents, dagster_metadata
-from i2v_assets.defs.failures import as_dagster_failure, interrupted
+from i2v_assets.defs.failures import as_dagster_failure, interrupted, signs_of_life
 from i2v_assets.defs.partitions import BATCH_TAG, clips
-from i2v_assets.defs.run_tags import CLIPS_TAG, clip_tags, ended_line, result_tags
+from i2v_assets.defs.run_requests import CLIPS_TAG, clip_tags, ended_line, result_tags
 from i2v_assets.defs.specs import AT_LOAD, CLIP_PLAN, CLIP_PREVIEW, CLIP_SPECS, CLIP_VIDEO
 from i2v_assets.pipeline.price_checks import MODEL, PRICE
 from resources import logs
-from resources.allocator import limit_malloc_arenas
-from resources.dagster_runs import asked_run, is_retry, started_by
-from resources.generation.run_sync import run_sync
+from resources.dagster_resources import BucketResource, LedgerResource
+from resources.generation.run_sync import limit_malloc_arenas, run_sync
 from resources.ledger.records import Money
 from resources.media.quality.model import Check
+from resources.messages import counted
 from resources.outside_text import escape_markdown, plain
-from resources.plurals import counted
 from resources.redact import redact
-from resources.registry.resource import LedgerResource
 from resources.registry.rows import ClipRow, ClipState
-from resources.runcomfy.resource import RunComfyResource
+from resources.runcomfy.resource import RunComfyResource, asked_run, is_retry, started_by
 from resources.scratch import scratch_folder
 from resources.settings import load_settings
 from resources.storage.keys import MANIFEST, clip_key
-from resources.storage.resource import BucketResource
 
 if TYPE_CHECKING:
-    from i2v_assets.pipeline.checks import CheckReport
     from i2v_assets.pipeline.context import Result, RunScope
+    from i2v_assets.pipeline.report_video import CheckReport
     from resources.ledger.ledger import Ledger
     from resources.registry.registry import Registry
     from resources.storage.bucket import Bucket
@@ -310,7 +306,7 @@ def _delivered_in_this_run(context: dg.AssetCheckExecutionContext, clip: str) ->
 
 def _kept_check(bucket: "Bucket", clip: str, check: Check) -> "CheckReport | None":
     from i2v_assets.clip_folder.manifest import read_manifest
-    from i2v_assets.pipeline.checks import kept_checks
+    from i2v_assets.pipeline.report_video import kept_checks
 
     manifest = read_manifest(bucket.read(clip_key(clip, MANIFEST)))
     return next((each for each in kept_checks(manifest) if each.name == check.value), None)
@@ -326,8 +322,8 @@ def _quality_check(check: Check) -> dg.AssetChecksDefinition:
     def measured_again(
         context: dg.AssetCheckExecutionContext, bucket: BucketResource, ledger: LedgerResource
     ) -> dg.AssetCheckResult:
-        from i2v_assets.pipeline.checks import measured_check
         from i2v_assets.pipeline.postprocess import measure_again
+        from i2v_assets.pipeline.report_video import measured_check
 
         settings, store, clip = load_settings(), bucket.open(), context.partition_key
         found = _kept_check(store, clip, check) if _delivered_in_this_run(context, clip) else None

@@ -7,23 +7,21 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from i2v_assets.clip_folder import notes
-from i2v_assets.defs.dead_runs import end_dead_runs
 from i2v_assets.defs.event_log import dagster_metadata, is_change, observation, with_target
-from i2v_assets.defs.failures import as_dagster_failure
+from i2v_assets.defs.failures import as_dagster_failure, end_dead_runs
 from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.defs.runs import LatestRuns, why_ended
 from i2v_assets.defs.specs import AT_LOAD, CLIP_VIDEO
 from i2v_assets.planning.time_window import parse_window
-from resources.generation.caps import caps_of
+from resources.dagster_resources import BucketResource, LedgerResource
+from resources.ledger.budget import caps_of
 from resources.ledger.records import Money, State
+from resources.messages import counted
 from resources.outside_text import plain
-from resources.plurals import counted
 from resources.problem import Problem
-from resources.registry.resource import LedgerResource
 from resources.registry.rows import ClipRow, ClipState
 from resources.settings import Settings, load_settings
-from resources.storage.resource import BucketResource
 from resources.wait_reason import WaitReason
 
 if TYPE_CHECKING:

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from i2v_assets.defs.dead_runs import signs_of_life
+from i2v_assets.defs.failures import signs_of_life
 from i2v_assets.defs.partitions import sequences
 from i2v_assets.defs.specs import CLIP_VIDEO, OWNERS
+from resources.dagster_resources import BucketResource, LedgerResource
 from resources.errors import I2VError
 from resources.outside_text import escape_markdown, lines, plain
 from resources.problem import Problem
 from resources.redact import redact
-from resources.registry.resource import LedgerResource
 from resources.scratch import scratch_folder
 from resources.settings import Settings, load_settings
 from resources.storage import keys
-from resources.storage.resource import BucketResource
 
 if TYPE_CHECKING:
     from i2v_assets.films.join import JoinedFilm

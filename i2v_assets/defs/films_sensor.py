@@ -7,24 +7,22 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from i2v_assets.defs.dead_runs import end_silent_runs
-from i2v_assets.defs.failures import as_dagster_failure
+from i2v_assets.defs.failures import as_dagster_failure, end_silent_runs
 from i2v_assets.defs.films import film_job
 from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.partitions import sequences
 from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.defs.runs import why_ended
 from i2v_assets.defs.specs import AT_LOAD
-from resources.clock import utc_now
+from resources.dagster_resources import BucketResource, LedgerResource
+from resources.ledger.records import utc_now
+from resources.messages import counted
 from resources.outside_text import plain
-from resources.plurals import counted
 from resources.problem import Problem
-from resources.registry.resource import LedgerResource
 from resources.registry.rows import ClipRow
 from resources.settings import load_settings
 from resources.storage import keys
 from resources.storage.keys import SEQUENCES
-from resources.storage.resource import BucketResource
 
 if TYPE_CHECKING:
     from i2v_assets.films.scan import FilmCache, FilmScan

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from i2v_assets.defs.specs import AT_LOAD, OWNERS
+from resources.dagster_resources import BucketResource, LedgerResource
 from resources.outside_text import plain
-from resources.registry.resource import LedgerResource
 from resources.registry.rows import ClipState
 from resources.schemas.inputs import Service
 from resources.scratch import scratch_folder
 from resources.settings import Settings, load_settings
 from resources.storage import keys
-from resources.storage.resource import BucketResource
 
 if TYPE_CHECKING:
     from i2v_assets.clip_folder.manifest import Manifest

@@ -10,9 +10,8 @@ import dagster as dg
 
 from i2v_assets.defs.gallery import PAGE, gallery_job
 from i2v_assets.defs.partitions import PRIORITY_TAG
-from resources.registry.resource import LedgerResource
+from resources.dagster_resources import BucketResource, LedgerResource
 from resources.settings import Settings, load_settings
-from resources.storage.resource import BucketResource
 
 if TYPE_CHECKING:
     from resources.ledger.ledger import Ledger

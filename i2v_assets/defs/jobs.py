@@ -16,17 +16,15 @@ from i2v_assets.defs.operating import CLIP, by_run, operating
 from i2v_assets.defs.specs import CLIP_SPECS, CLIP_VIDEO
 from i2v_assets.defs.stop_jobs import STOP_JOBS
 from resources import logs
-from resources.dagster_runs import started_by
+from resources.dagster_resources import BucketResource, LedgerResource
 from resources.generation.run_sync import run_sync
 from resources.ledger.records import RequestRow
 from resources.money import dollars
 from resources.outside_text import plain
-from resources.registry.resource import LedgerResource
 from resources.registry.rows import ClipState
-from resources.runcomfy.resource import RunComfyResource
+from resources.runcomfy.resource import RunComfyResource, started_by
 from resources.scratch import scratch_folder
 from resources.settings import USD
-from resources.storage.resource import BucketResource
 
 if TYPE_CHECKING:
     from resources.generation.types import Delivered, Outcome

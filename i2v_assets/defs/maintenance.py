@@ -10,14 +10,13 @@ from i2v_assets.defs.event_log import with_target
 from i2v_assets.defs.overdue_check import WAITING_TOO_LONG, measured
 from i2v_assets.defs.partitions import clips
 from i2v_assets.defs.specs import CLIP_PLAN
-from resources.clock import utc_now
+from resources.dagster_resources import BucketResource, LedgerResource
+from resources.ledger.records import utc_now
+from resources.messages import counted
 from resources.outside_text import plain
-from resources.plurals import counted
-from resources.registry.resource import LedgerResource
 from resources.registry.rows import ClipState
 from resources.settings import Settings, load_settings
 from resources.storage.keys import UPLOADS
-from resources.storage.resource import BucketResource
 from resources.wait_reason import WaitReason
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from i2v_assets.defs.failures import as_dagster_failure
-from resources.registry.resource import LedgerResource
+from resources.dagster_resources import LedgerResource
 from resources.runcomfy.resource import RunComfyResource
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import dagster as dg
 from i2v_assets.defs.partitions import clips
 from i2v_assets.defs.specs import CLIP_PLAN
 from i2v_assets.planning.time_window import parse_window
-from resources.clock import utc_now
-from resources.registry.resource import LedgerResource
+from resources.dagster_resources import LedgerResource
+from resources.ledger.records import utc_now
 from resources.settings import Settings, load_settings
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""Turn due clips into runs: add their partition keys and cut them into ranges of at most `clips_per_run`."""
+"""Turn due clips into runs: add their partition keys and cut them into ranges of at most `clips_per_run`.
+
+A run is found among hundreds by tags with its clips and with what became of them, and by a log line per clip.
+"""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,10 +11,11 @@ from uuid import uuid4
 import dagster as dg
 
 from i2v_assets.defs.partitions import BATCH_TAG, PRIORITY_TAG, RANGE_END, RANGE_START, clips
-from i2v_assets.defs.run_tags import clip_tags
-from resources.registry.rows import ClipRow
+from resources.ledger.records import Spend
+from resources.registry.rows import ClipRow, ClipState
 
 if TYPE_CHECKING:
+    from i2v_assets.pipeline.context import Result
     from resources.registry.registry import Registry
 
 
@@ -98,3 +102,43 @@ def request_runs(
             tags = {**part.tags, **clip_tags(part.due), BATCH_TAG: batch, PRIORITY_TAG: str(priority)}
             requests.append(dg.RunRequest(run_key=batch, tags=tags, job_name=job_name))
     return requests
+
+
+NAMED = 5
+"""Clips that a run's tag names. The list of runs shows a tag of about 100 characters in one line."""
+
+CLIPS_TAG = "i2v/clips"
+COUNT_TAG = "i2v/clip_count"
+
+COUNTED = (ClipState.DELIVERED, ClipState.WAITING, ClipState.REFUSED, ClipState.FAILED)
+
+
+def clip_tags(names: Sequence[str]) -> dict[str, str]:
+    """Return the tags that name a run's clips: the first ones, and how many there are."""
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return {CLIPS_TAG: ", ".join(names[:NAMED]) + more, COUNT_TAG: str(len(names))}
+
+
+def result_tags(results: "Sequence[Result]", spent: Spend, *, calls: int, polls: int) -> dict[str, str]:
+    """Return the tags that say what became of a run's clips, and what it asked of the service.
+
+    Args:
+        results: what became of each clip.
+        spent: what the run claimed, with its automatic retries.
+        calls: requests to the service, polls too.
+        polls: those that asked for the state of a request.
+    """
+    counts = {state: sum(result.state is state for result in results) for state in COUNTED}
+    return {
+        **{f"i2v/{state}": str(count) for state, count in counts.items()},
+        "i2v/usd": f"{spent.microdollars / 1e6:.2f}",
+        "i2v/requests": str(spent.requests),
+        "i2v/calls": str(calls),
+        "i2v/polls": str(polls),
+    }
+
+
+def ended_line(result: "Result") -> str:
+    """Return the log line of a clip that has ended."""
+    words = f"{result.clip}: {result.state}. {result.reason} {result.remedy}"
+    return " ".join(words.split())

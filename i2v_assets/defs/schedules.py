@@ -14,7 +14,7 @@ from i2v_assets.defs.maintenance import (
     watch,
 )
 from i2v_assets.defs.specs import AT_LOAD
-from resources.registry.resource import LedgerResource
+from resources.dagster_resources import LedgerResource
 from resources.settings import load_settings
 
 ZONE = AT_LOAD.timezone

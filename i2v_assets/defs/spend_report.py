@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from i2v_assets.defs.specs import AT_LOAD, OWNERS
+from resources.dagster_resources import BucketResource, LedgerResource
+from resources.messages import counted
 from resources.money import usd
 from resources.outside_text import escape_markdown, plain
-from resources.plurals import counted
-from resources.registry.resource import LedgerResource
 from resources.settings import Settings, load_settings
-from resources.storage.resource import BucketResource
 
 if TYPE_CHECKING:
     from i2v_assets.reports.spend import SpendLine

@@ -10,12 +10,11 @@ from i2v_assets.defs.failures import as_dagster_failure
 from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.defs.specs import AT_LOAD
+from resources.dagster_resources import BucketResource, LedgerResource
+from resources.messages import counted
 from resources.outside_text import plain
-from resources.plurals import counted
-from resources.registry.resource import LedgerResource
 from resources.registry.rows import ClipState
 from resources.settings import load_settings
-from resources.storage.resource import BucketResource
 
 if TYPE_CHECKING:
     from i2v_assets.uploads.idle import LookSummary

@@ -16,11 +16,11 @@ from i2v_assets.films.manifest import (
 from i2v_assets.films.resolve import ResolvedFilm, ShotVideo
 from i2v_assets.films.sign import signed_film
 from resources.media import joining, mixing
-from resources.media.hashing import sha256_file
 from resources.media.limits import JOIN
 from resources.media.pool import shared_pool
 from resources.media.previews import contact_sheet, poster
 from resources.provenance import documents
+from resources.schemas.inputs import sha256_file
 from resources.settings import Settings
 from resources.storage import keys
 from resources.storage.bucket import Bucket

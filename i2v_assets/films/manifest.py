@@ -24,7 +24,7 @@ from i2v_assets.clip_folder.manifest import (
     fields_of,
 )
 from resources.bounded_json import read_json
-from resources.plurals import counted
+from resources.messages import counted
 from resources.schemas.inputs import Sha256
 
 SCHEMA_VERSION: Final = 1

@@ -24,7 +24,7 @@ from i2v_assets.gallery.entries import (
 from i2v_assets.uploads.under_way import UploadUnderWay
 from resources.bounded_json import read_json
 from resources.ledger.records import Money
-from resources.own_commands import pasteable
+from resources.messages import pasteable
 from resources.problem import Problem, read_problems
 from resources.registry.registry import ClipRow, ClipState, RefusedRow
 from resources.schemas.inputs import Route, Service

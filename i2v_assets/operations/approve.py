@@ -15,8 +15,8 @@ from i2v_assets.planning.plan import Plan, Refusal, expected_price, plan_hash, t
 from i2v_assets.session import Session
 from resources.errors import I2VError
 from resources.ledger.approvals import ApprovalWay
+from resources.messages import counted
 from resources.money import dollars
-from resources.plurals import counted
 from resources.registry.registry import ClipRow
 from resources.storage.bucket import Bucket
 from resources.storage.keys import SEQUENCES, UPLOADS

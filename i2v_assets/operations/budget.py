@@ -4,11 +4,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from i2v_assets.session import Session
-from resources.clock import utc_now
-from resources.generation.caps import caps_of
-from resources.ledger.budget import day_bounds
+from resources.ledger.budget import caps_of, day_bounds
+from resources.ledger.records import utc_now
+from resources.messages import counted
 from resources.money import dollars
-from resources.plurals import counted
 
 
 @dataclass(frozen=True)

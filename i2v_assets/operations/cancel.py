@@ -16,7 +16,7 @@ from resources.ledger.errors import IllegalTransition, StaleClaim
 from resources.ledger.records import RequestRow, State
 from resources.money import dollars
 from resources.problem import Problem
-from resources.registry.guards import cancelled_words, retry_remedy
+from resources.registry.base import cancelled_words, retry_remedy
 from resources.registry.registry import ClipRow, ClipState
 from resources.registry.stops import Stopped
 from resources.runcomfy.wire import CancelOutcome

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from i2v_assets.operations.clips import NotPossible
 from i2v_assets.session import Session
-from resources.registry.guards import retry_remedy
+from resources.registry.base import retry_remedy
 from resources.registry.registry import ClipRow, ClipState
 from resources.wait_reason import WaitReason
 

@@ -23,9 +23,8 @@ from resources.settings import Settings
 from resources.storage import keys
 from resources.storage.bucket import Bucket
 from resources.storage.errors import StorageError
-from resources.witness.owner import LedgerDocument, LedgerRefused, refusal
 from resources.witness.reconcile import READERS, reconcile
-from resources.witness.record import RecordState
+from resources.witness.record import LedgerDocument, LedgerRefused, RecordState, refusal
 from resources.witness.store import Place
 
 

@@ -10,8 +10,7 @@ from dataclasses import replace
 
 from i2v_assets.pipeline.context import PipelineContext, RunScope
 from i2v_assets.pipeline.deliver import Delivery
-from i2v_assets.pipeline.generate import Generated
-from i2v_assets.pipeline.make_takes import TakeMaker
+from i2v_assets.pipeline.generate import TakeMaker
 from i2v_assets.pipeline.outcome import (
     HOLDS_NO_OTHER,
     ClipFailed,
@@ -24,6 +23,7 @@ from i2v_assets.pipeline.pass_gates import GateKeeper
 from i2v_assets.pipeline.plan import ClipPlanner, Planned
 from i2v_assets.pipeline.report import ClipReporter
 from i2v_assets.pipeline.reroll import Rerolls
+from i2v_assets.pipeline.takes import Generated
 from i2v_assets.planning.plan import Plan, Refusal, Waiting
 from resources.errors import ErrorCode, I2VError, Verdict, where_raised
 from resources.generation.types import Cancelled, Failed, Held

@@ -1,7 +1,8 @@
-"""From delivered takes to the clip's answer: choose, measure, sign, write beside the clip."""
+"""From delivered takes to the clip's answer: choose, measure, sign, write the video and its manifest beside the clip."""
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from i2v_assets.clip_folder.manifest import (
     Manifest,
@@ -10,25 +11,30 @@ from i2v_assets.clip_folder.manifest import (
     ManifestMedium,
     ManifestPiece,
     ManifestTake,
+    ManifestTimes,
     ManifestUnder,
+    ManifestVideo,
     read_manifest,
 )
 from i2v_assets.clip_folder.writer import BucketAnswers
-from i2v_assets.pipeline.checks import manifest_checks
 from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.lay_sound import laid_under
-from i2v_assets.pipeline.manifest import manifest_of
 from i2v_assets.pipeline.outcome import ClipDelivered
 from i2v_assets.pipeline.plan import Planned
 from i2v_assets.pipeline.postprocess import Postprocessor, PostprocessResult, in_words
+from i2v_assets.pipeline.price_checks import is_substituted
 from i2v_assets.pipeline.read_media import ReadFile
+from i2v_assets.pipeline.report_video import manifest_checks
 from i2v_assets.pipeline.sign import signed_copy
 from i2v_assets.pipeline.takes import Take, choose
 from i2v_assets.planning.plan import Plan
 from i2v_assets.uploads.types import Candidate
+from resources.generation.types import Delivered
 from resources.ledger.ledger import Ledger
+from resources.ledger.records import RequestRow
 from resources.provenance.credentials import UNSIGNED, Signing
 from resources.registry.registry import ClipRow
+from resources.schemas.inputs import Service
 from resources.storage import keys
 from resources.storage.errors import ObjectMissing
 
@@ -227,3 +233,74 @@ async def record_reuse(ledger: Ledger, row: ClipRow, takes: Sequence[Take]) -> N
         of_another = take.row.clip != row.clip or row.delivered_at is not None
         if take.outcome.already and of_another:
             await asyncio.to_thread(ledger.reused, take.plan.fingerprint, clip=row.clip, version=row.version)
+
+
+def manifest_of(
+    service: Service,
+    plan: Plan,
+    row: RequestRow,
+    outcome: Delivered,
+    *,
+    media: tuple[ManifestMedium, ...],
+    size: tuple[int, int, float],
+    version: str,
+) -> Manifest:
+    """What a video was made from, by which model, at which price; nothing of it was measured.
+
+    Args:
+        service: who made it.
+        plan: what was asked for.
+        row: the ledger's row of the request.
+        outcome: the delivered video.
+        media: the files it was made from.
+        size: the video's width, height and seconds.
+        version: the project's.
+    """
+    inputs = plan.inputs
+    return Manifest(
+        clip=plan.clip,
+        take=plan.take,
+        service=service,
+        route=plan.route,
+        reasons=plan.reasons,
+        family=inputs.family,
+        model_id=row.model_id or plan.model_id or inputs.family,
+        answered_model_id=_other_model(row),
+        prompt=inputs.prompt,
+        negative_prompt=inputs.negative_prompt,
+        preset=plan.preset,
+        may_be_silent=plan.may_be_silent,
+        seed=inputs.seed,
+        duration=inputs.duration,
+        resolution=inputs.resolution,
+        aspect_ratio=inputs.aspect_ratio,
+        media=media,
+        fingerprint=plan.fingerprint,
+        schema_sha256=plan.schema_sha256,
+        request_id=row.request_id,
+        price_microdollars=row.price_microdollars,
+        cost_microdollars=row.cost_microdollars,
+        times=ManifestTimes(
+            created=row.created_at,
+            submitted=row.submitted_at,
+            finished=row.finished_at,
+            delivered=row.delivered_at or datetime.now(UTC),
+        ),
+        queue_seconds=outcome.queue_seconds,
+        generation_seconds=outcome.generation_seconds,
+        video=ManifestVideo(
+            key=outcome.video_key,
+            sha256=outcome.sha256,
+            size_bytes=outcome.size_bytes,
+            width=size[0],
+            height=size[1],
+            seconds=round(size[2], 3),
+            replaced_sha256=outcome.replaced_sha256,
+        ),
+        versions={"i2v-assets": version},
+    )
+
+
+def _other_model(row: RequestRow) -> str | None:
+    """Return the model that answered if it is another one than was paid for."""
+    return row.answered_model_id if is_substituted(row) else None

@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager, suppress
 from uuid import uuid4
 
 from i2v_assets.planning.plan import Plan
-from resources.generation.caps import caps_of
 from resources.generation.types import GenerationRequest, Held
+from resources.ledger.budget import caps_of
 from resources.ledger.errors import LedgerError
 from resources.ledger.film_room import Film, NoRoom
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import State
+from resources.messages import counted
 from resources.money import dollars
-from resources.plurals import counted
 from resources.settings import Settings
 from resources.wait_reason import WaitReason
 

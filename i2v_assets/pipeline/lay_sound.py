@@ -16,8 +16,8 @@ from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.postprocess import fetched
 from i2v_assets.pipeline.takes import Take
 from resources.media import joining, mixing
-from resources.media.hashing import sha256_file
 from resources.media.limits import JOIN
+from resources.schemas.inputs import sha256_file
 
 _FILM_ROLE: Final[Mapping[str, str]] = MappingProxyType({"music": "music", "narration": "voice"})
 """The films' names of the two roles, which give each its gain, loop and fade."""

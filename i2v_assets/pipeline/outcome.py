@@ -11,7 +11,7 @@ from i2v_assets.planning.plan import Plan
 from resources.errors import ErrorCode
 from resources.generation.types import Held
 from resources.problem import Problem
-from resources.registry.guards import cancelled_words, retry_remedy
+from resources.registry.base import cancelled_words, retry_remedy
 from resources.registry.rows import ClipRow
 from resources.wait_reason import WaitReason
 

@@ -32,7 +32,7 @@ from i2v_assets.planning.plan import (
 )
 from i2v_assets.planning.planner import make_plan
 from i2v_assets.planning.preparing import Prepared, Unprepared, Wanted
-from i2v_assets.planning.prompts import load_presets
+from i2v_assets.planning.prompts import SHIPPED_PRESETS, load_presets
 from i2v_assets.planning.voice_film import Unheard, from_piece, with_pieces
 from i2v_assets.uploads.types import Candidate, UploadKind
 from resources.errors import SettingsError
@@ -375,7 +375,7 @@ def plan_options(settings: Settings) -> PlanOptions:
         service=settings.service,
         watermark=settings.watermark,
         keep_face=settings.keep_face,
-        presets=load_presets(_presets_text(settings), settings.presets_file or "presets"),
+        presets=_presets(settings),
         presets_are_shipped=not settings.presets_file,
         price_headroom=settings.price_headroom,
         allow_unknown_price=settings.allow_unknown_price,
@@ -386,13 +386,14 @@ def plan_options(settings: Settings) -> PlanOptions:
     )
 
 
-def _presets_text(settings: Settings) -> str | None:
+def _presets(settings: Settings) -> Mapping[str, str]:
     if not settings.presets_file:
-        return None
+        return SHIPPED_PRESETS
     try:
-        return Path(settings.presets_file).read_text(encoding="utf-8")
+        text = Path(settings.presets_file).read_text(encoding="utf-8")
     except OSError as error:
         raise SettingsError(
             f"I2V_PRESETS_FILE {settings.presets_file} cannot be read: {error.strerror}.",
             remedy="Name a YAML file of presets, or leave it empty for the shipped ones.",
         ) from None
+    return load_presets(text, settings.presets_file)

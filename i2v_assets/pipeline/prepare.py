@@ -105,7 +105,7 @@ class Preparer:
             target.unlink(missing_ok=True)
 
     def _fetch(self, medium: Medium, path: Path) -> None:
-        from resources.media.hashing import sha256_file
+        from resources.schemas.inputs import sha256_file
 
         self._bucket.fetch(medium.key, path)
         if sha256_file(path) != medium.sha256:
@@ -114,7 +114,7 @@ class Preparer:
             )
 
     def _store(self, target: Path, found: tuple[str, MediaFacts]) -> dict[str, Any]:
-        from resources.media.hashing import sha256_file
+        from resources.schemas.inputs import sha256_file
 
         content_type, facts = found
         digest = sha256_file(target)

@@ -15,13 +15,12 @@ from i2v_assets.uploads.types import UploadFile
 from resources.media.errors import Unreadable
 from resources.media.faces import count_large
 from resources.media.facts import MediaFacts
-from resources.media.hashing import sha256_file
 from resources.media.limits import HEADER_AND_STILL, LARGEST_BYTES
 from resources.media.pool import MediaPool, shared_pool
 from resources.media.probe import sniff
 from resources.media.scan import MediaScan, scan_media
 from resources.registry.registry import Registry
-from resources.schemas.inputs import Medium, MediumKind
+from resources.schemas.inputs import Medium, MediumKind, sha256_file
 from resources.storage.bucket import Bucket, ObjectInfo
 
 THUMBNAIL_BYTES = 5_000

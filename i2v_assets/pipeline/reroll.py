@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from i2v_assets.pipeline.context import PipelineContext, RunScope
 from i2v_assets.pipeline.deliver import Delivery
-from i2v_assets.pipeline.generate import Generated
-from i2v_assets.pipeline.make_takes import PAID, TakeMaker
+from i2v_assets.pipeline.generate import PAID, TakeMaker
 from i2v_assets.pipeline.outcome import HOLDS_NO_OTHER, ClipFailed, ClipWaiting
 from i2v_assets.pipeline.pass_gates import GateKeeper
 from i2v_assets.pipeline.plan import Planned
-from i2v_assets.pipeline.takes import Take, reroll_allowed, rerolled
+from i2v_assets.pipeline.takes import Generated, Take, reroll_allowed, rerolled
 from i2v_assets.planning.plan import Plan
 from i2v_assets.uploads.types import Candidate
 from resources.generation.types import Delivered, Failed, Held, Outcome

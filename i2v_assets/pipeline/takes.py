@@ -8,7 +8,7 @@ from typing import Literal
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.planning.plan import Plan
 from i2v_assets.planning.voice_film import reseeded, with_other_seed
-from resources.generation.types import Delivered
+from resources.generation.types import Delivered, Outcome
 from resources.ledger.records import RequestRow
 from resources.registry.rows import ClipRow
 from resources.schemas.inputs import Service, fingerprint
@@ -23,6 +23,25 @@ class Take:
     row: RequestRow
     pieces: tuple["Take", ...] = ()
     """Of a film: its pieces in order; the row is then the sum of theirs."""
+
+
+@dataclass
+class Generated:
+    """The outcomes of a clip's takes, in order, and those takes that have a video."""
+
+    outcomes: list[Outcome]
+    takes: list[Take]
+
+    def add(self, more: "Generated") -> None:
+        """Add further takes."""
+        self.outcomes += more.outcomes
+        self.takes += more.takes
+
+    def discard(self) -> None:
+        """Delete the files on local disk."""
+        for take in self.takes:
+            if take.outcome.local_path is not None:
+                take.outcome.local_path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -12,26 +12,27 @@ from i2v_assets.films.frames import PNG, store_first_frame
 from i2v_assets.films.manifest import SANDBOX_FILM_NOTE
 from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.film_budget import FilmBudget
-from i2v_assets.pipeline.generate import Generated, generate_takes
 from i2v_assets.pipeline.postprocess import fetched
-from i2v_assets.pipeline.takes import Take
+from i2v_assets.pipeline.takes import Generated, Take
 from i2v_assets.planning.plan import Plan
 from resources.generation.types import Cancelled, Delivered, Failed, GenerationRequest, Held, Outcome
 from resources.ledger.records import RequestRow
 from resources.media import joining, mixing
-from resources.media.hashing import sha256_file
 from resources.media.limits import JOIN
-from resources.plurals import counted
-from resources.schemas.inputs import FirstFrame, Medium, MediumKind
+from resources.messages import counted
+from resources.schemas.inputs import FirstFrame, Medium, MediumKind, sha256_file
 from resources.storage import keys
 from resources.storage.errors import ObjectMissing
 
 log = logging.getLogger(__name__)
 
 RequestOf = Callable[[Plan], GenerationRequest]
+GenerateTake = Callable[[PipelineContext, Plan, GenerationRequest], Awaitable[Generated]]
 
 
-async def generate_film(context: PipelineContext, budget: FilmBudget, plan: Plan, request_of: RequestOf) -> Generated:
+async def generate_film(
+    context: PipelineContext, budget: FilmBudget, plan: Plan, request_of: RequestOf, generate_take: GenerateTake
+) -> Generated:
     """Bring the pieces of a plan to their outcomes, one after the other, and join them.
 
     A piece without a video stops those after it; the outcome says which pieces are kept.
@@ -40,15 +41,21 @@ async def generate_film(context: PipelineContext, budget: FilmBudget, plan: Plan
         StorageError: the bucket does not answer; LedgerError: the ledger does not; MediaError: the pieces cannot be joined.
     """
     async with budget.room_for(plan, request_of(plan)) as held:
-        return Generated([held], []) if held is not None else await _generate_pieces(context, plan, request_of)
+        return (
+            Generated([held], [])
+            if held is not None
+            else await _generate_pieces(context, plan, request_of, generate_take)
+        )
 
 
-async def _generate_pieces(context: PipelineContext, plan: Plan, request_of: RequestOf) -> Generated:
+async def _generate_pieces(
+    context: PipelineContext, plan: Plan, request_of: RequestOf, generate_take: GenerateTake
+) -> Generated:
     made = Generated([], [])
     try:
         for piece in plan.pieces:
             sent = await _with_first_frame(context, piece, made.takes)
-            one = await generate_takes(context, [sent], [request_of(sent)])
+            one = await generate_take(context, sent, request_of(sent))
             if not one.takes:
                 return Generated([_explained(plan, len(made.takes), one.outcomes[0])], [])
             made.add(one)

@@ -11,12 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from i2v_assets.planning.asking import Ask
 from i2v_assets.planning.prompt_advice import Advice
-from i2v_assets.planning.prompts import shipped_presets
-from resources.prices.billed import Billed
+from i2v_assets.planning.prompts import SHIPPED_PRESETS
+from resources.prices.billed import Billed, PriceTerms, base_words
 from resources.prices.quote import PastCost, Quote, make_quote
-from resources.prices.terms import PriceTerms
 from resources.problem import Problem
-from resources.runcomfy.pricing import base_words
 from resources.runcomfy.wire import CatalogueEntry
 from resources.schemas.endpoints import ENDPOINTS, Dialect, LiveEndpoint
 from resources.schemas.inputs import Family, GenerationInputs, Medium, Route, Service, Sha256
@@ -84,7 +82,7 @@ class PlanOptions:
     service: Service
     watermark: bool = False
     keep_face: Literal["auto", "always", "never"] = "auto"
-    presets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType(dict(shipped_presets())))
+    presets: Mapping[str, str] = field(default_factory=lambda: SHIPPED_PRESETS)
     presets_are_shipped: bool = False
     price_headroom: float = 2.0
     allow_unknown_price: bool = False

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from i2v_assets.briefs.brief import Brief
-from i2v_assets.planning.media import MeasuredMedium, audio_facts, image_facts, video_facts
-from i2v_assets.planning.media_checks import BAD_MODES, check_media
+from i2v_assets.planning.media import BAD_MODES, MeasuredMedium, audio_facts, check_media, image_facts, video_facts
 from resources.media.facts import UNKNOWN_CODEC, ImageFacts, MediaFacts
 from resources.media.preparation import Preparation
 from resources.schemas.endpoints import LIMITS

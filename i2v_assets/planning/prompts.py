@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -17,6 +16,7 @@ from resources.schemas.inputs import Route
 __all__ = [
     "NEUTRAL",
     "PRESETS_FILE",
+    "SHIPPED_PRESETS",
     "SPEAKER",
     "SPEAKER_WITHOUT_IMAGE",
     "Advice",
@@ -26,7 +26,6 @@ __all__ = [
     "load_presets",
     "pick_preset",
     "reference_line",
-    "shipped_presets",
 ]
 
 PRESETS_FILE: Final = Path(__file__).with_name("presets.yaml")
@@ -45,26 +44,9 @@ MAX_PRESET = 2000
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
-@cache
-def shipped_presets() -> Mapping[str, str]:
-    """Return the presets that ship with the project."""
-    return load_presets(None)
-
-
-def load_presets(text: str | None, name: str = "presets") -> Mapping[str, str]:
-    """Return the shipped presets, with a project's own presets added or replacing them.
-
-    Args:
-        text: The YAML text of the project's file; None if it has none.
-        name: What to call that file in messages.
-
-    Raises:
-        DocumentError: the file cannot be read.
-        BriefError: a preset's name or text cannot be used.
-    """
-    shipped = read_document(PRESETS_FILE.read_text(encoding="utf-8"), PRESETS_FILE.name, "yaml").data
-    own = {} if text is None else read_document(text, name, "yaml").data
-    for preset, prompt in own.items():
+def _presets(text: str, name: str) -> Mapping[str, str]:
+    found = read_document(text, name, "yaml").data
+    for preset, prompt in found.items():
         if not _NAME.fullmatch(preset):
             raise BriefError(
                 f"{name}: `{preset}` is not a valid preset name.", remedy="Use small letters, digits, - and _."
@@ -73,7 +55,25 @@ def load_presets(text: str | None, name: str = "presets") -> Mapping[str, str]:
             raise BriefError(
                 f"{name}: `{preset}` must be a prompt of up to {MAX_PRESET} characters.", remedy="Shorten it."
             )
-    return MappingProxyType({key: " ".join(value.split()) for key, value in {**shipped, **own}.items()})
+    return MappingProxyType({key: " ".join(value.split()) for key, value in found.items()})
+
+
+SHIPPED_PRESETS: Final[Mapping[str, str]] = _presets(PRESETS_FILE.read_text(encoding="utf-8"), PRESETS_FILE.name)
+"""The presets that ship with the project."""
+
+
+def load_presets(text: str, name: str = "presets") -> Mapping[str, str]:
+    """Return the shipped presets, with a project's own presets added or replacing them.
+
+    Args:
+        text: The YAML text of the project's file.
+        name: What to call that file in messages.
+
+    Raises:
+        DocumentError: the file cannot be read.
+        BriefError: a preset's name or text cannot be used.
+    """
+    return MappingProxyType({**SHIPPED_PRESETS, **_presets(text, name)})
 
 
 def pick_preset(
@@ -102,7 +102,7 @@ def pick_preset(
     Raises:
         BriefError: the brief names a preset that does not exist.
     """
-    available = shipped_presets() if presets is None else presets
+    available = SHIPPED_PRESETS if presets is None else presets
     if brief.motion is not None:
         if brief.motion not in available:
             raise BriefError(

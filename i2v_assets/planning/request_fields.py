@@ -5,8 +5,15 @@ from collections.abc import Sequence
 
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.planning.live_inputs import LiveInputs, live_inputs, not_by_schema
-from i2v_assets.planning.media import ENCODER_PADDING, MeasuredMedium, audio_facts, of_kind, video_facts
-from i2v_assets.planning.media_checks import check_media, media_advice
+from i2v_assets.planning.media import (
+    ENCODER_PADDING,
+    MeasuredMedium,
+    audio_facts,
+    check_media,
+    media_advice,
+    of_kind,
+    video_facts,
+)
 from i2v_assets.planning.plan import PlanOffer
 from i2v_assets.planning.prompt_advice import Advice
 from resources.problem import Problem

@@ -23,10 +23,9 @@ from i2v_assets.planning.prompt_advice import Advice, PromptFacts, advise
 from i2v_assets.planning.prompts import SPEAKER, SPEAKER_WITHOUT_IMAGE, has_roles, pick_preset, reference_line
 from i2v_assets.planning.request_fields import RequestFields
 from i2v_assets.planning.routing import Routing, references
-from resources.prices.billed import billed_of
+from resources.prices.billed import billed_of, price_microdollars
 from resources.problem import Problem
 from resources.runcomfy.errors import UnknownPriceUnit
-from resources.runcomfy.pricing import price_microdollars
 from resources.schemas.inputs import (
     MAX_SEED,
     FirstFrame,
@@ -36,8 +35,8 @@ from resources.schemas.inputs import (
     Route,
     fingerprint,
 )
+from resources.schemas.limits import prompt_excess
 from resources.schemas.live_body import Wishes, write_body
-from resources.schemas.prompt_length import prompt_excess
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,7 @@ from itertools import pairwise
 
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.planning.asking import Ask
-from i2v_assets.planning.media import ENCODER_PADDING, MeasuredMedium, audio_facts, of_kind
-from i2v_assets.planning.media_checks import check_media
+from i2v_assets.planning.media import ENCODER_PADDING, MeasuredMedium, audio_facts, check_media, of_kind
 from i2v_assets.planning.plan import Plan, Refusal
 from i2v_assets.planning.preparing import Prepared, Unprepared, Wanted, expected_after, preparation_of
 from i2v_assets.planning.voice_split import Span, split_voice

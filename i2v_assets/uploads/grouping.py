@@ -13,20 +13,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from i2v_assets.uploads.copies import (
+from i2v_assets.uploads.doubt import (
+    Doubts,
+    beside_images,
     copies_of_briefs,
     copies_of_lists,
     copies_of_sidecars,
     copy_doubt,
-    says_the_same,
-)
-from i2v_assets.uploads.doubt import (
-    Doubts,
-    beside_images,
     doubt_hold,
     list_doubt,
     near_documents,
     rows_doubt,
+    says_the_same,
     top_brief_doubt,
 )
 from i2v_assets.uploads.layouts import batch_claims, folder_claims

@@ -1,4 +1,9 @@
-"""What all clips of one engine share: the outside objects, the bounds, and how blocking calls leave the event loop."""
+"""What all clips of one engine share: the outside objects, the bounds, how blocking calls leave the event loop, and what was sent.
+
+What this process has sent and was answered is remembered whatever becomes of the ledger: a database that fails over may come
+back without the latest commits, so that the claim, or the whole row, is missing on the copy that was promoted. What was sent
+before is then written to the new row, and is never sent again.
+"""
 
 import asyncio
 import functools
@@ -7,22 +12,20 @@ import random
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 
-from resources.clock import utc_now
 from resources.errors import ErrorCode, Verdict
 from resources.generation.poll_schedule import Forecast, prior
 from resources.generation.rate_limit import Pacer
-from resources.generation.sent import SentMemory, memory_of
 from resources.generation.types import EngineOptions, GenerationRequest, Held
 from resources.generation.witness import Witness
 from resources.ledger.errors import LedgerError, LedgerFull, LedgerUnavailable
 from resources.ledger.ledger import Ledger
 from resources.ledger.lookouts import Outage
-from resources.ledger.records import NewRequest, RequestRow
+from resources.ledger.records import NewRequest, RequestRow, utc_now
 from resources.runcomfy.catalogue import Catalogue
 from resources.runcomfy.client import RunComfyClient
 from resources.runcomfy.errors import RateLimited
@@ -31,6 +34,65 @@ from resources.storage.bucket import Bucket
 from resources.storage.errors import StorageError
 from resources.wait_reason import WaitReason
 from resources.witness.store import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One POST of this process, or one request that it polled: the id is None until an answer named it."""
+
+    attempt: int
+    owner: str
+    request_id: str | None = None
+    recorded: bool = False
+
+
+class SentMemory:
+    """By fingerprint and attempt: every POST that may have arrived."""
+
+    def __init__(self) -> None:
+        self._sent: dict[str, dict[int, Sent]] = {}
+
+    def begin(self, fingerprint: str, attempt: int, owner: str) -> None:
+        """A POST is about to go out."""
+        self._sent.setdefault(fingerprint, {})[attempt] = Sent(attempt, owner)
+
+    def forget(self, fingerprint: str, attempt: int) -> None:
+        """That POST provably made nothing: it never arrived, or was refused without an id."""
+        self._sent.get(fingerprint, {}).pop(attempt, None)
+
+    def answered(self, fingerprint: str, attempt: int, owner: str, request_id: str, *, recorded: bool = False) -> None:
+        """The service has the request under this id; ``recorded`` once the ledger has it too."""
+        self._sent.setdefault(fingerprint, {})[attempt] = Sent(attempt, owner, request_id, recorded)
+
+    def of(self, fingerprint: str, attempt: int) -> Sent | None:
+        """Return what was sent at this attempt or a later one: the latest with an id, else the latest; None if nothing."""
+        later = [each for number, each in self._sent.get(fingerprint, {}).items() if number >= attempt]
+        return max(later, key=lambda each: (each.request_id is not None, each.attempt), default=None)
+
+    def recorded(self, fingerprint: str, attempt: int) -> None:
+        """The ledger has the id."""
+        sent = self._sent.get(fingerprint, {})
+        if attempt in sent:
+            sent[attempt] = replace(sent[attempt], recorded=True)
+
+    def unrecorded(self, owner: str) -> list[tuple[str, Sent]]:
+        """Return the ids of an owner's POSTs that the ledger has not taken yet, by fingerprint."""
+        return [
+            (fingerprint, each)
+            for fingerprint, attempts in self._sent.items()
+            for each in attempts.values()
+            if each.owner == owner and each.request_id is not None and not each.recorded
+        ]
+
+
+_BY_LEDGER: Final[dict[str, SentMemory]] = {}
+"""One memory per ledger and process, so that a later run of this process knows what an earlier one sent."""
+
+
+def memory_of(ledger: Ledger) -> SentMemory:
+    """Return this process's memory of what it sent for a ledger."""
+    return _BY_LEDGER.setdefault(ledger.engine.url.render_as_string(hide_password=True), SentMemory())
+
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")

@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callab
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from resources.clock import utc_now
 from resources.errors import Verdict
 from resources.generation import witness
 from resources.generation.context import Context, InFlightRequest, OnChange
@@ -18,7 +17,7 @@ from resources.generation.state_machine import follow
 from resources.generation.types import EngineOptions, Failed, GenerationRequest, Outcome
 from resources.ledger.errors import IllegalTransition, LedgerError, StaleClaim, UnknownRequest
 from resources.ledger.ledger import Ledger
-from resources.ledger.records import RequestRow
+from resources.ledger.records import RequestRow, utc_now
 from resources.runcomfy.catalogue import Catalogue
 from resources.runcomfy.client import RunComfyClient
 from resources.schemas.inputs import Service

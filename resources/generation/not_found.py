@@ -2,11 +2,10 @@
 
 import logging
 
-from resources.clock import utc_now
 from resources.generation.context import Context, InFlightRequest
 from resources.generation.types import Held
 from resources.ledger.lookouts import GIVE_UP_AFTER, Outage
-from resources.ledger.records import RequestRow
+from resources.ledger.records import RequestRow, utc_now
 from resources.wait_reason import WaitReason
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from resources.errors import Verdict
 from resources.generation.context import Context
 from resources.media.is_video import Examined, examine_apart
-from resources.plurals import counted
+from resources.messages import counted
 from resources.runcomfy.errors import DownloadError, DownloadFailed, NoVideo
 from resources.runcomfy.wire import ResultAnswer
 from resources.storage.keys import rejected_keys

@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from resources.clock import utc_now
 from resources.errors import ErrorCode, Verdict
 from resources.generation.context import Context, InFlightRequest
 from resources.generation.not_found import hold_not_found
@@ -21,8 +20,8 @@ from resources.generation.types import (
     is_content_policy_refusal,
 )
 from resources.ledger.lookouts import GIVE_UP_AFTER
-from resources.ledger.records import RequestRow
-from resources.plurals import counted
+from resources.ledger.records import RequestRow, utc_now
+from resources.messages import counted
 from resources.runcomfy.errors import (
     Forbidden,
     MissingToken,

@@ -8,7 +8,7 @@ from resources.generation.context import Context
 from resources.generation.types import GenerationRequest, Held
 from resources.ledger.records import QuotedPrice
 from resources.money import dollars
-from resources.prices.billed import billed_of
+from resources.prices.billed import base_words, billed_of
 from resources.prices.quote import make_quote
 from resources.runcomfy.catalogue import Offer
 from resources.runcomfy.errors import (
@@ -21,7 +21,6 @@ from resources.runcomfy.errors import (
     UnknownPriceUnit,
     Unusable,
 )
-from resources.runcomfy.pricing import base_words
 from resources.schemas.endpoints import Endpoint, LiveEndpoint
 from resources.wait_reason import WaitReason
 

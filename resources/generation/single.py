@@ -20,12 +20,11 @@ from resources.ledger.ledger import Ledger
 from resources.ledger.records import RequestRow, State
 from resources.media.errors import Unreadable
 from resources.media.probe import sha256_file, sniff
-from resources.prices.billed import Billed, billed_of
+from resources.prices.billed import Billed, base_words, billed_of
 from resources.prices.quote import PastCost, make_quote
 from resources.registry.registry import Registry
 from resources.runcomfy.errors import UnknownPriceUnit
 from resources.runcomfy.offers import Offers
-from resources.runcomfy.pricing import base_words
 from resources.schemas.endpoints import family_route, to_body
 from resources.schemas.inputs import GenerationInputs, Medium, fingerprint
 from resources.settings import Settings

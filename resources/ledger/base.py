@@ -7,11 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from resources.clock import utc_now
 from resources.ledger.database import Database
 from resources.ledger.errors import IllegalTransition, LedgerError, StaleClaim, UnknownRequest
-from resources.ledger.records import RequestRow, State
-from resources.ledger.tables import events, requests, submissions
+from resources.ledger.records import RequestRow, State, utc_now
+from resources.ledger.tables import events, requests, services, submissions
 from resources.redact import redact
 
 COLUMNS = [requests.c[name] for name in RequestRow.__dataclass_fields__]
@@ -83,6 +82,9 @@ def holder_of(connection: sa.Connection, service: str, request_id: str | None, *
         .limit(1)
     ).scalar()
     return None if found is None else str(found)
+
+
+_LOCK_SERVICE = sa.select(services.c.service).where(services.c.service == sa.bindparam("the_service")).with_for_update()
 
 
 class LedgerBase:
@@ -238,3 +240,18 @@ class LedgerBase:
         return IllegalTransition(
             f"Request {name} is {row.state}; `{what}` does not apply.", remedy="Nothing was changed."
         )
+
+    def _insert_new(self, table: sa.Table) -> sa.Insert:
+        """Return an INSERT that does nothing if the row exists."""
+        if self.database.is_sqlite:
+            from sqlalchemy.dialects import sqlite
+
+            return sqlite.insert(table).on_conflict_do_nothing()
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table).on_conflict_do_nothing()
+
+    def _lock_service(self, connection: sa.Connection, service: str) -> None:
+        if connection.execute(_LOCK_SERVICE, {"the_service": service}).first() is None:
+            connection.execute(self._insert_new(services), {"service": service})
+            connection.execute(_LOCK_SERVICE, {"the_service": service})

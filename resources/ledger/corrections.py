@@ -4,8 +4,8 @@ import sqlalchemy as sa
 
 from resources.ledger.base import FINISHED, LedgerBase
 from resources.ledger.errors import IllegalTransition, LedgerError
+from resources.ledger.holds import OF_PRICE, hold_family, surprise_words
 from resources.ledger.records import RequestRow
-from resources.ledger.surprises import OF_PRICE, hold_family, surprise_words
 from resources.ledger.tables import events, price_holds, submissions
 from resources.money import dollars
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from resources.ledger.database import Database
-from resources.plurals import counted
+from resources.messages import counted
 
 _SETTINGS = sa.text(
     "SELECT name, setting, reset_val FROM pg_settings WHERE name IN"

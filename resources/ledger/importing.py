@@ -9,11 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from resources.clock import utc_now
 from resources.ledger.database import Database
 from resources.ledger.errors import IllegalTransition, LedgerError
 from resources.ledger.queries import EXPORTED
-from resources.ledger.records import State
+from resources.ledger.records import State, utc_now
 from resources.ledger.tables import UtcDateTime, identity, requests
 
 TABLES = {table.name.removeprefix("ledger_"): table for table in EXPORTED}

@@ -2,31 +2,30 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cached_property
 from types import TracebackType
 from typing import Self
 
 import sqlalchemy as sa
 
-from resources.clock import utc_now
 from resources.ledger.approvals import Approvals
 from resources.ledger.corrections import Corrections
 from resources.ledger.database import Database
 from resources.ledger.decisions import Decisions
+from resources.ledger.errors import NotALedger
 from resources.ledger.film_room import FilmRoom
-from resources.ledger.holds import Holds
 from resources.ledger.late_costs import LateCosts
 from resources.ledger.lookouts import Lookouts
-from resources.ledger.prices import Prices
 from resources.ledger.queries import Reading
+from resources.ledger.records import utc_now
 from resources.ledger.responses import Responses
 from resources.ledger.spending import Spending
+from resources.ledger.tables import identity
 from resources.ledger.witnessed import Witnessed
 
 
 class Ledger(
-    Prices,
     Corrections,
-    Holds,
     FilmRoom,
     Responses,
     Decisions,
@@ -55,6 +54,19 @@ class Ledger(
             SettingsError: the URL is malformed.
         """
         return cls(Database.open(url), clock)
+
+    @cached_property
+    def id(self) -> str:
+        """The name under which buckets know this ledger: 32 hex digits that no other ledger has.
+
+        Raises:
+            NotALedger: it has none, so somebody emptied its tables.
+        """
+        with self.database.read() as connection:
+            found: str | None = connection.execute(sa.select(identity.c.id).limit(1)).scalar()
+        if found is None:
+            raise NotALedger("The ledger has lost its name.", remedy="Restore its database from a backup.")
+        return found
 
     @property
     def name(self) -> str:

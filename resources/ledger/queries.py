@@ -1,4 +1,4 @@
-"""Queries of the ledger: rows, spend and money of clips."""
+"""Queries of the ledger: rows, spend, costs for later quotes, and money of clips."""
 
 import json
 from collections import defaultdict
@@ -12,8 +12,11 @@ import sqlalchemy as sa
 from resources.ledger.base import COLUMNS, SELECT_ROW, LedgerBase, row_of
 from resources.ledger.budget import OPEN, day_bounds, spend_between, spend_of_run
 from resources.ledger.database import chunks
-from resources.ledger.records import Event, Money, PaidClip, RequestRow, Spend, SpendLine, State
+from resources.ledger.late_costs import COST_QUERY_PERIOD
+from resources.ledger.records import Event, Money, PaidClip, RequestRow, Spend, SpendLine, State, Surprise
 from resources.ledger.tables import approvals, events, identity, price_holds, requests, submissions
+from resources.prices.billed import Billed
+from resources.prices.quote import WINDOW, PastCost
 
 _EVENT_COLUMNS = [events.c[field.name] for field in fields(Event)]
 _BY_REQUEST_ID = (
@@ -53,8 +56,70 @@ _Key: TypeAlias = tuple[date, str, str, str, str]
 EXPORTED = (requests, submissions, events, approvals, price_holds)
 
 
+NEAREST_OF = 500
+"""Latest costs of a family among which the nearest parameters are looked for; enough for 10 kinds of 50."""
+
+_COSTS = (
+    sa.select(
+        submissions.c.billed,
+        submissions.c.base_microdollars,
+        submissions.c.terms,
+        sa.func.coalesce(submissions.c.told_microdollars, submissions.c.cost_microdollars),
+    )
+    .join(requests, requests.c.fingerprint == submissions.c.fingerprint)
+    .where(
+        submissions.c.service == sa.bindparam("the_service"),
+        submissions.c.settled_at.is_not(None),
+        submissions.c.billed.is_not(None),
+        # A doubted cost says nothing about the price until a person agrees to it or corrects it; one of nothing never does.
+        sa.func.coalesce(submissions.c.cost_doubted, sa.false()).is_(sa.false()),
+        sa.func.coalesce(submissions.c.told_microdollars, submissions.c.cost_microdollars) > 0,
+    )
+    .order_by(submissions.c.settled_at.desc(), submissions.c.id.desc())
+)
+_EXACT = _COSTS.where(submissions.c.billed == sa.bindparam("the_key")).limit(WINDOW)
+_OF_FAMILY = _COSTS.where(requests.c.family == sa.bindparam("the_family")).limit(NEAREST_OF)
+
+
 class Reading(LedgerBase):
     """Queries for rows, events, generation times and spend."""
+
+    def past_costs(self, service: str, billed: Billed) -> tuple[PastCost, ...]:
+        """Return the latest settled costs of exactly these parameters, newest first; of the whole family if none has them."""
+        with self.database.read() as connection:
+            found = connection.execute(_EXACT, {"the_service": service, "the_key": billed.key}).all()
+        if not found:
+            return self.family_costs(service, billed.family)
+        return tuple(PastCost(key, base or 0, terms or "", int(cost)) for key, base, terms, cost in found)
+
+    def family_costs(self, service: str, family: str) -> tuple[PastCost, ...]:
+        """Return the latest settled costs of a family, whatever its parameters, newest first."""
+        with self.database.read() as connection:
+            found = connection.execute(_OF_FAMILY, {"the_service": service, "the_family": family}).all()
+        return tuple(PastCost(key, base or 0, terms or "", int(cost)) for key, base, terms, cost in found)
+
+    def surprises(self, service: str) -> tuple[Surprise, ...]:
+        """Return the submissions of the last days whose reported cost is more than was reserved, oldest first."""
+        told = sa.func.coalesce(submissions.c.told_microdollars, submissions.c.cost_microdollars)
+        query = (
+            sa.select(
+                submissions.c.fingerprint,
+                submissions.c.attempt,
+                requests.c.clip,
+                requests.c.family,
+                submissions.c.reserved_microdollars,
+                told.label("told"),
+            )
+            .join(requests, requests.c.fingerprint == submissions.c.fingerprint)
+            .where(
+                submissions.c.service == service,
+                submissions.c.settled_at > self._now() - COST_QUERY_PERIOD,
+                told > submissions.c.reserved_microdollars,
+            )
+            .order_by(submissions.c.settled_at, submissions.c.id)
+        )
+        with self.database.read() as connection:
+            return tuple(Surprise(*row[:4], int(row[4]), int(row[5])) for row in connection.execute(query))
 
     def get(self, fingerprint: str) -> RequestRow | None:
         """Return the request with this fingerprint, or None."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from enum import StrEnum
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -355,3 +355,8 @@ class Money:
     def microdollars(self) -> int:
         """The most that it may come to."""
         return self.charged_microdollars + self.open_microdollars
+
+
+def utc_now() -> datetime:
+    """Return the current time in UTC."""
+    return datetime.now(UTC)

@@ -7,11 +7,11 @@ import sqlalchemy as sa
 
 from resources.ledger.base import LedgerBase, holder_of, stored_reason
 from resources.ledger.corrections import is_corrected
-from resources.ledger.costs import believe
 from resources.ledger.errors import IllegalTransition, LedgerError
+from resources.ledger.holds import OF_MODEL, OF_PRICE, hold_family, surprise_words
 from resources.ledger.records import RequestRow, State
-from resources.ledger.surprises import OF_MODEL, OF_PRICE, hold_family, surprise_words
 from resources.ledger.tables import submissions
+from resources.prices.quote import believe
 
 _FREE: dict[str, Any] = {"owner": None, "lease_until": None, "run_id": None, "price_microdollars": None}
 

@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from resources.ledger.base import COLUMNS, SELECT_ROW, LedgerBase, row_of
+from resources.ledger.base import COLUMNS, SELECT_ROW, row_of
 from resources.ledger.budget import budget_refusal
+from resources.ledger.holds import Holds
 from resources.ledger.leases import GRACE_SECONDS, LONGEST_LEASE, LONGEST_PAUSE
 from resources.ledger.lookouts import ASK_AGAIN
 from resources.ledger.records import (
@@ -19,13 +20,11 @@ from resources.ledger.records import (
     QuotedPrice,
     RequestRow,
     State,
-    Unwanted,
     WantedCheck,
 )
 from resources.ledger.tables import requests, services, submissions
 from resources.redact import redact_inputs
 
-_LOCK_SERVICE = sa.select(services.c.service).where(services.c.service == sa.bindparam("the_service")).with_for_update()
 _IN_FLIGHT = sa.select(sa.func.count()).where(
     requests.c.service == sa.bindparam("the_service"),
     requests.c.state.in_([State.SUBMITTING, State.SUBMITTED]),
@@ -46,7 +45,7 @@ def in_flight(connection: sa.Connection, service: str, now: datetime) -> int:
     return int(connection.execute(_IN_FLIGHT, times).scalar_one())
 
 
-class Claims(LedgerBase):
+class Claims(Holds):
     """From `planned` to `submitting`, and which process owns what."""
 
     def plan(self, new: NewRequest) -> RequestRow:
@@ -364,29 +363,6 @@ class Claims(LedgerBase):
                 .values(paused_until=None, resumes=services.c.resumes + 1)
             )
         return left
-
-    def _unwanted(self, connection: sa.Connection, service: str) -> Unwanted | None:
-        """Return what holds all paid work of a service."""
-        raise NotImplementedError
-
-    def _disagreed(self, connection: sa.Connection, row: RequestRow, quoted: QuotedPrice | None) -> Unwanted | None:
-        """Return what a person has to agree to before more of this family is paid for."""
-        raise NotImplementedError
-
-    def _insert_new(self, table: sa.Table) -> sa.Insert:
-        """Return an INSERT that does nothing if the row exists."""
-        if self.database.is_sqlite:
-            from sqlalchemy.dialects import sqlite
-
-            return sqlite.insert(table).on_conflict_do_nothing()
-        from sqlalchemy.dialects import postgresql
-
-        return postgresql.insert(table).on_conflict_do_nothing()
-
-    def _lock_service(self, connection: sa.Connection, service: str) -> None:
-        if connection.execute(_LOCK_SERVICE, {"the_service": service}).first() is None:
-            connection.execute(self._insert_new(services), {"service": service})
-            connection.execute(_LOCK_SERVICE, {"the_service": service})
 
 
 def _columns(quoted: QuotedPrice) -> dict[str, object]:

@@ -1,18 +1,16 @@
-"""What the ledger takes from the bucket: its own name, the nonces of its claims, and requests that it did not know."""
+"""What the ledger takes from the bucket: the nonces of its claims, and requests that it did not know."""
 
 from collections import deque
 from collections.abc import Collection
 from datetime import timedelta
-from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
 
 from resources.ledger.base import COLUMNS, LedgerBase, row_of
-from resources.ledger.errors import NotALedger
 from resources.ledger.leases import GRACE_SECONDS
 from resources.ledger.records import ALLOWED, NewRequest, OwnClaim, RequestRow, Sighting, State
-from resources.ledger.tables import approvals, identity, requests, submissions
+from resources.ledger.tables import approvals, requests, submissions
 from resources.redact import redact_inputs
 
 WITNESSED = "witnessed"
@@ -26,19 +24,6 @@ MADE = (State.SUBMITTING, State.SUBMITTED, State.SUCCEEDED, State.UNKNOWN)
 
 class Witnessed(LedgerBase):
     """The ledger's side of the second witness."""
-
-    @cached_property
-    def id(self) -> str:
-        """The name under which buckets know this ledger: 32 hex digits that no other ledger has.
-
-        Raises:
-            NotALedger: it has none, so somebody emptied its tables.
-        """
-        with self.database.read() as connection:
-            found: str | None = connection.execute(sa.select(identity.c.id).limit(1)).scalar()
-        if found is None:
-            raise NotALedger("The ledger has lost its name.", remedy="Restore its database from a backup.")
-        return found
 
     def nonce(self, fingerprint: str, attempt: int) -> str | None:
         """Return the nonce of the standing claim of an attempt, None if there is none."""

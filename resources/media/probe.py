@@ -18,10 +18,9 @@ from resources.media.containers import (
 )
 from resources.media.errors import Unreadable
 from resources.media.facts import UNKNOWN_CODEC, AudioFacts, ImageFacts, VideoFacts
-from resources.media.hashing import sha256_file
 from resources.media.limits import MAX_PIXELS, MAX_VIDEO_PIXELS, MAX_VIDEO_SECONDS
 from resources.media.pictures import image_facts, open_image, still_type
-from resources.schemas.inputs import MediumKind
+from resources.schemas.inputs import MediumKind, sha256_file
 
 __all__ = [
     "MAX_AUDIO_SECONDS",

@@ -8,9 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from resources.clock import utc_now
 from resources.ledger.database import Database
-from resources.ledger.records import State
+from resources.ledger.records import State, utc_now
 from resources.ledger.tables import events, requests, services
 from resources.ledger.transitions import in_flight
 from resources.registry.rows import ClipState

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from resources.errors import I2VError
-from resources.plurals import counted
+from resources.messages import counted
 from resources.provenance.documents import ASSERTION, Composition, Generation, Source, document_of
 from resources.settings import Settings
 

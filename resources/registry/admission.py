@@ -9,8 +9,7 @@ import sqlalchemy as sa
 from resources.ledger.database import chunks
 from resources.ledger.records import State
 from resources.ledger.tables import requests, submissions
-from resources.registry.base import RegistryBase
-from resources.registry.guards import lock_rows, with_open_requests
+from resources.registry.base import RegistryBase, lock_rows, with_open_requests
 from resources.registry.rows import FRESH, NO_TAKES, UNMADE, WITH_RUN, Admission, ClipState, Upload
 from resources.registry.tables import clips
 

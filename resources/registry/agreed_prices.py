@@ -7,8 +7,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from resources.clock import utc_now
 from resources.ledger.database import Database
+from resources.ledger.records import utc_now
 from resources.registry.tables import catalogue
 
 

@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 import sqlalchemy as sa
 
-from resources.clock import utc_now
 from resources.ledger.database import Database, chunks
+from resources.ledger.records import utc_now
 from resources.registry.rows import ClipState
 from resources.registry.tables import clips, waits
 from resources.wait_reason import WaitReason

@@ -11,7 +11,7 @@ from resources.ledger.budget import OPEN
 from resources.ledger.database import Database
 from resources.ledger.records import Spend
 from resources.ledger.tables import requests, submissions
-from resources.registry.guards import clip_row
+from resources.registry.base import clip_row
 from resources.registry.rows import ClipRow, ClipState
 from resources.registry.tables import clips
 

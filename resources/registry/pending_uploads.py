@@ -5,8 +5,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from resources.clock import utc_now
 from resources.ledger.database import Database, chunks
+from resources.ledger.records import utc_now
 from resources.registry.tables import pending_uploads
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from resources.clock import utc_now
 from resources.ledger.database import Database
-from resources.registry.guards import as_read, clip_row, lock_rows, retry_remedy, with_open_requests
+from resources.ledger.records import utc_now
+from resources.registry.base import as_read, clip_row, lock_rows, retry_remedy, with_open_requests
 from resources.registry.rows import ClipRow, ClipState
 from resources.registry.tables import clips
 from resources.wait_reason import WaitReason

@@ -6,8 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from resources.registry.base import RegistryBase
-from resources.registry.guards import lock_rows
+from resources.registry.base import RegistryBase, lock_rows
 from resources.registry.rows import ClipRow, ClipState
 from resources.registry.tables import clips
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from resources.errors import I2VError, Verdict
 from resources.registry.agreed_prices import AgreedOffer, CatalogueMemory
-from resources.runcomfy.catalogue import Catalogue, Offer, unreadable
-from resources.runcomfy.drift import differences
+from resources.runcomfy.catalogue import Catalogue, Offer, differences, unreadable
 from resources.runcomfy.errors import FamilyUnavailable, InsufficientBalance, Rejected, Unauthorized, Unusable
 from resources.schemas.families import default_families
 from resources.schemas.inputs import Family, Service

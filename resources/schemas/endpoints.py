@@ -14,10 +14,9 @@ from resources.errors import I2VError
 from resources.schemas.families import ENDPOINTS, FAMILIES, record_of
 from resources.schemas.family import Endpoint, Traits
 from resources.schemas.inputs import LAST, Family, GenerationInputs, Medium, MediumKind, Route, marked_medium
-from resources.schemas.limits import Dialect, Limits, MediaLimits, PromptLimits
+from resources.schemas.limits import Dialect, Limits, MediaLimits, PromptLimits, prompt_excess, prompt_units
 from resources.schemas.live_body import traits_of_body
 from resources.schemas.live_schema import LiveEndpoint
-from resources.schemas.prompt_length import prompt_excess, prompt_units
 
 __all__ = [
     "ENDPOINTS",

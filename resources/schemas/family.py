@@ -1,17 +1,20 @@
 """What a family is: one record with everything that the project knows of a model, and the endpoints that serve it.
 
 The records are in ``families/``, one file each. Nothing outside of them is keyed by family: the rest of the project asks
-a record.
+a record. A family's body has the service's field names, values and defaults, which may change; the project's own names are
+in ``inputs.py``. A media field holds an http(s) URL or a ``data:`` URI. Validation errors never print the input, because
+URLs are secrets.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from resources.schemas.inputs import Family, MediumKind, Route
-from resources.schemas.limits import Dialect, Limits
+from resources.schemas.limits import Dialect, Limits, PromptLimits, prompt_excess
 
 PRIOR_SECONDS = 60.0
 """Seconds for 5 s of video from a model of which nothing is known: between the fastest known one (40 s) and the slowest."""
@@ -112,3 +115,34 @@ class FamilyRecord:
     def short_name(self) -> str:
         """The name without the kind of generation, such as ``wan-2.7``; several families may share it."""
         return self.name.partition("/")[0]
+
+
+def prompt_of(family: str, limits: PromptLimits) -> AfterValidator:
+    """Return the check of a prompt: not empty, and within the limit if it is a hard one."""
+
+    def check(prompt: str) -> str:
+        problem = prompt_excess(family, limits, prompt) if limits.kind == "hard" or not prompt.strip() else None
+        if problem:
+            raise ValueError(problem)
+        return prompt
+
+    return AfterValidator(check)
+
+
+def says(source: str, **schema: Any) -> dict[str, Any]:
+    """Return a field's source, and further words of its schema."""
+    return {"source": source, **schema}
+
+
+class Body(BaseModel):
+    """The common base: exact types, no unknown fields, and no input in an error's text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+_URL = r"^(https?://\S+|data:\S+)$"
+ImageUrl = Annotated[str, Field(pattern=_URL, json_schema_extra={"format": "image_uri"})]
+AudioUrl = Annotated[str, Field(pattern=_URL, json_schema_extra={"format": "audio_uri"})]
+Url = Annotated[str, Field(pattern=_URL)]
+
+SEED_PAGE = "model pages: 0 to 2147483647, 0 is random"

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
@@ -187,3 +188,9 @@ def _identity(medium: dict[str, Any]) -> object:
     if "preparation" not in medium:
         return medium["sha256"]
     return {"original": medium["original_sha256"], "preparation": medium["preparation"]}
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hex; the file is read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

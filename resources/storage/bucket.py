@@ -12,7 +12,6 @@ from pydantic import SecretStr
 
 from resources.settings import Settings
 from resources.storage.client import make_client, transfer_config
-from resources.storage.conditional import ConditionalWrites
 from resources.storage.errors import (
     BadRequest,
     BucketMissing,
@@ -22,8 +21,8 @@ from resources.storage.errors import (
     error_code,
     translated,
 )
-from resources.storage.listing_digest import hashed
-from resources.storage.objects import FolderListing, ObjectInfo, info_of
+from resources.storage.listing import hashed
+from resources.storage.objects import ConditionalWrites, FolderListing, ObjectInfo, info_of
 
 _DELETE_MANY = 1000
 """Most keys in one DeleteObjects call (S3 API reference)."""

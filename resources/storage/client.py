@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from resources.settings import is_loopback
-from resources.storage import listing_digest, listing_page
+from resources.storage import listing
 from resources.storage.errors import translated
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ def make_client() -> "S3Client":
         # A proxy cannot reach a server on this machine, and host names per bucket do not exist there.
         here = Config(proxies={}, s3={"addressing_style": "path"})
         client = session.client("s3", region_name=region, config=config.merge(here))
-    listing_page.install(client)
-    listing_digest.install(client)
+    listing.install(client)
     return client
 
 

@@ -1,10 +1,9 @@
 """What is sent to the service: copies of the media under the hash of their bytes, so that they cannot be replaced in flight."""
 
-import hashlib
 from pathlib import Path
 from uuid import uuid4
 
-from resources.schemas.inputs import Medium
+from resources.schemas.inputs import Medium, sha256_file
 from resources.storage.bucket import Bucket
 from resources.storage.errors import AccessDenied, BadRequest, ObjectMissing, StorageError
 from resources.storage.keys import INPUTS, input_key
@@ -82,9 +81,7 @@ def _current_version(bucket: Bucket, medium: Medium) -> str:
 def _copy_bytes(bucket: Bucket, medium: Medium, key: str, path: Path) -> None:
     try:
         bucket.fetch(medium.key, path)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest != medium.sha256:
+        if sha256_file(path) != medium.sha256:
             raise InputReplaced(medium.key)
         bucket.upload(path, key, medium.content_type)
     finally:

@@ -1,17 +1,22 @@
-"""One object of a bucket as the server shows it, and what every call to a bucket needs."""
+"""One object of a bucket as the server shows it, what every call to a bucket needs, and writes that hold only if it is unchanged.
 
+Of several concurrent writers of one object at most one succeeds.
+"""
+
+import contextlib
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from resources.storage.client import ServerClock
+from resources.storage.client import PART_BYTES, ServerClock
+from resources.storage.errors import error_code, translated
 from resources.storage.errors import http_status as status_of
-from resources.storage.errors import translated
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -96,3 +101,161 @@ def info_of(key: str, answer: Mapping[str, Any]) -> ObjectInfo:
         "" if version == "null" else version,  # if versions are suspended, this is the overwritten one
         answer.get("Metadata") or {},
     )
+
+
+class ConditionalWrites(BucketObjects):
+    """Write objects that are new, or that no one else has changed since they were read."""
+
+    def write_new(self, key: str, data: bytes, content_type: str) -> bool:
+        """Write a small object if it does not exist; of several concurrent writers at most one gets True.
+
+        Returns:
+            True if this call wrote it; False if the key exists (its object stays unchanged). If an answer is lost,
+            boto3's second attempt finds the object of the first, and the writer itself gets False.
+        """
+        put: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key, "Body": data, "ContentType": content_type}
+        with translated(f"write {key!r}", self.name):
+            return _unless_taken(lambda: self._client.put_object(**put, IfNoneMatch="*"))
+
+    def write_if(self, key: str, data: bytes, content_type: str, *, etag: str | None) -> str | None:
+        """Put a small object only if the key is free (``etag`` None) or still holds the object with this ETag.
+
+        Returns:
+            The new object's ETag; None if the condition did not hold. After a lost answer boto3's second attempt meets
+            the object of the first: then the writer itself gets None, and has to read what is there.
+        """
+        put: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key, "Body": data, "ContentType": content_type}
+        put |= {"IfNoneMatch": "*"} if etag is None else {"IfMatch": f'"{etag}"'}
+        answers: list[Any] = []
+        with translated(f"write {key!r}", self.name):
+            try:
+                written = _unless_taken(lambda: answers.append(self._client.put_object(**put)))
+            except ClientError as error:
+                if etag is not None and status_of(error) == 404:  # the object that was to be replaced is gone
+                    return None
+                raise
+        return answers[-1]["ETag"].strip('"') if written else None
+
+    def read_tagged(self, key: str, max_bytes: int) -> tuple[bytes, str] | None:
+        """Return the first ``max_bytes`` + 1 bytes of a small object with its ETag, None if there is none."""
+        with translated(f"read {key!r}", self.name):
+            try:
+                answer = self._client.get_object(Bucket=self.name, Key=self.prefix + key)
+            except ClientError as error:
+                if error_code(error) == "NoSuchBucket" or status_of(error) != 404:
+                    raise
+                return None
+            with answer["Body"] as body:
+                return body.read(max_bytes + 1), answer["ETag"].strip('"')
+
+    def copy_if(self, source: str, target: str, content_type: str, *, etag: str) -> str | None:
+        """Copy an object of at most 5 GiB on the server only if it still has this ETag; the copy has this content type.
+
+        Returns:
+            The copy's ETag. If it is the same, the copy has the same bytes; another one proves nothing, because parts and
+            encryption change it too. None if the object has another ETag by now.
+
+        Raises:
+            ObjectMissing: there is no such object.
+        """
+        wanted: Any = {"Bucket": self.name, "Key": self.prefix + source}
+        with translated(f"copy {source!r} to {target!r}", self.name):
+            try:
+                answer = self._client.copy_object(
+                    Bucket=self.name,
+                    Key=self.prefix + target,
+                    CopySource=wanted,
+                    CopySourceIfMatch=f'"{etag}"',
+                    ContentType=content_type,
+                    MetadataDirective="REPLACE",
+                )
+            except ClientError as error:
+                if status_of(error) == 412:
+                    return None
+                raise
+        return answer["CopyObjectResult"].get("ETag", "").strip('"')
+
+    def upload_new(self, path: Path, key: str, content_type: str, metadata: Mapping[str, str] | None = None) -> bool:
+        """Stream a file to an object if it does not exist; of several concurrent writers at most one gets True.
+
+        Returns:
+            True if this call wrote it; False if the key exists (see `write_new`).
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        where: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key}
+        about: dict[str, Any] = {"ContentType": content_type, "Metadata": dict(metadata or {})}
+
+        def put() -> None:
+            with path.open("rb") as source:
+                self._client.put_object(**where, **about, Body=source, IfNoneMatch="*")
+
+        if path.stat().st_size <= PART_BYTES:
+            with translated(f"upload {key!r}", self.name):
+                return _unless_taken(put)
+        if self.head(key) is not None:  # avoids sending a large file in vain; the condition still decides
+            return False
+        with translated(f"upload {key!r}", self.name):
+            return _unless_taken(lambda: self._put_parts(path, where, about, {"IfNoneMatch": "*"}))
+
+    def replace(
+        self, path: Path, key: str, content_type: str, metadata: Mapping[str, str] | None = None, *, etag: str
+    ) -> bool:
+        """Stream a file over the object that has this ETag.
+
+        Returns:
+            True if this call wrote it; False if there is another object by now, or none.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        where: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key}
+        about: dict[str, Any] = {"ContentType": content_type, "Metadata": dict(metadata or {})}
+        condition: dict[str, Any] = {"IfMatch": f'"{etag}"'}
+
+        def put() -> None:
+            with path.open("rb") as source:
+                self._client.put_object(**where, **about, Body=source, **condition)
+
+        with translated(f"replace {key!r}", self.name):
+            if path.stat().st_size <= PART_BYTES:
+                return _unless_taken(put)
+            return _unless_taken(lambda: self._put_parts(path, where, about, condition))
+
+    def _put_parts(
+        self, path: Path, where: Mapping[str, Any], about: Mapping[str, Any], condition: Mapping[str, Any]
+    ) -> None:
+        """Upload in parts without boto3's managed upload, which cannot pass the condition to the completing call."""
+        upload_id = self._client.create_multipart_upload(**where, **about)["UploadId"]
+        try:
+            parts: list[Any] = []
+            with path.open("rb") as source:
+                while data := source.read(PART_BYTES):
+                    number = len(parts) + 1
+                    answer = self._client.upload_part(**where, UploadId=upload_id, PartNumber=number, Body=data)
+                    parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+            self._client.complete_multipart_upload(
+                **where, UploadId=upload_id, MultipartUpload={"Parts": parts}, **condition
+            )
+        except BaseException:
+            # Parts of an unfinished upload cost money until they are aborted.
+            with contextlib.suppress(ClientError, BotoCoreError):
+                self._client.abort_multipart_upload(**where, UploadId=upload_id)
+            raise
+
+
+def _unless_taken(write: Callable[[], object]) -> bool:
+    """Run a conditional write; return False if its condition failed."""
+    for last in (False, False, True):
+        try:
+            write()
+        except ClientError as error:
+            if status_of(error) == 412:
+                return False
+            # 409: another write or delete of this key was in progress; S3's reference says to retry.
+            if status_of(error) != 409 or last:
+                raise
+        else:
+            break
+    return True

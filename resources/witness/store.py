@@ -8,9 +8,18 @@ from resources.ledger.ledger import Ledger
 from resources.storage import keys
 from resources.storage.bucket import Bucket
 from resources.storage.errors import BadRequest, StorageUnavailable
-from resources.witness.owner import MAX_BYTES as DOCUMENT_BYTES
-from resources.witness.owner import LedgerDocument, LedgerRefused, parse_document, refusal, stranger
-from resources.witness.record import MAX_BYTES, FoundRecord, WitnessRecord, parse_record
+from resources.witness.record import (
+    DOCUMENT_BYTES,
+    MAX_BYTES,
+    FoundRecord,
+    LedgerDocument,
+    LedgerRefused,
+    WitnessRecord,
+    parse_document,
+    parse_record,
+    refusal,
+    stranger,
+)
 
 JSON = "application/json"
 TRIES = 5

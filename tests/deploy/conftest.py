@@ -142,7 +142,7 @@ class Fleet:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self.postgres.process.process.wait(10)
-        assert not psutil.wait_procs(group[1:], timeout=10)[1]
+        assert not psutil.wait_procs(group[1:], timeout=60)[1]
 
     def start_postgres(self) -> None:
         """The same server over the same files."""

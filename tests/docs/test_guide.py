@@ -13,7 +13,7 @@ import typer.main
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.briefs.brief_reader import parse_brief, parse_defaults
 from i2v_assets.cli.main import app
-from i2v_assets.planning.prompts import shipped_presets
+from i2v_assets.planning.prompts import SHIPPED_PRESETS
 from i2v_assets.uploads.csv_batches import parse_batch
 from i2v_assets.uploads.grouping import group_uploads
 from resources.settings import Settings, variable_name
@@ -135,7 +135,7 @@ def test_the_guide_has_every_key_of_a_brief() -> None:
     assert set(Brief.model_fields) <= set(rows)
 
 
-_PRESETS = set(shipped_presets())
+_PRESETS = set(SHIPPED_PRESETS)
 
 
 def test_commands_in_the_documents_exist() -> None:

@@ -17,10 +17,9 @@ import httpx
 import pytest
 
 from i2v_assets.cli.dev.services import HERE
-from resources.clock import utc_now
 from resources.devservers.start import RunningSandbox, start_sandbox
 from resources.ledger.ledger import Ledger
-from resources.ledger.records import RequestRow
+from resources.ledger.records import RequestRow, utc_now
 from resources.registry.registry import ClipRow, ClipState, Registry
 from resources.registry.tables import clips as clip_table
 from resources.settings import load_settings

@@ -3,9 +3,8 @@
 import dagster as dg
 
 from i2v_assets.defs.clips import make_clips
-from resources.registry.resource import LedgerResource
+from resources.dagster_resources import BucketResource, LedgerResource
 from resources.runcomfy.resource import RunComfyResource
-from resources.storage.resource import BucketResource
 
 defs = dg.Definitions(
     assets=[make_clips],

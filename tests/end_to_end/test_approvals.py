@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from i2v_assets.definitions import defs
-from resources.clock import utc_now
+from resources.ledger.records import utc_now
 from resources.registry.registry import ClipState
 from resources.settings import Settings
 from resources.wait_reason import WaitReason

@@ -10,7 +10,7 @@ from i2v_assets.defs.maintenance import to_retry
 from i2v_assets.operations.takes import retake_clip
 from i2v_assets.reports.alerts import AlertCursor
 from i2v_assets.session import Session
-from resources.clock import utc_now
+from resources.ledger.records import utc_now
 from resources.settings import load_settings
 
 FAILED = "FAILED.txt"

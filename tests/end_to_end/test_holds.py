@@ -11,8 +11,8 @@ import dagster as dg
 import pytest
 from PIL import Image
 
-from resources.generation.caps import caps_of
 from resources.generation.factory import open_engine
+from resources.ledger.budget import caps_of
 from resources.ledger.records import Claimed, NewRequest, State
 from resources.registry.registry import ClipState
 from resources.settings import load_settings

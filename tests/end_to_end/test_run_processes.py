@@ -22,10 +22,9 @@ from dagster._grpc.types import ExecuteRunArgs
 from PIL import Image
 
 from i2v_assets.defs.runs import why_ended
-from resources.clock import utc_now
 from resources.devservers.start import RunningSandbox
-from resources.generation.caps import caps_of
-from resources.ledger.records import State
+from resources.ledger.budget import caps_of
+from resources.ledger.records import State, utc_now
 from resources.registry.registry import ClipState
 from resources.registry.tables import runs as signs_of_life
 from resources.settings import load_settings
@@ -140,7 +139,7 @@ def test_a_person_s_stop_cancels_queued_requests_and_reports_the_others_correctl
 
     stage.instance.report_run_canceling(stage.instance.get_run_by_id(run.run_id))  # as Terminate in the UI does
     run.process.send_signal(signal.SIGTERM)
-    until(lambda: ledger_states(stage)[queued] is State.CANCELLED, "the cancellation", 30)
+    until(lambda: ledger_states(stage)[queued] is State.CANCELLED, "the cancellation", 120)
     run.end()
 
     assert run.status is dg.DagsterRunStatus.CANCELED
@@ -247,7 +246,7 @@ def test_the_words_of_the_time_limit_are_still_those_of_run_monitoring() -> None
     """A pin: were they to change with Dagster, a time limit would be taken for a person's stop."""
     from dagster._daemon.monitoring import run_monitoring
 
-    from resources.dagster_runs import TIME_LIMIT
+    from resources.runcomfy.resource import TIME_LIMIT
 
     assert f"Canceling due to exceeding {TIME_LIMIT} of" in Path(run_monitoring.__file__).read_text()
 

@@ -18,8 +18,8 @@ from i2v_assets.cli.main import main
 from i2v_assets.defs.clips import answered, make_clips
 from i2v_assets.defs.maintenance import to_retry
 from i2v_assets.pipeline.generate import GenerationQueue
-from resources.generation.caps import caps_of
 from resources.generation.types import Failed, GenerationRequest, Held, Outcome
+from resources.ledger.budget import caps_of
 from resources.ledger.records import Claimed, NewRequest, State
 from resources.registry.registry import ClipState
 from resources.settings import load_settings

@@ -16,7 +16,7 @@ from i2v_assets.operations.pause import pause_work, resume_work
 from i2v_assets.operations.retry import retry_clip
 from i2v_assets.session import Session
 from i2v_assets.uploads.ingest import scan_uploads
-from resources.generation.caps import caps_of
+from resources.ledger.budget import caps_of
 from resources.ledger.records import Claimed, NewRequest
 from resources.ledger.transitions import Claims
 from resources.registry.registry import ClipState
@@ -276,9 +276,9 @@ def test_nothing_is_claimed_during_a_pause_whoever_asks(stage: Any) -> None:
 def test_an_older_version_that_comes_late_does_not_replace_the_newer(
     stage: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from i2v_assets.pipeline import make_takes as pipeline
+    from i2v_assets.pipeline import generate as pipeline
 
-    made, once = pipeline.generate_takes, []
+    made, once = pipeline.generate_take, []
 
     async def overtaken(*arguments: Any) -> Any:
         found = await made(*arguments)
@@ -288,7 +288,7 @@ def test_an_older_version_that_comes_late_does_not_replace_the_newer(
             await asyncio.to_thread(stage.make)
         return found
 
-    monkeypatch.setattr(pipeline, "generate_takes", overtaken)
+    monkeypatch.setattr(pipeline, "generate_take", overtaken)
     stage.upload("hero.png", picture(80))
     stage.make()
     assert len(stage.charges()) == 2

@@ -20,8 +20,8 @@ import pytest
 from PIL import Image
 
 from i2v_assets.uploads.ingest import scan_uploads
-from resources.clock import utc_now
 from resources.ledger.ledger import Ledger
+from resources.ledger.records import utc_now
 from resources.registry.registry import ClipState, Registry
 from resources.settings import load_settings
 

@@ -21,7 +21,7 @@ from i2v_assets.uploads.grouping import group_uploads, texts_wanted
 from i2v_assets.uploads.incremental import groups_of
 from resources.errors import I2VError
 from resources.ledger.records import State
-from resources.runcomfy.drift import differences
+from resources.runcomfy.catalogue import differences
 from resources.runcomfy.wire import (
     CatalogueEntry,
     parse_json,
@@ -34,8 +34,7 @@ from resources.runcomfy.wire import (
 from resources.schemas.endpoints import ENDPOINTS
 from resources.storage.bucket import ObjectInfo
 from resources.storage.upload_queue import MAX_KEY_BYTES, PoisonMessage, read_event
-from resources.witness.owner import parse_document
-from resources.witness.record import Finding, judge, parse_record, sighting_of
+from resources.witness.record import Finding, judge, parse_document, parse_record, sighting_of
 
 ANY_TEXT = st.text(st.characters(), max_size=40) | st.sampled_from(
     [

@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 from dagster._core.storage import tags
 
-from resources.dagster_runs import AUTOMATIC, started_by
+from resources.runcomfy.resource import AUTOMATIC, started_by
 
 DAGSTERS = {getattr(tags, name) for name in dir(tags) if name.endswith("_TAG")}
 

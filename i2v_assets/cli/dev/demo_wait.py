@@ -6,7 +6,7 @@ from datetime import datetime
 
 from i2v_assets.cli.wait_words import wait_words
 from resources.ledger.records import RequestRow, State
-from resources.plurals import counted
+from resources.messages import counted
 from resources.registry.rows import ClipRow, ClipState
 
 STILL_SECONDS = 300.0

@@ -14,7 +14,7 @@ from i2v_assets.briefs.brief import Brief
 from i2v_assets.briefs.brief_reader import brief_from
 from i2v_assets.briefs.yaml_reader import Document, read_document
 from i2v_assets.cli.exit_codes import DataProblem, UsageProblem
-from resources.plurals import counted
+from resources.messages import counted
 from resources.schemas.endpoints import ENDPOINTS, family_route
 from resources.schemas.inputs import Family, MediumKind, Route
 from resources.schemas.live_schema import LiveSchema

@@ -8,8 +8,7 @@ from i2v_assets.cli.exit_codes import DataProblem, NoInput
 from i2v_assets.cli.run.inputs import Source
 from i2v_assets.cli.run.safe_fetch import fetch_input
 from i2v_assets.pipeline.read_media import MediaReader, ReadFile
-from resources.media.hashing import sha256_file
-from resources.schemas.inputs import Service
+from resources.schemas.inputs import Service, sha256_file
 from resources.storage.bucket import Bucket
 from resources.storage.errors import StorageUnavailable
 from resources.storage.keys import INPUTS, input_key

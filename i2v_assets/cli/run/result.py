@@ -10,7 +10,7 @@ from i2v_assets.cli.exit_codes import Exit
 from i2v_assets.cli.run.plan import CLIP, in_the_shell
 from i2v_assets.cli.run.progress import Course
 from i2v_assets.clip_folder.manifest import media_of
-from i2v_assets.pipeline.manifest import manifest_of
+from i2v_assets.pipeline.deliver import manifest_of
 from i2v_assets.planning.plan import Plan
 from i2v_assets.session import Session
 from resources.errors import I2VError

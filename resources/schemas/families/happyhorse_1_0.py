@@ -5,8 +5,17 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from resources.schemas.bodies import SEED_PAGE, Body, ImageUrl, prompt_of, says
-from resources.schemas.family import Endpoint, FamilyRecord, MediaField, Traits
+from resources.schemas.family import (
+    SEED_PAGE,
+    Body,
+    Endpoint,
+    FamilyRecord,
+    ImageUrl,
+    MediaField,
+    Traits,
+    prompt_of,
+    says,
+)
 from resources.schemas.inputs import MAX_SEED, MediumKind, Route
 from resources.schemas.limits import MEGABYTE, Limits, MediaLimits, PromptLimits
 

@@ -14,7 +14,7 @@ from resources.storage.bucket import Bucket
 ID = "happyhorse/happyhorse-1-0/image-to-video"
 
 
-def wait_for(condition, seconds=20):
+def wait_for(condition, seconds=120):
     give_up = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < give_up, "it did not happen in time"

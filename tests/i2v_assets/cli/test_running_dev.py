@@ -9,7 +9,7 @@ import pytest
 from i2v_assets.cli.environment import load_environment, locked
 from i2v_assets.cli.running_dev import DEV_FOLDER, announced, dev_command, running_devs
 from resources.errors import SettingsError
-from resources.own_commands import pasteable
+from resources.messages import pasteable
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from resources.clock import utc_now
+from resources.ledger.records import utc_now
 from resources.registry.tables import clips
 
 BRIEF = b"prompt: Slow push in\nresolution: 720p\n"

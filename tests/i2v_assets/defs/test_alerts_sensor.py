@@ -27,15 +27,14 @@ from dagster._utils.error import serializable_error_info_from_exc_info
 from i2v_assets.defs import alerts_sensor as module
 from i2v_assets.defs.alerts_sensor import alerts_sensor
 from i2v_assets.defs.failures import as_dagster_failure
-from resources.clock import utc_now
+from resources.dagster_resources import BucketResource, LedgerResource
 from resources.errors import Verdict
 from resources.ledger.ledger import Ledger
+from resources.ledger.records import utc_now
 from resources.registry.overdue import Waits
 from resources.registry.registry import ClipState, RefusedRow, Registry, Upload
-from resources.registry.resource import LedgerResource
 from resources.settings import Settings, load_settings, variable_name
 from resources.storage.errors import StorageUnavailable
-from resources.storage.resource import BucketResource
 from resources.webhook import AlertError, AlertNotTaken, Webhook
 
 SECRET = "T5ec3e7/B5ec3e7"

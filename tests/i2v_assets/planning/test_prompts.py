@@ -9,6 +9,7 @@ from i2v_assets.briefs.brief_reader import BriefError
 from i2v_assets.briefs.yaml_reader import DocumentError
 from i2v_assets.planning.prompts import (
     NEUTRAL,
+    SHIPPED_PRESETS,
     SPEAKER,
     SPEAKER_WITHOUT_IMAGE,
     PromptFacts,
@@ -17,7 +18,6 @@ from i2v_assets.planning.prompts import (
     load_presets,
     pick_preset,
     reference_line,
-    shipped_presets,
 )
 from resources.schemas.endpoints import LIMITS, prompt_problem
 from resources.schemas.families.happyhorse_1_0 import NAME as HAPPYHORSE_I2V
@@ -32,11 +32,11 @@ ANIMATE = PromptFacts(family=HAPPYHORSE_I2V, images=1)
 
 class TestPresets:
     def test_the_shipped_ones(self) -> None:
-        assert set(shipped_presets()) == {*MOVING, SPEAKER, SPEAKER_WITHOUT_IMAGE}
+        assert set(SHIPPED_PRESETS) == {*MOVING, SPEAKER, SPEAKER_WITHOUT_IMAGE}
 
     @pytest.mark.parametrize("name", MOVING)
     def test_they_follow_the_advice_themselves(self, name: str) -> None:
-        prompt = shipped_presets()[name]
+        prompt = SHIPPED_PRESETS[name]
         for family in LIMITS:  # the planner does not ask about them
             for faces in (0, 1, 3):
                 facts = PromptFacts(family=family, images=1, large_faces=faces, written=False)
@@ -44,7 +44,7 @@ class TestPresets:
         assert all(prompt_problem(family, prompt) is None for family in LIMITS)
 
     def test_presets_state_what_must_stay(self) -> None:
-        presets = shipped_presets()
+        presets = SHIPPED_PRESETS
         assert "identity-stable" in presets["portrait"]
         assert "lettering" in presets["product"]
         assert all("unchanged" in text or "keeps" in text or "stable" in text for text in presets.values())
@@ -55,7 +55,7 @@ class TestPresets:
         own = load_presets("product: Tilt up along the product\nwave: >-\n  Waves\n  roll in", "own.yaml")
         assert own["product"] == "Tilt up along the product"
         assert own["wave"] == "Waves roll in"
-        assert own["portrait"] == shipped_presets()["portrait"]
+        assert own["portrait"] == SHIPPED_PRESETS["portrait"]
 
     @pytest.mark.parametrize(
         "text",

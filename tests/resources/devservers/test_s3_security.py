@@ -39,7 +39,7 @@ def without_certificate():
 def answer(port, method, path, *, tls=None, body=b"", headers=None):
     """The status, None where no HTTP answer comes or only that this port wants TLS."""
     kind = http.client.HTTPConnection if tls is None else http.client.HTTPSConnection
-    connection = kind("127.0.0.1", port, timeout=10, **({} if tls is None else {"context": tls}))
+    connection = kind("127.0.0.1", port, timeout=60, **({} if tls is None else {"context": tls}))
     try:
         connection.request(method, path, body=body or None, headers=headers or {})
         said = connection.getresponse()

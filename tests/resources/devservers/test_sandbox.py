@@ -11,7 +11,7 @@ from resources.storage.bucket import Bucket
 
 def answer(url, **headers):
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {SANDBOX_TOKEN}", **headers})
-    with urllib.request.urlopen(request, timeout=5) as reply:
+    with urllib.request.urlopen(request, timeout=60) as reply:
         return json.load(reply)
 
 

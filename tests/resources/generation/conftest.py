@@ -16,7 +16,6 @@ from typing import Any
 import httpx
 import pytest
 
-from resources.clock import utc_now
 from resources.devservers.start import RunningSandbox, environment, start_sandbox
 from resources.generation import download, poll
 from resources.generation.engine import Engine
@@ -24,7 +23,7 @@ from resources.generation.factory import open_engine
 from resources.generation.shutdown import StopKind
 from resources.generation.types import EngineOptions, GenerationRequest, Outcome
 from resources.ledger.ledger import Ledger
-from resources.ledger.records import Caps, RequestRow, State
+from resources.ledger.records import Caps, RequestRow, State, utc_now
 from resources.sandbox.switches import Switches
 from resources.schemas.families.happyhorse_1_0 import NAME as HAPPYHORSE_I2V
 from resources.schemas.inputs import GenerationInputs, Medium, MediumKind, Route, fingerprint

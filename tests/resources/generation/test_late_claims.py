@@ -13,7 +13,7 @@ from resources.ledger.records import State
 from resources.runcomfy.client import RunComfyClient
 
 
-def until(condition: Callable[[], Any], seconds: float = 30) -> None:
+def until(condition: Callable[[], Any], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come to that"

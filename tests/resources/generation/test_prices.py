@@ -9,9 +9,8 @@ import pytest
 
 from resources.generation.types import Delivered, GenerationRequest, Held
 from resources.ledger.records import Spend
-from resources.prices.billed import billed_of
+from resources.prices.billed import PriceTerms, billed_of
 from resources.prices.quote import make_quote
-from resources.prices.terms import PriceTerms
 from resources.schemas.endpoints import ids_for
 from resources.schemas.families.happyhorse_1_0 import NAME as HAPPYHORSE_I2V
 from resources.wait_reason import WaitReason

@@ -37,7 +37,7 @@ STOP_SECONDS = 60
 """Far more than any stop takes: the longest one hears an answer out for a few seconds."""
 
 
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+def until(condition: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come to that"

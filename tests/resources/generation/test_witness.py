@@ -378,6 +378,6 @@ def _copy(house: Any, path: Path) -> None:
 def _document(house: Any) -> bytes:
     from datetime import UTC, datetime
 
-    from resources.witness.owner import LedgerDocument
+    from resources.witness.record import LedgerDocument
 
     return LedgerDocument(service="sandbox", active=house.ledger.id, since=datetime.now(UTC)).to_json()

@@ -47,11 +47,11 @@ def test_a_lease_of_a_clock_that_is_ahead_counts_as_run_out(tmp_path: Path, ahea
 
 
 def test_on_postgres_the_servers_clock_decides(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from resources.ledger import base
+    from resources.ledger import records
 
     ledger = Ledger.open(postgres_url)
     name = planned(ledger, 1)
-    monkeypatch.setattr(base, "datetime", _Ahead)
+    monkeypatch.setattr(records, "datetime", _Ahead)
     claimed = claim(ledger, name, "ahead")
     monkeypatch.undo()
     assert abs((claimed.row.lease_until - datetime.now(UTC)).total_seconds() - 60) < 10

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from resources.ledger.errors import IllegalTransition, LedgerError
+from resources.ledger.holds import ENDPOINT_HELD
 from resources.ledger.ledger import Ledger
-from resources.ledger.prices import ENDPOINT_HELD
 from resources.ledger.records import Claimed, OverBudget, QuotedPrice, Spend, Unwanted
 from resources.prices.billed import Billed
 from resources.prices.quote import PastCost

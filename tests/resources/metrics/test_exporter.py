@@ -9,9 +9,8 @@ from datetime import timedelta
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from resources.clock import utc_now
 from resources.ledger.ledger import Ledger
-from resources.ledger.records import State
+from resources.ledger.records import State, utc_now
 from resources.metrics.server import serving
 from resources.registry.registry import ClipState, Registry, Upload
 

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.prices.billed import Billed, billed_of
+from resources.prices.billed import Billed, PriceTerms, billed_of
 from resources.prices.quote import PastCost, Quote, make_quote
-from resources.prices.terms import PriceTerms
 from resources.schemas.families.seedance_2_0 import NAME as SEEDANCE_PRO
 from resources.schemas.inputs import GenerationInputs, Medium, MediumKind
 

@@ -9,7 +9,7 @@ import pytest
 
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Caps, Claimed, NewRequest
-from resources.registry.guards import still_wanted
+from resources.registry.base import still_wanted
 from resources.registry.registry import ClipState, Refusals, RefusedRow
 from resources.wait_reason import WaitReason
 from tests.resources.registry.conftest import Desk, upload

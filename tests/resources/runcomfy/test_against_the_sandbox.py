@@ -11,12 +11,11 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from resources.dagster_resources import BucketResource, LedgerResource
 from resources.devservers.start import SANDBOX_TOKEN, RunningSandbox, environment, start_sandbox
 from resources.errors import SettingsError
-from resources.registry.resource import LedgerResource
-from resources.runcomfy.catalogue import Catalogue
+from resources.runcomfy.catalogue import Catalogue, differences
 from resources.runcomfy.client import RunComfyClient
-from resources.runcomfy.drift import differences
 from resources.runcomfy.errors import (
     DisallowedHost,
     DownloadFailed,
@@ -44,7 +43,6 @@ from resources.schemas.families.seedance_2_0 import NAME as SEEDANCE_PRO
 from resources.schemas.families.wan_2_7_text import NAME as WAN_T2V
 from resources.schemas.inputs import GenerationInputs, Medium, MediumKind
 from resources.settings import Settings, variable_name
-from resources.storage.resource import BucketResource
 
 
 @pytest.fixture(scope="module")

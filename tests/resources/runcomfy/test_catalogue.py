@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resources.errors import SettingsError, Verdict
-from resources.runcomfy.catalogue import Catalogue, differences, price_microdollars
+from resources.prices.billed import price_microdollars
+from resources.runcomfy.catalogue import Catalogue, differences
 from resources.runcomfy.errors import FamilyUnavailable, ServiceUnavailable, UnknownModel, UnknownPriceUnit, Unusable
 from resources.runcomfy.wire import CatalogueEntry, read_entry
 from resources.schemas.endpoints import ENDPOINTS, LiveEndpoint, ids_for, input_schema

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.ledger.costs import believe
 from resources.ledger.leases import LONGEST_PAUSE
+from resources.prices.quote import believe
 from resources.runcomfy import wire
 from resources.runcomfy.refusals import CallSubject, error_code, read_error, retry_after
 

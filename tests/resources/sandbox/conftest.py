@@ -122,7 +122,7 @@ class Client(httpx.Client):
     def result(self, request_id: str) -> dict[str, Any]:
         return dict(self.get(f"/v1/requests/{request_id}/result", params={"include_cost": "true"}).json())
 
-    def ended(self, request_id: str, seconds: float = 30) -> dict[str, Any]:
+    def ended(self, request_id: str, seconds: float = 120) -> dict[str, Any]:
         """The result once it has an end."""
         deadline = time.monotonic() + seconds
         while (result := self.result(request_id))["status"] in ("in_queue", "in_progress"):

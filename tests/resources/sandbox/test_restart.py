@@ -20,7 +20,7 @@ def client_of(server) -> httpx.Client:
 
 
 def ended(client: httpx.Client, request_id: str) -> dict:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while (result := client.get(f"/v1/requests/{request_id}/result").json())["status"] in ("in_queue", "in_progress"):
         assert time.monotonic() < deadline
         time.sleep(0.03)

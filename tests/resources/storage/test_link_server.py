@@ -196,7 +196,7 @@ def test_as_a_process(bucket, tmp_path):
     ) as server:
 
         def status(path, host="127.0.0.1"):
-            connection = http.client.HTTPConnection(host, port, timeout=5)
+            connection = http.client.HTTPConnection(host, port, timeout=60)
             try:
                 connection.request("GET", path)
                 return connection.getresponse().status
@@ -206,7 +206,7 @@ def test_as_a_process(bucket, tmp_path):
                 connection.close()
 
         server.wait_until(lambda: status("/") is not None, seconds=20, what="The link server")
-        assert urllib.request.urlopen(f"http://127.0.0.1:{port}/{VIDEO}", timeout=5).read() == DATA
+        assert urllib.request.urlopen(f"http://127.0.0.1:{port}/{VIDEO}", timeout=60).read() == DATA
         # Unlike the test client, http.client sends a path as it is.
         for path in ("/clips/../uploads/secret.jpg", "/clips/%2e%2e/uploads/secret.jpg", "//uploads/secret.jpg"):
             assert status(path) == 404

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resources.storage import listing_digest
+from resources.storage import listing
 from resources.storage.bucket import Bucket
 
 
@@ -56,10 +56,10 @@ def test_it_covers_every_page_and_listings_between_its_pages_are_whole(
 def test_a_page_that_looks_otherwise_is_left_as_it_is() -> None:
     body = b"<ListBucketResult><Contents id='1'><Key>a</Key></Contents></ListBucketResult>"
     page = {"status_code": 200, "body": body}
-    with listing_digest.hashed() as found:
-        listing_digest.take_objects(page)
-    assert (page["body"], found.digest()) == (body, listing_digest.hashlib.sha256().digest())
+    with listing.hashed() as found:
+        listing.hash_objects(page)
+    assert (page["body"], found.digest()) == (body, listing.hashlib.sha256().digest())
     error = {"status_code": 500, "body": b"<Contents></Contents>"}
-    with listing_digest.hashed():
-        listing_digest.take_objects(error)
+    with listing.hashed():
+        listing.hash_objects(error)
     assert error["body"] == b"<Contents></Contents>"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from resources.storage.bucket import Bucket
 from resources.storage.client import make_client
-from resources.storage.listing_page import take_objects
+from resources.storage.listing import parse_objects
 
 SHAPE = Session().get_service_model("s3").operation_model("ListObjectsV2").output_shape
 NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
@@ -40,7 +40,7 @@ def answers(body: bytes, status: int = 200) -> tuple[Any, Any, bool]:
 
     ours: dict[str, Any] = {"status_code": status, "headers": {}, "body": body}
     taken: dict[str, Any] = {}
-    take_objects(ours, taken)
+    parse_objects(ours, taken)
     found = parsed(ours)
     if isinstance(found, dict):
         found.update(taken)

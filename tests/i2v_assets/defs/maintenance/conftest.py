@@ -9,9 +9,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from resources.dagster_resources import LedgerResource
 from resources.ledger.ledger import Ledger
 from resources.registry.registry import ClipState, Registry, Upload
-from resources.registry.resource import LedgerResource
 from resources.settings import Settings, load_settings, variable_name
 
 

@@ -96,7 +96,7 @@ class Yard:
 
     def note_again(self) -> QueueScan:
         """Evaluate again once the messages of the last evaluation are visible."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             seen = self.note()
             if seen.messages:

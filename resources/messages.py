@@ -1,7 +1,22 @@
-"""Commands of `i2v` in messages, as whoever reads them can paste them: `make dev` has a prefix of its own."""
+"""Words in messages to people: numbers with their noun, and commands of `i2v` as whoever reads them can paste them.
+
+`make dev` has a prefix of its own.
+"""
 
 import os
 import re
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return the number and its noun in the right form: "1 clip", "1,200 clips".
+
+    Args:
+        number: How many.
+        noun: The word for one.
+        plural: The word for several, if it is not the noun with an s.
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
 
 VARIABLE = "I2V_COMMAND"
 """How people call `i2v` there. `make dev` sets it, and a deployment may: `docker compose exec code i2v`."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from resources.plurals import counted
+from resources.messages import counted
 
 
 @pytest.mark.parametrize(

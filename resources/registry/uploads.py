@@ -1,14 +1,19 @@
-"""Which document each uploaded object belongs to, and what feeds each tree. Each call is one transaction."""
+"""What is remembered of uploads: the document that each belongs to, what feeds each tree, what was read, what was refused.
 
+Each call is one transaction.
+"""
+
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
-from resources.clock import utc_now
 from resources.ledger.database import Database, chunks
-from resources.registry.rows import ClaimChange, ClipState, KnownTree, ObjectClaim
-from resources.registry.tables import claims, clips, trees
+from resources.ledger.records import utc_now
+from resources.registry.rows import ClaimChange, ClipState, KnownTree, ObjectClaim, Refusals, RefusedRow
+from resources.registry.tables import claims, clips, media_facts, refused_uploads, texts, trees
 from resources.storage.keys import UPLOADS
 
 FORGET_AFTER = timedelta(days=90)
@@ -153,3 +158,97 @@ class UploadClaims:
         )
         with self._database.read() as connection:
             return frozenset(connection.execute(query).scalars())
+
+
+class UploadRefusals:
+    """The refused uploads of one bucket. Each call is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def replace(self, refused: Collection[RefusedRow], *, covers: Callable[[str], bool] | None = None) -> Refusals:
+        """Record the refusals of a scan; return the new and the resolved ones.
+
+        Args:
+            refused: the uploads that the scan refused.
+            covers: returns True for a key that the scan covered. Covered uploads that were not refused are resolved.
+                None: all uploads.
+        """
+        with self._database.write() as connection:
+            known = {row.key: row for row in connection.execute(sa.select(refused_uploads))}
+            news = [row for row in refused if row.source not in known or known[row.source].version != row.version]
+            refused_now = {row.source for row in refused}
+            resolved = tuple(key for key in known if key not in refused_now and (covers is None or covers(key)))
+            for part in chunks(resolved):
+                connection.execute(refused_uploads.delete().where(refused_uploads.c.key.in_(part)))
+            if news:
+                rows = [
+                    {
+                        "key": row.source,
+                        "version": row.version,
+                        "clip": row.clip,
+                        "words": row.words,
+                        "remedy": row.remedy,
+                    }
+                    for row in sorted(news, key=lambda row: row.source)
+                ]
+                connection.execute(self._database.upsert(refused_uploads), rows)
+        left = {key: row.clip for key, row in known.items() if key not in resolved} | {
+            row.source: row.clip for row in news
+        }
+        freed = {row.clip for row in known.values() if row.clip is not None} - set(left.values())
+        return Refusals(tuple(row.source for row in news), resolved, tuple(sorted(freed)))
+
+    def now(self, clip: str | None = None) -> tuple[RefusedRow, ...]:
+        """Return the current refusals, all or those of one clip."""
+        query = sa.select(refused_uploads).order_by(refused_uploads.c.key)
+        if clip is not None:
+            query = query.where(refused_uploads.c.clip == clip)
+        with self._database.read() as connection:
+            return tuple(
+                RefusedRow(row.key, row.version, row.words or "", row.remedy or "", row.clip)
+                for row in connection.execute(query)
+            )
+
+
+class UploadMemory:
+    """Media facts and document texts by key and ETag; may be emptied at any time. Each call is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def facts(self, key: str, etag: str) -> dict[str, Any] | None:
+        """Return the cached facts of a file with this ETag, or None."""
+        with self._database.read() as connection:
+            found = connection.execute(
+                sa.select(media_facts.c.facts).where(media_facts.c.key == key, media_facts.c.etag == etag)
+            ).scalar()
+        return None if found is None else json.loads(found)
+
+    def remember_facts(self, key: str, etag: str, facts: Mapping[str, Any]) -> None:
+        """Cache the facts of a file."""
+        with self._database.write() as connection:
+            connection.execute(self._database.upsert(media_facts).values(key=key, etag=etag, facts=json.dumps(facts)))
+
+    def texts(self) -> dict[str, tuple[str, str]]:
+        """Return the cached briefs, defaults and lists: key -> (ETag, text).
+
+        Texts with a replacement character are omitted and read again: earlier versions cached damaged ones.
+        """
+        query = sa.select(texts).where(texts.c.text.not_like("%\N{REPLACEMENT CHARACTER}%"))
+        with self._database.read() as connection:
+            return {row.key: (row.etag, row.text) for row in connection.execute(query)}
+
+    def remember_texts(self, read: Mapping[str, tuple[str, str]]) -> None:
+        """Cache texts by key and ETag.
+
+        A text with a NUL is skipped and read again each time: Postgres stores no NUL.
+        """
+        # Every process uses the same order, so that two of them never deadlock.
+        rows = [
+            {"key": key, "etag": etag, "text": text} for key, (etag, text) in sorted(read.items()) if "\0" not in text
+        ]
+        if not rows:
+            return
+        with self._database.write() as connection:
+            connection.execute(self._database.upsert(texts), rows)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from resources.prices.terms import LARGEST_NAMED, terms_of
+from resources.prices.billed import LARGEST_NAMED, terms_of
 from resources.runcomfy.wire import CatalogueEntry
 
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from i2v_assets.planning.media import MeasuredMedium
-from i2v_assets.planning.media_checks import check_media
+from i2v_assets.planning.media import MeasuredMedium, check_media
 from resources.schemas.families.happyhorse_1_0 import NAME as HAPPYHORSE_I2V
 from resources.schemas.families.seedance_2_0 import NAME as SEEDANCE_PRO
 from resources.schemas.families.wan_2_7_image import NAME as WAN_I2V
