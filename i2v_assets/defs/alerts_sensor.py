@@ -12,8 +12,7 @@ from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.overdue_check import measured
 from i2v_assets.defs.runs import why_ended, words_of
 from resources.dagster_resources import LedgerResource
-from resources.ledger.budget import caps_of
-from resources.ledger.records import State
+from resources.ledger.records import State, caps_of
 from resources.outside_text import plain
 from resources.registry.rows import ClipRow, ClipState
 from resources.settings import Settings, load_settings

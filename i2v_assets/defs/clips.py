@@ -67,11 +67,11 @@ def make_clips(
     with (
         as_dagster_failure(),
         logs.of_run(context.run.run_id),
-        kept_connections(context.instance) as at_once,
+        kept_connections(context.instance) as kept,
         ledger.open() as (requests, registry),
         scratch_folder() as scratch,
     ):
-        store, events = bucket.open(), DagsterEvents(context, handed_on=below, at_once=at_once)
+        store, events = bucket.open(), DagsterEvents(context, handed_on=below, kept=kept)
         results = run_sync(
             lambda: _make_all(context, events, runcomfy, store, requests, registry, scratch),
             interrupted=partial(interrupted, context),

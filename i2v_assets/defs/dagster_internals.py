@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 _LAUNCHER = "deploy: a run whose process is gone stays STARTED until its time limit (i2v_assets/run_launcher.py)"
 _ALERTS = "alerts: sensors and schedules that fail are not told (i2v_assets/defs/alerts_sensor.py)"
 _SQLITE = "speed: SQLite's connections are not kept, an event costs 12 ms of CPU instead of 3"
+_EVENTS = "speed: Dagster writes each event to SQLite itself, for twice the CPU (i2v_assets/defs/event_rows.py)"
 _GUARD = "webserver: the UI is not served behind the guard (i2v_assets/webserver.py)"
 _TAGS = "The tags keep the names that they have now; runs of a release that renames them are not understood."
 
@@ -38,6 +39,11 @@ LOST = {
     ("dagster._core.scheduler.instigation", "InstigatorTick"): _ALERTS,
     ("dagster._core.scheduler.instigation", "TickStatus"): _ALERTS,
     ("dagster._core.storage.event_log.sqlite.sqlite_event_log", "SqliteEventLogStorage"): _SQLITE,
+    ("dagster._core.storage.event_log.schema", "SqlEventLogStorageTable"): _EVENTS,
+    ("dagster._core.storage.event_log.schema", "AssetKeyTable"): _EVENTS,
+    ("dagster._core.storage.event_log.schema", "AssetCheckExecutionsTable"): _EVENTS,
+    ("dagster._core.storage.event_log.sqlite.sqlite_event_log", "INDEX_SHARD_NAME"): _EVENTS,
+    ("dagster._core.storage.asset_check_execution_record", "AssetCheckExecutionRecordStatus"): _EVENTS,
     ("dagster._core.storage.tags", "GRPC_INFO_TAG"): f"{_LAUNCHER}. {_TAGS}",
     ("dagster._core.storage.tags", "RETRY_NUMBER_TAG"): f"budget: an automatic retry would get a budget of its own. {_TAGS}",
     ("dagster._core.storage.tags", "WILL_RETRY_TAG"): f"alerts: a run that Dagster starts again is reported as failed. {_TAGS}",
@@ -67,14 +73,23 @@ if TYPE_CHECKING:
     from dagster._core.errors import DagsterUserCodeUnreachableError  # noqa: F401 - the test reads this list
     from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
     from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick, TickStatus
-    from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus  # noqa: F401 - the same
+    from dagster._core.storage.event_log.schema import (
+        AssetCheckExecutionsTable,  # noqa: F401 - the same
+        AssetKeyTable,  # noqa: F401 - the same
+        SqlEventLogStorageTable,  # noqa: F401 - the same
+    )
+    from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
+        INDEX_SHARD_NAME,  # noqa: F401 - the same
+        SqliteEventLogStorage,
+    )
     from dagster._core.storage.tags import GRPC_INFO_TAG, RETRY_NUMBER_TAG, WILL_RETRY_TAG
     from dagster._core.workspace.context import WorkspaceProcessContext
     from dagster._core.workspace.load_target import WorkspaceFileTarget  # noqa: F401 - the same
     from dagster._grpc.client import DagsterGrpcClient
     from dagster._grpc.types import GetCurrentRunsResult
     from dagster._serdes import ConfigurableClassData
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Engine, Table
 
 _INSTEAD: dict[str, Any] = {
     "partition_loading_context": lambda **_: nullcontext(),
@@ -103,6 +118,7 @@ __all__ = [
     "WILL_RETRY_TAG",
     "CheckRunHealthResult",
     "ConfigurableClassData",
+    "EventTables",
     "InstigatorState",
     "InstigatorTick",
     "SqliteMembers",
@@ -111,6 +127,7 @@ __all__ = [
     "WorkerStatus",
     "assets_below",
     "current_runs",
+    "event_tables",
     "open_workspace",
     "partition_loading_context",
     "postgres_engine",
@@ -119,7 +136,7 @@ __all__ = [
     "uses_changing_passwords",
 ]
 
-SQLITE_MEMBERS = ("_connect", "has_table", "_has_asset_key_col_on_connection")
+SQLITE_MEMBERS = ("_connect", "has_table", "_has_asset_key_col_on_connection", "store_event")
 POSTGRES_MEMBERS = ("_engine", "has_table")
 """The members of a storage that `storage_connections` has its own ways for."""
 
@@ -136,6 +153,41 @@ class SqliteMembers:
     initialized: Collection[str]
     """The shards whose tables are there."""
     url_of: Callable[[str], str]
+    store_event: Callable[[dg.EventLogEntry], None]
+    row_of: Callable[[dg.EventLogEntry], dict[str, Any]]
+    """An event as a row of the table of events."""
+    store_tags: Callable[[Any, list[dg.EventLogEntry], list[int]], None]
+    entry_of: Callable[[dg.EventLogEntry, int, bool], dict[str, Any]]
+    """What the table of assets keeps of an event."""
+
+
+@dataclass(frozen=True)
+class EventTables:
+    """The tables of Dagster's event log, its shard of all runs, and its words for how a check ended."""
+
+    events: "Table"
+    assets: "Table"
+    checks: "Table"
+    index: str
+    passed: str
+    failed: str
+
+
+def event_tables() -> EventTables | None:
+    """Return the tables of Dagster's event log; None if this release has others."""
+    events, assets, checks, index, status = (
+        __getattr__(name)
+        for name in (
+            "SqlEventLogStorageTable",
+            "AssetKeyTable",
+            "AssetCheckExecutionsTable",
+            "INDEX_SHARD_NAME",
+            "AssetCheckExecutionRecordStatus",
+        )
+    )
+    if any(found is None for found in (events, assets, checks, index, status)):
+        return None
+    return EventTables(events, assets, checks, index, status.SUCCEEDED.value, status.FAILED.value)
 
 
 def sqlite_members(storage: Any) -> SqliteMembers | None:
@@ -150,6 +202,10 @@ def sqlite_members(storage: Any) -> SqliteMembers | None:
             has_asset_key_column=storage._has_asset_key_col_on_connection,
             initialized=storage._initialized_dbs,
             url_of=storage.conn_string_for_shard,
+            store_event=storage.store_event,
+            row_of=storage._event_to_row,
+            store_tags=storage._store_asset_event_tags,
+            entry_of=storage._get_asset_entry_values,
         )
     except AttributeError:  # another release of Dagster: slower, but right
         return None

@@ -15,8 +15,7 @@ from i2v_assets.defs.runs import LatestRuns, why_ended
 from i2v_assets.defs.specs import AT_LOAD, CLIP_VIDEO
 from i2v_assets.planning.time_window import parse_window
 from resources.dagster_resources import BucketResource, LedgerResource
-from resources.ledger.budget import caps_of
-from resources.ledger.records import Money, State
+from resources.ledger.records import Money, State, caps_of
 from resources.messages import counted
 from resources.outside_text import plain
 from resources.problem import Problem

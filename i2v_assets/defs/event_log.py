@@ -16,7 +16,7 @@ from resources.messages import pasteable
 from resources.outside_text import lines
 
 if TYPE_CHECKING:
-    from i2v_assets.defs.storage_connections import AtOnce
+    from i2v_assets.defs.storage_connections import KeptLog
     from i2v_assets.pipeline.metadata import Metadata
 
 # Dagster's own names for the versions of an event that was logged by hand (its constants are not public).
@@ -42,14 +42,14 @@ class DagsterEvents:
     Args:
         context: the step's.
         handed_on: the assets that others of the run need. Results have no partition, so the run has one alone.
-        at_once: what makes one transaction of several events.
+        kept: the event log, if its connections are kept.
     """
 
     def __init__(
-        self, context: dg.AssetExecutionContext, handed_on: Collection[str] = (), at_once: "AtOnce" = nullcontext
+        self, context: dg.AssetExecutionContext, handed_on: Collection[str] = (), kept: "KeptLog | None" = None
     ) -> None:
         self._context = context
-        self._at_once = at_once
+        self._kept = kept
         self._selected = {key.to_user_string() for key in context.selected_asset_keys}
         self._versions: dict[tuple[str, str], str] = {}
         self._handed_on = frozenset(handed_on)
@@ -59,7 +59,7 @@ class DagsterEvents:
 
     def at_once(self) -> AbstractContextManager[None]:
         """See `GroupedEvents`."""
-        return self._at_once()
+        return self._kept.at_once() if self._kept is not None else nullcontext()
 
     def materialized(self, asset: str, clip: str, metadata: "Metadata", data_version: str) -> None:
         """See `Events`."""
@@ -121,7 +121,10 @@ class DagsterEvents:
     def _log_check(self, evaluation: dg.AssetCheckEvaluation) -> None:
         of_clip = evaluation.asset_key.to_user_string(), evaluation.partition
         if of_clip not in self._latest:  # the five checks of a video ask once
-            self._latest[of_clip] = latest_of(self._context.instance, evaluation.asset_key, evaluation.partition)
+            stored_here = self._kept.latest(*of_clip) if self._kept is not None else None
+            self._latest[of_clip] = stored_here or latest_of(
+                self._context.instance, evaluation.asset_key, evaluation.partition
+            )
         latest = self._latest[of_clip]
         self._context.log_event(targeting(evaluation, latest) if latest is not None else evaluation)
 

@@ -17,6 +17,8 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import dagster as dg
@@ -27,10 +29,13 @@ from i2v_assets.defs.dagster_internals import (
     POSTGRES_MEMBERS,
     SQLITE_MEMBERS,
     SqliteMembers,
+    Target,
+    event_tables,
     postgres_engine,
     sqlite_members,
     uses_changing_passwords,
 )
+from i2v_assets.defs.event_rows import EventRows
 
 log = logging.getLogger(__name__)
 
@@ -46,24 +51,36 @@ AtOnce: TypeAlias = Callable[[], AbstractContextManager[None]]
 """Makes one transaction of the events that are written within the block; none of them is there if it ends with an error."""
 
 
+@dataclass(frozen=True)
+class KeptLog:
+    """What a step may ask of the event log whose connections it keeps.
+
+    Attributes:
+        at_once: makes one transaction of several events, if the storage can.
+        latest: returns the latest materialization of a partition that this step stored, None if that is not known.
+    """
+
+    at_once: AtOnce = nullcontext
+    latest: Callable[[str, str | None], Target | None] = lambda _asset, _partition: None
+
+
 @contextmanager
-def kept_connections(instance: dg.DagsterInstance) -> Iterator[AtOnce]:
+def kept_connections(instance: dg.DagsterInstance) -> Iterator[KeptLog]:
     """Share connections among this process' accesses to the instance's events and runs during the block.
 
-    Does nothing for storages that are neither Dagster's SQLite nor its Postgres, or that keep connections themselves. Yields
-    what makes one transaction of several events, if the storage can.
+    Does nothing for storages that are neither Dagster's SQLite nor its Postgres, or that keep connections themselves.
     """
-    at_once: AtOnce = nullcontext
+    log_of = KeptLog()
     with ExitStack() as stack:
         for storage in (instance.event_log_storage, instance.run_storage):
             engine = postgres_engine(storage)
             if (members := sqlite_members(storage)) is not None:
-                at_once = stack.enter_context(_sqlite(storage, members))
+                log_of = stack.enter_context(_sqlite(storage, members))
             elif engine is not None and isinstance(engine.pool, NullPool):
                 stack.enter_context(_postgres(storage, engine))
             else:
                 log.debug("Storage keeps its own connections", extra={"storage": type(storage).__name__})
-        yield at_once
+        yield log_of
 
 
 class _SqliteConnections:
@@ -131,15 +148,33 @@ class _SqliteConnections:
 
 
 @contextmanager
-def _sqlite(storage: object, own: SqliteMembers) -> Iterator[AtOnce]:
+def _sqlite(storage: object, own: SqliteMembers) -> Iterator[KeptLog]:
     kept = _SqliteConnections(own)
     # The second function takes the open connection as its argument; the connections of one file give the same result.
-    tables, columns = _once_true(own.has_table), _once_true(own.has_asset_key_column, 1)
+    columns = _once_true(own.has_asset_key_column, 1)
+    members: dict[str, object] = dict(
+        zip(SQLITE_MEMBERS, (kept.connect, _once_true(own.has_table), columns, own.store_event), strict=True)
+    )
+    log_of = KeptLog(kept.at_once)
+    if (tables := event_tables()) is not None:
+        rows = EventRows(own, tables, kept.connect)
+        members["store_event"] = rows.store
+        log_of = KeptLog(partial(_at_once, kept, rows), rows.latest)
     try:
-        with _replaced(storage, dict(zip(SQLITE_MEMBERS, (kept.connect, tables, columns), strict=True))):
-            yield kept.at_once
+        with _replaced(storage, members):
+            yield log_of
     finally:
         kept.close()
+
+
+@contextmanager
+def _at_once(kept: _SqliteConnections, rows: EventRows) -> Iterator[None]:
+    try:
+        with kept.at_once():
+            yield
+    except BaseException:
+        rows.forget()
+        raise
 
 
 @contextmanager

@@ -122,7 +122,7 @@ async def wait_for_end(
         if answer is not None and answer.state.over:
             return await _ended(ctx, flight, row, answer, watch=watch, age=noticed - origin)
         if answer is not None:
-            await _unfinished(ctx, flight, row, answer, watch=watch, age=noticed - origin)
+            row = await _unfinished(ctx, flight, row, answer, watch=watch, age=noticed - origin)
         if noticed >= give_up:
             return await _parked(ctx, flight, row)
         await _sleep(forecast, watch, origin, noticed, give_up)
@@ -162,18 +162,24 @@ async def _ask(ctx: Context, flight: InFlightRequest, request_id: str, give_up: 
 
 async def _unfinished(
     ctx: Context, flight: InFlightRequest, row: RequestRow, answer: ResultAnswer, *, watch: PollTimer, age: float
-) -> None:
+) -> RequestRow:
+    """Return the row, with the moment from which it is known to run."""
     if answer.state is RequestState.WAITING:
         watch.queued(age)
     elif watch.running(age):
-        await _note_start(ctx, row, watch)
-        ctx.on_change(replace(row, started_at=utc_now()), None)
+        row = await _note_start(ctx, row, watch)
+        ctx.on_change(row, None)
     flight.age = max(age - watch.started, 0.0)
+    return row
 
 
-async def _note_start(ctx: Context, row: RequestRow, watch: PollTimer) -> None:
+async def _note_start(ctx: Context, row: RequestRow, watch: PollTimer) -> RequestRow:
+    """Record once when the request began to run; return the row with it."""
+    if row.started_at is not None:
+        return row
     started = (row.submitted_at or utc_now()) + timedelta(seconds=watch.started)
     await ctx.in_ledger(ctx.ledger.started, row.fingerprint, started)
+    return replace(row, started_at=started)
 
 
 async def _ended(

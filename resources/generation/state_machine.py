@@ -151,7 +151,7 @@ async def _leave(ctx: Context, row: RequestRow, order: GenerationRequest) -> Hel
 async def _adopt_and_wait(ctx: Context, flight: InFlightRequest, row: RequestRow) -> Outcome | Next | None:
     if not flight.order.wait:
         return await _leave(ctx, row, flight.order)
-    mine = await _adopt(ctx, row)
+    mine = row if _sent_here(ctx, flight, row) else await _adopt(ctx, row)
     if mine is None:
         return None
     ended = await wait_for_end(ctx, flight, mine)
@@ -160,6 +160,12 @@ async def _adopt_and_wait(ctx: Context, flight: InFlightRequest, row: RequestRow
     answer, row = ended
     ctx.on_change(row, None)
     return await fetch(ctx, flight, row, answer)
+
+
+def _sent_here(ctx: Context, flight: InFlightRequest, row: RequestRow) -> bool:
+    """Return whether this flight has just sent the request: its claim's lease holds, and the heartbeats renew it."""
+    ours = row.owner == ctx.owner and row.lease_until is not None
+    return ours and flight.paid and (row.request_id, row.attempt) == (flight.request_id, flight.attempt)
 
 
 async def _adopt(ctx: Context, row: RequestRow) -> RequestRow | None:

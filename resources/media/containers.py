@@ -139,6 +139,28 @@ def open_media(
         ) from error
 
 
+_TOLD_BY_HEADER = {"h264", "hevc", "vp9", "av1"}
+"""Codecs of which an MP4's header says all that a decoder needs: for H.264 the order of its frames too, by their times."""
+
+
+def header_is_enough(path: Path) -> bool:
+    """Return True for an MP4 whose header has the index and the pictures' size: no picture need be decoded to open it."""
+    if container_of(head(path)) not in {"mp4", "mov"}:
+        return False
+    try:
+        with open_media(path, header_only=True) as opened:
+            streams = moving_streams(opened)
+            return bool(streams) and all(
+                has_decoder(stream)
+                and stream.frames > 0
+                and stream.codec_context.width > 0
+                and stream.codec_context.name in _TOLD_BY_HEADER
+                for stream in streams[:1]
+            )
+    except Unreadable:
+        return False
+
+
 def _moving_picture(start: bytes) -> str | None:
     """Return the container of a picture that may move; None for all others."""
     if start[4:8] == b"ftyp" and start[8:12] in _STILL_BRANDS:

@@ -9,7 +9,6 @@ and must treat it so.
 """
 
 import asyncio
-import functools
 import json
 import random
 from collections.abc import Awaitable, Callable, Mapping
@@ -44,7 +43,7 @@ from resources.runcomfy.errors import (
 )
 from resources.runcomfy.pacing import RetryPolicy, Timeouts
 from resources.runcomfy.refusals import CallSubject
-from resources.runcomfy.transport import TRANSPORT_ERRORS, open_client, tls_context
+from resources.runcomfy.transport import TRANSPORT_ERRORS, Questions, open_client, tls_context
 from resources.schemas.inputs import Service
 from resources.settings import is_loopback
 
@@ -100,7 +99,7 @@ class RunComfyClient:
         self._policy = policy or RetryPolicy()
         self._timeouts = timeouts or Timeouts()
         self._check_base(self._api)
-        self._questions: httpx.AsyncClient | None = None
+        self._questions: Questions | None = None
         self._submits: httpx.AsyncClient | None = None
         self._downloader: Downloader | None = None
         self.calls = 0
@@ -111,9 +110,11 @@ class RunComfyClient:
     async def __aenter__(self) -> Self:
         transport.hide_addresses_in_logs()
         tls, limits = transport.tls_context(), self._timeouts
-        self._questions = transport.open_client(
-            self._transport or transport.question_transport(tls),
-            httpx.Timeout(limits.question_read, connect=limits.connect, pool=limits.pool),
+        waits = {"connect": limits.connect, "pool": limits.pool, "read": limits.question_read}
+        self._questions = (
+            transport.DirectQuestions(tls, **waits)
+            if self._transport is None
+            else transport.QuestionsThrough(self._transport, **waits)
         )
         self._submits = transport.open_client(
             self._transport or transport.submit_transport(tls),
@@ -344,33 +345,21 @@ class RunComfyClient:
         return error.retry_after + random.uniform(0, self._policy.jitter)  # noqa: S311 - spreads load, keeps no secret
 
     async def _ask_once(self, what: str, subject: CallSubject, url: str, method: str) -> dict[str, Any]:
-        client = _opened(self._questions)
+        questions, headers = _opened(self._questions), self._headers()
         self.calls += 1
-        request = client.build_request(method, _address(url), headers=self._headers())
         try:
             async with asyncio.timeout(self._timeouts.question):
-                response = await client.send(request, stream=True)
-                try:
-                    content = await transport.read_answer(response)
-                finally:
-                    await response.aclose()
+                answer = await questions.ask(method, url, headers)
         except transport.TRANSPORT_ERRORS as error:
             raise ServiceUnavailable(f"{what}: {transport.reason(error)}.") from None
-        body = wire.parse_object(content)
-        if not response.is_success or wire.is_error(body, response.status_code):
-            raise refusals.read_error(what, subject, response.status_code, body, _wait(response))
+        body = wire.parse_object(answer.content)
+        if not answer.is_success or wire.is_error(body, answer.status):
+            raise refusals.read_error(what, subject, answer.status, body, _wait(answer.headers))
         if body is None:
             raise ServiceUnavailable(
-                f"{what}: the answer is not a JSON object (HTTP {response.status_code}).",
-                http_status=response.status_code,
+                f"{what}: the answer is not a JSON object (HTTP {answer.status}).", http_status=answer.status
             )
         return body
-
-
-@functools.lru_cache(4096)  # about as many requests as a fleet has at once
-def _address(url: str) -> httpx.URL:
-    """Return a parsed URL, cached: httpx checks every character, and each poll of a request uses the same URL."""
-    return httpx.URL(url)
 
 
 def _read_submission(what: str, response: httpx.Response, content: bytes) -> wire.Submission:
@@ -390,7 +379,7 @@ def _read_submission(what: str, response: httpx.Response, content: bytes) -> wir
         raise OutcomeUnknown(
             f"{what}: HTTP {status} without a usable request id.", remedy=_HOLD_REMEDY, named_ids=named.ids
         )
-    error = refusals.read_error(what, CallSubject.MODEL, status, body, _wait(response))
+    error = refusals.read_error(what, CallSubject.MODEL, status, body, _wait(response.headers))
     spelled_out = isinstance(error, RateLimited) or (isinstance(error, Rejected) and content.strip() != b"")
     if spelled_out and not named.ids and not named.unusable:
         raise error
@@ -404,8 +393,8 @@ def _read_submission(what: str, response: httpx.Response, content: bytes) -> wir
     )
 
 
-def _wait(response: httpx.Response) -> float | None:
-    return refusals.retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+def _wait(headers: Mapping[str, str]) -> float | None:
+    return refusals.retry_after(headers.get("Retry-After"), datetime.now(UTC))
 
 
 def _about(what: str, request_id: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -148,6 +148,33 @@ class ConditionalWrites(BucketObjects):
             with answer["Body"] as body:
                 return body.read(max_bytes + 1), answer["ETag"].strip('"')
 
+    def copy_if(self, source: str, target: str, content_type: str, *, etag: str) -> str | None:
+        """Copy an object of at most 5 GiB on the server only if it still has this ETag; the copy has this content type.
+
+        Returns:
+            The copy's ETag. If it is the same, the copy has the same bytes; another one proves nothing, because parts and
+            encryption change it too. None if the object has another ETag by now.
+
+        Raises:
+            ObjectMissing: there is no such object.
+        """
+        wanted: Any = {"Bucket": self.name, "Key": self.prefix + source}
+        with translated(f"copy {source!r} to {target!r}", self.name):
+            try:
+                answer = self._client.copy_object(
+                    Bucket=self.name,
+                    Key=self.prefix + target,
+                    CopySource=wanted,
+                    CopySourceIfMatch=f'"{etag}"',
+                    ContentType=content_type,
+                    MetadataDirective="REPLACE",
+                )
+            except ClientError as error:
+                if status_of(error) == 412:
+                    return None
+                raise
+        return answer["CopyObjectResult"].get("ETag", "").strip('"')
+
     def upload_new(self, path: Path, key: str, content_type: str, metadata: Mapping[str, str] | None = None) -> bool:
         """Stream a file to an object if it does not exist; of several concurrent writers at most one gets True.
 

@@ -86,13 +86,13 @@ def together(context: dg.AssetExecutionContext) -> None:
             of_clip = dg.AssetRecordsFilter(dg.AssetKey("other"), asset_partitions=[clip])
             return len(another.fetch_materializations(of_clip, limit=5).records)
 
-    with kept_connections(ours) as at_once:
-        with at_once(), at_once():
+    with kept_connections(ours) as kept:
+        with kept.at_once(), kept.at_once():
             for _ in range(2):
                 context.log_event(dg.AssetMaterialization("other", partition="whole"))
             assert seen_by_another("whole") == 0, "one transaction"
         assert seen_by_another("whole") == 2
-        with suppress(ZeroDivisionError), at_once():
+        with suppress(ZeroDivisionError), kept.at_once():
             context.log_event(dg.AssetMaterialization("other", partition="half"))
             raise ZeroDivisionError
         assert seen_by_another("half") == 0, "all or none"
@@ -108,7 +108,7 @@ def test_events_in_sqlite_are_written_at_once_or_not_at_all(tmp_path: Path) -> N
 @dg.asset
 def beside(context: dg.AssetExecutionContext) -> None:
     """Log from another thread while events are written at once."""
-    with kept_connections(context.instance) as at_once, at_once():
+    with kept_connections(context.instance) as kept, kept.at_once():
         context.log_event(dg.AssetMaterialization("other", partition="first"))
         thread = Thread(target=dg.get_dagster_logger().info, args=("from another thread",), daemon=True)
         thread.start()

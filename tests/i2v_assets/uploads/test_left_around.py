@@ -295,6 +295,7 @@ def test_an_editor_s_backup_of_a_list_changes_nothing_and_alone_is_doubt() -> No
         "Storyboard_v3.pdf",
         "Briefing Sommer.pptx",
         "prompts.txt",
+        "Instructions.txt",
         "Auftrag.msg",
         "提示词.txt",
         "guion.md",
@@ -317,13 +318,38 @@ def test_a_text_of_an_image_s_name_holds_that_image_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["credits.txt", "README.md", "LICENSE", "info.txt", "index.html", "script.js", "Deck.pptx"]
+    "name",
+    [
+        "credits.txt",
+        "README.md",
+        "LICENSE",
+        "info.txt",
+        "index.html",
+        "script.js",
+        "Deck.pptx",
+        "Care instructions.pdf",
+        "installation-instructions.txt",
+    ],
 )
 def test_other_texts_hold_nothing(name: str) -> None:
     assert made(grouped(["a.jpg"], {name: "Photos by Anna"})) == {"a"}
 
 
-@pytest.mark.parametrize("name", ["README_2.txt", "readme-images.md", "LICENSE-photos", "Licence (1).txt", "README.md"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README_2.txt",
+        "readme-images.md",
+        "LICENSE-photos",
+        "LICENSE-MIT",
+        "Licence (1).txt",
+        "README.md",
+        "LIESMICH.txt",
+        "Lisez-moi.txt",
+        "Read Me First.txt",
+        "NOTICE.txt",
+    ],
+)
 def test_files_about_the_files_are_companions_unless_their_text_is_nearly_a_document(name: str) -> None:
     found = grouped(["a.jpg"], {name: "Photos by Anna"})
     assert (made(found), found.refused, found.ignored) == ({"a"}, (), 1)

@@ -46,7 +46,8 @@ def test_without_versions_nothing_is_paid_for_other_bytes(house: Any, tmp_path: 
     same, order = house.order(1), house.order(2)
     with calls(house) as made:
         assert isinstance(house.one(same), Delivered)
-    assert made.count("HeadObject") == 1
+    assert made == [], "one call copies it under its hash, on the condition that it is what was hashed"
+    assert house.bucket.read(input_key(house.medium.sha256, "image/webp")) == house.bucket.read(house.medium.key)
     house.bucket.write(house.medium.key, ANOTHER, "image/webp")
     before = len(house.charges())
     held = house.one(order)
@@ -69,16 +70,58 @@ def test_with_versions_the_one_that_was_hashed_is_fetched(house: Any, tmp_path: 
     assert made == []
 
 
-def test_a_version_that_is_not_known_any_more_is_looked_up(house: Any, tmp_path: Any) -> None:
-    """Where only the ETag is known, what lies there now has to be it, and its version is what is fetched."""
+def test_a_version_that_is_not_known_any_more_is_told_by_its_etag(house: Any, tmp_path: Any) -> None:
+    """Where only the ETag is known, what lies there now has to be it."""
     versions_on(house)
     known(house, tmp_path)
     house.medium = house.medium.model_copy(update={"version_id": ""})
-    with calls(house) as made:
-        assert isinstance(house.one(house.order(1)), Delivered)
-    assert made == ["HeadObject"]
+    assert isinstance(house.one(house.order(1)), Delivered)
     house.bucket.write(house.medium.key, ANOTHER, "image/webp")
     assert house.one(house.order(2)).kind is WaitReason.REPLACED
+
+
+@contextmanager
+def heard(house: Any, event: str, hook: Any) -> Iterator[None]:
+    house.bucket._client.meta.events.register_first(event, hook)
+    try:
+        yield
+    finally:
+        house.bucket._client.meta.events.unregister(event, hook)
+
+
+def ignores_conditions(params: Any, **_: Any) -> None:
+    params.pop("CopySourceIfMatch", None)
+
+
+def test_storage_that_ignores_the_condition_of_a_copy_sends_no_other_bytes(house: Any, tmp_path: Any) -> None:
+    known(house, tmp_path)
+    order = house.order(1)
+    house.bucket.write(house.medium.key, ANOTHER, "image/webp")
+    with heard(house, "before-parameter-build.s3.CopyObject", ignores_conditions):
+        held = house.one(order)
+    assert held.kind is WaitReason.REPLACED
+    assert house.bucket.head(input_key(house.medium.sha256, "image/webp")) is None, "no other bytes lie under its hash"
+
+
+def names_copies_otherwise(parsed: Any, **_: Any) -> None:
+    parsed["CopyObjectResult"]["ETag"] = '"of-an-encrypted-object"'
+
+
+def test_where_a_copy_does_not_prove_its_bytes_they_are_read_and_stored(house: Any, tmp_path: Any) -> None:
+    known(house, tmp_path)
+    with heard(house, "after-call.s3.CopyObject", names_copies_otherwise), calls(house) as made:
+        assert isinstance(house.one(house.order(1)), Delivered)
+    assert made == ["HeadObject", "GetObject"]
+    assert house.bucket.read(input_key(house.medium.sha256, "image/webp")) == house.bucket.read(house.medium.key)
+
+
+def test_a_file_that_is_gone_is_not_paid_for(house: Any, tmp_path: Any) -> None:
+    known(house, tmp_path)
+    order, before = house.order(1), len(house.charges())
+    house.bucket.delete(house.medium.key)
+    failed = house.one(order)
+    assert failed.remedy == "Upload the file again."
+    assert len(house.charges()) == before
 
 
 def test_small_files_are_compared_by_their_bytes(house: Any) -> None:
