@@ -65,6 +65,13 @@ class PipelineContext:
     heaps: HeapWatch | None = None
     films: FilmWatch | None = None
 
+    def note_planned(self, clip: str, microdollars: int | None = None, refused: bool = False) -> None:
+        """Tell the clips that wait until all of their heap or film are planned; only the first note of a clip counts."""
+        if self.heaps is not None:
+            self.heaps.planned(clip, microdollars)
+        if self.films is not None:
+            self.films.planned(clip, refused=refused)
+
     @property
     def sandbox(self) -> bool:
         """True when the videos are drawn for testing."""

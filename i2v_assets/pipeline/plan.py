@@ -114,14 +114,14 @@ class ClipPlanner:
         options: PlanOptions,
         was_sent: Callable[[str], bool] = lambda _: False,
         past_costs: PastCosts = lambda _: (),
-        priced: Callable[[str, int | None], None] | None = None,
+        note_planned: Callable[[str, int | None, bool], None] = lambda *_: None,
     ) -> None:
         self._reader = reader
         self._offers = offers
         self._options = options
         self._was_sent = was_sent
         self._past_costs = past_costs
-        self._note_price = priced
+        self._note_planned = note_planned
         self._reads = asyncio.Semaphore(READS)
 
     @classmethod
@@ -130,8 +130,7 @@ class ClipPlanner:
         reader = MediaReader(context.bucket, context.registry, context.scratch, context.pool)
         offers = partial(plan_offers, context.offers)
         past = partial(context.ledger.past_costs, context.settings.service)
-        priced = context.heaps.planned if context.heaps is not None else None
-        return cls(reader, offers, context.options, context.ledger.was_sent, past, priced)
+        return cls(reader, offers, context.options, context.ledger.was_sent, past, context.note_planned)
 
     async def plan(self, row: ClipRow) -> Planned:
         """All takes of a clip.
@@ -143,18 +142,16 @@ class ClipPlanner:
 
     async def takes(self, row: ClipRow, candidate: Candidate, files: tuple[ReadFile, ...]) -> Planned:
         """All takes of a clip whose files are read."""
-        if (refusal := _video_as_voice(row, candidate, files)) is not None:
-            return Planned(row, candidate, files, stopped=refusal)
-        first = await self.take(row, candidate, files, 1)
+        first = _video_as_voice(row, candidate, files) or await self.take(row, candidate, files, 1)
         if not isinstance(first, Plan):
+            self._note_planned(row.clip, None, isinstance(first, Refusal))
             return Planned(row, candidate, files, stopped=first)
         brief = candidate.brief
         asked, possible = asked_takes(brief, row), reroll_takes(brief, row, measured=self._options.measured)
         further = [await self.take(row, candidate, files, number) for number in (*asked[1:], *possible)]
         plans = [first, *(plan for plan in further if isinstance(plan, Plan))]
         sure, rerolls = (tuple(plan for plan in plans if plan.take in numbers) for numbers in (asked, possible))
-        if self._note_price is not None:
-            self._note_price(row.clip, expected_price(sure))
+        self._note_planned(row.clip, expected_price(sure), False)
         return Planned(row, candidate, files, sure, rerolls=rerolls)
 
     async def read(self, row: ClipRow) -> tuple[Candidate, tuple[ReadFile, ...]]:
