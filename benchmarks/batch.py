@@ -55,6 +55,7 @@ class Contestant:
         clips: Maximum number of clips; slow contestants make fewer.
         take: The take number; another take of the same inputs is another request.
         settings: Its own settings.
+        videos_of: The contestant whose videos it decodes, in whose bucket they are; it makes none.
     """
 
     name: str
@@ -65,19 +66,25 @@ class Contestant:
     clips: int = 10**6
     take: int = 1
     settings: Mapping[str, str] = field(default_factory=dict)
+    videos_of: str = ""
 
 
 LEAN = {"I2V_MEASURE": "false", "I2V_PREVIEWS": "false"}
 FULL = {"I2V_MEASURE": "true", "I2V_PREVIEWS": "true"}
 DAGSTER, ENGINE = "benchmarks.run_dagster", "benchmarks.run_engine"
-PLAIN, BARE = "plain_poll_2s", "bare_loop"
+PLAIN, BARE, DECODE = "plain_poll_2s", "bare_loop", "plain_decode"
+COLD, MEASURED = "batch_cold", "batch_measured"
 CONTESTANTS = (
-    Contestant("batch_cold", DAGSTER, "one Dagster range run without learned times", "dagster", settings=LEAN),
+    Contestant(COLD, DAGSTER, "one Dagster range run without learned times", "dagster", settings=LEAN),
     Contestant(
         "batch_learned", DAGSTER, "the same with the ledger of the previous batch", "dagster", "b", settings=LEAN
     ),
     Contestant(
-        "batch_measured", DAGSTER, "the same with measures and previews, on 50 clips", "dagster", "c", 50, settings=FULL
+        MEASURED, DAGSTER, "the same with measures and previews, on 50 clips", "dagster", "c", 50, settings=FULL
+    ),
+    Contestant(
+        DECODE, "benchmarks.run_decode", "one PyAV decode of the videos of batch_measured", "decode", clips=50,
+        videos_of=MEASURED,
     ),
     Contestant("engine_cold", ENGINE, "the engine without Dagster or learned times", "engine"),
     Contestant("engine_learned", ENGINE, "the engine with the ledger of the previous batch", "engine", take=2),
@@ -103,10 +110,18 @@ LIMITS = {
 
 
 def ratios(results: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Return each contestant's CPU a clip as a multiple of the plain client's and of the bare loop's, if they ran."""
+    """Return each contestant's CPU a clip as a multiple of the plain client's and of the bare loop's, if they ran.
+
+    `batch_measured` is compared with the plain decode of its videos too: all of it, and what it takes beyond `batch_cold`.
+    """
     cpu = {name: result["cpu_s_per_clip"] for name, result in results.items()}
     bases = {f"cpu_over_{base}": cpu[base] for base in (PLAIN, BARE) if cpu.get(base)}
-    return {name: {figure: used / base for figure, base in bases.items()} for name, used in cpu.items()}
+    found = {name: {figure: used / base for figure, base in bases.items()} for name, used in cpu.items()}
+    if MEASURED in cpu and DECODE in cpu:
+        found[MEASURED][f"cpu_over_{DECODE}"] = cpu[MEASURED] / cpu[DECODE]
+        if COLD in cpu:
+            found[MEASURED][f"measures_over_{DECODE}"] = (cpu[MEASURED] - cpu[COLD]) / cpu[DECODE]
+    return found
 
 
 def measured(figures: Figures, records: dict[str, dict[str, Any]]) -> dict[str, float]:
@@ -136,8 +151,10 @@ class Measurement:
         self.inputs: list[str] = []
 
     def run(self, contestant: Contestant) -> dict[str, float]:
-        """Run one contestant's batch with its own bucket and sandbox."""
+        """Run one contestant's batch with its own bucket and sandbox, or its decode of another's videos."""
         given, name = self.given, contestant.name
+        if contestant.videos_of:
+            return self._decode(contestant, min(given.clips, contestant.clips))
         with start_sandbox(
             self.folder / f"sandbox-{name}",
             generation_seconds=given.median,
@@ -148,6 +165,26 @@ class Measurement:
             seed=given.seed,
         ) as sandbox:
             return self._batch(contestant, sandbox, min(given.clips, contestant.clips))
+
+    def _decode(self, contestant: Contestant, count: int) -> dict[str, float]:
+        bucket = contestant.videos_of.replace("_", "-")
+        env = {**os.environ, **environment(s3=self.s3, bucket=bucket, data_dir=self.folder / contestant.data)}
+        found = self._run(contestant, env, {"clips": count, "scratch": str(self.folder / "scratch" / contestant.name)})
+        return {"cpu_s_per_clip": found["cpu_seconds"] / found["clips"], "clips": found["clips"]}
+
+    def _run(self, contestant: Contestant, env: Mapping[str, str], spec: Mapping[str, object]) -> dict[str, Any]:
+        """Run a contestant's module in a process and return the figures that it prints last."""
+        path = self.folder / f"{contestant.name}.json"
+        path.write_text(json.dumps(spec))
+        with (self.folder / f"{contestant.name}.log").open("wb") as log:
+            process = subprocess.run(
+                [sys.executable, "-m", contestant.module, str(path)],
+                env=env, stdout=subprocess.PIPE, stderr=log, text=True, check=False,
+            )  # fmt: skip
+        if process.returncode:
+            tail = (self.folder / f"{contestant.name}.log").read_text()[-3000:]
+            raise SystemExit(f"{contestant.name} ended with {process.returncode}: {tail}")
+        return dict(json.loads(process.stdout.splitlines()[-1]))
 
     def _batch(self, contestant: Contestant, sandbox: RunningSandbox, count: int) -> dict[str, float]:
         data = self.folder / contestant.data
@@ -169,29 +206,16 @@ class Measurement:
         }
         planned = bool(self.inputs) and contestant.pictures == "a"  # their requests name pictures of the whole batch
         medium = self._upload(env, contestant, self.given.clips if planned else count)
-        spec = self.folder / f"{contestant.name}.json"
-        spec.write_text(
-            json.dumps(
-                {
-                    "clips": count,
-                    "inputs": self.inputs[:count],
-                    "take": contestant.take,
-                    "medium": medium,
-                    "duration": 3,
-                    "scratch": str(self.folder / "scratch" / contestant.name),
-                    "run_id": contestant.name,
-                }
-            )
-        )
-        with (self.folder / f"{contestant.name}.log").open("wb") as log:
-            process = subprocess.run(
-                [sys.executable, "-m", contestant.module, str(spec)],
-                env=env, stdout=subprocess.PIPE, stderr=log, text=True, check=False,
-            )  # fmt: skip
-        if process.returncode:
-            tail = (self.folder / f"{contestant.name}.log").read_text()[-3000:]
-            raise SystemExit(f"{contestant.name} ended with {process.returncode}: {tail}")
-        figures = Figures(**json.loads(process.stdout.splitlines()[-1]))
+        spec = {
+            "clips": count,
+            "inputs": self.inputs[:count],
+            "take": contestant.take,
+            "medium": medium,
+            "duration": 3,
+            "scratch": str(self.folder / "scratch" / contestant.name),
+            "run_id": contestant.name,
+        }
+        figures = Figures(**self._run(contestant, env, spec))
         response = httpx.get(f"{sandbox.url}/_sandbox/requests", timeout=60).raise_for_status().json()
         records = {item["request_id"]: item for item in response["requests"]}
         figures.noticed = {name: at for name, at in figures.noticed.items() if name in records}
@@ -234,10 +258,8 @@ def show(results: dict[str, dict[str, float]]) -> None:
     for name in results:
         table.add_column(name, justify="right")
     table.add_column("at most", justify="right")
-    for figure in next(iter(results.values())):
-        cells = [
-            f"{result[figure]:.3f}" if figure != "clips" else f"{result[figure]:.0f}" for result in results.values()
-        ]
+    for figure in dict.fromkeys(figure for result in results.values() for figure in result):
+        cells = [f"{result[figure]:.3f}" if figure in result else "" for result in results.values()]
         table.add_row(figure, *cells, f"{LIMITS[figure]:g}" if figure in LIMITS else "")
     Console(width=150).print(table)
 
@@ -274,7 +296,8 @@ def main(words: Sequence[str] | None = None) -> int:
     write(given.results, results)
     show(results)
     main_name = next(iter(results))
-    over = {name: value for name, limit in LIMITS.items() for value in [results[main_name][name]] if value > limit}
+    reached = results[main_name]
+    over = {name: reached[name] for name, limit in LIMITS.items() if reached.get(name, 0) > limit}
     if over:
         print(f"{main_name} is over its limits: {over}", file=sys.stderr)
     return 1 if over else 0

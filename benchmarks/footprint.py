@@ -34,7 +34,7 @@ SIZES = """
 SELECT relname, pg_total_relation_size(relid) FROM pg_stat_user_tables
 """
 EVENTS = """
-SELECT coalesce(dagster_event_type, 'log line'), count(*), avg(length(event))::int FROM event_logs GROUP BY 1
+SELECT coalesce(dagster_event_type, 'log line'), count(*), avg(pg_column_size(event))::int FROM event_logs GROUP BY 1
 """
 
 

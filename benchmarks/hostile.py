@@ -1,4 +1,4 @@
-"""Sixty hostile files beside thirty good ones in the pool: how long each takes, in which order the good ones end, and memory.
+"""All files of `tests/hostile_media.py` beside thirty good ones in the pool: how long each takes, in which order the good ones end, and memory.
 
 The good files are read twice, alone and among the hostile ones; compared are their CPU, their order, and the end of the last
 one. It ends with 1 if a hostile file is not refused by name, takes more than 30 s of its turn, if this process takes more

@@ -1,16 +1,18 @@
-"""Dagster's Postgres storage with one connection pool per process, and with one transaction for many planned events.
+"""Dagster's Postgres storage with one connection pool per process, and with fewer and shorter events.
 
 Dagster's own storage opens a connection for each access, and the server starts a process for each connection. A run of 100
 clips begins with 600 planned events of two accesses each, and an idle daemon and code server make hundreds of accesses a
-minute. With Dagster's own batches, which are off unless DAGSTER_EVENT_BATCH_SIZE is set, it hands over many events at once.
+minute. Here a run plans each asset once for its whole range, which is Dagster's own switch; Dagster's storage then no longer
+tells which partitions are in progress or have failed, and this one does. With Dagster's own batches, which are off unless
+DAGSTER_EVENT_BATCH_SIZE is set, it hands over many events at once.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from dagster import DagsterEventType, EventLogEntry
+from dagster import AssetKey, DagsterEventType, EventLogEntry
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.event_log import PostgresEventLogStorage
 from dagster_postgres.run_storage import PostgresRunStorage
@@ -19,6 +21,8 @@ from dagster_postgres.utils import create_pg_engine, get_token_provider_from_con
 from sqlalchemy.pool import NullPool
 
 from i2v_assets.defs.dagster_internals import ConfigurableClassData
+from i2v_assets.defs.lean_events import for_postgres, without_place, without_repetitions
+from i2v_assets.defs.planned_ranges import PlannedRange, latest_attempts, planned_ranges
 
 if TYPE_CHECKING:
     from dagster_postgres.auth import PgTokenProvider
@@ -52,8 +56,13 @@ def engine_of(url: str, token_provider: "PgTokenProvider | None" = None) -> sa.E
             # Test a connection before use, so that the pool reconnects after a restart of the server.
             pool_pre_ping=True,
         )
+        sa.event.listen(made, "before_cursor_execute", _write_shorter_events, retval=True)
         engine = _engines.setdefault(url, made)  # of two concurrent threads one wins; the other engine never connected
     return engine
+
+
+def _write_shorter_events(_1: Any, _2: Any, statement: str, parameters: Any, _3: Any, _4: bool) -> tuple[str, Any]:
+    return statement, for_postgres(parameters) if isinstance(parameters, Mapping) else parameters
 
 
 def _drop_inherited_engines() -> None:
@@ -89,7 +98,10 @@ class PooledRunStorage(_Pooled, PostgresRunStorage):
 
 
 class PooledEventLogStorage(_Pooled, PostgresEventLogStorage):
-    """Dagster's event log storage with the process' engine; caches existing tables, which each event would query again."""
+    """Dagster's event log storage with the process' engine; caches existing tables, which each event would query again.
+
+    Reads and writes what Dagster's own storage reads, so `storage: postgres` may follow it.
+    """
 
     def __init__(self, *given: Any, **named: Any) -> None:
         self._tables: set[str] = set()
@@ -101,8 +113,57 @@ class PooledEventLogStorage(_Pooled, PostgresEventLogStorage):
             self._tables.add(table_name)
         return table_name in self._tables
 
+    # Fewer bytes
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """Store one event."""
+        super().store_event(without_repetitions(event))
+
+    def store_asset_check_event(self, event: EventLogEntry, event_id: int | None) -> None:
+        """Store what a check found beside its event, for the check's page."""
+        super().store_asset_check_event(without_place(without_repetitions(event)), event_id)
+
+    # Fewer events
+
+    @property
+    def supports_partition_subset_in_asset_materialization_planned_events(self) -> bool:
+        """Return True: a run plans each asset in one event that names the keys of its range."""
+        return True
+
+    def get_latest_asset_partition_materialization_attempts_without_materializations(
+        self, asset_key: AssetKey, after_storage_id: int | None = None
+    ) -> Mapping[str, tuple[str, int]]:
+        """Return run and event of the partitions whose latest event is a planned one, also one that names a range."""
+        alone = super().get_latest_asset_partition_materialization_attempts_without_materializations(
+            asset_key, after_storage_id
+        )
+        attempts = latest_attempts(alone, self._planned_ranges(asset_key, after_storage_id))
+        if attempts.keys() == alone.keys():
+            return attempts
+        made = self.get_latest_storage_id_by_partition(asset_key, DagsterEventType.ASSET_MATERIALIZATION, {*attempts})
+        return {key: attempt for key, attempt in attempts.items() if made.get(key, 0) < attempt[1]}
+
+    def get_latest_planned_materialization_info(self, asset_key: AssetKey, partition: str | None = None) -> Any:
+        """Return the latest planned event of an asset or of a partition, also one that names a range; None without one."""
+        found = super().get_latest_planned_materialization_info(asset_key, partition)
+        if partition is None:
+            return found
+        ranges = self._planned_ranges(asset_key, found.storage_id if found else None, partition)
+        last = max((each for each in ranges if partition in each.keys), key=lambda each: each.event, default=None)
+        if last is None:
+            return found
+        of_asset: Any = super().get_latest_planned_materialization_info(asset_key)
+        return type(of_asset)(storage_id=last.event, run_id=last.run)
+
+    def _planned_ranges(
+        self, asset: AssetKey, after: int | None, partition: str | None = None
+    ) -> Iterator[PlannedRange]:
+        with self.index_connection() as connection:
+            return planned_ranges(connection, asset, after or 0, partition)
+
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store many events: planned ones in one transaction, of which each asset remembers its last; others as Dagster does."""
+        events = [without_repetitions(event) for event in events]
         if any(event.dagster_event_type is not DagsterEventType.ASSET_MATERIALIZATION_PLANNED for event in events):
             super().store_event_batch(events)
             return

@@ -57,7 +57,7 @@ def escape_html(text: str) -> str:
 
 
 def escape_slack(text: str) -> str:
-    """Return a line of Slack's markup that shows the text itself: it mentions no one, links nowhere and formats nothing."""
+    """Return a line of Slack's markup that shows the text itself: it mentions, links and formats nothing."""
     line = plain(text).replace("`", "'")
     line = _SLACK_FORMAT.sub(lambda found: f"{_JOINER}{found[0]}{_JOINER}", line)
     line = _AUTOLINK.sub(lambda found: f"{found[0]}{_JOINER}", line)

@@ -23,6 +23,8 @@ class WaitReason(StrEnum):
     HEAP = "heap"
     """It came with many loose clips that cost much together; a person approves them as one. It goes
     on by itself if they are fewer than it seemed."""
+    FILM = "film"
+    """Another shot of its film was refused, so the film cannot be made as it is."""
     WINDOW = "window"
     """The hours in which paid work may start are over."""
     CATALOGUE = "catalogue"
@@ -79,7 +81,13 @@ class WaitReason(StrEnum):
     @property
     def is_decision(self) -> bool:
         """True if the clip was set aside on purpose, so that its wait is not overdue."""
-        return self in (WaitReason.APPROVAL, WaitReason.HEAP, WaitReason.PAUSED, WaitReason.PERSON)
+        return self in (
+            WaitReason.APPROVAL,
+            WaitReason.HEAP,
+            WaitReason.FILM,
+            WaitReason.PAUSED,
+            WaitReason.PERSON,
+        )
 
     @property
     def is_error(self) -> bool:

@@ -26,7 +26,7 @@ def full(kind: bytes, *parts: bytes, flags: int = 0) -> bytes:
 # MP4: sample tables
 
 
-def _track(number: int, samples: int, seconds: int, kind: bytes = b"vide") -> bytes:
+def _track(number: int, samples: int, seconds: int, kind: bytes = b"vide", shifts: bool = False) -> bytes:
     duration = seconds * 1000
     matrix = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
     tkhd = full(
@@ -55,13 +55,27 @@ def _track(number: int, samples: int, seconds: int, kind: bytes = b"vide") -> by
     stsc = full(b"stsc", struct.pack(">IIII", 1, 1, samples, 1))
     stsz = full(b"stsz", struct.pack(">II", 1, samples))
     stco = full(b"stco", struct.pack(">II", 1, 48))
-    stbl = box(b"stbl", stsd, stts, stsc, stsz, stco)
+    ctts = full(b"ctts", struct.pack(">III", 1, samples, 1)) if shifts else b""
+    stbl = box(b"stbl", stsd, stts, ctts, stsc, stsz, stco)
     dinf = box(b"dinf", full(b"dref", struct.pack(">I", 1), full(b"url ", flags=1)))
     return box(b"trak", tkhd, box(b"mdia", mdhd, hdlr, box(b"minf", head, dinf, stbl)))
 
 
-def mp4(tracks: int = 1, samples: int = 1, seconds: int = 4, kind: bytes = b"vide", brand: bytes = b"isom") -> bytes:
-    """An MP4 whose tables say that it has so many tracks and samples of one byte."""
+def mp4(
+    tracks: int = 1,
+    samples: int = 1,
+    seconds: int = 4,
+    kind: bytes = b"vide",
+    brand: bytes = b"isom",
+    *,
+    shifts: bool = False,
+    fragments: int = 0,
+) -> bytes:
+    """An MP4 whose tables say that it has so many tracks and samples of one byte.
+
+    ``shifts`` gives each sample an offset of its time, so that a second table grows with them. With ``fragments`` the samples
+    are not in the header: each of so many fragments says that it has them.
+    """
     mvhd = full(
         b"mvhd",
         struct.pack(">IIII", 0, 0, 1000, seconds * 1000),
@@ -69,8 +83,20 @@ def mp4(tracks: int = 1, samples: int = 1, seconds: int = 4, kind: bytes = b"vid
         bytes(10 + 36 + 24),
         struct.pack(">I", tracks + 1),
     )
-    every = b"".join(_track(number + 1, samples, seconds, kind) for number in range(tracks))
-    return box(b"ftyp", brand, struct.pack(">I", 512), brand) + box(b"mdat", bytes(64)) + box(b"moov", mvhd, every)
+    held = 0 if fragments else samples
+    every = b"".join(_track(number + 1, held, seconds, kind, shifts) for number in range(tracks))
+    extends = box(b"mvex", full(b"trex", struct.pack(">IIIII", 1, 1, 1, 1, 0))) if fragments else b""
+    start = box(b"ftyp", brand, struct.pack(">I", 512), brand) + box(b"mdat", bytes(64))
+    return start + box(b"moov", mvhd, every, extends) + b"".join(_fragment(each, samples) for each in range(fragments))
+
+
+def _fragment(number: int, samples: int) -> bytes:
+    """A fragment of so many samples of one byte that says nothing of any single one."""
+    header = full(b"tfhd", struct.pack(">I", 1), flags=0x20000)
+    run = full(b"trun", struct.pack(">I", samples))
+    return box(b"moof", full(b"mfhd", struct.pack(">I", number + 1)), box(b"traf", header, run)) + box(
+        b"mdat", bytes(8)
+    )
 
 
 # JPEG: scans
@@ -218,6 +244,8 @@ BUILDERS: dict[str, Callable[[], bytes]] = {
     "voice-samples.mp4": lambda: mp4(samples=1 << 28, kind=b"soun"),
     "voice-samples.m4a": lambda: mp4(samples=1 << 27, kind=b"soun"),
     "samples-8-tracks.mp4": lambda: mp4(tracks=8, samples=1 << 25),
+    "samples-shifted.mp4": lambda: mp4(samples=30_000_000, shifts=True),
+    "samples-in-fragments.mp4": lambda: mp4(samples=15_000_000, fragments=6),
     # Tracks.
     **{f"tracks-{count}.mp4": lambda count=count: mp4(tracks=count) for count in (2_000, 8_000)},
     "tracks-sound.mp4": lambda: mp4(tracks=4_000, kind=b"soun"),

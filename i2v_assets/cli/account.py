@@ -82,7 +82,7 @@ def logout(as_json: AsJson = False) -> None:
     if as_json:
         print_json({"removed": removed, "token_file": str(token_path(settings))})
     else:
-        out.print("Signed out." if removed else "No one was signed in.")
+        out.print("Signed out." if removed else "You were not signed in.")
 
 
 @app.command()

@@ -182,7 +182,7 @@ def _clocks(settings: Settings) -> Iterator[Finding]:
     clocks = {"storage": bucket.now(), "service": asyncio.run(service_time(settings.runcomfy_model_api_base))}
     for who, moment in clocks.items():
         if moment is None:
-            yield good(f"clock, {who}", "tells no time")
+            yield good(f"clock, {who}", "does not report its time")
             continue
         apart = (datetime.now(UTC) - moment).total_seconds()
         if abs(apart) > SKEW.total_seconds():

@@ -132,14 +132,14 @@ def cost_command(
 ) -> None:
     """Correct what a request cost, by the service's bill: one that was reported wrongly, or never.
 
-    From then on it counts against the caps, in the spend report and in later quotes. What the service tells of it later
+    From then on it counts against the caps, in the spend report and in later quotes. What the service reports of it later
     changes nothing. If the request was sent more than once, give the service's id of the submission.
 
         i2v ledger cost 4f2c9a61d0e7 1.25
     """
     with open_session() as session:
         row = find(session.ledger, which)
-        one = None if row.fingerprint.startswith(which) else which
+        one = None if row.fingerprint.startswith(which.lower()) else which
         corrected = correct_cost(session, row, usd, by=by or current_user(), request_id=one)
     if as_json:
         print_json(asdict(corrected.row))

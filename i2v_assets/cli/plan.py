@@ -246,7 +246,7 @@ def _agreed(offer: ApprovalOffer) -> bool:
     """Ask.
 
     Raises:
-        UsageProblem: no one is there to answer.
+        UsageProblem: the question was not answered, as in a script.
     """
     try:
         return typer.confirm(f"Pay {_sum(offer)} for {counted(len(offer.planned), 'clip')}?", err=True)

@@ -15,7 +15,7 @@ def service() -> None:
 
 @app.command()
 def resume(as_json: AsJson = False) -> None:
-    """End the pause that the service asked for (429 with Retry-After), for all processes; they hear of it within seconds.
+    """End the pause that the service asked for (429 with Retry-After), for all processes; they notice within seconds.
 
     A pause lasts 15 minutes at most, and ends by itself. Costs nothing.
 

@@ -42,6 +42,8 @@ class Evidence:
     other takes."""
     joined: Mapping[str, tuple[ManifestPiece, ...]] = field(default_factory=dict)
     """Of a film: the pieces of shots that were joined themselves, by the shot's fingerprint."""
+    corrected: frozenset[str] = frozenset()
+    """Fingerprints of the requests of which a person corrected the cost."""
     examined: Examined | None = None
     """What the file is when it is opened; None if it was not opened."""
 
@@ -61,12 +63,13 @@ def judge(found: Evidence) -> Verification:
 
 def _judge_origin(found: Evidence) -> Verification:
     """Return the verdict on the origin of a file."""
+    corrected = found.corrected
     if isinstance(found.manifest, FilmManifest):
-        return verify_film(found.manifest, found.sha256, found.rows, found.signature, found.joined)
+        return verify_film(found.manifest, found.sha256, found.rows, found.signature, found.joined, corrected)
     if found.manifest is not None and found.manifest.pieces:
-        return verify_joined(found.manifest, found.sha256, found.rows, found.signature)
+        return verify_joined(found.manifest, found.sha256, found.rows, found.signature, corrected)
     if found.manifest is not None:
-        return verify_manifest(found.manifest, found.sha256, found.row, found.signature, found.rows)
+        return verify_manifest(found.manifest, found.sha256, found.row, found.signature, found.rows, corrected)
     return verify_alone(found.sha256, found.row, found.signature)
 
 
@@ -264,7 +267,9 @@ def verify(
     with open_session() as session, scratch_folder() as scratch:
         path = Path(what)
         found = of_file(session, path, manifest) if path.is_file() else of_name(session, what, scratch)
-        found = replace(found, examined=asyncio.run(examine_apart(path if path.is_file() else scratch / keys.VIDEO)))
+        examined = asyncio.run(examine_apart(path if path.is_file() else scratch / keys.VIDEO))
+        paid = {*found.rows, *([found.row.fingerprint] if found.row is not None else [])}
+        found = replace(found, examined=examined, corrected=session.ledger.corrected_costs(paid))
     result = judge(found)
     if as_json:
         fingerprint = found.row.fingerprint if found.row else None

@@ -7,6 +7,7 @@ _WORDS = {
     "catalogue": "the model catalogue",
     "deadline": "the service, which still works on it",
     "download": "its download",
+    "film": "a refused shot of its film to be corrected",
     "heap": "one approval of all that came with it",
     "keep_face": "a model that keeps the face",
     "lost": "a new take, since its video is lost",

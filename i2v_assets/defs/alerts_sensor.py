@@ -12,8 +12,7 @@ from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.overdue_check import measured
 from i2v_assets.defs.runs import why_ended, words_of
 from resources.dagster_resources import LedgerResource
-from resources.ledger.budget import caps_of
-from resources.ledger.records import State
+from resources.ledger.records import State, caps_of
 from resources.outside_text import plain
 from resources.registry.rows import ClipRow, ClipState
 from resources.settings import Settings, load_settings
@@ -107,7 +106,7 @@ NAME = "alerts"
     minimum_interval_seconds=300,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
-        "Every five minutes: tells the webhook of I2V_ALERT_WEBHOOK, in one message, which clips and jobs failed and why, "
+        "Every five minutes: sends one message to the webhook of I2V_ALERT_WEBHOOK: which clips and jobs failed and why, "
         "which sensors and schedules cannot do their work, which requests a person has to resolve, what clips began to wait "
         "for, which wait too long, and which uploads were refused. Only what is new. Free."
     ),

@@ -120,6 +120,7 @@ async def _make_all(
 ) -> "list[Result]":
     from i2v_assets.pipeline.clip import ClipPipeline
     from i2v_assets.pipeline.context import PipelineContext
+    from i2v_assets.pipeline.film_watch import FilmWatch
     from i2v_assets.pipeline.generate import GenerationQueue
     from i2v_assets.pipeline.heap_watch import HeapWatch
     from i2v_assets.pipeline.pause import PauseWatch
@@ -135,7 +136,7 @@ async def _make_all(
         pool = shared_pool()
         queue = GenerationQueue()
         await stack.enter_async_context(queue.served_by(engine.stream))
-        heaps = HeapWatch(registry, ledger, settings.heap_limit_microdollars)
+        heaps, films = HeapWatch(registry, ledger, settings.heap_limit_microdollars), FilmWatch(registry)
         tools = PipelineContext(
             settings=settings,
             bucket=bucket,
@@ -147,6 +148,7 @@ async def _make_all(
             scratch=scratch,
             pool=pool,
             heaps=heaps,
+            films=films,
         )
         scope = _scope(context)
         reporter = ClipReporter(tools, events, context.run.run_id)
@@ -160,6 +162,7 @@ async def _make_all(
         if CLIPS_TAG not in context.run.tags:  # a person's run; a sensor names its clips as it asks for the run
             context.instance.add_run_tags(context.run.run_id, clip_tags([row.clip for row in rows]))
         heaps.expect(rows)
+        films.expect(rows)
         pauses = PauseWatch(ledger, registry, settings.service, context.run.run_id)
 
         async def make(row: ClipRow) -> "Result":

@@ -46,7 +46,7 @@ LOST = {
     ("dagster._core.storage.asset_check_execution_record", "AssetCheckExecutionRecordStatus"): _EVENTS,
     ("dagster._core.storage.tags", "GRPC_INFO_TAG"): f"{_LAUNCHER}. {_TAGS}",
     ("dagster._core.storage.tags", "RETRY_NUMBER_TAG"): f"budget: an automatic retry would get a budget of its own. {_TAGS}",
-    ("dagster._core.storage.tags", "WILL_RETRY_TAG"): f"alerts: a run that Dagster starts again is told as failed. {_TAGS}",
+    ("dagster._core.storage.tags", "WILL_RETRY_TAG"): f"alerts: a run that Dagster starts again is reported as failed. {_TAGS}",
     ("dagster._core.workspace.context", "WorkspaceProcessContext"): _GUARD,
     ("dagster._core.workspace.load_target", "WorkspaceFileTarget"): _GUARD,
     ("dagster._grpc.client", "DagsterGrpcClient"): _LAUNCHER,

@@ -15,8 +15,7 @@ from i2v_assets.defs.runs import LatestRuns, why_ended
 from i2v_assets.defs.specs import AT_LOAD, CLIP_VIDEO
 from i2v_assets.planning.time_window import parse_window
 from resources.dagster_resources import BucketResource, LedgerResource
-from resources.ledger.budget import caps_of
-from resources.ledger.records import Money, State
+from resources.ledger.records import Money, State, caps_of
 from resources.messages import counted
 from resources.outside_text import plain
 from resources.problem import Problem
@@ -107,6 +106,7 @@ def world_of(
 ) -> "DispatchInputs":
     """What the gates are asked of, now."""
     from i2v_assets.pipeline.dispatch_policy import DispatchInputs
+    from i2v_assets.pipeline.film_watch import blocked_films, film_of
 
     latest = LatestRuns(instance, (row for row in rows if row.state is not ClipState.WAITING))
     now = datetime.now(UTC)
@@ -116,6 +116,8 @@ def world_of(
     with_run = [row.clip for row in rows if row.state is not ClipState.WAITING]
     paid_for = registry.stops.with_open_requests(with_run)
     made = registry.stops.with_open_requests(with_run, made=True)
+
+    blocked = blocked_films(registry, (row for row in rows if row.wait is WaitReason.FILM))
 
     def is_unknown(fingerprint: str) -> bool:
         found = ledger.get(fingerprint)
@@ -136,6 +138,7 @@ def world_of(
         paused=ledger.held_service(settings.service) is not None,
         is_price_held=ledger.is_price_held,
         in_heap=_heap_members(rows, ledger, registry, settings).__contains__,
+        is_film_blocked=lambda row: film_of(row) in blocked,
     )
 
 

@@ -28,7 +28,7 @@ INPUT_EVENT_TAG = "dagster/input_event_pointer"
 """Each followed by a slash and the input's key. Without both Dagster shows an event as unsynced with its inputs at once."""
 
 CHANGE_TAG = "i2v/change"
-"""Tells one state of a clip from the next, in the tags of its observation."""
+"""Distinguishes one state of a clip from the next, in the tags of its observation."""
 
 INPUTS = {spec.key.to_user_string(): tuple(dep.asset_key.to_user_string() for dep in spec.deps) for spec in CLIP_SPECS}
 

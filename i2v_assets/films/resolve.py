@@ -203,6 +203,9 @@ def _existing(
         remedy = f"Did you mean {near[0]}?" if near else "`i2v status` lists the clips."
         problems.append(Problem(f"Shot {number} names the clip {shot.clip}, which does not exist.", "", remedy))
         return Shot(number, shot.clip, shot.crossfade, False, False, None, "missing")
+    if row.state is ClipState.REFUSED:
+        what = f"Shot {number} names the clip {shot.clip}, which was refused: {row.reason or ''}".strip()
+        problems.append(Problem(what, remedy=f"See clips/{shot.clip}/REFUSED.txt."))
     video = _video(row, row.version, film_source)
     return Shot(
         number,

@@ -36,7 +36,7 @@ MOST_SECONDS = 20.0
 MOST_PAGES = 20
 """Of 1,000 commands each, which only people remove; a look with fewer pages would pass over every `cancel`."""
 
-APPROVABLE = (WaitReason.APPROVAL, WaitReason.HEAP)
+APPROVABLE = (WaitReason.APPROVAL, WaitReason.HEAP, WaitReason.FILM)
 
 _OFF = "Commands in the bucket are off."
 _OFF_REMEDY = (

@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from i2v_assets.session import Session
-from resources.ledger.budget import caps_of, day_bounds
-from resources.ledger.records import utc_now
+from resources.ledger.budget import day_bounds
+from resources.ledger.records import caps_of, utc_now
 from resources.messages import counted
 from resources.money import dollars
 

@@ -16,7 +16,7 @@ class CorrectedCost:
     Attributes:
         row: The request afterwards.
         cost: The corrected cost, for people.
-        before: What the request cost until then, for people.
+        before: What it counted as until then, for people.
         held: True if its family waits for a person's agreement.
     """
 
@@ -47,6 +47,6 @@ def correct_cost(
             f"{usd!r} is not a cost: it is an amount in US dollars from 0 to {wire.MAX_USD:,}, such as 1.25.",
             remedy="Nothing was changed. Give what the service's bill has for this request.",
         )
+    before = dollars(session.ledger.counted_cost(row.fingerprint, request_id))
     after = session.ledger.correct_cost(row.fingerprint, amount, by=by, request_id=request_id)
-    before = dollars(row.cost_microdollars) or "not known"
     return CorrectedCost(after, dollars(amount), before, session.ledger.is_price_held(row.fingerprint))

@@ -60,8 +60,14 @@ class ClipPipeline:
             log.exception("Clip %s: unforeseen error", row.clip)
             return await self._stopped_by_bug(row, error)
         finally:
-            if self._context.heaps is not None:  # no other clip waits for the price of one that has ended
-                self._context.heaps.planned(row.clip, None)
+            self._planned(row.clip)  # no other clip waits for one that has ended
+
+    def _planned(self, clip: str, *, refused: bool = False) -> None:
+        """Tell the clips that wait until all of their heap or film are planned."""
+        if self._context.heaps is not None:
+            self._context.heaps.planned(clip, None)
+        if self._context.films is not None:
+            self._context.films.planned(clip, refused=refused)
 
     async def _stopped_by_bug(self, row: ClipRow, error: Exception) -> ClipOutcome:
         """Return the outcome of an unexpected error: before money the clip ends; after a submit it holds.
@@ -86,6 +92,7 @@ class ClipPipeline:
             await reported
             return ClipPlanned(row)
         _, planned = await asyncio.gather(reported, self._planner.takes(row, candidate, files))
+        self._planned(row.clip, refused=isinstance(planned.stopped, Refusal))
         if planned.stopped is not None:
             return _not_planned(row, planned.stopped)
         self._plans[row.clip] = planned.plans[0]

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from i2v_assets.pipeline.film_watch import FilmWatch
 from i2v_assets.pipeline.heap_watch import HeapWatch
 from i2v_assets.planning.plan import PlanOptions
 from resources.generation.types import GenerationRequest, Outcome
@@ -62,6 +63,7 @@ class PipelineContext:
     scratch: Path
     pool: MediaPool
     heaps: HeapWatch | None = None
+    films: FilmWatch | None = None
 
     @property
     def sandbox(self) -> bool:

@@ -47,6 +47,7 @@ class DispatchInputs:
         paused: a person paused all paid work.
         is_price_held: the family of this fingerprint waits for a person's agreement.
         in_heap: the clip came with many others that cost too much together, and none of them was approved.
+        is_film_blocked: another shot of the clip's film is refused, or is planned anew and may be refused again.
     """
 
     now: datetime
@@ -63,6 +64,7 @@ class DispatchInputs:
     paused: bool = False
     in_heap: Callable[[str], bool] = lambda clip: False
     is_price_held: Callable[[str], bool] = lambda _fingerprint: True
+    is_film_blocked: Callable[[ClipRow], bool] = lambda _row: False
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,8 @@ def _opens(row: ClipRow, world: DispatchInputs) -> bool:
             return world.approved(row)
         case WaitReason.HEAP:
             return world.approved(row) or not world.in_heap(row.clip)
+        case WaitReason.FILM:
+            return world.approved(row) or not world.is_film_blocked(row)
         case WaitReason.WINDOW:
             return world.window_open
         case WaitReason.PAUSED:

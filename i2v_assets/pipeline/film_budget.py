@@ -8,11 +8,10 @@ from uuid import uuid4
 
 from i2v_assets.planning.plan import Plan
 from resources.generation.types import GenerationRequest, Held
-from resources.ledger.budget import caps_of
 from resources.ledger.errors import LedgerError
 from resources.ledger.film_room import Film, NoRoom
 from resources.ledger.ledger import Ledger
-from resources.ledger.records import State
+from resources.ledger.records import State, caps_of
 from resources.messages import counted
 from resources.money import dollars
 from resources.settings import Settings

@@ -7,7 +7,7 @@ from i2v_assets.pipeline.heaps import Heap
 from i2v_assets.planning.asking import Ask
 from i2v_assets.planning.time_window import Window
 from i2v_assets.uploads.types import UploadHold
-from resources.storage.keys import COMMANDS
+from resources.storage.keys import COMMANDS, REFUSED_NOTE
 from resources.wait_reason import WaitReason
 
 SHOWN_HASH = 16
@@ -41,6 +41,7 @@ class Gate:
         upload_hold: why its upload waits for a person; None if it is understood.
         asks: why the request needs a person's word; the first one is reported.
         heap: the loose clips that it came with, if they cost too much together to be made without a question.
+        refused_shot: a refused shot of the film that defines the clip, so that the film cannot be made; empty if there is none.
         bucket_commands: a file in the bucket may approve it.
     """
 
@@ -57,6 +58,7 @@ class Gate:
     upload_hold: UploadHold | None = None
     asks: tuple[Ask, ...] = ()
     heap: Heap | None = None
+    refused_shot: str = ""
     bucket_commands: bool = False
 
 
@@ -95,6 +97,10 @@ def _unapproved(asked: Gate, approve: str) -> Hold | None:
         ask = asked.asks[0]
         remedy = f"{ask.remedy} To make it as it is: {by_person[0].lower()}{by_person[1:]}"
         return Hold(WaitReason.APPROVAL, f"It needs your word. {ask.words}", remedy)
+    if asked.refused_shot:
+        words = f"Another shot of its film, {asked.refused_shot}, was refused. Until the film can be made, no more of it is paid for."
+        remedy = f"See clips/{asked.refused_shot}/{REFUSED_NOTE}. To make this shot all the same: {by_person[0].lower()}{by_person[1:]}"
+        return Hold(WaitReason.FILM, words, remedy)
     if asked.needs_approval:
         return Hold(WaitReason.APPROVAL, "A person has to approve it before it is paid for.", by_person)
     if asked.heap is not None:

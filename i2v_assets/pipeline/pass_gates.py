@@ -15,7 +15,7 @@ from resources.generation.types import Held
 from resources.ledger.approvals import ApprovalWay
 from resources.wait_reason import WaitReason
 
-FOR_APPROVAL = {WaitReason.APPROVAL, WaitReason.HEAP}
+FOR_APPROVAL = {WaitReason.APPROVAL, WaitReason.HEAP, WaitReason.FILM}
 
 
 class GateKeeper:
@@ -63,10 +63,11 @@ class GateKeeper:
     async def _hold(self, planned: Planned, plan: Plan) -> Hold | None:
         row, brief = planned.row, planned.candidate.brief
         heap = await self._context.heaps.heap_of(row.clip) if self._context.heaps is not None else None
+        refused_shot = await self._context.films.refused_shot(row.clip) if self._context.films is not None else ""
         unchanged = row.delivered_version == row.version
         needs_approval = self._context.settings.require_approval or bool(brief.needs_approval)
         upload_hold = await self._upload_hold(planned)
-        if not (unchanged or needs_approval or self._takes.window or upload_hold or heap or plan.asks):
+        if not (unchanged or needs_approval or self._takes.window or upload_hold or heap or refused_shot or plan.asks):
             return None  # no gate could hold it, so nothing has to be looked up
         approved = partial(
             self._context.ledger.is_approved,
@@ -91,6 +92,7 @@ class GateKeeper:
                 upload_hold=upload_hold,
                 asks=plan.asks,
                 heap=heap,
+                refused_shot=refused_shot,
                 bucket_commands=self._context.settings.takes_bucket_commands,
             ),
             datetime.now(UTC),

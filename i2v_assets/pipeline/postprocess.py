@@ -15,13 +15,13 @@ from i2v_assets.pipeline.takes import Take
 from resources.errors import SettingsError
 from resources.ledger.errors import LedgerError
 from resources.ledger.ledger import Ledger
-from resources.media.errors import MeasuringFailed, MediaError, OverLimit
+from resources.media.clip_pictures import POSTER_BYTES, ClipPictures, draw_pictures, small_posters
+from resources.media.errors import MeasuringFailed, MediaBug, MediaError, OverLimit
 from resources.media.limits import HEADER_AND_STILL, scaled
 from resources.media.pool import MediaPool, measuring_limits, shared_pool
-from resources.media.previews import animated_webp, contact_sheet, glimpse, poster, smaller
 from resources.media.probe import video_size
 from resources.media.quality.judging import judge, score, why_low
-from resources.media.quality.measuring import measure
+from resources.media.quality.measuring import Measured, measure, measure_and_draw
 from resources.media.quality.model import Check, Expectation, Finding, Measures, Thresholds
 from resources.outside_text import escape_markdown
 from resources.schemas.endpoints import traits_of
@@ -70,15 +70,6 @@ def measure_again(
 _SHOWING = scaled("show", pixels=8_300_000, seconds=15)
 """Pictures of a video of 15 s at 4k, the largest that is made."""
 
-INLINE_POSTER_BYTES = 10_000
-"""Of a poster in the event log: 15 KB at most as text, and base64 takes a third more than the bytes."""
-
-INLINE_POSTER_SIDE = 320
-"""Pixels on the longer side of that poster: what fits into these bytes without blur."""
-
-BUCKET_POSTER_BYTES = 200_000
-"""Of the poster in the bucket, 1280 pixels wide: what a page shows without being slow."""
-
 ANIMATION = "preview.webp"
 
 
@@ -117,24 +108,13 @@ class Postprocessor:
         Raises:
             StorageError: it cannot be fetched.
         """
-        settings, pool = self._context.settings, self._context.pool
         local = take.outcome.local_path
         if local is None or not local.exists():
             local = await asyncio.to_thread(self._fetched, take.outcome.video_key)
         try:
-            if not settings.previews:
+            if self._context.settings.measure:
                 return await self._measured(take, local)
-            drawing = pool.run_async(previews_of, local, limits=_SHOWING, name="The video")
-            finished, drawn = await asyncio.gather(self._measured(take, local), drawing, return_exceptions=True)
-            if isinstance(finished, BaseException):
-                raise finished
-            if isinstance(drawn, MediaError):  # it is paid for, and can be played: it is delivered without pictures
-                log.warning("Clip %s: its previews could not be drawn (%s).", take.plan.clip, drawn.message)
-                return finished
-            if isinstance(drawn, BaseException):
-                raise drawn
-            inline, tiny, files = drawn
-            return replace(finished, inline_poster=inline, glimpse=tiny, files=files)
+            return await self._drawn(take, local, await self._sized(take, local))
         except OverLimit as error:
             # It is paid for: a limit refuses no video that was made.
             raise MeasuringFailed(
@@ -145,16 +125,27 @@ class Postprocessor:
             if local != take.outcome.local_path:
                 local.unlink(missing_ok=True)
 
+    async def _sized(self, take: Take, local: Path) -> PostprocessResult:
+        try:
+            size = await self._context.pool.run_async(
+                video_size, local, "the video", limits=HEADER_AND_STILL, name="The video"
+            )
+            return PostprocessResult(*size)
+        except MediaError as error:
+            log.warning("Clip %s: the size of its video cannot be read (%s).", take.plan.clip, error.message)
+            return PostprocessResult(0, 0, 0.0)
+
+    async def _drawn(self, take: Take, local: Path, finished: PostprocessResult) -> PostprocessResult:
+        if not self._context.settings.previews:
+            return finished
+        try:
+            drawn = await self._context.pool.run_async(draw_pictures, local, limits=_SHOWING, name="The video")
+        except MediaError as error:
+            _warn_undrawn(take, error.message)
+            return finished
+        return _with_pictures(finished, drawn)
+
     async def _measured(self, take: Take, local: Path) -> PostprocessResult:
-        if not self._context.settings.measure:
-            try:
-                size = await self._context.pool.run_async(
-                    video_size, local, "the video", limits=HEADER_AND_STILL, name="The video"
-                )
-                return PostprocessResult(*size)
-            except MediaError as error:
-                log.warning("Clip %s: the size of its video cannot be read (%s).", take.plan.clip, error.message)
-                return PostprocessResult(0, 0, 0.0)
         compared = compared_media(take.plan.inputs)
         copies = await asyncio.gather(*(asyncio.to_thread(self._copy, medium) for medium in compared))
         try:
@@ -166,14 +157,33 @@ class Postprocessor:
                 may_be_silent=plan.may_be_silent,
                 joined_seconds=plan.seconds if plan.pieces else None,
             )
-            measures = await self._context.pool.measure(local, asked)
-            findings = judge(measures, asked, self._thresholds)
+            found = await self._from_one_decode(take, local, asked)
+            measures, findings = found.measures, judge(found.measures, asked, self._thresholds)
             size = (measures.width, measures.height, measures.seconds)
-            return PostprocessResult(*size, measures, findings, score(measures, findings))
+            return _with_pictures(
+                PostprocessResult(*size, measures, findings, score(measures, findings)), found.pictures
+            )
         finally:
             for copy in copies:
                 if copy is not None:
                     copy.unlink(missing_ok=True)
+
+    async def _from_one_decode(self, take: Take, local: Path, asked: Expectation) -> Measured:
+        """Return the figures and the pictures; if both together fail, the figures alone: the pictures may be to blame."""
+        pool = self._context.pool
+        if not self._context.settings.previews:
+            return Measured(await pool.measure(local, asked))
+        size_bytes = (await asyncio.to_thread(local.stat)).st_size
+        limits = measuring_limits(size_bytes, asked, draws=True)
+        try:
+            found = await pool.run_async(measure_and_draw, local, asked, limits=limits, name="The video")
+            if found.why_none:
+                _warn_undrawn(take, found.why_none)
+            return found
+        except (OverLimit, MeasuringFailed, MediaBug) as error:
+            measures = await pool.measure(local, asked)
+            _warn_undrawn(take, error.message)
+            return Measured(measures)
 
     def _copy(self, medium: Medium | None) -> Path | None:
         return None if medium is None else self._fetched(medium.key)
@@ -195,27 +205,31 @@ async def poster_again(bucket: Bucket, clip: str, pool: MediaPool) -> tuple[str 
     A picture is not a reason for a delivered clip to fail: whatever is in the way, it is reported without one.
     """
     try:
-        kept = await asyncio.to_thread(bucket.read, keys.clip_key(clip, keys.POSTER), max_bytes=BUCKET_POSTER_BYTES)
-        return await pool.run_async(_small_posters, kept, limits=HEADER_AND_STILL, name="The poster")
+        kept = await asyncio.to_thread(bucket.read, keys.clip_key(clip, keys.POSTER), max_bytes=POSTER_BYTES)
+        small = await pool.run_async(small_posters, kept, limits=HEADER_AND_STILL, name="The poster")
+        return _base64(small[0]), _base64(small[1])
     except (StorageError, MediaError):
         return None, None
 
 
-def _small_posters(kept: bytes) -> tuple[str, str]:
-    """Return the small and the tiny poster as base64; runs in a process of the pool."""
-    small = smaller(kept, INLINE_POSTER_BYTES, INLINE_POSTER_SIDE)
-    return base64.b64encode(small).decode(), base64.b64encode(glimpse(small)).decode()
+def _warn_undrawn(take: Take, why: str) -> None:
+    # It is paid for, and can be played: it is delivered without pictures.
+    log.warning("Clip %s: its previews could not be drawn (%s).", take.plan.clip, why)
 
 
-def previews_of(path: Path) -> tuple[str, str, dict[str, tuple[bytes, str]]]:
-    """A small and a tiny poster as base64, and the files of `clip_preview`; runs in a process of the pool."""
+def _with_pictures(finished: PostprocessResult, drawn: ClipPictures | None) -> PostprocessResult:
+    if drawn is None:
+        return finished
     files = {
-        keys.POSTER: (poster(path, max_bytes=BUCKET_POSTER_BYTES, longer_side=1280), "image/jpeg"),
-        keys.CONTACT_SHEET: (contact_sheet(path), "image/jpeg"),
-        ANIMATION: (animated_webp(path), "image/webp"),
+        keys.POSTER: (drawn.poster, "image/jpeg"),
+        keys.CONTACT_SHEET: (drawn.contact_sheet, "image/jpeg"),
+        ANIMATION: (drawn.animation, "image/webp"),
     }
-    small = poster(path, max_bytes=INLINE_POSTER_BYTES, longer_side=INLINE_POSTER_SIDE)
-    return base64.b64encode(small).decode(), base64.b64encode(glimpse(small)).decode(), files
+    return replace(finished, inline_poster=_base64(drawn.inline_poster), glimpse=_base64(drawn.glimpse), files=files)
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def thresholds(overrides: Mapping[str, object]) -> Thresholds:

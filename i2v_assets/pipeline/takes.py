@@ -122,6 +122,6 @@ def reroll_allowed(brief: Brief, row: ClipRow, *, refused: bool, settled: bool) 
         brief: what is asked for.
         row: the clip.
         refused: another take was refused for good: the same picture and prompt are not paid for again.
-        settled: this very video was delivered before, and nobody runs the clip by hand: it was not asked to be better.
+        settled: this very video was delivered before, and the clip is not run by hand: a better one was not asked for.
     """
     return brief.reroll is not None and row.chosen_take is None and not refused and not settled

@@ -80,7 +80,7 @@ def _last_image(clues: Clues) -> Iterator[Ask]:
     last = shown_name(clues.images[-1])
     words = clues.prompt.find("last_frame")
     if not words and len(clues.images) == 2:
-        words = becoming(clues.prompt.text, clues.images) or ("" if clues.numbered else clues.prompt.find("from_to"))
+        words = becoming(clues.prompt.text, clues.images) or _two_states(clues)
     if words:
         why = f"The prompt speaks of a first and a last image (“{words}”)"
     elif len(clues.images) == 2 and names_first(clues.images[0]) and names_last(clues.images[1]) and not clues.numbered:
@@ -93,6 +93,23 @@ def _last_image(clues: Clues) -> Iterator[Ask]:
         remedy=f"If the clip is to end on {last}, write `end_image: {last}`. If the images are references,"
         " write `route: multi_modal`.",
     )
+
+
+def _two_states(clues: Clues) -> str:
+    """Return the words by which a prompt of two images speaks of two states of one thing; empty if it speaks of none."""
+    prompt, numbers = clues.prompt, [number for kind, number in clues.numbered if kind is MediumKind.IMAGE]
+    if 1 in numbers:  # each has its own part, such as the person and the room
+        pairs: tuple[tuple[str, str], ...] = (("begins", "ends"),)
+    else:
+        if words := prompt.find("from_to"):
+            return words
+        pairs = (("begins", "ends"),)
+        if not prompt.find("composes"):
+            if words := prompt.find("changes"):
+                return words
+            pairs = (*pairs, ("early_state", "late_state"), ("early_state", "ends"))
+    found = ((prompt.find(one), prompt.find(other)) for one, other in pairs)
+    return next((f"{one} … {other}" for one, other in found if one and other and one != other), "")
 
 
 def _missing(clues: Clues) -> Iterator[Ask]:
@@ -128,7 +145,16 @@ def _edit(clues: Clues) -> Iterator[Ask]:
 
 
 def _languages(clues: Clues) -> Iterator[Ask]:
-    if clues.dubbed or clues.videos or len(clues.audios) < 2:
+    if clues.dubbed or clues.videos or not clues.audios:
+        return
+    if words := clues.prompt.find("other_languages"):
+        yield Ask(
+            code="languages",
+            words=f"The prompt asks for another language (“{words}”). A clip speaks what is in the sound; nothing is translated.",
+            remedy="Upload a voiceover for each language and name them under `dub`. To make the clip with this sound, write the `route`.",
+        )
+        return
+    if len(clues.audios) < 2:
         return
     spoken = languages_in(clues.audios)
     if spoken:

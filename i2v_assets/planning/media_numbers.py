@@ -76,6 +76,20 @@ _OTHER_ONE = re.compile(
 """Images that are named without their noun: "1枚目", "the first" before the second image, "the second" at the end."""
 
 
+_SPELLED: Final = {
+    "one": "1", "two": "2", "three": "3", "four": "4", "eins": "1", "zwei": "2", "drei": "3", "vier": "4", "uno": "1", "tres": "3",
+}  # fmt: skip
+_NUMBER_WORD: Final = re.compile(
+    rf"\b(image|picture|photo|pic|shot|video|clip|audio|bild|foto|imagen) ({'|'.join(_SPELLED)})\b(?! of\b)",
+    re.IGNORECASE,
+)
+
+
+def _in_figures(text: str) -> str:
+    """Return a text in which "photo one" is written as "photo 1"."""
+    return _NUMBER_WORD.sub(lambda match: f"{match[1]} {_SPELLED[match[2].lower()]}", text)
+
+
 def references(prompt: str) -> tuple[tuple[MediumKind, int], ...]:
     """Return the media that a prompt names by number, such as ``image 2`` or ``images 1 and 2``, without duplicates."""
     return numbers_in(prompt) or tuple(dict.fromkeys(_ordinals(_plain(prompt))))
@@ -89,7 +103,8 @@ def numbers_in(prompt: str) -> tuple[tuple[MediumKind, int], ...]:
 def marked(text: str) -> str:
     """Return a folded text in which each image that it names, also by an ordinal, is written as @ and its number."""
     text = _REFERENCES[MediumKind.IMAGE].sub(
-        lambda match: " ".join(f"@{number}" for number in _each_number(match["many"] or match["one"])), text
+        lambda match: " ".join(f"@{number}" for number in _each_number(match["many"] or match["one"])),
+        _in_figures(text),
     )
     text = _ORDINAL[MediumKind.IMAGE].sub(lambda match: f"@{_ordinal(match)}", text)
     text = _BARE_PAGE.sub(lambda match: f"@{_value(match[1] or match[2])}", text)
@@ -127,4 +142,5 @@ def _plain(prompt: str) -> str:
     """Return the prompt in full width and without accents; the length of its parts does not matter here."""
     spread = unicodedata.normalize("NFKC", prompt)
     parts = (unicodedata.normalize("NFD", char) for char in spread)
-    return "".join(part[0] if part[0].isascii() else char for part, char in zip(parts, spread, strict=True)).lower()
+    plain = "".join(part[0] if part[0].isascii() else char for part, char in zip(parts, spread, strict=True))
+    return _in_figures(plain.lower())

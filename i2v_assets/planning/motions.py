@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final
 
+from i2v_assets.planning.verb_forms import verbs_in
 from i2v_assets.planning.vocabulary import Reading, camera_moves, pattern, read_prompt
 
 LEAD_WORDS: Final = 6
@@ -21,6 +22,9 @@ DESCRIBING_CHARACTERS: Final = 8
 
 SEVERAL_ACTIONS: Final = 3
 """Actions from which a clip of a few seconds has several motions. Slight ones, such as a blink, count as one together."""
+
+LONGEST_WORD: Final = 40
+"""Characters in which the word before another one is looked for."""
 
 _CJK_CHARACTER = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
 
@@ -129,6 +133,7 @@ def _first_motion(reading: Reading, clause: str) -> int | None:
         for each in _MOTION
         if (match := next(_verbs(reading, pattern(each, reading.language), clause), None))
     ]
+    found += [match.start() for match in verbs_in(reading, clause)]
     for move in camera_moves(reading.language):
         found += [match.start() for each in (move.sure, move.maybe) if (match := each.search(clause))]
     first = min(found, default=None)
@@ -164,11 +169,11 @@ _ADJECTIVE: Final = {
 
 def _is_noun_or_adjective(text: str, match: re.Match[str]) -> bool:
     """Return True for the form of a verb that is not used as one, as in "a smiling woman" or "in soft curls"."""
-    before = _LAST_WORD.search(text[: match.start()])
+    before = _LAST_WORD.search(text, max(0, match.start() - LONGEST_WORD), match.start())
     if before is None or " " in match[0]:
         return False
     if match[0].endswith("ing"):
-        return before[1] in _BEFORE_NOUN and bool(_NOUN_AHEAD.match(text[match.end() :]))
+        return before[1] in _BEFORE_NOUN and bool(_NOUN_AHEAD.match(text, match.end()))
     plural = before[1] in _BEFORE_NOUN | _BEFORE_PLURAL or before[1].endswith("ing")  # "crashing waves" is one motion
     return match[0].endswith("s") and plural
 
@@ -213,8 +218,8 @@ _MOTION: Final = ("motions", "moved", "still_camera", "steady_camera", "speech",
 _FORMAT = re.compile(
     r"^(?:\W*(?:\d+(?:\.\d+)?[- ]?(?:seconds?|secs?|sekunden?|segundos?|secondes?|s|秒)(?: (?:lang|long|clip|video))*(?:間|钟)?"
     r"|\d+:\d+|(?:portrait|landscape|upright) (?:format|orientation|mode|video|clip)(?![a-z])|[248]k|uhd|hd|\d{3,4}p|(?:vertical|horizontal|square|seamless|perfect|endless|silent|short|cinematic|clip|video"
-    r"|reel|loop|film|shot|boucle|parfaite|bucle|perfecto|endlosschleife|a|an|the|make|it|format|formato|hochformat|hochkant"
-    r"|querformat|quadratisch|vertikal|duration|length|output|aspect|ratio|widescreen|carre|cuadrado|quadrado|instagram"
+    r"|reel|loop|film|shot|boucle|parfaite|bucle|perfecto|endlosschleife|a|an|the|make|me|it|format|formato|hochformat|hochkant"
+    r"|querformat|quadratisch|vertikal|duration|length|output|aspect|ratio|widescreen|carre|cuadrado|quadrado|instagram|insta|ig"
     r"|tiktok|youtube|reels|stor(?:y|ies)|shorts|for|fur|pour|para|en|im|in|als|de|duree|duracion|duracao|dauer|lange)(?![a-z])"
     r"|竖屏|横屏|竖版|横版|方形|縦動画|縦型|横型|短视频|视频|動画))+"
 )
@@ -226,8 +231,11 @@ def _without_format(clause: str) -> str:
     if match is None:
         return clause
     rest = clause[match.end() :].strip(" ,.-")
-    # "a woman" begins with a word of the list and is not a format
-    return clause if not re.search(r"\d|[a-z]{4}|秒", match[0]) or match[0].strip() in {"make it"} else rest
+    # "a woman" and "make the flag wave" begin with words that are no format by themselves
+    return rest if re.search(r"\d|[a-z]{4}|秒|[^\x00-\x7f]", _FILLER.sub("", match[0])) else clause
+
+
+_FILLER = re.compile(r"(?<![a-z])(?:make|para|pour)(?![a-z])")
 
 
 # Camera and actions
@@ -264,7 +272,10 @@ def _leads_segment(before: str) -> bool:
 def _actions(reading: Reading, segment: str) -> tuple[list[str], str]:
     big, small = [], ""
     slight = pattern("small_motions", reading.language)
-    for match in _verbs(reading, pattern("motions", reading.language), segment):
+    listed = list(_verbs(reading, pattern("motions", reading.language), segment))
+    covered = {place for each in listed for place in range(each.start(), each.end())}
+    formed = [each for each in verbs_in(reading, segment) if covered.isdisjoint(range(each.start(), each.end()))]
+    for match in sorted([*listed, *formed], key=lambda each: each.start()):
         if slight.fullmatch(match[0]):
             small = small or match[0]
         else:

@@ -6,6 +6,7 @@ English one, because terms of the camera are English everywhere; a language with
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -13,10 +14,15 @@ from typing import Any, Final
 
 import yaml
 
+from i2v_assets.planning.inflection import INFLECTED, LOADER, forms
+
 WORDS_FILE: Final = Path(__file__).with_name("words.yaml")
 
 LANGUAGES: Final = ("en", "de", "es", "fr", "pt", "ja", "zh")
 """Languages with lists."""
+
+READ_CHARACTERS: Final = 10_000
+"""Characters of a prompt that are read; no endpoint takes more than 6,000 (`resources.schemas.endpoints`)."""
 
 _CJK: Final = frozenset({"ja", "zh"})
 _CLAUSE = re.compile(r"[;!?\n\u3002\u3001\u2014\u2013]|[.,:](?!\d)|\s-\s")
@@ -71,8 +77,8 @@ class Reading:
 @lru_cache(maxsize=4096)
 def read_prompt(prompt: str) -> Reading:
     """Return a prompt as it is understood."""
-    text = " ".join(folded(prompt).split())
-    language = language_of(text)
+    text = " ".join(folded(prompt[:READ_CHARACTERS]).split())
+    language = language_of(text, prompt)
     whole, rest = pattern("whole_clause_negation", language), pattern("negation", language)
     clauses = []
     for clause in _CLAUSE.split(text):
@@ -84,8 +90,13 @@ def read_prompt(prompt: str) -> Reading:
     return Reading(text, language, tuple(clauses))
 
 
-def language_of(text: str) -> str | None:
-    """Return the language of a folded text by its script and its frequent words; None if it has no list or cannot be determined."""
+def language_of(text: str, written: str = "") -> str | None:
+    """Return the language of a text by its script, frequent words and verbs; None if it has no list or cannot be determined.
+
+    Args:
+        text: The folded text.
+        written: The text with its accents, which tell a language too.
+    """
     if _KANA.search(text):
         return "ja"
     if _OTHER_SCRIPT.search(text):
@@ -101,6 +112,12 @@ def language_of(text: str) -> str | None:
             scores[language] += sum(
                 len(_own(concept, language).findall(text)) for concept in ("motions", "speech", "sings")
             )
+    for language in INFLECTED:
+        scores[language] += sum(word in forms(language) for word in set(words))
+    lowered = written.lower()
+    for letters, languages in _LETTERS.items():
+        for language in languages:
+            scores[language] += any(letter in lowered for letter in letters)
     best = max(scores.values(), default=0)
     if not best:
         return None
@@ -109,6 +126,17 @@ def language_of(text: str) -> str | None:
         return "en"
     return winners[0] if winners[0] in LANGUAGES else None
 
+
+_LETTERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "ñ¿¡": ("es",),
+    "ãõ": ("pt",),
+    "ßäöü": ("de",),
+    "èùœî": ("fr",),
+    "ç": ("fr", "pt"),
+    "áíóú": ("es", "pt"),
+    "âêô": ("fr", "pt"),
+}
+"""Letters that only some languages write."""
 
 _OWN_LANGUAGE: Final = frozenset(
     {"speech", "sings", "speaker", "presents", "people", "voice_alone", "to_camera", "unknown_verbs"}
@@ -164,7 +192,8 @@ def _inflected(verb: str) -> str:
     elif last == "y" and base[-2] not in "aeou":
         forms = rf"{stem}(?:ies|ying)"
     else:
-        forms = rf"{base}(?:e?s|{last}?ing)"
+        doubled = last if re.search(r"^[^aeiou]*[aeiou][bdgmnprt]$", base) else f"{last}?"  # "hopping", not "hoping"
+        forms = rf"{base}(?:e?s|{doubled}ing)"
     if base in _verbs("en_nouns_first"):
         forms += rf"|(?:(?<=s )|(?<=and )|(?<=to )|(?<=then )){base}"
     elif base in _verbs("en_nouns_too"):
@@ -180,6 +209,11 @@ def _verbs(kind: str) -> frozenset[str]:
     return frozenset(_words()["motions"][kind].split("|"))
 
 
+def listed_verbs() -> frozenset[str]:
+    """Return the English verbs of motion that `words.yaml` lists, as infinitives of one word."""
+    return frozenset(verb for verb in _verbs("en_verbs") if " " not in verb)
+
+
 @cache
 def _frequent() -> dict[str, re.Pattern[str]]:
     return {language: re.compile(words) for language, words in _words()["languages"].items()}
@@ -187,12 +221,8 @@ def _frequent() -> dict[str, re.Pattern[str]]:
 
 @cache
 def _words() -> dict[str, Any]:
-    loaded = yaml.load(WORDS_FILE.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - a safe one, whichever it is
+    loaded = yaml.load(WORDS_FILE.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - a safe one, whichever it is
     return {concept: _joined(entry) for concept, entry in loaded.items()}
-
-
-_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml reads the file in 14 ms if PyYAML has it; Python alone in 130 ms."""
 
 
 def _joined(entry: Any) -> Any:

@@ -25,6 +25,21 @@ _DURATION = re.compile(
     )
     + r"|(?:时长|長さ|长度|時間)\W{0,2}(?:は|为|是)?\s*(?P<f>\d{1,3})\s*秒|(?P<g>\d{1,3})\s*秒(?:钟|間)?(?:の|的)?(?:动画|動画|视频|影片|クリップ|ビデオ|循环|ループ)"
 )
+_SPELLED = {
+    word: str(number)
+    for number, words in enumerate(
+        (
+            "five funf cinco cinq", "six sechs seis", "seven sieben siete sept sete", "eight acht ocho huit oito",
+            "nine neun nueve neuf nove", "ten zehn diez dix dez", "eleven elf once onze", "twelve zwolf doce douze doze",
+            "thirteen", "fourteen", "fifteen funfzehn quince quinze",
+        ),
+        start=5,
+    )
+    for word in words.split()
+} | {"twenty": "20", "zwanzig": "20", "veinte": "20", "vingt": "20", "vinte": "20", "thirty": "30", "dreissig": "30", "treinta": "30"}  # fmt: skip
+_SPELLED_SECONDS = re.compile(rf"(?<![a-z])({'|'.join(_SPELLED)})(?=[- ](?:sec|sek|seg))")
+"""A length in words, "fifteen seconds long"."""
+
 _ALONE = re.compile(rf"^\W*{_SECONDS.format('a')}\W*$|^\W*(?P<b>\d{{1,3}})\s*秒(?:钟|間)?\W*$")
 """A clause that is nothing but a length."""
 
@@ -36,7 +51,7 @@ _OF_CLIP = r"(?=[のな的]?(?:視|视频|影片|画面|动画|動画|映像|フ
 _SHAPES = re.compile(
     whole_words(
         r"(?P<tall>(?:vertical|upright|portrait) (?:\w+ )?(?:reel|video|clip|format|orientation|mode)|hochformat|hochkant|formato vertical"
-        r"|en vertical|format vertical|tiktok(?! (?:i|we|that)\b)|instagram (?:reel|story)|youtube shorts?)"
+        r"|en vertical|format vertical|(?:for|fur|para|pour|on|as|als|como) (?:an? |ein )?(?:\w+ )?tiktok|tiktok (?:format|video|clip|style|size|reel|shape|post)|^tiktok|instagram (?:reel|story)|youtube shorts?)"
         r"|(?P<square>square (?:\w+ )?(?:video|clip|format|crop)|quadratisch\w* (?:video|clip|format|reel)|formato cuadrado|format carre|formato quadrado)"
         r"|(?P<wide>(?:wide ?screen|landscape) (?:\w+ )?(?:video|clip|format|orientation|mode)|widescreen|querformat|breitbild"
         r"|formato horizontal|format paysage)",
@@ -66,8 +81,10 @@ _BESIDE_CLIP = (
     re.compile(rf"^\W*(?:\w+ )?(?:{_CLIP})(?![a-z])|^\W*.{{0,3}}(?:{_CLIP_CJK})"),
 )
 _OWN_CLAUSE = (
-    re.compile(r"(?:^|[.,;!?|、。，]\s*)\W*$|(?<![a-z])(?:in|en|im|als|em|to|at)\W*$"),
-    re.compile(r"^\s*(?:$|[.,;!?|、。，])"),
+    re.compile(
+        r"(?:^|[.,;!?|、。，]\s*)\W*$|(?<![a-z])(?:in|en|im|als|em|to|at)\W*$|(?<![a-z])(?:for|fur|para|pour) (?:youtube|tiktok|insta\w*|facebook|linkedin|tv)\W*$"
+    ),
+    re.compile(r"^\s*(?:$|[.,;:!?|、。，]|[-–—] )"),
 )
 
 
@@ -133,9 +150,11 @@ _ALWAYS_SOUND = "This endpoint has no switch for it: lay your own sound over it 
 
 
 def _duration(reading: Reading, fields: Fields) -> Iterator[tuple[str, str]]:
-    match = _DURATION.search(reading.text)
+    text = _SPELLED_SECONDS.sub(lambda each: _SPELLED[each[1]], reading.text)
+    match = _DURATION.search(text)
     if match is None:
-        match = next((found for clause in reading.clauses if (found := _ALONE.match(clause))), None)
+        clauses = (_SPELLED_SECONDS.sub(lambda each: _SPELLED[each[1]], clause) for clause in reading.clauses)
+        match = next((found for clause in clauses if (found := _ALONE.match(clause))), None)
     if match is None:
         return
     seconds = int(next(value for value in match.groupdict().values() if value))

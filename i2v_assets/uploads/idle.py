@@ -32,7 +32,7 @@ _MOST_KEPT = 16
 
 @dataclass(frozen=True)
 class LookSummary:
-    """What the sensor tells of a look: counts, and what settles; without the uploads themselves."""
+    """What the sensor says of a look: counts, and what settles; without the uploads themselves."""
 
     objects: int
     refused: int

@@ -116,7 +116,12 @@ COMPANIONS: Final = (
 )  # fmt: skip
 """Files that belong to pictures and say nothing about clips: neither media nor doubt."""
 
-READ_FIRST: Final = (Leftover("Files about the files, with more in their names", ("README*", "LICENSE*", "LICENCE*")),)
+READ_FIRST: Final = (
+    Leftover("Files about the files, with more in their names or in other languages", (
+        "README*", "Read Me*", "Read-Me*", "Read_Me*", "LIESMICH*", "LIES_MICH*", "LISEZMOI*", "LISEZ-MOI*", "LEEME*", "LÉEME*", "LEIAME*",
+        "LEIA-ME*", "お読みください*", "はじめにお読み*", "请读我*", "自述文件*", "LICENSE*", "LICENCE*", "EULA*", "COPYING*", "NOTICE*",
+    )),
+)  # fmt: skip
 """Companions if their text is not nearly a document: ``README_2.txt`` may hold a brief, and ``licensed.txt`` is a list of names."""
 
 SOURCES: Final = (

@@ -13,7 +13,7 @@ from resources.schemas.inputs import MediumKind
 Role = Literal[
     "media", "convertible", "brief", "defaults", "batch", "document", "mark", "companion", "ignored", "unknown"
 ]
-"""``document`` is a file that may be meant to steer others; ``mark`` tells of an upload under way."""
+"""``document`` is a file that may be meant to steer others; ``mark`` announces an upload under way."""
 
 MEDIA_ENDINGS: Final[Mapping[str, MediumKind]] = MappingProxyType(
     dict.fromkeys((".jpg", ".jpeg", ".png", ".webp"), MediumKind.IMAGE)
@@ -91,6 +91,28 @@ _STEERING_WORDS = frozenset(
     for word in line.split()
 )
 """What people call the words for their pictures; a page or mail with such a name may be meant as them."""
+_INSTRUCTIONS = frozenset(
+    [
+        "instructions",
+        "instruction",
+        "anweisung",
+        "anweisungen",
+        "instrucciones",
+        "consignes",
+        "instrucoes",
+        "indicaciones",
+    ]
+)
+_OF_THINGS = frozenset(
+    word
+    for line in (
+        "care wash washing cleaning assembly installation install mounting setup usage use user operating safety printing print cooking"
+        " download unpacking packing shipping return returns payment license licence",
+        "pflege montage bedienung sicherheit cuidado lavado montaje uso seguridad entretien lavage securite cuidados lavagem montagem seguranca",
+    )
+    for word in line.split()
+)
+"""Instructions for one of these belong to the thing that is shown: ``Care instructions.pdf`` beside product pictures."""
 _PAGES = frozenset(
     {".pdf", ".pptx", ".ppt", ".odp", ".key", ".gslides", ".txt", ".text", ".md", ".eml", ".html", ".htm", ".rtf", ".xml", ""}
 )  # fmt: skip
@@ -170,7 +192,8 @@ def looks_steering(name: str) -> bool:
     if split_name(name)[1] not in _PAGES:
         return False
     plain = "".join(char for char in unicodedata.normalize("NFD", words) if not unicodedata.combining(char))
-    return not _STEERING_WORDS.isdisjoint({*re.split(r"[\W_]+", plain), *re.split(r"[\W_]+", words)})
+    named = {*re.split(r"[\W_]+", plain), *re.split(r"[\W_]+", words)}
+    return not _STEERING_WORDS.isdisjoint(named) and not (_INSTRUCTIONS & named and _OF_THINGS & named)
 
 
 _LONGEST_ENDING = 9

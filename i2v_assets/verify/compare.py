@@ -5,7 +5,7 @@ prompt in both places, one must also falsify the fingerprint, and with it the vi
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, cast
@@ -75,6 +75,22 @@ class Claim:
     holds: bool
     stated: str
     recorded: str
+
+
+def cost_agrees(stated: int | None, row: PaidRow, corrected: Collection[str] = ()) -> bool:
+    """Return whether a manifest's cost is the ledger's, or was when the manifest was written.
+
+    The service may report a cost later. A cost that could not be right counted as what was reserved until a person agreed to
+    it, and a person may have corrected a cost by the bill.
+
+    Args:
+        stated: The manifest's cost.
+        row: The request.
+        corrected: Fingerprints of the requests of which a person corrected the cost.
+    """
+    cost, reserved = row.cost_microdollars, row.price_microdollars
+    was_doubted = cost is not None and reserved is not None and cost > reserved and stated == reserved
+    return stated in {None, cost} or was_doubted or row.fingerprint in corrected
 
 
 def fingerprinted_inputs(

@@ -1,11 +1,11 @@
 """Check a video that was joined of several requests: each piece against the ledger, and the whole against its pieces. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from i2v_assets.clip_folder.manifest import ManifestPiece
 from i2v_assets.planning.voice_film import film_fingerprint
-from i2v_assets.verify.compare import PaidRow, fingerprinted_inputs
+from i2v_assets.verify.compare import PaidRow, cost_agrees, fingerprinted_inputs
 
 
 class PieceCheck(NamedTuple):
@@ -27,6 +27,7 @@ class Joined(NamedTuple):
         model_id: The model that the manifest names; None if it names none.
         prompt: The prompt that the manifest names; None if it names none.
         negative_prompt: The same.
+        corrected: Fingerprints of the requests of which a person corrected the cost.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Joined(NamedTuple):
     model_id: str | None = None
     prompt: str | None = None
     negative_prompt: str | None = None
+    corrected: Collection[str] = ()
 
 
 def piece_checks(joined: Joined, rows: Mapping[str, PaidRow]) -> Iterator[PieceCheck]:
@@ -69,7 +71,7 @@ def _against(row: PaidRow, joined: Joined, piece: ManifestPiece, which: str) -> 
     stated = (piece.request_id, piece.video_key, piece.seed, joined.model_id or row.model_id, joined.service)
     recorded = (row.request_id, row.video_key, row.seed, row.model_id, row.service)
     yield PieceCheck(
-        stated == recorded and piece.cost_microdollars in {None, row.cost_microdollars},
+        stated == recorded and cost_agrees(piece.cost_microdollars, row, joined.corrected),
         f"{which}: its request, cost, seed and model",
         f"{which}: the manifest's request, cost, seed or model differs from the ledger's",
     )

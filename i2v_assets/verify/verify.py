@@ -1,6 +1,6 @@
 """Verify whether a file comes from a request that the ledger paid for. The pure part of ``i2v verify``."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
@@ -13,6 +13,7 @@ from i2v_assets.verify.compare import (
     claims_on_course,
     claims_on_inputs,
     claims_on_takes,
+    cost_agrees,
     fingerprinted_inputs,
 )
 from i2v_assets.verify.pieces import Joined, PieceCheck, piece_checks
@@ -100,6 +101,7 @@ def verify(
     row: PaidRow | None,
     signature: Signature = NO_SIGNATURE,
     others: Mapping[str, PaidRow] = MappingProxyType({}),
+    corrected: Collection[str] = (),
 ) -> Verification:
     """Compare a file with its manifest, and with the ledger's row of the manifest's fingerprint.
 
@@ -113,6 +115,7 @@ def verify(
         row: The ledger's row; None if it has none.
         signature: The file's signature.
         others: The ledger's rows of the manifest's other takes, by fingerprint.
+        corrected: Fingerprints of the requests of which a person corrected the cost.
     """
     result = Verification()
     if not result.check(
@@ -130,7 +133,7 @@ def verify(
         f"service: {row.service}",
         f"the manifest says service {manifest.service}, the ledger {row.service}",
     )
-    _request(result, manifest, row)
+    _request(result, manifest, row, corrected)
     _inputs(result, manifest, row)
     _claims(result, claims_on_takes(manifest, others))
     if row.clip != manifest.clip:
@@ -181,6 +184,7 @@ def verify_film(
     rows: Mapping[str, PaidRow],
     signature: Signature = NO_SIGNATURE,
     joined: Mapping[str, Sequence[ManifestPiece]] = MappingProxyType({}),
+    corrected: Collection[str] = (),
 ) -> Verification:
     """Compare a film with its manifest, and each of its shots with the ledger.
 
@@ -191,13 +195,14 @@ def verify_film(
         signature: The file's signature.
         joined: The pieces of shots that were joined themselves, by the shot's fingerprint, as their clips' manifests state
             them: the manifests of earlier versions do not.
+        corrected: Fingerprints of the requests of which a person corrected the cost.
     """
     result, video = Verification(), manifest.video
     for number, shot in enumerate(manifest.shots, start=1):
         row = rows.get(shot.fingerprint)
         pieces = shot.pieces or joined.get(shot.fingerprint, ())
         if row is None and pieces:
-            _joined_shot(result, manifest, number, pieces, rows)
+            _joined_shot(result, manifest, number, pieces, rows, corrected)
             continue
         result.check(
             row is not None and row.state == "succeeded" and row.video_sha256 == shot.sha256,
@@ -206,7 +211,10 @@ def verify_film(
         )
         if row is not None:
             result.check(
-                shot.cost_microdollars in {None, row.cost_microdollars, row.price_microdollars}
+                (
+                    cost_agrees(shot.cost_microdollars, row, corrected)
+                    or shot.cost_microdollars == row.price_microdollars
+                )
                 and shot.video_key == row.video_key,
                 f"shot {number}: its cost and its video's key",
                 f"shot {number}: the manifest's cost or video key differs from the ledger's",
@@ -237,6 +245,7 @@ def verify_joined(
     file_sha256: str,
     rows: Mapping[str, PaidRow],
     signature: Signature = NO_SIGNATURE,
+    corrected: Collection[str] = (),
 ) -> Verification:
     """Compare a video that was joined of several requests with its manifest, and each request with the ledger.
 
@@ -245,10 +254,12 @@ def verify_joined(
         file_sha256: SHA-256 (hex) of the file.
         rows: The ledger's rows of the pieces, by fingerprint.
         signature: The file's signature.
+        corrected: Fingerprints of the requests of which a person corrected the cost.
     """
     result, video = Verification(), manifest.video
     joined = Joined(
-        "", manifest.fingerprint, manifest.pieces, manifest.service, manifest.model_id, manifest.prompt, manifest.negative_prompt
+        "", manifest.fingerprint, manifest.pieces, manifest.service, manifest.model_id, manifest.prompt,
+        manifest.negative_prompt, corrected,
     )  # fmt: skip
     result.check_all(piece_checks(joined, rows))
     if file_sha256 == video.sha256:
@@ -276,15 +287,17 @@ def _joined_shot(
     number: int,
     pieces: Sequence[ManifestPiece],
     rows: Mapping[str, PaidRow],
+    corrected: Collection[str],
 ) -> None:
     """Check a shot that was joined of several requests."""
     shot = manifest.shots[number - 1]
     service = "sandbox" if manifest.sandbox else "runcomfy"
-    result.check_all(piece_checks(Joined(f"shot {number} ({shot.clip}), ", shot.fingerprint, pieces, service), rows))
+    of_pieces = Joined(f"shot {number} ({shot.clip}), ", shot.fingerprint, pieces, service, corrected=corrected)
+    result.check_all(piece_checks(of_pieces, rows))
     costs = [row.cost_microdollars for piece in pieces if (row := rows.get(piece.fingerprint)) is not None]
     prices = [row.price_microdollars for piece in pieces if (row := rows.get(piece.fingerprint)) is not None]
     result.check(
-        shot.cost_microdollars in {None, _total(costs), _total(prices)}
+        (shot.cost_microdollars in {None, _total(costs), _total(prices)} or _any_of(pieces, corrected))
         and shot.video_key == keys.clip_key(shot.clip, keys.joined_video(shot.fingerprint)),
         f"shot {number}: its cost and its video's key",
         f"shot {number}: the manifest's cost or video key differs from those of its pieces",
@@ -292,6 +305,10 @@ def _joined_shot(
     result.note(
         f"shot {number} was joined on this machine: the ledger proves its pieces, and manifest.json their joining"
     )
+
+
+def _any_of(pieces: Sequence[ManifestPiece], fingerprints: Collection[str]) -> bool:
+    return any(piece.fingerprint in fingerprints for piece in pieces)
 
 
 def _total(amounts: Sequence[int | None]) -> int | None:
@@ -311,7 +328,7 @@ def _film_credential(result: Verification, manifest: FilmManifest, credential: C
     )
 
 
-def _request(result: Verification, manifest: Manifest, row: PaidRow) -> None:
+def _request(result: Verification, manifest: Manifest, row: PaidRow, corrected: Collection[str]) -> None:
     result.check(row.state == "succeeded", "the request succeeded", f"the ledger says that the request is {row.state}")
     result.check(
         row.request_id is not None and row.request_id == manifest.request_id,
@@ -326,9 +343,8 @@ def _request(result: Verification, manifest: Manifest, row: PaidRow) -> None:
     if row.cost_microdollars is None:
         result.note("the service has not reported the cost yet")
     else:
-        # A manifest is written at delivery, and the service may report the cost later, so None is not a contradiction.
         result.check(
-            manifest.cost_microdollars in {None, row.cost_microdollars},
+            cost_agrees(manifest.cost_microdollars, row, corrected),
             f"paid {dollars(row.cost_microdollars)}",
             f"the manifest says {dollars(manifest.cost_microdollars or 0)}, the ledger paid {dollars(row.cost_microdollars)}",
         )

@@ -191,7 +191,7 @@ async def _taken(
             raise DownloadFailed("The stored file changed while it was replaced; it is tried again.")
     finally:
         stored.path.unlink(missing_ok=True)
-    log.warning("Clip %s: %s was no video, and was replaced.", flight.order.clip, key)
+    log.warning("Clip %s: %s was not a video, and was replaced.", flight.order.clip, key)
     return stored.sha256
 
 

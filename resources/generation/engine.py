@@ -45,10 +45,10 @@ class Engine:
         owner: Who claims: unique to this process and engine.
         run_id: The run that works.
         budget_run: Whose budget per run counts; its own where it is empty.
-        stop_kind: Tells why the stream is cancelled, when it is; called in a thread.
+        stop_kind: Returns why the stream is cancelled, when it is; called in a thread.
         rng: Source of all jitter.
-        clock: Tells whether an order may still be submitted.
-        on_change: Told each request as it is planned, submitted, seen running and done; called in the event loop.
+        clock: Returns the time, which decides whether an order may still be submitted.
+        on_change: Called with each request as it is planned, submitted, seen running and done; called in the event loop.
     """
 
     def __init__(

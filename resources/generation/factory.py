@@ -12,9 +12,8 @@ from resources.generation.context import OnChange
 from resources.generation.engine import Engine
 from resources.generation.shutdown import StopKind
 from resources.generation.types import EngineOptions
-from resources.ledger.budget import caps_of
 from resources.ledger.ledger import Ledger
-from resources.ledger.records import utc_now
+from resources.ledger.records import caps_of, utc_now
 from resources.runcomfy.factory import build_catalogue, build_client
 from resources.runcomfy.pacing import RetryPolicy
 from resources.settings import Settings

@@ -141,7 +141,7 @@ async def _sleep(forecast: Forecast, watch: PollTimer, origin: float, polled: fl
 
 
 async def _ask(ctx: Context, flight: InFlightRequest, request_id: str, give_up: float) -> ResultAnswer | None:
-    """One poll; None where it was not answered. /result also tells the state before the end, so one call does both."""
+    """Poll once; return None if there was no answer. /result also reports the state before the end, so one call does both."""
     async with ctx.polls:
         if not await ctx.pacer.clear_for_poll(give_up):
             return None

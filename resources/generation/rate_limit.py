@@ -1,4 +1,4 @@
-"""The one pace of all requests to the service: what one call hears of "too many" all calls obey, in every process."""
+"""The one pace of all requests to the service: when one call is answered "too many", all calls slow down, in every process."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ SPREAD = 0.25
 POLL_THROUGH = 30.0
 """Seconds between two polls that pass through a long pause: what is paid for is not left alone for its whole length."""
 NAP_SECONDS = 1.0
-"""Waits are cut into pieces of this length, so that a pause that was ended is heard of."""
+"""Waits are cut into pieces of this length, so that the end of a pause is noticed."""
 
 
 class Pacer:
@@ -110,7 +110,7 @@ class Pacer:
             self._streak = 0
 
     def on_retry_after(self, until: datetime | None, *, resumes: int = 0) -> None:
-        """Obey what the ledger says: another process was told to wait until then, or a person ended the pause.
+        """Obey what the ledger says: the service asked another process to wait until then, or a person ended the pause.
 
         ``resumes`` is how many pauses were ended by a person so far.
         """

@@ -26,11 +26,11 @@ class GenerationRequest:
         inputs: What to make.
         route: The kind of generation.
         price_microdollars: What the plan showed, and so the most that may be reserved for it; None: no price could be
-            shown, so it goes only where a price that nobody knows is allowed.
+            shown, so it is sent only if unknown prices are allowed.
         quote: How the price was learned; None if the price is the catalogue's base.
         billed: What decides its price; None: what can be read from the inputs.
         approved: False holds the order before anything is paid; what was submitted before is fetched all the same.
-        retry_by: Who asked for another attempt after a failure that is not final; None: nobody did.
+        retry_by: Who asked for another attempt after a failure that is not final; None if there was no such request.
         adopt_only: Never submit: fetch what was submitted before, or say what is left.
         not_after: From this moment on nothing is submitted for it; None: at any time.
         wanted: Asked in the transaction of each claim whether it is still wanted; None: it always is.
@@ -67,7 +67,7 @@ class Delivered:
         cost_microdollars: As reported by the service; None as long as it has not.
         price_microdollars: What was reserved.
         polls: Requests that this run made to learn of the end.
-        replaced_sha256: The file that was stored before, was no video, and was replaced by this one; None if none was.
+        replaced_sha256: The stored file that this one replaced, because it was not a video; None if there was none.
         notice_seconds: Time between the end, by the service's clock, and its notice; None where it is not known.
     """
 

@@ -11,7 +11,6 @@ from resources.ledger.records import CapName, Caps, OverBudget, Spend, State
 from resources.ledger.tables import film_rooms, requests, submissions
 from resources.messages import counted
 from resources.money import dollars
-from resources.settings import USD, Settings
 
 OPEN = sa.case(
     (submissions.c.cost_microdollars.is_(None), submissions.c.reserved_microdollars),
@@ -212,17 +211,3 @@ def _over(cap: _Cap, spent: Spend, price: int) -> OverBudget | None:
             cap.usd,
         )
     return None
-
-
-def caps_of(settings: Settings) -> Caps:
-    """Return the caps of the service in force; the sandbox has its own per day, which limit a run too."""
-    if settings.service == "sandbox":
-        dollars, count = round(settings.sandbox_budget_usd_per_day * USD), settings.sandbox_budget_requests_per_day
-        return Caps(dollars, count, dollars, count, settings.zone)
-    return Caps(
-        round(settings.budget_usd_per_day * USD),
-        settings.budget_requests_per_day,
-        round(settings.budget_usd_per_run * USD),
-        settings.budget_requests_per_run,
-        settings.zone,
-    )

@@ -1,8 +1,11 @@
 """What a person corrects: a cost that the service reported wrongly or never, by the bill."""
 
+from collections.abc import Collection
+
 import sqlalchemy as sa
 
 from resources.ledger.base import FINISHED, LedgerBase
+from resources.ledger.database import chunks
 from resources.ledger.errors import IllegalTransition, LedgerError
 from resources.ledger.holds import OF_PRICE, hold_family, surprise_words
 from resources.ledger.records import RequestRow
@@ -10,7 +13,7 @@ from resources.ledger.tables import events, price_holds, submissions
 from resources.money import dollars
 
 COST_CORRECTED = "cost_corrected"
-"""The event of a cost that a person wrote; what the service tells later of the same attempt changes nothing."""
+"""The event of a cost that a person wrote; what the service reports later of the same attempt changes nothing."""
 
 
 def is_corrected(connection: sa.Connection, fingerprint: str, attempt: int) -> bool:
@@ -60,6 +63,31 @@ class Corrections(LedgerBase):
                 )
             self._correct(connection, row, paid, cost_microdollars, by)
             return self._row(connection, fingerprint)
+
+    def counted_cost(self, fingerprint: str, request_id: str | None = None) -> int:
+        """Return what a submission counts as, in micro-dollars: its reservation while its cost is unknown.
+
+        Args:
+            fingerprint: the request.
+            request_id: the submission; the last one if None.
+        """
+        with self.database.read() as connection:
+            paid = _chargeable(connection, fingerprint, request_id)
+        if paid is None:
+            return 0
+        counted = paid.reserved_microdollars if paid.cost_microdollars is None else paid.cost_microdollars
+        return counted or 0
+
+    def corrected_costs(self, fingerprints: Collection[str]) -> frozenset[str]:
+        """Return those of these requests of which a person corrected a cost."""
+        found: set[str] = set()
+        with self.database.read() as connection:
+            for part in chunks(sorted(fingerprints)):
+                query = sa.select(events.c.fingerprint).where(
+                    events.c.fingerprint.in_(part), events.c.what == COST_CORRECTED
+                )
+                found |= set(connection.execute(query).scalars())
+        return frozenset(found)
 
     def _correct(
         self, connection: sa.Connection, row: RequestRow, paid: "sa.Row[tuple[object, ...]]", cost: int, by: str

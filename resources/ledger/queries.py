@@ -139,8 +139,8 @@ class Reading(LedgerBase):
         return None if found is None else row_of(found)
 
     def starting_with(self, prefix: str) -> tuple[RequestRow, ...]:
-        """Return up to 10 requests whose fingerprint starts with the prefix; people type only the beginning."""
-        query = sa.select(*COLUMNS).where(requests.c.fingerprint.startswith(prefix, autoescape=True)).limit(10)
+        """Return up to 10 requests whose fingerprint starts with the prefix; people type only the beginning, in either case."""
+        query = sa.select(*COLUMNS).where(requests.c.fingerprint.startswith(prefix.lower(), autoescape=True)).limit(10)
         return self._rows(query)
 
     def list(

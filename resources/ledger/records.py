@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, tzinfo
 from enum import StrEnum
 from typing import Any, Literal, Protocol, TypeAlias
 
+from resources.settings import USD, Settings
 from resources.wait_reason import WaitReason
 
 
@@ -218,6 +219,20 @@ class Caps:
     usd_per_run_microdollars: int
     requests_per_run: int
     zone: tzinfo
+
+
+def caps_of(settings: Settings) -> Caps:
+    """Return the caps of the service in force; the sandbox has its own per day, which limit a run too."""
+    if settings.service == "sandbox":
+        dollars, count = round(settings.sandbox_budget_usd_per_day * USD), settings.sandbox_budget_requests_per_day
+        return Caps(dollars, count, dollars, count, settings.zone)
+    return Caps(
+        round(settings.budget_usd_per_day * USD),
+        settings.budget_requests_per_day,
+        round(settings.budget_usd_per_run * USD),
+        settings.budget_requests_per_run,
+        settings.zone,
+    )
 
 
 @dataclass(frozen=True, slots=True)

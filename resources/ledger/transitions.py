@@ -100,7 +100,7 @@ class Claims(Holds):
             model_id: the model id that will be sent.
             caps: the budget limits.
             max_in_flight: the most requests with a live lease, over all processes.
-            nonce: what tells this claim from every other in the bucket's record.
+            nonce: what distinguishes this claim from every other in the bucket's record.
             quoted: what the price was quoted by; later quotes learn from it.
             wanted: asked in the same transaction, so that whoever stops the request either prevents the claim or sees it.
 

@@ -104,7 +104,7 @@ def open_media(
     Args:
         path: the local file.
         name: the file's name for people (its key in the bucket); the path's own name if empty.
-        moving_pictures: open animated pictures too (AVIF, GIF), which no one may upload as a video.
+        moving_pictures: open animated pictures too (AVIF, GIF), which may not be uploaded as a video.
         header_only: decode no picture while opening: a twentieth of the CPU, and only the header's facts are known.
 
     Raises:
@@ -137,6 +137,28 @@ def open_media(
             f"{name} is damaged or cut short: {reason}.",
             remedy="Export or upload the file again; the copy is incomplete.",
         ) from error
+
+
+_TOLD_BY_HEADER = {"h264", "hevc", "vp9", "av1"}
+"""Codecs of which an MP4's header says all that a decoder needs: for H.264 the order of its frames too, by their times."""
+
+
+def header_is_enough(path: Path) -> bool:
+    """Return True for an MP4 whose header has the index and the pictures' size: no picture need be decoded to open it."""
+    if container_of(head(path)) not in {"mp4", "mov"}:
+        return False
+    try:
+        with open_media(path, header_only=True) as opened:
+            streams = moving_streams(opened)
+            return bool(streams) and all(
+                has_decoder(stream)
+                and stream.frames > 0
+                and stream.codec_context.width > 0
+                and stream.codec_context.name in _TOLD_BY_HEADER
+                for stream in streams[:1]
+            )
+    except Unreadable:
+        return False
 
 
 def _moving_picture(start: bytes) -> str | None:

@@ -49,12 +49,17 @@ def to_picture(stream: av.VideoStream, frame: av.VideoFrame, longer_side: int | 
         frame: the decoded frame.
         longer_side: maximum pixels of the longer side; None keeps the size.
     """
-    width, height, rotation = displayed_size(stream, frame)
+    return to_picture_of(displayed_size(stream, frame), frame, longer_side)
+
+
+def to_picture_of(displayed: tuple[int, int, int], frame: av.VideoFrame, longer_side: int | None = None) -> Image.Image:
+    """Do the same with what `displayed_size` said of the frame: its stream is gone when its file is closed."""
+    width, height, rotation = displayed
     if rotation in {90, 270}:
         width, height = height, width
     if longer_side is not None and (scale := longer_side / max(width, height)) < 1:
         width, height = max(2, round(width * scale)), max(2, round(height * scale))
-    smaller = frame.reformat(width=width, height=height, format="rgb24", interpolation=Interpolation.AREA)
+    smaller = frame.reformat(width=width, height=height, format="rgb24", interpolation=Interpolation.AREA, threads=1)
     picture = Image.fromarray(smaller.to_ndarray())
     # FFmpeg and Pillow both count the angle counterclockwise.
     return picture.rotate(frame.rotation, expand=True) if rotation else picture

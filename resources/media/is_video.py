@@ -70,7 +70,7 @@ def examine(path: Path) -> Examined:
 async def examine_apart(path: Path) -> Examined:
     """Do the same in a process of the pool. A limit refuses no download: what begins like a video then counts as one.
 
-    It is kept under its own key, and whatever decodes it next tells of it and holds its clip.
+    It is kept under its own key, and whatever decodes it next reports it and holds its clip.
     """
     import asyncio
 
@@ -89,11 +89,14 @@ async def examine_apart(path: Path) -> Examined:
 def _frames(path: Path) -> tuple[int, int]:
     """Return how many frames of the best stream can be decoded, two at most, and the pixels of the first.
 
-    What the header says of the first stream is nearly always enough, and opening a file by it costs an eighth.
+    What the header says of the first stream is nearly always enough, and opening a file by it costs an eighth. Its first two
+    packets are too: a decoder that is told that no more come does not hold back frames to bring them into order.
     """
-    best = _frames_of(path, 0, header_only=True)
-    if best[0] >= FRAMES:
-        return best
+    best = 0, 0
+    for packets in (FRAMES, MAX_PACKETS):
+        best = max(best, _frames_of(path, 0, header_only=True, packets=packets))
+        if best[0] >= FRAMES:
+            return best
     try:
         with open_media(path, moving_pictures=True) as opened:
             count = len(moving_streams(opened))
@@ -106,7 +109,7 @@ def _frames(path: Path) -> tuple[int, int]:
     return best
 
 
-def _frames_of(path: Path, number: int, *, header_only: bool = False) -> tuple[int, int]:
+def _frames_of(path: Path, number: int, *, header_only: bool = False, packets: int = MAX_PACKETS) -> tuple[int, int]:
     frames: list[int] = []
     try:
         with open_media(path, moving_pictures=True, header_only=header_only) as opened:
@@ -115,7 +118,7 @@ def _frames_of(path: Path, number: int, *, header_only: bool = False) -> tuple[i
                 return 0, 0
             stream.codec_context.thread_count = 1  # two frames need no more, and each thread takes memory
             stream.codec_context.skip_frame = "DEFAULT"
-            for pixels in _decoded(opened, stream):
+            for pixels in _decoded(opened, stream, packets):
                 frames.append(pixels)
                 if len(frames) == FRAMES:
                     break
@@ -124,11 +127,11 @@ def _frames_of(path: Path, number: int, *, header_only: bool = False) -> tuple[i
     return len(frames), next(iter(frames), 0)
 
 
-def _decoded(opened: av.container.InputContainer, stream: av.VideoStream) -> Iterator[int]:
-    """Yield the pixels of each frame that can be decoded; damaged packets and a broken tail are passed over."""
+def _decoded(opened: av.container.InputContainer, stream: av.VideoStream, most: int) -> Iterator[int]:
+    """Yield the pixels of each frame of the first packets that can be decoded; damaged ones and a broken tail are passed over."""
     give_up = time.monotonic() + MAX_SECONDS
     packets = opened.demux(stream)
-    for _ in range(MAX_PACKETS):
+    for _ in range(most):
         packet = None
         with contextlib.suppress(av.FFmpegError):
             packet = next(packets, None)

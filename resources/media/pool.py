@@ -11,7 +11,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -257,7 +257,12 @@ def _pass_on(done: "Future[Any]", future: "Future[Any]") -> None:
         future.set_result(done.result())
 
 
-def measuring_limits(size_bytes: int, expectation: Expectation) -> WorkLimits:
-    """Return what measuring a video of this size may cost, as it was asked for."""
+_DRAWING_SECONDS = 20.0
+"""CPU that pictures may take beside the decode that they share: those of 15 s at 4k take two seconds."""
+
+
+def measuring_limits(size_bytes: int, expectation: Expectation, *, draws: bool = False) -> WorkLimits:
+    """Return what measuring a video of this size may cost, as it was asked for, with its pictures if it ``draws`` them."""
     pixels = {"4k": 8_300_000, "1080p": 2_100_000}.get(expectation.resolution or "", 1_000_000)
-    return scaled("measure", size_bytes=size_bytes, pixels=pixels, seconds=expectation.duration or 15.0)
+    limits = scaled("measure", size_bytes=size_bytes, pixels=pixels, seconds=expectation.duration or 15.0)
+    return replace(limits, cpu_seconds=limits.cpu_seconds + _DRAWING_SECONDS) if draws else limits

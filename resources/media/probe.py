@@ -165,7 +165,7 @@ def probe_video(path: Path, name: str = "") -> VideoFacts:
             raise Unreadable(
                 f"{name} holds a picture in a codec that can't be read here.", remedy="Export it again as MP4 (H.264)."
             )
-        _check_header(container, stream, name)
+        check_header(container, stream, name)
         sound = decodable_sound(container)
         audio = sound.codec_context.codec.canonical_name if sound is not None else None
         first = next(iter(container.decode(stream)), None)
@@ -198,7 +198,7 @@ _LIVE_PHOTO = "com.apple.quicktime.content.identifier"
 """The key that names the still of a Live Photo in its video (Apple, `AVMetadataQuickTimeMetadataKeyContentIdentifier`)."""
 
 
-def _check_header(container: av.container.InputContainer, stream: av.VideoStream, name: str) -> None:
+def check_header(container: av.container.InputContainer, stream: av.VideoStream, name: str) -> None:
     """Refuse by the header what no route or preparation takes, before a picture is decoded.
 
     Raises:
@@ -284,6 +284,7 @@ def displayed_size(stream: av.VideoStream, frame: av.VideoFrame) -> tuple[int, i
     """Return width and height as a player shows them, and the rotation in degrees (0, 90, 180 or 270)."""
     rotation = round(frame.rotation) % 360
     width, height = frame.width, frame.height
-    if (shape := stream.sample_aspect_ratio) and shape > 0:
+    # The decoder knows the shape that only the stream itself tells; a container opened by its header does not.
+    if (shape := stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio) and shape > 0:
         width = round(width * shape)
     return (height, width, rotation) if rotation in {90, 270} else (width, height, rotation)

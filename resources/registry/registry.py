@@ -328,6 +328,10 @@ class Registry(Admissions, Takes):
             query = query.where(clips.c.state.in_([state.value for state in states]))
         return self._rows(query)
 
+    def ordered_by(self, document: str) -> tuple[ClipRow, ...]:
+        """Return the clips that a list or a film's file orders, by the key of that file."""
+        return self._rows(sa.select(clips).where(clips.c.source.startswith(f"{document}#", autoescape=True)))
+
     def arrived_since(self, since: datetime) -> tuple[ClipRow, ...]:
         """Return the clips whose present version was admitted at or after this time."""
         return self._rows(sa.select(clips).where(clips.c.arrived_at >= since))

@@ -14,7 +14,7 @@ _EXACT: Final = 1e-6
 
 
 def seconds_of(value: object) -> int | None:
-    """Return whole seconds of a value, such as 5, "5", "5s" or "5 seconds"; None if it is no such number up to the longest."""
+    """Return whole seconds of a value, such as 5, "5", "5s" or "5 seconds"; None if it is not such a number, or longer than the longest."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):

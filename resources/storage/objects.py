@@ -104,7 +104,7 @@ def info_of(key: str, answer: Mapping[str, Any]) -> ObjectInfo:
 
 
 class ConditionalWrites(BucketObjects):
-    """Write objects that are new, or that no one else has changed since they were read."""
+    """Write objects that are new, or unchanged since they were read."""
 
     def write_new(self, key: str, data: bytes, content_type: str) -> bool:
         """Write a small object if it does not exist; of several concurrent writers at most one gets True.

@@ -17,6 +17,10 @@ OPEN_SET = Path(__file__).with_name("briefs.jsonl")
         ("briefs_last.jsonl", 68),
         ("briefs_fresh.jsonl", 62),
         ("briefs_unseen.jsonl", 80),
+        ("briefs_voices.jsonl", 120),
+        ("briefs_contrary.jsonl", 120),
+        ("briefs_blind.jsonl", 62),
+        ("briefs_later.jsonl", 61),
     ],
 )
 def test_every_limit_of_the_table_is_held(name: str, count: int) -> None:

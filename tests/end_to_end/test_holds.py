@@ -12,8 +12,7 @@ import pytest
 from PIL import Image
 
 from resources.generation.factory import open_engine
-from resources.ledger.budget import caps_of
-from resources.ledger.records import Claimed, NewRequest, State
+from resources.ledger.records import Claimed, NewRequest, State, caps_of
 from resources.registry.registry import ClipState
 from resources.settings import load_settings
 

@@ -242,6 +242,24 @@ def test_a_piece_of_a_reroll_that_fails_is_tried_again(
     assert {made["take"], *(other["take"] for other in made["other_takes"])} == {1, 2}
 
 
+def test_a_reroll_whose_piece_is_not_tried_again_leaves_the_take_that_is_there(
+    stage: Any, two_pieces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def poor(*_: Any) -> float:
+        return 0.1
+
+    monkeypatch.setattr(Delivery, "best_score", poor)
+    stage.set_variable("I2V_MEASURE", "true")
+    stage.set_variable("I2V_RETRIES_PER_CLIP", "0")
+    for _ in range(3):
+        stage.fault(where="submit", kind="wrong_first_frame")
+    stage.fault(where="submit", kind="failed_result", message="The worker ran out of memory.")
+    talking(stage, two_pieces, "voice: split\nreroll: {below: 0.6, at_most: 1}\n")
+    assert stage.clip("anna").state is ClipState.DELIVERED
+    assert manifest(stage)["take"] == 1
+    assert len(stage.requests()) == 4
+
+
 def test_two_films_share_a_budget_that_has_room_for_one(stage: Any, two_pieces: Path) -> None:
     for number, name in enumerate(("anna", "bert"), start=1):
         stage.upload(f"{name}/brief.yaml", f"{BRIEF}seed: {number}\n")

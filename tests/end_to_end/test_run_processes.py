@@ -23,8 +23,7 @@ from PIL import Image
 
 from i2v_assets.defs.runs import why_ended
 from resources.devservers.start import RunningSandbox
-from resources.ledger.budget import caps_of
-from resources.ledger.records import State, utc_now
+from resources.ledger.records import State, caps_of, utc_now
 from resources.registry.registry import ClipState
 from resources.registry.tables import runs as signs_of_life
 from resources.settings import load_settings

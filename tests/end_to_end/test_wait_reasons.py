@@ -19,8 +19,7 @@ from i2v_assets.defs.clips import answered, make_clips
 from i2v_assets.defs.maintenance import to_retry
 from i2v_assets.pipeline.generate import GenerationQueue
 from resources.generation.types import Failed, GenerationRequest, Held, Outcome
-from resources.ledger.budget import caps_of
-from resources.ledger.records import Claimed, NewRequest, State
+from resources.ledger.records import Claimed, NewRequest, State, caps_of
 from resources.registry.registry import ClipState
 from resources.settings import load_settings
 from resources.storage import keys

@@ -16,8 +16,7 @@ from i2v_assets.operations.pause import pause_work, resume_work
 from i2v_assets.operations.retry import retry_clip
 from i2v_assets.session import Session
 from i2v_assets.uploads.ingest import scan_uploads
-from resources.ledger.budget import caps_of
-from resources.ledger.records import Claimed, NewRequest
+from resources.ledger.records import Claimed, NewRequest, caps_of
 from resources.ledger.transitions import Claims
 from resources.registry.registry import ClipState
 from resources.settings import load_settings

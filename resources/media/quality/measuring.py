@@ -1,8 +1,9 @@
-"""Measures all figures of a local video in one decode."""
+"""Measures all figures of a local video, and draws its pictures, in one decode."""
 
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ from typing import Any
 import av
 import av.container
 import numpy as np
-from av.video.reformatter import Interpolation
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
 from PIL import Image
 
-from resources.media.containers import decodable_sound, has_decoder, moving_streams, open_media
-from resources.media.errors import Unreadable
+from resources.media.clip_pictures import ClipPictures, PictureKeeper, draw_pictures
+from resources.media.containers import decodable_sound, has_decoder, header_is_enough, moving_streams, open_media
+from resources.media.errors import MediaError, Unreadable
 from resources.media.frames import to_picture
 from resources.media.pictures import open_image
 from resources.media.probe import displayed_size
@@ -25,10 +28,24 @@ from resources.media.quality.sound import SoundMeter, load_voice, match_voice
 
 _SHORTER_SIDE = {"480p": 480, "540p": 540, "720p": 720, "1080p": 1080, "2k": 1440, "4k": 2160}
 _FIRST_FRAME_SIDE = 384
+_SOURCE_SIDE = 1024
+"""Minimum pixels of the longer side at which a source image is decoded: ten times that at which it is compared."""
+_GREYS_AT_ONCE = 24
+"""Small frames that are compared in one go: after each decoded frame the processor's caches hold nothing of the comparison, and it
+takes twice as long."""
 _CUT_SHORT_SECONDS = 0.2
 _MAX_WORDS = 3
 _FRAMES_OF_A_RATE = 6
 """A quarter of a second at 24 frames a second: the median of fewer gaps is not a reliable rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The figures of a video and its pictures; ``pictures`` is None if they were not wanted, or for the reason in ``why_none``."""
+
+    measures: Measures
+    pictures: ClipPictures | None = None
+    why_none: str = ""
 
 
 def measure(video: Path, expectation: Expectation) -> Measures:
@@ -41,16 +58,40 @@ def measure(video: Path, expectation: Expectation) -> Measures:
     Raises:
         Unreadable: the expectation's voice or source image cannot be read (the video itself never raises).
     """
+    return _measured(video, expectation, _Watcher(keep_voice=expectation.voice is not None))
+
+
+def measure_and_draw(video: Path, expectation: Expectation) -> Measured:
+    """Do the same, and draw the pictures from the same decode; what goes wrong with those costs no figure.
+
+    Raises:
+        Unreadable: the expectation's voice or source image cannot be read.
+    """
+    watcher = _Watcher(keep_voice=expectation.voice is not None, draws=True)
+    measures = _measured(video, expectation, watcher)
+    try:
+        return Measured(measures, watcher.pictures(video))
+    except Exception as error:  # noqa: BLE001 - a video is paid for: no picture of it is in its way
+        return Measured(measures, None, _in_words(error))
+
+
+def _in_words(error: Exception) -> str:
+    return error.message if isinstance(error, MediaError) else f"a bug in i2v-assets: {type(error).__name__}"
+
+
+def _measured(video: Path, expectation: Expectation, watcher: "_Watcher") -> Measures:
     began = time.process_time()
     voice = load_voice(expectation.voice) if expectation.voice is not None else None
-    watcher = _Watcher(keep_voice=voice is not None)
     try:
-        with open_media(video) as container:
+        with open_media(video, header_only=header_is_enough(video)) as container:
             watcher.watch(container)
     except Unreadable as error:
         watcher.damage.append(error.message)
     figures = watcher.figures()
-    figures |= _asked(figures, expectation)
+    source = None
+    if expectation.source_image is not None and watcher.first is not None:
+        source = open_image(expectation.source_image, reduced=_SOURCE_SIDE)
+    figures |= _asked(figures, expectation, source)
     figures["sound_asked"] = (expectation.sound or expectation.voice is not None) and not expectation.silence_allowed
     if voice is not None and watcher.sound is not None:
         match = match_voice(watcher.sound.voice, voice)
@@ -60,21 +101,25 @@ def measure(video: Path, expectation: Expectation) -> Measures:
             "voice_envelope": round(match.envelope, 4),
             "voice_offset": round(match.offset, 4),
         }
-    if expectation.source_image is not None and watcher.first is not None:
-        with open_image(expectation.source_image) as source:
-            figures["first_frame_match"] = round(first_frame_match(watcher.first, source), 4)
+    if source is not None and watcher.first is not None:
+        figures["first_frame_match"] = round(first_frame_match(watcher.first, source), 4)
     return Measures(**figures, cpu_seconds=round(time.process_time() - began, 3))
 
 
 class _Watcher:
     """Reads every frame and every sample once."""
 
-    def __init__(self, *, keep_voice: bool) -> None:
+    def __init__(self, *, keep_voice: bool, draws: bool = False) -> None:
         self._keep_voice = keep_voice
+        self._draws = draws
+        self._keeper: PictureKeeper | None = None
+        self._undrawn: Exception | None = None
         self.damage: list[str] = []
         self.first: Image.Image | None = None
         self.sound: SoundMeter | None = None
+        self._scaler = VideoReformatter()
         self._motion = MotionMeter()
+        self._greys: list[tuple[float, NDArray[np.uint8]]] = []
         self._times: list[float] = []
         self._size = (0, 0)
         self._small = (0, 0)
@@ -95,13 +140,49 @@ class _Watcher:
         sounds = () if sound is None else (sound,)
         if sounds:
             self.sound = SoundMeter(keep_voice=self._keep_voice)
-        for frame in self._frames(container, (picture, *sounds)):
-            if isinstance(frame, av.AudioFrame):
-                if self.sound is not None:
-                    self.sound.add(frame)
-            else:
-                self._see(picture, frame)
+        for stream in (picture, *sounds):
+            stream.codec_context.skip_frame = "DEFAULT"
+        if self._draws:
+            self._prepare_pictures(container, picture)
+        try:
+            for frame in self._frames(container, (picture, *sounds)):
+                if isinstance(frame, av.AudioFrame):
+                    if self.sound is not None:
+                        self.sound.add(frame)
+                else:
+                    self._see(picture, frame)
+        finally:
+            self._look_at_greys()
+            if self.sound is not None:
+                self.sound.flush()
         self._completeness(picture)
+
+    def _prepare_pictures(self, container: av.container.InputContainer, stream: av.VideoStream) -> None:
+        seconds = float((stream.duration or 0) * (stream.time_base or 0)) or (container.duration or 0) / av.time_base
+        try:
+            self._keeper = PictureKeeper(container, stream, max(seconds, 0.0))
+        except MediaError as error:
+            self._undrawn = error
+
+    def _keep_pictures(self, at: float, frame: av.VideoFrame) -> None:
+        if self._keeper is not None:
+            try:
+                self._keeper.add(at, frame)
+            except Exception as error:  # noqa: BLE001 - see `measure_and_draw`
+                self._keeper, self._undrawn = None, error
+
+    def pictures(self, video: Path) -> ClipPictures:
+        """Return the pictures; a video that is longer or shorter than its header says is decoded once more for them.
+
+        Raises:
+            Unreadable: there is nothing to see, or it is too large or too long.
+            MediaError: a picture does not fit into its bytes.
+        """
+        if self._undrawn is not None:
+            raise self._undrawn
+        if self._keeper is None:
+            raise Unreadable("The video cannot be opened.", remedy="Fetch it again.")
+        return self._keeper.draw() if self._keeper.fits(self._seconds) else draw_pictures(video)
 
     def _frames(self, container: av.container.InputContainer, streams: tuple[Any, ...]) -> Iterator[Any]:
         for packet in container.demux(streams):
@@ -125,10 +206,16 @@ class _Watcher:
             self._frame_seconds = float(1 / rate) if rate else 0.0
         at = frame.time if frame.time is not None else len(self._times) * self._frame_seconds
         self._times.append(at)
-        small = frame.reformat(
-            width=self._small[0], height=self._small[1], format="gray8", interpolation=Interpolation.AREA, threads=1
-        )
-        self._motion.add(at, np.asarray(small.to_ndarray(), dtype=np.uint8))
+        self._keep_pictures(at, frame)
+        small = self._scaler.reformat(frame, *self._small, "gray8", interpolation=Interpolation.AREA, threads=1)
+        self._greys.append((at, np.asarray(small.to_ndarray(), dtype=np.uint8)))
+        if len(self._greys) >= _GREYS_AT_ONCE:
+            self._look_at_greys()
+
+    def _look_at_greys(self) -> None:
+        greys, self._greys = self._greys, []
+        for at, grey in greys:
+            self._motion.add(at, grey)
 
     def _completeness(self, stream: av.VideoStream) -> None:
         """Compare what was decoded with what the header announces."""
@@ -189,7 +276,7 @@ def _rate_change(gaps: Any) -> float:
     return first / last - 1 if first > 0 and last > 0 else 0.0
 
 
-def _asked(figures: dict[str, Any], expectation: Expectation) -> dict[str, float]:
+def _asked(figures: dict[str, Any], expectation: Expectation, source: Image.Image | None) -> dict[str, float]:
     """Return the differences between the expectation and the video."""
     found: dict[str, float] = {}
     width, height = figures["width"], figures["height"]
@@ -197,7 +284,7 @@ def _asked(figures: dict[str, Any], expectation: Expectation) -> dict[str, float
         found["seconds_off"] = round(figures["seconds"] - expectation.duration, 4)
     if not width or not height:
         return found
-    if (aspect := _aspect(expectation)) is not None:
+    if (aspect := _aspect(expectation, source)) is not None:
         found["aspect_off"] = round(width / height / aspect - 1, 4)
     if expectation.resolution is not None:
         side = _SHORTER_SIDE.get(expectation.resolution.lower())
@@ -209,15 +296,15 @@ def _asked(figures: dict[str, Any], expectation: Expectation) -> dict[str, float
     return found
 
 
-def _aspect(expectation: Expectation) -> float | None:
+def _aspect(expectation: Expectation, source: Image.Image | None) -> float | None:
     asked = expectation.aspect
     if isinstance(asked, str) and re.fullmatch(r"\d+(\.\d+)?:\d+(\.\d+)?", asked):
         across, down = asked.split(":")
         return float(across) / float(down)
     if isinstance(asked, (int, float)):
         return float(asked)
-    if expectation.source_image is None:
+    if source is None:
         return None
-    with open_image(expectation.source_image) as image:
-        turned = image.getexif().get(0x0112, 1) in {5, 6, 7, 8}
-        return image.height / image.width if turned else image.width / image.height
+    width, height = source.info["stored_size"]
+    turned = source.getexif().get(0x0112, 1) in {5, 6, 7, 8}
+    return float(height / width if turned else width / height)

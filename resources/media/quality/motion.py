@@ -79,7 +79,7 @@ class MotionMeter:
         """Add the next frame, at most ``SMALL_SIDE`` pixels wide and high."""
         mean, spread = cv2.meanStdDev(grey)
         self._black.append(float(mean[0, 0]) < _BLACK_MEAN and float(spread[0, 0]) < _BLACK_SPREAD)
-        self._detail.append(float(cv2.Laplacian(grey, cv2.CV_16S).astype(np.float32).std()))
+        self._detail.append(float(cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))[1][0, 0]))
         if self._first is None:
             self._first = grey
         if self._first.shape == grey.shape:
@@ -129,14 +129,14 @@ class MotionMeter:
 
 
 def _difference(one: Grey, other: Grey) -> float:
-    return float(np.mean(cv2.absdiff(one, other), dtype=np.float64))
+    return float(cv2.mean(cv2.absdiff(one, other))[0])
 
 
 def _changes(one: Grey, other: Grey) -> tuple[float, float]:
     """Return the mean difference of the whole frame, and of the block that differs most."""
-    difference = cv2.absdiff(one, other).astype(np.float32)
-    blocks = cv2.resize(difference, _BLOCKS, interpolation=cv2.INTER_AREA)
-    return float(np.mean(difference, dtype=np.float64)), float(blocks.max())
+    difference = cv2.absdiff(one, other)
+    blocks = cv2.resize(difference.astype(np.float32), _BLOCKS, interpolation=cv2.INTER_AREA)
+    return float(cv2.mean(difference)[0]), float(blocks.max())
 
 
 def _correlation(one: Grey, other: Grey) -> float:

@@ -34,7 +34,7 @@ def test_login_shows_the_code_keeps_the_token_and_logout_forgets_it(signed_out, 
     assert world("whoami", "--json").json["token_from"].endswith("token.json")
     assert world("logout").out == "Signed out.\n"
     assert not path.exists()
-    assert world("logout").out == "No one was signed in.\n"
+    assert world("logout").out == "You were not signed in.\n"
     assert world("whoami").code == 77
 
 

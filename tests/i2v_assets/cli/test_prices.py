@@ -71,11 +71,12 @@ def test_a_doubted_cost_is_corrected_by_the_bill(world):
     with world.session() as (ledger, _):
         (row,) = ledger.list()
     assert row.cost_doubted
+    assert "Proven." in world("verify", "one").out
     for typed in ("a lot", "-1", "1,25", "nan", "2000000"):
         ran = world("ledger", "cost", "--", row.fingerprint[:12], typed)
         assert ran.code != 0
         assert "amount in US dollars" in ran.err
-    ran = world("ledger", "cost", row.fingerprint[:12], "$1.25", "--by", "ann")
+    ran = world("ledger", "cost", row.fingerprint[:12].upper(), "$1.25", "--by", "ann")
     assert ran.code == 0, ran.err
     assert f"{row.fingerprint[:12]} of clip one cost $1.25; it counted as $1.00." in ran.out
     assert f"i2v models --accept {FAMILY}" in ran.err
@@ -84,3 +85,16 @@ def test_a_doubted_cost_is_corrected_by_the_bill(world):
     assert "cost_corrected" in shown.out
     assert "ann" in shown.out
     assert world("ledger", "cost", row.request_id, "1.30", "--json").json["cost_microdollars"] == 1_300_000
+    proof = world("verify", "one")
+    assert "Proven." in proof.out, "its manifest has the cost of the delivery"
+    assert "paid $1.30" in proof.out
+
+
+def test_a_video_is_proven_after_a_person_agreed_to_its_doubted_cost(world):
+    HTTP.put(f"{world.operator.url}/_sandbox/prices", json={"factor": 50}).raise_for_status()
+    clip(world, "one")
+    world.make("one")
+    assert world("models", "--accept", FAMILY).code == 0
+    proof = world("verify", "one")
+    assert "Proven." in proof.out
+    assert "paid $50.00" in proof.out

@@ -76,6 +76,27 @@ def test_crossfades_longer_than_a_clip_are_refused_before_new_shots_are_paid(
     assert films.json("sequences/one/manifest.json")["video"]["seconds"] == pytest.approx(8, abs=0.05)
 
 
+def test_a_film_over_a_refused_clip_pays_for_no_other_shot(films: Any, world: Any, samples: Path) -> None:
+    brief = "prompt: It turns\nduration: 3\nresolution: 720p\n"
+    world.put("uploads/hero/brief.yaml", brief.replace("720p", "4k"))
+    world.put("uploads/hero/cat.jpg", samples / "pet.jpg")
+    world.tick("uploads")
+    film = "defaults: {resolution: 720p, duration: 3}\nimage: cat.jpg\ncontinuity: none\n"
+    world.put("sequences/one.yaml", f"{film}shots: [{{clip: hero}}, It moves on]")
+    world.put("sequences/cat.jpg", samples / "pet.jpg")
+    assert films.until_still() == []
+    assert "Shot 1 names the clip hero, which was refused: brief: `resolution` is 4k" in films.text(
+        "sequences/one/REFUSED.txt"
+    )
+    assert "See clips/hero/REFUSED.txt" in films.text("sequences/one/REFUSED.txt")
+    assert films.paid() == {}
+    world.put("uploads/hero/brief.yaml", brief)
+    world.tick("uploads")
+    films.until_still()
+    assert films.paid() == {"hero": 1, "one--02": 1}
+    assert len(films.json("sequences/one/manifest.json")["shots"]) == 2
+
+
 def test_the_last_image_and_the_sounds_of_a_shot_are_its_files(films: Any, world: Any, samples: Path) -> None:
     shot = "{prompt: It turns, images: cat.jpg, end_image: end.jpg, music: rain.mp3}"
     world.put("sequences/one.yaml", f"defaults: {{resolution: 720p, duration: 3}}\nshots: [{shot}]")

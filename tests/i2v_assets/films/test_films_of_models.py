@@ -21,15 +21,26 @@ shots:
 
 
 def test_a_film_of_named_models_is_planned_refused_and_made(films: Any, world: Any, samples: Any) -> None:
-    world.put("sequences/cats.yaml", FILM.replace("cfg_scale: 0.3", "frame_rate: 24"))
+    wrong = FILM.replace("cfg_scale: 0.3", "frame_rate: 24")
+    world.put("sequences/cats.yaml", wrong)
     world.put("sequences/cat.jpg", samples / "pet.jpg")
     films.until_still()
     assert "`inputs` sets `frame_rate`, and the model has no such field" in films.text("clips/cats--01/REFUSED.txt")
-    assert "is missing 1 of 3 shots" in films.text("sequences/cats/WAITING.txt")
-    assert films.paid() == {"cats--02": 1, "cats--03": 1}
+    assert "is missing 3 of 3 shots" in films.text("sequences/cats/WAITING.txt")
+    assert films.paid() == {}, "a film that cannot be made is not paid in part"
+    for waits in ("cats--02", "cats--03"):
+        assert "Another shot of its film, cats--01, was refused." in films.text(f"clips/{waits}/WAITING.txt")
+        assert "Nothing was paid yet." in films.text(f"clips/{waits}/WAITING.txt")
+    assert world.tick("dispatch") == []
+    world.put("sequences/cats.yaml", wrong.replace("moves on", "moves left"))
+    assert films.until_still() == ["make_clips_job"]
+    assert films.paid() == {}, "the shot that changed is made in a run of its own"
 
     world.put("sequences/cats.yaml", FILM)
-    assert films.until_still() == ["make_clips_job", "film_job"]
+    assert films.until_still() == ["make_clips_job"]
+    (others,) = world.tick("dispatch")
+    assert others.success
+    assert films.until_still() == ["film_job"]
     assert films.paid() == {"cats--01": 1, "cats--02": 1, "cats--03": 1}
     plan = films.json("sequences/cats/plan.json")
     assert [shot["state"] for shot in plan["shots"]] == ["delivered"] * 3

@@ -14,7 +14,7 @@ RUN = """
 import asyncio, sys
 from types import SimpleNamespace
 from i2v_assets.pipeline.film_budget import FilmBudget
-from resources.ledger.budget import caps_of
+from resources.ledger.records import caps_of
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import NewRequest
 from resources.settings import load_settings

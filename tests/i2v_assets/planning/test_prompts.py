@@ -19,6 +19,7 @@ from i2v_assets.planning.prompts import (
     pick_preset,
     reference_line,
 )
+from i2v_assets.planning.vocabulary import READ_CHARACTERS, read_prompt
 from resources.schemas.endpoints import LIMITS, prompt_problem
 from resources.schemas.families.happyhorse_1_0 import NAME as HAPPYHORSE_I2V
 from resources.schemas.families.seedance_2_0 import NAME as SEEDANCE_PRO
@@ -396,6 +397,17 @@ def test_french_words_hold(prompt: str) -> None:
         "カメラがテーブルに沿って左から右へ動く",
         "少女がろうそくを吹き消す",
         "小狗摇着尾巴",
+        "Make the flag wave",
+        "Barista tamps the coffee",
+        "Nothing moves except the second hand",
+        "hair blowin in the breeze",
+        "Der Vorhang bauscht sich",
+        "Die Verkäuferin reicht dem Kunden die Tüte",
+        "El panadero amasaba la masa",
+        "Que las velas parpadearan",
+        "Il faudrait que le bateau tangue",
+        "Queria que a bandeira tremulasse",
+        "火苗窜起",
     ],
 )
 def test_these_lead_with_a_motion(prompt: str) -> None:
@@ -428,7 +440,25 @@ def test_these_lead_with_a_motion(prompt: str) -> None:
         "漂亮的女孩，长发",
         "旋转楼梯，水晶吊灯",
         "运动鞋在跑道上",
+        "Blumenkästen und Pflanzen vor dem Fenster",
+        "Sala de estar moderna, sofá cinza, plantas",
+        "Un baile de disfraces, trajes de seda",
+        "make it pop",
+        "动起来",
     ],
 )
 def test_these_move_nothing(prompt: str) -> None:
     assert "no_motion_verb" in codes(prompt)
+
+
+@pytest.mark.parametrize(
+    "prompt", ["Can the fireworks go off behind the castle?", "On aimerait voir la vapeur s’échapper"]
+)
+def test_a_wish_describes_no_picture(prompt: str) -> None:
+    assert "describes_still" not in codes(prompt)
+
+
+@pytest.mark.parametrize("word", ["-", "moves s ", "put ", "、が", "了", "nothing ", "@1 ", "from a "])
+def test_a_prompt_is_read_up_to_a_limit(word: str) -> None:
+    reading = read_prompt(word * 100_000)
+    assert len(reading.text) <= READ_CHARACTERS

@@ -132,6 +132,10 @@ def test_a_voice_that_has_its_own_image_holds_no_other() -> None:
     assert made(look("hero.jpg", "hero (1).jpg", "hero (1).mp3")) == {"hero", "hero-1"}
 
 
+def test_an_image_with_a_voice_of_its_own_is_not_held_by_another_one() -> None:
+    assert made(look("hero.jpg", "cup.jpg", "hero.mp3", "hero (1).mp3")) == {"hero", "cup"}
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -263,6 +267,10 @@ def test_a_sidecar_that_was_saved_twice_holds_its_image(name: str, copy: str) ->
     assert made(grouped(["a.jpg"], {name: '{"prompt": "x"}', copy: '{"prompt": "x"}'})) == {"a"}
 
 
+def test_a_file_of_another_kind_is_not_a_copy_of_a_sidecar() -> None:
+    assert made(grouped(["a.jpg"], {"a.yaml": "prompt: x", "a (1).json": '{"title": "IMG_1"}'})) == {"a"}
+
+
 def test_a_sidecar_of_another_image_is_not_a_copy() -> None:
     texts = {"a.yaml": "prompt: x", "a (1).yaml": "prompt: y"}
     assert made(grouped(["a.jpg", "a (1).jpg"], texts)) == {"a", "a-1"}
@@ -287,6 +295,7 @@ def test_an_editor_s_backup_of_a_list_changes_nothing_and_alone_is_doubt() -> No
         "Storyboard_v3.pdf",
         "Briefing Sommer.pptx",
         "prompts.txt",
+        "Instructions.txt",
         "Auftrag.msg",
         "提示词.txt",
         "guion.md",
@@ -309,13 +318,38 @@ def test_a_text_of_an_image_s_name_holds_that_image_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["credits.txt", "README.md", "LICENSE", "info.txt", "index.html", "script.js", "Deck.pptx"]
+    "name",
+    [
+        "credits.txt",
+        "README.md",
+        "LICENSE",
+        "info.txt",
+        "index.html",
+        "script.js",
+        "Deck.pptx",
+        "Care instructions.pdf",
+        "installation-instructions.txt",
+    ],
 )
 def test_other_texts_hold_nothing(name: str) -> None:
     assert made(grouped(["a.jpg"], {name: "Photos by Anna"})) == {"a"}
 
 
-@pytest.mark.parametrize("name", ["README_2.txt", "readme-images.md", "LICENSE-photos", "Licence (1).txt", "README.md"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README_2.txt",
+        "readme-images.md",
+        "LICENSE-photos",
+        "LICENSE-MIT",
+        "Licence (1).txt",
+        "README.md",
+        "LIESMICH.txt",
+        "Lisez-moi.txt",
+        "Read Me First.txt",
+        "NOTICE.txt",
+    ],
+)
 def test_files_about_the_files_are_companions_unless_their_text_is_nearly_a_document(name: str) -> None:
     found = grouped(["a.jpg"], {name: "Photos by Anna"})
     assert (made(found), found.refused, found.ignored) == ({"a"}, (), 1)

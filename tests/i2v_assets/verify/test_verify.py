@@ -8,7 +8,7 @@ import pytest
 from i2v_assets.clip_folder.manifest import Manifest
 from i2v_assets.films.manifest import FilmManifest
 from i2v_assets.planning.voice_film import film_fingerprint
-from i2v_assets.verify.verify import Signature, Verification, verify, verify_alone, verify_film
+from i2v_assets.verify.verify import Signature, Verification, verify, verify_alone, verify_film, verify_joined
 from resources.provenance.credentials import UNSIGNED
 from resources.redact import redact_inputs
 from resources.schemas.families.seedance_2_0 import NAME as SEEDANCE_PRO
@@ -424,3 +424,46 @@ def test_a_piece_that_the_ledger_does_not_prove_is_detected(changed: dict[str, A
     rows = {**PIECE_ROWS, PIECE_PRINTS[1]: replace(PIECE_ROWS[PIECE_PRINTS[1]], **changed)}
     assert not verify_film(film_with_a_joined_shot(), "d" * 64, rows).ok
     assert not verify_film(film_with_a_joined_shot(), "d" * 64, {PIECE_PRINTS[0]: PIECE_ROWS[PIECE_PRINTS[0]]}).ok
+
+
+def test_a_piece_that_the_ledger_does_not_have_is_named() -> None:
+    result = verify_film(film_with_a_joined_shot(), "d" * 64, {})
+    assert [line for line in wrong(result) if "records no such bytes" in line] == [
+        f"shot 1 ({SHOT['clip']}), piece {number}: the ledger records no such bytes for fingerprint {name[:12]}"
+        for number, name in enumerate(PIECE_PRINTS, start=1)
+    ]
+
+
+def test_a_shot_of_another_service_than_the_film_s_is_detected() -> None:
+    film = film_with_a_joined_shot().model_copy(update={"sandbox": True})
+    assert [line for line in wrong(verify_film(film, "d" * 64, PIECE_ROWS)) if "request, cost, seed or model" in line]
+
+
+def test_a_piece_that_starts_from_another_shot_s_frame_is_detected() -> None:
+    elsewhere = PIECE_INPUTS[1].model_copy(update={"first_frame": FirstFrame(of="9" * 64, at=3000)})
+    second = fingerprint("runcomfy", elsewhere, 1)
+    of_second = {"fingerprint": second, "video_key": f"videos/{second}.mp4"}
+    pieces = [PIECES[0], {**PIECES[1], **of_second}]
+    row = replace(PIECE_ROWS[PIECE_PRINTS[1]], **of_second, inputs_json=elsewhere.model_dump_json(exclude_none=True))
+    whole = film_fingerprint([PIECE_PRINTS[0], second])
+    film = film_with_a_joined_shot(
+        pieces=pieces, fingerprint=whole, video_key=f"clips/{SHOT['clip']}/joined-{whole[:16]}.mp4"
+    )
+    (line,) = wrong(verify_film(film, "d" * 64, {PIECE_PRINTS[0]: PIECE_ROWS[PIECE_PRINTS[0]], second: row}))
+    assert line.endswith("do not match its fingerprint, its prompt or the piece before")
+
+
+@pytest.mark.parametrize(("name", "value"), [("prompt", "Another prompt"), ("model_id", "another/model")])
+def test_each_falsified_statement_on_a_joined_clip_is_detected(fields: dict[str, Any], name: str, value: str) -> None:
+    joined = {**fields, "fingerprint": WHOLE, "pieces": PIECES, "other_takes": ()}
+    assert verify_joined(Manifest.model_validate(joined), "b" * 64, PIECE_ROWS).ok
+    assert not verify_joined(Manifest.model_validate({**joined, name: value}), "b" * 64, PIECE_ROWS).ok
+
+
+def test_a_corrected_cost_does_not_contradict_the_manifest(manifest: Manifest) -> None:
+    corrected = replace(Row(), cost_microdollars=1)
+    assert not verify(manifest, "b" * 64, corrected, others=OTHERS).ok
+    assert verify(manifest, "b" * 64, corrected, others=OTHERS, corrected={PRINT}).ok
+    rows = {**PIECE_ROWS, PIECE_PRINTS[0]: replace(PIECE_ROWS[PIECE_PRINTS[0]], cost_microdollars=1)}
+    assert not verify_film(film_with_a_joined_shot(), "d" * 64, rows).ok
+    assert verify_film(film_with_a_joined_shot(), "d" * 64, rows, corrected={PIECE_PRINTS[0]}).ok

@@ -62,6 +62,16 @@ def test_the_cap_of_a_run_counts_its_own_films_alone(book):
     assert book.ledger.keep_room(film(*others, holder="h3", run="run-2"), cap, 300) is None
 
 
+def test_other_requests_of_a_run_do_not_take_the_room_of_its_film(book):
+    cap = caps(9, per_run=3)
+    assert book.ledger.keep_room(film(FIRST, SECOND), cap, 300) is None
+    assert isinstance(book.claim(book.plan(), caps=cap), Claimed)
+    refused = book.claim(book.plan(), caps=cap)
+    assert isinstance(refused, OverBudget)
+    assert "$3.00 of at most $3.00 in this run are spent or reserved" in refused.text
+    assert isinstance(book.claim(book.plan(), caps=cap, run_id="run-2"), Claimed)
+
+
 def test_the_room_of_a_process_that_died_ends_with_its_lease(sqlite_book):
     ledger, clock, cap = sqlite_book.ledger, sqlite_book.clock, caps(3)
     assert ledger.keep_room(film(FIRST, SECOND), cap, 300) is None

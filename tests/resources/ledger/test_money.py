@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -210,3 +211,13 @@ def test_the_spend_table_adds_up(book):
     assert {(line.day, line.route) for line in lines} == {(date(2026, 3, 10), "animate")}
     assert sum(line.microdollars for line in lines) == book.ledger.spent_today("sandbox").microdollars
     assert book.ledger.spend_table(date(2026, 3, 11)) == ()
+
+
+def test_a_clip_counts_the_requests_that_it_is_planned_with_whichever_clip_sent_them(book):
+    first, second = book.at(State.SUCCEEDED), book.at(State.SUBMITTED)
+    book.ledger.settle(first, 700_000, attempt=1)
+    twin = SimpleNamespace(clip="twin", planned_fingerprint=None, delivered_at=None)
+    assert not book.ledger.money_of(twin).sent
+    money = book.ledger.money_of(twin, first, second)  # the pieces of its plan
+    assert (money.charged_microdollars, money.open_microdollars, money.open_requests) == (700_000, 1_000_000, 1)
+    assert money.fingerprints == {first, second}

@@ -213,7 +213,9 @@ def test_an_earlier_attempt_is_corrected_by_its_own_id(book: Any) -> None:
     book.ledger.submitted(name, attempt=attempt, owner="a", request_id="r-2")
     with pytest.raises(IllegalTransition, match="not on a bill yet"):
         book.ledger.correct_cost(name, 1, by="ann")
+    assert book.ledger.counted_cost(name, "r-1") == 1_000_000, "its reservation, until its cost is known"
     book.ledger.correct_cost(name, 300_000, by="ann", request_id="r-1")
+    assert (book.ledger.counted_cost(name, "r-1"), book.ledger.counted_cost(name)) == (300_000, 1_000_000)
     assert book.row(name).cost_microdollars is None
     assert book.ledger.spent_today("sandbox") == Spend(2, 300_000, 1_000_000)
 
