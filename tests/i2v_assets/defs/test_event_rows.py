@@ -108,4 +108,4 @@ def test_the_rows_are_those_that_dagster_writes(tmp_path: Path) -> None:
     ours, dagsters = rows_of(tmp_path / "ours", kept=True), rows_of(tmp_path / "dagsters", kept=False)
     assert ours == dagsters
     assert len(ours["index.asset_check_executions"]) == 5
-    assert len(ours["index.asset_event_tags"]) >= 6
+    assert len(ours["index.asset_event_tags"]) == 3
