@@ -53,6 +53,15 @@ def test_it_covers_every_page_and_listings_between_its_pages_are_whole(
         assert bucket.digest("uploads/") != before
 
 
+def test_objects_of_pages_that_look_otherwise_count_too(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "_FIRST", b"<Contents id='1'>")
+    bucket.write("uploads/1.jpg", b"1", "image/jpeg")
+    first = bucket.digest("uploads/")
+    assert bucket.digest("uploads/") == first
+    bucket.write("uploads/2.jpg", b"1", "image/jpeg")
+    assert bucket.digest("uploads/") != first
+
+
 def test_a_page_that_looks_otherwise_is_left_as_it_is() -> None:
     body = b"<ListBucketResult><Contents id='1'><Key>a</Key></Contents></ListBucketResult>"
     page = {"status_code": 200, "body": body}
