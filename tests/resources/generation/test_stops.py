@@ -126,6 +126,7 @@ def test_any_other_stop_cancels_nothing_and_lets_go(queued: Any) -> None:
 
 
 def test_an_adoption_on_its_way_is_let_go_of_too(queued: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped(queued, 1, in_state(queued, State.SUBMITTED, 1), "other")  # a run adopts what an earlier one sent
     adopting, releasing = threading.Event(), threading.Event()
     adopt, release = queued.ledger.adopt, queued.ledger.release
 
