@@ -1,16 +1,16 @@
-"""Inflect the verbs of `verbs.yaml`: a table of endings makes their forms in German, Spanish, French and Portuguese. Pure."""
+"""Inflect verbs: those of `verbs.yaml` by a table of endings in German, Spanish, French and Portuguese, and English ones. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import yaml
 
 _VERBS_FILE: Final = Path(__file__).with_name("verbs.yaml")
 INFLECTED: Final = ("de", "es", "fr", "pt")
-"""Languages whose verbs are told by their endings."""
+"""Languages whose verbs are recognised by their endings."""
 
 LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml reads a file of words in 14 ms if PyYAML has it; Python alone in 130 ms."""
@@ -34,11 +34,34 @@ _ENDINGS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """By language and by the end of the infinitive, what follows the stem: first the present, last the subjunctive."""
 
-_BEFORE_E: Final = {"es": (("c", "qu"), ("g", "gu"), ("z", "c")), "pt": (("c", "qu"), ("g", "gu"))}
+_Respellings = Mapping[str, tuple[tuple[str, str], ...]]
+_BEFORE_E: Final[_Respellings] = {"es": (("c", "qu"), ("g", "gu"), ("z", "c")), "pt": (("c", "qu"), ("g", "gu"))}
 """How a stem in -ar is spelled before an e: "avance", "apague"."""
 
-_BEFORE_A: Final = {"es": (("c", "zc"), ("g", "j")), "pt": (("g", "j"),)}
+_BEFORE_A: Final[_Respellings] = {"es": (("c", "zc"), ("g", "j")), "pt": (("g", "j"),)}
 """How a stem in -er or -ir is spelled before an a: "crezca", "recoja"."""
+
+_CONSONANT_Y: Final = re.compile(r"[^aeiou]y$")
+_TAKES_ES: Final = re.compile(r"(?:[sxz]|[cs]h|[^aeiou]o)$")
+_DOUBLES: Final = re.compile(r"^[^aeiou]*[aeiou][bdgmnprt]$")
+"""An English verb of one short syllable, whose last consonant is doubled: "hopping", which is not "hoping"."""
+
+_MAY_DOUBLE: Final = re.compile(r"[aeiou][bdgklmnprstvz]$")
+"""A longer one, whose last consonant may be: "unzipping", "traveling" and "travelling"."""
+
+
+def english(verb: str, ending: Literal["s", "ed", "ing"]) -> tuple[str, ...]:
+    """Return a regular English verb with an ending, in each spelling that it may have."""
+    if _CONSONANT_Y.search(verb) and ending != "ing":
+        return (f"{verb[:-1]}ie{ending[-1]}",)
+    if ending == "s":
+        return (verb + ("es" if _TAKES_ES.search(verb) else "s"),)
+    if verb.endswith("e"):
+        return (verb[:-1] + ending,)
+    doubled = verb + verb[-1] + ending
+    if _DOUBLES.search(verb):
+        return (doubled,)
+    return (verb + ending, doubled) if _MAY_DOUBLE.search(verb) else (verb + ending,)
 
 
 @cache
@@ -64,17 +87,11 @@ def _german(entry: str, _language: str) -> Iterator[str]:
 def _romance(entry: str, language: str) -> Iterator[str]:
     infinitive, *stems = entry.split(":")
     kind = infinitive[-2:]
+    vowel, respelled = ("e", _BEFORE_E) if kind == "ar" else ("a", _BEFORE_A)
     for stem in (infinitive[:-2], *stems):
         for ending in _ENDINGS[language].get(kind, "").split():
             yield stem + ending
-            respelled = (
-                _BEFORE_E
-                if kind == "ar" and ending[0] == "e"
-                else _BEFORE_A
-                if kind != "ar" and ending[0] == "a"
-                else {}
-            )
-            for one, other in respelled.get(language, ()):
+            for one, other in respelled.get(language, ()) if ending.startswith(vowel) else ():
                 if stem.endswith(one):
                     yield stem[: -len(one)] + other + ending
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
-from i2v_assets.planning.inflection import INFLECTED, before_nouns, forms, infinitives, nouns
+from i2v_assets.planning.inflection import INFLECTED, before_nouns, english, forms, infinitives, nouns
 from i2v_assets.planning.vocabulary import Reading, listed_verbs
 
 _WORD: Final = re.compile(r"[a-z][a-z'-]*")
@@ -67,23 +67,13 @@ _GOES_ON: Final = frozenset(["keep", "keeps", "start", "starts", "begin", "begin
 
 @cache
 def _english_forms() -> tuple[frozenset[str], frozenset[str], frozenset[str], frozenset[str]]:
-    """Return the plain forms, and those in -s, -ed and -ing."""
+    """Return the plain forms, those in -s, the past ones and those in -ing."""
     base = frozenset(infinitives("en")) | listed_verbs()
     irregular = {verb: past.split("/") for verb, _, past in (each.partition(":") for each in infinitives("en_past"))}
+    regular = (english(verb, "ed") for verb in base - irregular.keys())
     return (
         base,
-        frozenset(_joined(verb, "s") for verb in base),
-        frozenset(form for verb in base for form in irregular.get(verb, (_joined(verb, "ed"),))),
-        frozenset(_joined(verb, "ing") for verb in base),
+        frozenset(form for verb in base for form in english(verb, "s")),
+        frozenset(form for past in (*irregular.values(), *regular) for form in past),
+        frozenset(form for verb in base for form in english(verb, "ing")),
     )
-
-
-def _joined(verb: str, ending: str) -> str:
-    vowel = ending[0] != "s"
-    if verb.endswith("e") and vowel:
-        return verb[:-1] + ending
-    if re.search(r"[^aeiou]y$", verb) and ending != "ing":
-        return verb[:-1] + "ie" + ending[-1]
-    if vowel and re.search(r"^[^aeiou]*[aeiou][bdgmnprt]$", verb):
-        return verb + verb[-1] + ending
-    return verb + ("es" if not vowel and re.search(r"(?:s|x|z|ch|sh|o)$", verb) else ending)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import yaml
 
-from i2v_assets.planning.inflection import INFLECTED, LOADER, forms
+from i2v_assets.planning.inflection import INFLECTED, LOADER, english, forms
 
 WORDS_FILE: Final = Path(__file__).with_name("words.yaml")
 
@@ -186,22 +186,13 @@ def whole_words(words: str, language: str) -> str:
 
 def _inflected(verb: str) -> str:
     base, *rest = verb.split(" ")
-    stem, last = base[:-1], base[-1]
-    if last == "e":
-        forms = rf"{stem}(?:es|ing)"
-    elif last == "y" and base[-2] not in "aeou":
-        forms = rf"{stem}(?:ies|ying)"
-    else:
-        doubled = last if re.search(r"^[^aeiou]*[aeiou][bdgmnprt]$", base) else f"{last}?"  # "hopping", not "hoping"
-        forms = rf"{base}(?:e?s|{doubled}ing)"
+    plain = base
     if base in _verbs("en_nouns_first"):
-        forms += rf"|(?:(?<=s )|(?<=and )|(?<=to )|(?<=then )){base}"
+        plain = rf"(?:(?<=s )|(?<=and )|(?<=to )|(?<=then )){base}"
     elif base in _verbs("en_nouns_too"):
-        forms += rf"|(?:^|(?<=, )|(?<=s )|(?<=and )|(?<=to )|(?<=then )|(?<=ly )|(?<=slow )){base}"
-    else:
-        forms += f"|{base}"
-    tail = "".join(rf" {word}" for word in rest)
-    return f"(?:{forms}){tail}"
+        plain = rf"(?:^|(?<=, )|(?<=s )|(?<=and )|(?<=to )|(?<=then )|(?<=ly )|(?<=slow )){base}"
+    spellings = "|".join((*english(base, "s"), *english(base, "ing"), plain))
+    return " ".join((f"(?:{spellings})", *rest))
 
 
 @cache
@@ -222,13 +213,13 @@ def _frequent() -> dict[str, re.Pattern[str]]:
 @cache
 def _words() -> dict[str, Any]:
     loaded = yaml.load(WORDS_FILE.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - a safe one, whichever it is
-    return {concept: _joined(entry) for concept, entry in loaded.items()}
+    return {concept: _as_patterns(entry) for concept, entry in loaded.items()}
 
 
-def _joined(entry: Any) -> Any:
+def _as_patterns(entry: Any) -> Any:
     """Return an entry of the file with each list as one pattern: its alternatives, of which a list is one in pieces."""
     if isinstance(entry, dict):
-        return {name: _joined(each) for name, each in entry.items()}
+        return {name: _as_patterns(each) for name, each in entry.items()}
     if isinstance(entry, list):
         return "|".join("".join(each) if isinstance(each, list) else each for each in entry)
     return entry
@@ -247,8 +238,8 @@ class CameraMove:
 def camera_moves(language: str | None) -> tuple[CameraMove, ...]:
     """Return the camera's moves in a language and in English."""
     return tuple(
-        CameraMove(name, _moves(forms.get("sure"), language), _moves(forms.get("maybe"), language))
-        for name, forms in _words()["camera"].items()
+        CameraMove(name, _moves(words.get("sure"), language), _moves(words.get("maybe"), language))
+        for name, words in _words()["camera"].items()
     )
 
 

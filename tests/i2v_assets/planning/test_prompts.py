@@ -401,6 +401,8 @@ def test_french_words_hold(prompt: str) -> None:
         "Barista tamps the coffee",
         "Nothing moves except the second hand",
         "hair blowin in the breeze",
+        "The hiker has been unclipping the rope",
+        "As though the curtain fell",
         "Der Vorhang bauscht sich",
         "Die Verkäuferin reicht dem Kunden die Tüte",
         "El panadero amasaba la masa",
@@ -444,6 +446,7 @@ def test_these_lead_with_a_motion(prompt: str) -> None:
         "Sala de estar moderna, sofá cinza, plantas",
         "Un baile de disfraces, trajes de seda",
         "make it pop",
+        "Tapes, window panes and paper planes on a desk",
         "动起来",
     ],
 )
