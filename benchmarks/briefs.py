@@ -4,8 +4,8 @@ Usage: python -m benchmarks.briefs PATH [--misses] [--check]
 
 PATH is a file of JSON lines; `tests/benchmarks/briefs.jsonl` is the open set. Each request has a `prompt` or none, its
 `media` (kind, name, size or seconds, and what it shows), `fields` of a brief, and a `label`: the right `route`, the fitting
-`preset_ok` of a bare picture, and the `advice` that is due; `optional` advice does no harm. Nothing is decoded: what a face
-look and a voice look would measure is taken from `content`.
+`preset_ok` of a bare picture, and the `advice` that is due; `optional` advice does no harm. Nothing is decoded: what the
+detection of faces and voices would measure is taken from `content`.
 """
 
 import argparse
@@ -58,12 +58,12 @@ LETTERS: Mapping[str, str] = {
 
 
 _UNLABELLED = {"voice_shorter"}
-"""It tells of the silence that whole seconds leave at the end, which no label is about."""
+"""Its subject is the silence that whole seconds leave at the end, which the labels leave out."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One request with what became of it: its route, or that it is held or refused, and the codes that were told."""
+    """One request with its outcome: its route, or that it is held or refused, and the codes of its advice."""
 
     id: str
     lang: str
@@ -77,8 +77,8 @@ class Case:
     words: str = ""
 
     @property
-    def told(self) -> frozenset[str]:
-        """The letters of all that was told."""
+    def advised(self) -> frozenset[str]:
+        """The letters of all its advice."""
         return frozenset(LETTERS.get(code, code) for code in self.codes if code not in _UNLABELLED)
 
     @property
@@ -98,8 +98,8 @@ class Case:
 
     @property
     def false(self) -> frozenset[str]:
-        """What was told although it is neither due nor optional."""
-        return self.told - set(self.label["advice"]) - set(self.label["optional"])
+        """The letters of advice that is neither due nor optional."""
+        return self.advised - set(self.label["advice"]) - set(self.label["optional"])
 
 
 def run(lines: Iterable[str]) -> list[Case]:
@@ -148,7 +148,7 @@ def _case(request: Mapping[str, Any]) -> Case:
 
 
 def _faces(media: Sequence[Mapping[str, Any]]) -> int:
-    """Return how many large faces a look at the first image would find, by what the label says that it shows."""
+    """Return how many large faces would be found in the first image, by what the label says that it shows."""
     content = next((each.get("content", "") for each in media if each["kind"] == "image"), "")
     return {"portrait": 1, "group": 3}.get(content.partition(" ")[0], 0)
 
@@ -161,7 +161,7 @@ def _medium(each: Mapping[str, Any], clip: str) -> MeasuredMedium:
 
 
 _SPEECH = {"voice": 0.87, "music": 0.0, "": None}
-"""What the voice look measures of speech and of music."""
+"""Share of speech that is measured in a voice and in music."""
 
 
 def _facts(kind: MediumKind, each: Mapping[str, Any]) -> MediaFacts:
@@ -222,7 +222,7 @@ def table(cases: Sequence[Case]) -> list[Line]:
         Line("presets fitting or neutral", f"{fitting} of {len(bare)}", "all but 2", fitting >= len(bare) - 2),
     ]
     for letter in sorted(
-        {letter for case in cases for letter in (*case.told, *case.label["advice"]) if len(letter) == 1}
+        {letter for case in cases for letter in (*case.advised, *case.label["advice"]) if len(letter) == 1}
     ):
         lines.append(_advice_line(letter, cases))
     noisy = sum(bool(case.false) for case in clean)
@@ -243,15 +243,15 @@ _RECALL = {"L": 0.9, "M": 0.8, "D": 0.8}
 
 
 def _advice_line(letter: str, cases: Sequence[Case]) -> Line:
-    told = [case for case in cases if letter in case.told]
+    given = [case for case in cases if letter in case.advised]
     due = [case for case in cases if letter in case.label["advice"]]
-    false = sum(letter in case.false for case in told)
-    found = sum(letter in case.told for case in due)
-    precision = 1 - false / len(told) if told else 1.0
+    false = sum(letter in case.false for case in given)
+    found = sum(letter in case.advised for case in due)
+    precision = 1 - false / len(given) if given else 1.0
     recall = found / len(due) if due else 1.0
     least = _RECALL.get(letter, 0.0)
     limit = "precision 0.90" + (f", recall {least:.2f}" if least else "")
-    figure = f"precision {precision:.2f} ({len(told)}), recall {recall:.2f} ({len(due)})"
+    figure = f"precision {precision:.2f} ({len(given)}), recall {recall:.2f} ({len(due)})"
     return Line(f"advice {letter}", figure, limit, precision >= 0.9 and recall >= least)
 
 
@@ -262,9 +262,9 @@ def _misses(cases: Sequence[Case]) -> Iterable[str]:
         if "preset_ok" in case.label:
             yield f"{case.id}: preset {case.preset}, fitting {', '.join(case.label['preset_ok'])}"
         if case.false:
-            yield f"{case.id}: told in vain {', '.join(sorted(case.false))}: {case.prompt}"
-        for letter in sorted(set(case.label["advice"]) & set(_RECALL) - case.told):
-            yield f"{case.id}: not told {letter}: {case.prompt}"
+            yield f"{case.id}: false advice {', '.join(sorted(case.false))}: {case.prompt}"
+        for letter in sorted(set(case.label["advice"]) & set(_RECALL) - case.advised):
+            yield f"{case.id}: missing advice {letter}: {case.prompt}"
 
 
 def main() -> None:

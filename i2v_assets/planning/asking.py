@@ -96,18 +96,15 @@ def _last_image(clues: Clues) -> Iterator[Ask]:
 
 
 def _two_states(clues: Clues) -> str:
-    """Return the words by which a prompt of two images speaks of two states of one thing; empty if it speaks of none."""
-    prompt, numbers = clues.prompt, [number for kind, number in clues.numbered if kind is MediumKind.IMAGE]
-    if 1 in numbers:  # each has its own part, such as the person and the room
-        pairs: tuple[tuple[str, str], ...] = (("begins", "ends"),)
-    else:
+    """Return the words by which a prompt of two images speaks of two states of one thing; empty if it does not."""
+    prompt, pairs = clues.prompt, [("begins", "ends")]
+    if (MediumKind.IMAGE, 1) not in clues.numbered:  # else each has its own part, such as the person and the room
         if words := prompt.find("from_to"):
             return words
-        pairs = (("begins", "ends"),)
         if not prompt.find("composes"):
             if words := prompt.find("changes"):
                 return words
-            pairs = (*pairs, ("early_state", "late_state"), ("early_state", "ends"))
+            pairs += [("early_state", "late_state"), ("early_state", "ends")]
     found = ((prompt.find(one), prompt.find(other)) for one, other in pairs)
     return next((f"{one} … {other}" for one, other in found if one and other and one != other), "")
 

@@ -19,12 +19,13 @@ DESCRIBING_WORDS: Final = 4
 """Fewest words before the first motion that describe the picture; fewer name a style or a subject: "macro", "a cat"."""
 
 DESCRIBING_CHARACTERS: Final = 8
+"""The same in characters for Chinese and Japanese, at two for most words."""
 
 SEVERAL_ACTIONS: Final = 3
 """Actions from which a clip of a few seconds has several motions. Slight ones, such as a blink, count as one together."""
 
 LONGEST_WORD: Final = 40
-"""Characters in which the word before another one is looked for."""
+"""Characters before a word in which the previous word is searched, so that a long prompt is read in linear time; words are shorter."""
 
 _CJK_CHARACTER = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
 
@@ -231,7 +232,7 @@ def _without_format(clause: str) -> str:
     if match is None:
         return clause
     rest = clause[match.end() :].strip(" ,.-")
-    # "a woman" and "make the flag wave" begin with words that are no format by themselves
+    # "a woman" and "make the flag wave" begin with words that are not a format by themselves
     return rest if re.search(r"\d|[a-z]{4}|秒|[^\x00-\x7f]", _FILLER.sub("", match[0])) else clause
 
 
@@ -253,7 +254,7 @@ def _joints() -> re.Pattern[str]:
 
 
 def _camera(reading: Reading, segment: str) -> list[str]:
-    """Return the camera's moves of a segment; of a subject that turns or drifts there is none."""
+    """Return the camera's moves of a segment, without the turns and drifts of a subject."""
     by_camera = bool(pattern("camera_nouns", reading.language).search(segment))
     found = []
     for move in camera_moves(reading.language):
