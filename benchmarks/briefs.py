@@ -114,8 +114,8 @@ def _case(request: Mapping[str, Any]) -> Case:
         fields["prompt"] = request["prompt"]
 
     def case(outcome: str, **found: Any) -> Case:
-        known: dict[str, Any] = {"route": None, "microdollars": 0, "preset": None, "codes": ()} | found
-        return Case(request["id"], request["lang"], request["prompt"], label, outcome, **known)
+        values: dict[str, Any] = {"route": None, "microdollars": 0, "preset": None, "codes": ()} | found
+        return Case(request["id"], request["lang"], request["prompt"], label, outcome, **values)
 
     try:
         brief = brief_from(Document(fields), request["id"])

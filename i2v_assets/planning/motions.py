@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Final
 
 from i2v_assets.planning.verb_forms import verbs_in
@@ -243,14 +243,9 @@ _FILLER = re.compile(r"(?<![a-z])(?:make|para|pour)(?![a-z])")
 
 
 def _segments(clauses: Iterable[str]) -> Iterator[str]:
-    joints = _joints()
+    joints = pattern("joints", None)
     for clause in clauses:
         yield from (part.strip() for part in joints.split(clause) if part.strip())
-
-
-@cache
-def _joints() -> re.Pattern[str]:
-    return pattern("joints", None)
 
 
 def _camera(reading: Reading, segment: str) -> list[str]:

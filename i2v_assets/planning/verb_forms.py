@@ -22,11 +22,11 @@ def verbs_in(reading: Reading, clause: str) -> Iterator[re.Match[str]]:
     if language == "en":
         yield from _english(clause)
     elif language in INFLECTED:
-        known, alike, before = forms(language), nouns(language), ""
+        verbs, alike, before = forms(language), nouns(language), ""
         for match in _WORD.finditer(clause):
             *elided, word = match[0].rsplit("'", 1)
             reflexive = before in {"se", "sich"} or elided == ["s"]
-            if (word in known and before not in before_nouns(language)) or (reflexive and word in alike):
+            if (word in verbs and before not in before_nouns(language)) or (reflexive and word in alike):
                 yield match
             before = match[0]
 

@@ -150,8 +150,11 @@ def pattern(concept: str, language: str | None) -> re.Pattern[str]:
     entry = _words()[concept]
     english = () if concept in _OWN_LANGUAGE else ("en",)
     lists = dict.fromkeys(("all", language or "en", *english))
-    parts = [_alternatives(concept, each) for each in lists if each in entry]
-    return re.compile("|".join(parts) if parts else r"(?!)")
+    return _any_of([_alternatives(concept, each) for each in lists if each in entry])
+
+
+def _any_of(patterns: list[str]) -> re.Pattern[str]:
+    return re.compile("|".join(patterns) if patterns else r"(?!)")
 
 
 @cache
@@ -238,15 +241,11 @@ class CameraMove:
 def camera_moves(language: str | None) -> tuple[CameraMove, ...]:
     """Return the camera's moves in a language and in English."""
     return tuple(
-        CameraMove(name, _moves(words.get("sure"), language), _moves(words.get("maybe"), language))
+        CameraMove(name, _moves(words.get("sure", {}), language), _moves(words.get("maybe", {}), language))
         for name, words in _words()["camera"].items()
     )
 
 
-def _moves(by_language: dict[str, str] | None, language: str | None) -> re.Pattern[str]:
-    parts = [
-        whole_words(by_language[each], each)
-        for each in dict.fromkeys((language or "en", "en"))
-        if by_language and each in by_language
-    ]
-    return re.compile("|".join(parts) if parts else r"(?!)")
+def _moves(words: dict[str, str], language: str | None) -> re.Pattern[str]:
+    lists = dict.fromkeys((language or "en", "en"))
+    return _any_of([whole_words(words[each], each) for each in lists if each in words])
