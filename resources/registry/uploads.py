@@ -193,9 +193,8 @@ class UploadRefusals:
                     for row in sorted(news, key=lambda row: row.source)
                 ]
                 connection.execute(self._database.upsert(refused_uploads), rows)
-        left = {key: row.clip for key, row in known.items() if key not in resolved} | {
-            row.source: row.clip for row in news
-        }
+        gone = set(resolved)
+        left = {key: row.clip for key, row in known.items() if key not in gone} | {row.source: row.clip for row in news}
         freed = {row.clip for row in known.values() if row.clip is not None} - set(left.values())
         return Refusals(tuple(row.source for row in news), resolved, tuple(sorted(freed)))
 
