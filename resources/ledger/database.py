@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
@@ -323,3 +323,11 @@ def chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
     """Yield the names in parts that fit into one statement."""
     for start in range(0, len(names), CHUNK):
         yield names[start : start + CHUNK]
+
+
+def rows_in(
+    connection: sa.Connection, query: sa.Select[Any], column: sa.ColumnElement[str], names: Collection[str]
+) -> Iterator[sa.Row[*tuple[Any, ...]]]:
+    """Yield the rows of a query in which the column has one of these names."""
+    for part in chunks(sorted(names)):
+        yield from connection.execute(query.where(column.in_(part)))
