@@ -117,6 +117,11 @@ class Database:
         upsert: sa.Insert = statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=taken)
         return upsert
 
+    def insert_new(self, table: sa.Table) -> sa.Insert:
+        """Return an INSERT that does nothing if the row exists."""
+        insert: sa.Insert = self._insert(table).on_conflict_do_nothing()
+        return insert
+
     def _insert(self, table: sa.Table) -> Any:
         from sqlalchemy.dialects import postgresql, sqlite
 
