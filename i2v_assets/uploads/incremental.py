@@ -105,7 +105,7 @@ def split_key(key: str) -> tuple[str, str]:
 def groups_of(source: str) -> Iterator[Group]:
     """Yield every group that an upload's source, or a key, may belong to."""
     folder, name = split_key(source)
-    yield Group("name", folder, _stem(name))
+    yield Group("name", folder, stem_key(name))
     for above in with_parents(folder):
         yield Group("folder", above)
     end = source.find("#")
@@ -153,7 +153,7 @@ class ScopeScanner:
         for key in wanted:
             result.groups[key] = self._groups(key)
             folder, name = split_key(key)
-            self._written.setdefault(Group("name", folder, _stem(name)), set()).add(split_name(name)[0])
+            self._written.setdefault(Group("name", folder, stem_key(name)), set()).add(split_name(name)[0])
         self._add_held(wanted, result)
         batches = self._batches_naming(wanted, result)
         self._collect(result, {above for key in wanted for above in with_parents(split_key(key)[0])})
@@ -171,7 +171,7 @@ class ScopeScanner:
         for source, document in affected.items():
             folder, name = split_key(source.partition("#")[0])
             if source.startswith(UPLOADS) and name and document in result.groups:
-                group = Group("name", folder, _stem(name))
+                group = Group("name", folder, stem_key(name))
                 owner = self._owner(folder)
                 result.groups[document].add(group if owner is None else Group("folder", owner))
                 self._written.setdefault(group, set()).add(split_name(name)[0])
@@ -249,7 +249,7 @@ class ScopeScanner:
     def _groups(self, key: str) -> set[Group]:
         folder, name = split_key(key)
         role = role_of(name)
-        own = {Group("name", folder, _stem(name))}
+        own = {Group("name", folder, stem_key(name))}
         if role == "batch":
             return {Group("list", folder, name)} | self._loose_in(folder)
         if role == "defaults":
@@ -261,13 +261,13 @@ class ScopeScanner:
             # The change may move files between two nested briefs, so the outer folder is scanned too.
             outer = self._owner(folder.rpartition("/")[0])
             return {Group("folder", folder if outer is None else outer)}
-        return {Group("name", folder, _stem(name)) if owner is None else Group("folder", owner)}
+        return {Group("name", folder, stem_key(name)) if owner is None else Group("folder", owner)}
 
     def _loose_in(self, folder: str) -> set[Group]:
         """Return what a document of a folder may hold: all below it; at the top the loose files of the top alone."""
         if folder:
             return {Group("folder", self._owner(folder) or folder)}
-        return {Group("name", "", _stem(split_key(info.key)[1])) for info in self._folders.get("", ())}
+        return {Group("name", "", stem_key(split_key(info.key)[1])) for info in self._folders.get("", ())}
 
     def _collect(self, result: UploadScope, above: set[str]) -> None:
         groups = {group for groups in result.groups.values() for group in groups}
@@ -293,7 +293,7 @@ class ScopeScanner:
             beside = self._folders.get(folder, ()) if folder not in self._large else self._by_name(folder, names)
             wanted = names | stems_beside((split_key(info.key)[1] for info in beside), names)
             for info in beside:
-                if _stem(split_key(info.key)[1]) in wanted:
+                if stem_key(split_key(info.key)[1]) in wanted:
                     result.objects[info.key] = info
         for folder in above | {part for name in loose for part in with_parents(name)}:
             self._add_steering(result, folder)
@@ -305,9 +305,9 @@ class ScopeScanner:
             for info in self._in_folder(folder, role):
                 result.objects[info.key] = info
                 if role == "document":
-                    stems.add(_stem(split_key(info.key)[1]))
+                    stems.add(stem_key(split_key(info.key)[1]))
         if stems:
-            beside = (info for info in self._folders[folder] if _stem(split_key(info.key)[1]) in stems)
+            beside = (info for info in self._folders[folder] if stem_key(split_key(info.key)[1]) in stems)
             result.objects |= {info.key: info for info in beside}
 
     def _below(self, root: str, folder: str) -> list[ObjectInfo]:
@@ -400,10 +400,6 @@ class ScopeScanner:
         )
         with ThreadPoolExecutor(READERS) as pool:
             result.objects |= {each.key: each for each in pool.map(self._bucket.head, asked) if each is not None}
-
-
-def _stem(name: str) -> str:
-    return stem_key(name)
 
 
 @lru_cache(maxsize=64)  # the same unchanged lists at every tick
