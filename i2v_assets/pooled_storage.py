@@ -3,7 +3,7 @@
 Dagster's own storage opens a connection for each access, and the server starts a process for each connection. A run of 100
 clips begins with 600 planned events of two accesses each, and an idle daemon and code server make hundreds of accesses a
 minute. Here a run plans each asset once for its whole range, which is Dagster's own switch; Dagster's storage then no longer
-tells which partitions are in progress or have failed, and this one does. With Dagster's own batches, which are off unless
+shows which partitions are in progress or have failed, and this one does. With Dagster's own batches, which are off unless
 DAGSTER_EVENT_BATCH_SIZE is set, it hands over many events at once.
 """
 

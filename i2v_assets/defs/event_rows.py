@@ -65,33 +65,33 @@ class EventRows:
         if asset is None:
             return
         statement = _update_of(self._tables.assets, tuple(entry))
-        given = {f"to_{name}": value for name, value in entry.items()}
-        if not connection.execute(statement, {"the_asset": asset.to_string(), **given}).rowcount:
+        parameters = {f"to_{name}": value for name, value in entry.items()}
+        if not connection.execute(statement, {"the_asset": asset.to_string(), **parameters}).rowcount:
             connection.execute(self._tables.assets.insert(), {"asset_key": asset.to_string(), **entry})
         where = asset.to_user_string(), event.get_dagster_event().partition
         self._latest[where] = Target(number, event.run_id, event.timestamp)
 
     def _check(self, connection: sa.Connection, event: dg.EventLogEntry, number: int, row: dict[str, Any]) -> None:
-        said: Any = event.get_dagster_event().event_specific_data
-        about = said.target_materialization_data
+        evaluation: Any = event.get_dagster_event().event_specific_data
+        target = evaluation.target_materialization_data
         which = {
-            "asset_key": said.asset_key.to_string(),
-            "check_name": said.check_name,
+            "asset_key": evaluation.asset_key.to_string(),
+            "check_name": evaluation.check_name,
             "run_id": event.run_id,
-            "partition": said.partition,
+            "partition": evaluation.partition,
         }
-        found = {
-            "execution_status": self._tables.passed if said.passed else self._tables.failed,
+        changes = {
+            "execution_status": self._tables.passed if evaluation.passed else self._tables.failed,
             "evaluation_event": row["event"],
             "evaluation_event_timestamp": row["timestamp"],
             "evaluation_event_storage_id": number,
-            "materialization_event_storage_id": about.storage_id if about else None,
+            "materialization_event_storage_id": target.storage_id if target else None,
         }
-        statement = _planned_check(self._tables.checks, tuple(which), tuple(found))
-        given = {f"if_{name}": value for name, value in which.items()}
-        given |= {f"to_{name}": value for name, value in found.items()}
-        if not connection.execute(statement, given).rowcount:
-            connection.execute(self._tables.checks.insert(), {**which, **found})
+        statement = _planned_check(self._tables.checks, tuple(which), tuple(changes))
+        parameters = {f"if_{name}": value for name, value in which.items()}
+        parameters |= {f"to_{name}": value for name, value in changes.items()}
+        if not connection.execute(statement, parameters).rowcount:
+            connection.execute(self._tables.checks.insert(), {**which, **changes})
 
 
 @functools.cache

@@ -60,7 +60,7 @@ def measure_again(
             may_be_silent=manifest.may_be_silent,
             joined_seconds=manifest.pieces_seconds,
         )
-        limits = measuring_limits(video.stat().st_size, asked)
+        limits = measuring_limits(video, asked)
         measures = shared_pool().run(measure, video, asked, limits=limits, name="The video")
     findings = judge(measures, asked, thresholds(settings.quality))
     total = score(measures, findings)
@@ -173,8 +173,7 @@ class Postprocessor:
         pool = self._context.pool
         if not self._context.settings.previews:
             return Measured(await pool.measure(local, asked))
-        size_bytes = (await asyncio.to_thread(local.stat)).st_size
-        limits = measuring_limits(size_bytes, asked, draws=True)
+        limits = measuring_limits(local, asked, draws=True)
         try:
             found = await pool.run_async(measure_and_draw, local, asked, limits=limits, name="The video")
             if found.why_none:

@@ -124,9 +124,10 @@ def open_media(
             options = options | {"threads": str(decoder_threads)}
         opened = av.open(str(path.absolute()), format=_demuxer(container), metadata_errors="replace", options=options)
         with opened:
-            if decoder_threads:
-                for stream in [*opened.streams.video, *opened.streams.audio]:
-                    if has_decoder(stream):
+            for stream in [*opened.streams.video, *opened.streams.audio]:
+                if has_decoder(stream):
+                    stream.codec_context.skip_frame = "DEFAULT"  # what is skipped is skipped only while it is opened
+                    if decoder_threads:
                         stream.codec_context.thread_count = decoder_threads
             yield opened
     except MemoryError:
@@ -139,7 +140,7 @@ def open_media(
         ) from error
 
 
-_TOLD_BY_HEADER = {"h264", "hevc", "vp9", "av1"}
+_WHOLE_IN_HEADER = {"h264", "hevc", "vp9", "av1"}
 """Codecs of which an MP4's header says all that a decoder needs: for H.264 the order of its frames too, by their times."""
 
 
@@ -154,7 +155,7 @@ def header_is_enough(path: Path) -> bool:
                 has_decoder(stream)
                 and stream.frames > 0
                 and stream.codec_context.width > 0
-                and stream.codec_context.name in _TOLD_BY_HEADER
+                and stream.codec_context.name in _WHOLE_IN_HEADER
                 for stream in streams[:1]
             )
     except Unreadable:

@@ -90,7 +90,7 @@ def _frames(path: Path) -> tuple[int, int]:
     """Return how many frames of the best stream can be decoded, two at most, and the pixels of the first.
 
     What the header says of the first stream is nearly always enough, and opening a file by it costs an eighth. Its first two
-    packets are too: a decoder that is told that no more come does not hold back frames to bring them into order.
+    packets are too: a decoder that gets the end of the stream does not hold back frames to bring them into order.
     """
     best = 0, 0
     for packets in (FRAMES, MAX_PACKETS):
@@ -117,7 +117,6 @@ def _frames_of(path: Path, number: int, *, header_only: bool = False, packets: i
             if stream is None or not has_decoder(stream):
                 return 0, 0
             stream.codec_context.thread_count = 1  # two frames need no more, and each thread takes memory
-            stream.codec_context.skip_frame = "DEFAULT"
             for pixels in _decoded(opened, stream, packets):
                 frames.append(pixels)
                 if len(frames) == FRAMES:

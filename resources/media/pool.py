@@ -147,8 +147,7 @@ class MediaPool:
         """
         from resources.media.quality.measuring import measure
 
-        size_bytes = (await asyncio.to_thread(video.stat)).st_size
-        limits = measuring_limits(size_bytes, expectation)
+        limits = measuring_limits(video, expectation)
         return await self.run_async(measure, video, expectation, limits=limits, name="The video")
 
     # Lanes
@@ -261,8 +260,8 @@ _DRAWING_SECONDS = 20.0
 """CPU that pictures may take beside the decode that they share: those of 15 s at 4k take two seconds."""
 
 
-def measuring_limits(size_bytes: int, expectation: Expectation, *, draws: bool = False) -> WorkLimits:
-    """Return what measuring a video of this size may cost, as it was asked for, with its pictures if it ``draws`` them."""
+def measuring_limits(video: Path, expectation: Expectation, *, draws: bool = False) -> WorkLimits:
+    """Return what measuring a local video may cost, as it was asked for, with its pictures if it ``draws`` them."""
     pixels = {"4k": 8_300_000, "1080p": 2_100_000}.get(expectation.resolution or "", 1_000_000)
-    limits = scaled("measure", size_bytes=size_bytes, pixels=pixels, seconds=expectation.duration or 15.0)
+    limits = scaled("measure", size_bytes=video.stat().st_size, pixels=pixels, seconds=expectation.duration or 15.0)
     return replace(limits, cpu_seconds=limits.cpu_seconds + _DRAWING_SECONDS) if draws else limits

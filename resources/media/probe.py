@@ -284,7 +284,7 @@ def displayed_size(stream: av.VideoStream, frame: av.VideoFrame) -> tuple[int, i
     """Return width and height as a player shows them, and the rotation in degrees (0, 90, 180 or 270)."""
     rotation = round(frame.rotation) % 360
     width, height = frame.width, frame.height
-    # The decoder knows the shape that only the stream itself tells; a container opened by its header does not.
+    # The decoder knows the shape that stands only in the stream itself; a container opened by its header does not.
     if (shape := stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio) and shape > 0:
         width = round(width * shape)
     return (height, width, rotation) if rotation in {90, 270} else (width, height, rotation)

@@ -140,8 +140,6 @@ class _Watcher:
         sounds = () if sound is None else (sound,)
         if sounds:
             self.sound = SoundMeter(keep_voice=self._keep_voice)
-        for stream in (picture, *sounds):
-            stream.codec_context.skip_frame = "DEFAULT"
         if self._draws:
             self._prepare_pictures(container, picture)
         try:

@@ -218,8 +218,8 @@ def test_a_clip_whose_pictures_take_too_much_is_measured_without_them(
     """It is paid for, so nothing about a picture holds it."""
     real = postprocess.measuring_limits
 
-    def tiny(size_bytes: int, expectation: Expectation, *, draws: bool = False) -> WorkLimits:
-        return WorkLimits("measure", 20.0, memory_bytes=1) if draws else real(size_bytes, expectation)
+    def tiny(video: Path, expectation: Expectation, *, draws: bool = False) -> WorkLimits:
+        return WorkLimits("measure", 20.0, memory_bytes=1) if draws else real(video, expectation)
 
     monkeypatch.setattr(postprocess, "measuring_limits", tiny)
     with MediaPool(workers=1, quick_workers=0) as pool:
