@@ -133,7 +133,6 @@ class _Pass:
     figures: Figures
     compare: bool
     made: int = 0
-    since_rise: int = 0
     tick: int = 0
     charged: int = 0
     reserved: int = 0

@@ -86,7 +86,6 @@ class ErrorCode(StrEnum):
     """The file or database is not the ledger that the bucket knows, or is none."""
 
     NO_SUCH_CLIP = "no_such_clip"
-    NO_SUCH_TAKE = "no_such_take"
     CLIP_BUSY = "clip_busy"
     SERVER_NOT_STARTED = "server_not_started"
 

@@ -23,8 +23,8 @@ from resources.registry.rows import ClipState
 from resources.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from i2v_assets.uploads.incremental import UploadScope
     from i2v_assets.uploads.ingest import UploadScan
+    from i2v_assets.uploads.scope import UploadScope
     from resources.ledger.database import Database
     from resources.registry.registry import Registry
     from resources.storage.bucket import Bucket
@@ -162,9 +162,9 @@ def rescan_times(
     keys: list[str], scope: "UploadScope", scanned: "UploadScan", now: datetime, settle_seconds: float
 ) -> dict[str, datetime]:
     """Return the keys to scan again and when, because a settling upload sends no further event."""
-    from i2v_assets.uploads.incremental import groups_of
     from i2v_assets.uploads.marks import ENDS_AFTER
     from i2v_assets.uploads.roles import role_of
+    from i2v_assets.uploads.scope import groups_of
 
     settle = timedelta(seconds=settle_seconds)
     settling = {group for each in scanned.grouping.settling for group in groups_of(each.source)}

@@ -6,10 +6,11 @@ if the copy says something else; one with the same text changes nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from i2v_assets.briefs.brief import Brief
-from i2v_assets.briefs.yaml_reader import DocumentError, read_document
+from i2v_assets.briefs.yaml_reader import read_document
 from i2v_assets.uploads.near_names import NearFiles, spellings, words_of
 from i2v_assets.uploads.noise import original_of_conflict, originals_of
 from i2v_assets.uploads.roles import (
@@ -174,19 +175,12 @@ def _remedy(entry: Entry) -> str:
 
 
 def parses_as_brief(text: str | bytes) -> bool:
-    """Return whether a text holds keys of a brief and no others, whether or not their values fit."""
+    """Return whether a text parses and has a key of a brief, whatever its value and its other keys are."""
     for written in spellings(text):
         for kind in ("yaml", "json"):
-            try:
-                data = read_document(written, "it", kind).data
-            except DocumentError:
-                continue
-            except Exception:  # noqa: BLE001,S112 - any text may be tried; one that breaks a parser is not a brief
-                continue
-            if data and not data.keys() & Brief.model_fields.keys():
-                continue
-            if data:
-                return True
+            with suppress(Exception):  # any text may be tried; one that breaks a parser is not a brief
+                if not Brief.model_fields.keys().isdisjoint(read_document(written, "it", kind).data):
+                    return True
     return False
 
 
@@ -272,7 +266,7 @@ def copies_of_briefs(tree: Tree, texts: Texts) -> dict[str, Doubt]:
     found: dict[str, Doubt] = {}
     for entry in tree.documents:
         briefs = tree.briefs.get(entry.folder, ())
-        if len(briefs) == 1 and _is_of_a_brief(entry.name) and not says_the_same(entry, briefs[0], texts):
+        if briefs and _is_of_a_brief(entry.name) and not says_the_same(entry, briefs[0], texts):
             found.setdefault(entry.folder, copy_doubt(entry, briefs[0]))
     return found
 

@@ -13,19 +13,18 @@ import re
 import unicodedata
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from functools import cached_property, lru_cache, partial
+from dataclasses import replace
+from functools import lru_cache, partial
 from itertools import islice
-from typing import NamedTuple
 
 from i2v_assets.briefs.yaml_reader import DocumentError
 from i2v_assets.uploads.ingest import READERS, head_or_none, read_texts
 from i2v_assets.uploads.large_lists import PATIENCE_SECONDS, is_read, parse_list, unread_lists
 from i2v_assets.uploads.near_names import spellings, words_of
 from i2v_assets.uploads.roles import role_of, split_name, stem_key
+from i2v_assets.uploads.scope import Group, UploadScope, split_key, with_parents
 from i2v_assets.uploads.tree import UnreadableText, in_side_folder
 from i2v_assets.uploads.voices import stems_beside
 from resources.composed import composed
@@ -47,81 +46,6 @@ CROWD = 10
 
 DOCUMENTS = ("brief", "Brief", "_defaults", "_uploading-")
 """Name prefixes of the documents that decide about a folder; used if the folder is too large to list."""
-
-
-class Group(NamedTuple):
-    """Objects that belong together: a folder with everything below it, the files of one name, or a CSV batch."""
-
-    kind: str
-    folder: str
-    name: str = ""
-
-
-@dataclass
-class UploadScope:
-    """The objects and groups that some keys affect.
-
-    Attributes:
-        objects: The existing objects, by key.
-        groups: The groups of each requested key.
-        cut: Folders that hold too many objects to scan.
-        unread: Large CSV batches that are still being read, so that the files they name are not known.
-    """
-
-    objects: dict[str, ObjectInfo] = field(default_factory=dict)
-    groups: dict[str, set[Group]] = field(default_factory=dict)
-    cut: list[str] = field(default_factory=list)
-    asked: set[str] = field(default_factory=set)
-    """Keys of documents that were looked up one by one: those that are not among the objects are gone."""
-    unread: set[str] = field(default_factory=set)
-
-    def covers(self, source: str) -> bool:
-        """Return whether all files of an upload (or of an object's group) are in the scope."""
-        return not self._every.isdisjoint(groups_of(source))
-
-    def newest(self, groups: Iterable[Group]) -> datetime | None:
-        """Return when the most recent object of some groups was written."""
-        return max((self._newest[group] for group in groups if group in self._newest), default=None)
-
-    @cached_property
-    def _every(self) -> frozenset[Group]:
-        return frozenset(group for groups in self.groups.values() for group in groups)
-
-    @cached_property
-    def _newest(self) -> dict[Group, datetime]:
-        times: dict[Group, datetime] = {}
-        for key, found in self.objects.items():
-            for group in groups_of(key):
-                times[group] = max(found.modified_at, times.get(group, found.modified_at))
-        return times
-
-
-def split_key(key: str) -> tuple[str, str]:
-    """Return the folder below ``uploads/`` (empty at its top) and the name of a key."""
-    folder, _, name = key.removeprefix(UPLOADS).rpartition("/")
-    return folder, name
-
-
-def groups_of(source: str) -> Iterator[Group]:
-    """Yield every group that an upload's source, or a key, may belong to."""
-    folder, name = split_key(source)
-    yield Group("name", folder, _stem(name))
-    for above in with_parents(folder):
-        yield Group("folder", above)
-    end = source.find("#")
-    while end != -1:  # the source of a row is the CSV batch's key, `#`, and the clip
-        yield Group("list", *split_key(source[:end]))
-        end = source.find("#", end + 1)
-    yield Group("list", folder, name)
-
-
-def with_parents(folder: str) -> list[str]:
-    """Return a folder and its parents, nearest first; ``uploads/`` itself is the empty string."""
-    folders = [folder]
-    while folder:
-        folder = folder.rpartition("/")[0]
-        folders.append(folder)
-    return folders
 
 
 class ScopeScanner:
@@ -153,7 +77,7 @@ class ScopeScanner:
         for key in wanted:
             result.groups[key] = self._groups(key)
             folder, name = split_key(key)
-            self._written.setdefault(Group("name", folder, _stem(name)), set()).add(split_name(name)[0])
+            self._written.setdefault(Group("name", folder, stem_key(name)), set()).add(split_name(name)[0])
         self._add_held(wanted, result)
         batches = self._batches_naming(wanted, result)
         self._collect(result, {above for key in wanted for above in with_parents(split_key(key)[0])})
@@ -171,7 +95,7 @@ class ScopeScanner:
         for source, document in affected.items():
             folder, name = split_key(source.partition("#")[0])
             if source.startswith(UPLOADS) and name and document in result.groups:
-                group = Group("name", folder, _stem(name))
+                group = Group("name", folder, stem_key(name))
                 owner = self._owner(folder)
                 result.groups[document].add(group if owner is None else Group("folder", owner))
                 self._written.setdefault(group, set()).add(split_name(name)[0])
@@ -249,7 +173,7 @@ class ScopeScanner:
     def _groups(self, key: str) -> set[Group]:
         folder, name = split_key(key)
         role = role_of(name)
-        own = {Group("name", folder, _stem(name))}
+        own = {Group("name", folder, stem_key(name))}
         if role == "batch":
             return {Group("list", folder, name)} | self._loose_in(folder)
         if role == "defaults":
@@ -261,13 +185,13 @@ class ScopeScanner:
             # The change may move files between two nested briefs, so the outer folder is scanned too.
             outer = self._owner(folder.rpartition("/")[0])
             return {Group("folder", folder if outer is None else outer)}
-        return {Group("name", folder, _stem(name)) if owner is None else Group("folder", owner)}
+        return {Group("name", folder, stem_key(name)) if owner is None else Group("folder", owner)}
 
     def _loose_in(self, folder: str) -> set[Group]:
         """Return what a document of a folder may hold: all below it; at the top the loose files of the top alone."""
         if folder:
             return {Group("folder", self._owner(folder) or folder)}
-        return {Group("name", "", _stem(split_key(info.key)[1])) for info in self._folders.get("", ())}
+        return {Group("name", "", stem_key(split_key(info.key)[1])) for info in self._folders.get("", ())}
 
     def _collect(self, result: UploadScope, above: set[str]) -> None:
         groups = {group for groups in result.groups.values() for group in groups}
@@ -293,7 +217,7 @@ class ScopeScanner:
             beside = self._folders.get(folder, ()) if folder not in self._large else self._by_name(folder, names)
             wanted = names | stems_beside((split_key(info.key)[1] for info in beside), names)
             for info in beside:
-                if _stem(split_key(info.key)[1]) in wanted:
+                if stem_key(split_key(info.key)[1]) in wanted:
                     result.objects[info.key] = info
         for folder in above | {part for name in loose for part in with_parents(name)}:
             self._add_steering(result, folder)
@@ -305,9 +229,9 @@ class ScopeScanner:
             for info in self._in_folder(folder, role):
                 result.objects[info.key] = info
                 if role == "document":
-                    stems.add(_stem(split_key(info.key)[1]))
+                    stems.add(stem_key(split_key(info.key)[1]))
         if stems:
-            beside = (info for info in self._folders[folder] if _stem(split_key(info.key)[1]) in stems)
+            beside = (info for info in self._folders[folder] if stem_key(split_key(info.key)[1]) in stems)
             result.objects |= {info.key: info for info in beside}
 
     def _below(self, root: str, folder: str) -> list[ObjectInfo]:
@@ -400,10 +324,6 @@ class ScopeScanner:
         )
         with ThreadPoolExecutor(READERS) as pool:
             result.objects |= {each.key: each for each in pool.map(self._bucket.head, asked) if each is not None}
-
-
-def _stem(name: str) -> str:
-    return stem_key(name)
 
 
 @lru_cache(maxsize=64)  # the same unchanged lists at every tick

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from resources.ledger.base import LedgerBase
-from resources.ledger.database import chunks
+from resources.ledger.database import rows_in
 from resources.ledger.tables import approvals
 
 
@@ -103,12 +103,9 @@ class Approvals(LedgerBase):
 
     def approved_clips(self, clips: Collection[str]) -> frozenset[str]:
         """Return those of these clips that a record holds for, at whatever price."""
-        found: set[str] = set()
+        query = sa.select(approvals.c.clip).where(approvals.c.voided_at.is_(None))
         with self.database.read() as connection:
-            for part in chunks(sorted(clips)):
-                query = sa.select(approvals.c.clip).where(approvals.c.clip.in_(part), approvals.c.voided_at.is_(None))
-                found.update(connection.execute(query).scalars())
-        return frozenset(found)
+            return frozenset(row.clip for row in rows_in(connection, query, approvals.c.clip, clips))
 
     def void_others(self, clip: str, prices: Mapping[str, int | None], *, doubt: str = "") -> int:
         """Make the records of a clip void that do not cover its plan of now, and return their number.

@@ -241,17 +241,7 @@ class LedgerBase:
             f"Request {name} is {row.state}; `{what}` does not apply.", remedy="Nothing was changed."
         )
 
-    def _insert_new(self, table: sa.Table) -> sa.Insert:
-        """Return an INSERT that does nothing if the row exists."""
-        if self.database.is_sqlite:
-            from sqlalchemy.dialects import sqlite
-
-            return sqlite.insert(table).on_conflict_do_nothing()
-        from sqlalchemy.dialects import postgresql
-
-        return postgresql.insert(table).on_conflict_do_nothing()
-
     def _lock_service(self, connection: sa.Connection, service: str) -> None:
         if connection.execute(_LOCK_SERVICE, {"the_service": service}).first() is None:
-            connection.execute(self._insert_new(services), {"service": service})
+            connection.execute(self.database.insert_new(services), {"service": service})
             connection.execute(_LOCK_SERVICE, {"the_service": service})

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import sqlalchemy as sa
 
 from resources.ledger.base import FINISHED, LedgerBase
-from resources.ledger.database import chunks
+from resources.ledger.database import rows_in
 from resources.ledger.errors import IllegalTransition, LedgerError
 from resources.ledger.holds import OF_PRICE, hold_family, surprise_words
 from resources.ledger.records import RequestRow
@@ -80,14 +80,10 @@ class Corrections(LedgerBase):
 
     def corrected_costs(self, fingerprints: Collection[str]) -> frozenset[str]:
         """Return those of these requests of which a person corrected a cost."""
-        found: set[str] = set()
+        query = sa.select(events.c.fingerprint).where(events.c.what == COST_CORRECTED)
         with self.database.read() as connection:
-            for part in chunks(sorted(fingerprints)):
-                query = sa.select(events.c.fingerprint).where(
-                    events.c.fingerprint.in_(part), events.c.what == COST_CORRECTED
-                )
-                found |= set(connection.execute(query).scalars())
-        return frozenset(found)
+            rows = rows_in(connection, query, events.c.fingerprint, fingerprints)
+            return frozenset(row.fingerprint for row in rows)
 
     def _correct(
         self, connection: sa.Connection, row: RequestRow, paid: "sa.Row[tuple[object, ...]]", cost: int, by: str

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
@@ -116,6 +116,11 @@ class Database:
         taken = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
         upsert: sa.Insert = statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=taken)
         return upsert
+
+    def insert_new(self, table: sa.Table) -> sa.Insert:
+        """Return an INSERT that does nothing if the row exists."""
+        insert: sa.Insert = self._insert(table).on_conflict_do_nothing()
+        return insert
 
     def _insert(self, table: sa.Table) -> Any:
         from sqlalchemy.dialects import postgresql, sqlite
@@ -323,3 +328,11 @@ def chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
     """Yield the names in parts that fit into one statement."""
     for start in range(0, len(names), CHUNK):
         yield names[start : start + CHUNK]
+
+
+def rows_in(
+    connection: sa.Connection, query: sa.Select[Any], column: sa.ColumnElement[str], names: Collection[str]
+) -> Iterator[sa.Row[*tuple[Any, ...]]]:
+    """Yield the rows of a query in which the column has one of these names."""
+    for part in chunks(sorted(names)):
+        yield from connection.execute(query.where(column.in_(part)))

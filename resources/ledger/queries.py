@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from resources.ledger.base import COLUMNS, SELECT_ROW, LedgerBase, row_of
 from resources.ledger.budget import OPEN, day_bounds, spend_between, spend_of_run
-from resources.ledger.database import chunks
+from resources.ledger.database import rows_in
 from resources.ledger.late_costs import COST_QUERY_PERIOD
 from resources.ledger.records import Event, Money, PaidClip, RequestRow, Spend, SpendLine, State, Surprise
 from resources.ledger.tables import approvals, events, identity, price_holds, requests, submissions
@@ -254,23 +254,23 @@ class Reading(LedgerBase):
 
     def spend_by_clip(self, clips: Collection[str]) -> dict[str, Spend]:
         """Return what each of these clips cost so far, over all its requests; a clip that cost nothing is left out."""
-        found: dict[str, Spend] = {}
+        query = (
+            sa.select(
+                requests.c.clip,
+                sa.func.count(),
+                sa.func.coalesce(sa.func.sum(submissions.c.cost_microdollars), 0),
+                sa.func.coalesce(sa.func.sum(OPEN), 0),
+            )
+            .join(requests, requests.c.fingerprint == submissions.c.fingerprint)
+            .where(submissions.c.returned.is_(False))
+            .group_by(requests.c.clip)
+        )
         with self.database.read() as connection:
-            for part in chunks(sorted(clips)):
-                query = (
-                    sa.select(
-                        requests.c.clip,
-                        sa.func.count(),
-                        sa.func.coalesce(sa.func.sum(submissions.c.cost_microdollars), 0),
-                        sa.func.coalesce(sa.func.sum(OPEN), 0),
-                    )
-                    .join(requests, requests.c.fingerprint == submissions.c.fingerprint)
-                    .where(requests.c.clip.in_(part), submissions.c.returned.is_(False))
-                    .group_by(requests.c.clip)
-                )
-                for clip, number, settled, open_ in connection.execute(query):
-                    found[clip] = Spend(number, int(settled), int(open_))  # Postgres sums come as Decimal and are whole
-        return found
+            # Postgres sums come as Decimal and are whole.
+            return {
+                clip: Spend(number, int(settled), int(open_))
+                for clip, number, settled, open_ in rows_in(connection, query, requests.c.clip, clips)
+            }
 
     def money_of(self, clip: PaidClip, *planned: str) -> Money:
         """Return what the ledger proves about the money of a clip, given the fingerprints of its plan's requests, if any."""
@@ -294,11 +294,10 @@ class Reading(LedgerBase):
         by_fingerprint: dict[str, list[Any]] = defaultdict(list)
         with self.database.read() as connection:
             for column, names in ((requests.c.clip, planned), (requests.c.fingerprint, wanted)):
-                for part in chunks(sorted(names)):
-                    for row in connection.execute(_SUBMISSIONS.where(column.in_(part))):
-                        by_fingerprint[row.fingerprint].append(row)
-                        if row.clip in found:
-                            found[row.clip][row.id] = row
+                for row in rows_in(connection, _SUBMISSIONS, column, names):
+                    by_fingerprint[row.fingerprint].append(row)
+                    if row.clip in found:
+                        found[row.clip][row.id] = row
         for clip, names_of_clip in planned.items():
             found[clip] |= {row.id: row for name in names_of_clip for row in by_fingerprint.get(name, ())}
         return {clip: _money(rows.values(), planned[clip], delivered[clip]) for clip, rows in found.items()}

@@ -65,7 +65,9 @@ class Claims(Holds):
                 "resubmissions": 0,
                 "created_at": self._now(),
             }
-            made = connection.execute(self._insert_new(requests).returning(requests.c.fingerprint), values).first()
+            made = connection.execute(
+                self.database.insert_new(requests).returning(requests.c.fingerprint), values
+            ).first()
             row = self._row(connection, new.fingerprint)
             if made is not None:  # two processes may plan the same request at once
                 self._event(connection, row, "planned", from_state=None)

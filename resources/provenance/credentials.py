@@ -1,6 +1,5 @@
 """Signs a video with a C2PA manifest and reads one back, through c2pa-python; its contents are in ``documents``."""
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from resources.errors import I2VError
 from resources.messages import counted
 from resources.provenance.documents import ASSERTION, Composition, Generation, Source, document_of
+from resources.schemas.inputs import sha256_file
 from resources.settings import Settings
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def sign(
             ),
         ) from None
     partial.replace(out)
-    return _sha256(out)
+    return sha256_file(out)
 
 
 def read(video: Path, certificate: Certificate | None = None) -> Credential | None:
@@ -311,11 +311,6 @@ def _text(path: Path) -> str:
         raise CertificateUnusable(
             f"{path.name} cannot be read as PEM.", remedy="Check I2V_C2PA_CERTIFICATE and I2V_C2PA_KEY."
         ) from None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _short(error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from resources.ledger.database import Database, chunks
+from resources.ledger.database import Database, chunks, rows_in
 from resources.ledger.records import State, Unwanted, WantedCheck, utc_now
 from resources.ledger.tables import requests
 from resources.registry.rows import ClipRow, ClipState
@@ -103,11 +103,8 @@ def with_open_requests(connection: sa.Connection, names: Sequence[str], *, made:
 
     With ``made`` only those whose video is made.
     """
-    found: set[str] = set()
-    for part in chunks(names):
-        query = sa.select(clips.c.clip).distinct().join(requests, requests.c.clip == clips.c.clip)
-        found |= set(connection.execute(query.where(clips.c.clip.in_(part), _MADE if made else _OPEN)).scalars())
-    return found
+    query = sa.select(clips.c.clip).distinct().join(requests, requests.c.clip == clips.c.clip)
+    return {row.clip for row in rows_in(connection, query.where(_MADE if made else _OPEN), clips.c.clip, names)}
 
 
 def lock_rows(connection: sa.Connection, names: Collection[str]) -> Iterable[sa.RowMapping]:

@@ -88,16 +88,16 @@ class Waits:
             waiting = {row.clip: row for row in connection.execute(query)}
             known = {row.clip: row for row in connection.execute(sa.select(waits))}
             persons = {clip for clip, row in waiting.items() if row.state == "waiting" and row.waiting_for in PEOPLE}
-            ended = [
-                clip
+            ended = {
+                clip: row
                 for clip, row in known.items()
                 if clip not in waiting
                 or waiting[clip].version != row.version
                 or (clip in persons and row.told_at is not None)
-            ]
-            over = tuple(clip for clip in ended if known[clip].told_at is not None)
+            }
+            over = tuple(clip for clip, row in ended.items() if row.told_at is not None)
             # Reported clips are kept until their end is reported too (`mark_reported`).
-            self._delete(connection, [clip for clip in ended if known[clip].told_at is None])
+            self._delete(connection, [clip for clip, row in ended.items() if row.told_at is None])
             renewed = [clip for clip in known if clip in persons and clip not in ended]
             for part in chunks(renewed):
                 connection.execute(waits.update().where(waits.c.clip.in_(part)).values(since=now))

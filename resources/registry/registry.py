@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from resources.ledger.database import Database, chunks
+from resources.ledger.database import Database, chunks, rows_in
 from resources.ledger.queries import Reading
 from resources.ledger.records import utc_now
 from resources.registry.admission import OWED, Admissions
@@ -60,12 +60,9 @@ class RunBeats:
 
     def seen(self, run_ids: Collection[str]) -> dict[str, datetime]:
         """Return when each of these runs was last seen alive; runs of older versions are not among them."""
-        found: dict[str, datetime] = {}
+        query = sa.select(runs.c.run_id, runs.c.seen_at)
         with self._database.read() as connection:
-            for part in chunks(sorted(run_ids)):
-                query = sa.select(runs.c.run_id, runs.c.seen_at).where(runs.c.run_id.in_(part))
-                found |= {row.run_id: row.seen_at for row in connection.execute(query)}
-        return found
+            return {row.run_id: row.seen_at for row in rows_in(connection, query, runs.c.run_id, run_ids)}
 
     def alive(self, run_ids: Collection[str]) -> set[str]:
         """Return those of the runs that gave their latest sign of life on time."""

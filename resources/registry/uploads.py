@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from resources.ledger.database import Database, chunks
+from resources.ledger.database import Database, chunks, rows_in
 from resources.ledger.records import utc_now
 from resources.registry.rows import ClaimChange, ClipState, KnownTree, ObjectClaim, Refusals, RefusedRow
 from resources.registry.tables import claims, clips, media_facts, refused_uploads, texts, trees
@@ -98,21 +98,16 @@ class UploadClaims:
 
     def objects_of(self, documents: Collection[str]) -> dict[str, str]:
         """Return the objects that belong to some documents: key -> document."""
-        found: dict[str, str] = {}
-        with self._database.read() as connection:
-            for part in chunks(list(documents)):
-                query = sa.select(claims.c.key, claims.c.document).where(claims.c.document.in_(part))
-                found |= {row.key: row.document for row in connection.execute(query)}
-        return found
+        return self._documents_by_key(claims.c.document, documents)
 
     def documents_of(self, keys: Collection[str]) -> dict[str, str]:
         """Return the documents that some objects belong to: key -> document."""
-        found: dict[str, str] = {}
+        return self._documents_by_key(claims.c.key, keys)
+
+    def _documents_by_key(self, column: "sa.Column[str]", names: Collection[str]) -> dict[str, str]:
+        query = sa.select(claims.c.key, claims.c.document)
         with self._database.read() as connection:
-            for part in chunks(list(keys)):
-                query = sa.select(claims.c.key, claims.c.document).where(claims.c.key.in_(part))
-                found |= {row.key: row.document for row in connection.execute(query)}
-        return found
+            return {row.key: row.document for row in rows_in(connection, query, column, names)}
 
     def forget(self, present: Collection[str]) -> int:
         """Forget old claims on objects that are gone, by documents that are gone. Return how many."""
@@ -193,9 +188,8 @@ class UploadRefusals:
                     for row in sorted(news, key=lambda row: row.source)
                 ]
                 connection.execute(self._database.upsert(refused_uploads), rows)
-        left = {key: row.clip for key, row in known.items() if key not in resolved} | {
-            row.source: row.clip for row in news
-        }
+        gone = set(resolved)
+        left = {key: row.clip for key, row in known.items() if key not in gone} | {row.source: row.clip for row in news}
         freed = {row.clip for row in known.values() if row.clip is not None} - set(left.values())
         return Refusals(tuple(row.source for row in news), resolved, tuple(sorted(freed)))
 

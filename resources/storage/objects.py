@@ -184,20 +184,11 @@ class ConditionalWrites(BucketObjects):
         Raises:
             OSError: the file cannot be read.
         """
-        where: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key}
-        about: dict[str, Any] = {"ContentType": content_type, "Metadata": dict(metadata or {})}
-
-        def put() -> None:
-            with path.open("rb") as source:
-                self._client.put_object(**where, **about, Body=source, IfNoneMatch="*")
-
-        if path.stat().st_size <= PART_BYTES:
-            with translated(f"upload {key!r}", self.name):
-                return _unless_taken(put)
-        if self.head(key) is not None:  # avoids sending a large file in vain; the condition still decides
-            return False
+        if path.stat().st_size > PART_BYTES and self.head(key) is not None:
+            return False  # avoids sending a large file in vain; the condition still decides
+        about = {"ContentType": content_type, "Metadata": dict(metadata or {})}
         with translated(f"upload {key!r}", self.name):
-            return _unless_taken(lambda: self._put_parts(path, where, about, {"IfNoneMatch": "*"}))
+            return self._stream(path, key, about, {"IfNoneMatch": "*"})
 
     def replace(
         self, path: Path, key: str, content_type: str, metadata: Mapping[str, str] | None = None, *, etag: str
@@ -210,18 +201,21 @@ class ConditionalWrites(BucketObjects):
         Raises:
             OSError: the file cannot be read.
         """
+        about = {"ContentType": content_type, "Metadata": dict(metadata or {})}
+        with translated(f"replace {key!r}", self.name):
+            return self._stream(path, key, about, {"IfMatch": f'"{etag}"'})
+
+    def _stream(self, path: Path, key: str, about: Mapping[str, Any], condition: Mapping[str, Any]) -> bool:
+        """Write a file in one call, or in parts if it is large; return False if the condition failed."""
         where: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key}
-        about: dict[str, Any] = {"ContentType": content_type, "Metadata": dict(metadata or {})}
-        condition: dict[str, Any] = {"IfMatch": f'"{etag}"'}
 
         def put() -> None:
             with path.open("rb") as source:
                 self._client.put_object(**where, **about, Body=source, **condition)
 
-        with translated(f"replace {key!r}", self.name):
-            if path.stat().st_size <= PART_BYTES:
-                return _unless_taken(put)
-            return _unless_taken(lambda: self._put_parts(path, where, about, condition))
+        if path.stat().st_size <= PART_BYTES:
+            return _unless_taken(put)
+        return _unless_taken(lambda: self._put_parts(path, where, about, condition))
 
     def _put_parts(
         self, path: Path, where: Mapping[str, Any], about: Mapping[str, Any], condition: Mapping[str, Any]

@@ -18,7 +18,7 @@ from i2v_assets.films.spec import FilmError, FilmSpec, parse_film
 from i2v_assets.uploads.cells import COLUMNS
 from i2v_assets.uploads.csv_batches import parse_batch
 from i2v_assets.uploads.grouping import group_uploads, texts_wanted
-from i2v_assets.uploads.incremental import groups_of
+from i2v_assets.uploads.scope import groups_of
 from resources.errors import I2VError
 from resources.ledger.records import State
 from resources.runcomfy.catalogue import differences

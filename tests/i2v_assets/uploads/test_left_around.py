@@ -208,6 +208,11 @@ def test_a_copy_of_a_copy_of_a_list_holds_the_first_one() -> None:
     assert held(found) == {"x": HoldReason.DOUBT}
 
 
+def test_a_list_is_not_left_out_as_the_copy_of_a_file_that_is_not_read_as_one() -> None:
+    conflict, row = "looks-DESKTOP-ABC1234", f"{LIST}x,a.jpg,pan\n"
+    assert made(grouped(["a.jpg"], {f"{conflict}.csv": row, f"{conflict} (1).csv": row})) == {"x"}
+
+
 def test_each_of_several_copies_of_a_list_is_refused() -> None:
     texts = {f"l{copy}.csv": f"{LIST}x,a.jpg,pan{copy}\n" for copy in ("", " (1)", " (2)")}
     found = grouped(["a.jpg"], texts)
