@@ -148,8 +148,8 @@ _OWN_LANGUAGE: Final = frozenset(
 def pattern(concept: str, language: str | None) -> re.Pattern[str]:
     """Return the pattern of a concept in a language and, for most, in English; one that matches nothing if neither has words."""
     entry = _words()[concept]
-    english = () if concept in _OWN_LANGUAGE else ("en",)
-    lists = dict.fromkeys(("all", language or "en", *english))
+    camera_terms = () if concept in _OWN_LANGUAGE else ("en",)
+    lists = dict.fromkeys(("all", language or "en", *camera_terms))
     return _any_of([_alternatives(concept, each) for each in lists if each in entry])
 
 
