@@ -91,11 +91,12 @@ def test_a_correction_between_two_claims_pays_no_more_of_the_mistake(
             correct()
 
     done: list[bool] = []
-    claim = Claims.claim
+    claim, one_at_a_time = Claims.claim, threading.Lock()
 
     def crossed(self: Claims, *arguments: Any, **keywords: Any) -> Any:
-        charged_once()
-        return claim(self, *arguments, **keywords)
+        with one_at_a_time:  # no other claim of the run passes while the correction is written
+            charged_once()
+            return claim(self, *arguments, **keywords)
 
     with monkeypatch.context() as once:
         once.setattr(Claims, "claim", crossed)
