@@ -15,6 +15,7 @@ from i2v_assets.planning.speaking import words_of_singing, words_of_speaking, wo
 from i2v_assets.planning.vocabulary import Reading
 from i2v_assets.uploads.media_order import names_first, names_last
 from i2v_assets.uploads.roles import shown_name
+from resources.messages import counted
 from resources.schemas.inputs import MediumKind
 
 SPEECH_SHARE = 0.2
@@ -110,19 +111,23 @@ def _two_states(clues: Clues) -> str:
 
 
 def _missing(clues: Clues) -> Iterator[Ask]:
+    several = len(clues.images) + len(clues.videos) + len(clues.audios) > 1
     for kind, names, concept, key, what in (
+        (MediumKind.IMAGE, clues.images, "", "images", "image"),
         (MediumKind.AUDIO, clues.audios, "audio_there", "audio", "sound"),
         (MediumKind.VIDEO, clues.videos, "video_there", "videos", "video"),
     ):
-        if names:
-            continue
-        number = next((number for each, number in clues.figures if each is kind), None)
-        words = f"{kind} {number}" if number else clues.prompt.find(concept)
+        number = next((number for each, number in clues.figures if each is kind and number > len(names)), None)
+        if number is not None and (several or not names):
+            words = f"{kind} {number}"
+        else:
+            words = clues.prompt.find(concept) if concept and not names else ""
         if words:
             yield Ask(
-                code=f"{kind}_missing",
-                words=f"The prompt speaks of a {what} (“{words}”), and the clip has none.",
-                remedy=f"Upload it and name it under `{key}`. To make the clip without it, write the `route`.",
+                code="reference_missing" if names else f"{kind}_missing",
+                words=f"The prompt speaks of {'an' if what == 'image' else 'a'} {what} (“{words}”), and the clip has"
+                f" {counted(len(names), what) if names else 'none'}.",
+                remedy=f"Upload it and name it under `{key}`, or correct the prompt. To make the clip without it, write the `route`.",
             )
 
 
@@ -214,5 +219,5 @@ _TABLE: Sequence[Callable[[Clues], Iterator[Ask]]] = (
     _several_portraits,
     _nobody_speaks,
 )
-"""The codes, each with its rule: `last_image`, `audio_missing` and `video_missing`, `edit_of_video` and `video_alone`,
+"""The codes, each with its rule: `last_image`, `audio_missing`, `video_missing`, `image_missing` and `reference_missing`, `edit_of_video` and `video_alone`,
 `languages`, `one_voice_several_images`, `nobody_speaks`."""

@@ -87,6 +87,8 @@ def motions_of(prompt: str) -> Motions:
             big, small = _actions(reading, segment)
             actions |= dict.fromkeys(big)
             slight = slight or small
+    if reading.find("dolly_zoom"):
+        camera = {"dolly zoom": None} | {name: None for name in camera if name not in _IN_DOLLY_ZOOM}
     sequences = len(pattern("sequence", reading.language).findall(reading.said))
     return Motions(
         lead, describes, tuple(camera), tuple(actions), slight, sequences, _contradiction(reading, tuple(camera))
@@ -102,10 +104,14 @@ def _lead(reading: Reading, clauses: list[str]) -> tuple[int | None, bool]:
     for clause in clauses:
         place = _first_motion(reading, _moving(reading, clause))
         if place is not None:
-            before += _length(clause[:place])
+            # a Japanese verb stands at its clause's end
+            before += 0 if reading.language == "ja" else _length(clause[:place])
             scaled = before * LEAD_WORDS // LEAD_CHARACTERS if _is_cjk(reading) else before
             return scaled, not commanded and _describing(reading, whole)
-        commanded = commanded or bool(pattern("commands", reading.language).match(clause))
+        commands = pattern("commands", reading.language).match(clause) or pattern("loop", reading.language).search(
+            clause
+        )
+        commanded = commanded or bool(commands)
         before += _length(clause)
         whole += _length(clause)
     return None, not commanded and _describing(reading, whole)
@@ -155,9 +161,13 @@ def _verbs(reading: Reading, words: re.Pattern[str], text: str) -> Iterator[re.M
     adjective = _ADJECTIVE.get(reading.language or "")
     for match in words.finditer(text):
         noun = reading.language == "en" and _is_noun_or_adjective(text, match)
+        noun = noun or (reading.language == "ja" and bool(_BEFORE_JAPANESE_NOUN.match(text, match.end())))
         if not noun and not (adjective and adjective.search(match[0])):
             yield match
 
+
+_BEFORE_JAPANESE_NOUN: Final = re.compile("[いっんしきちりび]?[ただ](?=[\u4e00-\u9fff\u30a1-\u30f6])")
+"""The past of a verb before a noun tells how that is: "焼いたパン"."""
 
 _ADJECTIVE: Final = {
     "de": re.compile(r"nde[mnrs]?$|^(?:warmes|fades|landes)$"),
@@ -214,7 +224,9 @@ _NOUN_AHEAD = re.compile(
 )
 
 
-_MOTION: Final = ("motions", "moved", "still_camera", "steady_camera", "speech", "sings")
+_IN_DOLLY_ZOOM: Final = frozenset({"push in", "pull out", "track", "other moves"})
+
+_MOTION: Final = ("motions", "moved", "dolly_zoom", "still_camera", "steady_camera", "speech", "sings")
 
 _FORMAT = re.compile(
     r"^(?:\W*(?:\d+(?:\.\d+)?[- ]?(?:seconds?|secs?|sekunden?|segundos?|secondes?|s|秒)(?: (?:lang|long|clip|video))*(?:間|钟)?"
@@ -266,7 +278,7 @@ def _leads_segment(before: str) -> bool:
 
 
 def _actions(reading: Reading, segment: str) -> tuple[list[str], str]:
-    big, small = [], ""
+    big, small, end = [], "", -1
     slight = pattern("small_motions", reading.language)
     listed = list(_verbs(reading, pattern("motions", reading.language), segment))
     covered = {place for each in listed for place in range(each.start(), each.end())}
@@ -275,7 +287,9 @@ def _actions(reading: Reading, segment: str) -> tuple[list[str], str]:
         if slight.fullmatch(match[0]):
             small = small or match[0]
         else:
-            big.append(match[0])
+            if match.start() != end or not _is_cjk(reading):  # "舞い落ちる" is one action
+                big.append(match[0])
+            end = match.end()
     return big, small
 
 

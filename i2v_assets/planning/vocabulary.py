@@ -81,13 +81,40 @@ def read_prompt(prompt: str) -> Reading:
     language = language_of(text, prompt)
     whole, rest = pattern("whole_clause_negation", language), pattern("negation", language)
     clauses = []
-    for clause in _CLAUSE.split(text):
+    for clause in _CLAUSE.split(_without_lines(_avoided().sub(". ", text), language)):
         if whole.search(clause):
             continue
         cut = rest.split(clause, maxsplit=1)[0].strip()
         if cut:
             clauses.append(cut)
     return Reading(text, language, tuple(clauses))
+
+
+_OPEN, _CLOSE = '"“„«「『', '"”“»」』'
+_QUOTED = f"[{_OPEN}][^{_OPEN}{_CLOSE}]{{1,400}}[{_CLOSE}]"
+
+
+def _without_lines(text: str, language: str | None) -> str:
+    """Return a text without the lines that somebody speaks in it: nothing moves as they tell."""
+    for words in _lines(language):
+        text = words.sub(lambda match: match[0].replace(match["line"], " "), text)
+    return text
+
+
+@cache
+def _lines(language: str | None) -> tuple[re.Pattern[str], ...]:
+    speech = f"(?:{pattern('speech', language).pattern}|{pattern('presents', language).pattern})"
+    return (
+        re.compile(rf"{speech}[^.;{_OPEN}]{{0,30}}(?P<line>{_QUOTED})"),
+        re.compile(rf"(?P<line>{_QUOTED})[^.;{_OPEN}]{{0,12}}{speech}"),
+        re.compile(rf"{speech}\s?:(?P<line>[^.;!?{_OPEN}]+)"),
+    )
+
+
+@cache
+def _avoided() -> re.Pattern[str]:
+    """Return the pattern of a list of what is not wanted: "Avoid: hands, text", "[negative] blur, text"."""
+    return re.compile(rf"(?:^|(?<=[\s.,;\[(。]))(?:{_words()['avoided']['all']}) ?(?:\] ?:?|\) ?:?|:)[^.;!?。\[|]*")
 
 
 def language_of(text: str, written: str = "") -> str | None:

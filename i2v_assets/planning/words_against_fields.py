@@ -40,8 +40,12 @@ _SPELLED = {
 _SPELLED_SECONDS = re.compile(rf"(?<![a-z])({'|'.join(_SPELLED)})(?=[- ](?:sec|sek|seg))")
 """A length in words, "fifteen seconds long"."""
 
-_ALONE = re.compile(rf"^\W*{_SECONDS.format('a')}\W*$|^\W*(?P<b>\d{{1,3}})\s*秒(?:钟|間)?\W*$")
-"""A clause that is nothing but a length."""
+_FILLERS = (
+    r"(?:\W+(?:pls|plz|please|max|long|lang|total|thx|thanks|ok|bitte|por favor|porfa|svp|s'il (?:te|vous) plait))*"
+)
+_ABOUT = r"(?:(?:about|around|only|just|exactly|max|ca|circa|etwa|nur|genau|solo|unos|exactamente|environ|seulement|uns|apenas)\W+)?"
+_ALONE = re.compile(rf"^\W*{_ABOUT}{_SECONDS.format('a')}{_FILLERS}\W*$|^\W*(?P<b>\d{{1,3}})\s*秒(?:钟|間)?\W*$")
+"""A clause that is nothing but a length: "6 sec pls"."""
 
 _RATIO = re.compile(r"(?<![\d:])(\d{1,2})\s?[:x]\s?([1-9]\d?)(?![\d:])(?!\s?(?:am|pm|uhr))")
 _RATIOS = {(16, 9), (9, 16), (1, 1), (4, 3), (3, 4), (21, 9), (4, 5), (5, 4), (3, 2), (2, 3), (2, 1), (1, 2)}
@@ -84,7 +88,9 @@ _OWN_CLAUSE = (
     re.compile(
         r"(?:^|[.,;!?|、。，]\s*)\W*$|(?<![a-z])(?:in|en|im|als|em|to|at)\W*$|(?<![a-z])(?:for|fur|para|pour) (?:youtube|tiktok|insta\w*|facebook|linkedin|tv)\W*$"
     ),
-    re.compile(r"^\s*(?:$|[.,;:!?|、。，]|[-–—] )"),
+    re.compile(
+        r"^\s*(?:$|[.,;:!?|、。，]|[-–—] |(?:for|fur|para|pour) (?:youtube|tiktok|insta\w*|facebook|linkedin|tv)(?![a-z]))"
+    ),
 )
 
 
