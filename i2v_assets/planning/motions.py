@@ -16,10 +16,14 @@ LEAD_CHARACTERS: Final = 12
 """The same limit in characters for Chinese and Japanese, which have no blanks; most of their words have two."""
 
 DESCRIBING_WORDS: Final = 4
-"""Fewest words before the first motion that describe the picture; fewer name a style or a subject: "macro", "a cat"."""
+"""Fewest words without a motion that describe the picture; fewer name a style or a subject: "macro", "a cat"."""
 
-DESCRIBING_CHARACTERS: Final = 8
-"""The same in characters for Chinese and Japanese, at two for most words."""
+DESCRIBING_BEFORE: Final = 7
+"""The same before a motion, where fewer name the shot: "close-up on the guitar, strings vibrate". Of the labelled prompts
+those with 6 words or fewer do not describe, and those with 7 or more do."""
+
+CHARACTERS_OF_WORD: Final = 2
+"""Characters of most Chinese and Japanese words."""
 
 SEVERAL_ACTIONS: Final = 3
 """Actions from which a clip of a few seconds has several motions. Slight ones, such as a blink, count as one together."""
@@ -107,14 +111,14 @@ def _lead(reading: Reading, clauses: list[str]) -> tuple[int | None, bool]:
             # a Japanese verb stands at its clause's end
             before += 0 if reading.language == "ja" else _length(clause[:place])
             scaled = before * LEAD_WORDS // LEAD_CHARACTERS if _is_cjk(reading) else before
-            return scaled, not commanded and _describing(reading, whole)
+            return scaled, not commanded and _describing(reading, whole, DESCRIBING_BEFORE)
         commands = pattern("commands", reading.language).match(clause) or pattern("loop", reading.language).search(
             clause
         )
         commanded = commanded or bool(commands)
         before += _length(clause)
         whole += _length(clause)
-    return None, not commanded and _describing(reading, whole)
+    return None, not commanded and _describing(reading, whole, DESCRIBING_WORDS)
 
 
 def _moving(reading: Reading, clause: str) -> str:
@@ -122,8 +126,8 @@ def _moving(reading: Reading, clause: str) -> str:
     return pattern("no_motion", reading.language).sub(lambda match: " " * len(match[0]), clause)
 
 
-def _describing(reading: Reading, length: int) -> bool:
-    return length >= (DESCRIBING_CHARACTERS if _is_cjk(reading) else DESCRIBING_WORDS)
+def _describing(reading: Reading, length: int, words: int) -> bool:
+    return length >= (words * CHARACTERS_OF_WORD if _is_cjk(reading) else words)
 
 
 def _is_cjk(reading: Reading) -> bool:
@@ -161,13 +165,17 @@ def _verbs(reading: Reading, words: re.Pattern[str], text: str) -> Iterator[re.M
     adjective = _ADJECTIVE.get(reading.language or "")
     for match in words.finditer(text):
         noun = reading.language == "en" and _is_noun_or_adjective(text, match)
-        noun = noun or (reading.language == "ja" and bool(_BEFORE_JAPANESE_NOUN.match(text, match.end())))
+        before_noun = _BEFORE_NOUN_CJK.get(reading.language or "")
+        noun = noun or bool(before_noun and before_noun.match(text, match.end()))
         if not noun and not (adjective and adjective.search(match[0])):
             yield match
 
 
-_BEFORE_JAPANESE_NOUN: Final = re.compile("[いっんしきちりび]?[ただ](?=[\u4e00-\u9fff\u30a1-\u30f6])")
-"""The past of a verb before a noun tells how that is: "焼いたパン"."""
+_BEFORE_NOUN_CJK: Final = {
+    "ja": re.compile("[いっんしきちりび]?[ただ](?=[\u4e00-\u9fff\u30a1-\u30f6])"),
+    "zh": re.compile("(?<![飘落飞流燃涌滚])的(?=[\u4e00-\u9fff])"),
+}
+"""What makes a verb tell how the noun after it is: "焼いたパン", "打开的书"; "飘落的雪" moves."""
 
 _ADJECTIVE: Final = {
     "de": re.compile(r"nde[mnrs]?$|^(?:warmes|fades|landes)$"),

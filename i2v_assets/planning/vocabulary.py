@@ -25,8 +25,8 @@ READ_CHARACTERS: Final = 10_000
 """Characters of a prompt that are read; no endpoint takes more than 6,000 (`resources.schemas.endpoints`)."""
 
 _CJK: Final = frozenset({"ja", "zh"})
-_CLAUSE = re.compile(r"[;!?\n\u3002\u3001\u2014\u2013]|[.,:](?!\d)|\s-\s")
-"""What ends a clause: not the point of 1.5, nor the colon of 9:16."""
+_CLAUSE = re.compile(r"[;!?\n\u3002\u3001\u2014\u2013]|[.,:](?!\d)|\s-\s|(?<![\w(])\d{1,2}\)\s")
+"""What ends a clause: not the point of 1.5, nor the colon of 9:16. The numbers of a list begin one."""
 
 _KANA, _HAN = re.compile("[\u3040-\u30ff]"), re.compile("[\u4e00-\u9fff]")
 _OTHER_SCRIPT = re.compile("[\u0370-\u03ff\u0400-\u04ff\u0590-\u06ff\u0900-\u0e7f\uac00-\ud7a3]")
