@@ -140,7 +140,7 @@ def words_against(reading: Reading, fields: Fields) -> Iterator[tuple[str, str]]
     yield from _duration(reading, fields)
     yield from _shape(reading, fields)
     yield from _resolution(reading, fields)
-    if not fields.loops and (words := reading.find("loop")):
+    if not fields.loops and (words := reading.find("loop") or reading.find_anywhere("unseen_cut")):
         yield "loop_in_words", f"The prompt says “{words}”, but words make no loop. Write `loop: true`."
     if not fields.silent and (words := reading.find_anywhere("silent")):
         way = "Write `generate_audio: false`." if fields.switches_sound else _ALWAYS_SOUND

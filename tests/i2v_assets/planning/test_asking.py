@@ -58,6 +58,21 @@ MUSIC: dict[str, Any] = {"images": ONE, "audios": ("v.mp3",), "speech": 0.02}
         ("she should say what is in the recording", {"images": ONE}, "audio_missing"),
         ("让他说录音里的话", {"images": ONE}, "audio_missing"),
         ("Presenter welcomes us", {**VOICE, "images": TWO}, "one_voice_several_images"),
+        ("image 1 walks past image 3", {"images": TWO}, "reference_missing"),
+        ("Das Pferd aus Bild 2 in der Halle aus Bild 4", {"images": TWO}, "reference_missing"),
+        ("rostro de la imagen 1, voz del audio 2", {**VOICE, "face": True}, "reference_missing"),
+        ("图1的猫跳上图3的桌子", {"images": TWO}, "reference_missing"),
+        ("She says it in Polish and Turkish", {**VOICE, "face": True}, "languages"),
+        ("the same line in Korean", {**VOICE, "face": True}, "languages"),
+        ("Denselben Text auf Italienisch", {**VOICE, "face": True}, "languages"),
+        ("que lo diga en inglés y francés", {**VOICE, "face": True}, "languages"),
+        ("le même texte, mais aussi en espagnol", {**VOICE, "face": True}, "languages"),
+        ("英語と中国語で話す", {**VOICE, "face": True}, "languages"),
+        ("再用日语说一遍", {**VOICE, "face": True}, "languages"),
+        ("faites-la chanter sur le titre en pièce jointe", {"images": ONE}, "audio_missing"),
+        ("que baile con el tema adjunto", {"images": ONE}, "audio_missing"),
+        ("Er singt das Stück im Anhang", {"images": ONE}, "audio_missing"),
+        ("a melodia? não, a faixa que enviei", {"images": ONE}, "audio_missing"),
     ],
 )
 def test_these_ask_and_the_route_settles_them(prompt: str | None, given: dict[str, Any], code: str) -> None:
@@ -92,6 +107,9 @@ def test_these_ask_and_the_route_settles_them(prompt: str | None, given: dict[st
         ("Slow orbit around the mp3 player, buttons unchanged", {"images": ONE}, Route.ANIMATE),
         ("Music plays softly while she dances", {"images": ONE}, Route.ANIMATE),
         ("Copy the dance of the video with my character", {"images": ONE, "videos": ("v.mp4",)}, Route.MULTI_MODAL),
+        ("Slow pan over image 4 of our series", {"images": ONE}, Route.ANIMATE),
+        ("Slow push in, thank you everyone", {"images": ONE}, Route.ANIMATE),
+        ("She speaks in French", {**VOICE, "face": True}, Route.LIP_SYNC),
         ("audio 1 is him, audio 2 is her", {"images": ONE, "audios": ("a.mp3", "b.mp3")}, Route.MULTI_MODAL),
     ],
 )
@@ -155,6 +173,11 @@ def test_these_are_clear(prompt: str | None, given: dict[str, Any], route: Route
         "da foto antiga para a foto nova, transição suave",
         "つぼみがだんだん開いて満開になる",
         "毛坯房最后变成装修好的样子",
+        "Frame A is the closed box, frame B the open one. Morph A into B.",
+        "Überblenden von A nach B",
+        "same street, noon in picture 1, midnight in picture 2",
+        "Bild 1 im Sommer, Bild 2 im Winter",
+        "la misma plaza, mañana en la imagen 1 y noche en la imagen 2",
     ],
 )
 def test_one_image_that_becomes_the_other_asks(prompt: str) -> None:
@@ -175,6 +198,7 @@ def test_one_image_that_becomes_the_other_asks(prompt: str) -> None:
         "From left to right, the camera passes both products",
         "She turns from the window to the door and wears the coat",
         "Make one video out of these two product photos",
+        "The singer of image 1 in the street of image 2 at night",
         "put the new sofa in the empty room, slow pan",
         "Show the old and the new model side by side",
         "pon el bolso nuevo sobre la mesa vieja",
@@ -203,6 +227,10 @@ def test_what_the_images_show_may_change(prompt: str) -> None:
         "Der Sprecher ist nur zu hören, man sieht die Landschaft",
         "The presenter is never seen, waves roll in",
         "只听见声音，人物不出镜",
+        "Lip-sync her to the voice, mouth closed the whole time",
+        "Er spricht die Aufnahme, die Lippen bleiben geschlossen",
+        "que hable con la voz pero que no se le muevan los labios",
+        "ela fala, mas não se mexe a boca",
     ],
 )
 def test_a_voice_that_nobody_in_the_picture_has_asks(prompt: str) -> None:

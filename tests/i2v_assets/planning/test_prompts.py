@@ -169,6 +169,8 @@ def codes(prompt: str, route: Route = Route.ANIMATE, **facts: Any) -> list[str]:
         ("pan left, then orbit around and zoom in", "several_motions"),
         ("Pan left then pan right", "several_motions"),
         ("tilt up, then down; geometry stable", "several_motions"),
+        ("1) the lid lifts 2) the spoon turns 3) the lid closes", "several_motions"),
+        ("La caméra recule puis pivote vers la porte", "several_motions"),
         ("The camera pans slowly to the left and then back to the right", "several_motions"),
         ("rise, then descend", "several_motions"),
         ("A close-up shot of the car", "describes_still"),
@@ -275,6 +277,11 @@ def test_loops_of_things_ask_for_none(prompt: str) -> None:
     "prompt",
     [
         "GIF loop, the cat blinks",
+        "Waves roll in, it should start over without anybody seeing the cut",
+        "Flames dance, the restart must be invisible",
+        "Rauch steigt auf, Dauerschleife",
+        "Las olas vienen, sin que se note el corte",
+        "波が寄せる、つなぎ目がわからないように",
         "Smoke curls up, perfect loop",
         "Make it loop",
         "Bucle perfecto: las olas vienen",
@@ -293,6 +300,10 @@ def test_loops_of_the_clip_ask_for_the_key(prompt: str) -> None:
         "Hochformat für Instagram: langsame Kamerafahrt nach vorn",
         "Start with a close up of the ring, then pull back",
         "The mouth should match the beat",
+        "Album cover as a loop for the streaming page, smoke rises",
+        "INT. WORKSHOP - DAY. Sparks fly from the grinder.",
+        "PP del reloj antiguo, las agujas giran",
+        "Hold on the empty stage for a moment, then the curtain opens",
     ],
 )
 def test_words_about_the_clip_describe_no_picture(prompt: str) -> None:
@@ -317,6 +328,16 @@ def test_a_camera_that_must_not_move_contradicts_a_move(prompt: str) -> None:
         "Steady slow motion, the skater glides and snow sprays",
         "Camera dollies in on the steaming cup. Steam rises in soft curls. Warm light.",
         "Handheld feel. Slow push in on the cup.",
+        "Dolly zoom on the hiker: the camera dollies in while zooming out",
+        "Vertigo effect, pull back as the lens zooms in, face unchanged",
+        "Action: one drop falls. Avoid: hands, bubbles, splashes, turns",
+        "[Motion] a leaf falls [Negative] jumps, spins, flips",
+        "避免：跳跃，旋转，翻滚。镜头推近",
+        "He looks up and says: “Run, jump and dance, my friend!”",
+        "Sie nickt und sagt: „Lauf, spring und tanz mit uns!“",
+        "“Turn, jump and fly,” she says with a nod",
+        "The ball bounces, dust rises, posts stay put",
+        "花びらが舞い落ちる。風鈴が揺れる。",
     ],
 )
 def test_nouns_and_manners_are_not_further_motions(prompt: str) -> None:
@@ -339,6 +360,9 @@ def test_nouns_and_manners_are_not_further_motions(prompt: str) -> None:
         ("Slow push in, no background music", "silence_in_words"),
         ("Zoom lento hacia la botella, video mudo", "silence_in_words"),
         ("镜头推近，静音", "silence_in_words"),
+        ("Slow push in, 6 sec pls", "duration_in_words"),
+        ("Langsam heranzoomen, nur 8 Sekunden bitte", "duration_in_words"),
+        ("Slow push in, 9:16 for Instagram", "shape_in_words"),
         ("Slow push in with Runway", "model_in_words"),
         ("Slow push in, Runway Gen-3", "model_in_words"),
         ("Kling slow push in", "model_in_words"),
@@ -410,6 +434,10 @@ def test_french_words_hold(prompt: str) -> None:
         "Il faudrait que le bateau tangue",
         "Queria que a bandeira tremulasse",
         "火苗窜起",
+        "The old man turn his head to us",
+        "フラワーシャワーの花びらがゆっくり舞う",
+        "カメラは前進",
+        "Que caigan las hojas",
     ],
 )
 def test_these_lead_with_a_motion(prompt: str) -> None:
@@ -448,6 +476,10 @@ def test_these_lead_with_a_motion(prompt: str) -> None:
         "make it pop",
         "Tapes, window panes and paper planes on a desk",
         "动起来",
+        "16-bit pixel art, a bit cubist, a fountain",
+        "昨日焼いたパンの写真です。よろしくお願いします",
+        "打开的书和一杯咖啡，暖色调",
+        "一位身着长裙的女子，柔光",
     ],
 )
 def test_these_move_nothing(prompt: str) -> None:
