@@ -193,10 +193,16 @@ def _is_noun_or_adjective(text: str, match: re.Match[str]) -> bool:
         return False
     if match[0].endswith("ing"):
         return before[1] in _BEFORE_NOUN and bool(_NOUN_AHEAD.match(text, match.end()))
-    plural = before[1] in _BEFORE_NOUN | _BEFORE_PLURAL or before[1].endswith("ing")  # "crashing waves" is one motion
+    moving = before[1].endswith("ing") and not _THING.fullmatch(before[1])  # "crashing waves" is one motion
+    plural = moving or before[1] in _BEFORE_NOUN | _BEFORE_PLURAL
     return match[0].endswith("s") and plural
 
 
+_THING = re.compile(
+    r"[^aeiou]*ing|building|ceiling|painting|drawing|railing|awning|earring|evening|morning|stocking|clothing|lightning|icing|frosting"
+    r"|viking|\w+[bdptr]ling"
+)
+"""Nouns that end like a verb: "the swing sways", "a duckling waddles"."""
 _LAST_WORD = re.compile(r"([a-z]+) $")
 _BEFORE_NOUN: Final = frozenset(
     ["a", "an", "the", "his", "her", "its", "their", "my", "our", "your", "with", "of", "in", "on", "by", "no"]

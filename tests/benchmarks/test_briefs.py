@@ -25,6 +25,7 @@ OPEN_SET = Path(__file__).with_name("briefs.jsonl")
         ("briefs_experts.jsonl", 70),
         ("briefs_guides.jsonl", 60),
         ("briefs_scripts.jsonl", 60),
+        ("briefs_people.jsonl", 60),
     ],
 )
 def test_every_limit_of_the_table_is_held(name: str, count: int) -> None:
