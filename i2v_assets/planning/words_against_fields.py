@@ -54,7 +54,7 @@ _OF_CLIP = r"(?=[のな的]?(?:視|视频|影片|画面|动画|動画|映像|フ
 
 _SHAPES = re.compile(
     whole_words(
-        r"(?P<tall>(?:vertical|upright|portrait) (?:\w+ )?(?:reel|video|clip|format|orientation|mode)|hochformat|hochkant|formato vertical"
+        r"(?P<tall>(?:vertical|upright) for (?:\w+ )?(?:reels?|stor(?:y|ies)|shorts|phones?|mobile|social\w*)|(?:vertical|upright|portrait) (?:\w+ )?(?:reel|video|clip|format|orientation|mode)|hochformat|hochkant|formato vertical"
         r"|en vertical|format vertical|(?:for|fur|para|pour|on|as|als|como) (?:an? |ein )?(?:\w+ )?tiktok|tiktok (?:format|video|clip|style|size|reel|shape|post)|^tiktok|instagram (?:reel|story)|youtube shorts?)"
         r"|(?P<square>square (?:\w+ )?(?:video|clip|format|crop)|quadratisch\w* (?:video|clip|format|reel)|formato cuadrado|format carre|formato quadrado)"
         r"|(?P<wide>(?:wide ?screen|landscape) (?:\w+ )?(?:video|clip|format|orientation|mode)|widescreen|querformat|breitbild"
