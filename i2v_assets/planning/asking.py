@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from i2v_assets.planning.first_and_last import becoming
+from i2v_assets.planning.motions import motions_of
 from i2v_assets.planning.names import languages_in, names_person
 from i2v_assets.planning.speaking import words_of_singing, words_of_speaking, words_of_unseen_voice
 from i2v_assets.planning.vocabulary import Reading
@@ -86,6 +87,8 @@ def _last_image(clues: Clues) -> Iterator[Ask]:
         why = f"The prompt speaks of a first and a last image (“{words}”)"
     elif len(clues.images) == 2 and names_first(clues.images[0]) and names_last(clues.images[1]) and not clues.numbered:
         why = f"The names {shown_name(clues.images[0])} and {last} are those of a first and a last image"
+    elif len(clues.images) == 2 and _says_no_parts(clues):
+        why = "The prompt does not say what each of the two images is for"
     else:
         return
     yield Ask(
@@ -108,6 +111,16 @@ def _two_states(clues: Clues) -> str:
             pairs += [("early_state", "late_state"), ("early_state", "ends")]
     found = ((prompt.find(one), prompt.find(other)) for one, other in pairs)
     return next((f"{one} … {other}" for one, other in found if one and other and one != other), "")
+
+
+def _says_no_parts(clues: Clues) -> bool:
+    """Return whether a prompt of two images tells the part of neither: it numbers none, and puts nothing together.
+
+    Most such prompts let one image become the other in words that no rule knows. A move of the camera fits several views.
+    """
+    prompt = clues.prompt
+    told = clues.numbered or prompt.find("composes") or prompt.find("meets") or motions_of(prompt.text).camera
+    return prompt.language is not None and not told
 
 
 def _missing(clues: Clues) -> Iterator[Ask]:
