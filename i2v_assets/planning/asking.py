@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from i2v_assets.planning.first_and_last import becoming
 from i2v_assets.planning.motions import motions_of
-from i2v_assets.planning.names import languages_in, names_person
+from i2v_assets.planning.names import languages_in, names_person, names_somebody
 from i2v_assets.planning.speaking import words_of_singing, words_of_speaking, words_of_unseen_voice
 from i2v_assets.planning.vocabulary import Reading
 from i2v_assets.uploads.media_order import names_first, names_last
@@ -114,12 +114,13 @@ def _two_states(clues: Clues) -> str:
 
 
 def _says_no_parts(clues: Clues) -> bool:
-    """Return whether a prompt of two images tells the part of neither: it numbers none, and puts nothing together.
+    """Return whether a prompt of two images tells the part of neither: it numbers none, names nobody, and puts nothing together.
 
     Most such prompts let one image become the other in words that no rule knows. A move of the camera fits several views.
     """
     prompt = clues.prompt
-    told = clues.numbered or prompt.find("composes") or prompt.find("meets") or motions_of(prompt.text).camera
+    told = clues.numbered or any(map(prompt.find, ("composes", "meets"))) or names_somebody(prompt.said)
+    told = told or motions_of(prompt.text).camera
     return prompt.language is not None and not told
 
 

@@ -27,6 +27,7 @@ OPEN_SET = Path(__file__).with_name("briefs.jsonl")
         ("briefs_scripts.jsonl", 60),
         ("briefs_people.jsonl", 60),
         ("briefs_shops.jsonl", 60),
+        ("briefs_teachers.jsonl", 60),
     ],
 )
 def test_every_limit_of_the_table_is_held(name: str, count: int) -> None:

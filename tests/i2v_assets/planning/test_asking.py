@@ -207,6 +207,8 @@ def test_one_image_that_becomes_the_other_asks(prompt: str) -> None:
         "Make one video out of these two product photos",
         "The singer of image 1 in the street of image 2 at night",
         "Slow orbit around the sneaker, logo unchanged",
+        "The firefighter lifts the hose",
+        "La danseuse prend le bouquet",
         "The dog splashes through the puddle",
         "Der Ritter reitet durch den Wald",
         "La niña corre por la playa",
