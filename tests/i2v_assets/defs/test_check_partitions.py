@@ -97,10 +97,9 @@ def instance() -> Iterator[dg.DagsterInstance]:
 @pytest.fixture(
     scope="module", params=[keep_check_states, lambda instance: None], ids=["the webserver's way", "Dagster's way"]
 )
-def shown(instance: dg.DagsterInstance, request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
+def shown(instance: dg.DagsterInstance, request: pytest.FixtureRequest) -> Iterator[dict[str, dict[str, Any]]]:
     """What the UI's queries return for the two assets with checks."""
     request.param(instance)
-    request.addfinalizer(lambda: vars(instance.event_log_storage).pop("get_asset_check_state", None))
     origin = LoadableTargetOrigin(executable_path=sys.executable, module_name="i2v_assets.definitions")
     found = {}
     with (
@@ -110,7 +109,8 @@ def shown(instance: dg.DagsterInstance, request: pytest.FixtureRequest) -> dict[
         for asset in ("clip_plan", "clip_video"):
             answer = execute_dagster_graphql(workspace, CHECKS, {"asset": {"path": [asset]}})
             found[asset] = answer.data["assetNodeOrError"]
-    return found
+    yield found
+    vars(instance.event_log_storage).pop("get_asset_check_state", None)
 
 
 def statuses(shown: dict[str, dict[str, Any]], asset: str, check: str) -> dict[str, list[str]]:
