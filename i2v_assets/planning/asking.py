@@ -119,8 +119,8 @@ def _says_no_parts(clues: Clues) -> bool:
     Most such prompts let one image become the other in words that no rule knows. A move of the camera fits several views.
     """
     prompt = clues.prompt
-    told = clues.numbered or any(map(prompt.find, ("composes", "meets"))) or names_somebody(prompt.said)
-    told = told or motions_of(prompt.text).camera
+    together = prompt.find("composes") or prompt.find("meets") or names_somebody(prompt.said)
+    told = bool(clues.numbered or together or motions_of(prompt.text).camera)
     return prompt.language is not None and not told
 
 
