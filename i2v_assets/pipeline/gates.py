@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from i2v_assets.pipeline.film_problem import FilmProblem
 from i2v_assets.pipeline.heaps import Heap
 from i2v_assets.planning.asking import Ask
 from i2v_assets.planning.time_window import Window
@@ -42,6 +43,7 @@ class Gate:
         asks: why the request needs a person's word; the first one is reported.
         heap: the loose clips that it came with, if they cost too much together to be made without a question.
         refused_shot: a refused shot of the film that defines the clip, so that the film cannot be made; empty if there is none.
+        film_problem: what else is known to make that film impossible; None if nothing is.
         bucket_commands: a file in the bucket may approve it.
     """
 
@@ -59,6 +61,7 @@ class Gate:
     asks: tuple[Ask, ...] = ()
     heap: Heap | None = None
     refused_shot: str = ""
+    film_problem: FilmProblem | None = None
     bucket_commands: bool = False
 
 
@@ -101,6 +104,11 @@ def _unapproved(asked: Gate, approve: str) -> Hold | None:
         words = f"Another shot of its film, {asked.refused_shot}, was refused. Until the film can be made, no more of it is paid for."
         remedy = f"See clips/{asked.refused_shot}/{REFUSED_NOTE}. To make this shot all the same: {by_person[0].lower()}{by_person[1:]}"
         return Hold(WaitReason.FILM, words, remedy)
+    if asked.film_problem is not None:
+        problem = asked.film_problem
+        words = f"{problem.words} Until the film can be made, no more of it is paid for."
+        remedy = f"{problem.remedy} To make this shot all the same: {by_person[0].lower()}{by_person[1:]}"
+        return Hold(problem.reason, words, remedy.strip())
     if asked.needs_approval:
         return Hold(WaitReason.APPROVAL, "A person has to approve it before it is paid for.", by_person)
     if asked.heap is not None:

@@ -31,6 +31,7 @@ from i2v_assets.pipeline.outcome import (
 from i2v_assets.pipeline.plan import Planned
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.pipeline.report_video import delivered_checks, new_video, unchanged_video
+from i2v_assets.pipeline.requests_to_come import remember_requests_to_come
 from i2v_assets.planning.plan import Plan, expected_price, total_price
 from i2v_assets.uploads.types import Candidate
 from resources.errors import I2VError
@@ -195,10 +196,12 @@ class ClipReporter:
         )
 
     async def _price_to_come(self, plan: Plan | None) -> int | None:
-        """Return what a take still needs of the budget: its pieces that are paid for need nothing."""
+        """Return what a take still needs of the budget, and remember its requests: pieces that are paid for need nothing."""
         if plan is None or not plan.pieces or plan.at_most_microdollars is None:
             return None
         pieces = await asyncio.to_thread(unsent, self._context.ledger, plan)
+        memory = self._context.registry.memory
+        await asyncio.to_thread(remember_requests_to_come, memory, plan.clip, plan.fingerprint, len(pieces))
         return sum(piece.at_most_microdollars or 0 for piece in pieces)
 
     @staticmethod

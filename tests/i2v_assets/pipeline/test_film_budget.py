@@ -97,4 +97,4 @@ def test_two_runs_do_not_share_a_days_cap_with_half_made_films(runs: Callable[[s
     assert first.ended() == 0
     with Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
         assert {row.clip for row in ledger.list() if row.claimed_at} == {"a"}
-        assert ledger.kept_room("sandbox") == 0
+        assert ledger.kept_room("sandbox").microdollars == 0
