@@ -98,7 +98,7 @@ def draw_rules(dice: random.Random) -> PriceRules:
         "duration": {"10": round(dice.uniform(0.8, 1.3), 2), "8": round(dice.uniform(0.8, 1.3), 2)},
         "images": {"3": round(dice.uniform(1, 1.4), 2)},
         "input_seconds": round(dice.uniform(0.2, 1), 2),
-        "drift_per_request": dice.choice([0.0001, 0.0003, -0.0002, -0.0003]),
+        "drift_per_request": dice.choice([0.0001, 0.0003, 0.001, -0.0002, -0.0003, -0.001]),
         "per_image_usd": round(dice.uniform(0.01, 0.3), 2),
         "sound_usd": round(dice.uniform(0.02, 0.5), 2),
         "block_seconds": dice.choice([2, 3, 5]),

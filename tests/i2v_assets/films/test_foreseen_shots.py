@@ -94,7 +94,7 @@ def test_a_crossfade_that_is_longer_than_a_later_shots_voice_is_known_before(
     films.until_still()
     assert films.paid() == {}
     note = " ".join(films.text("clips/short--01/WAITING.txt").split())
-    assert "Shot 3 of its film (short--03) will have 6 s, but its crossfades need 10 s." in note
+    assert "Shot 3 of its film (short--03) will have 9 s, but its crossfades need 10 s." in note
 
 
 def test_a_shot_that_no_budget_has_room_for_holds_its_film_until_the_cap_is_raised(
