@@ -189,7 +189,7 @@ def resolve(
             what = f"Shot {number} maps to the clip name {clip}, which {sources[clip]} already has."
             problems.append(Problem(what, remedy="Rename one of them."))
         candidate = _candidate(name, clip, own, shot, shots[-1] if shots else None, film_source, problems)
-        later = shot.from_last_frame and candidate is not None and candidate.first_frame is None
+        later = shot.from_last_frame and candidate is not None and not _has_first_frame(candidate)
         if candidate is not None:
             (foreseen if later else uploads).append(candidate)
         shots.append(_inline(number, shot, clip, None if later else candidate, rows.get(clip), film_source))
@@ -286,6 +286,10 @@ def _video(row: ClipRow, version: str, film_source: FilmSource) -> ShotVideo | N
 def last_frame_name(before: str) -> str:
     """Return the name of the last frame of a clip among the files of the shot that starts from it."""
     return f"last-frame-of-{before}.png"
+
+
+def _has_first_frame(candidate: Candidate) -> bool:
+    return bool(candidate.brief.images) and candidate.brief.images[0].file in {file.name for file in candidate.files}
 
 
 def _candidate(

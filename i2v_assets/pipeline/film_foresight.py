@@ -95,7 +95,7 @@ class FilmForesight:
                 continue
             candidate = candidates[shot.clip]
             files = await self._planner.read_files(candidate.files)
-            if shot.from_last_frame and candidate.first_frame is None:
+            if candidate in film.foreseen:
                 files = (foreseen_frame(last_frame_name(film.shots[shot.number - 2].clip), before), *files)
             decided = await self._decide(candidate, files)
             found = self._of_plan(shot, after, decided) if isinstance(decided, Plan) else _without_plan(shot, decided)
