@@ -289,7 +289,9 @@ def last_frame_name(before: str) -> str:
 
 
 def _has_first_frame(candidate: Candidate) -> bool:
-    return bool(candidate.brief.images) and candidate.brief.images[0].file in {file.name for file in candidate.files}
+    """Return whether a shot that starts from another one's last frame has that frame."""
+    there = {file.name for file in candidate.files}
+    return all(image.file in there for image in candidate.brief.images or ())
 
 
 def _candidate(
