@@ -106,8 +106,8 @@ def world_of(
 ) -> "DispatchInputs":
     """What the gates are asked of, now."""
     from i2v_assets.pipeline.dispatch_policy import DispatchInputs
+    from i2v_assets.pipeline.film_budget import requests_to_come
     from i2v_assets.pipeline.film_watch import blocked_films, film_of
-    from i2v_assets.pipeline.requests_to_come import requests_to_come
 
     latest = LatestRuns(instance, (row for row in rows if row.state is not ClipState.WAITING))
     now = datetime.now(UTC)

@@ -15,6 +15,8 @@ from resources.ledger.ledger import Ledger
 from resources.ledger.records import State, caps_of
 from resources.messages import counted
 from resources.money import dollars
+from resources.registry.rows import ClipRow
+from resources.registry.uploads import UploadMemory
 from resources.settings import Settings
 from resources.wait_reason import WaitReason
 
@@ -33,6 +35,21 @@ def unsent(ledger: Ledger, plan: Plan) -> tuple[Plan, ...]:
     return tuple(
         each for each, row in zip(plan.requests, rows, strict=True) if row is None or row.state is State.PLANNED
     )
+
+
+def remember_requests_to_come(memory: UploadMemory, clip: str, fingerprint: str, requests: int) -> None:
+    """Remember how many requests a clip that waits for the budget still needs: of a voice in pieces, several."""
+    memory.remember_facts(_requests_key(clip), fingerprint, {"requests": requests})
+
+
+def requests_to_come(memory: UploadMemory, row: ClipRow) -> int:
+    """Return how many requests a clip that waits for the budget still needs, as its run knew it; 1 if it said nothing."""
+    known = memory.facts(_requests_key(row.clip), row.planned_fingerprint or "")
+    return int(known["requests"]) if known else 1
+
+
+def _requests_key(clip: str) -> str:
+    return f"requests:{clip}"
 
 
 class FilmBudget:

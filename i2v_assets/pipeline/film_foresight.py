@@ -14,8 +14,8 @@ from i2v_assets.films.resolve import HALF_A_FRAME, ResolvedFilm, Shot, Track, la
 from i2v_assets.films.scan import scan_film
 from i2v_assets.films.spec import FilmError, film_name
 from i2v_assets.pipeline.context import PipelineContext
-from i2v_assets.pipeline.film_problem import FilmProblem
 from i2v_assets.pipeline.film_watch import film_of
+from i2v_assets.pipeline.gates import FilmProblem
 from i2v_assets.pipeline.plan import ClipPlanner
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.planning.plan import Plan, Refusal, Waiting

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from i2v_assets.pipeline.film_problem import FilmProblem
 from i2v_assets.pipeline.heaps import Heap
 from i2v_assets.planning.asking import Ask
 from i2v_assets.planning.time_window import Window
@@ -22,6 +21,27 @@ class Hold:
     waiting_for: WaitReason
     reason: str
     remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilmProblem:
+    """Why a film cannot be made as it is, as far as that is known before it is paid.
+
+    Attributes:
+        reason: What its shots wait for.
+        shot: The clip of the shot that is to blame; empty if none is.
+        words: What is wrong, with the shot's number.
+        remedy: What to do.
+        microdollars: What that shot may cost, if no cap has room for it.
+        requests: The number of its requests, in that case.
+    """
+
+    reason: WaitReason
+    shot: str
+    words: str
+    remedy: str
+    microdollars: int = 0
+    requests: int = 0
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from functools import partial
 
 from i2v_assets.pipeline.context import PipelineContext, RunScope
 from i2v_assets.pipeline.film_foresight import FilmForesight
-from i2v_assets.pipeline.film_problem import FilmProblem
-from i2v_assets.pipeline.gates import Gate, Hold, gate
+from i2v_assets.pipeline.gates import FilmProblem, Gate, Hold, gate
 from i2v_assets.pipeline.generate import TakeMaker
 from i2v_assets.pipeline.outcome import ClipWaiting
 from i2v_assets.pipeline.plan import Planned, approve_planned

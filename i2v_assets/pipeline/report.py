@@ -10,7 +10,7 @@ from i2v_assets.clip_folder.notes import Answer, answer_of
 from i2v_assets.clip_folder.writer import BucketAnswers
 from i2v_assets.pipeline.clip_state import answer_metadata, state_report
 from i2v_assets.pipeline.context import PipelineContext, Result
-from i2v_assets.pipeline.film_budget import unsent
+from i2v_assets.pipeline.film_budget import remember_requests_to_come, unsent
 from i2v_assets.pipeline.metadata import (
     Events,
     Markdown,
@@ -31,7 +31,6 @@ from i2v_assets.pipeline.outcome import (
 from i2v_assets.pipeline.plan import Planned
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.pipeline.report_video import delivered_checks, new_video, unchanged_video
-from i2v_assets.pipeline.requests_to_come import remember_requests_to_come
 from i2v_assets.planning.plan import Plan, expected_price, total_price
 from i2v_assets.uploads.types import Candidate
 from resources.errors import I2VError

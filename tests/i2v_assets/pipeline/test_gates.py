@@ -6,8 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from i2v_assets.pipeline.film_problem import FilmProblem
-from i2v_assets.pipeline.gates import Gate, gate
+from i2v_assets.pipeline.gates import FilmProblem, Gate, gate
 from i2v_assets.planning.time_window import Window
 from resources.wait_reason import WaitReason
 
