@@ -113,13 +113,6 @@ def _unapproved(asked: Gate, approve: str) -> Hold | None:
     """Return what only a person lets through."""
     by_file = f", or upload any file as {COMMANDS}approve-{asked.clip}" if asked.bucket_commands else ""
     by_person = f"{approve} (`i2v plan {asked.clip}` shows the plan and its price), or materialize it in the Dagster UI{by_file}."
-    if asked.upload_hold is not None:
-        remedy = f"{asked.upload_hold.remedy} To make it as it is: {by_person[0].lower()}{by_person[1:]}"
-        return Hold(WaitReason.APPROVAL, asked.upload_hold.words, remedy.strip())
-    if asked.asks:
-        ask = asked.asks[0]
-        remedy = f"{ask.remedy} To make it as it is: {by_person[0].lower()}{by_person[1:]}"
-        return Hold(WaitReason.APPROVAL, f"It needs your word. {ask.words}", remedy)
     if asked.refused_shot:
         words = f"Another shot of its film, {asked.refused_shot}, was refused. Until the film can be made, no more of it is paid for."
         remedy = f"See clips/{asked.refused_shot}/{REFUSED_NOTE}. To make this shot all the same: {by_person[0].lower()}{by_person[1:]}"
@@ -129,6 +122,13 @@ def _unapproved(asked: Gate, approve: str) -> Hold | None:
         words = f"{problem.words} Until the film can be made, no more of it is paid for."
         remedy = f"{problem.remedy} To make this shot all the same: {by_person[0].lower()}{by_person[1:]}"
         return Hold(problem.reason, words, remedy.strip())
+    if asked.upload_hold is not None:
+        remedy = f"{asked.upload_hold.remedy} To make it as it is: {by_person[0].lower()}{by_person[1:]}"
+        return Hold(WaitReason.APPROVAL, asked.upload_hold.words, remedy.strip())
+    if asked.asks:
+        ask = asked.asks[0]
+        remedy = f"{ask.remedy} To make it as it is: {by_person[0].lower()}{by_person[1:]}"
+        return Hold(WaitReason.APPROVAL, f"It needs your word. {ask.words}", remedy)
     if asked.needs_approval:
         return Hold(WaitReason.APPROVAL, "A person has to approve it before it is paid for.", by_person)
     if asked.heap is not None:
