@@ -47,12 +47,14 @@ LETTERS: Mapping[str, str] = {
     "loop_in_words": "O",
     "silence_in_words": "V",
     **dict.fromkeys(("voice_cut", "voice_of_group"), "Q"),
-    **dict.fromkeys(("nobody_speaks", "languages", "one_voice_several_images"), "Q"),
+    **dict.fromkeys(("nobody_speaks", "languages", "one_voice_several_images", "several_voices"), "Q"),
+    **dict.fromkeys(("voice_alone", "long_voice"), "Q"),
     "audio_missing": "V",
     "image_missing": "X",
     "video_missing": "X",
     "last_image": "E",
     "edit_of_video": "U",
+    "parts_unsaid": "U",
     "video_alone": "U",
 }
 """The label's letter of each code of advice and of each code that holds."""

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from i2v_assets.planning.first_and_last import becoming
 from i2v_assets.planning.motions import motions_of
-from i2v_assets.planning.names import languages_in, names_person, names_somebody
+from i2v_assets.planning.named_files import absent_file
+from i2v_assets.planning.names import languages_in, names_person, names_somebody, words_of
 from i2v_assets.planning.speaking import words_of_singing, words_of_speaking, words_of_unseen_voice
 from i2v_assets.planning.vocabulary import Reading
 from i2v_assets.uploads.media_order import names_first, names_last
@@ -45,10 +46,12 @@ class Clues:
         images: The names of the images, in order.
         videos: The names of the reference videos.
         audios: The names of the sounds.
+        laid: The names of the files that the brief lays under the clip or ends it on.
         speech: Share of the sound in which a voice is heard, from 0 to 1; None if it was not measured.
         face: Whether the image shows a large face; None if it was not checked.
         dubbed: The brief names its voiceovers by language.
         image_left_out: The brief leaves the image out (`keep_face: false`).
+        preset_named: The brief names a preset, which stands for a prompt.
         model_named: The brief names a model, so only a file that is not there is asked for.
     """
 
@@ -58,10 +61,12 @@ class Clues:
     images: tuple[str, ...] = ()
     videos: tuple[str, ...] = ()
     audios: tuple[str, ...] = ()
+    laid: tuple[str, ...] = ()
     speech: float | None = None
     face: bool | None = None
     dubbed: bool = False
     image_left_out: bool = False
+    preset_named: bool = False
     model_named: bool = False
 
     @property
@@ -74,6 +79,21 @@ def asks_of(clues: Clues) -> tuple[Ask, ...]:
     """Return everything for which a clip needs a person's word, the most telling first."""
     table = (_missing,) if clues.model_named else _TABLE
     return tuple(ask for find in table for ask in find(clues))
+
+
+def _parts(clues: Clues) -> Iterator[Ask]:
+    if len(clues.images) > 2 and not clues.videos and not clues.audios and _says_no_parts(clues) and _is_bare(clues):
+        yield Ask(
+            code="parts_unsaid",
+            words=f"The prompt does not say what each of the {len(clues.images)} images is for, nor what happens.",
+            remedy="Say it, and number the images. If all are references of one clip, write `route: multi_modal`. For a clip of"
+            " each image upload each by itself.",
+        )
+
+
+def _is_bare(clues: Clues) -> bool:
+    """Return whether a prompt sets nothing in motion and asks for no single clip."""
+    return motions_of(clues.prompt.text).lead is None and not clues.prompt.find("one_clip")
 
 
 def _last_image(clues: Clues) -> Iterator[Ask]:
@@ -118,7 +138,7 @@ def _says_no_parts(clues: Clues) -> bool:
 
     Most such prompts let one image become the other in words that no rule knows. A move of the camera fits several views.
     """
-    prompt = clues.prompt
+    prompt = clues.prompt.without("counted_media")
     together = prompt.find("composes") or prompt.find("meets") or names_somebody(prompt.said)
     told = bool(clues.numbered or together or motions_of(prompt.text).camera)
     return prompt.language is not None and not told
@@ -131,11 +151,14 @@ def _missing(clues: Clues) -> Iterator[Ask]:
         (MediumKind.AUDIO, clues.audios, "audio_there", "audio", "sound"),
         (MediumKind.VIDEO, clues.videos, "video_there", "videos", "video"),
     ):
-        number = next((number for each, number in clues.figures if each is kind and number > len(names)), None)
-        if number is not None and (several or not names):
+        numbers = [number for each, number in clues.figures if each is kind]
+        number = next((each for each in numbers if each > len(names)), None)
+        if number is not None and (several or not names or len(numbers) > 1):
             words = f"{kind} {number}"
         else:
-            words = clues.prompt.find(concept) if concept and not names else ""
+            words = absent_file(clues.prompt.text, kind, (*clues.images, *clues.audios, *clues.videos, *clues.laid)) or (
+                clues.prompt.find(concept) if concept and not names else ""
+            )
         if words:
             yield Ask(
                 code="reference_missing" if names else f"{kind}_missing",
@@ -143,6 +166,15 @@ def _missing(clues: Clues) -> Iterator[Ask]:
                 f" {counted(len(names), what) if names else 'none'}.",
                 remedy=f"Upload it and name it under `{key}`, or correct the prompt. To make the clip without it, write the `route`.",
             )
+
+
+def _voice_alone(clues: Clues) -> Iterator[Ask]:
+    if clues.one_voice and not (clues.images or clues.prompt.text or clues.preset_named or clues.dubbed):
+        yield Ask(
+            code="voice_alone",
+            words="There is a voice, no image and no prompt, so nothing says who speaks.",
+            remedy="Add an image, or describe the person in `prompt`. If anybody may speak it, write `route: lip_sync`.",
+        )
 
 
 def _edit(clues: Clues) -> Iterator[Ask]:
@@ -192,6 +224,27 @@ def _several_portraits(clues: Clues) -> Iterator[Ask]:
         )
 
 
+def _several_voices(clues: Clues) -> Iterator[Ask]:
+    if len(clues.audios) < 2 or not clues.images or clues.numbered or clues.videos or clues.dubbed:
+        return
+    if not clues.prompt.find("other_languages") and not languages_in(clues.audios) and (words := _dialogue(clues)):
+        yield Ask(
+            code="several_voices",
+            words=f"There are {len(clues.audios)} sounds, and {words}. With several sounds no lips follow any of them.",
+            remedy="For a speaking clip name one image and one sound; a conversation is a film of such clips. If all are"
+            " references, write `route: multi_modal`.",
+        )
+
+
+def _dialogue(clues: Clues) -> str:
+    """Return by what several sounds are voices of somebody in the pictures, as a clause; empty if by nothing."""
+    if words := words_of_singing(clues.prompt) or words_of_speaking(clues.prompt):
+        return f"the prompt lets somebody speak (“{words}”)"
+    images = [words_of(name) for name in clues.images]
+    paired = next((name for name in clues.audios if len(images) > 1 and words_of(name) in images), "")
+    return f"{shown_name(paired)} has the name of an image" if paired else ""
+
+
 def _nobody_speaks(clues: Clues) -> Iterator[Ask]:
     if not clues.one_voice or clues.dubbed:
         return
@@ -226,12 +279,16 @@ def silence_of(clues: Clues) -> str:
 
 
 _TABLE: Sequence[Callable[[Clues], Iterator[Ask]]] = (
+    _parts,
     _last_image,
     _missing,
     _edit,
+    _voice_alone,
     _languages,
     _several_portraits,
+    _several_voices,
     _nobody_speaks,
 )
-"""The codes, each with its rule: `last_image`, `audio_missing`, `video_missing`, `image_missing` and `reference_missing`, `edit_of_video` and `video_alone`,
-`languages`, `one_voice_several_images`, `nobody_speaks`."""
+"""The codes, each with its rule: `parts_unsaid`, `last_image`, `audio_missing`, `video_missing`, `image_missing` and
+`reference_missing`, `edit_of_video` and `video_alone`, `voice_alone`, `languages`, `one_voice_several_images`,
+`several_voices`, `nobody_speaks`."""

@@ -101,10 +101,12 @@ def route_of_names(
         images=tuple(names[MediumKind.IMAGE]),
         videos=tuple(names[MediumKind.VIDEO]),
         audios=tuple(names[MediumKind.AUDIO]),
+        laid=tuple(brief.single_files.values()),
         speech=speech,
         face=face,
         dubbed=bool(brief.dub),
         image_left_out=brief.keep_face is False,
+        preset_named=brief.motion is not None,
         model_named=brief.model is not None,
     )
     asks = asks_of(clues)

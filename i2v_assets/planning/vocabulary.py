@@ -81,13 +81,26 @@ def read_prompt(prompt: str) -> Reading:
     language = language_of(text, prompt)
     whole, rest = pattern("whole_clause_negation", language), pattern("negation", language)
     clauses = []
-    for clause in _CLAUSE.split(_without_lines(_avoided().sub(". ", text), language)):
+    for clause in _CLAUSE.split(_without_lines(_avoided().sub(". ", _without_switches(text)), language)):
         if whole.search(clause):
             continue
         cut = rest.split(clause, maxsplit=1)[0].strip()
         if cut:
             clauses.append(cut)
     return Reading(text, language, tuple(clauses))
+
+
+_SWITCH = re.compile(
+    r"(?<!\S)--?[a-z]\w*(?:[ =][\w.:/-]*\d[\w.:/-]*| (?:raw|low|high|fast|quiet)(?!\w))?|^/\w+(?: prompt:)?|<(?:lora|lyco|hypernet):[^>]{1,80}>"
+)
+"""Switches of other tools: `/imagine prompt:`, `--ar 16:9`, `--motion low`, `<lora:grain:0.8>`."""
+_LEFT_OUT = re.compile(r"(?<!\S)--no ")
+_WEIGHT = re.compile(r"(?<=[\w\)]):\d\.\d{1,2}(?=[)\]])")
+
+
+def _without_switches(text: str) -> str:
+    """Return a text without the switches and weights of other tools, which say nothing about what moves."""
+    return _WEIGHT.sub("", _SWITCH.sub(" ", _LEFT_OUT.sub("; no ", text)))
 
 
 _OPEN, _CLOSE = '"“„«「『', '"”“»」』'
