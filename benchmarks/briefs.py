@@ -15,6 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from i2v_assets.briefs.brief_reader import BriefError, brief_from
 from i2v_assets.briefs.yaml_reader import Document
 from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions
-from i2v_assets.planning.planner import make_plan
+from i2v_assets.planning.planner import Unheard, make_plan
 from resources.media.facts import AudioFacts, ImageFacts, MediaFacts, VideoFacts
 from resources.schemas.endpoints import ids_for
 from resources.schemas.families import default_families
@@ -66,7 +67,10 @@ _UNLABELLED = {"voice_shorter"}
 
 @dataclass(frozen=True)
 class Case:
-    """One request with its outcome: its route, or that it is held or refused, and the codes of its advice."""
+    """One request with its outcome: its route, or that it is held or refused, and the codes of its advice.
+
+    A voice that is longer than one request takes always waits for a word on how it is split; that is no contradiction.
+    """
 
     id: str
     lang: str
@@ -127,7 +131,8 @@ def _case(request: Mapping[str, Any]) -> Case:
     offers = {family: PlanOffer(ids_for(family)[0], MICRODOLLARS_PER_SECOND, "second") for family in default_families()}
     media = [_medium(each, request["id"]) for each in request["media"]]
     faces = _faces(request["media"])
-    made = make_plan(
+    plan = partial(
+        make_plan,
         request["id"],
         brief,
         media,
@@ -137,13 +142,15 @@ def _case(request: Mapping[str, Any]) -> Case:
         large_faces=faces,
         name=next((each["name"] for each in request["media"]), ""),
     )
+    made = plan()
     if not isinstance(made, Plan):
         words = getattr(made, "words", "") or " ".join(each.what for each in getattr(made, "problems", ()))
         return case(made.decision if hasattr(made, "decision") else "refused", words=words)
+    splits = isinstance(plan(pauses={}), Unheard)
     return case(
-        "held" if made.asks else "planned",
+        "held" if made.asks else "split" if splits else "planned",
         route=made.route.value,
-        microdollars=0 if made.asks else made.price_microdollars or 0,
+        microdollars=0 if made.asks or splits else made.price_microdollars or 0,
         preset=made.preset,
         codes=(*(ask.code for ask in made.asks), *(advice.code for advice in made.advice)),
         words=made.inputs.prompt,

@@ -156,9 +156,9 @@ def _missing(clues: Clues) -> Iterator[Ask]:
         if number is not None and (several or not names or len(numbers) > 1):
             words = f"{kind} {number}"
         else:
-            words = absent_file(clues.prompt.text, kind, (*clues.images, *clues.audios, *clues.videos, *clues.laid)) or (
-                clues.prompt.find(concept) if concept and not names else ""
-            )
+            words = absent_file(
+                clues.prompt.text, kind, (*clues.images, *clues.audios, *clues.videos, *clues.laid)
+            ) or (clues.prompt.find(concept) if concept and not names else "")
         if words:
             yield Ask(
                 code="reference_missing" if names else f"{kind}_missing",

@@ -6,12 +6,13 @@ verbs speaks only where the prompt's language has a list, and what a prompt deni
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
+from i2v_assets.planning.asking import Ask
 from i2v_assets.planning.media_numbers import references
 from i2v_assets.planning.motions import motions_of
 from i2v_assets.planning.speaking import words_of_talking
@@ -157,6 +158,14 @@ def advise(prompt: str, route: Route, facts: PromptFacts) -> tuple[Advice, ...]:
         advice += words_against(reading, _fields(facts))
     advice += _sound(route, facts)
     return tuple(Advice(code=code, words=words) for code, words in advice)
+
+
+def still_due(advice: Iterable[Advice], asks: Iterable[Ask]) -> tuple[Advice, ...]:
+    """Return the advice without what a clip is held for already, or that is of no use once the missing sound is there."""
+    codes = {ask.code for ask in asks}
+    told = {"reference_missing"} if any(code.endswith("_missing") for code in codes) else set()
+    told |= {"nothing_held"} if "audio_missing" in codes else set()
+    return tuple(each for each in advice if each.code not in told)
 
 
 def _several(prompt: str, route: Route) -> Iterator[tuple[str, str]]:

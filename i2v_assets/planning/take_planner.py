@@ -19,7 +19,7 @@ from i2v_assets.planning.plan import (
     UnderSound,
     first_quote,
 )
-from i2v_assets.planning.prompt_advice import Advice, PromptFacts, advise
+from i2v_assets.planning.prompt_advice import Advice, PromptFacts, advise, still_due
 from i2v_assets.planning.prompts import SPEAKER, SPEAKER_WITHOUT_IMAGE, has_roles, pick_preset, reference_line
 from i2v_assets.planning.request_fields import RequestFields
 from i2v_assets.planning.routing import Routing, references
@@ -147,7 +147,10 @@ class TakePlanner:
             may_be_silent=bool(self.fields.brief.may_be_silent),
             asks=routing.asks,
             under=self._under(),
-            advice=(*self.fields.advice, *self._advice_on(prompt, routing.route, duration, resolution)),
+            advice=(
+                *self.fields.advice,
+                *still_due(self._advice_on(prompt, routing.route, duration, resolution), routing.asks),
+            ),
         )
 
     def _refusal(self, routing: Routing) -> Refusal:
