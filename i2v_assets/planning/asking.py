@@ -14,7 +14,7 @@ from i2v_assets.planning.motions import motions_of
 from i2v_assets.planning.named_files import absent_file
 from i2v_assets.planning.names import languages_in, names_person, names_somebody, words_of
 from i2v_assets.planning.speaking import words_of_singing, words_of_speaking, words_of_unseen_voice
-from i2v_assets.planning.vocabulary import Reading
+from i2v_assets.planning.vocabulary import Reading, folded
 from i2v_assets.uploads.media_order import names_first, names_last
 from i2v_assets.uploads.roles import shown_name
 from resources.messages import counted
@@ -82,13 +82,20 @@ def asks_of(clues: Clues) -> tuple[Ask, ...]:
 
 
 def _parts(clues: Clues) -> Iterator[Ask]:
-    if len(clues.images) > 2 and not clues.videos and not clues.audios and _says_no_parts(clues) and _is_bare(clues):
-        yield Ask(
-            code="parts_unsaid",
-            words=f"The prompt does not say what each of the {len(clues.images)} images is for, nor what happens.",
-            remedy="Say it, and number the images. If all are references of one clip, write `route: multi_modal`. For a clip of"
-            " each image upload each by itself.",
-        )
+    if len(clues.images) < 2 or clues.videos or clues.audios:
+        return
+    if words := clues.prompt.find("each_alone"):
+        why = f"The prompt takes the {len(clues.images)} images apart (“{words}”), and one clip would get all of them."
+    elif len(clues.images) > 2 and _says_no_parts(clues) and _is_bare(clues):
+        why = f"The prompt does not say what each of the {len(clues.images)} images is for, nor what happens."
+    else:
+        return
+    yield Ask(
+        code="parts_unsaid",
+        words=why,
+        remedy="For a clip of each image upload each by itself, for a clip of one name it under `images`. If all are"
+        " references of one clip, say the part of each by its number, or write `route: multi_modal`.",
+    )
 
 
 def _is_bare(clues: Clues) -> bool:
@@ -240,6 +247,9 @@ def _dialogue(clues: Clues) -> str:
     """Return by what several sounds are voices of somebody in the pictures, as a clause; empty if by nothing."""
     if words := words_of_singing(clues.prompt) or words_of_speaking(clues.prompt):
         return f"the prompt lets somebody speak (“{words}”)"
+    called = [name for name in clues.audios if folded(name) in clues.prompt.text]
+    if len(called) > 1:
+        return f"the prompt tells them apart by their names ({', '.join(map(shown_name, called))}), which no model sees"
     images = [words_of(name) for name in clues.images]
     paired = next((name for name in clues.audios if len(images) > 1 and words_of(name) in images), "")
     return f"{shown_name(paired)} has the name of an image" if paired else ""

@@ -23,6 +23,11 @@ _MADE: Final = re.compile(
 )
 """Before the name of a file that is to be made: a clip is a video, and people say what to call it."""
 
+_ANY: Final = re.compile(
+    r"(?:the|my|this)?[_-]?(?:photo|image|picture|pic|img|input|source|file|bild|foto|imagen|imagem|audio|sound|voice|video|clip|图片|画像|写真)"
+)
+"""Names that stand for whatever there is."""
+
 
 def absent_file(prompt: str, kind: MediumKind, names: Sequence[str]) -> str:
     """Return the first file of a kind that a folded prompt names and that is not among the names; empty if there is none.
@@ -33,7 +38,8 @@ def absent_file(prompt: str, kind: MediumKind, names: Sequence[str]) -> str:
     for match in _files(prompt, kind):
         stem = match[1]
         made = (kind is MediumKind.VIDEO or match[0].endswith(".gif")) and _MADE.search(prompt[: match.start()])
-        if not made and not any(each.endswith(stem) or stem.endswith(each) for each in there):
+        stands = bool(names) and _ANY.fullmatch(stem)
+        if not made and not stands and not any(each.endswith(stem) or stem.endswith(each) for each in there):
             return match[0]
     return ""
 
