@@ -104,7 +104,7 @@ def _is_bare(clues: Clues) -> bool:
 
 
 def _last_image(clues: Clues) -> Iterator[Ask]:
-    if len(clues.images) < 2 or clues.videos or clues.audios:
+    if len(clues.images) < 2 or clues.videos or clues.audios or clues.prompt.find("each_alone"):
         return
     last = shown_name(clues.images[-1])
     words = clues.prompt.find("last_frame")

@@ -91,7 +91,7 @@ def read_prompt(prompt: str) -> Reading:
 
 
 _SWITCH = re.compile(
-    r"(?<!\S)--?[a-z]\w*(?:[ =][\w.:/-]*\d[\w.:/-]*| (?:raw|low|high|fast|quiet)(?!\w))?|^/\w+(?: prompt:)?|<(?:lora|lyco|hypernet):[^>]{1,80}>"
+    r"(?<!\S)--[a-z]\w*(?:[ =][\w.:/-]*\d[\w.:/-]*| (?:raw|low|high|fast|quiet)(?!\w))?|^/\w+(?: prompt:)?|<(?:lora|lyco|hypernet):[^>]{1,80}>"
 )
 """Switches of other tools: `/imagine prompt:`, `--ar 16:9`, `--motion low`, `<lora:grain:0.8>`."""
 _LEFT_OUT = re.compile(r"(?<!\S)--no ")
