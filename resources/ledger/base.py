@@ -70,17 +70,26 @@ def submission_statement(changes: tuple[str, ...]) -> sa.Update:
     )
 
 
+_HOLDER = (
+    sa.select(submissions.c.fingerprint)
+    .where(
+        submissions.c.service == sa.bindparam("the_service"),
+        submissions.c.request_id == sa.bindparam("the_request"),
+        sa.not_(
+            sa.and_(
+                submissions.c.fingerprint == sa.bindparam("but_fingerprint"),
+                submissions.c.attempt == sa.bindparam("but_attempt"),
+            )
+        ),
+    )
+    .limit(1)
+)
+
+
 def holder_of(connection: sa.Connection, service: str, request_id: str | None, *, but: tuple[str, int]) -> str | None:
     """Return the fingerprint of the submission that has this request id, unless it is the given attempt; None if none."""
-    found = connection.execute(
-        sa.select(submissions.c.fingerprint)
-        .where(
-            submissions.c.service == service,
-            submissions.c.request_id == request_id,
-            sa.not_(sa.and_(submissions.c.fingerprint == but[0], submissions.c.attempt == but[1])),
-        )
-        .limit(1)
-    ).scalar()
+    which = {"the_service": service, "the_request": request_id, "but_fingerprint": but[0], "but_attempt": but[1]}
+    found = connection.execute(_HOLDER, which).scalar()
     return None if found is None else str(found)
 
 
