@@ -49,6 +49,7 @@ class Database:
         self.is_sqlite = engine.dialect.name == "sqlite"
         self._reading = engine.execution_options(**READING)
         self._writer = threading.Lock()
+        self._upserts: dict[sa.Table, sa.Insert] = {}
 
     @classmethod
     def open(cls, url: str) -> "Database":
@@ -110,12 +111,14 @@ class Database:
     def upsert(self, table: sa.Table) -> sa.Insert:
         """Return an INSERT that replaces the row of the same primary key.
 
-        Deleting first would let two writers collide.
+        Deleting first would let two writers collide. It is built once for each table.
         """
-        statement = self._insert(table)
-        taken = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
-        upsert: sa.Insert = statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=taken)
-        return upsert
+        if table not in self._upserts:
+            statement = self._insert(table)
+            taken = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
+            keys = list(table.primary_key.columns)
+            self._upserts[table] = statement.on_conflict_do_update(index_elements=keys, set_=taken)
+        return self._upserts[table]
 
     def insert_new(self, table: sa.Table) -> sa.Insert:
         """Return an INSERT that does nothing if the row exists."""
