@@ -31,7 +31,7 @@ from resources.registry.rows import ClipRow, ClipState
 from resources.runcomfy.resource import RunComfyResource, asked_run, is_retry, started_by
 from resources.scratch import scratch_folder
 from resources.settings import load_settings
-from resources.storage.keys import MANIFEST, clip_key
+from resources.storage.keys import MANIFEST, SEQUENCES, clip_key
 
 if TYPE_CHECKING:
     from i2v_assets.pipeline.context import Result, RunScope
@@ -136,7 +136,9 @@ async def _make_all(
         pool = shared_pool()
         queue = GenerationQueue()
         await stack.enter_async_context(queue.served_by(engine.stream))
-        heaps, films = HeapWatch(registry, ledger, settings.heap_limit_microdollars), FilmWatch(registry)
+        limit = settings.heap_limit_microdollars
+        heaps = HeapWatch(registry, ledger, limit) if limit is not None else None
+        films = FilmWatch(registry) if any(row.source.startswith(SEQUENCES) for row in rows) else None
         tools = PipelineContext(
             settings=settings,
             bucket=bucket,
@@ -161,8 +163,10 @@ async def _make_all(
             stack.enter_context(signs_of_life(registry, context.run.run_id))
         if CLIPS_TAG not in context.run.tags:  # a person's run; a sensor names its clips as it asks for the run
             context.instance.add_run_tags(context.run.run_id, clip_tags([row.clip for row in rows]))
-        heaps.expect(rows)
-        films.expect(rows)
+        if heaps is not None:
+            heaps.expect(rows)
+        if films is not None:
+            films.expect(rows)
         pauses = PauseWatch(ledger, registry, settings.service, context.run.run_id)
 
         async def make(row: ClipRow) -> "Result":

@@ -26,7 +26,7 @@ def new_video(
         link_base=context.settings.video_link_base,
         poster=finished.inline_poster,
         glimpse=finished.glimpse,
-        sandbox=context.sandbox,
+        sandbox=context.settings.is_sandbox,
         size=(finished.width, finished.height, finished.seconds),
         more={"quality": finished.score, "why the quality is low": finished.why_low, "provenance": provenance},
     )
@@ -53,7 +53,7 @@ async def unchanged_video(context: PipelineContext, outcome: ClipDelivered) -> t
         link_base=settings.video_link_base,
         poster=picture,
         glimpse=tiny,
-        sandbox=context.sandbox,
+        sandbox=context.settings.is_sandbox,
         size=(before.video.width, before.video.height, before.video.seconds) if before else None,
         more={
             "quality": before.quality if before else None,

@@ -72,7 +72,7 @@ def _sign(
             fingerprint=take.plan.fingerprint,
             request_id=take.row.request_id or "",
             delivered_sha256=outcome.sha256,
-            sandbox=context.sandbox,
+            sandbox=context.settings.is_sandbox,
             media_sha256=tuple(found.medium.sha256 for found in files if found.medium is not None),
             prepared_sha256=tuple(medium.sha256 for medium in take.plan.inputs.media if medium.preparation),
         )
