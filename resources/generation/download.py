@@ -15,7 +15,7 @@ from resources.generation.outputs import Budget, Local, fetch_video, withhold
 from resources.generation.poll import NotFoundDebounce
 from resources.generation.types import Delivered, Held, Outcome, lost
 from resources.ledger.records import RequestRow
-from resources.media.is_video import examine_apart
+from resources.media.pool import shared_pool
 from resources.runcomfy.errors import (
     DownloadError,
     DownloadFailed,
@@ -50,7 +50,7 @@ async def find_existing_video(ctx: Context, flight: InFlightRequest, row: Reques
         return _delivered(flight, row, key, row.video_sha256 or "", info.size_bytes, already=True)
     async with ctx.downloads:  # uploaded by a run that died before it wrote that down, or before files were looked at
         local = await _stored(ctx, key, flight)
-        examined = await examine_apart(local.path)
+        examined = await shared_pool().examine(local.path)
     if not examined.is_video:
         log.warning("Clip %s: %s is %s; it is fetched again.", flight.order.clip, key, examined.what)
         local.path.unlink(missing_ok=True)
@@ -182,7 +182,7 @@ async def _taken(
     """Return the file that is stored already, if it is a video; else put ours in its place and return its SHA-256."""
     there = await ctx.in_bucket(ctx.bucket.head, key)
     stored = await _stored(ctx, key, flight, beside=True)
-    if (await examine_apart(stored.path)).is_video:
+    if (await shared_pool().examine(stored.path)).is_video:
         return stored
     try:
         await withhold(ctx, flight.order.fingerprint, stored.path)

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from resources.errors import Verdict
 from resources.generation.context import Context
-from resources.media.is_video import Examined, examine_apart
+from resources.media.is_video import Examined
+from resources.media.pool import shared_pool
 from resources.messages import counted
 from resources.runcomfy.errors import DownloadError, DownloadFailed, NoVideo
 from resources.runcomfy.wire import ResultAnswer
@@ -121,7 +122,7 @@ async def _one(ctx: Context, url: SecretStr, path: Path, budget: Budget) -> _Out
         ) from None
     finally:
         budget.seconds -= time.monotonic() - began
-    return _Output(Local(path, got.sha256, got.size_bytes), await examine_apart(path))
+    return _Output(Local(path, got.sha256, got.size_bytes), await shared_pool().examine(path))
 
 
 async def _nothing(

@@ -13,12 +13,15 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from resources.media.errors import MeasuringFailed
+from resources.media.errors import MeasuringFailed, OverLimit
 from resources.media.limits import WorkLimits, quick_part, scaled
 from resources.media.quality.model import Expectation, Measures
 from resources.media.worker_process import ProcessDied, WorkerProcess, error_of
+
+if TYPE_CHECKING:
+    from resources.media.is_video import Examined
 
 R = TypeVar("R")
 
@@ -149,6 +152,20 @@ class MediaPool:
 
         limits = measuring_limits(video, expectation)
         return await self.run_async(measure, video, expectation, limits=limits, name="The video")
+
+    async def examine(self, path: Path) -> "Examined":
+        """Return what a local file is. A limit refuses no download: what begins like a video then counts as one.
+
+        It is kept under its own key, and whatever decodes it next reports it and holds its clip.
+        """
+        from resources.media.is_video import examine, examine_start
+
+        try:
+            size = (await asyncio.to_thread(path.stat)).st_size
+            limits = scaled("look at", size_bytes=size, pixels=8_300_000)
+            return await self.run_async(examine, path, limits=limits, name="The video")
+        except (OverLimit, MeasuringFailed):
+            return await asyncio.to_thread(examine_start, path)
 
     # Lanes
 
