@@ -19,13 +19,12 @@ from typing import Any, TypeVar
 
 from resources.errors import ErrorCode, I2VError, Verdict
 from resources.generation import witness
-from resources.generation.context import Context, InFlightRequest, Sent
+from resources.generation.context import Context, Hold, InFlightRequest, Sent
 from resources.generation.named_ids import known_request
 from resources.generation.not_found import outage_hold
 from resources.generation.prices import Priced, paused, priced
 from resources.generation.types import CONTENT_REMEDY, Failed, Held, Outcome, is_content_policy_refusal
 from resources.ledger.errors import LedgerError, StaleClaim
-from resources.ledger.leases import Hold
 from resources.ledger.records import AtCapacity, Claimed, OverBudget, RequestRow, State, Unwanted, utc_now
 from resources.runcomfy.errors import (
     InsufficientBalance,
