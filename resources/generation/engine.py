@@ -206,7 +206,7 @@ class Engine:
                 state = await ctx.in_ledger(ctx.ledger.pause_state, ctx.service)
                 until = utc_now() + timedelta(seconds=state.seconds) if state.seconds > 0 else None
                 ctx.pacer.on_retry_after(until, resumes=state.resumes)
-                ctx.outage = await ctx.in_ledger(ctx.ledger.outage, ctx.service)
+                ctx.outage = await ctx.in_ledger(ctx.ledger.outage, ctx.service) if state.misses else None
             except LedgerError as error:
                 log.warning("Heartbeat write failed: %s", error.message)
             except Exception:

@@ -335,11 +335,16 @@ class Claims(Holds):
             )
 
     def pause_state(self, service: str) -> PauseState:
-        """Return how long the service is to be left alone, and how many pauses a person has ended.
+        """Return how long the service is to be left alone, and whether it may be out of order.
 
         A moment further away than `LONGEST_PAUSE` was never asked for by a clock that is right, so it counts as none.
         """
-        query = sa.select(services.c.paused_until, services.c.resumes).where(services.c.service == service)
+        missed = sa.exists().where(
+            requests.c.service == service,
+            requests.c.state.in_([State.SUBMITTED, State.SUCCEEDED]),
+            requests.c.not_found_since.is_not(None),
+        )
+        query = sa.select(services.c.paused_until, services.c.resumes, missed).where(services.c.service == service)
         with self.database.read() as connection:
             found = connection.execute(query).one_or_none()
             now = self._time(connection)
@@ -347,7 +352,7 @@ class Claims(Holds):
             return PauseState(0.0, 0)
         until = found.paused_until
         running = until is not None and now < until <= now + LONGEST_PAUSE
-        return PauseState((until - now).total_seconds() if running else 0.0, found.resumes)
+        return PauseState((until - now).total_seconds() if running else 0.0, found.resumes, bool(found[2]))
 
     def paused_until(self, service: str) -> datetime | None:
         """Return when the service may be called again, or None if it may be called now."""
