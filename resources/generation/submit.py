@@ -39,8 +39,7 @@ from resources.runcomfy.errors import (
 from resources.runcomfy.wire import Submission
 from resources.schemas.endpoints import BodyInvalid, Endpoint, LiveEndpoint, to_body
 from resources.schemas.inputs import Medium
-from resources.storage.errors import ObjectMissing, StorageError
-from resources.storage.inputs import InputReplaced, store_input
+from resources.storage.errors import InputReplaced, ObjectMissing, StorageError
 from resources.wait_reason import WaitReason
 
 log = logging.getLogger(__name__)
@@ -196,7 +195,7 @@ async def _address(ctx: Context, medium: Medium) -> str:
         if hashlib.sha256(data).hexdigest() != medium.sha256:
             raise InputReplaced(medium.key)
         return f"data:{medium.content_type};base64,{base64.b64encode(data).decode()}"
-    key = await ctx.in_bucket(store_input, ctx.bucket, medium, ctx.scratch)
+    key = await ctx.in_bucket(ctx.bucket.store_input, medium, ctx.scratch)
     url = await ctx.in_bucket(ctx.bucket.presign_get, key, ctx.options.presign_seconds, "", medium.content_type)
     return url.get_secret_value()
 
