@@ -17,7 +17,6 @@ from i2v_assets.briefs.brief import Brief
 from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.read_media import MediaReader, ReadFile
 from i2v_assets.pipeline.takes import asked_takes, reroll_takes, take_order, with_seed
-from i2v_assets.planning.families import check_names, expand, wanted_families
 from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.plan import (
     PastCosts,
@@ -29,7 +28,7 @@ from i2v_assets.planning.plan import (
     plan_hash,
     with_past,
 )
-from i2v_assets.planning.planner import make_plan
+from i2v_assets.planning.planner import check_names, expand, make_plan, wanted_families
 from i2v_assets.planning.preparing import Prepared, Unprepared, Wanted
 from i2v_assets.planning.prompts import SHIPPED_PRESETS, load_presets
 from i2v_assets.planning.voice_film import Unheard, from_piece, with_pieces
