@@ -18,7 +18,6 @@ from i2v_assets.defs.failures import as_dagster_failure, interrupted, signs_of_l
 from i2v_assets.defs.partitions import BATCH_TAG, clips
 from i2v_assets.defs.run_requests import CLIPS_TAG, clip_tags, ended_line, result_tags
 from i2v_assets.defs.specs import AT_LOAD, CLIP_PLAN, CLIP_PREVIEW, CLIP_SPECS, CLIP_VIDEO
-from i2v_assets.pipeline.price_checks import MODEL, PRICE
 from resources import logs
 from resources.dagster_resources import BucketResource, LedgerResource
 from resources.generation.run_sync import limit_malloc_arenas, run_sync
@@ -26,6 +25,7 @@ from resources.ledger.records import Money
 from resources.media.quality.model import Check
 from resources.messages import counted
 from resources.outside_text import escape_markdown, plain
+from resources.prices.billed import MODEL, PRICE
 from resources.redact import redact
 from resources.registry.rows import ClipRow, ClipState
 from resources.runcomfy.resource import RunComfyResource, asked_run, is_retry, started_by
@@ -355,7 +355,7 @@ MONEY = {
 def _money_check(name: str) -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=CLIP_VIDEO, name=name, partitions_def=clips, description=f"{MONEY[name]} Free.")
     def compared_again(context: dg.AssetCheckExecutionContext, ledger: LedgerResource) -> dg.AssetCheckResult:
-        from i2v_assets.pipeline.price_checks import price_and_model
+        from resources.prices.billed import price_and_model
 
         with ledger.open() as (requests, _):
             rows = requests.list(clip=context.partition_key)

@@ -100,7 +100,7 @@ async def _adopt(
 
 def price_check(row: RequestRow) -> dg.AssetCheckEvaluation:
     """Return the failed check of a clip whose cost was reported after its delivery and is a surprise."""
-    from i2v_assets.pipeline.price_checks import PRICE, price_details
+    from resources.prices.billed import PRICE, price_details
 
     metadata = dagster_metadata(price_details(row))
     return dg.AssetCheckEvaluation(

@@ -8,10 +8,10 @@ from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.metadata import Metadata, video_metadata
 from i2v_assets.pipeline.outcome import ClipDelivered
 from i2v_assets.pipeline.postprocess import PostprocessResult, figures_of, finding_metadata, poster_again
-from i2v_assets.pipeline.price_checks import price_and_model
 from i2v_assets.pipeline.takes import Take
 from resources.generation.types import Delivered
 from resources.media.quality.model import Check, Finding, Measures, Severity
+from resources.prices.billed import price_and_model
 from resources.storage import keys
 
 

@@ -9,9 +9,9 @@ from uuid import uuid4
 
 from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.postprocess import fetched
-from i2v_assets.pipeline.price_checks import is_substituted
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.pipeline.takes import Take
+from resources.prices.billed import is_substituted
 from resources.provenance.credentials import UNSIGNED, Certificate, ProvenanceError, Signing, sign
 from resources.provenance.documents import Generation, Source
 from resources.schemas.inputs import MediumKind
