@@ -23,8 +23,7 @@ from resources.dagster_resources import BucketResource, LedgerResource
 from resources.generation.run_sync import limit_malloc_arenas, run_sync
 from resources.ledger.records import Money
 from resources.media.quality.model import Check
-from resources.messages import counted
-from resources.outside_text import escape_markdown, plain
+from resources.messages import counted, escape_markdown, plain
 from resources.prices.billed import MODEL, PRICE
 from resources.redact import redact
 from resources.registry.rows import ClipRow, ClipState

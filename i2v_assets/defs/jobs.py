@@ -19,8 +19,8 @@ from resources import logs
 from resources.dagster_resources import BucketResource, LedgerResource
 from resources.generation.run_sync import run_sync
 from resources.ledger.records import RequestRow
+from resources.messages import plain
 from resources.money import dollars
-from resources.outside_text import plain
 from resources.registry.rows import ClipState
 from resources.runcomfy.resource import RunComfyResource, started_by
 from resources.scratch import scratch_folder

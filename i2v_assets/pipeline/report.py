@@ -36,7 +36,7 @@ from i2v_assets.uploads.types import Candidate
 from resources.errors import I2VError
 from resources.ledger.records import Money
 from resources.logs import log_context
-from resources.outside_text import escape_markdown
+from resources.messages import escape_markdown
 from resources.registry.registry import ClipRow, ClipState
 from resources.schemas.inputs import Medium, MediumKind
 from resources.storage import keys
