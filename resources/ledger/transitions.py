@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from resources.ledger.base import COLUMNS, SELECT_ROW, row_of
 from resources.ledger.budget import budget_refusal
-from resources.ledger.holds import Holds
+from resources.ledger.holds import IS_HELD, Holds
 from resources.ledger.leases import GRACE_SECONDS, LONGEST_LEASE, LONGEST_PAUSE
 from resources.ledger.lookouts import ASK_AGAIN
 from resources.ledger.records import (
@@ -116,8 +116,10 @@ class Claims(Holds):
             row = self._row(connection, fingerprint, lock=True)
             if row.state is not State.PLANNED:
                 return AlreadyClaimed(row)
-            unwanted = self._unwanted(connection, service)
-            unwanted = unwanted or self._disagreed(connection, row, quoted) or wanted(connection)
+            unwanted = None
+            if connection.execute(IS_HELD, {"the_service": service}).scalar():
+                unwanted = self._unwanted(connection, service) or self._disagreed(connection, row, quoted)
+            unwanted = unwanted or wanted(connection)
             if unwanted is not None:
                 return unwanted
             now = self._time(connection)
