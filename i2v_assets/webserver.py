@@ -43,9 +43,11 @@ def serve(workspace: str, host: str, port: int, pool_recycle: int = POOL_RECYCLE
     from dagster_webserver.app import create_app_from_workspace_process_context
     from dagster_webserver.version import __version__
 
+    from i2v_assets.defs.check_states import keep_check_states
     from i2v_assets.defs.dagster_internals import open_workspace
 
     with DagsterInstance.get() as instance:
+        keep_check_states(instance)
         instance.optimize_for_webserver(STATEMENT_TIMEOUT_MS, pool_recycle, POOL_OVERFLOW)
         with open_workspace(instance, workspace, __version__) as context:
             app = create_app_from_workspace_process_context(context, "", LIVE_DATA_POLL_MS, lifespan=_lifespan)

@@ -25,6 +25,7 @@ _LAUNCHER = "deploy: a run whose process is gone stays STARTED until its time li
 _ALERTS = "alerts: sensors and schedules that fail are not told (i2v_assets/defs/alerts_sensor.py)"
 _SQLITE = "speed: SQLite's connections are not kept, an event costs 12 ms of CPU instead of 3"
 _EVENTS = "speed: Dagster writes each event to SQLite itself, for twice the CPU (i2v_assets/defs/event_rows.py)"
+_CHECKS = "speed: the web server's pages of checks take minutes with many clips (i2v_assets/defs/check_states.py)"
 _GUARD = "webserver: the UI is not served behind the guard (i2v_assets/webserver.py)"
 _TAGS = "The tags keep the names that they have now; runs of a release that renames them are not understood."
 
@@ -44,6 +45,9 @@ LOST = {
     ("dagster._core.storage.event_log.schema", "AssetCheckExecutionsTable"): _EVENTS,
     ("dagster._core.storage.event_log.sqlite.sqlite_event_log", "INDEX_SHARD_NAME"): _EVENTS,
     ("dagster._core.storage.asset_check_execution_record", "AssetCheckExecutionRecordStatus"): _EVENTS,
+    ("dagster._core.storage.asset_check_execution_record", "AssetCheckExecutionResolvedStatus"): _CHECKS,
+    ("dagster._core.storage.asset_check_state", "AssetCheckState"): _CHECKS,
+    ("dagster._core.asset_graph_view.serializable_entity_subset", "SerializableEntitySubset"): _CHECKS,
     ("dagster._core.storage.tags", "GRPC_INFO_TAG"): f"{_LAUNCHER}. {_TAGS}",
     ("dagster._core.storage.tags", "RETRY_NUMBER_TAG"): f"budget: an automatic retry would get a budget of its own. {_TAGS}",
     ("dagster._core.storage.tags", "WILL_RETRY_TAG"): f"alerts: a run that Dagster starts again is reported as failed. {_TAGS}",
@@ -66,6 +70,7 @@ def private(module: str, name: str, instead: Any = None) -> Any:
 
 
 if TYPE_CHECKING:
+    from dagster._core.asset_graph_view.serializable_entity_subset import SerializableEntitySubset
     from dagster._core.definitions.asset_checks.asset_check_evaluation import (
         AssetCheckEvaluationTargetMaterializationData,
     )
@@ -73,7 +78,11 @@ if TYPE_CHECKING:
     from dagster._core.errors import DagsterUserCodeUnreachableError  # noqa: F401 - the test reads this list
     from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
     from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick, TickStatus
-    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus  # noqa: F401 - the same
+    from dagster._core.storage.asset_check_execution_record import (
+        AssetCheckExecutionRecordStatus,
+        AssetCheckExecutionResolvedStatus,
+    )
+    from dagster._core.storage.asset_check_state import AssetCheckState
     from dagster._core.storage.event_log.schema import (
         AssetCheckExecutionsTable,  # noqa: F401 - the same
         AssetKeyTable,  # noqa: F401 - the same
@@ -117,6 +126,7 @@ __all__ = [
     "SQLITE_MEMBERS",
     "WILL_RETRY_TAG",
     "CheckRunHealthResult",
+    "CheckStateTypes",
     "ConfigurableClassData",
     "EventTables",
     "InstigatorState",
@@ -126,6 +136,7 @@ __all__ = [
     "TickStatus",
     "WorkerStatus",
     "assets_below",
+    "check_state_types",
     "current_runs",
     "event_tables",
     "open_workspace",
@@ -188,6 +199,36 @@ def event_tables() -> EventTables | None:
     if any(found is None for found in (events, assets, checks, index, status)):
         return None
     return EventTables(events, assets, checks, index, status.SUCCEEDED.value, status.FAILED.value)
+
+
+@dataclass(frozen=True)
+class CheckStateTypes:
+    """What Dagster tells the states of a check's partitions with."""
+
+    state: "type[AssetCheckState]"
+    subset: "type[SerializableEntitySubset[dg.AssetCheckKey]]"
+    planned: "AssetCheckExecutionRecordStatus"
+    outcome: "dict[AssetCheckExecutionRecordStatus, AssetCheckExecutionResolvedStatus]"
+    """How a check stands, by what its record says."""
+
+
+def check_state_types() -> CheckStateTypes | None:
+    """Return the types of the states of checks; None if this release has others."""
+    names = (
+        "AssetCheckState",
+        "SerializableEntitySubset",
+        "AssetCheckExecutionRecordStatus",
+        "AssetCheckExecutionResolvedStatus",
+    )
+    state, subset, record, resolved = (__getattr__(name) for name in names)
+    if any(found is None for found in (state, subset, record, resolved)):
+        return None
+    outcome = {
+        record.PLANNED: resolved.IN_PROGRESS,
+        record.SUCCEEDED: resolved.SUCCEEDED,
+        record.FAILED: resolved.FAILED,
+    }
+    return CheckStateTypes(state, subset, record.PLANNED, outcome)
 
 
 def sqlite_members(storage: Any) -> SqliteMembers | None:

@@ -12,6 +12,7 @@ from dagster._core.test_utils import in_process_test_workspace
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster_graphql.test.utils import execute_dagster_graphql
 
+from i2v_assets.defs.check_states import keep_check_states
 from i2v_assets.defs.dagster_internals import partition_loading_context
 from i2v_assets.defs.event_log import DagsterEvents
 from i2v_assets.defs.partitions import clips
@@ -93,9 +94,12 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def shown(instance: dg.DagsterInstance) -> dict[str, dict[str, Any]]:
+@pytest.fixture(
+    scope="module", params=[keep_check_states, lambda instance: None], ids=["the webserver's way", "Dagster's way"]
+)
+def shown(instance: dg.DagsterInstance, request: pytest.FixtureRequest) -> Iterator[dict[str, dict[str, Any]]]:
     """What the UI's queries return for the two assets with checks."""
+    request.param(instance)
     origin = LoadableTargetOrigin(executable_path=sys.executable, module_name="i2v_assets.definitions")
     found = {}
     with (
@@ -105,7 +109,8 @@ def shown(instance: dg.DagsterInstance) -> dict[str, dict[str, Any]]:
         for asset in ("clip_plan", "clip_video"):
             answer = execute_dagster_graphql(workspace, CHECKS, {"asset": {"path": [asset]}})
             found[asset] = answer.data["assetNodeOrError"]
-    return found
+    yield found
+    vars(instance.event_log_storage).pop("get_asset_check_state", None)
 
 
 def statuses(shown: dict[str, dict[str, Any]], asset: str, check: str) -> dict[str, list[str]]:
