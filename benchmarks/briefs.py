@@ -49,6 +49,7 @@ LETTERS: Mapping[str, str] = {
     **dict.fromkeys(("voice_cut", "voice_of_group"), "Q"),
     **dict.fromkeys(("nobody_speaks", "languages", "one_voice_several_images"), "Q"),
     "audio_missing": "V",
+    "image_missing": "X",
     "video_missing": "X",
     "last_image": "E",
     "edit_of_video": "U",
@@ -132,7 +133,7 @@ def _case(request: Mapping[str, Any]) -> Case:
         PlanOptions(service="sandbox"),
         face=faces == 1,
         large_faces=faces,
-        name=request["media"][0]["name"],
+        name=next((each["name"] for each in request["media"]), ""),
     )
     if not isinstance(made, Plan):
         words = getattr(made, "words", "") or " ".join(each.what for each in getattr(made, "problems", ()))

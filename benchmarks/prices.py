@@ -6,7 +6,7 @@ some of them told only after all others, and cents rounded. 200 clips of four ki
 at once: quoted from its settled costs, claimed within the caps, settled as the sandbox's rules bill them. Half way everything
 becomes 30 % dearer. Whoever has to agree to a surprise does so at once, and is counted.
 
-Usage: python -m benchmarks.prices [--draws 5] [--clips 200] [--seed 1] [--results FILE]
+Usage: python -m benchmarks.prices [--draws 5] [--clips 200] [--seed 1] [--drift SHARE] [--results FILE]
 """
 
 import argparse
@@ -98,7 +98,7 @@ def draw_rules(dice: random.Random) -> PriceRules:
         "duration": {"10": round(dice.uniform(0.8, 1.3), 2), "8": round(dice.uniform(0.8, 1.3), 2)},
         "images": {"3": round(dice.uniform(1, 1.4), 2)},
         "input_seconds": round(dice.uniform(0.2, 1), 2),
-        "drift_per_request": dice.choice([0.0001, 0.0003, -0.0002, -0.0003]),
+        "drift_per_request": dice.choice([0.0001, 0.0003, 0.001, -0.0002, -0.0003, -0.001]),
         "per_image_usd": round(dice.uniform(0.01, 0.3), 2),
         "sound_usd": round(dice.uniform(0.02, 0.5), 2),
         "block_seconds": dice.choice([2, 3, 5]),
@@ -222,9 +222,14 @@ class _Pass:
     late: list[_Flight] = field(default_factory=list)
 
 
-def measure(seed: int, clips: int, folder: Path) -> Figures:
-    """Return the figures of one draw: a pass without a cap, and one whose cap is reached."""
+def measure(seed: int, clips: int, folder: Path, drift: float | None = None) -> Figures:
+    """Return the figures of one draw: a pass without a cap, and one whose cap is reached.
+
+    With ``drift`` the price grows by this share with each request, whatever was drawn.
+    """
     rules = draw_rules(random.Random(seed))
+    if drift is not None:
+        rules = rules.model_copy(update={"drift_per_request": drift})
     figures = Figures(rules.model_dump(mode="json", exclude_defaults=True))
     with Ledger.open(f"sqlite:///{folder}/free-{seed}.sqlite") as ledger:
         free = _Pass(ledger, rules, clips, random.Random(seed), GENEROUS, figures, compare=True)
@@ -247,12 +252,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--drift", type=float)
     parser.add_argument("--results", type=Path)
     asked = parser.parse_args(arguments)
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(asked.seed, asked.seed + asked.draws):
-            figures = measure(seed, asked.clips, Path(folder))
+            figures = measure(seed, asked.clips, Path(folder), asked.drift)
             found.append(figures)
             print(
                 f"draw {seed}: {figures.near} of {figures.compared} within 2 %, worst {figures.worst:.2%};"

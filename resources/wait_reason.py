@@ -24,7 +24,7 @@ class WaitReason(StrEnum):
     """It came with many loose clips that cost much together; a person approves them as one. It goes
     on by itself if they are fewer than it seemed."""
     FILM = "film"
-    """Another shot of its film was refused, so the film cannot be made as it is."""
+    """Another shot of its film was refused or would be, so the film cannot be made as it is."""
     WINDOW = "window"
     """The hours in which paid work may start are over."""
     CATALOGUE = "catalogue"

@@ -105,18 +105,20 @@ def world_of(
 ) -> "DispatchInputs":
     """What the gates are asked of, now."""
     from i2v_assets.pipeline.dispatch_policy import DispatchInputs
+    from i2v_assets.pipeline.film_budget import requests_to_come
     from i2v_assets.pipeline.film_watch import blocked_films, film_of
 
     latest = LatestRuns(instance, (row for row in rows if row.state is not ClipState.WAITING))
     now = datetime.now(UTC)
     window = parse_window(settings.generate_only, settings.zone)
     limits, spent = caps_of(settings), ledger.spent_today(settings.service, settings.zone)
+    kept = ledger.kept_room(settings.service)
 
     with_run = [row.clip for row in rows if row.state is not ClipState.WAITING]
     paid_for = registry.stops.with_open_requests(with_run)
     made = registry.stops.with_open_requests(with_run, made=True)
 
-    blocked = blocked_films(registry, (row for row in rows if row.wait is WaitReason.FILM))
+    blocked = blocked_films(registry, (row for row in rows if row.wait is WaitReason.FILM), limits)
 
     def is_unknown(fingerprint: str) -> bool:
         found = ledger.get(fingerprint)
@@ -125,10 +127,11 @@ def world_of(
     return DispatchInputs(
         now=now,
         window_open=window is None or window.holds(now),
-        dollars_left=limits.usd_per_day_microdollars - spent.microdollars - ledger.kept_room(settings.service),
-        requests_left=limits.requests_per_day - spent.requests,
+        dollars_left=limits.usd_per_day_microdollars - spent.microdollars - kept.microdollars,
+        requests_left=limits.requests_per_day - spent.requests - kept.requests,
         dollars_per_run=limits.usd_per_run_microdollars,
         requests_per_run=limits.requests_per_run,
+        requests_of=lambda row: requests_to_come(registry.memory, row),
         approved=lambda row: _is_approved(ledger, row),
         is_unknown=is_unknown,
         run_state=latest.state,

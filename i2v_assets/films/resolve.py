@@ -81,10 +81,11 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A sound track of the film, with its current ETag in the bucket."""
+    """A sound track of the film, with its current ETag and size in the bucket."""
 
     spec: TrackSpec
     etag: str
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class ResolvedFilm:
         tracks: Its sound tracks.
         uploads: The shots that become clips now.
         problems: What must be corrected before any shot is made or paid.
+        foreseen: The shots that become clips once the one before is made: with all of their files but its last frame.
     """
 
     name: str
@@ -104,6 +106,18 @@ class ResolvedFilm:
     tracks: tuple[Track, ...] = ()
     uploads: tuple[Candidate, ...] = ()
     problems: tuple[Problem, ...] = ()
+    foreseen: tuple[Candidate, ...] = ()
+
+    @property
+    def mark(self) -> str:
+        """Hash over what its new shots and its tracks are made from, so that a correction of them is noticed."""
+        plain = [
+            [[each.clip, each.version] for each in (*self.uploads, *self.foreseen)],
+            [[track.spec.key, track.etag] for track in self.tracks],
+            [shot.crossfade for shot in self.shots],
+            [problem.what for problem in self.problems],
+        ]
+        return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
 
     @property
     def clips(self) -> frozenset[str]:
@@ -163,6 +177,7 @@ def resolve(
     """
     shots: list[Shot] = []
     uploads: list[Candidate] = []
+    foreseen: list[Candidate] = []
     problems: list[Problem] = []
     for number, shot in enumerate(spec.shots, start=1):
         if isinstance(shot, ClipShot):
@@ -174,19 +189,24 @@ def resolve(
             what = f"Shot {number} maps to the clip name {clip}, which {sources[clip]} already has."
             problems.append(Problem(what, remedy="Rename one of them."))
         candidate = _candidate(name, clip, own, shot, shots[-1] if shots else None, film_source, problems)
+        later = shot.from_last_frame and candidate is not None and not _has_first_frame(candidate)
         if candidate is not None:
-            uploads.append(candidate)
-        shots.append(_inline(number, shot, clip, candidate, rows.get(clip), film_source))
+            (foreseen if later else uploads).append(candidate)
+        shots.append(_inline(number, shot, clip, None if later else candidate, rows.get(clip), film_source))
     tracks = []
     for track in spec.tracks:
         sound = film_source.file(track.key)
         if sound is None:
             problems.append(_missing(track.key, "The film"))
         else:
-            tracks.append(Track(track, sound.etag))
+            tracks.append(Track(track, sound.etag, sound.size_bytes))
     problems += _too_long_crossfades(shots)
     # A film that cannot be joined must not pay for any shot.
-    return ResolvedFilm(name, tuple(shots), tuple(tracks), () if problems else tuple(uploads), tuple(problems))
+    if problems:
+        uploads, foreseen = [], []
+    return ResolvedFilm(
+        name, tuple(shots), tuple(tracks), tuple(uploads), problems=tuple(problems), foreseen=tuple(foreseen)
+    )
 
 
 def _existing(
@@ -263,6 +283,17 @@ def _video(row: ClipRow, version: str, film_source: FilmSource) -> ShotVideo | N
     return film_source.video(row)
 
 
+def last_frame_name(before: str) -> str:
+    """Return the name of the last frame of a clip among the files of the shot that starts from it."""
+    return f"last-frame-of-{before}.png"
+
+
+def _has_first_frame(candidate: Candidate) -> bool:
+    """Return whether a shot that starts from another one's last frame has that frame."""
+    there = {file.name for file in candidate.files}
+    return all(image.file in there for image in candidate.brief.images or ())
+
+
 def _candidate(
     film: str,
     clip: str,
@@ -272,16 +303,15 @@ def _candidate(
     film_source: FilmSource,
     problems: list[Problem],
 ) -> Candidate | None:
-    """Return the shot as an upload; None while its first frame or one of its files is missing."""
+    """Return the shot as an upload, without its first frame while that is missing; None if one of its files is missing."""
     brief, files = shot.brief, []
-    if shot.from_last_frame:
-        frame = film_source.last_frame(film, before.video) if before is not None and before.video is not None else None
-        if frame is None or before is None:
-            return None
-        name = f"last-frame-of-{before.clip}.png"
+    if shot.from_last_frame and before is not None:
+        name = last_frame_name(before.clip)
         brief = with_image(brief, name)
-        of = before.video.fingerprint if before.video is not None else ""
-        files.append(UploadFile(name, frame.key, frame.etag, MediumKind.IMAGE, frame.size_bytes, of))
+        frame = film_source.last_frame(film, before.video) if before.video is not None else None
+        if frame is not None and before.video is not None:
+            of = before.video.fingerprint
+            files.append(UploadFile(name, frame.key, frame.etag, MediumKind.IMAGE, frame.size_bytes, of))
     named = [
         (ref.file, kind)
         for refs, kind in (

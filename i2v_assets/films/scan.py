@@ -10,6 +10,7 @@ from i2v_assets.briefs.yaml_reader import MAX_DOCUMENT_BYTES, DocumentFormat, de
 from i2v_assets.clip_folder.manifest import Manifest, read_manifest
 from i2v_assets.clip_folder.writer import BucketAnswers
 from i2v_assets.films.claims import claim_uploads, held_shots, withdraw_loose
+from i2v_assets.films.held import release_changed
 from i2v_assets.films.notes import FilmNotes, WrittenNotes
 from i2v_assets.films.resolve import ResolvedFilm, Shot, ShotVideo, resolve
 from i2v_assets.films.spec import ClipShot, FilmError, FilmSpec, film_name, parse_film, shot_name
@@ -26,6 +27,7 @@ from resources.scratch import scratch_folder
 from resources.storage import keys
 from resources.storage.bucket import Bucket, ObjectInfo
 from resources.storage.errors import ObjectMissing
+from resources.wait_reason import WaitReason
 
 FRAME_SECONDS = 20.0
 """Seconds that one scan may spend on extracting frames (each takes under 1 s); a sensor evaluation has 60 s in all."""
@@ -196,6 +198,8 @@ def scan_films(
             except I2VError as error:
                 refused[film.name] = (Problem(error.message, remedy=error.remedy),)
                 continue
+            if any(row.wait is WaitReason.FILM for row in rows.values() if row.source.startswith(f"{film.key}#")):
+                release_changed(registry.memory, film.key, resolved[film.name].mark)
             if resolved[film.name].problems:
                 refused[film.name] = resolved[film.name].problems
     claims = registry.claims.all()

@@ -39,6 +39,7 @@ class DispatchInputs:
         requests_left: requests of today's budget.
         dollars_per_run: micro-dollars that one run may spend.
         requests_per_run: requests that one run may send.
+        requests_of: how many requests a clip that waits for the budget still needs.
         approved: a record of an approval holds for the plan that the clip waits with.
         is_unknown: the ledger still does not know this fingerprint's outcome.
         run_state: of the run that a clip is in.
@@ -59,6 +60,7 @@ class DispatchInputs:
     approved: Callable[[ClipRow], bool]
     is_unknown: Callable[[str], bool]
     run_state: Callable[[ClipRow], RunState]
+    requests_of: Callable[[ClipRow], int] = lambda _row: 1
     paid_for: Callable[[str], bool] = lambda _clip: False
     made: Callable[[str], bool] = lambda _clip: False
     paused: bool = False
@@ -101,16 +103,24 @@ def decide(rows: Iterable[ClipRow], world: DispatchInputs) -> Decisions:
                     lost.append(row.clip)
         elif row.state is ClipState.WAITING:
             if row.wait is WaitReason.BUDGET:
-                price = row.price_microdollars or 0
-                if price > world.dollars_per_run or world.requests_per_run < 1:
-                    continue  # every run that it got would end as the one before did: without it
-                if requests < 1 or price > dollars:
-                    continue
-                requests, dollars = requests - 1, dollars - price
-                due.append(row.clip)
+                count = _affordable(row, world, dollars, requests)
+                if count:
+                    requests, dollars = requests - count, dollars - (row.price_microdollars or 0)
+                    due.append(row.clip)
             elif _opens(row, world):
                 due.append(row.clip)
     return Decisions(tuple(due), tuple(lost), tuple(stopped), tuple(given_up), tuple(to_fetch))
+
+
+def _affordable(row: ClipRow, world: DispatchInputs, dollars: int, requests: int) -> int:
+    """Return how many requests a clip needs if the budget has room for it; 0 if it has none."""
+    price = row.price_microdollars or 0
+    if price > world.dollars_per_run or world.requests_per_run < 1:
+        return 0  # every run that it got would end as the one before did: without it
+    if requests < 1 or price > dollars:
+        return 0
+    count = world.requests_of(row)
+    return count if count <= min(requests, world.requests_per_run) else 0
 
 
 def _pause_after(lost_runs: int) -> timedelta:

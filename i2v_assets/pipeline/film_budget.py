@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from uuid import uuid4
 
+from i2v_assets.films.held import fits_caps
 from i2v_assets.planning.plan import Plan
 from resources.generation.types import GenerationRequest, Held
 from resources.ledger.errors import LedgerError
@@ -14,6 +15,8 @@ from resources.ledger.ledger import Ledger
 from resources.ledger.records import State, caps_of
 from resources.messages import counted
 from resources.money import dollars
+from resources.registry.rows import ClipRow
+from resources.registry.uploads import UploadMemory
 from resources.settings import Settings
 from resources.wait_reason import WaitReason
 
@@ -32,6 +35,21 @@ def unsent(ledger: Ledger, plan: Plan) -> tuple[Plan, ...]:
     return tuple(
         each for each, row in zip(plan.requests, rows, strict=True) if row is None or row.state is State.PLANNED
     )
+
+
+def remember_requests_to_come(memory: UploadMemory, clip: str, fingerprint: str, requests: int) -> None:
+    """Remember how many requests a clip that waits for the budget still needs: of a voice in pieces, several."""
+    memory.remember_facts(_requests_key(clip), fingerprint, {"requests": requests})
+
+
+def requests_to_come(memory: UploadMemory, row: ClipRow) -> int:
+    """Return how many requests a clip that waits for the budget still needs, as its run knew it; 1 if it said nothing."""
+    known = memory.facts(_requests_key(row.clip), row.planned_fingerprint or "")
+    return int(known["requests"]) if known else 1
+
+
+def _requests_key(clip: str) -> str:
+    return f"requests:{clip}"
 
 
 class FilmBudget:
@@ -83,12 +101,19 @@ class FilmBudget:
 
     def _held(self, refused: NoRoom, order: GenerationRequest) -> Held:
         settings, caps, price = self._settings, caps_of(self._settings), refused.price_microdollars
-        what = f"Its {counted(refused.unsent, 'piece')} cost at most {dollars(price)} together, and the budget has"
-        what += f" {dollars(max(0, refused.left_microdollars)) or '$0'} left"
-        what += " beside the other videos under way." if refused.kept_microdollars else "."
-        variables = "I2V_BUDGET_USD_PER_DAY and I2V_BUDGET_USD_PER_RUN"
+        pieces = f"Its {counted(refused.unsent, 'piece')}"
+        if refused.unsent > refused.left_requests:
+            unit, kept = "REQUESTS", refused.kept_requests
+            left = counted(max(0, refused.left_requests), "request")
+            what = f"{pieces} need {counted(refused.unsent, 'request')}, and the budget has {left} left"
+        else:
+            unit, kept = "USD", refused.kept_microdollars
+            left = dollars(max(0, refused.left_microdollars)) or "$0"
+            what = f"{pieces} cost at most {dollars(price)} together, and the budget has {left} left"
+        what += " beside the other videos under way." if kept else "."
+        variables = f"I2V_BUDGET_{unit}_PER_DAY and I2V_BUDGET_{unit}_PER_RUN"
         if settings.service == "sandbox":
-            variables = "I2V_SANDBOX_BUDGET_USD_PER_DAY"
-        never = price > min(caps.usd_per_day_microdollars, caps.usd_per_run_microdollars)
+            variables = f"I2V_SANDBOX_BUDGET_{unit}_PER_DAY"
+        never = not fits_caps(price, refused.unsent, caps)
         way_out = f"Raise {variables}." if never else f"It starts by itself then, or raise {variables}."
         return Held(order, WaitReason.BUDGET, what, f"Nothing of it is sent before there is room for all. {way_out}")

@@ -4,6 +4,8 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 
+from i2v_assets.films.held import is_held
+from resources.ledger.records import Caps
 from resources.registry.registry import Registry
 from resources.registry.rows import ClipRow, ClipState
 from resources.storage.keys import SEQUENCES
@@ -16,17 +18,21 @@ def film_of(row: ClipRow) -> str:
     return row.source.partition("#")[0] if row.source.startswith(SEQUENCES) else ""
 
 
-def blocked_films(registry: Registry, waiting: Iterable[ClipRow]) -> frozenset[str]:
-    """Return those films of waiting shots of which another shot is refused, or is planned anew and may be refused again."""
+def blocked_films(registry: Registry, waiting: Iterable[ClipRow], caps: Caps) -> frozenset[str]:
+    """Return those films of waiting shots that cannot be made as they are, or of which a shot is planned anew."""
     films = {film_of(row) for row in waiting} - {""}
     states = {ClipState.REFUSED, *_NOT_DECIDED}
-    return frozenset(film for film in films if any(row.state in states for row in registry.ordered_by(film)))
+    return frozenset(
+        film
+        for film in films
+        if is_held(registry.memory, film, caps) or any(row.state in states for row in registry.ordered_by(film))
+    )
 
 
 class FilmWatch:
     """Finds the films of one run that have a refused shot, once all of their shots in it are planned.
 
-    A shot that starts from the last frame of the one before is planned when that frame is there.
+    `FilmForesight` plans those that are not in this run.
     """
 
     def __init__(self, registry: Registry) -> None:

@@ -23,6 +23,27 @@ class Hold:
     remedy: str
 
 
+@dataclass(frozen=True, slots=True)
+class FilmProblem:
+    """Why a film cannot be made as it is, as far as that is known before it is paid.
+
+    Attributes:
+        reason: What its shots wait for.
+        shot: The clip of the shot that is to blame; empty if none is.
+        words: What is wrong, with the shot's number.
+        remedy: What to do.
+        microdollars: What that shot may cost, if no cap has room for it.
+        requests: The number of its requests, in that case.
+    """
+
+    reason: WaitReason
+    shot: str
+    words: str
+    remedy: str
+    microdollars: int = 0
+    requests: int = 0
+
+
 @dataclass(frozen=True)
 class Gate:
     """What is known when the gates are asked.
@@ -42,6 +63,7 @@ class Gate:
         asks: why the request needs a person's word; the first one is reported.
         heap: the loose clips that it came with, if they cost too much together to be made without a question.
         refused_shot: a refused shot of the film that defines the clip, so that the film cannot be made; empty if there is none.
+        film_problem: what else is known to make that film impossible; None if nothing is.
         bucket_commands: a file in the bucket may approve it.
     """
 
@@ -59,6 +81,7 @@ class Gate:
     asks: tuple[Ask, ...] = ()
     heap: Heap | None = None
     refused_shot: str = ""
+    film_problem: FilmProblem | None = None
     bucket_commands: bool = False
 
 
@@ -90,6 +113,15 @@ def _unapproved(asked: Gate, approve: str) -> Hold | None:
     """Return what only a person lets through."""
     by_file = f", or upload any file as {COMMANDS}approve-{asked.clip}" if asked.bucket_commands else ""
     by_person = f"{approve} (`i2v plan {asked.clip}` shows the plan and its price), or materialize it in the Dagster UI{by_file}."
+    if asked.refused_shot:
+        words = f"Another shot of its film, {asked.refused_shot}, was refused. Until the film can be made, no more of it is paid for."
+        remedy = f"See clips/{asked.refused_shot}/{REFUSED_NOTE}. To make this shot all the same: {by_person[0].lower()}{by_person[1:]}"
+        return Hold(WaitReason.FILM, words, remedy)
+    if asked.film_problem is not None:
+        problem = asked.film_problem
+        words = f"{problem.words} Until the film can be made, no more of it is paid for."
+        remedy = f"{problem.remedy} To make this shot all the same: {by_person[0].lower()}{by_person[1:]}"
+        return Hold(problem.reason, words, remedy.strip())
     if asked.upload_hold is not None:
         remedy = f"{asked.upload_hold.remedy} To make it as it is: {by_person[0].lower()}{by_person[1:]}"
         return Hold(WaitReason.APPROVAL, asked.upload_hold.words, remedy.strip())
@@ -97,10 +129,6 @@ def _unapproved(asked: Gate, approve: str) -> Hold | None:
         ask = asked.asks[0]
         remedy = f"{ask.remedy} To make it as it is: {by_person[0].lower()}{by_person[1:]}"
         return Hold(WaitReason.APPROVAL, f"It needs your word. {ask.words}", remedy)
-    if asked.refused_shot:
-        words = f"Another shot of its film, {asked.refused_shot}, was refused. Until the film can be made, no more of it is paid for."
-        remedy = f"See clips/{asked.refused_shot}/{REFUSED_NOTE}. To make this shot all the same: {by_person[0].lower()}{by_person[1:]}"
-        return Hold(WaitReason.FILM, words, remedy)
     if asked.needs_approval:
         return Hold(WaitReason.APPROVAL, "A person has to approve it before it is paid for.", by_person)
     if asked.heap is not None:

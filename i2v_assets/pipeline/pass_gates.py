@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from functools import partial
 
 from i2v_assets.pipeline.context import PipelineContext, RunScope
-from i2v_assets.pipeline.gates import Gate, Hold, gate
+from i2v_assets.pipeline.film_foresight import FilmForesight
+from i2v_assets.pipeline.gates import FilmProblem, Gate, Hold, gate
 from i2v_assets.pipeline.generate import TakeMaker
 from i2v_assets.pipeline.outcome import ClipWaiting
 from i2v_assets.pipeline.plan import Planned, approve_planned
@@ -25,6 +26,7 @@ class GateKeeper:
         self._context = context
         self._run = run
         self._takes = takes
+        self._foresight = FilmForesight(context) if context.films is not None else None
 
     async def held_clip(self, planned: Planned) -> ClipWaiting | None:
         """Return how a clip waits for a gate, or None if it may be made."""
@@ -67,7 +69,9 @@ class GateKeeper:
         unchanged = row.delivered_version == row.version
         needs_approval = self._context.settings.require_approval or bool(brief.needs_approval)
         upload_hold = await self._upload_hold(planned)
-        if not (unchanged or needs_approval or self._takes.window or upload_hold or heap or refused_shot or plan.asks):
+        film_problem = await self._film_problem(planned, refused_shot)
+        holds = needs_approval or self._takes.window or upload_hold or heap or refused_shot or film_problem or plan.asks
+        if not (unchanged or holds):
             return None  # no gate could hold it, so nothing has to be looked up
         approved = partial(
             self._context.ledger.is_approved,
@@ -93,10 +97,18 @@ class GateKeeper:
                 asks=plan.asks,
                 heap=heap,
                 refused_shot=refused_shot,
+                film_problem=film_problem,
                 bucket_commands=self._context.settings.takes_bucket_commands,
             ),
             datetime.now(UTC),
         )
+
+    async def _film_problem(self, planned: Planned, refused_shot: str) -> FilmProblem | None:
+        """Return why nothing of the film that defines a clip is paid for yet; it is asked only if nothing of the clip is made."""
+        made = planned.row.delivered_version == planned.row.version
+        if self._foresight is None or refused_shot or self._run.by_hand or made:
+            return None
+        return await self._foresight.problem_of(planned.row)
 
     async def _upload_hold(self, planned: Planned) -> UploadHold | None:
         """Return why the upload waits for a person, as the latest scan saw it: files may have come since the run began."""

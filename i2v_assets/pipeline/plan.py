@@ -29,10 +29,10 @@ from i2v_assets.planning.plan import (
     with_past,
 )
 from i2v_assets.planning.planner import check_names, expand, make_plan, wanted_families
-from i2v_assets.planning.preparing import Prepared, Unprepared, Wanted
+from i2v_assets.planning.preparing import Prepared, Unprepared, Wanted, expected_after
 from i2v_assets.planning.prompts import SHIPPED_PRESETS, load_presets
 from i2v_assets.planning.voice_film import Unheard, from_piece, with_pieces
-from i2v_assets.uploads.types import Candidate, UploadKind
+from i2v_assets.uploads.types import Candidate, UploadFile, UploadKind
 from resources.errors import SettingsError
 from resources.ledger.approvals import ApprovalWay
 from resources.ledger.ledger import Ledger
@@ -150,11 +150,15 @@ class ClipPlanner:
     async def read(self, row: ClipRow) -> tuple[Candidate, tuple[ReadFile, ...]]:
         """A clip's upload and its files, in its order; the moving part of a Live Photo does not belong to a loose image's."""
         candidate = Candidate.from_content(row.content)
-        files = await asyncio.gather(*(self._reader.read_async(file, self._reads) for file in candidate.files))
+        files = await self.read_files(candidate.files)
         if candidate.kind is not UploadKind.LOOSE:
-            return candidate, tuple(files)
+            return candidate, files
         still = (file for file in files if not (isinstance(file.facts, VideoFacts) and file.facts.live_photo))
         return candidate, tuple(still)
+
+    async def read_files(self, files: Sequence[UploadFile]) -> tuple[ReadFile, ...]:
+        """Files as their bytes show them, in this order."""
+        return tuple(await asyncio.gather(*(self._reader.read_async(file, self._reads) for file in files)))
 
     async def take(
         self, row: ClipRow, candidate: Candidate, files: tuple[ReadFile, ...], number: int
@@ -252,6 +256,7 @@ class ClipPlanner:
             return with_seed(made, self._options.service, seed) if isinstance(made, Plan) and seed is not None else made
 
         prepared: dict[tuple[str, str], MeasuredMedium] = {}
+        foreseen = {file.medium.sha256 for file in files if file.foreseen and file.medium}
         try:
             while isinstance(made := await self._made(brief, make, prepared), Unprepared | Unheard):
                 if isinstance(made, Unheard):
@@ -260,7 +265,7 @@ class ClipPlanner:
                 as_it_is = make(None) if made.optional else None
                 if isinstance(as_it_is, Plan) and await self._sent(as_it_is):
                     return as_it_is
-                prepared.update(await asyncio.gather(*(self._prepared(wanted) for wanted in made.wanted)))
+                prepared.update(await asyncio.gather(*(self._prepared(wanted, foreseen) for wanted in made.wanted)))
         except Unreadable as error:
             return Refusal.of(clip, [(error.message, error.remedy)])
         if (
@@ -271,8 +276,10 @@ class ClipPlanner:
             return by_bytes  # paid for when a frame still counted as its bytes
         return await _by_schema(made, offers) if isinstance(made, Plan) else made
 
-    async def _prepared(self, wanted: Wanted) -> tuple[tuple[str, str], MeasuredMedium]:
+    async def _prepared(self, wanted: Wanted, foreseen: Collection[str]) -> tuple[tuple[str, str], MeasuredMedium]:
         key = wanted.medium.medium.sha256, wanted.preparation.result_key
+        if wanted.medium.medium.sha256 in foreseen:
+            return key, expected_after(wanted.medium, wanted.preparation)
         return key, await self._reader.preparer.prepare(wanted.medium, wanted.preparation)
 
     async def _sent(self, plan: Plan) -> bool:
@@ -295,17 +302,25 @@ CHECK_LIMITS = WorkLimits("check", 3.0, quick=True)
 async def _by_schema(plan: Plan, offers: Mapping[Family, PlanOffer | None]) -> Plan | Refusal:
     """Return the plan, or a refusal in the words of the live schema that its body does not fit."""
     offer = offers.get(plan.family)
-    if offer is None or offer.live is None or plan.inputs.body is None:
+    bodies = {json.dumps(each.inputs.body): None for each in plan.requests if each.inputs.body is not None}
+    if offer is None or offer.live is None or not bodies:
         return plan
-    texts = json.dumps(offer.live.schema.plain), json.dumps(plan.inputs.body)
+    schema, found = json.dumps(offer.live.schema.plain), list[str]()
     try:
-        found = await shared_pool().run_async(violations, *texts, limits=CHECK_LIMITS, name="The model's schema")
+        for body in bodies:  # of a film, each of its requests
+            found += await shared_pool().run_async(
+                violations, schema, body, limits=CHECK_LIMITS, name="The model's schema"
+            )
     except OverLimit as error:
         words = f"{plan.family} cannot be used: {error.message}"
         return Refusal.of(plan.clip, [(words, "Name another model in `model`.")], "brief")
     remedy = f"Correct `inputs` in the brief: `i2v models {plan.family}` shows the fields."
     return (
-        Refusal.of(plan.clip, [(f"{plan.family}: {redact_line(each, limit=300)}.", remedy) for each in found], "brief")
+        Refusal.of(
+            plan.clip,
+            [(f"{plan.family}: {redact_line(each, limit=300)}.", remedy) for each in dict.fromkeys(found)],
+            "brief",
+        )
         if found
         else plan
     )

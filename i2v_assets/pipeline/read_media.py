@@ -47,7 +47,10 @@ class Faces:
 
 @dataclass(frozen=True)
 class ReadFile:
-    """One uploaded file as its bytes show it; ``problem`` says why it can be no medium."""
+    """One uploaded file as its bytes show it; ``problem`` says why it can be no medium.
+
+    A ``foreseen`` file is not there yet: its facts are what is known of it, and nothing can be read.
+    """
 
     key: str
     name: str
@@ -58,6 +61,7 @@ class ReadFile:
     faces: Faces | None = None
     problem: str = ""
     remedy: str = ""
+    foreseen: bool = False
 
 
 class MediaReader:

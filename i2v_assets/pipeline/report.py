@@ -10,7 +10,7 @@ from i2v_assets.clip_folder.notes import Answer, answer_of
 from i2v_assets.clip_folder.writer import BucketAnswers
 from i2v_assets.pipeline.clip_state import answer_metadata, state_report
 from i2v_assets.pipeline.context import PipelineContext, Result
-from i2v_assets.pipeline.film_budget import unsent
+from i2v_assets.pipeline.film_budget import remember_requests_to_come, unsent
 from i2v_assets.pipeline.metadata import (
     Events,
     Markdown,
@@ -195,10 +195,12 @@ class ClipReporter:
         )
 
     async def _price_to_come(self, plan: Plan | None) -> int | None:
-        """Return what a take still needs of the budget: its pieces that are paid for need nothing."""
+        """Return what a take still needs of the budget, and remember its requests: pieces that are paid for need nothing."""
         if plan is None or not plan.pieces or plan.at_most_microdollars is None:
             return None
         pieces = await asyncio.to_thread(unsent, self._context.ledger, plan)
+        memory = self._context.registry.memory
+        await asyncio.to_thread(remember_requests_to_come, memory, plan.clip, plan.fingerprint, len(pieces))
         return sum(piece.at_most_microdollars or 0 for piece in pieces)
 
     @staticmethod

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from i2v_assets.planning.first_and_last import becoming
-from i2v_assets.planning.names import languages_in, names_person
+from i2v_assets.planning.motions import motions_of
+from i2v_assets.planning.names import languages_in, names_person, names_somebody
 from i2v_assets.planning.speaking import words_of_singing, words_of_speaking, words_of_unseen_voice
 from i2v_assets.planning.vocabulary import Reading
 from i2v_assets.uploads.media_order import names_first, names_last
 from i2v_assets.uploads.roles import shown_name
+from resources.messages import counted
 from resources.schemas.inputs import MediumKind
 
 SPEECH_SHARE = 0.2
@@ -85,6 +87,8 @@ def _last_image(clues: Clues) -> Iterator[Ask]:
         why = f"The prompt speaks of a first and a last image (“{words}”)"
     elif len(clues.images) == 2 and names_first(clues.images[0]) and names_last(clues.images[1]) and not clues.numbered:
         why = f"The names {shown_name(clues.images[0])} and {last} are those of a first and a last image"
+    elif len(clues.images) == 2 and _says_no_parts(clues):
+        why = "The prompt does not say what each of the two images is for"
     else:
         return
     yield Ask(
@@ -109,20 +113,35 @@ def _two_states(clues: Clues) -> str:
     return next((f"{one} … {other}" for one, other in found if one and other and one != other), "")
 
 
+def _says_no_parts(clues: Clues) -> bool:
+    """Return whether a prompt of two images tells the part of neither: it numbers none, names nobody, and puts nothing together.
+
+    Most such prompts let one image become the other in words that no rule knows. A move of the camera fits several views.
+    """
+    prompt = clues.prompt
+    together = prompt.find("composes") or prompt.find("meets") or names_somebody(prompt.said)
+    told = bool(clues.numbered or together or motions_of(prompt.text).camera)
+    return prompt.language is not None and not told
+
+
 def _missing(clues: Clues) -> Iterator[Ask]:
+    several = len(clues.images) + len(clues.videos) + len(clues.audios) > 1
     for kind, names, concept, key, what in (
+        (MediumKind.IMAGE, clues.images, "", "images", "image"),
         (MediumKind.AUDIO, clues.audios, "audio_there", "audio", "sound"),
         (MediumKind.VIDEO, clues.videos, "video_there", "videos", "video"),
     ):
-        if names:
-            continue
-        number = next((number for each, number in clues.figures if each is kind), None)
-        words = f"{kind} {number}" if number else clues.prompt.find(concept)
+        number = next((number for each, number in clues.figures if each is kind and number > len(names)), None)
+        if number is not None and (several or not names):
+            words = f"{kind} {number}"
+        else:
+            words = clues.prompt.find(concept) if concept and not names else ""
         if words:
             yield Ask(
-                code=f"{kind}_missing",
-                words=f"The prompt speaks of a {what} (“{words}”), and the clip has none.",
-                remedy=f"Upload it and name it under `{key}`. To make the clip without it, write the `route`.",
+                code="reference_missing" if names else f"{kind}_missing",
+                words=f"The prompt speaks of {'an' if what == 'image' else 'a'} {what} (“{words}”), and the clip has"
+                f" {counted(len(names), what) if names else 'none'}.",
+                remedy=f"Upload it and name it under `{key}`, or correct the prompt. To make the clip without it, write the `route`.",
             )
 
 
@@ -214,5 +233,5 @@ _TABLE: Sequence[Callable[[Clues], Iterator[Ask]]] = (
     _several_portraits,
     _nobody_speaks,
 )
-"""The codes, each with its rule: `last_image`, `audio_missing` and `video_missing`, `edit_of_video` and `video_alone`,
+"""The codes, each with its rule: `last_image`, `audio_missing`, `video_missing`, `image_missing` and `reference_missing`, `edit_of_video` and `video_alone`,
 `languages`, `one_voice_several_images`, `nobody_speaks`."""

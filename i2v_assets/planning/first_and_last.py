@@ -32,6 +32,13 @@ _STRONGLY: Final = (
 _PLACE: Final = r"(?:dans|en|in|on|sur|no|na|em|im|auf|mit|with|con|avec|com)\b"
 """After one of these the second image is a place or a means: "devient danseuse dans le décor de l'image 2"."""
 
+_TIME: Final = (
+    r"(?:dawn|sunrise|morning|day(?:time|light)?|noon|evening|dusk|sunset|(?:mid)?night|spring|summer|autumn|winter|before|after|tag|morgen|abend|nacht"
+    r"|fruhling|sommer|herbst|vorher|nachher|manana|dia|tarde|noche|invierno|primavera|verano|otono|antes|despues|matin|jour|soir|nuit|hiver|printemps|ete|automne"
+    r"|avant|apres|manha|noite|inverno|verao|outono|depois|[朝昼夜夕春夏秋冬晨晚]|白天|之前|之后)"
+)
+"""A time by which an image is told: two of them are one thing at two times."""
+
 _RULES: Final = tuple(
     re.compile(rule)
     for rule in (
@@ -50,6 +57,8 @@ _RULES: Final = tuple(
         r"\b(?:turn|chang|go|fad|morph|transition|transform|blend|grow|ag)\w* (?:\w+ )?from\b"
         rf"{_GAP}{{0,25}}@1{_GAP}{{0,15}}\bto\b{_GAP}{{0,25}}@2",
         rf"\b(?:aus|from)\b{_GAP}{{0,25}}@1{_GAP}{{0,6}}\b(?:wird|comes|becomes)\b{_GAP}{{0,25}}@2{_AFTER}",
+        # morning in image 1, midnight in image 2; "Bild 1 am Tag, Bild 2 bei Nacht"
+        rf"\b{_TIME}[^.;@]{{0,12}}@1[^.;@]{{0,20}}{_TIME}[^.;@]{{0,12}}@2|@1[^.;@]{{0,12}}{_TIME}\b[^.;@]{{0,20}}@2[^.;@]{{0,12}}{_TIME}",
         # start: image 1. end: image 2
         r"\b(?:start|first|begin\w*|opening|anfang|beginn|inicio|debut|inicial|erste[rs]?|comeco)\b"
         r"(?: (?:frame|image|bild|still))?\W{0,3}(?:is |ist |es |est |e |= )?@1\W{1,5}(?:and |und |y |et |e )?"

@@ -7,7 +7,7 @@ from typing import Any
 from i2v_assets.briefs.brief import Brief
 from resources.problem import Problem
 from resources.schemas.inputs import Family
-from resources.schemas.live_schema import WORDS, LiveEndpoint
+from resources.schemas.live_schema import WORDS, LiveEndpoint, counts_frames, snake, switch_of
 from resources.schemas.live_seconds import seconds_of
 
 
@@ -46,11 +46,12 @@ def live_inputs(brief: Brief, live: LiveEndpoint) -> LiveInputs:
         word = words.get(name)
         if word is None:
             rest[name] = value
-            seconds = [(path, each, seconds_of(each)) for path, each in _durations(name, value)]
+            found = () if counts_frames(live.schema.properties.get(name, {})) else _durations(name, value)
+            seconds = [(path, each, seconds_of(each)) for path, each in found]
             problems += [_unpriced(path, each, "duration") for path, each, read in seconds if read is None]
             longest = max(longest, sum(read or 0 for _, _, read in seconds))
             continue
-        read = _read(word, value)
+        read = _read(word, name, value)
         if getattr(brief, word) is not None:
             problems.append(_problem(f"`inputs.{name}` and `{word}` say the same.", "Keep one of them."))
         elif read is None and word == "duration":
@@ -71,11 +72,11 @@ def _durations(name: str, value: object) -> Iterator[tuple[str, object]]:
     elif isinstance(value, list):
         for at, each in enumerate(value):
             yield from _durations(f"{name}.{at}" if isinstance(each, Mapping | list) else name, each)
-    elif name.rpartition(".")[2].lower() in WORDS["duration"]:
+    elif snake(name.rpartition(".")[2]) in WORDS["duration"]:
         yield name, value
 
 
-def _read(word: str, value: object) -> object:
+def _read(word: str, name: str, value: object) -> object:
     """Return a value under the project's word; None if it is of another type, which the schema then refuses."""
     match word:
         case "duration":
@@ -87,11 +88,7 @@ def _read(word: str, value: object) -> object:
         case "seed":
             return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
         case _:
-            return (
-                {True: True, "on": True, False: False, "off": False}.get(value)
-                if isinstance(value, bool | str)
-                else None
-            )
+            return switch_of(name, value) if isinstance(value, bool | str) else None
 
 
 def _unpriced(name: str, value: object, word: str) -> Problem:

@@ -16,10 +16,14 @@ LEAD_CHARACTERS: Final = 12
 """The same limit in characters for Chinese and Japanese, which have no blanks; most of their words have two."""
 
 DESCRIBING_WORDS: Final = 4
-"""Fewest words before the first motion that describe the picture; fewer name a style or a subject: "macro", "a cat"."""
+"""Fewest words without a motion that describe the picture; fewer name a style or a subject: "macro", "a cat"."""
 
-DESCRIBING_CHARACTERS: Final = 8
-"""The same in characters for Chinese and Japanese, at two for most words."""
+DESCRIBING_BEFORE: Final = 7
+"""The same before a motion, where fewer name the shot: "close-up on the guitar, strings vibrate". Of the labelled prompts
+those with 6 words or fewer do not describe, and those with 7 or more do."""
+
+CHARACTERS_OF_WORD: Final = 2
+"""Characters of most Chinese and Japanese words."""
 
 SEVERAL_ACTIONS: Final = 3
 """Actions from which a clip of a few seconds has several motions. Slight ones, such as a blink, count as one together."""
@@ -87,6 +91,8 @@ def motions_of(prompt: str) -> Motions:
             big, small = _actions(reading, segment)
             actions |= dict.fromkeys(big)
             slight = slight or small
+    if reading.find("dolly_zoom"):
+        camera = {"dolly zoom": None} | {name: None for name in camera if name not in _IN_DOLLY_ZOOM}
     sequences = len(pattern("sequence", reading.language).findall(reading.said))
     return Motions(
         lead, describes, tuple(camera), tuple(actions), slight, sequences, _contradiction(reading, tuple(camera))
@@ -102,13 +108,17 @@ def _lead(reading: Reading, clauses: list[str]) -> tuple[int | None, bool]:
     for clause in clauses:
         place = _first_motion(reading, _moving(reading, clause))
         if place is not None:
-            before += _length(clause[:place])
+            # a Japanese verb stands at its clause's end
+            before += 0 if reading.language == "ja" else _length(clause[:place])
             scaled = before * LEAD_WORDS // LEAD_CHARACTERS if _is_cjk(reading) else before
-            return scaled, not commanded and _describing(reading, whole)
-        commanded = commanded or bool(pattern("commands", reading.language).match(clause))
+            return scaled, not commanded and _describing(reading, whole, DESCRIBING_BEFORE)
+        commands = pattern("commands", reading.language).match(clause) or pattern("loop", reading.language).search(
+            clause
+        )
+        commanded = commanded or bool(commands)
         before += _length(clause)
         whole += _length(clause)
-    return None, not commanded and _describing(reading, whole)
+    return None, not commanded and _describing(reading, whole, DESCRIBING_WORDS)
 
 
 def _moving(reading: Reading, clause: str) -> str:
@@ -116,8 +126,8 @@ def _moving(reading: Reading, clause: str) -> str:
     return pattern("no_motion", reading.language).sub(lambda match: " " * len(match[0]), clause)
 
 
-def _describing(reading: Reading, length: int) -> bool:
-    return length >= (DESCRIBING_CHARACTERS if _is_cjk(reading) else DESCRIBING_WORDS)
+def _describing(reading: Reading, length: int, words: int) -> bool:
+    return length >= (words * CHARACTERS_OF_WORD if _is_cjk(reading) else words)
 
 
 def _is_cjk(reading: Reading) -> bool:
@@ -155,9 +165,17 @@ def _verbs(reading: Reading, words: re.Pattern[str], text: str) -> Iterator[re.M
     adjective = _ADJECTIVE.get(reading.language or "")
     for match in words.finditer(text):
         noun = reading.language == "en" and _is_noun_or_adjective(text, match)
+        before_noun = _BEFORE_NOUN_CJK.get(reading.language or "")
+        noun = noun or bool(before_noun and before_noun.match(text, match.end()))
         if not noun and not (adjective and adjective.search(match[0])):
             yield match
 
+
+_BEFORE_NOUN_CJK: Final = {
+    "ja": re.compile("[いっんしきちりび]?[ただ](?=[\u4e00-\u9fff\u30a1-\u30f6])"),
+    "zh": re.compile("(?<![飘落飞流燃涌滚])的(?=[\u4e00-\u9fff])"),
+}
+"""What makes a verb tell how the noun after it is: "焼いたパン", "打开的书"; "飘落的雪" moves."""
 
 _ADJECTIVE: Final = {
     "de": re.compile(r"nde[mnrs]?$|^(?:warmes|fades|landes)$"),
@@ -175,10 +193,16 @@ def _is_noun_or_adjective(text: str, match: re.Match[str]) -> bool:
         return False
     if match[0].endswith("ing"):
         return before[1] in _BEFORE_NOUN and bool(_NOUN_AHEAD.match(text, match.end()))
-    plural = before[1] in _BEFORE_NOUN | _BEFORE_PLURAL or before[1].endswith("ing")  # "crashing waves" is one motion
+    moving = before[1].endswith("ing") and not _THING.fullmatch(before[1])  # "crashing waves" is one motion
+    plural = moving or before[1] in _BEFORE_NOUN | _BEFORE_PLURAL
     return match[0].endswith("s") and plural
 
 
+_THING = re.compile(
+    r"[^aeiou]*ing|building|ceiling|painting|drawing|railing|awning|earring|evening|morning|stocking|clothing|lightning|icing|frosting"
+    r"|viking|\w+[bdptr]ling"
+)
+"""Nouns that end like a verb: "the swing sways", "a duckling waddles"."""
 _LAST_WORD = re.compile(r"([a-z]+) $")
 _BEFORE_NOUN: Final = frozenset(
     ["a", "an", "the", "his", "her", "its", "their", "my", "our", "your", "with", "of", "in", "on", "by", "no"]
@@ -214,7 +238,9 @@ _NOUN_AHEAD = re.compile(
 )
 
 
-_MOTION: Final = ("motions", "moved", "still_camera", "steady_camera", "speech", "sings")
+_IN_DOLLY_ZOOM: Final = frozenset({"push in", "pull out", "track", "other moves"})
+
+_MOTION: Final = ("motions", "moved", "dolly_zoom", "still_camera", "steady_camera", "speech", "sings")
 
 _FORMAT = re.compile(
     r"^(?:\W*(?:\d+(?:\.\d+)?[- ]?(?:seconds?|secs?|sekunden?|segundos?|secondes?|s|秒)(?: (?:lang|long|clip|video))*(?:間|钟)?"
@@ -266,7 +292,7 @@ def _leads_segment(before: str) -> bool:
 
 
 def _actions(reading: Reading, segment: str) -> tuple[list[str], str]:
-    big, small = [], ""
+    big, small, end = [], "", -1
     slight = pattern("small_motions", reading.language)
     listed = list(_verbs(reading, pattern("motions", reading.language), segment))
     covered = {place for each in listed for place in range(each.start(), each.end())}
@@ -275,7 +301,9 @@ def _actions(reading: Reading, segment: str) -> tuple[list[str], str]:
         if slight.fullmatch(match[0]):
             small = small or match[0]
         else:
-            big.append(match[0])
+            if match.start() != end or not _is_cjk(reading):  # "舞い落ちる" is one action
+                big.append(match[0])
+            end = match.end()
     return big, small
 
 

@@ -256,7 +256,7 @@ def expected_price(plans: Iterable[Plan]) -> int:
 
 
 PastCosts = Callable[[Billed], Sequence[PastCost]]
-"""Returns settled costs of requests like one, newest first; of the whole family if there are none."""
+"""Returns settled costs of requests like one, the last settled first; of the whole family if there are none."""
 
 
 def first_quote(base: int, inputs: GenerationInputs, billed: Billed, offer: PlanOffer, headroom: float) -> Quote:

@@ -31,14 +31,17 @@ def words_of_singing(prompt: Reading) -> str:
 def words_of_unseen_voice(prompt: Reading) -> str:
     """Return the words that let nobody in the picture speak; empty if there are none.
 
-    A narrator, a voice and closed lips say so only if nobody else speaks: "the narrator looks into the camera and talks".
+    A narrator and a voice say so only if nobody else speaks: "the narrator looks into the camera and talks". Closed lips
+    say so unless they open in time: "mouth closed at first, then she speaks".
     """
     if words := prompt.find_anywhere("nobody_on_screen"):
         return words
-    words = prompt.find_anywhere("voice_alone")
-    if not words or prompt.find("to_camera"):
+    closed, alone = prompt.find_anywhere("closed_lips"), prompt.find_anywhere("voice_alone")
+    if not closed and (not alone or prompt.find("to_camera")):
         return ""
-    return "" if _speaking(prompt.without("voice_alone"), _SPEAKING, seen=False) else words
+    speaks = _speaking(prompt.without("voice_alone").without("closed_lips"), _SPEAKING, seen=False)
+    in_time = any(map(prompt.find, ("begins", "ends", "sequence")))
+    return (closed if not (speaks and in_time) else "") or (alone if not speaks else "")
 
 
 def _speaking(prompt: Reading, concepts: tuple[str, ...], *, seen: bool) -> str:

@@ -11,9 +11,10 @@ from functools import cache
 from typing import Final
 
 from i2v_assets.planning.inflection import INFLECTED, before_nouns, english, forms, infinitives, nouns
+from i2v_assets.planning.names import names_somebody
 from i2v_assets.planning.vocabulary import Reading, listed_verbs
 
-_WORD: Final = re.compile(r"[a-z][a-z'-]*")
+_WORD: Final = re.compile(r"(?<![\w-])[a-z][a-z'-]*")
 
 
 def verbs_in(reading: Reading, clause: str) -> Iterator[re.Match[str]]:
@@ -55,12 +56,19 @@ def _english(clause: str) -> Iterator[re.Match[str]]:
             or (word in past and (before in _SUBJECT or (supposed and supposed.end() < match.start())))
             or (word in third and before in _SUBJECT)
             or (word in ing and before in _GOES_ON)
+            or (word in base and names_somebody(before) and _GOES_WITH.match(clause, match.end()))
             or (word.rstrip("'").endswith("in") and word.rstrip("'") + "g" in ing)  # "hair blowin in the wind"
         ):
             yield match
         called = called or word in _CAUSES or (word in _MODALS and before not in _ASKS_US)
         before = word
 
+
+_GOES_WITH: Final = re.compile(
+    r" (?:(?:his|her|its|their|the|one|both) )?(?:head|eyes?|face|hands?|arms?|legs?|tail|ears?|wings?|mouth|body|hair|to|into|towards?|around"
+    r"|away|up|down|back|off|out|forward|left|right|very|so|fast|loud|\w+ly)\b"
+)
+"""What follows an uninflected verb after a person or an animal: "the old woman turn head", and not "a dog show"."""
 
 _GOES_ON: Final = frozenset(["keep", "keeps", "start", "starts", "begin", "begins", "been", "be"])
 

@@ -26,8 +26,8 @@ READ_CHARACTERS: Final = 10_000
 """Characters of a prompt that are read; no endpoint takes more than 6,000 (`resources.schemas.endpoints`)."""
 
 _CJK: Final = frozenset({"ja", "zh"})
-_CLAUSE = re.compile(r"[;!?\n\u3002\u3001\u2014\u2013]|[.,:](?!\d)|\s-\s")
-"""What ends a clause: not the point of 1.5, nor the colon of 9:16."""
+_CLAUSE = re.compile(r"[;!?\n\u3002\u3001\u2014\u2013]|[.,:](?!\d)|\s-\s|(?<![\w(])\d{1,2}\)\s")
+"""What ends a clause: not the point of 1.5, nor the colon of 9:16. The numbers of a list begin one."""
 
 _KANA, _HAN = re.compile("[\u3040-\u30ff]"), re.compile("[\u4e00-\u9fff]")
 _OTHER_SCRIPT = re.compile("[\u0370-\u03ff\u0400-\u04ff\u0590-\u06ff\u0900-\u0e7f\uac00-\ud7a3]")
@@ -73,13 +73,40 @@ def read_prompt(prompt: str) -> Reading:
     language = language_of(text, prompt)
     whole, rest = pattern("whole_clause_negation", language), pattern("negation", language)
     clauses = []
-    for clause in _CLAUSE.split(text):
+    for clause in _CLAUSE.split(_without_lines(_avoided().sub(". ", text), language)):
         if whole.search(clause):
             continue
         cut = rest.split(clause, maxsplit=1)[0].strip()
         if cut:
             clauses.append(cut)
     return Reading(text, language, tuple(clauses))
+
+
+_OPEN, _CLOSE = '"“„«「『', '"”“»」』'
+_QUOTED = f"[{_OPEN}][^{_OPEN}{_CLOSE}]{{1,400}}[{_CLOSE}]"
+
+
+def _without_lines(text: str, language: str | None) -> str:
+    """Return a text without the lines that somebody speaks in it: nothing moves as they tell."""
+    for words in _lines(language):
+        text = words.sub(lambda match: match[0].replace(match["line"], " "), text)
+    return text
+
+
+@cache
+def _lines(language: str | None) -> tuple[re.Pattern[str], ...]:
+    speech = f"(?:{pattern('speech', language).pattern}|{pattern('presents', language).pattern})"
+    return (
+        re.compile(rf"{speech}[^.;{_OPEN}]{{0,30}}(?P<line>{_QUOTED})"),
+        re.compile(rf"(?P<line>{_QUOTED})[^.;{_OPEN}]{{0,12}}{speech}"),
+        re.compile(rf"{speech}\s?:(?P<line>[^.;!?{_OPEN}]+)"),
+    )
+
+
+@cache
+def _avoided() -> re.Pattern[str]:
+    """Return the pattern of a list of what is not wanted: "Avoid: hands, text", "[negative] blur, text"."""
+    return re.compile(rf"(?:^|(?<=[\s.,;\[(。]))(?:{_words()['avoided']['all']}) ?(?:\] ?:?|\) ?:?|:)[^.;!?。\[|]*")
 
 
 def language_of(text: str, written: str = "") -> str | None:

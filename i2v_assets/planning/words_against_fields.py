@@ -40,8 +40,12 @@ _SPELLED = {
 _SPELLED_SECONDS = re.compile(rf"(?<![a-z])({'|'.join(_SPELLED)})(?=[- ](?:sec|sek|seg))")
 """A length in words, "fifteen seconds long"."""
 
-_ALONE = re.compile(rf"^\W*{_SECONDS.format('a')}\W*$|^\W*(?P<b>\d{{1,3}})\s*秒(?:钟|間)?\W*$")
-"""A clause that is nothing but a length."""
+_FILLERS = (
+    r"(?:\W+(?:pls|plz|please|max|long|lang|total|thx|thanks|ok|bitte|por favor|porfa|svp|s'il (?:te|vous) plait))*"
+)
+_ABOUT = r"(?:(?:about|around|only|just|exactly|max|ca|circa|etwa|nur|genau|solo|unos|exactamente|environ|seulement|uns|apenas)\W+)?"
+_ALONE = re.compile(rf"^\W*{_ABOUT}{_SECONDS.format('a')}{_FILLERS}\W*$|^\W*(?P<b>\d{{1,3}})\s*秒(?:钟|間)?\W*$")
+"""A clause that is nothing but a length: "6 sec pls"."""
 
 _RATIO = re.compile(r"(?<![\d:])(\d{1,2})\s?[:x]\s?([1-9]\d?)(?![\d:])(?!\s?(?:am|pm|uhr))")
 _RATIOS = {(16, 9), (9, 16), (1, 1), (4, 3), (3, 4), (21, 9), (4, 5), (5, 4), (3, 2), (2, 3), (2, 1), (1, 2)}
@@ -50,7 +54,7 @@ _OF_CLIP = r"(?=[のな的]?(?:視|视频|影片|画面|动画|動画|映像|フ
 
 _SHAPES = re.compile(
     whole_words(
-        r"(?P<tall>(?:vertical|upright|portrait) (?:\w+ )?(?:reel|video|clip|format|orientation|mode)|hochformat|hochkant|formato vertical"
+        r"(?P<tall>(?:vertical|upright) for (?:\w+ )?(?:reels?|stor(?:y|ies)|shorts|phones?|mobile|social\w*)|(?:vertical|upright|portrait) (?:\w+ )?(?:reel|video|clip|format|orientation|mode)|hochformat|hochkant|formato vertical"
         r"|en vertical|format vertical|(?:for|fur|para|pour|on|as|als|como) (?:an? |ein )?(?:\w+ )?tiktok|tiktok (?:format|video|clip|style|size|reel|shape|post)|^tiktok|instagram (?:reel|story)|youtube shorts?)"
         r"|(?P<square>square (?:\w+ )?(?:video|clip|format|crop)|quadratisch\w* (?:video|clip|format|reel)|formato cuadrado|format carre|formato quadrado)"
         r"|(?P<wide>(?:wide ?screen|landscape) (?:\w+ )?(?:video|clip|format|orientation|mode)|widescreen|querformat|breitbild"
@@ -84,7 +88,9 @@ _OWN_CLAUSE = (
     re.compile(
         r"(?:^|[.,;!?|、。，]\s*)\W*$|(?<![a-z])(?:in|en|im|als|em|to|at)\W*$|(?<![a-z])(?:for|fur|para|pour) (?:youtube|tiktok|insta\w*|facebook|linkedin|tv)\W*$"
     ),
-    re.compile(r"^\s*(?:$|[.,;:!?|、。，]|[-–—] )"),
+    re.compile(
+        r"^\s*(?:$|[.,;:!?|、。，]|[-–—] |(?:for|fur|para|pour) (?:youtube|tiktok|insta\w*|facebook|linkedin|tv)(?![a-z]))"
+    ),
 )
 
 
@@ -134,7 +140,7 @@ def words_against(reading: Reading, fields: Fields) -> Iterator[tuple[str, str]]
     yield from _duration(reading, fields)
     yield from _shape(reading, fields)
     yield from _resolution(reading, fields)
-    if not fields.loops and (words := reading.find("loop")):
+    if not fields.loops and (words := reading.find("loop") or reading.find_anywhere("unseen_cut")):
         yield "loop_in_words", f"The prompt says “{words}”, but words make no loop. Write `loop: true`."
     if not fields.silent and (words := reading.find_anywhere("silent")):
         way = "Write `generate_audio: false`." if fields.switches_sound else _ALWAYS_SOUND

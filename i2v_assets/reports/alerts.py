@@ -23,7 +23,7 @@ FOR_PEOPLE: Mapping[str, str] = {
     "paused": "A person paused all paid work. `i2v resume` lets it go on.",
     "approval": "They wait for a person. Look at `i2v plan`, then `i2v approve HASH`.",
     "heap": "They are many loose images that cost much together. `i2v approve FOLDER` shows them with their sum and asks.",
-    "film": "Another shot of their film was refused. `i2v status FILM` says which one; they go on once it is corrected.",
+    "film": "Their film cannot be made as it is. `i2v status FILM` says which shot is to blame; they go on once it is corrected.",
     "price": "Their price cannot be learned. Look at `i2v models`.",
     "price_agreement": "A cost, or the model that answered, was a surprise. Compare with the service's console, then "
     "`i2v models --accept FAMILY`.",

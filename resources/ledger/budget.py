@@ -75,16 +75,23 @@ _ROOMS = (
 
 
 def _sum_of(rooms: sa.Select[Any]) -> sa.Select[Any]:
-    return sa.select(sa.func.coalesce(sa.func.sum(rooms.subquery().c.reserved), 0))
+    return sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(rooms.subquery().c.reserved), 0))
 
 
 _ROOM = _sum_of(_ROOMS)
 _ROOM_OF_RUN = _sum_of(_ROOMS.where(film_rooms.c.run_id == sa.bindparam("the_run")))
 
 
+class KeptRoom(NamedTuple):
+    """Requests and micro-dollars that the budget keeps for films under way."""
+
+    requests: int
+    microdollars: int
+
+
 def film_room(
     connection: sa.Connection, service: str, now: datetime, run_id: str | None, *, but: Collection[str]
-) -> int:
+) -> KeptRoom:
     """Return what is kept for films under way, of one run or of all; requests that are sent count by their submissions.
 
     A request that several films share counts once, since it is paid once.
@@ -97,17 +104,16 @@ def film_room(
         but: Fingerprints that are left out.
     """
     values = {"the_service": service, "the_time": now, "the_others": list(but)}
-    if run_id is None:
-        return int(connection.execute(_ROOM, values).scalar_one())
-    return int(connection.execute(_ROOM_OF_RUN, values | {"the_run": run_id}).scalar_one())
+    query, more = (_ROOM, {}) if run_id is None else (_ROOM_OF_RUN, {"the_run": run_id})
+    requests, reserved = connection.execute(query, values | more).one()
+    return KeptRoom(int(requests), int(reserved))
 
 
 def spend_today_and_of_run(
     connection: sa.Connection, service: str, run_id: str, zone: tzinfo, now: datetime
-) -> tuple[int, int]:
-    """Return what is spent or reserved today, and for one run, in micro-dollars."""
-    today = spend_between(connection, service, *day_bounds(now, zone))
-    return today.microdollars, spend_of_run(connection, service, run_id).microdollars
+) -> tuple[Spend, Spend]:
+    """Return what is spent or reserved today, and for one run."""
+    return spend_between(connection, service, *day_bounds(now, zone)), spend_of_run(connection, service, run_id)
 
 
 def budget_refusal(
@@ -155,8 +161,9 @@ def budget_refusal(
     return _over(per_run, _with_room(spend_of_run(connection, service, run_id), in_run), price or 0)
 
 
-def _with_room(spent: Spend, kept: int) -> Spend:
-    return replace(spent, reserved_microdollars=spent.reserved_microdollars + kept)
+def _with_room(spent: Spend, kept: KeptRoom) -> Spend:
+    reserved = spent.reserved_microdollars + kept.microdollars
+    return replace(spent, requests=spent.requests + kept.requests, reserved_microdollars=reserved)
 
 
 def _variable(service: str, part: str) -> str:

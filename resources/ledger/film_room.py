@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from resources.ledger.base import SELECT_ROW, row_of
-from resources.ledger.budget import film_room, spend_today_and_of_run
+from resources.ledger.budget import KeptRoom, film_room, spend_today_and_of_run
 from resources.ledger.records import Caps, State
 from resources.ledger.tables import film_rooms
 from resources.ledger.transitions import Claims
@@ -43,12 +43,16 @@ class NoRoom:
         price_microdollars: The most that they cost together.
         left_microdollars: What the budget has left.
         kept_microdollars: What it keeps for other films.
+        left_requests: How many requests it has left.
+        kept_requests: How many of them it keeps for other films.
     """
 
     unsent: int
     price_microdollars: int
     left_microdollars: int
     kept_microdollars: int
+    left_requests: int
+    kept_requests: int
 
 
 class FilmRoom(Claims):
@@ -73,10 +77,16 @@ class FilmRoom(Claims):
                 film_room(connection, film.service, now, run, but=prices) for run in (None, film.run_id)
             )
             left = min(
-                caps.usd_per_day_microdollars - today - kept, caps.usd_per_run_microdollars - of_run - kept_in_run
+                caps.usd_per_day_microdollars - today.microdollars - kept.microdollars,
+                caps.usd_per_run_microdollars - of_run.microdollars - kept_in_run.microdollars,
             )
-            if price > left:
-                return NoRoom(len(prices), price, left, kept) if len(prices) > 1 else None
+            left_requests = min(
+                caps.requests_per_day - today.requests - kept.requests,
+                caps.requests_per_run - of_run.requests - kept_in_run.requests,
+            )
+            if price > left or len(prices) > left_requests:
+                none = NoRoom(len(prices), price, left, kept.microdollars, left_requests, kept.requests)
+                return none if len(prices) > 1 else None
             self._write_room(connection, film, prices, now + timedelta(seconds=lease_seconds))
         return None
 
@@ -92,8 +102,8 @@ class FilmRoom(Claims):
         with self.database.write() as connection:
             connection.execute(film_rooms.delete().where(film_rooms.c.holder == film.holder))
 
-    def kept_room(self, service: str) -> int:
-        """Return what the budget keeps now for films under way, in micro-dollars."""
+    def kept_room(self, service: str) -> KeptRoom:
+        """Return what the budget keeps now for films under way."""
         with self.database.read() as connection:
             return film_room(connection, service, self._time(connection), None, but=())
 

@@ -65,6 +65,7 @@ _COSTS = (
         submissions.c.base_microdollars,
         submissions.c.terms,
         sa.func.coalesce(submissions.c.told_microdollars, submissions.c.cost_microdollars),
+        sa.select(sa.func.max(submissions.c.id)).scalar_subquery() - submissions.c.id,
     )
     .join(requests, requests.c.fingerprint == submissions.c.fingerprint)
     .where(
@@ -85,18 +86,18 @@ class Reading(LedgerBase):
     """Queries for rows, events, generation times and spend."""
 
     def past_costs(self, service: str, billed: Billed) -> tuple[PastCost, ...]:
-        """Return the latest settled costs of exactly these parameters, newest first; of the whole family if none has them."""
+        """Return the latest settled costs of exactly these parameters, the last settled first; of the family if none has them."""
         with self.database.read() as connection:
             found = connection.execute(_EXACT, {"the_service": service, "the_key": billed.key}).all()
         if not found:
             return self.family_costs(service, billed.family)
-        return tuple(PastCost(key, base or 0, terms or "", int(cost)) for key, base, terms, cost in found)
+        return tuple(PastCost(key, base or 0, terms or "", int(cost), age) for key, base, terms, cost, age in found)
 
     def family_costs(self, service: str, family: str) -> tuple[PastCost, ...]:
-        """Return the latest settled costs of a family, whatever its parameters, newest first."""
+        """Return the latest settled costs of a family, whatever its parameters, the last settled first."""
         with self.database.read() as connection:
             found = connection.execute(_OF_FAMILY, {"the_service": service, "the_family": family}).all()
-        return tuple(PastCost(key, base or 0, terms or "", int(cost)) for key, base, terms, cost in found)
+        return tuple(PastCost(key, base or 0, terms or "", int(cost), age) for key, base, terms, cost, age in found)
 
     def surprises(self, service: str) -> tuple[Surprise, ...]:
         """Return the submissions of the last days whose reported cost is more than was reserved, oldest first."""

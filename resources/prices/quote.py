@@ -6,7 +6,6 @@ requests with the same parameters really cost decides. Amounts are whole micro-d
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import median_high
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,14 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from resources.messages import counted
 from resources.money import dollars
 from resources.prices.billed import Billed, PriceTerms
+from resources.prices.trend import WINDOWS, AgedCost, level_of
 
-WINDOW = 50
+WINDOW = WINDOWS[0]
 """Settled costs with the same parameters that are looked at, the latest."""
-RECENT = 7
-"""The latest of them that show a change of the price: their median stands three outliers, and a change counts after four."""
-CHANGED = 0.01
-"""How far the median of the recent ones must be from that of all to count as a change: half of the 2 % that a quote may
-be off."""
 ENOUGH = 10
 """Settled costs from which the highest of them is trusted without the headroom."""
 LONE_WINDOW = 20
@@ -57,12 +52,21 @@ class Quote(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class PastCost:
-    """One settled cost: the key of its parameters, its base then, the mark of the terms then, and the cost."""
+    """One settled cost.
+
+    Attributes:
+        key: The key of its parameters.
+        base: Its base then.
+        terms: The mark of the terms then.
+        cost: The cost.
+        age: How many requests, of any kind, were claimed since.
+    """
 
     key: str
     base: int
     terms: str
     cost: int
+    age: int = 0
 
 
 def make_quote(
@@ -75,7 +79,7 @@ def make_quote(
         base_reason: How that is reckoned.
         billed: What decides its price.
         terms: What the catalogue says about the price now.
-        past: Settled costs of the family, newest first; those of other parameters are used if none has the same.
+        past: Settled costs of the family, the last settled first; those of other parameters are used if none has the same.
         headroom: At most this many times the base, while fewer than `ENOUGH` costs are known.
     """
     usable = [cost for cost in past if cost.base > 0]
@@ -83,18 +87,19 @@ def make_quote(
     now = [cost for cost in exact if cost.terms == terms.mark]
     like, like_words = (exact, billed.words) if exact else _nearest(billed, usable)
     # Under the terms of now, or as before if nothing was billed under them yet.
-    amounts = [-(-base * cost.cost // cost.base) for cost in now or like]
-    expected, expected_reason = _expected(
-        base, amounts, like_words, exact=bool(exact), same_terms=bool(now or not exact)
-    )
+    costs = [AgedCost(-(-base * cost.cost // cost.base), cost.age) for cost in now or like]
+    amounts = [cost.amount for cost in costs]
+    expected, expected_reason = _expected(base, costs, like_words, exact=bool(exact), same_terms=bool(now or not exact))
     highest = _highest(amounts)
     at_most, at_most_reason = _at_most(base, highest, len(amounts), terms, headroom, known=len(now))
+    if costs and expected > highest and -(-expected * MARGIN[0] // MARGIN[1]) > at_most:
+        at_most, at_most_reason = -(-expected * MARGIN[0] // MARGIN[1]), "What is expected, plus 10 %."
     return Quote(
         base=base,
         base_reason=base_reason,
         expected=expected,
         expected_reason=expected_reason,
-        at_most=max(at_most, expected),
+        at_most=at_most,
         at_most_reason=at_most_reason,
         terms=terms.mark,
         known=len(now),
@@ -134,22 +139,24 @@ def _nearest(billed: Billed, past: Iterable[PastCost]) -> tuple[list[PastCost], 
     return by_key[key][:WINDOW], nearest.words
 
 
-def _expected(base: int, amounts: list[int], words: str, *, exact: bool, same_terms: bool) -> tuple[int, str]:
-    if not amounts:
+def _expected(base: int, costs: list[AgedCost], words: str, *, exact: bool, same_terms: bool) -> tuple[int, str]:
+    if not costs:
         return base, "The base: no request like it has been billed yet."
-    expected, used = median_high(amounts), len(amounts)
-    recent = median_high(amounts[:RECENT])
-    changed = len(amounts) > RECENT and abs(recent - expected) > CHANGED * expected
-    if changed:
-        expected, used = recent, RECENT
-    reason = f"{words} was billed at {_times(expected, base)} in {counted(used, 'earlier request')}"
-    if changed:
+    found = level_of(sorted(costs, key=lambda cost: cost.age))
+    reason = f"{words} was billed at {_times(found.amount, base)} in {counted(found.used, 'earlier request')}"
+    if found.rise:
+        way = "rises" if found.rise > 0 else "falls"
+        reason = (
+            f"{words} was billed at a price that {way} by {abs(found.rise):.2%} with each request, as"
+            f" {counted(found.used, 'earlier request')} show: {_times(found.amount, base)} now"
+        )
+    if found.changed:
         reason += ", the latest: its price has changed"
     if not exact:
         reason += "; these are the nearest known parameters"
     elif not same_terms:
         reason += ", before the catalogue's base price or note changed"
-    return expected, f"{reason}."
+    return found.amount, f"{reason}."
 
 
 def _highest(amounts: list[int]) -> int:

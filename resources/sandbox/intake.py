@@ -21,6 +21,7 @@ from resources.schemas.inputs import MAX_SEED, MediumKind
 from resources.schemas.limits import MediaLimits
 from resources.schemas.live_check import violations
 from resources.schemas.live_limits import usual_duration
+from resources.schemas.live_schema import switch_of
 from resources.schemas.live_seconds import seconds_of
 
 _FORMATS = {
@@ -176,7 +177,8 @@ def _by_schema(endpoint: LiveEndpoint, raw: object) -> tuple[dict[str, Any], dic
     tier = str(values.get("resolution") or endpoint.tier).lower()
     values["resolution"] = tier if is_tier(tier) else "720p"
     values["duration"] = seconds_of(values.get("duration")) or usual_duration(endpoint)
-    values["generate_audio"] = values.get("generate_audio") not in (False, "off")
+    sound = switch_of(schema.by_word.get("generate_audio", ""), values.get("generate_audio"))
+    values["generate_audio"] = sound is not False
     return dict(raw), values
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from resources.schemas.inputs import LAST, MediumKind, marked_medium, medium_mark
-from resources.schemas.live_schema import WORDS, LiveEndpoint, LiveMedia
+from resources.schemas.live_schema import INVERTED, SWITCHES, WORDS, LiveEndpoint, LiveMedia, snake
 from resources.schemas.live_seconds import seconds_of
 
 
@@ -50,7 +50,9 @@ def write_body(endpoint: LiveEndpoint, wishes: Wishes) -> LiveBody:
     body: dict[str, JsonValue] = {schema.by_word["prompt"]: wishes.prompt}
     for word, value in wishes.values.items():
         if value is not None and word in schema.by_word:
-            body[schema.by_word[word]] = _as_listed(schema.field(word), word, value)
+            name = schema.by_word[word]
+            sent = not value if isinstance(value, bool) and snake(name) in INVERTED else value
+            body[name] = _as_listed(schema.field(word), word, sent)
     placed = _named_files(schema.media, wishes, problems)
     ends = [media.name for media in schema.media if media.last and media.name not in placed]
     if wishes.ends and ends:
@@ -73,7 +75,7 @@ def write_body(endpoint: LiveEndpoint, wishes: Wishes) -> LiveBody:
     for media in schema.media:
         if media.name in placed:
             marks: list[JsonValue] = [medium_mark(kind, number) for kind, number in placed[media.name]]
-            body[media.name] = marks if media.many else marks[0]
+            body[media.name] = marks if media.many and not (media.alone and len(marks) == 1) else marks[0]
     return LiveBody({name: body[name] for name in schema.properties if name in body}, tuple(problems))
 
 
@@ -133,7 +135,7 @@ def _as_listed(part: Mapping[str, Any], word: str, value: object) -> JsonValue:
             if word == "duration":
                 same = seconds_of(each) == value
             elif isinstance(value, bool):
-                same = str(each).lower() == ("on" if value else "off")
+                same = str(each).lower() in [pair[0 if value else 1] for pair in SWITCHES]
             else:
                 same = str(each).lower() == str(value).lower()
             if same and not (isinstance(value, bool) and isinstance(each, bool)):
@@ -148,7 +150,7 @@ def _plain(value: object) -> JsonValue:
 
 def with_other_seed(body: Mapping[str, JsonValue], old: int, new: int) -> dict[str, JsonValue]:
     """Return a body with another seed, if it has one."""
-    return {name: new if name.lower() in WORDS["seed"] and value == old else value for name, value in body.items()}
+    return {name: new if snake(name) in WORDS["seed"] and value == old else value for name, value in body.items()}
 
 
 def traits_of_body(body: Mapping[str, JsonValue]) -> tuple[bool, bool, bool]:

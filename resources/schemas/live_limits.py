@@ -26,6 +26,7 @@ def limits_of(endpoint: LiveEndpoint, *, ends: bool = False) -> Limits:
     fixed = (endpoint.tier,) if endpoint.tier else ()
     default = str(schema.field("resolution").get("default", "")).lower()
     shapes = schema.field("aspect_ratio")
+    shape, listed = str(shapes.get("default", "")), [str(value) for value in shapes.get("enum", ())]
     longest = schema.field("prompt").get("maxLength")
     return Limits(
         prompt=PromptLimits(
@@ -36,8 +37,8 @@ def limits_of(endpoint: LiveEndpoint, *, ends: bool = False) -> Limits:
         durations=choices,
         resolutions=tiers or fixed,
         default_resolution=default if default in tiers else (tiers or fixed or ("",))[0],
-        aspect_ratios=tuple(str(value) for value in shapes.get("enum", ()) if _PLAIN_VALUE.match(str(value))),
-        default_aspect_ratio=str(shapes["default"]) if _PLAIN_VALUE.match(str(shapes.get("default", ""))) else None,
+        aspect_ratios=tuple(value for value in listed if _PLAIN_VALUE.match(value)),
+        default_aspect_ratio=shape if _PLAIN_VALUE.match(shape) and (shape in listed or not listed) else None,
         max_negative_prompt=int(schema.field("negative_prompt").get("maxLength", LONGEST_PROMPT))
         if "negative_prompt" in schema.by_word
         else 0,

@@ -57,6 +57,7 @@ _KEPT: Final = _NUMBERS | {
     "default",
     "format",
     "description",
+    "title",
 }
 _TYPES: Final = {"float": "number", "double": "number", "int": "integer", "str": "string", "bool": "boolean",
                  "list": "array", "dict": "object"}  # fmt: skip
@@ -72,6 +73,34 @@ class SchemaReader:
         self._root = root
         self._parts = 0
         self._values = 0
+
+    def whole(self) -> dict[str, Any]:
+        """Return the fields of the schema as they are written, those that it requires, and its cleaned `rules` about them.
+
+        Its fields may stand behind a reference, or in parts that all apply.
+
+        Raises:
+            SchemaUnusable: it is nested too deep, or refers to another document or to nothing.
+        """
+        properties: dict[str, object] = {}
+        required: list[object] = []
+        rules: list[dict[str, Any]] = []
+        parts: list[tuple[object, int]] = [(self._root, 1)]
+        while parts:
+            part, depth = parts.pop(0)
+            if depth > MAX_DEPTH or len(parts) > MAX_FIELDS:
+                raise SchemaUnusable("Its input schema is nested too deep.", remedy=OTHER_MODEL)
+            if not isinstance(part, Mapping):
+                continue
+            if "$ref" in part:
+                parts.append((self._target(part["$ref"]), depth + 1))
+            inside, listed, all_of = part.get("properties"), part.get("required"), part.get("allOf")
+            properties |= dict(inside) if isinstance(inside, Mapping) else {}
+            required += listed if isinstance(listed, list) else []
+            parts += [(each, depth + 1) for each in all_of] if isinstance(all_of, list) else []
+            rules += [{word: self._word(word, part[word], depth)} for word in ("anyOf", "oneOf") if part.get(word)]
+        sound = [rule for rule in rules if all(rule.values())]
+        return {"properties": properties, "required": required, "rules": {"allOf": sound} if sound else {}}
 
     def clean(self, part: object, depth: int) -> dict[str, Any]:
         """Return one part of the schema with the known words alone.

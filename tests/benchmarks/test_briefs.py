@@ -21,6 +21,13 @@ OPEN_SET = Path(__file__).with_name("briefs.jsonl")
         ("briefs_contrary.jsonl", 120),
         ("briefs_blind.jsonl", 62),
         ("briefs_later.jsonl", 61),
+        ("briefs_clients.jsonl", 70),
+        ("briefs_experts.jsonl", 70),
+        ("briefs_guides.jsonl", 60),
+        ("briefs_scripts.jsonl", 60),
+        ("briefs_people.jsonl", 60),
+        ("briefs_shops.jsonl", 60),
+        ("briefs_teachers.jsonl", 60),
     ],
 )
 def test_every_limit_of_the_table_is_held(name: str, count: int) -> None:

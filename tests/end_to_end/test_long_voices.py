@@ -194,11 +194,18 @@ def test_a_reroll_that_is_paid_in_part_is_finished_when_the_budget_allows(
 
     monkeypatch.setattr(Delivery, "best_score", poor)
     stage.set_variable("I2V_MEASURE", "true")
-    stage.set_variable("I2V_SANDBOX_BUDGET_REQUESTS_PER_DAY", "3")  # the first take, and one piece of the reroll
+    stage.set_variable(
+        "I2V_SANDBOX_BUDGET_REQUESTS_PER_DAY", "4"
+    )  # the first take, and the reroll, a piece of which fails
+    for _ in range(3):
+        stage.fault(where="submit", kind="wrong_first_frame")
+    stage.fault(where="submit", kind="failed_result", message="The worker ran out of memory.")
     talking(stage, two_pieces, "voice: split\nreroll: {below: 0.6, at_most: 1}\n")
-    row = stage.clip("anna")
+    assert stage.clip("anna").wait is WaitReason.RETRY
+    stage.registry.enqueue(["anna"], count_retry=True)
+    stage.make()
+    row, paid = stage.clip("anna"), len(stage.charges())
     assert (row.state, row.wait) == (ClipState.WAITING, WaitReason.BUDGET)
-    assert len(stage.charges()) == 3
     (reroll,) = json.loads(stage.bucket.read("clips/anna/plan.json"))["rerolls"]
     assert row.price_microdollars == reroll["pieces"][1]["quote"]["at_most"], "the first one is paid"
     assert stage.tick("dispatch") == []
@@ -206,9 +213,37 @@ def test_a_reroll_that_is_paid_in_part_is_finished_when_the_budget_allows(
     stage.set_variable("I2V_SANDBOX_BUDGET_REQUESTS_PER_DAY", "20")
     stage.make("dispatch")
     assert stage.clip("anna").state is ClipState.DELIVERED
-    assert len(stage.charges()) == 4
+    assert len(stage.charges()) == paid + 1
     made = manifest(stage)
     assert {made["take"], *(other["take"] for other in made["other_takes"])} == {1, 2}
+
+
+def test_a_reroll_that_the_cap_on_requests_has_no_room_for_is_not_begun(
+    stage: Any, two_pieces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def poor(*_: Any) -> float:
+        return 0.1
+
+    monkeypatch.setattr(Delivery, "best_score", poor)
+    stage.set_variable("I2V_MEASURE", "true")
+    stage.set_variable("I2V_SANDBOX_BUDGET_REQUESTS_PER_DAY", "3")  # the first take, and one piece of the reroll
+    talking(stage, two_pieces, "voice: split\nreroll: {below: 0.6, at_most: 1}\n")
+    assert stage.clip("anna").state is ClipState.DELIVERED
+    assert len(stage.charges()) == 2
+
+
+def test_a_voice_of_more_pieces_than_requests_are_left_waits_with_nothing_paid(stage: Any, two_pieces: Path) -> None:
+    stage.set_variable("I2V_SANDBOX_BUDGET_REQUESTS_PER_DAY", "1")
+    talking(stage, two_pieces, "voice: split\n")
+    assert stage.clip("anna").wait is WaitReason.BUDGET
+    assert stage.charges() == []
+    note = " ".join((stage.note("anna", "WAITING.txt") or "").split())
+    assert "Its 2 pieces need 2 requests, and the budget has 1 request left." in note
+    assert "Raise I2V_SANDBOX_BUDGET_REQUESTS_PER_DAY." in note
+    assert stage.tick("dispatch") == [], "it is not planned again while it cannot fit"
+    stage.set_variable("I2V_SANDBOX_BUDGET_REQUESTS_PER_DAY", "2")
+    stage.make("dispatch")
+    assert stage.clip("anna").state is ClipState.DELIVERED
 
 
 @pytest.mark.parametrize("by_hand", [False, True], ids=["by itself", "by its command"])

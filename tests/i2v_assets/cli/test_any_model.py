@@ -1,4 +1,4 @@
-"""Any model of the catalogue: 20 recorded schemas, planned, refused and made in the sandbox that serves the same files."""
+"""Any model of the catalogue: recorded schemas of many shapes, planned, refused and made in the sandbox that serves the same files."""
 
 import json
 
@@ -40,6 +40,18 @@ GOOD = {
     "lightricks/ltx-2.5/audio-to-video/pro": ({"a.jpg": "image", "v.mp3": "voice"}, "inputs: {guidance_scale: 5}\n", {"guidance_scale": 5}),
     "runwayml/runway-aleph-2": ({"a.jpg": "image", "c.mp4": "video"}, "aspect_ratio: '16:9'\n", {"aspect_ratio": "16:9"}),
     "bytedance/seedance-2.5/reference-to-video/4k": ({"a.jpg": "image", "c.mp4": "video"}, "duration: 4\n", {"duration": 4}),
+    "wan-ai/wan-2.2/image-to-video": (ONE, "resolution: 480p\ninputs: {num_frames: 90}\n", {"num_frames": 90, "resolution": "480p"}),
+    "wavespeed-ai/framepack": (ONE, "aspect_ratio: '9:16'\n", {"aspect_ratio": "9:16", "resolution": "720p"}),
+    "minimax/minimax-h3-lite": (TWO, "duration: 2\n", {"duration": 2}),
+    "kling/kling-v1/pro/image-to-video": (
+        ONE,
+        "duration: 5\ninputs:\n  camera_control: {type: simple, config: {pan: 2.5}}\n",
+        {"duration": "5", "camera_control": {"type": "simple", "config": {"pan": 2.5}}},
+    ),
+    "zsxkib/pyramid-flow": (ONE, "duration: 2\ninputs: {frames_per_second: 24}\n", {"duration": 2, "frames_per_second": 24}),
+    "luma/ray-2/image-to-video": (TWO, "duration: 5\nresolution: 720p\n", {"duration": "5s", "resolution": "720p"}),
+    "google/veo-3.1/image-to-video": (ONE, "duration: 4\ngenerate_audio: false\n", {"durationSeconds": 4, "generateAudio": False}),
+    "vidu/q2/reference-to-video": (ONE, "duration: 2\ngenerate_audio: true\n", {"duration": 2, "audio": True}),
 }  # fmt: skip
 """For each model: the files of a clip, its brief, and part of the body that is sent."""
 
@@ -67,6 +79,20 @@ BAD = {
     "runwayml/runway-aleph-2": (TWO, "", "no video file"),
     "google/nano-banana-2-lite/edit": (ONE, "", "makes an image and no video"),
     "acestep-ai/ace-step-1.5/text-to-audio": (ONE, "", "makes sound and no video"),
+    "wan-ai/wan-2.2/image-to-video": (ONE, "inputs: {num_frames: 400}\n", "num_frames: the schema says maximum 100"),
+    "wavespeed-ai/framepack": (ONE, "aspect_ratio: '1:1'\n", "16:9, 9:16"),
+    "minimax/minimax-h3-lite": (ONE, "inputs: {reference_image_urls: [x.jpg]}\n", "'x.jpg'"),
+    "kling/kling-v1/pro/image-to-video": (
+        ONE,
+        "inputs:\n  camera_control: {type: simple, config: {pan: 50}}\n",
+        "camera_control.config.pan: the schema says maximum 10",
+    ),
+    "zsxkib/pyramid-flow": (ONE, "inputs: {frames_per_second: 12}\n", "frames_per_second: the schema says enum [8, 24]"),
+    "alibaba/wan-3.0/frames-to-video": (ONE, "", "takes no image"),
+    "luma/ray-2/image-to-video": (ONE, "duration: 7\n", "makes 5, 9 s"),
+    "google/veo-3.1/image-to-video": (ONE, "duration: 5\n", "makes 4, 6, 8 s"),
+    "vidu/q2/reference-to-video": (ONE, "inputs: {movement_amplitude: wild}\n", "movement_amplitude: the schema says enum"),
+    "bytedance/seedream-4/edit": (ONE, "", "makes an image and no video"),
 }  # fmt: skip
 """For each model: the files of a clip, a brief that it cannot express, and words of the refusal."""
 

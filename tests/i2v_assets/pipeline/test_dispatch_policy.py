@@ -192,3 +192,12 @@ def test_a_gate_is_asked_of_each_clip_on_its_own() -> None:
     rows = [row(clip, waiting_for="approval", planned_fingerprint=clip, price_microdollars=None) for clip in "ab"]
     assert decide(rows, replace(CLOSED, approved=approved)).due == ("b",)
     assert asked == [("a", None), ("b", None)]
+
+
+def test_a_clip_of_several_requests_goes_on_when_there_are_as_many_left() -> None:
+    waits = [row("film", waiting_for="budget", priority=1), row("one", waiting_for="budget")]
+    for left, per_run, due in ((2, 9, ("one",)), (3, 9, ("film",)), (4, 9, ("film", "one")), (9, 2, ("one",))):
+        world = replace(
+            OPEN, requests_left=left, requests_per_run=per_run, requests_of=lambda clip: 3 if clip.clip == "film" else 1
+        )
+        assert decide(waits, world).due == due

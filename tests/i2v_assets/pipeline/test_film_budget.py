@@ -45,8 +45,8 @@ asyncio.run(make())
 class Run:
     """One run of the film, which claims its next piece on demand."""
 
-    def __init__(self, url: str, name: str) -> None:
-        env = {**os.environ, "I2V_SERVICE": "sandbox", "I2V_SANDBOX_BUDGET_USD_PER_DAY": "3.20"}
+    def __init__(self, url: str, name: str, **caps: str) -> None:
+        env = {**os.environ, "I2V_SERVICE": "sandbox", "I2V_SANDBOX_BUDGET_USD_PER_DAY": "3.20", **caps}
         env["RUNCOMFY_MODEL_API_BASE"] = "http://127.0.0.1:9/v1"  # nothing is sent
         self.process = subprocess.Popen(
             [sys.executable, "-c", RUN, url, name],
@@ -69,13 +69,13 @@ class Run:
 
 
 @pytest.fixture
-def runs(tmp_path: Path) -> Iterator[Callable[[str], Run]]:
+def runs(tmp_path: Path) -> Iterator[Callable[..., Run]]:
     started: list[Run] = []
     url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
     Ledger.open(url).close()
 
-    def start(name: str) -> Run:
-        started.append(Run(url, name))
+    def start(name: str, **caps: str) -> Run:
+        started.append(Run(url, name, **caps))
         return started[-1]
 
     yield start
@@ -84,7 +84,7 @@ def runs(tmp_path: Path) -> Iterator[Callable[[str], Run]]:
         run.process.communicate()
 
 
-def test_two_runs_do_not_share_a_days_cap_with_half_made_films(runs: Callable[[str], Run], tmp_path: Path) -> None:
+def test_two_runs_do_not_share_a_days_cap_with_half_made_films(runs: Callable[..., Run], tmp_path: Path) -> None:
     first = runs("a")
     assert first.said() == "room"
     assert first.claim() == "Claimed"
@@ -97,4 +97,17 @@ def test_two_runs_do_not_share_a_days_cap_with_half_made_films(runs: Callable[[s
     assert first.ended() == 0
     with Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
         assert {row.clip for row in ledger.list() if row.claimed_at} == {"a"}
-        assert ledger.kept_room("sandbox") == 0
+        assert ledger.kept_room("sandbox").microdollars == 0
+
+
+def test_the_cap_on_requests_has_room_for_a_whole_film_too(runs: Callable[..., Run]) -> None:
+    caps = {"I2V_SANDBOX_BUDGET_USD_PER_DAY": "300", "I2V_SANDBOX_BUDGET_REQUESTS_PER_DAY": "3"}
+    first = runs("a", **caps)
+    assert first.said() == "room"
+    second = runs("b", **caps)
+    assert second.said() == (
+        "held: Its 2 pieces need 2 requests, and the budget has 1 request left beside the other videos under way."
+    )
+    assert second.ended() == 0
+    assert [first.claim(), first.claim()] == ["Claimed", "Claimed"]
+    assert first.ended() == 0

@@ -6,11 +6,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from i2v_assets.pipeline.gates import Gate, gate
+from i2v_assets.pipeline.gates import FilmProblem, Gate, gate
 from i2v_assets.planning.time_window import Window
+from i2v_assets.uploads.types import HoldReason, UploadHold
+from resources.wait_reason import WaitReason
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 NIGHT = Window(time(22), time(6), ZoneInfo("UTC"))
+TOO_LONG = FilmProblem(
+    WaitReason.FILM, "film--03", "Shot 3 of its film (film--03) would be refused: 40 s.", "Shorten it."
+)
+DOUBT = UploadHold(HoldReason.LATE, "It came late.", "")
 FREE = Gate(
     clip="hero",
     plan_hash="abc123",
@@ -45,6 +51,12 @@ FREE = Gate(
         ({"delivered_as": "old", "asked_for": True}, None),
         ({"delivered_as": "old", "submitted": True}, None),
         ({"delivered_as": "old", "approved": True, "window": NIGHT}, "window"),
+        ({"film_problem": TOO_LONG}, "film"),
+        ({"film_problem": replace(TOO_LONG, reason=WaitReason.CATALOGUE), "needs_approval": True}, "catalogue"),
+        ({"film_problem": TOO_LONG, "upload_hold": DOUBT}, "film"),
+        ({"film_problem": TOO_LONG, "approved": True}, None),
+        ({"film_problem": TOO_LONG, "by_hand": True}, None),
+        ({"film_problem": TOO_LONG, "submitted": True}, None),
     ],
 )
 def test_the_first_thing_that_holds_a_clip(changes: dict[str, object], waits_for: str | None) -> None:

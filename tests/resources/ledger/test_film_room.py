@@ -13,8 +13,8 @@ def film(*pieces: str, holder: str = "h1", run: str = "run-1") -> Film:
     return Film(holder, "sandbox", run, dict.fromkeys(pieces, PRICE))
 
 
-def caps(dollars: float, per_run: float = 1000) -> Caps:
-    return Caps(round(dollars * PRICE), 100, round(per_run * PRICE), 100, UTC)
+def caps(dollars: float, per_run: float = 1000, requests: int = 100, requests_per_run: int = 100) -> Caps:
+    return Caps(round(dollars * PRICE), requests, round(per_run * PRICE), requests_per_run, UTC)
 
 
 def test_other_requests_do_not_take_the_room_of_a_film(book):
@@ -28,7 +28,7 @@ def test_other_requests_do_not_take_the_room_of_a_film(book):
     assert "$3.00 of at most $3.00 today are spent or reserved" in refused.text
     for piece in (FIRST, SECOND):  # each of its own requests has its room, once
         assert isinstance(book.claim(book.plan(piece), caps=three), Claimed)
-    assert book.ledger.kept_room("sandbox") == 0
+    assert book.ledger.kept_room("sandbox").microdollars == 0
     assert book.ledger.spent_today("sandbox").reserved_microdollars == 3 * PRICE
 
 
@@ -36,7 +36,7 @@ def test_a_second_film_sees_the_first_and_fits_once_it_ended(book):
     cap = caps(3)
     assert book.ledger.keep_room(film(FIRST, SECOND), cap, 300) is None
     other = film(THIRD, "d" * 64, holder="h2", run="run-2")
-    assert book.ledger.keep_room(other, cap, 300) == NoRoom(2, 2 * PRICE, PRICE, 2 * PRICE)
+    assert book.ledger.keep_room(other, cap, 300) == NoRoom(2, 2 * PRICE, PRICE, 2 * PRICE, 98, 2)
     book.ledger.release_room(film(FIRST, SECOND))
     assert book.ledger.keep_room(other, cap, 300) is None
 
@@ -45,13 +45,13 @@ def test_requests_that_two_films_share_are_counted_once(book):
     cap = caps(3)
     assert book.ledger.keep_room(film(FIRST, SECOND), cap, 300) is None
     assert book.ledger.keep_room(film(SECOND, THIRD, holder="h2"), cap, 300) is None
-    assert book.ledger.kept_room("sandbox") == 3 * PRICE
+    assert book.ledger.kept_room("sandbox").microdollars == 3 * PRICE
 
 
 def test_what_is_paid_of_a_film_needs_no_room(book):
     assert isinstance(book.claim(book.plan(FIRST)), Claimed)
     assert book.ledger.keep_room(film(FIRST, SECOND, THIRD), caps(3), 300) is None
-    assert book.ledger.kept_room("sandbox") == 2 * PRICE
+    assert book.ledger.kept_room("sandbox").microdollars == 2 * PRICE
 
 
 def test_the_cap_of_a_run_counts_its_own_films_alone(book):
@@ -81,8 +81,32 @@ def test_the_room_of_a_process_that_died_ends_with_its_lease(sqlite_book):
     other = film(THIRD, "d" * 64, holder="h2")
     assert isinstance(ledger.keep_room(other, cap, 300), NoRoom)
     clock.forward(101)
-    assert ledger.kept_room("sandbox") == 0
+    assert ledger.kept_room("sandbox").microdollars == 0
     assert ledger.keep_room(other, cap, 300) is None
+
+
+def test_the_caps_on_requests_have_room_for_all_of_a_film_or_for_none(book):
+    three = caps(100, requests=3)
+    assert book.ledger.keep_room(film(FIRST, SECOND), three, 300) is None
+    assert isinstance(book.claim(book.plan(), caps=three), Claimed)
+    refused = book.claim(book.plan(), caps=three)
+    assert isinstance(refused, OverBudget)
+    assert "3 of at most 3 requests today are used" in refused.text
+    other = film(THIRD, "d" * 64, holder="h2", run="run-2")
+    assert book.ledger.keep_room(other, three, 300) == NoRoom(2, 2 * PRICE, 97 * PRICE, 2 * PRICE, 0, 2)
+    for piece in (FIRST, SECOND):
+        assert isinstance(book.claim(book.plan(piece), caps=three), Claimed)
+    assert book.ledger.kept_room("sandbox") == (0, 0)
+
+
+def test_the_cap_on_requests_of_a_run_counts_its_own_films_alone(book):
+    cap = caps(100, requests_per_run=3)
+    assert book.ledger.keep_room(film(FIRST, SECOND), cap, 300) is None
+    others = THIRD, "d" * 64
+    refused = book.ledger.keep_room(film(*others, holder="h2"), cap, 300)
+    assert isinstance(refused, NoRoom)
+    assert (refused.unsent, refused.left_requests) == (2, 1)
+    assert book.ledger.keep_room(film(*others, holder="h3", run="run-2"), cap, 300) is None
 
 
 def test_a_film_that_ends_leaves_the_room_of_one_that_shares_its_requests(book):

@@ -41,7 +41,7 @@ def test_costs_are_remembered_with_what_they_were_quoted_by(book: Any) -> None:
         book.clock.forward(1)
     made(book, 400_000, SD)
     unsettled, free = made(book, None), made(book, 0)
-    past = [PastCost(HD.key, 500_000, "terms", cost) for cost in (900_000, 800_000, 700_000)]
+    past = [PastCost(HD.key, 500_000, "terms", cost, age) for cost, age in ((900_000, 3), (800_000, 4), (700_000, 5))]
     assert list(book.ledger.past_costs("sandbox", HD)) == past
     assert [found.cost for found in book.ledger.past_costs("sandbox", SD)] == [400_000]
     assert book.ledger.past_costs("runcomfy", HD) == ()

@@ -1,5 +1,7 @@
 """What a request will cost, as it is learned from settled costs."""
 
+import math
+import random
 from collections.abc import Sequence
 
 import pytest
@@ -154,3 +156,39 @@ def test_a_body_of_a_live_schema_is_billed_by_its_switches_numbers_and_choices()
     assert billed_of(inputs).more == (("cfg", "0.5"), ("mode", "pro"), ("sound", "True"))
     many = {f"{number}{'x' * 99}": "y" * 40 for number in range(99)}
     assert len(billed_of(inputs.model_copy(update={"body": many})).key) < 2_700
+
+
+def _aged(*costs: tuple[int, int]) -> list[PastCost]:
+    return [PastCost(HD.key, BASE, "now", cost, age) for cost, age in costs]
+
+
+@pytest.mark.parametrize("rise", [0.001, -0.001, 0.0004])
+def test_a_price_that_drifts_is_continued_and_said(rise: float) -> None:
+    dice = random.Random(5)
+    ages = sorted(dice.sample(range(3, 200), 40))
+    costs = [round(1.5 * BASE * math.exp(-rise * age) / 10_000) * 10_000 for age in ages]
+    costs[3] *= 3  # an outlier
+    found = quote(_aged(*zip(costs, ages, strict=True)))
+    assert abs(found.expected / (1.5 * BASE) - 1) < 0.01
+    assert f"{'rises' if rise > 0 else 'falls'} by {abs(rise):.2%} with each request" in found.expected_reason
+    assert found.at_most >= found.expected * 1.1 - 1
+
+
+def test_a_trend_is_not_continued_for_ever() -> None:
+    costs = _aged(*((round(BASE * math.exp(-0.001 * age)), age + 5_000) for age in range(0, 200, 5)))
+    assert quote(costs).expected < BASE * 1.12
+
+
+def test_a_rise_at_once_is_no_trend() -> None:
+    for since in (7, 12, 20):
+        costs = _aged(*(((1_300_000 if at < since else 1_000_000), 4 * at + 2) for at in range(40)))
+        found = quote(costs)
+        assert found.expected == 1_300_000
+        assert "rises" not in found.expected_reason
+        assert "its price has changed" in found.expected_reason
+
+
+def test_a_cost_that_is_reported_late_counts_at_its_own_time() -> None:
+    late = _aged(*((900_000, 150 + at) for at in range(8)))  # settled last, and claimed first
+    costs = _aged(*((1_000_000, 2 * at) for at in range(30)))
+    assert quote([*late, *costs]).expected == 1_000_000

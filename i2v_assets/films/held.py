@@ -1,0 +1,44 @@
+"""The films whose shots wait because the film cannot be made as it is, and until when they do."""
+
+from resources.ledger.records import Caps
+from resources.registry.uploads import UploadMemory
+
+_HELD = "held"
+
+
+def hold_film(memory: UploadMemory, film: str, mark: str, *, microdollars: int = 0, requests: int = 0) -> None:
+    """Remember that a film cannot be made as it is.
+
+    Args:
+        memory: The registry's.
+        film: The key of its file.
+        mark: What it is made from (`ResolvedFilm.mark`); another mark ends the hold.
+        microdollars: What one of its shots may cost, if that is what no cap has room for: a higher cap ends the hold.
+        requests: The number of that shot's requests.
+    """
+    memory.remember_facts(_key(film), _HELD, {"mark": mark, "microdollars": microdollars, "requests": requests})
+
+
+def is_held(memory: UploadMemory, film: str, caps: Caps) -> bool:
+    """Return whether a film is still as it was when it could not be made."""
+    held = memory.facts(_key(film), _HELD)
+    if not held:
+        return False
+    return not (held["requests"] and fits_caps(held["microdollars"], held["requests"], caps))
+
+
+def release_changed(memory: UploadMemory, film: str, mark: str) -> None:
+    """End the hold of a film that is made from something else now."""
+    held = memory.facts(_key(film), _HELD)
+    if held and held["mark"] != mark:
+        memory.remember_facts(_key(film), _HELD, {})
+
+
+def fits_caps(microdollars: int, requests: int, caps: Caps) -> bool:
+    """Return whether the caps have room for a shot on a day and in a run on which nothing else is paid."""
+    dollars = min(caps.usd_per_day_microdollars, caps.usd_per_run_microdollars)
+    return microdollars <= dollars and requests <= min(caps.requests_per_day, caps.requests_per_run)
+
+
+def _key(film: str) -> str:
+    return f"film:{film}"

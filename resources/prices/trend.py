@@ -1,0 +1,87 @@
+"""What the latest costs say about the next one: a level, a new level, or a price that rises or falls all the time. Pure."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import median, median_high
+from typing import NamedTuple
+
+WINDOWS = 50, 30, 20, 14
+"""Costs that are looked at, the latest: as many as agree with one level or one trend. Fewer than 14 show no trend."""
+RECENT = 7
+"""The latest of them that show a change of the price: their median stands three outliers, and a change counts after four."""
+NEAR = 0.01
+"""How far a cost may be from a level or trend that it agrees with, and from where a difference counts as a change: half of
+the 2 % that a quote may be off."""
+AGREEING = 0.7
+"""Share of the costs that have to agree with a level or trend: most, with room for outliers and a few of the price before."""
+
+
+class AgedCost(NamedTuple):
+    """A cost in micro-dollars, and how many requests were claimed since its own."""
+
+    amount: int
+    age: int
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What the next request will cost.
+
+    Attributes:
+        amount: In micro-dollars.
+        used: How many of the latest costs say so.
+        rise: The share by which the price rises with each request; negative if it falls, 0 if it stays.
+        changed: The costs before these were others.
+    """
+
+    amount: int
+    used: int
+    rise: float = 0.0
+    changed: bool = False
+
+
+def level_of(costs: Sequence[AgedCost]) -> Level:
+    """Return what the next request will cost, by the costs of those like it, the latest first; there is at least one.
+
+    The longest window decides of which most costs, and most of the latest, are within 1 % of its median, or of a line
+    through them. Without one the latest seven decide.
+    """
+    if len(costs) <= RECENT:
+        return Level(median_high(cost.amount for cost in costs), len(costs))
+    for size in WINDOWS:
+        window = costs[:size]
+        if size != WINDOWS[0] and len(window) < size:
+            continue
+        rise = _rise(window)
+        span = window[-1].age - window[0].age
+        if abs(rise) * span <= NEAR:
+            rise = 0.0
+        if not _agrees(window, rise):
+            continue
+        changed = len(window) < len(costs)
+        if not rise:
+            return Level(median_high(cost.amount for cost in window), len(window), changed=changed)
+        # A trend is continued for half of the time in which it was seen, and not for ever.
+        now = max(0.0, window[0].age - span / 2)
+        return Level(round(_at(window, rise, now)), len(window), rise, changed)
+    return Level(median_high(cost.amount for cost in costs[:RECENT]), RECENT, changed=True)
+
+
+def _rise(window: Sequence[AgedCost]) -> float:
+    """Return the median of the slopes between each two costs (Theil and Sen), which a quarter of outliers does not move."""
+    logs = [(math.log(max(cost.amount, 1)), cost.age) for cost in window]
+    slopes = [(one[0] - other[0]) / (other[1] - one[1]) for one, other in combinations(logs, 2) if one[1] != other[1]]
+    return median(slopes) if slopes else 0.0
+
+
+def _at(window: Sequence[AgedCost], rise: float, age: float) -> float:
+    """Return what the line through a window says of a request of this age."""
+    return math.exp(median(math.log(max(cost.amount, 1)) + rise * cost.age for cost in window) - rise * age)
+
+
+def _agrees(window: Sequence[AgedCost], rise: float) -> bool:
+    level = _at(window, rise, 0)
+    near = [abs(cost.amount / (level * math.exp(-rise * cost.age)) - 1) <= NEAR for cost in window]
+    return sum(near) >= AGREEING * len(near) and sum(near[:RECENT]) > RECENT // 2

@@ -1,0 +1,134 @@
+"""Films of which a later shot cannot be made: nothing of them is paid, although that shot has no first frame yet."""
+
+from pathlib import Path
+from typing import Any
+
+from resources.ledger.ledger import Ledger
+from resources.registry.registry import Registry
+from resources.settings import load_settings
+
+KLING = "kling/kling-3.0/pro/image-to-video"
+FILM = """
+image: cat.jpg
+defaults: {{duration: 3}}
+continuity: last_frame
+shots:
+  - Slow push in
+  - The camera moves on
+  - {third}
+"""
+THIRD = {
+    "prompt": (f"prompt: {'slow ' * 1100}", "characters"),
+    "duration": ("{prompt: It rests, duration: 40}", "3 to 15 s"),
+    "resolution": ("{prompt: It rests, resolution: 4k}", "4k"),
+    "model": ("{prompt: It rests, model: nobody/knows/it}", "has no model nobody/knows/it now"),
+    "field": (f"{{prompt: It rests, model: {KLING}, inputs: {{fps: 24}}}}", "`inputs` sets `fps`"),
+    "value": (f"{{prompt: It rests, model: {KLING}, inputs: {{cfg_scale: 9}}}}", "the schema says maximum 1"),
+    "inputs": ("{prompt: It rests, inputs: {fps: 24}}", "no inputs beside the keys"),
+    "broken": ("{prompt: It rests, end_image: broken.jpg, model: wan-2.7}", "broken.jpg"),
+    "voice": ("{prompt: It rests, music: broken.mp3}", "broken.mp3"),
+}  # fmt: skip
+"""The third shot of each film, and words of what is wrong with it."""
+
+
+def _put_all(world: Any, samples: Path) -> None:
+    world.put("sequences/cat.jpg", samples / "pet.jpg")
+    world.put("sequences/voice.mp3", samples / "voiceover-en.mp3")
+    world.put("sequences/broken.jpg", b"\xff\xd8\xff\xe0 no picture")
+    world.put("sequences/broken.mp3", b"no sound")
+    for name, (third, _) in THIRD.items():
+        world.put(f"sequences/{name}.yaml", FILM.format(third=third))
+
+
+def test_nothing_is_paid_of_a_film_whose_third_shot_cannot_be_made(films: Any, world: Any, samples: Path) -> None:
+    _put_all(world, samples)
+    assert set(films.until_still()) == {"make_clips_job"}
+    assert films.paid() == {}
+    for name, (_, words) in THIRD.items():
+        note = " ".join(films.text(f"clips/{name}--01/WAITING.txt").split())
+        assert f"Shot 3 of its film ({name}--03)" in note, name
+        assert words in note, name
+        assert "Nothing was paid yet." in note
+        assert f"Shot 3 of its film ({name}--03)" in films.text(f"sequences/{name}/WAITING.txt")
+    assert world.tick("dispatch") == [], "what would be refused is not planned again until it is corrected"
+
+    for name in set(THIRD) - {"field"}:
+        world.bucket.delete(f"sequences/{name}.yaml")
+    world.put("sequences/field.yaml", FILM.format(third="It rests"))
+    assert films.until_still() == [], "the first shot has not changed"
+    (first,) = world.tick("dispatch")
+    assert first.success
+    assert films.until_still() == ["make_clips_job", "make_clips_job", "film_job"]
+    assert films.paid() == {"field--01": 1, "field--02": 1, "field--03": 1}
+
+
+def test_a_missing_file_of_a_later_shot_refuses_the_film(films: Any, world: Any, samples: Path) -> None:
+    world.put("sequences/cat.jpg", samples / "pet.jpg")
+    world.put("sequences/gone.yaml", FILM.format(third="{prompt: It rests, end_image: gone.jpg}"))
+    world.put("sequences/wrong.yaml", FILM.format(third="{prompt: It rests, end_image: cat.mp3}"))
+    world.put("sequences/cat.mp3", samples / "voiceover-en.mp3")
+    assert films.until_still() == []
+    assert "gone--03 needs sequences/gone.jpg" in films.text("sequences/gone/REFUSED.txt")
+    assert "wrong--03 names sequences/cat.mp3, which is not" in films.text("sequences/wrong/REFUSED.txt")
+
+
+def test_a_sound_that_cannot_be_joined_is_known_before(films: Any, world: Any, samples: Path) -> None:
+    _put_all(world, samples)
+    for name in THIRD:
+        world.bucket.delete(f"sequences/{name}.yaml")
+    for name, track in (("damaged", "broken.mp3"), ("picture", "cat.jpg")):
+        world.put(f"sequences/{name}.yaml", FILM.format(third=f"It rests\nmusic: {track}"))
+    films.until_still()
+    assert films.paid() == {}
+    for name, track in (("damaged", "broken.mp3"), ("picture", "cat.jpg")):
+        assert f"sequences/{track}" in films.text(f"clips/{name}--01/WAITING.txt")
+
+
+def test_a_crossfade_that_is_longer_than_a_later_shots_voice_is_known_before(
+    films: Any, world: Any, samples: Path
+) -> None:
+    world.put("sequences/cat.jpg", samples / "pet.jpg")
+    world.put("sequences/voice.mp3", samples / "voiceover-en.mp3")
+    third = "{prompt: She speaks, audio: voice.mp3, duration: match_audio, crossfade: 10}"
+    world.put("sequences/short.yaml", FILM.replace("duration: 3", "duration: 15").format(third=third))
+    films.until_still()
+    assert films.paid() == {}
+    note = " ".join(films.text("clips/short--01/WAITING.txt").split())
+    assert "Shot 3 of its film (short--03) will have 9 s, but its crossfades need 10 s." in note
+
+
+def test_a_shot_that_no_budget_has_room_for_holds_its_film_until_the_cap_is_raised(
+    films: Any, world: Any, samples: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("I2V_SANDBOX_BUDGET_USD_PER_DAY", "3")
+    world.put("sequences/cat.jpg", samples / "pet.jpg")
+    world.put("sequences/dear.yaml", FILM.format(third="{prompt: It rests, duration: 15}"))
+    films.until_still()
+    note = " ".join(films.text("clips/dear--01/WAITING.txt").split())
+    assert "Shot 3 of its film (dear--03) may cost" in note
+    assert "Raise I2V_SANDBOX_BUDGET_USD_PER_DAY." in note
+    assert films.paid() == {}
+    assert world.tick("dispatch") == []
+    monkeypatch.setenv("I2V_SANDBOX_BUDGET_USD_PER_DAY", "300")
+    (first,) = world.tick("dispatch")
+    assert first.success
+    assert films.paid() == {"dear--01": 1}
+
+
+def test_shots_of_one_film_in_several_runs_wait_for_each_other(
+    films: Any, world: Any, samples: Path, monkeypatch: Any
+) -> None:
+    """A run plans the shots of the film that are in other runs too."""
+    monkeypatch.setenv("I2V_CLIPS_PER_RUN", "1")
+    world.put("sequences/cat.jpg", samples / "pet.jpg")
+    separate = FILM.replace("last_frame", "none").format(third="{prompt: It rests, duration: 40}")
+    world.put("sequences/split.yaml", separate)
+    films.until_still()
+    assert films.paid() == {}
+    with Ledger.open(load_settings().ledger_address) as ledger:
+        states = {row.clip: (row.state.value, row.waiting_for) for row in Registry(ledger.database).list()}
+    assert states == {
+        "split--01": ("waiting", "film"),
+        "split--02": ("waiting", "film"),
+        "split--03": ("refused", None),
+    }
