@@ -29,6 +29,12 @@ _OPEN_HOLDS = (
     .order_by(price_holds.c.id)
 )
 
+IS_HELD = sa.select(
+    sa.exists().where(services.c.service == sa.bindparam("the_service"), services.c.held_by.is_not(None))
+    | sa.exists().where(price_holds.c.service == sa.bindparam("the_service"), price_holds.c.ended_at.is_(None))
+)
+"""Whether anything of a service is held: seldom, so a claim asks this before it asks what."""
+
 
 def _holds_against(meant: sa.ColumnElement[bool]) -> sa.Select[Any]:
     """Return the query for the first open hold of a family on all of it, on these parameters, or new enough to hold it all."""
