@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.workload import Meter, inputs_of, read_spec
-from resources.generation.factory import open_engine, options_of
+from resources.generation.engine import open_engine, options_of
 from resources.generation.types import NO_CAPS, Delivered, GenerationRequest
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import State

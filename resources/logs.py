@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
-from resources.outside_text import escape_json
+from resources.messages import escape_json
 from resources.redact import redact
 
 if TYPE_CHECKING:

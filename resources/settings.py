@@ -366,6 +366,11 @@ class Settings(BaseSettings):
         )
 
     @property
+    def is_sandbox(self) -> bool:
+        """Return True if the videos are drawn for testing."""
+        return self.service == "sandbox"
+
+    @property
     def zone(self) -> ZoneInfo:
         """Return the time zone of `timezone`."""
         return ZoneInfo(self.timezone)

@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from resources.messages import pasteable
-from resources.outside_text import escape_json, lines
+from resources.messages import escape_json, lines, pasteable
 
 PIPED_WIDTH = 160
 """Columns of a table that goes to a file or another program, which has no window to fit."""

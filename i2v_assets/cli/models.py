@@ -8,7 +8,7 @@ import typer
 
 from i2v_assets.cli.console import AsJson, err, out, print_json, print_table
 from i2v_assets.cli.exit_codes import UsageProblem
-from i2v_assets.planning.families import expand
+from i2v_assets.planning.planner import expand
 from i2v_assets.session import Session, current_user, open_session
 from resources.ledger.records import PriceHold
 from resources.messages import counted

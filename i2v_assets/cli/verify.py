@@ -18,7 +18,8 @@ from i2v_assets.session import Session, open_session
 from i2v_assets.verify.verify import Signature, Verification, verify_alone, verify_film, verify_joined
 from i2v_assets.verify.verify import verify as verify_manifest
 from resources.ledger.records import RequestRow
-from resources.media.is_video import Examined, examine_apart
+from resources.media.is_video import Examined
+from resources.media.pool import shared_pool
 from resources.media.probe import sha256_file
 from resources.provenance.credentials import Certificate, Credential, ProvenanceError, available
 from resources.provenance.credentials import read as read_credential
@@ -267,7 +268,7 @@ def verify(
     with open_session() as session, scratch_folder() as scratch:
         path = Path(what)
         found = of_file(session, path, manifest) if path.is_file() else of_name(session, what, scratch)
-        examined = asyncio.run(examine_apart(path if path.is_file() else scratch / keys.VIDEO))
+        examined = asyncio.run(shared_pool().examine(path if path.is_file() else scratch / keys.VIDEO))
         paid = {*found.rows, *([found.row.fingerprint] if found.row is not None else [])}
         found = replace(found, examined=examined, corrected=session.ledger.corrected_costs(paid))
     result = judge(found)

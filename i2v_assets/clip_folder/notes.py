@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from resources.ledger.records import Money
-from resources.messages import counted, pasteable
+from resources.messages import counted, pasteable, plain
 from resources.money import dollars
-from resources.outside_text import plain
 from resources.problem import Problem
 from resources.redact import redact
 from resources.registry.rows import ClipRow, ClipState

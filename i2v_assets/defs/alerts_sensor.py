@@ -13,7 +13,7 @@ from i2v_assets.defs.overdue_check import measured
 from i2v_assets.defs.runs import why_ended, words_of
 from resources.dagster_resources import LedgerResource
 from resources.ledger.records import State, caps_of
-from resources.outside_text import plain
+from resources.messages import plain
 from resources.registry.rows import ClipRow, ClipState
 from resources.settings import Settings, load_settings
 from resources.wait_reason import WaitReason

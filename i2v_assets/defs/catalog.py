@@ -8,7 +8,7 @@ import dagster as dg
 
 from i2v_assets.defs.event_log import dagster_metadata
 from resources.dagster_resources import LedgerResource
-from resources.outside_text import escape_markdown
+from resources.messages import escape_markdown
 from resources.runcomfy.resource import RunComfyResource
 from resources.schemas.families import default_families
 from resources.schemas.inputs import Family

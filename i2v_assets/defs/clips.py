@@ -18,20 +18,19 @@ from i2v_assets.defs.failures import as_dagster_failure, interrupted, signs_of_l
 from i2v_assets.defs.partitions import BATCH_TAG, clips
 from i2v_assets.defs.run_requests import CLIPS_TAG, clip_tags, ended_line, result_tags
 from i2v_assets.defs.specs import AT_LOAD, CLIP_PLAN, CLIP_PREVIEW, CLIP_SPECS, CLIP_VIDEO
-from i2v_assets.pipeline.price_checks import MODEL, PRICE
 from resources import logs
 from resources.dagster_resources import BucketResource, LedgerResource
 from resources.generation.run_sync import limit_malloc_arenas, run_sync
 from resources.ledger.records import Money
 from resources.media.quality.model import Check
-from resources.messages import counted
-from resources.outside_text import escape_markdown, plain
+from resources.messages import counted, escape_markdown, plain
+from resources.prices.billed import MODEL, PRICE
 from resources.redact import redact
 from resources.registry.rows import ClipRow, ClipState
 from resources.runcomfy.resource import RunComfyResource, asked_run, is_retry, started_by
 from resources.scratch import scratch_folder
 from resources.settings import load_settings
-from resources.storage.keys import MANIFEST, clip_key
+from resources.storage.keys import MANIFEST, SEQUENCES, clip_key
 
 if TYPE_CHECKING:
     from i2v_assets.pipeline.context import Result, RunScope
@@ -136,7 +135,9 @@ async def _make_all(
         pool = shared_pool()
         queue = GenerationQueue()
         await stack.enter_async_context(queue.served_by(engine.stream))
-        heaps, films = HeapWatch(registry, ledger, settings.heap_limit_microdollars), FilmWatch(registry)
+        limit = settings.heap_limit_microdollars
+        heaps = HeapWatch(registry, ledger, limit) if limit is not None else None
+        films = FilmWatch(registry) if any(row.source.startswith(SEQUENCES) for row in rows) else None
         tools = PipelineContext(
             settings=settings,
             bucket=bucket,
@@ -161,8 +162,10 @@ async def _make_all(
             stack.enter_context(signs_of_life(registry, context.run.run_id))
         if CLIPS_TAG not in context.run.tags:  # a person's run; a sensor names its clips as it asks for the run
             context.instance.add_run_tags(context.run.run_id, clip_tags([row.clip for row in rows]))
-        heaps.expect(rows)
-        films.expect(rows)
+        if heaps is not None:
+            heaps.expect(rows)
+        if films is not None:
+            films.expect(rows)
         pauses = PauseWatch(ledger, registry, settings.service, context.run.run_id)
 
         async def make(row: ClipRow) -> "Result":
@@ -351,7 +354,7 @@ MONEY = {
 def _money_check(name: str) -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=CLIP_VIDEO, name=name, partitions_def=clips, description=f"{MONEY[name]} Free.")
     def compared_again(context: dg.AssetCheckExecutionContext, ledger: LedgerResource) -> dg.AssetCheckResult:
-        from i2v_assets.pipeline.price_checks import price_and_model
+        from resources.prices.billed import price_and_model
 
         with ledger.open() as (requests, _):
             rows = requests.list(clip=context.partition_key)

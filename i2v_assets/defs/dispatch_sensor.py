@@ -16,8 +16,7 @@ from i2v_assets.defs.specs import AT_LOAD, CLIP_VIDEO
 from i2v_assets.planning.time_window import parse_window
 from resources.dagster_resources import BucketResource, LedgerResource
 from resources.ledger.records import Money, State, caps_of
-from resources.messages import counted
-from resources.outside_text import plain
+from resources.messages import counted, plain
 from resources.problem import Problem
 from resources.registry.rows import ClipRow, ClipState
 from resources.settings import Settings, load_settings

@@ -12,8 +12,7 @@ import dagster as dg
 
 from i2v_assets.defs.dagster_internals import Target, targeting
 from i2v_assets.defs.specs import CLIP_SPECS, CODE_VERSION
-from resources.messages import pasteable
-from resources.outside_text import lines
+from resources.messages import lines, pasteable
 
 if TYPE_CHECKING:
     from i2v_assets.defs.storage_connections import KeptLog

@@ -42,7 +42,7 @@ class EventRows:
             row = self._stored_in_run(event)
             with self._connect(self._tables.index) as connection:
                 self._materialization(connection, event, self._number(connection, row))
-        elif kind is dg.DagsterEventType.ASSET_CHECK_EVALUATION and event.get_dagster_event().partition is not None:
+        elif kind is dg.DagsterEventType.ASSET_CHECK_EVALUATION and _evaluation(event).partition is not None:
             row = self._stored_in_run(event)
             with self._connect(self._tables.index) as connection:
                 self._check(connection, event, self._number(connection, row), row)
@@ -72,7 +72,7 @@ class EventRows:
         self._latest[where] = Target(number, event.run_id, event.timestamp)
 
     def _check(self, connection: sa.Connection, event: dg.EventLogEntry, number: int, row: dict[str, Any]) -> None:
-        evaluation: Any = event.get_dagster_event().event_specific_data
+        evaluation = _evaluation(event)
         target = evaluation.target_materialization_data
         which = {
             "asset_key": evaluation.asset_key.to_string(),
@@ -92,6 +92,11 @@ class EventRows:
         parameters |= {f"to_{name}": value for name, value in changes.items()}
         if not connection.execute(statement, parameters).rowcount:
             connection.execute(self._tables.checks.insert(), {**which, **changes})
+
+
+def _evaluation(event: dg.EventLogEntry) -> Any:
+    """Return what a check found; the event itself has no partition in Dagster."""
+    return event.get_dagster_event().event_specific_data
 
 
 @functools.cache

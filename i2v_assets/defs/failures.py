@@ -14,8 +14,7 @@ import dagster as dg
 from resources.errors import I2VError
 from resources.ledger.errors import LedgerError
 from resources.ledger.records import utc_now
-from resources.messages import pasteable
-from resources.outside_text import lines, plain
+from resources.messages import lines, pasteable, plain
 from resources.registry.rows import ClipRow, ClipState
 from resources.runcomfy.resource import stop_kind
 

@@ -12,7 +12,7 @@ from i2v_assets.defs.partitions import sequences
 from i2v_assets.defs.specs import CLIP_VIDEO, OWNERS
 from resources.dagster_resources import BucketResource, LedgerResource
 from resources.errors import I2VError
-from resources.outside_text import escape_markdown, lines, plain
+from resources.messages import escape_markdown, lines, plain
 from resources.problem import Problem
 from resources.redact import redact
 from resources.scratch import scratch_folder

@@ -16,8 +16,7 @@ from i2v_assets.defs.runs import why_ended
 from i2v_assets.defs.specs import AT_LOAD
 from resources.dagster_resources import BucketResource, LedgerResource
 from resources.ledger.records import utc_now
-from resources.messages import counted
-from resources.outside_text import plain
+from resources.messages import counted, plain
 from resources.problem import Problem
 from resources.registry.rows import ClipRow
 from resources.settings import load_settings

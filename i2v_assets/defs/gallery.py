@@ -10,7 +10,7 @@ import dagster as dg
 
 from i2v_assets.defs.specs import AT_LOAD, OWNERS
 from resources.dagster_resources import BucketResource, LedgerResource
-from resources.outside_text import plain
+from resources.messages import plain
 from resources.registry.rows import ClipState
 from resources.schemas.inputs import Service
 from resources.scratch import scratch_folder
@@ -204,8 +204,7 @@ def language_sheets(bucket: "Bucket", manifests: "Mapping[str, Manifest]", cache
     """Write a contact sheet for each dub whose languages changed; return the number of dubs."""
     from i2v_assets.gallery.collect import LANGUAGES, dub_groups
     from resources.media.errors import MediaError
-    from resources.media.limits import scaled
-    from resources.media.pool import shared_pool
+    from resources.media.pool import scaled, shared_pool
     from resources.media.previews import side_by_side
     from resources.storage.errors import BadRequest, ObjectMissing, ObjectTooLarge
 

@@ -19,8 +19,8 @@ from resources import logs
 from resources.dagster_resources import BucketResource, LedgerResource
 from resources.generation.run_sync import run_sync
 from resources.ledger.records import RequestRow
+from resources.messages import plain
 from resources.money import dollars
-from resources.outside_text import plain
 from resources.registry.rows import ClipState
 from resources.runcomfy.resource import RunComfyResource, started_by
 from resources.scratch import scratch_folder
@@ -100,7 +100,7 @@ async def _adopt(
 
 def price_check(row: RequestRow) -> dg.AssetCheckEvaluation:
     """Return the failed check of a clip whose cost was reported after its delivery and is a surprise."""
-    from i2v_assets.pipeline.price_checks import PRICE, price_details
+    from resources.prices.billed import PRICE, price_details
 
     metadata = dagster_metadata(price_details(row))
     return dg.AssetCheckEvaluation(

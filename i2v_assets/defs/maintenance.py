@@ -12,8 +12,7 @@ from i2v_assets.defs.partitions import clips
 from i2v_assets.defs.specs import CLIP_PLAN
 from resources.dagster_resources import BucketResource, LedgerResource
 from resources.ledger.records import utc_now
-from resources.messages import counted
-from resources.outside_text import plain
+from resources.messages import counted, plain
 from resources.registry.rows import ClipState
 from resources.settings import Settings, load_settings
 from resources.storage.keys import UPLOADS

@@ -8,9 +8,8 @@ import dagster as dg
 
 from i2v_assets.defs.specs import AT_LOAD, OWNERS
 from resources.dagster_resources import BucketResource, LedgerResource
-from resources.messages import counted
+from resources.messages import counted, escape_markdown, plain
 from resources.money import usd
-from resources.outside_text import escape_markdown, plain
 from resources.settings import Settings, load_settings
 
 if TYPE_CHECKING:

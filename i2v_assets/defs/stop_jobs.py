@@ -6,7 +6,7 @@ from pydantic import Field
 from i2v_assets.defs.launchpad import launchpad_fields
 from i2v_assets.defs.operating import CLIP, by_run, operating
 from resources.dagster_resources import LedgerResource
-from resources.outside_text import plain
+from resources.messages import plain
 from resources.runcomfy.resource import RunComfyResource
 
 

@@ -11,8 +11,7 @@ from i2v_assets.defs.jobs import make_clips_job
 from i2v_assets.defs.run_requests import request_runs
 from i2v_assets.defs.specs import AT_LOAD
 from resources.dagster_resources import BucketResource, LedgerResource
-from resources.messages import counted
-from resources.outside_text import plain
+from resources.messages import counted, plain
 from resources.registry.rows import ClipState
 from resources.settings import load_settings
 

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from resources.media.frames import frame_before, last_frame
-from resources.media.limits import scaled
-from resources.media.pool import MediaPool, shared_pool
+from resources.media.pool import MediaPool, scaled, shared_pool
 from resources.schemas.inputs import FirstFrame
 from resources.storage import keys
 from resources.storage.bucket import Bucket

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from i2v_assets.clip_folder.manifest import SANDBOX_NOTE
 from i2v_assets.gallery.entries import GalleryEntry, Paid, Status
-from resources.outside_text import lines
+from resources.messages import lines
 from resources.redact import redact
 from resources.schemas.inputs import Route
 

@@ -21,9 +21,8 @@ from i2v_assets.session import Session
 from i2v_assets.uploads.noise import is_noise_name
 from resources.errors import I2VError, Verdict
 from resources.ledger.approvals import ApprovalWay
-from resources.messages import pasteable
+from resources.messages import pasteable, plain
 from resources.money import dollars
-from resources.outside_text import plain
 from resources.redact import redact
 from resources.registry.rows import ClipRow, ClipState
 from resources.storage import keys

@@ -12,11 +12,10 @@ from i2v_assets.briefs.yaml_reader import MAX_DOCUMENT_BYTES
 from i2v_assets.planning.routing import RouteImpossible, route_of_names
 from i2v_assets.uploads.csv_batches import MAX_BATCH_BYTES
 from i2v_assets.uploads.grouping import Grouping, group_uploads, texts_wanted
-from i2v_assets.uploads.layouts import media_kind
 from i2v_assets.uploads.marks import ENDS_AFTER, RENEW_AFTER, mark_name, mark_text
 from i2v_assets.uploads.memory import IntakeMemory
 from i2v_assets.uploads.noise import is_noise
-from i2v_assets.uploads.roles import role_of
+from i2v_assets.uploads.roles import media_kind, role_of
 from i2v_assets.uploads.tree import tree_of
 from i2v_assets.uploads.types import Candidate
 from resources.media.foresee import foresee

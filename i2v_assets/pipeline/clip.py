@@ -24,7 +24,7 @@ from i2v_assets.pipeline.plan import ClipPlanner, Planned
 from i2v_assets.pipeline.report import ClipReporter
 from i2v_assets.pipeline.reroll import Rerolls
 from i2v_assets.pipeline.takes import Generated
-from i2v_assets.planning.plan import Plan, Refusal, Waiting
+from i2v_assets.planning.plan import Plan, Refusal, Waiting, expected_price
 from resources.errors import ErrorCode, I2VError, Verdict, where_raised
 from resources.generation.types import Cancelled, Failed, Held
 from resources.problem import Problem
@@ -60,7 +60,7 @@ class ClipPipeline:
             log.exception("Clip %s: unforeseen error", row.clip)
             return await self._stopped_by_bug(row, error)
         finally:
-            self._context.note_planned(row.clip)  # no other clip waits for one that has ended
+            self._note_planned(row.clip)  # no other clip waits for one that has ended
 
     async def _stopped_by_bug(self, row: ClipRow, error: Exception) -> ClipOutcome:
         """Return the outcome of an unexpected error: before money the clip ends; after a submit it holds.
@@ -85,13 +85,23 @@ class ClipPipeline:
             await reported
             return ClipPlanned(row)
         _, planned = await asyncio.gather(reported, self._planner.takes(row, candidate, files))
+        self._note_planned(row.clip, planned)
         if planned.stopped is not None:
             return _not_planned(row, planned.stopped)
         self._plans[row.clip] = planned.plans[0]
-        await self._reporter.planned(planned)
+        reported = self._reporter.planned(planned)
         if not self._run.make:
+            await reported
             return ClipPlanned(row, planned)
-        return await self._gates.held_clip(planned) or await self._make(planned)
+        _, held = await asyncio.gather(reported, self._gates.held_clip(planned))
+        return held or await self._make(planned)
+
+    def _note_planned(self, clip: str, planned: Planned | None = None) -> None:
+        """Tell the clips that wait until all of their heap or film are planned; only the first note of a clip counts."""
+        if (heaps := self._context.heaps) is not None:
+            heaps.planned(clip, expected_price(planned.plans) if planned is not None and planned.plans else None)
+        if (films := self._context.films) is not None:
+            films.planned(clip, refused=planned is not None and isinstance(planned.stopped, Refusal))
 
     async def _make(self, planned: Planned) -> ClipOutcome:
         async with self._takes.making(planned) as generated:

@@ -63,16 +63,6 @@ class PipelineContext:
     scratch: Path
     pool: MediaPool
     heaps: HeapWatch | None = None
+    """None if loose clips never ask."""
     films: FilmWatch | None = None
-
-    def note_planned(self, clip: str, microdollars: int | None = None, refused: bool = False) -> None:
-        """Tell the clips that wait until all of their heap or film are planned; only the first note of a clip counts."""
-        if self.heaps is not None:
-            self.heaps.planned(clip, microdollars)
-        if self.films is not None:
-            self.films.planned(clip, refused=refused)
-
-    @property
-    def sandbox(self) -> bool:
-        """True when the videos are drawn for testing."""
-        return self.settings.service == "sandbox"
+    """None if no clip of the run is a shot of a film."""

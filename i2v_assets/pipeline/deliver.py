@@ -22,7 +22,6 @@ from i2v_assets.pipeline.lay_sound import laid_under
 from i2v_assets.pipeline.outcome import ClipDelivered
 from i2v_assets.pipeline.plan import Planned
 from i2v_assets.pipeline.postprocess import Postprocessor, PostprocessResult, in_words
-from i2v_assets.pipeline.price_checks import is_substituted
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.pipeline.report_video import manifest_checks
 from i2v_assets.pipeline.sign import signed_copy
@@ -32,6 +31,7 @@ from i2v_assets.uploads.types import Candidate
 from resources.generation.types import Delivered
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import RequestRow
+from resources.prices.billed import is_substituted
 from resources.provenance.credentials import UNSIGNED, Signing
 from resources.registry.registry import ClipRow
 from resources.schemas.inputs import Service

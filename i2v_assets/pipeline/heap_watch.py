@@ -66,10 +66,10 @@ class HeapWatch:
     Args:
         registry: the clips of all runs.
         ledger: what was approved.
-        limit_microdollars: from which sum on a heap waits; None if loose clips never ask.
+        limit_microdollars: from which sum on a heap waits.
     """
 
-    def __init__(self, registry: Registry, ledger: Ledger, limit_microdollars: int | None) -> None:
+    def __init__(self, registry: Registry, ledger: Ledger, limit_microdollars: int) -> None:
         self._registry, self._ledger, self._limit = registry, ledger, limit_microdollars
         self._since: datetime | None = None
         self._open: set[str] = set()
@@ -80,8 +80,6 @@ class HeapWatch:
 
     def expect(self, rows: Iterable[ClipRow]) -> None:
         """Name the clips that this run works on, before the first of them is planned."""
-        if self._limit is None:
-            return
         loose = [row for row in rows if is_loose(Candidate.from_content(row.content))]
         self._since = min((row.came_at for row in loose), default=None)
         self._open = {row.clip for row in loose}
@@ -96,7 +94,7 @@ class HeapWatch:
 
     async def heap_of(self, clip: str) -> Heap | None:
         """Return the heap that a planned clip is part of; waits until all loose clips of the run are planned."""
-        if self._limit is None or self._since is None or clip not in self._prices:
+        if self._since is None or clip not in self._prices:
             return None
         await self._all_planned.wait()
         async with self._lock:

@@ -9,8 +9,8 @@ from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.planning.planner import Plan
 from resources.generation.types import Delivered
 from resources.media.facts import AudioFacts, ImageFacts, VideoFacts
+from resources.messages import escape_markdown
 from resources.money import dollars, usd
-from resources.outside_text import escape_markdown
 from resources.storage import keys
 
 

@@ -26,7 +26,7 @@ class GateKeeper:
         self._context = context
         self._run = run
         self._takes = takes
-        self._foresight = FilmForesight(context)
+        self._foresight = FilmForesight(context) if context.films is not None else None
 
     async def held_clip(self, planned: Planned) -> ClipWaiting | None:
         """Return how a clip waits for a gate, or None if it may be made."""
@@ -105,7 +105,8 @@ class GateKeeper:
 
     async def _film_problem(self, planned: Planned, refused_shot: str) -> FilmProblem | None:
         """Return why nothing of the film that defines a clip is paid for yet; it is asked only if nothing of the clip is made."""
-        if refused_shot or self._run.by_hand or planned.row.delivered_version == planned.row.version:
+        made = planned.row.delivered_version == planned.row.version
+        if self._foresight is None or refused_shot or self._run.by_hand or made:
             return None
         return await self._foresight.problem_of(planned.row)
 

@@ -17,7 +17,6 @@ from i2v_assets.briefs.brief import Brief
 from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.read_media import MediaReader, ReadFile
 from i2v_assets.pipeline.takes import asked_takes, reroll_takes, take_order, with_seed
-from i2v_assets.planning.families import check_names, expand, wanted_families
 from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.plan import (
     PastCosts,
@@ -26,11 +25,10 @@ from i2v_assets.planning.plan import (
     PlanOptions,
     Refusal,
     Waiting,
-    expected_price,
     plan_hash,
     with_past,
 )
-from i2v_assets.planning.planner import make_plan
+from i2v_assets.planning.planner import check_names, expand, make_plan, wanted_families
 from i2v_assets.planning.preparing import Prepared, Unprepared, Wanted, expected_after
 from i2v_assets.planning.prompts import SHIPPED_PRESETS, load_presets
 from i2v_assets.planning.voice_film import Unheard, from_piece, with_pieces
@@ -102,7 +100,6 @@ class ClipPlanner:
         offers: What the service offers now.
         options: What decides where a brief is silent.
         past_costs: What requests like one have cost.
-        priced: Is called with each clip that has a plan and what its takes are expected to cost, as soon as that is known.
         was_sent: Whether a request of this fingerprint was ever sent: one that was sent without a preparation that its
             endpoint does not need stays without it.
     """
@@ -114,14 +111,12 @@ class ClipPlanner:
         options: PlanOptions,
         was_sent: Callable[[str], bool] = lambda _: False,
         past_costs: PastCosts = lambda _: (),
-        note_planned: Callable[[str, int | None, bool], None] = lambda *_: None,
     ) -> None:
         self._reader = reader
         self._offers = offers
         self._options = options
         self._was_sent = was_sent
         self._past_costs = past_costs
-        self._note_planned = note_planned
         self._reads = asyncio.Semaphore(READS)
 
     @classmethod
@@ -130,7 +125,7 @@ class ClipPlanner:
         reader = MediaReader(context.bucket, context.registry, context.scratch, context.pool)
         offers = partial(plan_offers, context.offers)
         past = partial(context.ledger.past_costs, context.settings.service)
-        return cls(reader, offers, context.options, context.ledger.was_sent, past, context.note_planned)
+        return cls(reader, offers, context.options, context.ledger.was_sent, past)
 
     async def plan(self, row: ClipRow) -> Planned:
         """All takes of a clip.
@@ -144,14 +139,12 @@ class ClipPlanner:
         """All takes of a clip whose files are read."""
         first = _video_as_voice(row, candidate, files) or await self.take(row, candidate, files, 1)
         if not isinstance(first, Plan):
-            self._note_planned(row.clip, None, isinstance(first, Refusal))
             return Planned(row, candidate, files, stopped=first)
         brief = candidate.brief
         asked, possible = asked_takes(brief, row), reroll_takes(brief, row, measured=self._options.measured)
         further = [await self.take(row, candidate, files, number) for number in (*asked[1:], *possible)]
         plans = [first, *(plan for plan in further if isinstance(plan, Plan))]
         sure, rerolls = (tuple(plan for plan in plans if plan.take in numbers) for numbers in (asked, possible))
-        self._note_planned(row.clip, expected_price(sure), False)
         return Planned(row, candidate, files, sure, rerolls=rerolls)
 
     async def read(self, row: ClipRow) -> tuple[Candidate, tuple[ReadFile, ...]]:

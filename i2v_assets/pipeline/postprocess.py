@@ -17,13 +17,13 @@ from resources.ledger.errors import LedgerError
 from resources.ledger.ledger import Ledger
 from resources.media.clip_pictures import POSTER_BYTES, ClipPictures, draw_pictures, small_posters
 from resources.media.errors import MeasuringFailed, MediaBug, MediaError, OverLimit
-from resources.media.limits import HEADER_AND_STILL, scaled
-from resources.media.pool import MediaPool, measuring_limits, shared_pool
+from resources.media.limits import HEADER_AND_STILL
+from resources.media.pool import MediaPool, measuring_limits, scaled, shared_pool
 from resources.media.probe import video_size
 from resources.media.quality.judging import judge, score, why_low
 from resources.media.quality.measuring import Measured, measure, measure_and_draw
 from resources.media.quality.model import Check, Expectation, Finding, Measures, Thresholds
-from resources.outside_text import escape_markdown
+from resources.messages import escape_markdown
 from resources.schemas.endpoints import traits_of
 from resources.schemas.inputs import GenerationInputs, Medium
 from resources.scratch import scratch_folder

@@ -9,9 +9,9 @@ from uuid import uuid4
 
 from i2v_assets.planning.media import MeasuredMedium
 from resources.media.facts import AudioFacts, ImageFacts, MediaFacts, VideoFacts, VoicePauses
-from resources.media.limits import WorkLimits, scaled
+from resources.media.limits import WorkLimits
 from resources.media.pauses import PAUSES_VERSION, find_pauses
-from resources.media.pool import MediaPool
+from resources.media.pool import MediaPool, scaled
 from resources.media.preparation import Preparation
 from resources.registry.registry import Registry
 from resources.schemas.inputs import Medium, MediumKind

@@ -36,7 +36,7 @@ from i2v_assets.uploads.types import Candidate
 from resources.errors import I2VError
 from resources.ledger.records import Money
 from resources.logs import log_context
-from resources.outside_text import escape_markdown
+from resources.messages import escape_markdown
 from resources.registry.registry import ClipRow, ClipState
 from resources.schemas.inputs import Medium, MediumKind
 from resources.storage import keys
@@ -91,7 +91,7 @@ class ClipReporter:
         if prepared:
             await self._media(clip, planned.candidate, planned.files, prepared)
         most = total_price([*plans, *planned.rerolls])
-        metadata = plan_metadata(first, price_hash, self._context.sandbox, most)
+        metadata = plan_metadata(first, price_hash, self._context.settings.is_sandbox, most)
         with at_once(self._events):
             self._events.materialized("clip_plan", clip, metadata, first.fingerprint[:16])
             self._events.checked("clip_plan", "accepted", clip, passed=True, metadata={"takes": str(len(plans))})

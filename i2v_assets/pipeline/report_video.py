@@ -8,10 +8,10 @@ from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.metadata import Metadata, video_metadata
 from i2v_assets.pipeline.outcome import ClipDelivered
 from i2v_assets.pipeline.postprocess import PostprocessResult, figures_of, finding_metadata, poster_again
-from i2v_assets.pipeline.price_checks import price_and_model
 from i2v_assets.pipeline.takes import Take
 from resources.generation.types import Delivered
 from resources.media.quality.model import Check, Finding, Measures, Severity
+from resources.prices.billed import price_and_model
 from resources.storage import keys
 
 
@@ -26,7 +26,7 @@ def new_video(
         link_base=context.settings.video_link_base,
         poster=finished.inline_poster,
         glimpse=finished.glimpse,
-        sandbox=context.sandbox,
+        sandbox=context.settings.is_sandbox,
         size=(finished.width, finished.height, finished.seconds),
         more={"quality": finished.score, "why the quality is low": finished.why_low, "provenance": provenance},
     )
@@ -53,7 +53,7 @@ async def unchanged_video(context: PipelineContext, outcome: ClipDelivered) -> t
         link_base=settings.video_link_base,
         poster=picture,
         glimpse=tiny,
-        sandbox=context.sandbox,
+        sandbox=context.settings.is_sandbox,
         size=(before.video.width, before.video.height, before.video.seconds) if before else None,
         more={
             "quality": before.quality if before else None,

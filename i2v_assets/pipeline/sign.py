@@ -9,9 +9,9 @@ from uuid import uuid4
 
 from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.postprocess import fetched
-from i2v_assets.pipeline.price_checks import is_substituted
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.pipeline.takes import Take
+from resources.prices.billed import is_substituted
 from resources.provenance.credentials import UNSIGNED, Certificate, ProvenanceError, Signing, sign
 from resources.provenance.documents import Generation, Source
 from resources.schemas.inputs import MediumKind
@@ -72,7 +72,7 @@ def _sign(
             fingerprint=take.plan.fingerprint,
             request_id=take.row.request_id or "",
             delivered_sha256=outcome.sha256,
-            sandbox=context.sandbox,
+            sandbox=context.settings.is_sandbox,
             media_sha256=tuple(found.medium.sha256 for found in files if found.medium is not None),
             prepared_sha256=tuple(medium.sha256 for medium in take.plan.inputs.media if medium.preparation),
         )

@@ -204,7 +204,7 @@ async def _join(context: PipelineContext, plan: Plan, made: Sequence[Take]) -> P
             tracks=(mixing.Track(path=sound, name=voice.uploaded_key.rpartition("/")[2]),),
             own_sound=False,
             loudness_lufs=None,
-            metadata={"comment": SANDBOX_FILM_NOTE} if context.sandbox else {},
+            metadata={"comment": SANDBOX_FILM_NOTE} if context.settings.is_sandbox else {},
         )
         await context.pool.run_async(joining.join, shots, output, options, limits=JOIN, name="The video")
         return output

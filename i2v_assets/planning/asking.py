@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict
 from i2v_assets.planning.first_and_last import becoming
 from i2v_assets.planning.motions import motions_of
 from i2v_assets.planning.named_files import absent_file
-from i2v_assets.planning.names import languages_in, names_person, names_somebody, words_of
+from i2v_assets.planning.names import folded, languages_in, names_person, names_somebody, words_of
 from i2v_assets.planning.speaking import words_of_singing, words_of_speaking, words_of_unseen_voice
-from i2v_assets.planning.vocabulary import Reading, folded
+from i2v_assets.planning.vocabulary import Reading
 from i2v_assets.uploads.media_order import names_first, names_last
 from i2v_assets.uploads.roles import shown_name
 from resources.messages import counted
@@ -145,8 +145,9 @@ def _says_no_parts(clues: Clues) -> bool:
 
     Most such prompts let one image become the other in words that no rule knows. A move of the camera fits several views.
     """
+    one = clues.prompt.find("composes") and clues.prompt.find("one_clip")  # "make one video out of these two photos"
     prompt = clues.prompt.without("counted_media")
-    together = prompt.find("composes") or prompt.find("meets") or names_somebody(prompt.said)
+    together = one or prompt.find("composes") or prompt.find("meets") or names_somebody(prompt.said)
     told = bool(clues.numbered or together or motions_of(prompt.text).camera)
     return prompt.language is not None and not told
 

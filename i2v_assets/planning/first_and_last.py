@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from i2v_assets.planning.media_numbers import marked
-from i2v_assets.planning.vocabulary import folded
+from i2v_assets.planning.names import folded
 
 _BECOMES: Final = (
     r"(?:becomes?|(?:turn|morph|transform|dissolve|blend|change|fade|evolve|convert|transition)s?\b[^.;@]{0,15}\b(?:in)?to"

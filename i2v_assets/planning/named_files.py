@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from i2v_assets.planning.vocabulary import folded
+from i2v_assets.planning.names import folded
 from resources.schemas.inputs import MediumKind
 
 _ENDINGS: Final = {

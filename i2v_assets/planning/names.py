@@ -6,16 +6,25 @@ that: `phone_screenshot.png` shows a screen.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import cache
 from itertools import zip_longest
+from pathlib import Path
 from typing import Final
 
 import yaml
 
-from i2v_assets.planning.vocabulary import WORDS_FILE, folded
+_SUBJECTS_FILE: Final = Path(__file__).with_name("subjects.yaml")
 
-_SUBJECTS_FILE: Final = WORDS_FILE.with_name("subjects.yaml")
+
+def folded(text: str) -> str:
+    """Return text for comparisons: small letters of full width, without the accents of Latin letters, ss for the German s."""
+    plain = []
+    for char in unicodedata.normalize("NFKC", text).replace("\u2019", "'").casefold():
+        parts = unicodedata.normalize("NFD", char)
+        plain.append(parts[0] if len(parts) > 1 and parts[0].isascii() else char)
+    return "".join(plain)
 
 
 def words_of(name: str) -> list[str]:

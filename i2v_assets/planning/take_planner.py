@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from i2v_assets.briefs.brief import MediaRef
-from i2v_assets.briefs.brief_reader import BriefError
+from i2v_assets.briefs.brief import Brief, MediaRef
+from i2v_assets.briefs.brief_reader import BriefError, suggestion
 from i2v_assets.planning.media import MeasuredMedium, image_facts, video_facts
 from i2v_assets.planning.names import subject_in
 from i2v_assets.planning.plan import (
@@ -20,7 +20,14 @@ from i2v_assets.planning.plan import (
     first_quote,
 )
 from i2v_assets.planning.prompt_advice import Advice, PromptFacts, advise, still_due
-from i2v_assets.planning.prompts import SPEAKER, SPEAKER_WITHOUT_IMAGE, has_roles, pick_preset, reference_line
+from i2v_assets.planning.prompts import (
+    NEUTRAL,
+    SHIPPED_PRESETS,
+    SPEAKER,
+    SPEAKER_WITHOUT_IMAGE,
+    has_roles,
+    reference_line,
+)
 from i2v_assets.planning.request_fields import RequestFields
 from i2v_assets.planning.routing import Routing, references
 from resources.prices.billed import billed_of, price_microdollars
@@ -320,3 +327,50 @@ class TakePlanner:
             if not self.options.allow_unknown_price:
                 self.fields.problems.append(Problem(file="catalogue", what=error.message, remedy=error.remedy))
             return None
+
+
+def pick_preset(
+    brief: Brief,
+    face_is_portrait: bool | None,
+    names: Sequence[str],
+    *,
+    route: Route = Route.ANIMATE,
+    with_image: bool = True,
+    large_faces: int = 0,
+    graphic: bool = False,
+    presets: Mapping[str, str] | None = None,
+) -> tuple[str, str]:
+    """Return the motion preset of a clip without a prompt, and why it was chosen.
+
+    Args:
+        brief: The brief; its ``motion`` wins.
+        face_is_portrait: The face detector's result; None if it did not run.
+        names: File and folder names, which often name the subject.
+        route: The clip's route.
+        with_image: Whether the endpoint gets an image; without one the prompt has to describe the speaker.
+        large_faces: The number of large faces in the image.
+        graphic: The image looks like a screenshot or a page of text.
+        presets: The available presets; the shipped ones if omitted.
+
+    Raises:
+        BriefError: the brief names a preset that does not exist.
+    """
+    available = SHIPPED_PRESETS if presets is None else presets
+    if brief.motion is not None:
+        if brief.motion not in available:
+            raise BriefError(
+                f"`motion: {brief.motion[:40]}` is not a motion preset.", remedy=suggestion(brief.motion, available)
+            )
+        return brief.motion, "The brief names it."
+    if route is Route.LIP_SYNC:
+        return SPEAKER if with_image else SPEAKER_WITHOUT_IMAGE, "A voiceover is spoken."
+    if large_faces > 1:
+        return "group", f"The image shows {large_faces} large faces."
+    if face_is_portrait:
+        return "portrait", "The image is a portrait."
+    if graphic:
+        return "graphic", "The picture looks like a page of text."
+    preset, word = subject_in(names, face=face_is_portrait)
+    if preset:
+        return preset, f"The name says “{word}”."
+    return NEUTRAL, "Nothing says what is shown, and this one names nothing."

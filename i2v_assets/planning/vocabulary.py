@@ -15,6 +15,7 @@ from typing import Any, Final
 import yaml
 
 from i2v_assets.planning.inflection import INFLECTED, LOADER, english, forms
+from i2v_assets.planning.names import folded
 
 WORDS_FILE: Final = Path(__file__).with_name("words.yaml")
 
@@ -31,15 +32,6 @@ _CLAUSE = re.compile(r"[;!?\n\u3002\u3001\u2014\u2013]|[.,:](?!\d)|\s-\s|(?<![\w
 _KANA, _HAN = re.compile("[\u3040-\u30ff]"), re.compile("[\u4e00-\u9fff]")
 _OTHER_SCRIPT = re.compile("[\u0370-\u03ff\u0400-\u04ff\u0590-\u06ff\u0900-\u0e7f\uac00-\ud7a3]")
 """Greek, Cyrillic, Hebrew, Arabic, the scripts of India, Thai and Korean."""
-
-
-def folded(text: str) -> str:
-    """Return text for comparisons: small letters of full width, without the accents of Latin letters, ss for the German s."""
-    plain = []
-    for char in unicodedata.normalize("NFKC", text).replace("\u2019", "'").casefold():
-        parts = unicodedata.normalize("NFD", char)
-        plain.append(parts[0] if len(parts) > 1 and parts[0].isascii() else char)
-    return "".join(plain)
 
 
 @dataclass(frozen=True)

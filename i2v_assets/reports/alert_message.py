@@ -3,9 +3,8 @@
 from urllib.parse import quote
 
 from i2v_assets.reports.alerts import FOR_PEOPLE, AlertState, FailedRun, FailingTicks
-from resources.messages import counted
+from resources.messages import counted, escape_slack
 from resources.money import dollars
-from resources.outside_text import escape_slack
 from resources.redact import redact
 
 MOST_LINES = 10

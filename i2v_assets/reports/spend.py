@@ -10,9 +10,8 @@ from typing import Protocol
 
 from i2v_assets.films.spec import film_name
 from i2v_assets.reports.svg_chart import Chart
-from resources.messages import counted
+from resources.messages import counted, csv_cell
 from resources.money import dollars
-from resources.outside_text import csv_cell
 from resources.storage.keys import SEQUENCES, UPLOADS
 
 TOP_FOLDER = "(top)"

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from resources.outside_text import escape_html
+from resources.messages import escape_html
 
 WIDTH, HEIGHT = 720, 280
 """Pixels at its own size; a viewer scales it. As wide as a column of the Dagster UI."""

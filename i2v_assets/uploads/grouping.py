@@ -151,7 +151,8 @@ def _all_claims(snapshot: Snapshot, unseen: set[str]) -> Iterator[Claim | Refuse
     """Yield every claim: documents first, because they decide which files are loose and which are in doubt."""
     tree = snapshot.tree
     yield from _top_briefs(snapshot)
-    yield from _list_claims(snapshot, unseen)
+    if tree.batches:
+        yield from _list_claims(snapshot, unseen)
     owner = owners(tree)
     owned: dict[str, list[Entry]] = {folder: [] for folder in tree.briefs}
     loose: dict[tuple[str, str], list[Entry]] = {}
@@ -164,16 +165,17 @@ def _all_claims(snapshot: Snapshot, unseen: set[str]) -> Iterator[Claim | Refuse
             unknown.append(entry)
         elif entry.object.key not in snapshot.described and not in_side_folder(entry.folder):
             loose.setdefault((entry.folder, stem_key(entry.name)), []).append(entry)
-    copies = copies_of_briefs(tree, snapshot.texts)
+    copies = copies_of_briefs(tree, snapshot.texts) if tree.briefs else {}
     for folder, briefs in tree.briefs.items():
         claims = _folder_claims(snapshot, folder, briefs, owned[folder])
         doubt = copies.get(folder)
         yield from (held(claim, doubt_hold(doubt)) for claim in claims) if doubt else claims
     documents = [each for each in tree.documents if owner[each.folder] is None]
     sidecars, others = sidecars_of(snapshot, documents) if documents else ({}, [])
-    yield from _not_understood(snapshot, unknown, others, loose)
+    if unknown or others:
+        yield from _not_understood(snapshot, unknown, others, loose)
     holds = other_voices(loose) if len(loose) > 1 else {}
-    saved_twice = copies_of_sidecars(sidecars, others, snapshot.texts)
+    saved_twice = copies_of_sidecars(sidecars, others, snapshot.texts) if sidecars else {}
     for (folder, stem), group in loose.items():
         beside = sidecars.get((folder, stem))
         if beside:

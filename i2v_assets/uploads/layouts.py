@@ -1,29 +1,30 @@
-"""The three upload layouts of a clip: a folder with a brief, a row of a CSV batch, a loose image."""
+"""The upload layouts that documents order: a folder with a brief, a row of a CSV batch."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from i2v_assets.briefs.brief import Brief, merge
+from i2v_assets.briefs.brief import Brief
 from i2v_assets.briefs.yaml_reader import DocumentError
 from i2v_assets.uploads.doubt import list_doubt, rows_doubt
 from i2v_assets.uploads.large_lists import is_read, parse_list
 from i2v_assets.uploads.media_order import order_key
-from i2v_assets.uploads.roles import CONVERTIBLE, MEDIA_ENDINGS, conversion, shown_name, split_name
+from i2v_assets.uploads.roles import conversion, shown_name
 from i2v_assets.uploads.snapshot import (
+    MEDIA_ORDER,
+    TEXT_NOT_READ,
     Claim,
+    ClipSource,
     FileMissing,
     Finder,
-    Outcome,
     Snapshot,
     UploadProblem,
-    check_sizes,
+    complete,
     entry_files,
     languages,
     named_files,
-    version_of,
 )
 from i2v_assets.uploads.tree import Entry, newest, read_brief, text_of
 from i2v_assets.uploads.types import (
@@ -31,7 +32,6 @@ from i2v_assets.uploads.types import (
     Doubt,
     HoldReason,
     RefusedUpload,
-    Settling,
     UploadFile,
     UploadHold,
     UploadKind,
@@ -39,81 +39,6 @@ from i2v_assets.uploads.types import (
 )
 from resources.schemas.inputs import MediumKind
 from resources.storage.keys import UPLOADS, slug
-
-_ORDER = {MediumKind.IMAGE: 0, MediumKind.VIDEO: 1, MediumKind.AUDIO: 2}
-TEXT_NOT_READ = "Waiting until its brief, its CSV batch and its folder's defaults can be read."
-
-
-@dataclass(frozen=True, slots=True)
-class ClipSource:
-    """A clip's name, its source, its age, and the object (and line) that defines it."""
-
-    clip: str
-    source: str
-    since: datetime
-    kind: UploadKind
-    defined_in: str
-    line: int | None = None
-    steered_by: tuple[str, ...] = ()
-
-    def claim(self, outcome: Outcome) -> Claim:
-        """Return the claim of the clip's name with an outcome."""
-        return Claim(self.clip, self.source, self.since, outcome, self.line)
-
-    def settling(self, words: str) -> Claim:
-        """Return the claim of a clip that is not complete yet."""
-        return self.claim(Settling(self.clip, self.source, words))
-
-    def refused(self, words: str, remedy: str, key: str = "") -> Claim:
-        """Return the claim of a clip that cannot be made."""
-        return self.claim(RefusedUpload(key or self.defined_in, words, remedy, self.clip, self.line))
-
-    def candidate(self, files: tuple[UploadFile, ...], own: Brief, merged: Brief) -> Claim:
-        """Return the claim of a complete clip."""
-        document_key = None if self.kind is UploadKind.LOOSE else self.defined_in
-        version = version_of(_for_version(files, own), own)
-        steered = self.steered_by
-        return self.claim(
-            Candidate(self.clip, self.source, self.kind, files, merged, version, document_key, None, steered)
-        )
-
-    def for_language(self, clip: str) -> "ClipSource":
-        """Return the source of one language's clip."""
-        return self if clip == self.clip else replace(self, clip=clip, source=f"{self.source}#{clip}")
-
-
-def kind_of(entry: Entry) -> MediumKind | None:
-    """Return the kind of a file by its ending, whether or not a route accepts it."""
-    return media_kind(entry.name)
-
-
-def media_kind(name: str) -> MediumKind | None:
-    """Return the kind of a file or key by its ending."""
-    ending = split_name(name.rpartition("/")[2])[1]
-    return MEDIA_ENDINGS.get(ending) or CONVERTIBLE.get(ending)
-
-
-def complete(
-    snapshot: Snapshot,
-    origin: ClipSource,
-    changed: datetime,
-    collect: Callable[[], tuple[UploadFile, ...]],
-    *,
-    own: Brief,
-    defaults: Brief,
-) -> Claim:
-    """Return a candidate if all its files exist; settling while files are missing and the upload still changes."""
-    try:
-        files = collect()
-        check_sizes(snapshot, files, changed)
-    except FileMissing as missing:
-        if snapshot.settled(changed):
-            return origin.refused(missing.words, missing.remedy, missing.key)
-        return origin.settling(missing.words)
-    except UploadProblem as problem:
-        return origin.refused(problem.words, problem.remedy, problem.key)
-    return origin.candidate(files, own, merge(defaults, own) if own.model_fields_set else defaults)
-
 
 # A folder with a brief
 
@@ -161,7 +86,7 @@ def folder_claims(snapshot: Snapshot, folder: str, briefs: Sequence[Entry], medi
             known = {file.key for file in named}
             others = [entry for entry in media if entry.object.key not in known]
             media_files = _all_media(snapshot, folder, others, changed, dubbed=bool(part.dub))
-            return tuple(sorted((*media_files, *named), key=lambda file: _ORDER[file.kind]))
+            return tuple(sorted((*media_files, *named), key=lambda file: MEDIA_ORDER[file.kind]))
 
         yield complete(snapshot, origin.for_language(clip), changed, collect, own=part, defaults=defaults)
 
@@ -189,15 +114,7 @@ def _all_media(
             f"The folder {shown_name(folder)} has a brief but no media.",
             "Upload an image or a voiceover beside the brief.",
         )
-    return tuple(sorted(used, key=lambda file: (_ORDER[file.kind], order_key(file.name))))
-
-
-def _for_version(files: Sequence[UploadFile], own: Brief) -> Sequence[UploadFile]:
-    """Return files in the order that their version is made of: by name where the brief lists none.
-
-    So another rule for the order makes no delivered clip a new one.
-    """
-    return files if own.names_media else sorted(files, key=lambda file: (_ORDER[file.kind], file.name))
+    return tuple(sorted(used, key=lambda file: (MEDIA_ORDER[file.kind], order_key(file.name))))
 
 
 # Rows of a CSV batch

@@ -6,11 +6,10 @@ from functools import partial
 
 from i2v_assets.briefs.brief import Brief
 from i2v_assets.uploads.doubt import doubt_hold
-from i2v_assets.uploads.layouts import TEXT_NOT_READ, ClipSource, complete, kind_of
 from i2v_assets.uploads.memory import ObjectClaim
 from i2v_assets.uploads.noise import is_source, original_of_conflict
 from i2v_assets.uploads.roles import ASKED_WHAT_THEY_HOLD, conversion, shown_name, split_name
-from i2v_assets.uploads.snapshot import Claim, Snapshot, entry_files
+from i2v_assets.uploads.snapshot import TEXT_NOT_READ, Claim, ClipSource, Snapshot, complete, entry_files
 from i2v_assets.uploads.tree import Entry, newest, tree_of
 from i2v_assets.uploads.types import (
     Candidate,
@@ -36,7 +35,7 @@ WAIT_FOR_DOCUMENT = timedelta(hours=1)
 def loose_claims(snapshot: Snapshot, folder: str, stem: str, group: Sequence[Entry]) -> Iterator[Claim | RefusedUpload]:
     """Yield the clip of an image with the files of its name; refuse the remaining files once they have settled."""
     settled = snapshot.settled(newest(group))
-    kinds = [(entry, kind_of(entry)) for entry in group]
+    kinds = [(entry, entry.kind) for entry in group]
     stills = [entry for entry, kind in kinds if kind is MediumKind.IMAGE and entry.role == "media"]
     voices = [entry for entry, kind in kinds if kind is MediumKind.AUDIO]
     for entry in stills:
@@ -56,10 +55,10 @@ def _voices_to_use(group: Sequence[Entry]) -> list[Entry]:
     neither.
     """
     media = [entry for entry in group if entry.role == "media"]
-    sounds = [entry for entry in media if kind_of(entry) is MediumKind.AUDIO]
+    sounds = [entry for entry in media if entry.kind is MediumKind.AUDIO]
     ready = [entry for entry in sounds if split_name(entry.name)[1] in (".mp3", ".wav")]
     recordings = [entry for entry in media if split_name(entry.name)[1] in ASKED_WHAT_THEY_HOLD]
-    any_sound = any(kind_of(entry) is MediumKind.AUDIO for entry in group)
+    any_sound = any(entry.kind is MediumKind.AUDIO for entry in group)
     return ready or sounds or ([] if any_sound else recordings)
 
 
@@ -133,7 +132,7 @@ def _judge(
         return UploadHold(HoldReason.CONFLICT_COPY, words, "Keep the right one under its own name.", key)
     used = _voices_to_use(group)
     for other in group:
-        if kind_of(other) is MediumKind.VIDEO and other not in used:
+        if other.kind is MediumKind.VIDEO and other not in used:
             words = f"{shown_name(other.name)} has the image's name, and is not a voiceover."
             remedy = "Put a reference video in a folder with its image and a brief.yaml, or remove it."
             return UploadHold(HoldReason.COMPANION, words, remedy, other.object.key)

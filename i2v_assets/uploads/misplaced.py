@@ -2,8 +2,8 @@
 
 from itertools import islice
 
-from i2v_assets.uploads.layouts import media_kind
 from i2v_assets.uploads.noise import is_noise
+from i2v_assets.uploads.roles import media_kind
 from resources.storage.bucket import Bucket
 from resources.storage.keys import UPLOADS
 

@@ -125,6 +125,12 @@ def split_name(name: str) -> tuple[str, str]:
     return (name, "") if dot <= 0 else (name[:dot], name[dot:].lower())
 
 
+def media_kind(name: str) -> MediumKind | None:
+    """Return the kind of a file or key by its ending."""
+    ending = split_name(name.rpartition("/")[2])[1]
+    return MEDIA_ENDINGS.get(ending) or CONVERTIBLE.get(ending)
+
+
 def stem_key(name: str) -> str:
     """Return what two names share that belong together: the stem without regard to case, outer blanks and composition."""
     stem = split_name(name)[0]

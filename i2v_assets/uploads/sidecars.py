@@ -8,10 +8,19 @@ from i2v_assets.briefs.brief import Brief
 from i2v_assets.briefs.brief_reader import parse_brief
 from i2v_assets.briefs.yaml_reader import DocumentError, read_document
 from i2v_assets.uploads.doubt import parses_as_brief
-from i2v_assets.uploads.layouts import TEXT_NOT_READ, ClipSource, complete, kind_of, suggest
+from i2v_assets.uploads.layouts import suggest
 from i2v_assets.uploads.loose import held, loose_claims
 from i2v_assets.uploads.roles import SIDECAR_ENDINGS, shown_name, split_name, stem_key
-from i2v_assets.uploads.snapshot import Claim, Snapshot, UploadProblem, entry_files, named_files
+from i2v_assets.uploads.snapshot import (
+    TEXT_NOT_READ,
+    Claim,
+    ClipSource,
+    Snapshot,
+    UploadProblem,
+    complete,
+    entry_files,
+    named_files,
+)
 from i2v_assets.uploads.tree import Entry, document_format, in_side_folder, newest, text_of, tree_of
 from i2v_assets.uploads.types import (
     Doubt,
@@ -42,9 +51,7 @@ def sidecars_of(
     asked = [entry for entry in documents if split_name(entry.name)[1] in SIDECAR_ENDINGS]
     if not asked:
         return {}, list(documents)
-    images = {
-        (entry.folder, stem_key(entry.name)) for entry in snapshot.tree.media if kind_of(entry) is MediumKind.IMAGE
-    }
+    images = {(entry.folder, stem_key(entry.name)) for entry in snapshot.tree.media if entry.kind is MediumKind.IMAGE}
     sidecars: dict[tuple[str, str], list[Entry]] = {}
     others: list[Entry] = []
     for entry in documents:
@@ -76,7 +83,7 @@ def sidecar_claims(
     snapshot: Snapshot, folder: str, stem: str, group: Sequence[Entry], sidecars: Sequence[Entry]
 ) -> Iterator[Claim | RefusedUpload]:
     """Yield the clip of an image with its sidecar; a sidecar that cannot be used holds the image."""
-    kinds = [(entry, kind_of(entry)) for entry in group]
+    kinds = [(entry, entry.kind) for entry in group]
     stills = [entry for entry, kind in kinds if kind is MediumKind.IMAGE and entry.role == "media"]
     voices = [entry for entry, kind in kinds if kind is MediumKind.AUDIO]
     unusable = any(voice.role != "media" for voice in voices) or len(voices) > 1

@@ -1,20 +1,29 @@
-"""Shared by all upload layouts: the snapshot of one scan, a claim on a clip name, and finding and checking files."""
+"""Shared by all upload layouts: the snapshot of one scan, a clip and its claim on a name, and finding and checking files."""
 
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from i2v_assets.briefs.brief import Brief
+from i2v_assets.briefs.brief import Brief, merge
 from i2v_assets.uploads.doubt import Doubts
 from i2v_assets.uploads.marks import Marks, UploadMark
 from i2v_assets.uploads.memory import IntakeMemory
 from i2v_assets.uploads.near_names import NearFiles
 from i2v_assets.uploads.roles import MEDIA_ENDINGS, conversion, role_of, shown_name, split_name
 from i2v_assets.uploads.tree import Defaults, Entry, Texts, Tree
-from i2v_assets.uploads.types import Candidate, Doubt, Kept, RefusedUpload, Settling, UploadFile, UploadObject
+from i2v_assets.uploads.types import (
+    Candidate,
+    Doubt,
+    Kept,
+    RefusedUpload,
+    Settling,
+    UploadFile,
+    UploadKind,
+    UploadObject,
+)
 from resources.schemas.inputs import MediumKind
 
 Outcome: TypeAlias = Candidate | Settling | RefusedUpload | Kept
@@ -30,6 +39,10 @@ _FIELD_KINDS = {
     "music": MediumKind.AUDIO,
     "narration": MediumKind.AUDIO,
 }
+
+
+MEDIA_ORDER = {MediumKind.IMAGE: 0, MediumKind.VIDEO: 1, MediumKind.AUDIO: 2}
+TEXT_NOT_READ = "Waiting until its brief, its CSV batch and its folder's defaults can be read."
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +100,44 @@ class Claim:
     since: datetime
     outcome: Outcome
     line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClipSource:
+    """A clip's name, its source, its age, and the object (and line) that defines it."""
+
+    clip: str
+    source: str
+    since: datetime
+    kind: UploadKind
+    defined_in: str
+    line: int | None = None
+    steered_by: tuple[str, ...] = ()
+
+    def claim(self, outcome: Outcome) -> Claim:
+        """Return the claim of the clip's name with an outcome."""
+        return Claim(self.clip, self.source, self.since, outcome, self.line)
+
+    def settling(self, words: str) -> Claim:
+        """Return the claim of a clip that is not complete yet."""
+        return self.claim(Settling(self.clip, self.source, words))
+
+    def refused(self, words: str, remedy: str, key: str = "") -> Claim:
+        """Return the claim of a clip that cannot be made."""
+        return self.claim(RefusedUpload(key or self.defined_in, words, remedy, self.clip, self.line))
+
+    def candidate(self, files: tuple[UploadFile, ...], own: Brief, merged: Brief) -> Claim:
+        """Return the claim of a complete clip."""
+        document_key = None if self.kind is UploadKind.LOOSE else self.defined_in
+        version = version_of(_for_version(files, own), own)
+        steered = self.steered_by
+        return self.claim(
+            Candidate(self.clip, self.source, self.kind, files, merged, version, document_key, None, steered)
+        )
+
+    def for_language(self, clip: str) -> "ClipSource":
+        """Return the source of one language's clip."""
+        return self if clip == self.clip else replace(self, clip=clip, source=f"{self.source}#{clip}")
 
 
 _CONVERT = "Convert it, and name the new file in its place"
@@ -200,3 +251,33 @@ def version_of(files: Sequence[UploadFile], own: Brief) -> str:
     brief_keys = own.model_dump(mode="json", exclude_unset=True) if own.model_fields_set else {}
     plain = [[[file.name, file.etag] for file in files], brief_keys]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def _for_version(files: Sequence[UploadFile], own: Brief) -> Sequence[UploadFile]:
+    """Return files in the order that their version is made of: by name where the brief lists none.
+
+    So another rule for the order makes no delivered clip a new one.
+    """
+    return files if own.names_media else sorted(files, key=lambda file: (MEDIA_ORDER[file.kind], file.name))
+
+
+def complete(
+    snapshot: Snapshot,
+    origin: ClipSource,
+    changed: datetime,
+    collect: Callable[[], tuple[UploadFile, ...]],
+    *,
+    own: Brief,
+    defaults: Brief,
+) -> Claim:
+    """Return a candidate if all its files exist; settling while files are missing and the upload still changes."""
+    try:
+        files = collect()
+        check_sizes(snapshot, files, changed)
+    except FileMissing as missing:
+        if snapshot.settled(changed):
+            return origin.refused(missing.words, missing.remedy, missing.key)
+        return origin.settling(missing.words)
+    except UploadProblem as problem:
+        return origin.refused(problem.words, problem.remedy, problem.key)
+    return origin.candidate(files, own, merge(defaults, own) if own.model_fields_set else defaults)

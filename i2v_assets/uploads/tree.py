@@ -14,12 +14,14 @@ from i2v_assets.uploads.roles import (
     TEXT_ENDINGS,
     Role,
     file_under_way,
+    media_kind,
     role_of,
     shown_name,
     split_name,
 )
 from i2v_assets.uploads.types import RefusedUpload, UploadFile, UploadObject
 from resources.composed import composed
+from resources.schemas.inputs import MediumKind
 from resources.storage.keys import UPLOADS
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,11 @@ class Entry:
     def path(self) -> str:
         """The key without ``uploads/``."""
         return f"{self.folder}/{self.name}" if self.folder else self.name
+
+    @property
+    def kind(self) -> MediumKind | None:
+        """The kind of a medium by its ending, whether or not a route accepts it."""
+        return media_kind(self.name)
 
     def file(self, name: str) -> UploadFile:
         """Return this object as a file of a clip, under the clip's name for it."""

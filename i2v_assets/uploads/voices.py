@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 from i2v_assets.uploads.noise import COPY_OF, COPY_WORDS, COPY_WORDS_OF_ASIA
-from i2v_assets.uploads.roles import CONVERTIBLE, MEDIA_ENDINGS, shown_name, split_name, stem_key
+from i2v_assets.uploads.roles import media_kind, shown_name, split_name, stem_key
 from i2v_assets.uploads.tree import Entry
 from i2v_assets.uploads.types import HoldReason, UploadHold
 from resources.schemas.inputs import MediumKind
@@ -28,8 +28,8 @@ def other_voices(loose: Mapping[tuple[str, str], Sequence[Entry]]) -> dict[str, 
         by_folder.setdefault(folder, []).extend(entries)
     holds: dict[str, UploadHold] = {}
     for entries in by_folder.values():
-        images = [entry for entry in entries if _kind(entry.name) is MediumKind.IMAGE]
-        voices = [entry for entry in entries if _kind(entry.name) is MediumKind.AUDIO]
+        images = [entry for entry in entries if entry.kind is MediumKind.IMAGE]
+        voices = [entry for entry in entries if entry.kind is MediumKind.AUDIO]
         if len(images) == 1 and voices and stem_key(images[0].name) not in {stem_key(each.name) for each in voices}:
             holds[images[0].object.key] = _hold(images[0], sorted(voices, key=lambda each: each.name))
         elif len(images) > 1 and voices:
@@ -55,7 +55,7 @@ def _nearly_named(images: Sequence[Entry], voices: Sequence[Entry]) -> dict[str,
 
 def stems_beside(names: Iterable[str], wanted: Collection[str]) -> frozenset[str]:
     """Return the stems of the voices of a folder that may belong to the images of the wanted stems, or to its one image."""
-    kinds = [(name, _kind(name)) for name in names]
+    kinds = [(name, media_kind(name)) for name in names]
     voices = {stem_key(name) for name, kind in kinds if kind is MediumKind.AUDIO}
     if not voices:
         return frozenset()
@@ -100,11 +100,6 @@ def bare_stem(stem: str) -> str:
     """
     plain = _COPY_OF.sub("", _COPY_NUMBER.sub(" ", _plain(stem)))
     return " ".join(word for word in _WORD.findall(plain) if word not in _ADDED)
-
-
-def _kind(name: str) -> MediumKind | None:
-    ending = split_name(name)[1]
-    return MEDIA_ENDINGS.get(ending) or CONVERTIBLE.get(ending)
 
 
 def _near_hold(image: Entry, voices: Sequence[Entry]) -> UploadHold:

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Final, ParamSpec, Self, TypeAlias, TypeVar
 
 from resources.errors import ErrorCode, Verdict
 from resources.generation.poll_schedule import Forecast, prior
@@ -23,6 +23,7 @@ from resources.generation.rate_limit import Pacer
 from resources.generation.types import EngineOptions, GenerationRequest, Held
 from resources.generation.witness import Witness
 from resources.ledger.errors import LedgerError, LedgerFull, LedgerUnavailable
+from resources.ledger.leases import MARGIN_SECONDS
 from resources.ledger.ledger import Ledger
 from resources.ledger.lookouts import Outage
 from resources.ledger.records import NewRequest, RequestRow, utc_now
@@ -130,6 +131,35 @@ class InFlightRequest:
     polls: int = 0
     forecast: Forecast | None = None
     notice: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The time until which the owner of a claim may send, by two clocks.
+
+    The wall clock alone could be set back, and the monotonic clock may stop while a machine is suspended. A wall clock that
+    shows a time before the claim was set back: the others may count the lease as run out (`LONGEST_LEASE`) by now.
+    """
+
+    since: datetime
+    until: datetime
+    monotonic_until: float
+
+    @classmethod
+    def of(cls, lease_until: datetime, lease_seconds: float, *, since: float) -> Self:
+        """Return the hold of a lease that was requested at ``since`` (monotonic seconds).
+
+        ``lease_until`` is by this process's own clock, too: the ledger may keep the time of another machine.
+
+        The margin is at most a third of the lease, so that a short lease stays usable.
+        """
+        margin = min(MARGIN_SECONDS, lease_seconds / 3)
+        began = lease_until - timedelta(seconds=lease_seconds + margin)
+        return cls(began, lease_until - timedelta(seconds=margin), since + lease_seconds - margin)
+
+    def good(self, now: datetime, monotonic: float) -> bool:
+        """Return True while the claim is valid."""
+        return self.since <= now < self.until and monotonic < self.monotonic_until
 
 
 @dataclass(eq=False)

@@ -1,9 +1,12 @@
-"""Run many generation requests concurrently and yield each outcome as it completes."""
+"""Run many generation requests concurrently and yield each outcome as it completes; `open_engine` builds one from the settings."""
 
 import asyncio
 import contextlib
 import logging
+import os
 import random
+import secrets
+import socket
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from datetime import datetime, timedelta
@@ -17,13 +20,21 @@ from resources.generation.state_machine import follow
 from resources.generation.types import EngineOptions, Failed, GenerationRequest, Outcome
 from resources.ledger.errors import IllegalTransition, LedgerError, StaleClaim, UnknownRequest
 from resources.ledger.ledger import Ledger
-from resources.ledger.records import RequestRow, utc_now
+from resources.ledger.records import RequestRow, caps_of, utc_now
 from resources.runcomfy.catalogue import Catalogue
 from resources.runcomfy.client import RunComfyClient
+from resources.runcomfy.factory import build_catalogue, build_client
+from resources.runcomfy.pacing import RetryPolicy
 from resources.schemas.inputs import Service
+from resources.settings import Settings
 from resources.storage.bucket import Bucket
+from resources.storage.reachability import check_reachable
 
 log = logging.getLogger(__name__)
+
+ENGINE_RETRIES = RetryPolicy(attempts=2, total_seconds=10.0, longest_retry_after=0.0)
+"""Retries of the client under the engine: two tries within 10 s. The engine repeats polls by itself, and a Retry-After has
+to reach its pacer, which delays every call and not only the one that got it."""
 
 FLEET_SECONDS = 2.0
 """Seconds between two reads of the pauses that other processes recorded for the service."""
@@ -195,7 +206,7 @@ class Engine:
                 state = await ctx.in_ledger(ctx.ledger.pause_state, ctx.service)
                 until = utc_now() + timedelta(seconds=state.seconds) if state.seconds > 0 else None
                 ctx.pacer.on_retry_after(until, resumes=state.resumes)
-                ctx.outage = await ctx.in_ledger(ctx.ledger.outage, ctx.service)
+                ctx.outage = await ctx.in_ledger(ctx.ledger.outage, ctx.service) if state.misses else None
             except LedgerError as error:
                 log.warning("Heartbeat write failed: %s", error.message)
             except Exception:
@@ -299,3 +310,81 @@ def _unforeseen(order: GenerationRequest, error: BaseException) -> Failed:
         order, f"An unforeseen error: {type(error).__name__}.",
         "The log has the details. The ledger knows how far it came; run the clip again.", verdict=Verdict.RETRYABLE,
     )  # fmt: skip
+
+
+# From the settings
+
+
+def options_of(settings: Settings) -> EngineOptions:
+    """Return the engine's limits by the settings."""
+    return EngineOptions(
+        caps=caps_of(settings),
+        max_in_flight=settings.max_in_flight,
+        deadline_seconds=settings.deadline_seconds,
+        lease_seconds=settings.lease_seconds,
+        presign_seconds=settings.presign_seconds,
+        inline_input_bytes=settings.inline_input_bytes,
+        on_unknown=settings.on_unknown,
+        resubmit_cap=settings.resubmit_cap,
+        allow_unknown_price=settings.allow_unknown_price,
+        price_headroom=settings.price_headroom,
+        max_attempts=settings.max_attempts,
+    )
+
+
+def new_owner() -> str:
+    """Return a new name for the owner of claims: host, process and a random part, so that no two engines share one."""
+    return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
+
+
+@contextlib.asynccontextmanager
+async def open_engine(
+    settings: Settings,
+    ledger: Ledger,
+    bucket: Bucket,
+    *,
+    scratch: Path,
+    run_id: str,
+    budget_run: str = "",
+    stop_kind: Callable[[], StopKind] = lambda: "other",
+    options: EngineOptions | None = None,
+    clock: Callable[[], datetime] = utc_now,
+    on_change: OnChange = lambda _row, _refusal: None,
+) -> AsyncGenerator[Engine, None]:
+    """Open an engine for one stream, with a client of its own.
+
+    Args:
+        settings: The settings in force.
+        ledger: An opened ledger.
+        bucket: Holds the inputs and gets the videos.
+        scratch: Folder for videos between download and upload.
+        run_id: The run that works.
+        budget_run: The run whose budget counts; empty: ``run_id``. A retried run shares the budget of the first try.
+        stop_kind: Returns why the stream was cancelled; called in a thread, and only then.
+        options: Other limits than the settings'.
+        clock: Returns the time by which a request may still be submitted.
+        on_change: Called in the event loop with each request as it is planned, submitted, seen running and done.
+
+    Raises:
+        MissingToken: no token is configured.
+        EndpointUnreachable: the paid service cannot fetch inputs from this bucket.
+        SettingsError: an address or a pinned id does not fit.
+    """
+    if settings.service == "runcomfy":  # the sandbox reads inputs on this machine too
+        check_reachable(bucket, settings.service)
+    async with build_client(settings, ENGINE_RETRIES) as client:
+        yield Engine(
+            settings.service,
+            client,
+            build_catalogue(settings, client),
+            bucket,
+            ledger,
+            options or options_of(settings),
+            scratch=scratch,
+            owner=new_owner(),
+            run_id=run_id,
+            budget_run=budget_run,
+            stop_kind=stop_kind,
+            clock=clock,
+            on_change=on_change,
+        )

@@ -18,8 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from statistics import NormalDist
 
-from resources.schemas.families import record_of
-from resources.schemas.family import PRIOR_SECONDS, PRIOR_SPREAD
+from resources.schemas.families import PRIOR_SECONDS, PRIOR_SPREAD, record_of
 
 POLL_CHANCE = 0.075
 """Chance that a poll finds the end, once the first have ended: with the early polls that makes about 9 per request."""

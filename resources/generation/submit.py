@@ -19,13 +19,12 @@ from typing import Any, TypeVar
 
 from resources.errors import ErrorCode, I2VError, Verdict
 from resources.generation import witness
-from resources.generation.context import Context, InFlightRequest, Sent
+from resources.generation.context import Context, Hold, InFlightRequest, Sent
 from resources.generation.named_ids import known_request
 from resources.generation.not_found import outage_hold
 from resources.generation.prices import Priced, paused, priced
 from resources.generation.types import CONTENT_REMEDY, Failed, Held, Outcome, is_content_policy_refusal
 from resources.ledger.errors import LedgerError, StaleClaim
-from resources.ledger.leases import Hold
 from resources.ledger.records import AtCapacity, Claimed, OverBudget, RequestRow, State, Unwanted, utc_now
 from resources.runcomfy.errors import (
     InsufficientBalance,
@@ -40,8 +39,7 @@ from resources.runcomfy.errors import (
 from resources.runcomfy.wire import Submission
 from resources.schemas.endpoints import BodyInvalid, Endpoint, LiveEndpoint, to_body
 from resources.schemas.inputs import Medium
-from resources.storage.errors import ObjectMissing, StorageError
-from resources.storage.inputs import InputReplaced, store_input
+from resources.storage.errors import InputReplaced, ObjectMissing, StorageError
 from resources.wait_reason import WaitReason
 
 log = logging.getLogger(__name__)
@@ -197,7 +195,7 @@ async def _address(ctx: Context, medium: Medium) -> str:
         if hashlib.sha256(data).hexdigest() != medium.sha256:
             raise InputReplaced(medium.key)
         return f"data:{medium.content_type};base64,{base64.b64encode(data).decode()}"
-    key = await ctx.in_bucket(store_input, ctx.bucket, medium, ctx.scratch)
+    key = await ctx.in_bucket(ctx.bucket.store_input, medium, ctx.scratch)
     url = await ctx.in_bucket(ctx.bucket.presign_get, key, ctx.options.presign_seconds, "", medium.content_type)
     return url.get_secret_value()
 

@@ -1,16 +1,18 @@
-"""The parts that all ledger calls share: a guarded update with its event, and the error if it does not apply."""
+"""What all parts of the ledger share: how it is opened, a guarded update with its event, and the error if it does not apply."""
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from functools import cached_property
+from types import TracebackType
+from typing import Any, Self
 
 import sqlalchemy as sa
 
 from resources.ledger.database import Database
-from resources.ledger.errors import IllegalTransition, LedgerError, StaleClaim, UnknownRequest
+from resources.ledger.errors import IllegalTransition, LedgerError, NotALedger, StaleClaim, UnknownRequest
 from resources.ledger.records import RequestRow, State, utc_now
-from resources.ledger.tables import events, requests, services, submissions
+from resources.ledger.tables import events, identity, requests, services, submissions
 from resources.redact import redact
 
 COLUMNS = [requests.c[name] for name in RequestRow.__dataclass_fields__]
@@ -70,17 +72,26 @@ def submission_statement(changes: tuple[str, ...]) -> sa.Update:
     )
 
 
+_HOLDER = (
+    sa.select(submissions.c.fingerprint)
+    .where(
+        submissions.c.service == sa.bindparam("the_service"),
+        submissions.c.request_id == sa.bindparam("the_request"),
+        sa.not_(
+            sa.and_(
+                submissions.c.fingerprint == sa.bindparam("but_fingerprint"),
+                submissions.c.attempt == sa.bindparam("but_attempt"),
+            )
+        ),
+    )
+    .limit(1)
+)
+
+
 def holder_of(connection: sa.Connection, service: str, request_id: str | None, *, but: tuple[str, int]) -> str | None:
     """Return the fingerprint of the submission that has this request id, unless it is the given attempt; None if none."""
-    found = connection.execute(
-        sa.select(submissions.c.fingerprint)
-        .where(
-            submissions.c.service == service,
-            submissions.c.request_id == request_id,
-            sa.not_(sa.and_(submissions.c.fingerprint == but[0], submissions.c.attempt == but[1])),
-        )
-        .limit(1)
-    ).scalar()
+    which = {"the_service": service, "the_request": request_id, "but_fingerprint": but[0], "but_attempt": but[1]}
+    found = connection.execute(_HOLDER, which).scalar()
     return None if found is None else str(found)
 
 
@@ -93,6 +104,58 @@ class LedgerBase:
     def __init__(self, database: Database, clock: Callable[[], datetime] = utc_now) -> None:
         self.database = database
         self._now = clock
+
+    @classmethod
+    def open(cls, url: str, clock: Callable[[], datetime] = utc_now) -> Self:
+        """Open the ledger at a SQLAlchemy URL and migrate its tables to the newest version.
+
+        Raises:
+            LedgerUnavailable: the database cannot be reached or written.
+            NotALedger: its SQLite file is empty, damaged or another program's.
+            LedgerError: the URL is of another kind of database, or a newer program made the tables.
+            SettingsError: the URL is malformed.
+        """
+        return cls(Database.open(url), clock)
+
+    @cached_property
+    def id(self) -> str:
+        """The name under which buckets know this ledger: 32 hex digits that no other ledger has.
+
+        Raises:
+            NotALedger: it has none, so somebody emptied its tables.
+        """
+        with self.database.read() as connection:
+            found: str | None = connection.execute(sa.select(identity.c.id).limit(1)).scalar()
+        if found is None:
+            raise NotALedger("The ledger has lost its name.", remedy="Restore its database from a backup.")
+        return found
+
+    @property
+    def name(self) -> str:
+        """Which ledger this is, for people: where it is, and the beginning of its id."""
+        return f"{self.database.place} (id {self.id[:8]})"
+
+    @property
+    def engine(self) -> sa.Engine:
+        """Return the engine, for other tables of this database.
+
+        On SQLite its transactions take the write lock as they begin.
+        """
+        return self.database.engine
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # The steps of a change
 
     def _time(self, connection: sa.Connection) -> datetime:
         """Return the time that leases and pauses are measured by.

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from typing import Any
@@ -36,6 +37,26 @@ after a failover, for example, a standby refuses writes with an InternalError.""
 _alembic = threading.Lock()
 
 
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """A time in UTC, aware in Python. SQLite has no time zones and stores it naive, in a fixed width that sorts."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Return the value as it is stored in the database."""
+        if value is None:
+            return None
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Return the stored value as an aware time in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
 class Database:
     """One SQLAlchemy engine with read and write transactions.
 
@@ -49,6 +70,7 @@ class Database:
         self.is_sqlite = engine.dialect.name == "sqlite"
         self._reading = engine.execution_options(**READING)
         self._writer = threading.Lock()
+        self._upserts: dict[sa.Table, sa.Insert] = {}
 
     @classmethod
     def open(cls, url: str) -> "Database":
@@ -110,12 +132,14 @@ class Database:
     def upsert(self, table: sa.Table) -> sa.Insert:
         """Return an INSERT that replaces the row of the same primary key.
 
-        Deleting first would let two writers collide.
+        Deleting first would let two writers collide. It is built once for each table.
         """
-        statement = self._insert(table)
-        taken = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
-        upsert: sa.Insert = statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=taken)
-        return upsert
+        if table not in self._upserts:
+            statement = self._insert(table)
+            taken = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
+            keys = list(table.primary_key.columns)
+            self._upserts[table] = statement.on_conflict_do_update(index_elements=keys, set_=taken)
+        return self._upserts[table]
 
     def insert_new(self, table: sa.Table) -> sa.Insert:
         """Return an INSERT that does nothing if the row exists."""

@@ -5,6 +5,7 @@ A family waits after a cost above what was reserved, or another model than was p
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -26,6 +27,28 @@ _OPEN_HOLDS = (
     sa.select(price_holds)
     .where(price_holds.c.service == sa.bindparam("the_service"), price_holds.c.ended_at.is_(None))
     .order_by(price_holds.c.id)
+)
+
+IS_HELD = sa.select(
+    sa.exists().where(services.c.service == sa.bindparam("the_service"), services.c.held_by.is_not(None))
+    | sa.exists().where(price_holds.c.service == sa.bindparam("the_service"), price_holds.c.ended_at.is_(None))
+)
+"""Whether anything of a service is held: seldom, so a claim asks this before it asks what."""
+
+
+def _holds_against(meant: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Return the query for the first open hold of a family on all of it, on these parameters, or new enough to hold it all."""
+    held = price_holds.c
+    stands = sa.or_(held.billed.is_(None), held.since > sa.bindparam("the_time"), meant)
+    return _OPEN_HOLDS.where(held.family == sa.bindparam("the_family"), stands).limit(1)
+
+
+_AGAINST_KNOWN = _holds_against(price_holds.c.billed == sa.bindparam("the_billed"))
+_AGAINST_UNKNOWN = _holds_against(price_holds.c.billed.is_not(None))
+"""If the parameters are not known, they may be those that are held."""
+
+_SERVICE_HOLD = sa.select(services.c.held_by, services.c.held_since).where(
+    services.c.service == sa.bindparam("the_service")
 )
 
 
@@ -154,15 +177,15 @@ class Holds(LedgerBase):
         self, connection: sa.Connection, service: str, family: str, billed: str | None
     ) -> Unwanted | None:
         """Return the hold on a family, on these parameters, or a new one on the whole endpoint."""
-        column = price_holds.c
-        now = self._time(connection)
-        stands = [column.billed.is_(None), column.since > now - ENDPOINT_HELD]
+        which: dict[str, object] = {
+            "the_service": service,
+            "the_family": family,
+            "the_time": self._time(connection) - ENDPOINT_HELD,
+        }
         if billed is None:
-            stands.append(column.billed.is_not(None))  # its parameters are not known, so they may be those
+            found = connection.execute(_AGAINST_UNKNOWN, which).first()
         else:
-            stands.append(column.billed == billed)
-        query = _OPEN_HOLDS.where(column.family == family, sa.or_(*stands)).limit(1)
-        found = connection.execute(query, {"the_service": service}).first()
+            found = connection.execute(_AGAINST_KNOWN, which | {"the_billed": billed}).first()
         if found is None:
             return None
         return Unwanted(
@@ -174,8 +197,7 @@ class Holds(LedgerBase):
 
 
 def _hold(connection: sa.Connection, service: str) -> ServiceHold | None:
-    query = sa.select(services.c.held_by, services.c.held_since).where(services.c.service == service)
-    found = connection.execute(query).one_or_none()
+    found = connection.execute(_SERVICE_HOLD, {"the_service": service}).one_or_none()
     return ServiceHold(found.held_by, found.held_since) if found is not None and found.held_by is not None else None
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from resources.ledger.database import Database
+from resources.ledger.database import Database, UtcDateTime
 from resources.ledger.errors import IllegalTransition, LedgerError
 from resources.ledger.queries import EXPORTED
 from resources.ledger.records import State, utc_now
-from resources.ledger.tables import UtcDateTime, identity, requests
+from resources.ledger.tables import identity, requests
 
 TABLES = {table.name.removeprefix("ledger_"): table for table in EXPORTED}
 NUMBERED = ("submissions", "events", "approvals", "price_holds")

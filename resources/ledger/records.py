@@ -287,10 +287,17 @@ ClaimOutcome: TypeAlias = Claimed | AlreadyClaimed | OverBudget | AtCapacity | U
 
 @dataclass(frozen=True, slots=True)
 class PauseState:
-    """How many seconds the service is still to be left alone, and how many pauses a person has ended."""
+    """How long a service is to be left alone, and whether it may be out of order.
+
+    Attributes:
+        seconds: For so long.
+        resumes: How many pauses a person has ended.
+        misses: It does not know a request that it accepted, so that it may be in an outage.
+    """
 
     seconds: float
     resumes: int
+    misses: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,34 @@ from resources.prices.quote import believe
 _FREE: dict[str, Any] = {"owner": None, "lease_until": None, "run_id": None, "price_microdollars": None}
 
 
+_CHARGEABLE = (
+    sa.select(
+        submissions.c.id,
+        submissions.c.cost_microdollars,
+        submissions.c.cost_doubted,
+        submissions.c.reserved_microdollars,
+        submissions.c.told_microdollars,
+        submissions.c.billed,
+        submissions.c.settled_at,
+    )
+    .where(
+        submissions.c.fingerprint == sa.bindparam("the_fingerprint"),
+        submissions.c.attempt == sa.bindparam("the_attempt"),
+        submissions.c.request_id.is_not(None),
+        submissions.c.returned.is_(False),
+    )
+    .order_by(submissions.c.id.desc())
+    .limit(1)
+)
+"""The latest submission of an attempt that reached the service; built once, since building takes as long as running it."""
+
+_SETTLED = ("cost_microdollars", "cost_doubted", "told_microdollars", "settled_at")
+_SETTLE = (
+    submissions.update()
+    .where(submissions.c.id == sa.bindparam("the_id"))
+    .values({name: sa.bindparam(f"to_{name}") for name in _SETTLED})
+)
+
 COST_QUERIED = "cost_asked"
 """The event of a cost that was asked for in vain."""
 
@@ -350,25 +378,8 @@ class Responses(LedgerBase):
     def _settle(self, connection: sa.Connection, row: RequestRow, cost: int, attempt: int) -> RequestRow:
         if cost < 0:
             raise LedgerError(f"{cost} micro-dollars is not a valid cost.", remedy="Nothing was changed.")
-        known = connection.execute(
-            sa.select(
-                submissions.c.id,
-                submissions.c.cost_microdollars,
-                submissions.c.cost_doubted,
-                submissions.c.reserved_microdollars,
-                submissions.c.told_microdollars,
-                submissions.c.billed,
-                submissions.c.settled_at,
-            )
-            .where(
-                submissions.c.fingerprint == row.fingerprint,
-                submissions.c.attempt == attempt,
-                submissions.c.request_id.is_not(None),
-                submissions.c.returned.is_(False),
-            )
-            .order_by(submissions.c.id.desc())
-            .limit(1)
-        ).one_or_none()
+        which = {"the_fingerprint": row.fingerprint, "the_attempt": attempt}
+        known = connection.execute(_CHARGEABLE, which).one_or_none()
         if known is None:
             raise IllegalTransition(
                 f"Request {row.fingerprint[:12]} has no chargeable submission of attempt {attempt}.",
@@ -390,14 +401,14 @@ class Responses(LedgerBase):
             now = self._time(connection)
             hold_family(connection, row, attempt, kind=OF_PRICE, billed=known.billed, reason=words, now=now)
         connection.execute(
-            submissions.update()
-            .where(submissions.c.id == known.id)
-            .values(
-                cost_microdollars=belief.microdollars,
-                cost_doubted=doubted,
-                told_microdollars=cost,
-                settled_at=known.settled_at or self._time(connection),
-            )
+            _SETTLE,
+            {
+                "the_id": known.id,
+                "to_cost_microdollars": belief.microdollars,
+                "to_cost_doubted": doubted,
+                "to_told_microdollars": cost,
+                "to_settled_at": known.settled_at or self._time(connection),
+            },
         )
         what = "cost_doubted" if doubted else "settled"
         reason = f"{belief.microdollars} micro-dollars{f' are counted: {belief.doubt}' if doubted else ''}"

@@ -1,29 +1,8 @@
 """The ledger's tables as the code uses them. Migrations create them in a database."""
 
-from datetime import UTC, datetime
-
 import sqlalchemy as sa
 
-
-class UtcDateTime(sa.types.TypeDecorator[datetime]):
-    """A time in UTC, aware in Python. SQLite has no time zones and stores it naive, in a fixed width that sorts."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Return the value as it is stored in the database."""
-        if value is None:
-            return None
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Return the stored value as an aware time in UTC."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
+from resources.ledger.database import UtcDateTime
 
 metadata = sa.MetaData(
     naming_convention={

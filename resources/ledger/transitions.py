@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from resources.ledger.base import COLUMNS, SELECT_ROW, row_of
 from resources.ledger.budget import budget_refusal
-from resources.ledger.holds import Holds
+from resources.ledger.holds import IS_HELD, Holds
 from resources.ledger.leases import GRACE_SECONDS, LONGEST_LEASE, LONGEST_PAUSE
 from resources.ledger.lookouts import ASK_AGAIN
 from resources.ledger.records import (
@@ -116,8 +116,10 @@ class Claims(Holds):
             row = self._row(connection, fingerprint, lock=True)
             if row.state is not State.PLANNED:
                 return AlreadyClaimed(row)
-            unwanted = self._unwanted(connection, service)
-            unwanted = unwanted or self._disagreed(connection, row, quoted) or wanted(connection)
+            unwanted = None
+            if connection.execute(IS_HELD, {"the_service": service}).scalar():
+                unwanted = self._unwanted(connection, service) or self._disagreed(connection, row, quoted)
+            unwanted = unwanted or wanted(connection)
             if unwanted is not None:
                 return unwanted
             now = self._time(connection)
@@ -335,11 +337,16 @@ class Claims(Holds):
             )
 
     def pause_state(self, service: str) -> PauseState:
-        """Return how long the service is to be left alone, and how many pauses a person has ended.
+        """Return how long the service is to be left alone, and whether it may be out of order.
 
         A moment further away than `LONGEST_PAUSE` was never asked for by a clock that is right, so it counts as none.
         """
-        query = sa.select(services.c.paused_until, services.c.resumes).where(services.c.service == service)
+        missed = sa.exists().where(
+            requests.c.service == service,
+            requests.c.state.in_([State.SUBMITTED, State.SUCCEEDED]),
+            requests.c.not_found_since.is_not(None),
+        )
+        query = sa.select(services.c.paused_until, services.c.resumes, missed).where(services.c.service == service)
         with self.database.read() as connection:
             found = connection.execute(query).one_or_none()
             now = self._time(connection)
@@ -347,7 +354,7 @@ class Claims(Holds):
             return PauseState(0.0, 0)
         until = found.paused_until
         running = until is not None and now < until <= now + LONGEST_PAUSE
-        return PauseState((until - now).total_seconds() if running else 0.0, found.resumes)
+        return PauseState((until - now).total_seconds() if running else 0.0, found.resumes, bool(found[2]))
 
     def paused_until(self, service: str) -> datetime | None:
         """Return when the service may be called again, or None if it may be called now."""

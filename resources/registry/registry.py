@@ -42,6 +42,9 @@ KEPT = timedelta(days=7)
 """Signs of life are kept for longer than any run lasts."""
 
 
+_ONE = sa.select(clips).where(clips.c.clip == sa.bindparam("the_clip"))
+
+
 class RunBeats:
     """The signs of life of runs. Each call is one transaction."""
 
@@ -308,8 +311,9 @@ class Registry(Admissions, Takes):
 
     def get(self, clip: str) -> ClipRow | None:
         """Return one clip, or None."""
-        rows = self._rows(sa.select(clips).where(clips.c.clip == clip))
-        return rows[0] if rows else None
+        with self._database.read() as connection:
+            found = connection.execute(_ONE, {"the_clip": clip}).mappings().one_or_none()
+        return clip_row(found) if found is not None else None
 
     def many(self, names: Sequence[str]) -> dict[str, ClipRow]:
         """Return the known clips of these names."""

@@ -2,7 +2,8 @@
 
 import sqlalchemy as sa
 
-from resources.ledger.tables import UtcDateTime, metadata
+from resources.ledger.database import UtcDateTime
+from resources.ledger.tables import metadata
 
 clips = sa.Table(
     "registry_clips",

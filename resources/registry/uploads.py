@@ -205,6 +205,11 @@ class UploadRefusals:
             )
 
 
+_FACTS = sa.select(media_facts.c.facts).where(
+    media_facts.c.key == sa.bindparam("the_key"), media_facts.c.etag == sa.bindparam("the_etag")
+)
+
+
 class UploadMemory:
     """Media facts and document texts by key and ETag; may be emptied at any time. Each call is one transaction."""
 
@@ -214,15 +219,15 @@ class UploadMemory:
     def facts(self, key: str, etag: str) -> dict[str, Any] | None:
         """Return the cached facts of a file with this ETag, or None."""
         with self._database.read() as connection:
-            found = connection.execute(
-                sa.select(media_facts.c.facts).where(media_facts.c.key == key, media_facts.c.etag == etag)
-            ).scalar()
+            found = connection.execute(_FACTS, {"the_key": key, "the_etag": etag}).scalar()
         return None if found is None else json.loads(found)
 
     def remember_facts(self, key: str, etag: str, facts: Mapping[str, Any]) -> None:
         """Cache the facts of a file."""
         with self._database.write() as connection:
-            connection.execute(self._database.upsert(media_facts).values(key=key, etag=etag, facts=json.dumps(facts)))
+            connection.execute(
+                self._database.upsert(media_facts), {"key": key, "etag": etag, "facts": json.dumps(facts)}
+            )
 
     def texts(self) -> dict[str, tuple[str, str]]:
         """Return the cached briefs, defaults and lists: key -> (ETag, text).

@@ -230,7 +230,7 @@ class RunComfyResource(EnvironmentResource):
             RequestFailed, RequestCancelled: it ended without a video.
         """
         from resources.generation import single
-        from resources.generation.factory import options_of
+        from resources.generation.engine import options_of
 
         with self._ledger() as (settings, ledger):
             options = options_of(settings)
@@ -301,7 +301,7 @@ class RunComfyResource(EnvironmentResource):
             EndpointUnreachable: the paid service cannot fetch inputs from this bucket.
             SettingsError: an address or a pinned id does not fit.
         """
-        from resources.generation.factory import open_engine
+        from resources.generation.engine import open_engine
 
         return open_engine(
             load_settings(),

@@ -11,8 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from resources.errors import I2VError
-from resources.schemas.families import ENDPOINTS, FAMILIES, record_of
-from resources.schemas.family import Endpoint, Traits
+from resources.schemas.families import ENDPOINTS, FAMILIES, Endpoint, Traits, record_of
 from resources.schemas.inputs import LAST, Family, GenerationInputs, Medium, MediumKind, Route, marked_medium
 from resources.schemas.limits import Dialect, Limits, MediaLimits, PromptLimits, prompt_excess, prompt_units
 from resources.schemas.live_body import traits_of_body

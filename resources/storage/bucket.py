@@ -6,22 +6,26 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Self
+from uuid import uuid4
 
 from botocore.exceptions import ClientError
 from pydantic import SecretStr
 
+from resources.schemas.inputs import Medium, sha256_file
 from resources.settings import Settings
-from resources.storage.client import make_client, transfer_config
+from resources.storage.client import hashed, make_client, transfer_config
 from resources.storage.errors import (
+    AccessDenied,
     BadRequest,
     BucketMissing,
+    InputReplaced,
     ObjectMissing,
     ObjectTooLarge,
     StorageUnavailable,
     error_code,
     translated,
 )
-from resources.storage.listing import hashed
+from resources.storage.keys import INPUTS, input_key
 from resources.storage.objects import ConditionalWrites, FolderListing, ObjectInfo, info_of
 
 _DELETE_MANY = 1000
@@ -280,6 +284,75 @@ class Bucket(ConditionalWrites):
                 wanted["VersionId"] = version_id
             more: dict[str, Any] = {"ContentType": content_type, "MetadataDirective": "REPLACE"} if content_type else {}
             self._client.copy_object(Bucket=self.name, Key=self.prefix + target, CopySource=wanted, **more)
+
+    # Inputs: copies under the hash of their bytes are what is sent, so that they cannot be replaced in flight
+
+    def store_input(self, medium: Medium, scratch: Path) -> str:
+        """Return the key of the copy that is sent, which holds exactly the bytes that were hashed; it is made once.
+
+        Where the bucket keeps versions, the copy is of the version that was hashed. Elsewhere the server copies the file if it
+        still has the ETag that it was hashed with, and the copy's own ETag shows that it has those bytes. If it does not (a file
+        in parts, encryption), the bytes are read, hashed again and stored. A file that lies under its hash already is sent as it is.
+
+        Args:
+            medium: the file as it was hashed.
+            scratch: folder for the bytes on their way.
+
+        Raises:
+            InputReplaced: another file lies under its key now.
+            ObjectMissing: the file is gone, so that a submit would pay for a failure.
+            StorageError: the bucket does not answer, or does not take the copy.
+        """
+        if medium.key.startswith(INPUTS):
+            return medium.key
+        key = input_key(medium.sha256, medium.content_type)
+        there = self.head(key)
+        if there is not None and there.size_bytes == medium.size_bytes:
+            if not medium.version_id:
+                self._current_version(medium)
+            return key
+        if medium.version_id:
+            self.copy(medium.key, key, version_id=medium.version_id, content_type=medium.content_type)
+        elif not self._copied(medium, key):
+            version = self._current_version(medium)
+            if version:
+                self.copy(medium.key, key, version_id=version, content_type=medium.content_type)
+            else:
+                self._copy_bytes(medium, key, scratch / f"input-{uuid4().hex}")
+        return key
+
+    def _copied(self, medium: Medium, key: str) -> bool:
+        """Return whether the server copied exactly the bytes that were hashed; if not, nothing lies under the key."""
+        if not medium.etag or "-" in medium.etag:  # unknown, or of a file in parts, of which no copy has the same
+            return False
+        try:
+            copied = self.copy_if(medium.key, key, medium.content_type, etag=medium.etag)
+        except (AccessDenied, BadRequest):  # storage without such copies
+            return False
+        if copied is None:
+            raise InputReplaced(medium.key)
+        if copied != medium.etag:  # perhaps the condition was ignored, and these are other bytes
+            self.delete(key)
+            return False
+        return True
+
+    def _current_version(self, medium: Medium) -> str:
+        """Return the version that lies there now, if it is the one that was hashed; empty if that cannot be known."""
+        there = self.head(medium.key)
+        if there is None:
+            raise ObjectMissing(f"{medium.key}: the file is no longer in the bucket.")
+        if medium.etag not in ("", there.etag):
+            raise InputReplaced(medium.key)
+        return there.version_id if medium.etag else ""
+
+    def _copy_bytes(self, medium: Medium, key: str, path: Path) -> None:
+        try:
+            self.fetch(medium.key, path)
+            if sha256_file(path) != medium.sha256:
+                raise InputReplaced(medium.key)
+            self.upload(path, key, medium.content_type)
+        finally:
+            path.unlink(missing_ok=True)
 
     # Deleting
 

@@ -37,6 +37,13 @@ class ObjectMissing(StorageError):
     code = ErrorCode.OBJECT_MISSING
 
 
+class InputReplaced(StorageError):
+    """A file was uploaded over the one that was hashed: the service would get other bytes than were planned."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"{key} was replaced while it waited.", remedy="The new one is planned next.")
+
+
 class ObjectTooLarge(StorageError):
     """The object exceeds the reader's limit."""
 

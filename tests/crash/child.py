@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from resources.generation.factory import open_engine, options_of
+from resources.generation.engine import open_engine, options_of
 from resources.generation.run_sync import run_sync
 from resources.generation.types import NO_CAPS, Delivered, GenerationRequest
 from resources.ledger.ledger import Ledger

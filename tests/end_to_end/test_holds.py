@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 from PIL import Image
 
-from resources.generation.factory import open_engine
+from resources.generation.engine import open_engine
 from resources.ledger.records import Claimed, NewRequest, State, caps_of
 from resources.registry.registry import ClipState
 from resources.settings import load_settings
@@ -82,7 +82,7 @@ def test_a_clip_that_waits_for_a_slot_until_its_window_is_over_is_not_paid(stage
     now = datetime.now(UTC)
     stage.set_variable("I2V_GENERATE_ONLY", f"{now - timedelta(hours=2):%H:%M}-{now + timedelta(hours=2):%H:%M}")
     looks = chain([now] * 2, repeat(now + timedelta(hours=3)))
-    monkeypatch.setattr("resources.generation.factory.open_engine", partial(open_engine, clock=lambda: next(looks)))
+    monkeypatch.setattr("resources.generation.engine.open_engine", partial(open_engine, clock=lambda: next(looks)))
     stage.upload("hero.png", picture(2))
     stage.make()
 
@@ -115,7 +115,7 @@ def test_what_would_pass_the_budget_waits_until_the_cap_is_raised(stage) -> None
 def cap_of_a_run(monkeypatch: pytest.MonkeyPatch, dollars: float) -> None:
     """The sandbox's caps of a run are those of its day; here they differ, as the service's do."""
     caps = replace(caps_of(load_settings()), usd_per_run_microdollars=round(dollars * 1_000_000))
-    for module in ("resources.generation.factory", "i2v_assets.defs.dispatch_sensor"):
+    for module in ("resources.generation.engine", "i2v_assets.defs.dispatch_sensor"):
         monkeypatch.setattr(f"{module}.caps_of", lambda settings: caps)
 
 

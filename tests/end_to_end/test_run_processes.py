@@ -212,7 +212,7 @@ def test_a_run_that_dagster_tries_again_has_no_second_budget_and_pays_for_no_fai
     stage.instance.report_run_failed(stage.instance.get_run_by_id(crashed.run_id))
 
     caps = replace(caps_of(load_settings()), usd_per_day_microdollars=10**9)  # another day, say
-    monkeypatch.setattr("resources.generation.factory.caps_of", lambda settings: caps)
+    monkeypatch.setattr("resources.generation.engine.caps_of", lambda settings: caps)
     monkeypatch.setenv("I2V_DEADLINE_SECONDS", "5")
     dagsters_retry_of(stage, crashed)
 

@@ -19,7 +19,7 @@ from service import HostileService, Scenario
 from resources.devservers.start import SANDBOX_TOKEN, RunningSandbox, environment
 from resources.generation import download as engine_download
 from resources.generation import poll
-from resources.generation.factory import open_engine
+from resources.generation.engine import open_engine
 from resources.generation.types import Delivered, EngineOptions, Failed, GenerationRequest, Held, Outcome
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Caps

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resources import logs
-from resources.outside_text import csv_cell, escape_html, escape_json, escape_markdown, escape_slack, lines, plain
+from resources.messages import csv_cell, escape_html, escape_json, escape_markdown, escape_slack, lines, plain
 
 HOSTILE = (
     "x ![z](/graphql?query=mutation{launchPipelineExecution}).png",

@@ -10,8 +10,8 @@ from i2v_assets.cli.run.inputs import RunInput, Target, check_media
 from i2v_assets.cli.run.media import display_names, store_media
 from i2v_assets.operations.preview import open_planner
 from i2v_assets.pipeline.read_media import MediaReader, ReadFile
-from i2v_assets.planning.families import wanted_families
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting
+from i2v_assets.planning.planner import wanted_families
 from i2v_assets.session import Session
 from resources.schemas.endpoints import ENDPOINTS, LiveEndpoint
 from resources.schemas.families import FAMILIES

@@ -14,7 +14,7 @@ from i2v_assets.cli.exit_codes import Exit
 from i2v_assets.planning.plan import Plan
 from i2v_assets.session import Session
 from resources.errors import ErrorCode
-from resources.generation.factory import open_engine, options_of
+from resources.generation.engine import open_engine, options_of
 from resources.generation.run_sync import run_sync
 from resources.generation.types import Cancelled, Delivered, Failed, GenerationRequest, Held, Outcome
 from resources.ledger.records import RequestRow, State

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from resources.schemas.family import SEED_PAGE, Body, Endpoint, FamilyRecord, MediaField, Traits, Url, prompt_of, says
+from resources.schemas.families import SEED_PAGE, Body, Endpoint, FamilyRecord, MediaField, Traits, Url, prompt_of, says
 from resources.schemas.inputs import MAX_SEED, MediumKind, Route
 from resources.schemas.limits import MEGABYTE, Limits, MediaLimits, PromptLimits
 

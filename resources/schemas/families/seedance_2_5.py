@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from resources.schemas.family import FamilyRecord
+from resources.schemas.families import FamilyRecord
 from resources.schemas.inputs import Route
 
 _TIERS = ("720p", "1080p", "480p", "4k")

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from resources.schemas.family import (
+from resources.schemas.families import (
     SEED_PAGE,
     AudioUrl,
     Body,

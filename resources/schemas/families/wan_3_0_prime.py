@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from resources.schemas.family import FamilyRecord, Traits
+from resources.schemas.families import FamilyRecord, Traits
 from resources.schemas.inputs import Route
 
 FAMILY: Final = FamilyRecord(

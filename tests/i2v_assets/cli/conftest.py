@@ -27,7 +27,7 @@ from i2v_assets.pipeline.plan import plan_options
 from i2v_assets.pipeline.report import ClipReporter, make_clip
 from i2v_assets.uploads.ingest import scan_uploads
 from resources.devservers.start import RunningS3, RunningSandbox, environment, start_sandbox
-from resources.generation.factory import open_engine, options_of
+from resources.generation.engine import open_engine, options_of
 from resources.ledger.ledger import Ledger
 from resources.media.pool import MediaPool
 from resources.registry.agreed_prices import CatalogueMemory

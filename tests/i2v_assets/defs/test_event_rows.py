@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 
-from i2v_assets.defs.dagster_internals import event_tables
+from i2v_assets.defs.dagster_internals import SqliteEventLogStorage, event_tables
 from i2v_assets.defs.event_log import latest_of, with_target
 from i2v_assets.defs.storage_connections import KeptLog, kept_connections
 
@@ -109,3 +110,19 @@ def test_the_rows_are_those_that_dagster_writes(tmp_path: Path) -> None:
     assert ours == dagsters
     assert len(ours["index.asset_check_executions"]) == 5
     assert len(ours["index.asset_event_tags"]) == 3
+
+
+def test_the_events_of_a_clip_are_not_left_to_dagster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[tuple[str | None, str | None]] = []
+    own = SqliteEventLogStorage.store_event
+
+    def store_event(storage: Any, event: dg.EventLogEntry) -> None:
+        about = event.dagster_event.event_specific_data if event.dagster_event else None
+        left.append((event.dagster_event_type, getattr(about, "partition", None)))
+        own(storage, event)
+
+    monkeypatch.setattr(SqliteEventLogStorage, "store_event", store_event)
+    rows_of(tmp_path / "ours", kept=True)
+    assert (dg.DagsterEventType.ASSET_CHECK_EVALUATION, None) in left, "a check of the whole asset has its own way"
+    kinds = {kind for kind, partition in left if kind and partition is not None}
+    assert not kinds & {dg.DagsterEventType.ASSET_CHECK_EVALUATION, dg.DagsterEventType.ASSET_MATERIALIZATION}

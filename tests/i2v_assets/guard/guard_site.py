@@ -32,7 +32,7 @@ LAUNCH = (
 LOCATION = f"""
 import dagster as dg
 from i2v_assets.pipeline.metadata import thumbnail_markdown
-from resources.outside_text import escape_markdown
+from resources.messages import escape_markdown
 
 HOSTILE = {HOSTILE!r}
 TRAP = "![a picture](/graphql?query={quote(LAUNCH)})"

@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from i2v_assets.briefs.brief import Brief
-from i2v_assets.planning.families import expand
 from i2v_assets.planning.media import MeasuredMedium
 from i2v_assets.planning.plan import Plan, PlanOffer, PlanOptions, Refusal, Waiting
-from i2v_assets.planning.planner import make_plan
+from i2v_assets.planning.planner import expand, make_plan
 from resources.sandbox.recorded import recorded_entries
 from resources.schemas.endpoints import LIMITS, ids_for, to_body
 from resources.schemas.families import default_families

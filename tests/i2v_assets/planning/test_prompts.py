@@ -16,9 +16,9 @@ from i2v_assets.planning.prompts import (
     advise,
     has_roles,
     load_presets,
-    pick_preset,
     reference_line,
 )
+from i2v_assets.planning.take_planner import pick_preset
 from i2v_assets.planning.vocabulary import READ_CHARACTERS, read_prompt
 from resources.schemas.endpoints import LIMITS, prompt_problem
 from resources.schemas.families.happyhorse_1_0 import NAME as HAPPYHORSE_I2V

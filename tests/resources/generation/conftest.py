@@ -18,8 +18,7 @@ import pytest
 
 from resources.devservers.start import RunningSandbox, environment, start_sandbox
 from resources.generation import download, poll
-from resources.generation.engine import Engine
-from resources.generation.factory import open_engine
+from resources.generation.engine import Engine, open_engine
 from resources.generation.shutdown import StopKind
 from resources.generation.types import EngineOptions, GenerationRequest, Outcome
 from resources.ledger.ledger import Ledger

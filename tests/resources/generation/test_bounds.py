@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from resources.generation import outputs, rate_limit
+from resources.generation import download, rate_limit
 from resources.generation.orphans import adopt_orphans
 from resources.generation.types import Delivered, Failed, Held
 from resources.ledger.records import State
@@ -265,8 +265,8 @@ def test_slow_downloads_make_room_for_others(house: Any, monkeypatch: pytest.Mon
 
 
 def test_the_downloads_of_one_clip_have_a_deadline(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outputs, "CLIP_SECONDS", 2.0)
-    monkeypatch.setattr(outputs.Budget.__init__, "__defaults__", (2.0,))
+    monkeypatch.setattr(download, "CLIP_SECONDS", 2.0)
+    monkeypatch.setattr(download.Budget.__init__, "__defaults__", (2.0,))
     house.fault("download", "slow", times=50)
     assert house.one(house.order(1)).kind is WaitReason.DOWNLOAD
     house.clear_faults()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resources.ledger.leases import Hold
+from resources.generation.context import Hold
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Caps, Claimed, NewRequest, State
 

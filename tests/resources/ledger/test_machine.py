@@ -16,8 +16,9 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from resources.generation.context import Hold
 from resources.ledger.errors import IllegalTransition, StaleClaim
-from resources.ledger.leases import GRACE_SECONDS, LONGEST_LEASE, Hold
+from resources.ledger.leases import GRACE_SECONDS, LONGEST_LEASE
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import Caps, Claimed, NewRequest, State
 

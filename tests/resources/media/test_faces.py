@@ -53,6 +53,15 @@ def test_mirrored_darker_and_grey_faces_are_found(samples: Path) -> None:
             assert len(faces_in(changed)) == 1
 
 
+@pytest.mark.parametrize("times", [1.5, 2, 3, 4, 6])
+def test_a_face_is_found_from_close_up_to_far_away(samples: Path, times: float) -> None:
+    with Image.open(samples / "portrait.png") as portrait:
+        canvas = Image.new("RGB", (1200, 1200), (120, 130, 140))
+        canvas.paste(portrait.convert("RGB"), (376, 480))  # the nose is at 600, 600
+        half = round(50 * times)  # the face is 97 pixels wide
+        assert len(faces_in(canvas.crop((600 - half, 600 - half, 600 + half, 600 + half)))) == 1
+
+
 def test_noise_and_the_smallest_picture_have_no_face() -> None:
     noise = np.random.default_rng(3).integers(0, 255, (300, 300, 3), dtype=np.uint8)
     assert faces_in(Image.fromarray(noise)) == ()

@@ -66,7 +66,7 @@ def test_every_file_of_the_folder_is_one_record(tmp_path: Path, monkeypatch: pyt
     files = [file for file in HOME.glob("*.py") if file.stem != "__init__"]
     assert len(files) == len(FAMILIES)
     (tmp_path / "made_up_9.py").write_text(
-        "from resources.schemas.family import FamilyRecord\nfrom resources.schemas.inputs import Route\n"
+        "from resources.schemas.families import FamilyRecord\nfrom resources.schemas.inputs import Route\n"
         "FAMILY = FamilyRecord(name='made-up-9/x', title='Made up', description='-', category='image-to-video',\n"
         "    route=Route.ANIMATE, sources=('a test',), live_ids=('made/up-9/x',))\n"
     )

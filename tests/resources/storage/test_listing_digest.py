@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resources.storage import listing
+from resources.storage import client as listing
 from resources.storage.bucket import Bucket
 
 

@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resources.storage.bucket import Bucket
-from resources.storage.client import make_client
-from resources.storage.listing import parse_objects
+from resources.storage.client import make_client, parse_objects
 
 SHAPE = Session().get_service_model("s3").operation_model("ListObjectsV2").output_shape
 NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from alembic import op
 
-from resources.ledger.tables import UtcDateTime
+from resources.ledger.database import UtcDateTime
 
 revision = "0008"
 down_revision = "0007"
