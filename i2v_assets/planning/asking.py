@@ -153,6 +153,8 @@ def _says_no_parts(clues: Clues) -> bool:
 
 
 def _missing(clues: Clues) -> Iterator[Ask]:
+    if not clues.prompt.text:
+        return
     several = len(clues.images) + len(clues.videos) + len(clues.audios) > 1
     for kind, names, concept, key, what in (
         (MediumKind.IMAGE, clues.images, "", "images", "image"),
