@@ -16,6 +16,9 @@ NEAR = 0.01
 the 2 % that a quote may be off."""
 AGREEING = 0.7
 """Share of the costs that have to agree with a level or trend: most, with room for outliers and a few of the price before."""
+STEEPEST = 3.0
+"""Logarithm of how many times a price may rise or fall within one trend: 20 times. Nothing that drifts gets so far in 50
+requests, and a line that is steeper has no end that can be reckoned with."""
 
 
 class AgedCost(NamedTuple):
@@ -50,22 +53,24 @@ def level_of(costs: Sequence[AgedCost]) -> Level:
     """
     if len(costs) <= RECENT:
         return Level(median_high(cost.amount for cost in costs), len(costs))
+    since = costs[0].age
+    costs = [AgedCost(cost.amount, cost.age - since) for cost in costs]  # the newest's is 0, so that no line runs far
     for size in WINDOWS:
         window = costs[:size]
         if size != WINDOWS[0] and len(window) < size:
             continue
         rise = _rise(window)
-        span = window[-1].age - window[0].age
+        span = window[-1].age
         if abs(rise) * span <= NEAR:
             rise = 0.0
-        if not _agrees(window, rise):
+        if abs(rise) * span > STEEPEST or not _agrees(window, rise):
             continue
         changed = len(window) < len(costs)
         if not rise:
             return Level(median_high(cost.amount for cost in window), len(window), changed=changed)
         # A trend is continued for half of the time in which it was seen, and not for ever.
-        now = max(0.0, window[0].age - span / 2)
-        return Level(round(_at(window, rise, now)), len(window), rise, changed)
+        now = -min(since, span / 2)
+        return Level(max(1, round(_at(window, rise, now))), len(window), rise, changed)
     return Level(median_high(cost.amount for cost in costs[:RECENT]), RECENT, changed=True)
 
 

@@ -1,0 +1,41 @@
+"""What the latest costs say about the next one, whatever they are and however old."""
+
+import math
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from resources.prices.trend import AgedCost, level_of
+
+AMOUNTS = st.integers(1, 10**40)
+AGES = st.integers(0, 10**9)
+ONE_DOUBLED = [AgedCost(2_000_000 if at < 7 else 1_000_000, 12_000 + at) for at in range(14)]
+
+
+@given(st.lists(st.builds(AgedCost, AMOUNTS, AGES), min_size=1, max_size=60))
+@example(ONE_DOUBLED)
+@example([AgedCost(10**at, at) for at in range(40)])
+@example([AgedCost(1, age) for age in range(13)] + [AgedCost(3, 13)])
+def test_a_level_is_found_of_any_costs_of_any_age(costs: list[AgedCost]) -> None:
+    found = level_of(sorted(costs, key=lambda cost: cost.age))
+    assert found.amount > 0
+    assert math.isfinite(found.rise)
+    assert 0 < found.used <= len(costs)
+
+
+@given(st.lists(st.builds(AgedCost, st.integers(10**6, 10**7), st.integers(0, 200)), min_size=1, max_size=60), AGES)
+def test_others_requests_since_change_a_level_and_no_more(costs: list[AgedCost], since: int) -> None:
+    costs.sort(key=lambda cost: cost.age)
+    later = level_of([AgedCost(cost.amount, cost.age + since) for cost in costs])
+    now = level_of(costs)
+    assert (later.used, later.rise, later.changed) == (now.used, now.rise, now.changed)
+
+
+def test_a_change_of_long_ago_is_the_level_of_now() -> None:
+    assert level_of(ONE_DOUBLED).amount == 2_000_000
+
+
+def test_a_steep_rise_is_no_trend() -> None:
+    steep = [AgedCost(round(10**9 * math.exp(-0.1 * age)), age) for age in range(40)]
+    assert level_of(steep).used < 40
+    assert level_of(steep).amount < 10**10
