@@ -8,7 +8,8 @@ from statistics import median, median_high
 from typing import NamedTuple
 
 WINDOWS = 50, 30, 20, 14
-"""Costs that are looked at, the latest: as many as agree with one level or one trend. Fewer than 14 show no trend."""
+"""Costs that are looked at, the latest: as many as agree with one level or one trend. The first of them is all costs, however few: from
+eight on they may show a trend, and without it a price that drifts would be expected too late."""
 RECENT = 7
 """The latest of them that show a change of the price: their median stands three outliers, and a change counts after four."""
 NEAR = 0.01
@@ -16,6 +17,9 @@ NEAR = 0.01
 the 2 % that a quote may be off."""
 AGREEING = 0.7
 """Share of the costs that have to agree with a level or trend: most, with room for outliers and a few of the price before."""
+STRAYING = 4
+"""A change is more than this many times the usual distance of a cost from its level. Of costs that scatter evenly the farthest
+are at twice that distance, and the medians of a few of them stray as far apart."""
 STEEPEST = 3.0
 """Logarithm of how many times a price may rise or fall within one trend: 20 times. Nothing that drifts gets so far in 50
 requests, and a line that is steeper has no end that can be reckoned with."""
@@ -71,7 +75,15 @@ def level_of(costs: Sequence[AgedCost]) -> Level:
         # A trend is continued for half of the time in which it was seen, and not for ever.
         now = -min(since, span / 2)
         return Level(max(1, round(_at(window, rise, now))), len(window), rise, changed)
-    return Level(median_high(cost.amount for cost in costs[:RECENT]), RECENT, changed=True)
+    latest, earlier = ([cost.amount for cost in part] for part in (costs[:RECENT], costs[RECENT:]))
+    return Level(median_high(latest), RECENT, changed=_differ(latest, earlier))
+
+
+def _differ(latest: Sequence[int], earlier: Sequence[int]) -> bool:
+    """Return True if two levels are further apart than costs scatter about them, and by more than 1 %."""
+    one, other = median_high(latest), median_high(earlier)
+    scatter = median_high([*(abs(cost - one) for cost in latest), *(abs(cost - other) for cost in earlier)])
+    return abs(one - other) > max(NEAR * one, STRAYING * scatter)
 
 
 def _rise(window: Sequence[AgedCost]) -> float:

@@ -1,7 +1,9 @@
 """What the latest costs say about the next one, whatever they are and however old."""
 
 import math
+import random
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -39,3 +41,27 @@ def test_a_steep_rise_is_no_trend() -> None:
     steep = [AgedCost(round(10**9 * math.exp(-0.1 * age)), age) for age in range(40)]
     assert level_of(steep).used < 40
     assert level_of(steep).amount < 10**10
+
+
+def _scattered(seed: int, *levels: int) -> list[AgedCost]:
+    """Costs within 4 % of these levels, the latest first."""
+    dice = random.Random(seed)
+    return [AgedCost(round(level * dice.uniform(0.96, 1.04)), age) for age, level in enumerate(levels)]
+
+
+@pytest.mark.parametrize(("count", "most"), [(8, 25), (14, 5), (20, 5), (50, 5)])
+def test_costs_that_only_scatter_seldom_seem_to_change(count: int, most: int) -> None:
+    level = 10**6
+    assert sum(level_of(_scattered(seed, *[level] * count)).changed for seed in range(100)) <= most
+
+
+@pytest.mark.parametrize("factor", [0.5, 2])
+def test_a_change_among_costs_that_scatter_is_said(factor: float) -> None:
+    new, old = round(10**6 * factor), 10**6
+    for seed in range(50):
+        assert level_of(_scattered(seed, *[new] * 7, *[old] * 7)).changed, seed
+
+
+def test_eight_costs_may_show_a_trend() -> None:
+    drifts = [AgedCost(round(10**6 * math.exp(-0.001 * age)), age) for age in range(0, 80, 10)]
+    assert level_of(drifts).rise > 0
