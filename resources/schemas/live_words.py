@@ -23,6 +23,14 @@ LARGEST_NUMBER = 2**64
 SMALLEST_STEP = 1e-6
 """Smallest `multipleOf` that is checked: no field of a model is finer."""
 
+_UNREAD: Final = frozenset(
+    ["not", "if", "then", "else", "contains", "prefixItems", "patternProperties", "propertyNames", "minProperties",
+     "maxProperties", "dependencies", "dependentRequired", "dependentSchemas", "unevaluatedProperties", "unevaluatedItems"]
+)  # fmt: skip
+"""Words that limit a value and are left to the service."""
+_SAID: Final = frozenset(["default", "format", "description", "title"])
+"""Known words that limit nothing."""
+
 
 class SchemaUnusable(I2VError):
     """A live schema cannot be used: too large, too deep, with a remote reference, or without a prompt."""
@@ -73,6 +81,7 @@ class SchemaReader:
         self._root = root
         self._parts = 0
         self._values = 0
+        self._unread = 0  # limits that were left to the service
 
     def whole(self) -> dict[str, Any]:
         """Return the fields of the schema as they are written, those that it requires, and its cleaned `rules` about them.
@@ -98,8 +107,8 @@ class SchemaReader:
             properties |= dict(inside) if isinstance(inside, Mapping) else {}
             required += listed if isinstance(listed, list) else []
             parts += [(each, depth + 1) for each in all_of] if isinstance(all_of, list) else []
-            rules += [{word: self._word(word, part[word], depth)} for word in ("anyOf", "oneOf") if part.get(word)]
-        sound = [rule for rule in rules if all(rule.values())]
+            rules += [self.clean({word: part[word]}, depth) for word in ("anyOf", "oneOf") if part.get(word)]
+        sound = [rule for rule in rules if rule]
         return {"properties": properties, "required": required, "rules": {"allOf": sound} if sound else {}}
 
     def clean(self, part: object, depth: int) -> dict[str, Any]:
@@ -117,7 +126,13 @@ class SchemaReader:
             target = self._target(part["$ref"])
             beside = {name: value for name, value in part.items() if name != "$ref"}
             return {**self.clean(target, depth + 1), **self.clean(beside, depth + 1)}
-        kept = {name: self._word(name, value, depth) for name, value in part.items() if name in _KEPT}
+        kept: dict[str, Any] = {}
+        for name, value in part.items():
+            unread = self._unread
+            found = self._word(name, value, depth) if name in _KEPT else None
+            self._unread += found is None and name in (_KEPT | _UNREAD) - _SAID
+            # Branches that were made wider may hold together, where the service means one of them.
+            kept["anyOf" if name == "oneOf" and self._unread > unread else name] = found
         if part.get("nullable") is True and isinstance(kept.get("type"), str):
             kept["type"] = [kept["type"], "null"]
         return _without_null({name: value for name, value in kept.items() if value is not None})

@@ -150,3 +150,30 @@ def test_what_a_schema_says_of_its_fields_together_is_checked() -> None:
     plain = json.dumps(read_schema(raw).plain)
     assert violations(plain, '{"prompt": "x", "style": "y"}') == []
     assert "anyOf" in violations(plain, '{"prompt": "x"}')[0]
+
+
+def test_one_of_several_holds_only_as_far_as_it_is_understood() -> None:
+    """A `not` is not read, so what it keeps apart may hold together: such a `oneOf` refuses nothing that the service takes."""
+    needs, lacks = {"required": ["image"]}, {"not": {"required": ["image"]}}
+    for branches in ([needs, lacks], [{"required": ["style"]}, {"required": ["prompt"], **lacks}]):
+        for rule in ({"oneOf": branches}, {"allOf": [{"oneOf": branches}]}):
+            raw = {"properties": {"prompt": TEXT, "style": TEXT, "image": IMAGE}, **rule}
+            plain = json.dumps(read_schema(raw).plain)
+            for body in ({"prompt": "x", "image": "a.jpg", "style": "y"}, {"prompt": "x"}):
+                assert violations(plain, json.dumps(body)) == []
+
+
+def test_one_of_several_that_is_understood_holds() -> None:
+    raw = {
+        "properties": {"prompt": TEXT, "style": TEXT, "image": IMAGE},
+        "oneOf": [{"required": ["image"]}, {"required": ["style"], "x-order": 2}],
+    }
+    plain = json.dumps(read_schema(raw).plain)
+    assert violations(plain, '{"prompt": "x", "style": "y"}') == []
+    assert violations(plain, '{"prompt": "x", "style": "y", "image": "a.jpg"}')
+
+
+def test_a_field_of_one_of_several_is_no_stricter_than_it_is() -> None:
+    odd = {"type": "integer", "not": {"enum": [5]}, "minimum": 3, "maximum": 9}
+    endpoint = live(duration={"oneOf": [{"type": "integer", "enum": [5]}, odd]})
+    assert violations(json.dumps(endpoint.schema.plain), '{"prompt": "x", "duration": 5}') == []
