@@ -292,7 +292,8 @@ def switch_of(name: str, value: object) -> bool | None:
 
 def counts_frames(part: Mapping[str, Any]) -> bool:
     """Return True if the length that a field takes is one of frames, by what it says of itself."""
-    text = " ".join(str(part.get(name, "")) for name in ("title", "description"))[:_MAX_TEXT].lower()
+    texts = (str(each.get(name, "")) for each in readings(part) for name in ("title", "description"))
+    text = " ".join(texts)[:_MAX_TEXT].lower()
     return "frame" in text and "second" not in text
 
 

@@ -91,7 +91,7 @@ class SchemaReader:
         Raises:
             SchemaUnusable: it is nested too deep, or refers to another document or to nothing.
         """
-        properties: dict[str, object] = {}
+        said: dict[str, list[object]] = {}
         required: list[object] = []
         rules: list[dict[str, Any]] = []
         parts: list[tuple[object, int]] = [(self._root, 1)]
@@ -104,10 +104,14 @@ class SchemaReader:
             if "$ref" in part:
                 parts.append((self._target(part["$ref"]), depth + 1))
             inside, listed, all_of = part.get("properties"), part.get("required"), part.get("allOf")
-            properties |= dict(inside) if isinstance(inside, Mapping) else {}
+            for name, of_field in inside.items() if isinstance(inside, Mapping) else ():
+                before = said.setdefault(name, [])
+                before += [of_field] if of_field not in before else []
             required += listed if isinstance(listed, list) else []
             parts += [(each, depth + 1) for each in all_of] if isinstance(all_of, list) else []
             rules += [self.clean({word: part[word]}, depth) for word in ("anyOf", "oneOf") if part.get(word)]
+        # All that is said of a field applies; where it is read, the last wins, which is what the schema itself says.
+        properties = {name: each[0] if len(each) == 1 else {"allOf": each[::-1]} for name, each in said.items()}
         sound = [rule for rule in rules if rule]
         return {"properties": properties, "required": required, "rules": {"allOf": sound} if sound else {}}
 

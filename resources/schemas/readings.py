@@ -1,6 +1,7 @@
 """Flat readings of a field of a live schema: what it is by each of its branches. For reading, never for validation. Pure."""
 
 import json
+import math
 from collections.abc import Mapping
 from itertools import islice, product
 from typing import Any, Final
@@ -9,12 +10,16 @@ MAX_READINGS: Final = 64
 """Most readings of one field, so that branches of branches do not multiply; known fields have at most 4."""
 
 _BRANCHED: Final = ("allOf", "anyOf", "oneOf")
+_NARROWER: Final = {
+    **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems"), max),
+    **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems"), min),
+}
 
 
 def readings(part: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     """Return a field once for each of its alternatives (``anyOf``, ``oneOf``), with its own keys and those of ``allOf``.
 
-    The field's own keys win, a ``const`` is a list of one value, and a default is a plain value.
+    The field's own keys win, but of a limit that is stated twice the narrower one counts. A ``const`` is a list of one value, and a default is a plain value.
     """
     return tuple(_plain(each) for each in _flat(part))
 
@@ -44,15 +49,30 @@ def _flat(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     for chosen in islice(product(*choices), MAX_READINGS):
         together: dict[str, Any] = {}
         for each in chosen:
-            together |= each
-        merged.append({**together, **own})
+            together = _both(together, each)
+        merged.append(_both(together, own))
     return merged
+
+
+def _both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what two parts that both apply say together; of other keys than limits, the second wins."""
+    together = {**one, **other}
+    for word in [each for each in one if each in other]:
+        if word in _NARROWER:
+            together[word] = _NARROWER[word](one[word], other[word])
+        elif word == "enum":
+            together[word] = [value for value in other[word] if value in one[word]] or other[word]
+    return together
 
 
 def _plain(reading: Mapping[str, Any]) -> Mapping[str, Any]:
     plain = dict(reading)
     if "const" in plain and not plain.get("enum"):
         plain["enum"] = [plain["const"]]
+    if plain.get("enum"):
+        low, high = plain.get("minimum", -math.inf), plain.get("maximum", math.inf)
+        inside = [value for value in plain["enum"] if not isinstance(value, int | float) or low <= value <= high]
+        plain["enum"] = inside or plain["enum"]
     if isinstance(plain.get("default"), list | dict):
         del plain["default"]
     return plain

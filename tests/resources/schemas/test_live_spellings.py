@@ -177,3 +177,38 @@ def test_a_field_of_one_of_several_is_no_stricter_than_it_is() -> None:
     odd = {"type": "integer", "not": {"enum": [5]}, "minimum": 3, "maximum": 9}
     endpoint = live(duration={"oneOf": [{"type": "integer", "enum": [5]}, odd]})
     assert violations(json.dumps(endpoint.schema.plain), '{"prompt": "x", "duration": 5}') == []
+
+
+BASES = {
+    "$defs": {
+        "Base": {"properties": {"prompt": TEXT, "duration": {"type": "integer", "minimum": 1, "maximum": 60}}},
+        "Ten": {"properties": {"duration": {"maximum": 10}}},
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("own", "parts", "expected"),
+    [
+        ({"enum": [5, 10]}, ["Base"], (5, 10, (5, 10), 5)),
+        ({"type": "integer", "minimum": 5, "maximum": 12}, ["Base"], (5, 12, (), 5)),
+        ({"minimum": 0, "maximum": 90}, ["Base"], (1, 60, (), 5)),
+        ({"default": 7}, ["Base", "Ten"], (1, 10, (), 7)),
+        ({"enum": [5, 10, 15]}, ["Base", "Ten"], (5, 10, (5, 10), 5)),
+    ],
+)
+def test_all_that_is_said_of_a_field_holds(own: dict[str, Any], parts: list[str], expected: tuple[Any, ...]) -> None:
+    schema = read_schema(
+        {**BASES, "properties": {"duration": own}, "allOf": [{"$ref": f"#/$defs/{each}"} for each in parts]}
+    )
+    endpoint = LiveEndpoint("a/model", "a/model", schema)
+    limits = limits_of(endpoint)
+    lengths = limits.min_duration, limits.max_duration, limits.durations, usual_duration(endpoint)
+    assert lengths == expected
+    assert violations(json.dumps(schema.plain), '{"prompt": "x", "duration": 61}')
+
+
+def test_frames_are_no_seconds_wherever_it_is_said() -> None:
+    said = {"properties": {"duration": {"type": "integer", "description": "Number of frames."}}}
+    raw = {"properties": {"prompt": TEXT, "duration": {"default": 81}}, "allOf": [said]}
+    assert "duration" not in read_schema(raw).by_word
