@@ -43,9 +43,12 @@ def remember_requests_to_come(memory: UploadMemory, clip: str, fingerprint: str,
 
 
 def requests_to_come(memory: UploadMemory, row: ClipRow) -> int:
-    """Return how many requests a clip that waits for the budget still needs, as its run knew it; 1 if it said nothing."""
+    """Return how many requests a clip that waits for the budget still needs, as its run knew it; at least 1.
+
+    A run that found all its pieces claimed by another said 0, and the budget is asked about the clip all the same.
+    """
     known = memory.facts(_requests_key(row.clip), row.planned_fingerprint or "")
-    return int(known["requests"]) if known else 1
+    return max(1, int(known["requests"])) if known else 1
 
 
 def _requests_key(clip: str) -> str:

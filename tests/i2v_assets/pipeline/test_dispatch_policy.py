@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,9 @@ from i2v_assets.pipeline.dispatch_policy import (
     RunState,
     decide,
 )
+from i2v_assets.pipeline.film_budget import remember_requests_to_come, requests_to_come
+from resources.ledger.ledger import Ledger
+from resources.registry.registry import Registry
 from resources.registry.rows import ClipRow, ClipState
 from resources.wait_reason import WaitReason
 
@@ -201,3 +205,15 @@ def test_a_clip_of_several_requests_goes_on_when_there_are_as_many_left() -> Non
             OPEN, requests_left=left, requests_per_run=per_run, requests_of=lambda clip: 3 if clip.clip == "film" else 1
         )
         assert decide(waits, world).due == due
+
+
+@pytest.mark.parametrize(("said", "needed"), [(None, 1), (0, 1), (1, 1), (3, 3)])
+def test_a_clip_goes_on_whose_last_piece_another_run_claimed(tmp_path: Path, said: int | None, needed: int) -> None:
+    waits = row(waiting_for="budget", price_microdollars=0)
+    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+        memory = Registry(ledger.database).memory
+        if said is not None:
+            remember_requests_to_come(memory, waits.clip, waits.planned_fingerprint or "", said)
+        assert requests_to_come(memory, waits) == needed
+        world = replace(OPEN, requests_of=lambda clip: requests_to_come(memory, clip))
+        assert decide([waits], world).due == ("hero",)
