@@ -1,9 +1,8 @@
 """What all parts of the ledger share: how it is opened, a guarded update with its event, and the error if it does not apply."""
 
-import functools
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, wraps
 from types import TracebackType
 from typing import Any, Self
 
