@@ -129,7 +129,7 @@ class FilmForesight:
         taken = shot.crossfade + (after.crossfade if after is not None else 0.0)
         if taken > plan.seconds + HALF_A_FRAME:
             words = f"{which} will have {plan.seconds:g} s, but its crossfades need {taken:g} s."
-            return FilmProblem(WaitReason.FILM, shot.clip, words, "Shorten the crossfades, or lengthen the shot.")
+            return FilmProblem(WaitReason.FILM, "", words, "Shorten the crossfades, or lengthen the shot.")
         settings, at_most, count = self._context.settings, plan.at_most_microdollars, len(plan.requests)
         if at_most is None and not settings.allow_unknown_price:
             words = f"The price of shot {shot.number} of its film ({shot.clip}) cannot be read."

@@ -29,7 +29,7 @@ class FilmProblem:
 
     Attributes:
         reason: What its shots wait for.
-        shot: The clip of the shot that is to blame; empty if none is.
+        shot: The clip of the shot whose own plan says it too; empty if none does, so that every shot is held.
         words: What is wrong, with the shot's number.
         remedy: What to do.
         microdollars: What that shot may cost, if no cap has room for it.

@@ -97,6 +97,17 @@ def test_a_crossfade_that_is_longer_than_a_later_shots_voice_is_known_before(
     assert "Shot 3 of its film (short--03) will have 9 s, but its crossfades need 10 s." in note
 
 
+def test_a_shot_that_is_shorter_than_its_crossfades_is_not_paid_itself(films: Any, world: Any, samples: Path) -> None:
+    world.put("sequences/cat.jpg", samples / "pet.jpg")
+    world.put("sequences/voice.mp3", samples / "voiceover-en.mp3")
+    apart = FILM.replace("last_frame", "none").replace("duration: 3", "duration: 15")
+    third = "{prompt: She speaks, audio: voice.mp3, duration: match_audio, crossfade: 10}"
+    world.put("sequences/apart.yaml", apart.format(third=third))
+    films.until_still()
+    assert films.paid() == {}
+    assert "Shot 3 of its film (apart--03) will have 9 s" in " ".join(films.text("clips/apart--03/WAITING.txt").split())
+
+
 def test_a_shot_that_no_budget_has_room_for_holds_its_film_until_the_cap_is_raised(
     films: Any, world: Any, samples: Path, monkeypatch: Any
 ) -> None:
