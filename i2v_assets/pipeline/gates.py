@@ -111,14 +111,14 @@ def gate(asked: Gate, now: datetime) -> Hold | None:
 
 def _unapproved(asked: Gate, approve: str) -> Hold | None:
     """Return what only a person lets through."""
-    by_file = f", or upload any file as {COMMANDS}approve-{asked.clip}" if asked.bucket_commands else ""
-    by_person = f"{approve} (`i2v plan {asked.clip}` shows the plan and its price), or materialize it in the Dagster UI{by_file}."
+    by_person = _by_person(asked, approve, WaitReason.APPROVAL)
     if asked.refused_shot:
         words = f"Another shot of its film, {asked.refused_shot}, was refused. Until the film can be made, no more of it is paid for."
         remedy = f"See clips/{asked.refused_shot}/{REFUSED_NOTE}. To make this shot all the same: {by_person[0].lower()}{by_person[1:]}"
         return Hold(WaitReason.FILM, words, remedy)
     if asked.film_problem is not None:
         problem = asked.film_problem
+        by_person = _by_person(asked, approve, problem.reason)
         words = f"{problem.words} Until the film can be made, no more of it is paid for."
         remedy = f"{problem.remedy} To make this shot all the same: {by_person[0].lower()}{by_person[1:]}"
         return Hold(problem.reason, words, remedy.strip())
@@ -137,3 +137,10 @@ def _unapproved(asked: Gate, approve: str) -> Hold | None:
             WaitReason.HEAP, asked.heap.words, f"Run: {together} {by_person.replace('Run', 'For this one alone')}"
         )
     return None
+
+
+def _by_person(asked: Gate, approve: str, waiting_for: WaitReason) -> str:
+    """Return how a person lets a clip through; a file in the bucket approves only what waits for an approval alone."""
+    by_file = f", or upload any file as {COMMANDS}approve-{asked.clip}"
+    by_file = by_file if asked.bucket_commands and waiting_for.is_approvable else ""
+    return f"{approve} (`i2v plan {asked.clip}` shows the plan and its price), or materialize it in the Dagster UI{by_file}."

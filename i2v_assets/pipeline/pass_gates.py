@@ -14,9 +14,6 @@ from i2v_assets.planning.plan import Plan
 from i2v_assets.uploads.types import Candidate, UploadHold, UploadKind
 from resources.generation.types import Held
 from resources.ledger.approvals import ApprovalWay
-from resources.wait_reason import WaitReason
-
-FOR_APPROVAL = {WaitReason.APPROVAL, WaitReason.HEAP, WaitReason.FILM}
 
 
 class GateKeeper:
@@ -50,7 +47,7 @@ class GateKeeper:
 
     async def void_other_approvals(self, planned: Planned, held: Held) -> None:
         """Take back what a person approved of another plan of this clip, if it waits for an approval of this one."""
-        if held.kind in FOR_APPROVAL:
+        if held.kind.is_approvable:
             await asyncio.to_thread(self._void, planned)
 
     def _approve(self, planned: Planned) -> None:

@@ -80,3 +80,11 @@ def test_a_hold_for_the_window_says_when_it_opens() -> None:
     assert "22:00 to 06:00" in hold.reason
     assert "2026-03-10 22:00" in hold.remedy
     assert gate(replace(FREE, window=NIGHT), NOON.replace(hour=23)) is None
+
+
+@pytest.mark.parametrize("reason", [WaitReason.FILM, WaitReason.PRICE, WaitReason.CATALOGUE, WaitReason.KEEP_FACE])
+def test_a_file_in_the_bucket_is_offered_only_where_it_approves(reason: WaitReason) -> None:
+    hold = gate(replace(FREE, film_problem=replace(TOO_LONG, reason=reason), bucket_commands=True), NOON)
+    assert hold is not None
+    assert ("approve-hero" in hold.remedy) == (reason is WaitReason.FILM)
+    assert "i2v approve abc123" in hold.remedy
