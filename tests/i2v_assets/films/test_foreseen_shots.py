@@ -3,9 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from i2v_assets.films.scan import scan_film
 from resources.ledger.ledger import Ledger
 from resources.registry.registry import Registry
 from resources.settings import load_settings
+from resources.storage.bucket import Bucket
+from resources.storage.errors import StorageUnavailable
 
 KLING = "kling/kling-3.0/pro/image-to-video"
 FILM = """
@@ -143,3 +148,14 @@ def test_shots_of_one_film_in_several_runs_wait_for_each_other(
         "split--02": ("waiting", "film"),
         "split--03": ("refused", None),
     }
+
+
+def test_an_outage_is_no_fault_of_a_films_file(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.put("sequences/apart.yaml", FILM.format(third="It rests").encode())
+
+    def fail(*_: object, **__: object) -> bytes:
+        raise StorageUnavailable("The bucket does not answer.")
+
+    monkeypatch.setattr(Bucket, "read", fail)
+    with Ledger.open(load_settings().ledger_address) as ledger, pytest.raises(StorageUnavailable):
+        scan_film(world.bucket, Registry(ledger.database), {}, "apart")
