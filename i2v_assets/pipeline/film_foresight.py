@@ -12,7 +12,7 @@ from itertools import zip_longest
 from i2v_assets.films.held import fits_caps, hold_film
 from i2v_assets.films.resolve import HALF_A_FRAME, ResolvedFilm, Shot, Track, last_frame_name
 from i2v_assets.films.scan import scan_film
-from i2v_assets.films.spec import FilmError, film_name
+from i2v_assets.films.spec import film_name
 from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.film_watch import film_of
 from i2v_assets.pipeline.gates import FilmProblem
@@ -20,6 +20,7 @@ from i2v_assets.pipeline.plan import ClipPlanner
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.planning.plan import Plan, Refusal, Waiting
 from i2v_assets.uploads.types import Candidate, UploadFile
+from resources.errors import I2VError, Verdict
 from resources.ledger.records import caps_of
 from resources.media.facts import ImageFacts
 from resources.money import dollars
@@ -72,7 +73,9 @@ class FilmForesight:
         context, mark = self._context, ""
         try:
             resolved = await asyncio.to_thread(scan_film, context.bucket, context.registry, {}, film_name(film))
-        except FilmError as error:
+        except I2VError as error:
+            if error.verdict is Verdict.RETRYABLE:
+                raise
             found: FilmProblem | None = FilmProblem(WaitReason.FILM, "", error.message, error.remedy)
         else:
             mark, found = resolved.mark, await self._problem(resolved)

@@ -66,7 +66,7 @@ class GateKeeper:
         unchanged = row.delivered_version == row.version
         needs_approval = self._context.settings.require_approval or bool(brief.needs_approval)
         upload_hold = await self._upload_hold(planned)
-        film_problem = await self._film_problem(planned, refused_shot)
+        film_problem = await self._film_problem(planned, plan, refused_shot)
         holds = needs_approval or self._takes.window or upload_hold or heap or refused_shot or film_problem or plan.asks
         if not (unchanged or holds):
             return None  # no gate could hold it, so nothing has to be looked up
@@ -100,10 +100,12 @@ class GateKeeper:
             datetime.now(UTC),
         )
 
-    async def _film_problem(self, planned: Planned, refused_shot: str) -> FilmProblem | None:
-        """Return why nothing of the film that defines a clip is paid for yet; it is asked only if nothing of the clip is made."""
+    async def _film_problem(self, planned: Planned, plan: Plan, refused_shot: str) -> FilmProblem | None:
+        """Return why nothing of the film that defines a clip is paid for yet; asked only if nothing of the clip is made or paid."""
         made = planned.row.delivered_version == planned.row.version
         if self._foresight is None or refused_shot or self._run.by_hand or made:
+            return None
+        if await self._takes.is_paid(plan):
             return None
         return await self._foresight.problem_of(planned.row)
 

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from i2v_assets.clip_folder.manifest import ManifestError
 from i2v_assets.films.scan import scan_film
+from i2v_assets.pipeline import film_foresight
+from i2v_assets.pipeline.generate import TakeMaker
 from resources.ledger.ledger import Ledger
 from resources.registry.registry import Registry
 from resources.settings import load_settings
@@ -159,3 +162,31 @@ def test_an_outage_is_no_fault_of_a_films_file(world: Any, monkeypatch: pytest.M
     monkeypatch.setattr(Bucket, "read", fail)
     with Ledger.open(load_settings().ledger_address) as ledger, pytest.raises(StorageUnavailable):
         scan_film(world.bucket, Registry(ledger.database), {}, "apart")
+
+
+def test_a_film_that_cannot_be_looked_at_holds_its_shots_but_never_what_is_paid(
+    films: Any, world: Any, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ManifestError("clips/old/manifest.json is damaged.", remedy="Put it back.")
+
+    async def is_paid(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr(film_foresight, "scan_film", fail)
+    world.put("sequences/cat.jpg", samples / "pet.jpg")
+    world.put("sequences/held.yaml", "image: cat.jpg\nshots: [Slow push in]")
+    (held,) = world.tick("sequences")
+    assert held.success
+    assert films.paid() == {}
+    assert "clips/old/manifest.json is damaged." in films.text("clips/held--01/WAITING.txt")
+
+    def unavailable(*_: object) -> None:
+        raise StorageUnavailable("The bucket does not answer.")
+
+    monkeypatch.setattr(film_foresight, "scan_film", unavailable)
+    monkeypatch.setattr(TakeMaker, "is_paid", is_paid)
+    world.put("sequences/paid.yaml", "image: cat.jpg\nshots: [Slow push out]")
+    (paid,) = world.tick("sequences")
+    assert paid.success
+    assert world.bucket.head("clips/paid--01/video.mp4") is not None
