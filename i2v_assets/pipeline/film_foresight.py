@@ -7,12 +7,13 @@ that the shot before is planned in.
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import zip_longest
 
-from i2v_assets.films.held import fits_caps, hold_film
+from i2v_assets.films.held import fits_caps, hold_film, release_film
 from i2v_assets.films.resolve import HALF_A_FRAME, ResolvedFilm, Shot, Track, last_frame_name
 from i2v_assets.films.scan import scan_film
-from i2v_assets.films.spec import film_name
+from i2v_assets.films.spec import FilmError, film_name
 from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.film_watch import film_of
 from i2v_assets.pipeline.gates import FilmProblem
@@ -70,18 +71,22 @@ class FilmForesight:
         return None if found is None or found.shot == row.clip else found
 
     async def _look(self, film: str) -> FilmProblem | None:
-        context, mark = self._context, ""
+        context = self._context
+        memory = context.registry.memory
         try:
             resolved = await asyncio.to_thread(scan_film, context.bucket, context.registry, {}, film_name(film))
         except I2VError as error:
             if error.verdict is Verdict.RETRYABLE:
                 raise
+            mark = "" if isinstance(error, FilmError) else None
             found: FilmProblem | None = FilmProblem(WaitReason.FILM, "", error.message, error.remedy)
         else:
             mark, found = resolved.mark, await self._problem(resolved)
         if found is not None and found.reason is WaitReason.FILM:
-            memory, price = context.registry.memory, found.microdollars
-            await asyncio.to_thread(hold_film, memory, film, mark, microdollars=price, requests=found.requests)
+            now, price = datetime.now(UTC), found.microdollars
+            await asyncio.to_thread(hold_film, memory, film, mark, now, microdollars=price, requests=found.requests)
+        elif found is None:
+            await asyncio.to_thread(release_film, memory, film)
         return found
 
     async def _problem(self, film: ResolvedFilm) -> FilmProblem | None:

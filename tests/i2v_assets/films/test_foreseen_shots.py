@@ -1,15 +1,18 @@
 """Films of which a later shot cannot be made: nothing of them is paid, although that shot has no first frame yet."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from i2v_assets.clip_folder.manifest import ManifestError
+from i2v_assets.films.held import HOLD_FOR, hold_film, is_held, release_changed, release_film
 from i2v_assets.films.scan import scan_film
 from i2v_assets.pipeline import film_foresight
 from i2v_assets.pipeline.generate import TakeMaker
 from resources.ledger.ledger import Ledger
+from resources.ledger.records import caps_of
 from resources.registry.registry import Registry
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
@@ -190,3 +193,37 @@ def test_a_film_that_cannot_be_looked_at_holds_its_shots_but_never_what_is_paid(
     (paid,) = world.tick("sequences")
     assert paid.success
     assert world.bucket.head("clips/paid--01/video.mp4") is not None
+
+
+def test_a_film_is_held_until_it_changes_or_can_be_made_and_at_most_for_an_hour(world: Any) -> None:
+    film, at = "sequences/film.yaml", datetime(2026, 3, 10, 12, tzinfo=UTC)
+    caps = caps_of(load_settings())
+    with Ledger.open(load_settings().ledger_address) as ledger:
+        memory = Registry(ledger.database).memory
+        hold_film(memory, film, "mark", at)
+        release_changed(memory, film, "mark")
+        assert is_held(memory, film, caps, at + HOLD_FOR)
+        assert not is_held(memory, film, caps, at + HOLD_FOR + timedelta(seconds=1)), (
+            "what lies outside the film changes too"
+        )
+        release_changed(memory, film, "another")
+        assert not is_held(memory, film, caps, at)
+        hold_film(memory, film, "mark", at)
+        release_film(memory, film)
+        assert not is_held(memory, film, caps, at)
+        hold_film(memory, film, None, at)
+        release_changed(memory, film, "mark")
+        assert is_held(memory, film, caps, at), "its mark could not be found, so the film is not known to have changed"
+
+
+def test_a_hold_whose_cause_is_gone_ends_with_the_next_look(films: Any, world: Any, samples: Path) -> None:
+    """What held the film lies outside it: a setting, a preset, the catalogue."""
+    film, now = "sequences/film.yaml", datetime.now(UTC)
+    with Ledger.open(load_settings().ledger_address) as ledger:
+        memory = Registry(ledger.database).memory
+        hold_film(memory, film, None, now)
+        world.put("sequences/cat.jpg", samples / "pet.jpg")
+        world.put(film, "image: cat.jpg\nshots: [Slow push in]")
+        (made,) = world.tick("sequences")
+        assert made.success
+        assert not is_held(memory, film, caps_of(load_settings()), now)
