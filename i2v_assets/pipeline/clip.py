@@ -84,17 +84,34 @@ class ClipPipeline:
         if not self._run.plan:
             await reported
             return ClipPlanned(row)
-        _, planned = await asyncio.gather(reported, self._planner.takes(row, candidate, files))
-        self._note_planned(row.clip, planned)
+        told, planned = await asyncio.gather(
+            reported, self._planner.takes(row, candidate, files), return_exceptions=True
+        )
+        if isinstance(planned, BaseException):
+            raise planned
+        self._note_planned(row.clip, planned)  # also if its files could not be reported: others wait for its price
+        if isinstance(told, BaseException):
+            raise told
         if planned.stopped is not None:
             return _not_planned(row, planned.stopped)
         self._plans[row.clip] = planned.plans[0]
-        reported = self._reporter.planned(planned)
         if not self._run.make:
-            await reported
+            await self._reporter.planned(planned)
             return ClipPlanned(row, planned)
-        _, held = await asyncio.gather(reported, self._gates.held_clip(planned))
-        return held or await self._make(planned)
+        return await self._held(planned) or await self._make(planned)
+
+    async def _held(self, planned: Planned) -> ClipWaiting | None:
+        """Report the plan and ask the gates. A run by hand agrees to what they ask, so it shows the plan before."""
+        shown = self._reporter.planned(planned)
+        if self._run.by_hand:
+            await shown
+            return await self._gates.held_clip(planned)
+        told, held = await asyncio.gather(shown, self._gates.held_clip(planned), return_exceptions=True)
+        if isinstance(told, BaseException):
+            raise told
+        if isinstance(held, BaseException):
+            raise held
+        return held
 
     def _note_planned(self, clip: str, planned: Planned | None = None) -> None:
         """Tell the clips that wait until all of their heap or film are planned; only the first note of a clip counts."""

@@ -2,7 +2,7 @@
 
 Names are read as words in six languages, with plurals; the last word about a subject is the noun in most of them, so it
 wins, and a word about a product wins over all others: `product_cat_food.jpg` shows a product. Only the medium wins over
-that: `phone_screenshot.png` shows a screen.
+that: `phone_screenshot.png` shows a screen. Prompts are folded here too, so that both are compared in one form.
 """
 
 import re

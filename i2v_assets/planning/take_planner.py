@@ -156,7 +156,7 @@ class TakePlanner:
             under=self._under(),
             advice=(
                 *self.fields.advice,
-                *still_due(self._advice_on(prompt, routing.route, duration, resolution), routing.asks),
+                *self._advice_on(prompt, routing, duration, resolution),
             ),
         )
 
@@ -233,12 +233,12 @@ class TakePlanner:
         }
         return tuple(refs_by_file.get(each.name) for each in self.fields.kind(kind))
 
-    def _advice_on(self, prompt: str, route: Route, duration: int, resolution: str) -> tuple[Advice, ...]:
+    def _advice_on(self, prompt: str, routing: Routing, duration: int, resolution: str) -> tuple[Advice, ...]:
         """Return the advice on a prompt; a shipped one that moves a picture follows it all, unless a face is small."""
-        moves = route is Route.ANIMATE and self.preset not in (None, SPEAKER, SPEAKER_WITHOUT_IMAGE)
+        moves = routing.route is Route.ANIMATE and self.preset not in (None, SPEAKER, SPEAKER_WITHOUT_IMAGE)
         if moves and self.options.presets_are_shipped and not self.faces.share:
             return ()
-        return advise(prompt, route, self._prompt_facts(duration, resolution))
+        return still_due(advise(prompt, routing.route, self._prompt_facts(duration, resolution)), routing.asks)
 
     def _prompt_facts(self, duration: int, resolution: str) -> PromptFacts:
         images = self.fields.kind(MediumKind.IMAGE)

@@ -1,4 +1,4 @@
-"""What all clips of one engine share: the outside objects, the bounds, how blocking calls leave the event loop, and what was sent.
+"""What all clips of one engine share: outside objects, bounds, threads, what was sent, and until when a claim may send.
 
 What this process has sent and was answered is remembered whatever becomes of the ledger: a database that fails over may come
 back without the latest commits, so that the claim, or the whole row, is missing on the copy that was promoted. What was sent

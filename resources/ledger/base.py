@@ -1,9 +1,8 @@
 """What all parts of the ledger share: how it is opened, a guarded update with its event, and the error if it does not apply."""
 
-import functools
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from types import TracebackType
 from typing import Any, Self
 
@@ -43,7 +42,7 @@ def row_of(found: Iterable[Any]) -> RequestRow:
     return RequestRow(*values)
 
 
-@functools.cache
+@cache
 def move_statement(guards: tuple[str, ...], changes: tuple[str, ...]) -> sa.sql.dml.ReturningUpdate[Any]:
     """Return a guarded UPDATE that returns the changed row.
 
@@ -58,7 +57,7 @@ def move_statement(guards: tuple[str, ...], changes: tuple[str, ...]) -> sa.sql.
     )
 
 
-@functools.cache
+@cache
 def submission_statement(changes: tuple[str, ...]) -> sa.Update:
     """Return an UPDATE of the submissions of one attempt whose reservation was not returned."""
     return (

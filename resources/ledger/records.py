@@ -290,7 +290,7 @@ class PauseState:
     """How long a service is to be left alone, and whether it may be out of order.
 
     Attributes:
-        seconds: For so long.
+        seconds: How long it is to be left alone.
         resumes: How many pauses a person has ended.
         misses: It does not know a request that it accepted, so that it may be in an outage.
     """

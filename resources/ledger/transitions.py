@@ -349,9 +349,9 @@ class Claims(Holds):
         query = sa.select(services.c.paused_until, services.c.resumes, missed).where(services.c.service == service)
         with self.database.read() as connection:
             found = connection.execute(query).one_or_none()
+            if found is None:  # a ledger that was rebuilt has requests, and no row of their service yet
+                return PauseState(0.0, 0, bool(connection.execute(sa.select(missed)).scalar_one()))
             now = self._time(connection)
-        if found is None:
-            return PauseState(0.0, 0)
         until = found.paused_until
         running = until is not None and now < until <= now + LONGEST_PAUSE
         return PauseState((until - now).total_seconds() if running else 0.0, found.resumes, bool(found[2]))

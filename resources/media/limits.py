@@ -25,6 +25,7 @@ class WorkLimits:
         cpu_seconds: CPU until the process is ended.
         memory_bytes: Memory of the process.
         wall_seconds: Time until the process is ended. It depends on the machine, so it refuses nothing.
+            0: eight times the CPU seconds and 30 s.
         quick: Files of this kind take less than `QUICK_SECONDS`, so that a worker is kept for them.
     """
 

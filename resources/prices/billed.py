@@ -1,4 +1,4 @@
-"""What decides the price of a request, and whether it cost that. Pure, in whole micro-dollars.
+"""What decides the price of a request, whether it cost that, and which model answered. Pure, in whole micro-dollars.
 
 The base price and its unit of a catalogue entry, and the factors that its note and tooltips name; and, of a request, the
 family and the parameters that services are known to bill by. One function makes those from a request's inputs, so that an

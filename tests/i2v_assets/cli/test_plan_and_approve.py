@@ -1,4 +1,7 @@
+from i2v_assets.pipeline.clip import ClipPipeline
+from i2v_assets.pipeline.report import ClipReporter
 from resources.registry.registry import ClipState
+from resources.storage.errors import StorageUnavailable
 
 ID = "happyhorse/happyhorse-1-0/image-to-video"
 APPROVAL = b"prompt: Slow push in\nresolution: 720p\nneeds_approval: true\n"
@@ -203,3 +206,32 @@ def test_a_record_is_for_its_clip_alone(world):
         assert not ledger.is_approved(row.planned_fingerprint, 1_000_000, clip="twin")
         assert not ledger.is_approved(row.planned_fingerprint, 1_000_000, clip="hero", model_id="another/model")
         assert not ledger.is_approved(row.planned_fingerprint, 1_000_000, clip="hero", doubt="something")
+
+
+async def cannot_be_written(*_):
+    raise StorageUnavailable("the bucket does not answer")
+
+
+def test_nobody_agrees_to_a_plan_that_could_not_be_shown(world, monkeypatch):
+    clip(world)
+    with monkeypatch.context() as broken:
+        broken.setattr(ClipReporter, "planned", cannot_be_written)
+        world.make("hero", by_hand=True)
+    assert state_of(world, "hero").waiting_for == "storage"
+    world.make("hero")
+    assert state_of(world, "hero").waiting_for == "approval"
+    assert world.operator.charges == 0
+
+
+def test_those_who_wait_for_a_clip_s_price_hear_it_though_its_files_cannot_be_reported(world, monkeypatch):
+    clip(world)
+    told = []
+    note = ClipPipeline._note_planned
+    monkeypatch.setattr(
+        ClipPipeline, "_note_planned", lambda pipeline, *given: (told.append(given), note(pipeline, *given))
+    )
+    monkeypatch.setattr(ClipReporter, "files", cannot_be_written)
+    world.make("hero")
+    (first, *_) = told
+    assert first[0] == "hero"
+    assert first[1].plans[0].at_most_microdollars == 1_000_000

@@ -11,6 +11,7 @@ from resources.generation import download, rate_limit
 from resources.generation.orphans import adopt_orphans
 from resources.generation.types import Delivered, Failed, Held
 from resources.ledger.records import State
+from resources.ledger.tables import services
 from resources.media.is_video import examine
 from resources.runcomfy import download as runcomfy_download
 from resources.wait_reason import WaitReason
@@ -272,3 +273,12 @@ def test_the_downloads_of_one_clip_have_a_deadline(house: Any, monkeypatch: pyte
     house.clear_faults()
     assert isinstance(house.one(house.order(1)), Delivered)
     assert len(house.charges()) == 1
+
+
+def test_an_outage_is_seen_in_a_ledger_without_a_row_of_the_service(house: Any) -> None:
+    house.fault("result", "http_404", times=10_000)
+    house.run(house.orders(3))
+    with house.ledger.database.write() as connection:
+        connection.execute(services.delete())  # as after `i2v ledger rebuild`, which reads requests alone
+    assert house.ledger.pause_state("sandbox").misses
+    assert house.ledger.outage("sandbox") is not None
