@@ -90,6 +90,11 @@ class WaitReason(StrEnum):
         )
 
     @property
+    def is_approvable(self) -> bool:
+        """True if the clip waits for nothing but a person's approval, which lets it go on at once."""
+        return self in (WaitReason.APPROVAL, WaitReason.HEAP, WaitReason.FILM)
+
+    @property
     def is_error(self) -> bool:
         """True if something went wrong that only a person can put right, so that the UI's check fails, not warns."""
         return self in (WaitReason.UNKNOWN, WaitReason.LOST)

@@ -118,7 +118,7 @@ def world_of(
     paid_for = registry.stops.with_open_requests(with_run)
     made = registry.stops.with_open_requests(with_run, made=True)
 
-    blocked = blocked_films(registry, (row for row in rows if row.wait is WaitReason.FILM), limits)
+    blocked = blocked_films(registry, (row for row in rows if row.wait is WaitReason.FILM), limits, now)
 
     def is_unknown(fingerprint: str) -> bool:
         found = ledger.get(fingerprint)

@@ -16,7 +16,7 @@ from i2v_assets.films.resolve import ResolvedFilm, Shot, ShotVideo, resolve
 from i2v_assets.films.spec import ClipShot, FilmError, FilmSpec, film_name, parse_film, shot_name
 from i2v_assets.uploads.types import Candidate
 from resources.bounded_json import read_json
-from resources.errors import I2VError
+from resources.errors import I2VError, Verdict
 from resources.problem import Problem
 from resources.registry.agreed_prices import AgreedOffer, CatalogueMemory
 from resources.registry.registry import ClipRow, Registry, Upload
@@ -248,7 +248,7 @@ def scan_film(bucket: Bucket, registry: Registry, agreed: Mapping[str, AgreedOff
     film = next((file for file in files if file.name == name), None)
     if film is None:
         raise FilmError(f"The film {name} is not below sequences/.", remedy=f"Upload sequences/{name}.yaml.")
-    specs, refused = _read_all(bucket, registry, [film])
+    specs, refused = _read_all(bucket, registry, [film], raise_outage=True)
     if name in refused:
         raise FilmError(refused[name][0].what, remedy=refused[name][0].remedy)
     film_source = BucketFilmSource(bucket, listed, FilmCache(), agreed, cut_frames=False)
@@ -289,9 +289,12 @@ def _clips(name: str, film: FilmSpec) -> list[str]:
 
 
 def _read_all(
-    bucket: Bucket, registry: Registry, files: Iterable[FilmFile]
+    bucket: Bucket, registry: Registry, files: Iterable[FilmFile], *, raise_outage: bool = False
 ) -> tuple[dict[str, FilmSpec], dict[str, tuple[Problem, ...]]]:
-    """Return the readable films, and the problems of the others; unchanged files come from the registry."""
+    """Return the readable films, and the problems of the others; unchanged files come from the registry.
+
+    An outage is a problem of the film that it struck, unless the caller wants it raised.
+    """
     cache = registry.memory.texts()
     fresh: dict[str, tuple[str, str]] = {}
     specs: dict[str, FilmSpec] = {}
@@ -306,6 +309,8 @@ def _read_all(
         except ObjectMissing:
             refused[film.name] = (Problem(f"{film.key} no longer exists.", remedy="Upload it again."),)
         except I2VError as error:
+            if raise_outage and error.verdict is Verdict.RETRYABLE:
+                raise
             refused[film.name] = (Problem(error.message, remedy=error.remedy),)
     registry.memory.remember_texts(fresh)
     return specs, refused

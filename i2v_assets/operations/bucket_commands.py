@@ -27,15 +27,12 @@ from resources.redact import redact
 from resources.registry.rows import ClipRow, ClipState
 from resources.storage import keys
 from resources.storage.bucket import Bucket, ObjectInfo
-from resources.wait_reason import WaitReason
 
 MOST_SECONDS = 20.0
 """Of one look: planning a clip takes about a second, and a sensor's evaluation has 60. The next look goes on."""
 
 MOST_PAGES = 20
 """Of 1,000 commands each, which only people remove; a look with fewer pages would pass over every `cancel`."""
-
-APPROVABLE = (WaitReason.APPROVAL, WaitReason.HEAP, WaitReason.FILM)
 
 _OFF = "Commands in the bucket are off."
 _OFF_REMEDY = (
@@ -154,7 +151,7 @@ def _carry_out(session: Session, command: BucketCommand) -> Iterator[CommandAnsw
 def _approve(session: Session, command: BucketCommand) -> str:
     """Approve exactly the plan that WAITING.txt spoke of when the command was written."""
     row = find_clip(session.registry, command.clip)
-    if row.state is not ClipState.WAITING or row.wait not in APPROVABLE:
+    if row.state is not ClipState.WAITING or row.wait is None or not row.wait.is_approvable:
         raise NotPossible(f"{row.clip} does not wait for an approval: it is {row.state}.")
     plan = stored_plan(session.bucket, row.clip)
     if not _was_shown(session.bucket, row, plan, command.file.modified_at):

@@ -7,9 +7,10 @@ that the shot before is planned in.
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import zip_longest
 
-from i2v_assets.films.held import fits_caps, hold_film
+from i2v_assets.films.held import fits_caps, hold_film, release_film
 from i2v_assets.films.resolve import HALF_A_FRAME, ResolvedFilm, Shot, Track, last_frame_name
 from i2v_assets.films.scan import scan_film
 from i2v_assets.films.spec import FilmError, film_name
@@ -20,6 +21,7 @@ from i2v_assets.pipeline.plan import ClipPlanner
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.planning.plan import Plan, Refusal, Waiting
 from i2v_assets.uploads.types import Candidate, UploadFile
+from resources.errors import I2VError, Verdict
 from resources.ledger.records import caps_of
 from resources.media.facts import ImageFacts
 from resources.money import dollars
@@ -69,16 +71,22 @@ class FilmForesight:
         return None if found is None or found.shot == row.clip else found
 
     async def _look(self, film: str) -> FilmProblem | None:
-        context, mark = self._context, ""
+        context = self._context
+        memory = context.registry.memory
         try:
             resolved = await asyncio.to_thread(scan_film, context.bucket, context.registry, {}, film_name(film))
-        except FilmError as error:
+        except I2VError as error:
+            if error.verdict is Verdict.RETRYABLE:
+                raise
+            mark = "" if isinstance(error, FilmError) else None
             found: FilmProblem | None = FilmProblem(WaitReason.FILM, "", error.message, error.remedy)
         else:
             mark, found = resolved.mark, await self._problem(resolved)
         if found is not None and found.reason is WaitReason.FILM:
-            memory, price = context.registry.memory, found.microdollars
-            await asyncio.to_thread(hold_film, memory, film, mark, microdollars=price, requests=found.requests)
+            now, price = datetime.now(UTC), found.microdollars
+            await asyncio.to_thread(hold_film, memory, film, mark, now, microdollars=price, requests=found.requests)
+        elif found is None:
+            await asyncio.to_thread(release_film, memory, film)
         return found
 
     async def _problem(self, film: ResolvedFilm) -> FilmProblem | None:
@@ -129,7 +137,7 @@ class FilmForesight:
         taken = shot.crossfade + (after.crossfade if after is not None else 0.0)
         if taken > plan.seconds + HALF_A_FRAME:
             words = f"{which} will have {plan.seconds:g} s, but its crossfades need {taken:g} s."
-            return FilmProblem(WaitReason.FILM, shot.clip, words, "Shorten the crossfades, or lengthen the shot.")
+            return FilmProblem(WaitReason.FILM, "", words, "Shorten the crossfades, or lengthen the shot.")
         settings, at_most, count = self._context.settings, plan.at_most_microdollars, len(plan.requests)
         if at_most is None and not settings.allow_unknown_price:
             words = f"The price of shot {shot.number} of its film ({shot.clip}) cannot be read."

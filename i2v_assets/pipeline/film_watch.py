@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime
 
 from i2v_assets.films.held import is_held
 from resources.ledger.records import Caps
@@ -18,14 +19,14 @@ def film_of(row: ClipRow) -> str:
     return row.source.partition("#")[0] if row.source.startswith(SEQUENCES) else ""
 
 
-def blocked_films(registry: Registry, waiting: Iterable[ClipRow], caps: Caps) -> frozenset[str]:
+def blocked_films(registry: Registry, waiting: Iterable[ClipRow], caps: Caps, now: datetime) -> frozenset[str]:
     """Return those films of waiting shots that cannot be made as they are, or of which a shot is planned anew."""
     films = {film_of(row) for row in waiting} - {""}
     states = {ClipState.REFUSED, *_NOT_DECIDED}
     return frozenset(
         film
         for film in films
-        if is_held(registry.memory, film, caps) or any(row.state in states for row in registry.ordered_by(film))
+        if is_held(registry.memory, film, caps, now) or any(row.state in states for row in registry.ordered_by(film))
     )
 
 

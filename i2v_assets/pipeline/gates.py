@@ -29,7 +29,7 @@ class FilmProblem:
 
     Attributes:
         reason: What its shots wait for.
-        shot: The clip of the shot that is to blame; empty if none is.
+        shot: The clip of the shot whose own plan says it too; empty if none does, so that every shot is held.
         words: What is wrong, with the shot's number.
         remedy: What to do.
         microdollars: What that shot may cost, if no cap has room for it.
@@ -110,25 +110,16 @@ def gate(asked: Gate, now: datetime) -> Hold | None:
 
 
 def _unapproved(asked: Gate, approve: str) -> Hold | None:
-    """Return what only a person lets through."""
-    by_file = f", or upload any file as {COMMANDS}approve-{asked.clip}" if asked.bucket_commands else ""
-    by_person = f"{approve} (`i2v plan {asked.clip}` shows the plan and its price), or materialize it in the Dagster UI{by_file}."
-    if asked.refused_shot:
-        words = f"Another shot of its film, {asked.refused_shot}, was refused. Until the film can be made, no more of it is paid for."
-        remedy = f"See clips/{asked.refused_shot}/{REFUSED_NOTE}. To make this shot all the same: {by_person[0].lower()}{by_person[1:]}"
-        return Hold(WaitReason.FILM, words, remedy)
-    if asked.film_problem is not None:
-        problem = asked.film_problem
-        words = f"{problem.words} Until the film can be made, no more of it is paid for."
-        remedy = f"{problem.remedy} To make this shot all the same: {by_person[0].lower()}{by_person[1:]}"
-        return Hold(problem.reason, words, remedy.strip())
-    if asked.upload_hold is not None:
-        remedy = f"{asked.upload_hold.remedy} To make it as it is: {by_person[0].lower()}{by_person[1:]}"
-        return Hold(WaitReason.APPROVAL, asked.upload_hold.words, remedy.strip())
-    if asked.asks:
-        ask = asked.asks[0]
-        remedy = f"{ask.remedy} To make it as it is: {by_person[0].lower()}{by_person[1:]}"
-        return Hold(WaitReason.APPROVAL, f"It needs your word. {ask.words}", remedy)
+    """Return what only a person lets through. One approval lifts all doubts about a clip, so its hold names each of them."""
+    if doubts := _doubts(asked):
+        waiting_for = doubts[0].waiting_for
+        by_person = _by_person(asked, approve, waiting_for)
+        of_film = asked.refused_shot or asked.film_problem is not None
+        all_the_same = "To make this shot all the same" if of_film else "To make it as it is"
+        remedies = [doubt.remedy for doubt in doubts if doubt.remedy]
+        remedy = " ".join([*remedies, f"{all_the_same}: {by_person[0].lower()}{by_person[1:]}"])
+        return Hold(waiting_for, " ".join(doubt.reason for doubt in doubts), remedy)
+    by_person = _by_person(asked, approve, WaitReason.APPROVAL)
     if asked.needs_approval:
         return Hold(WaitReason.APPROVAL, "A person has to approve it before it is paid for.", by_person)
     if asked.heap is not None:
@@ -137,3 +128,27 @@ def _unapproved(asked: Gate, approve: str) -> Hold | None:
             WaitReason.HEAP, asked.heap.words, f"Run: {together} {by_person.replace('Run', 'For this one alone')}"
         )
     return None
+
+
+def _doubts(asked: Gate) -> list[Hold]:
+    """Return what speaks against making a clip: its film, its upload, its request."""
+    found = []
+    if asked.refused_shot:
+        words = f"Another shot of its film, {asked.refused_shot}, was refused. Until the film can be made, no more of it is paid for."
+        found.append(Hold(WaitReason.FILM, words, f"See clips/{asked.refused_shot}/{REFUSED_NOTE}."))
+    elif asked.film_problem is not None:
+        problem = asked.film_problem
+        words = f"{problem.words} Until the film can be made, no more of it is paid for."
+        found.append(Hold(problem.reason, words, problem.remedy))
+    if asked.upload_hold is not None:
+        found.append(Hold(WaitReason.APPROVAL, asked.upload_hold.words, asked.upload_hold.remedy))
+    if asked.asks:
+        found.append(Hold(WaitReason.APPROVAL, f"It needs your word. {asked.asks[0].words}", asked.asks[0].remedy))
+    return found
+
+
+def _by_person(asked: Gate, approve: str, waiting_for: WaitReason) -> str:
+    """Return how a person lets a clip through; a file in the bucket approves only what waits for an approval alone."""
+    by_file = f", or upload any file as {COMMANDS}approve-{asked.clip}"
+    by_file = by_file if asked.bucket_commands and waiting_for.is_approvable else ""
+    return f"{approve} (`i2v plan {asked.clip}` shows the plan and its price), or materialize it in the Dagster UI{by_file}."

@@ -14,9 +14,6 @@ from i2v_assets.planning.plan import Plan
 from i2v_assets.uploads.types import Candidate, UploadHold, UploadKind
 from resources.generation.types import Held
 from resources.ledger.approvals import ApprovalWay
-from resources.wait_reason import WaitReason
-
-FOR_APPROVAL = {WaitReason.APPROVAL, WaitReason.HEAP, WaitReason.FILM}
 
 
 class GateKeeper:
@@ -50,7 +47,7 @@ class GateKeeper:
 
     async def void_other_approvals(self, planned: Planned, held: Held) -> None:
         """Take back what a person approved of another plan of this clip, if it waits for an approval of this one."""
-        if held.kind in FOR_APPROVAL:
+        if held.kind.is_approvable:
             await asyncio.to_thread(self._void, planned)
 
     def _approve(self, planned: Planned) -> None:
@@ -69,7 +66,7 @@ class GateKeeper:
         unchanged = row.delivered_version == row.version
         needs_approval = self._context.settings.require_approval or bool(brief.needs_approval)
         upload_hold = await self._upload_hold(planned)
-        film_problem = await self._film_problem(planned, refused_shot)
+        film_problem = await self._film_problem(planned, plan, refused_shot)
         holds = needs_approval or self._takes.window or upload_hold or heap or refused_shot or film_problem or plan.asks
         if not (unchanged or holds):
             return None  # no gate could hold it, so nothing has to be looked up
@@ -103,10 +100,12 @@ class GateKeeper:
             datetime.now(UTC),
         )
 
-    async def _film_problem(self, planned: Planned, refused_shot: str) -> FilmProblem | None:
-        """Return why nothing of the film that defines a clip is paid for yet; it is asked only if nothing of the clip is made."""
+    async def _film_problem(self, planned: Planned, plan: Plan, refused_shot: str) -> FilmProblem | None:
+        """Return why nothing of the film that defines a clip is paid for yet; asked only if nothing of the clip is made or paid."""
         made = planned.row.delivered_version == planned.row.version
         if self._foresight is None or refused_shot or self._run.by_hand or made:
+            return None
+        if await self._takes.is_paid(plan):
             return None
         return await self._foresight.problem_of(planned.row)
 

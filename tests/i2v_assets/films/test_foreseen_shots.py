@@ -1,11 +1,22 @@
 """Films of which a later shot cannot be made: nothing of them is paid, although that shot has no first frame yet."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from i2v_assets.clip_folder.manifest import ManifestError
+from i2v_assets.films.held import HOLD_FOR, hold_film, is_held, release_changed, release_film
+from i2v_assets.films.scan import scan_film
+from i2v_assets.pipeline import film_foresight
+from i2v_assets.pipeline.generate import TakeMaker
 from resources.ledger.ledger import Ledger
+from resources.ledger.records import caps_of
 from resources.registry.registry import Registry
 from resources.settings import load_settings
+from resources.storage.bucket import Bucket
+from resources.storage.errors import StorageUnavailable
 
 KLING = "kling/kling-3.0/pro/image-to-video"
 FILM = """
@@ -97,6 +108,17 @@ def test_a_crossfade_that_is_longer_than_a_later_shots_voice_is_known_before(
     assert "Shot 3 of its film (short--03) will have 9 s, but its crossfades need 10 s." in note
 
 
+def test_a_shot_that_is_shorter_than_its_crossfades_is_not_paid_itself(films: Any, world: Any, samples: Path) -> None:
+    world.put("sequences/cat.jpg", samples / "pet.jpg")
+    world.put("sequences/voice.mp3", samples / "voiceover-en.mp3")
+    apart = FILM.replace("last_frame", "none").replace("duration: 3", "duration: 15")
+    third = "{prompt: She speaks, audio: voice.mp3, duration: match_audio, crossfade: 10}"
+    world.put("sequences/apart.yaml", apart.format(third=third))
+    films.until_still()
+    assert films.paid() == {}
+    assert "Shot 3 of its film (apart--03) will have 9 s" in " ".join(films.text("clips/apart--03/WAITING.txt").split())
+
+
 def test_a_shot_that_no_budget_has_room_for_holds_its_film_until_the_cap_is_raised(
     films: Any, world: Any, samples: Path, monkeypatch: Any
 ) -> None:
@@ -132,3 +154,76 @@ def test_shots_of_one_film_in_several_runs_wait_for_each_other(
         "split--02": ("waiting", "film"),
         "split--03": ("refused", None),
     }
+
+
+def test_an_outage_is_no_fault_of_a_films_file(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.put("sequences/apart.yaml", FILM.format(third="It rests").encode())
+
+    def fail(*_: object, **__: object) -> bytes:
+        raise StorageUnavailable("The bucket does not answer.")
+
+    monkeypatch.setattr(Bucket, "read", fail)
+    with Ledger.open(load_settings().ledger_address) as ledger, pytest.raises(StorageUnavailable):
+        scan_film(world.bucket, Registry(ledger.database), {}, "apart")
+
+
+def test_a_film_that_cannot_be_looked_at_holds_its_shots_but_never_what_is_paid(
+    films: Any, world: Any, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ManifestError("clips/old/manifest.json is damaged.", remedy="Put it back.")
+
+    async def is_paid(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr(film_foresight, "scan_film", fail)
+    world.put("sequences/cat.jpg", samples / "pet.jpg")
+    world.put("sequences/held.yaml", "image: cat.jpg\nshots: [Slow push in]")
+    (held,) = world.tick("sequences")
+    assert held.success
+    assert films.paid() == {}
+    assert "clips/old/manifest.json is damaged." in films.text("clips/held--01/WAITING.txt")
+
+    def unavailable(*_: object) -> None:
+        raise StorageUnavailable("The bucket does not answer.")
+
+    monkeypatch.setattr(film_foresight, "scan_film", unavailable)
+    monkeypatch.setattr(TakeMaker, "is_paid", is_paid)
+    world.put("sequences/paid.yaml", "image: cat.jpg\nshots: [Slow push out]")
+    (paid,) = world.tick("sequences")
+    assert paid.success
+    assert world.bucket.head("clips/paid--01/video.mp4") is not None
+
+
+def test_a_film_is_held_until_it_changes_or_can_be_made_and_at_most_for_an_hour(world: Any) -> None:
+    film, at = "sequences/film.yaml", datetime(2026, 3, 10, 12, tzinfo=UTC)
+    caps = caps_of(load_settings())
+    with Ledger.open(load_settings().ledger_address) as ledger:
+        memory = Registry(ledger.database).memory
+        hold_film(memory, film, "mark", at)
+        release_changed(memory, film, "mark")
+        assert is_held(memory, film, caps, at + HOLD_FOR)
+        assert not is_held(memory, film, caps, at + HOLD_FOR + timedelta(seconds=1)), (
+            "what lies outside the film changes too"
+        )
+        release_changed(memory, film, "another")
+        assert not is_held(memory, film, caps, at)
+        hold_film(memory, film, "mark", at)
+        release_film(memory, film)
+        assert not is_held(memory, film, caps, at)
+        hold_film(memory, film, None, at)
+        release_changed(memory, film, "mark")
+        assert is_held(memory, film, caps, at), "its mark could not be found, so the film is not known to have changed"
+
+
+def test_a_hold_whose_cause_is_gone_ends_with_the_next_look(films: Any, world: Any, samples: Path) -> None:
+    """What held the film lies outside it: a setting, a preset, the catalogue."""
+    film, now = "sequences/film.yaml", datetime.now(UTC)
+    with Ledger.open(load_settings().ledger_address) as ledger:
+        memory = Registry(ledger.database).memory
+        hold_film(memory, film, None, now)
+        world.put("sequences/cat.jpg", samples / "pet.jpg")
+        world.put(film, "image: cat.jpg\nshots: [Slow push in]")
+        (made,) = world.tick("sequences")
+        assert made.success
+        assert not is_held(memory, film, caps_of(load_settings()), now)

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from i2v_assets.pipeline.gates import FilmProblem, Gate, gate
+from i2v_assets.planning.asking import Ask
 from i2v_assets.planning.time_window import Window
 from i2v_assets.uploads.types import HoldReason, UploadHold
 from resources.wait_reason import WaitReason
@@ -80,3 +81,27 @@ def test_a_hold_for_the_window_says_when_it_opens() -> None:
     assert "22:00 to 06:00" in hold.reason
     assert "2026-03-10 22:00" in hold.remedy
     assert gate(replace(FREE, window=NIGHT), NOON.replace(hour=23)) is None
+
+
+@pytest.mark.parametrize("reason", [WaitReason.FILM, WaitReason.PRICE, WaitReason.CATALOGUE, WaitReason.KEEP_FACE])
+def test_a_file_in_the_bucket_is_offered_only_where_it_approves(reason: WaitReason) -> None:
+    hold = gate(replace(FREE, film_problem=replace(TOO_LONG, reason=reason), bucket_commands=True), NOON)
+    assert hold is not None
+    assert ("approve-hero" in hold.remedy) == (reason is WaitReason.FILM)
+    assert "i2v approve abc123" in hold.remedy
+
+
+@pytest.mark.parametrize(
+    "film", [{"film_problem": TOO_LONG}, {"refused_shot": "film--03"}], ids=["would be refused", "refused"]
+)
+def test_whoever_approves_a_clip_was_shown_every_doubt_about_it(film: dict[str, object]) -> None:
+    """One approval lifts all holds, so the note names all of them."""
+    ask = Ask(code="speaker", words="It is not clear who speaks.", remedy="Name her.")
+    hold = gate(replace(FREE, upload_hold=DOUBT, asks=(ask,), **film), NOON)  # type: ignore[arg-type]
+    assert hold is not None
+    assert hold.waiting_for is WaitReason.FILM
+    assert "film--03" in hold.reason
+    assert "It came late." in hold.reason
+    assert "It is not clear who speaks." in hold.reason
+    assert "Name her." in hold.remedy
+    assert hold.remedy.count("i2v approve") == 1
