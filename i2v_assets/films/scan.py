@@ -190,6 +190,7 @@ def scan_films(
     notes = FilmNotes(bucket, listed, cache.written, sandbox=sandbox)
     specs, refused = _read_all(bucket, registry, files)
     rows = registry.many(sorted({clip for name, film in specs.items() for clip in _clips(name, film)}))
+    waiting = {row.source.partition("#")[0] for row in rows.values() if row.wait is WaitReason.FILM}
     resolved: dict[str, ResolvedFilm] = {}
     for film in files:
         if film.name in specs:
@@ -198,7 +199,7 @@ def scan_films(
             except I2VError as error:
                 refused[film.name] = (Problem(error.message, remedy=error.remedy),)
                 continue
-            if any(row.wait is WaitReason.FILM for row in rows.values() if row.source.startswith(f"{film.key}#")):
+            if film.key in waiting:
                 release_changed(registry.memory, film.key, resolved[film.name].mark)
             if resolved[film.name].problems:
                 refused[film.name] = resolved[film.name].problems
