@@ -32,7 +32,7 @@ def is_held(memory: UploadMemory, film: str, caps: Caps, now: datetime) -> bool:
     held = memory.facts(_key(film), _HELD)
     if not held or now.timestamp() - held.get("at", 0) > HOLD_FOR.total_seconds():
         return False
-    return not (held["requests"] and fits_caps(held["microdollars"], held["requests"], caps))
+    return not (held["requests"] and caps.ever_allow(held["microdollars"], held["requests"]))
 
 
 def release_changed(memory: UploadMemory, film: str, mark: str) -> None:
@@ -46,12 +46,6 @@ def release_film(memory: UploadMemory, film: str) -> None:
     """End the hold of a film that can be made."""
     if memory.facts(_key(film), _HELD):
         memory.remember_facts(_key(film), _HELD, {})
-
-
-def fits_caps(microdollars: int, requests: int, caps: Caps) -> bool:
-    """Return whether the caps have room for a shot on a day and in a run on which nothing else is paid."""
-    dollars = min(caps.usd_per_day_microdollars, caps.usd_per_run_microdollars)
-    return microdollars <= dollars and requests <= min(caps.requests_per_day, caps.requests_per_run)
 
 
 def _key(film: str) -> str:

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from uuid import uuid4
 
-from i2v_assets.films.held import fits_caps
 from i2v_assets.planning.plan import Plan
 from resources.generation.types import GenerationRequest, Held
+from resources.ledger.budget import CapUnit, cap_variables
 from resources.ledger.errors import LedgerError
 from resources.ledger.film_room import Film, NoRoom
 from resources.ledger.ledger import Ledger
@@ -105,6 +105,7 @@ class FilmBudget:
     def _held(self, refused: NoRoom, order: GenerationRequest) -> Held:
         settings, caps, price = self._settings, caps_of(self._settings), refused.price_microdollars
         pieces = f"Its {counted(refused.unsent, 'piece')}"
+        unit: CapUnit
         if refused.unsent > refused.left_requests:
             unit, kept = "REQUESTS", refused.kept_requests
             left = counted(max(0, refused.left_requests), "request")
@@ -114,9 +115,7 @@ class FilmBudget:
             left = dollars(max(0, refused.left_microdollars)) or "$0"
             what = f"{pieces} cost at most {dollars(price)} together, and the budget has {left} left"
         what += " beside the other videos under way." if kept else "."
-        variables = f"I2V_BUDGET_{unit}_PER_DAY and I2V_BUDGET_{unit}_PER_RUN"
-        if settings.service == "sandbox":
-            variables = f"I2V_SANDBOX_BUDGET_{unit}_PER_DAY"
-        never = not fits_caps(price, refused.unsent, caps)
-        way_out = f"Raise {variables}." if never else f"It starts by itself then, or raise {variables}."
+        variables = cap_variables(settings.service, unit)
+        possible = caps.ever_allow(price, refused.unsent)
+        way_out = f"It starts by itself then, or raise {variables}." if possible else f"Raise {variables}."
         return Held(order, WaitReason.BUDGET, what, f"Nothing of it is sent before there is room for all. {way_out}")

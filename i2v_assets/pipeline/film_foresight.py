@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import zip_longest
 
-from i2v_assets.films.held import fits_caps, hold_film, release_film
+from i2v_assets.films.held import hold_film, release_film
 from i2v_assets.films.resolve import HALF_A_FRAME, ResolvedFilm, Shot, Track, last_frame_name
 from i2v_assets.films.scan import scan_film
 from i2v_assets.films.spec import FilmError, film_name
@@ -22,8 +22,10 @@ from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.planning.plan import Plan, Refusal, Waiting
 from i2v_assets.uploads.types import Candidate, UploadFile
 from resources.errors import I2VError, Verdict
+from resources.ledger.budget import CapUnit, cap_variables
 from resources.ledger.records import caps_of
 from resources.media.facts import ImageFacts
+from resources.messages import counted
 from resources.money import dollars
 from resources.problem import Problem
 from resources.registry.rows import ClipRow
@@ -143,18 +145,17 @@ class FilmForesight:
             words = f"The price of shot {shot.number} of its film ({shot.clip}) cannot be read."
             return FilmProblem(WaitReason.PRICE, shot.clip, words, "I2V_ALLOW_UNKNOWN_PRICE=true submits all the same.")
         caps = caps_of(settings)
-        if fits_caps(at_most or 0, count, caps):
+        if caps.ever_allow(at_most or 0, count):
             return None
-        part = (
-            "SANDBOX_BUDGET_{}_PER_DAY"
-            if settings.service == "sandbox"
-            else "BUDGET_{}_PER_DAY and I2V_BUDGET_{}_PER_RUN"
-        )
-        if fits_caps(at_most or 0, 0, caps):
-            unit, words = "REQUESTS", f"{which} needs {count} requests, more than the budget ever allows."
+        unit: CapUnit
+        if caps.ever_allow(at_most or 0, 0):
+            unit, needs = "REQUESTS", f"needs {counted(count, 'request')}"
         else:
-            unit, words = "USD", f"{which} may cost {dollars(at_most or 0)}, more than the budget ever allows."
-        remedy = f"Raise I2V_{part.format(unit, unit)}."
+            unit, needs = "USD", f"may cost {dollars(at_most or 0)}"
+        words, remedy = (
+            f"{which} {needs}, more than the budget ever allows.",
+            f"Raise {cap_variables(settings.service, unit)}.",
+        )
         return FilmProblem(WaitReason.FILM, shot.clip, words, remedy, at_most or 0, count)
 
 

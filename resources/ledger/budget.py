@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta, tzinfo
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
@@ -132,7 +132,8 @@ def budget_refusal(
     itself, named by ``fingerprint``, its own price counts instead.
     """
     per_run = _Cap(
-        _variable(service, "RUN"),
+        service,
+        "RUN",
         "in this run",
         "usd_per_run",
         "requests_per_run",
@@ -147,7 +148,8 @@ def budget_refusal(
         spend_between(connection, service, start, end), film_room(connection, service, now, None, but=[fingerprint])
     )
     per_day = _Cap(
-        _variable(service, "DAY"),
+        service,
+        "DAY",
         "today",
         "usd_per_day",
         "requests_per_day",
@@ -166,33 +168,41 @@ def _with_room(spent: Spend, kept: KeptRoom) -> Spend:
     return replace(spent, requests=spent.requests + kept.requests, reserved_microdollars=reserved)
 
 
-def _variable(service: str, part: str) -> str:
-    """Return the variable names of a cap as a template.
+CapUnit = Literal["USD", "REQUESTS"]
+CapSpan = Literal["DAY", "RUN"]
+
+
+def cap_variables(service: str, unit: CapUnit, spans: Collection[CapSpan] = ("DAY", "RUN")) -> str:
+    """Return the names of the variables that set caps, as a message names them.
 
     The sandbox has daily caps of its own, which also bound a run.
     """
-    return "I2V_SANDBOX_BUDGET_{}_PER_DAY" if service == "sandbox" else f"I2V_BUDGET_{{}}_PER_{part}"
+    if service == "sandbox":
+        return f"I2V_SANDBOX_BUDGET_{unit}_PER_DAY"
+    return " and ".join(f"I2V_BUDGET_{unit}_PER_{span}" for span in spans)
 
 
 class _Cap(NamedTuple):
-    variable: str
+    service: str
+    span: CapSpan
     where: str
     usd: CapName
     requests: CapName
     most: int
     most_requests: int
 
+    def variable(self, unit: CapUnit) -> str:
+        return cap_variables(self.service, unit, [self.span])
+
 
 def _never(cap: _Cap, price: int) -> OverBudget | None:
     """Return the cap that blocks this request in every run, however little was spent; else None."""
     if cap.most_requests < 1:
-        return OverBudget(
-            f"No run may send a request. {cap.variable.format('REQUESTS')} raises the limit.", cap.requests
-        )
+        return OverBudget(f"No run may send a request. {cap.variable('REQUESTS')} raises the limit.", cap.requests)
     if price > cap.most:
         return OverBudget(
             f"This clip costs {dollars(price)}, but one run may spend at most {dollars(cap.most)}."
-            f" {cap.variable.format('USD')} raises the limit.",
+            f" {cap.variable('USD')} raises the limit.",
             cap.usd,
         )
     return None
@@ -202,19 +212,19 @@ def _over(cap: _Cap, spent: Spend, price: int) -> OverBudget | None:
     if spent.requests + 1 > cap.most_requests:
         return OverBudget(
             f"{spent.requests} of at most {counted(cap.most_requests, 'request')} {cap.where} are used."
-            f" {cap.variable.format('REQUESTS')} raises the limit.",
+            f" {cap.variable('REQUESTS')} raises the limit.",
             cap.requests,
         )
     if price > cap.most:  # no other day would change that
         return OverBudget(
             f"This clip may cost {dollars(price)}, but at most {dollars(cap.most)} may be spent {cap.where}."
-            f" {cap.variable.format('USD')} raises the limit.",
+            f" {cap.variable('USD')} raises the limit.",
             cap.usd,
         )
     if spent.microdollars + price > cap.most:
         return OverBudget(
             f"{dollars(spent.microdollars)} of at most {dollars(cap.most)} {cap.where} are spent or reserved. This"
-            f" clip costs {dollars(price)}. {cap.variable.format('USD')} raises the limit.",
+            f" clip costs {dollars(price)}. {cap.variable('USD')} raises the limit.",
             cap.usd,
         )
     return None

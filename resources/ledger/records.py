@@ -220,6 +220,11 @@ class Caps:
     requests_per_run: int
     zone: tzinfo
 
+    def ever_allow(self, microdollars: int, requests: int) -> bool:
+        """Return whether they have room for this on a day and in a run in which nothing else is paid."""
+        dollars = min(self.usd_per_day_microdollars, self.usd_per_run_microdollars)
+        return microdollars <= dollars and requests <= min(self.requests_per_day, self.requests_per_run)
+
 
 def caps_of(settings: Settings) -> Caps:
     """Return the caps of the service in force; the sandbox has its own per day, which limit a run too."""
