@@ -5,7 +5,6 @@ that the shot before is planned in.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -16,6 +15,7 @@ from i2v_assets.films.scan import scan_film
 from i2v_assets.films.spec import FilmError, film_name
 from i2v_assets.pipeline.context import PipelineContext
 from i2v_assets.pipeline.film_watch import film_of
+from i2v_assets.pipeline.foreseen_frame import USUAL_SIZE, foreseen_frame, frame_size
 from i2v_assets.pipeline.gates import FilmProblem
 from i2v_assets.pipeline.plan import ClipPlanner
 from i2v_assets.pipeline.read_media import ReadFile
@@ -24,30 +24,15 @@ from i2v_assets.uploads.types import Candidate, UploadFile
 from resources.errors import I2VError, Verdict
 from resources.ledger.budget import CapUnit, cap_variables
 from resources.ledger.records import caps_of
-from resources.media.facts import ImageFacts
 from resources.messages import counted
 from resources.money import dollars
 from resources.problem import Problem
 from resources.registry.rows import ClipRow
-from resources.schemas.inputs import FirstFrame, Medium, MediumKind
-from resources.storage import keys
+from resources.schemas.inputs import FirstFrame, MediumKind
 from resources.wait_reason import WaitReason
 
-_SHORT_SIDES = {
-    "480p": 480,
-    "540p": 540,
-    "720p": 720,
-    "768p": 768,
-    "1080p": 1080,
-    "1440p": 1440,
-    "2k": 1440,
-    "4k": 2160,
-}
-"""Pixels of the shorter side of each tier."""
 MOST_PROBLEMS = 3
 """Problems of a shot that the notes of the others repeat; the shot's own plan has all of them."""
-_USUAL_SIZE = 1280, 720
-"""Of a shot of which nothing is known: what most endpoints make."""
 
 
 class FilmForesight:
@@ -98,9 +83,9 @@ class FilmForesight:
             if (wrong := await self._track_problem(track)) is not None:
                 return FilmProblem(WaitReason.FILM, "", wrong.named, wrong.remedy)
         candidates = {each.clip: each for each in (*film.uploads, *film.foreseen)}
-        size = _USUAL_SIZE
+        size = USUAL_SIZE
         for shot, after in zip_longest(film.shots, film.shots[1:]):
-            before, size = size, _USUAL_SIZE
+            before, size = size, USUAL_SIZE
             if not (shot.inline and shot.video is None and shot.clip in candidates):
                 continue
             candidate = candidates[shot.clip]
@@ -169,36 +154,3 @@ def _without_plan(shot: Shot, decided: Refusal | Waiting) -> FilmProblem | None:
     if decided.agreement:
         return None
     return FilmProblem(WaitReason(decided.kind), shot.clip, f"{which} would wait: {decided.words}", decided.remedy)
-
-
-Size = tuple[int, int]
-
-
-def foreseen_frame(name: str, size: Size) -> ReadFile:
-    """Return the last frame of a shot that is not made yet, as far as it is known."""
-    width, height = size
-    digest = hashlib.sha256(name.encode()).hexdigest()
-    size_bytes = width * height  # a byte a pixel: a PNG of a photo has one to two
-    key = keys.first_frame_key(digest, "end")
-    facts = ImageFacts(width=width, height=height, format="PNG", mode="RGB", animated=False, size_bytes=size_bytes)
-    medium = Medium(kind=MediumKind.IMAGE, sha256=digest, key=key, size_bytes=size_bytes, content_type="image/png")
-    return ReadFile(key, name, medium, facts, foreseen=True)
-
-
-def frame_size(plan: Plan, files: Sequence[ReadFile]) -> Size:
-    """Return the size that the frames of a planned shot will have: of its tier, in its aspect ratio or that of its image."""
-    short = _SHORT_SIDES.get(plan.inputs.resolution, _USUAL_SIZE[1])
-    shape = _shape(plan.inputs.aspect_ratio)
-    if shape is None:
-        facts = next((file.facts for file in files if isinstance(file.facts, ImageFacts)), None)
-        width, height = (facts.width, facts.height) if facts is not None else _USUAL_SIZE
-        shape = width / height
-    return (round(short * shape), short) if shape >= 1 else (short, round(short / shape))
-
-
-def _shape(aspect_ratio: str | None) -> float | None:
-    width, _, height = (aspect_ratio or "").partition(":")
-    try:
-        return float(width) / float(height)
-    except (ValueError, ZeroDivisionError):
-        return None
