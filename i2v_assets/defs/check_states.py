@@ -18,6 +18,7 @@ import dagster as dg
 from i2v_assets.defs.dagster_internals import CheckStateTypes, check_state_types
 
 Partitioned: TypeAlias = Mapping[dg.AssetCheckKey, dg.PartitionsDefinition[str]]
+Names: TypeAlias = Mapping[dg.PartitionsDefinition[str], frozenset[str]]
 
 FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
@@ -41,7 +42,7 @@ class _Known:
     """The states of some checks at a time."""
 
     newest_event: int | None
-    partitions: Mapping[dg.AssetCheckKey, frozenset[str]]
+    partitions: Names
     at: float
     states: Mapping[dg.AssetCheckKey, Any]
 
@@ -77,12 +78,9 @@ class CheckStates:
         return found
 
     def _partitioned(self, checks: Partitioned) -> Mapping[dg.AssetCheckKey, Any]:
-        names = {check: frozenset(partitions.get_partition_keys()) for check, partitions in checks.items()}
-        newest, now, asked = (
-            self._instance.event_log_storage.get_maximum_record_id(),
-            time.monotonic(),
-            frozenset(checks),
-        )
+        names = {partitions: frozenset(partitions.get_partition_keys()) for partitions in set(checks.values())}
+        newest = self._instance.event_log_storage.get_maximum_record_id()
+        now, asked = time.monotonic(), frozenset(checks)
         known = self._known.get(asked)
         if known is None or not (
             (known.newest_event, known.partitions) == (newest, names)
@@ -92,14 +90,12 @@ class CheckStates:
             known = self._known[asked] = _Known(newest, names, now, self._worked_out(checks, names))
         return known.states
 
-    def _worked_out(
-        self, checks: Partitioned, names: Mapping[dg.AssetCheckKey, frozenset[str]]
-    ) -> Mapping[dg.AssetCheckKey, Any]:
+    def _worked_out(self, checks: Partitioned, names: Names) -> Mapping[dg.AssetCheckKey, Any]:
         records: dict[dg.AssetCheckKey, list[Any]] = defaultdict(list)
         for record in self._instance.event_log_storage.get_asset_check_partition_info(list(checks)):
             records[record.check_key].append(record)
         states = {
-            check: state_of(self._types, check, partitions, names[check], records[check])
+            check: state_of(self._types, check, partitions, names[partitions], records[check])
             for check, partitions in checks.items()
         }
         runs = {run for state in states.values() for run in state.in_progress_runs}
