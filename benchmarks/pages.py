@@ -24,11 +24,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-import httpx
 from playwright.sync_api import Page, expect, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from benchmarks.large import NAME, child, services
+from i2v_assets.cli.dev.dagster import answers
 from resources.devservers.start import ChildProcess, free_port
 
 RESULTS = Path(__file__).parent / "pages.json"
@@ -107,18 +107,10 @@ def server(module: str, home: Path) -> Iterator[str]:
     workspace.write_text(
         "load_from: [{python_module: {module_name: i2v_assets.definitions, location_name: i2v_assets}}]\n"
     )
-    address = f"http://127.0.0.1:{port}"
-
-    def answers() -> bool:
-        try:
-            return httpx.get(f"{address}/server_info").status_code == 200
-        except httpx.TransportError:
-            return False
-
     command = [sys.executable, "-m", module, "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
     with ChildProcess(command, log=home / "web.log") as started:
-        started.wait_until(answers, seconds=START_SECONDS, what="the web server")
-        yield address
+        started.wait_until(lambda: answers(port), seconds=START_SECONDS, what="the web server")
+        yield f"http://127.0.0.1:{port}"
 
 
 def seconds(home: Path, module: str, show: Callable[[Page, str, float], None], longest: float) -> float:

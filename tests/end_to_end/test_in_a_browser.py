@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from i2v_assets.cli.dev.dagster import answers
 from resources.devservers.start import ChildProcess, free_port
 
 ABSENT = "chromium is not installed: Dagster's UI was NOT looked at in a browser (apt-get install chromium)"
@@ -48,17 +48,9 @@ def ui(stage, tmp_path: Path) -> Iterator[str]:
         "load_from: [{python_module: {module_name: i2v_assets.definitions, location_name: i2v_assets}}]\n"
     )
     arguments = ["-m", "i2v_assets.webserver", "-w", str(workspace), "-p", str(port)]
-    address = f"http://127.0.0.1:{port}"
-
-    def answers() -> bool:
-        try:
-            return httpx.get(f"{address}/server_info").status_code == 200
-        except httpx.TransportError:
-            return False
-
     with ChildProcess([sys.executable, *arguments], log=tmp_path / "ui.log") as server:
-        server.wait_until(answers, seconds=SECONDS, what="Dagster's web server")
-        yield address
+        server.wait_until(lambda: answers(port), seconds=SECONDS, what="Dagster's web server")
+        yield f"http://127.0.0.1:{port}"
 
 
 def test_a_clip_s_page_shows_its_picture_and_a_refusal_shows_the_remedy(stage, chromium: str, ui: str) -> None:
