@@ -31,6 +31,7 @@ from resources.wait_reason import WaitReason
 
 SPEECH = Path(__file__).parent / "speech-60s.mp3"
 BRIEF = "prompt: The person speaks calmly to the camera.\nduration: match_audio\n"
+REROLLED = "voice: split\nreroll: {below: 0.6, at_most: 1}\n"
 SYNC = 0.040
 """How far sound and picture may be apart, in seconds."""
 
@@ -51,6 +52,24 @@ def two_pieces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     first = Preparation(kind=MediumKind.AUDIO, reasons=(), max_bytes=2_000_000, span_ms=(0, 18_000))
     prepare_file(SPEECH, path, first, "the speech")
     return path
+
+
+@pytest.fixture
+def poor_scores(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first take scores so low that a reroll is due."""
+
+    async def poor(*_: Any) -> float:
+        return 0.1
+
+    monkeypatch.setattr(Delivery, "best_score", poor)
+    stage.set_variable("I2V_MEASURE", "true")
+
+
+def fail_last_piece_of_the_reroll(stage: Any) -> None:
+    """Let the fourth request fail: the second take's second piece."""
+    for _ in range(3):
+        stage.fault(where="submit", kind="wrong_first_frame")
+    stage.fault(where="submit", kind="failed_result", message="The worker ran out of memory.")
 
 
 def talking(stage: Any, speech: Path, brief: str = "", name: str = "anna") -> None:
@@ -186,21 +205,11 @@ def test_a_piece_after_a_surprising_price_waits_for_the_agreement(stage: Any, tw
     assert len(stage.tick("dispatch")) == 1
 
 
-def test_a_reroll_that_is_paid_in_part_is_finished_when_the_budget_allows(
-    stage: Any, two_pieces: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def poor(*_: Any) -> float:
-        return 0.1
-
-    monkeypatch.setattr(Delivery, "best_score", poor)
-    stage.set_variable("I2V_MEASURE", "true")
-    stage.set_variable(
-        "I2V_SANDBOX_BUDGET_REQUESTS_PER_DAY", "4"
-    )  # the first take, and the reroll, a piece of which fails
-    for _ in range(3):
-        stage.fault(where="submit", kind="wrong_first_frame")
-    stage.fault(where="submit", kind="failed_result", message="The worker ran out of memory.")
-    talking(stage, two_pieces, "voice: split\nreroll: {below: 0.6, at_most: 1}\n")
+@pytest.mark.usefixtures("poor_scores")
+def test_a_reroll_that_is_paid_in_part_is_finished_when_the_budget_allows(stage: Any, two_pieces: Path) -> None:
+    stage.set_variable("I2V_SANDBOX_BUDGET_REQUESTS_PER_DAY", "4")  # both takes, and no retry of a piece
+    fail_last_piece_of_the_reroll(stage)
+    talking(stage, two_pieces, REROLLED)
     assert stage.clip("anna").wait is WaitReason.RETRY
     stage.registry.enqueue(["anna"], count_retry=True)
     stage.make()
@@ -218,16 +227,10 @@ def test_a_reroll_that_is_paid_in_part_is_finished_when_the_budget_allows(
     assert {made["take"], *(other["take"] for other in made["other_takes"])} == {1, 2}
 
 
-def test_a_reroll_that_the_cap_on_requests_has_no_room_for_is_not_begun(
-    stage: Any, two_pieces: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def poor(*_: Any) -> float:
-        return 0.1
-
-    monkeypatch.setattr(Delivery, "best_score", poor)
-    stage.set_variable("I2V_MEASURE", "true")
+@pytest.mark.usefixtures("poor_scores")
+def test_a_reroll_that_the_cap_on_requests_has_no_room_for_is_not_begun(stage: Any, two_pieces: Path) -> None:
     stage.set_variable("I2V_SANDBOX_BUDGET_REQUESTS_PER_DAY", "3")  # the first take, and one piece of the reroll
-    talking(stage, two_pieces, "voice: split\nreroll: {below: 0.6, at_most: 1}\n")
+    talking(stage, two_pieces, REROLLED)
     assert stage.clip("anna").state is ClipState.DELIVERED
     assert len(stage.charges()) == 2
 
@@ -246,19 +249,11 @@ def test_a_voice_of_more_pieces_than_requests_are_left_waits_with_nothing_paid(s
     assert stage.clip("anna").state is ClipState.DELIVERED
 
 
+@pytest.mark.usefixtures("poor_scores")
 @pytest.mark.parametrize("by_hand", [False, True], ids=["by itself", "by its command"])
-def test_a_piece_of_a_reroll_that_fails_is_tried_again(
-    stage: Any, two_pieces: Path, monkeypatch: pytest.MonkeyPatch, by_hand: bool
-) -> None:
-    async def poor(*_: Any) -> float:
-        return 0.1
-
-    monkeypatch.setattr(Delivery, "best_score", poor)
-    stage.set_variable("I2V_MEASURE", "true")
-    for _ in range(3):
-        stage.fault(where="submit", kind="wrong_first_frame")
-    stage.fault(where="submit", kind="failed_result", message="The worker ran out of memory.")
-    talking(stage, two_pieces, "voice: split\nreroll: {below: 0.6, at_most: 1}\n")
+def test_a_piece_of_a_reroll_that_fails_is_tried_again(stage: Any, two_pieces: Path, by_hand: bool) -> None:
+    fail_last_piece_of_the_reroll(stage)
+    talking(stage, two_pieces, REROLLED)
     row = stage.clip("anna")
     assert (row.state, row.wait) == (ClipState.FAILED, WaitReason.RETRY)
     note = stage.note("anna", "FAILED.txt") or ""
@@ -277,19 +272,11 @@ def test_a_piece_of_a_reroll_that_fails_is_tried_again(
     assert {made["take"], *(other["take"] for other in made["other_takes"])} == {1, 2}
 
 
-def test_a_reroll_whose_piece_is_not_tried_again_leaves_the_take_that_is_there(
-    stage: Any, two_pieces: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def poor(*_: Any) -> float:
-        return 0.1
-
-    monkeypatch.setattr(Delivery, "best_score", poor)
-    stage.set_variable("I2V_MEASURE", "true")
+@pytest.mark.usefixtures("poor_scores")
+def test_a_reroll_whose_piece_is_not_tried_again_leaves_the_take_that_is_there(stage: Any, two_pieces: Path) -> None:
     stage.set_variable("I2V_RETRIES_PER_CLIP", "0")
-    for _ in range(3):
-        stage.fault(where="submit", kind="wrong_first_frame")
-    stage.fault(where="submit", kind="failed_result", message="The worker ran out of memory.")
-    talking(stage, two_pieces, "voice: split\nreroll: {below: 0.6, at_most: 1}\n")
+    fail_last_piece_of_the_reroll(stage)
+    talking(stage, two_pieces, REROLLED)
     assert stage.clip("anna").state is ClipState.DELIVERED
     assert manifest(stage)["take"] == 1
     assert len(stage.requests()) == 4
