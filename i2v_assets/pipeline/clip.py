@@ -45,7 +45,7 @@ class ClipPipeline:
         self._reporter = reporter
         self._planner = ClipPlanner.of_run(context)
         self._takes = TakeMaker(context, run)
-        self._gates = GateKeeper(context, run, self._takes)
+        self._gates = GateKeeper(context, run, self._planner, self._takes)
         self._delivery = Delivery(context)
         self._plans: dict[str, Plan] = {}
 

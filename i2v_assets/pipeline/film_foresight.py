@@ -5,7 +5,7 @@ that the shot before is planned in.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import zip_longest
 
@@ -38,77 +38,80 @@ MOST_PROBLEMS = 3
 class FilmForesight:
     """Plans the films of a run's shots, each once."""
 
-    def __init__(self, context: PipelineContext) -> None:
+    def __init__(self, context: PipelineContext, planner: ClipPlanner) -> None:
         self._context = context
-        self._planner = ClipPlanner.of_run(context)
-        self._looks: dict[str, asyncio.Task[FilmProblem | None]] = {}
+        self._planner = planner
+        self._problems: dict[str, asyncio.Task[FilmProblem | None]] = {}
 
     async def problem_of(self, row: ClipRow) -> FilmProblem | None:
         """Return why the film of a shot cannot be made, because of another part of it; None if it is no shot, or can be.
 
         Raises:
-            StorageError: the bucket does not answer; I2VError: the token is not accepted.
+            I2VError: of an outage. An error that stays is a problem of the film, which ends none of its shots.
         """
         film = film_of(row)
         if not film:
             return None
-        if film not in self._looks:
-            self._looks[film] = asyncio.create_task(self._look(film))
-        found = await asyncio.shield(self._looks[film])
-        return None if found is None or found.shot == row.clip else found
+        if film not in self._problems:
+            self._problems[film] = asyncio.create_task(self._plan(film))
+        problem = await self._problems[film]  # not shielded: a run cancels all of its clips together
+        return None if problem is None or problem.shot == row.clip else problem
 
-    async def _look(self, film: str) -> FilmProblem | None:
-        context = self._context
+    async def _plan(self, film: str) -> FilmProblem | None:
+        """Return why a film cannot be made, and hold it for that; if it can be, end its hold."""
+        context, mark = self._context, None
         memory = context.registry.memory
         try:
             resolved = await asyncio.to_thread(scan_film, context.bucket, context.registry, {}, film_name(film))
+            mark = resolved.mark
+            problem = await self._problem(resolved)
         except I2VError as error:
             if error.verdict is Verdict.RETRYABLE:
                 raise
-            mark = "" if isinstance(error, FilmError) else None
-            found: FilmProblem | None = FilmProblem(WaitReason.FILM, "", error.message, error.remedy)
-        else:
-            mark, found = resolved.mark, await self._problem(resolved)
-        if found is not None and found.reason is WaitReason.FILM:
-            now, price = datetime.now(UTC), found.microdollars
-            await asyncio.to_thread(hold_film, memory, film, mark, now, microdollars=price, requests=found.requests)
-        elif found is None:
+            if isinstance(error, FilmError):
+                mark = ""
+            problem = FilmProblem(WaitReason.FILM, "", error.message, error.remedy)
+        if problem is None:
             await asyncio.to_thread(release_film, memory, film)
-        return found
+        elif problem.reason is WaitReason.FILM:
+            now, price = datetime.now(UTC), problem.microdollars
+            await asyncio.to_thread(hold_film, memory, film, mark, now, microdollars=price, requests=problem.requests)
+        return problem
 
     async def _problem(self, film: ResolvedFilm) -> FilmProblem | None:
-        for problem in film.problems:
-            return FilmProblem(WaitReason.FILM, "", problem.named, problem.remedy)
-        for track in film.tracks:
-            if (wrong := await self._track_problem(track)) is not None:
-                return FilmProblem(WaitReason.FILM, "", wrong.named, wrong.remedy)
+        wrong = next(iter(film.problems), None) or await self._track_problem(film.tracks)
+        if wrong is not None:
+            return FilmProblem(WaitReason.FILM, "", wrong.named, wrong.remedy)
         candidates = {each.clip: each for each in (*film.uploads, *film.foreseen)}
         size = USUAL_SIZE
         for shot, after in zip_longest(film.shots, film.shots[1:]):
             before, size = size, USUAL_SIZE
-            if not (shot.inline and shot.video is None and shot.clip in candidates):
+            candidate = candidates.get(shot.clip) if shot.inline and shot.video is None else None
+            if candidate is None:
                 continue
-            candidate = candidates[shot.clip]
             files = await self._planner.read_files(candidate.files)
             if candidate in film.foreseen:
                 files = (foreseen_frame(last_frame_name(film.shots[shot.number - 2].clip), before), *files)
             decided = await self._decide(candidate, files)
-            found = self._of_plan(shot, after, decided) if isinstance(decided, Plan) else _without_plan(shot, decided)
-            if found is not None:
-                return found
             if isinstance(decided, Plan):
-                size = frame_size(decided, files)
+                problem, size = self._of_plan(shot, after, decided), frame_size(decided, files)
+            else:
+                problem = _without_plan(shot, decided)
+            if problem is not None:
+                return problem
         return None
 
-    async def _track_problem(self, track: Track) -> Problem | None:
-        name, key = track.spec.key.rpartition("/")[2], track.spec.key
-        (read,) = await self._planner.read_files(
-            [UploadFile(name, key, track.etag, MediumKind.AUDIO, track.size_bytes)]
-        )
-        if read.medium is None:
-            return Problem(read.problem, remedy=read.remedy, file=key)
-        if read.medium.kind is MediumKind.IMAGE:
-            return Problem("It is an image, and the film needs a sound.", remedy="Name a sound file.", file=key)
+    async def _track_problem(self, tracks: Iterable[Track]) -> Problem | None:
+        """Return why a sound track cannot be joined."""
+        for track in tracks:
+            name, key = track.spec.key.rpartition("/")[2], track.spec.key
+            (read,) = await self._planner.read_files(
+                [UploadFile(name, key, track.etag, MediumKind.AUDIO, track.size_bytes)]
+            )
+            if read.medium is None:
+                return Problem(read.problem, remedy=read.remedy, file=key)
+            if read.medium.kind is MediumKind.IMAGE:
+                return Problem("It is an image, and the film needs a sound.", remedy="Name a sound file.", file=key)
         return None
 
     async def _decide(self, candidate: Candidate, files: Sequence[ReadFile]) -> Plan | Refusal | Waiting:

@@ -9,7 +9,7 @@ from i2v_assets.pipeline.film_foresight import FilmForesight
 from i2v_assets.pipeline.gates import FilmProblem, Gate, Hold, gate
 from i2v_assets.pipeline.generate import TakeMaker
 from i2v_assets.pipeline.outcome import ClipWaiting
-from i2v_assets.pipeline.plan import Planned, approve_planned
+from i2v_assets.pipeline.plan import ClipPlanner, Planned, approve_planned
 from i2v_assets.planning.plan import Plan
 from i2v_assets.uploads.types import Candidate, UploadHold, UploadKind
 from resources.generation.types import Held
@@ -19,11 +19,11 @@ from resources.ledger.approvals import ApprovalWay
 class GateKeeper:
     """Holds the clips of one run whose plans wait for a person, an hour or others."""
 
-    def __init__(self, context: PipelineContext, run: RunScope, takes: TakeMaker) -> None:
+    def __init__(self, context: PipelineContext, run: RunScope, planner: ClipPlanner, takes: TakeMaker) -> None:
         self._context = context
         self._run = run
         self._takes = takes
-        self._foresight = FilmForesight(context) if context.films is not None else None
+        self._foresight = FilmForesight(context, planner) if context.films is not None else None
 
     async def held_clip(self, planned: Planned) -> ClipWaiting | None:
         """Return how a clip waits for a gate, or None if it may be made."""

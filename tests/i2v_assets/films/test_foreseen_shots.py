@@ -11,12 +11,13 @@ from i2v_assets.films.held import HOLD_FOR, hold_film, is_held, release_changed,
 from i2v_assets.films.scan import scan_film
 from i2v_assets.pipeline import film_foresight
 from i2v_assets.pipeline.generate import TakeMaker
+from i2v_assets.pipeline.plan import ClipPlanner
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import caps_of
 from resources.registry.registry import Registry
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
-from resources.storage.errors import StorageUnavailable
+from resources.storage.errors import ObjectMissing, StorageUnavailable
 
 KLING = "kling/kling-3.0/pro/image-to-video"
 FILM = """
@@ -193,6 +194,26 @@ def test_a_film_that_cannot_be_looked_at_holds_its_shots_but_never_what_is_paid(
     (paid,) = world.tick("sequences")
     assert paid.success
     assert world.bucket.head("clips/paid--01/video.mp4") is not None
+
+
+def test_an_error_at_another_shots_files_ends_no_shot(
+    films: Any, world: Any, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide = ClipPlanner.decide
+
+    async def fail_at_the_third(planner: ClipPlanner, clip: str, *given: Any, **more: Any) -> Any:
+        if clip == "film--03":
+            raise ObjectMissing("sequences/sign.jpg was removed.", remedy="Upload it again.")
+        return await decide(planner, clip, *given, **more)
+
+    monkeypatch.setattr(ClipPlanner, "decide", fail_at_the_third)
+    world.put("sequences/cat.jpg", samples / "pet.jpg")
+    world.put("sequences/film.yaml", FILM.format(third="It rests"))
+    films.until_still()
+    assert films.paid() == {}
+    note = films.text("clips/film--01/WAITING.txt")
+    assert "sequences/sign.jpg was removed." in note
+    assert "Upload it again." in note
 
 
 def test_a_film_is_held_until_it_changes_or_can_be_made_and_at_most_for_an_hour(world: Any) -> None:
