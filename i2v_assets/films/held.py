@@ -19,7 +19,7 @@ def hold_film(
         memory: The registry's.
         film: The key of its file.
         mark: What it is made from (`ResolvedFilm.mark`); another mark ends the hold. None if that could not be read.
-        now: When it was found; `HOLD_FOR` later it is looked at again.
+        now: When it was found; `HOLD_FOR` later it is planned again.
         microdollars: What one of its shots may cost, if that is what no cap has room for: a higher cap ends the hold.
         requests: The number of that shot's requests.
     """

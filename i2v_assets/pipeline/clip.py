@@ -80,18 +80,18 @@ class ClipPipeline:
 
     async def _process(self, row: ClipRow) -> ClipOutcome:
         candidate, files = await self._planner.read(row)
-        reported = self._reporter.files(row.clip, candidate, files)
+        reporting = self._reporter.files(row.clip, candidate, files)
         if not self._run.plan:
-            await reported
+            await reporting
             return ClipPlanned(row)
-        told, planned = await asyncio.gather(
-            reported, self._planner.takes(row, candidate, files), return_exceptions=True
+        reported, planned = await asyncio.gather(
+            reporting, self._planner.takes(row, candidate, files), return_exceptions=True
         )
         if isinstance(planned, BaseException):
             raise planned
         self._note_planned(row.clip, planned)  # also if its files could not be reported: others wait for its price
-        if isinstance(told, BaseException):
-            raise told
+        if isinstance(reported, BaseException):
+            raise reported
         if planned.stopped is not None:
             return _not_planned(row, planned.stopped)
         self._plans[row.clip] = planned.plans[0]
@@ -102,13 +102,13 @@ class ClipPipeline:
 
     async def _held(self, planned: Planned) -> ClipWaiting | None:
         """Report the plan and ask the gates. A run by hand agrees to what they ask, so it shows the plan before."""
-        shown = self._reporter.planned(planned)
+        reporting = self._reporter.planned(planned)
         if self._run.by_hand:
-            await shown
+            await reporting
             return await self._gates.held_clip(planned)
-        told, held = await asyncio.gather(shown, self._gates.held_clip(planned), return_exceptions=True)
-        if isinstance(told, BaseException):
-            raise told
+        reported, held = await asyncio.gather(reporting, self._gates.held_clip(planned), return_exceptions=True)
+        if isinstance(reported, BaseException):
+            raise reported
         if isinstance(held, BaseException):
             raise held
         return held

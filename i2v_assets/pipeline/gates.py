@@ -132,19 +132,19 @@ def _unapproved(asked: Gate, approve: str) -> Hold | None:
 
 def _doubts(asked: Gate) -> list[Hold]:
     """Return what speaks against making a clip: its film, its upload, its request."""
-    found = []
+    doubts = []
     if asked.refused_shot:
         words = f"Another shot of its film, {asked.refused_shot}, was refused. Until the film can be made, no more of it is paid for."
-        found.append(Hold(WaitReason.FILM, words, f"See clips/{asked.refused_shot}/{REFUSED_NOTE}."))
+        doubts.append(Hold(WaitReason.FILM, words, f"See clips/{asked.refused_shot}/{REFUSED_NOTE}."))
     elif asked.film_problem is not None:
         problem = asked.film_problem
         words = f"{problem.words} Until the film can be made, no more of it is paid for."
-        found.append(Hold(problem.reason, words, problem.remedy))
+        doubts.append(Hold(problem.reason, words, problem.remedy))
     if asked.upload_hold is not None:
-        found.append(Hold(WaitReason.APPROVAL, asked.upload_hold.words, asked.upload_hold.remedy))
+        doubts.append(Hold(WaitReason.APPROVAL, asked.upload_hold.words, asked.upload_hold.remedy))
     if asked.asks:
-        found.append(Hold(WaitReason.APPROVAL, f"It needs your word. {asked.asks[0].words}", asked.asks[0].remedy))
-    return found
+        doubts.append(Hold(WaitReason.APPROVAL, f"It needs your word. {asked.asks[0].words}", asked.asks[0].remedy))
+    return doubts
 
 
 def _by_person(asked: Gate, approve: str, waiting_for: WaitReason) -> str:

@@ -212,7 +212,7 @@ async def cannot_be_written(*_):
     raise StorageUnavailable("the bucket does not answer")
 
 
-def test_nobody_agrees_to_a_plan_that_could_not_be_shown(world, monkeypatch):
+def test_a_plan_that_could_not_be_shown_is_not_agreed_to(world, monkeypatch):
     clip(world)
     before = world.operator.charges
     with monkeypatch.context() as broken:
@@ -224,15 +224,15 @@ def test_nobody_agrees_to_a_plan_that_could_not_be_shown(world, monkeypatch):
     assert world.operator.charges == before
 
 
-def test_those_who_wait_for_a_clip_s_price_hear_it_though_its_files_cannot_be_reported(world, monkeypatch):
+def test_a_clip_s_price_is_noted_for_its_heap_though_its_files_cannot_be_reported(world, monkeypatch):
     clip(world)
-    told = []
+    notes = []
     note = ClipPipeline._note_planned
     monkeypatch.setattr(
-        ClipPipeline, "_note_planned", lambda pipeline, *given: (told.append(given), note(pipeline, *given))
+        ClipPipeline, "_note_planned", lambda pipeline, *given: (notes.append(given), note(pipeline, *given))
     )
     monkeypatch.setattr(ClipReporter, "files", cannot_be_written)
     world.make("hero")
-    (first, *_) = told
+    (first, *_) = notes
     assert first[0] == "hero"
     assert first[1].plans[0].at_most_microdollars == 1_000_000

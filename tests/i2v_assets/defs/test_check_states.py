@@ -14,7 +14,7 @@ from i2v_assets.defs.dagster_internals import check_state_types
 
 NAMES = [f"clip-{number}" for number in range(6)]
 PARTITIONS = dg.StaticPartitionsDefinition(NAMES[:5])
-"""One of the names exists no more."""
+"""One of the names no longer exists."""
 CHECK = dg.AssetCheckKey(dg.AssetKey("clip_video"), "answered")
 RUNS = ["first", "second"]
 ENDS = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
@@ -34,7 +34,7 @@ records = st.builds(
 )
 
 
-def told(state: AssetCheckState) -> tuple[int, dict[Any, list[str]], dict[str, list[str]]]:
+def in_lists(state: AssetCheckState) -> tuple[int, dict[Any, list[str]], dict[str, list[str]]]:
     def keys(subsets: Mapping[Any, Any]) -> dict[Any, list[str]]:
         found = {name: sorted(subset.subset_value.get_partition_keys()) for name, subset in subsets.items()}
         return {name: some for name, some in found.items() if some}
@@ -52,7 +52,7 @@ def test_a_state_is_the_one_that_dagster_works_out(
     assert TYPES is not None
     own = AssetCheckState.empty().with_updates(CHECK, PARTITIONS, some, ends)
     at_once = state_of(TYPES, CHECK, PARTITIONS, frozenset(PARTITIONS.get_partition_keys()), some)
-    assert told(at_once.with_updates(CHECK, PARTITIONS, [], ends)) == told(own)
+    assert in_lists(at_once.with_updates(CHECK, PARTITIONS, [], ends)) == in_lists(own)
 
 
 def evaluate(instance: dg.DagsterInstance, clip: str, *, passed: bool) -> None:
@@ -67,14 +67,17 @@ def test_what_is_kept_ends_with_the_next_event_and_the_next_partition() -> None:
         keep_check_states(instance)
         asked = []
         ask = instance.event_log_storage.get_asset_check_partition_info
-        vars(instance.event_log_storage)["get_asset_check_partition_info"] = lambda keys: (asked.append(1), ask(keys))[
-            1
-        ]
+
+        def count(keys: list[dg.AssetCheckKey]) -> Any:
+            asked.append(keys)
+            return ask(keys)
+
+        vars(instance.event_log_storage)["get_asset_check_partition_info"] = count
 
         def outcomes(*names: str) -> dict[str, list[str]]:
             partitions = dg.StaticPartitionsDefinition(list(names))
             state = instance.event_log_storage.get_asset_check_state([(CHECK, partitions)])[CHECK]
-            return {status.value: found for status, found in told(state)[1].items()}
+            return {status.value: found for status, found in in_lists(state)[1].items()}
 
         evaluate(instance, "cup", passed=True)
         assert outcomes("cup", "cat") == {"SUCCEEDED": ["cup"]}
@@ -102,5 +105,5 @@ def test_a_run_that_ends_without_evaluating_is_not_kept_as_in_progress() -> None
         assert not job.execute_in_process(instance=instance, partition_key="clip-1", raise_on_error=False).success
         asked = [(key, PARTITIONS)]
         kept = instance.event_log_storage.get_asset_check_state(asked)
-        assert told(kept[key]) == told(own(asked)[key])
-        assert [name for names in told(kept[key])[1].values() for name in names] == ["clip-1"]
+        assert in_lists(kept[key]) == in_lists(own(asked)[key])
+        assert [name for names in in_lists(kept[key])[1].values() for name in names] == ["clip-1"]

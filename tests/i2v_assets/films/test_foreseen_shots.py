@@ -157,7 +157,7 @@ def test_shots_of_one_film_in_several_runs_wait_for_each_other(
     }
 
 
-def test_an_outage_is_no_fault_of_a_films_file(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outage_is_not_a_fault_of_a_films_file(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     world.put("sequences/apart.yaml", FILM.format(third="It rests").encode())
 
     def fail(*_: object, **__: object) -> bytes:
@@ -168,7 +168,7 @@ def test_an_outage_is_no_fault_of_a_films_file(world: Any, monkeypatch: pytest.M
         scan_film(world.bucket, Registry(ledger.database), {}, "apart")
 
 
-def test_a_film_that_cannot_be_looked_at_holds_its_shots_but_never_what_is_paid(
+def test_a_film_that_cannot_be_scanned_holds_its_shots_but_never_what_is_paid(
     films: Any, world: Any, samples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -237,7 +237,9 @@ def test_a_film_is_held_until_it_changes_or_can_be_made_and_at_most_for_an_hour(
         assert is_held(memory, film, caps, at), "its mark could not be found, so the film is not known to have changed"
 
 
-def test_a_hold_whose_cause_is_gone_ends_with_the_next_look(films: Any, world: Any, samples: Path) -> None:
+def test_a_hold_whose_cause_has_ended_ends_when_the_film_is_planned_again(
+    films: Any, world: Any, samples: Path
+) -> None:
     """What held the film lies outside it: a setting, a preset, the catalogue."""
     film, now = "sequences/film.yaml", datetime.now(UTC)
     with Ledger.open(load_settings().ledger_address) as ledger:
