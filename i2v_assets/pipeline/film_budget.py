@@ -115,7 +115,7 @@ class FilmBudget:
             what = f"{pieces} cost at most {dollars(price)} together, and the budget has {left} left"
         what += " beside the other videos under way." if kept else "."
         variables = f"I2V_BUDGET_{unit}_PER_DAY and I2V_BUDGET_{unit}_PER_RUN"
-        if settings.service == "sandbox":
+        if settings.is_sandbox:
             variables = f"I2V_SANDBOX_BUDGET_{unit}_PER_DAY"
         never = not fits_caps(price, refused.unsent, caps)
         way_out = f"Raise {variables}." if never else f"It starts by itself then, or raise {variables}."

@@ -145,11 +145,7 @@ class FilmForesight:
         caps = caps_of(settings)
         if fits_caps(at_most or 0, count, caps):
             return None
-        part = (
-            "SANDBOX_BUDGET_{}_PER_DAY"
-            if settings.service == "sandbox"
-            else "BUDGET_{}_PER_DAY and I2V_BUDGET_{}_PER_RUN"
-        )
+        part = "SANDBOX_BUDGET_{}_PER_DAY" if settings.is_sandbox else "BUDGET_{}_PER_DAY and I2V_BUDGET_{}_PER_RUN"
         if fits_caps(at_most or 0, 0, caps):
             unit, words = "REQUESTS", f"{which} needs {count} requests, more than the budget ever allows."
         else:
