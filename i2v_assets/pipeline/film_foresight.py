@@ -28,20 +28,10 @@ from resources.money import dollars
 from resources.problem import Problem
 from resources.registry.rows import ClipRow
 from resources.schemas.inputs import FirstFrame, Medium, MediumKind
+from resources.schemas.limits import SHORT_SIDES
 from resources.storage import keys
 from resources.wait_reason import WaitReason
 
-_SHORT_SIDES = {
-    "480p": 480,
-    "540p": 540,
-    "720p": 720,
-    "768p": 768,
-    "1080p": 1080,
-    "1440p": 1440,
-    "2k": 1440,
-    "4k": 2160,
-}
-"""Pixels of the shorter side of each tier."""
 MOST_PROBLEMS = 3
 """Problems of a shot that the notes of the others repeat; the shot's own plan has all of them."""
 _USUAL_SIZE = 1280, 720
@@ -182,7 +172,7 @@ def foreseen_frame(name: str, size: Size) -> ReadFile:
 
 def frame_size(plan: Plan, files: Sequence[ReadFile]) -> Size:
     """Return the size that the frames of a planned shot will have: of its tier, in its aspect ratio or that of its image."""
-    short = _SHORT_SIDES.get(plan.inputs.resolution, _USUAL_SIZE[1])
+    short = SHORT_SIDES.get(plan.inputs.resolution, _USUAL_SIZE[1])
     shape = _shape(plan.inputs.aspect_ratio)
     if shape is None:
         facts = next((file.facts for file in files if isinstance(file.facts, ImageFacts)), None)
