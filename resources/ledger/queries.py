@@ -82,7 +82,7 @@ _EXACT = _COSTS.where(submissions.c.billed == sa.bindparam("the_key")).limit(WIN
 _OF_FAMILY = _COSTS.where(requests.c.family == sa.bindparam("the_family")).limit(NEAREST_OF)
 
 
-def _past_costs(found: Iterable[sa.Row[Any]]) -> tuple[PastCost, ...]:
+def _past_costs(found: Iterable[Any]) -> tuple[PastCost, ...]:
     return tuple(PastCost(key, base or 0, terms or "", int(cost), age) for key, base, terms, cost, age in found)
 
 
