@@ -277,7 +277,7 @@ def price_and_model(rows: Sequence[RequestRow]) -> Iterator[tuple[str, bool, Det
 
 def is_substituted(row: RequestRow) -> bool:
     """Return whether another model answered than was paid for."""
-    return not same_model(row.model_id, row.answered_model_id)
+    return row.model_id != row.answered_model_id and not same_model(row.model_id, row.answered_model_id)
 
 
 def told_cost(row: RequestRow) -> int | None:
