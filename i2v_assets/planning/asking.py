@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from i2v_assets.planning.first_and_last import becoming
-from i2v_assets.planning.motions import motions_of
+from i2v_assets.planning.motions import motions_in
 from i2v_assets.planning.named_files import absent_file
 from i2v_assets.planning.names import folded, languages_in, names_person, names_somebody, words_of
 from i2v_assets.planning.speaking import words_of_singing, words_of_speaking, words_of_unseen_voice
@@ -100,7 +100,7 @@ def _parts(clues: Clues) -> Iterator[Ask]:
 
 def _is_bare(clues: Clues) -> bool:
     """Return whether a prompt sets nothing in motion and asks for no single clip."""
-    return motions_of(clues.prompt.text).lead is None and not clues.prompt.find("one_clip")
+    return motions_in(clues.prompt).lead is None and not clues.prompt.find("one_clip")
 
 
 def _last_image(clues: Clues) -> Iterator[Ask]:
@@ -141,15 +141,14 @@ def _two_states(clues: Clues) -> str:
 
 
 def _says_no_parts(clues: Clues) -> bool:
-    """Return whether a prompt of two images tells the part of neither: it numbers none, names nobody, and puts nothing together.
+    """Return whether a prompt gives no image a part: it numbers none, names no person or animal, and puts nothing together.
 
     Most such prompts let one image become the other in words that no rule knows. A move of the camera fits several views.
     """
     one = clues.prompt.find("composes") and clues.prompt.find("one_clip")  # "make one video out of these two photos"
     prompt = clues.prompt.without("counted_media")
     together = one or prompt.find("composes") or prompt.find("meets") or names_somebody(prompt.said)
-    told = bool(clues.numbered or together or motions_of(prompt.text).camera)
-    return prompt.language is not None and not told
+    return prompt.language is not None and not (clues.numbered or together or motions_in(clues.prompt).camera)
 
 
 def _missing(clues: Clues) -> Iterator[Ask]:
