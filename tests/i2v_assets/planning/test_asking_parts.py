@@ -96,6 +96,7 @@ def test_a_voice_with_nothing_that_says_who_speaks_asks() -> None:
         ("Take the pattern of fabric_07.webp for the dress", "reference_missing"),
         ("Das Muster aus stoff.tiff auf das Kleid", "reference_missing"),
         ("Der Himmel wie auf DSC_0421", "reference_missing"),
+        ("Put the mark from brand.eps on her bag", "reference_missing"),
         ("她唱 refrain.m4a", "audio_missing"),
         ("Il danse comme dans danse.mov", "video_missing"),
         ("image 1 beside image 2", "reference_missing"),
@@ -113,6 +114,7 @@ def test_a_file_that_is_named_and_not_there_asks(prompt: str, code: str) -> None
         "Slow push in, save as spring.mp4",
         "Langsame Fahrt, Ausgabe: final.mov",
         "slow push in on image 2",
+        "Slow push in, colours as in guide.pdf, made for shop.ai",
     ],
 )
 def test_a_renamed_file_and_the_clip_itself_are_not_missing(prompt: str) -> None:
