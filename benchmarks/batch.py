@@ -264,8 +264,10 @@ def show(results: dict[str, dict[str, float]]) -> None:
     Console(width=150).print(table)
 
 
-def write(path: Path, results: dict[str, dict[str, float]]) -> None:
-    """Write the figures of the first contestant, those of each under its name, and which plain client ran."""
+def write(path: Path | None, results: dict[str, dict[str, float]]) -> None:
+    """Write the figures of the first contestant, those of each under its name, and which plain client ran, if to a file."""
+    if path is None:
+        return
     client = hashlib.sha256((HERE / "run_plain.py").read_bytes()).hexdigest()
     named = {"plain_client_sha256": client, **next(iter(results.values())), **results}
     path.write_text(json.dumps(named, indent=2) + "\n")
@@ -278,9 +280,10 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--p95", type=float, default=90.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="*", help="contestants by name")
-    parser.add_argument("--results", type=Path, default=HERE / "results.json")
+    parser.add_argument("--results", type=Path, help="only a run without options is kept in results.json by itself")
     parser.add_argument("--quick", action="store_true", help="a trial: 30 clips, median 4 s, p95 8 s")
-    given = parser.parse_args(words)
+    given, usual = parser.parse_args(words), parser.parse_args([])
+    kept = given.results or (HERE / "results.json" if given == usual else None)
     if given.quick:
         given.clips, given.median, given.p95 = min(given.clips, 30), 4.0, 8.0
     chosen = [one for one in CONTESTANTS if not given.only or one.name in given.only]
@@ -290,10 +293,10 @@ def main(words: Sequence[str] | None = None) -> int:
         for contestant in chosen:
             print(f"{time.strftime('%H:%M:%S')} {contestant.name}: {contestant.why}", file=sys.stderr)
             results[contestant.name] = measurement.run(contestant)
-            write(given.results, results)
+            write(kept, results)
     for name, found in ratios(results).items():
         results[name] |= found
-    write(given.results, results)
+    write(kept, results)
     show(results)
     main_name = next(iter(results))
     reached = results[main_name]
