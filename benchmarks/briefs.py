@@ -67,9 +67,9 @@ _UNLABELLED = {"voice_shorter"}
 
 @dataclass(frozen=True)
 class Case:
-    """One request with its outcome: its route, or that it is held or refused, and the codes of its advice.
+    """One request with its outcome: its route, or that it is held, split or refused, and the codes of its advice.
 
-    A voice that is longer than one request takes always waits for a word on how it is split; that is no contradiction.
+    A voice that is longer than one request takes is split: a person approves how, whatever the label says.
     """
 
     id: str
@@ -146,11 +146,11 @@ def _case(request: Mapping[str, Any]) -> Case:
     if not isinstance(made, Plan):
         words = getattr(made, "words", "") or " ".join(each.what for each in getattr(made, "problems", ()))
         return case(made.decision if hasattr(made, "decision") else "refused", words=words)
-    splits = isinstance(plan(pauses={}), Unheard)
+    outcome = "held" if made.asks else "split" if isinstance(plan(pauses={}), Unheard) else "planned"
     return case(
-        "held" if made.asks else "split" if splits else "planned",
+        outcome,
         route=made.route.value,
-        microdollars=0 if made.asks or splits else made.price_microdollars or 0,
+        microdollars=(made.price_microdollars or 0) if outcome == "planned" else 0,
         preset=made.preset,
         codes=(*(ask.code for ask in made.asks), *(advice.code for advice in made.advice)),
         words=made.inputs.prompt,

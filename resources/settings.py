@@ -281,7 +281,7 @@ class Settings(BaseSettings):
     def _service_and_base_agree(self) -> Self:
         """Refuse a sandbox service with a remote address, and the real service with a local one."""
         loopback = is_loopback(self.runcomfy_model_api_base)
-        if self.service == "sandbox" and not loopback:
+        if self.is_sandbox and not loopback:
             raise ValueError(
                 "I2V_SERVICE=sandbox needs RUNCOMFY_MODEL_API_BASE to be a sandbox on this machine. Start one with"
                 " `i2v sandbox`, or use `make dev`"
@@ -299,14 +299,14 @@ class Settings(BaseSettings):
 
         In the sandbox nothing is paid; who sets a day's budget has decided what a mistake may cost.
         """
-        if self.service == "sandbox" or "budget_usd_per_day" in self.model_fields_set:
+        if self.is_sandbox or "budget_usd_per_day" in self.model_fields_set:
             return None
         return round(self.approve_above_usd * USD)
 
     @property
     def takes_bucket_commands(self) -> bool:
         """Return whether commands in the bucket are carried out."""
-        return self.service == "sandbox" if self.bucket_commands is None else self.bucket_commands
+        return self.is_sandbox if self.bucket_commands is None else self.bucket_commands
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

@@ -74,7 +74,7 @@ def _print(line: Finding) -> None:
 
 
 def _service(settings: Settings) -> Iterator[Finding]:
-    note = "a stand-in on this machine, play money" if settings.service == "sandbox" else "generations cost money"
+    note = "a stand-in on this machine, play money" if settings.is_sandbox else "generations cost money"
     yield good("service", f"{settings.service} ({note})")
 
 

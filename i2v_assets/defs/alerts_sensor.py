@@ -131,7 +131,7 @@ def alerts_sensor(context: dg.SensorEvaluationContext, ledger: LedgerResource) -
     )
     fresh, cursor = news(state, memory)
     fresh = replace(fresh, runs=with_words(context.instance, fresh.runs))
-    text = message(fresh, settings.ui_url, sandbox=settings.service == "sandbox")
+    text = message(fresh, settings.ui_url, sandbox=settings.is_sandbox)
     if text:
         try:
             Webhook(settings.alert_webhook).send(text)

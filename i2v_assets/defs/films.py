@@ -112,9 +112,7 @@ def _note_failure(
     from i2v_assets.films.notes import write_film_failure
 
     try:
-        write_film_failure(
-            bucket, name, Problem(error.message, remedy=error.remedy), sandbox=settings.service == "sandbox"
-        )
+        write_film_failure(bucket, name, Problem(error.message, remedy=error.remedy), sandbox=settings.is_sandbox)
     except I2VError as unwritten:
         context.log.warning(plain(f"The film's note could not be written: {unwritten.message}"))
 
@@ -165,7 +163,7 @@ def metadata(resolved: "ResolvedFilm", joined: "JoinedFilm", settings: Settings)
         shown["loudness_lufs"] = round(joined.film.loudness_lufs, 1)
     if link:
         shown["video"] = dg.MetadataValue.url(link)
-    if settings.service == "sandbox":
+    if settings.is_sandbox:
         shown["sandbox"] = SANDBOX_FILM_NOTE
     return shown
 

@@ -78,7 +78,7 @@ def sequences_sensor(
         registry.requeue_uncommitted(NAME, committed)
         agreed = CatalogueMemory(requests.database).agreed(settings.service)
         store = bucket.open()
-        scan = scan_films(store, registry, agreed, _cache(), sandbox=settings.service == "sandbox")
+        scan = scan_films(store, registry, agreed, _cache(), sandbox=settings.is_sandbox)
         add_films(context.instance, scan)
         due = [row for row in registry.due() if _is_shot(row)]
         runs = request_runs(
@@ -90,7 +90,7 @@ def sequences_sensor(
             clips_per_run=settings.clips_per_run,
             job_name=make_clips_job.name,
         )
-        runs += film_runs(context.instance, registry, scan, store, sandbox=settings.service == "sandbox")
+        runs += film_runs(context.instance, registry, scan, store, sandbox=settings.is_sandbox)
     for name, reason in scan.refused.items():
         context.log.warning(plain(f"Film refused: {name}: {reason}"))
     if not runs:

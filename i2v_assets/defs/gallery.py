@@ -204,6 +204,7 @@ def language_sheets(bucket: "Bucket", manifests: "Mapping[str, Manifest]", cache
     """Write a contact sheet for each dub whose languages changed; return the number of dubs."""
     from i2v_assets.gallery.collect import LANGUAGES, dub_groups
     from resources.media.errors import MediaError
+    from resources.media.limits import PIXELS_OF_4K
     from resources.media.pool import scaled, shared_pool
     from resources.media.previews import side_by_side
     from resources.storage.errors import BadRequest, ObjectMissing, ObjectTooLarge
@@ -221,7 +222,7 @@ def language_sheets(bucket: "Bucket", manifests: "Mapping[str, Manifest]", cache
                     path = folder / f"{number}.mp4"  # a language is text of the bucket and never part of a path
                     bucket.download(manifest.video.key, path)
                     videos.append((language, path))
-                limits = scaled("show", pixels=8_300_000, seconds=15.0 * len(videos))
+                limits = scaled("show", pixels=PIXELS_OF_4K, seconds=15.0 * len(videos))
                 sheet = shared_pool().run(side_by_side, videos, limits=limits, name="The languages")
             except (ObjectMissing, ObjectTooLarge, BadRequest, MediaError) as error:
                 log.warning("Contact sheet %s was not made: %s", key, plain(error.message))

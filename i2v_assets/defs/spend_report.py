@@ -58,7 +58,7 @@ def spend(context: dg.AssetExecutionContext, bucket: BucketResource, ledger: Led
             f"{counted(len(lines), 'line')} of {counted(len(days), 'day')}; {counted(written, 'file')} new or changed."
         )
     )
-    sandbox = "Sandbox: play money." if settings.service == "sandbox" else None
+    sandbox = "Sandbox: play money." if settings.is_sandbox else None
     return dg.MaterializeResult(
         metadata={
             "summary": dg.MetadataValue.md(summary(lines)),

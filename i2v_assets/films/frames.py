@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from resources.media.frames import frame_before, last_frame
+from resources.media.limits import PIXELS_OF_4K
 from resources.media.pool import MediaPool, scaled, shared_pool
 from resources.schemas.inputs import FirstFrame
 from resources.storage import keys
@@ -10,8 +11,8 @@ from resources.storage.bucket import Bucket
 
 PNG = "image/png"
 
-_PIXELS, _SECONDS = 8_300_000, 15
-"""A shot of 15 s at 4k, the largest that is made."""
+_SECONDS = 15
+"""The longest shot that is made."""
 
 
 def store_first_frame(bucket: Bucket, frame: FirstFrame, video: Path, png: Path, pool: MediaPool | None = None) -> str:
@@ -28,7 +29,7 @@ def store_first_frame(bucket: Bucket, frame: FirstFrame, video: Path, png: Path,
         Unreadable: the video is damaged; StorageError: the bucket does not answer.
     """
     key = keys.first_frame_key(frame.of, frame.at)
-    limits = scaled("show", size_bytes=video.stat().st_size, pixels=_PIXELS, seconds=_SECONDS)
+    limits = scaled("show", size_bytes=video.stat().st_size, pixels=PIXELS_OF_4K, seconds=_SECONDS)
     media = pool or shared_pool()
     if frame.at == "end":
         media.run(last_frame, video, png, limits=limits, name="The video")

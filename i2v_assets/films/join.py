@@ -58,7 +58,7 @@ def join_film(
         Unreadable: a file is damaged.
         StorageError: the bucket does not respond.
     """
-    sandbox = settings.service == "sandbox"
+    sandbox = settings.is_sandbox
     videos = [shot.video for shot in film.shots if shot.video is not None]
     local = {video.key: scratch / f"{number:03d}.mp4" for number, video in enumerate(videos)}
     for key, path in local.items():

@@ -1,13 +1,13 @@
 """What is known of the last frame of a shot before the shot is made: it is a PNG of the size that the shot is planned in."""
 
 import hashlib
-import re
 from collections.abc import Sequence
 
 from i2v_assets.pipeline.read_media import ReadFile
 from i2v_assets.planning.plan import Plan
 from resources.media.facts import ImageFacts
 from resources.schemas.inputs import Medium, MediumKind
+from resources.schemas.limits import SHORT_SIDES
 from resources.storage import keys
 
 Size = tuple[int, int]
@@ -15,9 +15,6 @@ Size = tuple[int, int]
 
 USUAL_SIZE: Size = 1280, 720
 """Of a shot of which nothing is known: what most endpoints make."""
-
-_SHORT_SIDES = {"2k": 1440, "4k": 2160}
-"""Pixels of the shorter side of tiers whose names do not say them, as `720p` does."""
 
 
 def foreseen_frame(name: str, size: Size) -> ReadFile:
@@ -33,19 +30,13 @@ def foreseen_frame(name: str, size: Size) -> ReadFile:
 
 def frame_size(plan: Plan, files: Sequence[ReadFile]) -> Size:
     """Return the size that the frames of a planned shot will have: of its tier, in its aspect ratio or that of its image."""
-    short = _short_side(plan.inputs.resolution)
+    short = SHORT_SIDES.get(plan.inputs.resolution, USUAL_SIZE[1])
     shape = _shape(plan.inputs.aspect_ratio)
     if shape is None:
         facts = next((file.facts for file in files if isinstance(file.facts, ImageFacts)), None)
         width, height = (facts.width, facts.height) if facts is not None else USUAL_SIZE
         shape = width / height
     return (round(short * shape), short) if shape >= 1 else (short, round(short / shape))
-
-
-def _short_side(tier: str) -> int:
-    if re.fullmatch(r"[1-9]\d{2,3}p", tier):
-        return int(tier[:-1])
-    return _SHORT_SIDES.get(tier, USUAL_SIZE[1])
 
 
 def _shape(aspect_ratio: str | None) -> float | None:

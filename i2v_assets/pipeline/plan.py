@@ -28,7 +28,7 @@ from i2v_assets.planning.plan import (
     plan_hash,
     with_past,
 )
-from i2v_assets.planning.planner import check_names, expand, make_plan, wanted_families
+from i2v_assets.planning.planner import Decision, check_names, expand, make_plan, wanted_families
 from i2v_assets.planning.preparing import Prepared, Unprepared, Wanted, expected_after
 from i2v_assets.planning.prompts import SHIPPED_PRESETS, load_presets
 from i2v_assets.planning.voice_film import Unheard, from_piece, with_pieces
@@ -236,7 +236,7 @@ class ClipPlanner:
 
         pauses: dict[str, VoicePauses] = {}
 
-        def make(prepared: Prepared | None, first_frame: FirstFrame | None = first_frame) -> "Made":
+        def make(prepared: Prepared | None, first_frame: FirstFrame | None = first_frame) -> Decision:
             made = make_plan(
                 clip,
                 brief,
@@ -286,14 +286,12 @@ class ClipPlanner:
         sent = await asyncio.gather(*(asyncio.to_thread(self._was_sent, each.fingerprint) for each in plan.requests))
         return any(sent)
 
-    async def _made(self, brief: Brief, make: "Callable[[Prepared | None], Made]", prepared: Prepared) -> "Made":
+    async def _made(self, brief: Brief, make: Callable[[Prepared | None], Decision], prepared: Prepared) -> Decision:
         """Plan; in a thread if several families may be preferred, since the ledger is asked what was sent before."""
         if brief.model or self._options.routes:
             return await asyncio.to_thread(make, prepared)
         return make(prepared)
 
-
-Made = Plan | Refusal | Waiting | Unprepared | Unheard
 
 CHECK_LIMITS = WorkLimits("check", 3.0, quick=True)
 """Checking inputs takes milliseconds after a second of imports; a pattern that takes longer is made to."""

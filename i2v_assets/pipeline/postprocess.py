@@ -17,7 +17,7 @@ from resources.ledger.errors import LedgerError
 from resources.ledger.ledger import Ledger
 from resources.media.clip_pictures import POSTER_BYTES, ClipPictures, draw_pictures, small_posters
 from resources.media.errors import MeasuringFailed, MediaBug, MediaError, OverLimit
-from resources.media.limits import HEADER_AND_STILL
+from resources.media.limits import HEADER_AND_STILL, PIXELS_OF_4K
 from resources.media.pool import MediaPool, measuring_limits, scaled, shared_pool
 from resources.media.probe import video_size
 from resources.media.quality.judging import judge, score, why_low
@@ -67,7 +67,7 @@ def measure_again(
     return {found.check: (found, measures, total) for found in findings}
 
 
-_SHOWING = scaled("show", pixels=8_300_000, seconds=15)
+_SHOWING = scaled("show", pixels=PIXELS_OF_4K, seconds=15)
 """Pictures of a video of 15 s at 4k, the largest that is made."""
 
 ANIMATION = "preview.webp"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from i2v_assets.planning.first_and_last import becoming
-from i2v_assets.planning.motions import motions_of
+from i2v_assets.planning.motions import motions_in
 from i2v_assets.planning.named_files import absent_file
 from i2v_assets.planning.names import folded, languages_in, names_person, names_somebody, words_of
 from i2v_assets.planning.speaking import words_of_singing, words_of_speaking, words_of_unseen_voice
@@ -100,7 +100,7 @@ def _parts(clues: Clues) -> Iterator[Ask]:
 
 def _is_bare(clues: Clues) -> bool:
     """Return whether a prompt sets nothing in motion and asks for no single clip."""
-    return motions_of(clues.prompt.text).lead is None and not clues.prompt.find("one_clip")
+    return motions_in(clues.prompt).lead is None and not clues.prompt.find("one_clip")
 
 
 def _last_image(clues: Clues) -> Iterator[Ask]:
@@ -141,41 +141,48 @@ def _two_states(clues: Clues) -> str:
 
 
 def _says_no_parts(clues: Clues) -> bool:
-    """Return whether a prompt of two images tells the part of neither: it numbers none, names nobody, and puts nothing together.
+    """Return whether a prompt gives no image a part: it numbers none, names no person or animal, and puts nothing together.
 
     Most such prompts let one image become the other in words that no rule knows. A move of the camera fits several views.
     """
     one = clues.prompt.find("composes") and clues.prompt.find("one_clip")  # "make one video out of these two photos"
     prompt = clues.prompt.without("counted_media")
     together = one or prompt.find("composes") or prompt.find("meets") or names_somebody(prompt.said)
-    told = bool(clues.numbered or together or motions_of(prompt.text).camera)
-    return prompt.language is not None and not told
+    return prompt.language is not None and not (clues.numbered or together or motions_in(clues.prompt).camera)
 
 
 def _missing(clues: Clues) -> Iterator[Ask]:
-    if not clues.prompt.text:
-        return
-    several = len(clues.images) + len(clues.videos) + len(clues.audios) > 1
-    for kind, names, concept, key, what in (
-        (MediumKind.IMAGE, clues.images, "", "images", "image"),
-        (MediumKind.AUDIO, clues.audios, "audio_there", "audio", "sound"),
-        (MediumKind.VIDEO, clues.videos, "video_there", "videos", "video"),
+    for kind, names, key, what in (
+        (MediumKind.IMAGE, clues.images, "images", "image"),
+        (MediumKind.AUDIO, clues.audios, "audio", "sound"),
+        (MediumKind.VIDEO, clues.videos, "videos", "video"),
     ):
-        numbers = [number for each, number in clues.figures if each is kind]
-        number = next((each for each in numbers if each > len(names)), None)
-        if number is not None and (several or not names or len(numbers) > 1):
-            words = f"{kind} {number}"
-        else:
-            words = absent_file(
-                clues.prompt.text, kind, (*clues.images, *clues.audios, *clues.videos, *clues.laid)
-            ) or (clues.prompt.find(concept) if concept and not names else "")
-        if words:
+        if words := _words_of_missing(clues, kind, len(names)):
             yield Ask(
                 code="reference_missing" if names else f"{kind}_missing",
                 words=f"The prompt speaks of {'an' if what == 'image' else 'a'} {what} (“{words}”), and the clip has"
                 f" {counted(len(names), what) if names else 'none'}.",
                 remedy=f"Upload it and name it under `{key}`, or correct the prompt. To make the clip without it, write the `route`.",
             )
+
+
+def _words_of_missing(clues: Clues, kind: MediumKind, count: int) -> str:
+    """Return the words by which a prompt speaks of a medium of a kind that the clip lacks; empty if by none.
+
+    A number may be that of a series: "image 4 of our series", beside the one image of a clip.
+    """
+    media = (*clues.images, *clues.audios, *clues.videos)
+    numbers = [number for each, number in clues.figures if each is kind]
+    number = next((each for each in numbers if each > count), None)
+    if number is not None and (len(media) > 1 or not count or len(numbers) > 1):
+        return f"{kind} {number}"
+    if words := absent_file(clues.prompt.text, kind, (*media, *clues.laid)):
+        return words
+    return clues.prompt.find(_TAKEN_FOR_GIVEN[kind]) if not count and kind in _TAKEN_FOR_GIVEN else ""
+
+
+_TAKEN_FOR_GIVEN = {MediumKind.AUDIO: "audio_there", MediumKind.VIDEO: "video_there"}
+"""The concepts of media that a prompt speaks of as there."""
 
 
 def _voice_alone(clues: Clues) -> Iterator[Ask]:

@@ -37,7 +37,7 @@ _TIME: Final = (
     r"|fruhling|sommer|herbst|vorher|nachher|manana|dia|tarde|noche|invierno|primavera|verano|otono|antes|despues|matin|jour|soir|nuit|hiver|printemps|ete|automne"
     r"|avant|apres|manha|noite|inverno|verao|outono|depois|[朝昼夜夕春夏秋冬晨晚]|白天|之前|之后)"
 )
-"""A time by which an image is told: two of them are one thing at two times."""
+"""A time at which an image shows something: two of them are one thing at two times."""
 
 _RULES: Final = tuple(
     re.compile(rule)

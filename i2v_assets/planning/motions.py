@@ -12,9 +12,6 @@ from i2v_assets.planning.vocabulary import Reading, camera_moves, pattern, read_
 LEAD_WORDS: Final = 6
 """Number of first words in which a motion counts as leading; in "the camera slowly pushes in" it is the fourth."""
 
-LEAD_CHARACTERS: Final = 12
-"""The same limit in characters for Chinese and Japanese, which have no blanks; most of their words have two."""
-
 DESCRIBING_WORDS: Final = 4
 """Fewest words without a motion that describe the picture; fewer name a style or a subject: "macro", "a cat"."""
 
@@ -23,7 +20,7 @@ DESCRIBING_BEFORE: Final = 7
 those with 6 words or fewer do not describe, and those with 7 or more do."""
 
 CHARACTERS_OF_WORD: Final = 2
-"""Characters of most Chinese and Japanese words."""
+"""Characters of most Chinese and Japanese words: without blanks, their words are counted by it."""
 
 SEVERAL_ACTIONS: Final = 3
 """Actions from which a clip of a few seconds has several motions. Slight ones, such as a blink, count as one together."""
@@ -39,7 +36,7 @@ class Motions:
     """What a prompt sets in motion.
 
     Attributes:
-        lead: Words (in Chinese and Japanese characters) before the first motion; None if there is none.
+        lead: Words (in Chinese and Japanese pairs of characters) before the first motion; None if there is none.
         describes: The prompt begins with a description of the picture.
         camera: The camera's moves, by name.
         actions: What subjects do, in the prompt's words.
@@ -74,10 +71,14 @@ class Motions:
         )
 
 
-@lru_cache(maxsize=4096)
 def motions_of(prompt: str) -> Motions:
     """Return what a prompt sets in motion."""
-    reading = read_prompt(prompt)
+    return motions_in(read_prompt(prompt))
+
+
+@lru_cache(maxsize=4096)
+def motions_in(reading: Reading) -> Motions:
+    """Return what a prompt sets in motion, as it is understood."""
     clauses = [rest for clause in reading.clauses if (rest := _without_format(clause)).strip()]
     lead, describes = _lead(reading, clauses)
     segments = list(_segments(_moving(reading, clause) for clause in clauses))
@@ -110,7 +111,7 @@ def _lead(reading: Reading, clauses: list[str]) -> tuple[int | None, bool]:
         if place is not None:
             # a Japanese verb stands at its clause's end
             before += 0 if reading.language == "ja" else _length(clause[:place])
-            scaled = before * LEAD_WORDS // LEAD_CHARACTERS if _is_cjk(reading) else before
+            scaled = before // CHARACTERS_OF_WORD if _is_cjk(reading) else before
             return scaled, not commanded and _describing(reading, whole, DESCRIBING_BEFORE)
         commands = pattern("commands", reading.language).match(clause) or pattern("loop", reading.language).search(
             clause
@@ -162,10 +163,10 @@ _CAMERA_LEADS = re.compile(
 
 def _verbs(reading: Reading, words: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
     """Yield the matches of words that are verbs; a noun or an adjective may have the same form."""
-    adjective = _ADJECTIVE.get(reading.language or "")
+    language = reading.language or ""
+    adjective, before_noun = _ADJECTIVE.get(language), _BEFORE_NOUN_CJK.get(language)
     for match in words.finditer(text):
         noun = reading.language == "en" and _is_noun_or_adjective(text, match)
-        before_noun = _BEFORE_NOUN_CJK.get(reading.language or "")
         noun = noun or bool(before_noun and before_noun.match(text, match.end()))
         if not noun and not (adjective and adjective.search(match[0])):
             yield match
@@ -175,7 +176,7 @@ _BEFORE_NOUN_CJK: Final = {
     "ja": re.compile("[いっんしきちりび]?[ただ](?=[\u4e00-\u9fff\u30a1-\u30f6])"),
     "zh": re.compile("(?<![飘落飞流燃涌滚])的(?=[\u4e00-\u9fff])"),
 }
-"""What makes a verb tell how the noun after it is: "焼いたパン", "打开的书"; "飘落的雪" moves."""
+"""What makes a verb describe the noun after it: "焼いたパン", "打开的书"; "飘落的雪" moves."""
 
 _ADJECTIVE: Final = {
     "de": re.compile(r"nde[mnrs]?$|^(?:warmes|fades|landes)$"),

@@ -5,21 +5,28 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from i2v_assets.planning.names import folded
+from i2v_assets.uploads.roles import CONVERTIBLE, MEDIA_ENDINGS, split_name
 from resources.schemas.inputs import MediumKind
 
-_ENDINGS: Final = {
-    MediumKind.IMAGE: "jpe?g|png|webp|hei[cf]|gif|tiff?|bmp|svg|avif",
-    MediumKind.AUDIO: "mp3|wav|m4a|ogg|opus|flac|aac|aiff?",
-    MediumKind.VIDEO: "mp4|mov|webm|mkv|avi|m4v",
+_NOT_NAMED: Final = frozenset({".ai", ".ape", ".mid", ".pdf", ".ra", ".ts"})
+"""Endings that a text has without naming a picture or sound: a site, a guide, a sentence begun without its blank."""
+
+_KINDS: Final = {
+    ending[1:]: kind for ending, kind in {**MEDIA_ENDINGS, **CONVERTIBLE}.items() if ending not in _NOT_NAMED
 }
 _NAMED: Final = {
-    kind: re.compile(rf"([\w-]+(?:\.[\w-]+)*)\.(?:{endings})(?![a-z0-9])") for kind, endings in _ENDINGS.items()
+    kind: re.compile(
+        rf"(?<![\w-])(?<![\w-]\.)([\w-]+(?:\.[\w-]+)*)\.(?:{'|'.join(each for each in _KINDS if _KINDS[each] is kind)})(?![a-z0-9])"
+    )
+    for kind in MediumKind
 }
+"""For each kind the names of its files, from their first letter on: so a long word is read once, and not from each of its letters."""
+
 _OF_CAMERA: Final = re.compile(r"(?<![\w-])((?:img|dscn?|dscf|pxl)[_-]\d{3,8}(?:[_-]\d+)*)(?![\w-]|\.[a-z])")
 """What cameras and phones call a picture, as people write it without its ending."""
 
 _MADE: Final = re.compile(
-    r"(?:save|export|output|render|deliver|filename|speicher|ausgabe|guard|export|enregistr|salv|entreg|保存|输出|导出|書き出|出力)\w*\W[^.;]{0,25}$"
+    r"(?:save|export|output|render|deliver|filename|speicher|ausgabe|guard|enregistr|salv|entreg|保存|输出|导出|書き出|出力)\w*\W[^.;]{0,25}$"
 )
 """Before the name of a file that is to be made: a clip is a video, and people say what to call it."""
 
@@ -34,14 +41,17 @@ def absent_file(prompt: str, kind: MediumKind, names: Sequence[str]) -> str:
 
     A file may be named with another ending, or in part: it may have been renamed or prepared for the upload.
     """
-    there = [re.sub(r"\.[a-z0-9]{2,5}$", "", folded(name)) for name in names]
     for match in _files(prompt, kind):
-        stem = match[1]
         made = (kind is MediumKind.VIDEO or match[0].endswith(".gif")) and _MADE.search(prompt[: match.start()])
-        stands = bool(names) and _ANY.fullmatch(stem)
-        if not made and not stands and not any(each.endswith(stem) or stem.endswith(each) for each in there):
+        if not made and not _is_there(match[1], names):
             return match[0]
     return ""
+
+
+def _is_there(stem: str, names: Sequence[str]) -> bool:
+    there = [split_name(folded(name))[0] for name in names]
+    stands = bool(names) and _ANY.fullmatch(stem) is not None
+    return stands or any(each.endswith(stem) or stem.endswith(each) for each in there)
 
 
 def _files(prompt: str, kind: MediumKind) -> Iterator[re.Match[str]]:

@@ -161,11 +161,11 @@ def advise(prompt: str, route: Route, facts: PromptFacts) -> tuple[Advice, ...]:
 
 
 def still_due(advice: Iterable[Advice], asks: Iterable[Ask]) -> tuple[Advice, ...]:
-    """Return the advice without what a clip is held for already, or that is of no use once the missing sound is there."""
+    """Return the advice without what a clip is held for already, and what a sound that is missing will settle."""
     codes = {ask.code for ask in asks}
-    told = {"reference_missing"} if any(code.endswith("_missing") for code in codes) else set()
-    told |= {"nothing_held"} if "audio_missing" in codes else set()
-    return tuple(each for each in advice if each.code not in told)
+    settled = {"reference_missing"} if any(code.endswith("_missing") for code in codes) else set()
+    settled |= {"nothing_held"} if "audio_missing" in codes else set()
+    return tuple(each for each in advice if each.code not in settled)
 
 
 def _several(prompt: str, route: Route) -> Iterator[tuple[str, str]]:

@@ -37,11 +37,12 @@ def words_of_unseen_voice(prompt: Reading) -> str:
     if words := prompt.find_anywhere("nobody_on_screen"):
         return words
     closed, alone = prompt.find_anywhere("closed_lips"), prompt.find_anywhere("voice_alone")
-    if not closed and (not alone or prompt.find("to_camera")):
+    if not closed and not alone:
         return ""
     speaks = _speaking(prompt.without("voice_alone").without("closed_lips"), _SPEAKING, seen=False)
-    in_time = any(map(prompt.find, ("begins", "ends", "sequence")))
-    return (closed if not (speaks and in_time) else "") or (alone if not speaks else "")
+    if closed and not (speaks and any(map(prompt.find, ("begins", "ends", "sequence")))):
+        return closed
+    return "" if speaks or prompt.find("to_camera") else alone
 
 
 def _speaking(prompt: Reading, concepts: tuple[str, ...], *, seen: bool) -> str:

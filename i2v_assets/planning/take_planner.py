@@ -154,10 +154,7 @@ class TakePlanner:
             may_be_silent=bool(self.fields.brief.may_be_silent),
             asks=routing.asks,
             under=self._under(),
-            advice=(
-                *self.fields.advice,
-                *self._advice_on(prompt, routing, duration, resolution),
-            ),
+            advice=(*self.fields.advice, *self._advice_on(prompt, routing, duration, resolution)),
         )
 
     def _refusal(self, routing: Routing) -> Refusal:

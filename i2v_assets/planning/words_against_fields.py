@@ -84,13 +84,10 @@ _BESIDE_CLIP = (
     re.compile(rf"(?<![a-z])(?:{_CLIP})(?: (?:in|is|of|ist|de|en))?\W*$|(?:{_CLIP_CJK}).{{0,3}}$"),
     re.compile(rf"^\W*(?:\w+ )?(?:{_CLIP})(?![a-z])|^\W*.{{0,3}}(?:{_CLIP_CJK})"),
 )
+_PLACE = r"(?:for|fur|para|pour) (?:youtube|tiktok|insta\w*|facebook|linkedin|tv)"
 _OWN_CLAUSE = (
-    re.compile(
-        r"(?:^|[.,;!?|、。，]\s*)\W*$|(?<![a-z])(?:in|en|im|als|em|to|at)\W*$|(?<![a-z])(?:for|fur|para|pour) (?:youtube|tiktok|insta\w*|facebook|linkedin|tv)\W*$"
-    ),
-    re.compile(
-        r"^\s*(?:$|[.,;:!?|、。，]|[-–—] |(?:for|fur|para|pour) (?:youtube|tiktok|insta\w*|facebook|linkedin|tv)(?![a-z]))"
-    ),
+    re.compile(rf"(?:^|[.,;!?|、。，]\s*)\W*$|(?<![a-z])(?:in|en|im|als|em|to|at)\W*$|(?<![a-z]){_PLACE}\W*$"),
+    re.compile(rf"^\s*(?:$|[.,;:!?|、。，]|[-–—] |{_PLACE}(?![a-z]))"),
 )
 
 

@@ -300,7 +300,7 @@ def _delivered(
     )
 
 
-# From the addresses of a result to the one file that is the video; what is none is withheld
+# From the addresses of a result to the one file that is the video; what is not a video is withheld
 
 
 async def fetch_video(

@@ -5,7 +5,6 @@ A family waits after a cost above what was reserved, or another model than was p
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -36,16 +35,16 @@ IS_HELD = sa.select(
 """Whether anything of a service is held: seldom, so a claim asks this before it asks what."""
 
 
-def _holds_against(meant: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    """Return the query for the first open hold of a family on all of it, on these parameters, or new enough to hold it all."""
-    held = price_holds.c
-    stands = sa.or_(held.billed.is_(None), held.since > sa.bindparam("the_time"), meant)
-    return _OPEN_HOLDS.where(held.family == sa.bindparam("the_family"), stands).limit(1)
-
-
-_AGAINST_KNOWN = _holds_against(price_holds.c.billed == sa.bindparam("the_billed"))
-_AGAINST_UNKNOWN = _holds_against(price_holds.c.billed.is_not(None))
-"""If the parameters are not known, they may be those that are held."""
+_OF_FAMILY = _OPEN_HOLDS.where(price_holds.c.family == sa.bindparam("the_family")).limit(1)
+"""The first hold of a family; of a request whose parameters are not known: they may be those that are held."""
+_OF_PARAMETERS = _OF_FAMILY.where(
+    sa.or_(
+        price_holds.c.billed.is_(None),
+        price_holds.c.since > sa.bindparam("the_time"),
+        price_holds.c.billed == sa.bindparam("the_billed"),
+    )
+)
+"""The first hold on all of a family, on these parameters, or new enough to hold all of it."""
 
 _SERVICE_HOLD = sa.select(services.c.held_by, services.c.held_since).where(
     services.c.service == sa.bindparam("the_service")
@@ -177,15 +176,12 @@ class Holds(LedgerBase):
         self, connection: sa.Connection, service: str, family: str, billed: str | None
     ) -> Unwanted | None:
         """Return the hold on a family, on these parameters, or a new one on the whole endpoint."""
-        which: dict[str, object] = {
-            "the_service": service,
-            "the_family": family,
-            "the_time": self._time(connection) - ENDPOINT_HELD,
-        }
+        which: dict[str, object] = {"the_service": service, "the_family": family}
         if billed is None:
-            found = connection.execute(_AGAINST_UNKNOWN, which).first()
+            found = connection.execute(_OF_FAMILY, which).first()
         else:
-            found = connection.execute(_AGAINST_KNOWN, which | {"the_billed": billed}).first()
+            which |= {"the_billed": billed, "the_time": self._time(connection) - ENDPOINT_HELD}
+            found = connection.execute(_OF_PARAMETERS, which).first()
         if found is None:
             return None
         return Unwanted(

@@ -25,6 +25,8 @@ OUTAGE_LONGEST = timedelta(hours=1)
 """An outage that is still seen after this time no longer holds new requests: these requests are lost, not the service."""
 
 _HOLDS = (State.SUBMITTED, State.SUCCEEDED)
+IS_MISSED = sa.and_(requests.c.state.in_(_HOLDS), requests.c.not_found_since.is_not(None))
+"""Whether the service does not know a request that it accepted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,10 @@ _EXACT = _COSTS.where(submissions.c.billed == sa.bindparam("the_key")).limit(WIN
 _OF_FAMILY = _COSTS.where(requests.c.family == sa.bindparam("the_family")).limit(NEAREST_OF)
 
 
+def _past_costs(found: Iterable[Any]) -> tuple[PastCost, ...]:
+    return tuple(PastCost(key, base or 0, terms or "", int(cost), age) for key, base, terms, cost, age in found)
+
+
 class Reading(LedgerBase):
     """Queries for rows, events, generation times and spend."""
 
@@ -89,15 +93,12 @@ class Reading(LedgerBase):
         """Return the latest settled costs of exactly these parameters, the last settled first; of the family if none has them."""
         with self.database.read() as connection:
             found = connection.execute(_EXACT, {"the_service": service, "the_key": billed.key}).all()
-        if not found:
-            return self.family_costs(service, billed.family)
-        return tuple(PastCost(key, base or 0, terms or "", int(cost), age) for key, base, terms, cost, age in found)
+        return _past_costs(found) if found else self.family_costs(service, billed.family)
 
     def family_costs(self, service: str, family: str) -> tuple[PastCost, ...]:
         """Return the latest settled costs of a family, whatever its parameters, the last settled first."""
         with self.database.read() as connection:
-            found = connection.execute(_OF_FAMILY, {"the_service": service, "the_family": family}).all()
-        return tuple(PastCost(key, base or 0, terms or "", int(cost), age) for key, base, terms, cost, age in found)
+            return _past_costs(connection.execute(_OF_FAMILY, {"the_service": service, "the_family": family}))
 
     def surprises(self, service: str) -> tuple[Surprise, ...]:
         """Return the submissions of the last days whose reported cost is more than was reserved, oldest first."""

@@ -228,7 +228,7 @@ class Caps:
 
 def caps_of(settings: Settings) -> Caps:
     """Return the caps of the service in force; the sandbox has its own per day, which limit a run too."""
-    if settings.service == "sandbox":
+    if settings.is_sandbox:
         dollars, count = round(settings.sandbox_budget_usd_per_day * USD), settings.sandbox_budget_requests_per_day
         return Caps(dollars, count, dollars, count, settings.zone)
     return Caps(

@@ -8,7 +8,7 @@ from resources.ledger.base import COLUMNS, SELECT_ROW, row_of
 from resources.ledger.budget import budget_refusal
 from resources.ledger.holds import IS_HELD, Holds
 from resources.ledger.leases import GRACE_SECONDS, LONGEST_LEASE, LONGEST_PAUSE
-from resources.ledger.lookouts import ASK_AGAIN
+from resources.ledger.lookouts import ASK_AGAIN, IS_MISSED
 from resources.ledger.records import (
     AlreadyClaimed,
     AtCapacity,
@@ -341,11 +341,7 @@ class Claims(Holds):
 
         A moment further away than `LONGEST_PAUSE` was never asked for by a clock that is right, so it counts as none.
         """
-        missed = sa.exists().where(
-            requests.c.service == service,
-            requests.c.state.in_([State.SUBMITTED, State.SUCCEEDED]),
-            requests.c.not_found_since.is_not(None),
-        )
+        missed = sa.exists().where(requests.c.service == service, IS_MISSED)
         query = sa.select(services.c.paused_until, services.c.resumes, missed).where(services.c.service == service)
         with self.database.read() as connection:
             found = connection.execute(query).one_or_none()

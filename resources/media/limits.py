@@ -15,6 +15,9 @@ MEMORY_BYTES = GIGABYTE
 LONGEST_SECONDS = 600.0
 """CPU of the longest piece of work on one file."""
 
+PIXELS_OF_4K = 8_300_000
+"""Pixels of a picture at 4k, the largest tier that is made: 3840 x 2160."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkLimits:

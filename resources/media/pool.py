@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from resources.media.errors import MeasuringFailed, OverLimit
-from resources.media.limits import LONGEST_SECONDS, QUICK_SECONDS, WorkLimits
+from resources.media.limits import LONGEST_SECONDS, PIXELS_OF_4K, QUICK_SECONDS, WorkLimits
 from resources.media.quality.model import Expectation, Measures
 from resources.media.worker_process import ProcessDied, WorkerProcess, error_of
 
@@ -162,7 +162,7 @@ class MediaPool:
 
         try:
             size = (await asyncio.to_thread(path.stat)).st_size
-            limits = scaled("look at", size_bytes=size, pixels=8_300_000)
+            limits = scaled("look at", size_bytes=size, pixels=PIXELS_OF_4K)
             return await self.run_async(examine, path, limits=limits, name="The video")
         except (OverLimit, MeasuringFailed):
             return await asyncio.to_thread(examine_start, path)
@@ -304,6 +304,6 @@ _DRAWING_SECONDS = 20.0
 
 def measuring_limits(video: Path, expectation: Expectation, *, draws: bool = False) -> WorkLimits:
     """Return what measuring a local video may cost, as it was asked for, with its pictures if it ``draws`` them."""
-    pixels = {"4k": 8_300_000, "1080p": 2_100_000}.get(expectation.resolution or "", 1_000_000)
+    pixels = {"4k": PIXELS_OF_4K, "1080p": 2_100_000}.get(expectation.resolution or "", 1_000_000)
     limits = scaled("measure", size_bytes=video.stat().st_size, pixels=pixels, seconds=expectation.duration or 15.0)
     return replace(limits, cpu_seconds=limits.cpu_seconds + _DRAWING_SECONDS) if draws else limits

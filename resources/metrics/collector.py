@@ -100,7 +100,7 @@ class LedgerCollector(Collector):
 
     def _money(self, spent: Spend) -> Iterator[Metric]:
         settings = self._settings
-        sandbox = settings.service == "sandbox"
+        sandbox = settings.is_sandbox
         today = GaugeMetricFamily("i2v_spend_today_dollars", "Today's dollars: settled and reserved.", labels=["kind"])
         today.add_metric(["settled"], spent.settled_microdollars / USD)
         today.add_metric(["reserved"], spent.reserved_microdollars / USD)

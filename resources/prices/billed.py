@@ -272,13 +272,7 @@ def price_and_model(rows: Sequence[RequestRow]) -> Iterator[tuple[str, bool, Det
     named = [row for row in rows if row.answered_model_id is not None and row.model_id is not None]
     if named:
         row = next((each for each in named if is_substituted(each)), named[0])
-        why = "More of this family waits until a person has agreed to it"
-        details = {"take": row.take, "paid for": row.model_id, "answered": row.answered_model_id}
-        yield (
-            MODEL,
-            not is_substituted(row),
-            {**details, "what to do": _agree(row, why) if is_substituted(row) else None},
-        )
+        yield MODEL, not is_substituted(row), _model_details(row)
 
 
 def is_substituted(row: RequestRow) -> bool:
@@ -300,6 +294,16 @@ def price_details(row: RequestRow) -> Details:
         "at most": dollars(row.price_microdollars),
         "surprise": dollars(over) if over else None,
         "what to do": _agree(row, "More of its kind waits until a person has agreed to the price") if over else None,
+    }
+
+
+def _model_details(row: RequestRow) -> Details:
+    why = "More of this family waits until a person has agreed to it"
+    return {
+        "take": row.take,
+        "paid for": row.model_id,
+        "answered": row.answered_model_id,
+        "what to do": _agree(row, why) if is_substituted(row) else None,
     }
 
 

@@ -92,8 +92,8 @@ def make_quote(
     expected, expected_reason = _expected(base, costs, like_words, exact=bool(exact), same_terms=bool(now or not exact))
     highest = _highest(amounts)
     at_most, at_most_reason = _at_most(base, highest, len(amounts), terms, headroom, known=len(now))
-    if costs and expected > highest and -(-expected * MARGIN[0] // MARGIN[1]) > at_most:
-        at_most, at_most_reason = -(-expected * MARGIN[0] // MARGIN[1]), "What is expected, plus 10 %."
+    if costs and expected > highest and _with_margin(expected) > at_most:
+        at_most, at_most_reason = _with_margin(expected), "What is expected, plus 10 %."
     return Quote(
         base=base,
         base_reason=base_reason,
@@ -164,7 +164,7 @@ def _highest(amounts: list[int]) -> int:
 
 
 def _at_most(base: int, highest: int, count: int, terms: PriceTerms, headroom: float, *, known: int) -> tuple[int, str]:
-    learned = -(-highest * MARGIN[0] // MARGIN[1])
+    learned = _with_margin(highest)
     if known >= ENOUGH:
         return learned, f"The highest of {counted(count, 'earlier request')}, {dollars(highest)}, plus 10 %."
     factor = max(headroom, terms.named_factor)
@@ -173,6 +173,10 @@ def _at_most(base: int, highest: int, count: int, terms: PriceTerms, headroom: f
         return learned, f"The highest of {counted(count, 'earlier request')}, {dollars(highest)}, plus 10 %."
     why = "the catalogue's note names such a factor" if terms.named_factor > headroom else "I2V_PRICE_HEADROOM"
     return careful, f"{factor:.3g} x the base until {ENOUGH} such requests are billed, {known} are ({why})."
+
+
+def _with_margin(amount: int) -> int:
+    return -(-amount * MARGIN[0] // MARGIN[1])
 
 
 def _in_company(at: int, amounts: list[int]) -> bool:

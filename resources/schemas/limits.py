@@ -35,6 +35,11 @@ MEGABYTE = 1_000_000
 DEFAULT_DURATION = 5
 """Default duration of every family in seconds (model pages)."""
 
+SHORT_SIDES: Mapping[str, int] = MappingProxyType(
+    {"480p": 480, "540p": 540, "720p": 720, "768p": 768, "1080p": 1080, "1440p": 1440, "2k": 1440, "4k": 2160}
+)
+"""Pixels of the shorter side of each tier."""
+
 
 @dataclass(frozen=True, slots=True)
 class MediaLimits:

@@ -24,7 +24,7 @@ MAX_SCHEMA_BYTES = 256_000
 """Largest schema: the longest of the public ones that are known have some 10 kB."""
 
 _MAX_TEXT = 2_000
-"""Characters of a field's own words that are read."""
+"""Characters of a field's own words that are read, of all of its readings together: a known one says at most 60."""
 
 MAX_FILES = 16
 """Files in a list without a stated number, as the vendor's own nodes have it."""
@@ -62,7 +62,7 @@ WORDS: Final[Mapping[str, tuple[str, ...]]] = {
 INVERTED: Final = frozenset({"mute", "mute_audio", "no_audio", "disable_audio", "without_audio", "silent"})
 """Names of switches that are on when what their word means is off."""
 SWITCHES: Final = (("on", "off"), ("true", "false"), ("yes", "no"), ("enabled", "disabled"), ("1", "0"))
-"""How switches that are no booleans are written: on, and off."""
+"""How switches that are not booleans are written: on, and off."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}\Z")
 """What a brief can name under `inputs`; other optional fields are not read."""
@@ -186,25 +186,22 @@ def read_schema(raw: object) -> LiveSchema:
         )
     reader = SchemaReader(raw)
     whole = reader.whole()
-    properties = whole["properties"]
-    if not properties:
+    if not whole.properties:
         raise SchemaUnusable("Its input schema lists no field.", remedy=OTHER_MODEL)
-    if len(properties) > MAX_FIELDS:
+    if len(whole.properties) > MAX_FIELDS:
         raise SchemaUnusable(
-            f"Its input schema has {len(properties)} fields; at most {MAX_FIELDS} are read.", remedy=OTHER_MODEL
+            f"Its input schema has {len(whole.properties)} fields; at most {MAX_FIELDS} are read.", remedy=OTHER_MODEL
         )
-    wanted = [str(name) for name in whole["required"] if str(name) in properties]
-    if not all(_NAME.match(name) for name in wanted):
+    if not all(_NAME.match(name) for name in whole.required):
         raise SchemaUnusable("Its input schema requires a field whose name is not a plain word.", remedy=OTHER_MODEL)
-    fields = {str(name): reader.clean(part, 1) for name, part in properties.items() if _NAME.match(str(name))}
-    required = tuple(dict.fromkeys(wanted))
+    fields = {name: reader.clean(part, 1) for name, part in whole.properties.items() if _NAME.match(name)}
     media = tuple(
-        _media(name, found, name in required) for name, part in fields.items() if (found := _as_media(name, part))
+        _media(name, found, name in whole.required) for name, part in fields.items() if (found := _as_media(name, part))
     )
     words = dict(_words(fields))
     if "prompt" not in words:
         raise SchemaUnusable("Its input schema has no prompt.", remedy=OTHER_MODEL)
-    schema = LiveSchema(hashlib.sha256(text.encode()).hexdigest(), fields, required, words, media, whole["rules"])
+    schema = LiveSchema(hashlib.sha256(text.encode()).hexdigest(), fields, whole.required, words, media, whole.rules)
     if "duration" in words and durations(schema.field("duration"))[0] > LONGEST_DURATION:
         raise SchemaUnusable(
             f"Its `{words['duration']}` takes no whole seconds up to {LONGEST_DURATION}.", remedy=OTHER_MODEL
@@ -285,9 +282,11 @@ def _fitting(word: str, name: str, part: Mapping[str, Any]) -> tuple[Mapping[str
 
 def switch_of(name: str, value: object) -> bool | None:
     """Return what the value of a switch with this name says of the thing that its word means; None if it says nothing."""
-    written = str(value).lower()
-    on = next((word == pair[0] for pair in SWITCHES for word in pair if word == written), None)
-    return on if on is None else on is not (snake(name) in INVERTED)
+    pair = next((pair for pair in SWITCHES if str(value).lower() in pair), None)
+    if pair is None:
+        return None
+    on = str(value).lower() == pair[0]
+    return not on if snake(name) in INVERTED else on
 
 
 def counts_frames(part: Mapping[str, Any]) -> bool:

@@ -1,6 +1,7 @@
 """Reduce a stranger's schema to the words that are known here: references resolved, bounded in depth and number. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from resources.errors import I2VError
@@ -22,14 +23,6 @@ LARGEST_NUMBER = 2**64
 
 SMALLEST_STEP = 1e-6
 """Smallest `multipleOf` that is checked: no field of a model is finer."""
-
-_UNREAD: Final = frozenset(
-    ["not", "if", "then", "else", "contains", "prefixItems", "patternProperties", "propertyNames", "minProperties",
-     "maxProperties", "dependencies", "dependentRequired", "dependentSchemas", "unevaluatedProperties", "unevaluatedItems"]
-)  # fmt: skip
-"""Words that limit a value and are left to the service."""
-_SAID: Final = frozenset(["default", "format", "description", "title"])
-"""Known words that limit nothing."""
 
 
 class SchemaUnusable(I2VError):
@@ -67,11 +60,31 @@ _KEPT: Final = _NUMBERS | {
     "description",
     "title",
 }
+_LIMITING: Final = (_KEPT - {"default", "format", "description", "title"}) | {
+    "not", "if", "then", "else", "contains", "prefixItems", "patternProperties", "propertyNames", "minProperties",
+    "maxProperties", "dependencies", "dependentRequired", "dependentSchemas", "unevaluatedProperties", "unevaluatedItems",
+}  # fmt: skip
+"""Words that limit a value, also those that are left to the service."""
 _TYPES: Final = {"float": "number", "double": "number", "int": "integer", "str": "string", "bool": "boolean",
                  "list": "array", "dict": "object"}  # fmt: skip
 _KNOWN_TYPES: Final = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
 
 OTHER_MODEL = "Name another model: `i2v models` shows which there are."
+
+
+@dataclass(frozen=True, slots=True)
+class WholeSchema:
+    """What a schema says of all of its fields.
+
+    Attributes:
+        properties: The fields as they are written.
+        required: The names of those that it requires.
+        rules: What it says of them together, cleaned.
+    """
+
+    properties: Mapping[str, object]
+    required: tuple[str, ...]
+    rules: Mapping[str, Any]
 
 
 class SchemaReader:
@@ -83,16 +96,14 @@ class SchemaReader:
         self._values = 0
         self._unread = 0  # limits that were left to the service
 
-    def whole(self) -> dict[str, Any]:
-        """Return the fields of the schema as they are written, those that it requires, and its cleaned `rules` about them.
-
-        Its fields may stand behind a reference, or in parts that all apply.
+    def whole(self) -> WholeSchema:
+        """Return the fields of the schema, which may stand behind a reference, or in parts that all apply.
 
         Raises:
             SchemaUnusable: it is nested too deep, or refers to another document or to nothing.
         """
         said: dict[str, list[object]] = {}
-        required: list[object] = []
+        required: list[str] = []
         rules: list[dict[str, Any]] = []
         parts: list[tuple[object, int]] = [(self._root, 1)]
         while parts:
@@ -105,15 +116,16 @@ class SchemaReader:
                 parts.append((self._target(part["$ref"]), depth + 1))
             inside, listed, all_of = part.get("properties"), part.get("required"), part.get("allOf")
             for name, of_field in inside.items() if isinstance(inside, Mapping) else ():
-                before = said.setdefault(name, [])
+                before = said.setdefault(str(name), [])
                 before += [of_field] if of_field not in before else []
-            required += listed if isinstance(listed, list) else []
+            required += map(str, listed) if isinstance(listed, list) else []
             parts += [(each, depth + 1) for each in all_of] if isinstance(all_of, list) else []
             rules += [self.clean({word: part[word]}, depth) for word in ("anyOf", "oneOf") if part.get(word)]
         # All that is said of a field applies; where it is read, the last wins, which is what the schema itself says.
         properties = {name: each[0] if len(each) == 1 else {"allOf": each[::-1]} for name, each in said.items()}
+        known = dict.fromkeys(name for name in required if name in properties)
         sound = [rule for rule in rules if rule]
-        return {"properties": properties, "required": required, "rules": {"allOf": sound} if sound else {}}
+        return WholeSchema(properties, tuple(known), {"allOf": sound} if sound else {})
 
     def clean(self, part: object, depth: int) -> dict[str, Any]:
         """Return one part of the schema with the known words alone.
@@ -134,7 +146,7 @@ class SchemaReader:
         for name, value in part.items():
             unread = self._unread
             found = self._word(name, value, depth) if name in _KEPT else None
-            self._unread += found is None and name in (_KEPT | _UNREAD) - _SAID
+            self._unread += found is None and name in _LIMITING
             # Branches that were made wider may hold together, where the service means one of them.
             kept["anyOf" if name == "oneOf" and self._unread > unread else name] = found
         if part.get("nullable") is True and isinstance(kept.get("type"), str):

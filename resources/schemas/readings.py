@@ -19,7 +19,8 @@ _NARROWER: Final = {
 def readings(part: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     """Return a field once for each of its alternatives (``anyOf``, ``oneOf``), with its own keys and those of ``allOf``.
 
-    The field's own keys win, but of a limit that is stated twice the narrower one counts. A ``const`` is a list of one value, and a default is a plain value.
+    The field's own keys win, but of a limit that is stated twice the narrower one counts. A ``const`` is a list of one value,
+    and a default is a plain value.
     """
     return tuple(_plain(each) for each in _flat(part))
 
@@ -57,7 +58,7 @@ def _flat(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """Return what two parts that both apply say together; of other keys than limits, the second wins."""
     together = {**one, **other}
-    for word in [each for each in one if each in other]:
+    for word in one.keys() & other.keys():
         if word in _NARROWER:
             together[word] = _NARROWER[word](one[word], other[word])
         elif word == "enum":

@@ -160,7 +160,7 @@ def _run(
 
 def _announce(plan: Plan, settings: Settings) -> None:
     price = price_words(plan.price_microdollars, plan.at_most_microdollars)
-    money = " of play money" if settings.service == "sandbox" else ""
+    money = " of play money" if settings.is_sandbox else ""
     where = plan.model_id or plan.family
     err.print(
         f"{plan.route}: {where}, {plan.inputs.duration} s, {plan.inputs.resolution}, {price}{money}",

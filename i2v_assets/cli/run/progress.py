@@ -69,7 +69,7 @@ def follow(session: Session, plan: Plan, scratch: Path, *, run_id: str, wait: bo
         quote=plan.quote, billed=plan.billed,
     )  # fmt: skip
     options = options_of(session.settings)
-    if session.settings.service == "sandbox":
+    if session.settings.is_sandbox:
         options = replace(options, prior_seconds=SANDBOX_SECONDS)
 
     def on_signal(number: signal.Signals) -> None:

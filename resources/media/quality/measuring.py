@@ -25,8 +25,8 @@ from resources.media.quality.likeness import first_frame_match
 from resources.media.quality.model import Expectation, Measures
 from resources.media.quality.motion import SMALL_SIDE, MotionMeter
 from resources.media.quality.sound import SoundMeter, load_voice, match_voice
+from resources.schemas.limits import SHORT_SIDES
 
-_SHORTER_SIDE = {"480p": 480, "540p": 540, "720p": 720, "1080p": 1080, "2k": 1440, "4k": 2160}
 _FIRST_FRAME_SIDE = 384
 _SOURCE_SIDE = 1024
 """Minimum pixels of the longer side at which a source image is decoded: ten times that at which it is compared."""
@@ -285,7 +285,7 @@ def _asked(figures: dict[str, Any], expectation: Expectation, source: Image.Imag
     if (aspect := _aspect(expectation, source)) is not None:
         found["aspect_off"] = round(width / height / aspect - 1, 4)
     if expectation.resolution is not None:
-        side = _SHORTER_SIDE.get(expectation.resolution.lower())
+        side = SHORT_SIDES.get(expectation.resolution.lower())
         if side is not None:
             # Some models keep the shorter side of a tier, others the area of its 16:9 picture.
             by_side = min(width, height) / side - 1

@@ -100,6 +100,7 @@ def test_these_ask_and_the_route_settles_them(prompt: str | None, given: dict[st
         ("The fox in the drawing narrates the story", {**VOICE, "face": False}, Route.LIP_SYNC),
         ("The plush dragon tells us about the library", {**VOICE, "face": False}, Route.LIP_SYNC),
         ("Der Schneemann erklärt die Regeln", {**VOICE, "face": False}, Route.LIP_SYNC),
+        ("The fox in the drawing giving a toast", {**VOICE, "face": False}, Route.LIP_SYNC),
         ("El robot da la bienvenida", {**VOICE, "face": False}, Route.LIP_SYNC),
         ("the translator speaks slowly", {**VOICE, "face": True}, Route.LIP_SYNC),
         ("Podcast host in a studio", {"audios": ("v.mp3",), "speech": 0.9}, Route.LIP_SYNC),

@@ -1,13 +1,11 @@
-"""Requests whose several pictures, voices or files nobody said the part of, and those that look alike and are clear."""
+"""Requests that do not say what several pictures, voices or files are for, and those that look alike and are clear."""
 
 from typing import Any
 
 import pytest
 
 from i2v_assets.briefs.brief import Brief
-from i2v_assets.planning.motions import motions_of
 from i2v_assets.planning.routing import route_of_names
-from i2v_assets.planning.vocabulary import read_prompt
 from resources.schemas.inputs import MediumKind
 
 ONE, TWO, THREE = ("a.jpg",), ("a.jpg", "b.jpg"), ("a.jpg", "b.jpg", "c.jpg")
@@ -98,6 +96,7 @@ def test_a_voice_with_nothing_that_says_who_speaks_asks() -> None:
         ("Take the pattern of fabric_07.webp for the dress", "reference_missing"),
         ("Das Muster aus stoff.tiff auf das Kleid", "reference_missing"),
         ("Der Himmel wie auf DSC_0421", "reference_missing"),
+        ("Put the mark from brand.eps on her bag", "reference_missing"),
         ("她唱 refrain.m4a", "audio_missing"),
         ("Il danse comme dans danse.mov", "video_missing"),
         ("image 1 beside image 2", "reference_missing"),
@@ -115,6 +114,7 @@ def test_a_file_that_is_named_and_not_there_asks(prompt: str, code: str) -> None
         "Slow push in, save as spring.mp4",
         "Langsame Fahrt, Ausgabe: final.mov",
         "slow push in on image 2",
+        "Slow push in, colours as in guide.pdf, made for shop.ai",
     ],
 )
 def test_a_renamed_file_and_the_clip_itself_are_not_missing(prompt: str) -> None:
@@ -124,43 +124,3 @@ def test_a_renamed_file_and_the_clip_itself_are_not_missing(prompt: str) -> None
 def test_a_file_that_the_brief_lays_under_the_clip_is_there() -> None:
     assert codes("slow push in, song.mp3 plays", ONE) == ["audio_missing"]
     assert codes("slow push in, song.mp3 plays", ONE, music="song.mp3") == []
-
-
-@pytest.mark.parametrize(
-    ("prompt", "clauses"),
-    [
-        ("/imagine prompt: slow push in --ar 16:9 --motion low", ("slow push in",)),
-        ("Slow pan --style raw --seed 42", ("slow pan",)),
-        ("<lora:grain:0.8> steam rises", ("steam rises",)),
-        ("(steam rises:1.2)", ("(steam rises)",)),
-        ("slow tilt up --no people", ("slow tilt up",)),
-        ("The dog -gently- wags", ("the dog -gently- wags",)),
-    ],
-)
-def test_switches_of_other_tools_are_not_read(prompt: str, clauses: tuple[str, ...]) -> None:
-    assert read_prompt(prompt).clauses == clauses
-
-
-@pytest.mark.parametrize(
-    "prompt",
-    [
-        "According to the style book: margins narrow, logo top left, then slow push in",
-        "Laut Handbuch: Hintergrund weiß, Produkt mittig, Licht weich, dann langsam heranfahren",
-    ],
-)
-def test_a_guide_that_is_named_describes_no_picture(prompt: str) -> None:
-    assert not motions_of(prompt).describes
-
-
-@pytest.mark.parametrize(
-    "prompt",
-    [
-        "Our photo shows the new oven, copper dials",
-        "Dieses Foto zeigt den neuen Ofen, Kupfer",
-        "Nuestra foto muestra el horno nuevo",
-        "Notre photo montre le nouveau four",
-        "Nossa foto mostra o forno novo",
-    ],
-)
-def test_a_picture_that_shows_something_moves_nothing(prompt: str) -> None:
-    assert motions_of(prompt).lead is None

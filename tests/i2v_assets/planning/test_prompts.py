@@ -19,7 +19,6 @@ from i2v_assets.planning.prompts import (
     reference_line,
 )
 from i2v_assets.planning.take_planner import pick_preset
-from i2v_assets.planning.vocabulary import READ_CHARACTERS, read_prompt
 from resources.schemas.endpoints import LIMITS, prompt_problem
 from resources.schemas.families.happyhorse_1_0 import NAME as HAPPYHORSE_I2V
 from resources.schemas.families.seedance_2_0 import NAME as SEEDANCE_PRO
@@ -497,9 +496,3 @@ def test_these_move_nothing(prompt: str) -> None:
 )
 def test_a_wish_describes_no_picture(prompt: str) -> None:
     assert "describes_still" not in codes(prompt)
-
-
-@pytest.mark.parametrize("word", ["-", "moves s ", "put ", "、が", "了", "nothing ", "@1 ", "from a "])
-def test_a_prompt_is_read_up_to_a_limit(word: str) -> None:
-    reading = read_prompt(word * 100_000)
-    assert len(reading.text) <= READ_CHARACTERS

@@ -2,6 +2,8 @@
 
 from datetime import UTC
 
+import pytest
+
 from resources.ledger.film_room import Film, NoRoom
 from resources.ledger.records import Caps, Claimed, OverBudget
 
@@ -17,15 +19,18 @@ def caps(dollars: float, per_run: float = 1000, requests: int = 100, requests_pe
     return Caps(round(dollars * PRICE), requests, round(per_run * PRICE), requests_per_run, UTC)
 
 
+def refusal_beside_a_film(book, cap: Caps) -> str:
+    """Keep the room of a film of two requests, claim another request, and return why the next one is refused."""
+    assert book.ledger.keep_room(film(FIRST, SECOND), cap, 300) is None
+    assert isinstance(book.claim(book.plan(), caps=cap), Claimed)
+    refused = book.claim(book.plan(), caps=cap)
+    assert isinstance(refused, OverBudget)
+    return refused.text
+
+
 def test_other_requests_do_not_take_the_room_of_a_film(book):
     three = caps(3)
-    assert book.ledger.keep_room(film(FIRST, SECOND), three, 300) is None
-    alone = book.plan()
-    assert isinstance(book.claim(alone, caps=three), Claimed)
-    further = book.plan()
-    refused = book.claim(further, caps=three)
-    assert isinstance(refused, OverBudget)
-    assert "$3.00 of at most $3.00 today are spent or reserved" in refused.text
+    assert "$3.00 of at most $3.00 today are spent or reserved" in refusal_beside_a_film(book, three)
     for piece in (FIRST, SECOND):  # each of its own requests has its room, once
         assert isinstance(book.claim(book.plan(piece), caps=three), Claimed)
     assert book.ledger.kept_room("sandbox").microdollars == 0
@@ -54,21 +59,23 @@ def test_what_is_paid_of_a_film_needs_no_room(book):
     assert book.ledger.kept_room("sandbox").microdollars == 2 * PRICE
 
 
-def test_the_cap_of_a_run_counts_its_own_films_alone(book):
-    cap = caps(9, per_run=3)
+@pytest.mark.parametrize(
+    ("cap", "left_requests"),
+    [(caps(9, per_run=3), 98), (caps(100, requests_per_run=3), 1)],
+    ids=["dollars", "requests"],
+)
+def test_the_cap_of_a_run_counts_its_own_films_alone(book, cap: Caps, left_requests: int):
     assert book.ledger.keep_room(film(FIRST, SECOND), cap, 300) is None
     others = THIRD, "d" * 64
-    assert isinstance(book.ledger.keep_room(film(*others, holder="h2"), cap, 300), NoRoom)
+    refused = book.ledger.keep_room(film(*others, holder="h2"), cap, 300)
+    assert isinstance(refused, NoRoom)
+    assert (refused.unsent, refused.left_requests) == (2, left_requests)
     assert book.ledger.keep_room(film(*others, holder="h3", run="run-2"), cap, 300) is None
 
 
 def test_other_requests_of_a_run_do_not_take_the_room_of_its_film(book):
     cap = caps(9, per_run=3)
-    assert book.ledger.keep_room(film(FIRST, SECOND), cap, 300) is None
-    assert isinstance(book.claim(book.plan(), caps=cap), Claimed)
-    refused = book.claim(book.plan(), caps=cap)
-    assert isinstance(refused, OverBudget)
-    assert "$3.00 of at most $3.00 in this run are spent or reserved" in refused.text
+    assert "$3.00 of at most $3.00 in this run are spent or reserved" in refusal_beside_a_film(book, cap)
     assert isinstance(book.claim(book.plan(), caps=cap, run_id="run-2"), Claimed)
 
 
@@ -87,26 +94,12 @@ def test_the_room_of_a_process_that_died_ends_with_its_lease(sqlite_book):
 
 def test_the_caps_on_requests_have_room_for_all_of_a_film_or_for_none(book):
     three = caps(100, requests=3)
-    assert book.ledger.keep_room(film(FIRST, SECOND), three, 300) is None
-    assert isinstance(book.claim(book.plan(), caps=three), Claimed)
-    refused = book.claim(book.plan(), caps=three)
-    assert isinstance(refused, OverBudget)
-    assert "3 of at most 3 requests today are used" in refused.text
+    assert "3 of at most 3 requests today are used" in refusal_beside_a_film(book, three)
     other = film(THIRD, "d" * 64, holder="h2", run="run-2")
     assert book.ledger.keep_room(other, three, 300) == NoRoom(2, 2 * PRICE, 97 * PRICE, 2 * PRICE, 0, 2)
     for piece in (FIRST, SECOND):
         assert isinstance(book.claim(book.plan(piece), caps=three), Claimed)
     assert book.ledger.kept_room("sandbox") == (0, 0)
-
-
-def test_the_cap_on_requests_of_a_run_counts_its_own_films_alone(book):
-    cap = caps(100, requests_per_run=3)
-    assert book.ledger.keep_room(film(FIRST, SECOND), cap, 300) is None
-    others = THIRD, "d" * 64
-    refused = book.ledger.keep_room(film(*others, holder="h2"), cap, 300)
-    assert isinstance(refused, NoRoom)
-    assert (refused.unsent, refused.left_requests) == (2, 1)
-    assert book.ledger.keep_room(film(*others, holder="h3", run="run-2"), cap, 300) is None
 
 
 def test_a_film_that_ends_leaves_the_room_of_one_that_shares_its_requests(book):

@@ -124,9 +124,10 @@ def test_the_resolution(video: Make, asked: Expectation) -> None:
 
 
 def test_a_tier_is_met_by_its_shorter_side_or_by_its_area(video: Make, samples: Path) -> None:
-    for size in ((854, 480), (480, 854), (640, 640), (480, 480)):
+    sd = [("480p", size) for size in ((854, 480), (480, 854), (640, 640), (480, 480))]
+    for tier, size in (*sd, ("768p", (1366, 768))):
         path = video(frames=[still(samples, size=size)] * 3, sound=None)
-        measures = measure(path, Expectation(resolution="480p"))
+        measures = measure(path, Expectation(resolution=tier))
         assert measures.tier_off == pytest.approx(0, abs=0.01), size
 
 

@@ -179,7 +179,7 @@ def test_a_trend_is_not_continued_for_ever() -> None:
     assert quote(costs).expected < BASE * 1.12
 
 
-def test_a_rise_at_once_is_no_trend() -> None:
+def test_a_rise_at_once_is_not_a_trend() -> None:
     for since in (7, 12, 20):
         costs = _aged(*(((1_300_000 if at < since else 1_000_000), 4 * at + 2) for at in range(40)))
         found = quote(costs)

@@ -37,7 +37,7 @@ def test_a_change_of_long_ago_is_the_level_of_now() -> None:
     assert level_of(ONE_DOUBLED).amount == 2_000_000
 
 
-def test_a_steep_rise_is_no_trend() -> None:
+def test_a_steep_rise_is_not_a_trend() -> None:
     steep = [AgedCost(round(10**9 * math.exp(-0.1 * age)), age) for age in range(40)]
     assert level_of(steep).used < 40
     assert level_of(steep).amount < 10**10

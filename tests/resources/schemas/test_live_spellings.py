@@ -99,7 +99,7 @@ def test_names_in_one_word() -> None:
     assert [media.last for media in endpoint.schema.media] == [False, True]
 
 
-def test_a_length_in_frames_is_no_duration() -> None:
+def test_a_length_in_frames_is_not_a_duration() -> None:
     for words in ({"description": "Number of frames"}, {"title": "Frames"}):
         assert "duration" not in live(length={"type": "integer", "maximum": 121, **words}).schema.by_word
     seconds = {"type": "integer", "maximum": 9, "description": "Seconds, at 24 frames each"}
@@ -142,7 +142,6 @@ def test_parts_that_hold_themselves_do_not_multiply() -> None:
 
 
 def test_what_a_schema_says_of_its_fields_together_is_checked() -> None:
-
     raw = {
         "properties": {"prompt": TEXT, "image": IMAGE, "style": TEXT},
         "anyOf": [{"required": ["image"]}, {"required": ["style"]}],
@@ -173,7 +172,7 @@ def test_one_of_several_that_is_understood_holds() -> None:
     assert violations(plain, '{"prompt": "x", "style": "y", "image": "a.jpg"}')
 
 
-def test_a_field_of_one_of_several_is_no_stricter_than_it_is() -> None:
+def test_a_field_of_one_of_several_is_not_stricter_than_the_service() -> None:
     odd = {"type": "integer", "not": {"enum": [5]}, "minimum": 3, "maximum": 9}
     endpoint = live(duration={"oneOf": [{"type": "integer", "enum": [5]}, odd]})
     assert violations(json.dumps(endpoint.schema.plain), '{"prompt": "x", "duration": 5}') == []
@@ -208,7 +207,7 @@ def test_all_that_is_said_of_a_field_holds(own: dict[str, Any], parts: list[str]
     assert violations(json.dumps(schema.plain), '{"prompt": "x", "duration": 61}')
 
 
-def test_frames_are_no_seconds_wherever_it_is_said() -> None:
+def test_frames_are_not_seconds_wherever_it_is_said() -> None:
     said = {"properties": {"duration": {"type": "integer", "description": "Number of frames."}}}
     raw = {"properties": {"prompt": TEXT, "duration": {"default": 81}}, "allOf": [said]}
     assert "duration" not in read_schema(raw).by_word

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resources.storage import client as listing
+from resources.storage import client
 from resources.storage.bucket import Bucket
 
 
@@ -54,7 +54,7 @@ def test_it_covers_every_page_and_listings_between_its_pages_are_whole(
 
 
 def test_objects_of_pages_that_look_otherwise_count_too(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "_FIRST", b"<Contents id='1'>")
+    monkeypatch.setattr(client, "_FIRST", b"<Contents id='1'>")
     bucket.write("uploads/1.jpg", b"1", "image/jpeg")
     first = bucket.digest("uploads/")
     assert bucket.digest("uploads/") == first
@@ -65,10 +65,10 @@ def test_objects_of_pages_that_look_otherwise_count_too(bucket: Bucket, monkeypa
 def test_a_page_that_looks_otherwise_is_left_as_it_is() -> None:
     body = b"<ListBucketResult><Contents id='1'><Key>a</Key></Contents></ListBucketResult>"
     page = {"status_code": 200, "body": body}
-    with listing.hashed() as found:
-        listing.hash_objects(page)
-    assert (page["body"], found.digest()) == (body, listing.hashlib.sha256().digest())
+    with client.hashed() as found:
+        client.hash_objects(page)
+    assert (page["body"], found.digest()) == (body, client.hashlib.sha256().digest())
     error = {"status_code": 500, "body": b"<Contents></Contents>"}
-    with listing.hashed():
-        listing.hash_objects(error)
+    with client.hashed():
+        client.hash_objects(error)
     assert error["body"] == b"<Contents></Contents>"
