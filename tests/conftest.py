@@ -196,6 +196,9 @@ OPERATOR = httpx.Client(trust_env=False, verify=False)
 """One client for the operator's calls: httpx' own functions read the certificates at every call."""
 
 FAST = {"generation_seconds": 0.2, "generation_spread": 0, "render": "cached", "seed": 1}
+SMALL = {**FAST, "scale": 0.5, "balance": 1_000_000}
+"""Drawing, watching and joining a video costs by its pixels: what is asked for in 720p is drawn in 360. Smaller ones
+are not: a shot's last frame is sent as the first of the next, and models take no image below 300 pixels."""
 
 
 @pytest.fixture
@@ -219,16 +222,28 @@ def sandbox(make_sandbox: Callable[..., RunningSandbox]) -> RunningSandbox:
 @pytest.fixture(scope="session")
 def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
     """One sandbox for many tests (a start takes 2 s of CPU, a video 1 to 3); each test reads only its own records."""
-    with start_sandbox(tmp_path_factory.mktemp("sandbox"), **FAST, balance=1_000_000) as server:
+    with start_sandbox(tmp_path_factory.mktemp("sandbox"), **SMALL) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_sandbox_of_full_size(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    """One that draws the size that is asked for."""
+    with start_sandbox(tmp_path_factory.mktemp("sandbox"), **{**SMALL, "scale": 1}) as server:
         yield server
 
 
 @pytest.fixture
-def fresh_sandbox(shared_sandbox: RunningSandbox) -> RunningSandbox:
+def fresh_sandbox(request: pytest.FixtureRequest) -> RunningSandbox:
     """The shared sandbox without another test's faults and prices; a test that stops it starts one of its own.
 
-    Its cached videos show whichever image came first: a test that looks at likeness has a sandbox of its own.
+    Its cached videos show whichever image came first: a test that looks at likeness has a sandbox of its own. They are half
+    where the test does not carry the mark `full_size`.
     """
+    full_size = request.node.get_closest_marker("full_size") is not None
+    shared_sandbox: RunningSandbox = request.getfixturevalue(
+        "shared_sandbox_of_full_size" if full_size else "shared_sandbox"
+    )
     for what in ("faults", "catalogue", "prices"):
         OPERATOR.delete(f"{shared_sandbox.url}/_sandbox/{what}").raise_for_status()
     return shared_sandbox
