@@ -195,8 +195,7 @@ def postgres_url(postgres_server: RunningPostgres) -> Iterator[str]:
 OPERATOR = httpx.Client(trust_env=False, verify=False)
 """One client for the operator's calls: httpx' own functions read the certificates at every call."""
 
-FAST = {"generation_seconds": 0.2, "generation_spread": 0, "render": "cached", "seed": 1}
-SMALL = {**FAST, "scale": 0.5, "balance": 1_000_000}
+FAST = {"generation_seconds": 0.2, "generation_spread": 0, "render": "cached", "scale": 0.5, "seed": 1}
 """Drawing, watching and joining a video costs by its pixels: what is asked for in 720p is drawn in 360. Smaller ones
 are not: a shot's last frame is sent as the first of the next, and models take no image below 300 pixels."""
 
@@ -222,14 +221,14 @@ def sandbox(make_sandbox: Callable[..., RunningSandbox]) -> RunningSandbox:
 @pytest.fixture(scope="session")
 def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
     """One sandbox for many tests (a start takes 2 s of CPU, a video 1 to 3); each test reads only its own records."""
-    with start_sandbox(tmp_path_factory.mktemp("sandbox"), **SMALL) as server:
+    with start_sandbox(tmp_path_factory.mktemp("sandbox"), **FAST, balance=1_000_000) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def shared_sandbox_of_full_size(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
     """One that draws the size that is asked for."""
-    with start_sandbox(tmp_path_factory.mktemp("sandbox"), **{**SMALL, "scale": 1}) as server:
+    with start_sandbox(tmp_path_factory.mktemp("sandbox"), **{**FAST, "scale": 1, "balance": 1_000_000}) as server:
         yield server
 
 

@@ -60,7 +60,7 @@ class Ran:
 @pytest.fixture(scope="session")
 def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
     """One sandbox for the folder: starting one costs two seconds."""
-    options = {"generation_seconds": 0.2, "generation_spread": 0, "render": "cached", "seed": 1}
+    options = {"generation_seconds": 0.2, "generation_spread": 0, "render": "cached", "scale": 0.5, "seed": 1}
     with start_sandbox(tmp_path_factory.mktemp("sandbox"), **options) as running:
         yield running
 
