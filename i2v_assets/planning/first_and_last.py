@@ -21,7 +21,7 @@ _BEFORE: Final = (
 )
 _AFTER: Final = (
     r"(?=\W*$|\s*[.,;!、。，]|\s+(?:over|during|within|throughout|by the end|at the end|in \d|smoothly|slowly|gradually|seamlessly"
-    r"|with|while|langsam|wahrend|innerhalb|lentamente|poco a poco|doucement|progressivement|devagar|aos poucos)\b)"
+    r"|with|while|without|and|then|but|before|mit|ohne|und|dann|con|sin|y|avec|sans|et|com|sem|e|langsam|wahrend|innerhalb|lentamente|poco a poco|doucement|progressivement|devagar|aos poucos)\b)"
 )
 _GAP: Final = r"[^.;。@]"
 
@@ -35,9 +35,16 @@ _PLACE: Final = r"(?:dans|en|in|on|sur|no|na|em|im|auf|mit|with|con|avec|com)\b"
 _TIME: Final = (
     r"(?:dawn|sunrise|morning|day(?:time|light)?|noon|evening|dusk|sunset|(?:mid)?night|spring|summer|autumn|winter|before|after|tag|morgen|abend|nacht"
     r"|fruhling|sommer|herbst|vorher|nachher|manana|dia|tarde|noche|invierno|primavera|verano|otono|antes|despues|matin|jour|soir|nuit|hiver|printemps|ete|automne"
-    r"|avant|apres|manha|noite|inverno|verao|outono|depois|[朝昼夜夕春夏秋冬晨晚]|白天|之前|之后)"
+    r"|avant|apres|manha|noite|inverno|verao|outono|depois|[朝昼夜夕春夏秋冬晨晚]|白天|之前|之后|(?:1[5-9]|20)\d\d)"
 )
-"""A time at which an image shows something: two of them are one thing at two times."""
+"""A time or a year at which an image shows something: two of them are one thing at two times."""
+
+_START: Final = (
+    r"(?:start|begin|open|beginn|anfang|ausgehend|empie|comien|inici|\bpart(?:e|ez|ons|ir|iendo|imos)?(?= d)|commenc|debut|comec"
+    r"|开头|开始|首|始|最初)"
+)
+_END: Final = r"(?:end|finish|clos|stop|arriv|schliess|ankomm|acab|termin|lleg|cheg|fin|最後|最后|终|終|結|结)"
+_AT_END: Final = r"(?:end(?:s|ing|e|et)?|final\w*|finish\w*|acab\w+|termin\w+|fini\w*|fim)"
 
 _RULES: Final = tuple(
     re.compile(rule)
@@ -66,8 +73,11 @@ _RULES: Final = tuple(
         # the sapling grows until it looks like image 2
         rf"\b(?:until|till|bis|hasta|jusqu\w*|ate)\b{_GAP}{{0,45}}@2|直到{_GAP}{{0,6}}@2{_AFTER}|@2(?:になる|のよう|に似)?まで",
         # start with image 1 and end with image 2
-        rf"(?:start|begin|open|beginn|anfang|empie|comien|inici|commenc|debut|comec|开头|开始|首|始|最初){_GAP}{{0,25}}@1{_GAP}{{0,40}}"
-        rf"(?:end|finish|clos|schliess|acab|termin|fin|最後|最后|终|終|結|结){_GAP}{{0,25}}@2",
+        rf"{_START}{_GAP}{{0,25}}@1{_GAP}{{0,40}}{_END}{_GAP}{{0,25}}@2",
+        # he turns in image 1 and stands there in the end as in image 2
+        rf"@1\b{_GAP}{{0,60}}\b{_AT_END}\b{_GAP}{{0,25}}\b(?:like|as|wie|como|comme)\b{_GAP}{{0,15}}@2",
+        # from the sketch (image 1) to the finished house (image 2)
+        rf"^\W*(?:from|vo[nm]|aus|de[l']?|du|d[ao]|desde)\b ?{_GAP}{{3,30}}@1\)? (?:to|bis|zu[mr]?|al?|aux?|en|ate|para|hasta)\b{_GAP}{{0,30}}@2",
         # image 1 is the start and image 2 the end
         rf"@1{_GAP}{{0,12}}(?:start|begin|first|anfang|inicio|debut|comeco|开头|开始|首|最初|始)[^@]{{0,25}}"
         rf"@2{_GAP}{{0,12}}(?:end|last|final|schluss|fin|fim|结尾|结束|尾|最後|終)",
@@ -82,6 +92,10 @@ _RULES: Final = tuple(
 )
 
 
+_GLOSS: Final = re.compile(r"\s*[(\[][^()\[\]]{1,60}[)\]]|\s[–—-]\s[^–—.;]{1,60}?\s[–—-](?=\s)")
+"""What an image shows, between its name and what becomes of it: "the first image (the shell)"."""
+
+
 def becoming(prompt: str, names: Sequence[str]) -> str:
     """Return the words by which a prompt lets the first image become the second; empty if it does not.
 
@@ -92,6 +106,6 @@ def becoming(prompt: str, names: Sequence[str]) -> str:
     text = folded(prompt)
     for number, name in enumerate(names, start=1):
         text = text.replace(folded(name), f"@{number}")
-    text = marked(text)
+    text = marked(_GLOSS.sub(lambda match: match[0] if "@" in marked(match[0]) else " ", text))
     found = next((match[0] for rule in _RULES if (match := rule.search(text))), "")
     return found.strip(" ,.;:。，、").replace("@", "image ")

@@ -71,9 +71,11 @@ _FIRST_OF_TWO = re.compile(
     rf"(?<![a-z])(?:{_ORDINALS[0]})(?= (?:(?:in)?to|zum|zur|a|para|vers|y|e|et|und|and)\b[^.;@]{{0,12}}@2)"
 )
 _OTHER_ONE = re.compile(
-    rf"(?<![a-z@])(?:{_ORDINALS[1]}|other|andere[snmr]?|otra|outra|autre)(?: one)?(?=\W*$|[.,;]| uber\b)"
+    rf"(?<![a-z@])(?!(?<=\ba )second\b)(?<!one )(?<!per )(?<!each )(?<!every )(?<!half )(?<!une )(?:{_ORDINALS[1]}|other|andere[snmr]?|otra|outra|autre)"
+    rf"(?: one)?(?=\W*$|\s*[.,;:!?)]|\s+(?:uber|without|ohne|sin|sans|sem|before|when|then|but|wie|comme|como|like|wahrend|pendant|mientras|enquanto|{_FUNCTION}|\w+ly|\w+mente|langsam)\b)"
 )
-"""Images that are named without their noun: "1枚目", "the first" before the second image, "the second" at the end."""
+_OTHER_NUMBER = re.compile(r"(?<=\b(?:la|le|na|el|en|to|zu|in|as) )2(?=\W*$|\s*[.,;!?])|(?<=\b(?:die|das|auf|the|sur) )2(?=\W*$|\s*[.,;!?])")
+"""Images that are named without their noun: "1枚目", "the first" before the second image, "the second" at the end, "la 2"."""
 
 
 _SPELLED: Final = {
@@ -100,6 +102,16 @@ def numbers_in(prompt: str) -> tuple[tuple[MediumKind, int], ...]:
     return tuple(dict.fromkeys(_numbers(_plain(prompt))))
 
 
+_TAKEN: Final = (
+    r"\b(?:from|aus|of|de(?: la| l')?|da|do)\s?@{0}(?!\s*(?:of|from|in|von|aus|de|da|do|du|del)\b)(?=\W|$)|@{0}(?:の|里的|中的|的)"
+)
+
+
+def takes_from(text: str, number: int) -> bool:
+    """Return whether a folded text takes something out of an image by its number: "the woman from image 2"."""
+    return re.search(_TAKEN.format(number), marked(text)) is not None
+
+
 def marked(text: str) -> str:
     """Return a folded text in which each image that it names, also by an ordinal, is written as @ and its number."""
     text = _REFERENCES[MediumKind.IMAGE].sub(
@@ -108,7 +120,8 @@ def marked(text: str) -> str:
     )
     text = _ORDINAL[MediumKind.IMAGE].sub(lambda match: f"@{_ordinal(match)}", text)
     text = _BARE_PAGE.sub(lambda match: f"@{_value(match[1] or match[2])}", text)
-    return _OTHER_ONE.sub("@2", _FIRST_OF_TWO.sub("@1", text))
+    text = _OTHER_ONE.sub("@2", _FIRST_OF_TWO.sub("@1", text))
+    return _OTHER_NUMBER.sub("@2", text) if "@1" in text else text
 
 
 def _numbers(text: str) -> Iterator[tuple[MediumKind, int]]:
