@@ -202,7 +202,7 @@ def _first(concept: str, language: str | None, text: str) -> str:
 def _alternatives(concept: str, language: str) -> str:
     entry = _words()[concept]
     words = entry[language]
-    if "parts" in entry:
+    while "parts" in entry and _PART.search(words):
         words = _PART.sub(lambda name: entry["parts"][name[1]], words)
     if language == "en" and "en_verbs" in entry:
         words = "|".join([words, *(_inflected(verb) for verb in entry["en_verbs"].split("|"))])
@@ -210,7 +210,7 @@ def _alternatives(concept: str, language: str) -> str:
 
 
 _PART = re.compile(r"<([a-z_]+)>")
-"""A part that several patterns of a concept share, by its name."""
+"""A part that several patterns of a concept or other parts share, by its name."""
 
 
 def whole_words(words: str, language: str) -> str:
