@@ -7,27 +7,26 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from i2v_assets.planning.media_numbers import marked
+from i2v_assets.planning.media_numbers import NO_NOUN, marked
 from i2v_assets.planning.names import folded
 
 _BECOMES: Final = (
-    r"(?:becomes?|(?:turn|morph|transform|dissolve|blend|change|fade|evolve|convert|transition)s?\b[^.;@]{0,15}\b(?:in)?to"
-    r"|verwandelt|wird|morpht|se convierte|se transforma|pasa a ser|se funde|devient|se transforme"
-    r"|se change|se fond|se torna|torna-se|vira|se converte|变成|变为|变化|渐变|过渡|转变|化为|から|になる|へ)"
+    r"(?:becomes?|turns?\b[^.;@]{0,15}\binto|(?:morph|transform|dissolve|blend|change|fade|evolve|convert|transition)s?\b[^.;@]{0,15}\b(?:in)?to"
+    r"|gives way to|(?:ver)?wandelt|wird(?! von\b)|morpht|uberblendet|(?:geht|blendet) (?:\w+ )?uber in|weicht"
+    r"|se (?:va |van )?(?:conv(?:ierte|irtiendo)|transforma(?:ndo)?|funde|fundiendo)|pasa a ser|cambia a(?= (?:la |el )?@)|(?:da|deja) paso"
+    r"|devient|se (?:transforme|change|fond|metamorphose)|(?:laisse|cede) (?:la )?place"
+    r"|(?:vai )?(?:se )?(?:torna(?:ndo)?|vira(?:ndo)?(?! (?:para|pra|se)\b)|transforma(?:ndo)?|converte(?:ndo)?)(?:-se)?|da lugar"
+    r"|变成|变为|变化|渐变|过渡|转变|化为|から|になる|へ)"
 )
 _BEFORE: Final = (
     r"(?:^|[.;:,、。，]\s*|\b(?:the|das|die|la|a|o|el|le|l'|from|von|vom|aus dem|aus|de la|de l'|da|do|de|let|make|lasse?)\s*"
     r"|[从让把])"
 )
-_AFTER: Final = (
-    r"(?=\W*$|\s*[.,;!、。，]|\s+(?:over|during|within|throughout|by the end|at the end|in \d|smoothly|slowly|gradually|seamlessly"
-    r"|with|while|without|and|then|but|before|mit|ohne|und|dann|con|sin|y|avec|sans|et|com|sem|e|langsam|wahrend|innerhalb|lentamente|poco a poco|doucement|progressivement|devagar|aos poucos)\b)"
-)
 _GAP: Final = r"[^.;。@]"
 
 _STRONGLY: Final = (
     r"\b(?:becomes?|(?:turn|morph|transform|dissolve|melt|evolve|grow|blend)s? into|ends? up (?:as|being)|verwandelt sich in|wird zu[mr]?"
-    r"|(?:se (?:convierte|transforma) en|acaba siendo|pasa a ser)|(?:devient|se (?:transforme|change) en)|(?:se transforma (?:em|na|no)|vira))"
+    r"|(?:se (?:convierte|transforma) en|acaba siendo|pasa a ser)|(?:devient|se (?:transforme|change) en)|(?:se transforma (?:em|na|no)|vira(?! (?:para|pra)\b)))"
 )
 _PLACE: Final = r"(?:dans|en|in|on|sur|no|na|em|im|auf|mit|with|con|avec|com)\b"
 """After one of these the second image is a place or a means: "devient danseuse dans le décor de l'image 2"."""
@@ -50,20 +49,20 @@ _RULES: Final = tuple(
     re.compile(rule)
     for rule in (
         # image 1 turns into image 2
-        rf"{_BEFORE}@1(?![的の]){_GAP}{{0,20}}{_BECOMES}{_GAP}{{0,20}}@2{_AFTER}",
-        rf"@1 geht{_GAP}{{0,15}} in{_GAP}{{0,6}} @2 uber|@1[がは]{_GAP}{{0,8}}@2[にへ]{_GAP}{{0,4}}(?:変わ|変化|変身|なる|モーフ)",
+        rf"{_BEFORE}@1(?![的の]){_GAP}{{0,20}}{_BECOMES}{_GAP}{{0,20}}@2{NO_NOUN}",
+        rf"@1 geht{_GAP}{{0,15}} in{_GAP}{{0,6}} @2 uber|@1[がは]{_GAP}{{0,8}}@2[にへ]{_GAP}{{0,4}}(?:変わ|変化|変身|な[るっ]|モーフ)",
         # turn image 1 into image 2
         r"\b(?:turn|morph|transform\w*|change|convert\w*|convierte|blend|dissolve|verwand\w+|wandle|muda|mude|chang\w+)"
         rf" (?:(?:the|das|die|la|a|o|el|le) |l')?@1 (?:smoothly |slowly |langsam |sanft )?(?:into|to|in|en|na|em|no|para)"
-        rf" (?:(?:the|das|die|la|a|o|el|le) |l')?@2{_AFTER}",
+        rf" (?:(?:the|das|die|la|a|o|el|le) |l')?@2{NO_NOUN}",
         rf"[把将]?@1(?!的){_GAP}{{0,6}}(?:变成|变为|转为|过渡到)@2(?!的)|@1を{_GAP}{{0,6}}@2(?:に|へ){_GAP}{{0,4}}(?:変化|変え|変身|モーフ)",
         # transform the caterpillar in image 1 into the butterfly of image 2
         r"\b(?:turn|morph|transform\w*|verwand\w+|convierte|convert\w*|wandle)"
-        rf" {_GAP}{{3,30}}@1 {_GAP}{{0,15}}(?:into|in|en|em|n[ao])\b {_GAP}{{3,30}}@2{_AFTER}",
+        rf" {_GAP}{{3,30}}@1 {_GAP}{{0,15}}(?:into|in|en|em|n[ao])\b {_GAP}{{3,30}}@2{NO_NOUN}",
         # her hair turns from brown (image 1) to blonde (image 2); "aus der Raupe auf Bild 1 wird der Falter auf Bild 2"
         r"\b(?:turn|chang|go|fad|morph|transition|transform|blend|grow|ag)\w* (?:\w+ )?from\b"
         rf"{_GAP}{{0,25}}@1{_GAP}{{0,15}}\bto\b{_GAP}{{0,25}}@2",
-        rf"\b(?:aus|from)\b{_GAP}{{0,25}}@1{_GAP}{{0,6}}\b(?:wird|comes|becomes)\b{_GAP}{{0,25}}@2{_AFTER}",
+        rf"\b(?:aus|from)\b{_GAP}{{0,25}}@1{_GAP}{{0,6}}\b(?:wird|comes|becomes)\b{_GAP}{{0,25}}@2{NO_NOUN}",
         # morning in image 1, midnight in image 2; "Bild 1 am Tag, Bild 2 bei Nacht"
         rf"\b{_TIME}[^.;@]{{0,12}}@1[^.;@]{{0,20}}{_TIME}[^.;@]{{0,12}}@2|@1[^.;@]{{0,12}}{_TIME}\b[^.;@]{{0,20}}@2[^.;@]{{0,12}}{_TIME}",
         # start: image 1. end: image 2
@@ -71,7 +70,7 @@ _RULES: Final = tuple(
         r"(?: (?:frame|image|bild|still))?\W{0,3}(?:is |ist |es |est |e |= )?@1\W{1,5}(?:and |und |y |et |e )?"
         r"(?:the |das |la |a )?(?:end\w*|last|final|closing|schluss|fin|fim|finale)\b",
         # the sapling grows until it looks like image 2
-        rf"\b(?:until|till|bis|hasta|jusqu\w*|ate)\b{_GAP}{{0,45}}@2|直到{_GAP}{{0,6}}@2{_AFTER}|@2(?:になる|のよう|に似)?まで",
+        rf"\b(?:until|till|bis|hasta|jusqu\w*|ate)\b{_GAP}{{0,45}}@2|直到{_GAP}{{0,6}}@2{NO_NOUN}|@2(?:になる|のよう|に似)?まで",
         # start with image 1 and end with image 2
         rf"{_START}{_GAP}{{0,25}}@1{_GAP}{{0,40}}{_END}{_GAP}{{0,25}}@2",
         # he turns in image 1 and stands there in the end as in image 2
@@ -85,9 +84,9 @@ _RULES: Final = tuple(
         r"(?:transi|ubergang|uberblend|morph|fondu|fundido|passag|transicao|crossfade|dissolve|interpol|wechsel|过渡|渐变|変化|モーフ)"
         rf"{_GAP}{{0,30}}@1{_GAP}{{0,25}}@2",
         # photo one into photo two; the old car of image 1 ends up as the restored one of image 2
-        rf"@1 (?:(?:smoothly|slowly) )?(?:into|->|=>|→) ?@2{_AFTER}",
-        rf"@1\b{_GAP}{{0,40}}{_STRONGLY}(?: (?!{_PLACE})[\w'-]{{1,20}}){{0,4}} (?:(?:of|in|from|on|auf|aus|von|de|del|da|do|du|de la) (?:l')?)?@2{_AFTER}",
-        rf"@1(?:から|到)@2{_GAP}{{0,14}}(?:変化|変わ|モーフ|へ|变|过渡|渐)",
+        rf"@1 (?:(?:smoothly|slowly) )?(?:into|->|=>|→) ?@2{NO_NOUN}",
+        rf"@1\b{_GAP}{{0,40}}{_STRONGLY}(?: (?!{_PLACE})[\w'-]{{1,20}}){{0,4}} (?:(?:of|in|from|on|auf|aus|von|de|del|da|do|du|de la) (?:l')?)?@2{NO_NOUN}",
+        rf"@1(?:から|到)@2{_GAP}{{0,14}}(?:変化|変わ|変身|なっ|なる|モーフ|へ|变|过渡|渐)",
     )
 )
 
@@ -106,6 +105,6 @@ def becoming(prompt: str, names: Sequence[str]) -> str:
     text = folded(prompt)
     for number, name in enumerate(names, start=1):
         text = text.replace(folded(name), f"@{number}")
-    text = marked(_GLOSS.sub(lambda match: match[0] if "@" in marked(match[0]) else " ", text))
+    text = marked(_GLOSS.sub(lambda match: match[0] if "@" in marked(match[0]) else "", text))
     found = next((match[0] for rule in _RULES if (match := rule.search(text))), "")
     return found.strip(" ,.;:。，、").replace("@", "image ")

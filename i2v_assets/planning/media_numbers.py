@@ -35,14 +35,14 @@ _FUNCTION = (
     "|de|del|du|da|do|des|dans|avec|sur|pour|par|vers|et|ou|est|sont|en|con|para|por|y|o|e|com|na|no|sobre|es|son|sao|se|a|au|aux"
 )
 # The last number of "image 1 and 2" must not be followed by a noun: "image 1 and 2 people" names one image.
-_NO_NOUN = rf"(?!\s+(?!(?:{_FUNCTION})\b)[A-Za-z])"
+_SAME_IMAGE = rf"(?!\s+(?!(?:{_FUNCTION})\b)[A-Za-z])"
 
 # "image 2", "@image2", "video #1", "images 1 and 2", "image 1, 2 and 3", "images 1-3", "Bilder 1 und 2", "图1、2"; not "video
 # 16:9", "audio 1.5" or "video 4k".
 _REFERENCES = {
     kind: re.compile(
         rf"(?<![A-Za-z])(?:(?:{many})\s*(?P<many>{_NUMBER}(?:(?:(?:{_BETWEEN})+|{_RANGE}){_NUMBER})*)"
-        rf"|(?:{one}|{cjk})\s*(?P<one>{_NUMBER}(?:(?:{_BETWEEN})+{_NUMBER}{_NO_NOUN})*))",
+        rf"|(?:{one}|{cjk})\s*(?P<one>{_NUMBER}(?:(?:{_BETWEEN})+{_NUMBER}{_SAME_IMAGE})*))",
         re.IGNORECASE,
     )
     for kind, (one, many, cjk) in _WORDS.items()
@@ -67,14 +67,22 @@ _ORDINAL = {
 }
 
 _BARE_PAGE = re.compile(r"第?([一二三四五六七八九1-9])(?:枚目|张|張|幅)|[图圖]片?([一二三四])(?![张張幅个個])")
+_PAGE = re.compile(r"第([一二三四五六七八九1-9])[张張幅]|([一二三四五六七八九1-9])枚目")
 _FIRST_OF_TWO = re.compile(
     rf"(?<![a-z])(?:{_ORDINALS[0]})(?= (?:(?:in)?to|zum|zur|a|para|vers|y|e|et|und|and)\b[^.;@]{{0,12}}@2)"
 )
-_OTHER_ONE = re.compile(
-    rf"(?<![a-z@])(?!(?<=\ba )second\b)(?<!one )(?<!per )(?<!each )(?<!every )(?<!half )(?<!une )(?:{_ORDINALS[1]}|other|andere[snmr]?|otra|outra|autre)"
-    rf"(?: one)?(?=\W*$|\s*[.,;:!?)]|\s+(?:uber|without|ohne|sin|sans|sem|before|when|then|but|wie|comme|como|like|wahrend|pendant|mientras|enquanto|{_FUNCTION}|\w+ly|\w+mente|langsam)\b)"
+_FIRST_PAGE = re.compile("(?:最初|初め|はじめ)の(?:[一1]枚|写真|画像|絵|イラスト)")
+NO_NOUN: Final = (
+    rf"(?=\W*$|\s*[.,;:!?)、。，]|\s+(?:{_FUNCTION}|over|during|within|throughout|without|then|but|before|until|when|like|innerhalb|wahrend|ohne|ganz"
+    r"|langsam|sanft|uber|wie|mientras|sin|poco|como|pendant|tandis|sans|doucement|peu|comme|enquanto|sem|aos|devagar|durante?|\w+ly|\w+mente?)\b)"
 )
-_OTHER_NUMBER = re.compile(r"(?<=\b(?:la|le|na|el|en|to|zu|in|as) )2(?=\W*$|\s*[.,;!?])|(?<=\b(?:die|das|auf|the|sur) )2(?=\W*$|\s*[.,;!?])")
+"""What follows the name of an image that is none of a noun's attributes, as it is in "the image 2 style"."""
+
+_OTHER_ONE = re.compile(
+    r"(?<![a-z@])(?!(?<=\ba )second\b)(?<!one )(?<!per )(?<!each )(?<!every )(?<!half )(?<!une )"
+    rf"(?:{_ORDINALS[1]}|other|andere[snmr]?|otra|outra|autre)(?: one)?{NO_NOUN}"
+)
+_OTHER_NUMBER = re.compile(rf"(?<=\b(?:la|le|na|el|en|to|zu|in|as) )2{NO_NOUN}|(?<=\b(?:die|das|auf|the|sur) )2{NO_NOUN}")
 """Images that are named without their noun: "1枚目", "the first" before the second image, "the second" at the end, "la 2"."""
 
 
@@ -119,6 +127,7 @@ def marked(text: str) -> str:
         _in_figures(text),
     )
     text = _ORDINAL[MediumKind.IMAGE].sub(lambda match: f"@{_ordinal(match)}", text)
+    text = _FIRST_PAGE.sub("@1", text)
     text = _BARE_PAGE.sub(lambda match: f"@{_value(match[1] or match[2])}", text)
     text = _OTHER_ONE.sub("@2", _FIRST_OF_TWO.sub("@1", text))
     return _OTHER_NUMBER.sub("@2", text) if "@1" in text else text
@@ -139,6 +148,7 @@ def _ordinals(text: str) -> Iterator[tuple[MediumKind, int]]:
     for kind, pattern in _ORDINAL.items():
         for match in pattern.finditer(text):
             yield kind, _ordinal(match)
+    yield from ((MediumKind.IMAGE, _value(match[1] or match[2])) for match in _PAGE.finditer(text))
 
 
 def _ordinal(match: re.Match[str]) -> int:
