@@ -99,7 +99,7 @@ def motions_in(reading: Reading) -> Motions:
         camera = {"dolly zoom": None} | {name: None for name in camera if name not in _IN_DOLLY_ZOOM}
     sequences = len(pattern("sequence", reading.language).findall(reading.said))
     contradiction = _contradiction(reading, tuple(camera))
-    shots = {match[0] for match in pattern("numbered_shots", reading.language).finditer(reading.said)}
+    shots = {match[0] for match in pattern("numbered_shots", reading.language).finditer(reading.text)}
     return Motions(lead, describes, tuple(camera), tuple(actions), slight, sequences, contradiction, len(shots))
 
 
@@ -127,12 +127,15 @@ def _lead(reading: Reading, clauses: list[str]) -> tuple[int | None, bool]:
 def commands(reading: Reading, clause: str) -> bool:
     """Return whether a clause asks for a clip, which describes nothing; a Japanese verb stands at its end."""
     words = pattern("commands", reading.language)
-    return bool(words.search(clause) if reading.language == "ja" else words.match(clause))
+    found = words.search(clause) if reading.language == "ja" else words.match(clause)
+    return bool(found or pattern("animates", reading.language).search(clause))
 
 
 def _moving(reading: Reading, clause: str) -> str:
     """Return a clause in which the words that only look like a motion, such as "turn this into a video", are blanks."""
-    return pattern("no_motion", reading.language).sub(lambda match: " " * len(match[0]), clause)
+    for concept in ("animates", "no_motion"):
+        clause = pattern(concept, reading.language).sub(lambda match: " " * len(match[0]), clause)
+    return clause
 
 
 def _describing(reading: Reading, length: int, words: int) -> bool:
@@ -181,7 +184,7 @@ def _verbs(reading: Reading, words: re.Pattern[str], text: str) -> Iterator[re.M
 
 
 _BEFORE_NOUN_CJK: Final = {
-    "ja": re.compile("[いっんしきちりび]?[ただ](?=[\u4e00-\u9fff\u30a1-\u30f6])"),
+    "ja": re.compile("(?:[いっんしきちりび]?[ただ]|(?<=光る)|(?<=輝)く|(?<=きらめ)く)(?=[\u4e00-\u9fff\u30a1-\u30f6])"),
     "zh": re.compile("(?<![飘落飞流燃涌滚])的(?=[\u4e00-\u9fff])"),
 }
 """What makes a verb describe the noun after it: "焼いたパン", "打开的书"; "飘落的雪" moves."""
@@ -209,7 +212,7 @@ def _is_noun_or_adjective(text: str, match: re.Match[str]) -> bool:
     return match[0].endswith("s") and plural
 
 
-_SHINES = re.compile(r"(?:glow|shin|sparkl|glitter|gleam|shimmer|glisten|twinkl|glimmer|blaz|radiat|smil|laugh|grinn|sleep)ing")
+_SHINES = re.compile(r"(?:glow|shin|sparkl|glitter|gleam|shimmer|glisten|twinkl|glimmer|blaz|radiat|flow|smil|laugh|grinn|sleep)ing")
 """At a clause's start before a noun it tells how that looks, "glowing katana"; of other verbs it is done to the noun."""
 
 _THING = re.compile(

@@ -219,8 +219,11 @@ def _animate(prompt: str, reading: Reading, facts: PromptFacts) -> Iterator[tupl
 
 
 def _says_still(reading: Reading) -> bool:
-    found = [match[0] for match in pattern("still_phrases", reading.language).finditer(reading.said)]
-    return any(not (_CAMERA.search(words) if words.endswith(" of") else commands(reading, words)) for words in found)
+    asks = bool(reading.clauses) and commands(reading, reading.clauses[0])
+    return any(
+        not (asks and match.start() == 0) and not (match[0].endswith(" of") and _CAMERA.search(match[0]))
+        for match in pattern("still_phrases", reading.language).finditer(reading.said)
+    )
 
 
 def _references(prompt: str, route: Route, facts: PromptFacts) -> Iterator[tuple[str, str]]:

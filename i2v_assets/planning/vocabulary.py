@@ -176,11 +176,15 @@ _OWN_LANGUAGE: Final = frozenset(
 """Concepts that are not terms of the camera: a prompt's own language counts alone, as "chat" and "sang" are French nouns."""
 
 
+_OTHER_MEANING: Final = frozenset({("negation", "pt")})
+"""Concepts of which a language has an English word for something else: "no jardim" is in the garden."""
+
+
 @cache
 def pattern(concept: str, language: str | None) -> re.Pattern[str]:
     """Return the pattern of a concept in a language and, for most, in English; one that matches nothing if neither has words."""
     entry = _words()[concept]
-    camera_terms = () if concept in _OWN_LANGUAGE else ("en",)
+    camera_terms = () if concept in _OWN_LANGUAGE or (concept, language) in _OTHER_MEANING else ("en",)
     lists = dict.fromkeys(("all", language or "en", *camera_terms))
     return _any_of([_alternatives(concept, each) for each in lists if each in entry])
 
