@@ -45,6 +45,34 @@ _START: Final = (
 _END: Final = r"(?:end|finish|clos|stop|arriv|schliess|ankomm|acab|termin|lleg|cheg|fin|最後|最后|终|終|結|结)"
 _AT_END: Final = r"(?:end(?:s|ing|e|et)?|final\w*|finish\w*|acab\w+|termin\w+|fini\w*|fim)"
 
+_OPPOSITES: Final = tuple(
+    f"(?:{one})[^@]{{0,40}}@2{_GAP}{{0,30}}(?:{other})"
+    for pair in (
+        (
+            r"\b(?:closed|shut|zu|geschlossen\w*|cerrad[oa]s?|bajad[oa]s?|fermee?s?|baissee?s?|fechad[oa]s?|abaixad[oa]s?)\b|閉|关[着闭上]|合上",
+            r"\b(?:open(?:ed)?|offen\w*|auf|geoffnet\w*|abiert[oa]s?|subid[oa]s?|ouverte?s?|levee?s?|abert[oa]s?|levantad[oa]s?)\b|開|打?开[着的]",
+        ),
+        (
+            r"\b(?:empty|bare|leer\w*|kahl\w*|vaci[oa]s?|vides?|vazi[oa]s?|nue?s?)\b|空",
+            r"\b(?:full|filled|set|furnished|voll\w*|gedeckt\w*|gefullt\w*|eingerichtet\w*|llen[oa]s?|puest[oa]s?|pleine?s?|remplie?s?|mise|chei[oa]s?|post[oa]s?)\b|満|いっぱい|满",
+        ),
+        (
+            r"\b(?:off|unlit|dark|aus|dunkel|apagad[oa]s?|oscur[oa]s?|eteinte?s?|sombres?|escur[oa]s?)\b|消え|暗|关着|熄灭",
+            r"\b(?:on|lit|bright|an|hell|erleuchtet|encendid[oa]s?|ilumina\w+|allumee?s?|eclairee?s?|aces[oa]s?|clar[oa]s?)\b|点い|つい|明る|亮|点着",
+        ),
+        (
+            r"\b(?:dirty|broken|raw|unfinished|schmutzig\w*|kaputt\w*|roh|suci[oa]s?|rot[oa]s?|crud[oa]s?|sales?|cassee?s?|crue?s?|suj[oa]s?|quebrad[oa]s?)\b|汚|壊|脏|坏|破",
+            r"\b(?:clean|repaired|fixed|cooked|finished|sauber\w*|repariert\w*|fertig\w*|limpi[oa]s?|reparad[oa]s?|hech[oa]s?|propres?|reparee?s?|cuite?s?|limp[oa]s?|consertad[oa]s?|pront[oa]s?)\b|きれい|直|干净|修好|完成",
+        ),
+        (
+            r"\b(?:down|lying|sitting|unten|liegt|sitzt|abajo|tumbad[oa]|sentad[oa]|en bas|assise?|allongee?|embaixo|deitad[oa])\b|座|坐|躺",
+            r"\b(?:up|standing|oben|steht|arriba|de pie|en haut|debout|em cima|de pe|em pe)\b|立|站",
+        ),
+    )
+    for one, other in (pair, pair[::-1])
+)
+"""Two states of which a thing has one at a time, after the two images that show them."""
+
 _RULES: Final = tuple(
     re.compile(rule)
     for rule in (
@@ -65,6 +93,8 @@ _RULES: Final = tuple(
         rf"\b(?:aus|from)\b{_GAP}{{0,25}}@1{_GAP}{{0,6}}\b(?:wird|comes|becomes)\b{_GAP}{{0,25}}@2{NO_NOUN}",
         # morning in image 1, midnight in image 2; "Bild 1 am Tag, Bild 2 bei Nacht"
         rf"\b{_TIME}[^.;@]{{0,12}}@1[^.;@]{{0,20}}{_TIME}[^.;@]{{0,12}}@2|@1[^.;@]{{0,12}}{_TIME}\b[^.;@]{{0,20}}@2[^.;@]{{0,12}}{_TIME}",
+        # in image 1 the door is closed, in image 2 it is open
+        *(rf"(?:^|[.;,:、。，]\s*|\b(?:in|on|at|auf|im|en|sur|dans|n[ao]|em)\s+(?:the\s+|der\s+|dem\s+|la\s+|l')?)@1{_GAP}{{0,40}}?{pair}" for pair in _OPPOSITES),
         # start: image 1. end: image 2
         r"\b(?:start|first|begin\w*|opening|anfang|beginn|inicio|debut|inicial|erste[rs]?|comeco)\b"
         r"(?: (?:frame|image|bild|still))?\W{0,3}(?:is |ist |es |est |e |= )?@1\W{1,5}(?:and |und |y |et |e )?"

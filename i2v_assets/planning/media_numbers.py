@@ -71,10 +71,16 @@ _PAGE = re.compile(r"第([一二三四五六七八九1-9])[张張幅]|([一二�
 _FIRST_OF_TWO = re.compile(
     rf"(?<![a-z])(?:{_ORDINALS[0]})(?= (?:(?:in)?to|zum|zur|a|para|vers|y|e|et|und|and)\b[^.;@]{{0,12}}@2)"
 )
+_LETTERED = re.compile(rf"(?<![a-z])(?:(?:{_WORDS[MediumKind.IMAGE][0]}|frame|shot|still) ?|(?:{_WORDS[MediumKind.IMAGE][2]}) ?)([ab])(?![a-z])")
+_SECOND_LETTER = re.compile(_LETTERED.pattern.replace("[ab]", "b"))
+"""Images by letters, "photo A"; "foto a" alone goes on, as in "foto a la izquierda"."""
+
 _FIRST_PAGE = re.compile("(?:最初|初め|はじめ)の(?:[一1]枚|写真|画像|絵|イラスト)")
 NO_NOUN: Final = (
     rf"(?=\W*$|\s*[.,;:!?)、。，]|\s+(?:{_FUNCTION}|over|during|within|throughout|without|then|but|before|until|when|like|innerhalb|wahrend|ohne|ganz"
-    r"|langsam|sanft|uber|wie|mientras|sin|poco|como|pendant|tandis|sans|doucement|peu|comme|enquanto|sem|aos|devagar|durante?|\w+ly|\w+mente?)\b)"
+    r"|langsam|sanft|uber|wie|mientras|sin|poco|como|pendant|tandis|sans|doucement|peu|comme|enquanto|sem|aos|devagar|durante?|\w+ly|\w+mente?"
+    r"|it|he|she|they|sie|er|il|elle|ils|ella|ela|ele|esta|zu|offen|geschlossen|leer|voll|an|aus|hell|dunkel|sauber|schmutzig|fertig|open|closed|empty|full|off|clean|dirty"
+    r"|(?:abiert|cerrad|subid|bajad|vaci|vazi|llen|limpi|limp|suci|suj|encendid|apagad|abert|fechad|chei|aces)[oa]s?|ouverte?|fermee?|vide|pleine?|allumee?|eteinte?)\b)"
 )
 """What follows the name of an image that is none of a noun's attributes, as it is in "the image 2 style"."""
 
@@ -122,6 +128,7 @@ def takes_from(text: str, number: int) -> bool:
 
 def marked(text: str) -> str:
     """Return a folded text in which each image that it names, also by an ordinal, is written as @ and its number."""
+    text = _LETTERED.sub(lambda match: f"@{'ab'.index(match[1]) + 1}", text) if _SECOND_LETTER.search(text) else text
     text = _REFERENCES[MediumKind.IMAGE].sub(
         lambda match: " ".join(f"@{number}" for number in _each_number(match["many"] or match["one"])),
         _in_figures(text),
