@@ -175,7 +175,9 @@ def _words_of_missing(clues: Clues, kind: MediumKind, count: int) -> str:
     media = (*clues.images, *clues.audios, *clues.videos)
     numbers = [number for each, number in clues.figures if each is kind]
     number = next((each for each in numbers if each > count), None)
-    if number is not None and (len(media) > 1 or not count or len(numbers) > 1 or takes_from(clues.prompt.text, number)):
+    if number is not None and (
+        len(media) > 1 or not count or len(numbers) > 1 or takes_from(clues.prompt.text, number)
+    ):
         return f"{kind} {number}"
     if words := absent_file(clues.prompt.text, kind, (*media, *clues.laid)):
         return words

@@ -94,7 +94,10 @@ _RULES: Final = tuple(
         # morning in image 1, midnight in image 2; "Bild 1 am Tag, Bild 2 bei Nacht"
         rf"\b{_TIME}[^.;@]{{0,12}}@1[^.;@]{{0,20}}{_TIME}[^.;@]{{0,12}}@2|@1[^.;@]{{0,12}}{_TIME}\b[^.;@]{{0,20}}@2[^.;@]{{0,12}}{_TIME}",
         # in image 1 the door is closed, in image 2 it is open
-        *(rf"(?:^|[.;,:、。，]\s*|\b(?:in|on|at|auf|im|en|sur|dans|n[ao]|em)\s+(?:the\s+|der\s+|dem\s+|la\s+|l')?)@1{_GAP}{{0,40}}?{pair}" for pair in _OPPOSITES),
+        *(
+            rf"(?:^|[.;,:、。，]\s*|\b(?:in|on|at|auf|im|en|sur|dans|n[ao]|em)\s+(?:the\s+|der\s+|dem\s+|la\s+|l')?)@1{_GAP}{{0,40}}?{pair}"
+            for pair in _OPPOSITES
+        ),
         # start: image 1. end: image 2
         r"\b(?:start|first|begin\w*|opening|anfang|beginn|inicio|debut|inicial|erste[rs]?|comeco)\b"
         r"(?: (?:frame|image|bild|still))?\W{0,3}(?:is |ist |es |est |e |= )?@1\W{1,5}(?:and |und |y |et |e )?"

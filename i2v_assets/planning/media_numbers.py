@@ -71,7 +71,9 @@ _PAGE = re.compile(r"第([一二三四五六七八九1-9])[张張幅]|([一二�
 _FIRST_OF_TWO = re.compile(
     rf"(?<![a-z])(?:{_ORDINALS[0]})(?= (?:(?:in)?to|zum|zur|a|para|vers|y|e|et|und|and)\b[^.;@]{{0,12}}@2)"
 )
-_LETTERED = re.compile(rf"(?<![a-z])(?:(?:{_WORDS[MediumKind.IMAGE][0]}|frame|shot|still) ?|(?:{_WORDS[MediumKind.IMAGE][2]}) ?)([ab])(?![a-z])")
+_LETTERED = re.compile(
+    rf"(?<![a-z])(?:(?:{_WORDS[MediumKind.IMAGE][0]}|frame|shot|still) ?|(?:{_WORDS[MediumKind.IMAGE][2]}) ?)([ab])(?![a-z])"
+)
 _SECOND_LETTER = re.compile(_LETTERED.pattern.replace("[ab]", "b"))
 """Images by letters, "photo A"; "foto a" alone goes on, as in "foto a la izquierda"."""
 
@@ -88,7 +90,9 @@ _OTHER_ONE = re.compile(
     r"(?<![a-z@])(?!(?<=\ba )second\b)(?<!one )(?<!per )(?<!each )(?<!every )(?<!half )(?<!une )"
     rf"(?:{_ORDINALS[1]}|other|andere[snmr]?|otra|outra|autre)(?: one)?{NO_NOUN}"
 )
-_OTHER_NUMBER = re.compile(rf"(?<=\b(?:la|le|na|el|en|to|zu|in|as) )2{NO_NOUN}|(?<=\b(?:die|das|auf|the|sur) )2{NO_NOUN}")
+_OTHER_NUMBER = re.compile(
+    rf"(?<=\b(?:la|le|na|el|en|to|zu|in|as) )2{NO_NOUN}|(?<=\b(?:die|das|auf|the|sur) )2{NO_NOUN}"
+)
 """Images that are named without their noun: "1枚目", "the first" before the second image, "the second" at the end, "la 2"."""
 
 
@@ -116,9 +120,7 @@ def numbers_in(prompt: str) -> tuple[tuple[MediumKind, int], ...]:
     return tuple(dict.fromkeys(_numbers(_plain(prompt))))
 
 
-_TAKEN: Final = (
-    r"\b(?:from|aus|of|de(?: la| l')?|da|do)\s?@{0}(?!\s*(?:of|from|in|von|aus|de|da|do|du|del)\b)(?=\W|$)|@{0}(?:の|里的|中的|的)"
-)
+_TAKEN: Final = r"\b(?:from|aus|of|de(?: la| l')?|da|do)\s?@{0}(?!\s*(?:of|from|in|von|aus|de|da|do|du|del)\b)(?=\W|$)|@{0}(?:の|里的|中的|的)"
 
 
 def takes_from(text: str, number: int) -> bool:

@@ -212,7 +212,9 @@ def _is_noun_or_adjective(text: str, match: re.Match[str]) -> bool:
     return match[0].endswith("s") and plural
 
 
-_SHINES = re.compile(r"(?:glow|shin|sparkl|glitter|gleam|shimmer|glisten|twinkl|glimmer|blaz|radiat|flow|smil|laugh|grinn|sleep)ing")
+_SHINES = re.compile(
+    r"(?:glow|shin|sparkl|glitter|gleam|shimmer|glisten|twinkl|glimmer|blaz|radiat|flow|smil|laugh|grinn|sleep)ing"
+)
 """At a clause's start before a noun it tells how that looks, "glowing katana"; of other verbs it is done to the noun."""
 
 _THING = re.compile(
