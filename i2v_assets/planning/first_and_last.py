@@ -26,7 +26,7 @@ _GAP: Final = r"[^.;。@]"
 
 _STRONGLY: Final = (
     r"\b(?:becomes?|(?:turn|morph|transform|dissolve|melt|evolve|grow|blend)s? into|ends? up (?:as|being)|verwandelt sich in|wird zu[mr]?"
-    r"|(?:se (?:convierte|transforma) en|acaba siendo|pasa a ser)|(?:devient|se (?:transforme|change) en)|(?:se transforma (?:em|na|no)|vira(?! (?:para|pra)\b)))"
+    r"|(?:se (?:convierte|transforma) en|acaba siendo|pasa a ser)|(?:devient|se (?:transforme|change) en)|on obtient|se obtiene|entsteht|ergibt|(?:se transforma (?:em|na|no)|vira(?! (?:para|pra)\b)))"
 )
 _PLACE: Final = r"(?:dans|en|in|on|sur|no|na|em|im|auf|mit|with|con|avec|com)\b"
 """After one of these the second image is a place or a means: "devient danseuse dans le décor de l'image 2"."""
@@ -118,7 +118,7 @@ _RULES: Final = tuple(
         rf"{_GAP}{{0,30}}@1{_GAP}{{0,25}}@2",
         # photo one into photo two; the old car of image 1 ends up as the restored one of image 2
         rf"@1 (?:(?:smoothly|slowly) )?(?:into|->|=>|→) ?@2{NO_NOUN}",
-        rf"@1\b{_GAP}{{0,40}}{_STRONGLY}(?: (?!{_PLACE})[\w'-]{{1,20}}){{0,4}} (?:(?:of|in|from|on|auf|aus|von|de|del|da|do|du|de la) (?:l')?)?@2{NO_NOUN}",
+        rf"@1\b{_GAP}{{0,40}}{_STRONGLY}(?: (?!{_PLACE})[\w'-]{{1,20}}){{0,4}} (?:(?:of|in|from|on|auf|aus|von|de|del|da|do|du|de la) )?(?:l')?@2{NO_NOUN}",
         rf"@1(?:から|到)@2{_GAP}{{0,14}}(?:変化|変わ|変身|なっ|なる|モーフ|へ|变|过渡|渐)",
     )
 )

@@ -79,7 +79,7 @@ _SECOND_LETTER = re.compile(_LETTERED.pattern.replace("[ab]", "b"))
 
 _FIRST_PAGE = re.compile("(?:最初|初め|はじめ)の(?:[一1]枚|写真|画像|絵|イラスト)")
 NO_NOUN: Final = (
-    rf"(?=\W*$|\s*[.,;:!?)、。，]|\s+(?:{_FUNCTION}|over|during|within|throughout|without|then|but|before|until|when|like|innerhalb|wahrend|ohne|ganz"
+    rf"(?=\W*$|\s*[.,;:!?)、。，]|\s+(?:{_FUNCTION}|over|during|within|smooth|soft|slow|seamless|weich|suave|fluide?|lent[oae]?|throughout|without|then|but|before|until|when|like|innerhalb|wahrend|ohne|ganz"
     r"|langsam|sanft|uber|wie|mientras|sin|poco|como|pendant|tandis|sans|doucement|peu|comme|enquanto|sem|aos|devagar|durante?|\w+ly|\w+mente?"
     r"|it|he|she|they|sie|er|il|elle|ils|ella|ela|ele|esta|zu|offen|geschlossen|leer|voll|an|aus|hell|dunkel|sauber|schmutzig|fertig|open|closed|empty|full|off|clean|dirty"
     r"|(?:abiert|cerrad|subid|bajad|vaci|vazi|llen|limpi|limp|suci|suj|encendid|apagad|abert|fechad|chei|aces)[oa]s?|ouverte?|fermee?|vide|pleine?|allumee?|eteinte?)\b)"

@@ -332,3 +332,24 @@ def test_a_storyboard_by_its_seconds_has_several_motions(prompt: str) -> None:
 def test_a_person_is_no_model() -> None:
     assert "model_in_words" not in advice("The model turns once, fabric pattern stays the same")
     assert "no_motion_verb" not in advice("Seedance 2.0: the model turns once, fabric pattern stays the same")
+
+
+# What is handed over and not there
+
+HANDED: _Parts = {
+    "en": (("Match the motion to the ",), ("attached", "enclosed", "accompanying", "supplied"), (" song", " recording", " video", " footage")),
+    "de": (("Bewegung passend zum ",), ("beigelegten", "mitgelieferten", "angehängten", "zugesandten"), (" Track", " Lied", " Video", " Clip")),
+    "es": (("Muévelo según ",), ("la canción", "la grabación", "el vídeo"), (" incluida", " adjunta", " enviada")),
+    "fr": (("Bouge selon ",), ("la chanson", "le morceau", "la vidéo"), (" fournie", " jointe", " transmise")),
+    "pt": (("Mova conforme ",), ("a faixa", "a gravação", "o vídeo"), (" anexa", " enviada", " fornecida")),
+    "ja": (("添付の", "同封の", "送った"), ("曲", "録音", "動画"), ("に合わせて動かす",)),
+    "zh": (("按照附上的", "按照随附的", "按照上传的"), ("音频", "录音", "视频"), ("来动",)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_handed_over_and_not_there_asks(language: str) -> None:
+    found = {each: asks(each, ["car.jpg"]) for each in sentences(HANDED[language])}
+    assert {
+        each: codes for each, codes in found.items() if set(codes) - {"audio_missing", "video_missing"} or not codes
+    } == {}
