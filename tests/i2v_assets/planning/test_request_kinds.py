@@ -183,7 +183,7 @@ SPEAKS: Mapping[str, tuple[Sequence[str], Sequence[str], Sequence[str]]] = {
 def test_a_list_of_languages_asks_and_one_language_does_not(language: str) -> None:
     frames, lists, names = SPEAKS[language]
     listed = [
-        frame.format(each.format(*(names * 2)[first:]))
+        frame.format(each.format(*(*names, *names)[first:]))
         for frame, each in product(frames, lists)
         for first in range(len(names))
     ]
