@@ -117,15 +117,15 @@ def s3_environment(s3_server: RunningS3, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @functools.cache
-def client_of(endpoint: str) -> "S3Client":
-    """A real client for each endpoint: making one costs more than many tests."""
+def client_of(endpoint: str, access_key: str) -> "S3Client":
+    """A real client for each server (a later one may have its port): making one costs more than many tests."""
     return make_client()
 
 
 @pytest.fixture
 def s3_client(s3_environment: RunningS3) -> Iterator["S3Client"]:
     """The client that all tests share; what begins to listen to its calls in a test ends with it."""
-    client = client_of(s3_environment.endpoint)
+    client = client_of(s3_environment.endpoint, s3_environment.access_key)
     events: Any = client.meta.events
     register, listening = events.register, []
 
