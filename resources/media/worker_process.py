@@ -26,7 +26,7 @@ _LOOK_SECONDS = 0.2
 _LONGEST_ANSWER = 64_000_000
 """Bytes of the largest answer: pictures of one clip are below a megabyte."""
 
-_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", "LC_ALL": "C.UTF-8"}
+_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "67108864", "MALLOC_TRIM_THRESHOLD_": "268435456", "LC_ALL": "C.UTF-8"}
 """All that a process knows: one thread for each library, and nothing of the parent's environment."""
 
 _CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS}
