@@ -294,7 +294,7 @@ class DoOver(Exception):
 
 
 class QuickCalls:
-    """HEAD, GET and PUT of the small objects of one bucket. Thread-safe; every call raises `DoOver` unless it plainly succeeded."""
+    """HEAD, GET, PUT and copies of the small objects of one bucket. Thread-safe; every call raises `DoOver` unless it plainly succeeded."""
 
     def __init__(self, store: "S3Store") -> None:
         self._store = store
@@ -338,6 +338,11 @@ class QuickCalls:
             if not etag:
                 raise DoOver
             return etag.strip('"')
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy an object on the server, with all that was said of it."""
+        with self._attempt(source), self._attempt(target):
+            self._store.copy(source, target)
 
     @contextmanager
     def _attempt(self, key: str) -> Iterator[None]:
