@@ -361,7 +361,7 @@ class QuickCalls:
             pass
         except Exception:  # noqa: BLE001 - boto3 meets it too, or it does not matter
             self._rests_until = time.monotonic() + _REST_SECONDS
-        raise DoOver
+        raise DoOver from None
 
 
 def _has_own_certificates(session: "BotoSession") -> bool:
