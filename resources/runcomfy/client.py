@@ -341,8 +341,8 @@ class RunComfyClient:
         ):
             with attempt:
                 if failed is not None:  # the first try, which was made above
-                    failed, error = None, failed
-                    raise error
+                    first, failed = failed, None
+                    raise first
                 return await once()
         raise ServiceUnavailable(f"{what}: not sent")  # unreachable: the last attempt raises
 

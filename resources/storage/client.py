@@ -18,7 +18,6 @@ from weakref import WeakKeyDictionary
 from xml.etree import ElementTree
 
 from resources.settings import is_loopback
-from resources.storage.errors import translated
 
 if TYPE_CHECKING:
     from boto3.s3.transfer import TransferConfig
@@ -133,28 +132,6 @@ class ServerClock:
             return
         with self._lock:
             self._received = (date, time.monotonic())
-
-
-def credentials_expire_at() -> datetime | None:
-    """Return when the credentials expire, in UTC; None if they do not or if it is unknown.
-
-    boto3 renews credentials of a role, but a URL presigned earlier expires with the old session.
-
-    Raises:
-        AccessDenied: there are no credentials, or the profile does not exist.
-    """
-    import boto3
-
-    with translated("read the credentials", "of the environment"):
-        found = boto3.session.Session().get_credentials()
-    moment = getattr(found, "_expiry_time", None)  # botocore keeps it there for all credentials that expire
-    if isinstance(moment, datetime):
-        return moment.astimezone(UTC)
-    expiration = os.environ.get("AWS_CREDENTIAL_EXPIRATION", "")
-    try:
-        return datetime.fromisoformat(expiration).astimezone(UTC) if expiration else None
-    except ValueError:
-        return None
 
 
 # The pages of a listing, at a tenth of the CPU that botocore takes: a sensor lists every upload at every look. boto3 stays the
