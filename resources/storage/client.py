@@ -281,7 +281,8 @@ class QuickCalls:
     def of(cls, client: "S3Client", bucket: str) -> Self | None:
         """Return the quick calls to a bucket; None if it takes boto3 to reach it (proxies, own certificates, no keys)."""
         session = _sessions.get(client)
-        credentials = session.get_credentials() if session is not None and not getproxies() else None
+        by_proxy = getproxies().keys() - {"no"}  # that one names hosts that need none
+        credentials = session.get_credentials() if session is not None and not by_proxy else None
         place = _place(client, bucket) if credentials is not None else None
         if session is None or credentials is None or place is None:
             return None

@@ -195,6 +195,8 @@ def test_only_what_obstore_can_sign_for_is_quick(s3_environment: Any, monkeypatc
     assert QuickCalls.of(make_client(), "directory--usw2-az1--x-s3") is None
     assert QuickCalls.of(make_client(), "arn:aws:s3:us-west-2:123456789012:accesspoint/some") is None
     with monkeypatch.context() as patched:
+        patched.setenv("NO_PROXY", "127.0.0.1")
+        assert QuickCalls.of(make_client(), "plain-name") is not None
         patched.setenv("HTTP_PROXY", "http://127.0.0.1:9")
         assert QuickCalls.of(make_client(), "plain-name") is None
     with monkeypatch.context() as patched:
