@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Final
 
+from i2v_assets.planning.inflection import INFLECTED
 from i2v_assets.planning.verb_forms import verbs_in
 from i2v_assets.planning.vocabulary import Reading, camera_moves, pattern, read_prompt
 
@@ -42,6 +44,7 @@ class Motions:
         actions: What subjects do, in the prompt's words.
         slight: A slight action, such as a blink, in the prompt's words; empty if there is none.
         sequences: The words that put one motion after another.
+        counted: An action is told by its noun, such as "three burpees", and so may be those that follow it.
         shots: The shots or scenes that the prompt numbers.
         contradiction: Two things that cannot both be, as the end of "asks for"; empty if there are none.
     """
@@ -54,6 +57,7 @@ class Motions:
     sequences: int
     contradiction: str
     shots: int = 1
+    counted: bool = False
 
     @property
     def leads(self) -> bool:
@@ -69,7 +73,7 @@ class Motions:
             self.shots > 1
             or len(moves) > 1
             or actions >= SEVERAL_ACTIONS
-            or (self.sequences > 1 and len(self.camera) + actions > 1)
+            or (self.sequences > 1 and (self.counted or len(self.camera) + actions > 1))
             or (self.sequences > 0 and len(self.camera) + len(self.actions) > 2)
         )
 
@@ -88,19 +92,23 @@ def motions_in(reading: Reading) -> Motions:
     camera: dict[str, None] = {}
     actions: dict[str, None] = {}
     slight = ""
+    sequences = len(pattern("sequence", reading.language).findall(reading.said))
     for segment in segments:
         moves = _camera(reading, segment)
         camera |= dict.fromkeys(moves)
         if not moves:
             big, small = _actions(reading, segment)
+            if big and not sequences and _CAMERA_LEADS.match(segment):  # "the camera travels to it": no subject moves
+                camera["other moves"] = None
+                continue
             actions |= dict.fromkeys(big)
             slight = slight or small
     if reading.find("dolly_zoom"):
         camera = {"dolly zoom": None} | {name: None for name in camera if name not in _IN_DOLLY_ZOOM}
-    sequences = len(pattern("sequence", reading.language).findall(reading.said))
     contradiction = _contradiction(reading, tuple(camera))
     shots = {match[0] for match in pattern("numbered_shots", reading.language).finditer(reading.text)}
-    return Motions(lead, describes, tuple(camera), tuple(actions), slight, sequences, contradiction, len(shots))
+    counted = bool(reading.find("counted_actions"))
+    return Motions(lead, describes, tuple(camera), tuple(actions), slight, sequences, contradiction, len(shots), counted)
 
 
 # The lead
@@ -259,7 +267,7 @@ _NOUN_AHEAD = re.compile(
 
 _IN_DOLLY_ZOOM: Final = frozenset({"push in", "pull out", "track", "other moves"})
 
-_MOTION: Final = ("motions", "moved", "bare_moves", "dolly_zoom", "still_camera", "steady_camera", "speech", "sings")
+_MOTION: Final = ("motions", "moved", "bare_moves", "dolly_zoom", "still_camera", "steady_camera", "speech", "sings", "counted_actions")
 
 _FORMAT = re.compile(
     r"^(?:\W*(?:\d+(?:\.\d+)?[- ]?(?:seconds?|secs?|sekunden?|segundos?|secondes?|s|秒)(?: (?:lang|long|clip|video))*(?:間|钟)?"
@@ -316,7 +324,10 @@ def _actions(reading: Reading, segment: str) -> tuple[list[str], str]:
     listed = list(_verbs(reading, pattern("motions", reading.language), segment))
     covered = {place for each in listed for place in range(each.start(), each.end())}
     formed = [each for each in verbs_in(reading, segment) if covered.isdisjoint(range(each.start(), each.end()))]
-    for match in sorted([*listed, *formed], key=lambda each: each.start()):
+    found = sorted([*listed, *formed], key=lambda each: each.start())
+    for match, following in zip_longest(found, found[1:]):
+        if following and reading.language in INFLECTED and segment[match.end() : following.start()] == " ":
+            continue  # one action: "Tropfen fallen", "kommt gelaufen", "sigue caminando"
         if slight.fullmatch(match[0]):
             small = small or match[0]
         else:
