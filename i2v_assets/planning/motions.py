@@ -9,7 +9,7 @@ from typing import Final
 
 from i2v_assets.planning.inflection import INFLECTED
 from i2v_assets.planning.verb_forms import verbs_in
-from i2v_assets.planning.vocabulary import Reading, camera_moves, pattern, read_prompt
+from i2v_assets.planning.vocabulary import LONGEST_WORD, Reading, camera_moves, pattern, read_prompt
 
 LEAD_WORDS: Final = 6
 """Number of first words in which a motion counts as leading; in "the camera slowly pushes in" it is the fourth."""
@@ -26,9 +26,6 @@ CHARACTERS_OF_WORD: Final = 2
 
 SEVERAL_ACTIONS: Final = 3
 """Actions from which a clip of a few seconds has several motions. Slight ones, such as a blink, count as one together."""
-
-LONGEST_WORD: Final = 40
-"""Characters before a word in which the previous word is searched, so that a long prompt is read in linear time; words are shorter."""
 
 _CJK_CHARACTER = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
 
@@ -108,7 +105,9 @@ def motions_in(reading: Reading) -> Motions:
     contradiction = _contradiction(reading, tuple(camera))
     shots = {match[0] for match in pattern("numbered_shots", reading.language).finditer(reading.text)}
     counted = bool(reading.find("counted_actions"))
-    return Motions(lead, describes, tuple(camera), tuple(actions), slight, sequences, contradiction, len(shots), counted)
+    return Motions(
+        lead, describes, tuple(camera), tuple(actions), slight, sequences, contradiction, len(shots), counted
+    )
 
 
 # The lead
@@ -116,7 +115,8 @@ def motions_in(reading: Reading) -> Motions:
 
 def _lead(reading: Reading, clauses: list[str]) -> tuple[int | None, bool]:
     """Return the words before the first motion, None without one, and whether they describe the picture."""
-    before, whole, commanded = 0, 0, False
+    first = next(iter(reading.clauses), "")  # with "make me a short clip", which `clauses` lack
+    before, whole, commanded = 0, 0, bool(_without_format(first).strip()) and commands(reading, first)
     for clause in clauses:
         place = _first_motion(reading, _moving(reading, clause))
         if place is not None:
@@ -267,7 +267,17 @@ _NOUN_AHEAD = re.compile(
 
 _IN_DOLLY_ZOOM: Final = frozenset({"push in", "pull out", "track", "other moves"})
 
-_MOTION: Final = ("motions", "moved", "bare_moves", "dolly_zoom", "still_camera", "steady_camera", "speech", "sings", "counted_actions")
+_MOTION: Final = (
+    "motions",
+    "moved",
+    "bare_moves",
+    "dolly_zoom",
+    "still_camera",
+    "steady_camera",
+    "speech",
+    "sings",
+    "counted_actions",
+)
 
 _FORMAT = re.compile(
     r"^(?:\W*(?:\d+(?:\.\d+)?[- ]?(?:seconds?|secs?|sekunden?|segundos?|secondes?|s|秒)(?: (?:lang|long|clip|video))*(?:間|钟)?"

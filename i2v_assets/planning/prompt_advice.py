@@ -108,7 +108,19 @@ right" is one motion."""
 
 _ANIMATED = "".join(
     f"(?<!{noun} )"
-    for noun in ("dessin", "dessins", "film", "films", "gif", "logo", "fond", "portrait", "tableau", "texte", "personnage")
+    for noun in (
+        "dessin",
+        "dessins",
+        "film",
+        "films",
+        "gif",
+        "logo",
+        "fond",
+        "portrait",
+        "tableau",
+        "texte",
+        "personnage",
+    )
 )
 _OBJECT = (
     r"(?:l'|(?:la|le|les|los|las|el|o|a|os|as|cette|ce|cet|ces|est[ae]|ess[ae]|mon|ma|mes|notre|nos|minha|meu|nossa|nosso|mi|nuestr[oa]"
