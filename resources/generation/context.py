@@ -104,8 +104,6 @@ OnChange: TypeAlias = Callable[[RequestRow, RateLimited | None], None]
 
 STORAGE_TRIES = 4
 """Tries of a bucket call, beyond boto3's own."""
-STORAGE_WAIT = 0.5
-"""Seconds before the second of these tries; each later one waits twice as long."""
 PROOF_SECONDS = 5.0
 """Seconds for which a proof that the ledger can be written counts."""
 
@@ -282,7 +280,7 @@ class Context:
             except StorageError as error:
                 if error.verdict is not Verdict.RETRYABLE or attempt == STORAGE_TRIES:
                     raise
-            await asyncio.sleep(STORAGE_WAIT * 2 ** (attempt - 1) * self.rng.uniform(0.75, 1.25))
+            await asyncio.sleep(2**attempt * 0.25 * self.rng.uniform(0.75, 1.25))
         raise AssertionError("unreachable")
 
     async def prove_writable(self) -> None:

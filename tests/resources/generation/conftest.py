@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from resources.devservers.start import RunningSandbox, environment, start_sandbox
-from resources.generation import context, download, poll
+from resources.generation import download, poll
 from resources.generation.engine import Engine, open_engine
 from resources.generation.shutdown import StopKind
 from resources.generation.types import EngineOptions, GenerationRequest, Outcome
@@ -186,7 +186,6 @@ def build_house(
     monkeypatch.setattr(poll, "REFUSAL_GAP", 0.1)
     monkeypatch.setattr(poll, "SPREAD_SECONDS", 0.6)
     monkeypatch.setattr(download, "RETRY_WAIT", 0.1)
-    monkeypatch.setattr(context, "STORAGE_WAIT", 0.02)
     opened: list[House] = []
 
     def build(sandbox: RunningSandbox, ledger_url: str = "") -> House:
