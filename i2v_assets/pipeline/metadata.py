@@ -87,7 +87,7 @@ def thumbnail_markdown(base64_webp: str | None, words: str, link: str = "") -> M
 
 
 def files_metadata(files: Sequence[ReadFile]) -> Metadata:
-    """The files of one kind: how many, how large, what they are, and a picture of each image."""
+    """The files of one kind: how many, how large, what they are, and a picture of each image, or one tiny one of the only image."""
     rows = ["| file | what | size | SHA-256 |", "|---|---|---|---|"]
     rows += [
         f"| {escape_markdown(found.name)} | {escape_markdown(describe_file(found))} | {found.medium.size_bytes:,} bytes | `{found.medium.sha256[:16]}` |"
@@ -96,8 +96,11 @@ def files_metadata(files: Sequence[ReadFile]) -> Metadata:
     ]
     pictures = [inline_jpeg(found.thumbnail, found.name) for found in files if found.thumbnail]
     first = next((found for found in files if found.glimpse), None)
+    look = thumbnail_markdown(first.glimpse, first.name) if first else None
+    if look is not None and len(files) == 1:
+        pictures = []  # the same picture once more: the event log is kept for ever
     return {
-        "look": thumbnail_markdown(first.glimpse, first.name) if first else None,
+        "look": look,
         "files": len(files),
         "bytes": sum(found.medium.size_bytes for found in files if found.medium),
         "pictures": Markdown(" ".join(pictures)) if pictures else None,
