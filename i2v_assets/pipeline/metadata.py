@@ -78,12 +78,19 @@ def inline_jpeg(base64_jpeg: str, words: str, link: str = "") -> str:
     return f"[{picture}]({link})" if link else picture
 
 
+def inline_webp(base64_webp: str, words: str, link: str = "") -> str:
+    """Markdown of a small WebP, as `inline_jpeg` makes it."""
+    picture = f"![{escape_markdown(words)}](data:image/webp;base64,{base64_webp})"
+    return f"[{picture}]({link})" if link else picture
+
+
 def thumbnail_markdown(base64_webp: str | None, words: str, link: str = "") -> Markdown | None:
     """A tiny picture that the UI shows in its place; a link that makes it too long for that is left out. None without one."""
-    picture = f"![{escape_markdown(words)}](data:image/webp;base64,{base64_webp})"
-    linked = f"[{picture}]({link})"
-    text = linked if link and len(linked) <= SHOWN_IN_PLACE else picture
-    return Markdown(text) if base64_webp and len(text) <= SHOWN_IN_PLACE else None
+    if not base64_webp:
+        return None
+    linked, picture = inline_webp(base64_webp, words, link), inline_webp(base64_webp, words)
+    text = linked if len(linked) <= SHOWN_IN_PLACE else picture
+    return Markdown(text) if len(text) <= SHOWN_IN_PLACE else None
 
 
 def files_metadata(files: Sequence[ReadFile]) -> Metadata:
@@ -174,7 +181,7 @@ def video_metadata(
     link = f"{link_base.rstrip('/')}/{key}" if link_base else ""
     return {
         "look": thumbnail_markdown(glimpse, f"first look at {clip}", link),
-        "poster": Markdown(inline_jpeg(poster, f"first look at {clip}", link)) if poster else None,
+        "poster": Markdown(inline_webp(poster, f"first look at {clip}", link)) if poster else None,
         "video": Link(link) if link else None,
         "key": key,
         "route": plan.route.value,

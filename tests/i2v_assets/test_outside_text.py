@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2] / "i2v_assets"
 MARKUP = re.compile(r"\| |\* |!\[|\]\(")
 """What tells an f-string that becomes Markdown from others, in a module that makes any."""
 
-ESCAPES = {"escape_markdown", "inline_jpeg", "dollars", "_amount"}
+ESCAPES = {"escape_markdown", "inline_jpeg", "inline_webp", "dollars", "_amount"}
 NUMBERS = {"int", "len", "round"}
 OURS = {
     # Numbers, hashes and words of this project's own closed lists.
