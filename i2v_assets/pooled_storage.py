@@ -22,7 +22,6 @@ from sqlalchemy.pool import NullPool
 
 from i2v_assets.defs.dagster_internals import ConfigurableClassData
 from i2v_assets.defs.lean_events import for_postgres, without_place, without_repetitions
-from i2v_assets.defs.packed_events import unpack_when_read
 from i2v_assets.defs.planned_ranges import PlannedRange, latest_attempts, planned_ranges
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ POOL_OVERFLOW = -1
 second connection while they hold the first, so a limit could deadlock threads that wait for each other."""
 
 EVENT_BATCH_SIZE = 200
-"""Events that Dagster hands over at once; each is at most some kB, and the statement that writes them takes seven values of each."""
+"""Events that Dagster hands over at once; each is 1 KB, and the statement that writes them takes seven values of each."""
 
 os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", str(EVENT_BATCH_SIZE))
 
@@ -58,7 +57,6 @@ def engine_of(url: str, token_provider: "PgTokenProvider | None" = None) -> sa.E
             pool_pre_ping=True,
         )
         sa.event.listen(made, "before_cursor_execute", _write_shorter_events, retval=True)
-        unpack_when_read(made)
         engine = _engines.setdefault(url, made)  # of two concurrent threads one wins; the other engine never connected
     return engine
 
@@ -93,8 +91,6 @@ class _Pooled:
         # Dagster sets this twice: first to an engine without a pool, which never connects; then, in the webserver only, to a
         # pooled engine with the UI's statement timeout, which must be used.
         self._webserver = None if isinstance(made.pool, NullPool) else made
-        if self._webserver is not None:
-            unpack_when_read(made)
 
 
 class PooledRunStorage(_Pooled, PostgresRunStorage):
@@ -104,8 +100,7 @@ class PooledRunStorage(_Pooled, PostgresRunStorage):
 class PooledEventLogStorage(_Pooled, PostgresEventLogStorage):
     """Dagster's event log storage with the process' engine; caches existing tables, which each event would query again.
 
-    Its tables are those of Dagster's own storage, with packed events: `storage: postgres` may follow it after
-    `python -m i2v_assets.defs.packed_events` (`i2v_assets.defs.packed_events`).
+    Reads and writes what Dagster's own storage reads, so `storage: postgres` may follow it.
     """
 
     def __init__(self, *given: Any, **named: Any) -> None:

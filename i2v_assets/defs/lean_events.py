@@ -1,8 +1,8 @@
 """Write an event of Dagster in fewer bytes, so that reading it gives the same event.
 
-Two thirds of a short event are empty fields and repetitions: the step's name stands in it five times, the job's twice. What is
-left is packed (`i2v_assets.defs.packed_events`), but for the planned events: there are six a run, and the database looks for keys
-in them. Postgres compresses those if they are above 2 kB, as spaces at their end make them, which take no room themselves.
+Two thirds of a short event are empty fields and repetitions: the step's name stands in it five times, the job's twice.
+Postgres compresses only rows above 2 kB, which most events are not; spaces at the end of the text make it do so, and take
+no room themselves.
 """
 
 import json
@@ -11,13 +11,11 @@ from typing import Any, TypeGuard
 
 import dagster as dg
 
-from i2v_assets.defs.packed_events import pack
-
 COMPRESSED_FROM = 2_033
 """Bytes of a row from which Postgres compresses it (TOAST_TUPLE_THRESHOLD is 2,032), whatever a table's settings say."""
 
-SEARCHED = f'"{dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value}"'
-"""What stands in the text of an event in which the database looks for keys (`i2v_assets.defs.planned_ranges`)."""
+WORTH_COMPRESSING = 700
+"""Bytes of an event from which it is shorter when it is compressed; a log line of 300 is not."""
 
 NEEDED = {("EventLogEntry", "error_info"), ("SolidHandle", "parent")}
 """Empty fields that Dagster 1.13 does not fill in when it reads."""
@@ -61,7 +59,7 @@ def _is_entry(value: object) -> TypeGuard[str]:
 
 def _fit(text: str) -> str:
     short = shorten(text)
-    return short.ljust(COMPRESSED_FROM) if SEARCHED in short else pack(short)
+    return short.ljust(COMPRESSED_FROM) if len(short) >= WORTH_COMPRESSING else short
 
 
 def shorten(text: str) -> str:

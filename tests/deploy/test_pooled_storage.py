@@ -1,6 +1,5 @@
 """deploy/dagster.yaml's storage over a real Postgres: connections stay, are shared, survive a restart, cross no fork."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -19,7 +18,6 @@ from dagster_postgres.event_log import PostgresEventLogStorage
 
 from i2v_assets.defs import lean_events
 from i2v_assets.defs.dagster_internals import partition_loading_context
-from i2v_assets.defs.packed_events import EXAMPLES, MARK, pack, unpack, write_in_full
 from i2v_assets.pooled_storage import POOL_SIZE, engine_of
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -252,7 +250,7 @@ def test_what_was_planned_alone_by_an_earlier_release_counts_too(home: Home, mon
         assert last_run(instance, "first", NAMES[1]) == ranged
 
 
-def test_events_are_shorter_and_written_in_full_any_storage_of_dagster_reads_them(home: Home) -> None:
+def test_events_are_shorter_and_any_storage_of_dagster_reads_them(home: Home) -> None:
     @dg.asset(check_specs=[dg.AssetCheckSpec("seen", asset="made")])
     def made(context: dg.AssetExecutionContext):  # type: ignore[no-untyped-def]
         context.log.info("a line")
@@ -275,14 +273,6 @@ def test_events_are_shorter_and_written_in_full_any_storage_of_dagster_reads_the
     with home.open() as instance:
         run = dg.materialize([made], instance=instance)
         shown = [record.event_log_entry for record in instance.get_records_for_run(run.run_id).records]
-    with psycopg.connect(home.url) as connection:
-        lengths: dict[Any, Any] = dict(
-            connection.execute(
-                "SELECT dagster_event_type, max(pg_column_size(event)) FROM event_logs GROUP BY 1"
-            ).fetchall()
-        )
-    assert write_in_full(_address(home.url)) == len(shown) - 1 + 1, "all but the planned event, and the check's copy"
-    assert write_in_full(_address(home.url)) == 0
     plain = PostgresEventLogStorage(_address(home.url), should_autocreate_tables=False)
     read = [record.event_log_entry for record in plain.get_records_for_run(run.run_id).records]
     assert read == shown
@@ -290,6 +280,11 @@ def test_events_are_shorter_and_written_in_full_any_storage_of_dagster_reads_the
     by_event = {event.event_type_value: event for event in run.all_events}
     assert {"ASSET_MATERIALIZATION", "ASSET_CHECK_EVALUATION", "STEP_SUCCESS", "PIPELINE_SUCCESS"} <= {*by_event}
     with psycopg.connect(home.url) as connection:
+        lengths: dict[Any, Any] = dict(
+            connection.execute(
+                "SELECT dagster_event_type, max(pg_column_size(event)) FROM event_logs GROUP BY 1"
+            ).fetchall()
+        )
         copies = [
             json.loads(text) for (text,) in connection.execute("SELECT evaluation_event FROM asset_check_executions")
         ]
@@ -298,48 +293,10 @@ def test_events_are_shorter_and_written_in_full_any_storage_of_dagster_reads_the
         assert stored[kind].dagster_event == by_event[kind]._replace(logging_tags={})
         assert stored[kind].message == by_event[kind].message
         full: Any = stored[kind]._replace(dagster_event=by_event[kind], user_message=str(by_event[kind].message))
-        assert lengths[kind] < 0.25 * len(full.to_json()), kind
+        assert lengths[kind] < 0.6 * len(full.to_json()), kind
     assert [copy["dagster_event"].keys() & {"logging_tags", "step_handle", "solid_handle"} for copy in copies] == [
         set()
     ]
-
-
-def test_packed_events_are_read_as_they_were_by_the_webserver_too_and_others_words_stay(home: Home) -> None:
-    words = {"tag": "~1:words of somebody", "another": "~1:" + "QUJD" * 4}
-    with home.open() as instance:
-        tell(instance, "before")
-        run = instance.create_run_for_job(job_def=dg.job(name="empty")(lambda: None), tags=words)
-        instance.optimize_for_webserver(statement_timeout=4321, pool_recycle=3600, max_overflow=5)
-        storage: Any = instance.event_log_storage
-        found = instance.fetch_materializations(dg.AssetKey("thing"), limit=1).records[0].asset_materialization
-        kept = instance.get_run_by_id(run.run_id)
-        storage._engine.dispose()
-    assert found == dg.AssetMaterialization("thing", partition="before")
-    assert kept is not None
-    assert {name: kept.tags[name] for name in words} == words
-    with psycopg.connect(home.url) as connection:
-        (stored,) = connection.execute("SELECT event FROM event_logs WHERE asset_key IS NOT NULL").fetchall()
-    assert stored[0].startswith(MARK)
-
-
-def test_what_an_earlier_release_wrote_is_read_beside_packed_events(home: Home) -> None:
-    with home.open() as instance:
-        tell(instance, "earlier")
-        write_in_full(_address(home.url))
-        tell(instance, "later")
-        assert told(instance) == {"earlier", "later"}
-        read = instance.fetch_materializations(dg.AssetKey("thing"), limit=5).records
-    assert [record.partition_key for record in read] == ["later", "earlier"]
-
-
-def test_the_examples_are_those_that_events_were_packed_with() -> None:
-    """Another file would make every stored event unreadable: better examples get a file and a mark of their own."""
-    assert (
-        hashlib.sha256(EXAMPLES.read_bytes()).hexdigest()
-        == "40b9e5e4a321c049c31a2ef9455125ca23071b3c27e965c582b87d0f3b7f4702"
-    )
-    for text in ("", "{}", "a" * 10_000, '{"__class__":"EventLogEntry","run_id":"\u00fc 😀"}'):
-        assert unpack(pack(text)) == text
 
 
 def test_a_field_that_dagster_misses_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
