@@ -66,7 +66,9 @@ def page_scripts(folder: Path | None) -> dict[str, bytes]:
         script = file.read_text()
         if QUERY in script and (changed := with_observations(script)) is not None:
             return {file.name: changed.encode()}
-    log.warning("Dagster's page of a partition has changed. A clip without a video says why behind View all historical events.")
+    log.warning(
+        "Dagster's page of a partition has changed. A clip without a video says why behind View all historical events."
+    )
     return {}
 
 
@@ -84,7 +86,7 @@ class PartitionPage:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the script, or pass the request on."""
-        folder, _, name = scope.get("path", "").rpartition("/")
+        name = scope.get("path", "").rpartition("/")[2]
         if scope["type"] != "http" or scope["method"] not in SAFE_METHODS or name not in self._scripts:
             await self._app(scope, receive, send)
             return
