@@ -172,7 +172,8 @@ def failed(
     ``retries_left`` are the automatic attempts that are still to come.
     """
     if reason is WaitReason.RETRY and retries_left:
-        after = f"it is tried again by itself ({counted(retries_left, 'more attempt')})."
+        attempts = counted(retries_left, "more attempt")
+        after = f"it is tried again by itself ({attempts}) in the coming night. To try it now, run: i2v retry {_line(clip)}"
     else:
         after = next_step(clip, WaitReason.NEVER if reason is WaitReason.RETRY else reason)
     if money.sent:
