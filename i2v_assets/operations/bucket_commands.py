@@ -1,7 +1,8 @@
 """Commands of people who have only the bucket: any file at ``uploads/_do/approve-<clip>`` or ``uploads/_do/cancel-<clip>``.
 
 The clip may be named as its upload is (``approve-Blue Vase.jpg``). Each acts once. A record below ``clips/_do/`` names the command's ETag, so that neither a second look nor a lost ledger acts
-again; it goes once the command is deleted. The answer lies beside the clip, as APPROVE.txt or CANCEL.txt.
+again; it goes once the command is deleted. The answer lies beside the clip, as APPROVE.txt or CANCEL.txt. A command about
+no clip is answered below ``clips/_refused/``, until it is deleted.
 """
 
 import re
@@ -108,7 +109,8 @@ def run_bucket_commands(session: Session) -> tuple[CommandAnswer, ...]:
     records = {info.key: info for info in recorded.objects}
     if listed.complete:
         wanted = {_record_key(each) for each in commands}
-        bucket.delete_many(key for key in records if key not in wanted)
+        over = [key for key in records if key not in wanted]
+        bucket.delete_many([*over, *map(keys.command_answer_key, over)])
     answers: list[CommandAnswer] = []
     for command in sorted(commands, key=lambda each: (each.file.modified_at, each.verb)):
         if time.monotonic() > give_up:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from i2v_assets.gallery.collect import Answers, TextCache, gather
 from i2v_assets.operations.bucket_commands import CommandAnswer, run_bucket_commands
 from i2v_assets.session import Session
 from resources.ledger.approvals import ApprovalWay
@@ -135,6 +136,13 @@ def test_what_is_no_clip_is_answered_by_its_key_and_the_rest_ignored(world, act)
     (note,) = [info.key for info in world.bucket.list("clips/_refused/")]
     assert "There is no clip" in text(world, note)
     world.admit()
+    listed = {info.key: info for info in world.bucket.list("clips/")}
+    assert note in listed
+    known = Answers((), (), {}, {}, "sandbox", retries_per_clip=1)
+    assert gather(known, listed, TextCache(world.bucket, listed)).entries == (), "an answer is no upload of the gallery"
+    world.bucket.delete("uploads/_do/approve-nobody")
+    assert act() == ()
+    assert list(world.bucket.list("clips/_refused/")) == [], "goes with its command"
     assert world("status", "--json").json["refused_uploads"] == []
 
 
