@@ -149,7 +149,7 @@ def _case(request: Mapping[str, Any]) -> Case:
     outcome = "held" if made.asks else "split" if isinstance(plan(pauses={}), Unheard) else "planned"
     return case(
         outcome,
-        route=made.route.value,
+        route="first_last" if made.inputs.end_image is not None else made.route.value,
         microdollars=(made.price_microdollars or 0) if outcome == "planned" else 0,
         preset=made.preset,
         codes=(*(ask.code for ask in made.asks), *(advice.code for advice in made.advice)),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from i2v_assets.planning.first_and_last import becoming
+from i2v_assets.planning.media_numbers import takes_from
 from i2v_assets.planning.motions import motions_in
 from i2v_assets.planning.named_files import absent_file
 from i2v_assets.planning.names import folded, languages_in, names_person, names_somebody, words_of
@@ -169,12 +170,14 @@ def _missing(clues: Clues) -> Iterator[Ask]:
 def _words_of_missing(clues: Clues, kind: MediumKind, count: int) -> str:
     """Return the words by which a prompt speaks of a medium of a kind that the clip lacks; empty if by none.
 
-    A number may be that of a series: "image 4 of our series", beside the one image of a clip.
+    A number may be that of a series, beside the one image of a clip: "image 4 of our series". "The woman from image 2" is none.
     """
     media = (*clues.images, *clues.audios, *clues.videos)
     numbers = [number for each, number in clues.figures if each is kind]
     number = next((each for each in numbers if each > count), None)
-    if number is not None and (len(media) > 1 or not count or len(numbers) > 1):
+    if number is not None and (
+        len(media) > 1 or not count or len(numbers) > 1 or takes_from(clues.prompt.text, number)
+    ):
         return f"{kind} {number}"
     if words := absent_file(clues.prompt.text, kind, (*media, *clues.laid)):
         return words

@@ -35,14 +35,14 @@ _FUNCTION = (
     "|de|del|du|da|do|des|dans|avec|sur|pour|par|vers|et|ou|est|sont|en|con|para|por|y|o|e|com|na|no|sobre|es|son|sao|se|a|au|aux"
 )
 # The last number of "image 1 and 2" must not be followed by a noun: "image 1 and 2 people" names one image.
-_NO_NOUN = rf"(?!\s+(?!(?:{_FUNCTION})\b)[A-Za-z])"
+_SAME_IMAGE = rf"(?!\s+(?!(?:{_FUNCTION})\b)[A-Za-z])"
 
 # "image 2", "@image2", "video #1", "images 1 and 2", "image 1, 2 and 3", "images 1-3", "Bilder 1 und 2", "图1、2"; not "video
 # 16:9", "audio 1.5" or "video 4k".
 _REFERENCES = {
     kind: re.compile(
         rf"(?<![A-Za-z])(?:(?:{many})\s*(?P<many>{_NUMBER}(?:(?:(?:{_BETWEEN})+|{_RANGE}){_NUMBER})*)"
-        rf"|(?:{one}|{cjk})\s*(?P<one>{_NUMBER}(?:(?:{_BETWEEN})+{_NUMBER}{_NO_NOUN})*))",
+        rf"|(?:{one}|{cjk})\s*(?P<one>{_NUMBER}(?:(?:{_BETWEEN})+{_NUMBER}{_SAME_IMAGE})*))",
         re.IGNORECASE,
     )
     for kind, (one, many, cjk) in _WORDS.items()
@@ -67,13 +67,33 @@ _ORDINAL = {
 }
 
 _BARE_PAGE = re.compile(r"第?([一二三四五六七八九1-9])(?:枚目|张|張|幅)|[图圖]片?([一二三四])(?![张張幅个個])")
+_PAGE = re.compile(r"第([一二三四五六七八九1-9])[张張幅]|([一二三四五六七八九1-9])枚目")
 _FIRST_OF_TWO = re.compile(
     rf"(?<![a-z])(?:{_ORDINALS[0]})(?= (?:(?:in)?to|zum|zur|a|para|vers|y|e|et|und|and)\b[^.;@]{{0,12}}@2)"
 )
-_OTHER_ONE = re.compile(
-    rf"(?<![a-z@])(?:{_ORDINALS[1]}|other|andere[snmr]?|otra|outra|autre)(?: one)?(?=\W*$|[.,;]| uber\b)"
+_LETTERED = re.compile(
+    rf"(?<![a-z])(?:(?:{_WORDS[MediumKind.IMAGE][0]}|frame|shot|still) ?|(?:{_WORDS[MediumKind.IMAGE][2]}) ?)([ab])(?![a-z])"
 )
-"""Images that are named without their noun: "1枚目", "the first" before the second image, "the second" at the end."""
+_SECOND_LETTER = re.compile(_LETTERED.pattern.replace("[ab]", "b"))
+"""Images by letters, "photo A"; "foto a" alone goes on, as in "foto a la izquierda"."""
+
+_FIRST_PAGE = re.compile("(?:最初|初め|はじめ)の(?:[一1]枚|写真|画像|絵|イラスト)")
+NO_NOUN: Final = (
+    rf"(?=\W*$|\s*[.,;:!?)、。，]|\s+(?:{_FUNCTION}|over|during|within|smooth|soft|slow|seamless|weich|suave|fluide?|lent[oae]?|throughout|without|then|but|before|until|when|like|innerhalb|wahrend|ohne|ganz"
+    r"|langsam|sanft|uber|wie|mientras|sin|poco|como|pendant|tandis|sans|doucement|peu|comme|enquanto|sem|aos|devagar|durante?|\w+ly|\w+mente?"
+    r"|it|he|she|they|sie|er|il|elle|ils|ella|ela|ele|esta|zu|offen|geschlossen|leer|voll|an|aus|hell|dunkel|sauber|schmutzig|fertig|open|closed|empty|full|off|clean|dirty"
+    r"|(?:abiert|cerrad|subid|bajad|vaci|vazi|llen|limpi|limp|suci|suj|encendid|apagad|abert|fechad|chei|aces)[oa]s?|ouverte?|fermee?|vide|pleine?|allumee?|eteinte?)\b)"
+)
+"""What follows the name of an image that is none of a noun's attributes, as it is in "the image 2 style"."""
+
+_OTHER_ONE = re.compile(
+    r"(?<![a-z@])(?!(?<=\ba )second\b)(?<!one )(?<!per )(?<!each )(?<!every )(?<!half )(?<!une )"
+    rf"(?:{_ORDINALS[1]}|other|andere[snmr]?|otra|outra|autre)(?: one)?{NO_NOUN}"
+)
+_OTHER_NUMBER = re.compile(
+    rf"(?<=\b(?:la|le|na|el|en|to|zu|in|as) )2{NO_NOUN}|(?<=\b(?:die|das|auf|the|sur) )2{NO_NOUN}"
+)
+"""Images that are named without their noun: "1枚目", "the first" before the second image, "the second" at the end, "la 2"."""
 
 
 _SPELLED: Final = {
@@ -100,15 +120,26 @@ def numbers_in(prompt: str) -> tuple[tuple[MediumKind, int], ...]:
     return tuple(dict.fromkeys(_numbers(_plain(prompt))))
 
 
+_TAKEN: Final = r"\b(?:from|aus|of|de(?: la| l')?|da|do)\s?@{0}(?!\s*(?:of|from|in|von|aus|de|da|do|du|del)\b)(?=\W|$)|@{0}(?:の|里的|中的|的)"
+
+
+def takes_from(text: str, number: int) -> bool:
+    """Return whether a folded text takes something out of an image by its number: "the woman from image 2"."""
+    return re.search(_TAKEN.format(number), marked(text)) is not None
+
+
 def marked(text: str) -> str:
     """Return a folded text in which each image that it names, also by an ordinal, is written as @ and its number."""
+    text = _LETTERED.sub(lambda match: f"@{'ab'.index(match[1]) + 1}", text) if _SECOND_LETTER.search(text) else text
     text = _REFERENCES[MediumKind.IMAGE].sub(
         lambda match: " ".join(f"@{number}" for number in _each_number(match["many"] or match["one"])),
         _in_figures(text),
     )
     text = _ORDINAL[MediumKind.IMAGE].sub(lambda match: f"@{_ordinal(match)}", text)
+    text = _FIRST_PAGE.sub("@1", text)
     text = _BARE_PAGE.sub(lambda match: f"@{_value(match[1] or match[2])}", text)
-    return _OTHER_ONE.sub("@2", _FIRST_OF_TWO.sub("@1", text))
+    text = _OTHER_ONE.sub("@2", _FIRST_OF_TWO.sub("@1", text))
+    return _OTHER_NUMBER.sub("@2", text) if "@1" in text else text
 
 
 def _numbers(text: str) -> Iterator[tuple[MediumKind, int]]:
@@ -126,6 +157,7 @@ def _ordinals(text: str) -> Iterator[tuple[MediumKind, int]]:
     for kind, pattern in _ORDINAL.items():
         for match in pattern.finditer(text):
             yield kind, _ordinal(match)
+    yield from ((MediumKind.IMAGE, _value(match[1] or match[2])) for match in _PAGE.finditer(text))
 
 
 def _ordinal(match: re.Match[str]) -> int:

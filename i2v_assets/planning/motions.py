@@ -42,6 +42,7 @@ class Motions:
         actions: What subjects do, in the prompt's words.
         slight: A slight action, such as a blink, in the prompt's words; empty if there is none.
         sequences: The words that put one motion after another.
+        shots: The shots or scenes that the prompt numbers.
         contradiction: Two things that cannot both be, as the end of "asks for"; empty if there are none.
     """
 
@@ -52,6 +53,7 @@ class Motions:
     slight: str
     sequences: int
     contradiction: str
+    shots: int = 1
 
     @property
     def leads(self) -> bool:
@@ -64,7 +66,8 @@ class Motions:
         actions = len(self.actions) + bool(self.slight)
         moves = {name for name in self.camera if name != "other moves"}  # "handheld" is not a move beside "push in"
         return (
-            len(moves) > 1
+            self.shots > 1
+            or len(moves) > 1
             or actions >= SEVERAL_ACTIONS
             or (self.sequences > 1 and len(self.camera) + actions > 1)
             or (self.sequences > 0 and len(self.camera) + len(self.actions) > 2)
@@ -95,9 +98,9 @@ def motions_in(reading: Reading) -> Motions:
     if reading.find("dolly_zoom"):
         camera = {"dolly zoom": None} | {name: None for name in camera if name not in _IN_DOLLY_ZOOM}
     sequences = len(pattern("sequence", reading.language).findall(reading.said))
-    return Motions(
-        lead, describes, tuple(camera), tuple(actions), slight, sequences, _contradiction(reading, tuple(camera))
-    )
+    contradiction = _contradiction(reading, tuple(camera))
+    shots = {match[0] for match in pattern("numbered_shots", reading.language).finditer(reading.text)}
+    return Motions(lead, describes, tuple(camera), tuple(actions), slight, sequences, contradiction, len(shots))
 
 
 # The lead
@@ -113,18 +116,26 @@ def _lead(reading: Reading, clauses: list[str]) -> tuple[int | None, bool]:
             before += 0 if reading.language == "ja" else _length(clause[:place])
             scaled = before // CHARACTERS_OF_WORD if _is_cjk(reading) else before
             return scaled, not commanded and _describing(reading, whole, DESCRIBING_BEFORE)
-        commands = pattern("commands", reading.language).match(clause) or pattern("loop", reading.language).search(
-            clause
-        )
-        commanded = commanded or bool(commands)
-        before += _length(clause)
-        whole += _length(clause)
+        loops = pattern("loop", reading.language).search(clause)
+        commanded = commanded or bool(loops or commands(reading, clause))
+        length = _length(pattern("delivery", reading.language).sub(" ", clause))
+        before += length
+        whole += length
     return None, not commanded and _describing(reading, whole, DESCRIBING_WORDS)
+
+
+def commands(reading: Reading, clause: str) -> bool:
+    """Return whether a clause asks for a clip, which describes nothing; a Japanese verb stands at its end."""
+    words = pattern("commands", reading.language)
+    found = words.search(clause) if reading.language == "ja" else words.match(clause)
+    return bool(found or pattern("animates", reading.language).search(clause))
 
 
 def _moving(reading: Reading, clause: str) -> str:
     """Return a clause in which the words that only look like a motion, such as "turn this into a video", are blanks."""
-    return pattern("no_motion", reading.language).sub(lambda match: " " * len(match[0]), clause)
+    for concept in ("animates", "no_motion"):
+        clause = pattern(concept, reading.language).sub(lambda match: " " * len(match[0]), clause)
+    return clause
 
 
 def _describing(reading: Reading, length: int, words: int) -> bool:
@@ -173,7 +184,7 @@ def _verbs(reading: Reading, words: re.Pattern[str], text: str) -> Iterator[re.M
 
 
 _BEFORE_NOUN_CJK: Final = {
-    "ja": re.compile("[いっんしきちりび]?[ただ](?=[\u4e00-\u9fff\u30a1-\u30f6])"),
+    "ja": re.compile("(?:[いっんしきちりび]?[ただ]|(?<=光る)|(?<=輝)く|(?<=きらめ)く)(?=[\u4e00-\u9fff\u30a1-\u30f6])"),
     "zh": re.compile("(?<![飘落飞流燃涌滚])的(?=[\u4e00-\u9fff])"),
 }
 """What makes a verb describe the noun after it: "焼いたパン", "打开的书"; "飘落的雪" moves."""
@@ -190,6 +201,8 @@ _ADJECTIVE: Final = {
 def _is_noun_or_adjective(text: str, match: re.Match[str]) -> bool:
     """Return True for the form of a verb that is not used as one, as in "a smiling woman" or "in soft curls"."""
     before = _LAST_WORD.search(text, max(0, match.start() - LONGEST_WORD), match.start())
+    if before is None and _SHINES.fullmatch(match[0]) and match.start() == 0:
+        return bool(_NOUN_AHEAD.match(text, match.end()))
     if before is None or " " in match[0]:
         return False
     if match[0].endswith("ing"):
@@ -198,6 +211,11 @@ def _is_noun_or_adjective(text: str, match: re.Match[str]) -> bool:
     plural = moving or before[1] in _BEFORE_NOUN | _BEFORE_PLURAL
     return match[0].endswith("s") and plural
 
+
+_SHINES = re.compile(
+    r"(?:glow|shin|sparkl|glitter|gleam|shimmer|glisten|twinkl|glimmer|blaz|radiat|flow|smil|laugh|grinn|sleep)ing"
+)
+"""At a clause's start before a noun it tells how that looks, "glowing katana"; of other verbs it is done to the noun."""
 
 _THING = re.compile(
     r"[^aeiou]*ing|building|ceiling|painting|drawing|railing|awning|earring|evening|morning|stocking|clothing|lightning|icing|frosting"
@@ -241,7 +259,7 @@ _NOUN_AHEAD = re.compile(
 
 _IN_DOLLY_ZOOM: Final = frozenset({"push in", "pull out", "track", "other moves"})
 
-_MOTION: Final = ("motions", "moved", "dolly_zoom", "still_camera", "steady_camera", "speech", "sings")
+_MOTION: Final = ("motions", "moved", "bare_moves", "dolly_zoom", "still_camera", "steady_camera", "speech", "sings")
 
 _FORMAT = re.compile(
     r"^(?:\W*(?:\d+(?:\.\d+)?[- ]?(?:seconds?|secs?|sekunden?|segundos?|secondes?|s|秒)(?: (?:lang|long|clip|video))*(?:間|钟)?"

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from i2v_assets.planning.asking import Ask
 from i2v_assets.planning.media_numbers import references
-from i2v_assets.planning.motions import motions_of
+from i2v_assets.planning.motions import commands, motions_of
 from i2v_assets.planning.speaking import words_of_talking
 from i2v_assets.planning.vocabulary import Reading, pattern, read_prompt
 from i2v_assets.planning.words_against_fields import Fields, words_against
@@ -219,8 +219,11 @@ def _animate(prompt: str, reading: Reading, facts: PromptFacts) -> Iterator[tupl
 
 
 def _says_still(reading: Reading) -> bool:
-    found = pattern("still_phrases", reading.language).finditer(reading.said)
-    return any(not (match[0].endswith(" of") and _CAMERA.search(match[0])) for match in found)
+    asks = bool(reading.clauses) and commands(reading, reading.clauses[0])
+    return any(
+        not (asks and match.start() == 0) and not (match[0].endswith(" of") and _CAMERA.search(match[0]))
+        for match in pattern("still_phrases", reading.language).finditer(reading.said)
+    )
 
 
 def _references(prompt: str, route: Route, facts: PromptFacts) -> Iterator[tuple[str, str]]:

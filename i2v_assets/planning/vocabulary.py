@@ -176,11 +176,15 @@ _OWN_LANGUAGE: Final = frozenset(
 """Concepts that are not terms of the camera: a prompt's own language counts alone, as "chat" and "sang" are French nouns."""
 
 
+_OTHER_MEANING: Final = frozenset({("negation", "pt")})
+"""Concepts of which a language has an English word for something else: "no jardim" is in the garden."""
+
+
 @cache
 def pattern(concept: str, language: str | None) -> re.Pattern[str]:
     """Return the pattern of a concept in a language and, for most, in English; one that matches nothing if neither has words."""
     entry = _words()[concept]
-    camera_terms = () if concept in _OWN_LANGUAGE else ("en",)
+    camera_terms = () if concept in _OWN_LANGUAGE or (concept, language) in _OTHER_MEANING else ("en",)
     lists = dict.fromkeys(("all", language or "en", *camera_terms))
     return _any_of([_alternatives(concept, each) for each in lists if each in entry])
 
@@ -202,7 +206,7 @@ def _first(concept: str, language: str | None, text: str) -> str:
 def _alternatives(concept: str, language: str) -> str:
     entry = _words()[concept]
     words = entry[language]
-    if "parts" in entry:
+    while "parts" in entry and _PART.search(words):
         words = _PART.sub(lambda name: entry["parts"][name[1]], words)
     if language == "en" and "en_verbs" in entry:
         words = "|".join([words, *(_inflected(verb) for verb in entry["en_verbs"].split("|"))])
@@ -210,7 +214,7 @@ def _alternatives(concept: str, language: str) -> str:
 
 
 _PART = re.compile(r"<([a-z_]+)>")
-"""A part that several patterns of a concept share, by its name."""
+"""A part that several patterns of a concept or other parts share, by its name."""
 
 
 def whole_words(words: str, language: str) -> str:

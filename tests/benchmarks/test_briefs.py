@@ -30,6 +30,9 @@ OPEN_SET = Path(__file__).with_name("briefs.jsonl")
         ("briefs_teachers.jsonl", 60),
         ("briefs_dictated.jsonl", 60),
         ("briefs_toolsmiths.jsonl", 60),
+        ("briefs_weddings.jsonl", 60),
+        ("briefs_agencies.jsonl", 60),
+        ("briefs_animators.jsonl", 60),
     ],
 )
 def test_every_limit_of_the_table_is_held(name: str, count: int) -> None:

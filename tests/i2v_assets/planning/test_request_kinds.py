@@ -1,0 +1,355 @@
+"""Kinds of requests in seven languages, each from a table: one rule of the router holds for all that people write of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+
+import pytest
+
+from i2v_assets.briefs.brief import Brief
+from i2v_assets.planning.prompt_advice import PromptFacts, advise
+from i2v_assets.planning.routing import route_of_names
+from resources.schemas.inputs import MediumKind, Route
+
+TWO = ("a.jpg", "b.jpg")
+LANGUAGES = ("en", "de", "es", "fr", "pt", "ja", "zh")
+
+_Parts = Mapping[str, Sequence[Sequence[str]]]
+
+
+def asks(prompt: str, images: Sequence[str], audios: Sequence[str] = ()) -> list[str]:
+    names = {MediumKind.IMAGE: images, MediumKind.AUDIO: audios, MediumKind.VIDEO: ()}
+    return [ask.code for ask in route_of_names(Brief(prompt=prompt), names).asks]
+
+
+def advice(prompt: str) -> set[str]:
+    return {each.code for each in advise(prompt, Route.ANIMATE, PromptFacts(family="happyhorse-1-1", images=1))}
+
+
+def sentences(parts: Sequence[Sequence[str]]) -> Iterator[str]:
+    for words in product(*parts):
+        yield "".join(words)
+
+
+# One image becomes the other
+
+BECOMES: _Parts = {
+    "en": (
+        ("The first image", "Image 1"),
+        ("", " (the bare walls)"),
+        (" turns into ", " slowly becomes ", " dissolves into ", " gives way to "),
+        ("the second", "the second one", "image 2", "the other"),
+        ("", " (the finished bath)"),
+        ("", ", camera fixed", " while the camera stays still", " without a cut"),
+    ),
+    "de": (
+        ("Das erste Bild", "Bild 1"),
+        ("", " (Rohbau)"),
+        (" verwandelt sich in ", " wird langsam zu ", " geht über in ", " blendet über in "),
+        ("das zweite", "das zweite Bild", "Bild 2", "das andere"),
+        ("", " (fertiges Bad)"),
+        ("", ", Kamera bleibt", " während die Kamera steht", " mit weichem Übergang"),
+    ),
+    "es": (
+        ("La primera imagen", "La imagen 1"),
+        ("", " (el solar)"),
+        (" se convierte en ", " pasa a ser ", " se va transformando en ", " se funde con "),
+        ("la segunda", "la segunda foto", "la 2", "la otra"),
+        ("", " (la casa acabada)"),
+        ("", ", cámara fija", " mientras nada más se mueve", " poco a poco"),
+    ),
+    "fr": (
+        ("La première image", "L'image 1"),
+        ("", " (la friche)"),
+        (" se transforme en ", " devient ", " se fond dans ", " laisse place à "),
+        ("la deuxième", "la seconde image", "l'image 2", "l'autre"),
+        ("", " (le parc)"),
+        ("", ", caméra fixe", " pendant que la caméra reste fixe", " en douceur"),
+    ),
+    "pt": (
+        ("A primeira imagem", "A imagem 1"),
+        ("", " (o terreno)"),
+        (" se transforma na ", " vira a ", " dá lugar à ", " vai virando a "),
+        ("segunda", "segunda foto", "imagem 2", "outra"),
+        ("", " (a casa pronta)"),
+        ("", ", câmera fixa", " enquanto a câmera fica parada", " aos poucos"),
+    ),
+    "ja": (
+        ("1枚目", "画像1", "最初の写真"),
+        ("", "（更地）"),
+        ("が", "がゆっくり"),
+        ("二枚目", "2枚目", "画像2"),
+        ("", "（家）"),
+        ("に変わる", "へ変化する", "になっていく。カメラは固定"),
+    ),
+    "zh": (
+        ("第一张", "图1", "第一张照片"),
+        ("", "（毛坯房）"),
+        ("变成", "慢慢变成", "过渡到"),
+        ("第二张", "图2", "第二张照片"),
+        ("", "（客厅）"),
+        ("", "，镜头不动"),
+    ),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_second_image_is_known_without_its_noun(language: str) -> None:
+    assert [each for each in sentences(BECOMES[language]) if asks(each, TWO) != ["last_image"]] == []
+
+
+STATES: _Parts = {
+    "en": (("In image 1 the door is closed, ",), ("in the second open", "and on image 2 it is open", "in the second it is open")),
+    "de": (("Auf dem ersten Bild ist die Tür zu, ",), ("auf dem zweiten offen", "auf Bild 2 ist sie offen")),
+    "es": (("En la imagen 1 el vaso está vacío, ",), ("en la segunda lleno", "en la 2 está lleno")),
+    "fr": (("Sur l'image 1 la lampe est éteinte, ",), ("sur la deuxième allumée", "sur la 2 elle est allumée")),
+    "pt": (("Na imagem 1 a porta está fechada, ",), ("na segunda aberta", "na foto 2 está aberta")),
+    "ja": (("1枚目はドアが閉まっていて、",), ("2枚目は開いている", "画像2では開いている")),
+    "zh": (("第一张门是关着的，",), ("第二张是开着的", "图2里门开着")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_two_states_of_one_thing_are_a_first_and_a_last_image(language: str) -> None:
+    assert [each for each in sentences(STATES[language]) if asks(each, TWO) != ["last_image"]] == []
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "The dancer from image 1 turns to the other and bows",
+        "The man in image 1 walks to the house in image 2 and stops at the door",
+        "The woman from image 1 closes the open laptop of image 2",
+        "Image 1 is the new phone, image 2 is the old desk, put it down there",
+        "Der Mann aus Bild 1 geht über die Straße von Bild 2",
+        "Der Mann aus Bild 1 wird von der Frau aus Bild 2 umarmt",
+        "La mujer de la primera imagen se sienta en el sillón de la segunda",
+        "Le chien (image 1) court dans le jardin (image 2)",
+        "A mulher da imagem 1 se vira para a outra",
+        "1枚目の猫が2枚目の庭で遊ぶ",
+        "第一张的人走进第二张的房间",
+    ],
+)
+def test_images_that_are_put_together_do_not_ask(prompt: str) -> None:
+    assert asks(prompt, TWO) == []
+
+
+def test_what_comes_from_an_image_that_is_not_there_asks() -> None:
+    assert asks("Die Frau aus Bild 2 trägt den Hut", ("hut.jpg",)) == ["reference_missing"]
+    assert asks("Image 4 of our series, slow push in", ("hat.jpg",)) == []
+
+
+# One voice in several languages
+
+SPEAKS: Mapping[str, tuple[Sequence[str], Sequence[str], Sequence[str]]] = {
+    "en": (
+        ("She speaks {}", "we need this in {}", "He says the line in {}, calm light"),
+        ("{} and {}", "{}, {} and {}", "{}/{}", "{}, then {}", "{} first and then {}", "both {} and {}"),
+        ("English", "German", "Portuguese", "Japanese"),
+    ),
+    "de": (
+        ("Sie spricht {}", "bitte auf {}", "Er redet auf {} in die Kamera"),
+        ("{} und {}", "{}, {} und {}", "{}/{}", "{} und dann {}", "{} sowie {}"),
+        ("Deutsch", "Englisch", "Französisch", "Türkisch"),
+    ),
+    "es": (
+        ("Habla {} a cámara", "Quiero que lo diga en {}", "en {} por favor"),
+        ("{} y {}", "{}, {} y {}", "{}/{}", "{} y luego en {}", "{} e {}"),
+        ("español", "inglés", "alemán", "catalán"),
+    ),
+    "fr": (
+        ("Elle parle {} face caméra", "Je veux qu'il le dise en {}", "en {} s'il vous plaît"),
+        ("{} et {}", "{}, {} et {}", "{}/{}", "{} puis {}", "{} et en {}"),
+        ("français", "anglais", "portugais", "japonais"),
+    ),
+    "pt": (
+        ("Quero ela falando em {}", "Ela fala {} para a câmera", "em {} por favor"),
+        ("{} e {}", "{}, {} e {}", "{}/{}", "{} e depois em {}"),
+        ("português", "espanhol", "inglês", "francês"),
+    ),
+    "ja": (
+        ("{}で話す", "彼女が{}で挨拶する"),
+        ("{}と{}", "{}、{}、{}", "{}・{}", "{}、それから{}"),
+        ("日本語", "英語", "フランス語", "中国語"),
+    ),
+    "zh": (
+        ("用{}说", "她用{}介绍产品"),
+        ("{}和{}", "{}、{}和{}", "{}、{}", "{}，再用{}"),
+        ("中文", "英文", "日语", "西班牙语"),
+    ),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_list_of_languages_asks_and_one_language_does_not(language: str) -> None:
+    frames, lists, names = SPEAKS[language]
+    listed = [
+        frame.format(each.format(*(*names, *names)[first:]))
+        for frame, each in product(frames, lists)
+        for first in range(len(names))
+    ]
+    assert [each for each in listed if asks(each, ["host.jpg"], ["voice.mp3"]) != ["languages"]] == []
+    alone = [frame.format(name) for frame, name in product(frames, names)]
+    assert [each for each in alone if asks(each, ["host.jpg"], ["voice.mp3"])] == []
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "She presents Italian and French pastries to the camera",
+        "She speaks English with a French accent",
+        "Die deutsche Moderatorin spricht, hinter ihr französische und italienische Weine",
+        "eine realistische Version, sie spricht",
+        "Presenta quesos franceses e italianos a cámara",
+        "Elle présente des vins italiens et espagnols",
+        "フランスとイタリアのワインを紹介する",
+        "她用中文介绍法国和意大利的红酒",
+    ],
+)
+def test_nations_are_no_languages(prompt: str) -> None:
+    assert asks(prompt, ["host.jpg"], ["voice.mp3"]) == []
+
+
+# What describes and what does not
+
+PICTURES: Mapping[str, Sequence[str]] = {
+    "en": ("this photo of my grandparents in the garden", "this old picture of our school", "the illustration"),
+    "de": ("dieses Foto von meinen Großeltern im Garten", "das alte Bild unserer Schule", "die Zeichnung"),
+    "es": ("esta foto de mis abuelos en el jardín", "la imagen antigua de nuestra escuela", "la ilustración"),
+    "fr": ("cette photo de mes grands-parents dans le jardin", "l'ancienne image de notre école", "le dessin"),
+    "pt": ("essa foto dos meus avós no jardim", "a imagem antiga da nossa escola", "o desenho"),
+    "ja": ("このイラスト", "祖父母の古い写真", "この絵"),
+    "zh": ("这张爷爷奶奶的老照片", "图片里的小女孩", "这幅画"),
+}
+WISHES: Mapping[str, Sequence[str]] = {
+    "en": ("animate {}", "can you bring {} to life", "make {} come alive", "breathe some life into {}", "make {} move", "turn {} into a video"),
+    "de": ("animiere {}", "{} bitte animieren", "{} zum Leben erwecken", "hauche {} Leben ein", "mach {} lebendig", "setz {} in Bewegung"),
+    "es": ("anima {}", "dale vida a {}", "puedes animar {}", "haz que {} cobre vida", "pon {} en movimiento"),
+    "fr": ("anime {}", "redonne vie à {}", "peux-tu animer {}", "fais bouger {}", "mets {} en mouvement", "transforme {} en vidéo"),
+    "pt": ("anima {}", "dê vida a {}", "pode animar {}", "faz {} ganhar vida", "coloca {} em movimento", "transforma {} em vídeo"),
+    "ja": ("{}を動かしてください", "{}に命を吹き込んで", "{}をアニメ化してほしいです", "{}を動画にしてください"),
+    "zh": ("让{}动起来", "请把{}做成视频", "给{}加点动态", "麻烦让{}活起来"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_wish_for_a_clip_says_no_motion_and_describes_nothing(language: str) -> None:
+    wishes = [wish.format(picture) for wish, picture in product(WISHES[language], PICTURES[language])]
+    given = {each: advice(each) & {"no_motion_verb", "describes_still"} for each in wishes}
+    assert {each: codes for each, codes in given.items() if codes != {"no_motion_verb"}} == {}
+
+
+WAYS: _Parts = {
+    "en": (("Slowly towards the old clock", "a bit closer to the oven", "Very gently around the vase", "Forward through the hall"), (", tiles and walls stay exactly as they are",)),
+    "de": (("Langsam auf den Kamin zu", "näher an den Brunnen", "Ruhig am alten Brunnen vorbei", "Ganz sachte nach rechts", "noch näher ran"), (", Fliesen und Wände bleiben ganz gerade",)),
+    "es": (("Muy despacio hacia el altar", "más cerca del reloj", "Suavemente alrededor del horno"), (", las paredes quedan rectas y los colores iguales",)),
+    "fr": (("Tout doucement jusqu'au salon", "plus près du moulin", "Lentement vers la droite"), (", les murs restent droits et les couleurs constantes",)),
+    "pt": (("Bem devagar até a porta", "mais perto do forno", "Aos poucos em volta da mesa"), (", as paredes ficam retas e as cores iguais",)),
+    "ja": (("ゆっくりと塔へ", "もっと時計の近くへ", "左から右へゆっくり"), ("、壁の線と色はそのまま",)),
+    "zh": (("慢慢向前", "再靠近塔一点", "从左到右"), ("，墙面和颜色保持不变",)),
+}  # fmt: skip
+STILLS: Mapping[str, Sequence[str]] = {
+    "en": ("Slightly out of focus background, red roses in a vase", "Softly lit old church with tall windows and candles", "cyberpunk samurai, glowing katana, heavy rain, ultra detailed"),
+    "de": ("Ruhig am See gelegenes Haus mit rotem Dach und großem Garten", "Alter Leuchtturm auf einer Klippe, rotes Dach, dramatisches Licht"),
+    "es": ("Muy cerca del mar, pueblo blanco con puertas azules", "Suave sobre la piel, crema hidratante con aloe y miel"),
+    "fr": ("Tout près de la mer, village blanc aux portes bleues", "samouraï cyberpunk, katana brillant, pluie battante, très détaillé"),
+    "pt": ("Bem perto do mar, vila branca com portas azuis", "Barco de madeira na areia branca, mar turquesa, céu limpo"),
+    "ja": ("海の近くの白い村、青いドア、赤い屋根、晴れた空", "サイバーパンクの侍、光る刀、激しい雨、最高画質"),
+    "zh": ("海边的白色村庄，蓝色的门，红色的屋顶，晴朗的天空", "赛博朋克武士，发光的武士刀，大雨，超高清"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_way_without_a_verb_is_a_motion(language: str) -> None:
+    given = {each: advice(each) & {"no_motion_verb", "describes_still"} for each in sentences(WAYS[language])}
+    assert {each: codes for each, codes in given.items() if codes} == {}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_place_or_a_look_is_none(language: str) -> None:
+    assert [each for each in STILLS[language] if not advice(each) >= {"no_motion_verb", "describes_still"}] == []
+
+
+MOVES: Mapping[str, str] = {
+    "en": " Espresso drips into the cup.",
+    "de": " Espresso tropft in die Tasse.",
+    "es": " El café gotea en la taza.",
+    "fr": " Le café coule dans la tasse.",
+    "pt": " O café pinga na xícara.",
+    "ja": "コーヒーがカップに滴る。",
+    "zh": "咖啡滴入杯中。",
+}
+DELIVERY: Mapping[str, Sequence[str]] = {
+    "en": ("Needs to be 1:1 for the feed.", "For the landing page of our shop.", "This is for my 6th graders."),
+    "de": ("Muss 1:1 sein für den Feed.", "Für die Startseite von unserem Shop.", "Das ist für meine 6. Klasse."),
+    "es": ("Tiene que ser 1:1 para el feed.", "Para la portada de nuestra tienda.", "Es para mis alumnos de sexto."),
+    "fr": ("Doit être en 1:1 pour le feed.", "Pour la page d'accueil de notre boutique.", "C'est pour mes élèves de sixième."),
+    "pt": ("Precisa ser 1:1 para o feed.", "Para a página inicial da nossa loja.", "É para meus alunos do sexto ano."),
+    "ja": ("フィード用に1:1で。", "ウェブサイト用です。", "6年生の授業用です。"),
+    "zh": ("用于首页，1:1比例。", "给我们网站用。", "给六年级学生看。"),
+}  # fmt: skip
+SIZES: Mapping[str, Sequence[str]] = {
+    "en": ("Close-up of the old barista.", "Wide shot of the coffee bar."),
+    "de": ("Nahaufnahme der alten Maschine.", "Totale von der Bar."),
+    "es": ("Primer plano de la vieja cafetera.", "Plano general del bar."),
+    "fr": ("Gros plan sur la vieille cafetière.", "Plan large du bar."),
+    "pt": ("Close da velha cafeteira.", "Plano geral do bar."),
+    "ja": ("古いマシンのクローズアップ。",),
+    "zh": ("老咖啡机的特写。",),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_delivery_and_the_size_of_a_shot_describe_nothing(language: str) -> None:
+    prompts = [each + MOVES[language] for each in (*DELIVERY[language], *SIZES[language])]
+    assert [each for each in prompts if "describes_still" in advice(each)] == []
+
+
+SHOTS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
+    "en": (("Shot {}: ", "Scene {}: ", "SHOT {} - "), ("the lighthouse in the storm. ", "the keeper on the stairs. ")),
+    "de": (("Szene {}: ", "Einstellung {}: "), ("der Leuchtturm im Sturm. ", "der Wärter auf der Treppe. ")),
+    "es": (("Toma {}: ", "Escena {}: "), ("el faro en la tormenta. ", "el farero en la escalera. ")),
+    "fr": (("Plan {} : ", "Scène {}: "), ("le phare dans la tempête. ", "le gardien dans l'escalier. ")),
+    "pt": (("Cena {}: ", "Tomada {}: "), ("o farol na tempestade. ", "o faroleiro na escada. ")),
+    "ja": (("カット{}：", "シーン{}、"), ("嵐の灯台。", "階段の灯台守。")),
+    "zh": (("镜头{}：", "场景{}："), ("暴风雨中的灯塔。", "楼梯上的看守人。")),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_numbered_shots_are_several_motions_and_one_number_is_not(language: str) -> None:
+    heads, bodies = SHOTS[language]
+    for head in heads:
+        both = "".join(head.format(number) + body for number, body in enumerate(bodies, start=1))
+        assert "several_motions" in advice(both), both
+        assert "several_motions" not in advice(head.format(7) + bodies[0])
+
+
+@pytest.mark.parametrize("prompt", ["0-2s: the door, 2-5s: the garden", "0-2秒：门。2-5秒：花园", "[00:00-00:02] the door [00:02-00:05] the garden"])  # fmt: skip
+def test_a_storyboard_by_its_seconds_has_several_motions(prompt: str) -> None:
+    assert "several_motions" in advice(prompt)
+
+
+def test_a_person_is_no_model() -> None:
+    assert "model_in_words" not in advice("The model turns once, fabric pattern stays the same")
+    assert "no_motion_verb" not in advice("Seedance 2.0: the model turns once, fabric pattern stays the same")
+
+
+# What is handed over and not there
+
+HANDED: _Parts = {
+    "en": (("Match the motion to the ",), ("attached", "enclosed", "accompanying", "supplied"), (" song", " recording", " video", " footage")),
+    "de": (("Bewegung passend zum ",), ("beigelegten", "mitgelieferten", "angehängten", "zugesandten"), (" Track", " Lied", " Video", " Clip")),
+    "es": (("Muévelo según ",), ("la canción", "la grabación", "el vídeo"), (" incluida", " adjunta", " enviada")),
+    "fr": (("Bouge selon ",), ("la chanson", "le morceau", "la vidéo"), (" fournie", " jointe", " transmise")),
+    "pt": (("Mova conforme ",), ("a faixa", "a gravação", "o vídeo"), (" anexa", " enviada", " fornecida")),
+    "ja": (("添付の", "同封の", "送った"), ("曲", "録音", "動画"), ("に合わせて動かす",)),
+    "zh": (("按照附上的", "按照随附的", "按照上传的"), ("音频", "录音", "视频"), ("来动",)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_handed_over_and_not_there_asks(language: str) -> None:
+    found = {each: asks(each, ["car.jpg"]) for each in sentences(HANDED[language])}
+    assert {
+        each: codes for each, codes in found.items() if set(codes) - {"audio_missing", "video_missing"} or not codes
+    } == {}
