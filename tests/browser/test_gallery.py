@@ -315,7 +315,11 @@ def test_a_card_s_words_and_badges_lie_within_it(page: Page, folder: Path, width
     page.locator(".frame.words .what").first.wait_for()
     outside = page.evaluate(
         """() => [...document.querySelectorAll(".frame.words")].filter((frame) => {
-            frame.querySelector(".what").textContent = "A long reason with many words. ".repeat(20);
+            const words = "A long reason with many words. ".repeat(20), badge = document.createElement("span");
+            frame.querySelectorAll(".what, .remedy").forEach((one) => { one.textContent = words; });
+            badge.className = "badge";
+            badge.textContent = "Sandbox";
+            frame.querySelector(".badges").append(badge);
             const bottom = frame.getBoundingClientRect().bottom + 1;
             return [...frame.querySelectorAll("p, code, .badge")].some((one) => one.getBoundingClientRect().bottom > bottom);
         }).length"""
