@@ -2,7 +2,7 @@
 
 Dagster's page chooses the latest materialization in the browser and leaves observations behind a button, although the part that
 draws the choice draws an observation too. No answer of the server changes that, so the one script that chooses is served
-with two expressions changed. Why, and what was tried before: docs/adr/0012-a-partition-without-a-video-says-why-in-place.md.
+with two expressions changed. Why, and what was tried before: docs/adr/0013-a-partition-without-a-video-says-why-in-place.md.
 """
 
 import hashlib

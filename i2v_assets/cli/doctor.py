@@ -27,7 +27,7 @@ from resources.schemas.endpoints import family_route
 from resources.schemas.families import default_families
 from resources.scratch import scratch_root
 from resources.settings import Settings, load_settings
-from resources.storage.client import credentials_expire_at
+from resources.storage.reachability import credentials_expire_at
 from resources.witness.record import SHORT, refusal, stranger
 from resources.witness.store import Place
 

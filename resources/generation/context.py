@@ -121,6 +121,7 @@ class InFlightRequest:
         polls: Calls made to learn of its end.
         forecast: The times that its endpoint is expected to take, while it is being polled.
         notice: Seconds between its end and the poll that found it.
+        changed: The row as this flight's own last step left it, which is not read again.
     """
 
     order: GenerationRequest
@@ -131,6 +132,7 @@ class InFlightRequest:
     polls: int = 0
     forecast: Forecast | None = None
     notice: float | None = None
+    changed: RequestRow | None = None
 
 
 @dataclass(frozen=True, slots=True)

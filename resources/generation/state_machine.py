@@ -99,10 +99,14 @@ async def _follow(ctx: Context, flight: InFlightRequest) -> Outcome:
         elif not isinstance(step, Next):
             await witness.note_end(ctx, row, step)
             return step
-        row = await _row(ctx, flight.order)
+        row = await _row(ctx, flight)
 
 
-async def _row(ctx: Context, order: GenerationRequest) -> RequestRow:
+async def _row(ctx: Context, flight: InFlightRequest) -> RequestRow:
+    order = flight.order
+    changed, flight.changed = flight.changed, None
+    if changed is not None:
+        return changed
     row = await ctx.in_ledger(ctx.ledger.get, order.fingerprint)
     if row is None:  # a promoted copy of the database lacks it; what this process sent for it is not sent again
         log.warning("The ledger's row %s is gone; it is planned again.", order.fingerprint[:12])

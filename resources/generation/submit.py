@@ -374,6 +374,7 @@ async def _accepted(ctx: Context, flight: InFlightRequest, row: RequestRow, subm
         log.error("Clip %s: %s.", flight.order.clip, recorded.reason)
         return Next.RELOAD
     flight.request_id, flight.attempt, flight.paid = submission.request_id, row.attempt, True
+    flight.changed = recorded
     return Next.RELOAD
 
 

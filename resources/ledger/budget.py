@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta, tzinfo
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
@@ -68,18 +69,20 @@ _ROOMS = (
         film_rooms.c.service == sa.bindparam("the_service"),
         film_rooms.c.lease_until > sa.bindparam("the_time"),
         sa.or_(requests.c.state.is_(None), requests.c.state == State.PLANNED.value),
-        film_rooms.c.fingerprint.not_in(sa.bindparam("the_others", expanding=True)),
     )
     .group_by(film_rooms.c.fingerprint)
 )
+_BUT_MANY = film_rooms.c.fingerprint.not_in(sa.bindparam("the_others", expanding=True))
+_BUT_ONE = film_rooms.c.fingerprint != sa.bindparam("the_other")
+"""What each claim asks; a list of any length is written into the statement anew each time."""
 
 
-def _sum_of(rooms: sa.Select[Any]) -> sa.Select[Any]:
+@cache
+def _room_statement(*, of_run: bool, but_one: bool) -> sa.Select[Any]:
+    rooms = _ROOMS.where(_BUT_ONE if but_one else _BUT_MANY)
+    if of_run:
+        rooms = rooms.where(film_rooms.c.run_id == sa.bindparam("the_run"))
     return sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(rooms.subquery().c.reserved), 0))
-
-
-_ROOM = _sum_of(_ROOMS)
-_ROOM_OF_RUN = _sum_of(_ROOMS.where(film_rooms.c.run_id == sa.bindparam("the_run")))
 
 
 class KeptRoom(NamedTuple):
@@ -103,9 +106,12 @@ def film_room(
         run_id: The run; None for all.
         but: Fingerprints that are left out.
     """
-    values = {"the_service": service, "the_time": now, "the_others": list(but)}
-    query, more = (_ROOM, {}) if run_id is None else (_ROOM_OF_RUN, {"the_run": run_id})
-    requests, reserved = connection.execute(query, values | more).one()
+    values: dict[str, Any] = {"the_service": service, "the_time": now}
+    values |= {"the_other": next(iter(but))} if len(but) == 1 else {"the_others": list(but)}
+    if run_id is not None:
+        values["the_run"] = run_id
+    query = _room_statement(of_run=run_id is not None, but_one=len(but) == 1)
+    requests, reserved = connection.execute(query, values).one()
     return KeptRoom(int(requests), int(reserved))
 
 

@@ -1,6 +1,7 @@
 """Ownership of requests: claims with their reservations, leases, adoption."""
 
 from datetime import datetime, timedelta
+from functools import cached_property
 
 import sqlalchemy as sa
 
@@ -65,13 +66,16 @@ class Claims(Holds):
                 "resubmissions": 0,
                 "created_at": self._now(),
             }
-            made = connection.execute(
-                self.database.insert_new(requests).returning(requests.c.fingerprint), values
-            ).first()
-            row = self._row(connection, new.fingerprint)
-            if made is not None:  # two processes may plan the same request at once
-                self._event(connection, row, "planned", from_state=None)
+            made = connection.execute(self._insert_new_request, values).first()
+            if made is None:  # two processes may plan the same request at once
+                return self._row(connection, new.fingerprint)
+            row = row_of(made)
+            self._event(connection, row, "planned", from_state=None)
         return row
+
+    @cached_property
+    def _insert_new_request(self) -> sa.Executable:
+        return self.database.insert_new(requests).returning(*COLUMNS)
 
     def claim(
         self,
@@ -111,9 +115,11 @@ class Claims(Holds):
             LedgerUnavailable: it is unknown whether the claim was made; send no POST.
         """
         with self.database.write() as connection:
-            service = self._row(connection, fingerprint).service
-            self._lock_service(connection, service)
-            row = self._row(connection, fingerprint, lock=True)
+            row = self._row(connection, fingerprint)
+            service = row.service
+            if not self.database.is_sqlite:  # there this transaction has the only write lock
+                self._lock_service(connection, service)
+                row = self._row(connection, fingerprint, lock=True)
             if row.state is not State.PLANNED:
                 return AlreadyClaimed(row)
             unwanted = None

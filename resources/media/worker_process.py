@@ -7,10 +7,10 @@ import contextlib
 import io
 import os
 import pickle
+import select
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +25,9 @@ _LOOK_SECONDS = 0.2
 
 _LONGEST_ANSWER = 64_000_000
 """Bytes of the largest answer: pictures of one clip are below a megabyte."""
+
+_READ_BYTES = 1_000_000
+"""Bytes of an answer that are read at once: nearly every answer comes whole."""
 
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", "LC_ALL": "C.UTF-8"}
 """All that a process knows: one thread for each library, and nothing of the parent's environment."""
@@ -95,23 +98,29 @@ class WorkerProcess:
     def _answer(self, process: "subprocess.Popen[bytes]", limits: WorkLimits) -> tuple[str, Any]:
         """Wait for the answer; end a process that takes too long, or too much where the system does not limit it."""
         self._largest = 0
-        watched = threading.Event()
-        watcher = threading.Thread(target=self._watch, args=(process, limits, watched), daemon=True)
-        watcher.start()
-        try:
-            return cast("tuple[str, Any]", _received(process))
-        finally:
-            watched.set()
-            watcher.join()
+        pipe = cast("IO[bytes]", process.stdout).fileno()
+        arrival = select.poll()
+        arrival.register(pipe, select.POLLIN)
+        until, data, wanted = time.monotonic() + _wall(limits), bytearray(), worker.LENGTH.size
+        look_at = time.monotonic() + _LOOK_SECONDS
+        while len(data) < wanted:
+            if arrival.poll(max(look_at - time.monotonic(), 0.0) * 1000):
+                part = os.read(pipe, _READ_BYTES)
+                if not part:
+                    raise EOFError
+                data += part
+                if len(data) >= worker.LENGTH.size:
+                    wanted = worker.LENGTH.size + _length(data)
+            if time.monotonic() >= look_at:
+                self._look(process, limits, until)
+                look_at = time.monotonic() + _LOOK_SECONDS
+        return cast("tuple[str, Any]", _PlainData(io.BytesIO(data[worker.LENGTH.size : wanted])).load())
 
-    def _watch(self, process: "subprocess.Popen[bytes]", limits: WorkLimits, done: threading.Event) -> None:
-        until = time.monotonic() + _wall(limits)
-        while not done.wait(_LOOK_SECONDS):
-            self._largest = max(self._largest, memory_of(process.pid))
-            over = self._largest > limits.memory_bytes and sys.platform != "linux"
-            if over or time.monotonic() > until:
-                process.kill()
-                return
+    def _look(self, process: "subprocess.Popen[bytes]", limits: WorkLimits, until: float) -> None:
+        self._largest = max(self._largest, memory_of(process.pid))
+        over = self._largest > limits.memory_bytes and sys.platform != "linux"
+        if over or time.monotonic() > until:
+            process.kill()  # the end of its pipe is read next
 
     def end(self) -> None:
         """End the process; the next job starts another."""
@@ -153,18 +162,11 @@ def _send(process: "subprocess.Popen[bytes]", message: object) -> None:
     pipe.flush()
 
 
-def _received(process: "subprocess.Popen[bytes]") -> object:
-    pipe = cast("IO[bytes]", process.stdout)
-    head = pipe.read(worker.LENGTH.size)
-    if len(head) < worker.LENGTH.size:
-        raise EOFError
-    length = worker.LENGTH.unpack(head)[0]
+def _length(data: bytearray) -> int:
+    length: int = worker.LENGTH.unpack_from(data)[0]
     if length > _LONGEST_ANSWER:
         raise EOFError
-    data = pipe.read(length)
-    if len(data) < length:
-        raise EOFError
-    return _PlainData(io.BytesIO(data)).load()
+    return length
 
 
 def _limit_hit(process: "subprocess.Popen[bytes]", largest: int, limits: WorkLimits) -> str:

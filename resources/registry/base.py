@@ -61,16 +61,21 @@ def as_read(row: ClipRow) -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
+_WANTED = (
+    sa.select(clips.c.state, clips.c.version, clips.c.content, clips.c.run_id, clips.c.stopped_by)
+    .where(clips.c.clip == sa.bindparam("the_clip"))
+    .with_for_update(read=True)
+)
+
+
 def still_wanted(row: ClipRow, run_id: str) -> WantedCheck:
     """Return the question that a claim asks: is what this run planned still what is wanted?
 
     It is asked in the claim's own transaction and locks the row, so a stop is either seen, or sees the claim.
     """
-    columns = (clips.c.state, clips.c.version, clips.c.content, clips.c.run_id, clips.c.stopped_by)
-    query = sa.select(*columns).where(clips.c.clip == row.clip).with_for_update(read=True)
 
     def ask(connection: sa.Connection) -> Unwanted | None:
-        now = connection.execute(query).one_or_none()
+        now = connection.execute(_WANTED, {"the_clip": row.clip}).one_or_none()
         if now is None or now.state == ClipState.WITHDRAWN:
             return Unwanted(WaitReason.REPLACED, "Its upload was deleted before it was sent.")
         if now.version != row.version or now.content != row.content:

@@ -1,4 +1,4 @@
-"""The boto3 client as this project uses it: its configuration, the server's clock, and cheap pages of listings."""
+"""The clients of S3: boto3 as this project configures it, the server's clock, cheap pages of listings, and the quick calls without it."""
 
 import functools
 import hashlib
@@ -11,17 +11,22 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+from weakref import WeakKeyDictionary
 from xml.etree import ElementTree
 
 from resources.settings import is_loopback
-from resources.storage.errors import translated
 
 if TYPE_CHECKING:
     from boto3.s3.transfer import TransferConfig
     from boto3.session import Session as BotoSession
+    from botocore.credentials import Credentials
     from botocore.loaders import Loader
     from mypy_boto3_s3 import S3Client
+    from obstore import Attributes, ObjectMeta, PutMode
+    from obstore.store import S3Credential, S3Store
 
 PART_BYTES = 16 * 1024 * 1024
 """Files above this go in parts of this size: S3 allows 5 MiB to 5 GiB and 10,000 parts, so 160 GB fit."""
@@ -35,6 +40,9 @@ _ATTEMPTS = 4
 
 _USER_AGENT = "i2v-assets"
 """Sent instead of boto3's own, which is put together anew for each call from all that this machine is: a sixth of a call's CPU."""
+
+_sessions: "WeakKeyDictionary[S3Client, BotoSession]" = WeakKeyDictionary()
+"""The session of each client that was made here: its credentials are those of the quick calls too."""
 
 _CONNECTIONS = 64
 """A run's threads upload and presign at once; boto3's default of 10 would make them queue."""
@@ -70,6 +78,7 @@ def make_client() -> "S3Client":
         here = Config(proxies={}, s3={"addressing_style": "path"})
         client = session.client("s3", region_name=region, config=config.merge(here))
     _read_pages_cheaply(client)
+    _sessions[client] = session
     return client
 
 
@@ -123,28 +132,6 @@ class ServerClock:
             return
         with self._lock:
             self._received = (date, time.monotonic())
-
-
-def credentials_expire_at() -> datetime | None:
-    """Return when the credentials expire, in UTC; None if they do not or if it is unknown.
-
-    boto3 renews credentials of a role, but a URL presigned earlier expires with the old session.
-
-    Raises:
-        AccessDenied: there are no credentials, or the profile does not exist.
-    """
-    import boto3
-
-    with translated("read the credentials", "of the environment"):
-        found = boto3.session.Session().get_credentials()
-    moment = getattr(found, "_expiry_time", None)  # botocore keeps it there for all credentials that expire
-    if isinstance(moment, datetime):
-        return moment.astimezone(UTC)
-    expiration = os.environ.get("AWS_CREDENTIAL_EXPIRATION", "")
-    try:
-        return datetime.fromisoformat(expiration).astimezone(UTC) if expiration else None
-    except ValueError:
-        return None
 
 
 # The pages of a listing, at a tenth of the CPU that botocore takes: a sensor lists every upload at every look. boto3 stays the
@@ -251,3 +238,151 @@ def _owner(node: ElementTree.Element) -> dict[str, str]:
     if len(owner) != len(node) or not owner.keys() <= _OWNER:
         raise _Unusual
     return owner
+
+
+# The calls that every clip makes, at a tenth of the CPU that boto3 takes: through obstore, a client in Rust. It gets one attempt,
+# and only what it plainly did counts. Everything else is boto3's to do over (`DoOver`): so errors, retries, redirects and
+# refused conditions stay boto3's, and a write whose answer was lost meets its own object, as at boto3's own second attempt.
+
+QUICK_BYTES = 4 * 1024 * 1024
+"""Larger files are streamed by boto3: here they would lie in memory whole, and might outlast `_QUICK_SECONDS` on a slow line."""
+
+_QUICK_SECONDS = 20
+"""Seconds for a whole quick call; 4 MiB take as long at 2 Mbit/s."""
+
+_REST_SECONDS = 30.0
+"""Seconds for which boto3 makes all calls after a quick one failed for a reason that is not the object's."""
+
+_CREDENTIAL_SECONDS = 360
+"""Seconds for which credentials are said to be good: obstore asks again 300 s before, so every minute. boto3 renews them."""
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+"""A bucket's plain name; access points and others have colons, and hosts and signatures of their own."""
+
+_EXPRESS = "--x-s3"
+"""The end of a directory bucket's name, which takes sessions instead of signatures."""
+
+_first_process: int | None = None
+"""The process that made the first quick calls: their threads do not live on in a forked child."""
+
+
+class DoOver(Exception):
+    """The quick call did not plainly succeed; boto3 has to make it."""
+
+
+class QuickCalls:
+    """HEAD, GET, PUT and copies of the small objects of one bucket. Thread-safe; every call raises `DoOver` unless it plainly succeeded."""
+
+    def __init__(self, store: "S3Store") -> None:
+        self._store = store
+        self._rests_until = 0.0
+
+    @classmethod
+    def of(cls, client: "S3Client", bucket: str) -> Self | None:
+        """Return the quick calls to a bucket; None if it takes boto3 to reach it (proxies, own certificates, no keys)."""
+        session = _sessions.get(client)
+        by_proxy = getproxies().keys() - {"no"}  # that one names hosts that need none
+        credentials = session.get_credentials() if session is not None and not by_proxy else None
+        place = _place(client, bucket) if credentials is not None else None
+        if session is None or credentials is None or place is None:
+            return None
+        if place[0].startswith("https:") and _has_own_certificates(session):
+            return None
+        return cls(_open_store(bucket, place, client.meta.region_name, credentials))
+
+    def head(self, key: str) -> "tuple[ObjectMeta, Attributes] | None":
+        """Return an object's metadata, None if it does not exist."""
+        with self._attempt(key):
+            try:
+                found = self._store.get(key, options={"head": True})
+            except FileNotFoundError:
+                return None
+            return found.meta, found.attributes
+
+    def get(self, key: str, most: int = QUICK_BYTES) -> "tuple[bytes, ObjectMeta, Attributes]":
+        """Return an object of at most ``most`` bytes."""
+        with self._attempt(key):
+            found = self._store.get(key)
+            if found.meta["size"] > most:
+                raise DoOver
+            return bytes(found.bytes()), found.meta, found.attributes
+
+    def put(self, key: str, data: bytes, attributes: "Attributes", mode: "PutMode" = "overwrite") -> str:
+        """Write an object and return its ETag, without quotes."""
+        with self._attempt(key):
+            if len(data) > QUICK_BYTES or not all(value.isascii() for value in attributes.values()):
+                raise DoOver
+            etag = self._store.put(key, data, attributes=attributes, mode=mode, use_multipart=False)["e_tag"]
+            if not etag:
+                raise DoOver
+            return etag.strip('"')
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy an object on the server, with all that was said of it."""
+        with self._attempt(source), self._attempt(target):
+            self._store.copy(source, target)
+
+    @contextmanager
+    def _attempt(self, key: str) -> Iterator[None]:
+        """Turn every error into `DoOver`, so none is quoted; one that is not about the object makes the quick calls rest."""
+        from obstore import exceptions
+
+        odd = any(part in ("", ".", "..") for part in key.split("/"))  # it would be another key
+        if odd or os.getpid() != _first_process or time.monotonic() < self._rests_until:
+            raise DoOver
+        try:
+            yield
+            return
+        except (DoOver, ValueError):  # a key that obstore cannot name
+            pass
+        except (exceptions.AlreadyExistsError, exceptions.PreconditionError, FileNotFoundError):
+            pass
+        except Exception:  # noqa: BLE001 - boto3 meets it too, or it does not matter
+            self._rests_until = time.monotonic() + _REST_SECONDS
+        raise DoOver from None
+
+
+def _has_own_certificates(session: "BotoSession") -> bool:
+    configured = session._session.get_config_variable("ca_bundle")
+    return bool(configured or os.environ.get("REQUESTS_CA_BUNDLE"))
+
+
+def _place(client: "S3Client", bucket: str) -> tuple[str, bool] | None:
+    """Return where boto3 finds a bucket, and whether the host's name says which bucket; None for a kind that obstore cannot sign for."""
+    if not _BUCKET.fullmatch(bucket) or bucket.endswith(_EXPRESS):
+        return None
+    url = urlsplit(client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"}))
+    server = f"{url.scheme}://{url.netloc}"
+    in_path = f"/{bucket}/k"
+    if url.path.endswith(in_path):
+        return server + url.path.removesuffix(in_path), False
+    return (server, True) if url.path == "/k" else None
+
+
+def _open_store(bucket: str, place: tuple[str, bool], region: str, credentials: "Credentials") -> "S3Store":
+    global _first_process  # noqa: PLW0603 - the threads of obstore are the process's, too
+    from obstore.store import S3Store
+
+    _first_process = _first_process or os.getpid()
+
+    def current() -> "S3Credential":
+        keys = credentials.get_frozen_credentials()
+        until = datetime.now(UTC) + timedelta(seconds=_CREDENTIAL_SECONDS)
+        return {
+            "access_key_id": keys.access_key or "", "secret_access_key": keys.secret_key or "", "token": keys.token,
+            "expires_at": until,
+        }  # fmt: skip
+
+    endpoint, in_host = place
+    return S3Store(
+        bucket,
+        config={"aws_endpoint_url_s3": endpoint, "virtual_hosted_style_request": in_host, "region": region},
+        client_options={
+            "allow_http": endpoint.startswith("http:"),
+            "connect_timeout": f"{_CONNECT_SECONDS}s",
+            "timeout": f"{_QUICK_SECONDS}s",
+            "user_agent": _USER_AGENT,
+        },
+        retry_config={"max_retries": 0},
+        credential_provider=current,
+    )

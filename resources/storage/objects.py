@@ -9,17 +9,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from resources.storage.client import PART_BYTES, ServerClock
+from resources.storage.client import PART_BYTES, QUICK_BYTES, DoOver, QuickCalls, ServerClock
 from resources.storage.errors import error_code, translated
 from resources.storage.errors import http_status as status_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from obstore import Attributes, ObjectMeta, PutMode
 
 _THERE_SECONDS = 5.0
 """Seconds for which a bucket that was listed counts as there: a batch looks for hundreds of new keys."""
@@ -60,6 +62,32 @@ class BucketObjects:
         self._clock = ServerClock(client)
         self._listed_at = -math.inf
 
+    @cached_property
+    def _quick(self) -> QuickCalls | None:
+        with translated("set up the client", self.name):
+            return QuickCalls.of(self._client, self.name)
+
+    def _put_quickly(self, key: str, data: bytes, attributes: "Attributes", mode: "PutMode" = "overwrite") -> str:
+        """Write a small object by a quick call and return its ETag.
+
+        Raises:
+            DoOver: boto3 has to write it.
+        """
+        if self._quick is None:
+            raise DoOver
+        return self._quick.put(self.prefix + key, data, attributes, mode)
+
+    def _get_quickly(self, key: str, most: int = QUICK_BYTES) -> tuple[bytes, ObjectInfo]:
+        """Return a small object by a quick call.
+
+        Raises:
+            DoOver: boto3 has to read it.
+        """
+        if self._quick is None:
+            raise DoOver
+        data, meta, attributes = self._quick.get(self.prefix + key, min(most, QUICK_BYTES))
+        return data, _info_of_quick(key, meta, attributes)
+
     def check(self) -> None:
         """List one key, to check that the bucket exists, answers and may be listed."""
         with translated("list", self.name):
@@ -79,6 +107,10 @@ class BucketObjects:
 
     def peek(self, key: str) -> ObjectInfo | None:
         """Return an object's metadata by a single HEAD, which does not tell a missing bucket from a missing object."""
+        if self._quick is not None:
+            with contextlib.suppress(DoOver):
+                found = self._quick.head(self.prefix + key)
+                return None if found is None else _info_of_quick(key, *found)
         with translated(f"read the metadata of {key!r}", self.name):
             try:
                 answer = self._client.head_object(Bucket=self.name, Key=self.prefix + key)
@@ -103,6 +135,25 @@ def info_of(key: str, answer: Mapping[str, Any]) -> ObjectInfo:
     )
 
 
+_STANDARD = frozenset(
+    {"Content-Type", "Content-Disposition", "Content-Encoding", "Content-Language", "Cache-Control", "Storage-Class"}
+)
+"""Attributes that are S3's own; the others are the writer's."""
+
+
+def _info_of_quick(key: str, meta: "ObjectMeta", attributes: "Attributes") -> ObjectInfo:
+    version = meta["version"] or ""
+    return ObjectInfo(
+        key,
+        meta["size"],
+        (meta["e_tag"] or "").strip('"'),
+        meta["last_modified"].astimezone(UTC),
+        str(attributes.get("Content-Type", "")),
+        "" if version == "null" else version,
+        {name: value for name, value in attributes.items() if name not in _STANDARD},
+    )
+
+
 class ConditionalWrites(BucketObjects):
     """Write objects that are new, or unchanged since they were read."""
 
@@ -113,6 +164,9 @@ class ConditionalWrites(BucketObjects):
             True if this call wrote it; False if the key exists (its object stays unchanged). If an answer is lost,
             boto3's second attempt finds the object of the first, and the writer itself gets False.
         """
+        with contextlib.suppress(DoOver):
+            self._put_quickly(key, data, {"Content-Type": content_type}, "create")
+            return True
         put: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key, "Body": data, "ContentType": content_type}
         with translated(f"write {key!r}", self.name):
             return _unless_taken(lambda: self._client.put_object(**put, IfNoneMatch="*"))
@@ -124,6 +178,9 @@ class ConditionalWrites(BucketObjects):
             The new object's ETag; None if the condition did not hold. After a lost answer boto3's second attempt meets
             the object of the first: then the writer itself gets None, and has to read what is there.
         """
+        with contextlib.suppress(DoOver):
+            mode: PutMode = "create" if etag is None else {"e_tag": f'"{etag}"'}
+            return self._put_quickly(key, data, {"Content-Type": content_type}, mode)
         put: dict[str, Any] = {"Bucket": self.name, "Key": self.prefix + key, "Body": data, "ContentType": content_type}
         put |= {"IfNoneMatch": "*"} if etag is None else {"IfMatch": f'"{etag}"'}
         answers: list[Any] = []
@@ -138,6 +195,9 @@ class ConditionalWrites(BucketObjects):
 
     def read_tagged(self, key: str, max_bytes: int) -> tuple[bytes, str] | None:
         """Return the first ``max_bytes`` + 1 bytes of a small object with its ETag, None if there is none."""
+        with contextlib.suppress(DoOver):
+            data, info = self._get_quickly(key, max_bytes)
+            return data, info.etag
         with translated(f"read {key!r}", self.name):
             try:
                 answer = self._client.get_object(Bucket=self.name, Key=self.prefix + key)
@@ -184,7 +244,13 @@ class ConditionalWrites(BucketObjects):
         Raises:
             OSError: the file cannot be read.
         """
-        if path.stat().st_size > PART_BYTES and self.head(key) is not None:
+        size = path.stat().st_size
+        if size <= QUICK_BYTES:
+            with contextlib.suppress(DoOver):
+                about_it: Attributes = {"Content-Type": content_type, **(metadata or {})}
+                self._put_quickly(key, path.read_bytes(), about_it, "create")
+                return True
+        if size > PART_BYTES and self.head(key) is not None:
             return False  # avoids sending a large file in vain; the condition still decides
         about = {"ContentType": content_type, "Metadata": dict(metadata or {})}
         with translated(f"upload {key!r}", self.name):

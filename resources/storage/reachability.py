@@ -1,12 +1,14 @@
-"""Whether the paid service can download from the S3 endpoint in use."""
+"""Whether the paid service can download from the S3 endpoint in use, and until when."""
 
 import ipaddress
+import os
 import socket
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from resources.schemas.inputs import Service
 from resources.storage.bucket import Bucket
-from resources.storage.errors import EndpointUnreachable
+from resources.storage.errors import EndpointUnreachable, translated
 
 
 def check_reachable(bucket: Bucket, service: Service) -> None:
@@ -39,3 +41,25 @@ def stays_here(url: str) -> bool:
             return False
     address = getattr(address, "ipv4_mapped", None) or address
     return address.is_loopback or address.is_unspecified
+
+
+def credentials_expire_at() -> datetime | None:
+    """Return when the credentials expire, in UTC; None if they do not or if it is unknown.
+
+    boto3 renews credentials of a role, but a URL presigned earlier expires with the old session.
+
+    Raises:
+        AccessDenied: there are no credentials, or the profile does not exist.
+    """
+    import boto3
+
+    with translated("read the credentials", "of the environment"):
+        found = boto3.session.Session().get_credentials()
+    moment = getattr(found, "_expiry_time", None)  # botocore keeps it there for all credentials that expire
+    if isinstance(moment, datetime):
+        return moment.astimezone(UTC)
+    expiration = os.environ.get("AWS_CREDENTIAL_EXPIRATION", "")
+    try:
+        return datetime.fromisoformat(expiration).astimezone(UTC) if expiration else None
+    except ValueError:
+        return None

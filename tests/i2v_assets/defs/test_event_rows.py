@@ -8,8 +8,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from i2v_assets.defs import event_rows
 from i2v_assets.defs.dagster_internals import SqliteEventLogStorage, event_tables
 from i2v_assets.defs.event_log import latest_of, with_target
+from i2v_assets.defs.event_rows import EventRows
 from i2v_assets.defs.storage_connections import KeptLog, kept_connections
 
 PARTS = dg.DynamicPartitionsDefinition(name="parts")
@@ -126,3 +128,26 @@ def test_the_events_of_a_clip_are_not_left_to_dagster(tmp_path: Path, monkeypatc
     assert (dg.DagsterEventType.ASSET_CHECK_EVALUATION, None) in left, "a check of the whole asset has its own way"
     kinds = {kind for kind, partition in left if kind and partition is not None}
     assert not kinds & {dg.DagsterEventType.ASSET_CHECK_EVALUATION, dg.DagsterEventType.ASSET_MATERIALIZATION}
+
+
+@pytest.mark.parametrize("as_dagster", [True, False])
+def test_a_record_is_put_together_only_as_dagster_writes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_dagster: bool
+) -> None:
+    entries: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    ours, composed, made = EventRows._entry, event_rows._composed, []
+
+    def entry(rows: EventRows, event: dg.EventLogEntry, number: int, text: str) -> dict[str, Any]:
+        entries.append((ours(rows, event, number, text), rows._own.entry_of(event, number, True)))
+        return entries[-1][0]
+
+    def otherwise(event: dg.EventLogEntry, number: int, text: str) -> dict[str, Any]:
+        made.append(number)
+        return composed(event, number, text) | ({} if as_dagster else {"last_run_id": "another"})
+
+    monkeypatch.setattr(EventRows, "_entry", entry)
+    monkeypatch.setattr(event_rows, "_composed", otherwise)
+    rows_of(tmp_path / "ours", kept=True)
+    assert len(entries) == 5
+    assert all(ours == dagsters for ours, dagsters in entries)
+    assert len(made) == (5 if as_dagster else 1), "one that differs from Dagster's own is not used"

@@ -70,6 +70,7 @@ def writes(bucket: Bucket) -> Counter[str]:
         if key != params["url"] and not key.startswith("_ledgers/"):
             count[key] += 1
 
+    bucket._quick = None  # all through boto3, whose calls are heard
     bucket._client.meta.events.register("before-call.s3.PutObject", heard)
     return count
 

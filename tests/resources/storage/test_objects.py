@@ -36,10 +36,12 @@ def test_conflict_while_writing_is_tried_again(bucket):
         return None
 
     client.meta.events.register("before-send.s3.PutObject", conflict)
-    assert Bucket(bucket.name, client).write_new("a", b"1", "text/plain")
+    conflicted = Bucket(bucket.name, client)
+    conflicted._quick = None  # boto3 alone, whose calls the hook answers
+    assert conflicted.write_new("a", b"1", "text/plain")
     conflicts = iter([409, 409, 409])
     with pytest.raises(StorageUnavailable, match="ConditionalRequestConflict"):
-        Bucket(bucket.name, client).write_new("b", b"1", "text/plain")
+        conflicted.write_new("b", b"1", "text/plain")
 
 
 @pytest.mark.parametrize("size", [1000, PART_BYTES + 5])
