@@ -61,8 +61,8 @@ LETTERS: Mapping[str, str] = {
 """The label's letter of each code of advice and of each code that holds."""
 
 
-_UNLABELLED = {"voice_shorter"}
-"""Its subject is the silence that whole seconds leave at the end, which the labels leave out."""
+_UNLABELLED = {"voice_shorter", "model_in_words"}
+"""Codes without a letter: the silence that whole seconds leave at the end, and a model that the words name and no field sets."""
 
 
 @dataclass(frozen=True)

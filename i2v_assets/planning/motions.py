@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Final
 
+from i2v_assets.planning.inflection import INFLECTED
 from i2v_assets.planning.verb_forms import verbs_in
-from i2v_assets.planning.vocabulary import Reading, camera_moves, pattern, read_prompt
+from i2v_assets.planning.vocabulary import LONGEST_WORD, Reading, camera_moves, pattern, read_prompt
 
 LEAD_WORDS: Final = 6
 """Number of first words in which a motion counts as leading; in "the camera slowly pushes in" it is the fourth."""
@@ -25,9 +27,6 @@ CHARACTERS_OF_WORD: Final = 2
 SEVERAL_ACTIONS: Final = 3
 """Actions from which a clip of a few seconds has several motions. Slight ones, such as a blink, count as one together."""
 
-LONGEST_WORD: Final = 40
-"""Characters before a word in which the previous word is searched, so that a long prompt is read in linear time; words are shorter."""
-
 _CJK_CHARACTER = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
 
 
@@ -42,6 +41,7 @@ class Motions:
         actions: What subjects do, in the prompt's words.
         slight: A slight action, such as a blink, in the prompt's words; empty if there is none.
         sequences: The words that put one motion after another.
+        counted: An action is told by its noun, such as "three burpees", and so may be those that follow it.
         shots: The shots or scenes that the prompt numbers.
         contradiction: Two things that cannot both be, as the end of "asks for"; empty if there are none.
     """
@@ -54,6 +54,7 @@ class Motions:
     sequences: int
     contradiction: str
     shots: int = 1
+    counted: bool = False
 
     @property
     def leads(self) -> bool:
@@ -69,7 +70,7 @@ class Motions:
             self.shots > 1
             or len(moves) > 1
             or actions >= SEVERAL_ACTIONS
-            or (self.sequences > 1 and len(self.camera) + actions > 1)
+            or (self.sequences > 1 and (self.counted or len(self.camera) + actions > 1))
             or (self.sequences > 0 and len(self.camera) + len(self.actions) > 2)
         )
 
@@ -88,19 +89,25 @@ def motions_in(reading: Reading) -> Motions:
     camera: dict[str, None] = {}
     actions: dict[str, None] = {}
     slight = ""
+    sequences = len(pattern("sequence", reading.language).findall(reading.said))
     for segment in segments:
         moves = _camera(reading, segment)
         camera |= dict.fromkeys(moves)
         if not moves:
             big, small = _actions(reading, segment)
+            if big and not sequences and _CAMERA_LEADS.match(segment):  # "the camera travels to it": no subject moves
+                camera["other moves"] = None
+                continue
             actions |= dict.fromkeys(big)
             slight = slight or small
     if reading.find("dolly_zoom"):
         camera = {"dolly zoom": None} | {name: None for name in camera if name not in _IN_DOLLY_ZOOM}
-    sequences = len(pattern("sequence", reading.language).findall(reading.said))
     contradiction = _contradiction(reading, tuple(camera))
     shots = {match[0] for match in pattern("numbered_shots", reading.language).finditer(reading.text)}
-    return Motions(lead, describes, tuple(camera), tuple(actions), slight, sequences, contradiction, len(shots))
+    counted = bool(reading.find("counted_actions"))
+    return Motions(
+        lead, describes, tuple(camera), tuple(actions), slight, sequences, contradiction, len(shots), counted
+    )
 
 
 # The lead
@@ -108,7 +115,8 @@ def motions_in(reading: Reading) -> Motions:
 
 def _lead(reading: Reading, clauses: list[str]) -> tuple[int | None, bool]:
     """Return the words before the first motion, None without one, and whether they describe the picture."""
-    before, whole, commanded = 0, 0, False
+    first = next(iter(reading.clauses), "")  # with "make me a short clip", which `clauses` lack
+    before, whole, commanded = 0, 0, bool(_without_format(first).strip()) and commands(reading, first)
     for clause in clauses:
         place = _first_motion(reading, _moving(reading, clause))
         if place is not None:
@@ -259,7 +267,17 @@ _NOUN_AHEAD = re.compile(
 
 _IN_DOLLY_ZOOM: Final = frozenset({"push in", "pull out", "track", "other moves"})
 
-_MOTION: Final = ("motions", "moved", "bare_moves", "dolly_zoom", "still_camera", "steady_camera", "speech", "sings")
+_MOTION: Final = (
+    "motions",
+    "moved",
+    "bare_moves",
+    "dolly_zoom",
+    "still_camera",
+    "steady_camera",
+    "speech",
+    "sings",
+    "counted_actions",
+)
 
 _FORMAT = re.compile(
     r"^(?:\W*(?:\d+(?:\.\d+)?[- ]?(?:seconds?|secs?|sekunden?|segundos?|secondes?|s|秒)(?: (?:lang|long|clip|video))*(?:間|钟)?"
@@ -316,7 +334,10 @@ def _actions(reading: Reading, segment: str) -> tuple[list[str], str]:
     listed = list(_verbs(reading, pattern("motions", reading.language), segment))
     covered = {place for each in listed for place in range(each.start(), each.end())}
     formed = [each for each in verbs_in(reading, segment) if covered.isdisjoint(range(each.start(), each.end()))]
-    for match in sorted([*listed, *formed], key=lambda each: each.start()):
+    found = sorted([*listed, *formed], key=lambda each: each.start())
+    for match, following in zip_longest(found, found[1:]):
+        if following and reading.language in INFLECTED and segment[match.end() : following.start()] == " ":
+            continue  # one action: "Tropfen fallen", "kommt gelaufen", "sigue caminando"
         if slight.fullmatch(match[0]):
             small = small or match[0]
         else:

@@ -106,6 +106,28 @@ _TURNS = tuple(
 """A camera motion with its direction and the next one: "pan left then pan right", "tilt up and down". "Pan from left to
 right" is one motion."""
 
+_ANIMATED = "".join(
+    f"(?<!{noun} )"
+    for noun in (
+        "dessin",
+        "dessins",
+        "film",
+        "films",
+        "gif",
+        "logo",
+        "fond",
+        "portrait",
+        "tableau",
+        "texte",
+        "personnage",
+    )
+)
+_OBJECT = (
+    r"(?:l'|(?:la|le|les|los|las|el|o|a|os|as|cette|ce|cet|ces|est[ae]|ess[ae]|mon|ma|mes|notre|nos|minha|meu|nossa|nosso|mi|nuestr[oa]"
+    r"|su|sua|seu|de forma|lentamente|doucement|suavemente)\b)"
+)
+"""What shows that "anime" is French, Spanish or Portuguese for "animated" or "animate": "dessin animé", "anime a foto"."""
+
 _STYLES: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
     {
         name: re.compile(rf"\b(?:{latin})\b|{cjk}")
@@ -115,7 +137,7 @@ _STYLES: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
                 r"|fotorrealista|realista|photorealiste|realiste",
                 "写实|照片级|真实感|実写|リアル|フォトリアル",
             ),
-            "anime": (r"anime|manga|ghibli", "动漫|日漫|アニメ調|アニメ風|アニメスタイル|二次元"),
+            "anime": (rf"{_ANIMATED}anime(?! {_OBJECT})|manga|ghibli", "动漫|日漫|アニメ調|アニメ風|アニメスタイル|二次元"),
             "cartoon": (r"cartoons?|comic(?: book)?|cel[- ]shaded|zeichentrick\w*|dibujos animados|dessin anime", "卡通|漫画风"),
             "3D render": (r"3d[- ]render(?:ed|ing)?|pixar|cgi|unreal engine", "3d渲染|三维渲染|3dcg"),
             "painting": (

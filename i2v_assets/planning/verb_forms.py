@@ -41,6 +41,9 @@ _MODALS: Final = frozenset(["can", "could", "may", "might", "must", "shall", "sh
 _ASKS_US: Final = frozenset(["you", "u", "we", "i", ""])
 """A modal after one of these asks for a clip: "can you bring this to life" moves nothing."""
 
+_FILMS: Final = frozenset(["clip", "reel"])
+"""Nouns of what is made, which are verbs too: "make a 10 second clip"."""
+
 _SUBJECT: Final = frozenset(["he", "she", "it", "they", "who", "we", "you", "i", "and", "then"])
 _SUPPOSED: Final = re.compile(r"\b(?:if|as though|wish|until|while|when|so that)\b")
 
@@ -52,7 +55,7 @@ def _english(clause: str) -> Iterator[re.Match[str]]:
     for match in _WORD.finditer(clause):
         word = match[0]
         if before not in before_nouns("en") and (
-            (called and word in base)
+            (called and word in base and word not in _FILMS)
             or (word in past and (before in _SUBJECT or (supposed and supposed.end() < match.start())))
             or (word in third and before in _SUBJECT)
             or (word in ing and before in _GOES_ON)

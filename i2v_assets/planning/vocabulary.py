@@ -25,6 +25,9 @@ LANGUAGES: Final = ("en", "de", "es", "fr", "pt", "ja", "zh")
 READ_CHARACTERS: Final = 10_000
 """Characters of a prompt that are read; no endpoint takes more than 6,000 (`resources.schemas.endpoints`)."""
 
+LONGEST_WORD: Final = 40
+"""Characters within which the end of any word is searched, so that a long text without blanks is read in linear time; words are shorter."""
+
 _CJK: Final = frozenset({"ja", "zh"})
 _CLAUSE = re.compile(r"[;!?\n\u3002\u3001\u2014\u2013]|[.,:](?!\d)|\s-\s|(?<![\w(])\d{1,2}\)\s")
 """What ends a clause: not the point of 1.5, nor the colon of 9:16. The numbers of a list begin one."""
@@ -217,9 +220,13 @@ _PART = re.compile(r"<([a-z_]+)>")
 """A part that several patterns of a concept or other parts share, by its name."""
 
 
+_ANY_WORD = re.compile(r"(\\w|\[\\w[^\]]*\])\+ ")
+"""A word of any length and the blank after it, in a pattern."""
+
+
 def whole_words(words: str, language: str) -> str:
     """Return a pattern of whole words; of any place in the text in a language that writes no blanks."""
-    words = unicodedata.normalize("NFKC", words)
+    words = _ANY_WORD.sub(rf"\1{{1,{LONGEST_WORD}}} ", unicodedata.normalize("NFKC", words))
     return f"(?:{words})" if language in _CJK else rf"(?<![a-z0-9])(?:{words})(?![a-z0-9])"
 
 

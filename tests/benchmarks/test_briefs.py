@@ -33,6 +33,9 @@ OPEN_SET = Path(__file__).with_name("briefs.jsonl")
         ("briefs_weddings.jsonl", 60),
         ("briefs_agencies.jsonl", 60),
         ("briefs_animators.jsonl", 60),
+        ("briefs_hosts.jsonl", 60),
+        ("briefs_families.jsonl", 60),
+        ("briefs_editors.jsonl", 60),
     ],
 )
 def test_every_limit_of_the_table_is_held(name: str, count: int) -> None:

@@ -353,3 +353,105 @@ def test_what_is_handed_over_and_not_there_asks(language: str) -> None:
     assert {
         each: codes for each, codes in found.items() if set(codes) - {"audio_missing", "video_missing"} or not codes
     } == {}
+
+
+# What is one motion, and what is several
+
+ONE_MOTION: Mapping[str, Sequence[str]] = {
+    "en": ("The camera slowly moves towards the table, steam rises, plates stay unchanged",),
+    "de": (
+        "Die Kamera fährt langsam auf das Schnitzel zu, Dampf steigt auf, Teller bleiben unverändert",
+        "Tropfen fallen ins Becken, Flammen flackern",
+        "Der Hund kommt gelaufen, das Gras wiegt sich",
+    ),
+    "es": ("La cámara viaja hacia la mesa, el vapor sube", "Sigue caminando, el pelo ondea"),
+    "fr": ("La caméra vole vers la table, la vapeur monte",),
+    "pt": ("A câmera voa até a mesa, o vapor sobe", "Continua caminhando, o cabelo balança"),
+    "ja": ("カメラがゆっくりテーブルへ移動し、湯気が立ち上る",),
+    "zh": ("镜头慢慢移向桌子，蒸汽升起",),
+}
+COUNTED: Mapping[str, Sequence[str]] = {
+    "en": ("Trainer does three burpees, then kettlebell swings, then a box jump", "She performs a split, then a bridge, then a headstand"),
+    "de": ("Der Sportler macht drei Kniebeugen, dann Liegestütze, dann einen Kopfstand",),
+    "es": ("Hace tres sentadillas, luego flexiones, luego un puente",),
+    "fr": ("Elle fait trois pompes, puis dix abdos, puis le grand écart",),
+    "pt": ("Faz três flexões, depois dez agachamentos, depois uma ponte",),
+    "ja": ("腕立て伏せを3回、次にスクワット、最後に逆立ち",),
+    "zh": ("做三个俯卧撑，然后十个深蹲，最后倒立",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_move_of_the_camera_and_one_of_its_subject_are_not_several(language: str) -> None:
+    assert [each for each in ONE_MOTION[language] if "several_motions" in advice(each)] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_counted_actions_in_a_sequence_are_several_and_describe_nothing(language: str) -> None:
+    given = {each: advice(each) & {"several_motions", "describes_still"} for each in COUNTED[language]}
+    assert {each: codes for each, codes in given.items() if codes != {"several_motions"}} == {}
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Can you make a 10 second clip of it",
+        "Fais une vidéo animée de la photo",
+        "Faz uma animação da foto",
+        "Haz un vídeo de la foto",
+        "做一个好看的视频",
+        "Make me a short clip from my dog photo",
+    ],
+)
+def test_a_clip_that_is_wanted_is_no_action_and_no_description(prompt: str) -> None:
+    assert advice(prompt) & {"no_motion_verb", "describes_still"} == {"no_motion_verb"}
+
+
+def test_a_place_after_just_is_described() -> None:
+    assert "describes_still" in advice("Just over the hill a small white house, red roof, blue sky")
+    assert "describes_still" not in advice("Just a nice clip of my old cat in the garden")
+
+
+# What speaks and what is drawn
+
+MADE_FOR: Mapping[str, Sequence[str]] = {
+    "en": ("bring this one to life for our annual report please", "a short clip for the comments of our last report"),
+    "de": ("Belebe das Foto für unseren Bericht", "Animiere das Bild für die Beschreibung im Shop"),
+    "es": ("anima la foto para nuestro informe anual", "que se mueva, es para un anuncio", "anímala para nuestra cuenta de Instagram"),
+    "fr": ("Anime cette photo pour notre annonce", "Je souhaite animer cette photo pour une invitation"),
+    "pt": ("dê vida a essa foto para a nossa conta do Instagram", "anima a foto, é para informações do clube"),
+    "ja": ("商品紹介用に動かしてください", "お礼のカードに、写真を動かしてください"),
+    "zh": ("让照片动起来，用于产品介绍", "做成邀请函用的动画，让照片动起来"),
+}  # fmt: skip
+SPEAK: Mapping[str, Sequence[str]] = {
+    "en": ("The reporter reports live", "She gives the weather report", "In the studio she reports"),
+    "de": ("Sie berichtet vom Spiel", "Er soll berichten"),
+    "es": ("La presentadora informa del tiempo", "Ella cuenta una historia", "Anuncia las ofertas"),
+    "fr": ("Elle annonce les résultats", "Il souhaite la bienvenue"),
+    "pt": ("Ela conta uma história", "Ela conta a novidade"),
+    "ja": ("彼女が商品を紹介する", "感謝を伝える"),
+    "zh": ("她介绍这个产品", "她邀请大家来"),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_a_clip_is_made_for_does_not_speak(language: str) -> None:
+    def needs_voice(prompt: str) -> bool:
+        facts = PromptFacts(family="happyhorse-1-1", images=1, portrait=True)
+        return "talking_without_voice" in {each.code for each in advise(prompt, Route.ANIMATE, facts)}
+
+    assert [each for each in MADE_FOR[language] if needs_voice(each)] == []
+    assert [each for each in SPEAK[language] if not needs_voice(each)] == []
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["Transforme ma photo en dessin animé", "Anime la photo en style aquarelle", "Anime a foto em estilo cartoon", "Portrait animé en aquarelle"],
+)  # fmt: skip
+def test_to_animate_is_no_style(prompt: str) -> None:
+    assert "conflicting_styles" not in advice(prompt)
+
+
+def test_two_styles_conflict() -> None:
+    assert "conflicting_styles" in advice("Anime style, watercolor look, she turns")
+    assert "conflicting_styles" in advice("Style anime et aquarelle, elle tourne la tête")

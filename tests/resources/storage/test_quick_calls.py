@@ -1,6 +1,7 @@
 """The calls of every clip go without boto3 and say the same; whatever goes wrong with them is boto3's to do over."""
 
 import gzip
+import random
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -93,6 +94,22 @@ def test_a_key_that_would_become_another_one_is_boto3_s(bucket: Bucket, key: str
     assert bucket._quick is not None
     with pytest.raises(DoOver):
         bucket._quick.put(key, b"", {"Content-Type": "text/plain"})
+
+
+ODD = [*" ._~!*'()%#?+&=@:,;$<>{}[]|^`\"é日😀", "%20", "%2F", "e\u0301", "\u00a0", "\u200b", "\t", "\x7f"]
+"""What names of files hold; a backslash is left out, since the test's server makes a slash of it for every client."""
+
+
+def test_a_key_of_any_characters_is_the_same_object_for_both(bucket: Bucket) -> None:
+    draw, other = random.Random(7), by_boto3(bucket)
+    keys = {"".join(draw.choices([*ODD, "a", "/"], k=draw.randint(2, 9))).strip("/") for _ in range(60)}
+    for key in sorted(keys - {"", ".", ".."} | {f"folder/x{each}" for each in ODD}):
+        if "//" in key or "/./" in f"/{key}/" or "/../" in f"/{key}/":
+            continue  # boto3's alone, see above
+        bucket.write(key, key.encode(), "text/plain")
+        assert other.read(key) == key.encode(), key
+        assert bucket.read(key) == key.encode(), key
+        assert bucket.peek(key) == other.peek(key), key
 
 
 # A server that answers what it is told
