@@ -4,10 +4,13 @@ Clips are made over Postgres with the storage of deploy/dagster.yaml, a real S3 
 sensor asks for them; ledger and registry are in the same database. Each figure is the growth of a table with its indexes, divided
 by the clips, after as many clips again, so that what every database needs once does not count.
 
-Usage: python -m benchmarks.footprint [--clips 100] [--results FILE]
+The images are plain, so the pictures in the events are as small as they can be; with `--photographs` they are photographs.
+
+Usage: python -m benchmarks.footprint [--clips 100] [--photographs] [--results FILE]
 """
 
 import argparse
+import io
 import json
 import os
 import subprocess
@@ -19,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from PIL import Image
 
 from benchmarks.admission import deployed
 from benchmarks.again import JOB, picture
@@ -38,12 +42,29 @@ SELECT coalesce(dagster_event_type, 'log line'), count(*), avg(pg_column_size(ev
 """
 
 
-def make(count: int, start: int) -> None:
+SAMPLES = ("pet.jpg", "portrait.png", "environment.jpg", "product.webp")
+
+
+def photograph(number: int) -> bytes:
+    """Return one of the project's samples, another file for each number."""
+    sample = Path(__file__).parents[1] / "i2v_assets" / "samples" / SAMPLES[number % len(SAMPLES)]
+    out = io.BytesIO()
+    with Image.open(sample) as opened:
+        image = opened.convert("RGB")
+    image.paste((number % 256, number // 256, 99), (0, 0, 16, 16))  # survives a lossy encoder
+    image.save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
+def make(count: int, start: int, photographs: bool) -> None:
     """Upload so many images and make them clips, by the sensor's own requests."""
     bucket = Bucket(os.environ["I2V_BUCKET"], make_client())
     bucket.ensure()
     for number in range(start, start + count):
-        bucket.write(f"uploads/{number:05}.png", picture(number), "image/png")
+        if photographs:
+            bucket.write(f"uploads/{number:05}.jpg", photograph(number), "image/jpeg")
+        else:
+            bucket.write(f"uploads/{number:05}.png", picture(number), "image/png")
     import dagster as dg  # imported late, because the definitions read the settings on import
 
     from benchmarks.run_dagster import requested
@@ -64,7 +85,7 @@ def sizes(url: str) -> tuple[dict[str, int], dict[str, tuple[int, int]]]:
     return tables, events
 
 
-def measure(clips: int) -> dict[str, Any]:
+def measure(clips: int, photographs: bool) -> dict[str, Any]:
     """Make the clips twice, and return what the second half added."""
     with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="i2v-footprint-") as folder:
         home = Path(folder)
@@ -77,6 +98,7 @@ def measure(clips: int) -> dict[str, Any]:
         found = []
         for start in (0, clips):
             command = [sys.executable, "-m", "benchmarks.footprint", "--child", str(start), "--clips", str(clips)]
+            command += ["--photographs"] if photographs else []
             subprocess.run(command, check=True, env=variables, stderr=subprocess.DEVNULL)
             found.append(sizes(server.url))
     (before, events_before), (after, events_after) = found
@@ -86,6 +108,7 @@ def measure(clips: int) -> dict[str, Any]:
     }
     return {
         "clips": clips,
+        "photographs": photographs,
         "bytes_per_clip": sum(tables.values()),
         "at_most": BYTES_PER_CLIP,
         "tables": dict(sorted(((name, size) for name, size in tables.items() if size), key=lambda each: -each[1])),
@@ -101,13 +124,14 @@ def main(words: Sequence[str] | None = None) -> int:
     """Measure and print; return 1 if a clip leaves more than it may."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--clips", type=int, default=100)
+    parser.add_argument("--photographs", action="store_true", help="photographs instead of plain images")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args(words)
     if given.child is not None:
-        make(given.clips, given.child)
+        make(given.clips, given.child, given.photographs)
         return 0
-    found = measure(given.clips)
+    found = measure(given.clips, given.photographs)
     text = json.dumps(found, indent=2)
     given.results.write_text(text + "\n")
     print(text)

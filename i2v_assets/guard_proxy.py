@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from starlette.types import ASGIApp
 
 from i2v_assets.guard import Guard
+from i2v_assets.partition_page import PartitionPage
 from resources.errors import I2VError
 from resources.settings import read_ui_hosts
 from resources.upstream_proxy import UpstreamProxy
@@ -23,7 +24,7 @@ def guarded_proxy(upstream: str, names: frozenset[str]) -> ASGIApp:
     Raises:
         SettingsError: the address is not one.
     """
-    return Guard(UpstreamProxy(upstream), names)
+    return Guard(PartitionPage(UpstreamProxy(upstream)), names)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from i2v_assets.guard import Guard
+from i2v_assets.partition_page import PartitionPage
 from resources.errors import I2VError
 from resources.settings import read_ui_hosts
 
@@ -52,7 +53,7 @@ def serve(workspace: str, host: str, port: int, pool_recycle: int = POOL_RECYCLE
         with open_workspace(instance, workspace, __version__) as context:
             app = create_app_from_workspace_process_context(context, "", LIVE_DATA_POLL_MS, lifespan=_lifespan)
             uvicorn.run(
-                Guard(app, names),
+                Guard(PartitionPage(app), names),
                 host=host,
                 port=port,
                 log_level="warning",

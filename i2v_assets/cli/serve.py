@@ -38,6 +38,7 @@ def serve(
     from i2v_assets.cli.dev.dagster import local_dagster, require_free
     from i2v_assets.cli.dev.services import Programs
     from resources.own_origin import parse_hosts
+    from resources.runcomfy.credentials import require_token
     from resources.settings import LOOPBACK_HOSTS, load_settings
 
     settings = load_settings()
@@ -47,6 +48,9 @@ def serve(
             f"{host} lets other machines reach the UI, which has no login.",
             remedy="Set I2V_UI_HOSTS to the names that people use for it, and put a login before it (docs/deploy.md).",
         )
+    # Without them the UI would come up, and every sensor fail where nobody looks.
+    _ = settings.required_bucket
+    require_token(settings)
     require_free(port, host)
     require_room(data_root())
     stopped = threading.Event()

@@ -172,7 +172,10 @@ def failed(
     ``retries_left`` are the automatic attempts that are still to come.
     """
     if reason is WaitReason.RETRY and retries_left:
-        after = f"it is tried again by itself ({counted(retries_left, 'more attempt')})."
+        attempts = counted(retries_left, "more attempt")
+        after = (
+            f"it is tried again by itself ({attempts}) in the coming night. To try it now, run: i2v retry {_line(clip)}"
+        )
     else:
         after = next_step(clip, WaitReason.NEVER if reason is WaitReason.RETRY else reason)
     if money.sent:
@@ -194,12 +197,14 @@ def waiting(
     expected_microdollars: int | None = None,
     price_microdollars: int | None = None,
     most_microdollars: int | None = None,
+    advice: Sequence[str] = (),
     service: Service = "runcomfy",
 ) -> Answer:
     """Return WAITING.txt: something has to happen first.
 
     ``expected_microdollars`` is what the takes that are not sent yet are expected to cost, ``price_microdollars`` the most
-    that they may cost, ``most_microdollars`` with every take that a low quality score may add.
+    that they may cost, ``most_microdollars`` with every take that a low quality score may add. ``advice`` is what the person
+    who decides should know of the plan.
     """
     price = ""
     if price_microdollars:
@@ -211,7 +216,8 @@ def waiting(
             price += f", and at most {dollars(most)}"
         price += " with its rerolls." if most > price_microdollars else "."
     title = f"WAITING: {_line(clip)} is not made yet. {money_sentence(money)}"
-    return Answer(AnswerKind.WAITING, title, (problem,), next_step(clip, reason, money), _facts(service, money), price)
+    facts = (*(f"Advice: {words}" for words in advice), *_facts(service, money))
+    return Answer(AnswerKind.WAITING, title, (problem,), next_step(clip, reason, money), facts, price)
 
 
 def answer_of(row: ClipRow, money: Money, *, service: Service, retries_per_clip: int) -> Answer | None:

@@ -6,7 +6,7 @@ An upgrade of Dagster may move or change any of it without a word. Then the code
 
 Two modules use members of Dagster's classes in subclasses of their own and are covered by the same test:
 `i2v_assets/pooled_storage.py` (``_engine``, ``_token_provider`` and the three storages of `DagsterPostgresStorage`) and
-`i2v_assets/run_launcher.py`.
+`i2v_assets/run_launcher.py`. `i2v_assets/partition_page.py` changes a script of the UI, and has a test of its own.
 """
 
 import importlib

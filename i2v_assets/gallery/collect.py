@@ -276,11 +276,14 @@ def _read_plan(text: str) -> Mapping[str, Any]:
 def _refused_uploads(known: Answers, listed: Mapping[str, ObjectInfo]) -> list[GalleryEntry]:
     """Return an entry for each upload that could become no clip: it has a note and no folder of its own.
 
+    Answers to commands in the bucket lie there too and are about no upload.
+
     A file of a film that another file makes already has a note and no row; its entry leads to the note.
     """
     rows = {keys.refused_key(row.source): row for row in known.refused}
+    commands = {keys.command_answer_key(key) for key in listed if key.startswith(keys.COMMAND_RECORDS)}
     entries = []
-    for key in (key for key in listed if key.startswith(keys.REFUSED)):
+    for key in (key for key in listed if key.startswith(keys.REFUSED) and key not in commands):
         file, row = key.removeprefix(keys.REFUSED), rows.get(key)
         if row is not None:
             name, problem = row.source.removeprefix(keys.UPLOADS), Problem(row.words, remedy=row.remedy)

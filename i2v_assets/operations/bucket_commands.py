@@ -1,14 +1,16 @@
 """Commands of people who have only the bucket: any file at ``uploads/_do/approve-<clip>`` or ``uploads/_do/cancel-<clip>``.
 
-Each acts once. A record below ``clips/_do/`` names the command's ETag, so that neither a second look nor a lost ledger acts
-again; it goes once the command is deleted. The answer lies beside the clip, as APPROVE.txt or CANCEL.txt.
+The clip may be named as its upload is (``approve-Blue Vase.jpg``). Each acts once. A record below ``clips/_do/`` names the command's ETag, so that neither a second look nor a lost ledger acts
+again; it goes once the command is deleted. The answer lies beside the clip, as APPROVE.txt or CANCEL.txt. A command about
+no clip is answered below ``clips/_refused/``, until it is deleted.
 """
 
+import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -34,6 +36,9 @@ MOST_SECONDS = 20.0
 MOST_PAGES = 20
 """Of 1,000 commands each, which only people remove; a look with fewer pages would pass over every `cancel`."""
 
+_VERBS_REMEDY = "Upload a file as uploads/_do/approve-<clip> or uploads/_do/cancel-<clip>."
+_NAME_REMEDY = "Name the clip as its folder below clips/ is called, without an ending."
+
 _OFF = "Commands in the bucket are off."
 _OFF_REMEDY = (
     "Whoever runs the service can allow them with I2V_BUCKET_COMMANDS=true; upload the command again after that."
@@ -42,11 +47,25 @@ _OFF_REMEDY = (
 
 @dataclass(frozen=True)
 class BucketCommand:
-    """One command as it lies in the bucket."""
+    """One command as it lies in the bucket.
 
-    verb: Literal["approve", "cancel"]
-    clip: str
+    Attributes:
+        verb: its first word in lower case; only `approve` and `cancel` do something.
+        named: the clip, as the person wrote it, with an ending or without.
+        file: where it lies.
+    """
+
+    verb: str
+    named: str
     file: ObjectInfo
+
+    @property
+    def clips(self) -> tuple[str, ...]:
+        """Return the clips that may be meant: an ending such as ``.txt`` may belong to the name, and need not."""
+        if keys.is_slug(self.named):
+            return (self.named,)
+        shorter = {self.named.partition(".")[0], self.named.rpartition(".")[0]} - {""}
+        return tuple(dict.fromkeys(keys.slug(name) for name in (*sorted(shorter, key=len), self.named)))
 
 
 @dataclass(frozen=True)
@@ -54,6 +73,7 @@ class CommandAnswer:
     """What became of a command: what happened to which clip, and whether it was done."""
 
     command: BucketCommand
+    clip: str
     done: bool
     text: str
 
@@ -66,6 +86,9 @@ class _Record(BaseModel):
     modified_at: datetime
     done: bool
 
+
+_NAME = re.compile(r"([^\W_]+)[-_ ]+(.+)", re.DOTALL)
+"""A word and what it is about; any other file in the folder is no command."""
 
 _seen: dict[tuple[str, str, str], _Record] = {}
 """Records that this process has read or written, by bucket, key and the record's ETag. May be lost at any time."""
@@ -86,7 +109,8 @@ def run_bucket_commands(session: Session) -> tuple[CommandAnswer, ...]:
     records = {info.key: info for info in recorded.objects}
     if listed.complete:
         wanted = {_record_key(each) for each in commands}
-        bucket.delete_many(key for key in records if key not in wanted)
+        over = [key for key in records if key not in wanted]
+        bucket.delete_many([*over, *map(keys.command_answer_key, over)])
     answers: list[CommandAnswer] = []
     for command in sorted(commands, key=lambda each: (each.file.modified_at, each.verb)):
         if time.monotonic() > give_up:
@@ -99,12 +123,10 @@ def run_bucket_commands(session: Session) -> tuple[CommandAnswer, ...]:
 
 
 def _command(info: ObjectInfo) -> BucketCommand | None:
-    """Return the command of a file, by its name without an ending; None if it is none."""
+    """Return the command of a file by its name; None if it is none."""
     name = info.key.removeprefix(keys.COMMANDS)
-    verb, _, clip = name.partition(".")[0].partition("-")
-    if is_noise_name(name) or verb.lower() not in ("approve", "cancel") or not keys.is_slug(clip):
-        return None
-    return BucketCommand("approve" if verb.lower() == "approve" else "cancel", clip, info)
+    found = None if is_noise_name(name) else _NAME.fullmatch(name)
+    return BucketCommand(found[1].lower(), found[2], info) if found is not None else None
 
 
 def _record_key(command: BucketCommand) -> str:
@@ -133,24 +155,30 @@ def _read(bucket: Bucket, info: ObjectInfo) -> _Record | None:
 
 def _carry_out(session: Session, command: BucketCommand) -> Iterator[CommandAnswer]:
     """Carry out one command and record it; an outage leaves it for the next look."""
+    known = [clip for clip in command.clips if session.registry.get(clip) is not None]
+    clip = (known or command.clips)[0]
     try:
         if not session.settings.takes_bucket_commands:
             raise NotPossible(_OFF, remedy=_OFF_REMEDY)
-        words, done = (_approve if command.verb == "approve" else _cancel)(session, command), True
+        if command.verb not in _DOING:
+            raise NotPossible(f"{command.verb!r} is not a command in the bucket.", remedy=_VERBS_REMEDY)
+        if len(known) > 1:
+            raise NotPossible(f"It may mean {' or '.join(known)}.", remedy=_NAME_REMEDY)
+        words, done = _DOING[command.verb](session, command, clip), True
     except I2VError as error:
         if error.verdict is not Verdict.FINAL:
             return
         words, done = error.text, False
     record = _Record(etag=command.file.etag, modified_at=command.file.modified_at, done=done)
-    answer = CommandAnswer(command, done, words)
+    answer = CommandAnswer(command, clip, done, words)
     _answer(session, answer)
     session.bucket.write(_record_key(command), record.model_dump_json().encode(), JSON)
     yield answer
 
 
-def _approve(session: Session, command: BucketCommand) -> str:
+def _approve(session: Session, command: BucketCommand, clip: str) -> str:
     """Approve exactly the plan that WAITING.txt spoke of when the command was written."""
-    row = find_clip(session.registry, command.clip)
+    row = find_clip(session.registry, clip)
     if row.state is not ClipState.WAITING or row.wait is None or not row.wait.is_approvable:
         raise NotPossible(f"{row.clip} does not wait for an approval: it is {row.state}.")
     plan = stored_plan(session.bucket, row.clip)
@@ -178,22 +206,23 @@ def _was_shown(bucket: Bucket, row: ClipRow, plan: Mapping[str, Any], at: dateti
     return shown and all(info is not None and info.modified_at < at for info in written)
 
 
-def _cancel(session: Session, command: BucketCommand) -> str:
-    cancelled = cancel_clip(session, command.clip, by=f"{command.file.key} in the bucket")
+def _cancel(session: Session, command: BucketCommand, clip: str) -> str:
+    cancelled = cancel_clip(session, clip, by=f"{command.file.key} in the bucket")
     return " ".join(step.text for step in cancelled.steps)
 
 
-_TITLES = {("approve", True): "APPROVED", ("approve", False): "NOT APPROVED", ("cancel", True): "CANCELLED",
-           ("cancel", False): "NOT CANCELLED"}  # fmt: skip
+_DOING: Mapping[str, Callable[[Session, BucketCommand, str], str]] = {"approve": _approve, "cancel": _cancel}
+_TITLES = {"approve": "APPROVED", "cancel": "CANCELLED"}
 
 
 def _answer(session: Session, answer: CommandAnswer) -> None:
-    command = answer.command
-    known = session.registry.get(command.clip) is not None
-    name = keys.APPROVE_NOTE if command.verb == "approve" else keys.CANCEL_NOTE
-    key = keys.clip_key(command.clip, name) if known else keys.refused_key(command.file.key)
+    command, clip = answer.command, answer.clip
+    name = keys.CANCEL_NOTE if command.verb == "cancel" else keys.APPROVE_NOTE
+    is_beside = command.verb in _DOING and session.registry.get(clip) is not None
+    key = keys.clip_key(clip, name) if is_beside else keys.refused_key(command.file.key)
+    title = _TITLES.get(command.verb, "DONE")
     lines: Sequence[str] = (
-        f"{_TITLES[command.verb, answer.done]}: {command.clip}. {answer.text}",
+        f"{title if answer.done else f'NOT {title}'}: {clip}. {answer.text}",
         f"Command: {command.file.key}. It acts once. To give it again, delete it, and upload it again a minute later.",
     )
     text = "\n\n".join(plain(line) for line in lines)

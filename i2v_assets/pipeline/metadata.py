@@ -78,16 +78,23 @@ def inline_jpeg(base64_jpeg: str, words: str, link: str = "") -> str:
     return f"[{picture}]({link})" if link else picture
 
 
+def inline_webp(base64_webp: str, words: str, link: str = "") -> str:
+    """Markdown of a small WebP, as `inline_jpeg` makes it."""
+    picture = f"![{escape_markdown(words)}](data:image/webp;base64,{base64_webp})"
+    return f"[{picture}]({link})" if link else picture
+
+
 def thumbnail_markdown(base64_webp: str | None, words: str, link: str = "") -> Markdown | None:
     """A tiny picture that the UI shows in its place; a link that makes it too long for that is left out. None without one."""
-    picture = f"![{escape_markdown(words)}](data:image/webp;base64,{base64_webp})"
-    linked = f"[{picture}]({link})"
-    text = linked if link and len(linked) <= SHOWN_IN_PLACE else picture
-    return Markdown(text) if base64_webp and len(text) <= SHOWN_IN_PLACE else None
+    if not base64_webp:
+        return None
+    linked, picture = inline_webp(base64_webp, words, link), inline_webp(base64_webp, words)
+    text = linked if len(linked) <= SHOWN_IN_PLACE else picture
+    return Markdown(text) if len(text) <= SHOWN_IN_PLACE else None
 
 
 def files_metadata(files: Sequence[ReadFile]) -> Metadata:
-    """The files of one kind: how many, how large, what they are, and a picture of each image."""
+    """The files of one kind: how many, how large, what they are, and a picture of each image, or one tiny one of the only image."""
     rows = ["| file | what | size | SHA-256 |", "|---|---|---|---|"]
     rows += [
         f"| {escape_markdown(found.name)} | {escape_markdown(describe_file(found))} | {found.medium.size_bytes:,} bytes | `{found.medium.sha256[:16]}` |"
@@ -96,8 +103,11 @@ def files_metadata(files: Sequence[ReadFile]) -> Metadata:
     ]
     pictures = [inline_jpeg(found.thumbnail, found.name) for found in files if found.thumbnail]
     first = next((found for found in files if found.glimpse), None)
+    look = thumbnail_markdown(first.glimpse, first.name) if first else None
+    if look is not None and len(files) == 1:
+        pictures = []  # the same picture once more: the event log is kept for ever
     return {
-        "look": thumbnail_markdown(first.glimpse, first.name) if first else None,
+        "look": look,
         "files": len(files),
         "bytes": sum(found.medium.size_bytes for found in files if found.medium),
         "pictures": Markdown(" ".join(pictures)) if pictures else None,
@@ -171,7 +181,7 @@ def video_metadata(
     link = f"{link_base.rstrip('/')}/{key}" if link_base else ""
     return {
         "look": thumbnail_markdown(glimpse, f"first look at {clip}", link),
-        "poster": Markdown(inline_jpeg(poster, f"first look at {clip}", link)) if poster else None,
+        "poster": Markdown(inline_webp(poster, f"first look at {clip}", link)) if poster else None,
         "video": Link(link) if link else None,
         "key": key,
         "route": plan.route.value,

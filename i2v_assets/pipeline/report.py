@@ -155,6 +155,7 @@ class ClipReporter:
         row, problem, plan = outcome.row, outcome.problem, outcome.plan
         money = await self._money(row, plan)
         expected, price, most = self._prices(outcome, money)
+        advice = [each.words for each in plan.advice] if plan is not None and outcome.reason.is_decision else []
         answer = notes.waiting(
             row.clip,
             problem,
@@ -163,6 +164,7 @@ class ClipReporter:
             expected_microdollars=expected,
             price_microdollars=price,
             most_microdollars=most,
+            advice=advice,
             service=self._context.settings.service,
         )
         shown = state_report(
@@ -177,7 +179,9 @@ class ClipReporter:
         )
         if plan is None:
             self._events.observed("clip_plan", row.clip, {"decision": "waiting", **shown.metadata}, shown.change)
-        self._events.observed("clip_video", row.clip, shown.metadata, shown.change)
+        self._events.observed(
+            "clip_video", row.clip, {**shown.metadata, "advice": " ".join(advice) or None}, shown.change
+        )
         metadata = answer_metadata(answer, {"waiting_for": outcome.reason.value, "reason": problem.what}, outcome)
         warn = not outcome.reason.is_error
         self._events.checked("clip_video", "answered", row.clip, passed=False, metadata=metadata, warn=warn)

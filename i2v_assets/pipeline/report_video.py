@@ -33,7 +33,7 @@ def new_video(
     if not finished.files:
         return metadata, {}
     return metadata, {
-        "poster": metadata.get("poster"),
+        **_first_look(metadata),
         "files": ", ".join(keys.clip_key(clip, name) for name in finished.files),
         "bytes": sum(len(content) for content, _ in finished.files.values()),
     }
@@ -60,8 +60,14 @@ async def unchanged_video(context: PipelineContext, outcome: ClipDelivered) -> t
             "unchanged": "delivered before; nothing was made or paid",
         },
     )
-    preview: Metadata = {"poster": metadata.get("poster"), "unchanged": "made before"}
+    preview: Metadata = {**_first_look(metadata), "unchanged": "made before"}
     return metadata, preview if settings.previews else {}
+
+
+def _first_look(video: Metadata) -> Metadata:
+    """Return the picture of a video's metadata for its preview: the tiny one, since the poster is kept once, with the video."""
+    name = "look" if video.get("look") is not None else "poster"
+    return {name: video.get(name)}
 
 
 def _with_costs(take: Take) -> Delivered:

@@ -45,6 +45,9 @@ _START: Final = (
 _END: Final = r"(?:end|finish|clos|stop|arriv|schliess|ankomm|acab|termin|lleg|cheg|fin|最後|最后|终|終|結|结)"
 _AT_END: Final = r"(?:end(?:s|ing|e|et)?|final\w*|finish\w*|acab\w+|termin\w+|fini\w*|fim)"
 
+_LAST_OF_TWO: Final = r"(?: (?:image|picture|photo|frame|one|bild|foto|aufnahme|imagen|imagem)\b|\s*:| (?:is|shows|ist|zeigt|es|est|montre|mostra|der|die|das|den|la|le|el|a|e|o)\b)"
+"""After "the last", where it is an image and not the last drop."""
+
 _OPPOSITES: Final = tuple(
     f"(?:{one})[^@]{{0,40}}@2{_GAP}{{0,30}}(?:{other})"
     for pair in (
@@ -113,6 +116,8 @@ _RULES: Final = tuple(
         # image 1 is the start and image 2 the end
         rf"@1{_GAP}{{0,12}}(?:start|begin|first|anfang|inicio|debut|comeco|开头|开始|首|最初|始)[^@]{{0,25}}"
         rf"@2{_GAP}{{0,12}}(?:end|last|final|schluss|fin|fim|结尾|结束|尾|最後|終)",
+        # the first image is the shop before, the last one the finished shop
+        rf"@1(?!\d)[^;。]{{0,60}}?\b(?:last|final|letzte[rsnm]?|ultima|derniere)\b{_LAST_OF_TWO}|@1[^;。]{{0,30}}最[后後](?:@1|一|の(?:画像|写真))",
         # transition from image 1 to image 2
         r"(?:transi|ubergang|uberblend|morph|fondu|fundido|passag|transicao|crossfade|dissolve|interpol|wechsel|过渡|渐变|変化|モーフ)"
         rf"{_GAP}{{0,30}}@1{_GAP}{{0,25}}@2",

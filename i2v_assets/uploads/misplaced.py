@@ -22,7 +22,8 @@ def misplaced_media(bucket: Bucket) -> list[str]:
     """
     found: list[str] = []
     for place in PLACES:
-        found += [info.key for info in islice(bucket.list(place), MOST)]
+        first = islice(bucket.list(place), MOST)
+        found += [info.key for info in first if info.key.startswith(place)]  # SeaweedFS takes /uploads/ for uploads/
     found += [info.key for info in bucket.list_folder("", pages=1).objects]
     return [key for key in found if media_kind(key) is not None and not is_noise(key, 1)][:MOST]
 

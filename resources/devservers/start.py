@@ -9,7 +9,7 @@ from typing import Self
 
 from resources.devservers.postgres import RunningPostgres, postgres_programs, start_postgres
 from resources.devservers.process import ChildProcess, ServerNotStarted, stop_together
-from resources.devservers.s3 import RunningS3, free_port, start_s3
+from resources.devservers.s3 import RunningS3, free_port, port_is_free, start_s3
 
 __all__ = [
     "SANDBOX_TOKEN",
@@ -20,6 +20,7 @@ __all__ = [
     "ServerNotStarted",
     "environment",
     "free_port",
+    "port_is_free",
     "postgres_programs",
     "start_postgres",
     "start_s3",

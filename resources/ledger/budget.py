@@ -230,7 +230,7 @@ def _over(cap: _Cap, spent: Spend, price: int) -> OverBudget | None:
     if spent.microdollars + price > cap.most:
         return OverBudget(
             f"{dollars(spent.microdollars)} of at most {dollars(cap.most)} {cap.where} are spent or reserved. This"
-            f" clip costs {dollars(price)}. {cap.variable('USD')} raises the limit.",
+            f" clip costs {dollars(price)} at most. {cap.variable('USD')} raises the limit.",
             cap.usd,
         )
     return None

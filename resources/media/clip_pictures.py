@@ -17,15 +17,15 @@ from resources.media.animation import FPS, MAX_FRAMES, animate
 from resources.media.containers import open_media
 from resources.media.errors import Unreadable
 from resources.media.frames import picture_stream, to_picture_of
-from resources.media.previews import evenly, glimpse, grid, jpeg, labelled, smaller
+from resources.media.previews import evenly, glimpse, grid, jpeg, labelled, smaller, webp
 from resources.media.probe import check_header, displayed_size, probe_video
 
 POSTER_BYTES = 200_000
 """Of the poster in the bucket: what a page shows without being slow."""
 _POSTER_SIDE = 1280
 
-INLINE_POSTER_BYTES = 10_000
-"""Of a poster in the event log: 15 KB at most as text, and base64 takes a third more than the bytes."""
+INLINE_POSTER_BYTES = 7_000
+"""Of a poster in the event log, which is kept for ever; base64 takes a third more."""
 
 INLINE_POSTER_SIDE = 320
 """Pixels on the longer side of that poster: what fits into these bytes without blur."""
@@ -42,7 +42,7 @@ _OTHER_LENGTH = 0.05
 
 @dataclass(frozen=True, slots=True)
 class ClipPictures:
-    """JPEGs, but for ``glimpse`` and ``animation``, which are WebP."""
+    """JPEGs, but for ``inline_poster``, ``glimpse`` and ``animation``, which are WebP."""
 
     poster: bytes
     inline_poster: bytes
@@ -112,7 +112,7 @@ class PictureKeeper:
             raise Unreadable("The video contains no picture that can be decoded.", remedy="Fetch the video again.")
         large = to_picture_of(self._best.displayed, self._best.frame, _POSTER_SIDE)
         sheet = grid([labelled(_image(tile), f"{at:.1f} s") for at, tile in self._tiles], _COLUMNS)
-        inline = jpeg(_image(self._best.small), INLINE_POSTER_BYTES, INLINE_POSTER_SIDE)
+        inline = webp(_image(self._best.small), INLINE_POSTER_BYTES, INLINE_POSTER_SIDE)
         return ClipPictures(
             poster=jpeg(large, POSTER_BYTES, _POSTER_SIDE, quick=True),
             inline_poster=inline,

@@ -45,18 +45,22 @@ class MediaPool:
     Args:
         workers: Processes for any work.
         quick_workers: Processes that are kept for quick files.
+        cores: Processes that make quick files quicker; those of the machine unless it is given.
 
     A process that dies without having hit a limit gets its file once more, alone among such files: if it dies again,
     the work fails with ``MeasuringFailed``, which refuses nothing. A limit that was hit raises ``OverLimit``.
     """
 
-    def __init__(self, workers: int = 2, quick_workers: int = 1) -> None:
+    def __init__(self, workers: int = 2, quick_workers: int = 1, cores: int | None = None) -> None:
         self._ready = threading.Condition()
         self._quick: deque[_Job] = deque()
         self._normal: deque[_Job] = deque()
         self._slow: deque[_Job] = deque()
         self._idle = Counter[tuple[bool, bool]]()
         """Lanes without work, by whether they are kept for quick files and whether their process runs."""
+        self._at_quick = 0
+        """Lanes that work on a quick file."""
+        self._cores = cores or _cores()
         self._closed = False
         self._alone = threading.Lock()
         self._kinds = [False] * workers + [True] * quick_workers
@@ -175,6 +179,8 @@ class MediaPool:
             while (job := self._take(process, quick_only)) is not None:
                 if job.future.set_running_or_notify_cancel():
                     self._do(process, job)
+                with self._ready:
+                    self._at_quick -= job.limits.quick
         finally:
             process.end()
 
@@ -184,7 +190,11 @@ class MediaPool:
                 if self._closed:
                     return None
                 if waiting := self._next(quick_only, process.runs):
-                    return waiting.popleft()
+                    job = waiting.popleft()
+                    self._at_quick += job.limits.quick
+                    if self._quick:  # whoever left one to this lane looks again
+                        self._ready.notify_all()
+                    return job
                 lane = quick_only, process.runs
                 self._idle[lane] += 1
                 notified = self._ready.wait(timeout=_IDLE_SECONDS)
@@ -197,14 +207,17 @@ class MediaPool:
         """Return the queue whose job a lane takes; it leaves one to an idle lane whose process runs if its own does not.
 
         A process takes a third of a second of CPU to start, ten times what a quick file takes. Lanes for any work leave quick
-        files to the idle ones that are kept for them.
+        files to the idle ones that are kept for them, and start no more processes for them than the machine has cores: each has
+        50 MB of its own.
         """
-        running = 0 if runs else self._idle[False, True]
+        idle = self._idle[False, True]
+        running = 0 if runs else idle
+        helps = runs or self._at_quick + self._idle[True, True] + idle < self._cores
         if quick_only:
-            return self._quick if len(self._quick) > running else None
+            return self._quick if helps and len(self._quick) > running else None
         if len(self._normal) > running:
             return self._normal
-        if len(self._quick) > running + self._idle[True, True] + (0 if runs else self._idle[True, False]):
+        if helps and len(self._quick) > running + self._idle[True, True] + (0 if runs else self._idle[True, False]):
             return self._quick
         return self._slow if len(self._slow) > running else None
 
@@ -254,6 +267,11 @@ def shared_pool() -> MediaPool:
     """Return this program's one pool. It is never closed: its processes end when they have no work, and with the program."""
     with _sharing:
         return _shared.setdefault(os.getpid(), MediaPool())  # a forked child has none of its parent's threads
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _run(process: WorkerProcess, job: _Job, limits: WorkLimits) -> Any:

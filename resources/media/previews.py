@@ -3,9 +3,10 @@
 import bisect
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -37,6 +38,7 @@ bytes, and some 250 characters are for a link and the alternative text."""
 _GLIMPSES = ((192, 30), (192, 15), (160, 15), (160, 5), (128, 10), (128, 2), (96, 5), (96, 0), (64, 0), (32, 0))
 
 _QUALITIES = (82, 70, 58, 46, 35)
+_WEBP_QUALITIES = (65, 50, 40, 30)
 _SMALLEST_SIDE = 48
 _POSTER_CANDIDATES = 9
 
@@ -61,15 +63,31 @@ def jpeg(image: Image.Image, max_bytes: int | None, longer_side: int, *, quick: 
     Raises:
         MediaError: nothing fits into ``max_bytes``.
     """
+    options = {"format": "JPEG", "optimize": not quick, "progressive": not quick}
+    return _fitting(image, max_bytes, longer_side, _QUALITIES, options)
+
+
+def webp(image: Image.Image, max_bytes: int, longer_side: int) -> bytes:
+    """Return the best WebP of an image that fits, as `jpeg` does: for a small picture two thirds of the bytes.
+
+    Raises:
+        MediaError: nothing fits into ``max_bytes``.
+    """
+    return _fitting(image, max_bytes, longer_side, _WEBP_QUALITIES, {"format": "WEBP", "method": 3})
+
+
+def _fitting(
+    image: Image.Image, max_bytes: int | None, longer_side: int, qualities: Sequence[int], options: Mapping[str, Any]
+) -> bytes:
     side = min(longer_side, max(image.size))
     smallest = min(_SMALLEST_SIDE, side)  # a smaller image is tried at its own size
     while side >= smallest:
         scale = side / max(image.size)
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         smaller = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
-        for quality in _QUALITIES:
+        for quality in qualities:
             written = io.BytesIO()
-            smaller.save(written, "JPEG", quality=quality, optimize=not quick, progressive=not quick)
+            smaller.save(written, quality=quality, **options)
             if max_bytes is None or written.tell() <= max_bytes:
                 return written.getvalue()
         side = math.floor(side * 0.8)
@@ -77,7 +95,7 @@ def jpeg(image: Image.Image, max_bytes: int | None, longer_side: int, *, quick: 
 
 
 def smaller(picture: bytes, max_bytes: int, longer_side: int) -> bytes:
-    """Return a smaller JPEG of a JPEG that was made here, decoded at the needed size.
+    """Return a smaller WebP of a JPEG that was made here, decoded at the needed size.
 
     Raises:
         Unreadable: it is not a picture.
@@ -86,7 +104,7 @@ def smaller(picture: bytes, max_bytes: int, longer_side: int) -> bytes:
     try:
         with Image.open(io.BytesIO(picture), formats=("JPEG",)) as opened:
             opened.draft("RGB", (longer_side, longer_side))
-            return jpeg(opaque(opened), max_bytes, longer_side)
+            return webp(opaque(opened), max_bytes, longer_side)
     except (OSError, ValueError, Image.DecompressionBombError):
         raise Unreadable("The picture cannot be read.") from None
 

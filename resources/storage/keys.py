@@ -191,6 +191,11 @@ def refused_key(source_key: str) -> str:
     return f"{REFUSED}{slug(source_key)}-{_digest(source_key)}.txt"
 
 
+def command_answer_key(record_key: str) -> str:
+    """Return the key of the answer to a command in the bucket that is about no clip, by the key of its record."""
+    return refused_key(COMMANDS + record_key.removeprefix(COMMAND_RECORDS).removesuffix(".json"))
+
+
 def is_slug(name: str) -> bool:
     """Return whether a name can be a clip's."""
     return _CLEAN.fullmatch(name) is not None

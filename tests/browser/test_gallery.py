@@ -308,6 +308,25 @@ def test_on_a_phone_the_first_clip_is_above_the_fold_and_nothing_is_covered(brow
     context.close()
 
 
+@pytest.mark.parametrize("width", [1440, 1000, 700, 390])
+def test_a_card_s_words_and_badges_lie_within_it(page: Page, folder: Path, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    _open(page, folder)
+    page.locator(".frame.words .what").first.wait_for()
+    outside = page.evaluate(
+        """() => [...document.querySelectorAll(".frame.words")].filter((frame) => {
+            const words = "A long reason with many words. ".repeat(20), badge = document.createElement("span");
+            frame.querySelectorAll(".what, .remedy").forEach((one) => { one.textContent = words; });
+            badge.className = "badge";
+            badge.textContent = "Sandbox";
+            frame.querySelector(".badges").append(badge);
+            const bottom = frame.getBoundingClientRect().bottom + 1;
+            return [...frame.querySelectorAll("p, code, .badge")].some((one) => one.getBoundingClientRect().bottom > bottom);
+        }).length"""
+    )
+    assert outside == 0
+
+
 def test_the_focus_ring_lies_within_its_card(page: Page, folder: Path) -> None:
     _open(page, folder)
     page.locator(".card .media").first.focus()

@@ -19,6 +19,7 @@ import pytest
 from dotenv import dotenv_values
 from PIL import Image
 
+from i2v_assets.cli.dev.services import local_services
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
 
@@ -186,6 +187,8 @@ def test_it_comes_up_makes_a_clip_and_leaves_nothing_behind(tmp_path: Path, monk
             keys["AWS_ENDPOINT_URL_S3"] in line and keys["AWS_SECRET_ACCESS_KEY"] in line and "s3://i2v" in line
             for line in lines
         )
+        (gallery,) = [line for line in lines if line.startswith("Gallery:")]
+        assert f"{keys['I2V_VIDEO_LINK_BASE']}gallery/index.html" in gallery
         (aws,) = [line for line in lines if " s3 cp FILE s3://i2v/uploads/" in line]
         assert all(f"{name}={keys[name]}" in aws for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
         assert any("rclone copy FILE " in line and keys["AWS_SECRET_ACCESS_KEY"] in line for line in lines)
@@ -208,6 +211,19 @@ def test_it_comes_up_makes_a_clip_and_leaves_nothing_behind(tmp_path: Path, monk
         dev.wait()
     assert inhabitants(tmp_path) == []
     assert not (tmp_path / "dev" / "environment").exists()
+
+
+def test_the_links_that_the_ui_was_given_hold_after_a_restart(tmp_path: Path) -> None:
+    bases = []
+    for _ in range(2):
+        with local_services(tmp_path / "data", sandbox={}) as services:
+            bases.append(services.link_base)
+    assert bases[0] == bases[1]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", int(bases[0].rstrip("/").rpartition(":")[2])))
+        taken.listen()
+        with local_services(tmp_path / "data", sandbox={}) as services:
+            assert services.link_base != bases[0]
 
 
 def test_a_killed_one_is_said_not_to_run(tmp_path: Path) -> None:

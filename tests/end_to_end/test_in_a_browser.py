@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from i2v_assets.cli.dev.dagster import answers
+from i2v_assets.partition_page import NOT_MADE
 from resources.devservers.start import ChildProcess, free_port
 
 ABSENT = "chromium is not installed: Dagster's UI was NOT looked at in a browser (apt-get install chromium)"
@@ -72,5 +73,29 @@ def test_a_clip_s_page_shows_its_picture_and_a_refusal_shows_the_remedy(stage, c
         expect(page.get_by_text("Unsynced")).to_have_count(0)
         expect(page.get_by_text("Join the Dagster community")).to_have_count(0)
 
+        expect(page.get_by_text("Materialized", exact=True)).to_be_visible()
+        expect(page.get_by_text("Latest materialization")).to_be_visible()
+
         page.goto(f"{ui}/assets/clip_plan?view=checks")
         expect(page.get_by_text("Upload a JPEG, PNG or WebP image")).to_be_visible(timeout=SECONDS * 1000)
+
+
+def test_the_page_of_a_clip_without_a_video_says_why_in_place(stage, chromium: str, ui: str) -> None:
+    stage.upload("torn.jpg", b"no picture")
+    stage.make()
+    stage.fault(where="submit", kind="failed_result", message="The worker ran out of memory.")
+    stage.upload("failing.jpg", Path("pet.jpg"))
+    stage.make()
+    stage.set_variable("I2V_REQUIRE_APPROVAL", "true")
+    stage.upload("asked.jpg", Path("pet.jpg"))
+    stage.make()
+    assert stage.delivered() == set()
+
+    said = {"torn": "Upload a JPEG", "failing": "ran out of memory", "asked": "i2v approve"}
+    with browser_page(chromium) as page:
+        for clip, words in said.items():
+            page.goto(f"{ui}/assets/clip_video?view=partitions&partition={clip}")
+            expect(page.get_by_text(words).first).to_be_visible(timeout=SECONDS * 1000)
+            expect(page.get_by_text("Latest observation")).to_be_visible()
+            expect(page.get_by_text(NOT_MADE, exact=True)).to_be_visible()
+            expect(page.get_by_text("Materialized", exact=True)).to_have_count(0)  # nothing says that there is a video

@@ -1,5 +1,6 @@
 """What Dagster's pages say of a clip in each of its states: observations, checks per partition, tags and log lines of runs."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from PIL import Image, ImageDraw
 
 from i2v_assets.defs import clips as clip_assets
 from resources.registry.registry import ClipState
+from resources.storage import keys
 from resources.wait_reason import WaitReason
 
 CHECKS = ("answered", "price", "model", "technical", "sound", "motion", "likeness")
@@ -235,3 +238,20 @@ def test_a_persons_run_names_its_clips_too(stage) -> None:
     run = stage.materialize("a", "g")
     tags = stage.instance.get_run_by_id(run.run_id).tags
     assert (tags["i2v/clips"], tags["i2v/clip_count"]) == ("a, b, c, d, e and 2 more", "7")
+
+
+def test_who_approves_a_page_of_text_is_advised_before_it_is_paid_for(stage) -> None:
+    page = Image.new("RGB", (1280, 800), "white")
+    for line in range(20, 780, 18):
+        ImageDraw.Draw(page).text((20, line), "The quick brown fox jumps over invoice 123456 again. " * 3, fill="black")
+    out = io.BytesIO()
+    page.save(out, "PNG")
+    stage.set_variable("I2V_REQUIRE_APPROVAL", "true")
+    stage.upload("page.png", out.getvalue())
+    stage.make()
+
+    words = "page.png looks like a screenshot or a page of text"
+    assert f"Advice: {words}" in stage.note("page", keys.WAITING_NOTE)
+    (shown,) = states(stage, "page")
+    assert words in shown["advice"]
+    assert stage.charges() == []

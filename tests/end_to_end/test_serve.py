@@ -120,6 +120,23 @@ def test_it_listens_for_others_only_under_names(tmp_path: Path, host: str) -> No
     assert "I2V_UI_HOSTS" in told.stderr
 
 
+@pytest.mark.parametrize(
+    ("given", "code", "words"),
+    [({"RUNCOMFY_TOKEN": "x"}, 64, "I2V_BUCKET is not set"), ({"I2V_BUCKET": "videos"}, 77, "No RunComfy token")],
+    ids=["no bucket", "no token"],
+)
+def test_it_does_not_start_without_what_it_cannot_work_without(
+    tmp_path: Path, given: dict[str, str], code: int, words: str
+) -> None:
+    shell = {**clean(), "HOME": str(tmp_path), "I2V_SERVICE": "runcomfy", **given}
+    told = subprocess.run(
+        [PROGRAM, "serve", "--port", str(free_port())], cwd=tmp_path, env=shell, capture_output=True, text=True,
+        check=False, timeout=START_SECONDS,
+    )  # fmt: skip
+    assert told.returncode == code
+    assert words in told.stderr
+
+
 def test_the_systemd_unit_starts_it_and_keeps_it_in() -> None:
     unit = (ROOT / "deploy" / "i2v-serve.service").read_text()
     lines = dict(line.split("=", 1) for line in unit.splitlines() if "=" in line and not line.startswith("#"))

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2] / "i2v_assets"
 MARKUP = re.compile(r"\| |\* |!\[|\]\(")
 """What tells an f-string that becomes Markdown from others, in a module that makes any."""
 
-ESCAPES = {"escape_markdown", "inline_jpeg", "dollars", "_amount"}
+ESCAPES = {"escape_markdown", "inline_jpeg", "inline_webp", "dollars", "_amount"}
 NUMBERS = {"int", "len", "round"}
 OURS = {
     # Numbers, hashes and words of this project's own closed lists.
@@ -163,7 +163,7 @@ def test_files_prompts_and_reasons_are_text(word: str) -> None:
         kind=MediumKind.IMAGE, key=f"uploads/{word}", sha256="a" * 64, size_bytes=9, content_type="image/png"
     )
     found = ReadFile(f"uploads/{word}", word, medium, None, "AAAA", "AAAA", problem=word)
-    shown = dagster_metadata(files_metadata([found]))
+    shown = dagster_metadata(files_metadata([found, found]))
     for name in ("table", "pictures"):
         assert is_text(str(shown[name].value)), shown[name].value
     assert is_text(inline_jpeg("AAAA", word))

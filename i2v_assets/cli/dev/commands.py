@@ -20,6 +20,7 @@ from i2v_assets.cli.exit_codes import TryLater, UsageProblem
 from i2v_assets.cli.running_dev import DEV_FOLDER, announced, dev_command, environment_of, running_devs
 from resources.settings import load_settings
 from resources.storage.bucket import Bucket
+from resources.storage.keys import GALLERY
 
 app = typer.Typer()
 
@@ -61,7 +62,11 @@ def dev(
             Bucket.from_settings(load_settings()).ensure()
             with local_dagster(services, port, stopped.is_set) as dagster:
                 if dagster is not None:
-                    for line in (f"Dagster UI:  http://127.0.0.1:{port}", *ready_lines(ours, bucket)):
+                    pages = (
+                        f"Dagster UI:  http://127.0.0.1:{port}",
+                        f"Gallery:     {services.link_base}{GALLERY}index.html (after the first clip)",
+                    )
+                    for line in (*pages, *ready_lines(ours, bucket)):
                         err.print(line, markup=False, highlight=False, soft_wrap=True)
                     logs = f"Logs: {services.data_dir / 'logs'}    Ctrl-C ends everything."
                     err.print(logs, markup=False, highlight=False)

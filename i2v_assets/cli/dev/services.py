@@ -12,9 +12,10 @@ from types import MappingProxyType
 
 from i2v_assets.cli.disk import require_room
 from i2v_assets.cli.environment import locked, without_production
-from resources.devservers.start import ChildProcess, environment, free_port, start_s3, start_sandbox
+from resources.devservers.start import ChildProcess, environment, free_port, port_is_free, start_s3, start_sandbox
 
 HERE = Path(__file__).parent.parent.parent
+_PORTS = range(1024, 65_536)
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -79,7 +80,7 @@ def local_services(
         data_dir.mkdir(parents=True, exist_ok=True)
         s3 = stack.enter_context(start_s3(data_dir / "s3"))
         model_api = stack.enter_context(start_sandbox(data_dir / "sandbox", **sandbox))
-        link_port = free_port()
+        link_port = _link_port(data_dir / "links.port")
         variables = {
             **without_production(os.environ, keep),
             **environment(s3, model_api),
@@ -99,6 +100,18 @@ def local_services(
         links = services.start(["resources.storage.link_server", "--port", str(link_port)], "links.log")
         stack.enter_context(links)
         yield services
+
+
+def _link_port(file: Path) -> int:
+    """Return the port of the links: the earlier one while it is free, since the UI keeps the links that it was given."""
+    try:
+        port = int(file.read_text())
+    except (OSError, ValueError):
+        port = 0
+    if port not in _PORTS or not port_is_free(port):
+        port = free_port()
+        file.write_text(str(port))
+    return port
 
 
 def dagster_home(data_dir: Path, home: Path | None = None) -> Path:

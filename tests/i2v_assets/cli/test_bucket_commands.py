@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from i2v_assets.gallery.collect import Answers, TextCache, gather
 from i2v_assets.operations.bucket_commands import CommandAnswer, run_bucket_commands
 from i2v_assets.session import Session
 from resources.ledger.approvals import ApprovalWay
@@ -131,11 +132,58 @@ def test_what_is_no_clip_is_answered_by_its_key_and_the_rest_ignored(world, act)
     for name in ("approve-nobody", "approve-", "hello.txt", ".DS_Store", "cancel-../x"):
         world.upload(f"_do/{name}", b"")
     (answer,) = act()
-    assert (answer.command.clip, answer.done) == ("nobody", False)
+    assert (answer.clip, answer.done) == ("nobody", False)
     (note,) = [info.key for info in world.bucket.list("clips/_refused/")]
     assert "There is no clip" in text(world, note)
     world.admit()
+    listed = {info.key: info for info in world.bucket.list("clips/")}
+    assert note in listed
+    known = Answers((), (), {}, {}, "sandbox", retries_per_clip=1)
+    assert gather(known, listed, TextCache(world.bucket, listed)).entries == (), "an answer is no upload of the gallery"
+    world.bucket.delete("uploads/_do/approve-nobody")
+    assert act() == ()
+    assert list(world.bucket.list("clips/_refused/")) == [], "goes with its command"
     assert world("status", "--json").json["refused_uploads"] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["approve-Blue Väse.v2", "approve-Blue Väse.v2.jpg", "APPROVE-Blue Väse.v2.txt", "approve_Blue-Vase-v2",
+     "Approve Blue-Vase-v2.txt", "approve-Blue-Vase-v2.jpg.txt"],
+)  # fmt: skip
+def test_a_clip_may_be_named_as_its_upload_is(world, act, monkeypatch, name):
+    monkeypatch.setenv("I2V_REQUIRE_APPROVAL", "true")
+    world.upload("Blue Väse.v2.jpg", world.image().read_bytes())
+    world.make("Blue-Vase-v2")
+    world.upload(f"_do/{name}", b"")
+    (answer,) = act()
+    assert answer.clip == "Blue-Vase-v2"
+    assert world.bucket.head("clips/Blue-Vase-v2/APPROVE.txt") is not None, "answered, whatever the second it came in"
+
+
+@pytest.mark.usefixtures("waiting")
+def test_a_name_that_may_mean_two_clips_approves_neither(world, act):
+    world.upload("hero.txt/image.jpg", world.image().read_bytes())
+    world.upload("hero.txt/brief.yaml", BRIEF)
+    world.make("hero-txt")
+    command(world, "_do/approve-hero.txt")
+    (answer,) = act()
+    assert not answer.done
+    assert "It may mean hero or hero-txt." in answer.text
+    assert row(world).state is ClipState.WAITING
+    assert row(world, "hero-txt").waiting_for == "approval"
+
+
+@pytest.mark.usefixtures("waiting")
+@pytest.mark.parametrize("name", ["aprove-hero", "retry-hero", "approved hero.txt"])
+def test_another_word_is_answered_and_does_nothing(world, act, name):
+    world.upload(f"_do/{name}", b"")
+    (answer,) = act()
+    assert not answer.done
+    (note,) = [info.key for info in world.bucket.list("clips/_refused/")]
+    assert "is not a command in the bucket. Upload a file as uploads/_do/approve-<clip>" in text(world, note)
+    assert row(world).state is ClipState.WAITING
+    assert act() == ()
 
 
 def test_the_way_is_kept():

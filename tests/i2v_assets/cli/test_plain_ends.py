@@ -10,6 +10,7 @@ import pytest
 
 from i2v_assets.cli.disk import as_problem, require_room
 from i2v_assets.cli.exit_codes import Exit, exit_code
+from resources.devservers.start import free_port
 from resources.errors import I2VError
 
 
@@ -56,7 +57,8 @@ def test_an_error_of_the_operating_system_is_one_line(world, monkeypatch):
 def test_a_full_disk_is_seen_before_work_is_begun(world, monkeypatch, tmp_path):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
-    for command in (("demo",), ("dev",), ("serve",), ("run", "animate", "--image", str(world.image()))):
+    port = ("--port", str(free_port()))
+    for command in (("demo",), ("dev", *port), ("serve", *port), ("run", "animate", "--image", str(world.image()))):
         ran = world(*command)
         assert (ran.code, "1 MB free" in " ".join(ran.err.split())) == (75, True), (command, ran.err)
 

@@ -14,6 +14,7 @@ from dagster_postgres.schedule_storage import PostgresScheduleStorage
 
 from i2v_assets.defs import dagster_internals
 from i2v_assets.defs.dagster_internals import LOST
+from i2v_assets.partition_page import dagster_scripts, page_scripts
 
 ROOT = Path(__file__).parents[3]
 HOME = "i2v_assets/defs/dagster_internals.py"
@@ -109,3 +110,8 @@ def test_without_a_name_the_code_location_loads_and_the_log_says_what_is_lost(
         monkeypatch.undo()
         importlib.reload(dagster_internals)
     assert LOST[module, name] in caplog.text
+
+
+def test_the_page_of_a_partition_is_the_one_that_is_changed() -> None:
+    found = page_scripts(dagster_scripts())
+    assert len(found) == 1, "Lost: a clip without a video says why behind a click (i2v_assets/partition_page.py)"

@@ -113,10 +113,28 @@ def test_two_states_of_one_thing_are_a_first_and_a_last_image(language: str) -> 
     assert [each for each in sentences(STATES[language]) if asks(each, TWO) != ["last_image"]] == []
 
 
+LAST: _Parts = {
+    "en": (("First picture: the shop before", "The first image is the old shop"), (", last picture the finished one", ". Last image: after", ", the last one is the new")),
+    "de": (("Erstes Bild ist der Laden vor dem Umbau", "Das erste Foto zeigt den alten Laden"), (", letztes Bild der fertige", ", das letzte den fertigen")),
+    "es": (("La primera imagen es la tienda antes", "Primera foto: la obra"), (", la última la tienda terminada", ", última imagen: la casa")),
+    "fr": (("Première image : le magasin avant", "La première photo est le chantier"), (", dernière image : le magasin fini", ", la dernière la maison")),
+    "pt": (("A primeira imagem é a loja antes", "Primeira foto: a obra"), (", a última a loja pronta", ", última imagem: a casa")),
+    "ja": (("最初の画像は改装前", "1枚目は工事中"), ("、最後の画像は改装後",)),
+    "zh": (("第一张是装修前", "第一张图是工地"), ("，最后一张是装修后", "，最后一张图是房子")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_last_of_two_images_is_a_last_frame(language: str) -> None:
+    assert [each for each in sentences(LAST[language]) if "last_image" not in asks(each, TWO)] == []
+
+
 @pytest.mark.parametrize(
     "prompt",
     [
         "The dancer from image 1 turns to the other and bows",
+        "Put the shoes of image 1 on the table of image 2 and hold to the last second",
+        "Die Frau aus Bild 1 trinkt in Bild 2 das Glas bis zum letzten Tropfen leer",
         "The man in image 1 walks to the house in image 2 and stops at the door",
         "The woman from image 1 closes the open laptop of image 2",
         "Image 1 is the new phone, image 2 is the old desk, put it down there",

@@ -73,7 +73,10 @@ def test_one_decode_gives_all_pictures_and_the_same_figures(video: Make, asked: 
     )
     assert found.pictures is not None
     assert (opened(found.pictures.poster).format, opened(found.pictures.poster).size) == ("JPEG", (640, 360))
-    assert opened(found.pictures.inline_poster).size == (320, 180)
+    assert (opened(found.pictures.inline_poster).format, opened(found.pictures.inline_poster).size) == (
+        "WEBP",
+        (320, 180),
+    )
     assert len(found.pictures.inline_poster) <= clip_pictures.INLINE_POSTER_BYTES
     assert opened(found.pictures.glimpse).format == "WEBP"
     greys = tiles(found.pictures.contact_sheet)

@@ -44,10 +44,38 @@ def spin(seconds: float) -> None:
         pass
 
 
+def wait_for(path: Path) -> bool:
+    while not path.exists():
+        time.sleep(0.01)
+    return True
+
+
+def spin_and_say_where(seconds: float) -> int:
+    spin(seconds)
+    return os.getpid()
+
+
 @pytest.fixture(scope="module")
 def pool() -> Iterator[MediaPool]:
     with MediaPool() as opened:
         yield opened
+
+
+def test_a_burst_of_quick_files_starts_no_more_processes_than_there_are_cores() -> None:
+    with MediaPool(cores=2) as own:
+        found = [own.submit(spin_and_say_where, 0.02, limits=HEADER_AND_STILL) for _ in range(12)]
+        assert len({each.result() for each in found}) <= 2
+
+
+def test_a_quick_file_passes_long_work_though_it_has_taken_all_cores(tmp_path: Path) -> None:
+    long = WorkLimits("measure", 60.0)
+    with MediaPool(cores=1) as own:
+        ended = tmp_path / "ended"
+        waiting = [own.submit(wait_for, ended, limits=long) for _ in range(2)]
+        assert own.submit(take, 3, limits=HEADER_AND_STILL).result() == 3
+        assert not any(each.done() for each in waiting)
+        ended.touch()
+        assert [each.result() for each in waiting] == [True, True]
 
 
 def test_there_are_enough_kinds() -> None:
