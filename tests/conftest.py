@@ -1,5 +1,6 @@
 """Fixtures of the whole suite: real servers, each started once per session (and per xdist worker)."""
 
+import functools
 import os
 import secrets
 import shutil
@@ -7,7 +8,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from botocore.exceptions import ClientError
 from dagster._core.storage.defs_state.base import set_defs_state_storage
@@ -26,6 +29,9 @@ from resources.settings import Settings, variable_name
 from resources.storage.bucket import Bucket
 from resources.storage.client import make_client
 from resources.storage.errors import StorageError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 SLOW = (
     "browser",
@@ -110,10 +116,48 @@ def s3_environment(s3_server: RunningS3, tmp_path: Path, monkeypatch: pytest.Mon
     return s3_server
 
 
+@functools.cache
+def client_of(endpoint: str, access_key: str) -> "S3Client":
+    """A real client for each server (a later one may have its port): making one costs more than many tests."""
+    return make_client()
+
+
 @pytest.fixture
-def bucket(s3_environment: RunningS3) -> Iterator[Bucket]:
+def s3_client(s3_environment: RunningS3) -> Iterator["S3Client"]:
+    """The client that all tests share; what begins to listen to its calls in a test ends with it."""
+    client = client_of(s3_environment.endpoint, s3_environment.access_key)
+    events: Any = client.meta.events
+    register, listening = events.register, []
+
+    def begin(name: str, handler: Callable[..., object], *more: Any, **named: Any) -> None:
+        register(name, handler, *more, **named)
+        listening.append((name, handler))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(events, "register", begin)
+        yield client
+    for name, handler in listening:
+        events.unregister(name, handler)
+
+
+@pytest.fixture
+def one_client(s3_client: "S3Client", monkeypatch: pytest.MonkeyPatch) -> None:
+    """`Bucket.from_settings` takes the shared client as long as the environment is the one that it was made in."""
+
+    def environment_of_s3() -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+
+    before = environment_of_s3()
+    monkeypatch.setattr(
+        "resources.storage.bucket.make_client",
+        lambda: s3_client if environment_of_s3() == before else make_client(),
+    )
+
+
+@pytest.fixture
+def bucket(s3_client: "S3Client") -> Iterator[Bucket]:
     """A bucket of the test's own (0.2 s at its first object), removed afterwards."""
-    client = make_client()
+    client = s3_client
     fresh = Bucket(f"test-{secrets.token_hex(6)}", client)
     fresh.ensure()
     yield fresh
@@ -148,7 +192,12 @@ def postgres_url(postgres_server: RunningPostgres) -> Iterator[str]:
 
 # The sandbox
 
-FAST = {"generation_seconds": 0.2, "generation_spread": 0, "render": "cached", "seed": 1}
+OPERATOR = httpx.Client(trust_env=False, verify=False)
+"""One client for the operator's calls: httpx' own functions read the certificates at every call."""
+
+FAST = {"generation_seconds": 0.2, "generation_spread": 0, "render": "cached", "scale": 0.5, "seed": 1}
+"""Drawing, watching and joining a video costs by its pixels: what is asked for in 720p is drawn in 360. Smaller ones
+are not: a shot's last frame is sent as the first of the next, and models take no image below 300 pixels."""
 
 
 @pytest.fixture
@@ -167,6 +216,36 @@ def make_sandbox(tmp_path: Path) -> Iterator[Callable[..., RunningSandbox]]:
 def sandbox(make_sandbox: Callable[..., RunningSandbox]) -> RunningSandbox:
     """A sandbox that generates in 0.2 s."""
     return make_sandbox()
+
+
+@pytest.fixture(scope="session")
+def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    """One sandbox for many tests (a start takes 2 s of CPU, a video 1 to 3); each test reads only its own records."""
+    with start_sandbox(tmp_path_factory.mktemp("sandbox"), **FAST, balance=1_000_000) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_sandbox_of_full_size(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    """One that draws the size that is asked for."""
+    with start_sandbox(tmp_path_factory.mktemp("sandbox"), **{**FAST, "scale": 1, "balance": 1_000_000}) as server:
+        yield server
+
+
+@pytest.fixture
+def fresh_sandbox(request: pytest.FixtureRequest) -> RunningSandbox:
+    """The shared sandbox without another test's faults and prices; a test that stops it starts one of its own.
+
+    Its cached videos show whichever image came first: a test that looks at likeness has a sandbox of its own. They are half
+    where the test does not carry the mark `full_size`.
+    """
+    full_size = request.node.get_closest_marker("full_size") is not None
+    shared_sandbox: RunningSandbox = request.getfixturevalue(
+        "shared_sandbox_of_full_size" if full_size else "shared_sandbox"
+    )
+    for what in ("faults", "catalogue", "prices"):
+        OPERATOR.delete(f"{shared_sandbox.url}/_sandbox/{what}").raise_for_status()
+    return shared_sandbox
 
 
 @pytest.fixture

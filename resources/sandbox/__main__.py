@@ -26,6 +26,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--price-per-second", type=float, default=defaults.DEFAULT_PRICE_PER_SECOND, help="dollars (play money)")
     add("--public-base", default="", help="base of the output URLs; empty: the address that the client called")
     add("--render", choices=("full", "cached"), default="full", help="cached: one file per model, length and size")
+    add(
+        "--scale",
+        type=float,
+        default=1.0,
+        help="part of the requested width and height that is drawn; below 1 for tests",
+    )
     add("--seed", type=int, default=0, help="decides generation times and faults with a probability")
     add("--balance", type=float, default=defaults.DEFAULT_BALANCE, help="dollars on a new account")
     add("--queue-share", type=float, default=defaults.DEFAULT_QUEUE_SHARE, help="part of the time spent in the queue")

@@ -127,7 +127,7 @@ class Sandbox:
             created_at=created,
             start_at=created + seconds * self.config.queue_share,
             ready_at=created + seconds,
-            job=intake.job,
+            job=intake.job.scaled(self.config.scale),
             failure=intake.late_failure,
         )
 

@@ -56,7 +56,7 @@ def main() -> int:
     with ExitStack() as stack:
         s3 = stack.enter_context(start_s3(folder / "s3"))
         sandbox = stack.enter_context(
-            start_sandbox(folder / "sandbox", generation_seconds=1.0, generation_spread=0.4, render="cached")
+            start_sandbox(folder / "sandbox", generation_seconds=1.0, generation_spread=0.4, render="cached", scale=0.5)
         )
         url = f"sqlite:///{folder / 'ledger.sqlite'}"
         if given.database == "postgres":

@@ -274,7 +274,7 @@ def fleet(s3_server: RunningS3) -> Iterator[Fleet]:
     folder.chmod(0o755)  # PostgreSQL runs as another user where this one is root
     with (
         start_sandbox(
-            folder / "sandbox", generation_seconds=8, generation_spread=0, render="cached", seed=1
+            folder / "sandbox", generation_seconds=8, generation_spread=0, render="cached", scale=0.5, seed=1
         ) as sandbox,
         pytest.MonkeyPatch.context() as patch,
     ):

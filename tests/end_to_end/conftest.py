@@ -15,9 +15,13 @@ from typing import Any
 import dagster as dg
 import httpx
 import pytest
+from dagster._core.storage import sql as dagster_sql
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
+from dagster._core.storage.runs.sqlite import sqlite_run_storage
+from sqlalchemy import Engine, event
 
 from i2v_assets.cli.dev.services import HERE
-from resources.devservers.start import RunningSandbox, start_sandbox
+from resources.devservers.start import RunningSandbox
 from resources.ledger.ledger import Ledger
 from resources.ledger.records import RequestRow, utc_now
 from resources.registry.registry import ClipRow, ClipState, Registry
@@ -62,20 +66,28 @@ def ledger_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    """One sandbox for all tests (a start takes 2 s of CPU, a video 1 to 3); each test reads only its own records."""
-    options = {"generation_seconds": 0.2, "generation_spread": 0, "render": "cached", "seed": 1, "balance": 1_000_000}
-    with start_sandbox(tmp_path_factory.mktemp("sandbox"), **options) as server:
-        yield server
+@pytest.fixture
+def sandbox(fresh_sandbox: RunningSandbox) -> RunningSandbox:
+    """The sandbox that many tests share; a test that stops it starts one of its own."""
+    return fresh_sandbox
 
 
 @pytest.fixture
-def sandbox(shared_sandbox: RunningSandbox) -> RunningSandbox:
-    """The shared sandbox without another test's faults and prices; a test that stops it starts one of its own."""
-    for what in ("faults", "catalogue"):
-        httpx.delete(f"{shared_sandbox.url}/_sandbox/{what}").raise_for_status()
-    return shared_sandbox
+def quick_databases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster makes an engine, and compiles its statements, for each event that it stores; here each database has one.
+
+    What it commits need not outlive a power cut either. Together that is a quarter of a run's CPU.
+    """
+    engines: dict[str, Engine] = {}
+
+    def create(url: str, **options: Any) -> Engine:
+        if url not in engines:
+            engines[url] = dagster_sql.create_engine(url, **options)
+            event.listen(engines[url], "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
+        return engines[url]
+
+    for module in (sqlite_event_log, sqlite_run_storage):
+        monkeypatch.setattr(module, "create_engine", create)
 
 
 @dataclass
@@ -257,7 +269,7 @@ class Stage:
 @pytest.fixture
 def stage(
     service_env: dict[str, str], bucket: Bucket, sandbox: RunningSandbox, samples: Path, dagster_template: Path,
-    ledger_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    ledger_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_client: None, quick_databases: None,
 ) -> Iterator[Stage]:  # fmt: skip
     """The pipeline with clips of 3 s at 720p by default.
 

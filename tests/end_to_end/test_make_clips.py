@@ -91,6 +91,7 @@ def test_planning_by_hand_never_starts_paid_work_later(stage, state: ClipState) 
     assert stage.clip("hero").state is not ClipState.WORKING
 
 
+@pytest.mark.full_size
 def test_events_hold_the_metadata_that_people_need(stage) -> None:
     stage.set_variable("I2V_PREVIEWS", "true")
     stage.set_variable("I2V_MEASURE", "true")

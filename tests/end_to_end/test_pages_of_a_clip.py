@@ -107,6 +107,7 @@ def test_a_clip_that_a_person_stops_outside_of_dagster_is_shown_by_the_next_look
     assert states(stage, "hero")[0]["reason"] == reason
 
 
+@pytest.mark.full_size
 def test_materialize_on_a_delivered_clip_logs_all_its_checks_again(stage, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.set_variable("I2V_MEASURE", "true")
     stage.upload("pet.jpg", Path("pet.jpg"))

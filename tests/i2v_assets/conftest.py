@@ -12,7 +12,14 @@ from i2v_assets.clip_folder.manifest import Manifest
 if TYPE_CHECKING:
     import dagster as dg
 
+    from resources.devservers.start import RunningSandbox
     from resources.storage.bucket import Bucket
+
+
+@pytest.fixture
+def sandbox(fresh_sandbox: "RunningSandbox") -> "RunningSandbox":
+    """The sandbox that many tests share."""
+    return fresh_sandbox
 
 
 class World:
@@ -82,8 +89,8 @@ class World:
 
 
 @pytest.fixture
-def world(service_env: dict[str, str], bucket: "Bucket") -> Iterator[World]:
-    """Everything from uploads to assets, over a bucket and a sandbox of the test's own."""
+def world(service_env: dict[str, str], bucket: "Bucket", one_client: None) -> Iterator[World]:
+    """Everything from uploads to assets, over a bucket of the test's own."""
     import dagster as dg
 
     with dg.DagsterInstance.ephemeral() as instance:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from pathlib import Path
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +14,8 @@ FRAMES_PER_SECOND = 24
 
 _SHORT_SIDE = {"2k": 1440, "4k": 2160, "8k": 4320}
 """Pixels of the shorter side of tiers whose names do not say them."""
+SMALLEST_SIDE = 96
+"""Pixels: room for the word SANDBOX."""
 _WIDEST = 2.5
 """Aspect of the most extreme picture that HappyHorse takes (model page); others are limited to the same range."""
 
@@ -55,11 +58,21 @@ class RenderJob(BaseModel):
         """Return all media that the rendering reads."""
         return (*self.images, *self.audios, *self.videos)
 
+    def scaled(self, scale: float) -> Self:
+        """Return the job at a part of its width and height; both stay even and at least `SMALLEST_SIDE`, if it has that."""
+        return self.model_copy(
+            update={name: _scaled(size, scale) for name, size in (("width", self.width), ("height", self.height))}
+        )
+
     def cache_name(self, mark: Kind | None) -> str:
         """Return the name of the one file for all jobs of this model, duration, resolution and aspect."""
         size = f"{self.seconds}s-{self.resolution}-{self.width}x{self.height}" + ("" if self.sound else "-nosound")
         short = hashlib.sha256(self.model_id.encode()).hexdigest()[:8]
         return f"{self.family.split('/')[0]}-{short}-{size}{f'-{mark}' if mark else ''}.mp4"
+
+
+def _scaled(side: int, scale: float) -> int:
+    return max(round(side * scale / 2) * 2, min(side, SMALLEST_SIDE))
 
 
 def is_tier(word: str) -> bool:

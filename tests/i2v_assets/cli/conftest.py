@@ -1,7 +1,6 @@
 """The `i2v` command over real servers: one sandbox for all tests, reset between them; a bucket and a ledger for each."""
 
 import asyncio
-import functools
 import json
 import os
 import secrets
@@ -26,7 +25,7 @@ from i2v_assets.pipeline.metadata import Metadata
 from i2v_assets.pipeline.plan import plan_options
 from i2v_assets.pipeline.report import ClipReporter, make_clip
 from i2v_assets.uploads.ingest import scan_uploads
-from resources.devservers.start import RunningS3, RunningSandbox, environment, start_sandbox
+from resources.devservers.start import RunningSandbox, environment, start_sandbox
 from resources.generation.engine import open_engine, options_of
 from resources.ledger.ledger import Ledger
 from resources.media.pool import MediaPool
@@ -35,7 +34,6 @@ from resources.registry.registry import Registry
 from resources.runcomfy.offers import Offers
 from resources.settings import Settings, load_settings, variable_name
 from resources.storage.bucket import Bucket
-from resources.storage.client import make_client
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -43,12 +41,6 @@ if TYPE_CHECKING:
 
 HTTP = httpx.Client(trust_env=False, verify=False)  # plain http to this machine
 """One client for the operator's calls: httpx' own functions read the certificates at every call."""
-
-
-@functools.cache
-def client_of(endpoint: str) -> "S3Client":
-    """A real client for each endpoint: making one costs more than most tests."""
-    return make_client()
 
 
 @dataclass(frozen=True)
@@ -68,7 +60,7 @@ class Ran:
 @pytest.fixture(scope="session")
 def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
     """One sandbox for the folder: starting one costs two seconds."""
-    options = {"generation_seconds": 0.2, "generation_spread": 0, "render": "cached", "seed": 1}
+    options = {"generation_seconds": 0.2, "generation_spread": 0, "render": "cached", "scale": 0.5, "seed": 1}
     with start_sandbox(tmp_path_factory.mktemp("sandbox"), **options) as running:
         yield running
 
@@ -233,9 +225,9 @@ def fresh_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def emptied_bucket(s3_environment: RunningS3) -> Bucket:
+def emptied_bucket(s3_client: "S3Client") -> Bucket:
     """One bucket for the folder, empty at every test's start: making one costs 0.2 s."""
-    bucket = Bucket("test-cli", client_of(s3_environment.endpoint))
+    bucket = Bucket("test-cli", s3_client)
     bucket.ensure()
     bucket.delete_many([info.key for info in bucket.list()])
     return bucket
@@ -244,6 +236,7 @@ def emptied_bucket(s3_environment: RunningS3) -> Bucket:
 @pytest.fixture
 def world(
     emptied_bucket: Bucket,
+    one_client: None,
     fresh_ledger: Path,
     shared_sandbox: RunningSandbox,
     tmp_path: Path,
@@ -265,7 +258,6 @@ def world(
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("I2V_PRICE_HEADROOM", "1")  # the sandbox bills the base: caps can be told in clips
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("resources.storage.bucket.make_client", lambda: client_of(os.environ["AWS_ENDPOINT_URL_S3"]))
     monkeypatch.setattr("i2v_assets.cli.run.progress.SANDBOX_SECONDS", 0.3)
     (tmp_path / "data").mkdir()
     shutil.copyfile(fresh_ledger, tmp_path / "data" / "ledger.sqlite")

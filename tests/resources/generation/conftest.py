@@ -173,7 +173,7 @@ def _upload(bucket: Bucket, path: Path) -> Medium:
 def lasting_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
     """One sandbox for all tests that need nothing special of it: it renders its one video once."""
     with start_sandbox(
-        tmp_path_factory.mktemp("sandbox"), generation_seconds=0.2, generation_spread=0, render="cached"
+        tmp_path_factory.mktemp("sandbox"), generation_seconds=0.2, generation_spread=0, render="cached", scale=0.5
     ) as running:
         yield running
 

@@ -271,6 +271,14 @@ def test_frame_sizes(tier, aspect, size):
     assert frame_size(tier, aspect) == size
 
 
+@pytest.mark.parametrize(
+    ("size", "scale", "drawn"),
+    [((320, 180), 1, (320, 180)), ((1280, 720), 1 / 3, (426, 240)), ((1800, 720), 0.01, (96, 96))],
+)
+def test_a_scale_draws_small_even_pictures(studio, size, scale, drawn):
+    assert studio.render(studio.job(size=size).scaled(scale)).size == drawn
+
+
 def test_awkward_sizes_and_sources_render(studio):
     tiny = io.BytesIO()
     Image.new("RGBA", (301, 700), (0, 200, 0, 120)).save(tiny, "PNG")

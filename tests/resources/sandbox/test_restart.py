@@ -78,6 +78,8 @@ def test_two_sandboxes_do_not_share_a_folder(start):
         (["--generation-seconds", "-1"], "is not 0 or more"),
         (["--generation-spread", "nan"], "is not 0 or more"),
         (["--queue-share", "2"], "is not between 0 and 1"),
+        (["--scale", "0"], "is not above 0 and at most 1"),
+        (["--scale", "1.5"], "is not above 0 and at most 1"),
         (["--public-base", "ftp://x"], "is not an http(s) base"),
     ],
 )
