@@ -21,6 +21,7 @@ from i2v_assets.operations.clips import NotPossible, find_clip
 from i2v_assets.operations.stored_plan import stored_at_most, stored_plan
 from i2v_assets.session import Session
 from i2v_assets.uploads.noise import is_noise_name
+from i2v_assets.uploads.roles import CONVERTIBLE, MEDIA_ENDINGS
 from resources.errors import I2VError, Verdict
 from resources.ledger.approvals import ApprovalWay
 from resources.messages import pasteable, plain
@@ -64,8 +65,12 @@ class BucketCommand:
         """Return the clips that may be meant: an ending such as ``.txt`` may belong to the name, and need not."""
         if keys.is_slug(self.named):
             return (self.named,)
-        shorter = {self.named.partition(".")[0], self.named.rpartition(".")[0]} - {""}
-        return tuple(dict.fromkeys(keys.slug(name) for name in (*sorted(shorter, key=len), self.named)))
+        names = [self.named]
+        for _ in range(2):  # the upload's own ending, and the one that an editor adds to it
+            stem, _, ending = names[-1].rpartition(".")
+            if stem and f".{ending.lower()}" in _ENDINGS:
+                names.append(stem)
+        return tuple(dict.fromkeys(map(keys.slug, reversed(names))))
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,9 @@ class _Record(BaseModel):
     modified_at: datetime
     done: bool
 
+
+_ENDINGS = frozenset({*MEDIA_ENDINGS, *CONVERTIBLE, ".txt", ".text", ".md", ".rtf", ".html", ".doc", ".docx"})
+"""Endings of an upload and of what editors save. What follows another dot belongs to the name: `hero.v2` is not `hero`."""
 
 _NAME = re.compile(r"([^\W_]+)[-_ ]+(.+)", re.DOTALL)
 """A word and what it is about; any other file in the folder is no command."""

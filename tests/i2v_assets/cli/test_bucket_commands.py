@@ -175,6 +175,16 @@ def test_a_name_that_may_mean_two_clips_approves_neither(world, act):
 
 
 @pytest.mark.usefixtures("waiting")
+@pytest.mark.parametrize("name", ["approve-hero.v2", "approve-hero.v2.txt", "approve-hero.final.jpg"])
+def test_another_version_of_a_clip_is_another_clip(world, act, name):
+    world.upload(f"_do/{name}", b"")
+    (answer,) = act()
+    assert not answer.done
+    assert answer.clip != "hero"
+    assert row(world).state is ClipState.WAITING
+
+
+@pytest.mark.usefixtures("waiting")
 @pytest.mark.parametrize("name", ["aprove-hero", "retry-hero", "approved hero.txt"])
 def test_another_word_is_answered_and_does_nothing(world, act, name):
     world.upload(f"_do/{name}", b"")
