@@ -11,6 +11,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -141,7 +142,8 @@ class MediaPool:
         loop = asyncio.get_running_loop()
 
         def tell() -> None:
-            loop.call_soon_threadsafe(on_slow)
+            with suppress(RuntimeError):  # the run has ended, and its loop is closed
+                loop.call_soon_threadsafe(on_slow)
 
         return await asyncio.wrap_future(self.submit(work, *arguments, limits=limits, name=name, on_slow=tell))
 
@@ -177,10 +179,12 @@ class MediaPool:
         process = WorkerProcess()
         try:
             while (job := self._take(process, quick_only)) is not None:
-                if job.future.set_running_or_notify_cancel():
-                    self._do(process, job)
-                with self._ready:
-                    self._at_quick -= job.limits.quick
+                try:
+                    if job.future.set_running_or_notify_cancel():
+                        self._do(process, job)
+                finally:
+                    with self._ready:
+                        self._at_quick -= job.limits.quick
         finally:
             process.end()
 

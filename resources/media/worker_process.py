@@ -68,6 +68,7 @@ class WorkerProcess:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._largest = 0
 
     @property
     def runs(self) -> bool:

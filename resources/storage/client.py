@@ -241,7 +241,7 @@ def _owner(node: ElementTree.Element) -> dict[str, str]:
 
 
 # The calls that every clip makes, at a tenth of the CPU that boto3 takes: through obstore, a client in Rust. It gets one attempt,
-# and only what it plainly did counts. Everything else is boto3's to do over (`DoOver`): so errors, retries, redirects and
+# and only what it plainly did counts. Everything else is boto3's to do over (`DoOver`): so errors, missing objects, retries and
 # refused conditions stay boto3's, and a write whose answer was lost meets its own object, as at boto3's own second attempt.
 
 QUICK_BYTES = 4 * 1024 * 1024
@@ -261,6 +261,14 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 _EXPRESS = "--x-s3"
 """The end of a directory bucket's name, which takes sessions instead of signatures."""
+
+_OF_OBSTORE_ALONE = (
+    "AWS_ALLOW_INVALID_CERTIFICATES", "AWS_CHECKSUM_ALGORITHM", "AWS_CONDITIONAL_PUT", "AWS_COPY_IF_NOT_EXISTS",
+    "AWS_DISABLE_TAGGING", "AWS_REQUEST_PAYER", "AWS_S3_EXPRESS", "AWS_SERVER_SIDE_ENCRYPTION", "AWS_SKIP_SIGNATURE",
+    "AWS_SSE_BUCKET_KEY_ENABLED", "AWS_SSE_CUSTOMER_KEY_BASE64", "AWS_SSE_KMS_KEY_ID", "AWS_UNSIGNED_PAYLOAD",
+)  # fmt: skip
+"""Variables that obstore reads and boto3 does not (documentation of object_store, AmazonS3ConfigKey): with one of them the two would
+write otherwise, or obstore would refuse its value."""
 
 _first_process: int | None = None
 """The process that made the first quick calls: their threads do not live on in a forked child."""
@@ -288,15 +296,14 @@ class QuickCalls:
             return None
         if place[0].startswith("https:") and _has_own_certificates(session):
             return None
+        if any(os.environ.get(name) for name in _OF_OBSTORE_ALONE):
+            return None
         return cls(_open_store(bucket, place, client.meta.region_name, credentials))
 
-    def head(self, key: str) -> "tuple[ObjectMeta, Attributes] | None":
-        """Return an object's metadata, None if it does not exist."""
+    def head(self, key: str) -> "tuple[ObjectMeta, Attributes]":
+        """Return an object's metadata. That nothing is there is for boto3 to say: a payment may follow."""
         with self._attempt(key):
-            try:
-                found = self._store.get(key, options={"head": True})
-            except FileNotFoundError:
-                return None
+            found = self._store.get(key, options={"head": True})
             return found.meta, found.attributes
 
     def get(self, key: str, most: int = QUICK_BYTES) -> "tuple[bytes, ObjectMeta, Attributes]":
@@ -337,7 +344,9 @@ class QuickCalls:
             pass
         except (exceptions.AlreadyExistsError, exceptions.PreconditionError, FileNotFoundError):
             pass
-        except Exception:  # noqa: BLE001 - boto3 meets it too, or it does not matter
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException:  # noqa: BLE001 - boto3 meets it too, or it does not matter; a panic of Rust is no Exception
             self._rests_until = time.monotonic() + _REST_SECONDS
         raise DoOver from None
 

@@ -109,8 +109,7 @@ class BucketObjects:
         """Return an object's metadata by a single HEAD, which does not tell a missing bucket from a missing object."""
         if self._quick is not None:
             with contextlib.suppress(DoOver):
-                found = self._quick.head(self.prefix + key)
-                return None if found is None else _info_of_quick(key, *found)
+                return _info_of_quick(key, *self._quick.head(self.prefix + key))
         with translated(f"read the metadata of {key!r}", self.name):
             try:
                 answer = self._client.head_object(Bucket=self.name, Key=self.prefix + key)

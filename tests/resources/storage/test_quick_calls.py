@@ -40,7 +40,6 @@ def test_the_calls_of_a_clip_are_made_without_boto3(bucket: Bucket, heard: list[
     second = bucket.write_if("requests/a", b"2", "application/json", etag=first)
     assert bucket.upload_new(video, "videos/a.mp4", "video/mp4", {"sha256": "ab"})
     bucket.copy("videos/a.mp4", "clips/a/video.mp4")
-    assert bucket.peek("videos/none.mp4") is None
     info = bucket.fetch("clips/a/video.mp4", tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == video.read_bytes()
     assert (info.content_type, info.metadata) == ("video/mp4", {"sha256": "ab"})
@@ -83,7 +82,8 @@ def test_refused_conditions_and_missing_objects_are_boto3_s_to_tell(bucket: Buck
     assert caught.value.__cause__ is None
     with pytest.raises(ObjectTooLarge):
         bucket.read("a", max_bytes=0)
-    assert heard == ["PutObject", "PutObject", "GetObject", "GetObject"]
+    assert bucket.peek("none") is None
+    assert heard == ["PutObject", "PutObject", "GetObject", "GetObject", "HeadObject"]
     heard.clear()
     assert bucket.read("a") == b"1"
     assert heard == [], "none of that makes the quick calls rest"
@@ -172,6 +172,13 @@ def test_after_an_answer_that_is_not_about_the_object_the_quick_calls_rest(serve
     assert len(server.signed) == 1, "the second and third were not sent"
 
 
+def test_a_panic_of_the_client_is_boto3_s_to_meet(server: Server) -> None:
+    quick = QuickCalls.of(make_client(), "some-bucket")
+    assert quick is not None
+    with pytest.raises(DoOver):
+        quick.put("a", b"", {"Content-Type": "text/plain", "odd name\n": "x"})
+
+
 def test_what_a_copy_says_in_its_body_counts(server: Server) -> None:
     quick = QuickCalls.of(make_client(), "some-bucket")
     assert quick is not None
@@ -221,6 +228,10 @@ def test_only_what_obstore_can_sign_for_is_quick(s3_environment: Any, monkeypatc
         patched.setenv("AWS_DEFAULT_REGION", "eu-central-1")
         patched.setenv("AWS_CA_BUNDLE", "/own/authority.pem")
         assert QuickCalls.of(make_client(), "plain-name") is None
+    for name in ("AWS_CHECKSUM_ALGORITHM", "AWS_SERVER_SIDE_ENCRYPTION", "AWS_SKIP_SIGNATURE"):
+        with monkeypatch.context() as patched:
+            patched.setenv(name, "CRC32")  # boto3 does not read it, and obstore would not start with it
+            assert QuickCalls.of(make_client(), "plain-name") is None
     with monkeypatch.context() as patched:
         patched.delenv("AWS_ACCESS_KEY_ID")
         patched.delenv("AWS_SECRET_ACCESS_KEY")
