@@ -63,7 +63,10 @@ def page_scripts(folder: Path | None) -> dict[str, bytes]:
     Empty, with a warning, if it is not found or has other expressions: then the page is Dagster's own.
     """
     for file in sorted(folder.glob("*.js")) if folder is not None else ():
-        script = file.read_text()
+        try:
+            script = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            continue
         if QUERY in script and (changed := with_observations(script)) is not None:
             return {file.name: changed.encode()}
     log.warning(

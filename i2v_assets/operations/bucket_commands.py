@@ -20,7 +20,7 @@ from i2v_assets.operations.cancel import cancel_clip
 from i2v_assets.operations.clips import NotPossible, find_clip
 from i2v_assets.operations.stored_plan import stored_at_most, stored_plan
 from i2v_assets.session import Session
-from i2v_assets.uploads.noise import is_noise_name
+from i2v_assets.uploads.noise import is_noise_name, originals_of
 from i2v_assets.uploads.roles import CONVERTIBLE, MEDIA_ENDINGS
 from resources.errors import I2VError, Verdict
 from resources.ledger.approvals import ApprovalWay
@@ -67,10 +67,18 @@ class BucketCommand:
             return (self.named,)
         names = [self.named]
         for _ in range(2):  # the upload's own ending, and the one that an editor adds to it
-            stem, _, ending = names[-1].rpartition(".")
-            if stem and f".{ending.lower()}" in _ENDINGS:
-                names.append(stem)
+            if _has_ending(names[-1]):
+                names.append(names[-1].rpartition(".")[0])
         return tuple(dict.fromkeys(map(keys.slug, reversed(names))))
+
+    @property
+    def originals(self) -> tuple[str, ...]:
+        """Return the clips of which it may be a copied command: systems call one ``hero (1).txt`` or ``hero 2.txt``."""
+        if keys.is_slug(self.named):
+            return ()
+        file = self.named if _has_ending(self.named) else f"{self.named}.txt"
+        copied = (*originals_of(file), _NUMBERED.sub("", file))
+        return tuple(dict.fromkeys(keys.slug(name.rpartition(".")[0]) for name in copied if name != file))
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,18 @@ class _Record(BaseModel):
 
 _ENDINGS = frozenset({*MEDIA_ENDINGS, *CONVERTIBLE, ".txt", ".text", ".md", ".rtf", ".html", ".doc", ".docx"})
 """Endings of an upload and of what editors save. What follows another dot belongs to the name: `hero.v2` is not `hero`."""
+
+
+def _has_ending(name: str) -> bool:
+    stem, _, ending = name.rpartition(".")
+    return bool(stem) and f".{ending.lower()}" in _ENDINGS
+
+
+_NUMBERED = re.compile(r" \d{1,3}(?=\.\w+$)")
+"""How macOS names a second file of the same name."""
+
+_MOST_CHARACTERS = 200
+"""Of a command's name: no clip's is longer, and a key of S3 ends at 1,024 bytes, of which a character may take four."""
 
 _NAME = re.compile(r"([^\W_]+)[-_ ]+(.+)", re.DOTALL)
 """A word and what it is about; any other file in the folder is no command."""
@@ -133,7 +153,7 @@ def run_bucket_commands(session: Session) -> tuple[CommandAnswer, ...]:
 def _command(info: ObjectInfo) -> BucketCommand | None:
     """Return the command of a file by its name; None if it is none."""
     name = info.key.removeprefix(keys.COMMANDS)
-    found = None if is_noise_name(name) else _NAME.fullmatch(name)
+    found = None if is_noise_name(name) or len(name) > _MOST_CHARACTERS else _NAME.fullmatch(name)
     return BucketCommand(found[1].lower(), found[2], info) if found is not None else None
 
 
@@ -170,8 +190,9 @@ def _carry_out(session: Session, command: BucketCommand) -> Iterator[CommandAnsw
             raise NotPossible(_OFF, remedy=_OFF_REMEDY)
         if command.verb not in _DOING:
             raise NotPossible(f"{command.verb!r} is not a command in the bucket.", remedy=_VERBS_REMEDY)
-        if len(known) > 1:
-            raise NotPossible(f"It may mean {' or '.join(known)}.", remedy=_NAME_REMEDY)
+        copied = [each for each in command.originals if session.registry.get(each) is not None]
+        if len(meant := tuple(dict.fromkeys([*copied, *known]))) > 1 or copied:
+            raise NotPossible(f"It may mean {' or '.join(meant)}.", remedy=_NAME_REMEDY)
         words, done = _DOING[command.verb](session, command, clip), True
     except I2VError as error:
         if error.verdict is not Verdict.FINAL:

@@ -13,9 +13,9 @@ from i2v_assets.planning.names import folded
 _BECOMES: Final = (
     r"(?:becomes?|turns?\b[^.;@]{0,15}\binto|(?:morph|transform|dissolve|blend|change|fade|evolve|convert|transition)s?\b[^.;@]{0,15}\b(?:in)?to"
     r"|gives way to|(?:ver)?wandelt|wird(?! von\b)|morpht|uberblendet|(?:geht|blendet) (?:\w+ )?uber in|weicht"
-    r"|se (?:va |van )?(?:conv(?:ierte|irtiendo)|transforma(?:ndo)?|funde|fundiendo)|pasa a ser|cambia a(?= (?:la |el )?@)|(?:da|deja) paso"
-    r"|devient|se (?:transforme|change|fond|metamorphose)|(?:laisse|cede) (?:la )?place"
-    r"|(?:vai )?(?:se )?(?:torna(?:ndo)?|vira(?:ndo)?(?! (?:para|pra|se)\b)|transforma(?:ndo)?|converte(?:ndo)?)(?:-se)?|da lugar"
+    r"|se (?:va |van )?(?:conv(?:ierta|ierte|irtiendo)|transform(?:a|e|ando)|fund[ae]|fundiendo)|pasa a ser|cambia a(?= (?:la |el )?@)|(?:da|deja) paso"
+    r"|dev(?:ient|ienne)|se (?:transforme|change|fond|metamorphose)|(?:laisse|cede) (?:la )?place"
+    r"|(?:vai )?(?:se )?(?:torna(?:ndo)?|vir(?:a|ando|e)(?! (?:para|pra|se)\b)|transforma(?:ndo)?|converte(?:ndo)?)(?:-se)?|(?<!se )vira(?= (?:para|pra) (?:a |o )?@2)|da lugar"
     r"|变成|变为|变化|渐变|过渡|转变|化为|から|になる|へ)"
 )
 _BEFORE: Final = (
@@ -49,7 +49,7 @@ _LAST_OF_TWO: Final = r"(?: (?:image|picture|photo|frame|one|bild|foto|aufnahme|
 """After "the last", where it is an image and not the last drop."""
 
 _OPPOSITES: Final = tuple(
-    f"(?:{one})[^@]{{0,40}}@2{_GAP}{{0,30}}(?:{other})"
+    f"(?:{one})[^@;]{{0,40}}@2{_GAP}{{0,30}}(?:{other})"
     for pair in (
         (
             r"\b(?:closed|shut|zu|geschlossen\w*|cerrad[oa]s?|bajad[oa]s?|fermee?s?|baissee?s?|fechad[oa]s?|abaixad[oa]s?)\b|閉|关[着闭上]|合上",
@@ -82,6 +82,10 @@ _RULES: Final = tuple(
         # image 1 turns into image 2
         rf"{_BEFORE}@1(?![的の]){_GAP}{{0,20}}{_BECOMES}{_GAP}{{0,20}}@2{NO_NOUN}",
         rf"@1 geht{_GAP}{{0,15}} in{_GAP}{{0,6}} @2 uber|@1[がは]{_GAP}{{0,8}}@2[にへ]{_GAP}{{0,4}}(?:変わ|変化|変身|な[るっ]|モーフ)",
+        # "Bild 1 soll sich in Bild 2 verwandeln", the bud of image 1 becomes the flower of image 2
+        rf"@1{_GAP}{{0,15}}\bin (?:das )?@2 (?:verwandel|umwandel|uberge|uberblend)\w*|@1の{_GAP}{{1,8}}[がは]@2の{_GAP}{{1,8}}に(?:な[るっり]|変)",
+        # the clip finishes looking exactly like image 2
+        rf"\b(?:end|finish|conclud)\w*{_GAP}{{0,20}}\b(?:like|as)\b{_GAP}{{0,10}}@2{NO_NOUN}",
         # turn image 1 into image 2
         r"\b(?:turn|morph|transform\w*|change|convert\w*|convierte|blend|dissolve|verwand\w+|wandle|muda|mude|chang\w+)"
         rf" (?:(?:the|das|die|la|a|o|el|le) |l')?@1 (?:smoothly |slowly |langsam |sanft )?(?:into|to|in|en|na|em|no|para)"
@@ -98,7 +102,7 @@ _RULES: Final = tuple(
         rf"\b{_TIME}[^.;@]{{0,12}}@1[^.;@]{{0,20}}{_TIME}[^.;@]{{0,12}}@2|@1[^.;@]{{0,12}}{_TIME}\b[^.;@]{{0,20}}@2[^.;@]{{0,12}}{_TIME}",
         # in image 1 the door is closed, in image 2 it is open
         *(
-            rf"(?:^|[.;,:、。，]\s*|\b(?:in|on|at|auf|im|en|sur|dans|n[ao]|em)\s+(?:the\s+|der\s+|dem\s+|la\s+|l')?)@1{_GAP}{{0,40}}?{pair}"
+            rf"(?:^|[.;,:、。，]\s*|\b(?:in|on|at|auf|im|en|sur|dans|n[ao]|em)\s+(?:the\s+|der\s+|dem\s+|la\s+|l')?|^(?:the|das|la|a|o|el|le) )@1{_GAP}{{0,40}}?{pair}"
             for pair in _OPPOSITES
         ),
         # start: image 1. end: image 2
@@ -117,7 +121,7 @@ _RULES: Final = tuple(
         rf"@1{_GAP}{{0,12}}(?:start|begin|first|anfang|inicio|debut|comeco|开头|开始|首|最初|始)[^@]{{0,25}}"
         rf"@2{_GAP}{{0,12}}(?:end|last|final|schluss|fin|fim|结尾|结束|尾|最後|終)",
         # the first image is the shop before, the last one the finished shop
-        rf"@1(?!\d)[^;。]{{0,60}}?\b(?:last|final|letzte[rsnm]?|ultima|derniere)\b{_LAST_OF_TWO}|@1[^;。]{{0,30}}最[后後](?:@1|一|の(?:画像|写真))",
+        rf"@1(?!\d)[^;。]{{0,60}}?\b(?:(?:last|letzte[rsnm]?|ultima|derniere)\b{_LAST_OF_TWO}|final (?:image|picture|photo|frame|one|shot)\b)|@1[^;。]{{0,30}}最[后後](?:@1|一[张張幅枚]|の(?:画像|写真))",
         # transition from image 1 to image 2
         r"(?:transi|ubergang|uberblend|morph|fondu|fundido|passag|transicao|crossfade|dissolve|interpol|wechsel|过渡|渐变|変化|モーフ)"
         rf"{_GAP}{{0,30}}@1{_GAP}{{0,25}}@2",

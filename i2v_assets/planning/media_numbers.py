@@ -67,7 +67,9 @@ _ORDINAL = {
 }
 
 _BARE_PAGE = re.compile(r"第?([一二三四五六七八九1-9])(?:枚目|张|張|幅)|[图圖]片?([一二三四])(?![张張幅个個])")
-_PAGE = re.compile(r"第([一二三四五六七八九1-9])[张張幅]|([一二三四五六七八九1-9])枚目")
+_PAGE = re.compile(r"第([一二三四五六七八九1-9])[张張幅](?=[的里中上])|([一二三四五六七八九1-9])枚目(?=の(?!順))")
+"""A page of which something is taken; "第一张是花苞" only says what it shows."""
+
 _FIRST_OF_TWO = re.compile(
     rf"(?<![a-z])(?:{_ORDINALS[0]})(?= (?:(?:in)?to|zum|zur|a|para|vers|y|e|et|und|and)\b[^.;@]{{0,12}}@2)"
 )

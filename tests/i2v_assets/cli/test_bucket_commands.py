@@ -10,6 +10,7 @@ from i2v_assets.session import Session
 from resources.ledger.approvals import ApprovalWay
 from resources.registry.registry import ClipState
 from resources.settings import load_settings
+from resources.storage import keys
 
 BRIEF = b"prompt: Slow push in\nresolution: 720p\n"
 
@@ -182,6 +183,20 @@ def test_another_version_of_a_clip_is_another_clip(world, act, name):
     assert not answer.done
     assert answer.clip != "hero"
     assert row(world).state is ClipState.WAITING
+
+
+@pytest.mark.usefixtures("waiting")
+@pytest.mark.parametrize("name", ["hero 2.txt", "hero (2).txt", "hero - Copy.txt", "hero 2", "hero Kopie.txt"])
+def test_a_copied_command_approves_no_clip_of_a_series(world, act, name):
+    other = keys.slug(name.partition(".")[0])
+    world.upload(f"{other}/image.jpg", world.image().read_bytes())
+    world.upload(f"{other}/brief.yaml", BRIEF)
+    world.make(other)
+    command(world, f"_do/approve-{name}")
+    (answer,) = act()
+    assert not answer.done
+    assert f"It may mean hero or {other}." in answer.text
+    assert {row(world).state, row(world, other).state} == {ClipState.WAITING}
 
 
 @pytest.mark.usefixtures("waiting")

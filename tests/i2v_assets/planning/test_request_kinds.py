@@ -132,6 +132,26 @@ def test_the_last_of_two_images_is_a_last_frame(language: str) -> None:
 @pytest.mark.parametrize(
     "prompt",
     [
+        "1枚目は古い家、2枚目は新しい家", "1枚目と2枚目を動画にして", "画像1のつぼみが画像2の花になる", "第一张是花苞，第二张是盛开的花",
+        "第1張是舊房子，第2張是新房子", "第一张到第二张", "A foto 1 vira pra foto 2", "Bild 1 soll sich in Bild 2 verwandeln",
+        "Que la imagen 1 se convierta en la imagen 2", "The clip should finish looking exactly like image 2",
+        "The first photo shows the door closed, the second photo shows it open",
+        "La première photo montre la porte fermée, la deuxième photo ouverte",
+    ],
+)  # fmt: skip
+def test_pages_and_wishes_of_a_change_ask(prompt: str) -> None:
+    assert "last_image" in asks(prompt, TWO)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "La mujer de la imagen 1 baila en la playa de la imagen 2 y al final la cámara se aleja",
+        "O atleta da imagem 1 vence a final e levanta a taça da imagem 2",
+        "图1的女孩走进图2的房间，最后一个镜头是特写",
+        "图1的两个人在图2的海边，最后一起挥手",
+        "1枚目の人物が2枚目の服を着て歩く",
+        "A menina da foto 1 vira para a câmera na praia da foto 2",
         "The dancer from image 1 turns to the other and bows",
         "Put the shoes of image 1 on the table of image 2 and hold to the last second",
         "Die Frau aus Bild 1 trinkt in Bild 2 das Glas bis zum letzten Tropfen leer",
