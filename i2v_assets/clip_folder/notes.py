@@ -173,7 +173,7 @@ def failed(
     """
     if reason is WaitReason.RETRY and retries_left:
         attempts = counted(retries_left, "more attempt")
-        after = f"it is tried again by the nightly retry ({attempts}), which is paid for. To try it now, run: i2v retry {_line(clip)}"
+        after = f"it is tried again by itself ({attempts}), by the nightly retry, which is paid for. To try it now, run: i2v retry {_line(clip)}"
     else:
         after = next_step(clip, WaitReason.NEVER if reason is WaitReason.RETRY else reason)
     if money.sent:
