@@ -170,7 +170,8 @@ def test_no_secret_is_left_anywhere(
     for command in COMMANDS:
         marked.run(*command)
     (marked.folder / "one.png").write_bytes(picture())
-    marked.run("run", "animate", "--image", str(marked.folder / "one.png"), "--input", '{"prompt": "drift"}')
+    image, videos = str(marked.folder / "one.png"), str(marked.folder / "videos")
+    marked.run("run", "animate", "--image", image, "--input", '{"prompt": "drift"}', "--output-dir", videos)
     crash(stage, monkeypatch)
     monkeypatch.undo()
 
