@@ -21,7 +21,7 @@ from i2v_assets.operations.clips import NotPossible, find_clip
 from i2v_assets.operations.stored_plan import stored_at_most, stored_plan
 from i2v_assets.session import Session
 from i2v_assets.uploads.noise import is_noise_name, originals_of
-from i2v_assets.uploads.roles import CONVERTIBLE, MEDIA_ENDINGS
+from i2v_assets.uploads.roles import CONVERTIBLE, MEDIA_ENDINGS, SIDECAR_ENDINGS, split_name
 from resources.errors import I2VError, Verdict
 from resources.ledger.approvals import ApprovalWay
 from resources.messages import pasteable, plain
@@ -67,8 +67,9 @@ class BucketCommand:
             return (self.named,)
         names = [self.named]
         for _ in range(2):  # the upload's own ending, and the one that an editor adds to it
-            if _has_ending(names[-1]):
-                names.append(names[-1].rpartition(".")[0])
+            stem, ending = split_name(names[-1])
+            if ending in _ENDINGS:
+                names.append(stem)
         return tuple(dict.fromkeys(map(keys.slug, reversed(names))))
 
     @property
@@ -76,9 +77,9 @@ class BucketCommand:
         """Return the clips of which it may be a copied command: systems call one ``hero (1).txt`` or ``hero 2.txt``."""
         if keys.is_slug(self.named):
             return ()
-        file = self.named if _has_ending(self.named) else f"{self.named}.txt"
+        file = self.named if split_name(self.named)[1] in _ENDINGS else f"{self.named}.txt"
         copied = (*originals_of(file), _NUMBERED.sub("", file))
-        return tuple(dict.fromkeys(keys.slug(name.rpartition(".")[0]) for name in copied if name != file))
+        return tuple(dict.fromkeys(keys.slug(split_name(name)[0]) for name in copied if name != file))
 
 
 @dataclass(frozen=True)
@@ -100,14 +101,10 @@ class _Record(BaseModel):
     done: bool
 
 
-_ENDINGS = frozenset({*MEDIA_ENDINGS, *CONVERTIBLE, ".txt", ".text", ".md", ".rtf", ".html", ".doc", ".docx"})
+_ENDINGS = frozenset(
+    {*MEDIA_ENDINGS, *CONVERTIBLE, *SIDECAR_ENDINGS, ".text", ".md", ".rtf", ".html", ".doc", ".docx", ".odt"}
+)
 """Endings of an upload and of what editors save. What follows another dot belongs to the name: `hero.v2` is not `hero`."""
-
-
-def _has_ending(name: str) -> bool:
-    stem, _, ending = name.rpartition(".")
-    return bool(stem) and f".{ending.lower()}" in _ENDINGS
-
 
 _NUMBERED = re.compile(r" \d{1,3}(?=\.\w+$)")
 """How macOS names a second file of the same name."""
@@ -116,7 +113,7 @@ _MOST_CHARACTERS = 200
 """Of a command's name: no clip's is longer, and a key of S3 ends at 1,024 bytes, of which a character may take four."""
 
 _NAME = re.compile(r"([^\W_]+)[-_ ]+(.+)", re.DOTALL)
-"""A word and what it is about; any other file in the folder is no command."""
+"""A word and what it is about; any other file in the folder is not a command."""
 
 _seen: dict[tuple[str, str, str], _Record] = {}
 """Records that this process has read or written, by bucket, key and the record's ETag. May be lost at any time."""
@@ -151,7 +148,7 @@ def run_bucket_commands(session: Session) -> tuple[CommandAnswer, ...]:
 
 
 def _command(info: ObjectInfo) -> BucketCommand | None:
-    """Return the command of a file by its name; None if it is none."""
+    """Return the command of a file by its name; None if it is not a command."""
     name = info.key.removeprefix(keys.COMMANDS)
     found = None if is_noise_name(name) or len(name) > _MOST_CHARACTERS else _NAME.fullmatch(name)
     return BucketCommand(found[1].lower(), found[2], info) if found is not None else None
@@ -191,7 +188,8 @@ def _carry_out(session: Session, command: BucketCommand) -> Iterator[CommandAnsw
         if command.verb not in _DOING:
             raise NotPossible(f"{command.verb!r} is not a command in the bucket.", remedy=_VERBS_REMEDY)
         copied = [each for each in command.originals if session.registry.get(each) is not None]
-        if len(meant := tuple(dict.fromkeys([*copied, *known]))) > 1 or copied:
+        if copied or len(known) > 1:
+            meant = dict.fromkeys([*copied, *known])
             raise NotPossible(f"It may mean {' or '.join(meant)}.", remedy=_NAME_REMEDY)
         words, done = _DOING[command.verb](session, command, clip), True
     except I2VError as error:

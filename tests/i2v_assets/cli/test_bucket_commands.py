@@ -140,7 +140,9 @@ def test_what_is_no_clip_is_answered_by_its_key_and_the_rest_ignored(world, act)
     listed = {info.key: info for info in world.bucket.list("clips/")}
     assert note in listed
     known = Answers((), (), {}, {}, "sandbox", retries_per_clip=1)
-    assert gather(known, listed, TextCache(world.bucket, listed)).entries == (), "an answer is no upload of the gallery"
+    assert gather(known, listed, TextCache(world.bucket, listed)).entries == (), (
+        "an answer is not an upload of the gallery"
+    )
     world.bucket.delete("uploads/_do/approve-nobody")
     assert act() == ()
     assert list(world.bucket.list("clips/_refused/")) == [], "goes with its command"
@@ -162,11 +164,18 @@ def test_a_clip_may_be_named_as_its_upload_is(world, act, monkeypatch, name):
     assert world.bucket.head("clips/Blue-Vase-v2/APPROVE.txt") is not None, "answered, whatever the second it came in"
 
 
+def another_waits(world, folder):
+    """Another clip that waits for an approval; return its name."""
+    clip = keys.slug(folder)
+    world.upload(f"{folder}/image.jpg", world.image().read_bytes())
+    world.upload(f"{folder}/brief.yaml", BRIEF)
+    world.make(clip)
+    return clip
+
+
 @pytest.mark.usefixtures("waiting")
 def test_a_name_that_may_mean_two_clips_approves_neither(world, act):
-    world.upload("hero.txt/image.jpg", world.image().read_bytes())
-    world.upload("hero.txt/brief.yaml", BRIEF)
-    world.make("hero-txt")
+    another_waits(world, "hero.txt")
     command(world, "_do/approve-hero.txt")
     (answer,) = act()
     assert not answer.done
@@ -188,10 +197,7 @@ def test_another_version_of_a_clip_is_another_clip(world, act, name):
 @pytest.mark.usefixtures("waiting")
 @pytest.mark.parametrize("name", ["hero 2.txt", "hero (2).txt", "hero - Copy.txt", "hero 2", "hero Kopie.txt"])
 def test_a_copied_command_approves_no_clip_of_a_series(world, act, name):
-    other = keys.slug(name.partition(".")[0])
-    world.upload(f"{other}/image.jpg", world.image().read_bytes())
-    world.upload(f"{other}/brief.yaml", BRIEF)
-    world.make(other)
+    other = another_waits(world, name.partition(".")[0])
     command(world, f"_do/approve-{name}")
     (answer,) = act()
     assert not answer.done
