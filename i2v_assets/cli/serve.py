@@ -48,7 +48,7 @@ def serve(
             f"{host} lets other machines reach the UI, which has no login.",
             remedy="Set I2V_UI_HOSTS to the names that people use for it, and put a login before it (docs/deploy.md).",
         )
-    # Without them the UI would come up, and every sensor fail where nobody looks.
+    # Without them the UI would come up, and every sensor fail unseen.
     _ = settings.required_bucket
     require_token(settings)
     require_free(port, host)

@@ -41,7 +41,7 @@ class Motions:
         actions: What subjects do, in the prompt's words.
         slight: A slight action, such as a blink, in the prompt's words; empty if there is none.
         sequences: The words that put one motion after another.
-        counted: An action is told by its noun, such as "three burpees", and so may be those that follow it.
+        counted: An action is named by a noun, such as "three burpees", and so may be those that follow it.
         shots: The shots or scenes that the prompt numbers.
         contradiction: Two things that cannot both be, as the end of "asks for"; empty if there are none.
     """

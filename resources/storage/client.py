@@ -346,7 +346,7 @@ class QuickCalls:
             pass
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
-        except BaseException:  # noqa: BLE001 - boto3 meets it too, or it does not matter; a panic of Rust is no Exception
+        except BaseException:  # noqa: BLE001 - boto3 meets it too, or it does not matter; a panic of Rust is not an Exception
             self._rests_until = time.monotonic() + _REST_SECONDS
         raise DoOver from None
 

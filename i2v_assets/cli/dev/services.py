@@ -16,6 +16,7 @@ from resources.devservers.start import ChildProcess, environment, free_port, por
 
 HERE = Path(__file__).parent.parent.parent
 _PORTS = range(1024, 65_536)
+"""Ports that need no rights of root."""
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
