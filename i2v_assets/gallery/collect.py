@@ -276,7 +276,7 @@ def _read_plan(text: str) -> Mapping[str, Any]:
 def _refused_uploads(known: Answers, listed: Mapping[str, ObjectInfo]) -> list[GalleryEntry]:
     """Return an entry for each upload that could become no clip: it has a note and no folder of its own.
 
-    Answers to commands in the bucket lie there too and are about no upload.
+    Answers to commands in the bucket lie there too and are not about an upload.
 
     A file of a film that another file makes already has a note and no row; its entry leads to the note.
     """
