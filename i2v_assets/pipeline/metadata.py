@@ -74,16 +74,16 @@ SHOWN_IN_PLACE = 999
 
 def inline_jpeg(base64_jpeg: str, words: str, link: str = "") -> str:
     """Markdown of a small picture that lives as long as the event; Dagster drops HTML but shows `data:` images."""
-    return _inline("jpeg", base64_jpeg, words, link)
+    return _shown(f"data:image/jpeg;base64,{base64_jpeg}", words, link)
 
 
 def inline_webp(base64_webp: str, words: str, link: str = "") -> str:
     """Markdown of a small WebP, as `inline_jpeg` makes it."""
-    return _inline("webp", base64_webp, words, link)
+    return _shown(f"data:image/webp;base64,{base64_webp}", words, link)
 
 
-def _inline(kind: str, data: str, words: str, link: str) -> str:
-    picture = f"![{escape_markdown(words)}](data:image/{kind};base64,{data})"
+def _shown(picture: str, words: str, link: str) -> str:
+    picture = f"![{escape_markdown(words)}]({picture})"
     return f"[{picture}]({link})" if link else picture
 
 
